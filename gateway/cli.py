@@ -6,20 +6,17 @@ Exit codes: 0 done; 1 a fault was found or a server did not stay up; 2 the comma
 import sys
 from collections.abc import Sequence
 
-from gateway.commands.terminal import WORDS, WRONG_USE, Run, complain
+from gateway.commands.terminal import WRONG_USE, complain, program
 from gateway.web.process_guard import protect_memory
 from partner_sdk.errors import ReportAbuseError
-
-make_parser, make_overview = WORDS.make_parser, WORDS.make_overview
+from partner_sdk.lazy_group import run_program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     protect_memory()
-    parsed = WORDS.parse(arguments)
-    command: Run = parsed.command
     try:
-        return command(parsed)
+        return run_program(program, arguments, name="report-abuse-gateway")
     except ReportAbuseError as error:
         return complain(str(error), code=WRONG_USE)
 

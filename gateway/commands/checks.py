@@ -4,16 +4,16 @@ Counts are of the form, by name and week, and of nobody. `stale-data` reads only
 where it is loaded, so that command needs no state.
 """
 
-import argparse
+from pathlib import Path
 from typing import Final
 
 from gateway.clock import utc_now
-from gateway.commands.terminal import DONE, FAULT, Commands, add_command, add_json, add_state, print_json, say
+from gateway.commands.terminal import DONE, FAULT, command, json_option, print_json, say, state_option
 from gateway.config import StateFolder, load_config
 from gateway.doctor import examine
 from gateway.guidance.countries import COUNTRIES_FILE
 from gateway.guidance.signposts import SIGNPOSTS_FILE
-from gateway.guidance.stale_command import add_stale_options, print_stale
+from gateway.guidance.stale_command import print_stale, stale_options
 from gateway.store import open_store
 from gateway.store.counts import list_counts
 from partner_sdk.finding import describe_findings, format_finding, is_well
@@ -22,10 +22,13 @@ from partner_sdk.finding import describe_findings, format_finding, is_well
 DATED_FILES: Final = (SIGNPOSTS_FILE, COUNTRIES_FILE)
 
 
-def run_doctor(parsed: argparse.Namespace) -> int:
-    """Run `doctor`, and return its exit code."""
-    findings = examine(parsed.state, clock=utc_now)
-    if parsed.json:
+@command(example="--state /var/lib/report-abuse --json")
+@state_option
+@json_option
+def doctor(state: Path, *, as_json: bool) -> int:
+    """Check a gateway and list its faults."""
+    findings = examine(state, clock=utc_now)
+    if as_json:
         print_json(describe_findings(findings))
     else:
         for line in (line for finding in findings for line in format_finding(finding)):
@@ -33,35 +36,34 @@ def run_doctor(parsed: argparse.Namespace) -> int:
     return DONE if is_well(findings) else FAULT
 
 
-def run_counts(parsed: argparse.Namespace) -> int:
-    """Run `counts`, and return its exit code."""
-    folder, config = StateFolder(parsed.state), load_config(parsed.state)
+@command(example="--state /var/lib/report-abuse --json")
+@state_option
+@json_option
+def counts(state: Path, *, as_json: bool) -> int:
+    """List the weekly counts of the form and of each campaign's link."""
+    folder, config = StateFolder(state), load_config(state)
     store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
     try:
         with store.read() as connection:
-            counts = list_counts(connection)
+            weekly = list_counts(connection)
     finally:
         store.close()
-    if parsed.json:
-        rows = [{"name": count.name, "number": count.number, "week": count.week} for count in counts]
+    if as_json:
+        rows = [{"name": count.name, "number": count.number, "week": count.week} for count in weekly]
         print_json({"counts": rows})
         return DONE
-    for count in counts:
+    for count in weekly:
         say(f"{count.week}  {count.number:7}  {count.name}")
-    if not counts:
-        say("Nothing was counted yet.")
+    if not weekly:
+        say("Nothing has been counted yet.")
     return DONE
 
 
-def run_stale_data(parsed: argparse.Namespace) -> int:
-    """Run `stale-data`, and return its exit code."""
-    return print_stale(DATED_FILES, today=utc_now().date(), parsed=parsed)
+@command(example="--days 90 --json")
+@stale_options
+def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
+    """List facts whose last check is too old.
 
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    for name, run in (("doctor", run_doctor), ("counts", run_counts)):
-        command = add_command(commands, name, run=run, example="--state /var/lib/report-abuse --json")
-        add_state(command)
-        add_json(command)
-    add_stale_options(add_command(commands, "stale-data", run=run_stale_data, example="--days 90 --json"))
+    The facts are bodies, numbers, countries and promises. Exit code 1 when the list has any.
+    """
+    return print_stale(DATED_FILES, today=utc_now().date(), state=state, days=days, as_json=as_json)

@@ -1,28 +1,20 @@
 """`report-abuse-gateway demo`: runs the demonstration."""
 
-import argparse
 from pathlib import Path
-from typing import Final
 
-from gateway.commands.terminal import Commands, add_command, add_json, parse_port
+import click
 
-DEMO_PORT: Final = 8700
+from gateway.commands.terminal import PORT, command, json_option
 
 
-def run_demo_command(parsed: argparse.Namespace) -> int:
-    """Run `demo`, and return its exit code."""
+@command(example="--once --json --state /tmp/demo --port 8700")
+@click.option("--state", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where everything goes.")
+@click.option("--port", type=PORT, default=8700, show_default=True, metavar="PORT", help="First of four ports.")
+@click.option("--once", is_flag=True, help="Run the loop once and end.")
+@json_option
+def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
+    """Run the demonstration."""
     # Imported here: the help of the commands never needs it.
     from gateway.demo import run_demo
 
-    return run_demo(parsed)
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's command."""
-    command = add_command(commands, "demo", run=run_demo_command, example="--once --json --state /tmp/demo --port 8700")
-    command.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
-    command.add_argument(
-        "--port", type=parse_port, default=DEMO_PORT, help="first of four ports (default: %(default)s)"
-    )
-    command.add_argument("--once", action="store_true", help="run the loop once and end")
-    add_json(command)
+    return run_demo(state, port=port, once=once, as_json=as_json)

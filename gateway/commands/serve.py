@@ -1,6 +1,5 @@
 """`report-abuse-gateway serve`: brings the database up to date and serves the listeners until a signal."""
 
-import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -8,8 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import click
+
 from gateway.clock import utc_now
-from gateway.commands.terminal import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
+from gateway.commands.terminal import FAULT, command, complain, json_option, print_json, say, state_option
 from gateway.config import (
     ROLES_VARIABLE,
     STATE_VARIABLE,
@@ -37,32 +38,36 @@ from gateway.web.serving import Listener, ServerGroup, ServingError
 WORKER_APP: Final = "gateway.app:make_worker_app"
 
 
-def run_serve(parsed: argparse.Namespace) -> int:
-    """Run `serve`, and return its exit code."""
+@command(example="--state /var/lib/report-abuse --roles public,industry")
+@state_option
+@click.option("--roles", metavar="LIST", help="Only listeners with these roles: public,industry or feed.")
+@json_option
+def serve(state: Path, roles: str | None, *, as_json: bool) -> int:
+    """Serve the configured listeners until SIGTERM or SIGINT."""
     try:
-        return _serve(parsed)
+        return _serve(state, roles=roles, as_json=as_json)
     except ServingError as error:
         return complain(str(error), code=FAULT)
 
 
-def _serve(parsed: argparse.Namespace) -> int:
-    config = load_config(parsed.state)
+def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
+    config = load_config(state)
     # Read here too: a missing file is one plain line here, and not an entry in each worker's log.
-    load_agency(StateFolder(parsed.state).agency)
-    read_receipt_key(parsed.state)
-    read_cookie_secret(parsed.state)
-    wanted = None if parsed.roles is None else parse_roles(parsed.roles)
+    load_agency(StateFolder(state).agency)
+    read_receipt_key(state)
+    read_cookie_secret(state)
+    wanted = None if roles is None else parse_roles(roles)
     chosen = choose_listeners(config, roles=wanted)
     configure_logging("serve")
-    _migrate(parsed.state, config=config)
-    _look_for_lost_reports(parsed.state, config=config)
-    _settle_receipt_key(parsed.state, config=config)
-    _check_key_and_clock(parsed.state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
+    _migrate(state, config=config)
+    _look_for_lost_reports(state, config=config)
+    _settle_receipt_key(state, config=config)
+    _check_key_and_clock(state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
     seconds = config.body_timeout_seconds
-    group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
-    blobs = LocalBlobs(StateFolder(parsed.state).evidence)
-    with housekeeping(_open_store(parsed.state, config=config), blobs=blobs, clock=utc_now):
-        return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
+    group = ServerGroup([make_listener(one, state=state, body_seconds=seconds) for one in chosen])
+    blobs = LocalBlobs(StateFolder(state).evidence)
+    with housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now):
+        return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=as_json))
 
 
 def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role] | None) -> tuple[ListenerConfig, ...]:
@@ -174,14 +179,3 @@ def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig,
     for row in rows:
         say(f"{', '.join(row['roles']):18} {row['address']}  (known as {row['origin']})")
     say("Stop with Ctrl-C.")
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's command."""
-    example = "--state /var/lib/report-abuse --roles public,industry"
-    command = add_command(commands, "serve", run=run_serve, example=example)
-    add_state(command)
-    command.add_argument(
-        "--roles", metavar="LIST", help="only listeners with these roles: public,industry or feed (default: all)"
-    )
-    add_json(command)

@@ -1,6 +1,5 @@
 """`report-abuse-gateway demo`: tells each step as it happens, then the addresses, and leaves no process behind."""
 
-import argparse
 import fcntl
 import json
 import os
@@ -26,29 +25,29 @@ LAST_PORT: Final = 65535 - 3
 DONE, STEP_FAILED, WRONG_USE = 0, 1, 2
 
 
-def run_demo(words: argparse.Namespace) -> int:
-    """Run the loop as the command line asks; returns the exit code."""
-    say = _make_say(to_error=words.json)
+def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
+    """Run the loop and return the exit code."""
+    say = _make_say(to_error=as_json)
     try:
-        _check_port(words.port)
-        folder = _claim_folder(words.state)
+        _check_port(port)
+        folder = _claim_folder(state)
     except DemoError as error:
         say(f"report-abuse-gateway demo: {error}")
         return WRONG_USE
     signal.signal(signal.SIGTERM, _stop_on_signal)
-    loop = Loop(folder, port=words.port)
+    loop = Loop(folder, port=port)
     try:
-        check_ports_are_free(range(words.port, words.port + 4))
+        check_ports_are_free(range(port, port + 4))
     except DemoError as error:
         say(f"failed: step 'keys': {error}")
         return STEP_FAILED
     _empty_folder(folder)
     try:
         result = run_steps(loop, say)
-        if words.json:
+        if as_json:
             sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
-        if not words.once:
+        if not once:
             loop.start_collecting()
             _tell_addresses(loop, say)
             signal.pause()

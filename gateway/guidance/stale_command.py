@@ -1,12 +1,13 @@
-"""What the two `stale-data` commands share, of the gateway and of the desk: options, what is printed, the exit code."""
+"""Shared by the `stale-data` commands of gateway and desk: options, output and exit code."""
 
-import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import click
 
 from gateway.guidance.agency import AGENCY_EXAMPLE, AGENCY_FILE
 from gateway.guidance.dated_data import STALE_DAYS, list_stale, make_line, make_row, read_facts
@@ -15,37 +16,38 @@ NONE_STALE: Final = 0
 SOME_STALE: Final = 1
 
 
-def add_stale_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    command.add_argument(
-        "--state", type=Path, metavar="DIR", help="read the agency.toml of this state folder, not the example"
-    )
-    command.add_argument("--days", type=_days, default=STALE_DAYS, metavar="N", help="how old (default: %(default)s)")
-    command.add_argument("--json", action="store_true", help="print one JSON object for machines")
+def stale_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--state`, `--days` and `--json`."""
+    agency = "Read the agency.toml of this state folder, not the example."
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines."),
+        click.option(
+            "--days",
+            type=click.IntRange(0, 99_999),
+            default=STALE_DAYS,
+            show_default=True,
+            metavar="N",
+            help="Age of a check that is too old.",
+        ),
+        click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help=agency),
+    ):
+        function = option(function)
+    return function
 
 
-def print_stale(files: Iterable[Path], *, today: date, parsed: argparse.Namespace) -> int:
-    """Print the entries of these files, and of the agency's own, that `list_stale` names; return the exit code.
+def print_stale(files: Iterable[Path], *, today: date, state: Path | None, days: int, as_json: bool) -> int:
+    """Print the stale entries of these files and of the agency's own, and return the exit code.
 
     Raises `SettingsError` for an entry without a day or a source.
     """
-    agency = AGENCY_EXAMPLE if parsed.state is None else parsed.state / AGENCY_FILE
-    days = parsed.days
+    agency = AGENCY_EXAMPLE if state is None else state / AGENCY_FILE
     facts = [fact for path in (*files, agency) for fact in read_facts(path)]
     stale = list_stale(facts, today=today, days=days)
-    if parsed.json:
+    if as_json:
         answer = {"days": days, "entries": len(facts), "stale": [make_row(fact) for fact in stale]}
         lines = [json.dumps(answer, sort_keys=True)]
     else:
         lines = [make_line(fact) for fact in stale]
-        lines.append(
-            f"{len(stale)} of {len(facts)} entries want a check: older than {days} days, or with something to prove."
-        )
+        lines.append(f"{len(stale)} of {len(facts)} entries need a check: older than {days} days, or unproven.")
     sys.stdout.write("\n".join(lines) + "\n")
     return SOME_STALE if stale else NONE_STALE
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or len(text) > 5:
-        raise argparse.ArgumentTypeError("give a number of days, such as 180")
-    return int(text)

@@ -10,11 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
-from gateway.checker.cli import make_parser as make_checker_parser
-from gateway.cli import make_parser as make_gateway_parser
+from gateway.checker.cli import program as checker_program
+from gateway.cli import program as gateway_program
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
 from gateway.desk.cli import make_parser as make_desk_parser
 from gateway.desk.collection.row_checks import ALARMING_REASONS
@@ -23,16 +24,16 @@ from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS
 from partner_sdk.cli import make_parser as make_partner_parser
+from tests.command_lines import parse
 from tests.house.sources import ROOT
 
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+CLICK_PROGRAMS = {"report-abuse-gateway": gateway_program, "report-abuse-checker": checker_program}
 PARSERS = {
-    "report-abuse-gateway": make_gateway_parser,
     "report-abuse-desk": make_desk_parser,
     "report-abuse-partner": lambda: make_partner_parser({}),
-    "report-abuse-checker": make_checker_parser,
 }
 # What else a fenced block may run, and nothing beyond.
 OTHER_PROGRAMS = {
@@ -106,7 +107,9 @@ def test_every_line_of_a_shell_block_can_be_run() -> None:
     lines = list(find_shell_lines())
     assert len(lines) >= 40
     for program, *words in lines:
-        if program in PARSERS:
+        if program in CLICK_PROGRAMS:
+            parse(CLICK_PROGRAMS[program], words)  # raises for wrong words
+        elif program in PARSERS:
             # Wrong words end in SystemExit, with the reason on standard error.
             PARSERS[program]().parse_args(words)
         elif program == "make":
@@ -127,9 +130,17 @@ def test_every_command_that_is_named_has_its_help(capsys: pytest.CaptureFixture[
         for code in re.findall(r"`([^`\n]+)`", text)
         for program, words in COMMAND.findall(code)
     }
-    assert {program for program, _ in named} == set(PARSERS)
+    assert {program for program, _ in named} == {*PARSERS, *CLICK_PROGRAMS}
     assert len(named) >= 12
     for program, words in sorted(named):
+        if program in CLICK_PROGRAMS:
+            found: click.Command | None = CLICK_PROGRAMS[program]
+            for word in words:
+                if not isinstance(found, click.Group):
+                    break  # an argument
+                found = found.get_command(click.Context(found), word)
+                assert found is not None, (program, *words)
+            continue
         parser = PARSERS[program]()
         for word in words:
             choices = find_subparsers(parser)

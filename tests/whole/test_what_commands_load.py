@@ -1,12 +1,14 @@
 """A command loads what it needs and no more: its start is most of what a short command costs."""
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 import gateway.cli
@@ -29,7 +31,6 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 PROGRAMS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[], argparse.ArgumentParser]]] = {
-    "report-abuse-gateway": (gateway.cli.make_overview, gateway.cli.make_parser),
     "report-abuse-desk": (gateway.desk.cli.make_overview, gateway.desk.cli.make_parser),
     "report-abuse-partner": (partner_sdk.cli.make_overview, lambda: partner_sdk.cli.make_parser({})),
 }
@@ -49,6 +50,16 @@ def list_loaded(module: str, *words: str, code: int = 0) -> set[str]:
 def test_overview_says_of_each_command_what_the_command_says_of_itself(program: str) -> None:
     make_overview, make_parser = PROGRAMS[program]
     assert make_overview().format_help() == make_parser().format_help()
+
+
+def test_overview_of_a_program_has_the_first_line_of_the_help_of_each_command() -> None:
+    for program in (gateway.cli.program,):
+        assert len(program.table) >= 9
+        context = click.Context(program)
+        for name, (_, summary) in program.table.items():
+            command = program.get_command(context, name)
+            assert command is not None
+            assert (command.name, (command.help or "").partition("\n")[0]) == (name, summary)
 
 
 @pytest.mark.parametrize("module", ["gateway.cli", "gateway.desk.cli", "partner_sdk.cli"])
@@ -71,6 +82,12 @@ def test_what_stands_before_the_command_ends_in_the_usage(
     program: str, before: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     main: Callable[[tuple[str, ...]], int] = import_module(f"{program}.cli").main
+    if program == "gateway":
+        assert main((*before, "doctor", "--json")) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert re.fullmatch(r"report-abuse-gateway: .+\. See `report-abuse-gateway( doctor)? --help`\.\n", said.err)
+        return
     with pytest.raises(SystemExit) as ended:
         main((*before, "doctor", "--json"))
     assert ended.value.code == 2
@@ -86,6 +103,11 @@ def test_help_that_stands_first_is_the_help_of_the_program(
     program: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli = import_module(f"{program}.cli")
+    if program == "gateway":
+        wrong = "--foo" in words  # click looks at every option first
+        assert cli.main(words) == (2 if wrong else 0)
+        assert wrong or capsys.readouterr().out.startswith("Usage: report-abuse-gateway [OPTIONS] COMMAND [ARGS]...\n")
+        return
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
     assert ended.value.code == 0
@@ -100,7 +122,8 @@ def test_version_is_told_by_the_program_of_a_partner_alone(
         partner_sdk.cli.main(words)
     assert ended.value.code == code
     assert capsys.readouterr().out == ("" if code else f"{partner_sdk.__version__}\n")
-    for cli in (gateway.cli, gateway.desk.cli):
+    assert gateway.cli.main(words) == 2
+    for cli in (gateway.desk.cli,):
         with pytest.raises(SystemExit) as ended:
             cli.main(words)
         assert ended.value.code == 2

@@ -1,9 +1,8 @@
 """Serves the example service on this machine until the process is ended: `python -m gateway.demo.service --help`."""
 
-import argparse
-import sys
 from pathlib import Path
 
+import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from gateway.demo.service.app import make_app
@@ -17,18 +16,18 @@ class QuietHandler(WSGIRequestHandler):
         """Write nothing."""
 
 
-def main() -> int:
-    """Read the arguments and serve."""
-    parser = argparse.ArgumentParser(prog="python -m gateway.demo.service", description="The example service.")
-    parser.add_argument("--port", type=int, required=True, help="where it listens, e.g. 8703")
-    parser.add_argument("--origin", required=True, help="where the agency's form is, e.g. http://127.0.0.1:8700")
-    parser.add_argument("--partner-state", type=Path, help="its folder as a partner: one page gets a sealed context")
-    words = parser.parse_args()
-    contexts = None if words.partner_state is None else PageContexts.open(words.partner_state)
-    app = make_app(origin=words.origin, contexts=contexts)
-    make_server("127.0.0.1", words.port, app, threaded=True, request_handler=QuietHandler).serve_forever()
-    return 0
+@click.command()
+@click.option("--port", type=int, required=True, help="Port to listen on, e.g. 8703.")
+@click.option("--origin", required=True, help="Address of the agency's form, e.g. http://127.0.0.1:8700.")
+@click.option(
+    "--partner-state", type=click.Path(path_type=Path), help="The partner's state folder: one page seals a context."
+)
+def main(port: int, origin: str, partner_state: Path | None) -> None:
+    """Serve the example service on this machine."""
+    contexts = None if partner_state is None else PageContexts.open(partner_state)
+    app = make_app(origin=origin, contexts=contexts)
+    make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler).serve_forever()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m gateway.demo.service")

@@ -1,8 +1,8 @@
 """`report-abuse-gateway` as an operator meets it: real commands, real folders, real processes."""
 
-import argparse
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -15,17 +15,19 @@ import msgspec
 import pytest
 import requests
 
-from gateway.cli import main, make_parser
+from gateway.cli import main
 from gateway.commands.serve import choose_listeners, make_listener
-from gateway.commands.terminal import DONE, FAULT, WRONG_USE
+from gateway.commands.terminal import DONE, FAULT, WRONG_USE, program
 from gateway.config import ListenerConfig, load_config, write_config
 from gateway.doctor import _examine_proxies, examine
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
+from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.keys import GatewayCard, ReceiptKey
 from tests.builders import Agency, House, make_house, make_key
 from tests.builders.local_servers import find_free_port
+from tests.command_lines import list_commands, parse
 from tests.gateway.web.process_watch import find_living, is_gone, is_listening, wait_until
 
 COMMANDS = ("init", "serve", "doctor", "stale-data", "demo")
@@ -71,34 +73,49 @@ def served(house: House, *more: str) -> Iterator[tuple[subprocess.Popen[str], di
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == DONE
+    assert main([command, "--help"]) == DONE
     text = capsys.readouterr().out
-    assert f"report-abuse-gateway {command} --" in text
+    assert f"Example:\n  report-abuse-gateway {command} --" in text
     assert "--json" in text
+    assert "Exit codes: 0 done" in text
 
 
-def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+def test_example_of_each_command_is_parsed() -> None:
+    commands = list(list_commands(program))
+    assert len(commands) >= 9
+    for words, command in commands:
+        assert isinstance(command, ExampleCommand)
+        assert parse(program, [*words, *shlex.split(command.example)]).command is command
 
 
-def test_command_that_loads_its_own_file_alone_has_the_help_that_it_has_among_all_of_them() -> None:
-    every = list_choices(make_parser())
-    assert len(every) >= 9
-    for word, command in every.items():
-        own = list_choices(make_parser(word))
-        assert len(own) < len(every)
-        assert own[word].format_help() == command.format_help()
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly"], "No such command 'fly'. See `report-abuse-gateway --help`.\n"),
+        (["serve"], "Missing option '--state'. See `report-abuse-gateway serve --help`.\n"),
+        (["init", "--state", "x"], "Missing option '--pin'. See `report-abuse-gateway init --help`.\n"),
+        (["demo", "--port", "0"], "0 is not in the range 1<=x<=65534. See `report-abuse-gateway demo --help`.\n"),
+        (["demo", "--port", "65535"], "is not in the range 1<=x<=65534. See `report-abuse-gateway demo --help`.\n"),
+        (
+            ["doctor", "--state", "x", "a\x1b[2J"],
+            "Got unexpected extra argument (a\ufffd[2J). See `report-abuse-gateway doctor --help`.\n",
+        ),
+    ],
+)
+def test_wrong_use_names_the_command_and_its_help(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == WRONG_USE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("report-abuse-gateway: ")
+    assert err.endswith(said)
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve"], ["init", "--state", "x"], ["demo", "--port", "0"]])
-def test_wrong_use_ends_with_its_own_exit_code(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == WRONG_USE
-    assert "usage:" in capsys.readouterr().err
+def test_no_words_print_the_help_as_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == WRONG_USE
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("Usage: report-abuse-gateway ")) == ("", True)
 
 
 def test_init_makes_a_gateway_that_only_its_owner_can_read(

@@ -125,10 +125,8 @@ def test_command_refuses_an_undated_file(
 
 @pytest.mark.parametrize("days", ["-1", "half", "1.5", "999999"])
 def test_wrong_number_of_days_is_wrong_use(days: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run_gateway(["stale-data", "--days", days])
-    assert ended.value.code == 2
-    assert "a number of days" in capsys.readouterr().err or days.startswith("-")
+    assert run_gateway(["stale-data", "--days", days]) == 2
+    assert "report-abuse-gateway: Invalid value for '--days': " in capsys.readouterr().err
 
 
 def test_signposts_of_the_whole_journey_are_there() -> None:
