@@ -71,7 +71,7 @@ def run(
             door = None
         else:
             door = DeskDoor(origin=post.rstrip("/"), token=read_token(token_file), ca_file=ca_file)
-        return check_pages(check_list, door=door, out=out, as_json=as_json)
+        return run_checks(check_list, door=door, out=out, as_json=as_json)
 
     if every is None:
         return run_once()
@@ -89,7 +89,7 @@ def run(
         return DONE
 
 
-def check_pages(check_list: CheckList, *, door: DeskDoor | None, out: Path | None, as_json: bool) -> int:
+def run_checks(check_list: CheckList, *, door: DeskDoor | None, out: Path | None, as_json: bool) -> int:
     """Visit every page of the list and hand over the checks: to the desk's door, or as files at `out`."""
     # Imported here: its HTML parser comes with an extra, and usage errors need none.
     from gateway.checker.visiting import Outside, visit_pages
