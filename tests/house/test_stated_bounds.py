@@ -243,7 +243,7 @@ UNSTATED: tuple[tuple[str, object], ...] = (
     ("partner_sdk.button.check.page_fetch:MAX_REDIRECTS", 3),
     ("partner_sdk.button.check.page_fetch:MAX_RESOURCE_BYTES", 64 * KIB),
     ("partner_sdk.button.check.page:MAX_PAGE_BYTES", 5 * MIB),
-    ("gateway.checker.cli:MAX_LIST_BYTES", 64 * MIB),
+    ("gateway.checker.run:MAX_LIST_BYTES", 64 * MIB),
     ("gateway.checker.handing_over:MAX_TRIES", 3),
     ("gateway.checker.visiting:JUDGING_SECONDS", 30.0),
     ("gateway.checker.visiting:JUDGING_BYTES", GIB),
