@@ -27,9 +27,8 @@ BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In da
 # Mild and made up. Every word is a placeholder for what a child might say.
 ANSWERS: Final[Answers] = {
     "danger": ("no",),
-    "under_18": ("yes",),
-    "who": ("me",),
     "age": ("13_15",),
+    "who": ("me",),
     "region": ("england",),
     "kinds": ("extra_nice",),
     "story": ("Someone in a game is very nice to me and asks for pictures. [message]",),

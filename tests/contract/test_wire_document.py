@@ -91,7 +91,6 @@ def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
 
 def test_form_asks_in_the_codes_of_the_document() -> None:
     options = {name: field.options for name, field in FIELD_BY_NAME.items()}
-    assert options["under_18"] == (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY)
     assert options["age"] == options["their_age"] == public_codes.AGE_BANDS
     assert options["region"] == public_codes.REGIONS
     assert options["meeting_when"] == public_codes.MEETING_TIMES

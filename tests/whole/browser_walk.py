@@ -22,13 +22,13 @@ REFERENCE = ".reference"  # the number and the five words of the thank-you page
 SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/5", "/6", "/7", "/11", "/12")}
 # With these every branch of the table is walked.
 TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
-    "/5": {"age": "18_plus"},
+    "/4": {"age": "18_plus"},
     "/7": {"kinds": ["wants_to_meet"]},
     "/10": {"more_person": "yes"},
 }
 FRIEND: ScreenAnswers = SHORT_ANSWERS | {
     "/4b": {"who": "friend"},
-    "/5b": {"their_age": "18_plus"},
+    "/5": {"their_age": "18_plus"},
     "/7": {"kinds": ["asked_for_pictures"]},
     "/10": {"more_person": "yes"},
     "/9a": {"feels": "reporter_hurting"},
@@ -221,7 +221,7 @@ def check_stored_ways(server: PublicServer, language: str) -> None:
     assert len(reports) == len(EVERY_WAY)
     assert {report.language for report in reports} == {language}
     for report, way in zip(reports, EVERY_WAY, strict=True):
-        assert report.under_18 == way["/4"]["under_18"]
+        assert report.reporter_age_band == way["/4"]["age"]
         assert report.story == way.get("/9", {}).get("story", report.story)
 
 

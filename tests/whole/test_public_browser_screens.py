@@ -10,7 +10,7 @@ from tests.whole.public_server import PublicServer, open_phone
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 PATHS = {f"/{screen.path}" for screen in SCREENS} - {"/"}
-ASKED_AGAIN = {"/3", "/4", "/5", "/5b", "/6", "/11", "/12"}  # what cannot be left blank
+ASKED_AGAIN = {"/3", "/4", "/5", "/6", "/11", "/12"}  # what cannot be left blank
 TYPED_ON = {"/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b"}
 # Nothing that a page could keep on the phone.
 KEPT = """async () => [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...await caches.keys(),

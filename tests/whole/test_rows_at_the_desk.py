@@ -94,7 +94,7 @@ def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path
 
 
 HURTING: ScreenAnswers = UNDER_18 | {
-    "/5": {"age": "13_15"},
+    "/4": {"age": "13_15"},
     "/9a": {"feels": "hurting"},
     "/10": {"more_person": "yes"},
     "/10a": {"knows": ["home", "school"], "still": "yes"},
@@ -164,14 +164,14 @@ ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
 @pytest.mark.parametrize(
     ("ages", "notes"),
     [
-        ({"/5": {"age": "13_15"}}, 1),
-        ({"/5": {"age": "rather_not_say"}}, 0),
-        ({"/5": {"age": "13_15"}, "/10": {"near": "not_sure"}}, 0),
-        ({"/5": {"age": "13_15"}, "/10": {}}, 0),
-        ({"/5": {"age": "12_or_under"}}, 0),
-        ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "13_15"}}, 1),
-        ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "12_or_under"}}, 0),
-        ({"/4b": {"who": "friend"}, "/5": {"age": "12_or_under"}, "/5b": {"their_age": "13_15"}}, 0),
+        ({"/4": {"age": "13_15"}}, 1),
+        ({"/4": {"age": "rather_not_say"}}, 0),
+        ({"/4": {"age": "13_15"}, "/10": {"near": "not_sure"}}, 0),
+        ({"/4": {"age": "13_15"}, "/10": {}}, 0),
+        ({"/4": {"age": "under_12"}}, 0),
+        ({"/4b": {"who": "friend"}, "/4": {"age": "13_15"}, "/5": {"their_age": "13_15"}}, 1),
+        ({"/4b": {"who": "friend"}, "/4": {"age": "13_15"}, "/5": {"their_age": "under_12"}}, 0),
+        ({"/4b": {"who": "friend"}, "/4": {"age": "under_12"}, "/5": {"their_age": "13_15"}}, 0),
     ],
     ids=[
         "own 13 to 15",

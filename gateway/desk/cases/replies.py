@@ -43,7 +43,7 @@ from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, Stat
 from partner_sdk.wire.canonical import encode, format_time, parse_time
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.keys import verify_keys
-from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
 from partner_sdk.wire.public_report import PublicReport, SafeContact
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 
@@ -95,7 +95,7 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
     said = {
         ContactWarning.NEAR: near == YES,
         ContactWarning.MAYBE_NEAR: near not in {"", YES, NO},
-        ContactWarning.YOUNG: YOUNGEST_BAND in {report.reporter_age_band, report.age_band},
+        ContactWarning.YOUNG: bool({report.reporter_age_band, report.age_band} & {*YOUNGEST_BANDS}),
         ContactWarning.SEEN: contact.who_sees != NO,
         ContactWarning.DOUBTED: is_flagged,
         ContactWarning.NO_WAY: not list_open_ways(report),

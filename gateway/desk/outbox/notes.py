@@ -19,7 +19,7 @@ from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, r
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES
 from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BANDS
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
 
 Channel = Literal["email", "sms"]
@@ -28,7 +28,7 @@ NoteKind = Literal["promised", "if_needed"]
 # A mailbox first: a text message stands on the locked screen of a phone.
 _CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
 # Stated, and above 12: an age that was left blank may be any.
-_OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {YOUNGEST_BAND, RATHER_NOT_SAY}
+_OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {*YOUNGEST_BANDS, RATHER_NOT_SAY}
 _NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
 
 

@@ -23,7 +23,7 @@ To add a field to the form and to the desk's page, in this order; after each arr
 5. `gateway/desk/cases/reading/labels.py`: the words for the reader at the desk, and for codes that are not plain words.
    -> `tests/desk/cases/test_report_words.py::test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing`
 6. `tests/gateway/public/test_send.py` (`FREE_TEXTS` or `CHOICES`), `tests/gateway/public/walks.py` (`LONG_WAY`) and
-   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V2`): it is typed, arrives letter for letter, and is not renamed
+   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V3`): it is typed, arrives letter for letter, and is not renamed
    unseen.
    -> `tests/gateway/public/test_send.py::test_every_free_text_is_known_here_and_typed_on_the_long_way`
 
@@ -48,7 +48,7 @@ from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import WHO_SCREENS
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import parse_base64url, to_base64url
-from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, NOT_UK
+from partner_sdk.wire.public_codes import ADULT_BAND, NOT_UK
 
 __all__ = [
     "ADDITION_SCREENS",
@@ -187,7 +187,7 @@ def is_owed_an_answer(answers: Answers) -> bool:
 
 def is_grown_up(answers: Answers) -> bool:
     """Say whether the person said that they are 18 or over."""
-    return get_one(answers, "under_18") == IS_NOT_UNDER_18
+    return get_one(answers, "age") == ADULT_BAND
 
 
 def get_reader(answers: Answers) -> Audience:

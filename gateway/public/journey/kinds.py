@@ -10,7 +10,7 @@ from partner_sdk.wire.public_codes import (
     NOT_SURE,
     REPORTER_HURTING,
     YES,
-    YOUNGEST_BAND,
+    YOUNGEST_BANDS,
 )
 
 # The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
@@ -39,8 +39,8 @@ PRIORITY_RULES = (
     PriorityRule(Given("meeting_when", MEETS_SOON), "P1"),
     PriorityRule(Given("danger", (NOT_SURE,)), "P2"),
     PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
-    PriorityRule(Given("age", (YOUNGEST_BAND,)), "P2"),
-    PriorityRule(Given("their_age", (YOUNGEST_BAND,)), "P2"),
+    PriorityRule(Given("age", YOUNGEST_BANDS), "P2"),
+    PriorityRule(Given("their_age", YOUNGEST_BANDS), "P2"),
 )
 
 ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)

@@ -13,7 +13,7 @@ from partner_sdk.wire.public_codes import (
     NO,
     RATHER_NOT_SAY,
     YES,
-    YOUNGEST_BAND,
+    YOUNGEST_BANDS,
 )
 from partner_sdk.wire.public_report import BLOCK_MAX
 
@@ -124,8 +124,8 @@ REACH_SCREENS = (
                 # (each age is needed where it is asked), and only where it was said that the person is not near.
                 shown_if=(
                     Given("contact_ways", (BY_TEXT, BY_EMAIL)),
-                    NotGiven("age", (YOUNGEST_BAND, RATHER_NOT_SAY)),
-                    NotGiven("their_age", (YOUNGEST_BAND, RATHER_NOT_SAY)),
+                    NotGiven("age", (*YOUNGEST_BANDS, RATHER_NOT_SAY)),
+                    NotGiven("their_age", (*YOUNGEST_BANDS, RATHER_NOT_SAY)),
                     Given("near", (NO,)),
                 ),
             ),

@@ -4,8 +4,8 @@ from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.kinds import ABOUT_OTHERS, ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
+    ADULT_BAND,
     HURTING,
-    IS_NOT_UNDER_18,
     MEETING_TIMES,
     NOT_SURE,
     RATHER_NOT_SAY,
@@ -88,7 +88,7 @@ STORY_SCREENS = (
             ),
         ),
         branches=(
-            Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("under_18", (IS_NOT_UNDER_18,)))),
+            Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("age", (ADULT_BAND,)))),
             Branch("pictures_me", (Given("pictures", ("me",)),)),
             Branch("pictures_website", (Given("pictures", ("website",)),)),
             Branch("pictures_other", (Given("pictures", ("someone_else",)),)),
@@ -134,9 +134,7 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 options=("all_right", "scared", HURTING, REPORTER_HURTING, RATHER_NOT_SAY),
                 # A child who tells of another is asked about that one, and may say it of themselves as well.
-                offered_if=(
-                    (REPORTER_HURTING, (Given("who", ABOUT_OTHERS), NotGiven("under_18", (IS_NOT_UNDER_18,)))),
-                ),
+                offered_if=((REPORTER_HURTING, (Given("who", ABOUT_OTHERS), NotGiven("age", (ADULT_BAND,)))),),
             ),
         ),
         branches=(

@@ -7,11 +7,9 @@ from partner_sdk.wire.public_codes import (
     AGE_BANDS,
     CALLED,
     CANNOT_CALL,
-    IS_NOT_UNDER_18,
     NO,
     NOT_SURE,
     NOT_UK,
-    RATHER_NOT_SAY,
     REGIONS,
     YES,
 )
@@ -26,7 +24,7 @@ WHO_SCREENS = (
     Screen(
         "danger",
         "3",
-        "under_18",
+        "age",
         fields=(
             Field(
                 "danger",
@@ -43,7 +41,7 @@ WHO_SCREENS = (
     Screen(
         "danger_help",
         "3a",
-        "under_18",
+        "age",
         fields=(
             Field(
                 "called",
@@ -57,17 +55,17 @@ WHO_SCREENS = (
         shows=("emergency",),
     ),
     Screen(
-        "under_18",
+        "age",
         "4",
         "who",
         fields=(
             Field(
-                "under_18",
+                "age",
                 "radios",
-                why="chooses the words and the helpline, and decides who is owed an answer (R23, R26)",
-                who_uses="the person who answers",
-                what_if_blank="asked again; rather not say counts as yes",
-                options=(YES, IS_NOT_UNDER_18, RATHER_NOT_SAY),
+                why="chooses the words, the help and the helpline, and decides who is owed an answer (R23, R26)",
+                who_uses="the person who answers, and the person who assesses the risk",
+                what_if_blank="asked again; rather not say counts as under 18, and no birthday is asked",
+                options=AGE_BANDS,
                 required=True,
             ),
         ),
@@ -75,7 +73,7 @@ WHO_SCREENS = (
     Screen(
         "who",
         "4b",
-        "age",
+        "region",
         fields=(
             Field(
                 "who",
@@ -87,33 +85,13 @@ WHO_SCREENS = (
             ),
         ),
         branches=(
-            Branch("their_age", (Given("under_18", (IS_NOT_UNDER_18,)), Given("who", ABOUT_OTHERS))),
-            Branch("grown_up", (Given("under_18", (IS_NOT_UNDER_18,)),)),
-        ),
-    ),
-    Screen(
-        "age",
-        "5",
-        "region",
-        fields=(
-            Field(
-                "age",
-                "radios",
-                why="chooses the words and the help; the law differs by age",
-                who_uses="the person who assesses the risk",
-                what_if_blank="asked again; rather not say is an answer, and no birthday is asked",
-                options=AGE_BANDS,
-                required=True,
-            ),
-        ),
-        branches=(
             Branch("their_age", (Given("who", ABOUT_OTHERS),)),
             Branch("grown_up", (Given("age", (ADULT_BAND,)),)),
         ),
     ),
     Screen(
         "their_age",
-        "5b",
+        "5",
         "region",
         fields=(
             Field(

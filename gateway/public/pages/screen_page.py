@@ -17,7 +17,6 @@ from gateway.public.journey import (
     Screen,
     get_one,
     is_about_other,
-    is_grown_up,
     make_profile,
 )
 from gateway.public.navigation import Action, get_path, make_see_action
@@ -30,7 +29,7 @@ from gateway.public.pages.layout import (
     render_page,
 )
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
-from partner_sdk.wire.public_codes import YOUNGEST_BAND
+from partner_sdk.wire.public_codes import YOUNGEST_BANDS
 
 _DANGER_HELP = "danger_help"
 _PARTS = ("after", "why", "card_heading", "card", "keys")
@@ -134,7 +133,7 @@ def _asks_one(screen: Screen) -> bool:
 
 def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> list[str]:
     lead = list(find_in_voice(words, "lead", voice=voice) or ())
-    is_young = get_one(answers, "age") == YOUNGEST_BAND and not is_grown_up(answers)
+    is_young = get_one(answers, "age") in YOUNGEST_BANDS
     return [*lead, *words.get("lead_young", ())] if is_young else lead
 
 

@@ -14,12 +14,18 @@ from gateway.public.journey import (
     get_one,
     get_priority,
     is_about_other,
-    is_grown_up,
 )
 from gateway.public.visiting.drafts import Draft
 from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.public_codes import ADULT_BAND, CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
+from partner_sdk.wire.public_codes import (
+    ADULT_BAND,
+    CONTEXT_REFUSED_SIGNAL,
+    DANGER_PREFIX,
+    IS_NOT_UNDER_18,
+    RATHER_NOT_SAY,
+    YES,
+)
 from partner_sdk.wire.public_report import (
     ChildDetails,
     KnownPerson,
@@ -39,7 +45,7 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
     Most fields are those of the same name. What no single field of the form says is worked out here.
     """
     called = get_one(answers, "called")
-    own_age = ADULT_BAND if is_grown_up(answers) else get_one(answers, "age")
+    own_age = get_one(answers, "age")
     return _fill(
         PublicReport,
         answers,
@@ -61,7 +67,7 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
         signals=(f"{DANGER_PREFIX}{called}",) if called else (),
         signposted=(),
         submitted_at="",
-        under_18=get_one(answers, "under_18") or _get_said_before(draft),
+        under_18=_get_under_18(own_age) or _get_said_before(draft),
     )
 
 
@@ -91,6 +97,11 @@ def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environme
         report_id=draft.report_id,
         schema_version="1",
     )
+
+
+def _get_under_18(age_band: str) -> str:
+    """Return whether the person is under 18 as their age says it; empty where it was not asked."""
+    return {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
 
 
 def _get_said_before(draft: Draft) -> str:

@@ -40,7 +40,7 @@ S = TypeVar("S", bound=Struct)
 _LENGTH = struct.Struct(">I")
 _ID_LABEL = b"report-abuse draft id v1"
 # Raise it where a field is gone or renamed: a draft of before is then refused, and does not lose an answer in silence.
-_INFO_BOX = b"report-abuse draft key v2"
+_INFO_BOX = b"report-abuse draft key v3"
 _INFO_MAC = b"report-abuse draft text v1"
 _INFO_TOKEN = b"report-abuse draft form token v1"
 NO_VERSION = 0  # what a form carries before anything was saved

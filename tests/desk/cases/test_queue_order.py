@@ -92,7 +92,7 @@ def partner(
     return Line(f"Partner, {priority}: {said}", kind, SealedIndustryReport(clear=clear, report=report), waited)
 
 
-AGES = {"12_or_under": "12 or under", "13_15": "13 to 15", "16_17": "16 or 17", "rather_not_say": "an age not said"}
+AGES = {"under_12": "12 or under", "13_15": "13 to 15", "16_17": "16 or 17", "rather_not_say": "an age not said"}
 WHO = {"child_i_look_after": "Parent", "child_i_work_with": "Professional", "another_child": "Adult", "friend": "Adult"}
 CATEGORIES: dict[str, Any] = {
     "A1": "meet_offline",
@@ -106,15 +106,15 @@ HOME_AND_SCHOOL = {"knows": ("home", "school")}
 
 # fmt: off
 LINES: tuple[Line, ...] = (
-    child("12_or_under", "in danger now, cannot call, made to do things by someone who lives there, still going on", "A3", priority="P1", danger="yes", signals=("danger-cannot_call",), kinds=("made_to_do_things",), person={"near": "yes"}, still="yes", told=()),
+    child("under_12", "in danger now, cannot call, made to do things by someone who lives there, still going on", "A3", priority="P1", danger="yes", signals=("danger-cannot_call",), kinds=("made_to_do_things",), person={"near": "yes"}, still="yes", told=()),
     child("13_15", "hurting themselves; threatened with pictures, told nobody, still going on today", "A3", feels="hurting", kinds=("threatens_to_share",), pictures="me", when="today", still="yes", told=()),
     partner("threat to a child's life", "A3", priority="P1", at_risk="yes", signs=("threat_to_life",)),
-    child("12_or_under", "touched by someone who lives there, and it is still going on", "A5", kinds=("touched_or_hurt",), person={"near": "yes"}, still="yes"),
+    child("under_12", "touched by someone who lives there, and it is still going on", "A5", kinds=("touched_or_hurt",), person={"near": "yes"}, still="yes"),
     partner("a child under 13 at risk now, abuse that is going on, live video", "A5", age=9, priority="P1", at_risk="yes", signs=("ongoing_abuse",), sub_label="livestream"),
     child("13_15", "hurting themselves; the person knows home and school; still going on", "A2", feels="hurting", person=HOME_AND_SCHOOL, still="yes"),
     child("13_15", "meeting today; the person knows home and school", "A1", priority="P1", kinds=("wants_to_meet",), meets="today", person=HOME_AND_SCHOOL),
     partner("meeting tomorrow with a child of 14", "A1", age=14, priority="P1", at_risk="yes", meets_at="2026-11-26T15:00:00Z"),
-    child("12_or_under", "someone wants to meet in the next few days", "A1", priority="P1", kinds=("wants_to_meet",), meets="next_days"),
+    child("under_12", "someone wants to meet in the next few days", "A1", priority="P1", kinds=("wants_to_meet",), meets="next_days"),
     child("16_17", "in danger now", "A3", priority="P1", danger="yes", kinds=("made_to_do_things",)),
     child("13_15", "threatened today with pictures, and it is still going on", "A3", kinds=("threatens_to_share",), pictures="me", still="yes", when="today", waited=90),
     adult("child_i_look_after", "someone wants to meet the child today", "A1", priority="P1", kinds=("wants_to_meet",), meets="today"),
@@ -122,7 +122,7 @@ LINES: tuple[Line, ...] = (
     child("13_15", "near, knows the home, and it is still going on", "A4", kinds=("sexual_talk",), person={"near": "yes", "knows": ("home",)}, still="yes", waited=90),
     partner("signs of self-harm, a child of 15", "A3", age=15, signs=("self_harm",)),
     child("16_17", "hurting themselves", "A6", feels="hurting", kinds=("shared_things",)),
-    child("12_or_under", "asked for a meeting, no day was named", "A1", kinds=("wants_to_meet",), meets="no_day"),
+    child("under_12", "asked for a meeting, no day was named", "A1", kinds=("wants_to_meet",), meets="no_day"),
     partner("a child at risk now, no more is said", "A2", at_risk="yes"),
     partner("stated as P1, nothing else", "A4", priority="P1"),
     partner("sextortion of a child of 14", "A3", age=14, priority="P2", sub_label="sextortion", tags=("sextortion",)),
@@ -130,7 +130,7 @@ LINES: tuple[Line, ...] = (
     child("13_15", "threatened with pictures a while ago", "A3", kinds=("threatens_to_share",), pictures="me"),
     child("rather_not_say", "not sure if in danger; asked for pictures, told nobody", "A2", danger="not_sure", kinds=("asked_for_pictures",), told=()),
     partner("two children, the suspect is a coach", "A2", children=2, trust="coach"),
-    adult("child_i_look_after", "a child under 13 is asked for pictures", "A2", age_band="12_or_under", kinds=("asked_for_pictures",)),
+    adult("child_i_look_after", "a child under 13 is asked for pictures", "A2", age_band="under_12", kinds=("asked_for_pictures",)),
     adult("child_i_work_with", "touched, a while ago", "A5", age_band="16_17", kinds=("touched_or_hurt",), still="no", when="longer_ago", child=make_child_details(is_with_you="yes")),
     partner("meeting proposed, months away", "A1", meets_at="2027-03-01T12:00:00Z", waited=90),
     child("16_17", "made to do things a while ago", "A3", kinds=("made_to_do_things",)),

@@ -13,7 +13,7 @@ from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS, READING_WORDS
 from partner_sdk.report.outline import list_fields
-from partner_sdk.wire.public_codes import CONTACT_WAYS, HURTING, MEETS_SOON, REGIONS, REPORTER_HURTING
+from partner_sdk.wire.public_codes import AGE_BANDS, CONTACT_WAYS, HURTING, MEETS_SOON, REGIONS, REPORTER_HURTING
 from partner_sdk.wire.public_report import Meeting, PublicReport
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
 
@@ -88,6 +88,15 @@ def test_how_a_child_feels_is_read_in_words_and_whose_feeling_it_is() -> None:
         assert "_" not in lines["How the child feels"]
         assert lines["How the child feels"] != code
         assert ("The person reporting" in lines["How the child feels"]) == (code == REPORTER_HURTING)
+
+
+def test_every_age_of_the_form_is_read_in_words() -> None:
+    for code in AGE_BANDS:
+        report = make_public_report(age_band=code, reporter_age_band=code)
+        lines = {line.title: line.text for section in make_sections(report) for line in section.lines}
+        for title in ("Age of the child", "Age of the person reporting"):
+            assert lines[title] != code
+            assert "_" not in lines[title]
 
 
 def test_every_code_of_the_form_that_the_desk_spells_has_words() -> None:

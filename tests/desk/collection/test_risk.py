@@ -221,7 +221,7 @@ def test_combination_counts_on_top_of_what_it_is_made_of_also_when_two_reports_s
     assert together.factors[0] == "can_turn_up"
 
 
-YOUNG = {"age_band": "12_or_under", "reporter_age_band": "12_or_under"}
+YOUNG = {"age_band": "under_12", "reporter_age_band": "under_12"}
 MAY_BE_NEAR = {"person": make_known_person(near="not_sure")}
 MAY_BE_NEAR_AND_KNOWS_HOME = {"person": make_known_person(near="not_sure", knows=("home", "school"))}
 TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_share",)}

@@ -24,9 +24,8 @@ SHORT_STORY = "Someone asked me for my address."
 SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
     "/2": {},
     "/3": {"danger": "no"},
-    "/4": {"under_18": "yes"},
+    "/4": {"age": "13_15"},
     "/4b": {"who": "me"},
-    "/5": {"age": "13_15"},
     "/6": {"region": "england"},
     "/7": {"kinds": ["extra_nice"]},
     "/9": {"story": SHORT_STORY},

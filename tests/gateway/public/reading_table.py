@@ -16,10 +16,10 @@ TABLE = Path(__file__).parents[3] / "docs" / "reading-age.md"
 COMMAND = "python -m tests.gateway.public.reading_table"
 # Who types, and whom it is about: all voices in which a page can speak.
 VOICES: Mapping[str, Mapping[str, list[str]]] = {
-    f"{person}, {about}": {"under_18": [under_18], "who": [about]}
-    for person, under_18 in (("child", "yes"), ("adult", "no"))
+    f"{person}, {about}": {"age": [age], "who": [about]}
+    for person, age in (("child", "13_15"), ("adult", "18_plus"))
     for about in ("me", "friend", "another_child", "child_i_look_after", "child_i_work_with")
-} | {"child, abroad": {"under_18": ["yes"], "who": ["me"], "region": ["not_uk"]}}
+} | {"child, abroad": {"age": ["13_15"], "who": ["me"], "region": ["not_uk"]}}
 NO_WORDS = {"key", "side", "only_here", "version", "language"}  # what stands in the files and is never read by a person
 ENDINGS = ("_abroad", "_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing

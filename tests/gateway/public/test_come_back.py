@@ -57,7 +57,7 @@ def test_day_that_is_sealed_is_the_day_that_is_shown_before_and_after(public: Pu
 
 
 def test_grown_up_is_promised_no_day(public: PublicHouse):
-    _, reference, words = send(public, p4={"under_18": "no"})
+    _, reference, words = send(public, p4={"age": "18_plus"})
     assert public.reports()[0].reply_by is None
     text = come_back(public, reference, words).text()
     assert "If we need to know more" in text

@@ -88,12 +88,12 @@ def add_more(public: PublicHouse, reference: str, words: str) -> Person:
 
 
 @pytest.mark.parametrize(
-    ("answer", "advice"), [("yes", "If things get worse, call 999."), ("no", "If a child is in danger, call 999.")]
+    ("age", "advice"), [("13_15", "If things get worse, call 999."), ("18_plus", "If a child is in danger, call 999.")]
 )
 def test_thank_you_page_after_adding_more_advises_what_holds_for_who_reads_it(
-    public: PublicHouse, answer: str, advice: str
+    public: PublicHouse, age: str, advice: str
 ):
-    _, reference, words = send(public, p4={"under_18": answer})
+    _, reference, words = send(public, p4={"age": age})
     person = add_more(public, reference, words)
     until_then = person.text().split("<h2>Until then</h2>")[1].split("</ul>")[0]
     assert until_then.count("<li>") >= 3
@@ -123,7 +123,7 @@ def test_who_has_a_return_code_is_shown_the_way_back(public: PublicHouse):
 
 
 def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
-    _, reference, words = send(public, p4={"under_18": "no"})
+    _, reference, words = send(public, p4={"age": "18_plus"})
     person = come_back(public, reference, words)
     person.press("add")
     person.press(danger="no")

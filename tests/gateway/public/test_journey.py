@@ -31,14 +31,13 @@ from tests.gateway.public.walks import ALL_WAYS, LONG_WAY, flatten
 
 SHORT = flatten(SHORT_ANSWERS)
 SHORT_NAMES = [
-    *("start", "safe_now", "danger", "under_18", "who", "age", "region", "kind"),
+    *("start", "safe_now", "danger", "age", "who", "region", "kind"),
     *("story", "feels", "person", "name", "reach", "safe", "who_will_know", "check"),
 ]
-# By the specification of the form: danger, under 18, age, where, what it is about, name, a way to be reached (with what
+# By the specification of the form: danger, age, where, what it is about, name, a way to be reached (with what
 # belongs to it), Send.
-EIGHT = {
+SEVEN = {
     "danger": ["no"],
-    "under_18": ["yes"],
     "age": ["13_15"],
     "region": ["england"],
     "kinds": ["not_sure"],
@@ -65,7 +64,7 @@ def put_in(after: str, *names: str, without: str = "") -> list[str]:
 
 
 def _put_in_friend(after_feels: str) -> list[str]:
-    names = put_in("age", "their_age")
+    names = put_in("who", "their_age")
     place = names.index("feels") + 1
     return [*names[:place], after_feels, *names[place:]]
 
@@ -74,22 +73,16 @@ BRANCHES = [
     (go(), SHORT_NAMES),
     (go(danger="not_sure"), SHORT_NAMES),
     (go(danger="yes"), put_in("danger", "danger_help")),
-    (go(under_18="rather_not_say"), SHORT_NAMES),
+    (go(age="rather_not_say"), SHORT_NAMES),
     (go(who=""), SHORT_NAMES),
-    (go(who="friend", their_age="13_15"), put_in("age", "their_age")),
-    (go(who="another_child", their_age="13_15"), put_in("age", "their_age")),
-    (go(who="not_sure", their_age="rather_not_say"), put_in("age", "their_age")),
-    (go(age="18_plus"), put_in("age", "grown_up")),
-    (go(who="friend", age="18_plus", their_age="13_15"), put_in("age", "their_age")),
-    (go(who="friend", their_age="18_plus"), put_in("age", "their_age", "grown_up")),
-    # An adult is not asked for an age: it is known.
-    (go(under_18="no"), put_in("age", "grown_up", without="age")),
-    (go(under_18="no", who=""), put_in("age", "grown_up", without="age")),
-    (go(under_18="no", who="another_child", their_age="16_17"), put_in("age", "their_age", without="age")),
-    (
-        go(under_18="no", who="another_child", their_age="18_plus"),
-        put_in("age", "their_age", "grown_up", without="age"),
-    ),
+    (go(who="friend", their_age="13_15"), put_in("who", "their_age")),
+    (go(who="another_child", their_age="13_15"), put_in("who", "their_age")),
+    (go(who="not_sure", their_age="rather_not_say"), put_in("who", "their_age")),
+    (go(age="18_plus"), put_in("who", "grown_up")),
+    (go(who="friend", age="18_plus", their_age="13_15"), put_in("who", "their_age")),
+    (go(who="friend", their_age="18_plus"), put_in("who", "their_age", "grown_up")),
+    (go(age="18_plus", who=""), put_in("who", "grown_up")),
+    (go(who="another_child", age="18_plus", their_age="18_plus"), put_in("who", "their_age", "grown_up")),
     *((go(region=region), SHORT_NAMES) for region in ("wales", "scotland", "northern_ireland", "not_sure")),
     (go(region="not_uk", country="us"), put_in("region", "country", "abroad")),
     (go(region="not_uk", country=""), put_in("region", "country", "abroad")),
@@ -114,9 +107,9 @@ BRANCHES = [
     (go(kinds="saw_picture", pictures="none"), put_in("kind", "pictures")),
     (go(kinds="saw_picture", pictures="not_sure"), put_in("kind", "pictures")),
     (
-        go(kinds="threatens_to_share", pictures="me", under_18="no"),
+        go(kinds="threatens_to_share", pictures="me", age="18_plus"),
         [
-            *put_in("age", "grown_up", without="age")[:7],
+            *put_in("who", "grown_up")[:7],
             *("kind", "pictures", "pictures_grown_up"),
             *SHORT_NAMES[SHORT_NAMES.index("story") :],
         ],
@@ -141,9 +134,9 @@ def test_answers_lead_past_the_screens_that_the_table_says(answers: dict[str, li
     ("who", "more"), [("child_i_look_after", ["about_child"]), ("child_i_work_with", ["about_child", "about_work"])]
 )
 @pytest.mark.parametrize("more_person", ["", "yes"])
-@pytest.mark.parametrize("under_18", ["yes", "no"])
-def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], more_person: str, under_18: str):
-    names = names_of(go(who=who, their_age="13_15", under_18=under_18, more_person=more_person))
+@pytest.mark.parametrize("age", ["16_17", "18_plus"])
+def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], more_person: str, age: str):
+    names = names_of(go(who=who, their_age="13_15", age=age, more_person=more_person))
     between = names[names.index("person") + 1 : names.index("name")]
     asides = ["person_more"] if more_person else []
     assert between == [*asides, *more]
@@ -162,7 +155,7 @@ def test_no_screen_is_a_dead_end_whatever_was_answered():
     for screen in SCREENS:
         assert screen.goes_to in SCREEN_BY_NAME
         assert all(branch.go in SCREEN_BY_NAME for branch in screen.branches)
-    few = [FIELD_BY_NAME[name] for name in ("danger", "under_18", "who", "age", "their_age", "region")]
+    few = [FIELD_BY_NAME[name] for name in ("danger", "age", "who", "their_age", "region")]
     for values in product(*[("", *field.options) for field in few]):
         answers = {field.name: [value] for field, value in zip(few, values, strict=True) if value}
         assert names_of(answers)[-1] == CHECK  # a circle would never come here
@@ -188,19 +181,19 @@ def test_back_from_a_screen_that_is_off_the_path_leads_to_one_on_it(screen: Scre
     assert get_previous(screen, answers) is not screen or screen.name == START
 
 
-def test_shortest_path_has_the_eight_answers_and_all_else_may_be_blank():
-    assert names_of(EIGHT) == SHORT_NAMES
-    assert find_incomplete(EIGHT) is None
-    # The way to be reached and what belongs to it are one answer, and Send is the eighth.
-    assert len(EIGHT) - 1 + len(["send"]) == 8
-    for name in EIGHT:
-        missing = find_incomplete({key: values for key, values in EIGHT.items() if key != name})
+def test_shortest_path_has_the_seven_answers_and_all_else_may_be_blank():
+    assert names_of(SEVEN) == SHORT_NAMES
+    assert find_incomplete(SEVEN) is None
+    # The way to be reached and what belongs to it are one answer, and Send is the seventh.
+    assert len(SEVEN) - 1 + len(["send"]) == 7
+    for name in SEVEN:
+        missing = find_incomplete({key: values for key, values in SEVEN.items() if key != name})
         assert missing is not None, name
 
 
 @pytest.mark.parametrize("answers", [answers for answers, _ in BRANCHES] + [flatten(way) for way in ALL_WAYS])
 def test_nothing_is_needed_on_any_way_but_the_few(answers: dict[str, list[str]]):
-    needed = {*EIGHT, "their_age"} | {"adult", "phone", "email"}
+    needed = {*SEVEN, "their_age"} | {"adult", "phone", "email"}
     kept = {name: values for name, values in answers.items() if name in needed or name in _WAYFINDING}
     assert names_of(kept) == names_of(answers)
     assert find_incomplete({**kept, "story": ["A few words."]}) is None
@@ -243,12 +236,13 @@ def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
         ({"contact_ways": ["text"], "near": ["not_sure"]}, False),
         ({"contact_ways": ["text"], "near": []}, False),
         ({"contact_ways": ["call", "school", "adult"]}, False),
-        ({"contact_ways": ["text"], "age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "age": ["under_12"]}, False),
+        ({"contact_ways": ["text"], "age": ["12"]}, False),
         ({"contact_ways": ["text"], "age": ["rather_not_say"]}, False),
         ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["13_15"]}, True),
-        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["under_12"]}, False),
         ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["rather_not_say"]}, False),
-        ({"contact_ways": ["email"], "under_18": ["no"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["email"], "age": ["18_plus"], "who": ["friend"], "their_age": ["under_12"]}, False),
         ({"contact_ways": ["text"], "near": ["yes"]}, False),
     ],
 )
@@ -288,21 +282,21 @@ def test_helpers_that_the_answers_led_past_are_told(answers: dict[str, list[str]
 
 
 def test_each_helper_is_told_once():
-    answers = go(kinds="threatens_to_share", pictures="me", under_18="no")
+    answers = go(kinds="threatens_to_share", pictures="me", age="18_plus")
     codes = list_signposted(answers)
     assert len(codes) == len(set(codes))
     assert "stopncii" in codes
 
 
-@pytest.mark.parametrize(("answer", "is_owed"), [("yes", True), ("rather_not_say", True), ("no", False)])
-def test_only_a_no_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
-    assert is_owed_an_answer({"under_18": [answer]}) is is_owed
+@pytest.mark.parametrize(("answer", "is_owed"), [("16_17", True), ("rather_not_say", True), ("18_plus", False)])
+def test_only_eighteen_or_over_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
+    assert is_owed_an_answer({"age": [answer]}) is is_owed
     assert is_owed_an_answer({})
 
 
 @pytest.mark.parametrize(
     ("band", "is_child"),
-    [("12_or_under", True), ("13_15", True), ("16_17", True), ("18_plus", False), ("rather_not_say", True)],
+    [("under_12", True), ("12", True), ("13_15", True), ("16_17", True), ("18_plus", False), ("rather_not_say", True)],
 )
 @pytest.mark.parametrize("field", ["age", "their_age"])
 def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is_child: bool):
@@ -313,9 +307,9 @@ def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is
 
 
 def test_age_of_who_types_and_of_the_child_are_kept_apart():
-    answers = go(who="friend", age="18_plus", their_age="12_or_under")
+    answers = go(who="friend", age="18_plus", their_age="under_12")
     assert is_about_other(answers)
-    assert (keep_on_path(answers)["age"], keep_on_path(answers)["their_age"]) == (["18_plus"], ["12_or_under"])
+    assert (keep_on_path(answers)["age"], keep_on_path(answers)["their_age"]) == (["18_plus"], ["under_12"])
     assert not is_about_other(go())
     assert not is_about_other(go(who=""))
 

@@ -36,8 +36,8 @@ PRIORITIES = [
     ({"danger": ["no"], "kinds": ["wants_to_meet"], "meeting_when": ["not_sure"]}, "P2"),
     ({"danger": ["no"], "kinds": ["wants_to_meet"]}, "P2"),
     ({"danger": ["not_sure"]}, "P2"),
-    ({"danger": ["no"], "age": ["12_or_under"]}, "P2"),
-    ({"danger": ["no"], "their_age": ["12_or_under"], "age": ["18_plus"]}, "P2"),
+    ({"danger": ["no"], "age": ["under_12"]}, "P2"),
+    ({"danger": ["no"], "their_age": ["under_12"], "age": ["18_plus"]}, "P2"),
     ({"danger": ["no"], "kinds": ["extra_nice"], "age": ["13_15"]}, "P3"),
     ({"danger": ["no"], "kinds": ["not_sure"], "age": ["rather_not_say"]}, "P3"),
     ({}, "P3"),
@@ -84,8 +84,8 @@ def test_what_must_be_answered_says_that_it_is_asked_again_and_nothing_else_does
         field.name for field in FIELD_BY_NAME.values() if field.required or (field.goes_with and field.is_needed_with)
     }
     assert asked_again == needed
-    assert len(FIELD_BY_NAME) == 54
-    assert len(needed) == 11
+    assert len(FIELD_BY_NAME) == 53
+    assert len(needed) == 10
 
 
 def test_every_question_has_a_way_not_to_know():

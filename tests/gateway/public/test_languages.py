@@ -200,23 +200,23 @@ def test_toggle_on_a_side_page_in_the_middle_stays_there_and_leads_back(public: 
     ("changed", "links"),
     [
         ({}, ["tel:999", "tel:08001111"]),
-        ({"p4": {"under_18": "rather_not_say"}}, ["tel:999", "tel:08001111"]),
-        ({"p4": {"under_18": "no"}, "p4b": {}}, ["tel:999", "tel:08088005000"]),
-        ({"p4": {"under_18": "no"}}, ["tel:999", "tel:116123"]),
+        ({"p4": {"age": "rather_not_say"}}, ["tel:999", "tel:08001111"]),
+        ({"p4": {"age": "18_plus"}, "p4b": {}}, ["tel:999", "tel:08088005000"]),
+        ({"p4": {"age": "18_plus"}}, ["tel:999", "tel:116123"]),
         ({"p6": {"region": "not_uk"}, "p6a": {"country": "us"}}, ["tel:911", "tel:18004224453"]),
         ({"p6": {"region": "not_uk"}, "p6a": {"country": "other"}}, ["tel:112", ALL_HELPLINES]),
         ({"p6": {"region": "not_uk"}, "p6a": {}}, ["tel:112", ALL_HELPLINES]),
         (
             {
                 "p4b": {"who": "friend"},
-                "p5b": {"their_age": "13_15"},
+                "p5": {"their_age": "13_15"},
                 "p6": {"region": "not_uk"},
                 "p6a": {"country": "us"},
             },
             ["tel:999", "tel:08001111"],
         ),
         (
-            {"p4": {"under_18": "no"}, "p4b": {}, "p6": {"region": "not_uk"}, "p6a": {"country": "us"}},
+            {"p4": {"age": "18_plus"}, "p4b": {}, "p6": {"region": "not_uk"}, "p6a": {"country": "us"}},
             ["tel:911", "tel:08088005000"],
         ),
     ],

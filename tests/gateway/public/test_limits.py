@@ -164,7 +164,7 @@ def test_wait_at_a_step_lets_that_journey_walk_on_and_nothing_else(
 ):
     person = public.person().start().walk_to("/4")
     put_over(public, monkeypatch, "public-step", "public-start", "public-return", "public-send")
-    person.press(under_18="yes")
+    person.press(age="13_15")
     public.house.clock.advance(seconds=5)
     person.press()
     assert person.walk_to("/14").path == "/14"

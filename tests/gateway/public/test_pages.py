@@ -22,7 +22,7 @@ LATER_PAGE_BYTES = 8_000
 OWN_FILES_BYTES = 8_000
 FORM = "application/x-www-form-urlencoded"
 # What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
-ASKED_AGAIN = ("/3", "/4", "/5", "/5b", "/6", "/11", "/12")
+ASKED_AGAIN = ("/3", "/4", "/5", "/6", "/11", "/12")
 NOT_NEUTRAL = re.compile(
     r"abuse|sex|police|crime|report|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd", re.IGNORECASE
 )
@@ -287,14 +287,14 @@ def test_no_banner_stands_anywhere_when_there_is_none(pages: dict[str, str]):
     assert not [path for path, text in pages.items() if 'class="banner"' in text]
 
 
-def thanks_of(public: PublicHouse, answer: str) -> str:
-    person = public.person_at("/14", p4={"under_18": answer}).send()
+def thanks_of(public: PublicHouse, age: str) -> str:
+    person = public.person_at("/14", p4={"age": age}).send()
     return person.text()
 
 
-@pytest.mark.parametrize("answer", ["yes", "rather_not_say"])
-def test_child_is_told_by_when_an_answer_comes(public: PublicHouse, answer: str):
-    text = thanks_of(public, answer)
+@pytest.mark.parametrize("age", ["under_12", "rather_not_say"])
+def test_child_is_told_by_when_an_answer_comes(public: PublicHouse, age: str):
+    text = thanks_of(public, age)
     for words in (
         "We will answer you by Friday 27 November",
         "will read it today",
@@ -374,26 +374,24 @@ def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
 )
 def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: str, region_title: str):
     person = public.person_at("/5", p4b={"who": who})
-    assert read_title(person.page) == "How old are you?"
-    person.press(age="13_15")
-    assert (person.path, read_title(person.page)) == ("/5b", age_title)
+    assert (person.path, read_title(person.page)) == ("/5", age_title)
     person.press(their_age="13_15")
     assert (person.path, read_title(person.page)) == ("/6", region_title)
 
 
-def test_adult_is_not_asked_for_an_age_but_for_the_childs(public: PublicHouse):
-    person = public.person_at("/5b", p4={"under_18": "no"}, p4b={"who": "child_i_look_after"})
+def test_adult_is_asked_for_the_childs_age(public: PublicHouse):
+    person = public.person_at("/5", p4={"age": "18_plus"}, p4b={"who": "child_i_look_after"})
     assert read_title(person.page) == "How old is the child?"
 
 
 def test_only_the_youngest_are_offered_a_grown_up_to_help(public: PublicHouse):
     offer = "A grown-up you trust can help you with this"
-    assert offer in public.person_at("/12", p5={"age": "12_or_under"}).text()
+    assert offer in public.person_at("/12", p4={"age": "under_12"}).text()
     assert offer not in public.person_at("/12").text()
     # An age from before the person said that they are grown up counts no more.
-    person = public.person_at("/6", p5={"age": "12_or_under"})
-    for _ in range(3):
+    person = public.person_at("/6", p4={"age": "under_12"})
+    for _ in range(2):
         person.press("back")
     assert person.path == "/4"
-    person.press(under_18="no")
+    person.press(age="18_plus")
     assert offer not in person.walk_to("/12").text()

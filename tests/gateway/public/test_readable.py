@@ -39,7 +39,7 @@ def test_words_of_the_form_are_sent_by_a_page_that_lost_its_cookie(public: Publi
     [
         {"kinds": ["extra_nice"] * 30},
         {"kinds": ["extra_nice", "extra_nice"]},
-        {"under_18": ["no", "yes"]},
+        {"age": ["13_15", "18_plus"]},
         {"danger": ["no", "no"]},
         {"called": ["called", "carry_on"]},
         {"country": ["fr", "de"]},
@@ -96,15 +96,15 @@ def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkey
     ("changes", "is_offered"),
     [
         ({}, True),
-        ({"p4": {"under_18": "no"}}, True),
+        ({"p4": {"age": "18_plus"}}, True),
         ({"p10": {}}, False),
         ({"p10": {"near": "yes"}}, False),
         ({"p10": {"near": "not_sure"}}, False),
-        ({"p5": {"age": "12_or_under"}}, False),
-        ({"p5": {"age": "rather_not_say"}}, False),
-        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "16_17"}}, True),
-        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "rather_not_say"}}, False),
-        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "12_or_under"}}, False),
+        ({"p4": {"age": "under_12"}}, False),
+        ({"p4": {"age": "rather_not_say"}}, False),
+        ({"p4b": {"who": "friend"}, "p5": {"their_age": "16_17"}}, True),
+        ({"p4b": {"who": "friend"}, "p5": {"their_age": "rather_not_say"}}, False),
+        ({"p4b": {"who": "friend"}, "p5": {"their_age": "under_12"}}, False),
     ],
 )
 def test_note_is_offered_only_where_the_desk_would_send_it(

@@ -33,7 +33,7 @@ def test_adult_at_work_with_a_child_is_told_to_keep_to_the_steps_of_their_work(p
 def test_child_who_tells_about_a_friend_reads_about_the_friend(public: PublicHouse):
     way = SHORT_ANSWERS | {
         "/4b": {"who": "friend"},
-        "/5b": {"their_age": "13_15"},
+        "/5": {"their_age": "13_15"},
         "/7": {"kinds": ["wants_to_meet", "on_camera"]},
         "/10": {"more_person": "yes"},
         "/10a": {},
@@ -100,7 +100,7 @@ def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: Public
 
 
 def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
-    way = ABROAD | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
+    way = ABROAD | {"/4b": {"who": "friend"}, "/5": {"their_age": "13_15"}}
     bar, main = public.person_at("/9c", way).text().split("<main", 1)
     assert 'href="tel:08001111"' in bar
     assert "Childhelp" not in bar

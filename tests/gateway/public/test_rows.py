@@ -36,10 +36,9 @@ def link_of(key: str) -> str:
 def test_r2_nothing_needs_to_be_known_or_proved(public: PublicHouse):
     not_sure: ScreenAnswers = UNDER_18 | {
         "/3": {"danger": "not_sure"},
-        "/4": {"under_18": "rather_not_say"},
+        "/4": {"age": "rather_not_say"},
         "/4b": {"who": "not_sure"},
-        "/5": {"age": "rather_not_say"},
-        "/5b": {"their_age": "rather_not_say"},
+        "/5": {"their_age": "rather_not_say"},
         "/6": {"region": "not_sure"},
         "/7": {"kinds": ["not_sure"]},
         "/9": {},
@@ -50,8 +49,9 @@ def test_r2_nothing_needs_to_be_known_or_proved(public: PublicHouse):
 
 @pytest.mark.parametrize(("age", "is_child"), [("16_17", True), ("18_plus", False)])
 def test_r3_the_line_between_child_and_adult_is_eighteen(public: PublicHouse, age: str, *, is_child: bool):
-    person = public.person().start().walk_to("/5")
+    person = public.person().start().walk_to("/4")
     person.press(age=age)
+    person.press(who="me")
     assert (person.path == "/5a") is not is_child
     person.walk_to("/14").send()
     (report,) = public.reports()
@@ -59,8 +59,8 @@ def test_r3_the_line_between_child_and_adult_is_eighteen(public: PublicHouse, ag
 
 
 def test_r3_age_of_the_child_is_kept_apart_from_that_of_who_tells(public: PublicHouse):
-    _, report = send(public, UNDER_18 | {"/4b": {"who": "friend"}, "/5b": {"their_age": "12_or_under"}})
-    assert (report.reporter_age_band, report.age_band) == ("13_15", "12_or_under")
+    _, report = send(public, UNDER_18 | {"/4b": {"who": "friend"}, "/5": {"their_age": "under_12"}})
+    assert (report.reporter_age_band, report.age_band) == ("13_15", "under_12")
     _, report = send(public, ADULT)
     assert (report.reporter_age_band, report.age_band) == ("18_plus", "13_15")
 
@@ -115,10 +115,13 @@ def test_r22_every_report_is_acknowledged_with_a_number_and_what_happens_next(pu
         assert words in text, words
 
 
-@pytest.mark.parametrize("answer", ["yes", "rather_not_say"])
+@pytest.mark.parametrize(
+    ("age", "answer"),
+    [*((age, "yes") for age in ("under_12", "12", "13_15", "16_17")), ("rather_not_say", "rather_not_say")],
+)
 @pytest.mark.parametrize("who", ["me", "friend"])
-def test_r23_every_child_is_promised_an_answer_by_a_day(public: PublicHouse, answer: str, who: str):
-    way = UNDER_18 | {"/4": {"under_18": answer}, "/4b": {"who": who}, "/5b": {"their_age": "13_15"}}
+def test_r23_every_child_is_promised_an_answer_by_a_day(public: PublicHouse, age: str, answer: str, who: str):
+    way = UNDER_18 | {"/4": {"age": age}, "/4b": {"who": who}, "/5": {"their_age": "13_15"}}
     person, report = send(public, way)
     assert "We will answer you by Friday 27 November, in the way you picked." in person.text()
     assert (report.reply_by, report.under_18) == ("2026-11-27", answer)
@@ -265,10 +268,10 @@ def test_r26_who_wants_to_talk_first_finds_the_line_for_their_age(public: Public
     assert "For grown-ups who are worried about a child" in text
 
 
-def test_r33_the_shortest_way_has_eight_answers(public: PublicHouse):
+def test_r33_the_shortest_way_has_seven_answers(public: PublicHouse):
     # Start, Continue past what only tells, and nothing but these typed or picked.
     way: ScreenAnswers = UNDER_18 | {"/4b": {}, "/9": {}}
     answered = [name for answers in way.values() for name in answers]
-    assert len(answered) - len(["school"]) + len(["send"]) == 8
+    assert len(answered) - len(["school"]) + len(["send"]) == 7
     _, report = send(public, way)
     assert (report.story, report.who, report.kinds) == ("", "", ("extra_nice",))

@@ -69,7 +69,6 @@ CHOICES = {
     "still": "still",
     "their_age": "age_band",
     "told": "told",
-    "under_18": "under_18",
     "when": "when",
     "who": "who",
     "who_sees": "contact.who_sees",
@@ -331,7 +330,7 @@ def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, mo
         ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meeting_when": "next_days"}}, "P1"),
         ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meeting_when": "later"}}, "P2"),
         ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {}}, "P2"),
-        ({"p5": {"age": "12_or_under"}}, "P2"),
+        ({"p4": {"age": "under_12"}}, "P2"),
         ({}, "P3"),
     ],
 )

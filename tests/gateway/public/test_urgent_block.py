@@ -29,8 +29,8 @@ TODAY: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "today"}}
 SOON: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "next_days"}}
 HURTING: ScreenAnswers = {"/9a": {"feels": "hurting"}}
 SELF_OF_A_FRIEND: ScreenAnswers = {"/9a": {"feels": "reporter_hurting"}}
-FRIEND: ScreenAnswers = SHORT_ANSWERS | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
-OWN_CHILDHOOD: ScreenAnswers = SHORT_ANSWERS | {"/4": {"under_18": "no"}}
+FRIEND: ScreenAnswers = SHORT_ANSWERS | {"/4b": {"who": "friend"}, "/5": {"their_age": "13_15"}}
+OWN_CHILDHOOD: ScreenAnswers = SHORT_ANSWERS | {"/4": {"age": "18_plus"}}
 READERS = {"child": SHORT_ANSWERS, "friend": FRIEND, "adult": ADULT, "adult_self": OWN_CHILDHOOD}
 ABROAD: ScreenAnswers = {"/6": {"region": "not_uk"}, "/6a": {"country": "au"}}
 
@@ -249,7 +249,7 @@ def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
 
 
 MORE: ScreenAnswers = {"/10": {"near": "yes", "more_person": "yes"}}
-YOUNG: ScreenAnswers = {"/5": {"age": "12_or_under"}}
+YOUNG: ScreenAnswers = {"/4": {"age": "under_12"}}
 # Nothing here is answered by the block: the desk's rules alone put it into the crisis lane.
 IN_THE_LANE: list[ScreenAnswers] = [
     {"/7": {"kinds": ["touched_or_hurt"]}} | MORE | {"/10a": {"still": "yes"}},

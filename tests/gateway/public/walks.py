@@ -9,10 +9,9 @@ LONG_WAY: ScreenAnswers = {
     "/2": {},
     "/3": {"danger": "yes"},
     "/3a": {"called": "called"},
-    "/4": {"under_18": "yes"},
+    "/4": {"age": "16_17"},
     "/4b": {"who": "child_i_work_with"},
-    "/5": {"age": "16_17"},
-    "/5b": {"their_age": "13_15"},
+    "/5": {"their_age": "13_15"},
     "/6": {"region": "not_uk"},
     "/6a": {"country": "us"},
     "/6b": {},
@@ -77,11 +76,11 @@ LONG_WAY: ScreenAnswers = {
     },
     "/13": {},
 }
-GROWN_UP: ScreenAnswers = SHORT_ANSWERS | {"/4": {"under_18": "no"}, "/7": {"kinds": ["bullying"]}}
+GROWN_UP: ScreenAnswers = SHORT_ANSWERS | {"/4": {"age": "18_plus"}, "/7": {"kinds": ["bullying"]}}
 ON_A_WEBSITE: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["saw_picture"]}, "/8": {"pictures": "website"}}
 GROWN_UP_PICTURE: ScreenAnswers = SHORT_ANSWERS | {
     "/9a": {"feels": "hurting"},
-    "/4": {"under_18": "no"},
+    "/4": {"age": "18_plus"},
     "/7": {"kinds": ["threatens_to_share"]},
     "/8": {"pictures": "me"},
 }
@@ -104,9 +103,9 @@ def flatten(way: ScreenAnswers) -> dict[str, list[str]]:
 # What each row of requirements.md about the public speaks of, as somebody would answer.
 UNDER_18 = SHORT_ANSWERS
 ADULT: ScreenAnswers = SHORT_ANSWERS | {
-    "/4": {"under_18": "no"},
+    "/4": {"age": "18_plus"},
     "/4b": {"who": "child_i_look_after"},
-    "/5b": {"their_age": "13_15"},
+    "/5": {"their_age": "13_15"},
     "/10c": {"relationship": "Mother"},
 }
 CONTENT_ONLY = ON_A_WEBSITE

@@ -236,15 +236,26 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "who": "Who this is about",
 }
 
+# The form's own bands, finer than those in which a case is closed.
+_AGES: Final = {
+    "under_12": "Under 12",
+    "12": "12 years old",
+    "13_15": "13 to 15",
+    "16_17": "16 or 17",
+    "18_plus": "18 or over",
+    "rather_not_say": "Not known, or not said",
+}
 # By field: the codes of its answers that are not plain by themselves.
 PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "age_band": _AGES,
     "feels": {
         "all_right": "All right",
         "scared": "Scared",
         "hurting": "May hurt themselves",
         "reporter_hurting": "The person reporting also thinks about hurting themselves",
         "rather_not_say": "Not known, or not said",
-    }
+    },
+    "reporter_age_band": _AGES,
 }
 
 
