@@ -1,1 +1,1 @@
-"""Bringing in what the gateway holds: verify, chain, file as cases, set aside what does not verify."""
+"""Collection: fetch rows from the gateway, verify them, follow their chain, file them as cases, and set the rest aside."""

@@ -2,7 +2,7 @@
 
 Gaps and forks are alarms, never a reason to lose a report.
 
-A link counts once its intake statement is genuine, whatever else is wrong with its row.
+A link counts once its intake statement is genuine, even if the rest of its row is refused.
 """
 
 import re
@@ -22,18 +22,18 @@ from partner_sdk.wire.submission import SENDER_PATTERN
 GAP: Final = "chain-gap"
 FORK: Final = "chain-fork"
 NEW_EPOCH: Final = "new-epoch"
-# A gateway that stands before a number of the same epoch that the desk holds: its newest rows are gone.
+# Raised when a gateway is behind a number of the same epoch that the desk already has: its newest rows are gone.
 WENT_BACK: Final = "chain-went-back"
 # Any epoch, e.g. of a number that the desk lacks and only the gateway can date.
 ANY_EPOCH: Final = "*"
-# Only what `Chain.name` makes of names that row_checks.py lets pass.
+# Built by `Chain.name`, from names that row_checks.py has checked.
 _GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/({SENDER_PATTERN})/([0-9]+)(?:-([0-9]+))?")
 _NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One sender's run of numbers: a gateway begins a new epoch after every restore, and its numbers go on.
+    """One sender's sequence of numbers. A gateway begins a new epoch after every restore; the numbers continue.
 
     `partner` is `public` for all reports of the form.
     """
@@ -64,17 +64,17 @@ def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
 
 
 def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
-    """Enter genuine intake statements, many at once, and raise an alarm where one forks."""
+    """Enter genuine intake statements, many together, and raise an alarm for each fork."""
     for chain in dict.fromkeys(link.chain for link in links):
         note_epoch(connection, instance=chain.instance, epoch=chain.epoch, now=now)
         _add_to_chain(connection, chain, [link for link in links if link.chain == chain], now=now)
 
 
 def note_epoch(connection: Connection, *, instance: str, epoch: str, now: datetime) -> bool:
-    """Raise the alarm of a new epoch of a gateway that the desk knows already; a person clears it.
+    """Raise the alarm for a new epoch of a known gateway; a person clears it.
 
-    Run it before the first link of the epoch is entered. The first epoch of a new gateway is no alarm: a person has
-    added its card.
+    Run it before the epoch's first link is entered. A new gateway's first epoch raises no alarm: a person has added its
+    card.
     """
     of_instance = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == instance).limit(1)
     of_epoch = of_instance.where(CHAIN_LINKS.c.epoch == epoch)
@@ -98,7 +98,7 @@ def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
 
 
 def list_senders(connection: Connection, *, instance: str) -> list[str]:
-    """Return whose chains the desk holds of a gateway, in any epoch."""
+    """Return the senders for whom the desk has chains from this gateway, in any epoch."""
     found: list[str] = []
     # From one sender to the next by the key: a DISTINCT would walk every link.
     following = select(func.min(CHAIN_LINKS.c.partner)).where(CHAIN_LINKS.c.instance == instance)
@@ -156,20 +156,20 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
 def _check_firsts(
     connection: Connection, chain: Chain, fresh: Sequence[Link], *, known: Collection[int], now: datetime
 ) -> None:
-    """Raise an alarm for each link that says it follows nothing while the chain has a lower number (WIRE.md §6.2)."""
+    """Raise an alarm for each link that claims to be the first while the chain has a lower number (WIRE.md §6.2)."""
     if not fresh:
         return
     stored = connection.execute(select(func.min(CHAIN_LINKS.c.sequence)).where(*_conditions_of(chain))).scalar()
     firsts = {link.sequence for link in fresh if link.previous_sha256 == _NO_PREVIOUS}
     lowest = min(link.sequence for link in fresh)
     if stored is not None and lowest < stored:
-        # What was the first until now may be none.
+        # An older "first" link may now follow a lower number.
         former = connection.execute(_of(chain).where(CHAIN_LINKS.c.previous_sha256 == _NO_PREVIOUS))
         firsts.update(row.sequence for row in former)
     elif stored is not None:
         lowest = stored
     for sequence in sorted(firsts):
-        # Where the very number before is known, "does not follow" is raised already.
+        # If the preceding number is known, "does not follow" is raised already.
         if sequence > lowest and sequence - 1 not in known:
             name = chain.name(sequence, sequence)
             raise_alarm(connection, FORK, f"{name} says that it is the first of its epoch", now=now)
@@ -188,7 +188,8 @@ def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_fir
         # It names one before it, in its own epoch.
         raise_alarm(connection, GAP, chain.name(reached, reached), now=now)
         reached -= 1
-    # Numbers go on through a restore: an epoch begins right behind a number that the desk holds, or is the very first.
+    # Numbers continue through a restore: an epoch begins directly after a number that the desk has, or with the very
+    # first one.
     every_epoch = Chain(chain.instance, ANY_EPOCH, chain.partner)
     highest = _find_below(connection, every_epoch, sequence) or 0
     if highest < reached:

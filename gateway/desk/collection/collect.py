@@ -1,7 +1,8 @@
 """Collects from the feed: judges each row, stores it durably, and only then acknowledges it.
 
-Never acknowledges what is not on this desk's own disk, and never lets one bad row hold up the next. An acknowledgement
-means "held here, byte for byte": a row that was set aside is acknowledged too, because its bytes are kept.
+Never acknowledges a row that is not on this desk's own disk, and never lets one bad row delay the next. An
+acknowledgement means "stored here, byte for byte": a row that was set aside is acknowledged too, because its bytes are
+kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ from partner_sdk.wire.items import REPORT, Acknowledgement
 
 PAGE_ROWS: Final = REPORT.max_items
 STUCK: Final = "feed-stuck"
-# A bound for a feed that would not end, or would fill this disk; reaching it is told once.
+# Limits a feed that would never end or would fill this disk; reaching the limit raises one alarm.
 ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
 # Rows that an earlier run left at the gateway get this much of a run, after everything newer.
@@ -65,11 +66,11 @@ MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
 UNREADABLE: Final = "unreadable-at-gateway"
 # The gateway counts reports that wait, and shows or names fewer.
 HIDDEN: Final = "waiting-not-shown"
-# The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
+# The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and a person must ask.
 AHEAD: Final = "received-in-the-future"
 MOST_AHEAD: Final = timedelta(days=1)
 DUPLICATE_ID: Final = "duplicate-report-id"
-# The gateway's own columns no longer fit the statement beside them: somebody changed the row.
+# The gateway's own columns no longer match the statement beside them: the row was changed.
 NOT_TAKEN: Final = "acknowledgement-not-taken"
 
 ALWAYS: Final = datetime.min.replace(tzinfo=UTC)  # as if a row was seen before any key ended
@@ -79,9 +80,9 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Collected:
-    """What one run did; counts of rows, and the gaps and new epochs of the chain that nobody has cleared.
+    """The result of one run: row counts, and the chain's open gaps and new epochs.
 
-    `left` counts rows that stay at the gateway, because their sender's share of the shelf is full.
+    `left` counts rows that stay at the gateway because their sender's share of the shelf is full.
     """
 
     filed: int = 0
@@ -92,11 +93,11 @@ class Collected:
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
-    is_behind: bool = False  # the gateway has given out numbers that this desk does not hold: was it restored?
+    is_behind: bool = False  # the gateway has issued numbers that this desk does not have: was it restored?
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
-    passed: set[bytes] = field(default_factory=set, compare=False)  # digests of what comes again
+    passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,11 @@ class _Judged:
 def collect_reports(
     desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None, from_start: bool = False
 ) -> Collected:
-    """Take every row that the gateway still holds for us: first what is behind the last one that was judged.
+    """Take every row that the gateway still holds for us, starting after the last judged position.
 
-    Rows that cannot be acknowledged are passed by. They come again afterwards, a few pages in a run, so that they never
-    hold up a newer row. `from_start` reads everything anew. A feed without end is left with an alarm.
-    Raises what the feed client raises; what was stored until then stays, and the next run goes on from there.
+    Rows that cannot be acknowledged are skipped. They are retried afterwards, a few pages a run, so that they never
+    delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
+    feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
     collected = Collected()
     status = get_standing(desk, feed)
@@ -141,11 +142,11 @@ def collect_reports(
         collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
         if collected.hidden:
             note_today(desk, HIDDEN, status)
-    # Behind where an endless feed was left there are rows that nobody has seen yet: no gap.
+    # The endless feed was abandoned here, and later rows are still unseen: no gap.
     standing = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if reading.is_endless else status)
     collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
     collected.is_behind = standing.is_behind
-    # Asked again: what is left now could not be acknowledged, or has just come.
+    # Asked again: the rows left now could not be acknowledged, or have just arrived.
     note_collected(
         desk, feed.get_status(), left_urgent=collected.left_urgent, left_others=collected.left - collected.left_urgent
     )
@@ -154,7 +155,7 @@ def collect_reports(
 
 @dataclass(slots=True)
 class _Reading:
-    """One run through the feed: `reached` is the last position that was judged, `shown` counts rows."""
+    """One run through the feed: `reached` is the last judged position, `shown` counts rows."""
 
     desk: Desk
     feed: FeedClient
@@ -169,9 +170,9 @@ class _Reading:
     is_endless: bool = False
 
     def read(self, *, until: int | None = None) -> bool:
-        """Take what waits behind `reached`; return whether that was all. A circle of the feed is an alarm.
+        """Take the rows after `reached`; return whether none are left. A feed that goes in a circle raises an alarm.
 
-        `until` is the position up to which rows that were left before are tried again, a few pages at most.
+        `until` is the position up to which rows left earlier are retried, a few pages at most.
         """
         try:
             return self._read_pages(until=until)
@@ -208,7 +209,7 @@ class _Reading:
 def take_rows(
     desk: Desk, rows: Sequence[bytes], *, believed: Believed, actor: str, collected: Collected
 ) -> tuple[Acknowledgement, ...]:
-    """Judge rows, store every one of them in one durable transaction, and return what may be acknowledged now."""
+    """Judge rows, store all of them in one durable transaction, and return those to acknowledge now."""
     now = desk.clock()
     judged = [_judge(raw, believed=believed, now=now) for raw in rows]
     with desk.store.write() as connection:
@@ -226,15 +227,15 @@ def take_rows(
     collected.known += known + len(verified) - filed_now
     collected.left += len(left)
     collected.passed.update(sha256(one.raw).digest() for one in judged if one.raw in left or _claim(one) is None)
-    # What is not kept here is not acknowledged: the gateway goes on holding it.
-    # A row without a statement cannot be named: it stays at the gateway and is refused again each time.
+    # A row that is not stored here is not acknowledged: the gateway keeps it. A row without a statement cannot be
+    # named, so it stays at the gateway and is refused again each time.
     return tuple(claim for one in judged if one.raw not in left and (claim := _claim(one)) is not None)
 
 
 def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
-    """Judge everything that was set aside once more, with the keys and the register of today.
+    """Judge every row that was set aside again, with today's keys and register.
 
-    `accept_ended_key` is the number of one row whose partner has confirmed that it sent it, though its key had ended.
+    `accept_ended_key` is the number of one row whose partner has confirmed that it sent it although its key had ended.
     """
     collected = Collected()
     believed = load_believed(desk)
@@ -323,7 +324,7 @@ def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
 ) -> tuple[int, set[bytes]]:
-    """Keep refused rows; return how many are new, and the bytes of those that stay at the gateway."""
+    """Store refused rows; return how many are new, and the bytes of those that stay at the gateway."""
     kept = urgent = 0
     left: set[bytes] = set()
     shelf, now = Shelf(connection), desk.clock()
@@ -346,7 +347,7 @@ def _store_refused(
 
 
 def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> int:
-    """Store these rows and return how many became cases: what came as a file before has one."""
+    """Store these rows and return how many became cases: a report that came as a file already has one."""
     if not rows:
         return 0
     now = desk.clock()

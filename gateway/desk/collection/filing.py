@@ -49,7 +49,7 @@ class NewCase:
 
 
 def to_report_values(row: VerifiedRow, *, collected_at: str) -> dict[str, object]:
-    """Return what is stored of a verified row beside its case."""
+    """Return the columns stored for a verified row beside its case."""
     intake, clear = row.intake, row.intake.clear
     return {
         "environment": clear.environment,
@@ -75,7 +75,7 @@ def to_report_values(row: VerifiedRow, *, collected_at: str) -> dict[str, object
 
 
 def to_new_case(row: VerifiedRow) -> NewCase:
-    """Return what becomes a case of a row of the feed."""
+    """Return the new case for a row of the feed."""
     intake = row.intake
     return NewCase(
         clear=intake.clear,
@@ -196,12 +196,12 @@ def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
 def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
     if row.clear.partner != PUBLIC_SENDER:
         return row.clear.partner
-    # As the register has it now: of an id that it never had, nobody knows whose it is.
+    # As the register has it now: an id that was never registered has no owner.
     return None if row.placement is None else owners.get(row.placement)
 
 
 def _hash_reply_key(reply_key: str | None) -> str | None:
-    # A hash of a public key tells nothing: it is there to be compared (docs/decisions/0016).
+    # A hash of a public key reveals nothing: it is there to be compared (docs/decisions/0016).
     return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
 
 
@@ -217,16 +217,16 @@ def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -
 
 @dataclass(frozen=True, slots=True)
 class OtherReports:
-    """How many other reports the very same context came with, and the references of the first of them."""
+    """How many other reports came with the same context, and the first few references."""
 
     count: int
     references: tuple[str, ...]
 
 
 def get_other_reports(connection: Connection, case_id: str) -> OtherReports:
-    """Return the other reports that the context of a case came with.
+    """Return the other reports that came with the same context as a case.
 
-    Who has the page before them may report twice; nobody else can have made the same bytes.
+    A person with the page open may report twice; no other sender can make the same bytes.
     """
     own = select(PAGE_CONTEXTS.c.token_sha256).where(PAGE_CONTEXTS.c.case_id == case_id).scalar_subquery()
     same = (PAGE_CONTEXTS.c.token_sha256 == own, PAGE_CONTEXTS.c.case_id != case_id)
@@ -294,10 +294,10 @@ def list_imported_references(connection: Connection, references: Collection[str]
 
 
 def is_another(row: VerifiedRow, *, imported: ByReport) -> bool:
-    """Return whether a file brought another report under this row's id.
+    """Return whether a file brought a different report under this row's id.
 
-    The same box with the same clear fields is the same report. Its signature may be another: a partner that changed
-    its key signs anew what lies in its spool. Both were checked, each by a key that was the partner's.
+    The same box with the same clear fields is the same report. Its signature may differ: a partner that changed its key
+    signs the reports in its spool again. Both signatures were checked, each with a key of the partner.
     """
     clear = row.intake.clear
     held = imported.get((clear.partner, clear.report_id))
@@ -305,10 +305,10 @@ def is_another(row: VerifiedRow, *, imported: ByReport) -> bool:
 
 
 def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: datetime) -> None:
-    """Note at the case that was filed from a file that its report came through the gateway now, under a reference too.
+    """Note on a case from a file that its report has now come through the gateway too, with a second reference.
 
-    What was told of it before did not reach the gateway, which did not know it: it is told again.
-    What was added under that reference meanwhile is joined to the case now.
+    Earlier stages of the case did not reach the gateway, which did not know the report: they are sent again. Reports
+    that were added under that reference in the meantime now join the case.
     """
     clear, reference = row.intake.clear, row.intake.reference
     case = (

@@ -1,7 +1,7 @@
-"""Judges a sealed report that came as a file (the body of `POST /v1/reports`), files it, and answers with a receipt.
+"""Imports a sealed report from a file (the body of `POST /v1/reports`): checks it, files it, and returns a receipt.
 
-Never believes anything but the partner's signature, the desk's own register and the sealed content. Never files a
-report twice: one that came through the gateway before, or as this very file, is known and gets its receipt.
+Trusts only the partner's signature, the desk's own register and the sealed content. Never files a report twice: one
+that came through the gateway before, or in the same file, is known and gets its receipt again.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ from partner_sdk.wire.submission import (
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPost:
-    """A file whose statement holds and whose envelope opens. `content` is in memory only."""
+    """A file with a valid statement and an envelope that opens. `content` is in memory only."""
 
     clear: ClearFields
     submission_raw: bytes
@@ -73,7 +73,7 @@ def parse_post(raw: bytes) -> ReportPost:
 
 
 def peek_post_claim(raw: bytes) -> Claim:
-    """Return what a file says of itself."""
+    """Return the file's own claims, unverified."""
     try:
         said = peek_submission(parse_post(raw).statement)
     except FormatError:
@@ -130,7 +130,7 @@ def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> Verifi
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file: `receipt` and `reference` are None where it was set aside for `reason`."""
+    """The result for one file: `receipt` and `reference` are None if it was set aside for `reason`."""
 
     state: Literal["filed", "known", "set-aside"]
     reference: str | None = None
@@ -140,9 +140,9 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the desk has under a report's id already. `imported_at` is None where it came through the gateway alone.
+    """The desk's record for a report id. `imported_at` is None if the report came through the gateway alone.
 
-    `is_this` where it is the same box with the same clear fields; `is_same_bytes` where the signature is the same too.
+    `is_this` is true for the same box with the same clear fields; `is_same_bytes` if the signature is the same too.
     """
 
     reference: str
@@ -152,17 +152,17 @@ class _Held:
 
 
 def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
-    """Judge, file and answer a sealed report that came as a file, in one durable transaction.
+    """Check and file a sealed report from a file, and answer it, in one durable transaction.
 
-    A file that is no sealed report raises `FormatError` and is not kept here. One that does not verify
-    or open is set aside, byte for byte, like a row of the feed.
+    A file that is not a sealed report raises `FormatError` and is not kept. A report that does not verify or open is
+    set aside, byte for byte, like a row of the feed.
     """
     read = parse_post(raw)
     said, submission_raw = peek_submission(read.statement), encode(read.statement)
     envelope_raw = parse_base64url(read.envelope, max_bytes=MAX_ENVELOPE_BYTES)
     now = desk.clock()
     with desk.store.read() as connection:
-        # What is held here stays provable after its key has ended.
+        # A report that is already here stays provable after its key has ended.
         held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw, envelope_raw=envelope_raw)
     try:
         seen_at = ALWAYS if held is not None and held.is_same_bytes else now
@@ -178,7 +178,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
 
 
 def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
-    """Judge the files that were set aside once more; returns what is filed or known now, with its receipts."""
+    """Judge the set-aside files again; return the reports now filed or known, with their receipts."""
     believed = load_believed(desk)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_FILE)
@@ -282,7 +282,7 @@ def _find_held(
     held_raw = bytes(row.submission or b"")
     return _Held(
         row.reference,
-        # Signed anew after a change of keys it is the same report still (client/_submissions.py in the SDK).
+        # Signed again after a change of keys, it is still the same report (client/_submissions.py in the SDK).
         is_this=bytes(row.envelope) == envelope_raw and read_clear_fields(held_raw) == clear,
         is_same_bytes=held_raw == submission_raw,
         imported_at=None if by_file is None else by_file.imported_at,

@@ -1,6 +1,6 @@
-"""Joins what a sender says later to its own earlier report: one case, which may only become more urgent.
+"""Joins a sender's later reports to its own earlier one, as one case whose urgency can only rise.
 
-Never joins a report to anybody else's, and never takes one away: each keeps its own envelope, its kind and its place.
+Never joins a report to another sender's, and never removes one: each keeps its own envelope, kind and place.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,10 +21,10 @@ RESPONSE: Final = "response"
 
 
 def find_request(connection: Connection, clear: ClearFields, content: SealedContent) -> str | None:
-    """Return the question that a response answers, or None where nobody can tell: then it answers nothing.
+    """Return the question that a response answers, or None if that is unclear: then it answers none.
 
-    It is the one that it names, put to this very partner about the very report that it names; or, where it names none
-    that this partner was asked, the only one that is open about that report.
+    It is the question that the response names, if it was put to this partner about this report; or, if the response
+    names none of this partner's questions, the only open one about the report.
     """
     if not isinstance(content, SealedIndustryReport) or clear.kind != RESPONSE:
         return None
@@ -45,11 +45,11 @@ def find_request(connection: Connection, clear: ClearFields, content: SealedCont
 
 
 def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
-    """Settle what new cases mean for older ones and for each other, once all are in the table, in one transaction.
+    """Settle how new cases affect older ones and each other, once all are in the table, in one transaction.
 
-    Questions are answered, and each report is settled as `settle_case` says. In which order reports come, and in which
-    batches, makes no difference: the operator of the gateway chooses both. An older case that this brings into the
-    crisis lane takes the new one along.
+    Questions are answered, and each report is settled as in `settle_case`. The order and the batches in which reports
+    arrive make no difference: the gateway's operator controls both. An older case that this brings into the crisis lane
+    takes the new one along.
     """
     # Most reports name none and are named by none: one question for all of them.
     references = [values["reference"] for values in filed]
@@ -126,9 +126,9 @@ def _get_first_id(connection: Connection, case: Row[Any]) -> str:
 
 
 def list_added(connection: Connection, first: Any) -> Sequence[Row[Any]]:
-    """Return what its sender added to a report under either of its references, the oldest first.
+    """Return the sender's additions to a report under either of its references, the oldest first.
 
-    `first` is a row of the table, or anything with its names.
+    `first` is a row of the table, or any object with its names.
     """
     names = [name for name in (first.reference, first.other_reference) if name is not None]
     own = {"environment": first.environment, "partner": first.partner, "case_id": first.case_id}
@@ -154,10 +154,10 @@ def _note_answer(connection: Connection, values: Mapping[str, object]) -> None:
 
 
 def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] | None, now: datetime) -> set[str]:
-    """Let each addition of the public be as urgent as all that the same person said, and never less.
+    """Make each public addition at least as urgent as everything the same person sent.
 
-    It stays a case of its own: nothing but a return code proves that it is the same person. An addition that is proven
-    by it raises the first report too; one that is not raises nothing but itself.
+    It stays a separate case: only a return code proves that it is the same person. A proven addition raises the first
+    report too; an unproven one raises only itself.
     """
     if earlier is not None:
         cluster_id = earlier.cluster_id or earlier.case_id
@@ -176,11 +176,11 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
             continue
         risk = together if one in proven else combine(together.text, one.factors)
         is_new = one.case_id == case.case_id
-        # A person who lowered the first report had read what it says: two more words do not bring that back up.
+        # A person who lowered the first report had read it: two more words do not raise it again.
         read_before = first if is_new else one
         if not (one.crisis if is_new else is_told_again) and _says_no_more(risk, than=read_before):
             risk = Risk(read_before.crisis, read_before.score, risk.factors)
-        # Who adds two words to an urgent report has not become less urgent.
+        # Adding two words to an urgent report does not make it less urgent.
         priority = one.priority if one is first else min(one.priority, first.priority, key=PRIORITIES.index)
         connection.execute(_RAISE, _raising(one.case_id, risk, priority=priority, now=now))
         if risk.crisis and not one.crisis:
@@ -204,7 +204,7 @@ def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[
 
 
 def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
-    """Join what was the first report of a case, or a case of its own, to another first report."""
+    """Join a case, and the reports already joined to it, to another first report."""
     first = connection.execute(_ONE, {"case_id": first_id}).one()
     joined = {"joined": case_id, "first_id": first_id, "cluster": first.cluster_id or first_id}
     for statement in _JOIN:
@@ -212,9 +212,9 @@ def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
 
 
 def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str], now: datetime) -> set[str]:
-    """Let a case be as urgent as its reports together, and what nobody has closed of it too; returns it if that is new.
+    """Raise a case, and its unclosed reports, to the urgency of all its reports together; return it if that is new.
 
-    A case that a person lowered rises again when a joining report adds a factor or is a crisis by itself.
+    A case that a person lowered rises again when a joining report adds a factor or is a crisis on its own.
     """
     whole = connection.execute(_WHOLE, {"first_id": first_id}).all()
     (first,) = (one for one in whole if one.case_id == first_id)
@@ -222,32 +222,32 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     risk = combine(*(one.factors for one in whole))
     if _says_no_more(risk, than=first) and not any(one.crisis for one in new):
         risk = Risk(first.crisis, first.score, risk.factors)
-    # A person may have raised a report that is joined only now above what it says.
+    # A person may have raised a newly joined report above its own score.
     every: list[Any] = [risk, first, *(one for one in new if one.crisis or one.score > combine(one.factors).score)]
     crisis = any(one.crisis for one in every)
     risk = Risk(crisis, max(one.score for one in every), risk.factors)
     priority = min((one.priority for one in whole), key=PRIORITIES.index)
-    # What is added to an urgent case is not less urgent, also where it stands for itself because that was closed.
+    # An addition to an urgent case is no less urgent, even if it is a separate case because that one was closed.
     open_ones = (one.case_id for one in whole if one.case_id == first_id or one.closed_at is None)
     connection.execute(_RAISE, [_raising(one, risk, priority=priority, now=now) for one in open_ones])
     return {first_id} if crisis and not first.crisis and first.closed_at is None else set()
 
 
-# A partner's P1 with every sign of harm has more points than most children. So many that nobody has read stand among
-# the children's: an analyst reads them in an hour or two, and the next ones come forward meanwhile.
+# A partner's P1 with every sign of harm scores more points than most children. Up to this number of unread ones stay
+# among the children's reports: an analyst reads them in an hour or two, and the next ones then come forward.
 MOST_AHEAD: Final = 20
 
 
 def hold_back(connection: Connection, *, partner: str) -> None:
-    """Let the most urgent of what a partner sent to the crisis lane stand in its order, and the rest behind the lane.
+    """Keep a partner's most urgent crisis reports in order, and put the rest after the lane.
 
-    In the transaction that files or opens one. Only what nobody has read is held back, and nothing of the public.
+    Runs in the transaction that files or opens a report. Only unread reports are held back, and never the public's.
     """
     if partner == PUBLIC_SENDER:
         return
     first = CASES.alias("first")
     is_first_open = select(first.c.case_id).where(first.c.case_id == CASES.c.joined_to, first.c.closed_at.is_(None))
-    # Spelled as the indexes of the schema are, so that no question reads a whole flood.
+    # Written as in the indexes of the schema, so that no query reads a whole flood.
     unread = (CASES.c.partner == partner, CASES.c.crisis, CASES.c.opened_at.is_(None), CASES.c.closed_at.is_(None))
     lines = (*unread, or_(CASES.c.joined_to.is_(None), ~is_first_open.exists()))
     order = (CASES.c.score.desc(), CASES.c.received_at, CASES.c.case_id)
@@ -287,15 +287,15 @@ _JOIN: Final = (
     )
     .values(cluster_id=bindparam("cluster")),
     update(CASES).where(CASES.c.case_id == bindparam("joined")).values(joined_to=bindparam("first_id")),
-    # Pages show questions and outcomes with the first report of the case: what waits there can be taken back there.
+    # Pages show questions and outcomes with the first report of the case, so a waiting one can be taken back there.
     *(
         update(table).where(table.c.case_id == bindparam("joined")).values(case_id=bindparam("first_id"))
         for table in (INFORMATION_REQUESTS, OUTCOME_SIGNALS)
     ),
 )
 _FAMILY: Final = select(CASES.c.case_id).where(CASES.c.case_id == bindparam("first_id")).cte("family", recursive=True)
-# Joins to a first report itself whatever is joined to a report that is joined to it. UNION, not UNION ALL: it ends,
-# whatever the table says.
+# Points reports that are joined to a joined report at the first report itself. UNION, not UNION ALL, so that it ends on
+# any data.
 _GATHER: Final = (
     update(CASES)
     .where(

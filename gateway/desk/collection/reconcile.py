@@ -1,6 +1,7 @@
-"""Compares the gateway's chains with what this desk holds: ids and digests, link by link.
+"""Compares the gateway's chains with this desk's: ids and digests, link by link.
 
-Never changes a report that is here: what is missing is fetched again, and other differences become alarms for a person.
+Never changes a report that is here: missing reports are fetched again, and other differences become alarms for a
+person.
 """
 
 from collections.abc import Mapping
@@ -55,10 +56,10 @@ class Reconciled:
 
 
 def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
-    """Compare every link of the gateway's running epoch; run it after `collect`, so that nothing is under way.
+    """Compare every link of the gateway's current epoch; run it after `collect`, so that no report is under way.
 
-    What the gateway holds as acknowledged and this desk does not hold, because it was restored from a backup, is asked
-    for and filed again; alarms are for what is missing then.
+    Reports that were acknowledged but are missing here, because this desk was restored from a backup, are requested
+    again and filed; alarms are for reports still missing after that.
     """
     status = feed.get_status()
     theirs, is_whole = _read_theirs(feed)
@@ -83,7 +84,7 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
 
 
 def _ask_again(feed: FeedClient, rows: list[ReconciliationRow]) -> int:
-    """Return how many of these the gateway lets wait again."""
+    """Return how many of these the gateway makes wait again."""
     lost = tuple(Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in rows)
     return feed.acknowledge(REPORT, lost, is_withdrawn=True)
 
@@ -109,8 +110,8 @@ def _compare(
     return Reconciled(
         compared=len(theirs.keys() | running),
         missing_here=sorted(theirs.keys() - ours.keys()),
-        # What an older epoch lost in a restore is held here and is no fault of the running one.
-        # A list that did not end shows of each chain what is before the highest number in it, and nothing behind.
+        # A loss in an older epoch, in a restore, is recorded here and is no fault of the current one. An incomplete
+        # list shows, for each chain, only the numbers before its highest one.
         missing_there=sorted(
             one for one in running - theirs.keys() if is_whole or one.sequence < shown.get(one.partner, 0)
         ),

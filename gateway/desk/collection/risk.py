@@ -1,6 +1,6 @@
-"""Weighs an opened report of either door; what a partner's report says between its answers is worked out here.
+"""Weighs an opened report from either door; for a partner's report, risks between its answers are worked out here.
 
-The rules, and how they weigh, are those of `gateway.guidance.risk`: the form promises by the same.
+The rules and their weights are in `gateway.guidance.risk`: the form's promises use the same rules.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""Judges one row of the feed: believes the signed statements, the desk's own register and the sealed content alone.
+"""Judges one row of the feed, trusting only the signed statements, the desk's own register and the sealed content.
 
-Never drops a row and never believes what only the gateway says: a row is verified, or refused with a reason.
+Never drops a row and never trusts a claim by the gateway alone: a row is verified, or refused with a reason.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ from partner_sdk.wire.submission import (
 )
 
 MAX_ROW_BYTES: Final = MAX_ENVELOPE_BYTES * 2
-# The most urgent first. A row that nobody can vouch for is treated as the most urgent.
+# The most urgent first. A row without a proven priority is treated as the most urgent.
 PRIORITIES: Final = ("P1", "P2", "P3")
 KEY_ENDED: Final = "key-ended"
 # Every reason of this table is one that an honest gateway and an honest partner never cause.
@@ -66,8 +66,8 @@ ALARMING_REASONS: Final = frozenset(
         KEY_ENDED,
     }
 )
-# After a partner's key was suspended or replaced, what was accepted before still comes in: a gateway that was down over
-# a long weekend. Counted from when this desk first saw a row: the times in a row are its sender's own.
+# After a partner's key was suspended or replaced, reports accepted earlier still come in, e.g. from a gateway that was
+# down over a long weekend. Counted from when this desk first saw a row: the times in a row are its sender's own.
 KEY_ENDED_GRACE: Final = timedelta(days=4)
 
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
@@ -80,11 +80,11 @@ SealedContent = PublicReport | SealedIndustryReport
 
 
 class RowRefusedError(ReportAbuseError):
-    """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
+    """A row does not verify or does not open; `intake` is set if the intake statement itself is genuine.
 
-    `is_proven` is set where a key of the partner that is in force signed for it, whatever else is wrong.
-    `stated_priority` is None if no signature covers one: `priority` is then the most urgent. `seals_crisis` is true
-    if the sealed report belongs in the crisis lane, and None if that cannot be known.
+    `is_proven` is set if a partner key that is in force signed for it, even if the rest is wrong. `stated_priority` is
+    None if no signature covers one: `priority` is then the most urgent. `seals_crisis` is true if the sealed report
+    belongs in the crisis lane, and None if that cannot be known.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class PartnerKey:
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """What rows are judged by: the desk's own key set, its own register, and the vault."""
+    """The evidence for judging rows: the desk's own key set, its own register, and the vault."""
 
     key_set: KeySet
     instances: Mapping[str, str]  # receipt key id -> the one gateway that it speaks for
@@ -131,7 +131,7 @@ class Believed:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRow:
-    """A row whose statements hold and whose envelope opens. `content` is in memory only."""
+    """A row with valid statements and an envelope that opens. `content` is in memory only."""
 
     intake: IntakeStatement
     intake_raw: bytes
@@ -148,8 +148,8 @@ class VerifiedRow:
 def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
     """Return the row verified and opened, or raise `RowRefusedError`.
 
-    `seen_at` is when this desk first saw the row, if not now; no time that the row itself names stands in for it.
-    A refused row is weighed too, whatever it was refused for: it may come from a child in danger.
+    `seen_at` is the time at which this desk first saw the row, if not now; no time in the row itself replaces it. A
+    refused row is weighed too, for every refusal reason: it may come from a child in danger.
     """
     try:
         return _check_row(raw, believed=believed, now=now, seen_at=seen_at or now)
@@ -160,9 +160,9 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
 
 
 def weigh(envelope: str, clears: Iterable[ClearFields], *, believed: Believed, now: datetime) -> bool | None:
-    """Return whether an envelope seals a crisis, opened under clear fields that nobody vouches for; None if none opens.
+    """Return whether an envelope seals a crisis, opened under unverified clear fields; None if none opens.
 
-    Good for an alert and for nothing else.
+    Use it only for an alert.
     """
     for clear in clears:
         try:
@@ -204,7 +204,7 @@ def _check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: dateti
         content = open_content(envelope_raw, clear=clear, believed=believed)
         _check_content(content, intake=intake)
     except RowRefusedError as error:
-        error.intake = intake  # the chain has seen this link, whatever else is wrong
+        error.intake = intake  # the chain has seen this link, even if the rest of the row is wrong
         error.is_proven = is_proven
         if content is not None:
             error.seals_crisis = assess(content, received_at=parse_time(intake.received_at)).crisis
@@ -358,7 +358,7 @@ def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
 
 
 def check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
-    """Raise `RowRefusedError` (`clear-fields-mismatch`) unless two say the same; the higher priority counts."""
+    """Raise `RowRefusedError` (`clear-fields-mismatch`) unless both agree; the higher priority counts."""
     if inner == outer:
         return
     names = [name for name in ClearFields.__struct_fields__ if getattr(inner, name) != getattr(outer, name)]

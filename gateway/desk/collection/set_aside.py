@@ -1,6 +1,6 @@
-"""What did not verify or open: kept byte for byte with its reason, looked at first, tried again, never dropped.
+"""Reports that did not verify or open: kept byte for byte with the reason, shown first, retried, never dropped.
 
-Acknowledging such a row to the gateway says "the desk holds these bytes", never "these bytes are good".
+Acknowledging such a row to the gateway means "the desk has these bytes", never "these bytes are good".
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from partner_sdk.wire.items import Acknowledgement
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission, report_context
 
-# What a person may say became of a row; the others come of trying again.
+# Outcomes that a person may record for a row; the others come from a retry.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
 FILED: Final = ("filed", "filed-by-word", "known")
 _TOLD_SET_ASIDE: Final = "set-aside"
@@ -39,7 +39,7 @@ _TOLD_FILED: Final = "filed"
 
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
-    """A row that waits for a person. What it claims is not believed; it only helps to find it."""
+    """A row that waits for a person. Its claims are unverified and only help to find it."""
 
     id: int
     row_sha256: str
@@ -58,7 +58,7 @@ class SetAsideRow:
 
 @dataclass(frozen=True, slots=True)
 class OpenedRow:
-    """A row with what it seals and the clear fields that it opened under; `fault` says why it does not open.
+    """A row with its sealed content and the clear fields that it opened under; `fault` explains a row that stays closed.
 
     `plain` is for the eyes of the reader: never store or log it.
     """
@@ -71,10 +71,10 @@ class OpenedRow:
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A row whose sender is not told yet that it was set aside, or that it was filed after all (`is_filed`).
+    """A row whose sender still has to hear that it was set aside, or later filed (`is_filed`).
 
-    Its intake statement is genuine, so partner, id and reference are the gateway's word; `is_proven` says that a key of
-    the partner that is in force signed for the report.
+    Its intake statement is genuine, so the gateway vouches for partner, id and reference; `is_proven` means that a key
+    of the partner that is in force signed for the report.
     """
 
     id: int
@@ -88,10 +88,10 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of a row: kept, known already, or left because the share of its sender is full.
+    """The result for a row: kept, known already, or left because the sender's share is full.
 
-    `needs_alert`: it states the highest priority or seals a crisis, and no alert that is still to go out tells of
-    its group; or it may seal one, and is the first such row of its group.
+    `needs_alert`: it states the highest priority or seals a crisis, and no pending alert covers its group; or it may
+    seal one, and is the first such row of its group.
     """
 
     outcome: Literal["kept", "known", "full"]
@@ -101,7 +101,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a row says of itself: not believed, only good for finding it again."""
+    """A row's claims about itself: unverified, used only to find it again."""
 
     partner: str | None = None
     report_id: str | None = None
@@ -118,7 +118,7 @@ def keep_row(
         intake_raw, clear = claimed
         claim = Claim(clear.partner, clear.report_id, hashlib.sha256(intake_raw).digest())
         stated = min(stated or clear.priority, clear.priority)
-    # A row that nobody names as its sender shares the room of all such rows.
+    # Rows without a sender share one allowance.
     is_full = shelf.is_full_for(claim.partner or "", is_crisis=bool(refused.seals_crisis))
     if is_full and not _is_kept(connection, raw):
         return Kept("full", states_p1=claimed is not None and claimed[1].priority == PRIORITIES[0])
@@ -147,12 +147,12 @@ def keep_bytes(
     actor: str,
     now: datetime,
 ) -> Kept:
-    """Keep what was refused, however it came, with its reason; these very bytes are kept once."""
+    """Keep refused bytes from any channel, with the reason; the same bytes are kept once."""
     if _is_kept(connection, raw):
         return Kept("known")
     row_sha256 = hashlib.sha256(raw).digest()
     is_certain = refused.seals_crisis or stated_priority == PRIORITIES[0]
-    # What nobody can weigh may come from a child in danger.
+    # A row that cannot be weighed may come from a child in danger.
     is_urgent = is_certain or refused.seals_crisis is None
     needs_alert = is_urgent and shelf.needs_alert((claim.partner, refused.reason, channel), is_certain=is_certain)
     is_alarming = refused.reason in ALARMING_REASONS
@@ -184,7 +184,7 @@ def keep_bytes(
 
 
 def find_claim(raw: bytes) -> Acknowledgement | None:
-    """Return what would acknowledge a row, as the row itself claims it; None where it carries no statement."""
+    """Return the claim that would acknowledge a row; None if it carries no statement."""
     claimed = _find_claimed(raw)
     if claimed is None:
         return None
@@ -195,7 +195,7 @@ def find_claim(raw: bytes) -> Acknowledgement | None:
 
 
 def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:
-    """Return what waits, urgent rows first, then alarmed ones, then by priority and age."""
+    """Return the waiting rows, urgent rows first, then alarmed ones, then by priority and age."""
     query = select(SET_ASIDE).order_by(
         SET_ASIDE.c.is_urgent.desc(), SET_ASIDE.c.alarmed.desc(), SET_ASIDE.c.priority, SET_ASIDE.c.id
     )
@@ -205,7 +205,7 @@ def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> li
 
 
 def list_untold(connection: Connection) -> list[Untold]:
-    """Return partners' reports of which the sender does not know yet that they were set aside, or filed after all."""
+    """Return partners' reports that were set aside, or filed later, without their sender having been informed."""
     is_filed = SET_ASIDE.c.resolution.in_(FILED)
     rows = connection.execute(
         select(
@@ -230,15 +230,15 @@ def list_untold(connection: Connection) -> list[Untold]:
 
 
 def mark_told(connection: Connection, row: Untold) -> None:
-    """Note in the caller's transaction that the sender is told how this row stands now."""
+    """Note in the caller's transaction that the sender has been informed of this row's state."""
     told = _TOLD_FILED if row.is_filed else _TOLD_SET_ASIDE
     connection.execute(update(SET_ASIDE).where(SET_ASIDE.c.id == row.id).values(told=told))
 
 
 def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
-    """Open what a row seals, under the clear fields that it claims, for a person to read; that they did is noted.
+    """Open a row's sealed content for a person to read, under the clear fields that it claims; the opening is audited.
 
-    Good for reading and for nothing else: nobody vouches for it. Raises `SetAsideError` (`unknown-row`).
+    Use it only for reading: nothing here is verified. Raises `SetAsideError` (`unknown-row`).
     """
     with desk.store.read() as connection:
         found = connection.execute(select(SET_ASIDE).where(SET_ASIDE.c.id == row_id)).first()
@@ -276,7 +276,7 @@ def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
 
 
 def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:
-    """Return what waits and came this way, byte for byte, to be judged again, and when this desk first saw each."""
+    """Return the waiting rows of this channel, byte for byte, with the time each was first seen here."""
     rows = connection.execute(
         select(SET_ASIDE.c.id, SET_ASIDE.c.row, SET_ASIDE.c.set_aside_at)
         .where(SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.channel == channel)

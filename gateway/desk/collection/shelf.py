@@ -1,6 +1,6 @@
-"""The shelf of what was set aside, by sender: a bounded share for each, and one line for each sender and cause.
+"""The shelf of set-aside rows: a bounded share for each sender, and one line for each sender and cause.
 
-A row claims itself whose it is: not believed, but enough to keep one sender's flood from taking the room of others.
+A row claims its own sender: unverified, but enough to keep one sender's flood out of the others' room.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
-# The most that waits here of one sender, as the rows claim it: a flood of one leaves room for the rows of all others.
-# What is over it stays at the gateway, unacknowledged, and is taken once rows here are resolved.
+# The most rows that wait here for one claimed sender: a flood from one leaves room for the others. Further rows stay at
+# the gateway, unacknowledged, and are taken once rows here are resolved.
 MOST_ROWS_OF_ONE: Final = 500
 MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
 # Beside a full share there is room for rows that seal a crisis, so that each of them alerts and can be found.
@@ -32,7 +32,7 @@ class SetAsideError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class SetAsideGroup:
-    """What waits of one sender for one cause: `priorities` counts the rows by what their sender states, "" for none.
+    """The waiting rows of one sender for one cause: `priorities` counts them by stated priority, "" for none.
 
     `urgent` counts those that state P1, seal a crisis or cannot be weighed; `last_id` is the number of the newest row.
     """
@@ -51,7 +51,7 @@ class SetAsideGroup:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What waits of one sender, whatever the cause."""
+    """All waiting rows of one sender."""
 
     partner: str
     rows: int
@@ -65,7 +65,7 @@ class Share:
 
 
 class Shelf:
-    """What waits here, looked up once for all rows of a transaction: each sender's share, alerts and alarms."""
+    """The waiting rows, looked up once for a whole transaction: each sender's share, alerts and alarms."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -89,10 +89,10 @@ class Shelf:
             self._shares[partner] = replace(share, rows=share.rows + 1, size=share.size + size)
 
     def needs_alert(self, group: tuple[str | None, str, str], *, is_certain: bool) -> bool:
-        """Return whether an urgent row of this sender, reason and channel has to alert.
+        """Return whether an urgent row of this sender, reason and channel needs an alert.
 
-        The first of its group does. A later one where it is known to be urgent, unless the alert that tells of its
-        group has still to go out: whoever had an earlier alert in hand cannot know of it.
+        The first of its group does. A later one does if it is known to be urgent, unless its group's alert is still to
+        be sent: the person who acknowledged an earlier alert cannot know of it.
         """
         if group in self._alerted:
             return False
@@ -124,7 +124,7 @@ class Shelf:
 
 
 def list_groups(connection: Connection) -> list[SetAsideGroup]:
-    """Return what waits by sender and cause: urgent groups first, then alarmed ones, then by what they state."""
+    """Return the waiting rows by sender and cause: urgent groups first, then alarmed ones, then by stated priority."""
     columns = SET_ASIDE.c
     keys = (columns.claimed_partner, columns.reason, columns.channel)
     query = (
@@ -167,7 +167,7 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
         )
     return sorted(
         groups.values(),
-        # What states no priority may be the most urgent: it stands with P1.
+        # A row without a priority may be the most urgent: it is sorted with P1.
         key=lambda one: (
             not one.urgent,
             not one.alarmed,
@@ -178,17 +178,17 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
 
 
 def list_full_shares(connection: Connection) -> list[Share]:
-    """Return the senders of whom no more is kept until a person has dealt with what waits."""
+    """Return the senders whose shares are full: the desk keeps no more until a person resolves rows."""
     return [share for share in _list_shares(connection) if share.is_full]
 
 
 def resolve_group(
     connection: Connection, *, partner: str, reason: str, up_to: int, resolution: str, actor: str, now: datetime
 ) -> int:
-    """Note how the rows of one group were dealt with; their bytes stay. Return how many they were.
+    """Record how the rows of one group were resolved; their bytes stay. Return their number.
 
-    `up_to` is the newest row that the person was shown, and one of the group, e.g. 41 for "up to row 41": rows that
-    arrived since go on waiting. `partner` is empty for rows that name none. Raises `SetAsideError` (`unknown-row`).
+    `up_to` is the newest row that the person was shown, and one of the group, e.g. 41 for "up to row 41": later rows
+    keep waiting. `partner` is empty for rows that name none. Raises `SetAsideError` (`unknown-row`).
     """
     of_group = (SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None), SET_ASIDE.c.reason == reason)
     channel = connection.execute(select(SET_ASIDE.c.channel).where(SET_ASIDE.c.id == up_to, *of_group)).scalar()

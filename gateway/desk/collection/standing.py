@@ -1,7 +1,7 @@
-"""Where collecting stands: what its last rounds brought, and the gateway's chains against the links seen here.
+"""The state of collecting: the results of the last rounds, and the gateway's chains against the links seen here.
 
-Never believes the gateway: a number that it states or keeps back is compared with the links that the desk holds. Never
-holds content: codes, counts, positions and times.
+Never trusts the gateway: each number that it states or withholds is compared with the desk's own links. Never stores
+content: only codes, counts, positions and times.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _ROW: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorState:
-    """What the last rounds of collecting brought. `failure` is a reason code, or None after a success."""
+    """The results of the last rounds of collecting. `failure` is a reason code, or None after a success."""
 
     succeeded_at: str | None = None
     failed_at: str | None = None
@@ -59,10 +59,10 @@ class CollectorState:
 
 
 def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:
-    """Note that the reports were collected, and what the gateway says still waits there.
+    """Note that the reports were collected, and how many the gateway reports as still waiting.
 
-    What this desk left there itself, because its sender's share is full, is an alarm of its own and not counted here:
-    it must not hide another sender's report that waits.
+    Rows that this desk left there because their sender's share is full have an alarm of their own and are not counted
+    here: they must not hide another sender's waiting report.
     """
     now = desk.clock()
     urgent = [one for one in status.waiting if one.priority == "P1"]
@@ -82,7 +82,7 @@ def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left
 
 
 def note_read(desk: Desk, status: FeedStatus, *, position: int, left: int) -> None:
-    """Note how far the feed was judged, and how far what was left before that was judged again."""
+    """Note how far the feed was judged, and how far the rows left earlier were judged again."""
     write_collector_state(
         desk,
         feed_instance=status.instance,
@@ -93,7 +93,7 @@ def note_read(desk: Desk, status: FeedStatus, *, position: int, left: int) -> No
 
 
 def note_failed(desk: Desk, error: Exception) -> None:
-    """Note why a round did not collect. The database may be what failed: then the next look finds the round missing."""
+    """Note why a round failed. If the database itself failed, the next check finds the round missing."""
     reason = error.reason if isinstance(error, ReportAbuseError) else "unexpected"
     is_refused = isinstance(error, ProblemError) and error.status in _TURNED_AWAY
     try:
@@ -103,7 +103,7 @@ def note_failed(desk: Desk, error: Exception) -> None:
 
 
 def get_collector_state(connection: Connection) -> CollectorState:
-    """Return what the last rounds brought; a desk that has never collected has an empty state."""
+    """Return the results of the last rounds; a desk that has never collected has an empty state."""
     row = connection.execute(select(*(COLLECTOR.c[name] for name in CollectorState.__dataclass_fields__))).first()
     return CollectorState() if row is None else CollectorState(**row._mapping)
 
@@ -126,17 +126,17 @@ def read_feed_time(text: str, *, now: datetime) -> datetime:
     try:
         return min(parse_time(text), now)
     except FormatError:
-        return now  # the gateway is not believed: a time that is none must not end a round
+        return now  # the gateway is not trusted: a malformed time must not end a round
 
 
 UNKNOWN_INSTANCE: Final = "unknown-gateway"
-# The gateway has found pages of its database damaged: what can be read is handed over.
+# The gateway has found damaged pages in its database: it hands over the readable rows.
 DAMAGED: Final = "gateway-storage-damaged"
 MOST_NAMED: Final = 50
 
 
 def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
-    """Return where the gateway stands; an alarm where that is before what the desk holds of the very epoch."""
+    """Return the gateway's position; an alarm if it is before the desk's own links of the same epoch."""
     status = feed.get_status()
     if status.is_damaged:
         with desk.store.write() as connection:
@@ -146,7 +146,7 @@ def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
         behind = _list_behind(connection, status)
     if not behind:
         return status
-    # Another run may have collected a newer row since we asked. What it saw then, the gateway has now.
+    # Another run may have collected a newer row since we asked. The gateway has every row that run saw.
     status = feed.get_status()
     said = {head.partner: head.sequence for head in status.chains or ()}
     with desk.store.write() as connection:
@@ -177,7 +177,7 @@ def _list_behind(connection: Connection, status: FeedStatus) -> list[tuple[Chain
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The gaps and the new epochs that nobody has cleared; `is_behind` when a chain was just found to end too early."""
+    """The open gaps and new epochs; `is_behind` if a chain was just found to end too early."""
 
     gaps: list[str]
     new_epochs: list[str]
@@ -225,7 +225,7 @@ def name_positions(positions: Sequence[int]) -> str:
 
 
 def load_believed(desk: Desk) -> Believed:
-    """Return what rows are judged by: this desk's own key set and register, never what the gateway serves."""
+    """Return the evidence for judging rows: this desk's own key set and register, never the gateway's."""
     with desk.store.read() as connection:
         key_set = make_key_set(connection, desk=desk, now=desk.clock())
         receipt_keys = select(VERIFY_KEYS.c.key_id, VERIFY_KEYS.c.instance).where(VERIFY_KEYS.c.instance.is_not(None))
@@ -254,5 +254,5 @@ def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> 
 
 def name_today(instance: str, epoch: str, *, now: datetime) -> str:
     """Return the subject of such an alarm."""
-    # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
+    # Once a day: a cleared alarm is raised again while its cause continues.
     return f"{instance}/{epoch} on {now:%Y-%m-%d}"
