@@ -64,11 +64,11 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The web server makes an answer whole before it sends it (docs/decisions/0009): more than this is saved by a command.
 MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
-# More rows than this nobody reads on a page; `evidence list` shows them all.
+# More rows than a person reads on one page; `evidence list` shows them all.
 MOST_FILES: Final = 500
 # Sealed bytes of reports that are opened for their files alone.
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
-# What the form says for a country that is not in its list.
+# The form's code for a country that is not in its list.
 _OTHER: Final = "other"
 
 
@@ -82,9 +82,9 @@ class PageFiles:
 
 
 def make_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> PageFiles:
-    """Return the files of the reports that a page has opened, of each the newest reference first.
+    """Return the files of the opened reports, the newest reference of each file first.
 
-    Of very many the first ones, and how many are left out.
+    Long lists are cut to the first files, with a count of the rest.
     """
     compared = ComparedReports(bytes_left=MOST_COMPARED_BYTES)
     found = make_whole_case(desk, opened, compared=compared)
@@ -112,9 +112,9 @@ FORM_BYTES = 131_072
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What a page shows beside the case: faults to mend, what was typed so far, and a reply to look at.
+    """The page's state beside the case: faults to fix, text typed so far, and a reply to preview.
 
-    `template` is the code of a text that is put behind what is written already: nothing is written over.
+    `template` is the code of a text that is added after the existing one, which is never overwritten.
     """
 
     faults: Sequence[Fault] = ()
@@ -131,7 +131,7 @@ class _Content:
     sections: Sequence[Section]
     copies: Sequence[ReplyCopy]
     report: PublicReport | None
-    # With the first report of an addition, where that could be opened: together they say which ways are open.
+    # With the first report of an addition, if it opens: together they show which ways are open.
     reports: Sequence[PublicReport] = ()
     # The reports of a partner's case.
     opened: Sequence[OpenedReport] = ()
@@ -153,7 +153,7 @@ def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
 
 
 def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
-    """Open the report of a case, note who does, and draw the page with it; what does not open is said."""
+    """Open a case's report, record the reader, and draw the page; unopened reports are listed with the reason."""
     try:
         opened = open_case(get_desk(), case.case_id, actor=get_name())
         content = _lay_out(opened)
@@ -199,7 +199,7 @@ def _lay_out(opened: OpenedCase) -> _Content:
 
 def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnValue:
     desk = get_desk()
-    # Before the first post the assessor is who is signed in.
+    # Before the first post, the assessor is the signed-in person.
     typed = Typed({"assessor": get_name(), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
@@ -265,7 +265,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
 
 @lru_cache(maxsize=300)
 def format_country(code: str | None) -> str:
-    """Return the English name of a country; empty for none, and the code itself for one that nobody knows."""
+    """Return the English name of a country; empty for none, and the code itself if it is unknown."""
     if not code:
         return ""
     if code == _OTHER:

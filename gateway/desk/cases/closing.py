@@ -1,6 +1,7 @@
-"""Closes a case: with the assessment of a named person, and what digests are made of.
+"""Closes a case with a named person's assessment and the answers that digests count.
 
-Never closes by itself, and never before a child who is owed a reply has had one, or it is said why none is safe.
+Never closes a case automatically, and never before a child has had the reply it is owed, or a reason why no reply is
+safe.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,7 +33,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-# What closing writes into a case, and into the later reports that are joined to it.
+# The columns that closing writes, into a case and into the later reports joined to it.
 _JUDGED: Final = (
     *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
     *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "cluster_id", "redirected_to"),
@@ -41,7 +42,7 @@ _JUDGED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The four explicit answers and who gave them (R15, R16)."""
+    """The four explicit answers and the name of the assessor (R15, R16)."""
 
     assessor: str
     immediate_risk: str
@@ -52,10 +53,11 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What closing asks for.
+    """The answers needed to close a case.
 
-    `cluster_id` is the id or reference of another case about the same person or incident, which this one is joined to.
-    `redirected_to` is where somebody was sent whose report is out of remit (R7), and is given then and only then.
+    `cluster_id` is the id or reference of another case about the same person or incident, to which this one is joined.
+    `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
+    refused.
     """
 
     assessment: Assessment
@@ -68,7 +70,7 @@ class Closing:
 
 
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
-    """Close a case with its assessment, and what its sender added to it. `release_outcome` tells the sending partner.
+    """Close a case and its sender's additions with an assessment. `release_outcome` informs the sending partner.
 
     Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `bad-code`, `no-assessor`, `no-redirect`,
     `reply-owed`, `outcome-waits`.

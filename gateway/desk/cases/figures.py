@@ -1,7 +1,7 @@
-"""How fast reports are read and replies are given: counts and times of the cases, never what is in them (R8).
+"""Reading and reply times: counts and durations of the cases, never their content (R8).
 
-Made-up cases are left out. Completeness of what people wrote is not here: the answers stay in their envelopes, and how
-many of them there were is not stored.
+Made-up cases are left out. Completeness of the reports is not here: the answers stay in their envelopes, and their
+number is not stored.
 """
 
 import math
@@ -27,7 +27,7 @@ class ReadingFigures:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFigures:
-    """What became of the replies that people were promised; the parts add up to `owed`."""
+    """Results of the promised replies; the parts add up to `owed`."""
 
     owed: int
     in_time: int
@@ -76,7 +76,7 @@ def _count_reading(cases: Sequence[CaseRow]) -> ReadingFigures:
 
 
 def _find_quantile(waits: Sequence[int], share: float) -> int | None:
-    # Nearest rank: a time that somebody really waited, not one between two.
+    # Nearest rank: a waiting time that really occurred, not one between two.
     return waits[max(0, math.ceil(share * len(waits)) - 1)] if waits else None
 
 

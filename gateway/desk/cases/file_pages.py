@@ -32,7 +32,7 @@ _MOST_OF_A_NAME: Final = 40
 @blueprint.post("/cases/<case_id>/files/<evidence_id>")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
-    """Answer with one file, opened and proven; who opened it is noted. What keeps it closed is said on the page."""
+    """Send one opened and verified file; the reader is recorded. If it stays closed, the page shows the reason."""
     case = get_case_or_404(case_id)
     try:
         found, pieces = stream_file(get_desk(), case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_PAGE_BYTES)
@@ -48,6 +48,6 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
 
 
 def _name_file(case: CaseRow, found: CaseFile) -> str:
-    # Never the sender's own name for it, nor its ending: what a browser or a desktop runs is chosen by those.
+    # Never the sender's own name for it, nor its extension: browsers and desktops choose programs by them.
     file_id = _NOT_IN_A_NAME.sub("-", found.file_id)[:_MOST_OF_A_NAME].strip("-") or "file"
     return f"{case.reference}-{file_id}.bin"

@@ -1,6 +1,7 @@
-"""Hands an opened file of evidence to the person who asked for it; who did is noted before the first byte is opened.
+"""Hands an opened evidence file to the person who asked for it; the access is recorded before the first byte is opened.
 
-Never gives a file its name, or a browser its first byte, before all of it is proven: tags, padding, size and SHA-256.
+Never names a file, and never sends a browser its first byte, before all of it is verified: tags, padding, size,
+SHA-256.
 """
 
 import os
@@ -46,10 +47,10 @@ def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[CaseRow, Wh
 
 
 def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> FileOfReport:
-    """Open one file of a case into a new file that only its owner reads; of a file that was replaced the newest here.
+    """Open one file of a case into a new file that only its owner can read; for a replaced file, the newest one here.
 
-    Raises `CaseFileError`, `OpeningError` when it is not what the report names, and `LocalStateError` (`file-exists`,
-    `not-saved`); nothing is left behind then.
+    Raises `CaseFileError`, `OpeningError` if it does not match the report, and `LocalStateError` (`file-exists`,
+    `not-saved`); then nothing is left behind.
     """
     opened, files = open_case_files(desk, case, actor=actor)
     found = get_saved_file(files, wanted)
@@ -120,13 +121,13 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
 
 def _give_name(beside: Path, to: Path) -> None:
     try:
-        os.link(beside, to)  # unlike a renaming, it never replaces what is there
+        os.link(beside, to)  # unlike a rename, it never replaces an existing file
     except FileExistsError:
         raise _make_exists_error(to) from None
     except OSError:
         if to.exists() or to.is_symlink():
             raise _make_exists_error(to) from None
-        beside.rename(to)  # a memory stick knows no second name for a file
+        beside.rename(to)  # FAT on a memory stick has no hard links
 
 
 def _make_exists_error(to: Path) -> LocalStateError:

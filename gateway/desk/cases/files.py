@@ -1,7 +1,7 @@
-"""The files of a report and of a whole case: where the bytes of each are, and what does not fit together.
+"""The files of a report and of a whole case: the place of each file's bytes, and any contradictions.
 
-Never believes a file because its bytes are here: what the report seals (hash, size, digest) is what counts. Never hides
-a reference behind a newer one: a file that was replaced stays in the list and names the file that replaced it.
+Never trusts a file because its bytes are here: only the sealed hash, size and digest count. Never hides a reference
+behind a newer one: a replaced file stays in the list and names its replacement.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,13 +24,13 @@ from partner_sdk.report.values import list_given
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.evidence import EvidenceReference
 
-# The gateway keeps what a report names until the desk has it, so a file can still come after this: somebody asks.
+# The gateway keeps a report's files until the desk has them, so a file can still arrive after this: a person asks.
 LATE_AFTER: Final = timedelta(days=14)
 LATE_ADVICE: Final = f"Still missing after {LATE_AFTER.days} days: ask the partner."
 ANOTHER_HASH: Final = (
     "The report gives two different SHA-256 values for this file: one in its description, one in the seal."
 )
-# Who names one file in more reports than that says nothing new with the next one.
+# A file named in more reports than this gains nothing from the next one.
 MOST_OTHERS: Final = 20
 
 FileState = Literal["here", "on_the_way", "late", "not_handed_over", "replaced"]
@@ -42,9 +42,9 @@ class CaseFileError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """One file as the report tells of it. `reference` opens it: never shown, stored or logged.
+    """One file as the report describes it. `reference` opens it: never shown, stored or logged.
 
-    `told` is None where the report has a reference and no word about the file; `reference` where none is handed over.
+    `told` is None if the report has a reference but no description; `reference` is None if no file was handed over.
     """
 
     file_id: str
@@ -57,21 +57,21 @@ class CaseFile:
 
     @property
     def name(self) -> str | None:
-        """Its name as the sender says it, if it does."""
+        """The sender's name for the file, if any."""
         return self.told.name if self.told is not None and isinstance(self.told.name, str) else None
 
     @property
     def advice(self) -> str:
-        """What to do about the file; often nothing."""
+        """Advice about the file; often empty."""
         if self.replaced_by is not None:
-            # What was handed over under both ids may be two files: a person looks at both.
+            # The files under both ids may differ: a person looks at both.
             words = "Replaced by" if self.state == "replaced" else "A later report names another file for this id:"
             return f"{words} {self.replaced_by}."
         return LATE_ADVICE if self.state == "late" else ""
 
     @property
     def media_type(self) -> str | None:
-        """Its type as the sender says it, if it does."""
+        """The sender's media type for the file, if any."""
         return self.told.media_type if self.told is not None and isinstance(self.told.media_type, str) else None
 
 
@@ -131,11 +131,10 @@ def make_case_files(
     compared: ComparedReports | None = None,
     without: Collection[str] = (),
 ) -> CaseFiles:
-    """Return the files of an opened report, but for the evidence ids in `without`.
+    """Return the files of an opened report, except the evidence ids in `without`.
 
-    The caller has noted who opened it. Other reports of the same sender are opened for what they seal of the same
-    evidence: a digest that came later; nothing else of them is handed on but the words about the file. `compared`
-    holds those that are open already.
+    The caller has recorded the reader. The sender's other reports are opened for digests of the same evidence that came
+    later; from them only the file descriptions are passed on. `compared` holds the reports that are open already.
     """
     if not isinstance(content, SealedIndustryReport):
         return CaseFiles()
@@ -279,7 +278,7 @@ def _list_doubts(content: SealedIndustryReport) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class FileOfReport:
-    """A file of a case, and the report that names it as it stands here."""
+    """A file of a case, and the report that names it."""
 
     case: CaseRow
     file: CaseFile
@@ -320,7 +319,7 @@ def make_whole_case(
 
 
 def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
-    """Return the file with this evidence id, or the newest with this file id whose bytes are here.
+    """Return the file with this evidence id, or the newest file with this file id that is at the desk.
 
     Raises `CaseFileError` (`unknown-file`, `not-here`).
     """
@@ -337,7 +336,7 @@ def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
 
 
 def _order(rows: Sequence[FileOfReport]) -> list[FileOfReport]:
-    """Return the rows of one file id, the newest report first; what is named again without bytes is left out."""
+    """Return the rows of one file id, the newest report first; repeated names without bytes are left out."""
     handed_over = [row for row in rows if row.file.reference is not None]
     if not handed_over:
         return [row for row in rows if row.case == rows[0].case]
@@ -349,13 +348,13 @@ def _order(rows: Sequence[FileOfReport]) -> list[FileOfReport]:
 
 
 def _mark_replaced(row: FileOfReport, evidence_id: str | None) -> FileOfReport:
-    # What is here stays here and can be opened; what is not will not come any more.
+    # A file that is here stays here and can be opened; a missing one will never arrive.
     state: FileState = "here" if row.file.held is not None else "replaced"
     return replace(row, file=replace(row.file, state=state, replaced_by=evidence_id))
 
 
 def _add_name(row: FileOfReport, told: dict[str, ReportedFile]) -> FileOfReport:
-    """Give a file the name and type that an earlier report of the case says, where its own says none."""
+    """Fill in the name and type from an earlier report of the case if the file's own report gives none."""
     own, other = row.file.told, told.get(row.file.file_id)
     if own is None or other is None:
         return row if other is None else replace(row, file=replace(row.file, told=other))

@@ -1,6 +1,6 @@
-"""The forms of a case: close, move, write or record a reply, ask its partner, tell an outcome.
+"""The forms of a case: close, move, write or record a reply, ask its partner, send an outcome.
 
-The rules live beside this file; the forms only place each fault at its field, and name a blank question in words.
+The rules are in the modules beside this one; the forms only place each fault at its field and name each blank question.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: s
 
 
 def list_faults(typed: Typed, weaknesses: tuple[str, ...]) -> list[Fault]:
-    """Return what is missing to close a case, in the order of the form."""
+    """Return the faults that prevent closing a case, in the order of the form."""
     faults = [Fault(name, words) for name, words in _QUESTIONS if not typed[name]]
     if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
         faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
@@ -102,7 +102,7 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A reply as it will be shown. `mark` binds what is sent to what was looked at, `message_id` sends it once."""
+    """A reply as it will be shown. `mark` binds the sent text to the previewed one; `message_id` makes it send once."""
 
     draft: ReplyDraft
     mark: str
@@ -116,13 +116,13 @@ def make_draft(typed: Typed) -> ReplyDraft:
 
 
 def make_mark(draft: ReplyDraft) -> str:
-    """Return what a preview carries to the sending: other words, or another answer, have another mark."""
+    """Return the mark that a preview passes on to the sending; another text or answer has another mark."""
     whole = "\0".join((draft.text, "yes" if draft.is_the_reply else "no", draft.reason))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
-    """Return what is missing in a reply before it is looked at."""
+    """Return the faults that prevent the preview of a reply."""
     faults = []
     try:
         clean_text(typed["reply_text"])

@@ -1,6 +1,6 @@
-"""Prints an opened case on a terminal, with the words and order of its page: first how to reach the person safely.
+"""Prints an opened case on a terminal, with the labels and order of its page: first how to reach the person safely.
 
-Never lets a line from a report or from a service pass for one of ours: it is indented.
+Never lets a line from a report or a service pass for one of ours: it is indented.
 """
 
 import sys
@@ -23,7 +23,7 @@ FROM_HERE: Final = "-"  # a file name for standard input
 
 
 def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
-    """List what speaks against an addition, for machines; the first report is opened for it, which is noted."""
+    """List doubts about an addition, for machines; this opens the first report, which is recorded."""
     if not isinstance(opened.content, PublicReport):
         return []
     first = find_first_report(desk, opened.case, actor=actor)
@@ -33,7 +33,7 @@ def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]
 
 
 def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None = None) -> None:
-    """Print what speaks against an addition, and whom and how to contact; nothing for a partner's report."""
+    """Print doubts about an addition, and how to contact the person; nothing for a partner's report."""
     if not isinstance(opened.content, PublicReport):
         return
     first = find_first_report(desk, opened.case, actor=actor)
@@ -66,7 +66,7 @@ def _say_block(block: ContactBlock, *, to: TextIO | None) -> None:
 
 
 def say_context(view: ContextView | None) -> None:
-    """Print what became of a context and what it says; nothing where none came."""
+    """Print the verdict on a context and its content; nothing if there is none."""
     if view is None:
         return
     say("")
@@ -107,7 +107,7 @@ def say_report(shown: ShownReport) -> None:
 
 
 def say_changes(shown: ShownReport) -> None:
-    """Print what a later report says otherwise than the first one."""
+    """Print the fields in which a later report differs from the first one."""
     for change in shown.changes:
         _say_typed("", change.title, change.after.words or "left blank")
         _say_typed(_STEP, "in the first report", change.before.words or "left blank")
@@ -162,7 +162,7 @@ def _say_message(message: Message, *, margin: str) -> None:
 
 
 def _say_typed(margin: str, title: str, text: str) -> None:
-    # Every further line stands deeper than any title: none of them can pass for a field.
+    # Every further line is indented more than any title: none of them can pass for a field.
     deeper = "\n" + margin + _STEP * 4
     say_lines(f"{margin}{title}: {text}".replace("\n", deeper))
 

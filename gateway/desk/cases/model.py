@@ -1,7 +1,7 @@
-"""Cases as lists show them, in the order of the queue; the day that a person was told; the sealed report behind each.
+"""Cases for lists, in the order of the queue; the promised day of each; the sealed report behind each.
 
-Codes and times only: never opens a report (opening.py does). Codes that digests count come from digests/tables.py. A
-promised day is one of the United Kingdom: it was printed on a page there, and it ends at midnight there.
+Codes and times only: never opens a report (opening.py does). Codes that digests count come from digests/tables.py.
+Promised days are days of the United Kingdom: they were printed on a page there, and end at midnight there.
 """
 
 from collections.abc import Collection
@@ -25,10 +25,10 @@ from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission
 
 CaseState = Literal["open", "closed", "all"]
-# As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
+# Written as in ix_cases_queue, brackets included: SQLite uses an index only for an expression written alike.
 IS_OPEN: Final[ColumnElement[bool]] = literal_column("(closed_at IS NULL)", Boolean)
-# The one order of the queue: the crisis lane, the score, then the longest wait. Within the lane, what one partner sent
-# beyond its share stands behind the rest. Of open and closed cases together the open ones come first.
+# The only order of the queue: the crisis lane, the score, then the longest wait. Within the lane, reports beyond a
+# partner's share come after the rest. In lists of open and closed cases, the open ones come first.
 QUEUE_ORDER: Final = (
     CASES.c.crisis.desc(),
     CASES.c.is_behind,
@@ -40,7 +40,7 @@ WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
 
 
 class CaseError(ReportAbuseError):
-    """A case is not there, or cannot be changed in this way; the message says what is missing."""
+    """The case does not exist, or this change is refused; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ WEAKNESSES: Final = tuple(code for code, _ in tables.WEAKNESSES)
 MOST_WEAKNESSES: Final = tables.MOST_WEAKNESSES
 
 YES_NO: Final = ("yes", "no")
-# Who is best placed to act (R18, R20); "nobody" is for what is out of remit or nothing to act on.
+# The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
 BEST_PLACED: Final = (
     "local_police",
     "overseas_police",
@@ -172,7 +172,7 @@ BEST_PLACED: Final = (
     "iwf",
     "nobody",
 )
-# How the reply that is owed was given; the last one needs a reason and stands for a reply that would do harm (R23).
+# How the owed reply was given; the last one needs a reason and means that a reply would do harm (R23).
 NO_SAFE_CONTACT: Final = "no_safe_contact"
 REPLY_CODES: Final = (
     "replied_by_call",
@@ -180,12 +180,12 @@ REPLY_CODES: Final = (
     "replied_by_email",
     "replied_through_adult",
     "replied_through_school",
-    # A sealed reply waits for someone who may never come back: it is the one that is owed only where a person says why.
+    # A sealed reply may never be read: it counts as the owed one only with a person's reason.
     REPLIED_BY_RETURN_CODE,
     NO_SAFE_CONTACT,
 )
 
-# Where somebody was sent whose report is not for this desk (R7, R6): closing as out of remit names one.
+# Where the sender of a report that is not for this desk was sent (R7, R6): closing as out of remit names one.
 OUT_OF_REMIT: Final = "out_of_remit"
 REDIRECTS: Final = (
     "school_and_app",
@@ -239,15 +239,15 @@ def is_waiting(case: CaseRow) -> bool:
 
 
 def find_promised_day(case: CaseRow) -> date | None:
-    """Return the day that the person was told, or None where no day was named."""
+    """Return the day promised to the person, or None if no day was named."""
     return None if case.reply_by is None else date.fromisoformat(case.reply_by)
 
 
 def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
-    """Return when a report of the public is to be read by, or None for any other.
+    """Return the time by which a public report must be read, or None for any other.
 
-    It is worked out as the form does, with the hours of this desk. One that was raised later is to be read as soon as a
-    crisis from then on, and never later than was promised first.
+    Worked out as the form does it, with this desk's hours. A report raised later must be read as soon as a crisis from
+    then on, and never later than first promised.
     """
     if case.partner != PUBLIC_SENDER or case.synthetic:
         return None
@@ -260,7 +260,7 @@ def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
 
 
 def format_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
-    """Return it in words, e.g. `18:05 on Friday 27 November, which has passed`; empty where nothing was promised."""
+    """Return the time as text, e.g. `18:05 on Friday 27 November, which has passed`; empty if none was promised."""
     read_by = find_read_by(case, agency)
     if read_by is None:
         return ""
@@ -276,12 +276,12 @@ def count_days_late(case: CaseRow, *, today: date) -> int:
 
 
 def format_day(day: date) -> str:
-    """Return a day as the page for the person spells it, such as Friday 27 November."""
+    """Return a day as on the page for the person, e.g. `Friday 27 November`."""
     return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
 
 
 def format_lateness(days: int) -> str:
-    """Return in words how late a reply is."""
+    """Return how late a reply is, e.g. `2 days late`."""
     return "1 day late" if days == 1 else f"{days} days late"
 
 
@@ -316,7 +316,7 @@ def find_sealed_report(
 def list_sealed_sizes(
     connection: Connection, *, environment: str, partner: str, report_ids: Collection[str]
 ) -> dict[str, int]:
-    """Return by report id how many bytes the envelopes of these reports have; what is not here is not in it."""
+    """Return the envelope sizes in bytes, by report id; unknown reports are left out."""
     sizes: dict[str, int] = {}
     for table in (IMPORTED_REPORTS, REPORTS):
         rows = connection.execute(

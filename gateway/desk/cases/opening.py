@@ -1,10 +1,10 @@
-"""Opens the report of a case for a person to read, or all reports of a partner that are one case, and notes the reader.
+"""Opens the report of a case for a person to read, or all of a partner's reports in one case, and records the reader.
 
-The first reading is told to those who may know. Never keeps the content: it goes to the caller and stays in its
-envelope here. Never hides one report behind another: a correction stands beside the first report, which stays whole.
+Announces the first reading to those entitled to know. Never keeps the content: it goes to the caller and stays in its
+envelope here. Never hides one report behind another: a correction is shown beside the first report, which stays whole.
 
-Never believes that an addition is the first person's because it names their reference: the gateway's operator knows
-every reference. The key of the return code is sealed in both reports, and only the sender of the first can repeat it.
+Never takes an addition as the first person's because it names their reference: the gateway's operator knows every
+reference. The return code's key is sealed in both reports, and only the sender of the first can repeat it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -43,18 +43,18 @@ def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
 
 
 def has_nothing_to_repeat(earlier: CaseRow | None) -> bool:
-    """Return whether a first report was sent without a return code, so that nobody can prove to have sent it.
+    """Return whether a first report came without a return code, so that its sender can never be proven.
 
-    A person can have added to it all the same, in the same visit; so can whoever runs the gateway.
+    The person may still have added to it, in the same visit; so may the gateway's operator.
     """
     return earlier is not None and earlier.adds_to is None and earlier.reply_key_sha256 is None
 
 
 def is_proven(found: CaseRow, *, earlier: CaseRow | None) -> bool:
-    """Return whether a case is a first report, or an addition of whoever sent the first one.
+    """Return whether a case is a first report, or an addition by the sender of the first one.
 
-    A partner signs what it adds. An addition of the public must hold the key of the first report's return code, and the
-    first one must be known here and be no addition itself: else a chain of forged ones would prove the last.
+    A partner signs its additions. A public addition must contain the key of the first report's return code, and the
+    first one must be known here and not itself be an addition: otherwise a chain of forged ones would prove the last.
     """
     if found.adds_to is None or found.partner != PUBLIC_SENDER:
         return True
@@ -68,7 +68,7 @@ def is_proven(found: CaseRow, *, earlier: CaseRow | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCase:
-    """A case with what was said in it. The content is for the eyes of the reader: never store or log it."""
+    """A case with its content. The content is for the eyes of the reader: never store or log it."""
 
     case: CaseRow
     content: SealedContent
@@ -76,7 +76,7 @@ class OpenedCase:
 
 @dataclass(frozen=True, slots=True)
 class FirstReport:
-    """The report that an addition adds to. `content` is None where nobody has read it yet, or it does not open."""
+    """The report that an addition adds to. `content` is None if it is still unread or does not open."""
 
     case: CaseRow
     content: PublicReport | None
@@ -84,9 +84,9 @@ class FirstReport:
 
 
 def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
-    """Open the envelope of a case for a person to read; the first time is noted, and told to whom it may be told.
+    """Open the envelope of a case for a person to read; the first reading is recorded and announced.
 
-    Raises `CaseError` (`unknown-case`, `synthetic`), `OpeningError` when its key is gone.
+    Raises `CaseError` (`unknown-case`, `synthetic`), `OpeningError` if its key is gone.
     """
     now = desk.clock()
     with desk.store.read() as connection:
@@ -102,7 +102,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         if first_time:
             hold_back(connection, partner=found.partner)
             queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
-            # That an addition was read says nothing about the report that it adds to.
+            # Reading an addition reveals nothing about the report that it adds to.
             recipient = find_recipient(found, content) if found.adds_to is None else None
             if recipient is not None:
                 queue_read_note(desk, connection, recipient, actor=actor, now=now)
@@ -110,9 +110,9 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
 
 
 def open_report(desk: Desk, found: CaseRow) -> SealedContent:
-    """Open the envelope of a case without noting who reads it: whoever calls this has that to do.
+    """Open the envelope of a case without recording the reader: the caller must do that.
 
-    Raises `CaseError` (`synthetic`), `OpeningError` when its key is gone.
+    Raises `CaseError` (`synthetic`), `OpeningError` if its key is gone.
     """
     with desk.store.read() as connection:
         sealed = find_sealed_report(
@@ -126,10 +126,10 @@ def open_report(desk: Desk, found: CaseRow) -> SealedContent:
 
 
 def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> FirstReport | None:
-    """Return the report that an addition of the public adds to, with its content if somebody has read it before.
+    """Return the report that a public addition adds to, with its content if it has been read before.
 
-    How to reach the person safely is in there. That `actor` opened it for that is noted; without one, whoever calls
-    this has that to do. None for what adds to nothing that is known here.
+    It explains how to reach the person safely. The opening is recorded under `actor`; without one, the caller must
+    record it. None if it adds to no known report.
     """
     with desk.store.read() as connection:
         earlier = find_earlier(connection, found)
@@ -143,10 +143,10 @@ def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> First
 
 
 def find_recipient(found: CaseRow, content: SealedContent, *, first: FirstReport | None = None) -> Recipient | None:
-    """Return who is written to through the return code, or None where the report has none.
+    """Return the recipient of replies through the return code, or None if the report has none.
 
-    What was added later carries the code of the first report: the person comes back with the first one's reference.
-    An addition that is not proven to be theirs has no recipient: its key may be anybody's (docs/decisions/0016).
+    An addition carries the first report's code: the person comes back with the first report's reference. An unproven
+    addition has no recipient: any sender could have chosen its key (docs/decisions/0016).
     """
     if not isinstance(content, PublicReport) or content.reply_key is None:
         return None
@@ -176,7 +176,7 @@ RESPONSE: Final = "response"
 
 @dataclass(frozen=True, slots=True)
 class OpenedReport:
-    """One report of a case. `content` is None where it does not open; `fault` says why."""
+    """One report of a case. `content` is None if it does not open; `fault` gives the reason."""
 
     case: CaseRow
     content: SealedIndustryReport | None
@@ -185,7 +185,7 @@ class OpenedReport:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who sent a case: the type of the partner as this desk registered it, its name, and the country of an agency."""
+    """The sender of a case: the partner's type as registered at this desk, its name, and an agency's country."""
 
     type: str
     name: str
@@ -213,10 +213,10 @@ def list_joined(connection: Connection, found: CaseRow) -> list[CaseRow]:
 
 
 def open_whole_case(desk: Desk, found: CaseRow, content: SealedIndustryReport, *, actor: str) -> list[OpenedReport]:
-    """Open what a sender added to a case whose first report is open already, for a person to read; each is noted.
+    """Open the sender's additions to a case whose first report is open, for a person to read; each is recorded.
 
-    Of an addition that alone. What does not open is said to be so; of a case with very many or very large ones, the
-    others are left, the largest first.
+    For an addition, only that one. Reports that do not open are returned with the reason; of very many or very large
+    ones, the largest stay closed.
     """
     with desk.store.read() as connection:
         later = [one for one in list_joined(connection, found) if one.joined_to == found.case_id]
@@ -244,7 +244,7 @@ def _choose_small(reports: Sequence[CaseRow], sizes: Mapping[str, int]) -> set[s
 
 
 def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[str, str]]:
-    """Return doubts about the reports of a partner's case, judged by their clear fields alone."""
+    """Return doubts about the reports of a partner's case, based on their clear fields alone."""
     if found.partner == PUBLIC_SENDER or found.synthetic:
         return []
     doubts = []
@@ -280,9 +280,9 @@ def list_unopened(opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
 
 
 def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
-    """Return which opened reports were submitted by somebody whom their partner did not register (SI 2026/268).
+    """Return the opened reports whose submitter their partner has not registered (SI 2026/268).
 
-    A note and no more: the report counts like any other, and of a partner that registered nothing there is none.
+    Only a notice: the report counts like any other, and a partner without registered persons gets none.
     """
     strangers = []
     for one in opened:
@@ -320,7 +320,7 @@ def list_linked(opened: Sequence[OpenedReport]) -> list[str]:
 
 
 def list_sources(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Source]:
-    """Return by partner who sent these cases; the public is no partner."""
+    """Return the senders of these cases, by partner; the public is not a partner."""
     wanted = {case.partner for case in cases}
     columns = (PARTNERS.c.partner, PARTNERS.c.type, PARTNERS.c.name, PARTNERS.c.country)
     rows = connection.execute(select(*columns).where(PARTNERS.c.partner.in_(wanted)))

@@ -1,7 +1,7 @@
-"""Opens and judges what a service sealed of the page with its button: a partner's claim, beside the report.
+"""Opens and judges the sealed page context from a service: a partner's claim, beside the report.
 
-Never raises for what came from outside, and never shows as a partner's word what its key did not sign: a hostile
-context must not stop anybody from reading a report (WIRE.md §8.2).
+Never raises for hostile input, and never shows unsigned content as a partner's: a hostile context must not stop an
+analyst from reading a report (WIRE.md §8.2).
 """
 
 import logging
@@ -36,18 +36,18 @@ _log = logging.getLogger(__name__)
 # The clocks of a service and of the gateway differ by minutes at most.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
-# `holds`; `expired` (signed, but for another time); `elsewhere` (signed, but not for the place that the report names);
-# `key-ended` (by a key that its partner said was stolen, or that had ended); `forged` (by no key of the partner it
-# names); `unreadable` (does not open, or is misspelled); `refused` (the form could not take it along).
+# `holds`; `expired` (signed, but for another time); `elsewhere` (signed, but for another placement than the report's);
+# `key-ended` (by a key that had ended or was reported stolen); `forged` (by no key of the partner it names);
+# `unreadable` (does not open, or is malformed); `refused` (the form could not attach it).
 ContextOutcome = Literal["holds", "expired", "elsewhere", "key-ended", "forged", "unreadable", "refused"]
 NO_OTHERS: Final = OtherReports(0, ())
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedContext:
-    """What became of a context. `claim` is there only where a key of `partner` that counts has signed it.
+    """The verdict on a context. `claim` is set only if a valid key of `partner` signed it.
 
-    `partner` is whom the token names, empty where it names nobody. `others` are reports that the very same came with.
+    `partner` is the partner that the token names, or empty. `others` are reports with the same context.
     """
 
     outcome: ContextOutcome
@@ -67,7 +67,7 @@ class _ContextKey:
 
 
 def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> JudgedContext | None:
-    """Open and judge the context of an opened report; None where none came."""
+    """Open and judge the context of an opened report; None if there is none."""
     if not isinstance(content, PublicReport):
         return None
     if content.context is None:
@@ -118,7 +118,7 @@ def _judge(
 
 
 def _list_keys(connection: Connection, partner: str) -> dict[str, _ContextKey]:
-    """Return the context keys of a partner by id: the one in force, and those that it used before."""
+    """Return the context keys of a partner by id: the current one and the former ones."""
     found: dict[str, _ContextKey] = {}
     for table, end, revoked in (
         (FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at, FORMER_PARTNER_KEYS.c.revoked),

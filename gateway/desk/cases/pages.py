@@ -57,7 +57,7 @@ _STATES: tuple[QueueState, ...] = get_args(QueueState)
 @blueprint.get("/")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
-    """Show the queue: crisis lane, score, waiting time. Replies that are late stand out, and never change the order."""
+    """Show the queue: crisis lane, score, waiting time. Late replies are highlighted but never change the order."""
     desk, wanted = get_desk(), request.args.get("state", "open")
     concerns = settle_alarms(desk)
     today = get_uk_day(desk.clock())
@@ -106,21 +106,21 @@ def list_all() -> ResponseReturnValue:
 @blueprint.get("/cases/<case_id>")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_case(case_id: str) -> ResponseReturnValue:
-    """Show what is known of a case without opening its report."""
+    """Show the clear fields of a case without opening its report."""
     return show_closed_page(get_case_or_404(case_id), PageState())
 
 
 @blueprint.post("/cases/<case_id>/read")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_read(case_id: str) -> ResponseReturnValue:
-    """Open the report of a case; who read it is noted."""
+    """Open the report of a case and record the reader."""
     return show_opened_page(get_case_or_404(case_id), PageState())
 
 
 @blueprint.post("/cases/<case_id>/move")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_move(case_id: str) -> ResponseReturnValue:
-    """Move a case in the queue with a reason; what is missing comes back in words, with every answer kept."""
+    """Move a case in the queue with a reason; faults come back at their fields, with every answer kept."""
     case, typed = get_case_or_404(case_id), read_typed()
     try:
         score, reason = parse_score(typed["score"]), typed["move_reason"]
@@ -133,9 +133,9 @@ def post_move(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/close")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
-    """Close a case with its assessment; what is missing comes back in words, with every answer kept."""
+    """Close a case with its assessment; faults come back at their fields, with every answer kept."""
     case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
-    # A form without the field, e.g. of a program, is signed by the person who is signed in.
+    # A form without the field, e.g. from a script, is signed by the signed-in person.
     typed.setdefault("assessor", get_name())
     faults = list_faults(typed, weaknesses)
     if not faults:

@@ -1,7 +1,7 @@
-"""A case's partner: one question at a time about its own report, and the outcomes that it may be told.
+"""A case's partner: one question at a time about its own report, and the outcomes that it may receive.
 
-A person decides, this file checks. Never asks or tells anything about a report of the public, and never "duplicate" of
-a report that another sender made (R49). Never asks two things at once: a question is open until it is answered or late.
+A person decides, this module checks. Never asks or reveals anything about a public report, and never "duplicate" of
+another sender's report. A question is open until it is answered or late.
 """
 
 import unicodedata
@@ -48,7 +48,7 @@ MOST_DAYS_HELD: Final = 3 * 366
 
 
 def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
-    """Note what the sending partner is told of a case. It goes with the next collect, or with the first on that UK day.
+    """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day.
 
     Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
     `not-own-duplicate`, `bad-day`.
@@ -126,7 +126,7 @@ def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None
 
 
 def choose_told(connection: Connection, closed: CaseRow) -> str | None:
-    """Return what a closed case's own partner may be told: "duplicate" of somebody else's report is told as "used"."""
+    """Return the outcome that a closed case's partner may see: "used" for a "duplicate" of another sender's report."""
     if closed.outcome == DUPLICATE and not has_own_earlier(connection, closed):
         return USED
     return closed.outcome
@@ -135,7 +135,7 @@ def choose_told(connection: Connection, closed: CaseRow) -> str | None:
 def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
     """Return whether the same partner sent another case about the same incident before this one.
 
-    What it added to this case is none. Of two that came in the same second neither is the earlier one.
+    Its additions to this case do not count. Of two cases from the same second, neither is the earlier one.
     """
     other = connection.execute(
         select(CASES.c.case_id).where(
@@ -162,7 +162,7 @@ _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person of the desk wants to know, what for, and by which law. `due` is a day of the United Kingdom."""
+    """A question to a partner, its purpose and its legal basis. `due` is a day of the United Kingdom."""
 
     question: str
     purpose: str
@@ -172,7 +172,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How the clock of a question stands, in words."""
+    """The state of a question's clock, as text."""
 
     words: str
     is_late: bool
@@ -182,7 +182,7 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
     """Write a question to the mailbox of the partner that sent the report, and return its request id.
 
     Raises `CaseError`: `unknown-case`, `public-report`, `synthetic`, `not-opened`, `already-closed`, `question-open`,
-    `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`; and what the keys raise.
+    `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`; and the errors of the keys.
     """
     cleaned = clean_question(question)
     now = desk.clock()
@@ -203,7 +203,7 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
 
 
 def clean_question(question: Question) -> Question:
-    """Return the question without space around its words, or raise `CaseError` for what is missing or too long."""
+    """Return the question stripped of outer spaces, or raise `CaseError` for missing or overlong parts."""
     parts = (
         ("question", "no-question", "Write the question first.", MAX_QUESTION_CHARACTERS),
         ("purpose", "no-purpose", "Give the purpose of the question.", MAX_PURPOSE_CHARACTERS),
@@ -234,7 +234,7 @@ def count_days_left(question: QuestionRow, *, today: date) -> int:
 
 
 def format_clock(question: QuestionRow, *, today: date) -> Clock:
-    """Return how the clock of a question stands."""
+    """Return the state of a question's clock, e.g. `2 days late`."""
     left = count_days_left(question, today=today)
     if question.answered_at is not None:
         day = format_day(get_uk_day_of(question.answered_at))

@@ -1,6 +1,6 @@
-"""The routes about the partner that sent a case: ask it one question, tell it an outcome, take that back.
+"""Routes for the partner that sent a case: ask it one question, send it an outcome, take that back.
 
-Never sends anything itself: the next collection takes it to the gateway.
+Never sends directly: the next collection takes it to the gateway.
 """
 
 from http import HTTPStatus
@@ -28,7 +28,7 @@ blueprint = Blueprint("partner_questions", __name__)
 @blueprint.post("/cases/<case_id>/ask")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_ask(case_id: str) -> ResponseReturnValue:
-    """Write a question to the partner's mailbox; what is missing comes back in words, with every answer kept."""
+    """Write a question to the partner's mailbox; faults come back at their fields, with every answer kept."""
     case, typed = get_case_or_404(case_id), read_typed()
     try:
         ask_partner(get_desk(), case.case_id, make_question(typed), actor=get_name())
@@ -42,7 +42,7 @@ def post_ask(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/outcome")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_outcome(case_id: str) -> ResponseReturnValue:
-    """Note what the partner is told of its own report, and from which day."""
+    """Record the outcome of the partner's own report, and the day from which it may be sent."""
     case, typed = get_case_or_404(case_id), read_typed()
     if not typed["told_outcome"]:
         return _show_again(case, Fault("told_outcome", "Choose the outcome to send to the partner."))
@@ -76,7 +76,7 @@ def _make_fault(error: CaseError, *, day: str, otherwise: str) -> Fault:
 
 
 def _show_again(case: CaseRow, fault: Fault) -> ResponseReturnValue:
-    # With the report open again where somebody has read it: a question is written beside it.
+    # Opens the report again if it has been read: the analyst writes the question beside it.
     show = show_closed_page if case.opened_at is None else show_opened_page
     return show(case, PageState([fault]))
 

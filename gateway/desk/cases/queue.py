@@ -1,8 +1,8 @@
-"""The queue: one line for each case, whatever its sender added to it, and the moves that a person makes in it.
+"""The queue: one line for each case, including its sender's additions, and moves by a person.
 
-Never hides an addition to a closed case: it stands in the queue for itself, until a person closes it. Never loads more
-cases than it returns. A move takes no factor away and un-owes nothing: the reports stay in view, and a report that
-joins later and adds a factor brings the case back up (`collection/joining.py`).
+Never hides an addition to a closed case: it stays in the queue on its own until a person closes it. Never loads more
+cases than it returns. A move removes no factor and no owed reply: the reports stay in view, and a later report that
+adds a factor raises the case again (`collection/joining.py`).
 """
 
 import hashlib
@@ -34,7 +34,7 @@ QueueState = Literal["open", "overdue", "closed", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """What a sender added to a case: how many reports, the kinds that nobody has read, and whether it took it back."""
+    """The additions to a case: the number of reports, the unread kinds, and whether the sender took it back."""
 
     count: int
     unread: tuple[str, ...]
@@ -43,7 +43,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """What waits: open lines of the queue, those in the crisis lane, replies that are owed, and those that are late."""
+    """Waiting work: open lines of the queue, those in the crisis lane, owed replies, and late ones."""
 
     open: int
     crisis: int
@@ -69,7 +69,7 @@ def count_queue(connection: Connection, *, state: QueueState, today: date | None
     """Return how many lines the queue has in this state."""
     if state == "overdue":
         return _count(connection, *_choose(state, today))
-    # All of the state, which an index counts at once, less those few that are left to the case they are joined to.
+    # All cases of the state, counted through an index, minus the few that are joined to another case.
     closed_at = CASES.c.closed_at
     of_state = () if state == "all" else (closed_at.is_(None) if state == "open" else closed_at.is_not(None),)
     # The sign keeps the condition from being looked up first: there are many open cases, and few joined ones.
@@ -93,7 +93,7 @@ def count_waiting(connection: Connection, *, today: date) -> QueueCounts:
 
 
 def find_next(connection: Connection) -> CaseRow | None:
-    """Return the case that a person reads next: the first of the queue that nobody has opened."""
+    """Return the next case to read: the first unopened one of the queue."""
     query = select(CASES).where(*_choose("open", None), CASES.c.opened_at.is_(None)).order_by(*QUEUE_ORDER).limit(1)
     row = connection.execute(query).first()
     return None if row is None else to_case(row)
@@ -105,7 +105,7 @@ _FIRST: Final = CASES.alias("first")
 
 def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool], ...]:
     if state == "overdue":
-        # A day as it is stored sorts as text. A late reply is owed to the public, whose reports are joined to nothing.
+        # A stored day sorts as text. Late replies are owed to the public, whose reports are never joined.
         return (*_OWES_A_REPLY, CASES.c.reply_by < ("" if today is None else today.isoformat()))
     shown = or_(CASES.c.joined_to.is_(None), ~_make_first_query(state).exists())
     return (shown,) if state == "all" else (IS_OPEN.is_(state == "open"), shown)
@@ -120,7 +120,7 @@ def _make_first_query(state: QueueState) -> Select[Any]:
 
 
 def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:
-    """Return by case id what was added to each of these cases; a case without additions is not in it."""
+    """Return the additions to each of these cases, by case id; a case without additions is left out."""
     ids = [case.case_id for case in cases]
     joined: dict[str, list[CaseRow]] = {}
     for start in range(0, len(ids), _MOST_AT_ONCE):
@@ -148,7 +148,7 @@ MAX_REASON_CHARACTERS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class CaseMove:
-    """One move as it stays: who, when, from where to where, and why."""
+    """One recorded move: its actor, time, start, destination and reason."""
 
     moved_at: str
     moved_by: str
@@ -193,7 +193,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
             update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
         )
         queue_alert(connection, count=int(came_in), now=now)
-        # The reason itself stays beside the case: whoever audits reads no words about it, but can prove them.
+        # The reason itself stays beside the case: an auditor cannot read it here, but can prove it.
         proof = hashlib.sha256(reason.encode()).hexdigest()
         audit.append_entry(
             connection, "move-case", found.case_id, at=now, actor=actor, lane=lane, score=score, reason_sha256=proof
@@ -212,7 +212,7 @@ def _get_movable(connection: Connection, wanted: str) -> CaseRow:
     found = get_case(connection, wanted)
     if found.joined_to is not None:
         first = get_case(connection, found.joined_to)
-        # What came after its case was closed stands in the queue for itself.
+        # A report that arrived after its case was closed is in the queue on its own.
         found = first if first.closed_at is None else found
     if found.closed_at is not None:
         raise CaseError("This case is closed, so it is in no queue.", reason="already-closed")
@@ -220,7 +220,7 @@ def _get_movable(connection: Connection, wanted: str) -> CaseRow:
 
 
 def _check_read(connection: Connection, found: CaseRow) -> None:
-    # Whoever lowers a case ends its alert: they have read what it came for, also where that was added later.
+    # Lowering a case ends its alert: the person has read the report behind it, even if that was added later.
     same = (CASES.c.case_id == found.case_id) | (CASES.c.joined_to == found.case_id)
     if connection.execute(select(CASES.c.case_id).where(same, CASES.c.opened_at.is_(None)).limit(1)).first():
         raise CaseError(

@@ -1,9 +1,9 @@
-"""Replies to a person who reported: the safe ways to them, the text under their return code, and the record of it.
+"""Replies to a person who reported: the safe ways to reach them, the text under their return code, and the record.
 
-Never lets a sealed reply count by itself as the one that is owed: it waits for a person who may never come back. It
-counts only where staff say so, with the reason wherever another safe way was open (R23).
+Never counts a sealed reply as the owed one by itself: the person may never come back to read it. It counts only if
+staff confirm it, with a reason wherever another safe way was open (R23).
 
-Never decides to contact anybody: a report gives the person's wishes, and the warnings against a way.
+Never decides to contact a person: a report gives their wishes, and the warnings against a way.
 """
 
 import unicodedata
@@ -73,13 +73,13 @@ def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
 
 
 def says_how_to_reach(report: PublicReport) -> bool:
-    """Return whether anything of the contact block was filled in; what is added later mostly leaves all of it blank."""
+    """Return whether any contact field was filled in; later additions mostly leave all of them blank."""
     contact = report.contact
     return any(getattr(contact, name) for name in contact.__struct_fields__) or bool(report.name or report.person.near)
 
 
 def is_barred(report: PublicReport, way: str) -> bool:
-    """Return whether a way would put words where the person that the report is about can read them."""
+    """Return whether the person the report is about could read messages sent this way."""
     return way in WRITTEN_WAYS and report.person.near == YES
 
 
@@ -122,13 +122,13 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
 
 
 def clean_reply_reason(code: str, reason: str | None) -> str | None:
-    """Return the reason without the spaces around it, or raise `CaseError` for what `record_reply` would refuse."""
+    """Return the reason without outer spaces, or raise `CaseError` as `record_reply` would."""
     check_code("reply", code, REPLY_CODES)
     reason = (reason or "").strip() or None
     if code == NO_SAFE_CONTACT and reason is None:
         raise CaseError("Explain why there is no safe way to reply: --reply-reason.", reason="reason-missing")
     if code == REPLIED_BY_RETURN_CODE and reason is None:
-        # It waits for somebody who may never come back: a person says why it is enough.
+        # The person may never come back to read it: staff must state why it is enough.
         raise CaseError(
             "Explain why the return code alone is enough: --reply-reason.", reason="return-code-reason-missing"
         )
@@ -149,7 +149,7 @@ def note_reply(
     audit.append_entry(connection, "record-reply", found.case_id, at=now, actor=actor, code=code)
 
 
-# Kept where the analyst gives no other: the reason stands in the case for whoever reads it later.
+# Used if the analyst gives no other reason: it stays in the case for later readers.
 NO_OTHER_WAY: Final = "The report gives no other safe way."
 # As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
 MOST_BODY_BYTES: Final = 11_000
@@ -157,12 +157,12 @@ _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 class ReplyError(ReportAbuseError):
-    """A reply cannot be written; the message says what to change, and nothing was stored."""
+    """A reply cannot be written; the message explains the fault, and nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyDraft:
-    """What a person of the desk wrote. `is_the_reply` says whether it is the reply that is owed, `reason` why."""
+    """A reply written at the desk. `is_the_reply` marks it as the owed one, with the `reason`."""
 
     text: str
     is_the_reply: bool
@@ -171,7 +171,7 @@ class ReplyDraft:
 
 @dataclass(frozen=True, slots=True)
 class CheckedReply:
-    """A reply as it would be sealed: to whom, and why it is the one that is owed, where it is."""
+    """A reply ready to be sealed: its recipient, and the reason if it is the owed one."""
 
     text: str
     recipient: Recipient
@@ -180,7 +180,7 @@ class CheckedReply:
 
 @dataclass(frozen=True, slots=True)
 class ReplyCopy:
-    """What was written before, for the next person who works on the case. `text` is None where it does not open."""
+    """An earlier reply, for the next person who works on the case. `text` is None if it does not open."""
 
     text: str | None
     written_at: str
@@ -192,11 +192,12 @@ class ReplyCopy:
 def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, message_id: str | None = None) -> str:
     """Seal a reply to the return code of a report, store it to be sent, and return its message id.
 
-    The same `message_id` again (from `Desk.make_id`) is the same reply, whatever it says: nothing is written twice.
+    The same `message_id` again (from `Desk.make_id`) is the same reply, even with another text: nothing is written
+    twice.
 
     Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
     `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `synthetic`, `return-code-reason-missing`,
-    `reason-too-long`), and what the vault, the keys and the sealing raise.
+    `reason-too-long`), and the errors of the vault, the keys and the sealing.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
@@ -222,9 +223,9 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
 
 
 def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
-    """Return what would be sealed, or raise as `write_reply`; stores nothing.
+    """Return the reply ready to be sealed, or raise as `write_reply`; stores nothing.
 
-    Opens the report, and the first report of an addition, without noting who does: whoever calls this has that to do.
+    Opens the report, and an addition's first report, without recording the reader: the caller must do that.
     """
     text = clean_text(draft.text)
     if found.opened_at is None:
@@ -280,7 +281,7 @@ def normalise(text: str) -> str:
 
 
 def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
-    # Where another safe way is open, only a person can say why the code alone is enough.
+    # If another safe way is open, only a person can state why the code alone is enough.
     reason = draft.reason.strip()
     if not reason and not list_open_ways(*reports):
         reason = NO_OTHER_WAY
@@ -288,7 +289,7 @@ def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | N
 
 
 def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
-    """Open the desk's own copies of the replies of a case, the oldest first; that somebody read them is noted."""
+    """Open the desk's own copies of a case's replies, the oldest first; the reading is recorded."""
     now = desk.clock()
     with desk.store.read() as connection:
         written = [one for one in list_written(connection, case_id=found.case_id) if one.kind == REPLY]

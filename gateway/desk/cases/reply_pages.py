@@ -1,6 +1,6 @@
-"""The routes of a reply: begin from a template, look at it, send it to the return code, or record another way.
+"""Routes for a reply: begin from a template, preview it, send it to the return code, or record another way.
 
-A reply is written with the report open: safe contact stands above it. What is sent must carry the mark of its preview.
+A reply is written with the report open: safe contact is shown above it. The sent form must carry its preview's mark.
 """
 
 from http import HTTPStatus
@@ -29,7 +29,7 @@ blueprint = Blueprint("replies", __name__)
 @blueprint.post("/cases/<case_id>/reply/start")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_start(case_id: str) -> ResponseReturnValue:
-    """Put a template behind what is written already; nothing is overwritten and nothing is sent."""
+    """Add a template after the existing text; nothing is overwritten and nothing is sent."""
     return show_opened_page(get_case_or_404(case_id), PageState(template=request.form.get("template", "")))
 
 
@@ -70,7 +70,7 @@ def post_send(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/reply")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_record(case_id: str) -> ResponseReturnValue:
-    """Record how the person who reported was answered."""
+    """Record how the person reporting was answered."""
     case, typed = get_case_or_404(case_id), read_typed()
     if not typed["code"]:
         return show_closed_page(case, PageState([Fault("code", "Choose how the person was answered.")]))

@@ -1,6 +1,6 @@
-"""Texts to begin a reply with, by who reads it, the kind of report and the age; the advice is that of the pages (R27).
+"""Texts for starting a reply, by reader, kind of report and age; the advice is the same as on the pages (R27).
 
-Never sends anything: a person changes a text, looks at it, and answers for it.
+Never sends anything: a person edits a text, previews it, and answers for it.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def is_made(self) -> bool:
-        """Whether a name and a day stand with it."""
+        """Whether it has a name and a day."""
         return self.state == "done" and bool(self.by.strip()) and self.done_on is not None
 
 
@@ -63,7 +63,7 @@ def load_signoffs() -> Signoffs:
 
 
 def is_checked(words: Words, *, version: str, who: str, signoffs: Signoffs | None = None) -> bool:
-    """Return whether this version of the words was looked at by somebody of that kind."""
+    """Return whether this version of the text was checked by a reviewer of that kind."""
     checks = (signoffs or load_signoffs()).check
     return any(one.is_made for one in checks if (one.words, one.version, one.who) == (words, version, who))
 
@@ -84,7 +84,7 @@ class ReplyTemplate:
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands around the advice in a whole reply."""
+    """The text around the advice in a whole reply."""
 
     opening: str
     closing: str
@@ -100,7 +100,7 @@ class TemplateText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`reply_templates_<language>.toml`; `version` says which words were offered."""
+    """`reply_templates_<language>.toml`; `version` identifies the offered texts."""
 
     version: str
     language: Language
@@ -111,10 +111,11 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
-    """Return what fits a report, in its language: a whole reply first, then short ones, then single advice."""
+    """Return the matching texts in the report's language: a whole reply first, then short ones, then single advice."""
     texts, library, names = load_library(report.language)
     is_grown_up = is_from_grown_up(report)
-    # Frames and short texts speak to a child or an adult; advice also knows friends, people at work and adult selves.
+    # Frames and short texts address a child or an adult; advice also covers friends, people at work and adults who
+    # report about themselves.
     audience: Audience = "adult" if is_grown_up else "child"
     advice = list_fitting_advice(
         library,
@@ -157,7 +158,7 @@ def load_texts(language: str) -> TemplateFile:
 @cache
 def load_library(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[str, str]]:
     """Load the texts of a language, the advice that is put into them, and the names in it. Raises `SettingsError`."""
-    # Names with the way to reach them: a reply is read where no page of ours stands beside it.
+    # Names with the way to reach them: a reply is read without any page of ours beside it.
     names = {}
     for key, signpost in load_signposts().items():
         way = signpost.phone or signpost.text_number or signpost.url
@@ -171,9 +172,9 @@ def _make_title(advice: Advice) -> str:
 
 
 def check_release() -> None:
-    """Load notes, texts for replies with their advice, and sign-offs.
+    """Load notes, reply texts with their advice, and sign-offs.
 
-    Raises `SettingsError` naming the file and the key, and saying what to do.
+    Raises `SettingsError` naming the file and the key, with the remedy.
     """
     try:
         load_note_words()

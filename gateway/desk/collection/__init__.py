@@ -1,1 +1,1 @@
-"""Collection: fetch rows from the gateway, verify them, follow their chain, file them as cases, and set the rest aside."""
+"""Collection: fetches rows from the gateway, verifies them, follows their chain, files cases or sets rows aside."""

@@ -58,7 +58,7 @@ class SetAsideRow:
 
 @dataclass(frozen=True, slots=True)
 class OpenedRow:
-    """A row with its sealed content and the clear fields that it opened under; `fault` explains a row that stays closed.
+    """A row with its sealed content and the clear fields it opened under; `fault` explains a row that stays closed.
 
     `plain` is for the eyes of the reader: never store or log it.
     """

@@ -1,7 +1,7 @@
-"""Blocks of an opened industry report: facts, tables, cards of people and places, along the outline of the model.
+"""Blocks of an opened industry report: facts, tables, cards of people and places, following the outline of the model.
 
-Codes and times are put in words; never changes another character. Never leaves out a field that has a value: an unnamed
-one is laid out where it stands. A later report never replaces the first: the page shows both whole, and each change.
+Codes and times become text; no other character ever changes. Never leaves out a field with a value: unnamed fields are
+laid out in place. A later report never replaces the first: the page shows both whole, and each change.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,7 +27,7 @@ NOT_HELD: Final = {
     "law_forbids": "the law forbids it",
     "unknown": "they do not know why",
 }
-# Codes whose letters are no words by themselves.
+# Codes that need their own label, e.g. `sms`.
 _CODES: Final = {
     "under_11": "Under 11",
     "11_12": "11 or 12",
@@ -55,9 +55,9 @@ _LONG: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What stands in one place. `is_typed` is what somebody wrote, `is_long` asks for room and kept line breaks.
+    """One displayed value. `is_typed` marks text typed by a person; `is_long` needs room and keeps line breaks.
 
-    `is_reason` is why the sender has nothing: it is read after the words "Not held".
+    `is_reason` is the sender's reason for having nothing: it follows the label "Not held".
     """
 
     text: str
@@ -68,7 +68,7 @@ class Value:
 
     @property
     def words(self) -> str:
-        """The text with what must be read before it."""
+        """The text, with its prefix."""
         return f"Not held: {self.text}" if self.is_reason else self.text
 
 
@@ -84,7 +84,7 @@ def spell(field: Field, value: Any) -> Value:
     if isinstance(value, tuple):
         one = _get_spelling(field.pattern, field.type)
         parts = [_format_one(one, part) for part in value]
-        # What was written may hold commas: each on a line of its own.
+        # Typed text may contain commas: each value on its own line.
         text = ("\n" if one == "typed" else ", ").join(parts)
         return Value(text, is_typed=one == "typed", is_long=len(text) > _LONG)
     spelling = _get_spelling(field.pattern, field.type)
@@ -98,7 +98,7 @@ def format_not_held(value: NotHeld) -> Value:
 
 
 def format_code(code: str) -> str:
-    """Return the words for a code."""
+    """Return the label of a code."""
     return _CODES.get(code) or code.replace("_", " ").capitalize()
 
 
@@ -141,7 +141,7 @@ MOST_COLUMNS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One field and what it says."""
+    """One field and its value."""
 
     title: str
     value: Value
@@ -159,7 +159,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a thread. `side` is suspect, child or other; `to`, `notes` and `time` are in words."""
+    """One message of a thread. `side` is suspect, child or other; `to`, `notes` and `time` are text."""
 
     speaker: str
     side: str
@@ -172,10 +172,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Facts that belong together, and what belongs to them.
+    """Related facts, with their tables, messages and inner blocks.
 
-    `not_held` are fields with the reason why the sender has nothing, `unsaid` the titles of those left blank. What a
-    page has no room for is counted in `messages_left` and `left_out`.
+    `not_held` are fields with the sender's reason for having nothing, `unsaid` the titles of blank fields. Values that
+    do not fit on a page are counted in `messages_left` and `left_out`.
     """
 
     title: str = ""
@@ -190,7 +190,7 @@ class Block:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said in it."""
+        """Whether the block has no content."""
         said = (self.facts, self.not_held, self.grids, self.blocks, self.messages, self.messages_left, self.left_out)
         return not any(said)
 
@@ -205,7 +205,7 @@ class _Making:
 
 
 def make_block(owner: Any, part: Part, *, title: str = "", without: Collection[str] = ()) -> Block:
-    """Lay out an object with all its fields but those that are shown elsewhere."""
+    """Lay out an object with all its fields except those shown elsewhere."""
     return _make(owner, [one for one in part.fields if one.name not in without], title=title)
 
 
@@ -216,7 +216,7 @@ def make_block_of(owner: Any, part: Part, names: Sequence[str], *, title: str = 
 
 
 def get_part(part: Part, name: str) -> Part:
-    """Return the outline of what a field holds."""
+    """Return the outline of a field's content."""
     (found,) = (one.part for one in part.fields if one.name == name)
     if found is None:
         raise LookupError(f"{name} holds no object.")
@@ -273,13 +273,13 @@ def _make_grid(title: str, part: Part, rows: Sequence[Any]) -> Grid:
 
 
 MOST_CHANGES: Final = 100
-# Why it is changed stands above it, and the version says nothing.
+# The reason for the change is shown above it, and the version adds nothing.
 _LEFT_OUT: Final = frozenset({"change_reason", "answers_request", "schema_version"})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field that two reports say otherwise; what one of them leaves blank is without text."""
+    """One field that differs between two reports; a blank side has no text."""
 
     title: str
     before: Value

@@ -1,4 +1,4 @@
-"""Lays out how to reach a person safely, in plain words: what comes first on the page of an opened report.
+"""Lays out how to reach a person safely, in plain words: the first block on the page of an opened report.
 
 Never leaves out a line that the person wrote, and never changes a character of it; the page escapes it.
 """
@@ -95,7 +95,7 @@ class ContactWay:
 
 @dataclass(frozen=True, slots=True)
 class ContactFact:
-    """One more thing to know; `text` is empty where nothing was said, and `unsaid` says what to take it for."""
+    """One more fact; `text` is empty if the person gave none, and `unsaid` is the reading to assume then."""
 
     title: str
     text: str
@@ -109,13 +109,13 @@ _CHECK_FIRST: Final = (
     "Check these details with the person first, in a way that the first report gives.",
     "There is no proof that they come from the same person.",
 )
-# What an addition leaves blank says nothing: the first report has said it.
+# Blank answers of an addition mean nothing: the first report has them.
 _ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
 
 
 @dataclass(frozen=True, slots=True)
 class ContactBlock:
-    """How to reach the person, as one report says it."""
+    """How to reach the person, from one report."""
 
     title: str
     danger: tuple[str, ...]
@@ -126,7 +126,7 @@ class ContactBlock:
 
 
 def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> list[tuple[str, str]]:
-    """Return what speaks against an addition, or must be read before it; empty for a first report."""
+    """Return doubts about an addition and the reports to read before it; empty for a first report."""
     if found.adds_to is None:
         return []
     doubts = []
@@ -155,7 +155,7 @@ def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> 
 
 
 def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstReport | None) -> list[ContactBlock]:
-    """Return the block of a report; of an addition that of the first report, and then what the addition itself says."""
+    """Return the contact block of a report; for an addition, the first report's block and then its own."""
     if found.adds_to is None:
         return [make_contact_block(report, is_flagged=found.flagged)]
     blocks = []
@@ -185,9 +185,9 @@ def make_contact_block(
     barred_by: Sequence[PublicReport] = (),
     is_addition: bool = False,
 ) -> ContactBlock:
-    """Return the block of one report. What an addition leaves blank is left out: it was said before.
+    """Return the block of one report. Blank answers of an addition are left out: the first report has them.
 
-    `barred_by` are the reports that may bar a way: this one alone, if nothing else is said.
+    `barred_by` are the reports that may bar a way: by default this one alone.
     """
     contact = report.contact
     danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
@@ -234,7 +234,7 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
 def _make_ways(report: PublicReport, *, barred_by: Sequence[PublicReport]) -> list[ContactWay]:
     contact = report.contact
     picked = [way for way in contact.ways if way in _WAYS]
-    # A line that goes with no way they picked is shown all the same, and said to be such.
+    # A contact detail for a way they did not pick is still shown, and marked.
     others = [way for way in _WAYS if way not in picked and get_line(contact, way)]
     if BY_CALL in picked or BY_TEXT in picked:
         others = [way for way in others if way not in {BY_CALL, BY_TEXT}]  # one number: it is shown once already

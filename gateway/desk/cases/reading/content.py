@@ -1,6 +1,6 @@
-"""Lays an opened report of the public out for reading: every field, in sections that are folded.
+"""Lays out an opened public report for reading: every field, in closed sections.
 
-Never leaves a field out and never changes a character of the text, but for codes in words. The page escapes it.
+Never leaves a field out and changes no character of the text, except that codes become labels. The page escapes it.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from msgspec.structs import fields
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
 from partner_sdk.wire.public_report import PublicReport
 
-# What the reader wants first; what the machine added comes last.
+# The fields that a reader needs first; fields added by the machine come last.
 _LAST = "Particulars"
 _ADDED = frozenset(
     {
@@ -24,7 +24,7 @@ _ADDED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One field: its words and exactly what was written; `is_text` asks for room and kept line breaks."""
+    """One field: its label and the exact text; `is_text` needs room and keeps line breaks."""
 
     title: str
     text: str

@@ -58,7 +58,7 @@ STATES = (
     ("not-eligible", "Not eligible"),
 )
 
-# What a case form says when the rules of casework refuse; their own words are for the command line.
+# The form's messages when the rules of casework refuse; the errors' own text is for the command line.
 CASE_FAULTS = {
     "already-closed": "This case is already closed. Nothing was changed.",
     "not-opened": "This report is still unread. Open it first.",
@@ -81,7 +81,7 @@ CASE_FAULTS = {
     "not-own-duplicate": ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
 }
 
-# The same for a reply: which field, and what to do about it.
+# The same for a reply: the field, and how to fix it.
 REPLY_FAULTS = {
     "no-text": ("reply_text", "Write the reply first."),
     "unprintable": ("reply_text", "The text contains characters that a page cannot show. Remove them."),
@@ -117,7 +117,7 @@ POST_STATES = (
     ("sent", "Sent"),
     ("given_up", "Given up"),
 )
-# Who sent a case, by the type of the partner.
+# The senders of cases, by partner type.
 SOURCES = (
     ("service", "Industry"),
     ("police", "Police"),
@@ -134,7 +134,7 @@ REPORT_KINDS = (
     ("response", "Answer"),
 )
 CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
-# What a partner reads for each outcome, beside the words that the desk uses.
+# The partner's text for each outcome, beside the desk's own.
 TOLD_OUTCOMES = mailbox_message.OUTCOMES
 # Where a file is that a report names, by the state that desk/evidence gives it.
 FILE_STATES = (
@@ -156,7 +156,7 @@ _TITLES = dict(
 
 
 def title_of(code: str | None) -> str:
-    """Return the words for a code; a code without words stands for itself."""
+    """Return the label of a code; a code without a label stays as it is."""
     return "Not stated" if code is None else _TITLES.get(code, code)
 
 
@@ -171,7 +171,8 @@ _CLEAR: Final = {
     "clear.schema_version": "Version of the format, as sent",
 }
 
-# "They" is who reports, "that person" whom the report is about, and "the child" the child it is about, who may be both.
+# "They" is the person reporting, "that person" the person the report is about, and "the child" the child it is about,
+# possibly both.
 PUBLIC_WORDS: Final[Mapping[str, str]] = {
     **_CLEAR,
     "age_band": "Age of the child",
@@ -299,5 +300,5 @@ READING_WORDS: Final[Mapping[str, str]] = {
 
 
 def get_reading_words(field: Field) -> str:
-    """Return what a field of an industry report is called at the desk."""
+    """Return the desk's label for a field of an industry report."""
     return READING_WORDS.get(field.description) or field.description.removesuffix(".")

@@ -1,6 +1,6 @@
-"""Lays out what a service says of the page with its button: what became of it in plain words, then the claim itself.
+"""Lays out a service's description of its page: first the verdict in plain words, then the claim itself.
 
-Never says more than is proven: it is what the service says, and whoever reads it decides.
+Never shows more than is proven: it is the service's claim, and the reader decides.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ _VERDICTS: Final[dict[ContextOutcome, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ContextLine:
-    """One thing that the service says; `is_sensitive` is the account of who reports."""
+    """One claim by the service; `is_sensitive` marks the account of the person reporting."""
 
     title: str
     text: str
@@ -70,7 +70,7 @@ class ContextLine:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """What is shown of a context: `code` for machines, what became of it, what else to know, and the claim."""
+    """The displayed context: `code` for machines, the verdict, further notices, and the claim."""
 
     code: ContextOutcome
     verdict: tuple[str, str]
@@ -80,7 +80,7 @@ class ContextView:
 
 
 def make_context_view(judged: JudgedContext | None) -> ContextView | None:
-    """Return what is shown of a context; None where none came."""
+    """Return the view of a context; None if there is none."""
     if judged is None:
         return None
     head, rest = _VERDICTS[judged.outcome]

@@ -1,7 +1,7 @@
-"""Cuts laid-out reports to what one page can hold: the first of everything stays, and each cut says how much it took.
+"""Cuts laid-out reports to fit one page: the first of everything stays, and each cut states how much it removed.
 
-A page is made whole before it is sent, and a browser draws all of it: a sender must not be able to stop the desk with
-a case of forty megabytes. Never cuts within a text, and never without a word; the command `case show` cuts nothing.
+A page is built whole before it is sent, and a browser draws all of it: a sender must not be able to stop the desk with
+a case of forty megabytes. Never cuts within a text, and never silently; the command `case show` cuts nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ PAGE_BYTES: Final = 1_400_000
 MOST_MESSAGES: Final = 1000
 MOST_MESSAGES_OF_LATER: Final = 50
 
-# About what the templates write around each thing.
+# Roughly the size of the template's own HTML around each item.
 _FACT_BYTES: Final = 60
 _CELL_BYTES: Final = 60
 _MESSAGE_BYTES: Final = 200
@@ -37,12 +37,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class PageRoom:
-    """How many bytes of HTML a page has left for what reports say."""
+    """The number of bytes of HTML that a page has left for reports."""
 
     left: int = PAGE_BYTES
 
     def open_half(self) -> "PageRoom":
-        """Return a room of half of what is left: who fills it leaves as much to those behind."""
+        """Return a room with half of the remaining bytes, so that an equal part is left for the rest."""
         return PageRoom(self.left // 2)
 
     def take(self, things: Sequence[T], measure: Callable[[T], int]) -> tuple[T, ...]:
@@ -58,7 +58,7 @@ class PageRoom:
 
 
 def fit_sections(sections: Sequence[ReportSection], room: PageRoom) -> list[ReportSection]:
-    """Return the sections as far as there is room; no section takes more than half of what is left."""
+    """Return the sections that fit; no section takes more than half of the remaining room."""
     fitted = []
     for section in sections:
         inner = room.open_half()

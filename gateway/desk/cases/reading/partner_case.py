@@ -1,6 +1,6 @@
-"""What the page of a partner's case shows beside the case itself: its reports, the questions, the outcomes.
+"""The extra content of a partner's case page: its reports, questions and outcomes.
 
-Holds what was said only where the report was opened for it.
+Holds report text only if the report was opened for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,14 +45,14 @@ from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.evidence_cover import is_cover
 from partner_sdk.wire.mailbox_message import InformationRequest
 
-# About what the template writes around one.
+# Roughly the size of the template's own HTML around one.
 _FINGERPRINT_BYTES = 60
 _WITH_CHANGES = frozenset({"correction", "supplement", "response"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """A file that was handed over: its name or id as its sender says it, and the SHA-256 that is sealed with it."""
+    """A file that was handed over: the sender's name or id for it, and its sealed SHA-256."""
 
     name: str
     sha256: str
@@ -60,10 +60,10 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class ShownReport:
-    """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own.
+    """One opened report. `reason` is the sender's reason for a correction or retraction, `own_reference` its number.
 
-    `is_cut` where a page has no room for all of it. `fingerprints` is all that a supplement brings which says nothing
-    else (`is_cover`).
+    `is_cut` if the page has no room for all of it. `fingerprints` is the whole content of a supplement that brings only
+    files (`is_cover`).
     """
 
     case: CaseRow
@@ -81,7 +81,7 @@ class ShownReport:
 
 @dataclass(frozen=True, slots=True)
 class ShownQuestion:
-    """One question with its clock. `words` are there only on an opened page, and None where the copy does not open."""
+    """One question with its clock. `words` exist only on an opened page, and are None if the copy does not open."""
 
     row: QuestionRow
     clock: Clock
@@ -118,9 +118,9 @@ class PartnerCase:
 def make_partner_case(
     desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, room: PageRoom | None = None
 ) -> PartnerCase:
-    """Return what the page of a partner's case shows; `opened` is empty on a page that is not opened.
+    """Return the content for the page of a partner's case; `opened` is empty on an unopened page.
 
-    Without `room` nothing is cut.
+    Without `room`, nothing is cut.
     """
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
@@ -151,7 +151,7 @@ def make_partner_case(
 
 
 def format_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
-    """Return by case id how the clock stands of the question that is due last; for lists."""
+    """Return the clock of each case's question that is due last, by case id; for lists."""
     return {one.case_id: format_clock(one, today=today) for one in questions}
 
 
@@ -195,7 +195,7 @@ def _show_cover(
 
 
 def _fit(shown: ShownReport, room: PageRoom) -> ShownReport:
-    """Cut a report to half of what a page has left, so that those behind it find room."""
+    """Cut a report to half of the page's remaining room, so that later ones fit."""
     inner = room.open_half()
     given = inner.left
     changes = fit_changes(shown.changes, inner.open_half())

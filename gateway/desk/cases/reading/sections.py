@@ -1,7 +1,7 @@
-"""Lays an opened industry report out in an analyst's order: why it is urgent, who, what, where.
+"""Lays out an opened industry report in an analyst's order: why it is urgent, who, what, where.
 
-Never leaves a field out: a field that is taken out of one section stands in another one. Conversations become threads
-in the order of sending; never calls anybody a child or a suspect but by the ids of the report itself.
+Never leaves a field out: a field removed from one section is in another. Conversations become threads in the order of
+sending; only the report's own ids ever label a person as a child or suspect.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _NO_TEXT: Final = Value("No text", is_held=False)
 
 
 def name_people(report: IndustryReport) -> dict[str, str]:
-    """Return by service user id what each person of a report is called, such as `Child 1`."""
+    """Return each person's name in this report, by service user id, e.g. `Child 1`."""
     named: dict[str, str] = {}
     groups: tuple[tuple[str, Sequence[Suspect | Child | OtherPerson]], ...] = (
         ("Other person", list_given(report.other_people)),
@@ -67,7 +67,7 @@ def _make_thread(thread: Conversation, part: Part, *, shown: Sequence[SentMessag
     known = [user for user in dict.fromkeys(ids) if user in people]
     return Block(
         title=f"Thread {thread.thread_id}",
-        # Who is who, once: every message names people by their number.
+        # The key to the names, once: every message names people by their number.
         facts=(*head.facts, *(Fact(people[user], Value(user, is_typed=True)) for user in known)),
         not_held=head.not_held,
         messages=tuple(_make_message(one, fields, people=people) for one in shown),
@@ -109,7 +109,7 @@ def _format_or_blank(field: Field, value: object) -> str:
     return spell(field, value).words if is_answered(value) else "No time given"
 
 
-# What is shown in other sections than where the model has it.
+# Fields that are shown in other sections than in the model.
 _TRACES: Final = ("logins", "devices")
 _URGENT: Final = ("harm_signs", "meetings")
 _ONE_OF: Final = {
@@ -135,9 +135,9 @@ _ONE_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """One part of a report. `name` is for addresses within the page, `count` says how much is in it.
+    """One part of a report. `name` is for addresses within the page, `count` is the number of entries.
 
-    `left_out` blocks have no room on a page.
+    `left_out` blocks do not fit on the page.
     """
 
     name: str
@@ -150,9 +150,9 @@ class ReportSection:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How complete a report is as this desk counts it; `said` is the sender's count where it differs.
+    """A report's completeness by this desk's count; `said` is the sender's count if it differs.
 
-    `missing_left` missing fields have no room on a page.
+    `missing_left` missing fields do not fit on the page.
     """
 
     score: int
@@ -162,7 +162,7 @@ class Counted:
 
 
 def make_report_sections(content: SealedIndustryReport, *, most_messages: int | None = None) -> list[ReportSection]:
-    """Return the sections of a report; one about which nothing at all is said is left out.
+    """Return the sections of a report, without the empty ones.
 
     With all its messages, or the first `most_messages`.
     """
@@ -179,7 +179,7 @@ def make_report_sections(content: SealedIndustryReport, *, most_messages: int | 
 
 
 def count_completeness(content: SealedIndustryReport) -> Counted:
-    """Count anew how complete a report is: the sender's count is its own word."""
+    """Count a report's completeness again: the sender's count is only a claim."""
     counted, said = measure_completeness(content.report), content.completeness
     return Counted(
         score=counted.score,
@@ -189,7 +189,7 @@ def count_completeness(content: SealedIndustryReport) -> Counted:
 
 
 def name_person(word: str, number: int, person: Any) -> str:
-    """Return what a person is called in headings: by number, and by the name or id that the service has."""
+    """Return a person's heading: a number, plus the service's name or id for them."""
     names = (getattr(person, name, None) for name in ("username", "service_user_id", "name"))
     name = next((one for one in names if isinstance(one, str)), None)
     return f"{word} {number}" if name is None else f"{word} {number}: {name}"
@@ -338,7 +338,7 @@ def _format_missing(counted: Completeness) -> Iterator[str]:
 
 
 def list_grids(block: Block) -> Iterator[Grid]:
-    """Yield the tables of a block and of what belongs to it."""
+    """Yield the tables of a block and of its inner blocks."""
     yield from block.grids
     for below in block.blocks:
         yield from list_grids(below)
