@@ -77,14 +77,14 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def run_program(program: click.Command, arguments: Sequence[str] | None, *, name: str) -> int:
-    """Run a program on its arguments (default: of this process) and return its exit code.
+def run_program(program: click.Command, arguments: Sequence[str] | None, *, name: str, obj: object = None) -> int:
+    """Run a program on its arguments (default: of this process) and return its exit code; commands get `obj`.
 
     A usage error is one line that names the command's help, e.g. ``report-abuse-desk: Missing option '--state'. See
     `report-abuse-desk doctor --help`.``; its code is 2.
     """
     try:
-        return int(program.main(arguments, prog_name=name, standalone_mode=False) or 0)
+        return int(program.main(arguments, prog_name=name, standalone_mode=False, obj=obj) or 0)
     except NoArgsIsHelpError as error:
         error.show()
         return error.exit_code

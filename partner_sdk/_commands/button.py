@@ -1,27 +1,39 @@
-"""The commands `button snippet`, `csp`, `adopt`, `context` and their like: the button on a service's own pages."""
+"""The group `button`: adopt the Report Abuse button, put it on a service's own pages, and check it there."""
 
-import argparse
-import json
 from pathlib import Path
 
-import msgspec
+import click
 
-from partner_sdk._commands import button_check, button_well_known
-from partner_sdk._commands.delivery import end_with_fault, say_fault
+from partner_sdk._commands.button_check import check
+from partner_sdk._commands.button_well_known import well_known
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
-    EXIT_FAILED,
+    FEW_EXIT_CODES,
     Call,
-    CommandGroup,
-    PartnerCall,
+    PartnerGroup,
     Speaker,
-    get_origin,
+    origin_option,
+    out_option,
     read_input,
-    write_out,
+    say_example,
+    shared_options,
 )
-from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, make_flavour
-from partner_sdk.button.snippet import FORMS, LANGUAGES, SIZES, THEMES, WAYS, make_link, make_policy, make_style
-from partner_sdk.errors import ReportAbuseError, ReportError
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, Flavour, make_flavour
+from partner_sdk.button.snippet import (
+    FORMS,
+    LANGUAGES,
+    SIZES,
+    THEMES,
+    WAYS,
+    By,
+    Form,
+    Language,
+    Size,
+    Theme,
+    make_link,
+    make_policy,
+    make_style,
+)
 from partner_sdk.wire.canonical import check_filled_in
 
 BY_NOTHING = (
@@ -35,146 +47,76 @@ BY_TLS_ALONE = (
 )
 
 
-def run_adopt(call: Call) -> int:
-    """Ask the agency for the button: sealed, without any key of your own. A person there writes back."""
-    from partner_sdk.button.adoption import (
-        MAX_FILE_BYTES,
-        ask_for_the_button,
-        list_optional_fields,
-        parse_asking_file,
-    )
-    from partner_sdk.wire.adoption import EXAMPLE
-
-    args, runtime = call.args, call.runtime
-    if args.example:
-        # No mark in front: this becomes a file, and nothing of it is a report.
-        Speaker(None).say(json.dumps(msgspec.to_builtins(EXAMPLE), indent=2, ensure_ascii=False))
-        call.speaker.warn(MAY_GO.format(fields=", ".join(list_optional_fields())))
-        return EXIT_DONE
-    try:
-        service = parse_asking_file(read_input(args.file, max_bytes=MAX_FILE_BYTES))
-    except ReportError as error:
-        say_fault(Speaker(None), error)
-        return EXIT_FAILED
-    check_filled_in(service, examples=(EXAMPLE,))
-    origin = get_origin(args.origin, state=Path(args.state))
-    sent = ask_for_the_button(
-        service,
-        origin=origin,
-        root_fingerprint=args.root_fingerprint,
-        ca_file=args.ca_file,
-        session=runtime.open_session(),
-        clock=runtime.clock,
-    )
-    speaker = Speaker(sent.environment)
-    has_tls = origin.startswith("https://")
-    if not sent.is_pinned:
-        speaker.warn((BY_TLS_ALONE if has_tls else BY_NOTHING).format(origin=origin, fingerprint=sent.root_fingerprint))
-    if args.json:
-        fields = {"request_id": sent.request_id, "root_fingerprint": sent.root_fingerprint, "status": "waiting"}
-        trusted_by = "root" if sent.is_pinned else "tls" if has_tls else "nothing"
-        speaker.say_json({**fields, "trusted_by": trusted_by})
-        return EXIT_DONE
-    speaker.say(f"Sent to the agency, request {sent.request_id}. A person there reads it and writes to you.")
-    speaker.say("Nothing is agreed yet, and nothing is published. They may call you first.")
-    return EXIT_DONE
+@click.group(cls=PartnerGroup)
+def button() -> None:
+    """Put the Report Abuse button on your pages, and check it."""
 
 
-def _add_adopt(group: CommandGroup) -> None:
-    """Add this file's commands."""
-    adopt = group.add_alone(
-        "adopt",
-        run=run_adopt,
-        summary="ask the agency for the button; no invitation is needed",
-        example="request.json --origin https://report.example "
-        "--root-fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    )
-    adopt.add_argument("file", metavar="FILE", nargs="?", help="the request as JSON (- for standard input)")
-    adopt.add_argument("--example", action="store_true", help="write an example to fill in")
-    adopt.add_argument("--origin", "--gateway", metavar="ADDRESS", help="the agency's (default: that of your folder)")
-    adopt.add_argument(
-        "--root-fingerprint", metavar="HEX", help="of the agency's root, 64 digits; without it TLS alone is trusted"
-    )
-    adopt.set_defaults(find_misuse=_find_misuse)
+@button.command(
+    example="--placement example-chat-profile --for react --out ReportAbuseButton.js", exit_codes=FEW_EXIT_CODES
+)
+@click.option("--placement", metavar="ID", required=True, help="The link id that the agency agreed for this place.")
+@click.option(
+    "--for",
+    "flavour",
+    type=click.Choice(FLAVOURS),
+    default="html",
+    show_default=True,
+    help="The framework of your pages.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(FORMS),
+    default="script",
+    show_default=True,
+    help="With our script, or a plain link and an image.",
+)
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="The language of the page."
+)
+@click.option("--size", type=click.Choice(SIZES), default=44, show_default=True, help="The icon's size in pixels.")
+@click.option("--theme", type=click.Choice(THEMES), help="Without it, the reader's own setting counts.")
+@origin_option
+@out_option
+@shared_options
+def snippet(
+    call: Call,
+    *,
+    placement: str,
+    flavour: Flavour,
+    form: Form,
+    language: Language,
+    size: Size,
+    theme: Theme | None,
+    origin: str | None,
+    out: Path | None,
+) -> int:
+    """Write the button for one agreed place."""
+    style = make_style(language=language, form=form, size=size, theme=theme)
+    agency = call.get_origin(origin)
+    text = make_flavour(flavour, origin=agency, placement=placement, style=style)
+    name = FILE_NAMES[flavour]
+    note = "" if out == Path(name) else f" In your tree it is {name}."
+    return call.answer_file({"flavour": flavour, "origin": agency, "text": text}, text, out=out, note=note)
 
 
-def _find_misuse(args: argparse.Namespace) -> str | None:
-    if args.example == (args.file is not None):
-        return "give a FILE, or --example to write one"
-    return None
-
-
-def run_context(call: PartnerCall) -> int:
-    """Print the token, or the whole address; without any network."""
-    # Imported here: with it comes all that sends, which the other commands of `button` do not need.
-    from partner_sdk.button.page_contexts import (
-        DEFAULT_LIFETIME_SECONDS,
-        MAX_FACTS_BYTES,
-        PageContexts,
-        parse_page_facts,
-    )
-
-    args, speaker, profile = call.args, call.speaker, call.partner.profile
-    try:
-        facts = parse_page_facts(read_input(args.file, max_bytes=MAX_FACTS_BYTES))
-        lifetime = DEFAULT_LIFETIME_SECONDS if args.lifetime is None else args.lifetime
-        contexts = PageContexts.open(call.partner.state.folder, clock=call.runtime.clock)
-        token = contexts.make_token(facts, lifetime_seconds=lifetime)
-        href = make_link(profile.origin, placement=facts.placement, context=token)
-    except ReportAbuseError as error:
-        return end_with_fault(call, error)
-    if args.json:
-        speaker.say_json({"context": token, "href": href})
-    else:
-        # For another program: no mark of the environment, which is inside the seal.
-        speaker.say_document(f"{href if args.href else token}\n")
-    return EXIT_DONE
-
-
-def _add_context(group: CommandGroup) -> None:
-    """Add this file's commands."""
-    context = group.add(
-        "context",
-        run=run_context,
-        summary="seal the facts about one page, to go behind the link of its button",
-        example="page.json --lifetime 3600 --href",
-    )
-    context.add_argument("file", metavar="FILE", help="the facts about the page, as JSON (- for standard input)")
-    context.add_argument(
-        "--lifetime",
-        metavar="SECONDS",
-        type=int,
-        help="for how long it counts: 1 to 86,400 (default: 43,200)",
-    )
-    context.add_argument("--href", action="store_true", help="print the whole address of the link")
-
-
-def run_snippet(call: Call) -> int:
-    """Write the button for one place, in the words of the service's own framework."""
-    args = call.args
-    style = make_style(language=args.language, form=args.form, size=args.size, theme=args.theme)
-    origin = get_origin(args.origin, state=Path(args.state))
-    text = make_flavour(args.flavour, origin=origin, placement=args.placement, style=style)
-    if args.out is not None:
-        write_out(args.out, text)
-    if args.json:
-        file = None if args.out is None else str(args.out)
-        call.speaker.say_json({"file": file, "flavour": args.flavour, "origin": origin, "text": text})
-    elif args.out is None:
-        # No mark in front: this becomes a part of a page, and nothing of it is a report.
-        Speaker(None).say(text.rstrip("\n"))
-    else:
-        name = FILE_NAMES[args.flavour]
-        call.speaker.say(f"Wrote {args.out}." + ("" if args.out == Path(name) else f" In your tree it is {name}."))
-    return EXIT_DONE
-
-
-def run_csp(call: Call) -> int:
-    """Show the sources that a strict Content-Security-Policy needs for the button, and those that it does not."""
-    args = call.args
-    origin = get_origin(args.origin, state=Path(args.state))
-    policy = make_policy(origin, form=args.form, by=args.by)
-    if args.json:
+@button.command(example="--by hash", exit_codes=FEW_EXIT_CODES)
+@click.option(
+    "--by",
+    type=click.Choice(WAYS),
+    default="host",
+    show_default=True,
+    help="Allow the agency's folder, or exactly this script.",
+)
+@click.option(
+    "--form", type=click.Choice(FORMS), default="script", show_default=True, help="As you chose it for the snippet."
+)
+@origin_option
+@shared_options
+def csp(call: Call, *, by: By, form: Form, origin: str | None) -> int:
+    """Show the line that your Content-Security-Policy needs."""
+    policy = make_policy(call.get_origin(origin), form=form, by=by)
+    if call.is_json:
         fields = {"directive": policy.directive, "line": policy.line, "never": list(policy.never)}
         call.speaker.say_json({**fields, "source": policy.source, "why": policy.why})
         return EXIT_DONE
@@ -185,34 +127,90 @@ def run_csp(call: Call) -> int:
     return EXIT_DONE
 
 
-def add_commands(top: CommandGroup) -> None:
-    """Add this file's commands, and those of the other files of the group."""
-    button = top.add_group("button")
-    snippet = button.add_alone(
-        "snippet",
-        run=run_snippet,
-        summary="write the button for one agreed place",
-        example="--placement example-chat-profile --for react --out ReportAbuseButton.js",
+button.add_command(well_known)
+button.add_command(check)
+
+
+@button.command(example="page.json --lifetime 3600 --href")
+@click.argument("file")
+@click.option("--lifetime", metavar="SECONDS", type=int, help="How long it counts: 1 to 86,400 (default: 43,200).")
+@click.option("--href", "is_href", is_flag=True, help="Print the whole address of the link.")
+@shared_options
+def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> int:
+    """Seal the facts about one page, for its button's link.
+
+    FILE holds the facts as JSON; - reads standard input.
+    """
+    # Imported here: with it comes all that sends, which the other commands of `button` do not need.
+    from partner_sdk.button.page_contexts import (
+        DEFAULT_LIFETIME_SECONDS,
+        MAX_FACTS_BYTES,
+        PageContexts,
+        parse_page_facts,
     )
-    snippet.add_argument(
-        "--placement", metavar="ID", required=True, help="the link id that the agency agreed for this place"
+
+    partner = call.partner
+    facts = parse_page_facts(read_input(file, max_bytes=MAX_FACTS_BYTES))
+    contexts = PageContexts.open(call.state, clock=call.runtime.clock)
+    token = contexts.make_token(facts, lifetime_seconds=DEFAULT_LIFETIME_SECONDS if lifetime is None else lifetime)
+    href = make_link(partner.profile.origin, placement=facts.placement, context=token)
+    if call.is_json:
+        call.speaker.say_json({"context": token, "href": href})
+    else:
+        # For another program: no mark of the environment, which is inside the seal.
+        call.speaker.say_document(f"{href if is_href else token}\n")
+    return EXIT_DONE
+
+
+@button.command(
+    example="request.json --origin https://report.example "
+    "--root-fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    exit_codes=FEW_EXIT_CODES,
+)
+@click.argument("file", required=False)
+@click.option("--example", "is_example", is_flag=True, help="Write an example to fill in.")
+@click.option("--origin", "--gateway", metavar="ADDRESS", help="The agency's (default: that of your folder).")
+@click.option(
+    "--root-fingerprint", metavar="HEX", help="Of the agency's root, 64 digits; without it TLS alone is trusted."
+)
+@shared_options
+def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None, root_fingerprint: str | None) -> int:
+    """Ask the agency for the button; no invitation is needed.
+
+    FILE is the request as JSON; - reads standard input.
+    """
+    from partner_sdk.button.adoption import MAX_FILE_BYTES, ask_for_the_button, list_optional_fields, parse_asking_file
+    from partner_sdk.wire.adoption import EXAMPLE
+
+    if is_example == (file is not None):
+        raise click.UsageError("Give a FILE, or --example to write one.")
+    if file is None:
+        call.speaker.warn(MAY_GO.format(fields=", ".join(list_optional_fields())))
+        return say_example(EXAMPLE)
+    service = parse_asking_file(read_input(file, max_bytes=MAX_FILE_BYTES))
+    check_filled_in(service, examples=(EXAMPLE,))
+    agency = call.get_origin(origin)
+    sent = ask_for_the_button(
+        service,
+        origin=agency,
+        root_fingerprint=root_fingerprint,
+        ca_file=call.ca_file,
+        session=call.runtime.open_session(),
+        clock=call.runtime.clock,
     )
-    snippet.add_argument("--for", dest="flavour", choices=FLAVOURS, default="html", help="the framework of your pages")
-    snippet.add_argument(
-        "--form", choices=FORMS, default="script", help="with our script, or a plain link and an image"
-    )
-    snippet.add_argument("--language", choices=LANGUAGES, default="en", help="the language of the page")
-    snippet.add_argument("--size", choices=SIZES, type=int, default=44, help="of the icon, in pixels")
-    snippet.add_argument("--theme", choices=THEMES, help="without it, the reader's own setting counts")
-    snippet.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
-    snippet.add_argument("--out", metavar="FILE", type=Path, help="write there, and not to standard output")
-    csp = button.add_alone(
-        "csp", run=run_csp, summary="show the line that your Content-Security-Policy needs", example="--by hash"
-    )
-    csp.add_argument("--by", choices=WAYS, default="host", help="allow the agency's folder, or exactly this script")
-    csp.add_argument("--form", choices=FORMS, default="script", help="as you chose it for the snippet")
-    csp.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
-    button_well_known.add_commands(button)
-    button_check.add_commands(button)
-    _add_context(button)
-    _add_adopt(button)
+    call.speaker = Speaker(sent.environment)
+    has_tls = agency.startswith("https://")
+    if not sent.is_pinned:
+        warning = BY_TLS_ALONE if has_tls else BY_NOTHING
+        call.speaker.warn(warning.format(origin=agency, fingerprint=sent.root_fingerprint))
+    fields = {
+        "request_id": sent.request_id,
+        "root_fingerprint": sent.root_fingerprint,
+        "status": "waiting",
+        "trusted_by": "root" if sent.is_pinned else "tls" if has_tls else "nothing",
+    }
+    lines = [
+        f"Sent to the agency, request {sent.request_id}. A person there reads it and writes to you.",
+        "Nothing is agreed yet, and nothing is published. They may call you first.",
+    ]
+    return call.answer(fields, lines)

@@ -1,6 +1,5 @@
-"""The command `button check`: looks at one page and says whether its button is as agreed, why, and how to mend it."""
+"""The command `button check`: compare the button of one page with the agreed one, and show how to fix it."""
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -10,9 +9,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+import click
 import msgspec
 
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, find_origin, read_input
+from partner_sdk._commands.runtime import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    Call,
+    PartnerCommand,
+    origin_option,
+    read_input,
+    shared_options,
+)
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck
@@ -24,14 +32,14 @@ EXIT_NO_PAGE: Final = 5
 FORMATS: Final = ("text", "json", "junit")
 DEFAULT_HEIGHT: Final = 640
 DEFAULT_WIDTHS: Final = (320, 360, 1280)
-_SIDES: Final = range(200, 4001)
-_EXIT_CODES: Final = """exit codes:
+_SIDE: Final = click.IntRange(200, 4000)
+_EXIT_CODES: Final = """Exit codes:
   0  no fault was seen: the button is as agreed, or works and its placement was not compared
   1  it is not, and the faults are named; or the check itself failed
   2  wrong usage
-  5  the page did not come, or never came to rest in the browser, so nothing is said of the button"""
+  5  the page did not load, or never came to rest in the browser, so its button was not checked"""
 
-# The room of the check is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
+# `button.check` is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,67 +52,121 @@ class Source:
     read_copy: Callable[[str], bytes | None]
 
 
-def run_check(call: Call) -> int:
-    """Check one page."""
+def _read_placement(text: str) -> str:
+    from partner_sdk.button.snippet import check_placement
+
+    try:
+        check_placement(text)
+    except FormatError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
+@click.command(
+    cls=PartnerCommand, example="https://chat.example/profile --placement example-chat-profile", exit_codes=_EXIT_CODES
+)
+@click.argument("page")
+@click.option("--placement", metavar="ID", type=_read_placement, help="The placement agreed for this page.")
+@click.option("--known", metavar="FILE", help="All agreed placements: a JSON list, or a runner's list.")
+@origin_option
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="The format of the result."
+)
+@click.option("--browser", "in_browser", is_flag=True, help="Measure it in Chromium too.")
+@click.option(
+    "--height",
+    metavar="PX",
+    type=_SIDE,
+    default=DEFAULT_HEIGHT,
+    show_default=True,
+    help="The screen's height, with --browser.",
+)
+@click.option(
+    "--width",
+    "widths",
+    metavar="PX",
+    type=_SIDE,
+    multiple=True,
+    default=DEFAULT_WIDTHS,
+    show_default=True,
+    help="A screen's width, with --browser; more than once for more.",
+)
+@shared_options
+def check(
+    call: Call,
+    *,
+    page: str,
+    placement: str | None,
+    known: str | None,
+    origin: str | None,
+    form: str,
+    in_browser: bool,
+    height: int,
+    widths: tuple[int, ...],
+) -> int:
+    """Check that the button of a page is as agreed.
+
+    PAGE is an address, a file of HTML, or - for standard input.
+    """
     from partner_sdk.button.check import explain_no_page, make_unreachable
 
-    args = call.args
-    expected = _make_expected(call)
+    expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
+    now = call.runtime.clock()
     try:
-        source = _read_source(call)
-        _check_is_page(source, expected=expected, now=call.runtime.clock())
-        check = _judge(call, source, expected=expected)
+        source = _read_source(call, page)
+        _check_is_page(source, expected=expected, now=now)
+        if in_browser:
+            checked = _check_in_browser(call, source, expected=expected, height=height, widths=widths)
+        else:
+            checked = _check_text(source, expected=expected, now=now)
     except TransportError as error:
         call.speaker.warn(f"{error} ({error.reason})")
-        check = make_unreachable(
-            args.page,
+        checked = make_unreachable(
+            page,
             placement=expected.placement,
-            now=call.runtime.clock(),
-            method="browser" if args.browser else "static",
+            now=now,
+            method="browser" if in_browser else "static",
             findings=(explain_no_page(error, expected=expected),),
         )
-    _say(call, check)
-    return {"passes": EXIT_DONE, "faults": EXIT_FAILED, "unreachable": EXIT_NO_PAGE}[check.result]
+    _say(call, checked, form="json" if call.is_json else form)
+    return {"passes": EXIT_DONE, "faults": EXIT_FAILED, "unreachable": EXIT_NO_PAGE}[checked.result]
 
 
-def _make_expected(call: Call) -> "Expected":
+def _make_expected(
+    call: Call, page: str, *, placement: str | None, known_file: str | None, origin: str | None
+) -> "Expected":
     from partner_sdk.button.check import MAX_KNOWN_BYTES, Expected, parse_known
 
-    args = call.args
     known: Known | None = None
-    if args.known is not None:
-        known = parse_known(read_input(args.known, max_bytes=MAX_KNOWN_BYTES))
-    placement = args.placement
-    if placement is None and known is not None:
-        placement = known.find_placement(args.page)
-    told = None if known is None else known.origin
-    origin = find_origin(args.origin or told, state=Path(args.state))
-    if origin is None:
-        parser: argparse.ArgumentParser = args.parser
-        parser.error(
-            f"{args.state} is no folder of an enrolled partner: "
-            "name the agency's address with --origin, or an enrolled folder with --state"
+    if known_file is not None:
+        known = parse_known(read_input(known_file, max_bytes=MAX_KNOWN_BYTES))
+        placement = placement or known.find_placement(page)
+        origin = origin or known.origin
+    agency = call.find_origin(origin)
+    if agency is None:
+        raise click.UsageError(
+            f"{call.state} is not the folder of an enrolled partner: "
+            "name the agency's address with --origin, or an enrolled folder with --state."
         )
-    check_origin(origin)
-    return Expected(origin=origin, placement=placement, known=None if known is None else known.placements)
+    check_origin(agency)
+    return Expected(origin=agency, placement=placement, known=None if known is None else known.placements)
 
 
-def _read_source(call: Call) -> Source:
+def _read_source(call: Call, page: str) -> Source:
     from partner_sdk.button.check.page import MAX_PAGE_BYTES
     from partner_sdk.button.check.page_fetch import fetch_page, read_own_copy
 
-    args = call.args
-    if not is_address(args.page):
-        raw = _read_file(args.page, max_bytes=MAX_PAGE_BYTES)
-        return Source(raw, address=args.page, headers=None, read_copy=partial(read_beside, page=args.page))
+    if not is_address(page):
+        raw = _read_file(page, max_bytes=MAX_PAGE_BYTES)
+        return Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
     session = call.runtime.open_session()
-    ca_file = None if args.ca_file is None else str(args.ca_file)
-    page = fetch_page(args.page, session=session, ca_file=ca_file)
+    ca_file = None if call.ca_file is None else str(call.ca_file)
+    fetched = fetch_page(page, session=session, ca_file=ca_file)
     return Source(
-        page.body,
-        address=page.address,
-        headers=page.headers,
-        read_copy=partial(read_own_copy, page=page, session=session, ca_file=ca_file),
+        fetched.body,
+        address=fetched.address,
+        headers=fetched.headers,
+        read_copy=partial(read_own_copy, page=fetched, session=session, ca_file=ca_file),
     )
 
 
@@ -118,7 +180,7 @@ def _read_file(page: str, *, max_bytes: int) -> bytes:
 
 
 def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> None:
-    """Raise `FormatError` (`no-html`) for a file that is no page: to put the snippet into it would mend nothing."""
+    """Raise `FormatError` (`no-html`) for a file that is no page: no button can be put into it."""
     from partner_sdk.button.check.static_check import check_page, describe_no_html
 
     what = None if source.headers is not None else describe_no_html(source.raw, name=source.address)
@@ -130,19 +192,22 @@ def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> No
         raise FormatError(f"{name} {what}. Give the page as your server sends it.", reason="no-html")
 
 
-def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
+def _check_text(source: Source, *, expected: "Expected", now: datetime) -> ButtonCheck:
     from partner_sdk.button.check import check_page
 
-    args, now = call.args, call.runtime.clock()
-    if not args.browser:
-        return check_page(
-            source.raw,
-            address=source.address,
-            expected=expected,
-            now=now,
-            headers=source.headers,
-            read_resource=source.read_copy,
-        )
+    return check_page(
+        source.raw,
+        address=source.address,
+        expected=expected,
+        now=now,
+        headers=source.headers,
+        read_resource=source.read_copy,
+    )
+
+
+def _check_in_browser(
+    call: Call, source: Source, *, expected: "Expected", height: int, widths: tuple[int, ...]
+) -> ButtonCheck:
     from partner_sdk.button.check._browser import open_chromium
     from partner_sdk.button.check.browser_check import Screen, check_in_browser
 
@@ -155,20 +220,20 @@ def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
             browser=browser,
             address=source.address,
             expected=expected,
-            now=now,
+            now=call.runtime.clock(),
             headers=source.headers,
             read_resource=source.read_copy,
-            screens=tuple(Screen(width=one, height=args.height) for one in args.width or DEFAULT_WIDTHS),
+            screens=tuple(Screen(width=one, height=height) for one in widths),
         )
 
 
-def _say(call: Call, check: ButtonCheck) -> None:
+def _say(call: Call, check: ButtonCheck, *, form: str) -> None:
     from partner_sdk.button.check.findings import format_check, format_junit
 
-    if call.args.format == "json" or call.args.json:
+    if form == "json":
         text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)
         call.speaker.say_document(f"{text}\n")
-    elif call.args.format == "junit":
+    elif form == "junit":
         call.speaker.say_document(format_junit(check))
     else:
         call.speaker.say("\n".join(format_check(check)))
@@ -190,51 +255,3 @@ def read_beside(address: str, *, page: str) -> bytes | None:
         return read_input(str(path), max_bytes=MAX_RESOURCE_BYTES)
     except (LocalStateError, ValueError):
         return None
-
-
-def _read_side(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) not in _SIDES:
-        raise argparse.ArgumentTypeError(f"a whole number of pixels from {_SIDES.start} to {_SIDES.stop - 1}")
-    return int(text)
-
-
-def _read_placement(text: str) -> str:
-    from partner_sdk.button.snippet import check_placement
-
-    try:
-        check_placement(text)
-    except FormatError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def add_commands(group: CommandGroup) -> None:
-    """Add this file's commands."""
-    command = group.add_alone(
-        "check",
-        run=run_check,
-        summary="check that the button of a page is as agreed, and show how to fix it",
-        example="https://chat.example/profile --placement example-chat-profile",
-    )
-    command.add_argument("page", metavar="PAGE", help="the page's address, a file of HTML, or - for standard input")
-    command.add_argument("--placement", metavar="ID", type=_read_placement, help="the placement agreed for this page")
-    command.add_argument("--known", metavar="FILE", help="all agreed placements: a JSON list, or a runner's list")
-    command.add_argument("--origin", metavar="URL", help="the agency's address (default: that of the enrolled folder)")
-    command.add_argument("--format", choices=FORMATS, default="text", help="how to write it (default: text)")
-    command.add_argument("--browser", action="store_true", help="measure it in Chromium too")
-    command.add_argument(
-        "--height",
-        metavar="PX",
-        type=_read_side,
-        default=DEFAULT_HEIGHT,
-        help=f"of the screen, with --browser (default: {DEFAULT_HEIGHT})",
-    )
-    command.add_argument(
-        "--width",
-        metavar="PX",
-        type=_read_side,
-        action="append",
-        help=f"of a screen, with --browser; more than once for more (default: {', '.join(map(str, DEFAULT_WIDTHS))})",
-    )
-    line = "report-abuse-partner button check https://chat.example/profile --placement example-chat-profile"
-    command.epilog = f"example:\n  {line}\n\n{_EXIT_CODES}"

@@ -1,20 +1,21 @@
-"""The commands `button well-known make` and `button well-known check`: a service's statement about its button."""
+"""The commands `button well-known make` and `check`: a service's public statement about its button."""
 
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import msgspec
 
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
     EXIT_FAILED,
+    FEW_EXIT_CODES,
     Call,
-    CommandGroup,
-    Speaker,
-    find_origin,
-    get_origin,
+    PartnerGroup,
+    origin_option,
+    out_option,
     read_input,
-    write_out,
+    shared_options,
 )
 from partner_sdk.button.well_known import (
     MAX_DAYS,
@@ -34,67 +35,98 @@ from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
 _LEAST_DIGITS: Final = 8
 
 
-def run_make(call: Call) -> int:
-    """Write the file; the contact is that of the registration, unless one is given."""
-    args, state = call.args, Path(call.args.state)
+@click.group("well-known", cls=PartnerGroup)
+def well_known() -> None:
+    """Your public statement about your button."""
+
+
+@well_known.command(
+    example='--placement example-chat-help --service "Example Chat" --hours "Every day, 08:00 to 22:00, London"',
+    exit_codes=FEW_EXIT_CODES,
+)
+@click.option("--placement", metavar="ID", required=True, help="The link id of the button that it names.")
+@click.option("--also", metavar="ID", multiple=True, help="Another agreed placement (may be repeated).")
+@click.option("--service", metavar="NAME", required=True, help="The name that people know.")
+@click.option("--hours", metavar="WORDS", required=True, help="When the contact is read, with the place.")
+@click.option("--contact", metavar="TEAM", help="The team to write to (default: your registration's contact).")
+@click.option("--email", metavar="ADDRESS", help="That team's address; it is public.")
+@click.option("--telephone", metavar="NUMBER", help="That team's number, if any; it is public.")
+@click.option(
+    "--language",
+    "languages",
+    metavar="TAG",
+    multiple=True,
+    default=("en",),
+    help="Your service's language, e.g. en (may be repeated).",
+)
+@click.option("--days", metavar="N", type=int, default=MAX_DAYS - 1, help="How long it is valid (default: a year).")
+@origin_option
+@out_option
+@shared_options
+def make(
+    call: Call,
+    *,
+    placement: str,
+    also: tuple[str, ...],
+    service: str,
+    hours: str,
+    contact: str | None,
+    email: str | None,
+    telephone: str | None,
+    languages: tuple[str, ...],
+    days: int,
+    origin: str | None,
+    out: Path | None,
+) -> int:
+    """Write the file; the contact is your registration's by default."""
     made = make_well_known(
-        agency=get_origin(args.origin, state=state),
-        placement=args.placement,
-        placements=tuple(args.also),
-        service=args.service,
-        contact=_get_contact(call),
-        hours=args.hours,
-        languages=tuple(args.language or ("en",)),
-        days=args.days,
+        agency=call.get_origin(origin),
+        placement=placement,
+        placements=also,
+        service=service,
+        contact=_get_contact(call) if email is None else _make_contact(email, name=contact, telephone=telephone),
+        hours=hours,
+        languages=languages,
+        days=days,
         now=call.runtime.clock(),
     )
-    text = encode_well_known(made).decode("utf-8")
-    if args.out is not None:
-        write_out(args.out, text)
-    if args.json:
-        file = None if args.out is None else str(args.out)
-        call.speaker.say_json({"file": file, "path": PATH, "well_known": msgspec.to_builtins(made)})
-    elif args.out is None:
-        # No mark in front: this becomes a file, and nothing of it is a report.
-        Speaker(None).say(text.rstrip("\n"))
-    else:
-        call.speaker.say(f"Wrote {args.out}. Serve it at {PATH}, as application/json, to everybody.")
-    return EXIT_DONE
+    return call.answer_file(
+        {"path": PATH, "well_known": msgspec.to_builtins(made)},
+        encode_well_known(made).decode("utf-8"),
+        out=out,
+        note=f" Serve it at {PATH}, as application/json, to everyone.",
+    )
 
 
-def run_check(call: Call) -> int:
-    """Check a file, or the one that a service serves."""
-    args, speaker = call.args, call.speaker
+@well_known.command(example="https://chat.example", exit_codes=FEW_EXIT_CODES)
+@click.argument("place", metavar="URL|FILE")
+@origin_option
+@shared_options
+def check(call: Call, *, place: str, origin: str | None) -> int:
+    """Check a file, or the one that your service serves."""
     try:
-        found = parse_well_known(_read(call))
+        found = parse_well_known(_read(call, place))
     except (FormatError, ProblemError, TransportError) as error:
-        findings = [Finding("form", "fault", f"{error} ({error.reason})", _format_mend(error))]
+        findings = [Finding("form", "fault", f"{error} ({error.reason})", _format_fix(error))]
     else:
-        agency = find_origin(args.origin, state=Path(args.state))
-        findings = list(list_findings(found, now=call.runtime.clock(), agency=agency))
-    if args.json:
-        speaker.say_json(describe_findings(findings))
-    else:
-        for finding in findings:
-            for line in format_finding(finding):
-                speaker.say(line)
-    return EXIT_DONE if is_well(findings) else EXIT_FAILED
+        findings = list(list_findings(found, now=call.runtime.clock(), agency=call.find_origin(origin)))
+    lines = [line for finding in findings for line in format_finding(finding)]
+    return call.answer(describe_findings(findings), lines, code=EXIT_DONE if is_well(findings) else EXIT_FAILED)
 
 
-def _format_mend(error: ReportAbuseError) -> str:
-    """Return what to do about a file that could not be had or read: nothing more where the error has said it."""
+def _format_fix(error: ReportAbuseError) -> str:
+    """Return the way to fix a file that could not be fetched or read; empty if the error itself has it."""
     if error.reason == "bad-address":
         return ""
     if error.reason == "no-well-known":
         return f"Make it with `button well-known make`, and serve it at {PATH}."
     if isinstance(error, TransportError):
-        return "Look how the address is spelled and whether the service answers, then check again."
-    return "Mend that, or make the file anew with `button well-known make`."
+        return "Look at the spelling of the address and whether the service answers, then check again."
+    return "Fix that, or make a new file with `button well-known make`."
 
 
-def _read(call: Call) -> bytes:
+def _read(call: Call, place: str) -> bytes:
     """Return the bytes of a file, or of a service's address; follows no redirect."""
-    place = call.args.place
     if not place.startswith(("https://", "http://")):
         try:
             return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
@@ -105,7 +137,7 @@ def _read(call: Call) -> bytes:
 
     origin = place.removesuffix(PATH).removesuffix("/")
     try:
-        transport = Transport(origin, ca_file=call.args.ca_file, session=call.runtime.open_session())
+        transport = Transport(origin, ca_file=call.ca_file, session=call.runtime.open_session())
     except FormatError:
         raise FormatError(
             "Give a file, or the service's address as https://chat.example: https, in lower case, without a path.",
@@ -125,14 +157,11 @@ def _read(call: Call) -> bytes:
 
 
 def _get_contact(call: Call) -> ContactPoint:
-    args = call.args
-    if args.email is not None:
-        return _make_contact(args.email, name=args.contact, telephone=args.telephone)
     # Imported here: with it comes all that sends, which the other commands of the button do not need.
     from partner_sdk.client.account import find_sent_registration
 
     try:
-        sent = find_sent_registration(PartnerState.open(Path(args.state)))
+        sent = find_sent_registration(PartnerState.open(call.state))
     except ReportAbuseError:
         sent = None
     if sent is None:
@@ -164,38 +193,3 @@ def _fits(text: str, kind: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
-
-
-def add_commands(button: CommandGroup) -> None:
-    """Add this file's commands."""
-    group = button.add_group("well-known", summary=f"the file {PATH}: what you say of your button to everybody")
-    make = group.add_alone(
-        "make",
-        run=run_make,
-        summary="write the file",
-        example='--placement example-chat-help --service "Example Chat" --hours "Every day, 08:00 to 22:00, London"',
-    )
-    make.add_argument("--placement", metavar="ID", required=True, help="the link id of the button that it names")
-    make.add_argument(
-        "--also", metavar="ID", action="append", default=[], help="another agreed placement (may be repeated)"
-    )
-    make.add_argument("--service", metavar="NAME", required=True, help="the name that people know")
-    make.add_argument("--hours", metavar="WORDS", required=True, help="when the contact is read, with the place")
-    make.add_argument(
-        "--contact", metavar="TEAM", help="who is written to (default: your registration's operational contact)"
-    )
-    make.add_argument("--email", metavar="ADDRESS", help="of that team; it is public")
-    make.add_argument("--telephone", metavar="NUMBER", help="of that team, or none; it is public")
-    make.add_argument("--language", metavar="TAG", action="append", help="of your service, as en (may be repeated)")
-    make.add_argument(
-        "--days", metavar="N", type=int, default=MAX_DAYS - 1, help="for how long it holds (default: a year)"
-    )
-    make.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
-    make.add_argument("--out", metavar="FILE", type=Path, help="write there, and not to standard output")
-    check = group.add_alone(
-        "check", run=run_check, summary="check that the file is valid", example="https://chat.example"
-    )
-    check.add_argument("place", metavar="URL|FILE", help="the service's address, or a file (- for standard input)")
-    check.add_argument(
-        "--origin", metavar="ADDRESS", help="the agency's (default: that of your folder, if there is one)"
-    )

@@ -1,55 +1,99 @@
-"""How a delivery is shown: receipts, faults and files that wait, for a person and for a machine, and a progress bar.
+"""The options and the output that commands share which send: kinds and priorities, receipts, and a progress bar.
 
 The bar is drawn on a terminal only, and only for work that takes longer than two seconds.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypedDict, get_args
 
-from partner_sdk._commands.runtime import EXIT_FAILED, Call, Speaker, make_printable
+import click
+
+from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Run, make_printable
 from partner_sdk.client._receipts import DeskReceipt, Receipt
-from partner_sdk.client.exchange import describe
-from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
+from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
+from partner_sdk.wire.submission import Priority, ReportKind
 
 if TYPE_CHECKING:
+    # Types only: these modules load the HTTP client, which a command that sends nothing does not need.
     from partner_sdk.client._evidence_handover import HandedOver
     from partner_sdk.client._evidence_upload import Progress
     from partner_sdk.client.partner import Partner
 
-# Names of types only: with them comes all that sends, which a command that runs alone does not need.
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
 
 
-def say_receipt(partner: "Partner", speaker: Speaker, receipt: Receipt | DeskReceipt) -> None:
-    """Write that a report is delivered, and where its receipt lies."""
-    speaker.say(f"Delivered. Reference {receipt.reference}, received {receipt.statement.received_at}.")
-    speaker.say(f"Report {receipt.report_id}; receipt in {_receipt_file(partner, receipt)}")
+class SentAs(TypedDict):
+    """The clear fields of a report that a person chooses."""
+
+    priority: Priority
+    kind: ReportKind
+    earlier_reference: str | None
 
 
-def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
-    """Write why a command stopped, field by field where the error names fields."""
-    speaker.warn(describe(error))
-    for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():
-        speaker.warn(f"  {fault.pointer}: {fault.detail}")
-    if isinstance(error, ProblemError) and error.request_id:
-        speaker.warn(f"  request id {error.request_id}")
+def priority_option(
+    *, is_required: bool = False, default: Priority | None = None, more: str = ""
+) -> Callable[[Run], Run]:
+    """Return the option `--priority`. It takes `p1` as `P1`: no urgent report may fail for its spelling."""
+    return click.option(
+        "--priority",
+        metavar=f"[{'|'.join(PRIORITIES)}]",
+        type=click.Choice(PRIORITIES, case_sensitive=False),
+        required=is_required,
+        default=default,
+        help=f"P1: a child is at risk now.{more}",
+    )
 
 
-def end_with_fault(call: Call, error: ReportAbuseError) -> int:
-    """Show why a command stopped, as JSON too where that is asked for, and return `EXIT_FAILED`."""
-    say_fault(call.speaker, error)
-    if call.args.json:
-        faults = error.faults if isinstance(error, ReportError) else ()
-        call.speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
-    return EXIT_FAILED
+def answering_options(function: Run) -> Run:
+    """Add the options for the kind of a report, and for the question that it answers."""
+    function = click.option(
+        "--answers", metavar="REQUEST_ID", help="The question that this answers; `requests` lists them."
+    )(function)
+    return click.option("--kind", type=click.Choice(KINDS), help="[default: initial, or response with --answers]")(
+        function
+    )
 
 
-def say_gone_files(speaker: Speaker, handed: "HandedOver") -> None:
-    """Advise on each waiting file that is no longer in its place: trying again alone would never end."""
+def choose_kind(kind: ReportKind | None, *, answers: str | None) -> ReportKind:
+    """Return the kind of a report: with `--answers` it is a response. Raises `click.UsageError` for another one."""
+    if answers is None:
+        return kind or "initial"
+    if kind not in {None, "response"}:
+        raise click.UsageError("--answers makes a report of kind response: leave --kind out.")
+    return "response"
+
+
+def say_receipt(call: Call, receipt: Receipt | DeskReceipt) -> None:
+    """Write that a report is delivered, and the place of its receipt."""
+    call.speaker.say(f"Delivered. Reference {receipt.reference}, received {receipt.statement.received_at}.")
+    call.speaker.say(f"Report {receipt.report_id}; receipt in {_receipt_file(call.partner, receipt)}")
+
+
+def fail_to_submit(call: Call, error: ReportAbuseError, *, report_id: str | None, then: str = "") -> int:
+    """Show why a report was not delivered, and whether it is saved; return the exit code."""
+    call.warn_of(error)
+    if report_id is not None:
+        call.speaker.warn(f"NOT DELIVERED. Report {report_id} is sealed and saved: `spool flush` sends it{then}.")
+    elif isinstance(error, (SealingError, KeySetError)):
+        if isinstance(error, KeySetError):  # a SealingError has it in its own text
+            call.speaker.warn("Nothing was sealed or saved.")
+        call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")
+    if call.is_json:
+        call.speaker.say_json({"delivered": False, "reason": error.reason, "report_id": report_id})
+    return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED
+
+
+def warn_of_gone_files(call: Call, handed: "HandedOver") -> None:
+    """Warn of each waiting file that is no longer in its place: trying again alone would never end."""
     for file in handed.waiting:
         if not Path(file.path).exists():
-            speaker.warn(f"  {file.file_id}: put it back at {file.path}, or `evidence discard {handed.report_id}`.")
+            call.speaker.warn(
+                f"  {file.file_id}: put it back at {file.path}, or run `evidence discard {handed.report_id}`."
+            )
 
 
 def list_receipt_fields(partner: "Partner", receipt: Receipt | DeskReceipt) -> dict[str, str]:
@@ -70,8 +114,6 @@ def _receipt_file(partner: "Partner", receipt: Receipt | DeskReceipt) -> Path:
     return partner.state.folder / kept_in / f"{receipt.report_id}.json"
 
 
-# The name of a type only: with it comes all that sends.
-
 PATIENCE_SECONDS: Final = 2.0
 REDRAWN_AFTER_SECONDS: Final = 0.2
 _WIDTH: Final = 24
@@ -81,19 +123,27 @@ _WORDS: Final = {"reading": "read", "sending": "sent"}
 
 
 class EvidenceBar:
-    """Draws one line again and again; `end` leaves it. Writes nothing outside a terminal."""
+    """Draws one line again and again, and leaves it at the end. Writes nothing outside a terminal."""
 
-    def __init__(self, stream: IO[str], *, label: str, count_seconds: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
+    def __init__(
+        self, label: str, *, stream: IO[str] | None = None, count_seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = sys.stderr if stream is None else stream
         self._label = label
         self._count_seconds = count_seconds
-        self._is_watched = stream.isatty()
+        self._is_watched = self._stream.isatty()
         self._started: float | None = None
         self._drawn_at = 0.0
         self._is_drawn = False
 
+    def __enter__(self) -> "EvidenceBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def show(self, progress: "Progress") -> None:
-        """Draw how far a file is, if it is time to."""
+        """Draw the progress of a file, if it is time to."""
         if not self._is_watched:
             return
         now = self._count_seconds()
@@ -106,7 +156,7 @@ class EvidenceBar:
         self._stream.flush()
 
     def end(self) -> None:
-        """Go on to the next line, where one was drawn."""
+        """Move to the next line, if a bar was drawn."""
         if self._is_drawn:
             self._stream.write("\n")
             self._stream.flush()

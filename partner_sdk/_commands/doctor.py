@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall
+import click
+
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, PartnerCommand, shared_options
 from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._key_renewal import go_over_if_known
 from partner_sdk.client._partner_state import PARTNER_ROLES
@@ -301,20 +303,16 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield _warn("this machine", text, mend=mend)
 
 
-def run_doctor(call: PartnerCall) -> int:
-    """List everything that works and everything that does not."""
-    partner, speaker, args, runtime = call.partner, call.speaker, call.args, call.runtime
+@click.command(cls=PartnerCommand, example="")
+@shared_options
+def doctor(call: Call) -> int:
+    """List faults and how to fix them."""
     findings = []
-    for finding in examine(partner, now=runtime.clock(), environ=runtime.environ):
+    for finding in examine(call.partner, now=call.runtime.clock(), environ=call.runtime.environ):
         findings.append(finding)
-        if not args.json:
+        if not call.is_json:
             for line in format_finding(finding):
-                speaker.say(line)
-    if args.json:
-        speaker.say_json(describe_findings(findings))
+                call.speaker.say(line)
+    if call.is_json:
+        call.speaker.say_json(describe_findings(findings))
     return EXIT_DONE if is_well(findings) else EXIT_FAILED
-
-
-def add_commands(top: CommandGroup) -> None:
-    """Add the command `doctor`."""
-    top.add("doctor", run=run_doctor, example="")

@@ -1,22 +1,14 @@
 """The commands `inbox`, `digest` and `requests`: the agency's messages and its questions."""
 
-import argparse
 import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from partner_sdk._commands.runtime import (
-    EXIT_ALARM,
-    EXIT_DONE,
-    EXIT_FAILED,
-    EXIT_USAGE,
-    CommandGroup,
-    PartnerCall,
-    Speaker,
-    pick,
-)
+import click
+
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, Call, PartnerCommand, pick, shared_options
 from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import FormatError, TransportError, UnavailableError
@@ -75,56 +67,75 @@ def format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
     yield SET_ASIDE_REASONS[notice.reason]
 
 
-def run_inbox(call: PartnerCall) -> int:
-    """Fetch, save and list waiting messages; or show one saved message."""
-    partner, speaker, args = call.partner, call.speaker, call.args
-    if args.show is not None:
-        opened = read_message(partner.state, args.show)
-        text = find_text(opened) or json.dumps(json.loads(opened.body), indent=2)
-        return call.answer({**_fields(opened), "body": json.loads(opened.body)}, [_line(opened), text])
+@click.command(cls=PartnerCommand, example="--all")
+@click.option("--all", "is_all", is_flag=True, help="List the saved messages too.")
+@click.option("--show", metavar="NUMBER", type=int, help="Show one saved message.")
+@shared_options
+def inbox(call: Call, *, is_all: bool, show: int | None) -> int:
+    """Fetch, check, save and list the agency's messages."""
+    partner = call.partner
+    if show is not None:
+        opened = read_message(partner.state, show)
+        body = json.loads(opened.body)
+        text = find_text(opened) or json.dumps(body, indent=2)
+        return call.answer({**_fields(opened), "body": body}, [_line(opened), text])
     delivery = partner.collect_mailbox()
-    listed = partner.messages() if args.all else list(delivery.messages)
-    _warn(speaker, delivery.alarms)
+    listed = partner.messages() if is_all else list(delivery.messages)
+    _warn(call, delivery.alarms)
     alarms = [pick(alarm, "message_id", "reason", "text") for alarm in delivery.alarms]
     fields = {"alarms": alarms, "messages": [_fields(opened) for opened in listed]}
     lines = [_line(opened) for opened in listed] or ["No new messages."]
     return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 
-def run_digest(call: PartnerCall) -> int:
-    """Show the newest digest, or the one of a quarter, after a look into the mailbox."""
-    partner, speaker, args = call.partner, call.speaker, call.args
-    alarms = () if args.offline else look_into_mailbox(call)
-    found = [digest for digest in partner.digests() if args.quarter in (None, digest.quarter)]
+def parse_quarter(text: str) -> str:
+    """Read a quarter, e.g. `2026-Q3`, or raise `click.BadParameter`."""
+    if not re.fullmatch(r"[0-9]{4}-Q[1-4]", text):
+        raise click.BadParameter("A quarter looks like 2026-Q3.")
+    return text
+
+
+_offline_option = click.option("--offline", "is_offline", is_flag=True, help="Do not fetch the mailbox first.")
+
+
+@click.command(cls=PartnerCommand, example="--quarter 2026-Q3 --csv")
+@click.option("--quarter", type=parse_quarter, metavar="YYYY-QN", help="The digest of this quarter, not the newest.")
+@click.option("--csv", "is_csv", is_flag=True, help="One line per number.")
+@_offline_option
+@shared_options
+def digest(call: Call, *, quarter: str | None, is_csv: bool, is_offline: bool) -> int:
+    """Show your newest digest."""
+    alarms = () if is_offline else fetch_mailbox(call)
+    found = [one for one in call.partner.digests() if quarter in (None, one.quarter)]
     if not found:
-        speaker.warn("No digest has come for that quarter." if args.quarter else "No digest has come yet.")
+        call.speaker.warn("No digest has come for that quarter." if quarter else "No digest has come yet.")
         return EXIT_ALARM if alarms else EXIT_FAILED
-    if args.json:
-        speaker.say_json({"digest": json.loads(render_json(found[-1]))})
-    elif args.csv:
-        speaker.say_csv(render_csv(found[-1]))
+    if call.is_json:
+        call.speaker.say_json({"digest": json.loads(render_json(found[-1]))})
+    elif is_csv:
+        call.speaker.say_csv(render_csv(found[-1]))
     else:
-        speaker.say(render_table(found[-1]))
+        call.speaker.say(render_table(found[-1]))
     return EXIT_ALARM if alarms else EXIT_DONE
 
 
-def look_into_mailbox(call: PartnerCall) -> tuple[MailboxAlarm, ...]:
+def fetch_mailbox(call: Call) -> tuple[MailboxAlarm, ...]:
     """Fetch and save waiting messages, and show alarms; while the gateway is down, the saved ones have to do."""
     alarms: tuple[MailboxAlarm, ...] = ()
     try:
         alarms = call.partner.collect_mailbox().alarms
     except (TransportError, UnavailableError) as error:
         call.speaker.warn(f"Only what was fetched before is shown. {error}")
-    _warn(call.speaker, alarms)
+    _warn(call, alarms)
     return alarms
 
 
-def _warn(speaker: Speaker, alarms: tuple[MailboxAlarm, ...]) -> None:
+def _warn(call: Call, alarms: tuple[MailboxAlarm, ...]) -> None:
     for alarm in alarms:
         where = f" Message {alarm.message_id}." if alarm.message_id else ""
-        speaker.warn(f"ALARM ({alarm.reason}): {alarm.text}{where}")
+        call.speaker.warn(f"ALARM ({alarm.reason}): {alarm.text}{where}")
     if alarms:
-        speaker.warn("Tell the agency by another way than this service.")
+        call.speaker.warn("Tell the agency by another way than this service.")
 
 
 def _line(opened: OpenedMessage) -> str:
@@ -136,59 +147,32 @@ def _fields(opened: OpenedMessage) -> dict[str, object]:
     return pick(opened.message, "issued_at", "kind", "message_id", "number")
 
 
-def add_commands(top: CommandGroup) -> None:
-    """Add this file's commands."""
-    inbox = top.add("inbox", run=run_inbox, example="--all")
-    inbox.add_argument("--all", action="store_true", help="list the saved messages too")
-    inbox.add_argument("--show", metavar="NUMBER", type=int, help="show one saved message")
-    digest = top.add("digest", run=run_digest, example="--quarter 2026-Q3 --csv")
-    digest.add_argument("--quarter", type=_quarter, help="the digest of this quarter instead of the newest")
-    digest.add_argument("--csv", action="store_true", help="one line per number")
-    digest.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
-    _add_requests(top)
-
-
-def _quarter(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{4}-Q[1-4]", text):
-        raise argparse.ArgumentTypeError("A quarter looks like 2026-Q3.")
-    return text
-
-
 _STATES = {"open": "OPEN", "waiting": "ANSWER WAITS", "answered": "answered"}
 
 
-def run_requests(call: PartnerCall) -> int:
-    """List the agency's questions, the soonest due first; or show one whole."""
-    partner, speaker, args = call.partner, call.speaker, call.args
+@click.command(cls=PartnerCommand, example="show 019ab3c5-...")
+@click.argument("words", metavar="[show REQUEST_ID]", nargs=-1)
+@_offline_option
+@shared_options
+def requests(call: Call, *, words: tuple[str, ...], is_offline: bool) -> int:
+    """List the agency's questions and their deadlines, or show one."""
+    if words and (len(words) != 2 or words[0] != "show"):
+        raise click.UsageError("requests show takes the id of a request; `requests` alone lists them.")
     now = call.runtime.clock()
-    if (args.action is None) != (args.request_id is None):
-        speaker.warn("requests show takes the id of a request; `requests` lists them.")
-        return EXIT_USAGE
-    alarms = () if args.offline else look_into_mailbox(call)
-    kept = list_requests(partner.state, messages=partner.messages())
+    alarms = () if is_offline else fetch_mailbox(call)
+    kept = list_requests(call.partner.state, messages=call.partner.messages())
     for number in kept.unreadable:
-        speaker.warn(f"Message {number} is a request that cannot be read: tell the agency, or renew this program.")
+        call.speaker.warn(f"The request in message {number} cannot be read: tell the agency, or update this program.")
     code = EXIT_ALARM if alarms or kept.unreadable else EXIT_DONE
-    if args.action is None:
+    if not words:
         fields = {"requests": [_list_fields(one, now=now) for one in kept.questions]}
         return call.answer(fields, _format_all(kept.questions, now=now), code=code)
-    found = [one for one in kept.questions if one.request.request_id == args.request_id]
+    found = [one for one in kept.questions if one.request.request_id == words[1]]
     if not found:
-        speaker.warn("There is no request with this id; `requests` lists them.")
+        call.speaker.warn("There is no request with this id; `requests` lists them.")
         return EXIT_FAILED
     lines = [_format_state(found[0], now=now), *format_request(found[0].request)]
     return call.answer({"request": _list_fields(found[0], now=now)}, lines, code=code)
-
-
-def _add_requests(top: CommandGroup) -> None:
-    command = top.add(
-        "requests",
-        run=run_requests,
-        example="show 019ab3c5-...",
-    )
-    command.add_argument("action", nargs="?", choices=["show"], help="show one request and how to answer it")
-    command.add_argument("request_id", metavar="ID", nargs="?")
-    command.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
 
 
 def _format_all(requests: tuple[Question, ...], *, now: datetime) -> Iterator[str]:

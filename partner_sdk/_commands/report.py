@@ -1,108 +1,219 @@
-"""The group `report`, and its command `submit`: one report, to the gateway or to a file, or all that wait."""
+"""The group `report`: submit one report, to the gateway or to a file, and follow those of this folder."""
 
-import argparse
 from pathlib import Path
-from typing import get_args
 
-from partner_sdk._commands import export, new_report, reports
-from partner_sdk._commands.delivery import list_receipt_fields, say_fault, say_receipt
+import click
+
+from partner_sdk._commands.delivery import (
+    SentAs,
+    answering_options,
+    choose_kind,
+    fail_to_submit,
+    list_receipt_fields,
+    priority_option,
+    say_receipt,
+)
 from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
-from partner_sdk._commands.reports import add_what_is_sent, find_wrong_kind, read_report
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
-from partner_sdk._commands.spool import run_flush, write_for_travel
-from partner_sdk.client._receipts import check_free
-from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
-from partner_sdk.wire.submission import Priority
+from partner_sdk._commands.export import export
+from partner_sdk._commands.new_report import new
+from partner_sdk._commands.runtime import (
+    EXIT_DONE,
+    FEW_EXIT_CODES,
+    Call,
+    PartnerGroup,
+    Run,
+    pick,
+    read_input,
+    shared_options,
+)
+from partner_sdk._commands.spool import flush_all, write_for_travel
+from partner_sdk.client._earlier_reports import check_earlier_reference
+from partner_sdk.client._receipts import DeskReceipt, Receipt, check_free, get_report_id, list_desk_receipts
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
+from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
+from partner_sdk.wire.submission import Priority, ReportKind
 
 
-def run_submit(call: PartnerCall) -> int:
-    """Submit one file, or with `--resume` everything that waits."""
-    partner, speaker, args = call.partner, call.speaker, call.args
-    if args.resume:
-        return run_flush(call)
+@click.group(cls=PartnerGroup)
+def report() -> None:
+    """Submit reports and follow them."""
+
+
+report.add_command(new)
+
+
+def _belonging_options(function: Run) -> Run:
+    function = click.option(
+        "--earlier-reference", metavar="REFERENCE", help="Your own report that this one belongs to."
+    )(function)
+    return answering_options(function)
+
+
+def _read_report(
+    file: str, *, priority: Priority, kind: ReportKind, earlier_reference: str | None, answers: str | None
+) -> IndustryReport:
+    check_earlier_reference(earlier_reference, kind=kind)
+    return parse_report(read_input(file, max_bytes=MAX_REPORT_BYTES), priority=priority, kind=kind, answers=answers)
+
+
+@report.command(example="report.json --priority P2")
+@click.argument("file", required=False)
+@priority_option()
+@_belonging_options
+@click.option("--resume", is_flag=True, help="Send again everything that has no receipt yet.")
+@click.option(
+    "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."
+)
+@click.option(
+    "--to-file",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="Do not send: write the sealed report to a new file, which may travel to the desk by any way.",
+)
+@shared_options
+def submit(
+    call: Call,
+    *,
+    file: str | None,
+    priority: Priority | None,
+    kind: ReportKind | None,
+    earlier_reference: str | None,
+    answers: str | None,
+    resume: bool,
+    pairs: tuple[tuple[str, Path], ...],
+    to_file: Path | None,
+) -> int:
+    """Seal and send one report.
+
+    FILE is the report as JSON; - reads standard input.
+    """
+    _check_usage(file, priority=priority, is_resuming=resume, pairs=pairs, to_file=to_file)
+    if resume or file is None or priority is None:
+        return flush_all(call)
+    sent_as: SentAs = {
+        "priority": priority,
+        "kind": choose_kind(kind, answers=answers),
+        "earlier_reference": earlier_reference,
+    }
     report_id: str | None = None
 
     def note_saved(saved: str) -> None:
         nonlocal report_id
         report_id = saved
-        speaker.say_progress(f"Report {saved} is sealed and saved: whatever happens now, `spool flush` sends it.")
+        call.speaker.say_progress(f"Report {saved} is sealed and saved: whatever happens now, `spool flush` sends it.")
 
+    partner = call.partner
     try:
-        if args.to_file is not None:
-            check_free(Path(args.to_file))
-        report = read_report(args)
-        if args.evidence:
-            return submit_with_evidence(call, report, files=collect_files(args.evidence))
-        sealed = partner.seal_report(
-            report,
-            priority=args.priority,
-            kind=args.kind,
-            earlier_reference=args.earlier_reference,
-            on_saved=note_saved,
-        )
-        if args.to_file is not None:
-            return write_for_travel(call, sealed, Path(args.to_file))
+        if to_file is not None:
+            check_free(to_file)
+        read = _read_report(file, answers=answers, **sent_as)
+        if pairs:
+            return submit_with_evidence(call, read, files=collect_files(pairs), sent_as=sent_as)
+        sealed = partner.seal_report(read, on_saved=note_saved, **sent_as)
+        if to_file is not None:
+            return write_for_travel(call, sealed, to_file)
         receipt = partner.deliver(sealed)
     except ReportAbuseError as error:
-        say_fault(speaker, error)
-        if report_id is None:
-            _say_not_sealed(call, error)
-        else:
-            speaker.warn(f"NOT DELIVERED. Report {report_id} is sealed and saved: spool flush sends it.")
-        if args.json:
-            speaker.say_json({"delivered": False, "reason": error.reason, "report_id": report_id})
-        return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED
-    if args.json:
-        speaker.say_json({"delivered": True, **list_receipt_fields(partner, receipt)})
+        return fail_to_submit(call, error, report_id=report_id)
+    if call.is_json:
+        call.speaker.say_json({"delivered": True, **list_receipt_fields(partner, receipt)})
     else:
-        say_receipt(partner, speaker, receipt)
+        say_receipt(call, receipt)
     return EXIT_DONE
 
 
-def _find_misuse(args: argparse.Namespace) -> str | None:
-    """Return why options do not go together, or None."""
-    if not args.resume and (args.file is None or args.priority is None):
-        return "report submit takes FILE and --priority, or --resume"
-    if args.resume and args.to_file is not None:
-        return "--resume sends to the gateway; `spool write` makes a file of a report that waits"
-    if args.evidence and (args.resume or args.to_file is not None):
-        return "--evidence goes through the gateway, with a report: not with --resume, not with --to-file"
-    return find_wrong_kind(args)
+def _check_usage(
+    file: str | None,
+    *,
+    priority: Priority | None,
+    is_resuming: bool,
+    pairs: tuple[tuple[str, Path], ...],
+    to_file: Path | None,
+) -> None:
+    if pairs and (is_resuming or to_file is not None):
+        raise click.UsageError("--evidence sends a report through the gateway: not with --resume, not with --to-file.")
+    if is_resuming and to_file is not None:
+        raise click.UsageError("--resume sends to the gateway; `spool write` makes a file of a waiting report.")
+    if not is_resuming and (file is None or priority is None):
+        raise click.UsageError("report submit takes FILE and --priority, or --resume.")
 
 
-def _add_submit(report: CommandGroup) -> None:
-    submit = report.add(
-        "submit",
-        run=run_submit,
-        summary="seal and send one report",
-        example="report.json --priority P2",
-        find_misuse=_find_misuse,
-    )
-    submit.add_argument("file", metavar="FILE", nargs="?", help="the report as JSON (- for standard input)")
-    submit.add_argument("--priority", choices=get_args(Priority), help="P1: a child is at risk now")
-    add_what_is_sent(submit)
-    submit.add_argument("--resume", action="store_true", help="send again everything that has no receipt yet")
-    submit.add_argument(
-        "--evidence", metavar=PAIR, action="append", type=parse_pair, help="hand over a file that the report lists"
-    )
-    submit.add_argument(
-        "--to-file",
-        metavar="OUT",
-        help="do not send: write the sealed report to a new file, which may travel by any way to the desk",
-    )
+@report.command(example="report.json --priority P2", exit_codes=FEW_EXIT_CODES)
+@click.argument("file")
+@priority_option(is_required=True)
+@_belonging_options
+@shared_options
+def preview(
+    call: Call,
+    *,
+    file: str,
+    priority: Priority,
+    kind: ReportKind | None,
+    earlier_reference: str | None,
+    answers: str | None,
+) -> int:
+    """Show a report as it would be sealed, and its missing fields.
+
+    FILE is the report as JSON; - reads standard input.
+    """
+    sent_as: SentAs = {
+        "priority": priority,
+        "kind": choose_kind(kind, answers=answers),
+        "earlier_reference": earlier_reference,
+    }
+    shown = make_preview(_read_report(file, answers=answers, **sent_as), **sent_as)
+    return call.answer(list_preview_fields(shown), [format_preview(shown)])
 
 
-def _say_not_sealed(call: PartnerCall, error: ReportAbuseError) -> None:
-    if isinstance(error, KeySetError):  # a SealingError says so itself
-        call.speaker.warn("Nothing was sealed or saved.")
-    if isinstance(error, (SealingError, KeySetError)):
-        call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")
+@report.command("list", example="")
+@shared_options
+def show_receipts(call: Call) -> int:
+    """List receipts, and reports that wait for one."""
+    partner = call.partner
+    receipts: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(partner.state)]
+    waiting = partner.state.list_undelivered()
+    fields = {"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting}
+    lines = [*map(_format_receipt, receipts), *(f"NOT DELIVERED  {report_id}" for report_id in waiting)]
+    return call.answer(fields, lines or ["Nothing was submitted from this folder yet."])
 
 
-def add_commands(top: CommandGroup) -> None:
-    """Add the group `report`, with the commands of its files."""
-    report = top.add_group("report")
-    new_report.add_commands(report)
-    _add_submit(report)
-    reports.add_commands(report)
-    export.add_commands(report)
+def _format_receipt(receipt: Receipt | DeskReceipt) -> str:
+    clear = receipt.statement.clear
+    by_desk = "  (receipt of the desk)" if isinstance(receipt, DeskReceipt) else ""
+    row = f"{clear.kind:10}  {clear.priority}  {receipt.statement.received_at}  {receipt.report_id}"
+    belongs = f"  to {clear.earlier_reference}" if clear.earlier_reference is not None else ""
+    return f"{receipt.reference}  {row}{belongs}{by_desk}"
+
+
+@report.command(example="K7QF-2M9TX-D")
+@click.argument("report_id", metavar="REPORT")
+@shared_options
+def status(call: Call, *, report_id: str) -> int:
+    """Ask for a report's progress.
+
+    REPORT is its reference or its id.
+    """
+    partner = call.partner
+    progress = partner.get_progress(get_report_id(partner.state, report_id))
+    reason = progress.set_aside_reason
+    if reason is None:
+        outcome = "not released yet" if progress.outcome is None else format_outcome(progress.outcome)
+        lines = [f"{progress.report_id}: {progress.stage}; outcome: {outcome}"]
+    else:
+        lines = [f"{progress.report_id}: {progress.stage} ({reason})", SET_ASIDE_REASONS[reason]]
+    return call.answer(pick(progress, "outcome", "report_id", "set_aside_reason", "stage"), lines)
+
+
+@report.command(example="01a211d3-7340-7ff3-b7d7-b412be473e63")
+@click.argument("report_id", metavar="REPORT_ID")
+@shared_options
+def discard(call: Call, *, report_id: str) -> int:
+    """Drop a sealed report that was never delivered."""
+    call.partner.state.discard_submission(report_id)
+    call.speaker.say(f"Report {report_id} was never delivered and is gone from this folder.")
+    return EXIT_DONE
+
+
+report.add_command(export)

@@ -1,10 +1,9 @@
-"""The frame of every command: how it is declared, its call, and how it writes.
+"""The frame of every command: shared options, exit codes, the lines that it writes, and the machine around it.
 
 Each line names the environment, so that a rehearsal is never taken for a report. Never writes a character that steers a
-terminal: text from outside passes `make_printable`.
+terminal: text from outside passes `make_printable`. Imports nothing heavy: the help of the program loads this file.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -14,38 +13,46 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client.exchange import DEFAULT_POLICY, RetryPolicy
-from partner_sdk.command_table import Commands, CommandTable
-from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.problems import NOT_A_REPORT
+import click
+
+from partner_sdk.errors import LocalStateError, ProblemError, ReportAbuseError, ReportError
+from partner_sdk.lazy_group import INTERRUPTED, ExampleCommand
 
 if TYPE_CHECKING:
     import requests
 
     from partner_sdk.client.partner import Partner
+    from partner_sdk.wire.keys import Environment
+
+STATE_VARIABLE: Final = "REPORT_ABUSE_PARTNER_STATE"
+DEFAULT_STATE: Final = "report-abuse-partner"
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2  # argparse's own
+EXIT_USAGE = 2
 EXIT_NOT_DELIVERED = 3
 EXIT_ALARM = 4
-EXIT_CODES = """exit codes:
+EXIT_STOPPED = INTERRUPTED
+EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
   3  not delivered whole: the report, or its evidence, is saved; `spool flush` sends it
-  4  alarm: a receipt does not hold, or something is wrong with the mailbox"""
+  4  alarm: a receipt is not valid, or something is wrong with the mailbox
+  130  stopped with Ctrl-C"""
 
 # Of a command that sends no report and reads no mailbox.
-FEW_EXIT_CODES = """exit codes:
+FEW_EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage"""
+
+# Written whenever a P1 does not get through: a sealed report in a spool protects no child.
+EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
 
 
 class Speaker:
@@ -55,57 +62,60 @@ class Speaker:
     """
 
     def __init__(
-        self, environment: Environment | None, *, out: IO[str] | None = None, err: IO[str] | None = None
+        self, environment: "Environment | None", *, out: IO[str] | None = None, err: IO[str] | None = None
     ) -> None:
         self.environment = environment
-        self._out = sys.stdout if out is None else out
-        self._err = sys.stderr if err is None else err
+        self._out = out
+        self._err = err
 
     @property
     def label(self) -> str:
-        """The mark in front of each line."""
-        if self.environment is None:
-            return ""
-        return "[live]" if self.environment == "live" else f"[{self.environment}: {NOT_A_REPORT}]"
+        """The mark in front of each line, e.g. `[sandbox: NOT A REPORT]`."""
+        return "" if self.environment is None else f"[{self._name_environment()}]"
 
     def say(self, text: str) -> None:
         """Write a result, each of its lines marked."""
-        self._write(self._out, text)
+        self._write(self._out or sys.stdout, text)
 
     def warn(self, text: str) -> None:
         """Write to standard error, each line marked."""
-        self._write(self._err, text)
+        self._write(self._err or sys.stderr, text)
 
     def say_progress(self, text: str) -> None:
-        """Write how far a long command is: on a terminal only, in whole lines for screen readers."""
-        if self._err.isatty():
+        """Write the progress of a long command: on a terminal only, in whole lines for screen readers."""
+        if (self._err or sys.stderr).isatty():
             self.warn(text)
 
     def say_json(self, fields: dict[str, Any]) -> None:
-        """Write one JSON object that names the environment."""
+        """Write one JSON object that names the environment, in printable ASCII."""
         marked = {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
-        # Escapes every character that is no printable ASCII.
-        self._out.write(json.dumps(marked, indent=2, ensure_ascii=True) + "\n")
-        self._out.flush()
+        self.say_document(json.dumps(marked, indent=2, ensure_ascii=True) + "\n")
 
     def say_document(self, text: str) -> None:
         """Write a document for another program, without marks: it is ASCII, and its own format escapes the rest."""
-        self._out.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-        self._out.flush()
+        out = self._out or sys.stdout
+        out.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        out.flush()
 
     def say_csv(self, text: str) -> None:
         """Write CSV with the environment as its first column."""
-        rows = list(csv.reader(io.StringIO(text)))
-        writer = csv.writer(self._out, lineterminator="\n")
-        name = self.environment if self.environment == "live" else f"{self.environment}: {NOT_A_REPORT}"
-        for place, row in enumerate(rows):
-            writer.writerow(["environment" if place == 0 else name, *(make_printable(cell) for cell in row)])
-        self._out.flush()
+        out = self._out or sys.stdout
+        writer = csv.writer(out, lineterminator="\n")
+        for place, row in enumerate(csv.reader(io.StringIO(text))):
+            first = "environment" if place == 0 else self._name_environment()
+            writer.writerow([first, *map(make_printable, row)])
+        out.flush()
+
+    def _name_environment(self) -> str:
+        # Imported here, as below: a line without a mark needs no format of the wire.
+        from partner_sdk.wire.problems import NOT_A_REPORT
+
+        return "live" if self.environment == "live" else f"{self.environment}: {NOT_A_REPORT}"
 
     def _write(self, stream: IO[str], text: str) -> None:
         for line in text.splitlines():
-            text_of_line = make_printable(line).rstrip()
-            stream.write((f"{self.label} {text_of_line}".rstrip() if self.label else text_of_line) + "\n")
+            marked = f"{self.label} {make_printable(line)}" if self.label else make_printable(line)
+            stream.write(f"{marked.rstrip()}\n")
         stream.flush()
 
 
@@ -115,7 +125,6 @@ def make_printable(text: str) -> str:
 
 
 def _read_clock() -> datetime:
-    # Imported here, as below: with it comes all that sends, which a command that runs alone does not need.
     from partner_sdk.client.http import read_clock
 
     return read_clock()
@@ -137,140 +146,176 @@ class Runtime:
     clock: Callable[[], datetime] = _read_clock
     open_session: "Callable[[], requests.Session]" = _open_session
     sleep: Callable[[float], None] = time.sleep
-    policy: RetryPolicy = DEFAULT_POLICY
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-# The first word of each command, its file and its summary, in the order of the help.
-COMMANDS: Final = CommandTable(
-    room="partner_sdk._commands",
-    files={
-        "report": {"report": "submit reports and follow them"},
-        "spool": {"spool": "reports that are sealed and wait for their receipt"},
-        "evidence": {"evidence": "hand over files that belong to reports"},
-        "receipts": {"receipt": "check and keep receipts"},
-        "mailbox": {
-            "inbox": "fetch, check, save and list the agency's messages",
-            "digest": "show your newest digest",
-            "requests": "list the agency's questions and their deadlines; `requests show ID` shows one whole",
-        },
-        "account": {
-            "enrol": "answer the agency's invitation",
-            "keys": "the keys of this partner",
-            "account": "this partner's registration",
-        },
-        "button": {"button": "the Report Abuse button on your own pages"},
-        "doctor": {"doctor": "list what is wrong and how to fix it"},
-    },
-)
-
-
-# Written by cli.py whenever a P1 does not get through: a sealed report in a spool protects no child.
-EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
-
-
-@dataclass(slots=True)
-class Urgency:
-    """Whether a P1 has not got through at this moment. Changes while a command runs: Ctrl-C leaves no result behind."""
-
-    is_p1_waiting: bool
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Call:
-    """One run of a command: its arguments, how it writes, the machine around it, and how urgent it is by now."""
+    """One run of a command: its shared options, its output and the machine around it.
 
-    args: argparse.Namespace
-    speaker: Speaker
+    `is_p1_waiting` changes while a command runs, because Ctrl-C leaves no result behind.
+    """
+
     runtime: Runtime
-    urgency: Urgency
+    is_p1_waiting: bool = False
+    speaker: Speaker = field(default_factory=lambda: Speaker(None))
+    state: Path = Path(DEFAULT_STATE)
+    ca_file: Path | None = None
+    is_json: bool = False
+
+    @cached_property
+    def partner(self) -> "Partner":
+        """The enrolled partner whose folder is `state`; raises `LocalStateError`."""
+        from partner_sdk.client.partner import Partner
+
+        return Partner.open(
+            self.state,
+            ca_file=self.ca_file,
+            session=self.runtime.open_session(),
+            clock=self.runtime.clock,
+            sleep=self.runtime.sleep,
+            notify=lambda text: self.speaker.warn(f"{text}\n{EMERGENCY}" if self.is_p1_waiting else text),
+        )
+
+    def run(self, command: Callable[[], int]) -> int:
+        """Run a command in the folder `state`; show the error that stops it and return `EXIT_FAILED`."""
+        self.speaker = Speaker(_find_environment(self.state))
+        try:
+            return command()
+        except ReportAbuseError as error:
+            return self.fail(error)
+        finally:
+            if "partner" in vars(self):
+                self.partner.close()
 
     def answer(self, fields: dict[str, Any], lines: Iterable[str] = (), *, code: int = EXIT_DONE) -> int:
-        """Write a result, as JSON where that is asked for, else as lines; return the exit code."""
-        if self.args.json:
+        """Write a result, as JSON under `--json`, else as lines; return the exit code."""
+        if self.is_json:
             self.speaker.say_json(fields)
         else:
             for line in lines:
                 self.speaker.say(line)
         return code
 
+    def answer_file(self, fields: dict[str, Any], text: str, *, out: Path | None, note: str) -> int:
+        """Write a text for the service's own tree to `out`, or to standard output without any mark.
 
-def pick(value: object, *names: str) -> dict[str, Any]:
-    """Return some attributes of a value by their names, for JSON."""
-    return {name: getattr(value, name) for name in names}
+        Raises `LocalStateError` (`cannot-write`).
+        """
+        if out is not None:
+            try:
+                out.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise LocalStateError(f"Cannot write {out}: {error.strerror}.", reason="cannot-write") from None
+        if self.is_json:
+            self.speaker.say_json({"file": None if out is None else str(out), **fields})
+        elif out is None:
+            Speaker(None).say(text.rstrip("\n"))
+        else:
+            self.speaker.say(f"Wrote {out}.{note}")
+        return EXIT_DONE
+
+    def fail(self, error: ReportAbuseError) -> int:
+        """Show an error, as JSON too under `--json`, and return `EXIT_FAILED`."""
+        self.warn_of(error)
+        if self.is_json:
+            faults = error.faults if isinstance(error, ReportError) else ()
+            self.speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
+        return EXIT_FAILED
+
+    def warn_of(self, error: ReportAbuseError) -> None:
+        """Write an error to standard error, field by field where it names fields."""
+        from partner_sdk.client.exchange import describe
+
+        self.speaker.warn(describe(error))
+        for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():
+            self.speaker.warn(f"  {fault.pointer}: {fault.detail}")
+        if isinstance(error, ProblemError) and error.request_id:
+            self.speaker.warn(f"  request id {error.request_id}")
+
+    def find_origin(self, given: str | None) -> str | None:
+        """Return the agency's address as given, else that of the partner's folder, or None without one."""
+        from partner_sdk.client._partner_state import PartnerState
+
+        if given is not None:
+            return given
+        try:
+            return PartnerState.open(self.state).profile.origin
+        except ReportAbuseError:
+            return None
+
+    def get_origin(self, given: str | None) -> str:
+        """Return the agency's address as `find_origin`, or raise `LocalStateError` (`no-origin`)."""
+        origin = self.find_origin(given)
+        if origin is None:
+            raise LocalStateError(
+                f"{self.state} is not the folder of an enrolled partner: give the agency's address, "
+                "e.g. --origin https://report.example.",
+                reason="no-origin",
+            )
+        return origin
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerCall(Call):
-    """One run of a command that works in the folder of an enrolled partner."""
+def _find_environment(folder: Path) -> "Environment | None":
+    from partner_sdk.client._partner_state import PartnerState
 
-    partner: "Partner"
-
-
-RunAlone = Callable[[Call], int]
-RunForPartner = Callable[[PartnerCall], int]
-# Returns why options do not go together, in words, or None.
-FindMisuse = Callable[[argparse.Namespace], str | None]
+    try:
+        return PartnerState.open(folder).profile.environment
+    except ReportAbuseError:
+        return None
 
 
-def _find_no_misuse(_args: argparse.Namespace) -> None:
-    return None
+class PartnerCommand(ExampleCommand):
+    """A command whose help ends with an example and its exit codes."""
+
+    def __init__(self, *args: Any, exit_codes: str = EXIT_CODES, **settings: Any) -> None:
+        super().__init__(*args, epilog=f"\b\n{exit_codes}", **settings)
 
 
-@dataclass(frozen=True, slots=True)
-class CommandGroup:
-    """Where commands are added: the top, or a word such as `report`. `shared` holds the options of every command.
+class PartnerGroup(click.Group):
+    """A word that has commands of its own, e.g. `report`."""
 
-    The summary of a word at the top stands in `COMMANDS`; below it a command is added with its own.
-    """
+    command_class = PartnerCommand
 
-    commands: "Commands[argparse.ArgumentParser]"
-    shared: argparse.ArgumentParser
-    words: str = ""
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of their definition."""
+        return list(self.commands)
 
-    def add_group(self, name: str, *, summary: str = "") -> "CommandGroup":
-        """Add a word that has commands of its own."""
-        summary = self._choose_summary(name, own=summary)
-        parser = self.commands.add_parser(name, help=summary, description=f"{_capital(summary)}.")
-        actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-        return CommandGroup(commands=actions, shared=self.shared, words=f"{self.words}{name} ")
 
-    def add(
-        self,
-        name: str,
-        *,
-        run: RunForPartner,
-        example: str,
-        summary: str = "",
-        find_misuse: FindMisuse = _find_no_misuse,
-    ) -> argparse.ArgumentParser:
-        """Add a command of an enrolled partner; `example` is the rest of its line, e.g. `report.json --priority P2`."""
-        command = self._add(name, summary=summary, example=example, exit_codes=EXIT_CODES)
-        command.set_defaults(command=run, needs_partner=True, find_misuse=find_misuse, parser=command)
-        return command
+Run = Callable[..., int]
 
-    def add_alone(
-        self, name: str, *, run: RunAlone, example: str, summary: str = "", find_misuse: FindMisuse = _find_no_misuse
-    ) -> argparse.ArgumentParser:
-        """Add a command that needs no folder of an enrolled partner."""
-        command = self._add(name, summary=summary, example=example, exit_codes=FEW_EXIT_CODES)
-        command.set_defaults(command=run, needs_partner=False, find_misuse=find_misuse, parser=command)
-        return command
 
-    def _add(self, name: str, *, summary: str, example: str, exit_codes: str) -> argparse.ArgumentParser:
-        summary = self._choose_summary(name, own=summary)
-        line = f"report-abuse-partner {self.words}{name} {example}".rstrip()
-        return self.commands.add_parser(
-            name,
-            help=summary,
-            description=f"{_capital(summary)}.",
-            epilog=f"example:\n  {line}\n\n{exit_codes}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[self.shared],
-        )
+def shared_options(function: Run) -> Run:
+    """Add the options of every command, and pass the command its `Call` first."""
 
-    def _choose_summary(self, name: str, *, own: str) -> str:
-        return own if self.words else COMMANDS.list_summaries()[name]
+    @click.option(
+        "--state",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        envvar=STATE_VARIABLE,
+        default=DEFAULT_STATE,
+        show_envvar=True,
+        show_default=True,
+        help="The partner's own folder.",
+    )
+    @click.option(
+        "--ca-file", metavar="FILE", type=click.Path(path_type=Path), help="Trust only this certificate authority."
+    )
+    @click.option("--json", "is_json", is_flag=True, help="Write one JSON object for a machine.")
+    @click.pass_context
+    @wraps(function)
+    def run(ctx: click.Context, /, **options: Any) -> int:
+        call: Call = ctx.obj
+        call.state, call.ca_file, call.is_json = (options.pop(name) for name in ("state", "ca_file", "is_json"))
+        return call.run(lambda: function(call, **options))
+
+    return run
+
+
+origin_option: Final = click.option("--origin", metavar="ADDRESS", help="The agency's (default: that of your folder).")
+out_option: Final = click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write there, and not to standard output."
+)
 
 
 def read_input(name: str, *, max_bytes: int) -> bytes:
@@ -281,38 +326,17 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
         with Path(name).open("rb") as handle:
             return handle.read(max_bytes + 1)
     except OSError as error:
-        reason = "no-such-file"
-        raise LocalStateError(f"{name} cannot be read: {error.strerror}.", reason=reason) from None
+        raise LocalStateError(f"Cannot read {name}: {error.strerror}.", reason="no-such-file") from None
 
 
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
+def pick(value: object, *names: str) -> dict[str, Any]:
+    """Return attributes of a value by their names, for JSON."""
+    return {name: getattr(value, name) for name in names}
 
 
-def find_origin(given: str | None, *, state: Path) -> str | None:
-    """Return the agency's address as given, else that of the partner's folder, or None without one."""
-    if given is not None:
-        return given
-    try:
-        return PartnerState.open(state).profile.origin
-    except ReportAbuseError:
-        return None
+def say_example(value: Any) -> int:
+    """Write an example file to fill in. It has no mark: it becomes a file, and nothing of it is a report."""
+    import msgspec
 
-
-def get_origin(given: str | None, *, state: Path) -> str:
-    """Return the agency's address as `find_origin`, or raise `LocalStateError` (`no-origin`)."""
-    origin = find_origin(given, state=state)
-    if origin is None:
-        raise LocalStateError(
-            f"{state} is no folder of an enrolled partner: give the agency's address, --origin https://report.example.",
-            reason="no-origin",
-        )
-    return origin
-
-
-def write_out(file: Path, text: str) -> None:
-    """Write a file of the service's own tree, or raise `LocalStateError` (`cannot-write`)."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LocalStateError(f"{file} cannot be written: {error.strerror}.", reason="cannot-write") from None
+    Speaker(None).say(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+    return EXIT_DONE

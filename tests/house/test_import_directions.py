@@ -167,7 +167,7 @@ SDK_ORDER = (
         "client",
         "button",
         "sandbox",
-        "command_table",
+        "lazy_group",
         "_commands",
         "cli",
     ),

@@ -23,17 +23,20 @@ from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig, WatchCo
 from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS
-from partner_sdk.cli import make_parser as make_partner_parser
+from partner_sdk.cli import program as partner_program
 from tests.command_lines import parse
 from tests.house.sources import ROOT
 
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
 SETTINGS = ROOT / "docs" / "settings.md"
-CLICK_PROGRAMS = {"report-abuse-gateway": gateway_program, "report-abuse-checker": checker_program}
+CLICK_PROGRAMS = {
+    "report-abuse-gateway": gateway_program,
+    "report-abuse-checker": checker_program,
+    "report-abuse-partner": partner_program,
+}
 PARSERS = {
     "report-abuse-desk": make_desk_parser,
-    "report-abuse-partner": lambda: make_partner_parser({}),
 }
 # What else a fenced block may run, and nothing beyond.
 OTHER_PROGRAMS = {

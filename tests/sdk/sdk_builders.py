@@ -1,21 +1,26 @@
 """A partner's folder with known keys, and a gateway that answers from a script."""
 
 import io
+import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
+from partner_sdk._commands.runtime import STATE_VARIABLE, Runtime
+from partner_sdk.cli import main
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
 from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
 from partner_sdk.wire.enrolment import Invitation
-from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner
+from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException
 
@@ -58,6 +63,21 @@ def session_for(adapter: BaseAdapter, origin: str = PUBLIC_ORIGIN) -> requests.S
     session = make_session()
     session.mount(origin, adapter)
     return session
+
+
+def run_partner(
+    *words: str,
+    folder: Path,
+    adapter: BaseAdapter,
+    clock: Callable[[], datetime] | None = None,
+    origin: str = PUBLIC_ORIGIN,
+) -> int:
+    """Run `report-abuse-partner` with this folder in its environment variable; return the exit code."""
+    runtime = Runtime(
+        clock=clock or StillClock(), open_session=lambda: session_for(adapter, origin), sleep=lambda _: None
+    )
+    with mock.patch.dict(os.environ, {STATE_VARIABLE: str(folder)}):
+        return main(words, runtime=runtime)
 
 
 def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitation:

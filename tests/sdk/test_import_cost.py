@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 BARE = "import msgspec, cryptography.hazmat.primitives.hpke"
 ROUNDS = 15
 MOST_SECONDS = 0.050
-HEAVY = ("requests", "urllib3", "http_message_signatures", "flask", "sqlalchemy", "gateway")
+HEAVY = ("click", "requests", "urllib3", "http_message_signatures", "flask", "sqlalchemy", "gateway")
 
 
 def run(code: str) -> str:

@@ -1,6 +1,5 @@
 """The README of the SDK says what is so: every command parses, every name and file exists."""
 
-import argparse
 import re
 import shlex
 from collections.abc import Collection, Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from partner_sdk._commands import runtime as cli_output
 from partner_sdk._commands.runtime import EMERGENCY
-from partner_sdk.cli import make_parser
+from partner_sdk.cli import program
 from partner_sdk.client import _partner_state as partner_state
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
@@ -20,6 +19,7 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
+from tests.command_lines import list_commands, parse
 from tests.sdk.client.rotation_builders import AGENCY, World
 from tests.sdk.client.test_key_rotation import REPORT
 from tests.sdk.commands.test_requests import REQUEST
@@ -34,48 +34,23 @@ COMMANDS = [shlex.split(line)[1:] for line in README.splitlines() if line.starts
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_command_parses(words: list[str]) -> None:
-    assert make_parser({}).parse_args(words)
-
-
-def list_commands(parser: argparse.ArgumentParser) -> Iterator[object]:
-    """Yield what each command runs."""
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not below:
-        yield parser.get_default("command")
-    for action in below:
-        for child in action.choices.values():
-            yield from list_commands(child)
+    assert parse(program, words).command.name in words
 
 
 def test_every_command_is_shown() -> None:
-    every = set(list_commands(make_parser({})))
+    every = {command for _, command in list_commands(program)}
     assert len(every) >= 25
-    assert {make_parser({}).parse_args(words).command for words in COMMANDS} == every
-
-
-def test_command_that_loads_the_files_of_its_own_word_alone_runs_what_it_runs_among_all_of_them() -> None:
-    every = list_choices(make_parser({}))
-    assert len(every) >= 11
-    for word, command in every.items():
-        own = list_choices(make_parser({}, word=word))
-        assert len(own) < len(every)
-        assert list(list_commands(own[word])) == list(list_commands(command))
-        assert own[word].format_help() == command.format_help()
-
-
-def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+    assert {parse(program, words).command for words in COMMANDS} == every
 
 
 def test_exit_codes_are_those_of_the_command() -> None:
-    table = dict(re.findall(r"^\| ([0-9]) \| (.*?) \|$", README, re.MULTILINE))
-    in_help = dict(re.findall(r"^  ([0-9])  (.*)$", cli_output.EXIT_CODES, re.MULTILINE))
+    table = dict(re.findall(r"^\| ([0-9]+) \| (.*?) \|$", README, re.MULTILINE))
+    in_help = dict(re.findall(r"^  ([0-9]+)  (.*)$", cli_output.EXIT_CODES, re.MULTILINE))
     codes = {
         str(value) for name, value in vars(cli_output).items() if name.startswith("EXIT_") and name != "EXIT_CODES"
     }
     assert table == in_help
-    assert set(table) == codes == {"0", "1", "2", "3", "4"}
+    assert set(table) == codes == {"0", "1", "2", "3", "4", "130"}
 
 
 def test_emergency_words_are_quoted() -> None:

@@ -13,7 +13,6 @@ import pytest
 
 import gateway.cli
 import gateway.desk.cli
-import partner_sdk.cli
 from tests.builders import EXAMPLE_REPORT
 
 SENDING = ("requests", "urllib3", "http_message_signatures")
@@ -32,7 +31,6 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 PROGRAMS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[], argparse.ArgumentParser]]] = {
     "report-abuse-desk": (gateway.desk.cli.make_overview, gateway.desk.cli.make_parser),
-    "report-abuse-partner": (partner_sdk.cli.make_overview, lambda: partner_sdk.cli.make_parser({})),
 }
 
 
@@ -74,7 +72,7 @@ def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...
     assert [name for name in loaded if name.startswith("gateway.desk.") and name.endswith("commands")] == []
 
 
-@pytest.mark.parametrize("program", ["gateway", "gateway.desk", "partner_sdk"])
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk"])
 @pytest.mark.parametrize(
     "before", [("--foo",), ("--json",), ("--priority=P1",), ("--state", "folder"), ("--",), ("-x", "-y")]
 )
@@ -97,7 +95,7 @@ def test_what_stands_before_the_command_ends_in_the_usage(
     assert "COMMAND ...\n" in said.err
 
 
-@pytest.mark.parametrize("program", ["gateway", "gateway.desk", "partner_sdk"])
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk"])
 @pytest.mark.parametrize("words", [("-h",), ("--help", "doctor"), ("--help", "--foo")])
 def test_help_that_stands_first_is_the_help_of_the_program(
     program: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
@@ -114,14 +112,8 @@ def test_help_that_stands_first_is_the_help_of_the_program(
     assert capsys.readouterr().out == cli.make_overview().format_help()
 
 
-@pytest.mark.parametrize(("words", "code"), [(("--version",), 0), (("--version", "doctor"), 0), (("--version=2",), 2)])
-def test_version_is_told_by_the_program_of_a_partner_alone(
-    words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        partner_sdk.cli.main(words)
-    assert ended.value.code == code
-    assert capsys.readouterr().out == ("" if code else f"{partner_sdk.__version__}\n")
+@pytest.mark.parametrize("words", [("--version",), ("--version", "doctor"), ("--version=2",)])
+def test_gateway_and_desk_have_no_option_for_their_version(words: tuple[str, ...]) -> None:
     assert gateway.cli.main(words) == 2
     for cli in (gateway.desk.cli,):
         with pytest.raises(SystemExit) as ended:

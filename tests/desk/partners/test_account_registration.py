@@ -27,8 +27,6 @@ from gateway.desk.partners.register import (
     list_partners,
 )
 from gateway.desk.partners.registrations import find_authorisation, find_registration, get_partner_view
-from partner_sdk._commands.runtime import Runtime
-from partner_sdk.cli import main as partner_main
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import parse_invitation
@@ -38,7 +36,7 @@ from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import open_page
 from tests.desk.loop_model import copy_loop
-from tests.sdk.sdk_builders import session_for
+from tests.sdk.sdk_builders import run_partner as run_partner_command
 
 BARE = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
 
@@ -210,13 +208,7 @@ def test_desk_shows_a_registration_and_says_what_is_missing(
 
 
 def run_partner(service: Service, *words: str) -> int:
-    runtime = Runtime(
-        clock=service.loop.clock,
-        open_session=lambda: session_for(service.adapter),
-        sleep=lambda _: None,
-        environ={"REPORT_ABUSE_PARTNER_STATE": str(service.folder)},
-    )
-    return partner_main(words, runtime=runtime)
+    return run_partner_command(*words, folder=service.folder, adapter=service.adapter, clock=service.loop.clock)
 
 
 def test_partner_fills_in_the_template_sends_it_and_sees_what_it_sent(

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
-from partner_sdk.cli import main
 from partner_sdk.errors import FormatError, KeySetError, ReportError
 from partner_sdk.sandbox import Sandbox
 from partner_sdk.wire.adoption import (
@@ -30,7 +29,7 @@ from partner_sdk.wire.keys import KeySetBundle
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 from tests.builders import PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
 from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, open_waiting
-from tests.sdk.sdk_builders import ScriptedGateway, session_for
+from tests.sdk.sdk_builders import ScriptedGateway, run_partner, session_for
 from tests.wsgi_transport import WsgiTransport
 
 AGENCIES = (Agency(), Agency(name="another-agency"))
@@ -51,12 +50,7 @@ def adapter(house: House) -> BaseAdapter:
 
 
 def run(folder: Path, adapter: BaseAdapter, *words: str) -> int:
-    runtime = Runtime(
-        clock=StillClock(),
-        open_session=lambda: session_for(adapter),
-        environ={"REPORT_ABUSE_PARTNER_STATE": str(folder / "no-folder")},
-    )
-    return main(("button", "adopt", *words), runtime=runtime)
+    return run_partner("button", "adopt", *words, folder=folder / "no-folder", adapter=adapter)
 
 
 def write(folder: Path, **changed: object) -> str:
@@ -110,13 +104,8 @@ def test_without_tls_and_a_fingerprint_no_certificate_is_spoken_of(
 ) -> None:
     here = "http://127.0.0.1:9400"
     gateway = ScriptedGateway((200, {"Content-Type": "application/json"}, AGENCIES[0].bundle()), (202, {}, b"{}"))
-    runtime = Runtime(
-        clock=StillClock(),
-        open_session=lambda: session_for(gateway, here),
-        environ={"REPORT_ABUSE_PARTNER_STATE": str(tmp_path / "no-folder")},
-    )
     words = ("button", "adopt", write(tmp_path), "--origin", here, "--json")
-    assert main(words, runtime=runtime) == EXIT_DONE
+    assert run_partner(*words, folder=tmp_path / "no-folder", adapter=gateway, origin=here) == EXIT_DONE
     gateway.check_used(2)
     out, err = capsys.readouterr()
     assert "has no certificate" in err
@@ -231,9 +220,7 @@ def test_file_that_is_no_request_is_refused(raw: bytes) -> None:
 def test_neither_or_both_of_file_and_example_is_wrong_use(
     tmp_path: Path, adapter: BaseAdapter, words: tuple[str, ...]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(tmp_path, adapter, *words)
-    assert caught.value.code == EXIT_USAGE
+    assert run(tmp_path, adapter, *words) == EXIT_USAGE
 
 
 @pytest.mark.parametrize("origin", ["http://report.example", "https://report.example/path", "report.example"])

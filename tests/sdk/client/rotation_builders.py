@@ -12,8 +12,6 @@ import pytest
 
 from gateway.desk.vault import Vault
 from gateway.store.items import put_item
-from partner_sdk._commands.runtime import Runtime
-from partner_sdk.cli import main
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.account import rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
@@ -36,7 +34,7 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import key_id_of
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
 from tests.builders import Partner as Example
-from tests.sdk.sdk_builders import make_invitation, session_for
+from tests.sdk.sdk_builders import make_invitation, run_partner, session_for
 from tests.wsgi_transport import WsgiTransport
 
 AGENCY = Agency()
@@ -154,13 +152,7 @@ class World:
 
     def run(self, *words: str) -> int:
         """Run a command."""
-        runtime = Runtime(
-            clock=self.house.clock,
-            open_session=lambda: session_for(self.adapter),
-            sleep=lambda _: None,
-            environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
-        )
-        return main(words, runtime=runtime)
+        return run_partner(*words, folder=self.folder, adapter=self.adapter, clock=self.house.clock)
 
 
 @contextmanager

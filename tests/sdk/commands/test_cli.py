@@ -2,16 +2,25 @@
 
 import io
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
+import click
 import pytest
 
-from partner_sdk._commands.runtime import EMERGENCY, Runtime, Speaker
+import partner_sdk
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime, Speaker
 from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS
-from partner_sdk.cli import main
+from partner_sdk.cli import main, program
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, Agency, StillClock
-from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.command_lines import list_commands, parse
+from tests.sdk.sdk_builders import ScriptedGateway, make_state, run_partner, session_for
 
 STEERING = "a\x1b[1A\x1b[2Kb\x07\x7f\x9b\u202ec\u200b\x00"
 HARMLESS = "a?[1A?[2Kb????c??"
@@ -48,9 +57,9 @@ def test_error_that_ends_a_command_passes_the_filter(tmp_path, capsys, monkeypat
     def fail(*_: object, **__: object) -> int:
         raise LocalStateError(STEERING, reason="no-such-file")
 
-    monkeypatch.setattr("partner_sdk.cli._run", fail)
+    monkeypatch.setattr("partner_sdk._commands.account.say_example", fail)
     runtime = Runtime(clock=StillClock(), open_session=lambda: session_for(ScriptedGateway()))
-    assert main(["doctor", "--state", str(tmp_path / "partner")], runtime=runtime) == 1
+    assert main(["account", "template", "--state", str(tmp_path / "partner")], runtime=runtime) == 1
     label = "[live] " if is_enrolled else ""
     assert capsys.readouterr().err == f"{label}{HARMLESS} (no-such-file)\n"
 
@@ -78,7 +87,6 @@ REPORT = str(EXAMPLE_REPORT)
         ("--priority", "P1", "report", "submit", REPORT),
         ("--foo", "report", "submit", REPORT, "--priority", "P1"),
         ("--json", "report", "submit", REPORT, "--priority=p1"),
-        ("--", "report", "submit", REPORT, "--priority", "P1"),
         ("reprot", "submit", REPORT, "--priority", "P1"),
         ("report", "--json", "submit", REPORT, "--priority", "P1", "--foo"),
         ("report", "submit", REPORT, "--priority", "P1", "--foo"),
@@ -87,11 +95,10 @@ REPORT = str(EXAMPLE_REPORT)
 def test_p1_behind_wrong_words_prints_the_usage_and_the_emergency_words(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
+    assert main(words) == EXIT_USAGE
     said = capsys.readouterr()
-    assert (ended.value.code, said.out) == (2, "")
-    assert "usage: report-abuse-partner" in said.err
+    assert said.out == ""
+    assert "See `report-abuse-partner" in said.err
     assert said.err.endswith(f"{EMERGENCY}\n")
     assert "Traceback" not in said.err
 
@@ -100,17 +107,14 @@ def test_p1_behind_wrong_words_prints_the_usage_and_the_emergency_words(
 def test_wrong_words_without_a_p1_print_the_usage_alone(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
+    assert main(words) == EXIT_USAGE
     said = capsys.readouterr()
-    assert ended.value.code == 2
-    assert "usage: report-abuse-partner" in said.err
+    assert "See `report-abuse-partner" in said.err
     assert EMERGENCY not in said.err
 
 
 def test_help_of_a_context_names_for_how_long_it_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(("button", "context", "--help"))
+    assert main(("button", "context", "--help")) == EXIT_DONE
     assert f"(default: {DEFAULT_LIFETIME_SECONDS:,})" in " ".join(capsys.readouterr().out.split())
 
 
@@ -119,36 +123,34 @@ def test_help_of_a_context_names_for_how_long_it_counts(capsys: pytest.CaptureFi
     [(), ("report",), ("report", "submit"), ("report", "submit", "x"), ("report", "submit", "x", "--priority", "P4")],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert main(words) == 2
+    shown = "Usage: report-abuse-partner" if len(words) < 2 else "See `report-abuse-partner report submit --help`."
+    assert shown in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "words",
     [
         ("report", "submit", "x", "--priority", "P1", "--knid", "response"),
-        ("report", "submit", "x", "--priority=p1"),
+        ("report", "submit", "x", "--prioritty=p1"),
+        ("report", "submit", "--priority=p1"),
         ("report", "submit", "--priority", "P1"),
     ],
 )
 def test_wrong_usage_of_a_p1_says_999_and_shows_the_usage_of_the_command(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    assert caught.value.code == 2
+    assert main(words) == 2
     said = capsys.readouterr().err
-    assert "usage: report-abuse-partner report submit [-h]" in said
+    assert "See `report-abuse-partner report submit --help`." in said
     assert said.rstrip().endswith(EMERGENCY)
 
 
 def test_wrong_usage_without_a_p1_has_no_emergency_words(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(("report", "submit", "x", "--priority", "P2", "--knid", "response"))
+    assert main(("report", "submit", "x", "--priority", "P2", "--knid", "response")) == EXIT_USAGE
     said = capsys.readouterr().err
-    assert "unrecognized arguments: --knid response" in said
+    assert "No such option '--knid'" in said
+    assert "--kind" in said
     assert "999" not in said
 
 
@@ -169,10 +171,81 @@ HELP = [
 
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
 def test_help_has_an_example_and_the_exit_codes(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([*words, "--help"])
-    assert caught.value.code == 0
+    assert main([*words, "--help"]) == 0
     said = capsys.readouterr().out
     assert f"report-abuse-partner {' '.join(words)}" in said
-    assert "example:" in said
-    assert "exit codes:" in said
+    assert "Example:" in said
+    assert "Exit codes:" in said
+
+
+def test_overview_has_the_first_line_of_the_help_of_each_command() -> None:
+    assert len(program.table) >= 12
+    for name, (_, summary) in program.table.items():
+        command = program.get_command(click.Context(program), name)
+        assert command is not None
+        assert (command.name, (command.help or "").partition("\n")[0]) == (name, summary)
+
+
+def test_every_command_has_an_example_that_parses_and_a_summary_that_is_shown_whole() -> None:
+    every = list(list_commands(program))
+    assert len(every) >= 30
+    for words, command in every:
+        context = click.Context(command, info_name=f"report-abuse-partner {' '.join(words)}")
+        shown = command.get_help(context).partition("\nExample:\n  ")[2].partition("\n")[0]
+        _, *example = shlex.split(shown.partition(" > ")[0])
+        assert tuple(example[: len(words)]) == words
+        assert parse(program, example).command is command
+        assert command.get_short_help_str(limit=64).rstrip(".") == (command.help or "").partition(".")[0], words
+
+
+@pytest.mark.parametrize("priority", ["p1", "P1"])
+def test_priority_is_read_in_either_case(tmp_path: Path, capsys: pytest.CaptureFixture[str], priority: str) -> None:
+    make_state(tmp_path / "partner", agency=Agency())
+    gateway = ScriptedGateway(*[TimeoutError()] * 30)
+    words = ("report", "submit", REPORT, "--priority", priority)
+    assert run_partner(*words, folder=tmp_path / "partner", adapter=gateway) == EXIT_FAILED
+    assert "--help" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [("--foo",), ("--json",), ("--priority=P1",), ("--state", "folder"), ("-x", "-y")])
+def test_options_before_the_command_are_wrong_usage(
+    before: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main((*before, "doctor", "--json")) == EXIT_USAGE
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "See `report-abuse-partner --help`." in said.err
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--version",), 0), (("--version", "doctor"), 0), (("--version=2",), 2)])
+def test_version_is_printed(words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == code
+    assert capsys.readouterr().out == ("" if code else f"{partner_sdk.__version__}\n")
+
+
+COMPLETED = {
+    "rep": ["report"],
+    "report s": ["submit", "status"],
+    "report submit --pri": ["--priority"],
+    "report submit --priority ": ["p1", "p2", "p3"],  # read in either case
+}
+
+
+def test_line_that_switches_completion_on_is_in_the_readme() -> None:
+    readme = (Path(partner_sdk.__file__).parent / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"`eval \"\$\((.+)\)\"`", readme)
+    assert line == "_REPORT_ABUSE_PARTNER_COMPLETE=bash_source report-abuse-partner"
+    command = Path(sys.executable).parent / "report-abuse-partner"
+    asked = {**os.environ, "_REPORT_ABUSE_PARTNER_COMPLETE": "bash_source"}
+    done = subprocess.run([command], env=asked, capture_output=True, text=True, timeout=60, check=True)
+    assert "complete -o nosort -F _report_abuse_partner_completion report-abuse-partner" in done.stdout
+
+
+@pytest.mark.parametrize("typed", COMPLETED)
+def test_shell_completes_words_options_and_choices(typed: str) -> None:
+    words = f"report-abuse-partner {typed}"
+    place = str(len(words.split(" ")) - 1)
+    asked = {"_REPORT_ABUSE_PARTNER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": place}
+    command = [sys.executable, "-c", "import sys, partner_sdk.cli; sys.exit(partner_sdk.cli.main())"]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60, check=True)
+    assert [line.split(",")[1] for line in done.stdout.splitlines()] == COMPLETED[typed]

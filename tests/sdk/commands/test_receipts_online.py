@@ -6,13 +6,12 @@ import pytest
 import requests
 
 from partner_sdk import Partner
-from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
-from partner_sdk.cli import main
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import TransportError
 from tests.builders import EXAMPLE_REPORT, House, StillClock
 from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
-from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.sdk.sdk_builders import ScriptedGateway, make_state, run_partner, session_for
 from tests.wsgi_transport import WsgiTransport
 
 VERIFY = ("receipt", "verify", "--all", "--online")
@@ -77,8 +76,8 @@ def test_receipt_that_was_changed_on_this_disk_is_an_alarm_and_stops_no_other(li
     (folder / f"{second}.json").write_bytes((folder / f"{third}.json").read_bytes())
     assert line.run(*VERIFY) == EXIT_ALARM
     assert "1 of 3: the gateway has the same receipts" in line.out
-    assert f"report {first}: the receipt kept here does NOT hold (malformed)." in line.err
-    assert f"report {second}: the receipt kept here does NOT hold (receipt-mismatch)." in line.err
+    assert f"report {first}: the receipt kept here is NOT valid (malformed)." in line.err
+    assert f"report {second}: the receipt kept here is NOT valid (receipt-mismatch)." in line.err
 
 
 def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal) -> None:
@@ -91,9 +90,7 @@ def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal)
 
 @pytest.mark.parametrize("words", [("--all",), ("--online",), ("--all", "--online", "file.json"), ()])
 def test_words_that_do_not_go_together_are_wrong_usage(line: Terminal, words: tuple[str, ...]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        line.run("receipt", "verify", *words)
-    assert caught.value.code == EXIT_USAGE
+    assert line.run("receipt", "verify", *words) == EXIT_USAGE
 
 
 def test_progress_is_said_every_two_seconds(line: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +106,8 @@ def test_progress_is_said_every_two_seconds(line: Terminal, monkeypatch: pytest.
             return super().send(request, **settings)
 
     monkeypatch.setattr("partner_sdk._commands.runtime.Speaker.say_progress", lambda _, text: said.append(text))
-    runtime = Runtime(
-        clock=clock, open_session=lambda: session_for(SlowGateway(line.adapter.app)), sleep=lambda _: None, environ={}
-    )
-    assert main([*VERIFY, "--state", str(line.folder)], runtime=runtime) == EXIT_DONE
+    slow = SlowGateway(line.adapter.app)
+    assert run_partner(*VERIFY, folder=line.folder, adapter=slow, clock=clock) == EXIT_DONE
     assert said == [f"{done} of 6 receipts compared" for done in (2, 4, 6)]
 
 

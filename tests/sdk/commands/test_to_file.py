@@ -14,8 +14,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, SubmissionStatement, clear_fields_of
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House
-from tests.sdk.commands import test_sdk_cli
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House, StillClock
 from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.sdk_builders import ScriptedGateway, make_state
 from tests.wsgi_transport import WsgiTransport
@@ -135,9 +134,7 @@ def test_report_whose_file_cannot_be_written_still_waits(broken_line: Terminal, 
 
 
 def test_file_and_resume_are_not_asked_for_together(line: Terminal) -> None:
-    with pytest.raises(SystemExit) as caught:
-        line.run("report", "submit", "--resume", "--to-file", "out.json")
-    assert caught.value.code == 2
+    assert line.run("report", "submit", "--resume", "--to-file", "out.json") == 2
 
 
 def test_receipt_of_the_desk_ends_the_waiting(line: Terminal, broken_line: Terminal, tmp_path: Path) -> None:
@@ -145,8 +142,8 @@ def test_receipt_of_the_desk_ends_the_waiting(line: Terminal, broken_line: Termi
     report_id = write(broken_line, out)
     came.write_bytes(answer(out) + b"\n")
     assert broken_line.run("receipt", "verify", str(came)) == 0
-    assert "The receipt holds: K7QF-2M9TX-D" in broken_line.out
-    assert "agency's desk's word" in broken_line.out
+    assert "The receipt is valid: K7QF-2M9TX-D" in broken_line.out
+    assert "The agency's desk signed it" in broken_line.out
     assert broken_line.run("spool", "status") == 3
     assert broken_line.run("receipt", "add", str(came)) == 0
     assert "waits no longer" in broken_line.out
@@ -169,7 +166,7 @@ def test_receipt_that_does_not_hold_is_an_alarm_and_the_report_waits(broken_line
     for raw in (answer(out, submission_sha256="0" * 64), answer(out, agency=Agency(name="impostor"))):
         came.write_bytes(raw)
         assert broken_line.run("receipt", "add", str(came)) == EXIT_ALARM
-        assert "does NOT hold" in broken_line.err
+        assert "is NOT valid" in broken_line.err
     assert broken_line.run("spool", "status") == 3
 
 
@@ -193,17 +190,9 @@ def test_gateways_receipt_that_came_by_file_is_kept_too(line: Terminal, tmp_path
     assert line.run("spool", "status") == 0
 
 
-def test_saved_key_set_that_has_expired_seals_nothing(
-    line: Terminal, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_saved_key_set_that_has_expired_seals_nothing(line: Terminal, house: House, tmp_path: Path) -> None:
     assert line.run("doctor") == 0
-
-    class LateClock(test_sdk_cli.StillClock):
-        def __init__(self) -> None:
-            super().__init__(NOW + 4000 * DAY)
-
-    monkeypatch.setattr(test_sdk_cli, "StillClock", LateClock)
-    offline = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+    offline = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys, clock=StillClock(NOW + 4000 * DAY))
     out = tmp_path / "out.json"
     assert offline.run("report", "submit", REPORT, "--priority", "P2", "--to-file", str(out)) == EXIT_FAILED
     assert "Nothing was sealed" in offline.err

@@ -20,7 +20,7 @@ def test_document_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr()
     assert list_faults(ET.fromstring(said.out.encode())) == []  # noqa: S314 - our own document
     assert "not-said: #/police: " in said.err
-    assert "values have no element there and are said as free text" in said.err
+    assert "values have no element there and become free text" in said.err
     assert "Nothing was sent." in said.err
 
 
