@@ -1,6 +1,6 @@
-"""What the calls of the industry door are, told from their own views: a document for machines, a page for people.
+"""Describes the industry door's calls, from the views themselves: OpenAPI for machines, a page for people.
 
-Never names a call, a limit or a problem a second time: all of it is read from the routes, their rules and the wire.
+Never repeats a call, a limit or a problem: all are read from the routes, their rules and the wire.
 """
 
 from gateway.description.calls import Answer, Call, DescribedCall, UndescribedCallError, describe, list_calls

@@ -1,7 +1,7 @@
-"""The calls of an app below one prefix: route, rule, limits and words of each, in the order of the routes.
+"""Lists the calls of an app below a prefix: route, rule, limits and description, in route order.
 
-A view states its purpose, body and answers beside its rule (`describe`). Never who may call, how often and how much
-body is taken: the rule says so, and the document reads it there.
+A view declares its purpose, body and answers beside its rule (`describe`). Login, limits and body size come from the
+rule.
 """
 
 import re
@@ -21,19 +21,19 @@ View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"
 
 _ATTRIBUTE = "described_call"
-# As Flask spells a part of a path that varies: `<report_id>`, `<int:part>`.
+# A variable part of a path in Flask's syntax: `<report_id>`, `<int:part>`.
 _VARIABLE = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 
 
 class UndescribedCallError(Exception):
-    """A view says nothing of what it is for."""
+    """A view has no description."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a call that went well; `kind` is a model of the wire, `dict` for any object, None without a body.
+    """A successful answer; `kind` is a model of the wire, `dict` for any object, None for no body.
 
-    `signed` is the model of the JSON inside the `payload` of an answer that is a signed statement.
+    `signed` is the model of the JSON inside the `payload` of a signed statement.
     """
 
     status: HTTPStatus
@@ -46,11 +46,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `body` is a model of the wire, or `bytes` for a file as it is.
+    """One call. `body` is a model of the wire, or `bytes` for a raw file.
 
-    `signed` maps a field of the body that is a signed statement to the model of its payload. `path` maps each part of
-    the path that varies to its type. `problems` are those of this call alone: what every call of its kind may answer
-    follows from its rule.
+    `signed` maps each signed field of the body to the model of its payload. `path` maps each variable part of the path
+    to its type. `problems` are specific to this call; those that follow from the rule are added.
     """
 
     group: str
@@ -65,7 +64,7 @@ class Call:
 
 
 def describe(call: Call) -> Callable[[View], View]:
-    """State what a view is for; put it below its rule."""
+    """Attach a description to a view; put it below its rule."""
 
     def state(view: View) -> View:
         setattr(view, _ATTRIBUTE, call)
@@ -75,16 +74,18 @@ def describe(call: Call) -> Callable[[View], View]:
 
 
 def get_call(view: Callable[..., Any]) -> Call:
-    """Return what a view states, or raise `UndescribedCallError`."""
+    """Return a view's description; raises `UndescribedCallError`."""
     call = getattr(view, _ATTRIBUTE, None)
     if not isinstance(call, Call):
-        raise UndescribedCallError(f"{getattr(view, '__name__', view)} does not say what it is for.")
+        raise UndescribedCallError(
+            f"{getattr(view, '__name__', view)} has no description: decorate it with `describe`."
+        )
     return call
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedCall:
-    """One method of one path. `path` is spelled as in OpenAPI: `/v1/reports/{report_id}`."""
+    """One method of one path. `path` uses OpenAPI syntax, e.g. `/v1/reports/{report_id}`."""
 
     method: str
     path: str
@@ -95,12 +96,12 @@ class DescribedCall:
 
     @property
     def takes_body(self) -> bool:
-        """Whether a body is sent with it."""
+        """Whether the call has a body."""
         return self.method not in SAFE_METHODS
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Every problem of the table that it may answer, in the order of the table."""
+        """Every problem that the call may answer, in the order of the table."""
         found = {*self.call.problems, problems.MALFORMED_REQUEST, problems.INTERNAL_ERROR, problems.STORAGE_UNAVAILABLE}
         if self.takes_body:
             found |= {problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE}
@@ -118,7 +119,7 @@ class DescribedCall:
 
 
 def list_calls(app: Flask, *, prefix: str, limits: Mapping[str, LimitRow]) -> tuple[DescribedCall, ...]:
-    """Return every call below a prefix; raises `UndescribedCallError` for a view without words."""
+    """Return every call below a prefix; raises `UndescribedCallError` for a view without a description."""
     found = []
     for route in app.url_map.iter_rules():
         if not route.rule.startswith(f"{prefix}/"):

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the calls below `/v1`, made from the calls themselves."""
+"""Makes the OpenAPI 3.1 document of the calls below `/v1`."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -22,14 +22,14 @@ from partner_sdk.wire.signature_profile import (
 
 OPENAPI_VERSION: Final = "3.1.1"
 WIRE_VERSION: Final = "1"
-# What a server may answer before any call is reached: without a problem of the table (RFC 9457 §4.2.1).
+# Answers of the server before a view is reached, without a problem of the table (RFC 9457 §4.2.1).
 BLANK_STATUSES: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LENGTH_REQUIRED)
 EXAMPLE_REQUEST_ID: Final = "6f1c2d1e-8f0b-4b6f-9a53-0c8f3d1b7a42"
 
 _ABOUT = (
     "Online services report online child sexual exploitation to one agency here. Reports are sealed to the agency's "
-    "key before they are sent: this gateway stores what it cannot read. WIRE.md of the partner SDK is the "
-    "specification; this document tells of the calls alone, and is made from their code."
+    "key before they are sent, so this gateway cannot read them. The specification is WIRE.md in the partner SDK; "
+    "this document describes the calls and is generated from their code."
 )
 _EXAMPLE_CREATED: Final = 1795595400
 _EXAMPLE_KEY_ID: Final = "q3Hn0Lm7mZc"
@@ -39,15 +39,15 @@ SIGNATURE_SCHEME: Final[dict[str, Any]] = {
     "in": "header",
     "name": "Signature",
     "description": (
-        "HTTP Message Signatures (RFC 9421) with Ed25519, in the one profile of WIRE.md §7: label sig1, the parameters "
+        "HTTP Message Signatures (RFC 9421) with Ed25519, in the profile of WIRE.md §7: label sig1, the parameters "
         f'created, keyid, alg, nonce and tag="{TAG}" in this order; at most {MAX_AGE_SECONDS} s old and at most '
-        f"{MAX_SKEW_SECONDS} s ahead. The key is the submission key that the agency's register names for the partner."
+        f"{MAX_SKEW_SECONDS} s ahead. Sign with the partner's submission key, as listed in the agency's register."
     ),
 }
 
 
 def make_document(calls: Sequence[DescribedCall], *, origin: str, environment: str) -> dict[str, Any]:
-    """Return the document; `origin` is what callers sign, `environment` is told with the server."""
+    """Return the document; callers sign `origin`, and `environment` appears in the server's description."""
     schemas, components = make_schemas(_list_kinds(calls))
     components[PROBLEM] = make_problem_schema(origin=origin)
     paths: dict[str, dict[str, Any]] = {}
@@ -163,7 +163,7 @@ def _make_refusals(described: DescribedCall) -> dict[str, Any]:
     blank = [status for status in BLANK_STATUSES if described.takes_body]
     return refusals | {
         str(status.value): {
-            "description": f"{status.phrase}: the body did not come whole, or its length was not said.",
+            "description": f"{status.phrase}: the body arrived incomplete, or without a Content-Length.",
             "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{REFERENCE}{PROBLEM}"}}},
         }
         for status in blank
@@ -209,15 +209,15 @@ def _header(words: str, **schema: Any) -> dict[str, Any]:
 
 ANSWER_HEADERS: Final[dict[str, Any]] = {
     "X-Request-Id": _header("The id of this request.", type="string", format="uuid"),
-    "ETag": _header("Names these very bytes; send it in If-None-Match.", type="string"),
-    "Retry-After": _header("Wait so many seconds before you send the same again.", type="integer", minimum=1),
+    "ETag": _header("Identifies these bytes; send it in If-None-Match.", type="string"),
+    "Retry-After": _header("Seconds to wait before you retry the same request.", type="integer", minimum=1),
     "RateLimit-Policy": _header("Each limit: q requests in w seconds.", type="string"),
-    "RateLimit": _header("What is left: r requests, until t seconds from now.", type="string"),
+    "RateLimit": _header("Remaining quota: r requests in the next t seconds.", type="string"),
 }
 
 
 def make_signature_input(*, has_body: bool) -> str:
-    """Return an example of the header that says what is signed."""
+    """Return an example of the `Signature-Input` header."""
     covered = " ".join(f'"{name}"' for name in (COVERED_WITH_BODY if has_body else COVERED_WITHOUT_BODY))
     return (
         f'sig1=({covered});created={_EXAMPLE_CREATED};keyid="{_EXAMPLE_KEY_ID}"'
@@ -226,7 +226,7 @@ def make_signature_input(*, has_body: bool) -> str:
 
 
 def list_signed_headers(described: DescribedCall) -> list[dict[str, Any]]:
-    """Return the headers that come with the signature; `Content-Type` is that of the body, `Signature` the scheme's."""
+    """Return the headers of a signed request, except `Content-Type` (of the body) and `Signature` (of the scheme)."""
     is_signed = described.rule.login is Login.PARTNER
     if not is_signed and not described.call.may_be_signed:
         return []
@@ -234,7 +234,7 @@ def list_signed_headers(described: DescribedCall) -> list[dict[str, Any]]:
     found = [
         _parameter(
             "Signature-Input",
-            "What the signature covers, when it was made, by which key.",
+            "The covered components, the time of signing, and the key id.",
             example=make_signature_input(has_body=has_body),
             is_needed=is_signed,
         )

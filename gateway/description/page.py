@@ -1,6 +1,6 @@
-"""The page for people: every call of the document, laid out for reading. Made on the server; it runs no script.
+"""The description as a web page: every call of the document, laid out for reading, without scripts.
 
-Never says more than the document does.
+Adds nothing to the document.
 """
 
 import json
@@ -16,7 +16,7 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.signature_profile import content_digest
 
 METHODS: Final = ("get", "put", "post", "delete")
-# Deep enough for every model of the wire; a model that holds itself would end here.
+# Deep enough for every model of the wire; also ends the recursion of a model that contains itself.
 DEEPEST: Final = 6
 _TYPES = {"array": "list", "boolean": "true or false", "integer": "whole number", "null": "null", "object": "object"}
 
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field: where it stands, what it holds, whether it must be there."""
+    """One field: its path, its type, and whether it is required."""
 
     name: str
     type: str
@@ -42,7 +42,7 @@ class FieldTable:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One good answer."""
+    """One successful answer."""
 
     status: str
     words: str
@@ -52,7 +52,7 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """One refusal, and what to do about it."""
+    """One refusal, and the caller's next step."""
 
     status: str
     slug: str
@@ -62,7 +62,7 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class CallSection:
-    """One call as the page shows it."""
+    """One call, ready to render."""
 
     anchor: str
     method: str
@@ -84,14 +84,14 @@ class CallSection:
 
 @dataclass(frozen=True, slots=True)
 class CallGroup:
-    """Calls that belong together."""
+    """A group of calls with one heading."""
 
     name: str
     calls: tuple[CallSection, ...]
 
 
 def render_page(document: Document, *, files_path: str) -> str:
-    """Return the HTML of the page; its style sheet and its icon are below `files_path`."""
+    """Return the HTML of the page; its style sheet and icon are below `files_path`."""
     sections = list(_list_sections(document))
     groups = tuple(
         CallGroup(name=tag["name"], calls=tuple(section for name, section in sections if name == tag["name"]))
@@ -150,7 +150,7 @@ def _make_section(document: Document, *, path: str, method: str) -> CallSection:
 
 
 def _list_headers(operation: dict[str, Any], *, media_type: str, example: str) -> dict[str, str]:
-    """Return the headers of a signed call with what stands in them; empty where nothing is signed."""
+    """Return the headers of a signed call with example values; empty for an unsigned call."""
     found = {one["name"]: one["example"] for one in operation["parameters"] if one["in"] == "header"}
     if not found:
         return {}
@@ -200,7 +200,7 @@ def _list_problems(operation: dict[str, Any], examples: dict[str, Any]) -> Itera
 def _list_rows(
     schema: Schema, components: dict[str, Schema], *, before: str = "", depth: int = 0
 ) -> Iterator[FieldRow]:
-    """Yield every field of an object and of the objects inside it, by its place: `statement.signatures[].sig`."""
+    """Yield every field of an object, including nested ones, by path, e.g. `statement.signatures[].sig`."""
     found = resolve(schema, components)
     for name, field in found.get("properties", {}).items():
         place = f"{before}{name}"
@@ -211,7 +211,7 @@ def _list_rows(
 
 
 def find_object(schema: Schema, components: dict[str, Schema]) -> tuple[Schema | None, str]:
-    """Return the object that a field holds, and `[]` if it is a list of them; None for a plain value."""
+    """Return the object in a field, and `[]` if it is a list of them; None for a plain value."""
     found = resolve(schema, components)
     for option in found.get("anyOf", ()):
         inside, mark = find_object(option, components)
@@ -224,12 +224,12 @@ def find_object(schema: Schema, components: dict[str, Schema]) -> tuple[Schema |
 
 
 def format_document(document: Document) -> bytes:
-    """Return the bytes of the document in the order in which it was made: for people to look at, too."""
+    """Return the document as JSON with its keys in the order in which it was made, for human readers."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def describe_schema(schema: Schema, components: dict[str, Schema]) -> tuple[str, str]:
-    """Return the type with its limits, and the words of a field."""
+    """Return the type with its limits, and the description of a field."""
     found = resolve(schema, components)
     if "anyOf" in found:
         parts = [describe_schema(option, components) for option in found["anyOf"]]

@@ -1,6 +1,6 @@
 """JSON Schemas of the wire's models for the document, and an example of each body.
 
-Never invents a limit: what a schema says is what the model says.
+Adds no limit that the model does not have.
 """
 
 import json
@@ -20,35 +20,35 @@ Schema = dict[str, Any]
 
 
 def make_schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """Return the schema of each kind, and the components that they refer to."""
+    """Return the schema of each kind, and the components they refer to."""
     asked = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind is not bytes]
     schemas, components = msgspec.json.schema_components(asked, ref_template=f"{REFERENCE}{{name}}")
     own = {kind: _format_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
-    # OpenAPI 3.1 §4.8.14.3: a body of raw bytes has a media type and an empty schema.
+    # OpenAPI 3.1 §4.8.14.3: a raw body has a media type and an empty schema.
     return {**own, bytes: {}}, {name: _format_patterns(schema) for name, schema in components.items()}
 
 
 def make_problem_schema(*, origin: str) -> Schema:
-    """Return the schema of every refusal (RFC 9457)."""
+    """Return the schema of a problem document (RFC 9457)."""
     return {
         "title": PROBLEM,
-        "description": "What went wrong and what to do. `about:blank` means no more than the status says.",
+        "description": "A problem and its fix. The type `about:blank` adds nothing to the status.",
         "type": "object",
         "properties": {
             "type": {
-                "description": "Which problem of the table; the address shows a page about it.",
+                "description": "The type of the problem; the URL shows a page about it.",
                 "enum": ["about:blank", *(f"{origin}/problems/{problem.slug}" for problem in PROBLEMS)],
             },
             "title": {"description": "The same for every problem of this type.", "type": "string"},
-            "status": {"description": "The status again.", "type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"description": "What to do. Left out where the fault is on our side.", "type": "string"},
+            "status": {"description": "The HTTP status.", "type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"description": "Your next step. Absent for errors of the gateway.", "type": "string"},
             "instance": {
-                "description": "The id of the request: name it when you write to the agency.",
+                "description": "The request id; quote it when you contact the agency.",
                 "type": "string",
                 "pattern": "^urn:uuid:[0-9a-f-]{36}$",
             },
             "errors": {
-                "description": "The fields that are at fault.",
+                "description": "The faulty fields.",
                 "type": "array",
                 "items": {
                     "type": "object",
@@ -67,7 +67,7 @@ def make_problem_schema(*, origin: str) -> Schema:
 
 
 def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """Return what a schema refers to, or the schema itself."""
+    """Return the schema that a `$ref` points to, or the schema itself."""
     while "$ref" in schema:
         schema = components[schema["$ref"].removeprefix(REFERENCE)]
     return schema
@@ -75,13 +75,13 @@ def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
 
 @cache
 def read_examples() -> Mapping[str, Any]:
-    """Return an example of each JSON body by its operationId: the wire's vectors of calls, which a gateway takes."""
+    """Return an example of each JSON body by operationId, from the wire's test vectors."""
     vectors = json.loads(files("partner_sdk").joinpath("vectors/calls.json").read_bytes())
     return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
 
 
 def _format_patterns(value: Any) -> Any:
-    """Turn the end of a text as Python spells it into the one of ECMA-262, which JSON Schema asks for."""
+    """Replace Python's end-of-text anchor in patterns with ECMA-262's, as JSON Schema requires."""
     if isinstance(value, dict):
         return {
             name: _format_pattern(one) if name == "pattern" else _format_patterns(one) for name, one in value.items()

@@ -1,4 +1,4 @@
-"""Sealed evidence at the gateway: the bytes in files, the rows in the store.
+"""Sealed evidence at the gateway: bytes in files, rows in the store.
 
-Never opens a byte: parts are ciphertext, and the key lies in a sealed report.
+Never decrypts: parts are ciphertext, and the key is inside a sealed report.
 """

@@ -1,7 +1,7 @@
-"""Where the bytes of parts lie: what a place for them must do, whatever it is made of.
+"""The interface of a place for the bytes of parts.
 
-Never overwritten: a blob's name holds the digest of its bytes, so other bytes are another blob. Which one counts, the
-row in the store says.
+Never overwrites: a blob's name contains the digest of its bytes, so different bytes are another blob. The row in the
+store names the one that counts.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ SHA256_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class BlobName:
-    """What names a blob; raises `FormatError` or `ValueError` for anything that is not in its one spelling.
+    """The name of a blob; raises `FormatError` or `ValueError` unless it is canonical.
 
-    A path is built from these alone.
+    Paths are built from these fields alone.
     """
 
     partner: str
@@ -30,40 +30,40 @@ class BlobName:
     sha256: bytes
 
     def __post_init__(self) -> None:
-        """Check every piece."""
+        """Check every field."""
         check_partner_id(self.partner)
         check_report_id(self.evidence_id)
         if not 0 <= self.part < MAX_PARTS or len(self.sha256) != SHA256_BYTES:
-            raise ValueError("A blob has the number of a part and a SHA-256.")
+            raise ValueError("A blob name needs a part number and a SHA-256.")
 
 
 class NewBlob(Protocol):
-    """Bytes on their way in; what is not kept by the end of the block is gone."""
+    """A blob being written; discarded at the end of the block unless kept."""
 
     def write(self, piece: bytes) -> None:
         """Add bytes; raises `StorageUnavailableError`."""
 
     def keep(self) -> None:
-        """Put bytes and name on the disk; raises `StorageUnavailableError`."""
+        """Make bytes and name durable; raises `StorageUnavailableError`."""
 
 
 class Blobs(Protocol):
     """A place for blobs. Every call raises `StorageUnavailableError` when the place cannot be used."""
 
     def new_blob(self, name: BlobName, *, is_first: bool) -> AbstractContextManager[NewBlob]:
-        """Begin a blob. `is_first` unless a part of this evidence is here already, durably."""
+        """Begin a blob. `is_first` is True unless a part of this evidence is already durable."""
 
     def has_blob(self, name: BlobName, *, size_bytes: int) -> bool:
-        """Return whether these bytes are here, in full length."""
+        """Return whether the blob is stored in full length."""
 
     def read_blob(self, name: BlobName) -> bytes:
         """Return the bytes."""
 
     def remove_blobs(self, names: list[BlobName]) -> None:
-        """Delete blobs; one that is gone is no fault."""
+        """Delete blobs; ignores missing ones."""
 
     def list_old_blobs(self, *, before: datetime) -> Iterator[list[BlobName]]:
-        """Yield what was written before `before`, one piece of evidence at a time; delete what was never whole."""
+        """Yield blobs written before `before`, one piece of evidence at a time; delete unfinished ones."""
 
     def measure_free_share(self) -> float:
-        """Return which share of the disk is free, 0 to 1."""
+        """Return the free share of the disk, 0 to 1."""

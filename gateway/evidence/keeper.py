@@ -1,7 +1,7 @@
-"""Keeps the parts that partners hand over: bytes first, then the row, then the answer.
+"""Stores the parts that partners upload: bytes first, then the row, then the answer.
 
-Never says that a part is here before its bytes, its name and its row are on the disk. Whatever goes wrong before that
-leaves at most bytes that no row names: they count for nothing, and the sweep takes them.
+Never confirms a part before its bytes, name and row are on the disk. A failure before that leaves at most a file
+without a row, which the sweep deletes.
 """
 
 from collections.abc import Callable
@@ -27,35 +27,35 @@ from partner_sdk.errors import FieldFault
 from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart, list_evidence_faults
 
 CopyBody = Callable[[Callable[[bytes], object]], None]
-"""Hands every piece of a body to a function, and raises unless it is the body that was signed."""
+"""Passes each piece of a body to a function; raises unless the body matches the signed digest."""
 
 
 class EvidenceQuotaError(Exception):
-    """This partner holds as much here as it may."""
+    """The partner's quota is used up."""
 
 
 class EvidencePausedError(Exception):
-    """Too little of the disk is free: evidence has to wait, reports do not."""
+    """The disk is nearly full: evidence is paused, reports are still accepted."""
 
 
 class IncompleteEvidenceError(Exception):
     """The stored parts do not match what the partner declared complete; `faults` name the differences."""
 
     def __init__(self, faults: tuple[FieldFault, ...]) -> None:
-        super().__init__("The parts here are not the evidence that was named.")
+        super().__init__("The stored parts do not match the evidence.")
         self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLimits:
-    """How much one partner may hold here, and which share of the disk stays free for reports."""
+    """The quota of one partner, and the share of the disk kept free for reports."""
 
     partner_bytes: int
     least_free_share: float
 
 
 class EvidenceKeeper:
-    """The evidence of one gateway. Everything raises `StorageUnavailableError` when the storage cannot be used."""
+    """The evidence of one gateway. Every call raises `StorageUnavailableError` when the storage cannot be used."""
 
     def __init__(self, store: Store, *, blobs: Blobs, limits: EvidenceLimits, clock: Callable[[], datetime]) -> None:
         self.blobs = blobs
@@ -64,10 +64,10 @@ class EvidenceKeeper:
         self._clock = clock
 
     def put_part(self, part: PartRow, *, partner: str, evidence_id: str, copy_body: CopyBody) -> bool:
-        """Store a part and return True; False when these very bytes are here. Both are durable by then.
+        """Store a part durably; return True, or False if the same bytes are already stored.
 
-        Raises `FormatError` for an id that is not in its one spelling, `ConflictingEvidenceError`,
-        `EvidencePausedError`, `EvidenceQuotaError`, and what `copy_body` raises.
+        Raises `FormatError` for an id that is not canonical, `ConflictingEvidenceError`, `EvidencePausedError`,
+        `EvidenceQuotaError`, and any error of `copy_body`.
         """
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
@@ -79,18 +79,18 @@ class EvidenceKeeper:
                 copy_body(_ignore)
                 return False
         elif held_bytes + part.size_bytes > self.limits.partner_bytes:
-            raise EvidenceQuotaError("This partner holds as much here as it may.")
+            raise EvidenceQuotaError("The partner's evidence quota is used up.")
         if self.blobs.measure_free_share() < self.limits.least_free_share:
-            raise EvidencePausedError("Too little of the disk is free.")
+            raise EvidencePausedError("The disk is nearly full.")
         with self.blobs.new_blob(name, is_first=found is None or not found.has_parts) as blob:
             copy_body(blob.write)
             blob.keep()
         return self._add_row(part, name=name)
 
     def find_state(self, *, partner: str, evidence_id: str) -> EvidenceState | None:
-        """Return which parts are here, and the digest once it is complete; None for what is not this partner's.
+        """Return the stored parts, and the digest once complete; None if the evidence is not this partner's.
 
-        A part whose bytes were lost (a restore of the database alone) is not here: it can be sent again.
+        Leaves out a part whose bytes were lost, e.g. after a restore of the database alone; it can be sent again.
         """
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
@@ -104,9 +104,9 @@ class EvidenceKeeper:
         )
 
     def complete(self, post: CompletePost, *, partner: str, evidence_id: str) -> str | None:
-        """Note that all parts are here and return the digest; None for what is not this partner's.
+        """Mark evidence as complete and return the digest; None if the evidence is not this partner's.
 
-        Raises `IncompleteEvidenceError`, and `ConflictingEvidenceError` for one that is complete with another digest.
+        Raises `IncompleteEvidenceError`, or `ConflictingEvidenceError` if it is complete with another digest.
         """
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
@@ -115,7 +115,7 @@ class EvidenceKeeper:
             return None
         if _is_complete(found, post=post):
             return post.digest
-        # The bytes are looked at before the lock that all writers wait for, the rows once more inside it.
+        # Check the bytes before taking the lock that all writers wait for, and the rows again inside it.
         there = self._list_there(parts, partner=partner, evidence_id=evidence_id)
         _check_complete(there, post=post)
         with self._store.write() as connection:
@@ -134,7 +134,7 @@ class EvidenceKeeper:
         return post.digest
 
     def read_part(self, *, partner: str, evidence_id: str, part: int) -> bytes | None:
-        """Return the bytes of a part of complete evidence, for the desk, which checks them; None if it is not here."""
+        """Return a part of complete evidence for the desk, which checks it; None if it is missing."""
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
             if found is None or found.digest is None:
@@ -146,7 +146,7 @@ class EvidenceKeeper:
 
     def _add_row(self, part: PartRow, *, name: BlobName) -> bool:
         with self._store.write() as connection:
-            # The sweep deletes inside this lock: bytes that are here now stay here.
+            # The sweep deletes inside this lock, so bytes that exist now stay.
             if not self.blobs.has_blob(name, size_bytes=part.size_bytes):
                 raise make_storage_error("missing")
             try:
@@ -154,7 +154,7 @@ class EvidenceKeeper:
                     connection, partner=name.partner, evidence_id=name.evidence_id, part=part, now=self._clock()
                 )
             except ConflictingEvidenceError:
-                # Another request was faster with other bytes: no row names these.
+                # Another request stored other bytes first: no row names these.
                 self.blobs.remove_blobs([name])
                 raise
 
@@ -170,7 +170,7 @@ def _is_complete(found: StoredEvidence, *, post: CompletePost) -> bool:
     if found.digest is None:
         return False
     if found.digest.hex() != post.digest:
-        raise ConflictingEvidenceError("This evidence is complete with another digest.")
+        raise ConflictingEvidenceError("The evidence is already complete with another digest.")
     return True
 
 
@@ -181,4 +181,4 @@ def _check_complete(parts: list[PartRow], *, post: CompletePost) -> None:
 
 
 def _ignore(_piece: bytes) -> None:
-    """These bytes are here already; that they are the signed ones is checked all the same."""
+    """Discard bytes that are already stored; their digest is still checked."""

@@ -1,6 +1,7 @@
-"""Blobs in a folder of this machine: `evidence/<partner>/<evidence id>/<part>-<sha256>`, for their owner alone.
+"""Blobs in a local folder: `evidence/<partner>/<evidence id>/<part>-<sha256>`, readable only by their owner.
 
-Never leaves half a blob under its name: bytes are written beside it, synced, renamed, and the folder is synced.
+Never leaves half a blob under its name: bytes go to a temporary file, which is synced and renamed; then the folder is
+synced.
 """
 
 import os
@@ -25,13 +26,13 @@ FreeShare = Callable[[Path], float]
 
 
 def measure_free_share(folder: Path) -> float:
-    """Return which share of a folder's disk its users may still fill, 0 to 1; raises `OSError`."""
+    """Return the share of a folder's disk that is free for its users, 0 to 1; raises `OSError`."""
     found = os.statvfs(folder)
     return found.f_bavail / found.f_blocks if found.f_blocks else 0.0
 
 
 class LocalBlobs:
-    """The blobs under one folder, which is made when the first comes."""
+    """The blobs under one folder, which is made with the first blob."""
 
     def __init__(self, folder: Path, *, measure: FreeShare = measure_free_share) -> None:
         self._folder = folder
@@ -39,7 +40,7 @@ class LocalBlobs:
 
     @contextmanager
     def new_blob(self, name: BlobName, *, is_first: bool) -> Iterator["LocalBlob"]:
-        """Begin a blob in a file of its own; at the end of the block the file is a whole blob or gone."""
+        """Begin a blob in a temporary file; when the block ends, the file is a whole blob or deleted."""
         with _as_storage_error():
             self._make_folders(name, is_first=is_first)
             blob = LocalBlob(self._path(name))
@@ -49,7 +50,7 @@ class LocalBlobs:
             blob.close()
 
     def has_blob(self, name: BlobName, *, size_bytes: int) -> bool:
-        """Return whether the file is here, in full length."""
+        """Return whether the file exists in full length."""
         with _as_storage_error():
             try:
                 return os.stat(self._path(name)).st_size == size_bytes  # noqa: PTH116 - under the writers' lock
@@ -57,12 +58,12 @@ class LocalBlobs:
                 return False
 
     def read_blob(self, name: BlobName) -> bytes:
-        """Return what the file holds."""
+        """Return the contents of the file."""
         with _as_storage_error():
             return self._path(name).read_bytes()
 
     def remove_blobs(self, names: list[BlobName]) -> None:
-        """Delete files, and the folders that are empty then."""
+        """Delete files, and their folders once empty."""
         with _as_storage_error():
             for name in names:
                 self._path(name).unlink(missing_ok=True)
@@ -71,7 +72,7 @@ class LocalBlobs:
                 _remove_if_empty(folder.parent)
 
     def list_old_blobs(self, *, before: datetime) -> Iterator[list[BlobName]]:
-        """Yield old blobs folder by folder; files that were being written then, and empty folders, are deleted."""
+        """Yield old blobs folder by folder; deletes unfinished files and empty folders."""
         newest = before.timestamp()
         with _as_storage_error():
             for partner in _list_folders(self._folder):
@@ -85,7 +86,7 @@ class LocalBlobs:
                         _remove_if_empty(evidence)
 
     def measure_free_share(self) -> float:
-        """Return which share of the disk under the folder is free."""
+        """Return the free share of the disk under the folder."""
         with _as_storage_error():
             return self._measure(self._folder if self._folder.exists() else self._folder.parent)
 
@@ -99,13 +100,13 @@ class LocalBlobs:
             return
         for folder in (self._folder, partner, evidence):
             folder.mkdir(mode=0o700, exist_ok=True)
-        # Another process may have made the folders and not synced them yet: every writer syncs until a row exists.
+        # Another process may have made the folders without syncing them yet: every writer syncs until a row exists.
         for folder in (self._folder.parent, self._folder, partner):
             sync_folder(folder)
 
 
 class LocalBlob:
-    """One blob that is being written."""
+    """A blob being written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -125,7 +126,7 @@ class LocalBlob:
                 left = left[os.write(self._descriptor, left) :]
 
     def keep(self) -> None:
-        """Sync the bytes, give them their name, sync the name; raises `StorageUnavailableError`."""
+        """Sync the bytes, rename the file, sync the folder; raises `StorageUnavailableError`."""
         if self._descriptor is None:
             raise ValueError("This blob is closed.")
         with _as_storage_error():
@@ -135,12 +136,12 @@ class LocalBlob:
             sync_folder(self._path.parent)
 
     def close(self) -> None:
-        """Close the file; without `keep` delete it."""
+        """Close the file; deletes it unless `keep` was called."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
         if not self._is_kept:
-            # What cannot be deleted now is deleted a day later.
+            # A file that cannot be deleted now is deleted a day later.
             with suppress(OSError):
                 self._beside.unlink()
 
@@ -173,7 +174,7 @@ def _is_older(entry: "os.DirEntry[str]", newest: float) -> bool:
 
 
 def _read_names(entries: "list[os.DirEntry[str]]", *, partner: str, evidence_id: str) -> Iterator[BlobName]:
-    """Yield the names of blobs; what has no such name is not ours to delete."""
+    """Yield the names of blobs; ignores other files, which are not ours to delete."""
     for entry in entries:
         found = _BLOB.fullmatch(entry.name)
         if found is None:

@@ -1,6 +1,6 @@
-"""The feed: the desk's private door. It pulls what waits and pushes what it signed or sealed; nobody calls the desk.
+"""The feed: the desk's private door. The desk polls it and pushes signed or sealed data; the desk takes no calls.
 
-Never believes anybody but the key that `agency.pin` names, and never runs in a process that the internet reaches.
+Never accepts a key other than the feed key in `agency.pin`, and never runs in a process that the internet can reach.
 """
 
 from flask import Blueprint, Flask
@@ -25,7 +25,7 @@ ROUTES = (
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Add the routes of `/feed` to an app; views find the gateway in the app."""
+    """Add the routes of `/feed` to an app; views read the gateway from the app."""
     blueprint = Blueprint("feed", __name__)
     blueprint.before_request(check_path)
     register_refusals(blueprint)

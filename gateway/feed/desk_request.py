@@ -1,6 +1,6 @@
-"""The desk's requests: signed by the feed key of `agency.pin`, body and query in one spelling.
+"""Requests from the desk, signed with the feed key in `agency.pin`, with canonical body and query.
 
-Never trusts the network that the listener stands in.
+Never trusts the network of the listener.
 """
 
 import re
@@ -25,22 +25,22 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 @dataclass(frozen=True, slots=True)
 class DeskRequest:
-    """A request whose headers the desk has signed; the body is not read yet."""
+    """A request whose headers the desk has signed; the body is not yet read."""
 
     gateway: Gateway
     claim: SignatureClaim
 
     def read_body(self) -> bytes:
-        """Read the body and return it if it is the one that was signed."""
+        """Read the body and return it if it matches the signed digest."""
         return read_signed_body(self.claim)
 
     def parse_body(self, kind: type[T], *, max_bytes: int) -> T:
-        """Read the body into `kind`; raises `FormatError`."""
+        """Read and parse the body; raises `FormatError`."""
         return parse_exact(self.read_body(), kind=kind, max_bytes=max_bytes)
 
 
 def get_desk_request() -> DeskRequest:
-    """Return the request that is being answered if the desk signed it; raises `SignatureProfileError`."""
+    """Return the current request if the desk signed it; raises `SignatureProfileError`."""
     gateway = get_gateway(current_app)
     claim = check_signature(
         origin=gateway.config.feed_origin,
@@ -51,7 +51,7 @@ def get_desk_request() -> DeskRequest:
 
 
 def find_feed_key(pin: Pin, key_id: str) -> bytes | None:
-    """Return the feed key if it has this id; a pin without one lets nobody in."""
+    """Return the feed key if it has this id; None if the pin has no feed key."""
     if pin.feed_key is None:
         return None
     feed_key = parse_public_key(pin.feed_key)
@@ -59,10 +59,10 @@ def find_feed_key(pin: Pin, key_id: str) -> bytes | None:
 
 
 def get_number(name: str, *, default: int, least: int, most: int) -> int:
-    """Return a number of the query, or `default` where it is not named; raises `FormatError`."""
+    """Return a number from the query, or `default` if absent; raises `FormatError`."""
     values = request.args.getlist(name)
     if not values:
         return default
     if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not least <= int(values[0]) <= most:
-        raise FormatError(f"{name} must be one number from {least} to {most}.", reason="malformed")
+        raise FormatError(f"{name} must be a single number from {least} to {most}.", reason="malformed")
     return int(values[0])

@@ -1,7 +1,7 @@
-"""The exchange of sealed items with the desk: waiting items, acknowledgements, and items for partners and children.
+"""Exchanges sealed items with the desk: waiting items, acknowledgements, and items for partners and children.
 
-Never opens an item, and never leaves a report out: a row that was altered by hand goes along, for the desk to set
-aside, and one that a damaged page hides is named by its position.
+Never opens an item, and never leaves a report out: a row that was altered by hand is sent along, for the desk to set
+aside, and a row on a damaged page is named by its position.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ _MOST_POSTED_BYTES = max(kind.max_body_bytes for kind in KINDS.values() if kind.
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_items(kind: str) -> Response:
-    """Answer with at most `limit` items behind position `after`; `more` says that others wait behind them."""
+    """Answer with at most `limit` items after position `after`; `more` is true if others follow."""
     gateway = get_desk_request().gateway
     wanted = _get_kind(kind, taken_by="desk")
     limit = get_number("limit", default=wanted.max_items, least=1, most=wanted.max_items)
@@ -60,9 +60,9 @@ def get_items(kind: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_evidence_part(partner: str, evidence_id: str, part: str) -> Response:
-    """Answer with the sealed bytes of one part; 404 for what is not here or not complete, 503 where they are lost.
+    """Answer with the sealed bytes of one part; 404 if absent or not complete, 503 if lost.
 
-    The desk checks each part against the digest that the page named.
+    The desk checks each part against the digest in the list.
     """
     gateway = get_desk_request().gateway
     number = parse_part_number(part)
@@ -74,14 +74,14 @@ def get_evidence_part(partner: str, evidence_id: str, part: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_ROWS_BODY_BYTES)
 def post_acknowledgements() -> Response:
-    """Answer with how many are acknowledged now or were before (or wait again, where the desk holds them no longer)."""
+    """Answer with the number acknowledged, including earlier ones, or waiting again if the desk has lost them."""
     desk = get_desk_request()
     post = desk.parse_body(AcknowledgementPost, max_bytes=MAX_ROWS_BODY_BYTES)
     kind = KINDS.get(post.kind)
     if kind is None or kind.taken_by != "desk" or (post.is_withdrawn and not kind.may_wait_again):
-        raise FormatError("The desk takes no items of this kind, or cannot give them back.", reason="malformed")
+        raise FormatError("The desk cannot acknowledge or return items of this kind.", reason="malformed")
     if any((item.sha256 is None) is kind.proves_digest for item in post.items):
-        raise FormatError("Acknowledgements of this kind name a digest, or none.", reason="malformed")
+        raise FormatError("Each acknowledgement of this kind must have a digest, or none may.", reason="malformed")
     now = desk.gateway.clock()
     with desk.gateway.store.write() as connection:
         known = sum(
@@ -92,16 +92,16 @@ def post_acknowledgements() -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=_MOST_POSTED_BYTES)
 def post_items(kind: str) -> Response:
-    """Answer what became of each item, in order; in a conflict none is stored.
+    """Answer with the outcome of each item, in order; in a conflict none is stored.
 
-    The same id with other bytes is one, unless the desk names the very bytes that they replace: a message that was
-    sealed again for a partner that has lost its key. A reference that is not known here is no fault of the desk's.
+    The same id with different bytes is a conflict, unless the desk names the bytes that they replace: a message sealed
+    again for a partner that has lost its key. An unknown reference is not an error.
     """
     desk = get_desk_request()
     wanted = _get_kind(kind, put_by="desk")
     post = desk.parse_body(ItemPost, max_bytes=wanted.max_body_bytes)
     if len(post.items) > wanted.max_items:
-        raise FormatError(f"At most {wanted.max_items} items at once.", reason="malformed")
+        raise FormatError(f"Send at most {wanted.max_items} items at a time.", reason="malformed")
     envelopes = [_parse_envelope(item, wanted) for item in post.items]
     now = desk.gateway.clock()
     with desk.gateway.store.write() as connection:
@@ -132,7 +132,7 @@ def describe_report(report: WaitingReport) -> dict[str, object]:
 def _get_kind(name: str, *, put_by: Side | None = None, taken_by: Side | None = None) -> ItemKind:
     kind = KINDS.get(name)
     if kind is None or put_by not in {None, kind.put_by} or taken_by not in {None, kind.taken_by}:
-        raise UnknownItemError("There is no such kind of item here.", reason="unknown-kind")
+        raise UnknownItemError("There is no such kind of item.", reason="unknown-kind")
     return kind
 
 
@@ -176,12 +176,12 @@ def _get_last(found: Sequence[WaitingEvidence] | Sequence[StoredItem], *, after:
 
 
 def _answer_page(rows: Sequence[object], *, last: int, more: bool, unreadable: Sequence[int] = ()) -> Response:
-    # An `ItemPage`, but with rows that are encoded once: a page of reports is 17 MB.
+    # Built like an `ItemPage`, but with rows that are encoded once: a page of reports is 17 MB.
     return answer_json({"items": rows, "last": last, "more": more, "unreadable": unreadable})
 
 
 def _describe_statement(raw: bytes) -> msgspec.Raw | str:
-    """Return a statement to be nested as it is; one that is no statement, in base64url, so that the page stays JSON."""
+    """Return a statement as raw JSON, or in base64url if it is malformed, so that the answer stays JSON."""
     try:
         parse_statement(raw)
     except FormatError:
@@ -192,7 +192,7 @@ def _describe_statement(raw: bytes) -> msgspec.Raw | str:
 def _acknowledge(
     connection: Connection, kind: ItemKind, item: Acknowledgement, *, is_withdrawn: bool, now: datetime
 ) -> bool:
-    # What proves its digest has one: post_acknowledgements has looked.
+    # post_acknowledgements has checked that a digest is present where one is needed.
     sha256 = bytes.fromhex(item.sha256 or "")
     if kind is EVIDENCE:
         return acknowledge_evidence(connection, partner=item.address, evidence_id=item.item_id, digest=sha256, now=now)
@@ -204,11 +204,11 @@ def _acknowledge(
 
 
 def _parse_envelope(item: NewItem, kind: ItemKind) -> bytes:
-    """Return the bytes of an item's envelope; raises `FormatError` for anything that is not in its one spelling."""
+    """Return the bytes of an item's envelope; raises `FormatError` unless it is canonical."""
     kind.check_address(item.address)
     check_report_id(item.item_id)
     if item.replaces and not kind.may_be_replaced:
-        raise FormatError("An item of this kind replaces no other.", reason="malformed")
+        raise FormatError("An item of this kind cannot replace another.", reason="malformed")
     raw = parse_base64url(item.envelope, max_bytes=kind.max_envelope_bytes)
     Envelope.parse(raw, max_bytes=kind.max_envelope_bytes)
     return raw

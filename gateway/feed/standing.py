@@ -1,6 +1,6 @@
-"""Where this gateway stands, for the desk to compare; and the lists, invitations and stages that the desk sends it.
+"""The gateway's position, for the desk to compare; and the lists, invitations and stages that the desk sends.
 
-Never stores a list that does not lead from the pinned root, or that is older than the one in force.
+Never stores a list that is not signed under the pinned root, or that is older than the one in force.
 """
 
 from flask import Response
@@ -33,7 +33,7 @@ MAX_LINKS = 1000
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_status() -> Response:
-    """Answer from one state of the database."""
+    """Answer from one snapshot of the database."""
     gateway = get_desk_request().gateway
     with gateway.store.read() as connection:
         instance = find_instance(connection)
@@ -61,7 +61,7 @@ def get_status() -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_reconciliation() -> Response:
-    """Answer with the links behind the position `after`, acknowledged or not; `more` says that others follow."""
+    """Answer with the chain links after position `after`, acknowledged or not; `more` is true if others follow."""
     gateway = get_desk_request().gateway
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
@@ -81,7 +81,7 @@ def get_reconciliation() -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)
 def put_list(name: str) -> Response:
-    """Answer with the serial that is in force now, of `keys` or of `register`; the same list again is no fault."""
+    """Answer with the serial in force of `keys` or `register`. Safe to repeat."""
     desk = get_desk_request()
     accept = {"keys": desk.gateway.key_state.accept_key_set, "register": desk.gateway.key_state.accept_register}
     if name not in accept:
@@ -91,7 +91,7 @@ def put_list(name: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_ROWS_BODY_BYTES)
 def post_invitations() -> Response:
-    """Answer with how many are stored: all or none. Safe to repeat. Each is known by the hash of its secret alone."""
+    """Answer with the number stored: all or none. Safe to repeat. Stores only the hash of each secret."""
     desk = get_desk_request()
     post = desk.parse_body(InvitationPost, max_bytes=MAX_ROWS_BODY_BYTES)
     rows = []
@@ -107,7 +107,7 @@ def post_invitations() -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_ROWS_BODY_BYTES)
 def post_stages() -> Response:
-    """Answer with how many are set now; the others are not known here. A late message moves nothing back."""
+    """Answer with the number set; ignores unknown reports. A late message never moves a stage back."""
     desk = get_desk_request()
     post = desk.parse_body(StagePost, max_bytes=MAX_ROWS_BODY_BYTES)
     with desk.gateway.store.write() as connection:

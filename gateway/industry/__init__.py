@@ -1,6 +1,6 @@
-"""The industry door: online services submit sealed reports over `/v1` and fetch what is theirs.
+"""The industry door: online services submit sealed reports over `/v1` and read back their own data.
 
-Never opens an envelope, and never believes a key that the agency's register does not name.
+Never opens an envelope, and never accepts a key that is not in the agency's register.
 """
 
 from flask import Blueprint, Flask
@@ -15,7 +15,7 @@ from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway
 
-# A view says what it is for beside its rule (`describe`): the description below is made from that.
+# Each view has a description beside its rule (`describe`), from which the OpenAPI document is made.
 ROUTES = (
     ("GET", "/v1/status", get_status),
     ("GET", "/v1/keys", get_keys),
@@ -38,7 +38,7 @@ ROUTES = (
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Add the routes of `/v1` to an app; views find the gateway in the app."""
+    """Add the routes of `/v1` to an app; views read the gateway from the app."""
     blueprint = Blueprint("industry", __name__, template_folder=str(TEMPLATES))
     blueprint.before_request(check_path)
     register_refusals(blueprint)

@@ -1,7 +1,7 @@
-"""Sealed boxes that a person at the agency decides on: enrolments, changes of an account, requests to show the button.
+"""Sealed boxes for a person at the agency to decide on: enrolments, account changes, requests to show the button.
 
-Never reads a box, never changes anything by itself (only the register that the agency signs does), never tells more
-about an invitation than that this box cannot answer one, and never keeps so many of a kind that reports lack room.
+Never reads a box. Never changes an account: only a register signed by the agency does. Never says why an invitation
+failed. Caps the boxes of each kind, so that reports keep their disk space.
 """
 
 from http import HTTPStatus
@@ -37,13 +37,13 @@ from partner_sdk.wire.replies import WaitingReply
 @describe(
     Call(
         group="Enrolment",
-        summary="Answer an invitation",
+        summary="Accept an invitation",
         purpose=(
-            "Sends your new public keys to the agency in a box that only the agency opens. Once it has approved them, "
-            "your requests are known. The same box again is no fault; an invitation takes one box."
+            "Sends your new public keys to the agency in a box that only the agency can open. Once the agency has "
+            "approved them, you can sign requests. Sending the same box again is safe; an invitation accepts one box."
         ),
         body=EnrolmentPost,
-        answers=(Answer(HTTPStatus.ACCEPTED, "The box is kept for the agency, which decides.", WaitingReply),),
+        answers=(Answer(HTTPStatus.ACCEPTED, "The box is stored until the agency decides.", WaitingReply),),
         problems=(
             problems.MALFORMED_ENVELOPE,
             problems.UNKNOWN_AGENCY_KEY,
@@ -53,7 +53,7 @@ from partner_sdk.wire.replies import WaitingReply
     )
 )
 def post_enrol() -> Response:
-    """Answer 202 once the box is stored. The same box again is no fault; another box for a used invitation is."""
+    """Answer 202 once the box is stored. Safe to repeat; refuses another box for a used invitation."""
     gateway = get_gateway(current_app)
     post = parse_any_spelling(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
     hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
@@ -64,9 +64,9 @@ def post_enrol() -> Response:
 
 
 def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
-    """Raise `UnknownInvitationError` unless the invitation is known and has not expired.
+    """Raise `UnknownInvitationError` unless the invitation exists and has not expired.
 
-    Read before the write, so that guessing does not stand in the queue of reports.
+    Uses a read transaction, so that guesses do not queue with the writes of reports.
     """
     with gateway.store.read() as connection:
         found = find_invitation(connection, secret_sha256=secret_sha256, now=gateway.clock())
@@ -75,7 +75,7 @@ def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
 
 
 def parse_box(gateway: Gateway, kind: ItemKind, text: str) -> bytes:
-    """Return the bytes of a box in base64url. Raises `FormatError`, and `UnknownSealingKeyError` for another's box."""
+    """Decode a box from base64url. Raises `FormatError`, or `UnknownSealingKeyError` if sealed to an unknown key."""
     raw = parse_base64url(text, max_bytes=kind.max_envelope_bytes)
     envelope = Envelope.parse(raw, max_bytes=kind.max_envelope_bytes)
     if get_accepted_keys(gateway).find_accepted_sealing_key(envelope.key_id, now=gateway.clock()) is None:
@@ -84,7 +84,7 @@ def parse_box(gateway: Gateway, kind: ItemKind, text: str) -> bytes:
 
 
 def keep_box(gateway: Gateway, kind: ItemKind, *, address: str, item_id: str, box: bytes) -> Response:
-    """Answer 202 once the box is stored. The same again is no fault. Raises `ConflictingItemError`, `NoRoomError`."""
+    """Answer 202 once the box is stored. Safe to repeat. Raises `ConflictingItemError`, `NoRoomError`."""
     check_report_id(item_id)
     keep_item(gateway.store, kind, address=address, item_id=item_id, envelope=box, now=gateway.clock())
     return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
@@ -94,18 +94,18 @@ def keep_box(gateway: Gateway, kind: ItemKind, *, address: str, item_id: str, bo
 @describe(
     Call(
         group="Account",
-        summary="Send a change of your account",
+        summary="Change your account",
         purpose=(
-            "New keys, or who is responsible at your service, in a box that only the agency opens. A person there "
-            "decides; nothing changes before the agency has signed a new register."
+            "Sends new keys or contacts in a box that only the agency can open. A person there decides; nothing "
+            "changes until the agency has signed a new register."
         ),
         body=AccountPost,
-        answers=(Answer(HTTPStatus.ACCEPTED, "The change is kept for the agency, which decides.", WaitingReply),),
+        answers=(Answer(HTTPStatus.ACCEPTED, "The change is stored until the agency decides.", WaitingReply),),
         problems=(problems.MALFORMED_ENVELOPE, problems.UNKNOWN_AGENCY_KEY, problems.CONFLICTING_MESSAGE),
     )
 )
 def post_account() -> Response:
-    """Answer 202 once the change is stored. The same again is no fault; another one under the same id is."""
+    """Answer 202 once the change is stored. Safe to repeat; refuses another change under the same id."""
     caller = get_caller()
     post = parse_any_spelling(read_signed_body(caller.claim), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
     caller.gateway.limits.check("partner-account", subject=caller.partner)
@@ -119,12 +119,12 @@ def post_account() -> Response:
         group="The button",
         summary="Ask to show the button",
         purpose=(
-            "Sends who you are and where the button would stand, in a box that only the agency opens. Needs no key and "
-            "no invitation. A person there reads it and writes back; nothing is published, and nothing is agreed by "
-            "this. The same box again is no fault."
+            "Sends your details and the places for the button, in a box that only the agency can open. Needs no "
+            "key and no invitation. A person there reads it and writes back; nothing is published or agreed yet. "
+            "Sending the same box again is safe."
         ),
         body=AdoptionPost,
-        answers=(Answer(HTTPStatus.ACCEPTED, "The request is kept for the agency, which writes back.", WaitingReply),),
+        answers=(Answer(HTTPStatus.ACCEPTED, "The request is stored; the agency writes back.", WaitingReply),),
         problems=(
             problems.MALFORMED_ENVELOPE,
             problems.UNKNOWN_AGENCY_KEY,
@@ -135,7 +135,7 @@ def post_account() -> Response:
     )
 )
 def post_adoption() -> Response:
-    """Answer 202 once the request is stored. The same again is no fault; another box under the same id is."""
+    """Answer 202 once the request is stored. Safe to repeat; refuses another box under the same id."""
     gateway = get_gateway(current_app)
     post = parse_any_spelling(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
     box = parse_box(gateway, ADOPTION_REQUEST, post.envelope)

@@ -1,6 +1,6 @@
-"""Who is calling: the partner whose key of the register signed this request.
+"""Authenticates the calling partner by the signature of its request.
 
-Never believes a key from anywhere but the register that the agency signed.
+Never accepts a key that is not in the register signed by the agency.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from partner_sdk.wire.signature_profile import SignatureClaim
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A partner, known by the signature over the headers of its request; the body is not checked yet."""
+    """A partner, authenticated by the signature over its headers; the body is not yet checked."""
 
     gateway: Gateway
     keys: AcceptedKeys
@@ -32,10 +32,10 @@ class Caller:
 
     @property
     def submission_keys(self) -> dict[str, bytes]:
-        """The keys that a statement of this caller may be signed with now.
+        """The keys that may have signed a statement of this caller.
 
-        The one that signed the request, and those that the partner has rotated out lately: what it sealed before lies
-        in its spool, signed. A former key signs no request, and a key that the agency has ended is not among them.
+        The key that signed the request, and the partner's recently rotated keys, for signed reports still in its spool.
+        A rotated key signs no request; a key that the agency has ended is not included.
         """
         keys = {self.entry.key_id: parse_public_key(self.entry.submission_key)}
         if self.entry.former_keys:
@@ -47,7 +47,7 @@ class Caller:
 def get_caller() -> Caller:
     """Return the active partner that signed this request.
 
-    Raises `SignatureProfileError` for every cause alike, `NotReadyError` before the first key set.
+    Raises `SignatureProfileError`, the same for every cause, or `NotReadyError` before the first key set.
     """
     gateway = get_gateway(current_app)
     keys = get_accepted_keys(gateway)
@@ -59,13 +59,13 @@ def get_caller() -> Caller:
     claim = check_signature(origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock())
     entry = keys.find_partner(claim.key_id)
     if entry is None:
-        raise SignatureProfileError("The key is not known here.", reason="unknown-key")
+        raise SignatureProfileError("The key is unknown.", reason="unknown-key")
     gateway.limits.name_caller(entry.partner)
     return Caller(gateway=gateway, keys=keys, entry=entry, claim=claim)
 
 
 def get_accepted_keys(gateway: Gateway) -> AcceptedKeys:
-    """Return what the agency has published, or raise `NotReadyError`."""
+    """Return the published keys; raises `NotReadyError` if there are none."""
     keys = gateway.key_state.find_keys()
     if keys is None:
         raise NotReadyError("The agency has not published its keys yet.", reason="no-key-set")

@@ -1,6 +1,6 @@
-"""The description of this door's own calls, for machines and for people: made once for each app, from the calls' code.
+"""Serves the API description as OpenAPI and as a page; both are made once for each app, from the views.
 
-The page runs no script and needs nothing from elsewhere.
+The page runs no script and loads nothing from elsewhere.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from gateway.wiring import get_gateway
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 
 PREFIX: Final = "/v1"
-FileName = Annotated[Literal["icon.svg", "style.css"], Meta(description="Which file of the page.")]
+FileName = Annotated[Literal["icon.svg", "style.css"], Meta(description="The name of the file.")]
 TEMPLATES: Final = Path(__file__).parents[1] / "description" / "templates"
-# Long enough to save a question, short enough that a new release is seen the same day.
+# Long enough to save requests, short enough that a new release shows the same day.
 KEPT_SECONDS: Final = 300
 HTML: Final = "text/html; charset=utf-8"
 MEDIA_TYPES: Final[Mapping[str, str]] = {"icon.svg": "image/svg+xml", "style.css": "text/css; charset=utf-8"}
@@ -36,7 +36,7 @@ _EXTENSION: Final = "industry_description"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The document and the page, as they are sent."""
+    """The document and the page, encoded."""
 
     raw: bytes
     page: bytes
@@ -52,12 +52,12 @@ def get_description(app: Flask) -> Description:
 
 @lru_cache(maxsize=4)
 def read_file(name: FileName) -> bytes:
-    """Return one of the page's own files."""
+    """Return one of the page's files."""
     return (_FILES / name).read_bytes()
 
 
 def answer_kept(raw: bytes, *, content_type: str) -> Response:
-    """Answer with bytes that may be kept for a while; 304 for the tag of these very bytes."""
+    """Answer with cacheable bytes, or 304 if the request's ETag matches."""
     response = Response(raw, content_type=content_type)
     response.headers["Cache-Control"] = f"public, max-age={KEPT_SECONDS}"
     response.set_etag(hashlib.sha256(raw).hexdigest())
@@ -80,16 +80,16 @@ def _make_description(app: Flask) -> Description:
 @describe(
     Call(
         group="Description",
-        summary="Fetch this description for machines",
+        summary="Fetch the OpenAPI description",
         purpose="The OpenAPI 3.1 document of every call below /v1.",
         answers=(
             Answer(HTTPStatus.OK, "The document.", dict, has_tag=True),
-            Answer(HTTPStatus.NOT_MODIFIED, "It is still the one that you hold."),
+            Answer(HTTPStatus.NOT_MODIFIED, "Unchanged since the ETag you sent."),
         ),
     )
 )
 def get_openapi() -> Response:
-    """Answer anybody."""
+    """Answer every caller."""
     return answer_kept(get_description(current_app).raw, content_type=CONTENT_TYPE)
 
 
@@ -98,12 +98,12 @@ def get_openapi() -> Response:
     Call(
         group="Description",
         summary="Read this description",
-        purpose="The same for people: one page, without a script and without anything from elsewhere.",
+        purpose="The same as a web page, without scripts and without external files.",
         answers=(Answer(HTTPStatus.OK, "The page.", str, media_type="text/html"),),
     )
 )
 def get_docs() -> Response:
-    """Answer anybody."""
+    """Answer every caller."""
     return Response(get_description(current_app).page, content_type=HTML)
 
 
@@ -112,16 +112,16 @@ def get_docs() -> Response:
     Call(
         group="Description",
         summary="Fetch a file of that page",
-        purpose="How the page looks: its style sheet and its icon.",
+        purpose="The style sheet and the icon of the page.",
         path={"name": FileName},
         answers=(
             Answer(HTTPStatus.OK, "The file.", str, media_type="*/*", has_tag=True),
-            Answer(HTTPStatus.NOT_MODIFIED, "It is still the one that you hold."),
+            Answer(HTTPStatus.NOT_MODIFIED, "Unchanged since the ETag you sent."),
         ),
     )
 )
 def get_docs_file(name: str) -> Response:
-    """Answer anybody, or 404 for every other name."""
+    """Answer every caller; 404 for an unknown name."""
     for own in ("icon.svg", "style.css"):
         if name == own:
             return answer_kept(read_file(own), content_type=MEDIA_TYPES[own])

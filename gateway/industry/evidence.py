@@ -1,7 +1,7 @@
-"""A partner's sealed evidence, part by part: takes parts in any order, lists them, and closes a file under its digest.
+"""A partner's sealed evidence: accepts parts in any order, lists them, and completes a file under its digest.
 
-Never answers before bytes and row are durable (gateway/evidence/keeper.py), never looks into a part, believes only the
-bytes that came, and never tells another partner's evidence from what does not exist.
+Never answers before file and row are durable (gateway/evidence/keeper.py), never opens a part, counts only bytes that
+arrived, and answers 404 alike for unknown evidence and for another partner's.
 """
 
 from http import HTTPStatus
@@ -45,20 +45,20 @@ from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
         group="Evidence",
         summary="Send one sealed part of a file",
         purpose=(
-            "Parts come in any order, a few at once, and again as often as you like. All but the last have exactly "
-            "8 MiB. The same bytes again are no fault; other bytes under the same number are."
+            "Send parts in any order, several in parallel, and repeat them as needed. All but the last have exactly "
+            "8 MiB. Sending the same bytes again is safe; different bytes under the same number are refused."
         ),
         body=bytes,
         path={"evidence_id": EvidenceId, "part": PartNumber},
         answers=(
             Answer(HTTPStatus.CREATED, "The part is stored.", StoredPart),
-            Answer(HTTPStatus.OK, "These very bytes were here.", StoredPart),
+            Answer(HTTPStatus.OK, "The same bytes were already stored.", StoredPart),
         ),
         problems=(problems.CONFLICTING_EVIDENCE, problems.EVIDENCE_QUOTA, problems.EVIDENCE_PAUSED),
     )
 )
 def put_evidence_part(evidence_id: str, part: str) -> Response:
-    """Answer 201 with what is stored, 200 when these very bytes were here; 409 for other bytes."""
+    """Answer 201 for a new part, 200 if the same bytes are already stored, 409 for different bytes."""
     caller = get_caller()
     caller.gateway.limits.check("partner-part", subject=caller.partner)
     row = PartRow(part=parse_part_number(part), size_bytes=get_part_size(), sha256=get_body_sha256(caller))
@@ -74,17 +74,17 @@ def put_evidence_part(evidence_id: str, part: str) -> Response:
 
 
 def get_part_size() -> int:
-    """Return how many bytes the body has; raises `FormatError` for a size that no part has."""
+    """Return the size of the body; raises `FormatError` for a size that no part can have."""
     size_bytes = request.content_length or 0
     check_part_size(size_bytes)
     return size_bytes
 
 
 def get_body_sha256(caller: Caller) -> bytes:
-    """Return the SHA-256 that the caller has signed for the body."""
+    """Return the SHA-256 of the body that the caller has signed."""
     signed = caller.claim.body_sha256
     if signed is None:
-        raise SignatureProfileError("The signature and the body do not go together.", reason="body-not-covered")
+        raise SignatureProfileError("The signature does not cover the body.", reason="body-not-covered")
     return signed
 
 
@@ -92,19 +92,21 @@ def get_body_sha256(caller: Caller) -> bytes:
 @describe(
     Call(
         group="Evidence",
-        summary="See which parts are here",
-        purpose="What a client asks after a cut line, so that it sends again only what is missing.",
+        summary="List the stored parts",
+        purpose="After a broken connection, tells a client which parts to send again.",
         path={"evidence_id": EvidenceId},
-        answers=(Answer(HTTPStatus.OK, "The parts in order, and the digest once it is complete.", EvidenceState),),
+        answers=(
+            Answer(HTTPStatus.OK, "The parts in order, and the digest once the evidence is complete.", EvidenceState),
+        ),
     )
 )
 def get_evidence(evidence_id: str) -> Response:
-    """Answer with the parts in order, and the digest once it is complete. No parts any more once the desk has it."""
+    """Answer with the parts in order, and the digest once complete; no parts once the desk has collected them."""
     caller = get_caller()
     caller.gateway.limits.check("partner-evidence", subject=caller.partner)
     found = caller.gateway.evidence.find_state(partner=caller.partner, evidence_id=evidence_id)
     if found is None:
-        raise UnknownItemError("This partner has no evidence with this id.", reason="unknown-evidence")
+        raise UnknownItemError("The partner has no evidence with this id.", reason="unknown-evidence")
     return answer_json(found)
 
 
@@ -112,23 +114,23 @@ def get_evidence(evidence_id: str) -> Response:
 @describe(
     Call(
         group="Evidence",
-        summary="Say that all parts are sent",
+        summary="Complete the evidence",
         purpose=(
-            "The gateway counts what it holds and compares it with the digest that you name. A report may name "
-            "evidence before this: a P1 goes first."
+            "The gateway compares the stored parts with the digest that you name. A report may name evidence that "
+            "is not yet complete: send a P1 first."
         ),
         body=CompletePost,
         path={"evidence_id": EvidenceId},
-        answers=(Answer(HTTPStatus.OK, "All of it is held under this digest.", CompleteReply),),
+        answers=(Answer(HTTPStatus.OK, "Everything is stored under this digest.", CompleteReply),),
         problems=(problems.CONFLICTING_EVIDENCE, problems.INCOMPLETE_EVIDENCE),
     )
 )
 def post_evidence_complete(evidence_id: str) -> Response:
-    """Answer 200 with the digest, as often as asked; 422 with pointers at what is missing; 409 for another digest."""
+    """Answer 200 with the digest; 422 with a pointer for each missing part; 409 for another digest. Safe to repeat."""
     caller = get_caller()
     post = parse_any_spelling(read_signed_body(caller.claim), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
     caller.gateway.limits.check("partner-evidence", subject=caller.partner)
     digest = caller.gateway.evidence.complete(post, partner=caller.partner, evidence_id=evidence_id)
     if digest is None:
-        raise UnknownItemError("This partner has no evidence with this id.", reason="unknown-evidence")
+        raise UnknownItemError("The partner has no evidence with this id.", reason="unknown-evidence")
     return answer_json(CompleteReply(digest=digest))

@@ -1,6 +1,6 @@
-"""A partner's mailbox: lists the sealed messages that wait for the caller, and drops those that it has saved.
+"""A partner's mailbox: lists the caller's waiting messages, and deletes those that it acknowledges.
 
-Never shows one partner's message to another, and never forgets one that was not acknowledged.
+Never shows a partner another's message, and never deletes one that was not acknowledged.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from partner_sdk.wire.mailbox_message import (
     MailboxList,
 )
 
-# A partner need not take more than this at once into its memory.
+# A cap on the memory that a partner needs for one answer.
 ANSWER_BYTES = 16 * 1024 * 1024
 
 
@@ -33,12 +33,12 @@ ANSWER_BYTES = 16 * 1024 * 1024
 @describe(
     Call(
         group="Mailbox",
-        summary="Fetch the messages of the agency",
+        summary="Fetch messages from the agency",
         purpose=(
-            "Sealed messages to you that you have not acknowledged, the oldest first, "
-            f"at most {MAX_WAITING_MESSAGES} at once. Save them, acknowledge them, and ask again until none is left."
+            "Sealed messages that you have not acknowledged, oldest first, "
+            f"at most {MAX_WAITING_MESSAGES} at a time. Save and acknowledge them, and ask again until none is left."
         ),
-        answers=(Answer(HTTPStatus.OK, "The messages that wait.", MailboxList),),
+        answers=(Answer(HTTPStatus.OK, "The waiting messages.", MailboxList),),
     )
 )
 def get_mailbox() -> Response:
@@ -51,7 +51,7 @@ def get_mailbox() -> Response:
 
 
 def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:
-    """Yield messages until the answer is full, and one in any case."""
+    """Yield messages until the answer is full, but at least one."""
     held_bytes = 0
     for message in waiting:
         held_bytes += len(message.envelope)
@@ -64,15 +64,15 @@ def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:
 @describe(
     Call(
         group="Mailbox",
-        summary="Say that you have saved a message",
-        purpose="The gateway need not keep it for you any longer. Acknowledged before is no fault.",
+        summary="Acknowledge a message",
+        purpose="Confirms that you have saved a message, so that the gateway can delete it. Safe to repeat.",
         body=EmptyBody,
         path={"message_id": MessageId},
-        answers=(Answer(HTTPStatus.OK, "It is not kept any longer.", EmptyBody),),
+        answers=(Answer(HTTPStatus.OK, "The message is deleted here.", EmptyBody),),
     )
 )
 def post_mailbox_ack(message_id: str) -> Response:
-    """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
+    """Answer 200, also for a message already acknowledged; 404 unless the message is this partner's."""
     caller = get_caller()
     parse_any_spelling(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
     caller.gateway.limits.check("partner-read", subject=caller.partner)
@@ -82,5 +82,5 @@ def post_mailbox_ack(message_id: str) -> Response:
             connection, MAILBOX_MESSAGE, address=caller.partner, item_id=message_id, now=gateway.clock()
         )
     if not known:
-        raise UnknownItemError("This partner has no message with this id.", reason="unknown-message")
+        raise UnknownItemError("The partner has no message with this id.", reason="unknown-message")
     return answer_json({})

@@ -1,7 +1,7 @@
-"""A partner's reports: takes one sealed report with its signed statement for a receipt, and shows how far it is.
+"""A partner's reports: accepts a sealed report with its signed statement, returns a receipt, and shows the progress.
 
-Never opens the envelope, never answers before both are durable (gateway/intake.py), and never tells another partner's
-report from one that does not exist.
+Never opens the envelope, never answers before both are durable (gateway/intake.py), and answers 404 alike for an
+unknown report and for another partner's.
 """
 
 import hashlib
@@ -48,15 +48,15 @@ from partner_sdk.wire.submission import (
         group="Reports",
         summary="Send a sealed report",
         purpose=(
-            "Stores one sealed report with your signed statement, and answers with a receipt that proves it. Answered "
-            "means stored. Not answered, or 429 or 503: send the very same body again, signed afresh. A P1 is counted "
-            "apart, so no flood of others stops it."
+            "Stores one sealed report with your signed statement, and answers with a receipt that proves it. An "
+            "answer means stored. After no answer, 429 or 503, send exactly the same body again, with a new signature. "
+            "P1 reports have their own limit, so that no flood of others stops them."
         ),
         body=ReportPost,
         signed={"statement": SubmissionStatement},
         answers=(
             Answer(HTTPStatus.CREATED, "The receipt of a new report.", SignedStatement, signed=IntakeStatement),
-            Answer(HTTPStatus.OK, "The same report again: the same receipt.", SignedStatement, signed=IntakeStatement),
+            Answer(HTTPStatus.OK, "The receipt of a report sent again.", SignedStatement, signed=IntakeStatement),
         ),
         problems=(
             problems.CONFLICTING_REPORT,
@@ -69,7 +69,7 @@ from partner_sdk.wire.submission import (
     )
 )
 def post_report() -> Response:
-    """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
+    """Answer 201 with the receipt of a new report, or 200 with the stored receipt of a repeated one."""
     caller = get_caller()
     post = parse_any_spelling(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
     submission = encode(post.statement)
@@ -91,9 +91,9 @@ def post_report() -> Response:
 
 
 def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
-    """Return the statement if the caller signed it, with the key of this request or a former one, for itself.
+    """Return the statement if the caller signed it for itself, with this request's key or a rotated one.
 
-    Raises `StatementError` that names each fault: the caller is known, and the statement is its own.
+    Raises `StatementError` naming each fault, since the caller is authenticated.
     """
     return open_own_submission(
         raw, keys=caller.submission_keys, partner=caller.partner, environment=caller.entry.environment
@@ -101,12 +101,12 @@ def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
 
 
 def get_limit_name(statement: SubmissionStatement) -> str:
-    """Return the name of the limit that counts this report: a flood of others must not stop a P1."""
+    """Return the name of the limit that counts this report; P1 has its own, so that a flood cannot stop it."""
     return "partner-report-p1" if statement.priority == "P1" else "partner-report"
 
 
 def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
-    """Raise `StatementError` (`envelope-mismatch`) unless the statement names these very bytes."""
+    """Raise `StatementError` (`envelope-mismatch`) unless the statement names exactly these bytes."""
     if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
         raise StatementError(
             "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
@@ -117,22 +117,22 @@ def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
 @describe(
     Call(
         group="Reports",
-        summary="See how far a report of yours is",
+        summary="Fetch the progress of a report",
         purpose=(
-            "The receipt again, how far the report is, and the outcome once the agency released one. A receipt alone "
-            "does not mean that the report could be read: look for the stage `set_aside` and its reason."
+            "The receipt, the stage, and the outcome once the agency has released one. A receipt alone does not mean "
+            "that the agency could read the report: check for the stage `set_aside` and its reason."
         ),
         path={"report_id": ReportId},
         answers=(Answer(HTTPStatus.OK, "Receipt, stage and outcome.", Progress),),
     )
 )
 def get_report(report_id: str) -> Response:
-    """Answer with the stored bytes of the receipt inside, the stage, and the outcome once the desk released one."""
+    """Answer with the stored receipt, the stage, and the outcome once the desk has released one."""
     caller = get_caller()
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     found = caller.gateway.intake.find_receipt(partner=caller.partner, report_id=report_id)
     if found is None:
-        raise UnknownItemError("This partner has no report with this id.", reason="unknown-report")
+        raise UnknownItemError("The partner has no report with this id.", reason="unknown-report")
     return answer_json(
         {
             "outcome": found.outcome,
@@ -144,7 +144,7 @@ def get_report(report_id: str) -> Response:
 
 
 def make_evidence_lock(caller: Caller, *, statement: SubmissionStatement) -> ExtraWrite | None:
-    """Return what locks the evidence that the report names, also what has not come yet; None if it names none."""
+    """Return the write that locks the evidence named in the report, even if not yet sent; None if it names none."""
     if not statement.evidence_ids:
         return None
 

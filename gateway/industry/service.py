@@ -1,4 +1,4 @@
-"""Facts about this gateway for anybody: its state, the agency's signed key set, and the schemas of what is sealed."""
+"""Public facts about this gateway: its state, the agency's signed key set, and the schemas of sealed content."""
 
 import hashlib
 from functools import lru_cache
@@ -23,14 +23,14 @@ from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
 @describe(
     Call(
         group="Service",
-        summary="See which gateway this is, and whom it takes you for",
-        purpose="Use it to look at a new set-up. Signed, it also names the partner and the key that it knows you by.",
-        answers=(Answer(HTTPStatus.OK, "The state of the service.", ServiceStatus),),
+        summary="Fetch the state of the gateway",
+        purpose="Use it to test a new set-up. If you sign the request, the answer also names your partner id and key.",
+        answers=(Answer(HTTPStatus.OK, "The state of the gateway.", ServiceStatus),),
         may_be_signed=True,
     )
 )
 def get_status() -> Response:
-    """Answer anybody; a signature that is there must hold."""
+    """Answer every caller; a signature is optional but must be valid."""
     gateway = get_gateway(current_app)
     caller = None
     if has_signature():
@@ -46,18 +46,18 @@ def get_status() -> Response:
         group="Service",
         summary="Fetch the agency's keys",
         purpose=(
-            "The signed key set, byte for byte as the agency published it. Check it against the root that you pinned "
-            "before you seal to a key of it."
+            "The signed key set, byte for byte as the agency published it. Verify it against your pinned root "
+            "before you seal to one of its keys."
         ),
         answers=(
             Answer(HTTPStatus.OK, "The chain from the root to the key set.", KeySetBundle, has_tag=True),
-            Answer(HTTPStatus.NOT_MODIFIED, "It is still the one that you hold."),
+            Answer(HTTPStatus.NOT_MODIFIED, "Unchanged since the ETag you sent."),
         ),
         problems=(problems.NOT_READY,),
     )
 )
 def get_keys() -> Response:
-    """Answer anybody; the bundle proves itself against the pinned root. 304 for the tag of these very bytes."""
+    """Answer every caller; the pinned root proves the bundle. 304 if the request's ETag matches."""
     bundle = get_accepted_keys(get_gateway(current_app)).bundle
     response = answer_bytes(bundle)
     response.set_etag(hashlib.sha256(bundle).hexdigest())
@@ -70,12 +70,12 @@ def get_keys() -> Response:
     Call(
         group="Service",
         summary="Fetch the schema of the report",
-        purpose="The JSON Schema (2020-12) of the report that you fill in and seal. No report comes here unsealed.",
+        purpose="The JSON Schema (2020-12) of a report before it is sealed. Never send a report unsealed.",
         answers=(Answer(HTTPStatus.OK, "The schema.", dict),),
     )
 )
 def get_schema() -> Response:
-    """Answer anybody."""
+    """Answer every caller."""
     return answer_bytes(_encode_report_schema())
 
 
@@ -84,12 +84,12 @@ def get_schema() -> Response:
     Call(
         group="Service",
         summary="Fetch the schemas of mailbox messages",
-        purpose="The JSON Schema (2020-12) of an object with one property for each kind of message: its body.",
+        purpose="The JSON Schema (2020-12) of an object with one property for each kind of message body.",
         answers=(Answer(HTTPStatus.OK, "The schema.", dict),),
     )
 )
 def get_mailbox_schema() -> Response:
-    """Answer anybody."""
+    """Answer every caller."""
     return answer_bytes(_encode_mailbox_schema())
 
 
