@@ -32,7 +32,7 @@ PREFIX = "/v1"
 
 
 def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gateway: Gateway | None = None) -> Flask:
-    """Return the app with exactly these roles; raises `RouteRuleError` when a route states no rule.
+    """Return the app with exactly these roles; raises `RouteRuleError` when a route has no rule.
 
     `gateway` replaces the parts that would otherwise be opened from `state`.
     """

@@ -1,4 +1,4 @@
-"""What both web apps (gateway and desk) need, without keys: headers, CSRF, limits on bodies, logs, problems, serving.
+"""Shared by both web apps (gateway and desk), without keys: headers, CSRF, body limits, logs, problems, serving.
 
-Never imports another room of the gateway.
+Never imports another part of the gateway.
 """

@@ -1,7 +1,7 @@
-"""Reads the body of a request while no thread waits for it: whole, within a deadline, within a ceiling for all bodies.
+"""Reads request bodies without holding a thread: complete, within a deadline, within a total memory limit.
 
-Each network has a share of each ceiling, so that e.g. unsigned posts from one machine keep no other sender out. Never
-reads a body of which the caller has not said the length, and never keeps more than is held for it.
+Each network has a share of each limit, so that e.g. unsigned posts from one machine keep no other sender out. Never
+reads a body without a Content-Length, and never buffers more than its limit.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from typing import Any, Final
 from gateway.web.rules import BodyRoom
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Gives the next piece of a body (ASGI 3.0, `http.request`), or says that the caller is gone."""
+"""Returns the next part of a body (ASGI 3.0, `http.request`), or reports a disconnect."""
 
-# Ordinary reports are small. They have room of their own, which large bodies cannot take: nobody knows whose they are
-# before they are read.
+# Ordinary reports are small. They have a memory limit of their own, because large bodies are anonymous until they are
+# read.
 SMALL_BODY_BYTES: Final = 256 * 1024
 ROOM_BYTES: Final = 64 * 1024 * 1024
-# What one network may take of a room: e.g. 32 of the largest forms at once, four large reports, four parts in flight.
+# The share of one network, e.g. 32 of the largest forms at the same time, four large reports, four parts in flight.
 FORM_SHARE: Final = 1 / 8
 SMALL_SHARE: Final = 1 / 4
 LARGE_SHARE: Final = 3 / 8
@@ -29,7 +29,7 @@ PART_SHARE: Final = 1 / 2
 
 
 class BodyNotReadError(Exception):
-    """The body did not come whole; `status` says why."""
+    """The body did not arrive complete; `status` gives the reason."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -37,7 +37,7 @@ class BodyNotReadError(Exception):
 
 
 class Room:
-    """How many bytes of bodies one process may hold at once, and of one network. Only for the event loop's thread."""
+    """The bytes of bodies that a process may buffer, in total and per network. Only for the event loop's thread."""
 
     def __init__(self, capacity: int, *, share: float) -> None:
         self._free = capacity
@@ -45,7 +45,7 @@ class Room:
         self._taken: dict[bytes, int] = {}
 
     def take(self, count: int, *, network: bytes) -> bool:
-        """Take so many bytes for a network; returns False, and takes nothing, when it may not have as many."""
+        """Reserve bytes for a network; returns False, and reserves nothing, above the limit."""
         taken = self._taken.get(network, 0) + count
         if count > self._free or taken > self._share_bytes:
             return False
@@ -54,7 +54,7 @@ class Room:
         return True
 
     def give_back(self, count: int, *, network: bytes) -> None:
-        """Give back what was taken."""
+        """Release reserved bytes."""
         self._free += count
         left = self._taken.get(network, 0) - count
         if left > 0:
@@ -64,17 +64,17 @@ class Room:
 
 
 class BodyStream(io.RawIOBase):
-    """A body that is there, as the pieces that came (`wsgi.input`, PEP 3333): not joined, each gone once it is read."""
+    """A complete body as the received pieces (`wsgi.input`, PEP 3333): not joined, each freed once it is read."""
 
     def __init__(self, pieces: deque[bytes]) -> None:
         self._pieces = pieces
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, at most `size`: a piece that fits, as it is. Without `size`, all that is left."""
+        """Return the next bytes, at most `size`; without `size`, the rest. A piece that fits is not copied."""
         if size is None or size < 0:
             return self.readall()
         if not size or not self._pieces:
@@ -86,20 +86,20 @@ class BodyStream(io.RawIOBase):
         return piece
 
     def readall(self) -> bytes:
-        """Return what is left."""
+        """Return the rest."""
         left = b"".join(self._pieces)
         self._pieces.clear()
         return left
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, and return how much of it."""
+        """Fill a buffer, and return the number of bytes written."""
         piece = self.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
 class HeldBody:
-    """The bytes that came of one body. What was taken for them is given back at the end of the `with` block."""
+    """The received bytes of one body. Their reservation is released at the end of the `with` block."""
 
     def __init__(self, room: Room, *, network: bytes) -> None:
         self._room = room
@@ -116,9 +116,9 @@ class HeldBody:
         self._room.give_back(self._size, network=self._network)
 
     async def read(self, receive: Receive, *, length: int, seconds: float) -> BodyStream:
-        """Return the body; raises `BodyNotReadError`: 408 when slow, 503 when there is no room, 400 when it is cut.
+        """Return the body; raises `BodyNotReadError`: 408 if slow, 503 if there is no room, 400 if cut short.
 
-        Received bytes take up room, not announced ones: announcing costs a caller nothing.
+        Reserves received bytes, not announced ones, because announcing costs a caller nothing.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -131,7 +131,7 @@ class HeldBody:
     def _keep(self, message: Mapping[str, Any]) -> None:
         piece = message.get("body", b"")
         if not piece:
-            # The caller left, or closed its side, in the middle.
+            # The caller disconnected or closed its side before the end.
             raise BodyNotReadError(HTTPStatus.BAD_REQUEST)
         if not self._room.take(len(piece), network=self._network):
             raise BodyNotReadError(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -140,7 +140,7 @@ class HeldBody:
 
 
 class BodyReader:
-    """The rooms and the deadline of one server process. With `is_shared` false a network may fill a room."""
+    """The rooms and the deadline of one server process. With `is_shared` False a single network may fill a room."""
 
     def __init__(self, *, seconds: float, room_bytes: int = ROOM_BYTES, is_shared: bool = True) -> None:
         def make_room(share: float) -> Room:
@@ -151,7 +151,7 @@ class BodyReader:
         self._small, self._large = make_room(SMALL_SHARE), make_room(LARGE_SHARE)
 
     def hold(self, length: int, *, room: BodyRoom, network: bytes) -> HeldBody:
-        """Return where a body of this length from a network is kept; `room` is what the rule of its route names."""
+        """Return a buffer for a body of this length from a network; `room` comes from the rule of the route."""
         return HeldBody(self._get_room(length, room=room), network=network)
 
     def _get_room(self, length: int, *, room: BodyRoom) -> Room:

@@ -1,7 +1,7 @@
-"""Logs by allow-list: one JSON object a line, with the fields named here and no others.
+"""Logs by allow-list: one JSON object for each line, with only the fields named here.
 
-Never writes a path, a query, a body, a header, an address, an exception's message or a local variable: words of a
-report could be in any of them. Records of libraries keep their logger, level, exception type and code location only.
+Never writes a path, query, body, header, address, exception message or local variable: any of them could contain text
+of a report. Records of libraries keep only their logger, level, exception type and code location.
 """
 
 import logging
@@ -17,22 +17,22 @@ from types import TracebackType
 import msgspec
 
 LOG_FIELDS: Mapping[str, str] = {
-    "time": "when, UTC, in seconds",
+    "time": "time in UTC, to the second",
     "level": "how grave",
-    "event": "what happened: a word of ours",
-    "process_role": "which process: a word of ours",
+    "event": "a fixed event name",
+    "process_role": "a fixed process name",
     "method": "one of the known HTTP methods, or OTHER",
-    "route": "the route as the code spells it, the neutral word of its rule, or unmatched; never the path asked for",
-    "status": "the answer's status",
-    "duration_ms": "how long the answer took",
-    "request_id": "made by us, also in the answer",
-    "reason": "a slug of ours",
+    "route": "the route pattern, the neutral log word of its rule, or unmatched; never the requested path",
+    "status": "the response status",
+    "duration_ms": "the time to answer",
+    "request_id": "the request id, also in the response",
+    "reason": "a fixed reason slug",
     "exception": "the type of an exception",
-    "location": "module and line of our code where it was raised",
-    "logger": "the library that spoke",
-    "listener": "host and port that this process serves",
+    "location": "the module and line in our code that raised it",
+    "logger": "the logger of a library",
+    "listener": "the host and port of this process",
     "count": "how many",
-    "exit_code": "how a process ended",
+    "exit_code": "the exit code of a process",
 }
 _SAFE_TEXT = re.compile(r"[A-Za-z0-9_.,:+<>/\[\] -]{0,120}")
 _OWN_PACKAGES = ("gateway", "partner_sdk")
@@ -45,7 +45,7 @@ def _describe_no_request() -> dict[str, str]:
     return {}
 
 
-# What is said of the request that is answered; a process that serves no app answers none, and loads no Flask.
+# The log fields of the current request. A process without an app has no request, and does not load Flask.
 _describe_request: Callable[[], dict[str, str]] = _describe_no_request
 
 
@@ -54,7 +54,7 @@ class UnknownLogFieldError(Exception):
 
 
 class AllowListFormatter(logging.Formatter):
-    """Turns a record into one JSON line of allowed fields; the message of a foreign record is dropped."""
+    """Formats a record as one JSON line of allowed fields; drops the messages of libraries."""
 
     def __init__(self, process_role: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class AllowListFormatter(logging.Formatter):
 
 
 def configure_logging(process_role: str) -> None:
-    """Send every record of this process, libraries included, through the allow-list to standard error."""
+    """Send every record of this process, including those of libraries, through the allow-list to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(AllowListFormatter(process_role))
     root = logging.getLogger()
@@ -88,12 +88,12 @@ def configure_logging(process_role: str) -> None:
     root.setLevel(logging.WARNING)
     _logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    # A handler that fails would print the record's message and arguments.
+    # The default error handler would print the record's message and arguments.
     logging.raiseExceptions = False
 
 
 def catch_stray_exceptions() -> None:
-    """Log exceptions that nothing caught by type and location, instead of printing message and source lines."""
+    """Log uncaught exceptions by type and location, instead of printing message and source lines."""
     sys.excepthook = _log_stray
     threading.excepthook = _log_stray_in_thread
     sys.unraisablehook = _log_unraisable
@@ -102,32 +102,32 @@ def catch_stray_exceptions() -> None:
 def log_event(event: str, *, level: int = logging.INFO, **fields: str | int) -> None:
     """Write one line; raises `UnknownLogFieldError` for a field outside `LOG_FIELDS`."""
     if unknown := fields.keys() - LOG_FIELDS.keys():
-        raise UnknownLogFieldError(f"Not on the allow-list of logs: {', '.join(sorted(unknown))}.")
+        raise UnknownLogFieldError(f"Not on the log allow-list: {', '.join(sorted(unknown))}.")
     if not _logger.isEnabledFor(level):
         return
     cleaned = {name: _clean(value) if isinstance(value, str) else value for name, value in fields.items()}
-    # Not by `Logger.log`: it walks the stack for the file and line of its caller, which no line of ours has.
+    # Not `Logger.log`, which walks the stack for the caller's file and line; our lines have neither.
     record = logging.LogRecord(_logger.name, level, "", 0, event, None, None)
     setattr(record, _RECORD_ATTRIBUTE, {"event": _clean(event), **cleaned})
     _logger.handle(record)
 
 
 def describe_requests_by(describe: Callable[[], dict[str, str]]) -> None:
-    """From now on add to each failure of this process what `describe` says of the request that its thread answers.
+    """Add the result of `describe` to each failure that this process logs.
 
-    One for all apps of a process: `describe` must ask which request is current, and belong to no app of its own.
+    One function serves all apps of a process: it must look up the current request, and belong to no single app.
     """
-    global _describe_request  # as the handlers of `logging`, one for a process
+    global _describe_request  # one for each process, as the handlers of `logging`
     _describe_request = describe
 
 
 def log_failure(error: BaseException, *, event: str = "failure") -> None:
-    """Write the type of an exception and where it was raised, with the request's id and route when there is one."""
+    """Log the type and location of an exception, with the request's id and route if there is one."""
     log_event(event, level=logging.ERROR, **describe_exception(error), **_describe_request())
 
 
 def describe_exception(error: BaseException) -> dict[str, str]:
-    """Return the type and the innermost location in our own code (else in any code); no message, no locals."""
+    """Return the exception's type and its innermost location in our code (else in any code); no message, no locals."""
     frames = traceback.extract_tb(error.__traceback__)
     names = [(_module_of(frame.filename), frame.lineno) for frame in frames]
     own = [name for name in names if name[0].split(".")[0] in _OWN_PACKAGES]
@@ -136,7 +136,7 @@ def describe_exception(error: BaseException) -> dict[str, str]:
 
 
 def format_exception(error: BaseException) -> str:
-    """Return the same in one line, e.g. `LookupError at gateway.desk.cli:45`."""
+    """Return the type and location in one line, e.g. `LookupError at gateway.desk.cli:45`."""
     return "{exception} at {location}".format_map(describe_exception(error))
 
 

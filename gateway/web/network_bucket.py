@@ -1,7 +1,7 @@
-"""Turns a network address into keyed hashes of its network, and forgets it: what limits and rooms count by.
+"""Turns a network address into keyed hashes of its network, which limits and rooms count by.
 
-Never keeps, logs or stores an address. The key of the hash is new every day, but made from the cookie secret, which is
-on the disk: the limiter's store alone is not enough to test addresses; with that secret it is, for any day.
+Never logs or stores an address. The hash key changes every day and is derived from the cookie secret on the disk, so
+the limiter's store alone does not reveal addresses; the store and the secret together do.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ class _DailyKey:
 
 
 class BucketHasher:
-    """Hashes networks and partner names under a key made from the cookie secret and the UTC date.
+    """Hashes networks and partner names under a key derived from the cookie secret and the UTC date.
 
-    Several workers agree without talking (HMAC, RFC 2104).
+    All workers derive the same key (HMAC, RFC 2104).
     """
 
     def __init__(self, secret: bytes, *, clock: Callable[[], datetime]) -> None:
@@ -41,15 +41,15 @@ class BucketHasher:
         self._daily = self._make_key(clock().date())
 
     def hash_networks(self, address: str | None) -> list[tuple[Tier, str]]:
-        """Return the hash of each tier of an address's network, the widest last."""
+        """Return the hash of each tier of an address's network, widest last."""
         return [(tier, self.hash_text(network)) for tier, network in list_networks(address)]
 
     def pick_slot(self, address: str | None) -> int:
-        """Return the slot of an address's whole network (/24 or /48): one of SLOTS, so that it names no network."""
+        """Return the slot (one of SLOTS) of an address's whole network (/24 or /48); many networks share it."""
         return int(self.hash_whole_network(address), 16) % SLOTS
 
     def hash_whole_network(self, address: str | None) -> str:
-        """Return the hash of the widest network that an address counts for: /24 or /48."""
+        """Return the hash of the widest network of an address: /24 or /48."""
         return self.hash_text(name_whole_network(address))
 
     def hash_text(self, text: str) -> str:
@@ -68,20 +68,20 @@ class BucketHasher:
 
 
 class CallerNetworks:
-    """Names the networks of callers for one process, by a keyed hash (BLAKE2, RFC 7693) whose key ends with it."""
+    """Hashes callers' networks for one process (BLAKE2, RFC 7693), with a key that is never stored."""
 
     def __init__(self, *, trusted_proxies: int) -> None:
         self._trusted_proxies = trusted_proxies
         self._key = secrets.token_bytes(_HASH_BYTES)
 
     def name_caller(self, environ: Mapping[str, Any]) -> bytes:
-        """Return the name of the whole network (/24 or /48) that a request comes from."""
+        """Return the hash of the caller's whole network (/24 or /48)."""
         address = find_caller(environ, trusted_proxies=self._trusted_proxies)
         return hashlib.blake2b(name_whole_network(address).encode(), key=self._key, digest_size=_HASH_BYTES).digest()
 
 
 def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | None:
-    """Return the address that a request comes from, behind so many proxies: as Werkzeug's ProxyFix reads it."""
+    """Return the caller's address behind `trusted_proxies` proxies, as Werkzeug's ProxyFix reads it."""
     if trusted_proxies:
         forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
         if len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies].strip():
@@ -91,15 +91,15 @@ def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | No
 
 
 def name_whole_network(address: str | None) -> str:
-    """Return the widest network that an address counts for, as text: /24 or /48."""
+    """Return the widest network of an address as text: /24 or /48."""
     return list_networks(address)[-1][1]
 
 
 def list_networks(address: str | None) -> list[tuple[Tier, str]]:
-    """List the tiers of an address with its networks as text, the widest last; no address shares one /24 bucket."""
+    """List the tiers of an address with their networks as text, widest last. No address: one shared bucket."""
     text = (address or "").split("%", 1)[0]
     if text.count(".") == 3 and text.replace(".", "").isdecimal() and text.isascii():
-        return [("/24", f"{text.rpartition('.')[0]}.0/24")]  # without parsing: every request comes by here
+        return [("/24", f"{text.rpartition('.')[0]}.0/24")]  # no parsing: runs for every request
     try:
         parsed = ipaddress.ip_address(text)
     except ValueError:

@@ -1,6 +1,7 @@
-"""Every error answer: a problem document (RFC 9457) under the API prefixes, a page of the door elsewhere.
+"""Answers errors: a problem document (RFC 9457) under the API prefixes, a page of the door elsewhere.
 
-Handlers sit on the app and split by path, because a blueprint's handlers miss 404 and 405. Never echoes input.
+Handlers are registered on the app and split by path, because a blueprint's handlers miss 404 and 405. Never echoes
+input.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,13 +34,13 @@ _BY_STATUS = {
 }
 
 HtmlError = Callable[[int, str], ResponseReturnValue]
-"""Makes the page of a door for a status; the second argument is the request id."""
+"""Renders the error page of a door for a status and a request id."""
 
 blueprint = Blueprint("problems", __name__, template_folder="templates")
 
 
 class RequestRefusedError(Exception):
-    """A request gets one row of the problem table as its answer; `detail` must be our own words."""
+    """A request is answered with a row of the problem table; `detail` must be a fixed text of ours."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class RequestRefusedError(Exception):
 
 
 class _ProblemPages:
-    """What the handlers of one app need; kept in `app.extensions`."""
+    """The settings of one app's handlers; kept in `app.extensions`."""
 
     def __init__(self, *, origin: str, api_prefixes: Sequence[str], html_error: HtmlError) -> None:
         self.origin = origin
@@ -67,7 +68,7 @@ class _ProblemPages:
         self.html_error = html_error
 
     def is_api_path(self, path: str) -> bool:
-        """Return whether a path belongs to machines."""
+        """Return whether a path belongs to an API."""
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.api_prefixes)
 
 
@@ -83,7 +84,7 @@ def register_problems(
 
 
 def use_html_error(app: Flask, html_error: HtmlError) -> None:
-    """Let a door make the pages of errors outside the API prefixes; called when the door registers itself."""
+    """Set the renderer of error pages outside the API prefixes; a door calls it when it registers itself."""
     _pages(app).html_error = html_error
 
 
@@ -95,19 +96,19 @@ def make_problem_response(
     retry_after_seconds: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the problem document of this request, with Retry-After where the table or the caller names seconds."""
+    """Return the problem document of this request, with Retry-After if the table or the caller gives seconds."""
     document = problems.make_document(
         problem, origin=_pages(current_app).origin, request_id=get_request_id(), detail=detail, faults=faults
     )
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # A server fault says title and request id, and nothing about itself.
+        # A server error reveals only its title and request id.
         document.pop("detail", None)
     response = Response(encode(document), status=problem.status, content_type=problems.MEDIA_TYPE)
     seconds = problem.retry_after_seconds if retry_after_seconds is None else retry_after_seconds
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
     if problem.status == HTTPStatus.UNAUTHORIZED:
-        # RFC 9110 §15.5.2 asks for a challenge; ours is the profile of WIRE.md §7, the same for every cause.
+        # RFC 9110 §15.5.2 requires a challenge; ours is the profile of WIRE.md §7, the same for every cause.
         response.headers["WWW-Authenticate"] = 'Signature tag="report-abuse"'
     response.headers.extend(headers or {})
     return response
@@ -116,7 +117,7 @@ def make_problem_response(
 @blueprint.get("/problems/<slug>")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_problem(slug: str) -> ResponseReturnValue:
-    """Show what one problem type means and what to do."""
+    """Show the page of one problem type."""
     problem = problems.find_problem(slug)
     if problem is None or problem.slug != slug:
         not_found()
@@ -124,7 +125,7 @@ def show_problem(slug: str) -> ResponseReturnValue:
 
 
 def not_found() -> NoReturn:
-    """Answer 404 in the way of this path."""
+    """Answer 404 as this path does: problem document or page."""
     abort(HTTPStatus.NOT_FOUND)
 
 
@@ -148,7 +149,7 @@ def _answer_refusal(error: RequestRefusedError) -> ResponseReturnValue:
 
 
 def answer_http_error(error: HTTPException) -> ResponseReturnValue:
-    """Answer an HTTP error in the way of this path: problem document or page."""
+    """Answer an HTTP error as this path does: problem document or page."""
     status = error.code
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return error.get_response()
@@ -175,7 +176,7 @@ def _answer_failure(error: Exception) -> ResponseReturnValue:
 def _html(status: int, *, retry_after_seconds: int | None = None) -> Response:
     try:
         response = make_response(_pages(current_app).html_error(status, get_request_id()))
-    except Exception as error:  # noqa: BLE001 - an error page that fails must still end in an answer of ours
+    except Exception as error:  # noqa: BLE001 - an error page that fails must still be answered
         log_failure(error, event="error-page-failed")
         response = Response(f"{status}. {get_request_id()}", content_type="text/plain; charset=utf-8")
     response.status_code = status
@@ -185,7 +186,7 @@ def _html(status: int, *, retry_after_seconds: int | None = None) -> Response:
 
 
 def _make_blank_problem(status: int) -> Response:
-    # RFC 9457 §4.2.1: about:blank means no more than the status says.
+    # RFC 9457 §4.2.1: about:blank adds nothing to the status.
     try:
         title = HTTPStatus(status).phrase
     except ValueError:

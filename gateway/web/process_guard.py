@@ -1,4 +1,4 @@
-"""What each server process does to itself first: die with its parent, keep its memory to itself, open files enough.
+"""Guards that each server process sets up first: die with its parent, protect its memory, open enough files.
 
 Linux only.
 """
@@ -15,7 +15,7 @@ from contextlib import suppress
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
-# Sockets that listen are opened at the start, and a new file has the lowest free number (open(2)).
+# Listening sockets are opened at the start, and a new file gets the lowest free number (open(2)).
 _LOW_NUMBERS = 1024
 
 
@@ -24,17 +24,17 @@ class OrphanedError(Exception):
 
 
 def protect_memory() -> None:
-    """Keep memory, which holds words of reports, from core dumps and from other processes of the same user.
+    """Keep memory, which contains text of reports, from core dumps and from other processes of the same user.
 
-    The core size is inherited. Whether a process is dumpable is not: each program begins as one that is, so call this
-    in every process. Then only root reads `/proc/PID/mem` or attaches a debugger (ptrace(2), proc_pid_mem(5)).
+    The core size limit is inherited, but not the dumpable flag, so call this in every process. Then only root can read
+    `/proc/PID/mem` or attach a debugger (ptrace(2), proc_pid_mem(5)).
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _call_prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, 0)
 
 
 def allow_open_files(count: int) -> None:
-    """Raise the soft limit of open files to `count`, or as far as the hard limit lets us; inherited by children."""
+    """Raise the soft limit of open files to `count`, or to the hard limit; inherited by children."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -42,14 +42,14 @@ def allow_open_files(count: int) -> None:
 
 
 def stop_accepting() -> None:
-    """Take no new connection any more, and keep those that are there; siblings with the same sockets go on.
+    """Accept no new connections, and keep the open ones; siblings that share the sockets continue.
 
-    Each listening socket of this process is replaced by one that nobody can reach, under the same number: the event
-    loop that watches it finds nothing there. Closing it instead would cut connections that are taken and not read yet.
+    Replaces each listening socket of this process with an unreachable one under the same number, so that the event loop
+    finds nothing there. Closing it would cut connections that are accepted and not yet read.
     """
     with socket.socket(socket.AF_UNIX) as unreachable:
         unreachable.setblocking(False)
-        unreachable.bind("")  # unix(7): an abstract name that the kernel picks
+        unreachable.bind("")  # unix(7): the kernel picks an abstract name
         unreachable.listen(1)
         for number in range(_LOW_NUMBERS):
             if number != unreachable.fileno() and _is_listening(number):
@@ -69,23 +69,24 @@ def _is_listening(number: int) -> bool:
 
 
 def end_without_teardown() -> None:
-    """Have this process end at once where Python would take itself apart.
+    """End this process immediately, without Python's teardown.
 
-    The server's own threads still call into Python then, and that aborts the process (seen with granian 2.8.7).
+    The server's own threads would still call into Python during teardown, and abort the process (seen with granian
+    2.8.7).
     """
     atexit.register(os._exit, 0)
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel send SIGKILL to this process when its parent ends, however that happens.
+    """Make the kernel send SIGKILL to this process when its parent ends.
 
-    The signal goes out when the *thread* that started this process ends (prctl(2)). Raises `OrphanedError` when the
-    parent is gone already.
+    The signal is sent when the *thread* that started this process ends (prctl(2)). Raises `OrphanedError` when the
+    parent is already gone.
     """
     _call_prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Between fork and prctl the parent may have died: then no signal would ever come.
+    # If the parent died between fork and prctl, the signal would never come.
     if os.getppid() != parent_pid:
-        raise OrphanedError("The parent process is gone.")
+        raise OrphanedError("The parent process has ended.")
 
 
 def _call_prctl(name: str, option: int, value: int) -> None:

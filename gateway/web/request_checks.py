@@ -1,11 +1,11 @@
-"""Holds each request to the rule of its route: its body (size, media type), and that no other site forged it.
+"""Checks each request against the rule of its route: body size, media type, and cross-site forgery.
 
-Bodies are judged by headers before anything reads a byte, never encoded or multipart, and stay in memory: no file is
-ever written.
+Bodies are checked by their headers before a byte is read, may not be encoded or multipart, and stay in memory: no file
+is ever written.
 
-Forged posts meet a token bound to the session (Flask-WTF), and no foreign origin. Never off. No time limit on the token
-and no strict Referer check: both refuse children who did nothing wrong (a slow typist; a school proxy that strips the
-header). What is present and foreign is refused instead.
+Forged posts fail on a token bound to the session (Flask-WTF) and on a foreign origin. Never off. The token has no time
+limit and there is no strict Referer check, because both refuse children who did nothing wrong (a slow typist; a school
+proxy that strips the header). A header that is present and foreign is refused.
 """
 
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from gateway.web.rules import EXEMPT, SAFE_METHODS, find_current_rule
 from partner_sdk.wire import problems
 
 FORM: Final = "application/x-www-form-urlencoded"
-MAX_FORM_FIELDS: Final = 200  # the largest page has some 40
+MAX_FORM_FIELDS: Final = 200  # the largest page has about 40
 REFUSED: Final = "report_abuse.refused"
-"""In the environ: the status with which the server refuses this request; 400, 408, 431 or 503."""
+"""Environ key: the status with which the server refuses this request: 400, 408, 431 or 503."""
 
 
 def apply_body_limits(app: Flask) -> None:
-    """Hold every request to the body rule of its route; a request without a route may not send one at all."""
-    # Flask's own ceiling for whatever reads a body outside a route.
+    """Check every request against the body rule of its route; without a route no body is allowed."""
+    # Flask's own ceiling, for bodies read outside a route.
     app.config["MAX_CONTENT_LENGTH"] = 0
     app.config["MAX_FORM_MEMORY_SIZE"] = 0
     app.before_request(_check_body)
@@ -47,7 +47,7 @@ def _check_body() -> None:
         return
     is_safe = request.method in SAFE_METHODS
     limit = 0 if is_safe else stated.body_bytes
-    # Werkzeug holds to these while it reads.
+    # Werkzeug enforces these while it reads.
     request.max_content_length = limit
     request.max_form_memory_size = limit
     if is_safe:
@@ -55,7 +55,7 @@ def _check_body() -> None:
             raise RequestRefusedError(problems.BODY_NOT_ALLOWED)
         return
     if "HTTP_TRANSFER_ENCODING" in environ:
-        # Werkzeug cuts a body without a length at the limit, and says nothing: half a story would look whole.
+        # Werkzeug silently cuts a body without a length at the limit: half a story would look whole.
         abort(HTTPStatus.LENGTH_REQUIRED)
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
@@ -67,7 +67,7 @@ def _check_body() -> None:
 
 
 def _check_media_type(wanted: str) -> None:
-    # Nearly every request names the very words, and needs no parsing.
+    # Nearly every request has exactly this value, and needs no parsing.
     if request.environ.get("CONTENT_TYPE") == wanted:
         return
     if (request.content_length or request.mimetype) and request.mimetype != wanted:
@@ -75,19 +75,19 @@ def _check_media_type(wanted: str) -> None:
 
 
 def _check_fields() -> None:
-    """Count a form's fields before anything is parsed: 254 KiB of `a=&` are 87,000 of them, and each is an object."""
+    """Count a form's fields before parsing: 254 KiB of `a=&` are 87,000 fields, each of them an object."""
     if request.get_data().count(b"&") >= MAX_FORM_FIELDS:
         raise RequestRefusedError(problems.BODY_TOO_LARGE)
 
 
 CsrfFailure = Callable[[], ResponseReturnValue]
-"""Answers a post without a good token; the public door shows the page again with the words and a new token."""
+"""Answers a post without a valid token; the public door shows the page again with its text and a new token."""
 
 _EXTENSION = "csrf_failures"
 
 
 class ForeignOriginError(BadRequest):
-    """The browser said that another site made this post."""
+    """The browser reported that another site made this post."""
 
     description = "The post came from another site."
 
@@ -102,10 +102,10 @@ class _Csrf:
 
 
 def apply_csrf(app: Flask, *, origin: str) -> None:
-    """Check every unsafe request of `app` whose route is not exempt by its rule; `origin` is the app's own."""
+    """Check every unsafe request of `app` unless its route's rule exempts it; `origin` is the app's own."""
     app.config["WTF_CSRF_TIME_LIMIT"] = None
     app.config["WTF_CSRF_SSL_STRICT"] = False
-    # The check runs below, by the rules of the routes; Flask-WTF's own hook knows only its own exemptions.
+    # `_check_post` runs the check by the route's rule; Flask-WTF's own hook knows only its own exemptions.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.extensions[_EXTENSION] = _Csrf(origin=origin, protect=CSRFProtect(app))
     app.before_request(_check_post)
@@ -114,23 +114,23 @@ def apply_csrf(app: Flask, *, origin: str) -> None:
 
 
 def on_csrf_failure(app: Flask, *, blueprint: str, answer: CsrfFailure) -> None:
-    """Let a blueprint answer its own failed posts; the default is its error page with status 400."""
+    """Set a blueprint's answer to failed posts; the default is its error page with status 400."""
     _csrf(app).failures[blueprint] = answer
 
 
 def check_origin_headers(*, own_origin: str) -> None:
-    """Raise `ForeignOriginError` when Origin or Sec-Fetch-Site is present and foreign; absent is no offence."""
+    """Raise `ForeignOriginError` if Origin or Sec-Fetch-Site is present and foreign; both may be absent."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site not in {"same-origin", "none"}:
         raise ForeignOriginError()
     origin = request.headers.get("Origin")
-    # "null" names no site: some settings send it for a page's own post, and the token still has to be right.
+    # "null" names no site: some settings send it for a page's own post, and the token must still be valid.
     if origin not in {None, "null", own_origin}:
         raise ForeignOriginError()
 
 
 def check_own_origin() -> None:
-    """Do so for the origin of the app that answers: for a route whose rule needs no token."""
+    """Check the origin headers against the current app's origin, for a route whose rule needs no token."""
     check_origin_headers(own_origin=_csrf(current_app).origin)
 
 
@@ -157,5 +157,5 @@ def _answer_failure(error: HTTPException) -> ResponseReturnValue:
 
 
 def _answer_foreign_post(error: HTTPException) -> ResponseReturnValue:
-    # Never shown again by the door: the words are those of another site, not of the person.
+    # The door must not show it again: the text comes from another site, not from the person.
     return answer_http_error(error)

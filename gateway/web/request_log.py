@@ -1,7 +1,7 @@
-"""The id of each request, in every answer and every log line, and the one line of the log for each answer.
+"""The id of each request, in every answer and log line, and one access log line for each answer.
 
-Never taken from the caller: an id from outside could carry words into the log. Apart from logs.py, which every process
-uses: one that serves no app loads no Flask.
+Never taken from the caller: an outside id could carry text into the log. Separate from logs.py, so that a process
+without an app does not load Flask.
 """
 
 import time
@@ -25,7 +25,7 @@ def get_request_id() -> str:
 
 
 def get_elapsed_milliseconds() -> int:
-    """Return whole milliseconds since the request came in, or 0 when that is not known."""
+    """Return the milliseconds since the request arrived, or 0 if unknown."""
     started = g.get("request_started")
     return 0 if started is None else int((time.monotonic() - started) * 1000)
 
@@ -47,9 +47,9 @@ def _add_header(response: Response) -> Response:
 
 
 def apply_access_log(app: Flask) -> None:
-    """Write one line for each answer, and name the request in each failure of this process.
+    """Log one line for each answer, and add the request to each failure logged in this process.
 
-    Two apps in one process say the same of a failure: what describes it asks Flask for the current request and app.
+    Safe with two apps in one process: it asks Flask for the current request and app.
     """
     app.after_request(_log_answer)
     describe_requests_by(_describe_request)

@@ -1,8 +1,8 @@
-"""The threads of one server process that make answers: the event loop hands jobs over and goes on meanwhile.
+"""The worker threads of one server process; the event loop hands jobs to them.
 
-No network has more than its share of them: whatever another network sends, the next caller is answered soon. Within a
-network, those who have begun a form have a share apart from those who have not. A plain queue instead of an executor of
-the standard library: less CPU for each request, measured under load.
+Each network has a limited share of the threads, so that the next caller is answered soon. Within a network, callers
+that have begun a form have a separate share. A plain queue takes less CPU for each request than the standard library's
+executor (measured under load).
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from typing import Final
 from gateway.web.logs import log_failure
 
 Job = Callable[[], None]
-# A network whose posts were refused so often is answered a few requests at a time until the window ends.
+# Above this, a network is answered a few requests at a time until the window ends.
 REFUSALS_ALLOWED: Final = 60
 MOST_AFTER_REFUSALS: Final = 4
 REFUSAL_SECONDS: Final = 600.0
 MAX_WAITING_AFTER_REFUSALS: Final = 16
-# A journey of the form whose posts were refused so often counts as none until the window ends.
+# Above this, a journey of the form counts as none until the window ends.
 REFUSALS_OF_A_JOURNEY: Final = 20
 MOST_OF_A_JOURNEY: Final = 2
 MAX_COUNTED_NETWORKS: Final = 4096
@@ -31,7 +31,7 @@ _Work = tuple[Job, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
 class RequestThreads:
-    """So many threads. They end with the process."""
+    """A fixed number of threads, which end with the process."""
 
     def __init__(self, count: int) -> None:
         self._queue: SimpleQueue[_Work] = SimpleQueue()
@@ -39,7 +39,7 @@ class RequestThreads:
             Thread(target=self._work, name=f"request-{number}", daemon=True).start()
 
     async def run(self, job: Job) -> None:
-        """Wait until a thread has done the job. What it raises is logged, not raised here."""
+        """Wait until a thread has done the job; logs its exception instead of raising it."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._queue.put((job, loop, done))
@@ -50,9 +50,9 @@ class RequestThreads:
             job, loop, done = self._queue.get()
             try:
                 job()
-            except Exception as error:  # noqa: BLE001 - whatever it is: the next job must find this thread alive
+            except Exception as error:  # noqa: BLE001 - the thread must survive for the next job
                 log_failure(error)
-            # A loop that is closed waits for nothing any more.
+            # A closed loop waits for nothing.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_finish, done)
 
@@ -69,11 +69,11 @@ class _Refusals:
 
 
 class TooManyWaitingError(Exception):
-    """A network whose posts are refused on and on has as many requests waiting as it may."""
+    """A network whose posts keep being refused has reached its limit of waiting requests."""
 
 
 class NetworkTurns:
-    """Lets each network have so many requests with the threads at once. Only for the event loop's thread."""
+    """Limits the concurrent requests of each network. Only for the event loop's thread."""
 
     def __init__(
         self, most: int, *, refusals_allowed: int = REFUSALS_ALLOWED, clock: Callable[[], float] = time.monotonic
@@ -86,7 +86,7 @@ class NetworkTurns:
         self._refusals: dict[bytes, _Refusals] = {}
 
     async def enter(self, network: bytes) -> None:
-        """Wait for a place among the requests of a network, to be given back with `leave`.
+        """Wait for a place among the requests of a network; return it with `leave`.
 
         Raises `TooManyWaitingError`.
         """
@@ -96,7 +96,7 @@ class NetworkTurns:
             self._at_work[network] = self._at_work.get(network, 0) + 1
 
     def count_refusal(self, network: bytes) -> None:
-        """Count a post that was refused."""
+        """Count a refused post."""
         now = self._clock()
         counted = self._refusals.get(network)
         if counted is None or counted.ends_at <= now:
@@ -106,7 +106,7 @@ class NetworkTurns:
         counted.number += 1
 
     def is_refused_often(self, network: bytes) -> bool:
-        """Return whether more of its posts were refused than may be."""
+        """Return whether more of its posts were refused than allowed."""
         counted = self._refusals.get(network)
         return counted is not None and counted.number > self._refusals_allowed and counted.ends_at > self._clock()
 
@@ -123,11 +123,11 @@ class NetworkTurns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.leave(network)  # the place was given and will not be taken
+                self.leave(network)  # the place was assigned and will not be used
             raise
 
     def leave(self, network: bytes) -> None:
-        """Give a place back, and the free ones to whoever waits."""
+        """Return a place, and assign free places to waiting requests."""
         at_work, most = self._at_work[network] - 1, self._count_most(network)
         waiting = self._waiting.get(network)
         while waiting and at_work < most:
@@ -145,16 +145,16 @@ class NetworkTurns:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a network, and the journey of the form whose signed cookie came along, both as hashes."""
+    """A caller: its network, and the form journey in its signed cookie, both as hashes."""
 
     network: bytes
     journey: bytes | None = None
 
 
 class CallerTurns:
-    """Lets each network have so many requests with the threads at once, and as many again of those who have begun.
+    """Limits the concurrent requests of each network, with a second, equal share for begun journeys.
 
-    A flood of refused posts slows what comes without a journey, and the journey that it came with: no classmate's.
+    A flood of refused posts slows only strangers of its network and the journey it came with, not a classmate's.
     """
 
     def __init__(self, most: int) -> None:
@@ -163,12 +163,12 @@ class CallerTurns:
         self._journeys = NetworkTurns(MOST_OF_A_JOURNEY, refusals_allowed=REFUSALS_OF_A_JOURNEY)
 
     def find_begun(self, caller: Caller) -> bytes | None:
-        """Return the journey that goes before strangers; None where there is none, or one that was refused often."""
+        """Return the journey that precedes strangers, or None if there is none or it was refused too often."""
         journey = caller.journey
         return None if journey is None or self._journeys.is_refused_often(journey) else journey
 
     async def run(self, caller: Caller, threads: RequestThreads, job: Job) -> None:
-        """Have the job done when it is this caller's turn. Raises `TooManyWaitingError`."""
+        """Run the job when it is this caller's turn. Raises `TooManyWaitingError`."""
         journey = self.find_begun(caller)
         turns = self.strangers if journey is None else self._begun
         if journey is not None:
@@ -184,7 +184,7 @@ class CallerTurns:
                 self._journeys.leave(journey)
 
     def count_refusal(self, caller: Caller) -> None:
-        """Count a post that was refused: against its journey, or against its network without one."""
+        """Count a refused post against its journey, or against its network if there is none."""
         journey = self.find_begun(caller)
         if journey is None:
             self.strangers.count_refusal(caller.network)

@@ -1,7 +1,7 @@
-"""One listener's process: granian and a bridge to a WSGI app; workers tied to it, itself tied to who started it.
+"""One listener's process: granian with a bridge to a WSGI app; workers die with it, and it dies with its parent.
 
-Started as `python -m gateway.web.server_process` by `serving.py`; never by hand. granian measured 1.4 times gunicorn's
-threads, but its workers outlive a killed master and go on serving: hence the guards.
+Started by `serving.py` as `python -m gateway.web.server_process`; never by hand. granian measured 1.4 times the speed
+of gunicorn's threads, but its workers survive a killed master and keep serving: hence the guards.
 """
 
 import importlib
@@ -39,28 +39,28 @@ if TYPE_CHECKING:
 
 WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
-# An idle connection costs some kilobytes and no thread; granian's own ceiling, 1024 for all workers, is soon full.
+# An idle connection costs some kilobytes and no thread; granian's default of 1024 for all workers fills up quickly.
 MAX_CONNECTIONS: Final = 2048
-# A worker makes way for a new one once an hour, so that words in memory that was freed do not lie there for weeks.
+# Each worker is replaced once an hour, so that text in freed memory does not survive for weeks.
 WORKER_LIFETIME_SECONDS: Final = 3600
 LOAD_PATIENCE_SECONDS: Final = 60
-# A worker that makes way takes no new connection, and answers what it has for a while before it is told to end: at its
-# end the server drops connections that it has taken and not read from yet.
+# A worker being replaced accepts no new connections, and has a while to answer before it is told to end: at its end the
+# server drops connections that are accepted and not yet read.
 LEAVE_SIGNAL: Final = signal.SIGUSR1
 LEAVE_SECONDS: Final = 2
 HEAD_SECONDS: Final = 10
-# A head that does not fit gets 431 from the server itself, as does one of more than 100 headers (hyper). Bodies pass in
-# pieces of this size at most.
+# The server itself answers 431 to a larger head, or to one of more than 100 headers (hyper). Bodies arrive in pieces of
+# at most this size.
 MAX_BUFFER_BYTES: Final = 64 * 1024
 
 
 def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | None = None) -> "WsgiBridge":
-    """Return the app of one worker, which from now on dies with its master; `has_loaded` is told when it is there."""
+    """Return the app of one worker, which dies with its master; signals `has_loaded` once it is ready."""
     protect_memory()
     die_with_parent(master_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
-    # Imported here and not above, as in `make_body_rule`: what answers requests is the worker's alone.
+    # Imported here, as in `make_body_rule`: only workers need these modules.
     from gateway.web.body_reader import BodyReader
     from gateway.web.silent_connections import SilentConnections
     from gateway.web.wsgi_bridge import WsgiBridge
@@ -68,7 +68,7 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     module, _, factory = spec.target.partition(":")
     try:
         app: Callable[..., Any] = getattr(importlib.import_module(module), factory)()
-    except Exception as error:  # noqa: BLE001 - whatever it is: say where, then end instead of serving nothing
+    except Exception as error:  # noqa: BLE001 - log the location, then end instead of serving nothing
         log_failure(error, event="app-failed")
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
@@ -96,12 +96,12 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
 
 
 def count_trusted_proxies(app: Callable[..., Any]) -> int:
-    """Return how many proxies an app says stand before it."""
+    """Return the number of proxies in front of an app."""
     return int(getattr(app, "config", {}).get(TRUSTED_PROXIES, 0))
 
 
 def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
-    """Return which bodies an app takes where: as the rules of its routes say. An app without rules takes none."""
+    """Return the body rule of an app, from the rules of its routes. An app without rules accepts no bodies."""
     from flask import Flask
 
     from gateway.web.rules import NO_BODY, get_body_terms
@@ -112,7 +112,7 @@ def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
 
 
 def make_journey_finder(app: Callable[..., Any]) -> "JourneyFinder":
-    """Return what finds the journey in an app's own cookie. An app without our sessions has none."""
+    """Return a function that finds the journey in an app's cookie; an app without our sessions has none."""
     from gateway.web.web_app import PageSessions, WebApp
 
     sessions = app.session_interface if isinstance(app, WebApp) else None
@@ -122,12 +122,12 @@ def make_journey_finder(app: Callable[..., Any]) -> "JourneyFinder":
 
 
 class RecyclingServer(MPServer):
-    """granian's server, whose workers are replaced without a request being cut.
+    """granian's server, with workers that are replaced without cutting a request.
 
-    granian gives each worker a socket of its own: when one closes, the kernel resets what waits in its queue. Here all
-    workers share one socket and one queue. granian stops the old worker a few seconds after it has started the new
-    one; here the new one has loaded its app first, and one that cannot load it (e.g. because the settings were edited
-    since) leaves the old one at work.
+    granian gives each worker its own socket; when one closes, the kernel resets the connections in its queue. Here all
+    workers share one socket and one queue. granian stops the old worker a few seconds after it has started the new one;
+    here the new one must have loaded its app first. If it cannot, e.g. because the settings were edited, the old one
+    keeps working.
     """
 
     recycle_patience_seconds: float = WORKER_STOP_SECONDS
@@ -151,7 +151,7 @@ class RecyclingServer(MPServer):
         told, has_loaded = multiprocessing.Pipe(duplex=False)
         old = self.wrks[idx]
         new = self._spawn_worker(idx=idx, target=spawn_target, callback_loader=partial(target_loader, has_loaded))
-        new.interrupt_by_parent = True  # until it has loaded, its end is no failure of the listener
+        new.interrupt_by_parent = True  # until it has loaded, its end is not a failure of the listener
         new.start()
         has_loaded.close()
         try:
@@ -162,7 +162,7 @@ class RecyclingServer(MPServer):
         if not is_ready:
             log_event("worker-kept", listener=f"{self.bind_addr}:{self.bind_port}")
             new.kill()
-            old.birth = time.monotonic()  # tried again after another lifetime
+            old.birth = time.monotonic()  # retried after another lifetime
             return
         self.wrks[idx] = new
         self.respawned_wrks[idx] = time.monotonic()
@@ -180,14 +180,14 @@ class RecyclingServer(MPServer):
 
 
 def run() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     protect_memory()
     allow_open_files(2 * MAX_CONNECTIONS)
     spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=ServerSpec)
     die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
-    # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one cannot.
+    # A forked worker could inherit a lock held by a thread of the master, and hang; a spawned one cannot.
     multiprocessing.set_start_method("spawn")
     server = make_server(spec)
     loader = partial(load_worker_app, spec, os.getpid())
@@ -195,12 +195,12 @@ def run() -> None:
 
 
 def make_server(spec: ServerSpec) -> RecyclingServer:
-    """Return the server of one listener, which does not run yet."""
+    """Return the server of one listener, not yet running."""
     server = RecyclingServer(
         spec.target,
         address=spec.host,
         port=spec.port,
-        # Not RSGI: it hands over neither the raw path nor header values outside ASCII.
+        # Not RSGI: it passes neither the raw path nor non-ASCII header values.
         interface=Interfaces.ASGINL,
         loop=Loops.asyncio,
         workers=spec.workers,
@@ -222,7 +222,7 @@ def make_server(spec: ServerSpec) -> RecyclingServer:
 
 
 def _granian_logging(name: str) -> dict[str, Any]:
-    """Send granian's own words through the allow-list too: they could name an address."""
+    """Send granian's messages through the allow-list too, since they could contain an address."""
     return {
         "formatters": {"allow-list": {"()": AllowListFormatter, "process_role": name}},
         "handlers": {

@@ -1,4 +1,4 @@
-"""What a command tells the server process that it starts: no secret, and no word of anybody."""
+"""The configuration that a command passes to its server processes; contains no secrets and no personal data."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ import msgspec
 
 SPEC_VARIABLE: Final = "REPORT_ABUSE_SERVER_SPEC"
 TRUSTED_PROXIES: Final = "TRUSTED_PROXIES"
-"""In the config of an app: how many proxies stand before it, whose word on the caller's address is taken."""
+"""Key in an app's config: the number of trusted proxies in front of it."""
 DEFAULT_BODY_SECONDS: Final = 20.0
-DEFAULT_WORKER_MIB: Final = 512  # a quiet worker has about 100; bodies may take 192 more
+DEFAULT_WORKER_MIB: Final = 512  # an idle worker has about 100; bodies may take another 192
 DEFAULT_LOOK_SECONDS: Final = 30
 
 

@@ -1,4 +1,4 @@
-"""Starts, watches and stops the server processes of a command: each listener is a process group of its own.
+"""Starts, watches and stops the server processes of a command; each listener is its own process group.
 
 Leaves no process behind: stopping ends the whole group, and if this process is killed, the kernel kills the rest.
 """
@@ -25,14 +25,14 @@ from gateway.web.server_spec import DEFAULT_BODY_SECONDS, SPEC_VARIABLE, ServerS
 POLL_SECONDS: Final = 0.05
 PORT_WAIT_SECONDS: Final = 3.0
 READY_TIMEOUT_SECONDS: Final = 30.0
-# granian gives its workers 10 seconds for the requests that they are answering.
+# granian gives its workers 10 seconds to finish their requests.
 STOP_TIMEOUT_SECONDS: Final = 12.0
 RESTART_WINDOW_SECONDS: Final = 60.0
 MAX_RESTARTS_IN_WINDOW: Final = 5
 
 
 class ServingError(Exception):
-    """A server cannot be started, or does not stay up; the message is for the person at the command line."""
+    """A server cannot start, or does not stay up; the message is for the operator."""
 
 
 class PortInUseError(ServingError):
@@ -41,9 +41,9 @@ class PortInUseError(ServingError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address and the app factory (`module:function`) behind it. `environment` is added to the process's own.
+    """An address and the app factory (`module:function`) behind it. `environment` extends the process's own.
 
-    A body has `body_seconds` to come whole.
+    A body must arrive within `body_seconds`.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """The address as it stands in a URL."""
+        """The address as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -75,16 +75,16 @@ class ServerProcess:
         return self._process.pid
 
     def find_exit_code(self) -> int | None:
-        """Return how the master ended, or None while it runs."""
+        """Return the master's exit code, or None while it runs."""
         return self._process.poll()
 
     def ask_to_stop(self) -> None:
-        """Ask the master to let its workers finish; what does not is killed by `end`."""
+        """Ask the master to let its workers finish; `end` kills those that do not."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
     def end(self, *, deadline: float) -> None:
-        """Wait for the master until `deadline` (monotonic), then kill what is left of its group."""
+        """Wait for the master until `deadline` (monotonic), then kill the rest of its group."""
         try:
             self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -97,9 +97,9 @@ class ServerProcess:
 
 
 def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT_SECONDS) -> ServerProcess:
-    """Start one listener as a process group; raises `PortInUseError` when something listens there already.
+    """Start one listener as a process group; raises `PortInUseError` if the address is in use.
 
-    Call it from a thread that lives as long as the server shall: its end is the end of the server.
+    Call it from a thread that lives as long as the server: the server dies with it.
     """
     check_port_is_free(listener, patience_seconds=port_patience_seconds)
     spec = ServerSpec(
@@ -116,7 +116,7 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
         **os.environ,
         **listener.environment,
         SPEC_VARIABLE: msgspec.json.encode(spec).decode("utf-8"),
-        # The child imports the same code as we do, also when it is not installed.
+        # The child imports the same code as we do, even if it is not installed.
         "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
     }
     process = subprocess.Popen(
@@ -129,10 +129,10 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
 
 
 def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> None:
-    """Raise `PortInUseError` unless the address can be had alone.
+    """Raise `PortInUseError` unless the address is free.
 
-    granian's sockets share a port with any others of the same user (SO_REUSEPORT), so that a second start would
-    quietly join the first; a plain bind does not share. Waits a moment, for servers that are just being killed.
+    granian's sockets share a port with other sockets of the same user (SO_REUSEPORT), so a second start would quietly
+    join the first; a plain bind does not share. Waits briefly, for servers that are just being killed.
     """
     deadline = time.monotonic() + patience_seconds
     while True:
@@ -141,8 +141,8 @@ def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAI
         except OSError as error:
             if time.monotonic() > deadline:
                 raise PortInUseError(
-                    f"Cannot listen on {listener.address}: {os.strerror(error.errno or 0)}. Is a gateway or another "
-                    "program running there? Stop it, or choose another port."
+                    f"Cannot listen on {listener.address}: {os.strerror(error.errno or 0)}. If a gateway or another "
+                    "program uses the port, stop it or choose another port."
                 ) from None
             time.sleep(POLL_SECONDS)
         else:
@@ -150,7 +150,7 @@ def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAI
 
 
 class ServerGroup:
-    """The listeners of one command, started and stopped together; a listener that dies is started again."""
+    """The listeners of one command, started and stopped together; restarts a listener that dies."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = tuple(listeners)
@@ -178,7 +178,7 @@ class ServerGroup:
         ready_timeout_seconds: float = READY_TIMEOUT_SECONDS,
         port_patience_seconds: float = PORT_WAIT_SECONDS,
     ) -> None:
-        """Start every listener and return when each answers; on failure stop all and raise `ServingError`."""
+        """Start every listener and return when each answers; on failure stops all and raises `ServingError`."""
         try:
             for listener in self._listeners:
                 self._claims.append(_claim(listener, patience_seconds=port_patience_seconds))
@@ -191,7 +191,7 @@ class ServerGroup:
             raise
 
     def stop(self) -> None:
-        """Stop every listener; afterwards no process of them exists. Safe to repeat."""
+        """Stop every listener; afterwards none of their processes exists. Safe to repeat."""
         for server in self._servers:
             server.ask_to_stop()
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
@@ -202,7 +202,7 @@ class ServerGroup:
             self._claims.pop().close()
 
     def check(self) -> None:
-        """Start again whatever has died; raises `ServingError` when that happens too often."""
+        """Restart every listener that has died; raises `ServingError` if that happens too often."""
         for position, server in enumerate(self._servers):
             code = server.find_exit_code()
             if code is None:
@@ -229,7 +229,9 @@ class ServerGroup:
         now = time.monotonic()
         self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS]
         if len(self._restarts) >= MAX_RESTARTS_IN_WINDOW:
-            raise ServingError("A server died again and again; everything is stopped. The log says where.")
+            raise ServingError(
+                "A server kept crashing, so all servers were stopped. The log shows the location of the error."
+            )
         self._restarts.append(now)
 
 
@@ -253,20 +255,22 @@ def _wait_until_ready(server: ServerProcess, *, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if server.find_exit_code() is not None:
-            raise ServingError(f"The server on {listener.address} ended while it started. The log says where.")
+            raise ServingError(
+                f"The server on {listener.address} crashed at startup. The log shows the location of the error."
+            )
         try:
-            # A worker opens its socket only after its app is made, and nobody else can have it: see `_claim`.
+            # A worker opens its socket only after its app is loaded, and no other process can hold it: see `_claim`.
             with socket.create_connection((_reach(listener.host), listener.port), timeout=1):
                 return
         except OSError:
             time.sleep(POLL_SECONDS)
-    raise ServingError(f"The server on {listener.address} did not start in {timeout_seconds:.0f} seconds.")
+    raise ServingError(f"The server on {listener.address} did not start within {timeout_seconds:.0f} seconds.")
 
 
 def _claim(listener: Listener, *, patience_seconds: float) -> socket.socket:
-    """Take the address for this command, so that two commands that start at once do not share its port.
+    """Reserve the address for this command, so that two commands that start together do not share its port.
 
-    An abstract Unix socket: one holder, inside the same network namespace as the port, gone with the process.
+    Uses an abstract Unix socket: it has one holder in the port's network namespace, and disappears with the process.
     """
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     deadline = time.monotonic() + patience_seconds
@@ -277,7 +281,7 @@ def _claim(listener: Listener, *, patience_seconds: float) -> socket.socket:
             if time.monotonic() > deadline:
                 claim.close()
                 raise PortInUseError(
-                    f"Another command serves {listener.address} already. Stop it, or choose another port."
+                    f"Another command already serves {listener.address}. Stop it or choose another port."
                 ) from None
             time.sleep(POLL_SECONDS)
         else:
@@ -287,7 +291,7 @@ def _claim(listener: Listener, *, patience_seconds: float) -> socket.socket:
 def _bind_alone(listener: Listener) -> None:
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Past connections in TIME_WAIT do not count; a socket that listens still does.
+        # Old connections in TIME_WAIT do not count; a listening socket does.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((listener.host, listener.port))
         probe.listen(1)
@@ -298,7 +302,7 @@ def _reach(host: str) -> str:
 
 
 def _has_living_member(group: int) -> bool:
-    """Return whether a process of this group still runs; a dead one that nobody has collected does not count."""
+    """Return whether a process of this group still runs; zombies do not count."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue

@@ -1,6 +1,6 @@
-"""Reads a TOML settings file strictly: an unknown or ill-typed key is an error that names it.
+"""Reads a TOML settings file strictly: an unknown key or a wrong type is an error that names the key.
 
-Never holds a secret: keys are files of their own.
+Never holds a secret: keys have their own files.
 """
 
 import ipaddress
@@ -27,42 +27,46 @@ class SettingsError(ReportAbuseError):
 
 
 def read_settings(path: Path, *, kind: type[T]) -> T:
-    """Read `path` into the Struct `kind`, or raise `SettingsError`.
+    """Read `path` into the Struct `kind`; raises `SettingsError`.
 
     `kind` must forbid unknown fields. Reasons: `no-settings`, `bad-settings`.
     """
     try:
         raw = path.read_bytes()
     except OSError:
-        raise SettingsError(f"The settings file {path} is not there or cannot be read.", reason="no-settings") from None
+        raise SettingsError(
+            f"Cannot read the settings file {path}: it is missing or unreadable.", reason="no-settings"
+        ) from None
     if len(raw) > MAX_SETTINGS_BYTES:
-        raise SettingsError(f"{path} is larger than {MAX_SETTINGS_BYTES} bytes.", reason="bad-settings")
+        raise SettingsError(
+            f"{path} is too large: a settings file has at most {MAX_SETTINGS_BYTES} bytes.", reason="bad-settings"
+        )
     try:
         values = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text.", reason="bad-settings") from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not TOML: {error}", reason="bad-settings") from None
+        raise SettingsError(f"{path} is not valid TOML: {error}", reason="bad-settings") from None
     try:
         return msgspec.convert(values, type=kind, strict=True)
     except msgspec.ValidationError as error:
-        # msgspec names the key and the type that was expected, never the value that stood there.
+        # msgspec names the key and the expected type, never the value.
         raise SettingsError(f"{path}: {error}", reason="bad-settings") from None
 
 
 def check_origin(origin: str, *, key: str) -> None:
-    """Raise `SettingsError` unless `origin` is one bare origin: https anywhere, http only on loopback."""
+    """Raise `SettingsError` unless `origin` is a bare origin: https anywhere, http only on loopback."""
     parts = urlsplit(origin)
     host = parts.netloc.rsplit(":", 1)[0] if not parts.netloc.endswith("]") else parts.netloc
     if (
         parts.scheme not in {"http", "https"}
-        or "@" in parts.netloc  # a name or a password before the host, of which `host` would be the name
+        or "@" in parts.netloc  # a user name or password before the host could pass for the host
         or not _HOST.fullmatch(host)
         or origin != f"{parts.scheme}://{parts.netloc}"
     ):
         raise SettingsError(
-            f"{key} must look like https://report.example, in lower case, with nothing before the host and "
-            "nothing after the host or port.",
+            f"{key} must be an origin such as https://report.example: lower case, no user name, no path, "
+            "no final slash.",
             reason="bad-origin",
         )
     try:
@@ -70,16 +74,20 @@ def check_origin(origin: str, *, key: str) -> None:
     except ValueError:
         port = 0
     if port == 0:
-        raise SettingsError(f"{key} names a port that does not exist.", reason="bad-origin")
+        raise SettingsError(f"{key} has an invalid port.", reason="bad-origin")
     if port == _DEFAULT_PORTS[parts.scheme]:
-        # What is signed is the address as it is spelled: browsers and clients leave the usual port out.
-        raise SettingsError(f"{key} must leave out the port that its scheme has anyway.", reason="bad-origin")
+        # Signatures cover the address as written, and browsers and clients leave out the default port.
+        raise SettingsError(
+            f"{key} must leave out the default port of its scheme (https: 443, http: 80).", reason="bad-origin"
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise SettingsError(f"{key} must be https: http is only for a loopback address.", reason="origin-not-https")
+        raise SettingsError(
+            f"{key} must use https; http is allowed only for a loopback address.", reason="origin-not-https"
+        )
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address can only be reached from this machine."""
+    """Return whether a host can be reached only from this machine."""
     if host == "localhost":
         return True
     try:

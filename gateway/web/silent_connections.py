@@ -1,8 +1,8 @@
-"""Ends connections of one network beyond its share that have no whole request: no byte, half a head, half a body, idle.
+"""Closes connections without a complete request (idle, half a head, half a body) above a network's share.
 
-For servers that stand at the network themselves: the server's own bounds (10 seconds for a head, so many connections in
-all) know no networks, and hand over no connection before its head has come. Behind a proxy each connection is the
-proxy's, and the proxy does this (`gateway/web/nginx/`). Never keeps an address longer than its connection.
+For servers exposed directly: the server's own limits (10 seconds for a head, a total of connections) do not distinguish
+networks, and it passes on no connection before its head is complete. Behind a proxy each connection is the proxy's, and
+the proxy does this (`gateway/web/nginx/`). Never keeps an address longer than its connection.
 """
 
 import os
@@ -17,24 +17,24 @@ from typing import Final
 from gateway.web.network_bucket import name_whole_network
 
 Peer = tuple[str, str]
-"""Address and port of a caller, as `REMOTE_ADDR` and `REMOTE_PORT` have them."""
+"""A caller's address and port, as in `REMOTE_ADDR` and `REMOTE_PORT`."""
 
-# For one process: e.g. a school of 40 browsers with six idle connections each.
+# For one process, e.g. a school of 40 browsers with six idle connections each.
 MOST_OF_A_NETWORK: Final = 256
 LOOK_SECONDS: Final = 0.2
 
 
 class SilentConnections:
-    """The connections of one process to its listener's port. `busy` are callers whose whole requests are at work."""
+    """The connections of one process to its listener's port. `busy` are callers whose requests are being answered."""
 
     def __init__(self, *, port: int, busy: Collection[Peer], most: int = MOST_OF_A_NETWORK) -> None:
         self._port = port
         self._busy = busy
         self._most = most
-        self._seen: dict[Peer, None] = {}  # in the order in which they came
+        self._seen: dict[Peer, None] = {}  # in order of arrival
 
     def watch(self) -> None:
-        """Look for ever, in a thread that ends with the process."""
+        """Watch in a thread that ends with the process."""
         threading.Thread(target=self._watch, name="silent-connections", daemon=True).start()
 
     def _watch(self) -> None:
@@ -45,7 +45,7 @@ class SilentConnections:
                     self.end_surplus()
 
     def end_surplus(self) -> int:
-        """End the oldest connections of each network that has too many, so that new ones can ask; return how many."""
+        """Close the oldest connections of each network above its share, and return their number."""
         numbers = dict(self._list_connections())
         self._seen = {peer: None for peer in self._seen if peer in numbers} | dict.fromkeys(numbers)
         networks: dict[str, list[Peer]] = {}
@@ -62,7 +62,7 @@ class SilentConnections:
                 yield peer, number
 
     def _find_peer(self, number: int) -> Peer | None:
-        """Return who is at the other end of an open file, None where it is no connection to our port."""
+        """Return the peer of an open file, or None if it is not a connection to our port."""
         try:
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 return None
@@ -84,7 +84,7 @@ class SilentConnections:
             held = os.dup(number)
         except OSError:
             return False
-        # The number may have been closed and given to another file since: what is held now does not change any more.
+        # The number may have been reused for another file since; an open socket object keeps its file.
         try:
             if self._find_peer(held) != peer:
                 return False

@@ -1,7 +1,7 @@
-"""Assembles what every web app of the house has: ids, logs, headers, body limits, CSRF, problem answers.
+"""Assembles the base of every web app: ids, logs, headers, body limits, CSRF, problem answers.
 
-Never has static files, debug pages or sessions of its own; a room registers its blueprints and then calls
-`finish_web_app`, which refuses an app with a route that states no rule.
+Never has static files, debug pages or sessions of its own. A door registers its blueprints and then calls
+`finish_web_app`, which refuses an app with a route without a rule.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ from partner_sdk.wire.canonical import parse_base64url, prepare_types, to_base64
 
 Session = dict[str, Any]
 JOURNEY: Final = "journey"
-"""The name, in a session, of the secret of a form that was begun."""
-JOURNEY_SECONDS: Final = 2 * 3600  # each step signs the cookie anew, and a draft lasts an hour
+"""Session key for the secret of a form in progress."""
+JOURNEY_SECONDS: Final = 2 * 3600  # each step signs the cookie again, and a draft lasts an hour
 _COOKIE_KEY_LABEL: Final = b"report-abuse session cookie v1"
 
 
@@ -39,9 +39,9 @@ class _HmacSha256(SigningAlgorithm):
 
 
 class CookieSerializer:
-    """Spells and signs a session for Flask: MessagePack, and one key that is derived once (itsdangerous).
+    """Encodes and signs Flask sessions: MessagePack, with a key that is derived once (itsdangerous).
 
-    Flask's own makes serializer, signer and key anew twice a request, tags each value with its type and compresses
+    Flask's own builds serializer, signer and key twice for each request, tags each value with its type and compresses
     random bytes: a tenth of the CPU time of a page of the form.
     """
 
@@ -54,33 +54,33 @@ class CookieSerializer:
         return self._signer.sign(to_base64url(msgspec.msgpack.encode(session))).decode("ascii")
 
     def loads(self, value: str, *, max_age: int | None = None) -> Session:
-        """Return the session of a cookie; raises `BadSignature` for one that is not ours or is too old."""
+        """Return the session in a cookie; raises `BadSignature` if it is forged or too old."""
         signed = self._signer.unsign(value, max_age=max_age).decode("ascii")
         try:
             return msgspec.msgpack.decode(parse_base64url(signed), type=Session)
         except (FormatError, msgspec.DecodeError):
-            raise BadSignature("the cookie holds no session") from None
+            raise BadSignature("the cookie contains no session") from None
 
 
 class PageSessions(SecureCookieSessionInterface):
-    """Opens a session for pages only: machines sign each request, and under their paths there is none to read."""
+    """Opens sessions for pages only: API clients sign each request, and API paths have none."""
 
     def __init__(self, *, api_prefixes: Sequence[str], secret_key: bytes) -> None:
         self._api_prefixes = tuple(api_prefixes)
         self._serializer = CookieSerializer(secret_key)
 
     def get_signing_serializer(self, app: Flask) -> Any:
-        """Return the one serializer of the app, which has the two methods that Flask calls."""
+        """Return the app's serializer, which has the two methods that Flask calls."""
         return self._serializer
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session of a page, or one that refuses to be written. The route is not known yet here."""
+        """Return the session of a page, or one that refuses writes. The route is not yet known here."""
         if request.path.startswith(self._api_prefixes):
             return self.make_null_session(app)
         return super().open_session(app, request)
 
     def find_journey(self, cookies: str, *, name: str) -> bytes | None:
-        """Return a hash of the journey in the cookie `name` of a Cookie header; None without one that we signed."""
+        """Return a hash of the journey in the cookie `name` of a Cookie header, or None without a valid one."""
         start = f"{name}="
         value = next((one[len(start) :] for one in cookies.split("; ") if one.startswith(start)), None)
         if value is None:
@@ -93,10 +93,10 @@ class PageSessions(SecureCookieSessionInterface):
 
 
 class WebApp(Flask):
-    """Flask whose last-resort log says type and location of an exception, not the path and the message."""
+    """A Flask app whose last-resort log has the type and location of an exception, not the path and the message."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a view or hook as it is: none of ours is a coroutine, and Flask asks sixteen times a request."""
+        """Return a view or hook unchanged: none is a coroutine, and Flask asks sixteen times for each request."""
         return func
 
     def log_exception(
@@ -119,9 +119,9 @@ def make_web_app(
     api_prefixes: Sequence[str] = API_PREFIXES,
     same_site: str = "Lax",
 ) -> WebApp:
-    """Return an app with everything shared in place and no route except the problem pages.
+    """Return an app with all shared parts and no routes except the problem pages.
 
-    `cookie_name` gets the `__Host-` prefix where `origin` is https; the cookie lasts until the browser closes.
+    `cookie_name` gets the `__Host-` prefix if `origin` is https; the cookie lasts until the browser closes.
     """
     app = WebApp(name, static_folder=None, template_folder=None)
     app.session_interface = PageSessions(api_prefixes=api_prefixes, secret_key=secret_key)
@@ -137,7 +137,7 @@ def make_web_app(
         SESSION_REFRESH_EACH_REQUEST=False,
         PROPAGATE_EXCEPTIONS=False,
     )
-    # `//path` would be redirected to an address built from the Host header.
+    # Werkzeug would redirect `//path` to an address built from the Host header.
     app.url_map.merge_slashes = False
     # Before-request order: id, body rule, forged posts. After-request hooks run in reverse, so the log comes last.
     apply_access_log(app)
@@ -150,6 +150,6 @@ def make_web_app(
 
 
 def finish_web_app(app: Flask, *, limits: Collection[str]) -> None:
-    """Raise `RouteRuleError` unless every route states a sound rule; call it after the last registration."""
+    """Raise `RouteRuleError` unless every route has a sound rule; call it after the last registration."""
     check_every_route_has_a_rule(app, limits=limits)
-    prepare_types()  # all that a route reads is imported by now, and no thread serves yet
+    prepare_types()  # every route's imports are loaded, and no thread serves yet

@@ -1,7 +1,7 @@
-"""Serves a WSGI app behind an event loop: bodies are read by the loop, answers are made by threads.
+"""Serves a WSGI app behind an event loop: the loop reads bodies, and threads make answers.
 
-A thread is taken only for a request that is there to its last byte, and is free again when the answer is made: neither
-a caller that sends slowly nor one that reads slowly holds one. Why: docs/decisions/0009.
+A thread is used only for a complete request, and is free again once the answer is made, so neither a slow sender nor a
+slow reader holds one. Why: docs/decisions/0009.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 BodyRule = Callable[[str, str], BodyTerms]
-"""Returns the terms for a body, for a method and a path; `NO_BODY` where none is taken."""
+"""Returns the body terms for a method and a path; `NO_BODY` if no body is accepted."""
 JourneyFinder = Callable[[str], bytes | None]
-"""Returns a hash of the journey in a Cookie header; None where there is none, or none that this gateway signed."""
+"""Returns a hash of the journey in a Cookie header, or None without one that this gateway signed."""
 
 _CLOSE: Final = (b"connection", b"close")
-# A request of the form has some 2 KiB, a signed one 3 KiB. The server itself ends with 64 KiB and 100 headers.
+# A request of the form has about 2 KiB, a signed one 3 KiB. The server itself stops at 64 KiB and 100 headers.
 MAX_HEAD_BYTES: Final = 16 * 1024
 _MACHINES: Final = ("/v1", "/feed")
 _BEGUN: Final = b"begun"
-# What counts against a network: forged, malformed, too large, of another type, unsigned.
+# Refusals that count against a network: forged, malformed, too large, wrong media type, unsigned.
 COUNTED_REFUSALS: Final = frozenset({400, 401, 403, 405, 411, 413, 415, 422, 431})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an app answered, whole."""
+    """A complete answer of an app."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -47,7 +47,7 @@ class Answer:
 
 
 class WsgiBridge:
-    """The app of one server process, as the server calls it (ASGI 3.0, HTTP alone)."""
+    """The app of one server process, as the server calls it (ASGI 3.0, HTTP only)."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class WsgiBridge:
     ) -> None:
         self._app = app
         self._networks = CallerNetworks(trusted_proxies=trusted_proxies)
-        # Twice as many as there are threads: the next request is there when a thread is free.
+        # Twice the number of threads, so that a free thread always finds a request.
         self._turns = CallerTurns(2 * threads)
         self._find_journey = find_journey
         self._busy_answers: dict[tuple[bool, bool], Answer] = {}
@@ -69,14 +69,14 @@ class WsgiBridge:
         self._body_rule = body_rule
         self._bodies = bodies
         self._threads = RequestThreads(threads)
-        # A part of a file waits for the disk. Forms and reports must find a thread meanwhile.
+        # Parts of files wait for the disk. Forms and reports must find a thread meanwhile.
         self._part_turns = asyncio.Semaphore(max(1, threads // 2))
         self._is_leaving = False
         self.busy: set[Peer] = set()
-        """The callers whose whole requests are at work."""
+        """The callers whose complete requests are being answered."""
 
     def leave(self) -> None:
-        """From now on end each connection with its answer: the next request goes to another worker."""
+        """From now on close each connection after its answer, so that the next request goes to another worker."""
         self._is_leaving = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,17 +96,17 @@ class WsgiBridge:
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         terms = self._body_rule(environ["REQUEST_METHOD"], scope["path"]) if length else NO_BODY
         if is_chunked or length > terms.ceiling:
-            # The app refuses it by the rule of its route, in its own words. It finds no byte to read.
+            # The app refuses it by the rule of its route, in its own format. The body is empty.
             await self._answer(environ, send, caller=caller, closes=True)
             return
-        # Whoever has begun has a share of the room apart, so that strangers with slow bodies do not fill it.
+        # Begun journeys have a separate share of the room, so that strangers with slow bodies cannot fill it.
         share = caller.network if self._turns.find_begun(caller) is None else caller.network + _BEGUN
         with self._bodies.hold(length, room=terms.room, network=share) as held:
             if length:
                 try:
                     environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
-                    # Not counted: a bad line is no flood.
+                    # Not counted: a bad connection is not a flood.
                     await self._refuse(environ, send, status=error.status, caller=caller, counts=False)
                     return
             async with self._turn(terms.room):
@@ -132,7 +132,7 @@ class WsgiBridge:
         must_be: HTTPStatus | None = None,
         counts: bool = True,
     ) -> None:
-        """Let a thread ask the app when it is this caller's turn; an answer counts only with the status `must_be`."""
+        """Have a thread ask the app when it is this caller's turn; an answer counts only with the status `must_be`."""
         statuses: list[int] = []
 
         def answer() -> None:
@@ -173,16 +173,16 @@ class WsgiBridge:
     async def _refuse(
         self, environ: Environ, send: Send, *, status: HTTPStatus, caller: Caller, counts: bool = True
     ) -> None:
-        """Let the app say in its own words that the request is refused; what it says counts only with this status."""
+        """Have the app refuse the request in its own format; its answer counts only with this status."""
         environ.pop("CONTENT_LENGTH", None)
         environ[REFUSED] = status
         await self._answer(environ, send, caller=caller, closes=True, must_be=status, counts=counts)
 
     def _ask(self, environ: Environ) -> Answer:
-        """Return the app's answer; a failure that it did not answer itself is a bare 500."""
+        """Return the app's answer, or a bare 500 for a failure that it did not answer."""
         try:
             return collect_answer(self._app, environ)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - the caller always gets an answer
             log_failure(error)
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [])
 
@@ -199,19 +199,19 @@ def _send(answer: Answer, send: Send, *, closes: bool = False) -> None:
 
 
 def _finish(sent: Awaitable[None]) -> None:
-    """Make sure that what was sent is sent: granian takes whole answers at once, from any thread.
+    """Complete a send immediately: granian accepts whole answers from any thread.
 
-    Sent from here, an answer need not wait until the event loop gets its turn among the threads.
+    An answer sent from here need not wait for the event loop's turn among the threads.
     """
     try:
         next(iter(sent.__await__()))
     except StopIteration:
         return
-    raise RuntimeError("The server does not take an answer at once.")
+    raise RuntimeError("The server did not accept the whole answer in one step.")
 
 
 def collect_answer(app: WsgiApp, environ: Environ) -> Answer:
-    """Return the whole answer of a WSGI app (PEP 3333): nothing is sent before all of it is made."""
+    """Return the complete answer of a WSGI app (PEP 3333); nothing is sent before it is complete."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     parts: list[bytes] = []
 

@@ -1,7 +1,7 @@
-"""Turns the head of a request, as the server read it (ASGI), into a WSGI environ; the process's environment stays out.
+"""Converts the head of an ASGI request into a WSGI environ, without the process's environment.
 
-In WSGI `X_Forwarded_For` and `X-Forwarded-For` are one name, so whoever spells a header with underscores would overrule
-the proxy: such headers are dropped here, as nginx drops them.
+In WSGI `X_Forwarded_For` and `X-Forwarded-For` have the same name, so a header with underscores could override the
+proxy's. Headers with underscores are dropped, as nginx does.
 """
 
 import io
@@ -12,9 +12,9 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 Scope = Mapping[str, Any]
-"""`scope` of an HTTP request (ASGI 3.0): bytes are as they came, `raw_path` is the path before decoding."""
+"""`scope` of an HTTP request (ASGI 3.0): raw bytes; `raw_path` is the path before decoding."""
 
-# Two of them could be read in two ways, by a proxy and by us; RFC 9110 §5.3 allows no list for these.
+# A proxy and we could read two of them differently; RFC 9110 §5.3 allows no list for these.
 _SINGLE: Final = frozenset(
     {"CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_ENCODING", "HTTP_HOST", "HTTP_TRANSFER_ENCODING"}
 )
@@ -29,7 +29,7 @@ _CONSTANT: Final[Mapping[str, Any]] = {
 
 
 class AmbiguousHeadersError(Exception):
-    """A header that may come once came twice. `environ` holds the first of each."""
+    """A header that must be unique came twice. `environ` holds the first of each."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
         super().__init__("A header came twice.")
@@ -37,7 +37,7 @@ class AmbiguousHeadersError(Exception):
 
 
 def make_environ(scope: Scope) -> dict[str, Any]:
-    """Return the environ of a request, its body still empty; raises `AmbiguousHeadersError`."""
+    """Return the environ of a request with an empty body; raises `AmbiguousHeadersError`."""
     raw_path: bytes = scope["raw_path"]
     query = scope["query_string"].decode("latin-1")
     target = raw_path.decode("latin-1")
@@ -45,7 +45,7 @@ def make_environ(scope: Scope) -> dict[str, Any]:
         **_CONSTANT,
         "PATH_INFO": unquote_to_bytes(raw_path).decode("latin-1") if b"%" in raw_path else target,
         "QUERY_STRING": query,
-        # What was asked for, as it was spelled: signatures cover it (`signed_request.check_path`).
+        # The request target as sent: signatures cover it (`signed_request.check_path`).
         "RAW_URI": f"{target}?{query}" if query else target,
         "REMOTE_ADDR": scope["client"][0],
         "REMOTE_PORT": str(scope["client"][1]),
@@ -74,7 +74,7 @@ def make_environ(scope: Scope) -> dict[str, Any]:
 
 
 def drop_headers(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an environ without what the caller chose to send: for an answer to a head that is too large to look at."""
+    """Return an environ without the caller's headers, for the answer to a head that is too large."""
     return {name: value for name, value in environ.items() if not name.startswith(("HTTP_", "CONTENT_", "QUERY_"))}
 
 

@@ -39,7 +39,7 @@ def change(start: RouteRule, **changes: object) -> RouteRule:
 @pytest.mark.parametrize(
     ("route", "stated", "methods", "words"),
     [
-        ("/x", None, ("GET",), "states no rule"),
+        ("/x", None, ("GET",), "has no rule"),
         ("/x", change(GET_RULE, limit="unheard-of"), ("GET",), "unknown limit"),
         ("/x", change(GET_RULE, body_bytes=5), ("GET",), "allows a body"),
         ("/x", change(GET_RULE, body_room=BodyRoom.PARTS), ("GET",), "names a room"),
@@ -48,9 +48,9 @@ def change(start: RouteRule, **changes: object) -> RouteRule:
         ("/x", change(POST_RULE, body_bytes=0), ("POST",), "no body limit"),
         ("/x", change(POST_RULE, login=Login.STAFF, csrf=CsrfRule.SIGNED), ("POST",), "trusts a session"),
         ("/x", change(POST_RULE, login=Login.STAFF, csrf=CsrfRule.BEARER), ("POST",), "trusts a session"),
-        ("/x", change(POST_RULE, login=Login.PARTNER, csrf=CsrfRule.BEARER), ("POST",), "asks for a bearer token"),
-        ("/x", change(POST_RULE, login=Login.RUNNER, csrf=CsrfRule.SIGNED), ("POST",), "asks for a bearer token"),
-        ("/x", change(POST_RULE, login=Login.RUNNER), ("POST",), "asks for a bearer token"),
+        ("/x", change(POST_RULE, login=Login.PARTNER, csrf=CsrfRule.BEARER), ("POST",), "requires a bearer token"),
+        ("/x", change(POST_RULE, login=Login.RUNNER, csrf=CsrfRule.SIGNED), ("POST",), "requires a bearer token"),
+        ("/x", change(POST_RULE, login=Login.RUNNER), ("POST",), "requires a bearer token"),
         ("/x/", GET_RULE, ("GET",), "ends in a slash"),
     ],
 )
