@@ -39,6 +39,19 @@ AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
 # The codes of the form's answer: the child whom the report is about may hurt themselves, or the child who reads may.
 Feels = Literal["hurting", "reporter_hurting"]
 
+MOST_SPECIAL: Final = 2  # for the kind of report; with more, readers miss the general advice
+# The thank-you page has its own, larger text for the first two; "do not pay" is shown beside a threat.
+LEFT_OUT: Final = frozenset(
+    {
+        *("not_your_fault", "tell_an_adult", "do_not_pay"),
+        *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
+        *("friend_not_their_fault", "friend_talk", "self_talk"),
+    }
+)
+# Report Remove serves the UK only; the page about pictures names the service of another country.
+UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
+FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
+
 Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
 
 
@@ -117,6 +130,19 @@ def list_fitting_advice(
     general = [advice for advice in fitting if advice.is_general]
     special = [advice for advice in fitting if not advice.feels and not advice.is_general]
     return (*urgent, *special[: max(limit - len(general), 0)], *general)
+
+
+def list_thanks_codes(
+    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str, audience: Audience, is_abroad: bool
+) -> list[str]:
+    """List the codes of the thank-you page's advice: danger first, then the most specific, then the general."""
+    general = sum(one.is_general for one in library.advice if one.is_for(audience))
+    found = list_fitting_advice(
+        library, kinds=kinds, age_band=age_band, audience=audience, limit=general + MOST_SPECIAL
+    )
+    left_out = LEFT_OUT | UK_ONLY if is_abroad else LEFT_OUT
+    codes = [advice.code for advice in found if advice.code not in left_out]
+    return sorted(codes, key=lambda code: code not in FIRST)
 
 
 def fill_sentences(advice: Advice, *, names: Mapping[str, str]) -> tuple[str, ...]:

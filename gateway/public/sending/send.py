@@ -1,24 +1,24 @@
-"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all.
+"""Send: a draft becomes a sealed report exactly once, or nothing happens at all.
 
-The report id was made with the draft, so it is the submit token: the same id cannot be stored twice. The record
-that is left ("sent") replaces the draft in the transaction that stores the envelope: there is no moment in which one
-exists without the other. The reference is drawn before sealing, because the return code's key hangs on it. Never
-returns before all of it is durable, and never keeps a word of what was sent.
+The report id is made with the draft and acts as the submit token: the same id cannot be stored twice. The record
+("sent") replaces the draft in the transaction that stores the envelope, so one never exists without the other. The
+reference is drawn before sealing, because the return code's key is derived from it. Never returns before everything is
+durable, and never keeps any sent text.
 
-The record has all that the thank-you page needs. Its advice (R27) is kept as codes of the one advice library, so that
-the page can be shown again in either language.
+The record has everything for the thank-you page. Its advice (R27) is stored as codes of the advice library, so that the
+page can be shown in either language.
 
-Practice stores and sends nothing. It never exists on a live gateway: it hangs on the environment of the agency's pin.
+Practice mode stores and sends nothing. It follows from the environment in the agency's pin, and never exists on a live
+gateway.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from msgspec import structs
 from sqlalchemy import Connection
 
-from gateway.guidance.advice import Audience, get_audience, list_fitting_advice
+from gateway.guidance.advice import Audience, get_audience, list_thanks_codes
 from gateway.intake import Accepted, NewReport, ReferenceTakenError
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
@@ -50,24 +50,12 @@ from partner_sdk.wire.public_report import PublicReport, encode_public_report, p
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 
-REFERENCE_TRIES = 3  # 45 random bits: one is enough, except when somebody is faster by a hair
+REFERENCE_TRIES = 3  # 45 random bits: one is enough, unless another report takes it in between
 PRACTICE_REFERENCE = "TEST-PRACTICE"
-MOST_SPECIAL: Final = 2  # what fits the kind; more than that and nobody reads what holds for everyone
-# The page says the first two in words of its own, larger; not to pay is said where somebody threatens.
-LEFT_OUT: Final = frozenset(
-    {
-        *("not_your_fault", "tell_an_adult", "do_not_pay"),
-        *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
-        *("friend_not_their_fault", "friend_talk", "self_talk"),
-    }
-)
-# Report Remove is for who lives in the UK; the page about pictures names who helps in another country.
-UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
-FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
 
 class DraftMovedError(Exception):
-    """Another tab saved or sent this draft first: nothing was stored by this one."""
+    """Another tab saved or sent this draft first; this one stored nothing."""
 
 
 def send_draft(
@@ -78,17 +66,17 @@ def send_draft(
     *,
     signals: Sequence[str],
 ) -> Sent:
-    """Seal and store what was answered; return the record that is left.
+    """Seal and store the answers; return the record.
 
     Raises NoActiveKeyError and other IntakeError, SealingError, FormatError, StorageUnavailableError, DraftTooBigError
-    (nothing is stored, the draft stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
+    (nothing is stored, the draft is unchanged), DraftMovedError and ConflictingReportError (another tab was faster).
     """
     for _ in range(REFERENCE_TRIES):
         try:
             return _send_once(door, keys, opened, answers, signals=signals)
         except ReferenceTakenError:
-            continue  # another report was given this reference between drawing and storing it
-    raise ReferenceTakenError("Every reference that was drawn was given away at once.")
+            continue  # the reference was taken between drawing and storing it
+    raise ReferenceTakenError("Every drawn reference was taken by another report.")
 
 
 def _send_once(
@@ -100,10 +88,10 @@ def _send_once(
     signals: Sequence[str],
 ) -> Sent:
     accepted_keys, sealing_key = door.get_sealing_key()
-    # The language in which the person reads at Send: it may have been picked on the last page.
+    # The language at Send may have been picked on the last page.
     draft = structs.replace(opened.draft, language=get_language())
     sent_at = format_time(door.clock())
-    # A placement that is unknown, or is not agreed any more, opens the form all the same, and is dropped here.
+    # An unknown or ended placement still opens the form, and is dropped here.
     placement = draft.placement if draft.placement in accepted_keys.placements else None
     report = make_public_report(draft, answers, environment=accepted_keys.key_set.environment)
     promise = _make_promise(door, draft, answers, report, sent_at=sent_at)
@@ -120,7 +108,7 @@ def _send_once(
         submitted_at=sent_at,
     )
     raw = encode_public_report(leave_out_what_does_not_fit(report))
-    parse_public_report(raw)  # what the desk could not read is not thanked for: it stays on the page
+    parse_public_report(raw)  # a report that the desk could not read is refused: it stays on the page
     envelope = seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
     left: list[Sent] = []
 
@@ -163,7 +151,7 @@ def _send_once(
 def _open_way_back(
     door: PublicDoor, draft: Draft, *, sent_at: str, reply_by: str | None
 ) -> tuple[str | None, WayBack | None]:
-    """Draw the reference of a first report and make the way back to it; what is sent later keeps the first one's."""
+    """Draw the reference of a first report and make its way back; a supplement keeps the first one's."""
     if draft.sent is not None:
         return None, None
     reference = door.intake.draw_reference()
@@ -178,7 +166,7 @@ def _open_way_back(
 
 
 def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers) -> Sent:
-    """Put the record that the thank-you page needs in the place of the draft; every word of the draft is gone.
+    """Replace the draft with the record for the thank-you page; all text of the draft is gone.
 
     Raises StorageUnavailableError, and DraftMovedError when another tab was faster.
     """
@@ -202,7 +190,7 @@ def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answ
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """What one Send promises, as the report and the record keep it; no `reply_by` where no answer is owed."""
+    """The promise of one Send, as stored in report and record; `reply_by` is None if no answer is owed."""
 
     is_crisis: bool
     read_by: str
@@ -210,7 +198,7 @@ class _Promise:
 
 
 def _make_promise(door: PublicDoor, draft: Draft, answers: Answers, report: PublicReport, *, sent_at: str) -> _Promise:
-    """Make the promise of this Send: what is sent later promises anew to whom the first did."""
+    """Make the promise of this Send; a supplement renews it for the same reader."""
     is_urgent = is_crisis(draft, report)
     promise = door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent)
     reply_by = promise.reply_by.isoformat() if _is_owed(draft, answers) else None
@@ -228,9 +216,9 @@ def _make_sent(
     promise: _Promise,
     way_back: WayBack | None = None,
 ) -> Sent:
-    """Make the record; a supplement keeps the number, the words and the advice that were given first.
+    """Make the record; a supplement keeps the number, the words and the advice of the first report.
 
-    Who came back with the words was given advice in another visit: they get what holds for what they add.
+    A returned sender saw that advice in another visit, and gets advice for the addition.
     """
     text_mac = make_text_mac(answers, keys=keys)
     reader = _get_reader(draft, answers)
@@ -274,7 +262,7 @@ def _make_sent(
 
 
 def _make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
-    """Make what takes the place of a draft that was sent: the record, and a new submit token for what is added."""
+    """Make the row that replaces a sent draft: the record, and a new submit token for additions."""
     return Draft(report_id=report_id, started_at=draft.started_at, language=draft.language, sent=sent)
 
 
@@ -283,23 +271,18 @@ def _is_owed(draft: Draft, answers: Answers) -> bool:
 
 
 def _get_reader(draft: Draft, answers: Answers) -> Audience:
-    # An addition after Send does not ask again who is reporting: the record of the first report holds it.
+    # An addition does not ask again who is reporting: the first report's record has the answer.
     if draft.sent is not None and draft.sent.reader is not None:
         return draft.sent.reader
     return get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))
 
 
 def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
-    """List the entries for these answers, danger first and then the most special; `audience` says who reads them."""
-    library = door.advice[DEFAULT_LANGUAGE]
-    general = sum(one.is_general for one in library.advice if one.is_for(audience))
-    found = list_fitting_advice(
-        library,
+    """List the thank-you page's advice for these answers and this reader."""
+    return list_thanks_codes(
+        door.advice[DEFAULT_LANGUAGE],
         kinds=answers.get("kinds", ()),
         age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
         audience=audience,
-        limit=general + MOST_SPECIAL,
+        is_abroad=get_one(answers, "region") == NOT_UK,
     )
-    left_out = LEFT_OUT | UK_ONLY if get_one(answers, "region") == NOT_UK else LEFT_OUT
-    codes = [advice.code for advice in found if advice.code not in left_out]
-    return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from gateway.guidance.advice import fill_sentences
+from gateway.guidance.advice import FIRST, fill_sentences
 from gateway.guidance.agency import Promise
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
@@ -35,7 +35,6 @@ from gateway.public.pages.layout import (
     render_page,
 )
 from gateway.public.pages.messages import render_message
-from gateway.public.sending.send import FIRST
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,

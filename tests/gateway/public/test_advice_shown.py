@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.guidance.advice import AUDIENCES, KINDS, Audience, load_advice
+from gateway.guidance.advice import AUDIENCES, FIRST, KINDS, LEFT_OUT, UK_ONLY, Audience, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
-from gateway.public.sending.send import FIRST, LEFT_OUT, UK_ONLY, list_advice_codes
+from gateway.public.sending.send import list_advice_codes
 from tests.gateway.public.fixtures import make_public_house
 
 
