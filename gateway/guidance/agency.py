@@ -4,7 +4,6 @@ Form and desk read the same file, each from its own state folder, so that a page
 answer. Never read from the installed package: an upgrade must not change an agency's hours.
 """
 
-import os
 import shlex
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.durable_files import write_new_durably
 from partner_sdk.finding import Verdict
 from partner_sdk.wire.alert_notice import AlertTarget
 
@@ -207,12 +207,8 @@ def load_agency(path: Path) -> Agency:
 
 
 def write_agency_example(path: Path) -> None:
-    """Write the dated example for a new state folder; never over another file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(AGENCY_EXAMPLE.read_bytes())
-        handle.flush()
-        os.fsync(handle.fileno())
+    """Write the dated example into a new state folder; never overwrites a file. Raises `LocalStateError`."""
+    write_new_durably(path, AGENCY_EXAMPLE.read_bytes())
 
 
 def _make_error(path: Path, advice: str) -> SettingsError:
