@@ -1,6 +1,6 @@
-"""The public door: the form that a frightened child on a shared old phone can use.
+"""The public door: a form that a frightened child can use on an old, shared phone.
 
-Works without script and without a second try: what is typed is either stored sealed, or still on the page.
+Works without script, and loses nothing: typed text is either stored sealed, or still on the page.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ from partner_sdk.wire.public_codes import LANGUAGES
 BLUEPRINT = "public"
 ONE_YEAR_SECONDS = 31_536_000
 View = Callable[..., ResponseReturnValue]
-# Places with views of their own; all other screens ask something and share one pair.
+# Places with their own views; all other screens share one pair.
 VIEWS: Mapping[str, tuple[View, View]] = {
     START: (show_start, post_start),
     CHECK: (show_check, post_check),
@@ -67,7 +67,7 @@ VIEWS: Mapping[str, tuple[View, View]] = {
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the public door to an app."""
-    load_rules()  # a damaged file stops the start, and not a child's Send
+    load_rules()  # a damaged file stops the start, not a child's Send
     app.extensions[EXTENSION] = PublicDoor(
         store=gateway.store,
         intake=gateway.intake,
@@ -103,12 +103,12 @@ def register(app: Flask, gateway: Gateway) -> None:
     app.register_blueprint(make_blueprint())
     register_button(app)
     on_csrf_failure(app, blueprint=BLUEPRINT, answer=answer_csrf_failure)
-    # Where there is a public door, every error outside the machines' paths gets its kind page.
+    # With a public door, every error outside the API paths gets a kind page.
     use_html_error(app, make_error_page)
 
 
 def make_blueprint() -> Blueprint:
-    """Make the routes of every place: one path for each screen of the journey, numbers only."""
+    """Make the routes of every place: one numbered path for each screen of the journey."""
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
     door.add_app_template_global(get_file_path, "asset")
     door.add_app_template_global(get_path, "path_of")
@@ -132,7 +132,7 @@ def _add_place(door: Blueprint, place: str, show: View, post: View, **arguments:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def show_file(name: str) -> ResponseReturnValue:
-    """Serve one file by the name that holds its digest, compressed where the browser takes it, or answer 404."""
+    """Serve a file by its content-based name, compressed if the browser accepts that, or answer 404."""
     asset = find_asset(get_door().assets, name=name)
     if asset is None:
         not_found()

@@ -1,6 +1,6 @@
-"""The door's own files: one style sheet, one optional script, one icon, under names made from their content.
+"""The door's files: one style sheet, one optional script, icons, under content-based names.
 
-They hold no words of anybody, so they alone are compressed (a page with a token and typed words never is: BREACH).
+Only these are compressed, because they contain no personal data. A page with a token and typed text never is (BREACH).
 """
 
 import gzip
@@ -26,7 +26,7 @@ class Asset:
 
 
 def load_assets(folder: Path = STATIC_FOLDER) -> Mapping[str, Asset]:
-    """Load every file of the folder; an unknown kind of file is an error at the start."""
+    """Load every file of the folder; raises an error for an unknown file type."""
     return {path.name: _load(path) for path in sorted(folder.iterdir())}
 
 

@@ -1,4 +1,4 @@
-"""What the public door's views need, gathered once at the start and kept in `app.extensions`."""
+"""The dependencies of the public door's views, built once at startup and kept in `app.extensions`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ EXTENSION = "public_door"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicDoor:
-    """The door's words, helpers, files, and the gateway behind it."""
+    """The door's wording, helplines and files, and the gateway behind it."""
 
     store: Store
     intake: Intake
@@ -54,7 +54,7 @@ class PublicDoor:
 
     @property
     def words(self) -> Wording:
-        """The words in the language of this request."""
+        """The wording in the language of this request."""
         return self.wordings[get_language()]
 
     def get_sealing_key(self) -> tuple[AcceptedKeys, SealingKey]:
@@ -65,9 +65,9 @@ class PublicDoor:
         return found
 
     def count(self, event: str) -> None:
-        """Count an event without a trace: a name, a week (`2026-W48`) and a number, never who, when or from where.
+        """Count an event anonymously: a name, a week (e.g. `2026-W48`) and a number.
 
-        Never in practice, where nothing is kept. A count that cannot be stored is lost; the page still comes.
+        Does nothing in practice mode. A count that cannot be stored is lost; the page is still shown.
         """
         if self.is_practice:
             return
@@ -75,12 +75,12 @@ class PublicDoor:
             with self.store.write() as connection:
                 add_count(connection, name=event, week=self.clock().strftime("%G-W%V"))  # ISO 8601
         except StorageUnavailableError as error:
-            # A number that is one too small is no reason to show a child an error.
+            # A count that is off by one is no reason to show a child an error.
             log_failure(error, event="count-lost")
 
 
 def get_door() -> PublicDoor:
-    """Return the door of the app that answers this request."""
+    """Return the public door of the current app."""
     door = current_app.extensions[EXTENSION]
     if not isinstance(door, PublicDoor):
         raise TypeError("app.extensions['public_door'] was replaced.")

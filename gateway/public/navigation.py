@@ -1,10 +1,9 @@
-"""Where a person can go from a page, and how: every place with its path, and what each button asks for.
+"""Places, their paths, and the actions of buttons.
 
-Paths are numbers, because they stay in the history of a shared phone. The page for services has a name instead: it is
-read by adults at work, and said to them on the telephone.
-
-A button sends one field, `action`. One with a name of its own (an option, `change`) is read as its field, and is not
-here.
+Paths are numbers, because they stay in the history of a shared phone. The page for services has a name instead, because
+adults at work read it and dictate it by telephone.
+A button sends one field, `action`. A button with another field name (an option, `change`) is read as that field, and is
+not listed here.
 """
 
 from collections.abc import Mapping
@@ -27,13 +26,13 @@ SIDE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "stay_safe": "2a",
     }
 )
-# Those that stand at the foot of every page.
+# Linked at the foot of every page.
 ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
 
-COME_BACK: Final = "come_back"  # asks for the number and the five words
-REPLIES: Final = "replies"  # what these two open
+COME_BACK: Final = "come_back"  # asks for the reference and the five words
+REPLIES: Final = "replies"  # shown once both are right
 LEAVE: Final = "leave"
-FOR_SERVICES: Final = "for_services"  # asks for the button
+FOR_SERVICES: Final = "for_services"  # the request for the button
 FOR_SERVICES_SENT: Final = "for_services_sent"
 
 _PATHS: Final[Mapping[str, str]] = MappingProxyType(
@@ -59,19 +58,19 @@ _OPINION: Final = "ok:"
 
 
 class Action(StrEnum):
-    """What a button asks for."""
+    """The action of a button."""
 
     START = "start"
     CONTINUE = "continue"
     BACK = "back"
     LANGUAGE = "language"
     SEND = "send"
-    SKIP = "skip"  # do not send what was added
+    SKIP = "skip"  # discard the addition
     ADD = "add"
-    RETURN = "return"  # from a side page, into the form
+    RETURN = "return"  # from a side page back into the form
     KEEP_SAVED = "keep_saved"
     KEEP_TYPED = "keep_typed"
-    LEAVE_OUT = "leave_out"  # what a service passed on of its page
+    LEAVE_OUT = "leave_out"  # remove the page context that a service sent
 
 
 def get_path(place: str) -> str:
@@ -80,21 +79,21 @@ def get_path(place: str) -> str:
 
 
 def make_see_action(side: str) -> str:
-    """Make the action of a button that saves what is here and shows a side page."""
+    """Return the action of a button that saves this page and shows a side page."""
     return f"{_SEE}{side}"
 
 
 def find_wanted_side(action: str) -> str | None:
-    """Find the side page that a button asks for."""
+    """Find the side page of a button's action."""
     side = action.removeprefix(_SEE)
     return side if action.startswith(_SEE) and side in SIDE_PATHS else None
 
 
 def make_opinion_action(opinion: Opinion) -> str:
-    """Make the action of the one tap at the end: how the form was to fill in."""
+    """Return the action of a feedback button at the end."""
     return f"{_OPINION}{opinion}"
 
 
 def find_opinion(action: str) -> Opinion | None:
-    """Find the answer that a tap at the end gives."""
+    """Find the feedback in a button's action."""
     return next((one for one in OPINIONS if make_opinion_action(one) == action), None)

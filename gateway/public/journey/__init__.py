@@ -1,35 +1,35 @@
-"""The journey as data: every screen, its fields and where each answer leads.
+"""The journey as data: every screen, its fields, and the next screen for each answer.
 
-One table, read by the views, the checks, the summary and the tests. The words that a person sees are in `wording/`.
-Screen numbers are those of the specification of the form; a letter marks a page that only some people see.
+One table for the views, the checks, the summary and the tests. The texts are in `wording/`. Screen numbers are those of
+the form's specification; a letter marks a page that only some people see.
 
 One answer from page to sealed report: `views/screens.py` (its page), `journey/fields.py` (read and checked), then
 `views/check.py` (shown once more), `sending/send.py` (Send) and `sending/report.py` (the report that is sealed).
 
 To add a field to the form and to the desk's page, in this order; after each arrow the test that fails without it:
 
-1. `partner_sdk/wire/public_report.py`: an optional field, as its docstring says.
+1. `partner_sdk/wire/public_report.py`: an optional field, as its docstring describes.
    -> `tests/sdk/wire/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is
    not optional; without the step, Send has nowhere to put the answer
-2. `gateway/public/journey/story_screens.py` (or `who_`, `reach_`): a `Field` of the same name. Where the form has that
-   name already, the part of the report stands before it: `child_school` fills `child.school`.
+2. `gateway/public/journey/story_screens.py` (or `who_`, `reach_`): a `Field` of the same name. If the name
+   is taken, put the part of the report before it, e.g. `child_school` fills `child.school`.
    -> `tests/gateway/public/test_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
 3. `gateway/public/wording/en/story.toml` and `cy/story.toml` (named like the file of the screens): its label, summary
-   and options, and those of another voice where the plain words do not fit, which no test sees; a new version where
+   and options, and variants for other voices where the plain text does not fit (untested); a new version where
    `signoffs.toml` asks for one; then `python -m tests.gateway.public.reading_table`. A page has at most 8,000 bytes.
    -> `tests/gateway/public/test_wording.py::test_every_word_of_a_screen_exists_in_every_voice`
 4. `gateway/guidance/risk.toml`: each option, weighed or listed as meaning nothing.
    -> `tests/desk/collection/test_risk.py::test_every_option_of_the_form_is_weighed_or_listed_as_meaning_nothing`
-5. `gateway/desk/cases/reading/labels.py`: the words for the reader at the desk, and for codes that are not plain words.
+5. `gateway/desk/cases/reading/labels.py`: the label at the desk, and labels for codes that are not plain English.
    -> `tests/desk/cases/test_report_words.py::test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing`
 6. `tests/gateway/public/test_send.py` (`FREE_TEXTS` or `CHOICES`), `tests/gateway/public/walks.py` (`LONG_WAY`) and
-   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V3`): it is typed, arrives letter for letter, and is not renamed
-   unseen.
+   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V3`): it is typed, arrives unchanged, and cannot be renamed
+   unnoticed.
    -> `tests/gateway/public/test_send.py::test_every_free_text_is_known_here_and_typed_on_the_long_way`
 
-The check page carries all answers in one field: base64url of JSON, because a browser changes line breaks in a plain
-hidden field. What comes back is judged like anything typed: an unknown field is dropped; an unknown option, one that
-stands there twice, two answers where one can be given, or a text that is too long makes it worthless.
+The check page carries all answers in one field: base64url of JSON, because browsers change line breaks in a plain
+hidden field. It is validated like any input: an unknown field is dropped; an unknown or repeated option, two answers
+to a single choice, or a text that is too long invalidates it.
 """
 
 from collections.abc import Mapping
@@ -54,6 +54,7 @@ __all__ = [
     "ADDITION_SCREENS",
     "CHECK",
     "DANGER",
+    "DANGER_HELP",
     "FIELD_BY_NAME",
     "KIND_OPTIONS",
     "SCREENS",
@@ -90,9 +91,9 @@ __all__ = [
 ]
 
 START, DANGER, STORY, CHECK, THANKS = "start", "danger", "story", "check", "thanks"
-_DANGER_HELP: Final = "danger_help"
-# Where somebody who came back with the five words adds to what they sent.
-ADDITION_SCREENS: Final = frozenset({DANGER, _DANGER_HELP, STORY})
+DANGER_HELP: Final = "danger_help"
+# The screens of an addition, after a return with the five words.
+ADDITION_SCREENS: Final = frozenset({DANGER, DANGER_HELP, STORY})
 
 SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
@@ -100,7 +101,7 @@ FIELD_BY_NAME: Mapping[str, Field] = {field.name: field for screen in SCREENS fo
 
 
 def get_next(screen: Screen, answers: Answers) -> Screen:
-    """Return the screen that follows, given what has been answered."""
+    """Return the next screen for these answers."""
     for branch in screen.branches:
         if branch.fits(answers):
             return SCREEN_BY_NAME[branch.go]
@@ -108,7 +109,7 @@ def get_next(screen: Screen, answers: Answers) -> Screen:
 
 
 def list_path(answers: Answers) -> tuple[Screen, ...]:
-    """List the screens from the start to the check, as the answers lead."""
+    """List the screens from the start to the check, for these answers."""
     path = [SCREEN_BY_NAME[START]]
     while path[-1].name != CHECK:
         path.append(get_next(path[-1], answers))
@@ -116,16 +117,16 @@ def list_path(answers: Answers) -> tuple[Screen, ...]:
 
 
 def list_addition_places(answers: Answers) -> tuple[str, ...]:
-    """List the places of an addition: whether someone is in danger now, then their own words, then the check.
+    """List the places of an addition: the danger question, the person's own words, then the check.
 
-    Danger comes first here too, because it decides how soon a person reads it.
+    Danger comes first here too, because it decides how soon a person reads the addition.
     """
-    is_danger = get_next(SCREEN_BY_NAME[DANGER], answers).name == _DANGER_HELP
-    return (DANGER, *([_DANGER_HELP] if is_danger else []), STORY, CHECK)
+    is_danger = get_next(SCREEN_BY_NAME[DANGER], answers).name == DANGER_HELP
+    return (DANGER, *([DANGER_HELP] if is_danger else []), STORY, CHECK)
 
 
 def get_previous(screen: Screen, answers: Answers) -> Screen:
-    """Return the screen before; a screen that the answers no longer lead to goes back to the start of the path."""
+    """Return the previous screen, or the start if the answers no longer lead to this one."""
     path = list_path(answers)
     for before, after in pairwise(path):
         if after is screen:
@@ -134,23 +135,23 @@ def get_previous(screen: Screen, answers: Answers) -> Screen:
 
 
 def keep_on_path(answers: Answers) -> dict[str, list[str]]:
-    """Keep the answers to what these very answers lead to: what is shown before Send is what is sent."""
+    """Keep only the answers on the path they lead to, so that only answers shown before Send are sent."""
     asked = {field.name for screen in list_path(answers) for field in screen.fields if field.is_shown(answers)}
     return {name: list(values) for name, values in answers.items() if name in asked and values}
 
 
 def find_incomplete(answers: Answers) -> Screen | None:
-    """Find the first screen on the path that still needs something before Send."""
+    """Find the first screen on the path that still needs an answer before Send."""
     return next((screen for screen in list_path(answers) if screen.list_faults(answers)), None)
 
 
 def pack_answers(answers: Answers) -> str:
-    """Return answers as the text of the hidden field."""
+    """Encode answers for the hidden field."""
     return to_base64url(msgspec.json.encode({name: list(values) for name, values in answers.items()}))
 
 
 def find_packed_answers(packed: str | None) -> dict[str, list[str]] | None:
-    """Find the answers in the field; None when there are none, or none that a page of ours can have held."""
+    """Decode the hidden field; None if it is absent, or no page of ours could have made it."""
     if not packed:
         return None
     try:
@@ -163,12 +164,12 @@ def find_packed_answers(packed: str | None) -> dict[str, list[str]] | None:
 
 
 def list_signposted(answers: Answers) -> tuple[str, ...]:
-    """List the helpers that these answers led past, each once (R6, R7)."""
+    """List the helpers shown on the path of these answers, each once (R6, R7)."""
     return tuple(dict.fromkeys(code for screen in list_path(answers) for code in screen.shows))
 
 
 def get_priority(answers: Answers) -> Priority:
-    """Return the priority that the answers give; what no rule names is P3."""
+    """Return the priority of these answers, P3 by default."""
     for rule in PRIORITY_RULES:
         if rule.when.fits(answers):
             return rule.priority
@@ -176,40 +177,40 @@ def get_priority(answers: Answers) -> Priority:
 
 
 def list_urgent(answers: Answers) -> tuple[str, ...]:
-    """List what the thank-you page answers at once, each once: danger, hurting, a meeting soon."""
+    """List the urgent matters for the thank-you page, each once, e.g. danger or a meeting soon."""
     return tuple(dict.fromkeys(rule.code for rule in URGENT_RULES if all(one.fits(answers) for one in rule.when)))
 
 
 def is_owed_an_answer(answers: Answers) -> bool:
-    """Say whether the person counts as a child: 'rather not say' and no answer do (R23)."""
+    """Return whether the person is owed an answer: children, including "rather not say" and no answer (R23)."""
     return not is_grown_up(answers)
 
 
 def is_grown_up(answers: Answers) -> bool:
-    """Say whether the person said that they are 18 or over."""
+    """Return whether the person is 18 or over, by their own answer."""
     return get_one(answers, "age") == ADULT_BAND
 
 
 def get_reader(answers: Answers) -> Audience:
-    """Return to whom the pages speak."""
+    """Return the audience of the pages."""
     return get_audience(is_grown_up=is_grown_up(answers), who=get_one(answers, "who"))
 
 
 def get_country(answers: Answers) -> str:
-    """Return the code of the country that the report is about; empty in the UK.
+    """Return the country of the report, or an empty string for the UK.
 
-    Who went back and picked a place in the UK has left the country's page, and its numbers too.
+    Ignores a country that was picked before the person went back and chose the UK.
     """
     return get_one(answers, "country") if get_one(answers, "region") == NOT_UK else ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderProfile:
-    """Who reads a page and where: what the help on it depends on.
+    """The reader and their country, which decide the help on a page.
 
-    `country` is the reader's own, empty in the UK and until they say otherwise. `country_there` is that of the child
-    whom the report is about, where that is somebody else outside the UK: its emergency number does nothing on a phone
-    in the UK. Each is `OTHER` where the country was left blank.
+    `country` is the reader's own: empty in the UK, and until they have answered. `country_there` is the country of
+    another child outside the UK: its emergency number does not work on a phone in the UK. Each is `OTHER` if the
+    country was left blank.
     """
 
     reader: Audience = "child"
@@ -217,11 +218,11 @@ class ReaderProfile:
     country_there: str = ""
 
 
-UNKNOWN_READER: Final = ReaderProfile()  # who has not said a thing yet is spoken to as a child in the UK
+UNKNOWN_READER: Final = ReaderProfile()  # before any answer, a reader counts as a child in the UK
 
 
 def make_profile(answers: Answers) -> ReaderProfile:
-    """Return who reads and where; where people live themselves is asked only in a report about themselves."""
+    """Return the reader's profile; only a report about oneself asks for one's own country."""
     country = (get_country(answers) or OTHER) if get_one(answers, "region") == NOT_UK else ""
     if is_about_other(answers):
         return ReaderProfile(get_reader(answers), country_there=country)
@@ -229,5 +230,5 @@ def make_profile(answers: Answers) -> ReaderProfile:
 
 
 def is_about_other(answers: Answers) -> bool:
-    """Say whether the report is about another child; nothing said means about oneself."""
+    """Return whether the report is about another child; no answer means about oneself."""
     return bool(set(answers.get("who", ())) & set(ABOUT_OTHERS))

@@ -1,6 +1,6 @@
-"""What the journey's table is made of: fields, conditions, branches and screens, and how a screen reads what is posted.
+"""The parts of the journey's table: fields, conditions, branches and screens, and how a screen reads a post.
 
-Never holds a word that is shown, and never changes a letter of what a person typed: the desk reads it as it went in.
+Never contains displayed text, and never changes a letter that a person typed.
 """
 
 import re
@@ -12,41 +12,41 @@ from partner_sdk.wire.public_report import LINE_MAX
 
 Answers = Mapping[str, Sequence[str]]
 Priority = Literal["P1", "P2", "P3"]
-# `choice`: buttons in the place of Continue. `more`: one button beside it, to a page that nobody has to see.
+# `choice`: buttons instead of Continue. `more`: one button beside Continue, to an optional page.
 FieldKind = Literal["radios", "checkboxes", "select", "text", "textarea", "choice", "more"]
 TYPED: tuple[FieldKind, ...] = ("text", "textarea")
 FaultKind = Literal["blank", "too_long"]
-_SELECTED: Final = re.compile(r"[a-z]{2}|other")  # a country's code (ISO 3166), whichever of them the data names
+_SELECTED: Final = re.compile(r"[a-z]{2}|other")  # an ISO 3166 country code, e.g. `fr`; the data decides which exist
 
 
 def get_one(answers: Answers, name: str) -> str:
-    """Return the one answer to a field; empty where nothing was given."""
+    """Return the single answer to a field, or an empty string."""
     return "".join(answers.get(name, ())[:1])
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Holds when the answer to a field is one of `any_of`; with `only`, when it is nothing else."""
+    """Matches when the answer to a field is one of `any_of`; with `only`, when there is no other."""
 
     field: str
     any_of: tuple[str, ...]
     only: bool = False
 
     def fits(self, answers: Answers) -> bool:
-        """Say whether these answers fit."""
+        """Return whether these answers match."""
         given = set(answers.get(self.field, ()))
         return bool(given & set(self.any_of)) and not (self.only and given - set(self.any_of))
 
 
 @dataclass(frozen=True, slots=True)
 class NotGiven:
-    """Holds when the answer to a field is none of `any_of`, so also when it was left blank."""
+    """Matches when the answer to a field is none of `any_of`, or blank."""
 
     field: str
     any_of: tuple[str, ...]
 
     def fits(self, answers: Answers) -> bool:
-        """Say whether these answers fit."""
+        """Return whether these answers match."""
         return not set(answers.get(self.field, ())) & set(self.any_of)
 
 
@@ -55,11 +55,11 @@ Condition = Given | NotGiven
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that is asked. `why`, `who_uses` and `what_if_blank` are for reviewers and the privacy notice.
+    """One question. `why`, `who_uses` and `what_if_blank` are for reviewers and the privacy notice.
 
-    `shown_if`: asked only where all of it fits. `offered_if`: options that are there only where all of theirs fits.
-    `goes_with`: the field and the options that it tells more about; with `is_needed_with` it is needed where one of
-    these is picked. `prefill`: what stands there before anything was typed.
+    `shown_if`: the conditions for asking it. `offered_if`: the conditions for offering an option. `goes_with`: the
+    field and the options that this one gives details of; with `is_needed_with` it is required when one of them is
+    picked. `prefill`: the initial value.
     """
 
     name: str
@@ -77,22 +77,22 @@ class Field:
     prefill: Literal["service"] | None = None
 
     def is_shown(self, answers: Answers) -> bool:
-        """Say whether this is asked at all, given these answers."""
+        """Return whether the question is asked, given these answers."""
         return all(condition.fits(answers) for condition in self.shown_if)
 
     def list_offered(self, answers: Answers) -> tuple[str, ...]:
-        """List the options that there are, given these answers."""
+        """List the options offered, given these answers."""
         conditions = dict(self.offered_if)
         return tuple(code for code in self.options if all(one.fits(answers) for one in conditions.get(code, ())))
 
     def is_needed(self, answers: Answers) -> bool:
-        """Say whether Continue needs an answer here."""
+        """Return whether Continue requires an answer."""
         if not self.is_shown(answers):
             return False
         return self.required or (self.goes_with is not None and self.is_needed_with and self.goes_with.fits(answers))
 
     def read(self, sent: Sequence[str]) -> list[str]:
-        """Return the posted values: an option that the table does not know is dropped, text is kept as it was sent."""
+        """Return the posted values, without unknown options; text stays exactly as sent."""
         if self.kind == "checkboxes":
             return [option for option in self.options if option in sent]
         if self.kind == "select":
@@ -102,7 +102,7 @@ class Field:
         return [text for text in sent[:1] if text]
 
     def can_have(self, values: Sequence[str]) -> bool:
-        """Say whether these are values that this field can have: for what comes back from a page in one piece."""
+        """Return whether the field can have these values, for answers that come back from a page in one piece."""
         if self.kind in TYPED:
             return len(values) == 1 and len(values[0]) <= self.max_characters
         if self.kind == "select":
@@ -111,18 +111,18 @@ class Field:
         return len(values) <= most and len(set(values)) == len(values) and set(values) <= set(self.options)
 
     def find_fault(self, answers: Answers) -> FaultKind | None:
-        """Find what must be mended before Continue; None where nothing must."""
+        """Find the fault that blocks Continue, or None."""
         text = "".join(answers.get(self.name, ()))
         if self.kind in TYPED and len(text) > self.max_characters:
             return "too_long"
-        # The one field that hangs on what another was left without: the story, or a box ticked on an earlier page.
+        # The story is also required when no box was ticked on an earlier page.
         is_needed = self.is_needed(answers) or (self.name == "story" and not answers.get("kinds"))
         return "blank" if is_needed and not text.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing to mend: its field, and which words tell about it."""
+    """A fault of one field, and the key of its message."""
 
     field: Field
     kind: FaultKind
@@ -130,21 +130,21 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Leads to the screen `go` when all conditions fit."""
+    """Leads to the screen `go` when all conditions match."""
 
     go: str
     when: tuple[Condition, ...]
 
     def fits(self, answers: Answers) -> bool:
-        """Say whether these answers lead this way."""
+        """Return whether these answers match."""
         return all(condition.fits(answers) for condition in self.when)
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """One page: its path is neutral, because it stays in the history of a shared phone.
+    """One page. Its path is neutral, because it stays in the history of a shared phone.
 
-    `shows` names the helpers that this page is about: what was shown is told to the desk (R6, R7).
+    `shows` names the helpers on this page; the desk is told which ones were shown (R6, R7).
     """
 
     name: str
@@ -161,24 +161,24 @@ class Screen:
     def merge(self, answers: Answers, posted: Answers) -> dict[str, list[str]]:
         """Return the answers with this screen's fields replaced.
 
-        A button that leads to a page with more, once pressed, stays pressed: else what was said there would be gone.
+        A pressed `more` button stays pressed, so that the answers on its page are kept.
         """
         kept = {field.name for field in self.fields if field.kind == "more"}
         changed = {name: values for name, values in posted.items() if values or name not in kept}
         return {name: list(values) for name, values in {**answers, **changed}.items() if values}
 
     def list_faults(self, answers: Answers) -> list[Fault]:
-        """List what must be mended before Continue; answers hold this screen's fields already."""
+        """List the faults that block Continue; `answers` already include this screen's fields."""
         return [Fault(field, kind) for field in self.fields if (kind := field.find_fault(answers))]
 
     def list_too_long(self, answers: Answers) -> list[Fault]:
-        """List texts that a draft cannot hold: checked on Back as well, so that nothing is cut."""
+        """List the texts that are too long for a draft; also checked on Back, so that no text is cut."""
         return [fault for fault in self.list_faults(answers) if fault.kind == "too_long"]
 
 
 @dataclass(frozen=True, slots=True)
 class KindOption:
-    """What a person may tick on the screen 'What is it about?', and what it is called at the desk (Annex A, R4)."""
+    """An option of the screen 'What is it about?', and its kind at the desk (Annex A, R4)."""
 
     code: str
     annex_a: str
@@ -187,7 +187,7 @@ class KindOption:
 
 @dataclass(frozen=True, slots=True)
 class UrgentRule:
-    """What the thank-you page answers at once, above all else: `code` names its words."""
+    """An urgent matter for the top of the thank-you page; `code` is the key of its text."""
 
     code: str
     when: tuple[Condition, ...]
@@ -195,7 +195,7 @@ class UrgentRule:
 
 @dataclass(frozen=True, slots=True)
 class PriorityRule:
-    """The first rule that fits decides; the desk may always go higher."""
+    """The first matching rule sets the priority; the desk may raise it."""
 
     when: Given
     priority: Priority

@@ -1,4 +1,4 @@
-"""What a report can be about: the child's options, their Annex A kind, the priority they give, and what is urgent."""
+"""The kinds of report: the child's options, their Annex A kind, their priority, and the urgent ones."""
 
 from gateway.public.journey.fields import Given, KindOption, NotGiven, PriorityRule, UrgentRule
 from partner_sdk.wire.public_codes import (
@@ -13,8 +13,8 @@ from partner_sdk.wire.public_codes import (
     YOUNGEST_BANDS,
 )
 
-# The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
-# asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).
+# The codes of Annex A. If the paper has no line for an option, it gets the nearest: asking for pictures is part of
+# grooming (A2); touching is a sexual act between child and adult (A5).
 KIND_OPTIONS = (
     KindOption("extra_nice", "grooming", "P3"),
     KindOption("sexual_talk", "sexual_talk", "P3"),
@@ -31,7 +31,7 @@ KIND_OPTIONS = (
     KindOption("something_else", "something_else", "P3"),
     KindOption("not_sure", "something_else", "P3"),
 )
-OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless something else is ticked too
+OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless another kind is ticked too
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
 
 PRIORITY_RULES = (
@@ -45,7 +45,7 @@ PRIORITY_RULES = (
 
 ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
 _DANGER = Given("danger", (YES,))
-# All that fit are answered, in this order: what may kill first.
+# All matching rules are shown, in this order: danger to life first.
 URGENT_RULES = (
     UrgentRule("cannot_call", (_DANGER, Given("called", (CANNOT_CALL,)))),
     UrgentRule("danger", (_DANGER, NotGiven("called", (CANNOT_CALL, CALLED)))),

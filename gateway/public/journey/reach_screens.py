@@ -1,4 +1,4 @@
-"""The last screens: what to call the person, a safe way to reach them, who will know, check and thanks."""
+"""The last screens: the person's name, a safe way to reach them, check and thanks."""
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
@@ -28,7 +28,7 @@ REACH_SCREENS = (
                 "text",
                 why="reports are not anonymous (R25); a first name is enough",
                 who_uses="the person who answers",
-                what_if_blank="asked again, with the way to those who take reports without a name",
+                what_if_blank="asked again, with a link to services that take anonymous reports",
                 required=True,
             ),
         ),
@@ -41,7 +41,7 @@ REACH_SCREENS = (
             Field(
                 "contact_ways",
                 "checkboxes",
-                why="an answer must reach the child and nobody else",
+                why="an answer must reach only the child",
                 who_uses="the person who answers",
                 what_if_blank="asked again; an adult or the school can be the way",
                 options=CONTACT_WAYS,
@@ -50,7 +50,7 @@ REACH_SCREENS = (
             Field(
                 "adult",
                 "text",
-                why="who the adult is, and how to reach them",
+                why="the adult's name, and a way to reach them",
                 who_uses="the person who answers",
                 what_if_blank="asked again where an adult was picked",
                 goes_with=Given("contact_ways", (BY_ADULT,)),
@@ -58,7 +58,7 @@ REACH_SCREENS = (
             Field(
                 "school",
                 "text",
-                why="which school, and whom to ask for",
+                why="the school, and the person to ask for",
                 who_uses="the person who answers",
                 what_if_blank="asked again where the school was picked",
                 goes_with=Given("contact_ways", (BY_SCHOOL,)),
@@ -92,14 +92,14 @@ REACH_SCREENS = (
                 "radios",
                 why="a call may be picked up by the wrong person",
                 who_uses="the person who answers",
-                what_if_blank="counts as yes: the person who answers says nothing of why they call",
+                what_if_blank="counts as yes: the caller does not mention the reason for the call",
                 options=YES_NO_UNSURE,
                 shown_if=(Given("contact_ways", (BY_CALL, BY_TEXT, BY_EMAIL)),),
             ),
             Field(
                 "may_say_who_we_are",
                 "radios",
-                why="whether our name may be said to others",
+                why="whether the caller may mention our name to others",
                 who_uses="the person who answers",
                 what_if_blank="counts as no",
                 options=YES_NO_UNSURE,
@@ -110,18 +110,18 @@ REACH_SCREENS = (
                 "text",
                 why="a safe time",
                 who_uses="the person who answers",
-                what_if_blank="any time in the day",
+                what_if_blank="any time of day",
                 max_characters=SHORT,
             ),
             Field(
                 "may_send_note",
                 "radios",
-                why="a short note that it came in goes out only where it is safe (R22)",
+                why="a note of receipt is sent only if that is safe (R22)",
                 who_uses="the desk, which sends it",
-                what_if_blank="counts as no: nothing is sent by itself",
+                what_if_blank="counts as no: nothing is sent automatically",
                 options=(YES, NO),
-                # Offered only where the desk would send it: never by or about the youngest or an age that was not said
-                # (each age is needed where it is asked), and only where it was said that the person is not near.
+                # Offered only if the desk would send it: never for the youngest or an unknown age (each age is required
+                # where it is asked), and only if the person is not near.
                 shown_if=(
                     Given("contact_ways", (BY_TEXT, BY_EMAIL)),
                     NotGiven("age", (*YOUNGEST_BANDS, RATHER_NOT_SAY)),
@@ -132,9 +132,9 @@ REACH_SCREENS = (
             Field(
                 "more_safe",
                 "more",
-                why="whoever needs more can say it; nobody has to see the page",
+                why="optional details on a page of their own",
                 who_uses="the form",
-                what_if_blank="the page is left out",
+                what_if_blank="the page is skipped",
                 options=(YES,),
             ),
         ),
@@ -148,7 +148,7 @@ REACH_SCREENS = (
             Field(
                 "safe_word",
                 "text",
-                why="so that the child knows that it is really us",
+                why="proves to the child that the caller is the agency",
                 who_uses="the person who answers",
                 what_if_blank="none is used",
                 max_characters=SHORT,
@@ -156,7 +156,7 @@ REACH_SCREENS = (
             Field(
                 "who_must_not_know",
                 "text",
-                why="whom we must not speak to",
+                why="people whom the agency must not contact",
                 who_uses="everyone who works on the report",
                 what_if_blank="not known",
                 max_characters=BLOCK_MAX,
@@ -172,7 +172,7 @@ REACH_SCREENS = (
             Field(
                 "other_language",
                 "text",
-                why="which interpreter is needed",
+                why="the interpreter needed",
                 who_uses="the person who answers",
                 what_if_blank="none",
                 max_characters=SHORT,
@@ -182,7 +182,7 @@ REACH_SCREENS = (
             Field(
                 "access_needs",
                 "checkboxes",
-                why="so that everyone can be answered in a way that works for them",
+                why="adapts the answer to the person's needs",
                 who_uses="the person who answers",
                 what_if_blank="none",
                 options=("bsl", "relay_uk", "easy_read", "adult_helper"),

@@ -1,4 +1,4 @@
-"""The screens about what happened: the kind of worry, pictures, the story, and the person it is about."""
+"""The screens about the event: the kind of worry, pictures, the story, and the other person."""
 
 from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.kinds import ABOUT_OTHERS, ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
@@ -27,7 +27,7 @@ STORY_SCREENS = (
             Field(
                 "kinds",
                 "checkboxes",
-                why="first sorting of what happened (Annex A)",
+                why="first classification (Annex A)",
                 who_uses="the person who reads first",
                 what_if_blank="a few words on the next page are enough",
                 options=tuple(option.code for option in KIND_OPTIONS),
@@ -56,7 +56,7 @@ STORY_SCREENS = (
             Field(
                 "meeting_place",
                 "text",
-                why="where help would have to go",
+                why="the place to send help to",
                 who_uses="the police, if there is danger",
                 what_if_blank="not known",
             ),
@@ -71,18 +71,18 @@ STORY_SCREENS = (
             Field(
                 "pictures",
                 "radios",
-                why="names who can take a picture down; no picture is ever asked for",
+                why="selects the service that can take a picture down; no picture is ever asked for",
                 who_uses="the next page, and the person who reads",
                 what_if_blank="not known",
                 options=("me", "someone_else", "website", "none", NOT_SURE),
             ),
-            # Here and not among the kinds: it tells more about one of them, and that page has no byte left in Welsh.
+            # Not among the kinds, because it gives details of one of them, and that page has no byte left in Welsh.
             Field(
                 "gave_a_time",
                 "checkboxes",
                 why="a threat with a deadline cannot wait",
                 who_uses="the person who reads first",
-                what_if_blank="no time was given, or it is not known",
+                what_if_blank="no deadline given or known",
                 options=("gave_a_time",),
                 shown_if=(Given("kinds", ("threatens_to_share",)),),
             ),
@@ -107,14 +107,14 @@ STORY_SCREENS = (
                 "story",
                 "textarea",
                 why="the person's own words",
-                who_uses="the person who reads; nobody asks to hear it twice",
+                who_uses="the person who reads; the child need not repeat it",
                 what_if_blank="fine when a box is ticked on an earlier page",
                 max_characters=STORY_MAX,
             ),
             Field(
                 "when",
                 "radios",
-                why="what is fresh can still be found at the service",
+                why="recent data is still stored by the service",
                 who_uses="the person who reads",
                 what_if_blank="not known",
                 options=("today", "this_week", "longer_ago", NOT_SURE),
@@ -133,7 +133,7 @@ STORY_SCREENS = (
                 who_uses="the person who reads first, and the safeguarding adviser",
                 what_if_blank="not known",
                 options=("all_right", "scared", HURTING, REPORTER_HURTING, RATHER_NOT_SAY),
-                # A child who tells of another is asked about that one, and may say it of themselves as well.
+                # A report about another child asks about that child, and can also be about the person themselves.
                 offered_if=((REPORTER_HURTING, (Given("who", ABOUT_OTHERS), NotGiven("age", (ADULT_BAND,)))),),
             ),
         ),
@@ -152,7 +152,7 @@ STORY_SCREENS = (
             Field(
                 "person_app",
                 "text",
-                why="which service to ask for what it still has",
+                why="the service to ask for stored data",
                 who_uses="the person who reads, and the police",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -161,31 +161,31 @@ STORY_SCREENS = (
             Field(
                 "person_handle",
                 "text",
-                why="a name on the service is how an account is found",
+                why="identifies the account on the service",
                 who_uses="the person who reads, and the police",
                 what_if_blank="not known",
             ),
             Field(
                 "person_names",
                 "text",
-                why="what else they are called",
+                why="the person's other names",
                 who_uses="the person who reads, and the police",
                 what_if_blank="not known",
             ),
             Field(
                 "near",
                 "radios",
-                why="someone who lives there or sees the phone must not read an answer",
+                why="a person who lives there or sees the phone must not read an answer",
                 who_uses="the person who answers",
-                what_if_blank="not known: nothing is sent by itself",
+                what_if_blank="not known: nothing is sent automatically",
                 options=YES_NO_UNSURE,
             ),
             Field(
                 "more_person",
                 "more",
-                why="whoever knows more can say it; nobody has to see the page",
+                why="optional details on a page of their own",
                 who_uses="the form",
-                what_if_blank="the page is left out",
+                what_if_blank="the page is skipped",
                 options=(YES,),
             ),
         ),
@@ -199,7 +199,7 @@ STORY_SCREENS = (
             Field(
                 "person_age",
                 "text",
-                why="an adult who says to be a child is a risk",
+                why="an adult who claims to be a child is a risk",
                 who_uses="the person who assesses the risk",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -207,14 +207,14 @@ STORY_SCREENS = (
             Field(
                 "how_met",
                 "text",
-                why="how they found the child",
+                why="how the person found the child",
                 who_uses="the person who assesses the risk",
                 what_if_blank="not known",
             ),
             Field(
                 "in_real_life",
                 "radios",
-                why="someone who is near in life is a higher risk",
+                why="a person in the child's daily life is a higher risk",
                 who_uses="the person who assesses the risk",
                 what_if_blank="not known",
                 options=YES_NO_UNSURE,
@@ -222,7 +222,7 @@ STORY_SCREENS = (
             Field(
                 "knows",
                 "checkboxes",
-                why="who knows the home or the school can turn up there",
+                why="a person who knows the home or school can turn up there",
                 who_uses="the person who assesses the risk",
                 what_if_blank="not known",
                 options=("home", "school", "real_name"),
@@ -230,7 +230,7 @@ STORY_SCREENS = (
             Field(
                 "still",
                 "radios",
-                why="what still goes on comes first",
+                why="ongoing abuse comes first",
                 who_uses="the person who reads first",
                 what_if_blank="not known",
                 options=YES_NO_UNSURE,
@@ -238,7 +238,7 @@ STORY_SCREENS = (
             Field(
                 "told",
                 "checkboxes",
-                why="so that nobody is told twice, and nobody by surprise",
+                why="avoids informing people twice or by surprise",
                 who_uses="the person who answers",
                 what_if_blank="not known",
                 options=("parent", "friend", "school", "police", "app"),
@@ -254,7 +254,7 @@ STORY_SCREENS = (
             Field(
                 "relationship",
                 "text",
-                why="who the adult is to the child",
+                why="the adult's relation to the child",
                 who_uses="the person who answers",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -262,7 +262,7 @@ STORY_SCREENS = (
             Field(
                 "child_name",
                 "text",
-                why="whom to keep safe",
+                why="the child to keep safe",
                 who_uses="the safeguarding adviser",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -270,7 +270,7 @@ STORY_SCREENS = (
             Field(
                 "child_birth",
                 "text",
-                why="to find the right child",
+                why="identifies the child",
                 who_uses="the safeguarding adviser",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -278,14 +278,14 @@ STORY_SCREENS = (
             Field(
                 "child_place",
                 "text",
-                why="which police and which children's services",
+                why="selects the police force and children's services",
                 who_uses="the person who decides who is best placed to act",
                 what_if_blank="not known",
             ),
             Field(
                 "child_school",
                 "text",
-                why="someone there may help",
+                why="a person there may help",
                 who_uses="the safeguarding adviser",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -293,7 +293,7 @@ STORY_SCREENS = (
             Field(
                 "child_knows",
                 "radios",
-                why="nobody must tell the child by surprise",
+                why="the child must not learn of it by surprise",
                 who_uses="the person who answers",
                 what_if_blank="counts as no",
                 options=YES_NO_UNSURE,
@@ -301,7 +301,7 @@ STORY_SCREENS = (
             Field(
                 "is_with_you",
                 "radios",
-                why="says whether the child is safe now",
+                why="whether the child is safe now",
                 who_uses="the person who reads first",
                 what_if_blank="not known",
                 options=YES_NO_UNSURE,
@@ -317,14 +317,14 @@ STORY_SCREENS = (
             Field(
                 "organisation",
                 "text",
-                why="whom to answer",
+                why="the recipient of the answer",
                 who_uses="the person who answers",
                 what_if_blank="not known",
             ),
             Field(
                 "role",
                 "text",
-                why="what may be said to them",
+                why="decides how much the answer may reveal",
                 who_uses="the person who answers",
                 what_if_blank="not known",
                 max_characters=SHORT,
@@ -332,15 +332,15 @@ STORY_SCREENS = (
             Field(
                 "already_told",
                 "checkboxes",
-                why="what local police or children's services have need not be told again",
+                why="local police or children's services may already have the report",
                 who_uses="the person who reads first",
-                what_if_blank="nobody was told",
+                what_if_blank="not reported elsewhere",
                 options=("police", "childrens_services"),
             ),
             Field(
                 "other_reference",
                 "text",
-                why="to find what was told before",
+                why="finds the earlier report",
                 who_uses="the person who reads first",
                 what_if_blank="none",
                 max_characters=SHORT,

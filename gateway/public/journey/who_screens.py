@@ -1,4 +1,4 @@
-"""The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
+"""The first screens: is it safe, is there danger, whose report is it, ages and place."""
 
 from gateway.public.journey.fields import Branch, Field, Given, Screen
 from gateway.public.journey.kinds import ABOUT_OTHERS
@@ -30,8 +30,8 @@ WHO_SCREENS = (
                 "danger",
                 "radios",
                 why="decides whether 999 comes before any form (R5, R24)",
-                who_uses="the person who reads first, to put urgent reports on top",
-                what_if_blank="asked again: it is the one question that cannot wait",
+                who_uses="the person who reads first, to sort urgent reports to the top",
+                what_if_blank="asked again: the one question that cannot wait",
                 options=YES_NO_UNSURE,
                 required=True,
             ),
@@ -46,9 +46,9 @@ WHO_SCREENS = (
             Field(
                 "called",
                 "choice",
-                why="says whether the police already know",
+                why="whether the police already know",
                 who_uses="the person who reads first",
-                what_if_blank="nothing: every button carries on",
+                what_if_blank="nothing: every button continues",
                 options=(CALLED, CANNOT_CALL, "carry_on"),
             ),
         ),
@@ -62,9 +62,9 @@ WHO_SCREENS = (
             Field(
                 "age",
                 "radios",
-                why="chooses the words, the help and the helpline, and decides who is owed an answer (R23, R26)",
+                why="selects the wording, the help and the helpline, and whether an answer is owed (R23, R26)",
                 who_uses="the person who answers, and the person who assesses the risk",
-                what_if_blank="asked again; rather not say counts as under 18, and no birthday is asked",
+                what_if_blank="asked again; 'rather not say' counts as under 18, and no date of birth is asked",
                 options=AGE_BANDS,
                 required=True,
             ),
@@ -79,8 +79,8 @@ WHO_SCREENS = (
                 "who",
                 "radios",
                 why="a report may be about another child (R12)",
-                who_uses="the person who reads, and the next pages, for their words",
-                what_if_blank="the next pages speak to the person",
+                who_uses="the person who reads, and the wording of the next pages",
+                what_if_blank="the next pages address the person",
                 options=("me", *ABOUT_OTHERS),
             ),
         ),
@@ -97,9 +97,9 @@ WHO_SCREENS = (
             Field(
                 "their_age",
                 "radios",
-                why="a younger child is at more risk (R3: kept apart from the age of who reports)",
+                why="a younger child is at more risk (R3: separate from the reporter's age)",
                 who_uses="the person who assesses the risk",
-                what_if_blank="asked again; not knowing is an answer",
+                what_if_blank="asked again; 'not sure' is an answer",
                 options=AGE_BANDS,
                 required=True,
             ),
@@ -115,9 +115,9 @@ WHO_SCREENS = (
             Field(
                 "region",
                 "radios",
-                why="each part of the country has its own police and its own helpers",
+                why="each part of the country has its own police and helplines",
                 who_uses="the person who decides who is best placed to act (R18)",
-                what_if_blank="asked again; not sure is an answer",
+                what_if_blank="asked again; 'not sure' is an answer",
                 options=REGIONS,
                 required=True,
             ),
@@ -132,9 +132,9 @@ WHO_SCREENS = (
             Field(
                 "country",
                 "select",
-                why="names the police and the emergency number of that country (R24, R29)",
-                who_uses="the person who decides which country's police to tell",
-                what_if_blank="the next page names help for any country",
+                why="selects the police and the emergency number of that country (R24, R29)",
+                who_uses="the person who decides which country's police to inform",
+                what_if_blank="the next page lists international help",
                 max_characters=SHORT,
             ),
         ),

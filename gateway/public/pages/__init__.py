@@ -1,4 +1,4 @@
-"""Makes pages: the frame that all share, and each kind of page inside it.
+"""Renders pages: the shared frame, and each kind of page inside it.
 
-Never decides where a person goes, and never stores anything: that is for the views and the rooms below.
+Never decides the next page, and never stores anything: views do.
 """

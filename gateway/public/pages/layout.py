@@ -1,8 +1,8 @@
-"""The layout of every page: help bar, languages, foot, the hidden fields of its form, and its lists of helplines.
+"""The layout of every page: help bar, languages, foot, hidden form fields, and lists of helplines.
 
-An entry of a list in the wording has `key` and `text`. Where the child whom the report is about is in another country,
-the helpline there follows an entry with `text_there`, which is then said of the entry, and takes the place of one with
-`only_here`: Childline serves the UK.
+An entry of such a list in the wording has `key` and `text`. If the report is about a child in another country, the
+helpline there follows an entry with `text_there`, and replaces an entry with `only_here` (e.g. Childline, which serves
+the UK).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
 from gateway.public.wording import get_language, get_other_language
 
 Ways = Literal["buttons", "links", "none"]
-# Who listens to whom in the UK: keys of the signposts.
+# The UK helpline for each audience, by its key in the signposts.
 _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
     {
         "child": "childline",
@@ -32,18 +32,18 @@ _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
         "adult_self": "samaritans",
     }
 )
-# The emergency services of the UK: to a reader in another country their own number is named instead.
+# The UK emergency services; a reader in another country sees that country's number instead.
 _EMERGENCY: Final = "emergency"
 _EMERGENCY_UK_ONLY: Final = frozenset({"emergency_bsl", "emergency_sms"})
-# Helplines of the UK: a child in another country reads of the one there, in the place of Childline. An adult who tells
-# of their own childhood keeps Samaritans, because the countries' helplines are for children.
+# UK helplines: a child in another country sees the one there instead of Childline. An adult reporting their own
+# childhood keeps Samaritans, because the helplines of other countries are for children.
 _CHILDLINE: Final = "childline"
 _HELPLINES_UK_ONLY: Final = frozenset({"childline_bsl", "nspcc", "papyrus", "samaritans", "shout"})
 
 
 @dataclass(frozen=True, slots=True)
 class FormState:
-    """The hidden fields of a form: forgery token, journey token, draft version, and what the page shows."""
+    """The hidden fields of a form: CSRF token, journey token, draft version, and the displayed answers."""
 
     csrf_token: str
     journey: str
@@ -53,21 +53,21 @@ class FormState:
 
 
 def make_form(keys: JourneyKeys, version: int, *, words: Answers | None = None, again: bool = False) -> FormState:
-    """Make the hidden fields; `words` goes along where the page shows more than its own fields hold."""
+    """Make the hidden fields; pass `words` if the page shows more than its own fields."""
     packed = "" if words is None else pack_answers(words)
     return FormState(generate_csrf(), keys.form_token, version, packed, again)
 
 
 def make_waiting_form(*, words: Answers | None = None) -> FormState:
-    """Make the hidden fields of a form that waits for its journey.
+    """Make the hidden fields of a form without a journey yet.
 
-    It has no token, so that it is taken up again as one whose token failed, and gets its journey then.
+    It has no token, so that its post is handled like one with a failed token, and gets a journey then.
     """
     return FormState("", "", NO_VERSION, "" if words is None else pack_answers(words), again=True)
 
 
 def make_blank_form() -> FormState:
-    """Make the hidden fields of a form that belongs to no journey yet."""
+    """Make the hidden fields of a form that belongs to no journey."""
     return FormState(generate_csrf(), "", NO_VERSION)
 
 
@@ -81,11 +81,11 @@ def render_page(
     default_action: str = "",
     **parts: Any,
 ) -> str:
-    """Render a template with what every page has.
+    """Render a template with the parts of every page.
 
-    The help bar has the emergency number and the helpline of who reads, by their `profile`.
-    `ways` says what the language and the side pages are: buttons of the page's form, so that nothing typed is lost,
-    or links. `default_action` is what the Enter key does in such a form.
+    The `profile` selects the emergency number and the helpline of the help bar. `ways` makes the language switch and
+    the side pages either buttons of the page's form, so that typed text is kept, or links. `default_action` is the
+    action of the Enter key in such a form.
     """
     return render_template(
         f"public/{template}",
@@ -106,9 +106,9 @@ def render_page(
 
 
 def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None]:
-    """Make the numbers that stand on every page: the reader's emergency number, and someone to talk to.
+    """Make the numbers for every page: the reader's emergency number, and a helpline.
 
-    `there` is the emergency number of the country that the report is about: to be said, and never offered as a call.
+    `there` is the emergency number of the report's country: shown as text, never as a call link.
     """
     number = get_emergency_number(door, profile.country)
     there = find_talk_there(door, profile)
@@ -126,14 +126,14 @@ def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str 
 
 
 def find_talk_there(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None] | None:
-    """Find the helpline for a child who reads in another country; None in the UK, and for every other reader."""
+    """Find the helpline for a child in another country; None in the UK, and for every other reader."""
     if profile.reader != "child" or not profile.country:
         return None
     return list_posts_abroad(door, profile.country, kind="talk")[0]
 
 
 def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:
-    """List what to say where a reader in the UK is told to call for a child in another country; else nothing."""
+    """List the phrases for a reader in the UK who calls about a child in another country; else nothing."""
     if not profile.country_there:
         return []
     words, own = door.words.screen("urgent"), get_emergency_number(door, profile.country)
@@ -150,7 +150,7 @@ def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None
 
 
 def get_emergency_number(door: PublicDoor, country: str) -> str:
-    """Return the emergency number of the reader's country: 999 in the UK, and 112 in a country without an entry."""
+    """Return the emergency number of the reader's country: 999 in the UK, 112 in a country without an entry."""
     if not country:
         return str(door.signposts["emergency"].phone)
     return door.countries.get(country, door.countries[OTHER]).emergency
@@ -166,7 +166,7 @@ def _find_emergency_there(door: PublicDoor, country: str, *, own: str) -> str | 
 def list_posts(
     door: PublicDoor, entries: Sequence[Mapping[str, str]], *, profile: ReaderProfile = UNKNOWN_READER
 ) -> list[Mapping[str, str | None]]:
-    """List helpers with the sentence that says what for, as they serve this reader and the child there."""
+    """List helplines with their purpose, adapted to this reader and to the child's country."""
     posts: list[Mapping[str, str | None]] = []
     is_child_abroad = bool(profile.country) and profile.reader == "child"
     for entry in entries:
@@ -202,10 +202,10 @@ def _make_post(door: PublicDoor, key: str, *, country: str) -> Mapping[str, str 
 def list_posts_abroad(
     door: PublicDoor, code: str, *, kind: PostKind | None = None, is_there: bool = False
 ) -> list[Mapping[str, str | None]]:
-    """List who helps in a country, or only its helper of one kind; a code that is not in the data is any country.
+    """List the helplines of a country, or only one kind; an unknown code means any country.
 
-    A country without a helpline of its own has the list of those of all countries.
-    `is_there`: the reader is not in that country themselves, so its emergency number is said and not offered as a call.
+    A country without a helpline of its own gets the international list. With `is_there` the reader is elsewhere, so the
+    country's emergency number is shown as text and not as a call link.
     """
     country = door.countries.get(code, door.countries[OTHER])
     if kind == "talk" and country.talk is None:

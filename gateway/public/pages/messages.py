@@ -1,6 +1,6 @@
-"""Kind messages: pages and notices for when something went another way, always with someone to call.
+"""Kind messages: pages and notices for failures, always with a helpline.
 
-The page for two tabs shows both texts, so that the person picks and nothing is overwritten.
+The page for two tabs shows both texts, so that the person picks and no text is overwritten.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from gateway.public.wording import get_other_language
 def render_message(
     door: PublicDoor, page: str, *, go_on: str | None = None, typed: Sequence[Row] = (), is_for_all: bool = False
 ) -> str:
-    """Render a page that tells something went another way, with the people who can help, and what was typed.
+    """Render a page about a failure, with helplines and the typed answers.
 
-    `is_for_all`: the page is made once for everybody who is sent away, so it says the same in the other language too.
+    `is_for_all`: the page is made once for many readers, so it repeats the message in the other language.
     """
     words = door.words.page(page)
     phones = door.words.page("phones")
@@ -49,9 +49,9 @@ def _say_in_other_language(door: PublicDoor, page: str) -> Mapping[str, Any]:
 def make_notice(
     door: PublicDoor, page: str, *, answers: Answers | None = None, extra: Sequence[str] = (), has_words: bool = True
 ) -> Mapping[str, Any]:
-    """Make the box above a form that is shown again, with the phone numbers that fit what was answered.
+    """Make the box above a form that is shown again, with the helplines that match the answers.
 
-    The first page has no words to keep.
+    The first page has no typed text to mention.
     """
     profile = make_profile(answers or {})
     words = door.words.page(page)
@@ -64,7 +64,7 @@ def make_notice(
 
 
 def render_stale(door: PublicDoor, screen: Screen, form: FormState, *, saved: Answers, typed: Answers) -> str:
-    """Render what was saved beside what was typed, of one screen, or of all where the check page was posted."""
+    """Render the saved beside the typed answers, of one screen, or of all screens for the check page."""
     words = door.words.page("stale")
     screens = SCREENS if screen.name == CHECK else (screen,)
     saved_rows = list_rows(door, saved, screens=screens, only_asked=False)

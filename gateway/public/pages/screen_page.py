@@ -1,6 +1,6 @@
-"""Makes the pages that ask: a screen's words in the right voice, its fields, faults and answers.
+"""Renders the pages with questions: a screen's text in the right voice, its fields, faults and answers.
 
-Answers are shown back in the person's own words, or in the words of the option.
+Answers are shown as typed, or as the label of the option.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
+    DANGER_HELP,
     SCREENS,
     Answers,
     Fault,
@@ -31,18 +32,17 @@ from gateway.public.pages.layout import (
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BANDS
 
-_DANGER_HELP = "danger_help"
 _PARTS = ("after", "why", "card_heading", "card", "keys")
-# Screens whose helpers are those of the UK: who is elsewhere sees one of that country above them.
+# Screens with UK helplines; a reader elsewhere first sees one of that country.
 _FIRST_ABROAD: Mapping[str, PostKind] = {"pictures_me": "report", "pictures_other": "report"}
-# Screens that tell the reader to call for a child, who may be in another country.
-_CALL_FOR_CHILD = frozenset({_DANGER_HELP, "keep_close"})
+# Screens that ask the reader to call about a child, who may be in another country.
+_CALL_FOR_CHILD = frozenset({DANGER_HELP, "keep_close"})
 _CALL_IN_NOTE = "meet"
 
 
 @dataclass(frozen=True, slots=True)
 class OptionView:
-    """One option of a field, as a template draws it; `extra` is the field that tells more about it."""
+    """One option of a field, for the template; `extra` is the field for its details."""
 
     code: str
     label: str
@@ -53,7 +53,7 @@ class OptionView:
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """One field with what was answered, as a template draws it."""
+    """One field with its answer, for the template."""
 
     name: str
     kind: str
@@ -75,7 +75,7 @@ def render_screen(
     notice: Mapping[str, Any] | None = None,
     service: str = "",
 ) -> str:
-    """Render a screen with its answers, its faults, or a notice above it; `service` is where the button stood."""
+    """Render a screen with its answers, its faults, or a notice above it; `service` is the button's service."""
     words, voice = door.words.screen(screen.name), make_voice(answers)
     fault_texts = {fault.field.name: _say_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
@@ -96,7 +96,7 @@ def render_screen(
     )
     return render_page(
         door,
-        "danger_help.html" if screen.name == _DANGER_HELP else "screen.html",
+        "danger_help.html" if screen.name == DANGER_HELP else "screen.html",
         profile=profile,
         form=form,
         ways="buttons",
@@ -127,7 +127,7 @@ def render_screen(
 
 
 def _asks_one(screen: Screen) -> bool:
-    """Say whether the title asks what the one field asks; where others are only left out this time, it does not."""
+    """Return whether the title asks the only question; False if other questions are merely hidden this time."""
     return sum(field.kind not in {"choice", "more"} and field.goes_with is None for field in screen.fields) == 1
 
 
@@ -165,7 +165,7 @@ def _list_buttons(
 
 
 def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, FieldView]) -> FieldView:
-    """Put the fields that tell more about an option under the last option that they tell about."""
+    """Put a details field below the last option that it belongs to."""
     extras = {
         [option.code for option in view.options if option.code in field.goes_with.any_of][-1]: views[field.name]
         for field in fields
@@ -187,7 +187,7 @@ def _say_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) 
 
 
 def _make_target(field: Field) -> str:
-    """Make the id of the element that a link in the error summary leads to: the field, or its first option."""
+    """Return the element id for a link in the error summary: the field, or its first option."""
     return f"{field.name}-{field.options[0]}" if field.options else field.name
 
 
@@ -213,7 +213,7 @@ def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, faul
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer; `texts` is empty where nothing was given."""
+    """One answer; `texts` is empty if there is none."""
 
     label: str
     path: str
@@ -225,7 +225,7 @@ def list_rows(
 ) -> list[Row]:
     """List the answers of the given screens, in the order of the journey.
 
-    `only_asked` leaves out what is not asked: with its conditions, or with the option that it would tell more about.
+    `only_asked` leaves out questions that are hidden by their conditions, or by the option they belong to.
     """
     voice = make_voice(answers)
     return [
@@ -241,13 +241,13 @@ def list_rows(
 
 
 def _is_asked(field: Field, answers: Answers) -> bool:
-    # What was typed for an option that was taken away again goes along: it must be seen, and can be changed.
+    # Text typed for an option that was unticked later is still sent, so it must be visible and editable.
     is_apart = field.goes_with is not None and not field.goes_with.fits(answers) and not answers.get(field.name)
     return field.is_shown(answers) and not is_apart
 
 
 def say_answer(door: PublicDoor, screen: Screen, field: Field, value: str, *, voice: Sequence[str]) -> str:
-    """Say one answer: the words of its option, the name of the country, or what was typed, letter for letter."""
+    """Return the text of one answer: the option's label, the country's name, or the typed text unchanged."""
     if field.kind == "select":
         return door.countries.get(value, door.countries[OTHER]).say_name(get_language())
     return door.words.option(screen.name, field.name, value, voice=voice) if field.options else value

@@ -1,4 +1,5 @@
-"""The way back to what was sent: five words, the key that they give, and the replies that it opens.
+"""The way back to a sent report: five words, the key derived from them, and the replies that it opens.
 
-Never stores the words, or anything that they are made into. Knows neither the form nor its pages.
+Never stores the words or anything derived from them, except sealed under the visitor's cookie. Knows neither the form
+nor its pages.
 """

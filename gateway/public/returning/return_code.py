@@ -1,12 +1,12 @@
-"""The return code: five common words, the key that they give, and what it opens (WIRE.md §9.2): a place, replies.
+"""The return code (WIRE.md §9.2): five common words, the key derived from them, and the boxes that it opens.
 
-Never stored: not the words, not the seed, not the private key. Reference and words make them anew; an attacker with the
-database and the settings would have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little less than 2**55, at ten
-milliseconds of one core each (docs/decisions/0010).
+Never stored in readable form: not the words, not the seed, not the private key. The reference and the words derive them
+again. An attacker with the database and the settings would have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little
+less than 2**55, at ten milliseconds of one core each (docs/decisions/0010).
 
-The place lies in the store, sealed to the code's key; who returned is kept like a draft, under their cookie's key: the
-gateway has the seed for an hour, and never without that cookie. This is the only file of the gateway that opens a box,
-and only one that is sealed to a return code. Never keeps what it opened.
+The place of a report is in the store, sealed to the code's key. The seed of a returned visitor is in a draft row,
+sealed under the cookie's key, for an hour. Only this file of the gateway opens boxes, and only those sealed to a return
+code. Never keeps an opened box.
 """
 
 import hashlib
@@ -46,10 +46,10 @@ WORD_COUNT: Final = 2048
 CODE_WORDS: Final = 5
 MAX_TYPED_CHARACTERS: Final = 200
 MAX_PLACE_BYTES: Final = 1024
-MOST_DRAWS: Final = 100  # one draw in 205 has a word twice: a hundred in a row come from a source that is stuck
+MOST_DRAWS: Final = 100  # one draw in 205 repeats a word; a hundred in a row mean a stuck source
 
-# One pass over 16 MiB, one lane: 8 to 10 ms of CPU, so that every Send has its words. Fewer passes and less memory than
-# RFC 9106 §4 recommends for passwords: these words are drawn, not chosen (docs/decisions/0010 has the sums).
+# One pass over 16 MiB, one lane: 8 to 10 ms of CPU, so that every Send can have a code. RFC 9106 §4 recommends more for
+# passwords, but these words are drawn, not chosen (docs/decisions/0010 has the sums).
 MEMORY_KIB: Final = 16 * 1024
 PASSES: Final = 1
 LANES: Final = 1
@@ -60,58 +60,58 @@ _WORD = re.compile(r"[a-z]+")
 
 
 class ReturnWordsError(ValueError):
-    """Codes cannot be drawn from this list of words, or with this source of chance."""
+    """The word list or the random source cannot produce codes."""
 
 
 def load_return_words(path: Path = WORDS_FILE) -> tuple[str, ...]:
-    """Load the list; one with a word too few is an error at the start, because codes would be guessed sooner."""
+    """Load the word list; raises `ReturnWordsError` for a short one, whose codes would be easier to guess."""
     words = tuple(path.read_text("ascii").split())
     if len(words) != WORD_COUNT or len(set(words)) != WORD_COUNT or not all(map(_WORD.fullmatch, words)):
-        raise ReturnWordsError(f"{path.name} must have {WORD_COUNT} different words of small letters.")
+        raise ReturnWordsError(f"{path.name} must have {WORD_COUNT} different lower-case words.")
     return words
 
 
 def draw_code(words: Sequence[str], *, random: Callable[[int], bytes]) -> str:
-    """Draw five different words, joined as they are said and as they are made into a key: one space between.
+    """Draw five different words, joined by single spaces, as the key derivation takes them.
 
-    A word that stands there twice looks like a fault, so such a draw is thrown away whole: all others stay alike.
-    Raises ReturnWordsError when the source only gives such.
+    A repeated word would look like a mistake, so such a draw is discarded as a whole, which keeps the distribution
+    uniform. Raises ReturnWordsError when every draw repeats a word.
     """
     for _ in range(MOST_DRAWS):
         drawn = random(2 * CODE_WORDS)
-        # 2,048 divides 65,536: two random bytes give every word alike.
+        # 2,048 divides 65,536, so two random bytes pick every word with equal probability.
         numbers = [int.from_bytes(drawn[place : place + 2], "big") % WORD_COUNT for place in range(0, len(drawn), 2)]
         if len(set(numbers)) == CODE_WORDS:
             return " ".join(words[number] for number in numbers)
-    raise ReturnWordsError("The source of chance repeats itself.")
+    raise ReturnWordsError("The random source repeats itself.")
 
 
 def find_code(typed: str, *, words: Sequence[str]) -> str | None:
-    """Find the code in what a person typed; capitals, commas and spaces do not matter. None when it can be none."""
+    """Find the code in typed text, ignoring capitals, commas and spaces; None if it cannot be a code."""
     found = _WORD.findall(typed[:MAX_TYPED_CHARACTERS].lower())
     return " ".join(found) if len(found) == CODE_WORDS and set(found) <= set(words) else None
 
 
 def derive_seed(code: str, *, reference: str) -> bytes:
-    """Make the X-Wing seed of a code and its reference (WIRE.md §9.2): 16 MiB and some 10 ms of one core."""
+    """Derive the X-Wing seed of a code and its reference (WIRE.md §9.2): 16 MiB and about 10 ms of one core."""
     salt = hashlib.sha256(_SALT_LABEL + reference.encode()).digest()
     # RFC 9106 §3.1, type 2 (Argon2id).
     raw = Argon2id(salt=salt, length=SEED_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB).derive(
         code.encode()
     )
-    # RFC 5869: without a salt, because what goes in is a uniform key already.
+    # RFC 5869: no salt, because the input is already a uniform key.
     return HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=_SEED_LABEL).derive(raw)
 
 
 def make_reply_public_key(seed: bytes) -> str:
-    """Return the public half of a code's key, in base64url: what is sealed in the report."""
+    """Return the public key of a code in base64url, as sealed in the report."""
     return to_base64url(xwing_public_bytes(seed))
 
 
 class ReturnPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the gateway leaves at Send for who returns (WIRE.md §9.2).
+    """The gateway's record of a report for its sender's return (WIRE.md §9.2).
 
-    Which report it belongs to, when that was sent, the day that was promised, and the language.
+    The report's reference, the time it was sent, the promised day, and the language.
     """
 
     environment: Environment
@@ -122,7 +122,7 @@ class ReturnPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who came back with reference and words: the seed of the code, for as long as they look."""
+    """A visitor who came back with reference and words, with the seed of the code."""
 
     reference: str
     seed: bytes
@@ -135,11 +135,11 @@ def seal_place(place: ReturnPlace, *, reply_key: str) -> bytes:
 
 
 def open_place(box: bytes, *, seed: bytes, environment: Environment, reference: str) -> ReturnPlace:
-    """Open a place: whoever can, has the words. Raises `OpeningError` and other `ReportAbuseError`."""
+    """Open a place with the seed of its code. Raises `OpeningError` and other `ReportAbuseError`."""
     context = place_context(environment=environment, reference=reference)
     place = parse_exact(_open(box, seed=seed, context=context), kind=ReturnPlace, max_bytes=MAX_PLACE_BYTES)
     if (place.environment, place.reference) != (environment, reference):
-        raise OpeningError("The place is of another reference.", reason="wrong-reference")
+        raise OpeningError("The place belongs to another reference.", reason="wrong-reference")
     return place
 
 
@@ -151,7 +151,7 @@ def open_replies(
     signers: tuple[VerifyKey, ...],
     now: datetime,
 ) -> list[ReplyMessage]:
-    """Open the replies of a place, the newest first. One that does not hold is left out, and hides no other."""
+    """Open the replies of a place, newest first. Leaves out an invalid one, and still shows the others."""
     opened = []
     for one in stored:
         try:
@@ -166,12 +166,12 @@ def _open_one(
 ) -> ReplyMessage:
     context = reply_context(environment=place.environment, reference=place.reference, message_id=stored.item_id)
     signed = _open(stored.envelope, seed=seed, context=context)
-    # Only a key that was in use when the message says it was issued (WIRE.md §5.4).
+    # Accept only a key that was valid at the time of issue (WIRE.md §5.4).
     issued_at = parse_time(peek_reply(signed).issued_at)
     message = open_reply(signed, keys=verify_keys(signers, signed_at=issued_at, now=now))
     outside = (place.environment, place.reference, stored.item_id)
     if (message.environment, message.reference, message.message_id) != outside:
-        raise OpeningError("The reply says something else inside than outside.", reason="wrong-reference")
+        raise OpeningError("The reply's signed fields differ from its envelope.", reason="wrong-reference")
     return message
 
 
@@ -182,5 +182,5 @@ def _open(raw: bytes, *, seed: bytes, context: SealContext) -> bytes:
         # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
         padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
     except (InvalidTag, ValueError):
-        raise OpeningError("The box does not open with these words.", reason="does-not-open") from None
+        raise OpeningError("The box cannot be opened with this code.", reason="does-not-open") from None
     return unpad(padded, purpose=context.purpose, sender=context.sender)

@@ -1,7 +1,7 @@
-"""The way back to a report: made at every Send, and opened by the reference together with the five words.
+"""Ways back to reports: made at every Send, opened by the reference together with the five words.
 
-Never tells why nothing was found: wrong, unknown, expired and tried too often are all None. How tries are counted, and
-what they cost: docs/decisions/0017.
+Never reveals why nothing was found: wrong, unknown, expired and tried too often are all None. For the counting of tries
+and their cost see docs/decisions/0017.
 """
 
 import threading
@@ -37,8 +37,8 @@ from partner_sdk.wire.reply_message import ReplyMessage
 
 RETURN_DAYS: Final = 180
 MOST_SHOWN: Final = 50
-MOST_DERIVED_AT_ONCE: Final = 2  # in one process: 32 MiB, however many threads it has
-STAGE_READ: Final = "read"  # said only to who returns: the store knows that a report was opened, not that it was read
+MOST_DERIVED_AT_ONCE: Final = 2  # in one process: 32 MiB, for any number of threads
+STAGE_READ: Final = "read"  # shown only to the returned sender; the store knows no stage after opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class WayBack:
 
 @dataclass(frozen=True, slots=True)
 class FoundPlace:
-    """What the store and the words give together; `messages` are the newest first."""
+    """A place, combined from the store and the words; `messages` are newest first."""
 
     place: ReturnPlace
     stage: str
@@ -61,7 +61,7 @@ class FoundPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaysBack:
-    """Makes ways back, keeps their places in the store, and opens them."""
+    """Makes ways back, stores their places, and opens them."""
 
     store: Store
     limits: Limits
@@ -69,15 +69,15 @@ class WaysBack:
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
     words: tuple[str, ...]
-    # A turn takes 10 ms and nobody is turned away: with MAX_THREADS (64) at it, the last one waits a third of a second.
+    # A turn takes 10 ms and every caller waits for one: with MAX_THREADS (64), the last waits a third of a second.
     derivations: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(MOST_DERIVED_AT_ONCE)
     )
 
     def make(self, place: ReturnPlace) -> WayBack:
-        """Make the way back to a reference that was drawn; raises SealingError.
+        """Make the way back to a drawn reference; raises SealingError.
 
-        Call it outside of any transaction, which others would wait for.
+        Call it outside any transaction, because it is slow.
         """
         words = draw_code(self.words, random=self.random)
         reply_key = make_reply_public_key(self._derive_seed(words, reference=place.reference))
@@ -88,14 +88,14 @@ class WaysBack:
         put_return_place(connection, reference=reference, box=way_back.box, expires_at=self._get_expiry())
 
     def keep_place(self, connection: Connection, *, reference: str) -> None:
-        """Keep a place for as long again, because more was sent to its reference."""
+        """Extend the life of a place after an addition to its report."""
         extend_return_place(connection, reference=reference, expires_at=self._get_expiry())
 
     def find_returned(self, *, typed_reference: str, typed_words: str) -> Returned | None:
-        """Look the reference up, count the try, and only then pay for the key; raises StorageUnavailableError.
+        """Look up the reference, count the try, and only then derive the key; raises StorageUnavailableError.
 
-        Right and wrong words count alike, so that repeating right ones costs the gateway no more than guessing. Words
-        that can be no code (e.g. four of them) cost nothing and are not counted.
+        Right and wrong words count alike, so repeating right ones costs the gateway no more than guessing. Input that
+        cannot be a code (e.g. four words) costs nothing and is not counted.
         """
         try:
             reference = parse_reference(typed_reference)
@@ -110,7 +110,7 @@ class WaysBack:
         return None if self._find_opened(box, returned) is None else returned
 
     def _is_tried_too_often(self, reference: str) -> bool:
-        # The reference first: what is refused there takes nothing from the network's share.
+        # The reference first: a try refused there does not use the network's share.
         if self.limits.limit_state("come-back", subject=reference).is_over:
             return True
         return self.limits.limit_state("come-back-network").is_over
@@ -120,7 +120,7 @@ class WaysBack:
             return return_code.derive_seed(code, reference=reference)
 
     def find_place(self, returned: Returned) -> FoundPlace | None:
-        """Open the place of somebody who came back, with what waits there; None when it has had its time.
+        """Open the place of a returned sender, with its messages; None once it has expired.
 
         Raises StorageUnavailableError.
         """
@@ -136,7 +136,7 @@ class WaysBack:
         keys = self.key_state.find_keys()
         signers = () if keys is None else keys.key_set.mailbox_keys
         messages = open_replies(stored, seed=returned.seed, place=place, signers=signers, now=self.clock())
-        # Who writes an answer has read the report, also where no note says so.
+        # An answer implies that the report was read, even if no stage was set.
         is_read = bool(messages) or stage == STAGE_OPENED
         return FoundPlace(place, STAGE_READ if is_read else stage or STAGE_RECEIVED, messages)
 

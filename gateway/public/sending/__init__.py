@@ -1,1 +1,1 @@
-"""Send: answers become a sealed report, and a record that holds no word of it takes the place of the draft."""
+"""Send: answers become a sealed report, and a record without any of its text replaces the draft."""

@@ -1,7 +1,6 @@
-"""A service's request for the button: what it types, read and checked, then sealed and stored.
+"""A service's request for the button: reads and checks the form, then seals and stores it.
 
-Everything stays as it was typed until it is right: spaces around a line, and a missing `https://`, are mended only in
-what is sealed.
+Typed text stays unchanged on the page; only the sealed copy is trimmed and completed with `https://`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,15 +32,15 @@ FaultKind = Literal["blank", "bad"]
 Typed = Mapping[str, list[str]]
 
 YES, NO = "yes", "no"
-# The longest that is shown again: more than any right answer has, so that a paste by mistake can be seen and cut.
+# More than any valid answer, so that a mistaken paste can be seen and shortened.
 _MOST_SHOWN: Final = 10_000
 
 
 # Tried as a `FlaskForm` of Flask-WTF: error summary and token stayed as they are, and it was no shorter or plainer.
-# Each field needed a filter, because WTForms keeps an unknown option and faults it in English; mypy saw no type of it.
+# Each field needed a filter, because WTForms keeps an unknown option and reports it in English; mypy saw no types.
 @dataclass(frozen=True, slots=True)
 class ServiceField:
-    """One field: what a value of it must fit, and under which name a browser may fill it in (WCAG 1.3.5)."""
+    """One field: its constraints, and its autocomplete name (WCAG 1.3.5)."""
 
     name: str
     kind: FieldKind
@@ -67,17 +66,17 @@ FIELDS: Final = (
 
 
 def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
-    """Read every field, e.g. with `request.form.getlist`; an option that the table does not know is dropped."""
+    """Read every field, e.g. with `request.form.getlist`; drops unknown options."""
     return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
 def judge_service_form(typed: Typed) -> Mapping[str, FaultKind]:
-    """Return what must be mended before the request can be sealed, by the name of the field."""
+    """Return the faults that block sealing, by field name."""
     return {field.name: kind for field in FIELDS if (kind := _find_fault(field, typed)) is not None}
 
 
 def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
-    """Return what is sealed, of a form without faults. Raises `FormatError` for one that has some."""
+    """Return the message to seal for a form without faults. Raises `FormatError` if it has any."""
     said = {field.name: _clean(field, typed) for field in FIELDS if field.kind not in {"radios", "checkboxes"}}
     try:
         return msgspec.convert(
@@ -91,14 +90,14 @@ def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
             AskingService,
         )
     except msgspec.ValidationError:
-        raise FormatError("The form does not fit its model.", reason="malformed") from None
+        raise FormatError("The form does not match its model.", reason="malformed") from None
 
 
 def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
-    """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
+    """Seal and store a request, and return its id; in practice mode store nothing and return None.
 
-    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
-    is stored then.
+    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError` or `StorageUnavailableError`; then nothing
+    is stored.
     """
     if door.is_practice:
         return None
@@ -135,7 +134,7 @@ def _find_fault(field: ServiceField, typed: Typed) -> FaultKind | None:
 
 
 def _clean(field: ServiceField, typed: Typed) -> str:
-    # A browser spells each line end as two characters (HTML, form submission).
+    # Browsers send each line end as two characters (HTML, form submission).
     text = "".join(typed[field.name]).replace("\r\n", "\n").strip()
     if field.kind == "url" and text and "://" not in text:
         return f"https://{text}"

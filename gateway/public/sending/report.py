@@ -1,6 +1,6 @@
-"""Turns the answers of the form into the report that is sealed: letter for letter, and empty where nothing was said.
+"""Turns the form's answers into the report to be sealed: unchanged text, and empty for blank answers.
 
-Never adds anything about the device, the network or the pace of typing.
+Never adds anything about the device, the network or the typing speed.
 """
 
 from typing import Any, TypeVar
@@ -40,9 +40,9 @@ P = TypeVar("P", bound=Struct)
 
 
 def make_public_report(draft: Draft, answers: Answers, *, environment: Environment) -> PublicReport:
-    """Put the answers into the report; what Send itself adds beside them is blank still.
+    """Put the answers into the report; Send adds its own fields later.
 
-    Most fields are those of the same name. What no single field of the form says is worked out here.
+    Most fields have the same name in both. The others are computed here.
     """
     called = get_one(answers, "called")
     own_age = get_one(answers, "age")
@@ -72,10 +72,10 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
 
 
 def _fill(kind: type[P], answers: Answers, *, group: str = "", **made: Any) -> P:
-    """Fill a part of the report: what is not `made` comes from the form's field of that name.
+    """Fill a part of the report; fields not in `made` come from the form's field of the same name.
 
-    A name that the form asks for in more than one place has its group before it, e.g. `child_school` goes to
-    `child.school`, and `school` to `contact.school`. Raises KeyError where the form has no such field.
+    If a name is used in several parts, the form's field has its group as prefix, e.g. `child_school` fills
+    `child.school`, and `school` fills `contact.school`. Raises KeyError if the form has no such field.
     """
     for name in kind.__struct_fields__:
         if name not in made:
@@ -86,7 +86,7 @@ def _fill(kind: type[P], answers: Answers, *, group: str = "", **made: Any) -> P
 
 
 def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environment) -> ClearFields:
-    """Make what the gateway may know: a first report, or a supplement that names the reference of the first."""
+    """Make the fields that the gateway may read, of a first report or of a supplement to one."""
     return ClearFields(
         earlier_reference=None if draft.sent is None else draft.sent.reference,
         environment=environment,
@@ -105,20 +105,20 @@ def _get_under_18(age_band: str) -> str:
 
 
 def _get_said_before(draft: Draft) -> str:
-    """Return what was said of the age at the first Send: who was grown up then is so when they add something."""
+    """Return the age answer of the first Send, so that an adult still counts as one in an addition."""
     return IS_NOT_UNDER_18 if draft.sent is not None and not draft.sent.is_owed_an_answer else ""
 
 
 def is_crisis(draft: Draft, report: PublicReport) -> bool:
-    """Return whether this cannot wait until the desk opens: by the desk's own rules, on the report that it will open.
+    """Return whether the report belongs in the crisis lane, by the desk's rules on the full report.
 
-    What is added to such a report stands in the crisis lane with it. Weighed in memory: no score or factor is kept.
+    An addition to such a report joins it in the crisis lane. Computed in memory; no score or factor is stored.
     """
     return (draft.sent is not None and draft.sent.is_crisis) or assess_public(report).crisis
 
 
 def leave_out_what_does_not_fit(report: PublicReport) -> PublicReport:
-    """Return the report without what a service passed on, where both do not fit the one size: words come first."""
+    """Return the report without the service's page context if both exceed the size: the person's text comes first."""
     if report.context is None or len(encode_public_report(report)) <= MAX_PUBLIC_REPORT_BYTES:
         return report
     return structs.replace(report, context=None, signals=(*report.signals, CONTEXT_REFUSED_SIGNAL))

@@ -1,6 +1,6 @@
-"""The check page and Send: everything is shown once more; Send stores it once, or says kindly that it did not.
+"""The check page and Send: shows everything once more; Send stores it once, or kindly reports the failure.
 
-The page's form carries what it shows, so that no failure can lose it.
+The page's form carries all displayed answers, so that no failure can lose them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,13 +76,13 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL
 
-FAST_SECONDS = 10  # nobody answers eight questions in less; a signal for the desk, nothing more
-TRIES = 3  # another tab may be faster; each try looks again at what it left
+FAST_SECONDS = 10  # too fast for eight questions; only a signal for the desk
+TRIES = 3  # another tab may be faster; each try re-reads the draft
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_check(name: str) -> ResponseReturnValue:
-    """Show everything that was answered, with a way to change each."""
+    """Show all answers, each with a button to change it."""
     door, visit = get_door(), find_visit()
     if visit is None:
         return turn_away()
@@ -102,7 +102,7 @@ def show_check(name: str) -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_check(name: str) -> ResponseReturnValue:
-    """Send, go back, or change one answer. Whatever fails, the words stay on the page."""
+    """Send, go back, or change one answer. After any failure the typed text stays on the page."""
     door, visit = get_door(), find_visit()
     shown = find_packed_answers(request.form.get("words"))
     if visit is None or not is_own_form(visit):
@@ -112,7 +112,7 @@ def post_check(name: str) -> ResponseReturnValue:
             try:
                 return _answer_check(door, visit, shown)
             except (DraftMovedError, ConflictingReportError):
-                continue  # another tab saved or sent: look at what it left
+                continue  # another tab saved or sent: read the draft again
         return _answer_not_stored(door, visit, shown)
     except (StorageUnavailableError, IntakeError, SealingError, FormatError):
         return _answer_not_stored(door, visit, shown)
@@ -125,7 +125,7 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
         switch_language()
     opened = find_opened_draft(door, visit.keys)
     if opened is None and shown and get_posted_version() == NO_VERSION:
-        # The cookie was lost on the way here; the page itself has kept every word.
+        # The cookie was lost on the way; the page itself has all the text.
         opened = OpenedDraft(msgspec.structs.replace(make_draft(door), answers=shown), NO_VERSION)
     if opened is None:
         return answer_expired(door, shown or {})
@@ -142,7 +142,7 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
 def _answer_other_words(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, shown: dict[str, list[str]]
 ) -> ResponseReturnValue:
-    """Another tab saved other words than this page shows: the person picks, nothing is overwritten."""
+    """Show both texts if another tab saved different ones; the person picks, and nothing is overwritten."""
     if read_action() != Action.KEEP_TYPED:
         return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
     draft = msgspec.structs.replace(opened.draft, answers=shown)
@@ -187,7 +187,7 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
 
 
 def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers) -> ResponseReturnValue:
-    """Store it. Over the limit the page that asks to wait comes first, and after the wait it is stored and marked."""
+    """Store the report. Over the limit, the person is asked to wait first, and the report is flagged."""
     is_over = door.limits.limit_state("public-send").is_over
     if is_over and is_held_up(door):
         is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow", answers=answers)
@@ -211,9 +211,9 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
 def _answer_sent_before(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, sent: Sent, shown: Mapping[str, list[str]] | None
 ) -> ResponseReturnValue:
-    """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
+    """Answer a repeated Send: the same text gets the same thank-you page; new text becomes a linked supplement."""
     if not shown and opened.draft.is_being_added:
-        # A page whose words did not come along whole: what is being added is in the draft, and nothing of it was sent.
+        # The page's answers arrived incomplete: use the unsent addition from the draft.
         shown = dict(opened.draft.answers)
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
     if read_action() == Action.LANGUAGE:
@@ -262,9 +262,9 @@ def render_check(
     again: bool = False,
     has_context: bool = False,
 ) -> str:
-    """Render the check page; an addition after Send shows only what is new. Without a visit its form waits for one.
+    """Render the check page; an addition shows only its new answers. Without a visit the form has no token yet.
 
-    `has_context` shows that what a service passed on goes along, with a way to leave it out.
+    `has_context` shows that a service's page context is included, with a button to remove it.
     """
     words = door.words.screen(CHECK)
     voice = make_voice(answers)
@@ -297,9 +297,9 @@ def render_check(
 def list_groups(
     door: PublicDoor, answers: Answers, *, screens: Sequence[Screen], only_given: bool
 ) -> list[Mapping[str, Any]]:
-    """List the answers screen by screen, so that each screen has one button to change it.
+    """List the answers by screen, so that each screen has one button to change it.
 
-    A screen that was left blank is one line: what it asks, and that nothing was given.
+    A blank screen is one line: its question, and that it has no answer.
     """
     groups: list[Mapping[str, Any]] = []
     for screen in screens:

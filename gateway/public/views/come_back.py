@@ -1,7 +1,7 @@
-"""Coming back: asks for the reference and the five words, and leads in who has both.
+"""Coming back: asks for the reference and the five words, and shows the replies if both are right.
 
-Never says which of the two was wrong, whether there is such a reference, or that somebody tried too often. Says that a
-form which was begun in this browser is wiped, to everybody: else the page would tell the next person that there is one.
+Never reveals which of the two was wrong, whether the reference exists, or that there were too many tries. Warns every
+visitor that a form in progress in this browser is wiped: a conditional warning would reveal one to the next person.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What was typed into the two fields."""
+    """The typed text of the two fields."""
 
     reference: str = ""
     words: str = ""
@@ -52,7 +52,7 @@ def show_come_back() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-return", csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)
 def post_come_back() -> ResponseReturnValue:
-    """Lead to the replies when both are right; else show the page again with its one sentence."""
+    """Redirect to the replies if both are right; else show the page again with its one message."""
     door, typed = get_door(), read_typed()
     if read_action() == Action.LANGUAGE:
         switch_language()
@@ -72,7 +72,7 @@ def post_come_back() -> ResponseReturnValue:
 
 
 def read_typed() -> Typed:
-    """Read the two fields; what is longer than any right answer is cut."""
+    """Read the two fields; input longer than any valid answer is cut."""
     return Typed(
         reference=request.form.get("reference", "")[:MAX_SHOWN_CHARACTERS],
         words=request.form.get("words_typed", "")[:MAX_SHOWN_CHARACTERS],
@@ -80,7 +80,7 @@ def read_typed() -> Typed:
 
 
 def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
-    """Begin a visit of its own. The seed is kept like a draft: under the cookie's key, for an hour, gone on leaving."""
+    """Begin a separate visit. The seed is stored like a draft: under the cookie's key, for an hour."""
     former = find_visit()
     visit = start_visit(door)
     draft = Draft(
@@ -103,7 +103,7 @@ def render_come_back(
     fault: Literal["blank", "refused"] | None = None,
     notice_page: str | None = None,
 ) -> str:
-    """Render the page that asks for both; `fault` adds that one was left out, or the one sentence for all the rest."""
+    """Render the page; `fault` is either a missing field, or the one message for everything else."""
     words = door.words.page(COME_BACK)
     return render_page(
         door,
@@ -121,5 +121,5 @@ def render_come_back(
 
 
 def _get_target(typed: Typed) -> str:
-    """Find the field that a link in the error summary leads to: the first, or the one that was left out."""
+    """Find the field for the link in the error summary: the first, or the empty one."""
     return "words_typed" if typed.reference and not typed.words else "reference"

@@ -1,6 +1,6 @@
-"""The page for services: what the button is, the form that asks for it, and the page of thanks.
+"""The page for services: the button, the form to ask for it, and the thank-you page.
 
-Never keeps a word that is typed: it is sealed and stored in the request that brings it, or stands on the page again.
+Never keeps typed text: it is sealed and stored in the same request, or shown on the page again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
 from partner_sdk.errors import FormatError, SealingError
 
-# The longest message, each of its characters written as twelve, and short lines.
+# The longest message with twelve bytes for each character, and short lines.
 ASKING_BODY_BYTES = 64 * 1024
 FULL_RETRY_SECONDS = 3600
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
@@ -57,7 +57,7 @@ BLANK: Final = read_service_form(lambda _name: ())
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_for_services() -> ResponseReturnValue:
-    """Show the page, always blank; while nothing can be sealed it says so before anything is typed."""
+    """Show the blank page; if nothing can be sealed now, it warns before anything is typed."""
     door = get_door()
     remember_asked_language()
     if not is_open(door):
@@ -67,7 +67,7 @@ def show_for_services() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-adoption", csrf=CsrfRule.TOKEN, body_bytes=ASKING_BODY_BYTES, log_word=LOG_WORD)
 def post_for_services() -> ResponseReturnValue:
-    """Seal and store the request and lead to the thanks; else show the page again with its words."""
+    """Seal and store the request and redirect to the thank-you page; else show the page again with its text."""
     door, typed = get_door(), read_service_form(request.form.getlist)
     if read_action() == Action.LANGUAGE:
         switch_language()
@@ -92,7 +92,7 @@ def post_for_services() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_for_services_sent() -> ResponseReturnValue:
-    """Thank whoever has just sent a request; lead everybody else to the form."""
+    """Thank the sender of a request; redirect everyone else to the form."""
     if not is_inside(FOR_SERVICES_SENT):
         return turn_away(FOR_SERVICES)
     return render_for_services_sent(get_door(), make_blank_form(), request_id=find_asked())
@@ -100,7 +100,7 @@ def show_for_services_sent() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)
 def post_for_services_sent() -> ResponseReturnValue:
-    """Show the thanks in the other language."""
+    """Show the thank-you page in the other language."""
     if read_action() != Action.LANGUAGE:
         return turn_away(FOR_SERVICES)
     switch_language()
@@ -115,7 +115,7 @@ def render_for_services(
     faults: Mapping[str, FaultKind] = MappingProxyType({}),
     notice: NoticeName | None = None,
 ) -> str:
-    """Render the page with its form; everything typed is still there."""
+    """Render the page with its form and all typed text."""
     words = door.service_words[get_language()]
     views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
     return render_page(
@@ -138,7 +138,7 @@ def render_for_services(
 
 
 def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: str | None) -> str:
-    """Render the page of thanks, with the request's id if one was kept, and what happens next."""
+    """Render the thank-you page, with the request's id if it was stored, and the next steps."""
     words = door.service_words[get_language()]
     return render_page(
         door,

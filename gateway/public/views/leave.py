@@ -1,6 +1,6 @@
 """Leaving in a hurry: one link wipes the draft, ends the cookie, and goes to a weather page.
 
-Never `Clear-Site-Data: "cache"`: it holds up the navigation in Chromium (86 ms to 20 s measured).
+Never `Clear-Site-Data: "cache"`: it delays the navigation in Chromium (86 ms to 20 s measured).
 """
 
 import threading
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 CLEAR_SITE_DATA = '"cookies", "storage"'
-WIPE_WAIT_SECONDS = 0.15  # the bar: off our page within 300 ms
+WIPE_WAIT_SECONDS = 0.15  # the target: away from our page within 300 ms
 
 
 class _Away(Response):
-    """A redirect whose address keeps its empty fragment, so that none of ours travels on; Werkzeug would cut it."""
+    """A redirect whose address keeps its empty fragment, which overrides ours; Werkzeug would cut it."""
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """Return the headers with the address as it was written."""
+        """Return the headers with the address as written."""
         headers = super().get_wsgi_headers(environ)
         headers["Location"] = self.headers["Location"]
         return headers
@@ -36,14 +36,14 @@ class _Away(Response):
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def leave() -> ResponseReturnValue:
-    """Wipe and go. A foreign page that links or prefetches this wipes nothing; it is only sent on."""
+    """Wipe and redirect. A foreign page that links or prefetches this wipes nothing; it is only redirected."""
     door = get_door()
     answer = _Away(status=SEE_OTHER, headers={"Location": f"{door.signposts['weather'].url}#"})
     try:
         if not _is_own_wish():
             return answer
         _wipe_soon(door)
-    except Exception as error:  # noqa: BLE001 - whatever breaks, nobody in a hurry may be kept on a page of ours
+    except Exception as error:  # noqa: BLE001 - a person in a hurry must leave whatever fails
         log_failure(error)
     return _forget(answer)
 
@@ -51,7 +51,7 @@ def leave() -> ResponseReturnValue:
 def _wipe_soon(door: PublicDoor) -> None:
     visit = find_visit()
     if visit is not None:
-        # Nobody in a hurry waits for a busy disk: the row is unreadable without the cookie, and goes when it can.
+        # Do not wait for a busy disk: the row is unreadable without the cookie, and is deleted later.
         wiping = threading.Thread(target=wipe_draft, args=(door, visit.keys), daemon=True)
         wiping.start()
         wiping.join(WIPE_WAIT_SECONDS)
@@ -63,7 +63,7 @@ def _is_own_wish() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    # A browser too old to say: only a Referer that names another site speaks against it.
+    # An old browser without Sec-Fetch-Site: refuse only a Referer that names another site.
     return find_referrer_host() in {None, request.host}
 
 

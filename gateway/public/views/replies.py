@@ -1,6 +1,6 @@
-"""The page for people who came back: how far it is, the promised day, the replies, and a way to add more.
+"""The page for returned senders: the stage, the promised day, the replies, and a button to add more.
 
-Never shows a word of the report: nothing here could open it.
+Never shows any text of the report: nothing here could open it.
 """
 
 from datetime import date
@@ -32,7 +32,7 @@ from partner_sdk.wire.canonical import format_time, parse_time
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_replies() -> ResponseReturnValue:
-    """Show what waits here, but only to who just came in with the words; from outside they are asked again."""
+    """Show the replies right after the words were entered; from outside, ask for them again."""
     door, visit = get_door(), find_visit()
     if visit is None or not is_inside(REPLIES):
         return turn_away(COME_BACK)
@@ -50,7 +50,7 @@ def show_replies() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)
 def post_replies() -> ResponseReturnValue:
-    """Change the language, or begin to add more."""
+    """Change the language, or begin an addition."""
     door, visit = get_door(), find_visit()
     if visit is None or not is_own_form(visit):
         return turn_away(COME_BACK)
@@ -64,7 +64,7 @@ def post_replies() -> ResponseReturnValue:
 
 
 def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
-    """Put a draft for what is added in the place of what was kept, and lead to its first question."""
+    """Replace the kept seed with a draft for an addition, and redirect to its first question."""
     opened = find_opened_draft(door, visit.keys)
     if opened is None or opened.draft.returned is None:
         return turn_away(COME_BACK)
@@ -72,7 +72,7 @@ def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
     if found is None:
         return turn_away(COME_BACK)
     if opened.draft.is_being_added:
-        return lead_to(DANGER)  # who went back to the replies has begun already
+        return lead_to(DANGER)  # after Back to the replies the addition already exists
     addition = _make_addition(door, opened.draft.returned, found.place)
     if not save_draft(door, visit.keys, addition, version=opened.version):
         return turn_away(COME_BACK)
@@ -80,10 +80,9 @@ def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
 
 
 def _make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> Draft:
-    """Make the draft in which an addition is written: it counts as sent once, so that it is linked to the first report.
+    """Make the draft of an addition; it counts as already sent, so that it is linked to the first report.
 
-    The words of the return code are in no record of it. The seed stays until it is sent, so that Back leads to the
-    replies.
+    It does not contain the words of the return code. The seed stays until Send, so that Back leads to the replies.
     """
     sent = Sent(
         report_ids=[],
@@ -106,9 +105,9 @@ def _make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> 
 
 
 def _was_crisis(door: PublicDoor, place: ReturnPlace) -> bool:
-    """Say whether the first report was promised as a crisis is, so that what is added is promised no less.
+    """Return whether the first report was promised a crisis deadline, which the addition must match.
 
-    The place keeps the day alone: in a crisis it is earlier than days on which the desk is there would make it.
+    The place stores only the promised day: in a crisis it is earlier than working days allow.
     """
     if place.reply_by is None:
         return False
@@ -117,9 +116,9 @@ def _was_crisis(door: PublicDoor, place: ReturnPlace) -> bool:
 
 
 def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
-    """Render the page; a message that only says that the report was read is told as the stage.
+    """Render the page; a message that only confirms reading is shown as the stage.
 
-    Where an answer stands on the page, the stage says so, and no promise of one is made any more.
+    If there is an answer, the stage shows that, and no promise of one is repeated.
     """
     words, place = door.words.page(REPLIES), found.place
     promised = None if place.reply_by is None else say_day(date.fromisoformat(place.reply_by))

@@ -1,7 +1,7 @@
-"""The responses that all views of the form share: ways on and out, "wait", "not now", an expired form, two tabs.
+"""Shared responses of the form's views: redirects, "wait", "not now", an expired form, two tabs.
 
-Also reads the action of a pressed button, and holds the constants that the views' rules share. Limits flag, and
-slow down by a page that can be posted again. They never drop.
+Also reads the action of a pressed button, and holds the constants of the views' rules. Limits flag a report, or slow a
+sender down by a page that can be posted again; they never drop anything.
 """
 
 from flask import redirect, request
@@ -30,62 +30,62 @@ from gateway.public.wording import get_other_language
 
 FORM_BODY_BYTES = 256 * 1024
 SMALL_BODY_BYTES = 8 * 1024  # a form with a button, or two short lines
-LOG_WORD = "journey"  # all screens and side pages are one: the path from one to the next tells answers
+LOG_WORD = "journey"  # one word for all screens and side pages, because the path from one to the next reveals answers
 
 SEE_OTHER = 303
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
 TOO_BIG = 413
 RETRY_SECONDS = 60
-# What begins something that is stored. To come back has bounds of its own, see docs/decisions/0017.
+# Limits of requests that begin something stored. Coming back has its own limits, see docs/decisions/0017.
 QUEUED = ("public-start", "public-adoption")
 
 
 def read_action(default: str = "") -> str:
-    """Read what the button says that was pressed."""
+    """Read the action of the pressed button."""
     return request.form.get(ACTION_FIELD, default)
 
 
 def lead_to(place: str) -> ResponseReturnValue:
-    """Lead to a place inside the visit: its page may show what was typed, once."""
+    """Redirect to a place inside the visit; its page may show typed text, once."""
     go_to_place(place)
     return redirect(get_path(place), SEE_OTHER)
 
 
 def turn_away(place: str = START) -> ResponseReturnValue:
-    """Lead somebody who comes from outside to a page that shows nothing of what was typed."""
+    """Redirect a visitor from outside to a page that shows no typed text."""
     return redirect(get_path(place), SEE_OTHER)
 
 
 def lead_out() -> ResponseReturnValue:
-    """Lead somebody who asks from outside for a page of their journey to the first page, which says why it is blank."""
+    """Redirect a visitor from outside to the first page, which explains why it is blank."""
     remember_left()
     return turn_away()
 
 
 def answer_later(page: str, *, retry_seconds: int = RETRY_SECONDS) -> ResponseReturnValue:
-    """Answer 503 with a page that says it kindly, and when to try again."""
+    """Answer 503 with a kind page, and the time to retry."""
     return page, UNAVAILABLE, {"Retry-After": str(retry_seconds)}
 
 
 def answer_not_ready(door: PublicDoor, *, may_start: bool = True) -> ResponseReturnValue:
-    """Say kindly that nothing can be taken now, with the people who can help.
+    """Explain kindly that no report can be sent now, with helplines.
 
-    Without `may_start` no button leads to the first page: from there, what was typed could not be reached again.
+    Without `may_start` there is no button to the first page: from there, typed text could not be reached again.
     """
     go_on = door.words.page("not_ready")["retry"] if may_start else None
     return answer_later(render_message(door, "not_ready", go_on=go_on))
 
 
 def switch_language() -> None:
-    """Pick the other language, for this visit and the next."""
+    """Switch the language, for this visit and the next."""
     remember_language(get_other_language())
 
 
 def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = None) -> ResponseReturnValue:
-    """Say that the draft was wiped, and show what this page still holds.
+    """Explain that the draft was wiped, and show the text still in this page.
 
-    With a `visit` something else was begun in this browser since; without one an hour has passed.
+    With a `visit` another form was begun in this browser since; without one an hour has passed.
     """
     is_replaced = visit is not None and not is_own_form(visit)
     page = "replaced" if is_replaced else "expired"
@@ -93,7 +93,7 @@ def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = N
 
 
 def answer_too_big(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
-    """Say that it was too much at once, and show what this page holds."""
+    """Explain that the text is too long, and show it."""
     return render_message(door, "too_big", typed=list_rows(door, posted)), TOO_BIG
 
 
@@ -108,8 +108,8 @@ def answer_stale(
 def is_asked_to_wait(door: PublicDoor, name: str, *, walker: JourneyKeys | None = None) -> bool:
     """Count this request; return whether its sender is over the limit and has not waited yet.
 
-    A wait lets one request through, and a step of `walker` also those of the same journey that follow for a while.
-    What begins something new waits in its network's queue: e.g. of a hundred waiting starts one goes on each second.
+    A wait lets one request through, and with a `walker` also further steps of the same journey for a while. A new
+    journey waits in its network's queue: e.g. one of a hundred waiting starts continues each second.
     """
     if not door.limits.limit_state(name).is_over:
         return False
@@ -117,20 +117,20 @@ def is_asked_to_wait(door: PublicDoor, name: str, *, walker: JourneyKeys | None 
 
 
 def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None = None) -> bool:
-    """Return whether a sender over a limit must wait now; a wait that has ended is used up.
+    """Return whether a sender over a limit must wait now; a completed wait is used up.
 
-    Without a `queue` the wait is SLOW_SECONDS, however many others wait: Send and a journey's own steps are never
+    Without a `queue` the wait is SLOW_SECONDS, however many others wait: Send and the steps of a journey never queue
     behind strangers.
     """
     if walker is not None and is_walking_on(walker) and not _is_rushing(door, walker):
         return False
     wait = get_wait()
-    # Counted here, not in the cookie alone: a cookie can be copied and sent a hundred times.
+    # Counted here as well as in the cookie, because a cookie can be copied and sent a hundred times.
     if wait.is_over and not door.limits.limit_state("public-wait", subject=wait.mark).is_over:
         forget_wait(walks_on=walker)
         return False
     if wait.is_ahead:
-        return True  # the turn that was given stays
+        return True  # keep the assigned turn
     if not queue:
         remember_wait(door, seconds=SLOW_SECONDS)
         return True
@@ -141,5 +141,5 @@ def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None 
 
 
 def _is_rushing(door: PublicDoor, walker: JourneyKeys) -> bool:
-    """Count a step of a journey that walks on after its wait; return whether no person is as fast."""
+    """Count a step of a journey after its wait; return whether it is faster than any person."""
     return door.limits.limit_state("public-walk", subject=walker.form_token).is_over

@@ -1,4 +1,4 @@
-"""The screens that ask: shown only inside a journey; each post saves, then leads on or back."""
+"""The screens with questions: shown only inside a journey; each post saves, then continues or goes back."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -74,12 +74,12 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import HONEYPOT_SIGNAL, NOT_SURE, YES
 
 HONEYPOT_FIELD = "website"
-ASIDE = (Action.BACK, Action.LANGUAGE)  # nothing is asked of a person who does not go on
+ASIDE = (Action.BACK, Action.LANGUAGE)  # these buttons require no answer
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_screen(name: str) -> ResponseReturnValue:
-    """Show a screen with what was typed, but only inside the journey; from outside the start is shown."""
+    """Show a screen with its typed answers inside the journey; from outside show the start."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
     if visit is None:
         return turn_away()
@@ -101,7 +101,7 @@ def show_screen(name: str) -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_screen(name: str) -> ResponseReturnValue:
-    """Save what one screen asked, and lead on. Whatever goes wrong, the words stay on the page."""
+    """Save the answers of one screen, and continue. After any failure the typed text stays on the page."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
     posted = read_posted(screen)
     if visit is None or not is_own_form(visit):
@@ -119,13 +119,13 @@ def post_screen(name: str) -> ResponseReturnValue:
 def _answer_again_later(
     door: PublicDoor, screen: Screen, visit: Visit, posted: Answers, page: str
 ) -> ResponseReturnValue:
-    """Show the screen with its words and a notice: nothing was kept, and the same button can be pressed again."""
+    """Show the screen with its text and a notice: nothing was saved, and the button can be pressed again."""
     form = make_form(visit.keys, get_posted_version())
     return answer_later(render_screen(door, screen, posted, form, notice=make_notice(door, page, answers=posted)))
 
 
 def read_posted(screen: Screen) -> dict[str, list[str]]:
-    """Read the screen's fields, or, from the page that shows two texts, the ones that were typed there before."""
+    """Read the screen's fields, or the earlier text from the page that shows two versions."""
     kept = find_packed_answers(request.form.get("words")) if read_action() == Action.KEEP_TYPED else None
     if kept is None:
         return screen.read(request.form.getlist)
@@ -190,7 +190,7 @@ def _save_and_lead(
 def _answer_after_sent(
     door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
 ) -> ResponseReturnValue:
-    """A page from before Send was posted again: the same words lead to the thank-you page, new ones are offered."""
+    """Answer a page from before Send: the same text leads to the thank-you page, new text is offered again."""
     sent = opened.draft.sent
     if sent is None:
         raise ValueError("the draft was not sent")
@@ -218,7 +218,7 @@ def make_draft(door: PublicDoor) -> Draft:
 
 
 def get_destination(action: str, screen: Screen, draft: Draft) -> str:
-    """Return where a button leads: on, back, or to the same screen in the other language."""
+    """Return the destination of a button: on, back, or the same screen in the other language."""
     if action == Action.LANGUAGE:
         return screen.name
     if draft.is_being_added:
@@ -237,7 +237,7 @@ def _get_addition_place(screen: Screen, answers: Answers, step: Literal[1, -1]) 
 
 
 def _list_faults(screen: Screen, answers: Answers, *, draft: Draft) -> list[Fault]:
-    """List what must be mended before Continue; who adds that someone may be in danger need not say more."""
+    """List the faults that block Continue; an addition about danger needs no further text."""
     faults = screen.list_faults(answers)
     if not draft.is_being_added or get_one(answers, DANGER) not in {YES, NOT_SURE}:
         return faults
@@ -245,9 +245,9 @@ def _list_faults(screen: Screen, answers: Answers, *, draft: Draft) -> list[Faul
 
 
 def get_following(screen: Screen, draft: Draft) -> Screen:
-    """Return the next screen; after a change from the check page, what was gone past already is not shown again.
+    """Return the next screen; after a change from the check page, skips the screens already passed.
 
-    What is new on the path is shown even where nothing is needed there, and so is the page that a button asks for.
+    A new screen on the path is always shown, and so is an optional page that a button asks for.
     """
     following = get_next(screen, draft.answers)
     if any(request.form.get(field.name) for field in screen.fields if field.kind == "more"):
@@ -258,13 +258,13 @@ def get_following(screen: Screen, draft: Draft) -> Screen:
 
 
 def is_settled(screen: Screen, answers: Answers) -> bool:
-    """Say whether a screen needs nothing more; one that only offers choices must have been seen."""
+    """Return whether a screen needs nothing more; a screen with only choices must have been seen."""
     is_seen = all(answers.get(field.name) for field in screen.fields if field.kind == "choice")
     return is_seen and not screen.list_faults(answers)
 
 
 def add_honeypot_signal(signals: list[str]) -> list[str]:
-    """Add the signal that a field which no person sees was filled in; the report goes on as any other."""
+    """Add the signal that a hidden field was filled in; the report continues as usual."""
     is_filled = bool(request.form.get(HONEYPOT_FIELD))
     return [*signals, HONEYPOT_SIGNAL] if is_filled and HONEYPOT_SIGNAL not in signals else signals
 

@@ -1,6 +1,6 @@
-"""Side pages: other ways to get help, and what this site is. Open to all; inside a journey they lead back into it.
+"""Side pages: other ways to get help, and information about the site. Open to all; they lead back into a journey.
 
-Never shows anything that was typed.
+Never shows typed text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_side(side: str) -> ResponseReturnValue:
-    """Show a side page; with a way back into the journey only to who comes from there."""
+    """Show a side page, with a way back if the visitor comes from a journey."""
     door, visit = get_door(), find_visit()
     remember_asked_language()
     is_on_the_way = find_return() is not None and is_inside(side)
@@ -41,9 +41,9 @@ def show_side(side: str) -> ResponseReturnValue:
 
 
 def _read_profile(door: PublicDoor, visit: Visit) -> ReaderProfile:
-    """Return who reads and where, as far as they have said so: the numbers of help hang on it, and nothing else."""
+    """Return the reader's profile from the answers so far; it only selects the helplines."""
     opened = None
-    with suppress(StorageUnavailableError):  # a page of help is shown all the same
+    with suppress(StorageUnavailableError):  # show a page of help in any case
         opened = find_opened_draft(door, visit.keys)
     if opened is None:
         return UNKNOWN_READER
@@ -53,7 +53,7 @@ def _read_profile(door: PublicDoor, visit: Visit) -> ReaderProfile:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_side(side: str) -> ResponseReturnValue:
-    """Go back to the screen that the journey was on, to another side page, or to the other language."""
+    """Go back to the journey's screen, to another side page, or to the other language."""
     visit, screen = find_visit(), SCREEN_BY_NAME.get(find_return() or "")
     if visit is None or not is_own_form(visit) or screen is None:
         return turn_away()
@@ -65,15 +65,15 @@ def post_side(side: str) -> ResponseReturnValue:
 
 
 def lead_to_side(side: str, *, from_screen: str) -> ResponseReturnValue:
-    """Show a side page on the way, and remember the screen that it leads back to."""
+    """Show a side page, and remember the screen to return to."""
     remember_return(from_screen)
     return lead_to(side)
 
 
 def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile: ReaderProfile = UNKNOWN_READER) -> str:
-    """Render a side page; with the form of a journey it leads back into it, without one to the first page.
+    """Render a side page; its button leads back into a journey if it has the journey's form, else to the first page.
 
-    To a reader in another country nothing is said of how 999 works.
+    Leaves out how 999 works for a reader in another country.
     """
     words = door.words.screen(side)
     names = {

@@ -1,6 +1,6 @@
-"""The first page and the way in: nobody shall write it all and then find out that nothing can be sent.
+"""The first page and the start of a journey: warns before anything is typed if nothing can be sent.
 
-It holds no words of anybody.
+Contains no personal data.
 """
 
 from flask import request
@@ -43,7 +43,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_start() -> ResponseReturnValue:
-    """Show the first page; a link of a button may say where it stands."""
+    """Show the first page; a button's link may name its placement."""
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
@@ -59,7 +59,7 @@ def show_start() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_start() -> ResponseReturnValue:
-    """Begin a blank journey, or go on with the one that the form belongs to."""
+    """Begin a blank journey, or continue the journey of the form."""
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
@@ -69,11 +69,11 @@ def post_start() -> ResponseReturnValue:
         switch_language()
         if not context.token:
             return lead_to(START)
-        # An address or a cookie must not carry it: it goes on in the page.
+        # Not in an address or a cookie: the page itself carries it.
         refresh_language()
         form = make_blank_form() if visit is None or is_new else make_form(visit.keys, _get_version(door, visit))
         return render_start(door, form, context=context)
-    # Who goes on with a journey of their own begins none: only a new one uses up a wait.
+    # Continuing one's own journey begins none: only a new one uses up a wait.
     if is_asked_to_wait(door, "public-start", walker=None if visit is None or is_new else visit.keys):
         return render_start(door, make_blank_form(), notice_page="slow", context=context), TOO_MANY_REQUESTS
     if is_new:
@@ -88,9 +88,9 @@ def post_start() -> ResponseReturnValue:
 
 
 def is_open(door: PublicDoor) -> bool:
-    """Say whether a report could be sealed and stored now: nobody shall write it all and then find out."""
+    """Return whether a report could be sealed and stored now, so that people are warned before they type."""
     if door.is_practice:
-        return True  # nothing is sealed there, and nothing is sent
+        return True  # practice mode seals and sends nothing
     try:
         door.get_sealing_key()
     except (NoActiveKeyError, StorageUnavailableError):
@@ -99,7 +99,7 @@ def is_open(door: PublicDoor) -> bool:
 
 
 def has_too_many_drafts(door: PublicDoor) -> bool:
-    """Say whether no new draft would be taken now, or none can be: the first answer would be the last."""
+    """Return whether no new draft would be accepted now: the first answer would be the last."""
     try:
         with door.store.read() as connection:
             return is_full_for_network(connection, door)
@@ -108,9 +108,9 @@ def has_too_many_drafts(door: PublicDoor) -> bool:
 
 
 def _count_campaign(door: PublicDoor, word: str) -> None:
-    """Count a link that carries one of the agency's own words (R31); any other word is dropped, never stored.
+    """Count a campaign link with one of the agency's words (R31); other words are dropped, never stored.
 
-    A network over its limit is not counted any more: each count is a write, and writers stand in one line with Send.
+    Stops counting for a network over its limit: each count is a write, and writers queue with Send.
     """
     if word in door.campaigns and not door.is_practice and not door.limits.limit_state("public-campaign").is_over:
         door.count(f"campaign:{word}")
@@ -129,10 +129,10 @@ def render_start(
     has_left: bool = False,
     context: PostedContext | None = None,
 ) -> str:
-    """Render the first page, with a notice above it where `notice_page` names one.
+    """Render the first page, with a notice above it if `notice_page` names one.
 
-    `has_left` says to somebody who fell out of the form why it is blank. `context` is what a service passed on, where
-    this page had it already: only a script can take it out of the address.
+    `has_left` explains why the page is blank after leaving the form. `context` is the service's page context if this
+    page already had it: only a script can remove it from the address.
     """
     words = door.words.screen(START)
     return render_page(

@@ -1,6 +1,6 @@
-"""The thank-you page: shown only for what was stored, from the record that Send left.
+"""The thank-you page: shown only for a stored report, from the record of Send.
 
-In practice it says that nothing was sent.
+In practice mode it explains that nothing was sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,23 +53,23 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.public_codes import CANNOT_CALL, HURTING
 
-_UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
-RETRY_SECONDS = 10  # it was stored: only the number is missing
-# Codes of `URGENT_RULES`: where a call comes first, and where somebody may hurt themselves.
+_UK_EMERGENCY: Final = "999"  # the only number in the library's texts
+RETRY_SECONDS = 10  # the report is stored: only the number is missing
+# Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.
 _CALL_FIRST: Final = frozenset({"danger", "called", "meeting_today"})
 _MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_thanks(name: str) -> ResponseReturnValue:
-    """Say that it was stored, who reads it and when, and what to do until then."""
+    """Confirm that the report is stored, with the time of reading and advice until then."""
     door, visit = get_door(), find_visit()
     if visit is None or not is_inside(name):
         return turn_away()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
-        # It was stored before this page was asked for, so nothing here may say that it was not.
+        # The report was stored earlier, so nothing here may deny that.
         return answer_later(render_message(door, "thanks_later"), retry_seconds=RETRY_SECONDS)
     if opened is None or opened.draft.sent is None:
         return turn_away()
@@ -78,7 +78,7 @@ def show_thanks(name: str) -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)
 def post_thanks(name: str) -> ResponseReturnValue:
-    """Change the language, or count the one tap on how the form was to fill in; a second tap changes nothing."""
+    """Change the language, or count the tap of feedback; a second tap changes nothing."""
     door, visit = get_door(), find_visit()
     if visit is None or not is_own_form(visit):
         return turn_away()
@@ -94,14 +94,14 @@ def post_thanks(name: str) -> ResponseReturnValue:
 
 
 def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
-    with suppress(StorageUnavailableError):  # an opinion is no reason to show a child an error
+    with suppress(StorageUnavailableError):  # feedback is no reason to show a child an error
         opened = find_opened_draft(door, visit.keys)
         if opened is None or opened.draft.sent is None or opened.draft.sent.has_told:
             return
         sent = msgspec.structs.replace(opened.draft.sent, has_told=True)
         draft = msgspec.structs.replace(opened.draft, sent=sent)
         if save_draft(door, visit.keys, draft, version=opened.version):
-            door.count(f"form-was-ok:{opinion}")  # one answer to 'Was this OK to fill in?' (R34)
+            door.count(f"form-was-ok:{opinion}")  # the answer to 'Was this OK to fill in?' (R34)
 
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
@@ -121,7 +121,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     }
     promise = get_promise(door, sent)
     has_talk_there = find_talk_there(door, profile) is not None
-    is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
+    is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted
     return render_page(
         door,
         "thanks.html",
@@ -147,7 +147,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
 
 
 def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) -> Mapping[str, Any] | None:
-    """Make the block above all else: each answer that cannot wait, and what to do now. None where there is none.
+    """Make the block for urgent matters at the top, with the next step for each. None if there are none.
 
     The call is the one filled button; a reader who cannot call gets the other ways instead.
     """
@@ -159,9 +159,9 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
     parts: list[Mapping[str, Any]] = []
     for code in codes:
         to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]
-        if there and code != HURTING:  # who may hurt themselves is the reader, who is here
+        if there and code != HURTING:  # possible self-harm concerns the reader, who is here
             to_do.append(" ".join(there))
-            there = []  # once is enough
+            there = []  # show it once
         parts.append(
             {
                 "told": find_in_voice(words, f"{code}_told", voice=voice),
@@ -182,9 +182,9 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
 def _list_urgent_talk(
     door: PublicDoor, codes: Sequence[str], profile: ReaderProfile, *, voice: Voice
 ) -> list[Mapping[str, str | None]]:
-    """List helplines: all of them where somebody may hurt themselves, else the one that fits the reader.
+    """List helplines: all of them in case of possible self-harm, else the reader's.
 
-    Readers who may hurt themselves get those for themselves, whomever else the report is about.
+    A reader who may self-harm gets their own helplines, even in a report about another person.
     """
     if find_talk_there(door, profile) is not None:
         return list_posts_abroad(door, profile.country, kind="talk")
@@ -203,7 +203,7 @@ def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[s
 
 
 def _say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
-    """Say the entries in the language of this request, each as one text; `emergency` is the reader's number."""
+    """Return each entry as text in the current language; `emergency` is the reader's number."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
     names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
     texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
@@ -211,12 +211,12 @@ def _say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> li
 
 
 def list_shown_advice(sent: Sent) -> list[str]:
-    """List the advice that is shown: to call if it gets worse is no advice for whoever was just told to call."""
+    """List the advice to show; "call if it gets worse" is left out after "call now"."""
     return [code for code in sent.advice if not (sent.urgent and code in FIRST)]
 
 
 def get_promise(door: PublicDoor, sent: Sent) -> Promise:
-    """Return what this Send promised: the day that was sealed, and the moment by which it is read."""
+    """Return the promise of this Send: the sealed day, and the time by which it is read."""
     promise = door.agency.make_promise(parse_time(sent.sent_at), is_crisis=False)
     return Promise(
         read_by=promise.read_by if sent.read_by is None else parse_time(sent.read_by),
@@ -225,7 +225,7 @@ def get_promise(door: PublicDoor, sent: Sent) -> Promise:
 
 
 def say_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
-    """Return the words for when it is read: today, or by a day that is named; `is_timed` names the time as well."""
+    """Return the text for the time of reading: today, or by a named day; `is_timed` adds the time."""
     words, day = door.words.common(), door.agency.get_day(promise.read_by)
     is_today = day == door.agency.get_day(door.clock())
     if is_timed:

@@ -1,6 +1,6 @@
-"""What a person sees when something went another way: two tabs, a long pause, a failed token, an error.
+"""Pages for failures: two tabs, a long pause, a failed token, an error.
 
-Never a bare error page, and never a page without the words that were typed and someone to call.
+Never a bare error page, and never a page without the typed text and a helpline.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
 def answer_csrf_failure() -> ResponseReturnValue:
-    """Show the page again with its words and a new token; a second time without any cookie: the phone numbers."""
+    """Show the page again with its text and a new token; after a second failure without cookies, the helplines."""
     door = get_door()
     name = str((request.view_args or {}).get("name", ""))
     if request.path == get_path(COME_BACK) and (has_cookie() or not request.form.get("again")):
@@ -72,11 +72,11 @@ def answer_csrf_failure() -> ResponseReturnValue:
 
 
 def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
-    """Make the kind page for a status; after a fault of ours it still shows what was typed."""
+    """Make the kind page for a status; after a server error it still shows the typed text."""
     door = get_door()
     is_sent_away = request.environ.get(REFUSED) == HTTPStatus.SERVICE_UNAVAILABLE
     if request.method == "POST" and is_sent_away:
-        # Nothing of the body was read here. The browser has it, and sends it again when this page is loaded again.
+        # The body was not read here. The browser has it, and sends it again when the page is reloaded.
         return render_message(door, "busy", is_for_all=True), status
     is_lost_post = status >= SERVER_ERROR and request.method == "POST"
     if is_lost_post and request.path == get_path(FOR_SERVICES):
@@ -93,10 +93,12 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
 
 
 def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
-    """Show the page with its words once more; the journey that it needs begins when it is posted after the wait."""
+    """Show the page with its text once more; its journey begins when it is posted after the wait."""
     notice = make_notice(door, "slow")
     if name == CHECK:
-        return render_check(door, None, posted, version=NO_VERSION, notice=notice)  # it had no journey, and no context
+        return render_check(
+            door, None, posted, version=NO_VERSION, notice=notice
+        )  # without a journey there is no context
     return render_screen(door, SCREEN_BY_NAME[name], posted, make_waiting_form(), notice=notice)
 
 

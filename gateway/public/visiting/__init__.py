@@ -1,4 +1,4 @@
-"""One person's visit: what the cookie knows, what was typed so far, in which language, and what a form posts.
+"""One person's visit: the cookie, the typed answers so far, the language, and the posted forms.
 
-Never writes a word that can be read without that person's cookie.
+Never stores text that can be read without that person's cookie.
 """

@@ -1,7 +1,7 @@
-"""Drafts of the form: sealed under a key that exists only in the person's session cookie, found, saved and wiped.
+"""Drafts of the form: sealed under a key derived from the person's session cookie; found, saved and wiped.
 
-Never writes a word that can be read without that cookie; the row's id is a digest, and its size says little. Only
-sealed boxes pass into the store.
+Never stores text that can be read without that cookie; the row id is a digest, and its size reveals little. Only sealed
+boxes are stored.
 """
 
 import hashlib
@@ -31,40 +31,38 @@ from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 
 SECRET_BYTES = 32
-NONCE_BYTES = 12  # SP 800-38D §8.2.2, §8.3: random 96-bit nonces, at most 2**32 a key; a journey uses some dozens
-IDLE_SECONDS = 60 * 60  # a safety exception to WCAG 2.2.1: the next person on the phone matters more
-# Two sizes only: nearly every draft is the small one, and a long story looks like any other long story.
+NONCE_BYTES = 12  # SP 800-38D §8.2.2, §8.3: random 96-bit nonces, at most 2**32 for each key; a journey uses dozens
+IDLE_SECONDS = 60 * 60  # a safety exception to WCAG 2.2.1: the next person on a shared phone matters more
+# Two sizes only: nearly every draft has the small one, and all long stories look alike.
 PADDED_SIZES = (8 * 1024, 64 * 1024)
 
 S = TypeVar("S", bound=Struct)
 _LENGTH = struct.Struct(">I")
 _ID_LABEL = b"report-abuse draft id v1"
-# Raise it where a field is gone or renamed: a draft of before is then refused, and does not lose an answer in silence.
+# Raise the version when a field is removed or renamed: older drafts are then refused, instead of losing an answer.
 _INFO_BOX = b"report-abuse draft key v3"
 _INFO_MAC = b"report-abuse draft text v1"
 _INFO_TOKEN = b"report-abuse draft form token v1"
-NO_VERSION = 0  # what a form carries before anything was saved
+NO_VERSION = 0  # the version of a form before the first save
 
 
 class DraftUnreadableError(Exception):
-    """The row is not this person's draft, or it was altered."""
+    """The row is not this person's draft, was altered, or was written in another format."""
 
 
 class DraftTooBigError(Exception):
-    """More than the larger of the two sizes holds; the checks of the form let nothing as long pass."""
+    """The value does not fit the largest size."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
+    """The record that replaces a draft after Send: enough for the thank-you page, without any text of the report.
 
-    `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person reads it: by
-    the clock where `is_crisis`.
-    `return_words` are the five words, None where there are none or the person has come back with them; `reply_key` is
-    their public half, for what is sent after the first.
-    `advice` names the entries of the advice library that fit, and `urgent` what is answered above all else.
-    `has_told` is set by the one tap on how the form was.
-    `country` is the reader's own, empty in the UK, and `country_there` that of somebody else whom the report is about.
-    `reader` says to whom the page speaks; None in an addition of who came back, where it is not known.
+    `reply_by` is the promised day, as sealed and shown; `read_by` is the time by which a person reads it, counting all
+    hours if `is_crisis`. `return_words` are the five words, None if there are none or the person came back with them;
+    `reply_key` is their public key, for supplements.
+    `advice` lists codes of the advice library, and `urgent` the urgent matters. `has_told` is set by the tap of
+    feedback. `country` is the reader's own, empty in the UK, and `country_there` the country of another child in the
+    report. `reader` is the page's audience; None in an addition by a returned sender, where it is unknown.
     """
 
     report_ids: list[str]
@@ -87,16 +85,16 @@ class Sent(Struct, frozen=True, kw_only=True):
 
     @property
     def profile(self) -> ReaderProfile:
-        """Who reads the thank-you page, and where."""
+        """The profile of the thank-you page's reader."""
         reader = self.reader or ("child" if self.is_owed_an_answer else "adult")
         return ReaderProfile(reader, country=self.country, country_there=self.country_there)
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """What was typed so far. `report_id` is the submit token: made once, so that Send can only count once.
+    """The typed answers so far. `report_id` is the submit token, made once, so that Send counts only once.
 
-    `gone_past` names the screens that the person has gone on from: after the check page only these are passed over.
-    `context` is what a service sealed of its page, unopened (WIRE.md §8.2).
+    `gone_past` names the screens that the person has completed: only these are skipped after the check page. `context`
+    is a service's sealed page context, unopened (WIRE.md §8.2).
     """
 
     report_id: str
@@ -113,13 +111,13 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     @property
     def is_being_added(self) -> bool:
-        """Whether somebody who came back writes this, and has not sent it yet."""
+        """Whether this is an unsent addition by a returned sender."""
         return self.sent is not None and not self.sent.report_ids
 
 
 @dataclass(frozen=True, slots=True)
 class JourneyKeys:
-    """Everything that follows from the secret in the cookie (HKDF, RFC 5869)."""
+    """The keys and the id derived from the secret in the cookie (HKDF, RFC 5869)."""
 
     draft_id: bytes
     box_key: bytes
@@ -138,7 +136,7 @@ def make_journey_keys(secret: bytes) -> JourneyKeys:
 
 
 def seal_padded(value: Struct, *, key: bytes, nonce: bytes, label: bytes, sizes: Sequence[int]) -> bytes:
-    """Encrypt a value with AES-256-GCM (SP 800-38D), padded to the first of the sizes that holds it; `label` is bound.
+    """Encrypt a value with AES-256-GCM (SP 800-38D), padded to the smallest size that fits; binds `label`.
 
     Raises DraftTooBigError.
     """
@@ -146,46 +144,46 @@ def seal_padded(value: Struct, *, key: bytes, nonce: bytes, label: bytes, sizes:
     needed = _LENGTH.size + len(plain)
     size = next((size for size in sizes if size >= needed), None)
     if size is None:
-        raise DraftTooBigError("it does not fit the largest size")
+        raise DraftTooBigError("the value does not fit the largest size")
     padded = _LENGTH.pack(len(plain)) + plain + bytes(size - needed)
     return nonce + AESGCM(key).encrypt(nonce, padded, label)
 
 
 def open_padded(box: bytes, *, key: bytes, label: bytes, kind: type[S]) -> S:
-    """Decrypt a value; raises DraftUnreadableError for another key, another label or an altered box."""
+    """Decrypt a value; raises DraftUnreadableError for another key or label, an altered box or another format."""
     try:
         padded = AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], label)
         (length,) = _LENGTH.unpack_from(padded)
         return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=kind)
     except (InvalidTag, struct.error, ValueError):  # msgspec's errors are ValueErrors
-        raise DraftUnreadableError("it does not open with this key") from None
+        raise DraftUnreadableError("the box cannot be opened with this key") from None
 
 
 def seal_draft(draft: Draft, *, keys: JourneyKeys, version: int, nonce: bytes) -> bytes:
-    """Seal a draft; row and version are bound, so that rows cannot be exchanged. Raises DraftTooBigError."""
+    """Seal a draft; binds row and version, so that rows cannot be swapped. Raises DraftTooBigError."""
     return seal_padded(draft, key=keys.box_key, nonce=nonce, label=_bind(keys, version), sizes=PADDED_SIZES)
 
 
 def open_draft(box: bytes, *, keys: JourneyKeys, version: int) -> Draft:
-    """Open a draft; raises DraftUnreadableError for another person's row, another version or an altered box."""
+    """Open a draft; raises DraftUnreadableError."""
     return open_padded(box, key=keys.box_key, label=_bind(keys, version), kind=Draft)
 
 
 def leave_context_out(draft: Draft, *, is_refused: bool) -> Draft:
-    """Return a draft without what a service passed on; `is_refused` where that was not the person's own wish."""
+    """Return a draft without the page context; `is_refused` if the person did not ask for that."""
     is_new = is_refused and CONTEXT_REFUSED_SIGNAL not in draft.signals
     signals = [*draft.signals, CONTEXT_REFUSED_SIGNAL] if is_new else draft.signals
     return msgspec.structs.replace(draft, context=None, signals=signals)
 
 
 def make_text_mac(answers: Mapping[str, Sequence[str]], *, keys: JourneyKeys) -> bytes:
-    """Make a keyed digest of answers, to know the same text again; a plain hash would let short answers be guessed."""
+    """Make a keyed digest of answers, to recognise the same text; a plain hash would let short answers be guessed."""
     text = msgspec.json.encode(sorted((name, list(values)) for name, values in answers.items() if any(values)))
     return hmac.digest(keys.mac_key, text, "sha256")
 
 
 def is_known_mac(mac: bytes, *, known: Sequence[bytes]) -> bool:
-    """Say whether one of `known` is this digest."""
+    """Return whether one of `known` is this digest."""
     return any(hmac.compare_digest(mac, one) for one in known)
 
 
@@ -194,24 +192,24 @@ def _bind(keys: JourneyKeys, version: int) -> bytes:
 
 
 def _derive(secret: bytes, info: bytes, length: int) -> bytes:
-    # RFC 5869 §2.2: without a salt, because the secret is random and as long as the hash.
+    # RFC 5869 §2.2: no salt, because the secret is random and as long as the hash.
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
 class TooManyDraftsError(Exception):
-    """The ceiling, or this network's share of it, is reached: nothing new is begun, so a flood cannot fill the disk."""
+    """The cap on drafts, or this network's share, is reached. No new draft begins, so a flood cannot fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedDraft:
-    """A draft and the version that the next save must build on."""
+    """A draft and the version that the next save must replace."""
 
     draft: Draft
     version: int
 
 
 def make_submit_token(door: PublicDoor) -> str:
-    """Make the id under which a draft will be sent; its time is only the day, so that it tells no pace of typing."""
+    """Make the id under which a draft will be sent; its time is only the day, to hide the typing speed."""
     midnight = door.clock().replace(hour=0, minute=0, second=0, microsecond=0)
     return make_report_id(midnight, door.random(REPORT_ID_RANDOM_BYTES))
 
@@ -225,25 +223,25 @@ def find_opened_draft(door: PublicDoor, keys: JourneyKeys) -> OpenedDraft | None
     try:
         return OpenedDraft(open_draft(row.box, keys=keys, version=row.version), row.version)
     except DraftUnreadableError:
-        # Somebody altered the database: to the person it is a draft that is gone.
+        # Altered, or written by a release with another format: the person starts again, as after an hour.
         return None
 
 
 def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
-    """Save a draft over `version`; False when another tab was faster.
+    """Save a draft over `version`; returns False if another tab was faster.
 
-    Raises StorageUnavailableError, DraftTooBigError, and TooManyDraftsError for a new one that is being written: who
-    came back with the words is let in, and Send writes its record, whatever the number.
+    Raises StorageUnavailableError, DraftTooBigError, and TooManyDraftsError for a new draft. Visitors with a return
+    code and records of Send are always saved.
     """
     is_new = version == NO_VERSION and get_kind(draft) == "writing"
     with door.store.write() as connection:
         if is_new and is_full_for_network(connection, door):
-            raise TooManyDraftsError("there are as many drafts as the settings allow")
+            raise TooManyDraftsError("the cap on drafts is reached")
         return write_draft(connection, door, keys, draft, version=version, is_new=is_new)
 
 
 def is_full_for_network(connection: Connection, door: PublicDoor) -> bool:
-    """Return whether no new draft is taken from the network that asks: it used its share, or the whole is used up."""
+    """Return whether the caller's network may begin no new draft: its share or the total is used up."""
     slot = door.limits.pick_network_slot()
     return has_rows_in_slot(connection, slot=slot, number=door.drafts_max_rows_per_network) or has_rows(
         connection, number=door.drafts_max_rows
@@ -259,7 +257,7 @@ def write_draft(
     version: int,
     is_new: bool = False,
 ) -> bool:
-    """Save a draft inside a transaction that others share (Send); the person's words come before a context."""
+    """Save a draft inside a shared transaction (e.g. of Send); drops the context if both do not fit."""
     nonce = door.random(NONCE_BYTES)
     try:
         box = seal_draft(draft, keys=keys, version=version + 1, nonce=nonce)
@@ -281,16 +279,16 @@ def write_draft(
 
 
 def get_kind(draft: Draft) -> Kind:
-    """Return what a row is, for the ceiling; what is added to a report that was sent stays with its record."""
+    """Return the kind of a row, for the cap; an addition to a sent report stays with its record."""
     if draft.sent is not None:
         return "sent"
     return "writing" if draft.returned is None else "returned"
 
 
 def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
-    """Delete the row of a journey; when the store cannot do it now, its expiry does.
+    """Delete the row of a journey; if the store fails now, the row still expires.
 
-    Either way nobody can read it any more once its secret is out of the cookie.
+    Either way it is unreadable once the secret has left the cookie.
     """
     with suppress(StorageUnavailableError), door.store.write() as connection:
         delete_draft(connection, draft_id=keys.draft_id)

@@ -1,8 +1,8 @@
-"""What comes with a person from a service's button: its link id, and what the service sealed of its page.
+"""Data that a service's button sends along: its link id, and a sealed page context.
 
-The link id is looked up in the agency's register, never asked of the service, and not kept unless the register lists
-it (WIRE.md §5.5). The sealed page context is judged by size and spelling only: no key of the gateway opens it. It is
-never in a cookie, an address or a log: it is in the page, then in the draft, and then inside the sealed report.
+The link id is looked up in the agency's register, and kept only if it is listed there (WIRE.md §5.5). The page context
+is checked only for size and format: no key of the gateway opens it. It is never in a cookie, an address or a log: it is
+in the page, then in the draft, then inside the sealed report.
 """
 
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ from partner_sdk.wire.public_codes import YES
 
 CONTEXT_FIELD: Final = "context"
 LEAVE_OUT_FIELD: Final = "leave_out"
-# On the check page: that it said that the context goes along. What a page did not show is not sent.
+# Posted by a check page that displayed the context. A context that was not displayed is not sent.
 SHOWN_FIELD: Final = "with_context"
 
 
 def find_listed(door: PublicDoor, placement: str) -> str | None:
-    """Return a link id if the register lists it now; else None, also where the register cannot be read now."""
+    """Return a link id if the register lists it now; else, or if the register cannot be read, None."""
     return None if _find_entry(door, placement) is None else placement
 
 
 def find_service_name(door: PublicDoor, placement: str | None) -> str | None:
-    """Find the name that the agency's register gives to the service of a placement."""
+    """Find the service's name of a placement in the agency's register."""
     entry = None if placement is None else _find_entry(door, placement)
     return None if entry is None else entry.service
 
@@ -58,7 +58,7 @@ def _find_entry(door: PublicDoor, placement: str) -> PlacementEntry | None:
 
 @dataclass(frozen=True, slots=True)
 class PostedContext:
-    """What the first page carries: a token that is spelled as one, or what was refused, or nothing."""
+    """The context posted by the first page: a well-formed token, a refused one, or none."""
 
     token: str = ""
     is_left_out: bool = False
@@ -66,7 +66,7 @@ class PostedContext:
 
 
 def read_context(form: Mapping[str, str]) -> PostedContext:
-    """Read what the first page posted."""
+    """Read the context posted by the first page."""
     text = form.get(CONTEXT_FIELD, "")
     if not text:
         return PostedContext()
@@ -78,9 +78,9 @@ def read_context(form: Mapping[str, str]) -> PostedContext:
 
 
 def keep_context(door: PublicDoor, keys: JourneyKeys, posted: PostedContext, *, blank: Draft) -> None:
-    """Put what came along into the draft of a journey, `blank` where there is none yet; never in the way of a report.
+    """Save a posted context in the journey's draft, or in `blank` if there is none; never blocks a report.
 
-    Where nothing can be saved now the journey goes on without it.
+    If it cannot be saved now, the journey continues without it.
     """
     if not posted.is_refused and not posted.token:
         return
@@ -91,7 +91,7 @@ def keep_context(door: PublicDoor, keys: JourneyKeys, posted: PostedContext, *, 
         if posted.is_left_out and opened.draft.context is None:
             return
         if posted.is_refused or posted.is_left_out:
-            # Whoever leaves this one out does not want an older one of the same journey either.
+            # Refusing this context also removes an older one of the same journey.
             draft = leave_context_out(opened.draft, is_refused=posted.is_refused)
         else:
             draft = msgspec.structs.replace(opened.draft, context=posted.token)
@@ -99,5 +99,5 @@ def keep_context(door: PublicDoor, keys: JourneyKeys, posted: PostedContext, *, 
 
 
 def has_shown_context(form: Mapping[str, str]) -> bool:
-    """Say whether the check page that was posted said that a context goes along."""
+    """Return whether the posted check page displayed the context."""
     return form.get(SHOWN_FIELD) == YES

@@ -1,9 +1,9 @@
-"""One person's visit as the session cookie knows it: a secret, a place, a language, and no word that was typed.
+"""One person's visit in the session cookie: a secret, a place, a language, and no typed text.
 
-Entering from outside is always blank: a page shows what was typed only right after a post of the same journey.
-The state beside the secret is sealed, because anyone who holds the signed cookie can read it: it never shows where a
-person stands or which button led here. Its size is always the same: else it would give away the page.
-The language is the one that was picked before, else the browser's, else English; `?lang=cy` needs no cookie.
+Entering from outside is always blank: a page shows typed text only right after a post of the same journey. The state
+beside the secret is sealed, because the holder of a signed cookie can read it: it never reveals the current page or the
+button. Its size is constant, because the size would reveal the page.
+The language is the one picked before, else the browser's, else English; `?lang=cy` needs no cookie.
 """
 
 import hashlib
@@ -38,19 +38,19 @@ PADDED_BYTES = 256  # the longest place and placement and two marks need about h
 _KEY_LABEL = b"report-abuse visit state key v1"
 _BOX_LABEL = b"report-abuse visit state v2"
 _SECRET, _STATE = JOURNEY, "state"
-FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
-SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
+FRESH_SECONDS = 30  # a browser follows a redirect immediately; later visitors come from outside
+SLOW_LASTS_SECONDS = 120  # the life of a completed wait, and of a journey's pass after a wait
 MARK_BYTES = 16
 
 
 class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Where a visit stands. Times are whole seconds; 0 is never.
+    """The state of a visit. Times are whole seconds; 0 means never.
 
-    `wait_mark` is the random mark of a wait that ends at `turn_at`: it lets one request through, also when the cookie
-    was copied. `walks_mark` names the one journey whose steps go on until `walks_until`, because it waited at one.
-    `language` is the one that was picked, and `returns_to` the screen that a side page leads back to; empty is none.
-    `left_at` is when the form was asked for from outside: the first page then says why it is blank.
-    `asked` is the id of the request for the button that was just sent; empty is none.
+    `wait_mark` is the random mark of a wait that ends at `turn_at`: it lets one request through, even if the cookie was
+    copied. `walks_mark` names the journey whose steps may continue until `walks_until`, after a wait. `language` is the
+    picked one, and `returns_to` the screen behind a side page; empty means none. `left_at` is the time when the form
+    was requested from outside: the first page then explains why it is blank. `asked` is the id of a request for the
+    button that was just sent; empty means none.
     """
 
     place: str = ""
@@ -68,17 +68,17 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 def make_state_key(secret_key: bytes) -> bytes:
-    """Make the key of all states of a gateway from the key that signs its cookies (HMAC, RFC 2104)."""
+    """Derive the key of a gateway's states from its cookie-signing key (HMAC, RFC 2104)."""
     return hmac.digest(secret_key, _KEY_LABEL, hashlib.sha256)
 
 
 def seal_state(state: VisitState, *, key: bytes, nonce: bytes) -> bytes:
-    """Seal a state; the box has one size."""
+    """Seal a state; the box has a constant size."""
     return seal_padded(state, key=key, nonce=nonce, label=_BOX_LABEL, sizes=(PADDED_BYTES,))
 
 
 def find_state(box: bytes, *, key: bytes) -> VisitState | None:
-    """Open a state; None when it is not one of this gateway's."""
+    """Open a state; None if it is not one of this gateway's."""
     try:
         return open_padded(box, key=key, label=_BOX_LABEL, kind=VisitState)
     except DraftUnreadableError:
@@ -87,27 +87,27 @@ def find_state(box: bytes, *, key: bytes) -> VisitState | None:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The journey that this cookie belongs to."""
+    """The journey of this cookie."""
 
     keys: JourneyKeys
     started_at: int
 
 
 def start_visit(door: PublicDoor) -> Visit:
-    """Begin a journey with a new secret; what an older one left cannot be read any more.
+    """Begin a journey with a new secret; the data of an older one becomes unreadable.
 
-    The secret is drawn here and nowhere else: a cookie that was copied before knows nothing of it.
+    The secret is drawn only here, so a cookie copied earlier does not contain it.
     """
     session[_SECRET] = door.random(SECRET_BYTES)
     _put_state(started_at=_now_seconds(), wait_mark=b"", walks_until=0, walks_mark=b"")
     visit = find_visit()
     if visit is None:
-        raise RuntimeError("A session that was just written cannot be read.")
+        raise RuntimeError("The new session cannot be read back.")
     return visit
 
 
 def find_visit() -> Visit | None:
-    """Find the journey of this cookie, if it has one."""
+    """Find the journey of this cookie, if any."""
     secret = session.get(_SECRET)
     if not isinstance(secret, bytes) or len(secret) != SECRET_BYTES:
         return None
@@ -115,23 +115,23 @@ def find_visit() -> Visit | None:
 
 
 def is_own_form(visit: Visit) -> bool:
-    """Say whether the posted form was made in this very journey."""
+    """Return whether the posted form belongs to this journey."""
     return hmac.compare_digest(request.form.get("journey", "").encode(), visit.keys.form_token.encode())
 
 
 def get_posted_version() -> int:
-    """Return the draft version that the posted form was made from."""
+    """Return the draft version of the posted form."""
     text = request.form.get("version", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else NO_VERSION
 
 
 def go_to_place(name: str) -> None:
-    """Remember where a post leads: the next page may show what was typed, once, if it is asked for at once."""
+    """Remember the destination of a post: the next page may show typed text, once, if requested immediately."""
     _put_state(place=name, led_at=_now_seconds())
 
 
 def is_inside(name: str) -> bool:
-    """Say whether this page follows a post of the same journey: the redirect itself, or a reload of its page."""
+    """Return whether this page follows a post of the same journey: by redirect, or as a reload."""
     state = _get_state()
     if state.place != name:
         return False
@@ -142,15 +142,15 @@ def is_inside(name: str) -> bool:
 
 
 def _is_redirect(state: VisitState) -> bool:
-    # A page of another site, or a typed address, may come in the place of the redirect that was never followed.
+    # Another site's page, or a typed address, may arrive instead of a redirect that was never followed.
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return abs(_now_seconds() - state.led_at) <= FRESH_SECONDS
 
 
 def _is_reload() -> bool:
-    # A reload shows what the open page shows already. Back from another site has the same Sec-Fetch-Site and
-    # Referer (measured in Chromium 156), but only a reload asks with max-age=0.
+    # A reload shows nothing new. Back from another site has the same Sec-Fetch-Site and Referer (measured in Chromium
+    # 156), but only a reload sends max-age=0.
     if request.headers.get("Cache-Control") != "max-age=0":
         return False
     site = request.headers.get("Sec-Fetch-Site")
@@ -160,7 +160,7 @@ def _is_reload() -> bool:
 
 
 def find_referrer_host() -> str | None:
-    """Find the host and port that the Referer names; None when there is none, or none that can be read."""
+    """Find the host and port in the Referer; None if it is absent or unreadable."""
     try:
         return urlsplit(request.headers.get("Referer", "")).netloc or None
     except ValueError:
@@ -168,7 +168,7 @@ def find_referrer_host() -> str | None:
 
 
 def remember_placement(placement: str | None) -> None:
-    """Remember which button led here, if one did; every cookie has a state, so that having one tells nothing."""
+    """Remember the button that led here, if any; every cookie has a state, so its presence reveals nothing."""
     if placement:
         _put_state(placement=placement)
     elif _STATE not in session:
@@ -181,18 +181,18 @@ def find_placement() -> str | None:
 
 
 def is_prefetch() -> bool:
-    """Say whether a browser asks for a page that nobody has opened yet."""
+    """Return whether a browser prefetches a page that nobody has opened yet."""
     return "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
 
 
 def has_cookie() -> bool:
-    """Say whether the browser sent our session cookie at all."""
+    """Return whether the browser sent our session cookie."""
     return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The wait of a cookie: `mark` lets one request through once it is over; neither ahead nor over is none."""
+    """The wait in a cookie: `mark` lets one request through once it is over. There is none if neither flag is set."""
 
     mark: str = ""
     is_ahead: bool = False
@@ -200,7 +200,7 @@ class Wait:
 
 
 def get_wait() -> Wait:
-    """Find the wait that this cookie was given."""
+    """Read the wait from this cookie."""
     state = _get_state()
     late = _now_seconds() - state.turn_at
     if not state.wait_mark or late > SLOW_LASTS_SECONDS:
@@ -209,12 +209,12 @@ def get_wait() -> Wait:
 
 
 def remember_wait(door: PublicDoor, *, seconds: float) -> None:
-    """Remember when the turn comes of a sender who waits, and draw the mark that is good for one request then."""
+    """Store the time of the sender's turn, with a new mark that is valid for one request then."""
     _put_state(turn_at=_now_seconds() + math.ceil(seconds), wait_mark=door.random(MARK_BYTES))
 
 
 def forget_wait(*, walks_on: JourneyKeys | None = None) -> None:
-    """Forget a wait that was used. At a step, the journey `walks_on` for a while: nobody waits at every screen."""
+    """Remove a used wait. At a step, `walks_on` passes for a while, so that people do not wait at every screen."""
     if walks_on is None:
         _put_state(wait_mark=b"")
     else:
@@ -223,7 +223,7 @@ def forget_wait(*, walks_on: JourneyKeys | None = None) -> None:
 
 
 def is_walking_on(keys: JourneyKeys) -> bool:
-    """Say whether this very journey waited at a step a short while ago."""
+    """Return whether this journey waited at a step recently."""
     state = _get_state()
     return _now_seconds() <= state.walks_until and hmac.compare_digest(state.walks_mark, _mark_journey(keys))
 
@@ -233,9 +233,9 @@ def _mark_journey(keys: JourneyKeys) -> bytes:
 
 
 def remember_left() -> None:
-    """Remember that a page of a journey was asked for from outside, as the Back of a phone does.
+    """Remember that a page of a journey was requested from outside, e.g. by a phone's Back.
 
-    Only while a draft of it could still be there: later, the line would only tell the next person that there was one.
+    Only while its draft could still exist: later, the message would reveal the draft to the next person.
     """
     state = _get_state()
     if _now_seconds() - state.started_at <= IDLE_SECONDS:
@@ -243,7 +243,7 @@ def remember_left() -> None:
 
 
 def pop_left() -> bool:
-    """Say whether somebody was just led out of the form, once."""
+    """Return whether the visitor was just redirected out of the form, once."""
     left_at = _get_state().left_at
     if left_at:
         _put_state(left_at=0)
@@ -251,38 +251,38 @@ def pop_left() -> bool:
 
 
 def remember_language(language: Language) -> None:
-    """Remember the language that the person picked, also on the way out of a journey and into the next."""
+    """Remember the picked language, also after leaving and for the next journey."""
     _put_state(language=language)
 
 
 def find_picked_language() -> Language | None:
-    """Find the language that was picked."""
+    """Find the picked language."""
     picked = _get_state().language
     return next((one for one in LANGUAGES if one == picked), None)
 
 
 def remember_asked(request_id: str | None) -> None:
-    """Remember the id of a service's request, for the page of thanks alone: it opens nothing."""
+    """Remember the id of a service's request for the thank-you page; it opens nothing."""
     _put_state(asked=request_id or "")
 
 
 def find_asked() -> str | None:
-    """Find the id of the request that was just sent; none in practice."""
+    """Find the id of the request that was just sent; none in practice mode."""
     return _get_state().asked or None
 
 
 def remember_return(name: str) -> None:
-    """Remember the screen that a side page leads back to."""
+    """Remember the screen behind a side page."""
     _put_state(returns_to=name)
 
 
 def find_return() -> str | None:
-    """Find the screen that a side page leads back to."""
+    """Find the screen behind a side page."""
     return _get_state().returns_to or None
 
 
 def _get_state() -> VisitState:
-    # Opened once a request: a page asks for it half a dozen times.
+    # Opened once for each request: a page needs it half a dozen times.
     state: VisitState | None = g.get(_STATE)
     if state is None:
         state = _open_state()
@@ -308,7 +308,7 @@ def _now_seconds() -> int:
 
 
 def apply_languages(app: Flask) -> None:
-    """Let Flask-Babel ask this file for the language of each request."""
+    """Make Flask-Babel use `select_language` for each request."""
     Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=select_language)
 
 
@@ -317,19 +317,19 @@ def select_language() -> str:
     picked = find_asked_language() or find_picked_language()
     if picked is not None:
         return picked
-    # Babel's: Werkzeug's best_match takes a later "en" before a first "cy-GB" (3.1), and so English for a Welsh phone.
+    # Not Werkzeug's best_match (3.1): it takes a later "en" before a first "cy-GB", so English for a Welsh phone.
     wanted = [tag for tag, quality in request.accept_languages if quality > 0]
     return negotiate_locale(wanted, LANGUAGES, sep="-") or DEFAULT_LANGUAGE
 
 
 def find_asked_language() -> Language | None:
-    """Find the language that the address asks for."""
+    """Find the language in the address."""
     asked = request.args.get("lang", "")
     return next((one for one in LANGUAGES if one == asked), None)
 
 
 def remember_asked_language() -> None:
-    """Remember the language that the address asks for, if it does."""
+    """Remember the language in the address, if any."""
     asked = find_asked_language()
     if asked is not None:
         remember_language(asked)
