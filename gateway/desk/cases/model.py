@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
+from gateway.desk.collection.row_checks import read_clear_fields
 from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
@@ -21,8 +22,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 CaseState = Literal["open", "closed", "all"]
 # Written as in ix_cases_queue, brackets included: SQLite uses an index only for an expression written alike.
@@ -305,9 +305,7 @@ def find_sealed_report(
         ).first()
         if row is not None:
             clear = (
-                peek_intake(bytes(row.intake)).clear
-                if table is REPORTS
-                else clear_fields_of(peek_submission(parse_statement(bytes(row.submission))))
+                peek_intake(bytes(row.intake)).clear if table is REPORTS else read_clear_fields(bytes(row.submission))
             )
             return SealedReport(clear, bytes(row.envelope))
     return None

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
+from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, read_clear_fields
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
@@ -27,8 +27,7 @@ from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
-from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 # How a report came to the desk.
 BY_GATEWAY: Final = "gateway"
@@ -280,11 +279,6 @@ def list_imported(connection: Connection, report_ids: Collection[str]) -> ByRepo
         )
         for row in rows
     }
-
-
-def read_clear_fields(submission_raw: bytes) -> ClearFields:
-    """Return the clear fields of a stored submission that was verified before; raises `FormatError`."""
-    return clear_fields_of(peek_submission(parse_statement(submission_raw)))
 
 
 def list_imported_references(connection: Connection, references: Collection[str]) -> frozenset[str]:

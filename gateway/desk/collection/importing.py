@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
-from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, read_clear_fields
+from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     Believed,
@@ -24,6 +24,7 @@ from gateway.desk.collection.row_checks import (
     check_same,
     open_content,
     open_partners_submission,
+    read_clear_fields,
     weigh,
 )
 from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_bytes, resolve_row

@@ -367,3 +367,8 @@ def check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
         reason="clear-fields-mismatch",
         priority=min(inner.priority, outer.priority),
     )
+
+
+def read_clear_fields(submission_raw: bytes) -> ClearFields:
+    """Return the clear fields of a stored submission that was verified before; raises `FormatError`."""
+    return clear_fields_of(peek_submission(parse_statement(submission_raw)))
