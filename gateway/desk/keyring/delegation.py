@@ -16,17 +16,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
-from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, find_newest_published
+from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, find_newest_published, get_or_make_key_file
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.keys import Delegation, Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
 from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 _NEXT: Final = "key-set.next.key"
+# The root after the next one, while the change is under way.
+_COMING: Final = "coming-root.key"
 
 
 class DelegationError(ReportAbuseError):
@@ -72,7 +74,10 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
     if fingerprint_of(parse_base64url(root.public_key)) != pin.root_fingerprint:
         raise DelegationError(f"The root key in {root_folder} does not match this desk's pin.", reason="wrong-root")
     now = desk.clock()
-    key_set = _make_next_key(desk, now=now) if with_new_key else desk.read_key(KeyRole.KEY_SET)
+    if with_new_key:
+        key_set = get_or_make_key_file(desk, desk.paths.keys / _NEXT, role=KeyRole.KEY_SET, now=now)
+    else:
+        key_set = desk.read_key(KeyRole.KEY_SET)
     # The word comes first: whoever finds it beside the old key finishes the exchange (load_key_set_key).
     write_durably(desk.paths.delegation, sign_delegation(root, key_set, now=now))
     load_key_set_key(desk)
@@ -101,21 +106,6 @@ def load_key_set_key(desk: Desk) -> Ed25519PrivateKey:
             reason="wrong-key",
         )
     return load_signing_key(key_file)
-
-
-def _make_next_key(desk: Desk, *, now: datetime) -> KeyFile:
-    path = desk.paths.keys / _NEXT
-    if path.exists():
-        return read_key_file(path, role=KeyRole.KEY_SET)
-    key_file = new_key(
-        KeyRole.KEY_SET, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32)
-    )
-    write_key_file(path, key_file)
-    return key_file
-
-
-# The root after the next one, while the change is under way.
-_COMING: Final = "coming-root.key"
 
 
 def find_root_change(paths: DeskPaths) -> bytes | None:
@@ -150,7 +140,8 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
         )
     if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
         raise DelegationError("The last root change is not published yet: run publish first.", reason="not-published")
-    now, coming = desk.clock(), _get_coming(desk, root_folder)
+    now = desk.clock()
+    coming = get_or_make_key_file(desk, root_folder / _COMING, role=KeyRole.NEXT_ROOT, now=now)
     change = RootChange(
         changed_at=format_time(now),
         environment=desk.config.environment,
@@ -183,20 +174,6 @@ def _is_published(desk: Desk, *, pin: Pin) -> bool:
         return newest is not None and bool(verify_bundle(newest, pin=alone, now=desk.clock(), allow_expired=True))
     except KeySetError:
         return False
-
-
-def _get_coming(desk: Desk, root_folder: Path) -> KeyFile:
-    path = root_folder / _COMING
-    if path.exists():
-        return read_key_file(path, role=KeyRole.NEXT_ROOT)
-    key_file = new_key(
-        KeyRole.NEXT_ROOT,
-        environment=desk.config.environment,
-        created_at=format_time(desk.clock()),
-        seed=desk.random(32),
-    )
-    write_key_file(path, key_file)
-    return key_file
 
 
 def _as_root(key_file: KeyFile) -> KeyFile:

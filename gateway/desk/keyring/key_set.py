@@ -5,6 +5,7 @@ key signed in its time stays believed after its end, unless the key leaked.
 """
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -25,10 +26,28 @@ from partner_sdk.wire.statements import key_id_of
 SEAL_GRACE: Final = timedelta(days=30)
 # Content lives a year (SI 2026/268); a case may be opened until then.
 OPEN_AFTER_SEAL: Final = timedelta(days=400)
+RECEIPT_ROLE: Final = "receipt"
+SIGNING_KEY_USE: Final = timedelta(days=730)
+# Receipts and messages are evidence: their keys are believed for six years after use (WIRE.md §5.4).
+VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
+# A gateway's or partner's clock may run a little behind ours.
+CLOCK_ALLOWANCE: Final = timedelta(days=1)
 
 
 class SealingKeyError(ReportAbuseError):
     """A sealing key cannot be replaced or destroyed as asked."""
+
+
+def get_or_make_key_file(desk: Desk, path: Path, *, role: KeyRole, now: datetime) -> KeyFile:
+    """Return the key file at a path, made if it is missing. Raises `LocalStateError`.
+
+    An existing file is left from a stopped run, or the database is an older copy: never make a second key.
+    """
+    if path.exists():
+        return read_key_file(path, role=role)
+    key_file = new_key(role, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32))
+    write_key_file(path, key_file)
+    return key_file
 
 
 def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:
@@ -39,7 +58,7 @@ def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) ->
         if known.first() is None:
             add_sealing_key(
                 connection,
-                _get_key_file(desk, quarter.name, now=now),
+                get_or_make_key_file(desk, desk.paths.sealing_key(quarter.name), role=KeyRole.SEALING, now=now),
                 name=quarter.name,
                 not_before=quarter.starts_at,
                 seal_until=quarter.ends_at + SEAL_GRACE,
@@ -116,7 +135,7 @@ def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_be
     now = desk.clock()
     of_quarter = select(SEALING_KEYS.c.quarter).where(SEALING_KEYS.c.quarter.startswith(quarter.name))
     name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
-    key_file = _get_key_file(desk, name, now=now)
+    key_file = get_or_make_key_file(desk, desk.paths.sealing_key(name), role=KeyRole.SEALING, now=now)
     add_sealing_key(connection, key_file, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
     audit.append_entry(connection, "replace-sealing-key", name, at=now, actor=actor, key_id=key_file.key_id)
     return name
@@ -124,26 +143,6 @@ def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_be
 
 def _find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
     return connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.quarter == name)).first()
-
-
-def _get_key_file(desk: Desk, name: str, *, now: datetime) -> KeyFile:
-    path = desk.paths.sealing_key(name)
-    if path.exists():
-        # From a run that was stopped before its commit, or the database is an older copy: never make a second one.
-        return read_key_file(path, role=KeyRole.SEALING)
-    key_file = new_key(
-        KeyRole.SEALING, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32)
-    )
-    write_key_file(path, key_file)
-    return key_file
-
-
-RECEIPT_ROLE: Final = "receipt"
-SIGNING_KEY_USE: Final = timedelta(days=730)
-# Receipts and messages are evidence: their keys are believed for six years after use (WIRE.md §5.4).
-VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
-# A gateway's or partner's clock may run a little behind ours.
-CLOCK_ALLOWANCE: Final = timedelta(days=1)
 
 
 def add_verify_key(

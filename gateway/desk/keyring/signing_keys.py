@@ -17,21 +17,20 @@ from gateway.desk.keyring.key_set import (
     end_belief,
     end_use,
     find_newest_published,
+    get_or_make_key_file,
     has_verify_key,
 )
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
 
 # Partners keep a key set for ten minutes before they look again (client/partner.py), and clocks differ.
 KNOWN_BEFORE_USE: Final = timedelta(hours=1)
 LISTED_ROLES: Final = (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING)
 ROTATED_ROLES: Final = (*LISTED_ROLES, KeyRole.FEED)
-
-
 _FORMER_FEED: Final = "feed.former.key"
 FEED_KEY_DENIED: Final = "feed-key-denied"
 
@@ -57,12 +56,8 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     """
     if role not in ROTATED_ROLES:
         raise RotationError(f"A {role.value} key cannot be rotated.", reason="wrong-role")
-    now, path = desk.clock(), get_next_path(desk, role)
-    if path.exists():
-        key_file = read_key_file(path, role=role)
-    else:
-        key_file = new_key(role, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32))
-        write_key_file(path, key_file)
+    now = desk.clock()
+    key_file = get_or_make_key_file(desk, get_next_path(desk, role), role=role, now=now)
     if role is KeyRole.FEED:
         write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=key_file.public_key)) + b"\n")
     with desk.store.write() as connection:
