@@ -26,15 +26,14 @@ from gateway.desk.cases.model import (
     get_case,
 )
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
-from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
     REPLY,
     Recipient,
-    copy_context,
     has_no_place,
     has_reply,
     list_written,
-    store_message,
+    store_reply,
 )
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
@@ -207,7 +206,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
         if message_id is not None and _is_written(connection, message_id):
             return message_id
         found = get_case(connection, found.case_id)
-        written = store_message(
+        written = store_reply(
             desk,
             connection,
             checked.recipient,
@@ -301,7 +300,7 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
     vault, boxes = desk.load_vault(), {row.message_id: bytes(row.desk_copy) for row in rows}
     copies = []
     for one in written:
-        context = copy_context(environment=desk.config.environment, message_id=one.message_id)
+        context = make_copy_context(desk, purpose="reply", message_id=one.message_id)
         try:
             signed = vault.open_reply_copy(Envelope.parse(boxes[one.message_id]), context=context)
             keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)

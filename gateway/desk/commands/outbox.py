@@ -7,8 +7,7 @@ from typing import Any, Final, TextIO
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unacknowledged
 from gateway.desk.outbox.notes import list_notes
-from gateway.desk.outbox.queue import KindName, list_entries
-from gateway.desk.outbox.replies import NO_PLACE
+from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
 from gateway.desk.terminal import DONE, LOOK, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.watch import settle_alarms

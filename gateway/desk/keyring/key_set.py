@@ -6,7 +6,7 @@ key signed in its time stays believed after its end, unless the key leaked.
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -18,9 +18,11 @@ from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
-from partner_sdk.wire.envelope import SUITE_NAME
+from partner_sdk.wire.envelope import SUITE_NAME, SealContext
 from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, find_active_sealing_key
+from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.submission import AGENCY
 
 # A new quarter's key is used from the first publication in the quarter: the old one seals on until then.
 SEAL_GRACE: Final = timedelta(days=30)
@@ -253,13 +255,30 @@ def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
     )
 
 
-def get_own_sealing_key(desk: Desk, connection: Connection) -> SealingKey:
-    """Return the key that this desk's own copies are sealed to now, or raise `LocalStateError` (`no-sealing-key`)."""
+def make_copy_context(desk: Desk, *, purpose: Literal["reply", "mailbox"], message_id: str) -> SealContext:
+    """Return the context of the desk's own copy of a message.
+
+    It is addressed to the agency, so that no box of a child's or a partner's ever passes for it.
+    """
+    return SealContext(
+        environment=desk.config.environment,
+        purpose=purpose,
+        sender=AGENCY,
+        recipient=AGENCY,
+        id=message_id,
+        kind="copy",
+    )
+
+
+def seal_own_copy(
+    desk: Desk, connection: Connection, signed: bytes, *, purpose: Literal["reply", "mailbox"], message_id: str
+) -> bytes:
+    """Seal signed bytes to this desk's own key. Raises `LocalStateError` (`no-sealing-key`) where none is active."""
     now = desk.clock()
     key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     if key is None:
         raise LocalStateError("This desk has no active sealing key. Run `publish`.", reason="no-sealing-key")
-    return key
+    return seal(signed, key=key, context=make_copy_context(desk, purpose=purpose, message_id=message_id)).to_bytes()
 
 
 def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey:

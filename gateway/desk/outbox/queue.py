@@ -16,6 +16,7 @@ from gateway.desk import audit
 from gateway.desk.store.outbox_tables import OUTBOX, STAGES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.items import PutResult
 from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
@@ -28,6 +29,8 @@ IS_OPEN: Final = OUTBOX.c.state.in_(OPEN_STATES)
 # When an entry was sent; None for one that waits or was given up.
 SENT_AT: Final = case((OUTBOX.c.state == "sent", OUTBOX.c.done_at))
 FIRST_WAIT: Final = timedelta(minutes=1)
+# Why an entry was given up: the gateway keeps no place for it, e.g. for a reply that nobody can come back to.
+NO_PLACE: Final[PutResult] = "no-place"
 # Entries a person has to look at come first.
 _STATES: Final[tuple[State, ...]] = ("given_up", "waiting", "held", "sent")
 

@@ -13,26 +13,22 @@ from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, upd
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.keyring.key_set import get_own_sealing_key
+from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
-from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
+from gateway.desk.outbox.queue import IS_OPEN, NO_PLACE, SENT_AT, queue, record
 from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, to_base64url
-from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.items import REPLY as REPLY_ITEM
 from partner_sdk.wire.items import NewItem
 from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import AGENCY
 
 REPLY: Final = "reply"
 READ: Final = "read"
-# Why a reply was given up: the gateway keeps no place for it, because nobody can come back and read it.
-NO_PLACE: Final = "no-place"
 # The alarm that names the reference.
 WITHOUT_PLACE: Final = "reply-without-place"
 ACTOR: Final = "return-post"
@@ -71,7 +67,7 @@ _REPLIES: Final = select(
 ).join(OUTBOX, record("reply", REPLY_MESSAGES.c.message_id))
 
 
-def store_message(
+def store_reply(
     desk: Desk,
     connection: Connection,
     to: Recipient,
@@ -104,7 +100,9 @@ def store_message(
             kind=kind,
             reference=to.reference,
             envelope=seal(signed, key=make_reply_key(to.reply_key), context=context).to_bytes(),
-            desk_copy=_seal_copy(desk, connection, signed, message_id=message.message_id) if kind == REPLY else None,
+            desk_copy=seal_own_copy(desk, connection, signed, purpose="reply", message_id=message.message_id)
+            if kind == REPLY
+            else None,
             written_at=message.issued_at,
             written_by=actor,
         )
@@ -122,7 +120,7 @@ def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor:
     False when no note could be made: a report must open all the same, so that is only noted in the audit log.
     """
     try:
-        store_message(desk, connection, to, kind=READ, body="", actor=actor, now=now)
+        store_reply(desk, connection, to, kind=READ, body="", actor=actor, now=now)
     except (LocalStateError, SealingError, FormatError) as error:
         audit.append_entry(connection, "no-read-note", to.case_id, at=now, actor=actor, reason=error.reason)
         return False
@@ -172,7 +170,7 @@ class ReplySender:
         """Send boxes in one call; the gateway answers for each."""
         results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
         # With an alarm of its own kind, which names the reference.
-        return [GiveUp(NO_PLACE, is_alarm=False) if result == "no-place" else None for result in results]
+        return [GiveUp(NO_PLACE, is_alarm=False) if result == NO_PLACE else None for result in results]
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         """Nothing follows."""
@@ -192,18 +190,6 @@ class ReplySender:
                 .where(CASES.c.case_id == reply.case_id, CASES.c.reply_code == REPLIED_BY_RETURN_CODE)
                 .values(reply_code=None, reply_reason=None, reply_recorded_at=None)
             )
-
-
-def copy_context(*, environment: str, message_id: str) -> SealContext:
-    """Return the context of the desk's own copy: addressed to the agency, so that no child's box ever passes for it."""
-    return SealContext(
-        environment=environment, purpose="reply", sender=AGENCY, recipient=AGENCY, id=message_id, kind="copy"
-    )
-
-
-def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
-    context = copy_context(environment=desk.config.environment, message_id=message_id)
-    return seal(signed, key=get_own_sealing_key(desk, connection), context=context).to_bytes()
 
 
 def _list(connection: Connection, wanted: ColumnElement[bool], *, most: int | None = None) -> list[WrittenReply]:

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.key_set import get_own_sealing_key, make_mailbox_key
+from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
-from gateway.desk.outbox.queue import SENT_AT, queue, record
+from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
 from gateway.desk.store import read_row
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
@@ -22,7 +22,7 @@ from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -34,7 +34,6 @@ from partner_sdk.wire.mailbox_message import (
     sign_message,
 )
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import AGENCY
 
 _MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
     OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
@@ -105,7 +104,9 @@ def store_message(
             kind=kind,
             signed=b"" if is_secret else signed,
             signed_sha256=message_sha256(signed),
-            desk_copy=_seal_copy(desk, connection, signed, message_id=message.message_id) if is_secret else None,
+            desk_copy=seal_own_copy(desk, connection, signed, purpose="mailbox", message_id=message.message_id)
+            if is_secret
+            else None,
             envelope=seal_message(signed, message=message, recipient=recipient),
             issued_at=message.issued_at,
         )
@@ -132,7 +133,7 @@ def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, v
     row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
     if row.desk_copy is None:
         return bytes(row.signed)
-    context = _copy_context(environment=desk.config.environment, message_id=message_id)
+    context = make_copy_context(desk, purpose="mailbox", message_id=message_id)
     return vault.open_message_copy(Envelope.parse(bytes(row.desk_copy)), context=context)
 
 
@@ -161,7 +162,7 @@ class MessageSender:
 
     def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
         results = [self.run.feed.put_items(MAILBOX_MESSAGE, (item,))[0] for item in items]
-        return [GiveUp(result) if result == "no-place" else None for result in results]
+        return [GiveUp(result) if result == NO_PLACE else None for result in results]
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         connection.execute(
@@ -206,18 +207,6 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
         )
     queue(connection, "message", [row.message_id for row in rows], now=desk.clock(), lane=partner)
     return len(rows)
-
-
-def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
-    context = _copy_context(environment=desk.config.environment, message_id=message_id)
-    return seal(signed, key=get_own_sealing_key(desk, connection), context=context).to_bytes()
-
-
-def _copy_context(*, environment: str, message_id: str) -> SealContext:
-    # Addressed to the agency, so that no partner's box ever passes for it.
-    return SealContext(
-        environment=environment, purpose="mailbox", sender=AGENCY, recipient=AGENCY, id=message_id, kind="copy"
-    )
 
 
 def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) -> PostedMessage | None:
