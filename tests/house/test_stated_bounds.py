@@ -39,7 +39,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.intake:MAX_SEQUENCE", 2**62, WIRE, "from 1 to 2^62"),
     ("partner_sdk.wire.intake:PLACEMENT_MAX", 40, WIRE, "the button's link id, 1 to 40 of"),
     ("partner_sdk.report._completeness:MOST_PLACES", 3, WIRE, "at most three of a kind"),
-    ("gateway.desk.collection.collect:MOST_AHEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
+    ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
     ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
     # evidence
     ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),

@@ -70,6 +70,8 @@ MOST_FILES: Final = 500
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
 # The form's code for a country that is not in its list.
 _OTHER: Final = "other"
+# A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
+FORM_BYTES = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,6 @@ def _format_too_large(compared: ComparedReports) -> list[str]:
             "Open each one separately."
         )
     ]
-
-
-# A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
-FORM_BYTES = 131_072
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ _QUESTIONS: Final = (
     ("outcome", "Choose the outcome."),
     ("assessor", "Give the name of the person who assessed this."),
 )
+COUNTS = (
+    ("yes", "Yes, this is the reply they were promised"),
+    ("no", "No, they will also be answered another way"),
+)
 
 
 def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: str) -> Fault:
@@ -92,12 +96,6 @@ def parse_score(text: str) -> int | None:
     if text and score is None:
         raise CaseError("Enter the score as a number.", reason="bad-score")
     return score
-
-
-COUNTS = (
-    ("yes", "Yes, this is the reply they were promised"),
-    ("no", "No, they will also be answered another way"),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,54 @@ QUEUE_ORDER: Final = (
     CASES.c.case_id,
 )
 WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
+KINDS: Final = tuple(code for code, _ in tables.KINDS)
+AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
+OUTCOMES: Final = tuple(code for code, _ in tables.OUTCOMES)
+WEAKNESSES: Final = tuple(code for code, _ in tables.WEAKNESSES)
+MOST_WEAKNESSES: Final = tables.MOST_WEAKNESSES
+YES_NO: Final = ("yes", "no")
+# The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
+BEST_PLACED: Final = (
+    "local_police",
+    "overseas_police",
+    "operations",
+    "harm_reduction",
+    "childrens_services",
+    "iwf",
+    "nobody",
+)
+# How the owed reply was given; the last one needs a reason and means that a reply would do harm (R23).
+NO_SAFE_CONTACT: Final = "no_safe_contact"
+REPLY_CODES: Final = (
+    "replied_by_call",
+    "replied_by_text",
+    "replied_by_email",
+    "replied_through_adult",
+    "replied_through_school",
+    # A sealed reply may never be read: it counts as the owed one only with a person's reason.
+    REPLIED_BY_RETURN_CODE,
+    NO_SAFE_CONTACT,
+)
+# Where the sender of a report that is not for this desk was sent (R7, R6): closing as out of remit names one.
+OUT_OF_REMIT: Final = "out_of_remit"
+REDIRECTS: Final = (
+    "school_and_app",
+    "childline",
+    "report_harmful_content",
+    "app_own_help",
+    "iwf",
+    "police_not_urgent",
+    "revenge_porn_helpline",
+    "other_country",
+    "other",
+)
+UK: Final = ZoneInfo("Europe/London")
+# Not from the locale: the desk reads English, and a server's locale may be any.
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 class CaseError(ReportAbuseError):
@@ -155,64 +203,10 @@ def to_case(row: Row[Any]) -> CaseRow:
     return CaseRow(**row._mapping)
 
 
-KINDS: Final = tuple(code for code, _ in tables.KINDS)
-AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
-OUTCOMES: Final = tuple(code for code, _ in tables.OUTCOMES)
-WEAKNESSES: Final = tuple(code for code, _ in tables.WEAKNESSES)
-MOST_WEAKNESSES: Final = tables.MOST_WEAKNESSES
-
-YES_NO: Final = ("yes", "no")
-# The bodies best placed to act (R18, R20); "nobody" is for reports out of remit or with nothing to act on.
-BEST_PLACED: Final = (
-    "local_police",
-    "overseas_police",
-    "operations",
-    "harm_reduction",
-    "childrens_services",
-    "iwf",
-    "nobody",
-)
-# How the owed reply was given; the last one needs a reason and means that a reply would do harm (R23).
-NO_SAFE_CONTACT: Final = "no_safe_contact"
-REPLY_CODES: Final = (
-    "replied_by_call",
-    "replied_by_text",
-    "replied_by_email",
-    "replied_through_adult",
-    "replied_through_school",
-    # A sealed reply may never be read: it counts as the owed one only with a person's reason.
-    REPLIED_BY_RETURN_CODE,
-    NO_SAFE_CONTACT,
-)
-
-# Where the sender of a report that is not for this desk was sent (R7, R6): closing as out of remit names one.
-OUT_OF_REMIT: Final = "out_of_remit"
-REDIRECTS: Final = (
-    "school_and_app",
-    "childline",
-    "report_harmful_content",
-    "app_own_help",
-    "iwf",
-    "police_not_urgent",
-    "revenge_porn_helpline",
-    "other_country",
-    "other",
-)
-
-
 def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
     """Raise `CaseError` (`bad-code`) for a code that is not of its list."""
     if code not in codes:
         raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
-
-
-UK: Final = ZoneInfo("Europe/London")
-# Not from the locale: the desk reads English, and a server's locale may be any.
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 def get_uk_day(moment: datetime) -> date:

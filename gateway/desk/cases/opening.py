@@ -15,7 +15,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, find_sealed_report, get_case, list_sealed_sizes, to_case
-from gateway.desk.collection.joining import find_named, hold_back, list_added
+from gateway.desk.collection.joining import RESPONSE, find_named, hold_back, list_added
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.outbox.replies import Recipient, queue_read_note
@@ -29,6 +29,12 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.public_report import PublicReport, parse_public_report
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
+
+# Of a case with more reports, the others are opened one by one, on their own pages.
+MOST_OPENED: Final = 20
+# Sealed bytes, beside the first report: opening and laying out two megabytes takes about half a second.
+MOST_OPENED_BYTES: Final = 2 * 1024 * 1024
+_LATER_KINDS: Final = frozenset({"supplement", "correction", "retraction"})
 
 
 def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
@@ -166,14 +172,6 @@ def _find_content(desk: Desk, found: CaseRow) -> PublicReport | None:
     return content if isinstance(content, PublicReport) else None
 
 
-# Of a case with more reports, the others are opened one by one, on their own pages.
-MOST_OPENED: Final = 20
-# Sealed bytes, beside the first report: opening and laying out two megabytes takes about half a second.
-MOST_OPENED_BYTES: Final = 2 * 1024 * 1024
-RETRACTION: Final = "retraction"
-RESPONSE: Final = "response"
-
-
 @dataclass(frozen=True, slots=True)
 class OpenedReport:
     """One report of a case. `content` is None if it does not open; `fault` gives the reason."""
@@ -269,9 +267,6 @@ def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[s
                 )
             )
     return doubts
-
-
-_LATER_KINDS: Final = frozenset({"supplement", "correction", RETRACTION})
 
 
 def list_unopened(opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:

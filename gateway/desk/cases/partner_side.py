@@ -45,6 +45,9 @@ DUPLICATE: Final = "duplicate"
 USED: Final = "used"
 # Longer than any investigation is planned: a slip of the year is more likely.
 MOST_DAYS_HELD: Final = 3 * 366
+DAYS_TO_ANSWER: Final = 7  # SI 2026/268
+MOST_DAYS_TO_ANSWER: Final = 90
+_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
@@ -153,11 +156,6 @@ def _begin_day(day: date, *, today: date) -> datetime:
     if not 0 < (day - today).days <= MOST_DAYS_HELD:
         raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
     return datetime.combine(day, time.min, tzinfo=UK)
-
-
-DAYS_TO_ANSWER: Final = 7  # SI 2026/268
-MOST_DAYS_TO_ANSWER: Final = 90
-_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ from partner_sdk.wire.canonical import format_time
 
 _MOST_AT_ONCE: Final = 500
 QueueState = Literal["open", "overdue", "closed", "all"]
+_OWES_A_REPLY: Final = (CASES.c.reply_owed, CASES.c.reply_code.is_(None), CASES.c.closed_at.is_(None))
+_FIRST: Final = CASES.alias("first")
+CRISIS: Final = "crisis"
+QUEUE: Final = "queue"
+LANES: Final = (CRISIS, QUEUE)
+MOST_SCORE: Final = 999
+MAX_REASON_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +106,6 @@ def find_next(connection: Connection) -> CaseRow | None:
     return None if row is None else to_case(row)
 
 
-_OWES_A_REPLY: Final = (CASES.c.reply_owed, CASES.c.reply_code.is_(None), CASES.c.closed_at.is_(None))
-_FIRST: Final = CASES.alias("first")
-
-
 def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool], ...]:
     if state == "overdue":
         # A stored day sorts as text. Late replies are owed to the public, whose reports are never joined.
@@ -137,13 +140,6 @@ def _sum_up(reports: Collection[CaseRow]) -> Later:
         unread=tuple(one.report_kind or "report" for one in reports if one.opened_at is None),
         is_taken_back=any(one.report_kind == "retraction" for one in reports),
     )
-
-
-CRISIS: Final = "crisis"
-QUEUE: Final = "queue"
-LANES: Final = (CRISIS, QUEUE)
-MOST_SCORE: Final = 999
-MAX_REASON_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)

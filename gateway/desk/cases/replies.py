@@ -49,6 +49,12 @@ from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 # The line that goes with each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
 WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
+MAX_REASON_CHARACTERS: Final = 300
+# Used if the analyst gives no other reason: it stays in the case for later readers.
+NO_OTHER_WAY: Final = "The report gives no other safe way."
+# As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
+MOST_BODY_BYTES: Final = 11_000
+_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 class ContactWarning(Enum):
@@ -102,9 +108,6 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
     return tuple(warning for warning in ContactWarning if said[warning])
 
 
-MAX_REASON_CHARACTERS: Final = 300
-
-
 def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
     """Record that the person reporting was answered, and how; or why an answer would do harm.
 
@@ -146,13 +149,6 @@ def note_reply(
         .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
     )
     audit.append_entry(connection, "record-reply", found.case_id, at=now, actor=actor, code=code)
-
-
-# Used if the analyst gives no other reason: it stays in the case for later readers.
-NO_OTHER_WAY: Final = "The report gives no other safe way."
-# As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
-MOST_BODY_BYTES: Final = 11_000
-_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 class ReplyError(ReportAbuseError):

@@ -31,6 +31,10 @@ WELSH_READER: Final = "a first-language Welsh reader"
 SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
 
 Words = Literal["replies", "notes"]
+TEMPLATES_FOLDER: Final = Path(__file__).parent
+FULL: Final = "full"
+ADVICE_PREFIX: Final = "advice-"
+_MOST_ADVICE: Final = 9
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,12 +70,6 @@ def is_checked(words: Words, *, version: str, who: str, signoffs: Signoffs | Non
     """Return whether this version of the text was checked by a reviewer of that kind."""
     checks = (signoffs or load_signoffs()).check
     return any(one.is_made for one in checks if (one.words, one.version, one.who) == (words, version, who))
-
-
-TEMPLATES_FOLDER: Final = Path(__file__).parent
-FULL: Final = "full"
-ADVICE_PREFIX: Final = "advice-"
-_MOST_ADVICE: Final = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ UNREADABLE: Final = "unreadable-at-gateway"
 HIDDEN: Final = "waiting-not-shown"
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and a person must ask.
 AHEAD: Final = "received-in-the-future"
-MOST_AHEAD: Final = timedelta(days=1)
+MOST_CLOCK_LEAD: Final = timedelta(days=1)
 DUPLICATE_ID: Final = "duplicate-report-id"
 # The gateway's own columns no longer match the statement beside them: the row was changed.
 NOT_TAKEN: Final = "acknowledgement-not-taken"
@@ -392,5 +392,5 @@ def _is_enough(collected: Collected, *, pages: int) -> bool:
 def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datetime) -> None:
     for one in judged:
         intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
-        if intake is not None and parse_time(intake.received_at) > now + MOST_AHEAD:
+        if intake is not None and parse_time(intake.received_at) > now + MOST_CLOCK_LEAD:
             raise_alarm(connection, AHEAD, name_today(intake.instance, intake.epoch, now=now), now=now)

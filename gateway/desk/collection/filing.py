@@ -32,6 +32,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 # How a report came to the desk.
 BY_GATEWAY: Final = "gateway"
 BY_FILE: Final = "file"
+MOST_REFERENCES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,6 @@ def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
 def _hash_reply_key(reply_key: str | None) -> str | None:
     # A hash of a public key reveals nothing: it is there to be compared (docs/decisions/0016).
     return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
-
-
-MOST_REFERENCES_SHOWN: Final = 5
 
 
 def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -> None:

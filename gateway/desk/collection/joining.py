@@ -18,6 +18,9 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 RESPONSE: Final = "response"
+# A partner's P1 with every sign of harm scores more points than most children. Up to this number of unread ones stay
+# among the children's reports: an analyst reads them in an hour or two, and the next ones then come forward.
+MOST_AHEAD: Final = 20
 
 
 def find_request(connection: Connection, clear: ClearFields, content: SealedContent) -> str | None:
@@ -231,11 +234,6 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     open_ones = (one.case_id for one in whole if one.case_id == first_id or one.closed_at is None)
     connection.execute(_RAISE, [_raising(one, risk, priority=priority, now=now) for one in open_ones])
     return {first_id} if crisis and not first.crisis and first.closed_at is None else set()
-
-
-# A partner's P1 with every sign of harm scores more points than most children. Up to this number of unread ones stay
-# among the children's reports: an analyst reads them in an hour or two, and the next ones then come forward.
-MOST_AHEAD: Final = 20
 
 
 def hold_back(connection: Connection, *, partner: str) -> None:

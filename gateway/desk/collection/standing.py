@@ -38,6 +38,10 @@ from partner_sdk.wire.items import REPORT
 
 _TURNED_AWAY: Final = (401, 403)
 _ROW: Final = 1
+UNKNOWN_INSTANCE: Final = "unknown-gateway"
+# The gateway has found damaged pages in its database: it hands over the readable rows.
+DAMAGED: Final = "gateway-storage-damaged"
+MOST_NAMED: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +131,6 @@ def read_feed_time(text: str, *, now: datetime) -> datetime:
         return min(parse_time(text), now)
     except FormatError:
         return now  # the gateway is not trusted: a malformed time must not end a round
-
-
-UNKNOWN_INSTANCE: Final = "unknown-gateway"
-# The gateway has found damaged pages in its database: it hands over the readable rows.
-DAMAGED: Final = "gateway-storage-damaged"
-MOST_NAMED: Final = 50
 
 
 def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:

@@ -29,15 +29,16 @@ from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 
 DEFAULT_THRESHOLD = 60
+# A cell has at most some 700 bytes in a digest, which has 256 KiB. What is over this counts as elsewhere.
+MOST_PLACES: Final = 200
+# A case without a cluster is a cluster of its own.
+_CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)
+_MOST_AT_ONCE: Final = 500
 
 
 def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFAULT_THRESHOLD) -> bool:
     """Return whether a digest may be made; one limb is enough. Without the draw (lost) only the button counts."""
     return adopted or (drawn_total is not None and drawn_total >= threshold)
-
-
-# A cell has at most some 700 bytes in a digest, which has 256 KiB. What is over this counts as elsewhere.
-MOST_PLACES: Final = 200
 
 
 def has_adopted(connection: Connection, *, partner: str, quarter: Quarter) -> bool:
@@ -67,11 +68,6 @@ def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tu
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
     return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
-
-
-# A case without a cluster is a cluster of its own.
-_CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)
-_MOST_AT_ONCE: Final = 500
 
 
 def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[list[CountedCluster], bool]:

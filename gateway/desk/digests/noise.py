@@ -20,6 +20,8 @@ from typing import Any
 from gateway.desk.digests.tables import MICRO, MOST_WEAKNESSES, Table
 from partner_sdk.errors import ReportAbuseError
 
+CERTAINTY_PERMILLE = 950
+
 
 class NoiseError(ReportAbuseError):
     """The mechanism would reveal more than the ledger paid for."""
@@ -60,9 +62,6 @@ def _make_mechanism(sensitivity: int, epsilon_micro: int) -> tuple[Any, float]:
             return mechanism, scale
         scale = math.nextafter(scale, math.inf)
     raise NoiseError("The library's privacy loss exceeds the ledger's.", reason="loss-above-ledger")
-
-
-CERTAINTY_PERMILLE = 950
 
 
 @dataclass(frozen=True, slots=True)

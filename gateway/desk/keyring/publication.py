@@ -36,6 +36,11 @@ from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
 from partner_sdk.wire.statements import public_bytes
 
+PublicationKind = Literal["keys", "register"]
+RESIGN_AFTER: Final = timedelta(days=1)
+REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
+ListT = TypeVar("ListT", KeySet, PartnerRegister)
+
 
 def list_former_in_force(connection: Connection, partner: str, *, now: datetime) -> list[Row[Any]]:
     """Return the keys that a partner has rotated out and whose statements are still taken, the newest ones first."""
@@ -46,14 +51,6 @@ def list_former_in_force(connection: Connection, partner: str, *, now: datetime)
     )
     newest_first = (FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
     return list(connection.execute(former.order_by(*newest_first)))
-
-
-PublicationKind = Literal["keys", "register"]
-
-RESIGN_AFTER: Final = timedelta(days=1)
-REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
-
-ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
 
 class PublicationError(ReportAbuseError):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import requests
 
 ALERT_FILE_NAME = "page.json"  # WIRE.md §9.1
+COALESCED: Final = timedelta(minutes=1)
+_NO_PAGER: Final = "no-pager"
 
 
 class Pager(Protocol):
@@ -104,10 +106,6 @@ def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
         now=desk.clock(),
         random=desk.random(16),
     )
-
-
-COALESCED: Final = timedelta(minutes=1)
-_NO_PAGER: Final = "no-pager"
 
 
 class NotRepeatedError(ReportAbuseError):

@@ -33,6 +33,10 @@ FIRST_WAIT: Final = timedelta(minutes=1)
 NO_PLACE: Final[PutResult] = "no-place"
 # Entries a person has to look at come first.
 _STATES: Final[tuple[State, ...]] = ("given_up", "waiting", "held", "sent")
+COLLECTED: Final = "collected"
+OPENED: Final = "opened"
+# Of a response that answers nothing; unlike the other reasons it goes with a report that is filed.
+NO_OPEN_REQUEST: Final = "no-open-request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +196,6 @@ _COLUMNS: Final = [OUTBOX.c[name] for name in OutboxRow.__dataclass_fields__]
 
 def _as_read(row: Row[Any]) -> ColumnElement[bool]:
     return and_(OUTBOX.c.id == row.id, OUTBOX.c.turn == row.turn)
-
-
-COLLECTED: Final = "collected"
-OPENED: Final = "opened"
-# Of a response that answers nothing; unlike the other reasons it goes with a report that is filed.
-NO_OPEN_REQUEST: Final = "no-open-request"
 
 
 def queue_stage(

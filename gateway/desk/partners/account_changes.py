@@ -36,6 +36,16 @@ from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
+# One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
+INTAKE: Final = Intake(
+    ACCOUNT_CHANGE,
+    most_items=1_000,
+    most_bytes=8 * 1024 * 1024,
+    endless="account-changes-endless",
+    too_large="account-change-too-large",
+)
+UNREADABLE: Final = "unreadable"
+
 
 def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None = None) -> bool:
     """Return whether any partner has, had or has offered the submission key of this id.
@@ -49,17 +59,6 @@ def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None 
         connection.execute(select(table.c.key_id).where(table.c.key_id == key_id)).first() is not None
         for table in (PARTNERS, FORMER_PARTNER_KEYS, ENROLMENTS)
     )
-
-
-# One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
-INTAKE: Final = Intake(
-    ACCOUNT_CHANGE,
-    most_items=1_000,
-    most_bytes=8 * 1024 * 1024,
-    endless="account-changes-endless",
-    too_large="account-change-too-large",
-)
-UNREADABLE: Final = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.enrolment import Invitation
 
 _TEXTS: Final = Path(__file__).parent / "adoption_mails.toml"
+MAX_REASON_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,6 @@ def _make(occasion: str, service: AskingService, **words: str) -> Mail:
         subject=texts["subject"].format(**filled),
         text=texts["text"].strip().format(**filled) + "\n",
     )
-
-
-MAX_REASON_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from partner_sdk.wire.keys import parse_pin
 from partner_sdk.wire.submission import check_partner_id
 
 KeepInvitation = Callable[[Invitation], None]
+MAX_NAME_CHARACTERS: Final = 100
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
 
 @contextmanager
@@ -65,10 +67,6 @@ def _refuse(path: Path, error: OSError) -> PartnerError:
         f"Cannot write the invitation to {path} ({error.strerror}), so none was made. Choose another --out.",
         reason="file-not-written",
     )
-
-
-MAX_NAME_CHARACTERS: Final = 100
-_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ _MOST_NAMED: Final = 5
 _REASON: Final = ' --reason "…"'
 
 Action = Literal["show", "suspend"]
+# Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).
+PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
+SERVICE: Final[PartnerType] = "service"
+PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
+# How the keys of a registered partner stand.
+PartnerState = Literal["active", "suspended", "revoked"]
 
 
 def explain_no_partner(connection: Connection, partner: str, *, now: datetime, action: Action = "show") -> str:
@@ -91,14 +97,6 @@ def _name_command(row: PlacementRow, action: Action) -> str:
     if action == "suspend" and row.state != "agreed":
         return f"It is already {row.state}: report-abuse-desk placement show {row.placement}"
     return f"Next: report-abuse-desk placement {action} {row.placement}{_REASON if action == 'suspend' else ''}"
-
-
-# Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).
-PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
-SERVICE: Final[PartnerType] = "service"
-PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
-# How the keys of a registered partner stand.
-PartnerState = Literal["active", "suspended", "revoked"]
 
 
 class PartnerError(ReportAbuseError):

@@ -44,6 +44,9 @@ _NEWEST_FIRST: Final = (
 )
 
 CheckChannel = Literal["runner", "file"]
+StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
+# What a person at the desk should see to.
+TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +253,6 @@ def _to_check(row: Row[Any]) -> CheckRow:
         bytes(values.pop("findings")), kind=tuple[CheckFinding, ...], max_bytes=MAX_FINDINGS * _MAX_FINDING_BYTES
     )
     return CheckRow(**values, findings=found)
-
-
-StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
-# What a person at the desk should see to.
-TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")
 
 
 @dataclass(frozen=True, slots=True)

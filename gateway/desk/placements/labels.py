@@ -34,6 +34,13 @@ BADGES: Final[dict[StandingCode, str]] = {
     "long_ago": "flagged",
     "not_looked_at": "new",
 }
+_TITLES: Final = {
+    "service": "service",
+    "surface": "kind of page",
+    "position": "position",
+    "address": "address",
+    "look_at": "page to check",
+}
 
 
 def format_placement(row: PlacementRow) -> str:
@@ -84,15 +91,6 @@ def format_taken(taken: TakenChecks) -> str:
     if taken.not_yet:
         said.append(f"{taken.not_yet} dropped, as they are dated in the future")
     return f"Checks: {', '.join(said)}."
-
-
-_TITLES: Final = {
-    "service": "service",
-    "surface": "kind of page",
-    "position": "position",
-    "address": "address",
-    "look_at": "page to check",
-}
 
 
 def format_changes(history: Sequence[HistoryRow]) -> list[str]:

@@ -71,6 +71,9 @@ _WORDS: Final = {
     "bad-owner": "An id has 1 to 64 characters of a-z, 0-9 and inner hyphens.",
     "bad-surface": "Choose the kind of page.",
 }
+blueprint = Blueprint("placements", __name__)
+FORM_BYTES: Final = 16_384
+_SHOWN: Final = ("now", "see-to", "ended")
 
 
 def list_missing(typed: Typed) -> list[Fault]:
@@ -114,11 +117,6 @@ def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
     elif field == "owner":
         said = _WORDS["unknown-owner"]
     return Fault(field, said)
-
-
-blueprint = Blueprint("placements", __name__)
-FORM_BYTES: Final = 16_384
-_SHOWN: Final = ("now", "see-to", "ended")
 
 
 @blueprint.get("/placements")

@@ -21,6 +21,16 @@ PlacementState = Literal["agreed", "suspended", "ended"]
 # The states of what stands in the signed register now.
 IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
 _MOST_AT_ONCE: Final = 500
+SURFACE_TITLES: Final = {
+    "chat": "Chat",
+    "direct_message": "Direct message",
+    "profile": "Profile page",
+    "game_lobby": "Game lobby",
+    "stream": "Live stream",
+    "comments": "Comments",
+    "help": "Help page",
+    "other": "Somewhere else",
+}
 
 
 class PlacementError(ReportAbuseError):
@@ -148,18 +158,6 @@ def count_button_requests(connection: Connection, *, with_decided: bool = False)
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
     return connection.execute(query).scalar_one()
-
-
-SURFACE_TITLES: Final = {
-    "chat": "Chat",
-    "direct_message": "Direct message",
-    "profile": "Profile page",
-    "game_lobby": "Game lobby",
-    "stream": "Live stream",
-    "comments": "Comments",
-    "help": "Help page",
-    "other": "Somewhere else",
-}
 
 
 def format_place(surface: str, position: str) -> str:

@@ -24,6 +24,9 @@ from partner_sdk.wire.canonical import format_time, to_base64url
 TOKEN_BYTES: Final = 32
 # In front of a token, so that whoever finds one, or looks for lost ones, knows what it opens.
 TOKEN_PREFIX: Final = "rabc_"  # noqa: S105 - says what it is, is no secret
+# 20,000 placements in posts of 200 checks are 100 posts.
+MOST_POSTS: Final = 120
+WINDOW: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,6 @@ def _end_tokens(connection: Connection, desk: Desk, *, actor: str) -> bool:
 def _hash(token: str) -> bytes:
     # 256 random bits need no slow hash: there is nothing to guess.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-# 20,000 placements in posts of 200 checks are 100 posts.
-MOST_POSTS: Final = 120
-WINDOW: Final = timedelta(minutes=1)
 
 
 class PostRate:

@@ -16,6 +16,7 @@ from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 
 MAX_POSITION_CHARACTERS: Final = 200
+_MAX_TERMS_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,6 @@ def read_line(text: str, *, most: int, what: str, reason: str) -> str:
     if not 0 < len(line) <= most or not line.isprintable():
         raise PlacementError(f"{what} must be one line of 1 to {most} characters.", reason=reason)
     return line
-
-
-_MAX_TERMS_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)

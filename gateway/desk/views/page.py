@@ -23,6 +23,8 @@ from gateway.web.rules import Login, find_current_rule
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
+MOST_LISTED: Final = 100
+_NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
@@ -157,10 +159,6 @@ def _page_words() -> dict[str, object]:
         "is_break_due": age >= BREAK_AFTER,
         "signed_in_minutes": int(age.total_seconds() // 60),
     }
-
-
-MOST_LISTED: Final = 100
-_NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ _CODES: Final = {
     "solicitation": "Solicitation",
 }
 _LONG: Final = 80
+# A table with more columns than this is read worse than cards.
+MOST_COLUMNS: Final = 5
+MOST_CHANGES: Final = 100
+# The reason for the change is shown above it, and the version adds nothing.
+_LEFT_OUT: Final = frozenset({"change_reason", "answers_request", "schema_version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +138,6 @@ def _choose_spelling(kind: inspect.Type) -> str:
     if isinstance(bare, inspect.StrType):
         return "moment" if bare.pattern == MOMENT else "typed"
     return "typed" if not isinstance(bare, inspect.BoolType) else "code"
-
-
-# A table with more columns than this is read worse than cards.
-MOST_COLUMNS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +271,6 @@ def _make_grid(title: str, part: Part, rows: Sequence[Any]) -> Grid:
             for row in rows
         ),
     )
-
-
-MOST_CHANGES: Final = 100
-# The reason for the change is shown above it, and the version adds nothing.
-_LEFT_OUT: Final = frozenset({"change_reason", "answers_request", "schema_version"})
 
 
 @dataclass(frozen=True, slots=True)

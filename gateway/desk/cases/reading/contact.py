@@ -81,6 +81,14 @@ _CALLED: Final = {
     f"{DANGER_PREFIX}cannot_call": "They told us they cannot call 999.",
     f"{DANGER_PREFIX}carry_on": "We told them to call 999. They then went on to the form.",
 }
+_TITLE: Final = "Before you contact anyone"
+_NOT_THEIRS: Final = ("Do not use these contact details.", "They are not proven to come from the same person.")
+_CHECK_FIRST: Final = (
+    "Check these details with the person first, in a way that the first report gives.",
+    "There is no proof that they come from the same person.",
+)
+# Blank answers of an addition mean nothing: the first report has them.
+_ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +109,6 @@ class ContactFact:
     text: str
     unsaid: str
     is_typed: bool = False
-
-
-_TITLE: Final = "Before you contact anyone"
-_NOT_THEIRS: Final = ("Do not use these contact details.", "They are not proven to come from the same person.")
-_CHECK_FIRST: Final = (
-    "Check these details with the person first, in a way that the first report gives.",
-    "There is no proof that they come from the same person.",
-)
-# Blank answers of an addition mean nothing: the first report has them.
-_ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,28 @@ from partner_sdk.report.values import NotHeld, list_given
 
 _SAID: Final = frozenset({"sender", "type", "text", "sent_at", "recipients"})
 _NO_TEXT: Final = Value("No text", is_held=False)
+# Fields that are shown in other sections than in the model.
+_TRACES: Final = ("logins", "devices")
+_URGENT: Final = ("harm_signs", "meetings")
+_ONE_OF: Final = {
+    "children": "Child",
+    "suspects": "Suspect",
+    "other_people": "Other person",
+    "conversations": "Thread",
+    "files": "File",
+    "messages": "message",
+    "emails": "e-mail address",
+    "phones": "telephone number",
+    "logins": "login",
+    "devices": "device",
+    "locations": "location",
+    "places": "place",
+    "incident": "Incident",
+    "reporter": "Reporter",
+    "discovery": "Discovery",
+    "police": "Police",
+    "preservation": "Preservation",
+}
 
 
 def name_people(report: IndustryReport) -> dict[str, str]:
@@ -107,30 +129,6 @@ def _name(user_id: str, people: Mapping[str, str]) -> str:
 
 def _format_or_blank(field: Field, value: object) -> str:
     return spell(field, value).words if is_answered(value) else "No time given"
-
-
-# Fields that are shown in other sections than in the model.
-_TRACES: Final = ("logins", "devices")
-_URGENT: Final = ("harm_signs", "meetings")
-_ONE_OF: Final = {
-    "children": "Child",
-    "suspects": "Suspect",
-    "other_people": "Other person",
-    "conversations": "Thread",
-    "files": "File",
-    "messages": "message",
-    "emails": "e-mail address",
-    "phones": "telephone number",
-    "logins": "login",
-    "devices": "device",
-    "locations": "location",
-    "places": "place",
-    "incident": "Incident",
-    "reporter": "Reporter",
-    "discovery": "Discovery",
-    "police": "Police",
-    "preservation": "Preservation",
-}
 
 
 @dataclass(frozen=True, slots=True)
