@@ -25,6 +25,7 @@ from gateway.desk.cases.model import (
     get_case,
     get_uk_day,
     is_waiting,
+    normalise,
 )
 from gateway.desk.cases.opening import (
     OpenedCase,
@@ -45,7 +46,7 @@ from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
 from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
-from gateway.desk.cases.replies import ReplyCopy, list_open_ways, normalise, open_copies
+from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written

@@ -17,12 +17,13 @@ from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
     is_waiting,
+    normalise,
     parse_day,
 )
 from gateway.desk.cases.partner_side import Question
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import ASSESSMENT, CASE_FAULTS
-from gateway.desk.cases.replies import ReplyDraft, clean_text, normalise
+from gateway.desk.cases.replies import ReplyDraft, clean_text
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS

@@ -4,6 +4,7 @@ Codes and times only: never opens a report (opening.py does). Codes that digests
 Promised days are days of the United Kingdom: they were printed on a page there, and end at midnight there.
 """
 
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -78,6 +79,7 @@ REDIRECTS: Final = (
     "other_country",
     "other",
 )
+_KEPT_CONTROLS: Final = frozenset("\n\t")
 UK: Final = ZoneInfo("Europe/London")
 # Not from the locale: the desk reads English, and a server's locale may be any.
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -217,6 +219,16 @@ def get_uk_day(moment: datetime) -> date:
 def get_uk_day_of(text: str) -> date:
     """Return the day in the United Kingdom of a time as the desk stores it."""
     return get_uk_day(parse_time(text))
+
+
+def has_control_characters(text: str) -> bool:
+    """Return whether a text holds control characters other than line ends and tabs."""
+    return any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in text)
+
+
+def normalise(text: str) -> str:
+    """Return the text with one kind of line end (forms send CR LF) and no space around it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def parse_day(text: str) -> date:

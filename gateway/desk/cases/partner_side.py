@@ -4,7 +4,6 @@ A person decides, this module checks. Never asks or reveals anything about a pub
 another sender's report. A question is open until it is answered or late.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -23,6 +22,8 @@ from gateway.desk.cases.model import (
     get_case,
     get_uk_day,
     get_uk_day_of,
+    has_control_characters,
+    normalise,
 )
 from gateway.desk.partners.outcomes import (
     OutcomeSignal,
@@ -47,7 +48,6 @@ USED: Final = "used"
 MOST_DAYS_HELD: Final = 3 * 366
 DAYS_TO_ANSWER: Final = 7  # SI 2026/268
 MOST_DAYS_TO_ANSWER: Final = 90
-_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
@@ -207,14 +207,14 @@ def clean_question(question: Question) -> Question:
         ("purpose", "no-purpose", "Give the purpose of the question.", MAX_PURPOSE_CHARACTERS),
         ("legal_basis", "no-legal-basis", "Name the law that allows the question.", MAX_PURPOSE_CHARACTERS),
     )
-    cleaned = {name: _clean(getattr(question, name)) for name, *_ in parts}
+    cleaned = {name: normalise(getattr(question, name)) for name, *_ in parts}
     for name, reason, words, most in parts:
         if not cleaned[name]:
             raise CaseError(words, reason=reason)
         if len(cleaned[name]) > most:
             said = name.replace("_", " ")
             raise CaseError(f"The {said} can have up to {most:,} characters.", reason="too-long")
-        if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned[name]):
+        if has_control_characters(cleaned[name]):
             raise CaseError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
     return Question(due=question.due, **cleaned)
 
@@ -260,7 +260,3 @@ def _choose_due(day: date | None, *, now: datetime) -> datetime:
     if not 0 < (day - get_uk_day(now)).days <= MOST_DAYS_TO_ANSWER:
         raise CaseError(f"Choose a future date within {MOST_DAYS_TO_ANSWER} days.", reason="bad-day")
     return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
-
-
-def _clean(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -6,7 +6,6 @@ staff confirm it, with a reason wherever another safe way was open (R23).
 Never decides to contact a person: a report gives their wishes, and the warnings against a way.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,8 @@ from gateway.desk.cases.model import (
     CaseRow,
     check_code,
     get_case,
+    has_control_characters,
+    normalise,
 )
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
@@ -54,7 +55,6 @@ MAX_REASON_CHARACTERS: Final = 300
 NO_OTHER_WAY: Final = "The report gives no other safe way."
 # As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
 MOST_BODY_BYTES: Final = 11_000
-_KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 class ContactWarning(Enum):
@@ -265,14 +265,9 @@ def clean_text(text: str) -> str:
         )
     if len(encode(cleaned)) > MOST_BODY_BYTES:
         raise ReplyError("The text is too long: shorten it.", reason="too-long")
-    if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned):
+    if has_control_characters(cleaned):
         raise ReplyError("The text contains characters that a page cannot show.", reason="unprintable")
     return cleaned
-
-
-def normalise(text: str) -> str:
-    """Return the text with one kind of line end (forms send CR LF) and no space around it."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
