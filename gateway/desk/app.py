@@ -16,7 +16,7 @@ from gateway.desk import outbox_pages
 from gateway.desk.cases import file_pages, question_pages, reply_pages
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reply_templates import check_release
+from gateway.desk.cases.reply_templates import load_release_files
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
@@ -123,7 +123,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
 def make_served_app() -> Flask:
     """Return the app for the server process, from the state folder and the origin in its environment."""
     configure_logging("desk")
-    check_release()
+    load_release_files()
     # A key that lives as long as the process: a restart signs everybody out, and no key lies on a disk.
     return make_desk_app(
         open_desk(Path(os.environ[STATE_VARIABLE])),

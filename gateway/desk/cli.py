@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     command: Run = parsed.command
     # Imported here: it loads what the help and wrong words do not need.
-    from gateway.desk.cases.reply_templates import check_release
+    from gateway.desk.cases.reply_templates import load_release_files
 
     try:
-        check_release()
+        load_release_files()
         return command(parsed)
     except BrokenPipeError:
         # Whoever reads has seen enough (`| head`); nothing more is written, not even at the end of the process.

@@ -169,7 +169,7 @@ def _make_title(advice: Advice) -> str:
     return "Advice: " + advice.code.replace("_", " ")
 
 
-def check_release() -> None:
+def load_release_files() -> None:
     """Load notes, reply texts with their advice, and sign-offs.
 
     Raises `SettingsError` naming the file and the key, with the remedy.

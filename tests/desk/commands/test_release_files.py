@@ -13,8 +13,8 @@ from gateway.desk.cases.reply_templates import (
     WELSH_READER,
     Check,
     Signoffs,
-    check_release,
     is_checked,
+    load_release_files,
     load_signoffs,
     load_texts,
 )
@@ -63,14 +63,14 @@ def test_slip_in_a_file_of_the_release_stops_every_command_at_the_start_and_says
 
 
 def test_release_as_it_is_loads() -> None:
-    check_release()
+    load_release_files()
 
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "_NOTES_FILE", tmp_path / "notes.toml")
     with pytest.raises(SettingsError) as caught:
-        check_release()
+        load_release_files()
     assert caught.value.reason == "no-settings"
     assert "reinstall the release" in str(caught.value)
 
