@@ -38,8 +38,8 @@ from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
 
-# What a look finds, what that means, and what to do about it; the table below names it.
-Look = tuple[Verdict, str, str]
+# A verdict, what was found, and how to fix it; `_CHECKS` names each check.
+CheckResult = tuple[Verdict, str, str]
 _MOST_NAMED: Final = 20
 _PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
     "with_faults": "The button is not as agreed at",
@@ -55,9 +55,9 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
     except ReportAbuseError as error:
         return [Finding("state", "fault", str(error))]
     findings = [_examine_folder(desk.paths)]
-    for name, look in _LOOKS:
+    for name, check in _CHECKS:
         try:
-            findings += [Finding(name, verdict, detail, mend) for verdict, detail, mend in look(desk)]
+            findings += [Finding(name, verdict, detail, mend) for verdict, detail, mend in check(desk)]
         except ReportAbuseError as error:
             findings.append(Finding(name, "fault", str(error)))
     return findings
@@ -69,7 +69,7 @@ def _examine_folder(paths: DeskPaths) -> Finding:
     return Finding("folder", "ok", f"Only this user can open {paths.state}.")
 
 
-def _look_at_keys(desk: Desk) -> Iterator[Look]:
+def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
     for role in DAILY_ROLES:
         desk.read_key(role)
     held = desk.load_vault().key_ids
@@ -87,12 +87,12 @@ def _look_at_keys(desk: Desk) -> Iterator[Look]:
         yield "warning", f"The root keys are on this machine, in {desk.paths.root}.", "Keep them offline."
 
 
-def _look_at_audit(desk: Desk) -> Iterator[Look]:
+def _examine_audit(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         yield "ok", f"The hash chain of the audit log is intact: {audit.check_chain(connection)} entries.", ""
 
 
-def _look_at_lists(desk: Desk) -> Iterator[Look]:
+def _examine_lists(desk: Desk) -> Iterator[CheckResult]:
     now = desk.clock()
     for kind in ("keys", "register"):
         with desk.store.read() as connection:
@@ -117,7 +117,7 @@ def _look_at_lists(desk: Desk) -> Iterator[Look]:
             yield "ok", f"The {kind} list, serial {newest.serial}, is published.", ""
 
 
-def _look_at_delegation(desk: Desk) -> Iterator[Look]:
+def _examine_delegation(desk: Desk) -> Iterator[CheckResult]:
     left = parse_time(read_delegation(desk.paths).not_after) - desk.clock()
     detail = f"The root's delegation to the key-set key is valid for {left.days} more days."
     if left > ALARM_BEFORE_EXPIRY:
@@ -126,7 +126,7 @@ def _look_at_delegation(desk: Desk) -> Iterator[Look]:
         yield "fault", detail, "Fetch the root key, and run `keys renew-delegation`."
 
 
-def _look_at_gateway(desk: Desk) -> Iterator[Look]:
+def _examine_gateway(desk: Desk) -> Iterator[CheckResult]:
     status = desk.make_feed().get_status()
     if status.environment != desk.config.environment:
         detail = f"The gateway at {desk.config.feed_url} is {status.environment}, this desk {desk.config.environment}."
@@ -137,7 +137,7 @@ def _look_at_gateway(desk: Desk) -> Iterator[Look]:
     yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports are waiting there.", ""
 
 
-def _look_at_collecting(desk: Desk) -> Iterator[Look]:
+def _examine_collecting(desk: Desk) -> Iterator[CheckResult]:
     now = desk.clock()
     with desk.store.read() as connection:
         state = get_collector_state(connection)
@@ -150,7 +150,7 @@ def _look_at_collecting(desk: Desk) -> Iterator[Look]:
         yield "ok", f"Last collected at {state.succeeded_at}; no alert or report is overdue.", ""
 
 
-def _look_at_work(desk: Desk) -> Iterator[Look]:
+def _examine_work(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         alarms = count_alarms(connection)
         aside = connection.execute(
@@ -163,7 +163,7 @@ def _look_at_work(desk: Desk) -> Iterator[Look]:
         yield "ok", "No alarm is open and nothing is set aside.", ""
 
 
-def _look_at_cases(desk: Desk) -> Iterator[Look]:
+def _examine_cases(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         lost = list_misjoined(connection)
     if lost:
@@ -173,7 +173,7 @@ def _look_at_cases(desk: Desk) -> Iterator[Look]:
         yield "ok", "Every later report is joined to the first report of its case.", ""
 
 
-def _look_at_partners(desk: Desk) -> Iterator[Look]:
+def _examine_partners(desk: Desk) -> Iterator[CheckResult]:
     found = False
     with desk.store.read() as connection:
         waiting = count_waiting(connection)
@@ -193,7 +193,7 @@ def _look_at_partners(desk: Desk) -> Iterator[Look]:
         yield "ok", "No partner is waiting, and no partner key is too old.", ""
 
 
-def _look_at_placements(desk: Desk) -> Iterator[Look]:
+def _examine_placements(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         standings = list_standings(connection, now=desk.clock())
     living = [one for one in standings if one.placement.state != "ended"]
@@ -216,7 +216,7 @@ def _format_reasons(standings: list[Standing]) -> str:
     return "".join(f" {reason}" for reason in list(dict.fromkeys(found))[:_MOST_NAMED])
 
 
-def _look_at_outbox(desk: Desk) -> Iterator[Look]:
+def _examine_outbox(desk: Desk) -> Iterator[CheckResult]:
     faults = list_carrier_faults(desk)
     for fault in faults:
         yield "fault", f"Notes cannot be sent. {fault}.", "Look at [carriers] in desk.toml."
@@ -232,7 +232,7 @@ def _look_at_outbox(desk: Desk) -> Iterator[Look]:
         yield "ok", f"The carriers can send; {waiting} notes are waiting.", ""
 
 
-def _look_at_pager(desk: Desk) -> Iterator[Look]:
+def _examine_pager(desk: Desk) -> Iterator[CheckResult]:
     warnings = list_pager_warnings(desk)
     # A sandbox has no real reports.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
@@ -242,7 +242,7 @@ def _look_at_pager(desk: Desk) -> Iterator[Look]:
         yield "ok", "Alerts can be sent in and out of the desk's hours.", ""
 
 
-def _look_at_hours(desk: Desk) -> Iterator[Look]:
+def _examine_hours(desk: Desk) -> Iterator[CheckResult]:
     stale = desk.agency.find_stale_holidays(desk.clock())
     if stale is not None:
         yield *stale, f"Add the new list to {desk.paths.agency}."
@@ -250,18 +250,18 @@ def _look_at_hours(desk: Desk) -> Iterator[Look]:
         yield "ok", f"The desk's hours and holidays are known ({desk.agency.desk.zone}).", ""
 
 
-_LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[Look]]], ...]] = (
-    ("keys", _look_at_keys),
-    ("audit", _look_at_audit),
-    ("lists", _look_at_lists),
-    ("delegation", _look_at_delegation),
-    ("gateway", _look_at_gateway),
-    ("collecting", _look_at_collecting),
-    ("work", _look_at_work),
-    ("cases", _look_at_cases),
-    ("partners", _look_at_partners),
-    ("placements", _look_at_placements),
-    ("outbox", _look_at_outbox),
-    ("pager", _look_at_pager),
-    ("hours", _look_at_hours),
+_CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (
+    ("keys", _examine_keys),
+    ("audit", _examine_audit),
+    ("lists", _examine_lists),
+    ("delegation", _examine_delegation),
+    ("gateway", _examine_gateway),
+    ("collecting", _examine_collecting),
+    ("work", _examine_work),
+    ("cases", _examine_cases),
+    ("partners", _examine_partners),
+    ("placements", _examine_placements),
+    ("outbox", _examine_outbox),
+    ("pager", _examine_pager),
+    ("hours", _examine_hours),
 )
