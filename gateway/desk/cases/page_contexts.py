@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.collection.filing import OtherReports, get_other_reports
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.schema import CASES, PAGE_CONTEXTS
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import OpeningError, ReportAbuseError
@@ -40,6 +40,17 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 # `key-ended` (by a key that had ended or was reported stolen); `forged` (by no key of the partner it names);
 # `unreadable` (does not open, or is malformed); `refused` (the form could not attach it).
 ContextOutcome = Literal["holds", "expired", "elsewhere", "key-ended", "forged", "unreadable", "refused"]
+MOST_REFERENCES_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OtherReports:
+    """How many other reports came with the same context, and the first few references."""
+
+    count: int
+    references: tuple[str, ...]
+
+
 NO_OTHERS: Final = OtherReports(0, ())
 
 
@@ -130,3 +141,21 @@ def _list_keys(connection: Connection, partner: str) -> dict[str, _ContextKey]:
             ended_at = None if row.end is None else parse_time(row.end)
             found[key_id_of(public_key)] = _ContextKey(public_key, ended_at, bool(row.revoked))
     return found
+
+
+def get_other_reports(connection: Connection, case_id: str) -> OtherReports:
+    """Return the other reports that came with the same context as a case.
+
+    A person with the page open may report twice; no other sender can make the same bytes.
+    """
+    own = select(PAGE_CONTEXTS.c.token_sha256).where(PAGE_CONTEXTS.c.case_id == case_id).scalar_subquery()
+    same = (PAGE_CONTEXTS.c.token_sha256 == own, PAGE_CONTEXTS.c.case_id != case_id)
+    count: int = connection.execute(select(func.count()).select_from(PAGE_CONTEXTS).where(*same)).scalar_one()
+    references = connection.execute(
+        select(CASES.c.reference)
+        .join(PAGE_CONTEXTS, PAGE_CONTEXTS.c.case_id == CASES.c.case_id)
+        .where(*same)
+        .order_by(CASES.c.received_at, CASES.c.case_id)
+        .limit(MOST_REFERENCES_SHOWN)
+    )
+    return OtherReports(count, tuple(references.scalars()))

@@ -32,7 +32,6 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 # How a report came to the desk.
 BY_GATEWAY: Final = "gateway"
 BY_FILE: Final = "file"
-MOST_REFERENCES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,32 +209,6 @@ def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -
     values = [_to_values(case_id, report.context) for case_id, report in reports.items() if report.context is not None]
     if values:
         connection.execute(insert(PAGE_CONTEXTS), values)
-
-
-@dataclass(frozen=True, slots=True)
-class OtherReports:
-    """How many other reports came with the same context, and the first few references."""
-
-    count: int
-    references: tuple[str, ...]
-
-
-def get_other_reports(connection: Connection, case_id: str) -> OtherReports:
-    """Return the other reports that came with the same context as a case.
-
-    A person with the page open may report twice; no other sender can make the same bytes.
-    """
-    own = select(PAGE_CONTEXTS.c.token_sha256).where(PAGE_CONTEXTS.c.case_id == case_id).scalar_subquery()
-    same = (PAGE_CONTEXTS.c.token_sha256 == own, PAGE_CONTEXTS.c.case_id != case_id)
-    count: int = connection.execute(select(func.count()).select_from(PAGE_CONTEXTS).where(*same)).scalar_one()
-    references = connection.execute(
-        select(CASES.c.reference)
-        .join(PAGE_CONTEXTS, PAGE_CONTEXTS.c.case_id == CASES.c.case_id)
-        .where(*same)
-        .order_by(CASES.c.received_at, CASES.c.case_id)
-        .limit(MOST_REFERENCES_SHOWN)
-    )
-    return OtherReports(count, tuple(references.scalars()))
 
 
 def _to_values(case_id: str, token: str) -> dict[str, object]:
