@@ -39,6 +39,9 @@ CARER: ScreenAnswers = ADULT | {
     "/8": {"pictures": "someone_else"},
     "/10": {"more_person": "yes"},
 }
+ASKED_AGAIN = {"/3", "/4", "/5", "/6", "/11", "/12"}  # what cannot be left blank
+TYPED_ON = {"/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b"}
+REFUSED = {f"{path} blank" for path in ASKED_AGAIN} | {f"{path} too long" for path in TYPED_ON}
 EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER)
 
 # Brings what a selector names first to the middle of the screen: where that is, whether it or its label is what lies
@@ -206,6 +209,11 @@ def come_back(page: Page, url: str, reference: str, words: str) -> None:
 def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
     """Walk a whole way and send; stop at every page before it is filled in, and at the thank-you page."""
     start(page, url)
+    yield from walk_on_to_the_end(page, url, way)
+
+
+def walk_on_to_the_end(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
+    """Walk a way from the open page and send, as `walk_way` does."""
     for _ in range(40):
         path = path_of(page, url)
         yield path
@@ -251,17 +259,27 @@ def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:
 
 
 def list_page_faults(page: Page, *, language: str) -> list[str]:
-    """List what is wrong with the open page for eyes, fingers and readers: light and dark, small and large, forced."""
+    """List what is wrong with the open page for eyes, fingers and readers: light and dark, small and large, forced.
+
+    Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_languages.py), and other
+    words: of them only the layout is looked at.
+    """
     faults = [] if page.get_attribute("html", "lang") == language else ["language"]
-    faults += [f"small target: {name}" for name in page.evaluate(TARGETS)]
+    if language == "en":
+        page.evaluate(AXE_SCRIPT)
+        faults += page.evaluate(AXE_FAULTS, AXE_TAGS)
+        page.emulate_media(color_scheme="dark")
+        faults += [f"dark: {name}" for name in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
+        page.emulate_media(color_scheme="light", forced_colors="active")
+        faults += [f"forced colours: {name}" for name in page.evaluate(UNMARKED)]
+        page.emulate_media(forced_colors="none")
+    return faults + list_layout_faults(page)
+
+
+def list_layout_faults(page: Page) -> list[str]:
+    """List what is too small for a finger, or reaches out of the screen, also with text of twice the size."""
+    faults = [f"small target: {name}" for name in page.evaluate(TARGETS)]
     faults += [f"sideways: {name}" for name in page.evaluate(SIDEWAYS)]
-    page.evaluate(AXE_SCRIPT)
-    faults += page.evaluate(AXE_FAULTS, AXE_TAGS)
-    page.emulate_media(color_scheme="dark")
-    faults += [f"dark: {name}" for name in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
-    page.emulate_media(color_scheme="light", forced_colors="active")
-    faults += [f"forced colours: {name}" for name in page.evaluate(UNMARKED)]
-    page.emulate_media(forced_colors="none")
     page.evaluate("size => document.documentElement.style.fontSize = size", TWICE_THE_TEXT)
     faults += [f"sideways with large text: {name}" for name in page.evaluate(SIDEWAYS)]
     page.evaluate("document.documentElement.style.fontSize = ''")
