@@ -1,7 +1,7 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
 
-Two whole runs on one folder: the first until SIGTERM, the second with --json until Ctrl-C. One of two steps ends by
-itself with --once, and one is ended in the midst of a step.
+One whole run with --json, until SIGTERM. On its folder a run of two steps ends by itself with --once, and another run
+is ended with Ctrl-C in the midst of a step; both tell their steps on standard output.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -225,9 +226,18 @@ def typed() -> dict[str, str]:
     return {"queue": ""}
 
 
+@dataclass(frozen=True)
+class Run:
+    """What the run said on standard output and beside it, and for how long it was watched until it waited."""
+
+    told: str
+    said: list[str]
+    watched_seconds: float
+
+
 @pytest.fixture(scope="module")
-def first(newcomer: Newcomer, typed: dict[str, str]) -> list[str]:
-    """What the first run said, on a fresh folder, before it was ended with SIGTERM."""
+def whole(newcomer: Newcomer, typed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole run with --json, on a fresh folder, used and then ended with SIGTERM."""
 
     def run_printed(line: str) -> str:
         done = newcomer.run_command(shlex.split(line))
@@ -243,30 +253,13 @@ def first(newcomer: Newcomer, typed: dict[str, str]) -> list[str]:
         typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
         typed["all"] = run_printed(f"{lists} --all --json")
 
-    with running(newcomer) as process:
-        return check_it_runs_until(signal.SIGTERM, newcomer, process, use=type_a_report)
-
-
-@dataclass(frozen=True)
-class Second:
-    """What the second run said on standard output and beside it, and for how long it was watched until it waited."""
-
-    told: str
-    said: list[str]
-    watched_seconds: float
-
-
-@pytest.fixture(scope="module")
-def second(newcomer: Newcomer, first: list[str], tmp_path_factory: pytest.TempPathFactory) -> Second:
-    """The second run, on the same folder with --json, ended with Ctrl-C."""
-    assert first
-    out, started = tmp_path_factory.mktemp("second") / "told", time.monotonic()
+    out, started = tmp_path_factory.mktemp("whole") / "told", time.monotonic()
     with running(newcomer, "--json", out=out) as process:
         said = read_until(process, is_last=lambda line: line == STEPS_ARE_DONE)
         watched, told = time.monotonic() - started, out.read_text(encoding="utf-8")
-        said += check_it_runs_until(signal.SIGINT, newcomer, process)
+        said += check_it_runs_until(signal.SIGTERM, newcomer, process, use=type_a_report)
     assert out.read_text(encoding="utf-8") == told
-    return Second(told, said, watched_seconds=watched)
+    return Run(told, said, watched_seconds=watched)
 
 
 def check_result(told: str) -> dict[str, Any]:
@@ -276,15 +269,16 @@ def check_result(told: str) -> dict[str, Any]:
     return result
 
 
-def test_it_runs_until_it_is_ended_tells_addresses_and_leaves_no_process(first: list[str]) -> None:
-    assert list_steps(first[: len(STEPS)]) == STEPS
-    assert first[-1] == "Ctrl-C ends it."
+def test_it_runs_until_it_is_ended_and_tells_each_step_and_the_addresses(whole: Run) -> None:
+    assert list_steps(whole.said[: len(STEPS)]) == STEPS
+    assert whole.said[len(STEPS)] == STEPS_ARE_DONE
+    assert whole.said[-1] == "Ctrl-C ends it."
 
 
 def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(
-    first: list[str], typed: dict[str, str]
+    whole: Run, typed: dict[str, str]
 ) -> None:
-    assert len(first) > len(STEPS)
+    assert len(whole.said) > len(STEPS)
     assert typed["reference"] in typed["queue"]
     assert ANSWERS["story"][0] in typed["shown"]
     cases = json.loads(typed["all"])["cases"]
@@ -292,10 +286,9 @@ def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_
     assert len([case for case in cases if case["closed_at"] is not None]) >= 2
 
 
-def test_second_run_on_the_same_folder_tells_json_that_names_what_the_loop_brought(
-    first: list[str], second: Second
-) -> None:
-    result = check_result(second.told)
+def test_standard_output_is_one_json_object_of_what_the_loop_brought(whole: Run) -> None:
+    assert len(whole.told.splitlines()) == 1
+    result = check_result(whole.told)
     assert REFERENCE.fullmatch(result["public_reference"])
     assert REFERENCE.fullmatch(result["industry_reference"])
     assert result["public_reference"] != result["industry_reference"]
@@ -305,52 +298,47 @@ def test_second_run_on_the_same_folder_tells_json_that_names_what_the_loop_broug
     assert result["receipt_verified"] is True
     assert result["reply_read"] is True
     assert result["digest_opened"] is True
-    before = REFERENCE.search("\n".join(line for line in first if line.startswith("public report")))
-    assert before is not None
-    assert result["public_reference"] != before[0]
+    said = REFERENCE.search("\n".join(line for line in whole.said if line.startswith("public report")))
+    assert said is not None
+    assert result["public_reference"] == said[0]
 
 
-def test_seconds_are_those_of_the_steps(second: Second) -> None:
+def test_seconds_are_those_of_the_steps(whole: Run) -> None:
     # Before the first step a process starts, and no more: that never takes as long as all the steps.
-    assert second.watched_seconds / 2 < check_result(second.told)["seconds"] <= second.watched_seconds
+    assert whole.watched_seconds / 2 < check_result(whole.told)["seconds"] <= whole.watched_seconds
 
 
-def test_standard_output_is_one_object_and_each_step_is_told_beside_it(second: Second) -> None:
-    assert len(second.told.splitlines()) == 1
-    assert list_steps(second.said[: len(STEPS)]) == STEPS
-    assert second.said[len(STEPS)] == STEPS_ARE_DONE
-    assert second.said[-1] == "Ctrl-C ends it."
-
-
-def test_everything_is_written_under_its_folder(newcomer: Newcomer, second: Second) -> None:
-    assert second.told
+def test_everything_is_written_under_its_folder(newcomer: Newcomer, whole: Run) -> None:
+    assert whole.told
     assert newcomer.list_written() == set()
     assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
 
 
-def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, second: Second) -> None:
-    assert second.told
+def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, whole: Run) -> None:
+    assert whole.told
     check_nothing_is_left(newcomer)
 
 
-def test_with_once_it_ends_by_itself_after_the_last_step_and_leaves_no_process(
-    newcomer: Newcomer, tmp_path: Path
+def test_on_a_used_folder_it_begins_anew_and_with_once_ends_by_itself_after_the_last_step(
+    newcomer: Newcomer, whole: Run
 ) -> None:
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
-    done = other.run_command([sys.executable, "-c", TWO_STEPS, *other.words("--once", "--json")])
-    assert (done.returncode, done.stderr) == (0, "the gateway answers\n")
-    assert json.loads(done.stdout) == {"steps": 2}
-    assert (other.state / "gateway" / "gateway.sqlite").is_file()
-    check_nothing_is_left(other)
+    assert whole.told
+    assert (newcomer.state / "desk").is_dir()
+    done = newcomer.run_command([sys.executable, "-c", TWO_STEPS, *newcomer.words("--once")])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the gateway answers\n", "")
+    gateway = sqlite3.connect(newcomer.state / "gateway" / "gateway.sqlite")
+    assert gateway.execute("SELECT count(*) FROM reports").fetchone() == (0,)
+    gateway.close()
+    check_nothing_is_left(newcomer)
 
 
 def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer: Newcomer, tmp_path: Path) -> None:
     other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
-    with running(other, "--json") as process:
+    with running(other) as process:
         said = read_until(process, is_last=lambda line: line.startswith("gateway  "))
         # The gateway serves, and the desk's command of the next step runs.
         assert len(other.find_processes()) > 4
-        rest = end(process, by=signal.SIGTERM)
+        rest = end(process, by=signal.SIGINT)
     assert list_steps(said) == ["keys", "gateway"]
     assert "Ctrl-C ends it." not in rest
     assert "{" not in rest
