@@ -22,9 +22,9 @@ from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
 from tests.builders import sign_request
 from tests.builders.evidence import SealedEvidence
-from tests.whole.test_kill_and_restart import members_of_the_gateway, wait_until_traced
+from tests.whole.test_kill_and_restart import PAUSE_SECONDS, members_of_the_gateway, wait_until_traced
 
-KILLS = 3  # `python -m tests.bench.kills 100` kills more often
+KILLS = 2  # `python -m tests.bench.kills 100` kills more often
 LONGEST_PAUSE_SECONDS = 0.8
 PARTS_IN_TRACE = 6
 
@@ -72,8 +72,9 @@ class Sender:
         while not self.stopping.is_set():
             evidence = new_evidence(PART_BYTES, LEAST_SEALED_BYTES)
             for number in range(2):
-                while not self.put(evidence, number) and not self.stopping.is_set():
-                    time.sleep(0.01)
+                while not self.put(evidence, number) and not self.stopping.wait(PAUSE_SECONDS):
+                    pass
+                self.stopping.wait(PAUSE_SECONDS)
 
     def __enter__(self) -> "Sender":
         self.thread.start()

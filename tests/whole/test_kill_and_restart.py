@@ -23,9 +23,9 @@ from partner_sdk.wire.keys import find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
 from tests.gateway.web.process_watch import find_living, wait_until
 
-KILLS = 6  # `python -m tests.bench.kills 100` kills more often
-# Before each third kill one more form comes to its end, however slow the machine is: it has to survive the next ones.
-KILLS_PER_FORM = 3
+KILLS = 4  # `python -m tests.bench.kills 100` kills more often
+# Before each second kill one more form comes to its end, however slow the machine is: it has to survive the next ones.
+KILLS_PER_FORM = 2
 SENDERS = 3
 FORMS = 2
 LONGEST_PAUSE_SECONDS = 1.5
