@@ -18,8 +18,8 @@ LANGUAGE = "button.tongue"
 SCREEN_BY_PATH = {f"/{screen.path}": screen for screen in SCREENS}
 REFERENCE = ".reference"  # the number and the five words of the thank-you page
 
-# The shortest way of a child: seven answers and Send.
-SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/5", "/6", "/7", "/11", "/12")}
+# The shortest way of a child: six answers and Send.
+SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/6", "/7", "/11", "/12")}
 # With these every branch of the table is walked.
 TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
     "/4": {"age": "18_plus"},
@@ -209,11 +209,6 @@ def come_back(page: Page, url: str, reference: str, words: str) -> None:
 def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
     """Walk a whole way and send; stop at every page before it is filled in, and at the thank-you page."""
     start(page, url)
-    yield from walk_on_to_the_end(page, url, way)
-
-
-def walk_on_to_the_end(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
-    """Walk a way from the open page and send, as `walk_way` does."""
     for _ in range(40):
         path = path_of(page, url)
         yield path

@@ -3,22 +3,17 @@
 In Welsh, and without script: test_public_browser_branches.py.
 """
 
-from collections.abc import Iterator
+from playwright.sync_api import Browser
 
-from playwright.sync_api import Browser, Page
-
-from gateway.public.journey import SCREENS, list_path
-from tests.gateway.public.walks import ScreenAnswers, flatten
+from gateway.public.journey import SCREENS
 from tests.whole.browser_walk import (
     ASKED_AGAIN,
     EVERY_WAY,
     REFUSED,
     TYPED_ON,
-    bring_browser_to,
     check_stored_ways,
     list_page_faults,
     list_refused,
-    walk_on_to_the_end,
     walk_way,
 )
 from tests.whole.public_server import PublicServer, open_phone
@@ -28,16 +23,6 @@ PATHS = {f"/{screen.path}" for screen in SCREENS} - {"/"}
 KEPT = """async () => [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...await caches.keys(),
   ...(await indexedDB.databases()).map(one => one.name),
   ...(await navigator.serviceWorker.getRegistrations()).map(one => one.scope)]"""
-
-
-def walk_rest(page: Page, server: PublicServer, way: ScreenAnswers, seen: set[str]) -> Iterator[str]:
-    """Walk a way to its end, from the first of its pages that was not seen yet."""
-    paths = [f"/{screen.path}" for screen in list_path(flatten(way))]
-    first = next((path for path in paths if path not in {"/", *seen}), "/14")
-    if first != "/2":
-        bring_browser_to(page, server, first, way)
-        return walk_on_to_the_end(page, server.url, way)
-    return walk_way(page, server.url, way)
 
 
 def test_every_screen_and_refusal_is_right_for_everyone_and_every_way_is_stored(browser: Browser, server: PublicServer):
@@ -50,7 +35,7 @@ def test_every_screen_and_refusal_is_right_for_everyone_and_every_way_is_stored(
             seen.add(stop)
 
         for way in EVERY_WAY:
-            for path in walk_rest(page, server, way, seen):
+            for path in walk_way(page, server.url, way):
                 if path in seen:
                     continue
                 look(path)
