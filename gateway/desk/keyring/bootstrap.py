@@ -36,7 +36,7 @@ from partner_sdk.wire.intake import INSTANCE_PATTERN
 from partner_sdk.wire.keys import GatewayCard, Pin, fingerprint_of
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
-# The keys that the desk works with every day; the roots lie offline.
+# The keys in daily use; the roots are kept offline.
 DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
@@ -46,9 +46,9 @@ class BootstrapError(ReportAbuseError):
 
 
 def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
-    """Make the folder of a new desk with every key, and return what the gateway has to pin.
+    """Make the folder of a new desk with every key, and return the pin for the gateway.
 
-    Raises `BootstrapError` (`desk-exists`) when there is something in the folder already.
+    Raises `BootstrapError` (`desk-exists`) if the folder is not empty.
     """
     check_config(config)
     state = state.resolve()
@@ -56,7 +56,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
         raise BootstrapError(f"{state} is not empty: make the desk in an empty folder.", reason="desk-exists")
     state.parent.mkdir(parents=True, exist_ok=True)
     making = state.with_name(f".{state.name}.making")
-    # What a run that was killed left has sealed and signed nothing: it was never at its place.
+    # Keys left by a killed run have sealed and signed nothing: they never reached their place.
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700)
     try:
@@ -64,7 +64,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
         sync_folder(making)
         making.replace(state)
     except BaseException:
-        shutil.rmtree(making)  # private keys that nobody will use do not stay
+        shutil.rmtree(making)  # unused private keys are removed
         raise
     # A rename is on the disk only when the folder is (fsync(2), NOTES).
     sync_folder(state.parent)
@@ -72,10 +72,10 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
 
 
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
-    """Believe the receipts of this gateway from now on; False when it was known. Takes effect for others at `publish`.
+    """Trust this gateway's receipts from now on; False if it was known. Takes effect for others at `publish`.
 
-    Its receipt key speaks for this one instance and no other. Raises `BootstrapError` (`wrong-environment`,
-    `wrong-origin`, `bad-instance`, `key-in-use`).
+    Its receipt key is valid for this one instance only. Raises `BootstrapError` (`wrong-environment`, `wrong-origin`,
+    `bad-instance`, `key-in-use`).
     """
     if card.environment != desk.config.environment:
         raise BootstrapError(
@@ -106,7 +106,7 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
 
 
 def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
-    """End a gateway's receipt key now; what it signed stays believed. Raises `BootstrapError` (`unknown-key`)."""
+    """End a gateway's receipt key now; its earlier signatures stay valid. Raises `BootstrapError` (`unknown-key`)."""
     now = desk.clock()
     with desk.store.write() as connection:
         if key_id not in {key.key_id for key in list_verify_entries(connection, RECEIPT_ROLE)}:

@@ -1,10 +1,10 @@
-"""The root's word for the key-set key: made, renewed before it ends, moved to a new key; and the change of root.
+"""The root's delegation to the key-set key: made, renewed before it ends, moved to a new key; and the change of root.
 
-A next root, which everybody has pinned, takes over and names the one after it. Each step finds the work of an earlier
-run, so the same command finishes a run that was stopped.
+The next root, which every party has pinned, takes over and names its successor. Each step recognises the work of an
+earlier run, so the same command finishes an interrupted run.
 
-Never keeps a root key: renewal and change read it from the folder that a person brings. Between two uses both roots
-lie offline.
+Never keeps a root key: renewal and change read it from the folder that a person brings. Between uses both roots are
+offline.
 """
 
 from datetime import datetime, timedelta
@@ -32,11 +32,11 @@ _COMING: Final = "coming-root.key"
 
 
 class DelegationError(ReportAbuseError):
-    """The root's word cannot be renewed with what is here."""
+    """The delegation cannot be renewed with the keys present."""
 
 
 def sign_delegation(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:
-    """Return the root's signed word that `key_set` signs key sets, for two years from now."""
+    """Return the root's signed delegation for `key_set` to sign key sets, for two years from now."""
     delegation = Delegation(
         environment=root.environment,
         root_key=root.public_key,
@@ -48,7 +48,7 @@ def sign_delegation(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:
 
 
 def read_delegation(paths: DeskPaths) -> Delegation:
-    """Return what the root has said, as it lies on this desk's disk; raises `LocalStateError`, `FormatError`."""
+    """Return the delegation from this desk's disk; raises `LocalStateError`, `FormatError`."""
     payload = parse_base64url(parse_statement(read_signed_delegation(paths)).payload)
     return parse_exact(payload, kind=Delegation, max_bytes=len(payload))
 
@@ -64,10 +64,10 @@ def read_signed_delegation(paths: DeskPaths) -> bytes:
 
 
 def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor: str) -> Delegation:
-    """Sign the root's word anew, for the key-set key of today or for a new one, and return it.
+    """Sign the delegation again, for today's key-set key or for a new one, and return it.
 
-    `root_folder` holds `root.key`. Nobody but the root can do this. A run that was stopped is finished by the next use
-    of the key-set key. Raises `LocalStateError` for a folder without the key, `DelegationError` (`wrong-root`).
+    `root_folder` holds `root.key`. Only the root can do this. An interrupted run is finished by the next use of the
+    key-set key. Raises `LocalStateError` for a folder without the key, `DelegationError` (`wrong-root`).
     """
     root = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
     pin = parse_pin(desk.paths.pin.read_bytes())
@@ -78,7 +78,7 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
         key_set = get_or_make_key_file(desk, desk.paths.keys / _NEXT, role=KeyRole.KEY_SET, now=now)
     else:
         key_set = desk.read_key(KeyRole.KEY_SET)
-    # The word comes first: whoever finds it beside the old key finishes the exchange (load_key_set_key).
+    # The delegation comes first: a run that finds it beside the old key finishes the exchange (load_key_set_key).
     write_durably(desk.paths.delegation, sign_delegation(root, key_set, now=now))
     load_key_set_key(desk)
     with desk.store.write() as connection:
@@ -114,11 +114,11 @@ def find_root_change(paths: DeskPaths) -> bytes | None:
 
 
 def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
-    """Let the next root take over and return the pin that goes to the gateway's operator; `publish` tells the others.
+    """Make the next root the current one, and return the pin for the gateway's operator; `publish` informs the others.
 
     `root_folder` holds `root.key` and `next-root.key`; afterwards both are the new ones, and the former root is gone
     from it. Raises `LocalStateError`, and `DelegationError`: `wrong-root` for roots that are not this desk's, and
-    `not-published` while the change before was not: who has not followed that one could not follow this one.
+    `not-published` if the previous change is unpublished: a party that missed it could not follow this one.
     """
     pin = parse_pin(desk.paths.pin.read_bytes())
     following = read_key_file(root_folder / "next-root.key", role=KeyRole.NEXT_ROOT)

@@ -1,7 +1,7 @@
-"""The key set: the agency's sealing keys, one for each quarter, and the public keys that others check statements by.
+"""The key set: the agency's sealing keys, one for each quarter, and the public keys for checking its statements.
 
-Never makes a second key for one name, and never destroys one that may still have to open a report. A statement that a
-key signed in its time stays believed after its end, unless the key leaked.
+Never makes a second key for one name, and never destroys one that may still be needed to open a report. Statements
+signed while a key was valid stay valid after its end, unless the key leaked.
 """
 
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ SEAL_GRACE: Final = timedelta(days=30)
 OPEN_AFTER_SEAL: Final = timedelta(days=400)
 RECEIPT_ROLE: Final = "receipt"
 SIGNING_KEY_USE: Final = timedelta(days=730)
-# Receipts and messages are evidence: their keys are believed for six years after use (WIRE.md §5.4).
+# Receipts and messages are evidence: their keys are accepted for six years after use (WIRE.md §5.4).
 VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
 # A gateway's or partner's clock may run a little behind ours.
 CLOCK_ALLOWANCE: Final = timedelta(days=1)
@@ -85,10 +85,10 @@ def add_sealing_key(
 
 
 def replace_sealing_key(desk: Desk, *, actor: str) -> str:
-    """Make other keys for what is left of this quarter and for the next, and seal to the former ones no more.
+    """Make new keys for the rest of this quarter and for the next, and stop sealing to the former ones.
 
-    For a key that may have leaked, and with it the next quarter's, which lay beside it. The old keys go on opening what
-    was sealed to them. `publish` tells the others. Returns the name of the key to seal to now.
+    For a key that may have leaked, and with it the next quarter's, which was stored beside it. The old keys still open
+    reports sealed to them. `publish` informs the others. Returns the name of the key to seal to now.
     """
     now = desk.clock()
     quarter = get_quarter_of(now)
@@ -176,9 +176,9 @@ def has_role(connection: Connection, role: str) -> bool:
 
 
 def end_use(connection: Connection, key_id: str, *, at: datetime) -> bool:
-    """Let a key's use end `at` a moment, if it does not end sooner; False when there is no such key.
+    """End a key's use `at` a moment, if it does not end sooner; False if there is no such key.
 
-    What it signed before stays believed as long as it would have been.
+    Its earlier signatures stay valid for their full time.
     """
     row = connection.execute(select(VERIFY_KEYS.c.use_until).where(VERIFY_KEYS.c.key_id == key_id)).first()
     if row is None:
@@ -189,9 +189,9 @@ def end_use(connection: Connection, key_id: str, *, at: datetime) -> bool:
 
 
 def end_belief(connection: Connection, key_id: str, *, at: datetime) -> bool:
-    """Let nobody believe a key from a moment on, not even what it signed before; False when there is no such key.
+    """Reject a key from a moment on, including its earlier signatures; False if there is no such key.
 
-    For a key that leaked: whoever has it can sign words of any day.
+    For a key that leaked: a thief can backdate signatures.
     """
     if not end_use(connection, key_id, at=at):
         return False

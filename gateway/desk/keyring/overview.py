@@ -1,4 +1,4 @@
-"""Every key of the agency in one list: its role, its times, and what has to be done about it. Holds no secret."""
+"""Every key of the agency in one list: its role, its times, and the action it needs. Holds no secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ class KeyRow:
 
 
 def list_keys(desk: Desk) -> list[KeyRow]:
-    """Return the keys that are in use or wait, those that ended in the last place."""
+    """Return the keys, current and pending ones first, ended ones last."""
     now = desk.clock()
     rows = [_make_delegation_row(desk, now=now), *_list_sealing(desk, now=now), *_list_verify(desk, now=now)]
     rows += [

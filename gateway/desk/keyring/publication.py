@@ -1,7 +1,7 @@
 """Signs the key set and the partner register and publishes them through the feed.
 
 Never signs two different texts with one serial: a signed text is stored first, and sent as stored. The register keeps
-rotated partner keys whose statements still count, never one that was revoked: that ends at once.
+rotated partner keys whose statements still count, never a revoked one: revocation takes effect immediately.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
 
 def list_former_in_force(connection: Connection, partner: str, *, now: datetime) -> list[Row[Any]]:
-    """Return the keys that a partner has rotated out and whose statements are still taken, the newest ones first."""
+    """Return the partner keys that were rotated out but whose statements still count, the newest first."""
     former = select(FORMER_PARTNER_KEYS).where(
         FORMER_PARTNER_KEYS.c.partner == partner,
         FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
@@ -59,7 +59,7 @@ class PublicationError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A list as signed. `is_new` says that this run signed it, `was_published` that the gateway had it before."""
+    """A signed list. `is_new`: this run signed it; `was_published`: the gateway already had it."""
 
     kind: PublicationKind
     serial: int
@@ -70,16 +70,16 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What one `publish` did."""
+    """The result of one `publish`."""
 
     key_set: Publication
     register: Publication
 
 
 def publish(desk: Desk, *, actor: str) -> Published:
-    """Sign what changed, store it, and give key set and register to the gateway; sending again is harmless.
+    """Sign what changed, store it, and send key set and register to the gateway; sending again is harmless.
 
-    Raises `PublicationError`, and what the feed client raises: then run it again, nothing is signed anew.
+    Raises `PublicationError`, and the feed client's errors: then run it again, and nothing is signed a second time.
     """
     published = sign_lists(desk, actor=actor)
     feed = desk.make_feed()
@@ -164,10 +164,10 @@ def make_register(connection: Connection, *, desk: Desk, now: datetime) -> Partn
 
 
 def list_placement_entries(connection: Connection) -> tuple[PlacementEntry, ...]:
-    """Return the placements that are agreed now, by link id.
+    """Return the placements agreed now, by link id.
 
-    Those of a suspended partner are among them: being suspended ends the trust in its reports. A child on its pages
-    can press the button all the same, and the desk must go on to know from where. A link id gives its owner no right.
+    Those of a suspended partner are included: suspension ends the trust in its reports, but a child on its pages can
+    still press the button, and the desk must still know the place. A link id gives its owner no right.
     """
     rows = connection.execute(
         select(PLACEMENTS.c.placement, PLACEMENTS.c.owner, PLACEMENTS.c.service)
@@ -178,7 +178,7 @@ def list_placement_entries(connection: Connection) -> tuple[PlacementEntry, ...]
 
 
 def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey, ...] = ()) -> RegisterEntry:
-    """Return one partner as the register shows it; one whose key was revoked is suspended to the gateway."""
+    """Return a partner's register entry; one with a revoked key appears to the gateway as suspended."""
     approved_at = parse_time(row.approved_at)
     return RegisterEntry(
         context_key=to_base64url(bytes(row.context_key)),
@@ -194,7 +194,7 @@ def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey
 
 
 def _list_former_keys(connection: Connection, partner: str, *, now: datetime) -> tuple[FormerKey, ...]:
-    """Return the newest former keys in force as the register shows them: it has room for so many."""
+    """Return the newest former keys in force for the register, up to its limit."""
     return tuple(
         FormerKey(key_id=row.key_id, submission_key=to_base64url(bytes(row.submission_key)), until=row.ended_at)
         for row in list_former_in_force(connection, partner, now=now)[:MAX_FORMER_KEYS]
@@ -217,7 +217,7 @@ def _sign(
     signed_with: bytes,
     sign: Callable[[ListT], bytes],
 ) -> Publication:
-    """Sign a list, or return the newest one while it is fresh, says the same and is `signed_with` the same key."""
+    """Sign a list, or return the newest one if it is fresh, unchanged and `signed_with` the same key."""
     unstamped = msgspec.structs.replace(content, serial=0, issued_at="", expires_at="")
     content_sha256 = hashlib.sha256(encode(unstamped) + signed_with).digest()
     newest = find_newest(connection, kind)

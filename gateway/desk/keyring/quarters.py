@@ -1,6 +1,6 @@
-"""Calendar quarters in UTC: the fixed periods that never overlap and that a digest may cover.
+"""Calendar quarters in UTC: the fixed periods that a digest may cover; they never overlap.
 
-Never takes a range of dates from a caller: two overlapping periods would let a reader subtract one from the other.
+Never takes a range of dates from a caller: a reader could subtract two overlapping periods from each other.
 """
 
 import re
@@ -49,7 +49,7 @@ class Quarter:
         return (self.ends_at - timedelta(days=1)).date()
 
     def has(self, moment: datetime) -> bool:
-        """Return whether an aware time lies in the quarter."""
+        """Return whether an aware time is in the quarter."""
         return self.starts_at <= moment < self.ends_at
 
     def next(self) -> "Quarter":
@@ -70,7 +70,7 @@ def parse_quarter(text: str) -> Quarter:
 
 
 def get_quarter_of(moment: datetime) -> Quarter:
-    """Return the quarter that an aware time lies in."""
+    """Return the quarter of an aware time."""
     moment = moment.astimezone(UTC)
     return Quarter(moment.year, (moment.month + 2) // 3)
 

@@ -1,6 +1,6 @@
-"""Changes the keys that sign every day while everything goes on: published first, used after, ended last.
+"""Rotates the daily signing keys without downtime: published first, used after, ended last.
 
-Never lets a key sign that the gateway and the partners cannot know yet, and never ends one before its successor signs.
+Never signs with a key that the gateway and the partners cannot know yet, and never ends one before its successor signs.
 """
 
 from dataclasses import dataclass
@@ -49,10 +49,10 @@ class PendingKey:
 
 
 def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
-    """Make the successor of a signing key; it signs once everybody can know it. Safe to repeat.
+    """Make the successor of a signing key; it signs once every party can know it. Safe to repeat.
 
-    A register or mailbox-signing key is in the next key set, and signs an hour after that was published. A feed key
-    stands in `next.pin`, which the gateway's operator puts in place. Raises `RotationError` (`wrong-role`).
+    A register or mailbox-signing key is in the next key set, and signs one hour after that is published. A feed key is
+    in `next.pin`, which the gateway's operator installs. Raises `RotationError` (`wrong-role`).
     """
     if role not in ROTATED_ROLES:
         raise RotationError(f"A {role.value} key cannot be rotated.", reason="wrong-role")
@@ -68,9 +68,9 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
 
 
 def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
-    """Let every successor sign that is known for long enough, end the one before, and return the roles that changed.
+    """Switch to every successor that has been known for long enough, end its predecessor, and return the roles.
 
-    Asks the gateway only while a feed key waits; raises what the feed client raises but a refusal.
+    Asks the gateway only while a feed key is pending; raises the feed client's errors except a refusal.
     """
     _take_back_feed_key(desk, actor=actor)
     listed = [role for role in LISTED_ROLES if _is_known(desk, role)]
@@ -81,9 +81,9 @@ def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
 
 
 def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
-    """Let nobody believe a key any more, not even what it signed before. `publish` tells the others.
+    """Reject a key from now on, including its earlier signatures. `publish` informs the others.
 
-    Raises `RotationError`: `unknown-key`, or `key-in-use` for the one that signs today.
+    Raises `RotationError`: `unknown-key`, or `key-in-use` for the current signing key.
     """
     now = desk.clock()
     if key_id in {desk.read_key(role).key_id for role in LISTED_ROLES}:
@@ -111,7 +111,7 @@ def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
 
 
 def get_next_path(desk: Desk, role: KeyRole) -> Path:
-    """Return where the successor of a key lies while it waits; there may be none."""
+    """Return the path of a pending successor; the file may not exist."""
     return desk.paths.keys / f"{role.value}.next.key"
 
 
@@ -153,13 +153,13 @@ def _opens_feed(desk: Desk, path: Path) -> bool:
 
 
 def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
-    """Go back to the feed key of before where the gateway said that it takes the new one, and does not.
+    """Return to the former feed key if the gateway claimed to accept the new one, but does not.
 
-    The new one waits again, and its pin with it.
+    The new key is pending again, and so is its pin.
     """
     now, current = desk.clock(), desk.paths.keys / f"{KeyRole.FEED.value}.key"
     former, following = desk.paths.keys / _FORMER_FEED, get_next_path(desk, KeyRole.FEED)
-    # Beside its own copy the new key is one that a run has begun to put back: this one goes on.
+    # Beside its own copy, the new key is one that an earlier run has begun to put back: this run continues.
     is_another = following.exists() and following.read_bytes() != current.read_bytes()
     if not former.exists() or is_another or _opens_feed(desk, current) or not _opens_feed(desk, former):
         return
@@ -178,12 +178,12 @@ def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
     now, former = desk.clock(), desk.read_key(role)
     following: KeyFile = read_key_file(get_next_path(desk, role), role=role)
     if role is KeyRole.FEED:
-        # Only the gateway says that it takes the new key: the former one stays until the next change.
+        # Only the gateway claims to accept the new key: the former one stays until the next change.
         write_durably(desk.paths.keys / _FORMER_FEED, encode(former) + b"\n")
         write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=following.public_key)) + b"\n")
         desk.paths.next_pin.unlink(missing_ok=True)
     with desk.store.write() as connection:
-        # What the old key signed a moment ago is still on its way; from a day on nobody believes a new word of it.
+        # Signatures from a moment ago are still on their way; after a day, no new one by the old key is accepted.
         end_use(connection, former.key_id, at=now + CLOCK_ALLOWANCE)
         audit.append_entry(
             connection,

@@ -1,5 +1,5 @@
-"""The outbox: all that the desk sends, queued in the transaction that decided it and sent by one loop.
+"""The outbox: everything the desk sends, queued in the transaction that decided it and sent by one loop.
 
-`queue.py` holds the one table of states, and `loop.py` sends what is due. The kinds and their limits stand in
+`queue.py` holds the only table of states, and `loop.py` sends due entries. The kinds and their limits are in
 `desk/outbox_run.py`, above the packages that they come from.
 """

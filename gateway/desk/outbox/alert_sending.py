@@ -72,7 +72,7 @@ class MailPager:
     random: bytes
 
     def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Send a mail that says how many and since when, or raise `DeliveryError`."""
+        """Send a mail with the count and the first time, or raise `DeliveryError`."""
         words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
         mail = make_mail(
             self.to,
@@ -109,15 +109,15 @@ def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
 
 
 class NotRepeatedError(ReportAbuseError):
-    """An alert that nobody has acknowledged could not be sent again."""
+    """An unacknowledged alert could not be sent again."""
 
 
 @dataclass(slots=True)
 class AlertsSent:
-    """What one run did. `waiting` counts urgent reports of which nobody has been told.
+    """The result of one run. `waiting` counts urgent reports that no alert has announced.
 
-    `unacknowledged` counts those of an alert that went out and that nobody has acknowledged in time.
-    `is_stuck`: an alert was tried and did not go out; `warnings` are lines for a person.
+    `unacknowledged` counts the reports of alerts that were sent but not acknowledged in time. `is_stuck`: an alert was
+    tried and not sent; `warnings` are lines for a person.
     """
 
     sent: int = 0
@@ -155,7 +155,7 @@ class AlertSender:
         return [None] * len(items)
 
     def sent(self, connection: Connection, row: Row[Any], item: AlertRow) -> None:
-        """Note how many were told of, and queue an alert of those that were filed meanwhile."""
+        """Note the announced count, and queue an alert for cases filed in the meantime."""
         now = self.run.desk.clock()
         query = select(ALERTS.c["count"].label("held"), ALERTS.c.first_at).where(ALERTS.c.id == item.id)
         alert = connection.execute(query).one()
@@ -171,13 +171,13 @@ class AlertSender:
 
 
 def count_waiting_anew(desk: Desk) -> None:
-    """Take from the alert that waits what was opened since."""
+    """Remove cases opened since from the waiting alert."""
     with desk.store.write() as connection:
         count_anew(connection, now=desk.clock())
 
 
 def repeat_overdue(desk: Desk) -> None:
-    """Send what nobody has acknowledged in time once more, to the target that was not told last.
+    """Send alerts that were not acknowledged in time again, to the target that was not alerted last.
 
     Raises `NotRepeatedError`.
     """
@@ -187,7 +187,7 @@ def repeat_overdue(desk: Desk) -> None:
         due = [row for row in overdue if row.repeated_at is None or now - parse_time(row.repeated_at) >= within]
         target = _choose_other(desk, due[-1].repeated_to or due[-1].target) if due else None
         if target is None:
-            return  # none is due, or no pager is on at all: each run says so
+            return  # none is due, or every pager is off: each run reports it
         count, first_at = _count_overdue(connection, overdue), min(row.first_at for row in overdue)
         # Before it is sent: a run that is killed meanwhile leaves the next repeat to the next turn.
         connection.execute(
@@ -209,7 +209,7 @@ def repeat_overdue(desk: Desk) -> None:
 
 
 def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
-    """Return what one run did, and what a person has to know of the alerts that wait."""
+    """Return the result of one run, and warnings about the waiting alerts."""
     now, found = desk.clock(), AlertsSent(sent=outcome.sent, warnings=list_pager_warnings(desk))
     with desk.store.read() as connection:
         waiting = find_waiting(connection)
@@ -254,7 +254,7 @@ def _count_overdue(connection: Connection, overdue: Sequence[AlertRow]) -> int:
 
 
 def _choose_target(desk: Desk, now: datetime) -> AlertTarget | None:
-    # A pager that is off must not silence the other one: one is better than none, and each run says so.
+    # A pager that is off must not silence the other one: one is better than none, and each run reports it.
     on_duty = desk.agency.get_target_on_duty(now)
     targets: list[AlertTarget] = sorted(get_args(AlertTarget), key=lambda target: target != on_duty)
     return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)

@@ -1,6 +1,7 @@
-"""Alerts as records: what is queued for the people on duty, and who has acknowledged it (R21).
+"""Alerts as records: queued for the people on duty, and acknowledged by one of them (R21).
 
-Never says what came in: an alert has a count and times. What waits is one alert, and later cases are added to it.
+Never contains a word of a report: an alert has a count and times. Only one alert waits at a time, and later cases join
+it.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ ACTOR: Final = "pager"
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert as lists show it: to whom, how many, and when."""
+    """One alert for lists: its target, count and times."""
 
     id: int
     target: AlertTarget
@@ -48,7 +49,7 @@ class AlertError(ReportAbuseError):
 
 
 def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
-    """Note in the caller's transaction that so many cases came into the crisis lane; what waits already is added to."""
+    """Queue an alert for this many new crisis cases, in the caller's transaction; a waiting alert takes them in."""
     if count < 1:
         return
     waiting = find_waiting(connection)
@@ -75,9 +76,9 @@ def find_waiting(connection: Connection) -> AlertRow | None:
 
 
 def count_anew(connection: Connection, *, now: datetime) -> None:
-    """Take from the alert that waits what was opened since; drop it where nothing is left.
+    """Remove cases opened since from the waiting alert; drop the alert if none is left.
 
-    A report opened before its alert went out needs no alert. The audit log records it.
+    A report opened before its alert was sent needs no alert. The audit log records it.
     """
     row = find_waiting(connection)
     if row is None or row.is_on_its_way(now):
@@ -103,27 +104,27 @@ def list_unsent(connection: Connection, *, now: datetime, within: timedelta) -> 
 
 
 def list_unacknowledged(connection: Connection) -> list[AlertRow]:
-    """Return the alerts that went out and that nobody has acknowledged, the oldest first.
+    """Return the sent alerts that are not acknowledged, the oldest first.
 
-    One whose urgent cases were all opened since needs nobody any more.
+    An alert whose urgent cases have all been opened since needs no acknowledgement.
     """
     rows = _list_rows(connection, OUTBOX.c.state == "sent", ALERTS.c.acknowledged_at.is_(None))
-    # What is unread since a moment is unread since every earlier one: the newest alert that has some settles the rest.
+    # Cases unread since one moment are unread since every earlier one: the newest alert that has some settles the rest.
     while rows and not count_unread(connection, since=rows[-1].first_at):
         rows.pop()
     return rows
 
 
 def list_overdue(connection: Connection, *, now: datetime, within: timedelta) -> list[AlertRow]:
-    """Return the alerts that went out longer ago than this, and that nobody has acknowledged."""
+    """Return the alerts sent longer ago than this that are not acknowledged."""
     latest = format_time(now - within)
     return [row for row in list_unacknowledged(connection) if row.sent_at is not None and row.sent_at < latest]
 
 
 def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: datetime) -> int:
-    """Note the person who has an alert, and every earlier one that went out, in hand; return how many they are.
+    """Record the person handling an alert and every earlier sent one; return their number.
 
-    Raises `AlertError` (`unknown-alert`) where none of this number waits for that.
+    Raises `AlertError` (`unknown-alert`) if no unacknowledged alert has this number.
     """
     went = select(OUTBOX.c.id).where(record("alert", ALERTS.c.id), OUTBOX.c.state == "sent").exists()
     waiting = [went, ALERTS.c.acknowledged_at.is_(None)]
@@ -142,9 +143,9 @@ def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: d
 
 
 def count_unread(connection: Connection, *, since: str) -> int:
-    """Return how many cases came into the crisis lane since then that nobody has opened, and rows that wait aside.
+    """Return the number of unopened crisis cases since then, plus waiting set-aside rows.
 
-    A case and what its sender added to it is one.
+    A case and its sender's additions count once.
     """
     cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
         CASES.c.crisis,
@@ -152,7 +153,7 @@ def count_unread(connection: Connection, *, since: str) -> int:
         # A reader from before it came into the crisis lane has not seen why it did.
         or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
     )
-    # Of any priority: what a row seals may be more urgent than what it states.
+    # Of any priority: the sealed content may be more urgent than the stated priority.
     group = SET_ASIDE.c.reason + " " + func.coalesce(SET_ASIDE.c.claimed_partner, "")
     rows = select(func.count(group.distinct())).where(
         SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since

@@ -1,6 +1,6 @@
-"""The one loop that sends: entries are claimed, sent, and noted as sent, as failed until a later try, or as given up.
+"""The only sending loop: claims entries, sends them, and records each as sent, failed until a later try, or given up.
 
-Never sends twice what two runs find at once, and never loses an entry: a claim runs out when its run is killed.
+Never sends an entry twice when two runs find it together, and never loses one: a claim expires if its run is killed.
 """
 
 import logging
@@ -39,14 +39,14 @@ STUCK: Final = "outbox-stuck"
 _SILENCE: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError, LocalStateError)
 # A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
 _CRASH: Final = 500
-# After so many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry, sent
-# first in its batch and then alone, e.g. a message that kills a worker of the gateway.
+# After this many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry,
+# sent first in its batch and then alone, e.g. a message that kills a worker of the gateway.
 _MOST_SILENCES: Final = 3
 # After this many turns without an answer an entry waits between its turns: three such entries would make the gateway
 # look silent in every run. Until then it goes in the next run, because a silent gateway is no fault of the entry.
 _MOST_UNANSWERED: Final = 3
 _UNANSWERED_WAIT: Final = timedelta(minutes=5)
-# A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
+# A gateway that refuses this many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
 
 
@@ -77,31 +77,31 @@ class Sender(Protocol):
     """Sends the entries of one kind in one run."""
 
     def load(self, connection: Connection, row: Row[Any]) -> Any:
-        """Return what is to be sent, as its record has it now; or `Hold`, `GiveUp` or `Stop`.
+        """Return the message to send, from the current record; or `Hold`, `GiveUp` or `Stop`.
 
         Runs in the transaction that claims the entry.
         """
 
     def send(self, items: Sequence[Any]) -> Sequence[GiveUp | None]:
-        """Send what was loaded, and return for each None, or why it never will be sent.
+        """Send the loaded messages, and return for each None, or the reason why it can never be sent.
 
-        Raises `DeliveryError` or what the feed client raises, and then none of them counts as sent.
+        Raises `DeliveryError` or the feed client's errors; then none of them counts as sent.
         """
 
     def sent(self, connection: Connection, row: Row[Any], item: Any) -> None:
-        """Note what follows, in the transaction that notes an entry as sent."""
+        """Record the consequences, in the transaction that marks an entry as sent."""
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Note what follows, in the transaction that gives an entry up."""
+        """Record the consequences, in the transaction that gives an entry up."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxKind:
     """One kind of entry, as data.
 
-    `lease` is how long a claim keeps other runs away; `longest_wait` ends the doubling of the pause. An entry is given
-    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time alone, and
-    `after` sends what needs no entry.
+    `lease` is the time for which a claim excludes other runs; `longest_wait` caps the doubling pause. An entry is given
+    up after `most_tries` refusals or once it is `too_late_after`. `before` queues entries that fall due by time alone,
+    and `after` sends anything that needs no entry.
     """
 
     name: KindName
@@ -113,7 +113,7 @@ class OutboxKind:
     most_tries: int | None = None
     too_late_after: timedelta | None = None
     is_for_gateway: bool = False
-    # What fails in a way that nobody expected may have been sent: another try may be a second copy.
+    # After an unexpected error the message may have been sent: another try may be a second copy.
     is_tried_after_slip: bool = True
     before: Callable[[Desk], object] | None = None
     after: Callable[[Desk], object] | None = None
@@ -126,7 +126,7 @@ class OutboxKind:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run did with one kind; `problems` counts codes, `open` entries wait or are held for another run."""
+    """The result of one run for one kind; `problems` counts codes, `open` entries wait or are held for another run."""
 
     sent: int = 0
     held: int = 0
@@ -338,11 +338,11 @@ class _Sending:
                     self._raise_alarm(connection, STUCK, code, now=now)
 
     def _fail(self, row: Row[Any], error: Exception) -> None:
-        """Let an entry wait for its next try, or give it up."""
+        """Schedule an entry's next try, or give it up."""
         is_known = isinstance(error, ReportAbuseError)
         code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
         if not is_known:
-            # The words of an error that nobody expected may be those of a report: only its type is told.
+            # The text of an unexpected error may contain text of a report: only its type is recorded.
             _log.error("Could not send a %s: %s", self.kind.name, format_exception(error))
         if self.kind.is_for_gateway:
             self.outcome.fail(error)
@@ -352,7 +352,7 @@ class _Sending:
         is_tried_often = self.kind.most_tries is not None and tries >= self.kind.most_tries
         with self.run.desk.store.write() as connection:
             if is_tried_often and is_crash(error):
-                # The gateway's own fault, which its operator mends: a reply to a child must not be given up for it.
+                # The gateway's own fault, which its operator must fix: a reply to a child must not be given up for it.
                 self._raise_alarm(connection, STUCK, code, now=self.run.desk.clock())
             is_over = is_final or (is_tried_often and not is_crash(error))
             is_over |= not (is_known or self.kind.is_tried_after_slip)

@@ -1,7 +1,7 @@
-"""Sends the short notes that are due: reads the address from the envelope, keeps within a day's limits, and sends.
+"""Sends due notes: reads the address from the envelope, keeps within a day's limits, and sends.
 
-Never stores, prints or logs an address, nor what a server said about it. A note is claimed before it is sent and noted
-after: a run that is killed in between leaves one that is sent once more, never one that is lost (decision 0011).
+Never stores, prints or logs an address or a server's answer about it. A note is claimed before it is sent and recorded
+after: a run killed in between sends a note twice, but never loses one (decision 0011).
 """
 
 from collections.abc import Sequence
@@ -38,11 +38,11 @@ from partner_sdk.wire.submission import report_context
 
 ACTOR: Final = "outbox"
 ONE_DAY: Final = timedelta(days=1)
-# While a note is being sent no other run takes it; longer than any carrier takes, shorter than anyone's patience.
+# While a note is being sent no other run takes it: longer than any carrier needs, shorter than a person would wait.
 LEASE: Final = timedelta(minutes=10)
-# A note that says "your message got to us" after three days says something else: then a person has to.
+# "Your message got to us" means something else after three days: then a person has to answer.
 GIVE_UP_AFTER: Final = timedelta(days=3)
-# How long a finished note can be asked about; no figure is made of it.
+# How long a finished note can be looked up; no figure is made of it.
 KEPT_FOR: Final = timedelta(days=90)
 # Why a note is held, where it is not for its own address: the form is filled in again and again.
 SMS_FULL: Final = "text-messages-full"
@@ -51,7 +51,7 @@ DOMAIN_FULL: Final = "domain-full"
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """What is needed to send one note; in memory only."""
+    """The data to send one note; in memory only."""
 
     to: str = field(repr=False)
     channel: str
@@ -202,7 +202,7 @@ class NoteSender:
                 text = make_note_text(letter.language, note=letter.note)
                 self._sms.send(letter.to, text=text, message_id=letter.message_id)
             case _:
-                # Noted as sent, it would be lost without a word.
+                # Marked as sent, it would be lost silently.
                 raise ValueError(f"No carrier sends notes by {letter.channel}.")
 
     def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
@@ -265,9 +265,9 @@ def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
 
 
 def _find_free_at(connection: Connection, same: ColumnElement[bool], *, most: int, now: datetime) -> datetime | None:
-    """Return when fewer than `most` of these notes are of the last day, or None for now.
+    """Return the time at which fewer than `most` of these notes are from the last day, or None for now.
 
-    A note on its way counts as well: it is one that has its hash, which what waits for its turn has not.
+    Notes on their way count too: they have their hash, which waiting notes do not have yet.
     """
     others = connection.execute(
         select(OUTBOX.c.state, OUTBOX.c.done_at, OUTBOX.c.next_try_at)

@@ -1,7 +1,7 @@
-"""Short notes that a report came in: who may get one (R22), their words from one dated file, and how lists show them.
+"""Short notes that confirm a report: the permitted recipients (R22), the wording from one dated file, and the lists.
 
 Never in doubt: a note goes only to a person who asked for it, picked that way themselves, and is alone with the phone
-or the mailbox. Never holds an address, nor anything of a report: the words are the same for everybody.
+or the mailbox. Never contains an address or anything from a report: every note has the same text.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,7 +25,7 @@ from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_gro
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]
 
-# A mailbox first: a text message stands on the locked screen of a phone.
+# E-mail first: a text message appears on the phone's lock screen.
 _CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
 # Stated, and above 12: an age that was left blank may be any.
 _OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {*YOUNGEST_BANDS, RATHER_NOT_SAY}
@@ -64,7 +64,7 @@ class NoteWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cy: LanguageWords
 
     def of(self, language: str) -> LanguageWords:
-        """Return the words of a language; English for one that the form has and this file has not."""
+        """Return the texts of a language; English for a form language that this file lacks."""
         return self.cy if language == WELSH else self.en
 
 
@@ -85,10 +85,11 @@ class NoteRow:
 
 
 def find_note_channel(report: PublicReport) -> Channel | None:
-    """Return how to send the note, or None where none may go.
+    """Return the channel for the note, or None if no note may be sent.
 
-    Both the person reporting and the child must have said an age above 12: the form says so to the youngest, and their
-    phones are often shared. And that the person it is about is not near must be said: left blank, nothing goes.
+    Both the person reporting and the child must have given an age above 12: the form promises this to the youngest, and
+    their phones are often shared. The form must also state that the reported person is not near: if blank, no note is
+    sent.
     """
     contact = report.contact
     may_be_sent = (
@@ -113,15 +114,14 @@ def find_address(report: PublicReport, *, channel: Channel) -> str | None:
 
 
 def get_note_kind(report: PublicReport) -> NoteKind:
-    """Return whether the note may say that we will answer, or only that we will if there is need."""
-    # A person who said that they are grown up is answered if there is need; everybody else was promised an answer (R3,
-    # R23).
+    """Return whether the note may promise an answer, or only an answer if one is needed."""
+    # An adult is answered only if needed; every other person was promised an answer (R3, R23).
     return "if_needed" if is_from_grown_up(report) else "promised"
 
 
 @cache
 def load_note_words() -> NoteWords:
-    """Return the words of this release. Raises `SettingsError`."""
+    """Return this release's note texts. Raises `SettingsError`."""
     return read_settings(_NOTES_FILE, kind=NoteWords)
 
 
@@ -144,7 +144,7 @@ def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, 
 
 
 def list_notes(connection: Connection, *, case_id: str | None = None, with_done: bool = False) -> list[NoteRow]:
-    """Return notes, the oldest first: those that are not done, or all of them."""
+    """Return notes, the oldest first: the unfinished ones, or all of them."""
     query = _ROWS.order_by(OUTBOX.c.id)
     if case_id is not None:
         query = query.where(NOTES.c.case_id == case_id)
@@ -154,7 +154,7 @@ def list_notes(connection: Connection, *, case_id: str | None = None, with_done:
 
 
 def list_newest_notes(connection: Connection, *, most: int) -> list[NoteRow]:
-    """Return notes for the page: those that were given up first, then what waits, and of each the newest first."""
+    """Return notes for the page: given-up ones first, then waiting ones, each newest first."""
     rows = connection.execute(_ROWS.order_by(*order_by_state()).limit(most))
     return [NoteRow(**row._mapping) for row in rows]
 

@@ -1,7 +1,7 @@
-"""The queue of all that the desk sends: one row for each record, its state, its tries and the time of the next one.
+"""The queue of everything the desk sends: one row for each record, with its state, its tries and its next try.
 
 Never holds content or an address: a row names its record by an id of ours, and the record's own table holds the rest.
-Never queues a stage of a report of the public: nobody may follow those.
+Never queues a stage of a public report: only partners can follow one.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -55,13 +55,13 @@ class OutboxRow:
 
 
 class OutboxError(ReportAbuseError):
-    """An entry cannot be tried again; the message says why."""
+    """An entry cannot be tried again; the message gives the reason."""
 
 
 def get_wait(
     tries: int, *, random: Callable[[int], bytes], longest: timedelta, first: timedelta = FIRST_WAIT
 ) -> timedelta:
-    """Return the pause after so many tries: doubling, with up to a quarter more by chance."""
+    """Return the pause after this many tries: doubling, plus up to a quarter at random."""
     # 2**20 minutes are two years: the exponent is cut so that no number grows without end.
     doublings = min(max(tries - 1, 0), 20)
     wait = min(first * (1 << doublings), longest)
@@ -69,9 +69,9 @@ def get_wait(
 
 
 def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, now: datetime, lane: str = "") -> None:
-    """Queue records in the caller's transaction; one that is queued already starts anew and is sent again.
+    """Queue records in the caller's transaction; an already queued one is reset and sent again.
 
-    Entries of one lane go in order: the first that waits keeps back those behind it.
+    Entries of one lane go in order: the first waiting one holds back the later ones.
     """
     moment = format_time(now)
     fresh = {
@@ -98,7 +98,7 @@ def record(kind: KindName, subject: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def list_due(connection: Connection, kind: KindName, *, now: datetime, after: int, most: int) -> Sequence[Row[Any]]:
-    """Return the entries whose time has come, the oldest first, without those behind one that has to wait."""
+    """Return the due entries, the oldest first, without those behind a waiting one."""
     moment, before = format_time(now), OUTBOX.alias()
     kept_back = select(before.c.id).where(
         before.c.kind == OUTBOX.c.kind,
@@ -114,7 +114,7 @@ def list_due(connection: Connection, kind: KindName, *, now: datetime, after: in
 
 
 def is_unchanged(connection: Connection, row: Row[Any]) -> bool:
-    """Return whether no other run has taken an entry, and nothing queued it anew, since it was read."""
+    """Return whether an entry is as it was read: not claimed by another run and not queued again."""
     return connection.execute(select(OUTBOX.c.id).where(_as_read(row), IS_OPEN)).first() is not None
 
 
@@ -131,17 +131,17 @@ def claim(connection: Connection, row: Row[Any], *, until: datetime) -> Row[Any]
 
 
 def note(connection: Connection, row: Row[Any], **values: Any) -> bool:
-    """Note what became of a claimed entry; False when it was queued anew meanwhile, and has to be sent again."""
+    """Record the result of a claimed entry; False if it was queued again in the meantime and must be sent again."""
     return connection.execute(update(OUTBOX).where(_as_read(row), IS_OPEN).values(**values)).rowcount == 1
 
 
 def drop(connection: Connection, kind: KindName, subjects: Collection[str]) -> None:
-    """Take entries out of the queue whose records are gone."""
+    """Remove entries whose records are gone."""
     connection.execute(delete(OUTBOX).where(OUTBOX.c.kind == kind, OUTBOX.c.subject.in_(subjects)))
 
 
 def list_entries(connection: Connection, *, most: int, with_done: bool = False) -> list[OutboxRow]:
-    """Return the entries that were given up, then those that wait, the newest of each first; on request all."""
+    """Return the given-up entries, then the waiting ones, each newest first; on request all."""
     query = select(*_COLUMNS).order_by(*order_by_state()).limit(most)
     if not with_done:
         query = query.where(OUTBOX.c.state != "sent")
@@ -149,7 +149,7 @@ def list_entries(connection: Connection, *, most: int, with_done: bool = False) 
 
 
 def order_by_state() -> tuple[ColumnElement[Any], ...]:
-    """Return the order of lists: given up first, then what waits, then what was sent, and of each the newest first."""
+    """Return the order of lists: given up first, then waiting, then sent, each newest first."""
     places = case({state: place for place, state in enumerate(_STATES)}, value=OUTBOX.c.state)
     return places, OUTBOX.c.id.desc()
 
@@ -174,9 +174,9 @@ def count_failing(connection: Connection, kind: KindName) -> dict[str, int]:
 
 
 def try_again(connection: Connection, number: int, *, actor: str, now: datetime) -> OutboxRow:
-    """Let the next run send an entry that was given up or has failed before, and return it as it was.
+    """Release an entry that failed or was given up to the next run, and return it as it was.
 
-    Raises `OutboxError` (`not-waiting`) for any other: one without an error may be on its way at this moment.
+    Raises `OutboxError` (`not-waiting`) for any other: an entry without an error may be on its way at this moment.
     """
     failed = (OUTBOX.c.state == "given_up") | (IS_OPEN & OUTBOX.c.last_error.is_not(None))
     row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, failed)).first()
@@ -227,7 +227,7 @@ def queue_stage(
 
 
 def queue_stage_again(connection: Connection, *, partner: str, report_id: str, now: datetime) -> None:
-    """Queue the stage of a report once more as it is, where it has one."""
+    """Queue a report's current stage again, if it has one."""
     same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
     if connection.execute(select(STAGES.c.stage).where(same)).first() is not None:
         queue(connection, "stage", [f"{partner} {report_id}"], now=now)

@@ -1,7 +1,7 @@
 """Replies to a return code, and notes that a report was read: signed, sealed to the code, queued, and sent.
 
-Never keeps what was written where it can be read: one box is the child's, the other opens in the desk's vault alone.
-Never counts as given what the gateway has no place for: that reply is owed again, and an alarm says so.
+Never keeps the text readable: one box is the child's, the other opens in the desk's vault alone. Never counts a reply
+as given if the gateway no longer keeps its return code: it is owed again, and an alarm is raised.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ ACTOR: Final = "return-post"
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who is written to: a case, its reference, and the public half of its return code."""
+    """The recipient of a reply: a case, its reference, and the public half of its return code."""
 
     case_id: str
     reference: str
@@ -47,7 +47,8 @@ class Recipient:
 class WrittenReply:
     """One message to a return code. `posted_at` is None until the gateway has taken it.
 
-    `no_place_at` is when the gateway said that nobody can come back to it: it was not kept, and is not sent again.
+    `no_place_at` is the time at which the gateway refused it because the code is gone: it was not kept and is not sent
+    again.
     """
 
     message_id: str
@@ -115,9 +116,9 @@ def store_reply(
 
 
 def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor: str, now: datetime) -> bool:
-    """Note in the caller's transaction that a person has read the report, for whoever comes back with the code.
+    """Queue a note that the report was read, for the holder of the code, in the caller's transaction.
 
-    False when no note could be made: a report must open all the same, so that is only noted in the audit log.
+    False if no note could be made: the report must still open, so the failure only goes to the audit log.
     """
     try:
         store_reply(desk, connection, to, kind=READ, body="", actor=actor, now=now)
@@ -128,7 +129,7 @@ def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor:
 
 
 def list_written(connection: Connection, *, case_id: str) -> list[WrittenReply]:
-    """Return what was written to the return code of a case, the oldest first; nothing of it is opened."""
+    """Return the messages to the return code of a case, the oldest first, unopened."""
     return _list(connection, REPLY_MESSAGES.c.case_id == case_id)
 
 
@@ -139,12 +140,12 @@ def has_reply(connection: Connection, *, case_id: str) -> bool:
 
 
 def has_no_place(connection: Connection, *, reference: str) -> bool:
-    """Return whether the gateway has said that nobody can come back to this reference any more."""
+    """Return whether the gateway has refused this reference because its return code is gone."""
     return connection.execute(_REPLIES.where(REPLY_MESSAGES.c.reference == reference, _LOST)).first() is not None
 
 
 def list_waiting(connection: Connection, *, most: int) -> list[WrittenReply]:
-    """Return what the gateway has not taken yet, the oldest first; nothing of it is opened."""
+    """Return the messages that the gateway has not taken yet, the oldest first, unopened."""
     return _list(connection, IS_OPEN, most=most)
 
 

@@ -36,7 +36,7 @@ from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
-# One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
+# A partner may ask only this often an hour (gateway/limits.py); a longer feed is endless, and an alarm.
 INTAKE: Final = Intake(
     ACCOUNT_CHANGE,
     most_items=1_000,
@@ -48,9 +48,9 @@ UNREADABLE: Final = "unreadable"
 
 
 def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None = None) -> bool:
-    """Return whether any partner has, had or has offered the submission key of this id.
+    """Return whether any partner has, had or has offered the submission key with this id.
 
-    `offered_by` may offer once more what it has only offered: its change was refused, and it asks again.
+    `offered_by` may offer a key again if it has only offered it: its change was refused, and it asks again.
     """
     offered = select(ACCOUNT_CHANGES.c.new_key_id).where(
         ACCOUNT_CHANGES.c.new_key_id == key_id, ACCOUNT_CHANGES.c.partner != (offered_by or "")
@@ -83,7 +83,7 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangesTaken:
-    """What one look at the feed brought: changes that wait for a person, and refusals by partner and reason."""
+    """The result of one fetch: changes that wait for a person, and refusals by partner and reason."""
 
     waiting: tuple[ChangeRow, ...]
     refused: dict[tuple[str, str], int]
@@ -124,9 +124,9 @@ def take_enrolled_registration(
 
 
 def get_key_in_force(partner: Row[Any]) -> dict[str, bytes]:
-    """Return the one key that a change of a partner's account may be signed with, by its id.
+    """Return the only key that may sign a change of a partner's account, by its id.
 
-    What was rotated out still speaks for reports that lie in a spool, and for no change: it may be why it was replaced.
+    A rotated key still counts for reports in a spool, but for no change: a theft may be the reason for the rotation.
     """
     return {partner.key_id: bytes(partner.submission_key)}
 
@@ -168,7 +168,7 @@ def to_change_row(row: Row[Any]) -> ChangeRow:
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str) -> ChangeRow | None:
     try:
-        # The gateway is not believed: what cannot be a name is not stored as one.
+        # The gateway is not trusted: an impossible name is not stored as one.
         check_partner_id(row.address)
         check_report_id(row.item_id)
     except FormatError:
@@ -178,7 +178,7 @@ def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, act
         return None
     opened = _open(connection, desk, row, vault=vault)
     if known is not None:
-        # Whoever runs the gateway can put bytes of his own under an id: the partner's own word takes their place.
+        # The gateway's operator can put forged bytes under an id: the partner's own statement replaces them.
         if opened[1] is None:
             return None
         connection.execute(

@@ -1,7 +1,7 @@
-"""Declines at once the requests that no key of this desk opens: whoever floods the page must not cost a person each.
+"""Declines together the requests that no key of this desk opens, so that a flood does not cost a person one by one.
 
-Never touches one that opens, whether this desk understands it or not: an honest request of a newer release opens too.
-Nor one that is sealed to a key of this desk whose file is missing or damaged here: that one opens again when the file
+Never touches a request that opens, even if this desk does not understand it: a genuine request from a newer release
+opens too. Nor one that is sealed to a key of this desk whose file is missing or damaged: it opens again once the file
 is back.
 """
 
@@ -30,11 +30,11 @@ _PROBE_ID: Final = "00000000-0000-7000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRequests:
-    """What of the requests that wait no key of this desk opens: their ids with a code each, the oldest first.
+    """The waiting requests that no key of this desk opens: their ids with a code each, the oldest first.
 
-    Also those whose sender lied inside of the box about which request it is. `waiting` is how many wait in all,
-    `key_missing` how many of them only lack a sound file of a key of this desk. `not_understood` are the ids of those
-    that open, but say what this desk cannot read.
+    Includes requests with a false request id inside the box. `waiting` counts all waiting requests, `key_missing` those
+    that lack only an intact key file of this desk. `not_understood` are the ids of requests that open but are in a
+    format this desk does not know.
     """
 
     reasons: dict[str, str]
@@ -49,22 +49,22 @@ class UnreadableRequests:
 
 
 def get_unreadable(desk: Desk) -> UnreadableRequests:
-    """Try to open every request that waits, and return what came of it. Nobody reads what opens.
+    """Try to open every waiting request, and return the result. No person reads the opened ones.
 
-    Raises `LocalStateError` where a file of a key cannot be used.
+    Raises `LocalStateError` if a key file is unusable.
     """
     with desk.store.read() as connection:
         return _try_all(connection, desk)
 
 
 def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -> int:
-    """Decline every request that waits and that no key of this desk opens; return how many.
+    """Decline every waiting request that no key of this desk opens; return the number.
 
-    `confirmed` is how many a person was told of: when it is another number by now, nothing is declined. Each has its
-    entry in the audit log. Raises `AdoptionError` (`no-reason`, `nothing-unreadable`, `count-changed`).
+    `confirmed` is the number shown to the person: if it has changed, nothing is declined. Each request has its entry in
+    the audit log. Raises `AdoptionError` (`no-reason`, `nothing-unreadable`, `count-changed`).
     """
     said = parse_reason(reason)
-    # To open thousands of boxes takes seconds: nobody waits for that at the database.
+    # Opening thousands of boxes takes seconds: the database must not be locked for that.
     found = get_unreadable(desk)
     if not found.count:
         raise AdoptionError(
@@ -113,7 +113,7 @@ def _try_all(connection: Connection, desk: Desk) -> UnreadableRequests:
         try:
             raw = open_box(envelope, vault=vault, environment=environment, request_id=request_id)
         except (FormatError, OpeningError) as error:
-            # What is no envelope is a FormatError, and names no key.
+            # Bytes that are no envelope are a FormatError, and name no key.
             if isinstance(error, OpeningError) and _get_key_id(envelope) in unusable:
                 key_missing += 1
             else:
@@ -140,9 +140,9 @@ def _list_waiting(connection: Connection) -> Iterator[tuple[str, bytes]]:
 
 
 def _list_unusable_key_ids(connection: Connection, vault: Vault, *, environment: str) -> frozenset[bytes]:
-    """Return the ids of the keys of this desk that were not destroyed on their day, and that open nothing here.
+    """Return the ids of this desk's undestroyed keys that cannot open anything here.
 
-    The file of such a key is missing, or holds another secret than its id says.
+    The file of such a key is missing, or contains another secret than its id.
     """
     rows = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
     return frozenset(

@@ -45,14 +45,14 @@ MAX_REASON_CHARACTERS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A text for a person to send: to whom the request asks it to go, and what it says."""
+    """A text for a person to send, with the recipient named in the request."""
 
     to: str
     subject: str
     text: str
 
     def __repr__(self) -> str:
-        """Say nothing of the people: a repr ends in logs."""
+        """Leave the people out: a repr ends in logs."""
         return "Mail(...)"
 
 
@@ -85,7 +85,7 @@ def make_agreed_mail(service: AskingService, *, places: Sequence[PlacementRow], 
 
 
 def make_invited_mail(service: AskingService, *, invitation: Invitation, agency: str) -> Mail:
-    """Return the text that says how to answer an invitation; the file itself goes another way."""
+    """Return the text that explains how to answer an invitation; the file itself goes another way."""
     return _make(
         "invited",
         service,
@@ -98,7 +98,7 @@ def make_invited_mail(service: AskingService, *, invitation: Invitation, agency:
 
 
 def make_declined_mail(service: AskingService, *, reason: str, agency: str) -> Mail:
-    """Return the text that says why not."""
+    """Return the text with the reason for declining."""
     return _make("declined", service, agency=agency, reason=reason)
 
 
@@ -106,7 +106,7 @@ def make_declined_mail(service: AskingService, *, reason: str, agency: str) -> M
 def read_texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     """Return the texts by language and occasion.
 
-    Under `surfaces` stand the kinds of place by language and code, under `place_words` what a place is explained with.
+    `surfaces` has the kinds of place by language and code, `place_words` the explanations of a place.
     """
     return tomllib.loads(_TEXTS.read_text(encoding="utf-8"))
 
@@ -143,17 +143,18 @@ def invite_adopter(
     is_known_owner: bool = False,
     keep: KeepInvitation | None = None,
 ) -> tuple[Invitation, Mail]:
-    """Make an invitation for the service that asked, and the text that goes to it.
+    """Make an invitation for the requesting service, and the text to send to it.
 
-    The invitation holds a secret, and is not in the text. With `is_known_owner` a person has checked that this request
-    comes from whom the desk knows under this id already; a partner's keys are never replaced so. What
-    `keep` raises leaves nothing decided. Raises `AdoptionError`, `PartnerError`.
+    The invitation holds a secret that is not in the text. `is_known_owner` means that a person has verified the request
+    with the known owner of this id; a partner's keys are never replaced this way. If `keep` raises, nothing is decided.
+    Raises `AdoptionError`, `PartnerError`.
     """
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
         service = read_adoption(connection, desk, request_id)
         if owner in get_partner_names(connection):
-            # An invitation replaces the keys of whoever has that id: a stranger must not get there by asking nicely.
+            # An invitation replaces the keys of the partner with that id: a stranger must not get them by asking
+            # politely.
             raise AdoptionError(
                 (
                     f"{owner} is already a partner. If it has lost its keys, use `partner invite`; otherwise "
@@ -188,12 +189,11 @@ def invite_adopter(
 def agree_place(
     desk: Desk, request_id: str, *, owner: str, place: Place, actor: str, is_known_owner: bool = False
 ) -> tuple[PlacementRow, Mail]:
-    """Agree one place with the service that asked, and return it with the text that goes to it.
+    """Agree one place with the requesting service, and return it with the text to send.
 
-    A service without keys is registered by this, under the id `owner` and the name of its organisation. The text names
-    every place that is agreed with this request by now, and no other of the owner. With `is_known_owner` a person has
-    checked that this request comes from whom the desk knows under this id already. Raises `AdoptionError`,
-    `PlacementError`.
+    This also registers a service without keys, under the id `owner` and its organisation's name. The text names every
+    place agreed so far with this request, and no other of the owner. `is_known_owner` means that a person has verified
+    the request with the known owner of this id. Raises `AdoptionError`, `PlacementError`.
     """
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
@@ -227,10 +227,10 @@ def agree_place(
 
 
 def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) -> Mail | None:
-    """Decline a request, with the reason in words; return the text that goes to the service.
+    """Decline a request with a reason; return the text to send to the service.
 
-    An invitation that was made for it ends with it, and so does an enrolment that waits for approval. None for a
-    request that does not open: nobody is there to write to. Raises `AdoptionError`.
+    Its invitation ends too, and so does an enrolment that waits for approval. None for a request that does not open:
+    its sender is unknown. Raises `AdoptionError`.
     """
     said = parse_reason(reason)
     with desk.store.write() as connection:
@@ -252,7 +252,7 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
 
 
 def parse_reason(text: str) -> str:
-    """Return a reason with one blank between words. Raises `AdoptionError` (`no-reason`) unless it is one line."""
+    """Return a reason with single spaces. Raises `AdoptionError` (`no-reason`) unless it is one line."""
     said = " ".join(text.split())
     if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
         raise AdoptionError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
@@ -260,7 +260,7 @@ def parse_reason(text: str) -> str:
 
 
 def list_agreed_places(connection: Connection, request_id: str) -> list[str]:
-    """Return the link ids that were agreed with a request, whatever became of them since."""
+    """Return the link ids agreed with a request, including suspended and ended ones."""
     query = select(ADOPTION_PLACES.c.placement).where(ADOPTION_PLACES.c.request_id == request_id)
     return list(connection.execute(query.order_by(ADOPTION_PLACES.c.placement)).scalars())
 
@@ -313,7 +313,7 @@ def _check_open(connection: Connection, request_id: str, *, owner: str) -> Adopt
 
 
 def _check_owner(connection: Connection, line: AdoptionLine, *, owner: str, is_known_owner: bool) -> None:
-    """Refuse an id that the desk gave to somebody else before: a stranger may have asked in that one's name."""
+    """Refuse an id that already belongs to another owner: a stranger may be asking in that owner's name."""
     name = find_owner_name(connection, owner)
     if name is not None and line.owner != owner and not is_known_owner:
         raise AdoptionError(
@@ -346,7 +346,7 @@ def _decide(
     reason: str | None = None,
     is_known_owner: bool = False,
 ) -> None:
-    # Who says that a request is a known owner's answers for it: that it was said is kept.
+    # The person who confirms the known owner answers for it: the confirmation is recorded.
     said = {"is_known_owner": True} if is_known_owner else {}
     now = desk.clock()
     connection.execute(

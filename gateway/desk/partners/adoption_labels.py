@@ -1,4 +1,4 @@
-"""What a request to show the button says, in lines for the page and for the terminal."""
+"""A request to show the button as labelled text, for the page and the terminal."""
 
 from collections import Counter
 from typing import Final
@@ -23,7 +23,7 @@ CHILD_USES: Final = {
 
 
 def format_unreadable(found: UnreadableRequests) -> str:
-    """Return in words how many of the requests that wait cannot be read and may be declined together."""
+    """Return how many waiting requests cannot be read, e.g. `2 of the 3 waiting requests cannot be read.`"""
     if not found.waiting:
         return "No request is waiting."
     if found.count:
@@ -34,13 +34,13 @@ def format_unreadable(found: UnreadableRequests) -> str:
 
 
 def format_codes(found: UnreadableRequests) -> str:
-    """Return the codes of those that can be declined together, each with how often."""
+    """Return the reason codes with their counts, e.g. `Why: unknown-key (2).`"""
     counted = sorted(Counter(found.reasons.values()).items())
     return f"Why: {', '.join(f'{code} ({count})' for code, count in counted)}."
 
 
 def format_key_missing(found: UnreadableRequests) -> str:
-    """Return in words what to do about requests that lack only the file of a key of this desk."""
+    """Return advice about requests that lack only a key file of this desk."""
     return (
         f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this "
         "desk whose file is missing or damaged. Restore the file from a backup; until then you "
@@ -49,7 +49,7 @@ def format_key_missing(found: UnreadableRequests) -> str:
 
 
 def format_not_understood(found: UnreadableRequests) -> str:
-    """Return in words what to do about requests that open, but say what this desk cannot read."""
+    """Return advice about requests that open but are in an unknown format."""
     count = len(found.not_understood)
     opens, it = ("1 opens", "it") if count == 1 else (f"{count} open", "them")
     return (
@@ -59,12 +59,12 @@ def format_not_understood(found: UnreadableRequests) -> str:
 
 
 def format_decline_button(found: UnreadableRequests) -> str:
-    """Return what the button that declines them says: how many."""
+    """Return the label of the button that declines them, with the number."""
     return "Decline this one" if found.count == 1 else f"Decline these {found.count}"
 
 
 def format_declined_together(count: int) -> str:
-    """Return in words what was done."""
+    """Return the confirmation, e.g. `Declined 2 requests.`"""
     return "Declined 1 request." if count == 1 else f"Declined {count} requests."
 
 

@@ -1,6 +1,7 @@
-"""The pages of services that ask for the button: the list, and one request with what can be decided about it.
+"""Pages for services that ask for the button: the list, and one request with the possible decisions.
 
-Who asks is shown only in the answer to the post that opened it, and never stored readable. Never sends a mail.
+Names and addresses appear only in the response to the post that opened a request, and are never stored readable. Never
+sends a mail.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,7 @@ from partner_sdk.wire.canonical import encode
 blueprint = Blueprint("adoption", __name__)
 FORM_BYTES: Final = 16_384
 
-# What a place cannot be agreed without, in the words of the form.
+# The required fields of a place, with their labels in the form.
 _PLACE_WORDS: Final = {
     "owner": "Its id at this desk",
     "surface": "Kind of place",
@@ -60,9 +61,9 @@ _PLACE_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an action left to be shown once: the text to send, and an invitation with its secret.
+    """The result of an action, shown once: the text to send, and an invitation with its secret.
 
-    With `is_to_publish` neither works for the service until the gateway has heard of it.
+    With `is_to_publish`, neither works for the service until the gateway has the new register.
     """
 
     said: str = ""
@@ -102,7 +103,7 @@ def show_unreadable() -> ResponseReturnValue:
 @blueprint.post("/adoption/unreadable")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_unreadable() -> ResponseReturnValue:
-    """Decline them, if they are still as many as the page said."""
+    """Decline them, if their number is still the one on the page."""
     confirmed = parse_small_number(request.form.get("count", "")) or 0
     why = request.form.get("why", "")
     try:
@@ -132,14 +133,14 @@ def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> Respo
 @blueprint.get("/adoption/<request_id>")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_request(request_id: str) -> ResponseReturnValue:
-    """Show what is known of a request without opening it."""
+    """Show the clear fields of a request without opening it."""
     return _draw(_get(request_id), None, Outcome())
 
 
 @blueprint.post("/adoption/<request_id>/open")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_open(request_id: str) -> ResponseReturnValue:
-    """Open a request; who read it is noted."""
+    """Open a request and record the reader."""
     return _show(request_id, Outcome())
 
 

@@ -1,7 +1,7 @@
-"""Requests to show the button: taken sealed from the feed, listed, and opened for a person, which is noted (R37).
+"""Requests to show the button: taken sealed from the feed, listed, and opened for a person, which is recorded (R37).
 
-Never believes what one says: nothing proves who sealed it, so whoever decides asks back at a published number first.
-Never takes more than people could read: the gateway is not believed, and anybody can send to it.
+Never trusts a request: its sender is unproven, so a person first calls back at a published number. Never takes more
+than people could read: the gateway is not trusted, and any stranger can send one.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ MOST_WAITING: Final = 2_000
 
 
 class AdoptionError(ReportAbuseError):
-    """A request is not there, cannot be opened, or cannot be decided as asked; the message says what to do."""
+    """A request is unknown, does not open, or cannot be decided this way; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class AdoptionLine:
 
 
 def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
-    """Store the requests at the feed, sealed as they are, acknowledge them, and return how many are new.
+    """Store the feed's requests, still sealed, acknowledge them, and return the number of new ones.
 
-    While more than `MOST_WAITING` wait for a person nothing is taken: the gateway keeps what it has, and says to
-    whoever asks next that there is no room.
+    While more than `MOST_WAITING` wait for a person, none are taken: the gateway keeps its own, and answers later
+    senders that there is no room.
     """
     take = partial(_take, desk=desk, actor=actor)
     return len(collect_items(desk, feed, INTAKE, take=take, has_room=_has_room))
@@ -65,9 +65,9 @@ def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
 def list_adoptions(
     connection: Connection, *, with_decided: bool = False, first: int = 0, most: int | None = None
 ) -> list[AdoptionLine]:
-    """Return the requests that wait, the oldest first; with the decided ones behind them if asked.
+    """Return the waiting requests, the oldest first; on request the decided ones after them.
 
-    Of a long list a part: the first `first` of it are left out, and at most `most` of the others returned, or all.
+    `first` and `most` select a page of a long list: `first` entries are skipped, and at most `most` returned, or all.
     """
     query = select(*(ADOPTION_REQUESTS.c[name] for name in AdoptionLine.__dataclass_fields__)).order_by(
         ADOPTION_REQUESTS.c.state != "waiting", ADOPTION_REQUESTS.c.received_at, ADOPTION_REQUESTS.c.request_id
@@ -83,7 +83,7 @@ def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
 
 
 def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
-    """Open one request for a person, and note who did. Raises `AdoptionError` for one that does not open."""
+    """Open one request for a person, and record the reader. Raises `AdoptionError` if it does not open."""
     with desk.store.write() as connection:
         found = read_adoption(connection, desk, request_id)
         audit.append_entry(connection, "open-adoption", request_id, at=desk.clock(), actor=actor)
@@ -91,9 +91,9 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
 
 
 def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
-    """Return what a request says, inside an action that is noted itself.
+    """Return the content of a request, inside an action that is recorded itself.
 
-    Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens, but says what this desk cannot read).
+    Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens but is in an unknown format).
     """
     row = _get_row(connection, request_id)
     environment = desk.config.environment
@@ -118,16 +118,16 @@ def read_adoption(connection: Connection, desk: Desk, request_id: str) -> Asking
 
 
 def open_box(envelope: bytes, *, vault: Vault, environment: str, request_id: str) -> bytes:
-    """Return what stands in one box, unread. Raises `FormatError` for what is no box, and `OpeningError`."""
+    """Return the raw content of one box. Raises `FormatError` for a malformed box, and `OpeningError`."""
     raw = parse_base64url(envelope.decode("ascii", "replace"), max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     context = adoption_context(environment=environment, request_id=request_id)
     return vault.open_enrolment(Envelope.parse(raw), context=context)
 
 
 def parse_box(raw: bytes, *, environment: str, request_id: str) -> AskingService:
-    """Return what an opened box says. Raises `OpeningError` (`wrong-id`: it names another request than it came with).
+    """Return the content of an opened box. Raises `OpeningError` (`wrong-id`: it names another request).
 
-    Raises `FormatError` for what this desk does not understand: a newer release may say more than this one knows.
+    Raises `FormatError` for content in an unknown format, e.g. from a newer release.
     """
     request = parse_adoption(raw)
     if (request.environment, request.request_id) != (environment, request_id):

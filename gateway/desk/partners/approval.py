@@ -1,7 +1,7 @@
 """Approval: a person puts the keys of a checked enrolment into the register; a partner that enrols again keeps its id.
 
-Never approves by itself. What the keys before have signed stays provable, and mail that was sealed to them is sealed
-again, because whoever enrols again has lost what opened it.
+Never approves automatically. Statements signed with the earlier keys stay provable, and mail sealed to them is sealed
+again, because a partner that enrols again has lost the keys to open it.
 """
 
 from datetime import datetime

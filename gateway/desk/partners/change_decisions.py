@@ -1,6 +1,6 @@
-"""What a person decides about a change of a partner's account: accepted, or refused with a reason.
+"""A person's decision about a change of a partner's account: accepted, or refused with a reason.
 
-Never takes over what the key in force at the moment of the decision did not sign for, whatever was checked before.
+Never accepts a change that is not signed with the key in force at that moment, even if it was valid on arrival.
 """
 
 from datetime import timedelta
@@ -18,7 +18,7 @@ from partner_sdk.errors import EnrolmentError
 from partner_sdk.wire.account import NewKeys, check_account_change
 from partner_sdk.wire.canonical import format_time
 
-# What a partner sealed before a rotation may lie in its spool for so long: a gateway is down, a machine is off.
+# A partner's spool may hold reports sealed before a rotation for this long, e.g. while its machine is off.
 FORMER_KEY_GRACE: Final = timedelta(days=14)
 
 RefusalReason = Literal["more-needed", "not-confirmed", "not-the-partner"]
@@ -70,7 +70,7 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
     if not rows:
-        # Whoever gives the id of a partner instead means what that partner asks for.
+        # A partner's id given instead of a change's means that partner's changes.
         known = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.partner == change_id)).first()
         hint = (
             f"`partner show {change_id}` shows its changes"
@@ -84,7 +84,7 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
             reason="superseded",
         )
     if len(rows) == 1 and not waiting and rows[0].decided_at is None:
-        # Nobody decided it: the desk refused it as it collected it.
+        # Not decided by a person: the desk refused it while collecting.
         raise PartnerError(
             f"The change {change_id} was refused on arrival ({rows[0].reason}). The partner may send it again.",
             reason="not-waiting",

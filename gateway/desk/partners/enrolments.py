@@ -41,7 +41,7 @@ INTAKE: Final = Intake(
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentsTaken:
-    """What one look at the feed brought: partners that wait for approval, and refusals by partner and reason."""
+    """The result of one fetch: partners that wait for approval, and refusals by partner and reason."""
 
     waiting: tuple[str, ...]
     refused: dict[tuple[str, str], int]

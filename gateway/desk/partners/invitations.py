@@ -39,10 +39,10 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
 @contextmanager
 def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
-    """Make the file, readable by its owner alone, and give what writes the invitation into it.
+    """Make the file, readable by its owner alone, and yield a function that writes the invitation into it.
 
-    Whatever is raised inside takes the file away again. Raises `PartnerError` (`file-not-written`) for a file that is
-    there already, or that cannot be made or written.
+    Any exception inside removes the file again. Raises `PartnerError` (`file-not-written`) if the file already exists
+    or cannot be made or written.
     """
     try:
         path.touch(mode=0o600, exist_ok=False)
@@ -88,11 +88,11 @@ def invite_partner(
     country: str | None = None,
     keep: KeepInvitation | None = None,
 ) -> Invitation:
-    """Make an invitation and note its hash; `publish_invitations` tells the gateway. Raises `PartnerError`.
+    """Make an invitation and record its hash; `publish_invitations` informs the gateway. Raises `PartnerError`.
 
-    The invitation holds the secret and is returned only here: it is stored nowhere at the desk. Without a `type` a
-    partner that enrols again stays what it is, and a new one is a service. An agency needs its `country` (ISO 3166-1).
-    What `keep` raises leaves nothing noted.
+    The invitation contains the secret and is returned only here: the desk stores it nowhere. Without a `type`, a
+    partner that enrols again keeps its type, and a new one is a service. An agency needs its `country` (ISO 3166-1). If
+    `keep` raises, nothing is recorded.
     """
     with desk.store.write() as connection:
         invitation = invite_in(
@@ -151,9 +151,9 @@ def invite_in(
 
 
 def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
-    """End what a partner could still enrol with; whatever else was agreed with it stays.
+    """End a partner's open invitations and waiting enrolment; other agreements with it stay.
 
-    Raises `PartnerError` (`no-invitation`) if no invitation is open and no enrolment waits: nothing is changed then.
+    Raises `PartnerError` (`no-invitation`) if there are none: then nothing is changed.
     """
     with desk.store.write() as connection:
         ended = end_invitations(connection, desk, partner=partner, actor=actor)
@@ -169,7 +169,7 @@ def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
 
 
 def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
-    """Return whether an invitation of this id is open, or an enrolment of it waits for approval."""
+    """Return whether this id has an open invitation, or an enrolment that waits for approval."""
     opened = select(INVITATIONS.c.partner).where(
         INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None), INVITATIONS.c.expires_at > format_time(now)
     )
@@ -178,7 +178,7 @@ def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
 
 
 def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
-    """End every open invitation of a partner, and refuse the enrolment that waits for approval, if there is one.
+    """End every open invitation of a partner, and refuse its waiting enrolment, if any.
 
     The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
     """

@@ -1,6 +1,6 @@
-"""The end of a partner's keys: suspended, revoked because lost or stolen, or kept as a former key for proof.
+"""The end of a partner's keys: suspended, revoked as lost or stolen, or kept as a former key for proof.
 
-Never gives a key that has ended a second life: whatever is said later, the first end counts.
+Never revives a key that has ended: the first end counts, also against later statements.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from partner_sdk.wire.canonical import format_time
 
 
 def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
-    """Stop taking new reports of a partner, and return the state that it had; `publish` makes it count at the gateway.
+    """Stop taking a partner's new reports, and return its previous state; `publish` puts it into effect at the gateway.
 
-    The desk itself sets aside what it first sees under this key later than a grace (row_checks.py). Raises
+    The desk itself sets aside rows that it first sees under this key after a grace period (row_checks.py). Raises
     `PartnerError` (`unknown-partner`).
     """
     now = desk.clock()
@@ -33,7 +33,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
         connection.execute(
             update(PARTNERS)
             .where(PARTNERS.c.partner == partner)
-            # Said twice, the first time counts: a stolen key does not begin anew.
+            # Of two revocations the first counts: a stolen key does not get a new start.
             .values(
                 state=case((PARTNERS.c.revoked_at.is_not(None), "revoked"), else_="suspended"),
                 suspended_at=func.coalesce(PARTNERS.c.suspended_at, format_time(now)),
@@ -47,13 +47,13 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
 def revoke_key(
     desk: Desk, *, partner: str, key_id: str | None = None, keep_successor: bool = False, actor: str
 ) -> tuple[str, ...]:
-    """End keys that were lost or stolen, without any grace, and return their ids; `publish` makes it count.
+    """End lost or stolen keys, without a grace period, and return their ids; `publish` puts it into effect.
 
-    Without `key_id`, or with that of the key in force, all keys of the partner end, and it enrols again by invitation.
-    With the id of a former key that one ends, and with it what it signed for: the keys that followed it, and the
-    registrations that it, or one of them, signed. Its thief may have asked for them. If one of those keys is in force,
-    the partner enrols again. `keep_successor` leaves them, where the partner has said by phone that they are its own.
-    What waits for a person under an ended key is refused. Raises `PartnerError` (`unknown-partner`, `unknown-key`,
+    Without `key_id`, or with the key in force, all keys of the partner end, and it enrols again by invitation. With the
+    id of a former key, that one ends, and everything it signed for: the keys that followed it, and the registrations
+    that it, or one of them, signed. Its thief may have asked for them. If one of those keys is in force, the partner
+    enrols again. `keep_successor` keeps them, if the partner has confirmed by phone that they are its own. Requests
+    that wait for a person under an ended key are refused. Raises `PartnerError` (`unknown-partner`, `unknown-key`,
     `no-successor`: `keep_successor` without a former key).
     """
     now = desk.clock()
@@ -108,7 +108,7 @@ def revoke_key(
 
 
 def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_revoked: bool = False) -> None:
-    """Keep the key that a partner signed with until now, with its end: what is filed stays provable."""
+    """Keep a partner's previous signing key, with its end: filed reports stay provable."""
     connection.execute(
         insert(FORMER_PARTNER_KEYS).values(
             {name: getattr(row, name) for name in ("key_id", "partner", "submission_key", "context_key")}
@@ -118,7 +118,7 @@ def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_
 
 
 def end_former_keys(connection: Connection, partner: str, *, at: str) -> None:
-    """End, at once, former keys whose statements the gateway would still take."""
+    """End former keys whose statements the gateway would still take, immediately."""
     connection.execute(
         update(FORMER_PARTNER_KEYS)
         .where(FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.ended_at > at)
@@ -174,9 +174,9 @@ def _end_changes(
     at: str,
     actor: str,
 ) -> list[str]:
-    """Refuse what these keys asked for: what waits, and registrations in force; return the ids of the latter.
+    """Refuse changes signed with these keys: waiting ones, and registrations in force; return the ids of the latter.
 
-    With `is_all` whatever waits is refused, whoever signed it. A step from key to key stays on record as it was.
+    With `is_all` every waiting change is refused, under any key. A step from key to key stays on record as it was.
     """
     rows = connection.execute(
         select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.state.in_(states))

@@ -1,7 +1,7 @@
 """Writes messages to partners' mailboxes: signed first, numbered and chained, then sealed, stored, and queued.
 
-Never signs one number twice and never signs the same content twice: asking again gives the message that exists. What
-may name a child is kept only in boxes: one is the partner's, the other opens in the desk's vault alone.
+Never signs one number twice and never signs the same content twice: a repeated request returns the existing message.
+Content that may name a child is kept only in boxes: one is the partner's, the other opens in the desk's vault alone.
 """
 
 import hashlib
@@ -126,9 +126,9 @@ def store_message(
 
 
 def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, vault: Vault) -> bytes:
-    """Return the signed bytes of a message, out of the desk's own box where they lie in one.
+    """Return the signed bytes of a message, from the desk's own box if they are sealed.
 
-    Raises `OpeningError` when the key of that box is gone.
+    Raises `OpeningError` if the key of that box is gone.
     """
     row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
     if row.desk_copy is None:
@@ -170,7 +170,7 @@ class MessageSender:
         )
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Nothing follows: the alarm names it, and the messages behind it go on."""
+        """Do nothing: the alarm names it, and later messages are still sent."""
 
 
 def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
@@ -181,12 +181,12 @@ def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any])
 
 
 def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> int:
-    """Seal every message of a partner to the key that it has now, to be sent again; return how many.
+    """Seal all of a partner's messages to its current key, to be sent again; return the number.
 
-    For a partner that has lost its keys and enrols again: the same signed bytes, so the chain stays what it was. It
-    gets all of its messages, because the holder of the old keys may have acknowledged some.
+    For a partner that has lost its keys and enrols again: the same signed bytes, so the chain is unchanged. It gets all
+    of its messages, because the holder of the old keys may have acknowledged some.
 
-    Raises `OpeningError` where the desk's own copy of one does not open any more.
+    Raises `OpeningError` if the desk's own copy of one no longer opens.
     """
     recipient = get_partner(connection, partner, now=desk.clock())
     vault = desk.load_vault()

@@ -1,6 +1,6 @@
-"""Tells a partner what became of its own report: decided by a person, held back until a day, released with a collect.
+"""Informs a partner of the outcome of its own report: decided by a person, held until a day, sent with a collection.
 
-Never tells anything before its day, and never takes back what was released: a later outcome counts instead.
+Never informs a partner before that day, and never takes back a released outcome: a later one replaces it.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from partner_sdk.wire.mailbox_message import OutcomeNote, encode_body
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSignal:
-    """One outcome that a person decided to tell. It waits while it is neither released nor taken back."""
+    """One outcome to send, decided by a person. It waits until it is released or taken back."""
 
     signal_id: str
     case_id: str
@@ -45,7 +45,7 @@ class OutcomeSignal:
 def record_outcome(
     desk: Desk, connection: Connection, *, case_id: str, partner: str, outcome: str, held_until: datetime, actor: str
 ) -> str:
-    """Note in the caller's transaction what to tell, and from when; return its id. Whether it may is checked before."""
+    """Record an outcome and its day, in the caller's transaction; return its id. The caller checks permission."""
     now, signal_id = desk.clock(), desk.make_id()
     connection.execute(
         insert(OUTCOME_SIGNALS).values(
@@ -82,7 +82,7 @@ def take_back_outcome(connection: Connection, signal: OutcomeSignal, *, actor: s
 
 
 def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]:
-    """Return the outcomes of a case, the oldest first, those that were taken back too."""
+    """Return the outcomes of a case, the oldest first, including those taken back."""
     rows = connection.execute(
         select(OUTCOME_SIGNALS)
         .where(OUTCOME_SIGNALS.c.case_id == case_id)
@@ -92,7 +92,7 @@ def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]
 
 
 def release_due(desk: Desk) -> int:
-    """Release every outcome whose time has come: queue its stage for each report of the case. Return how many."""
+    """Release every due outcome: queue its stage for each report of the case. Return the number."""
     now = desk.clock()
     with desk.store.write() as connection:
         due = _list_rows(
@@ -109,7 +109,7 @@ def release_due(desk: Desk) -> int:
             )
             for report in _list_reports(connection, row.case_id):
                 if report.opened_at is None:
-                    continue  # it came after the one that was judged: nobody has read it
+                    continue  # it arrived after the assessed report and is still unread
                 queue_stage(connection, partner=row.partner, report_id=report.report_id, outcome=row.outcome, now=now)
             audit.append_entry(
                 connection, "release-outcome", row.case_id, at=now, actor=row.decided_by, outcome=row.outcome
@@ -118,9 +118,9 @@ def release_due(desk: Desk) -> int:
 
 
 def write_outcome_notes(desk: Desk) -> int:
-    """Write the mailbox message of every released outcome that has none yet; return how many.
+    """Write the mailbox message of every released outcome that lacks one; return the number.
 
-    Raises what the signing key and the partner's mailbox key raise: what was written until then stays.
+    Raises the errors of the signing key and of the partner's mailbox key: messages written before the error stay.
     """
     with desk.store.read() as connection:
         waiting = _list_rows(

@@ -1,6 +1,6 @@
-"""Questions to a partner about its own report: written to its mailbox, with a day by which the law wants the answer.
+"""Questions to a partner about its own report: written to its mailbox, with a day by which the law requires the answer.
 
-Never keeps the words where they can be read: one box is the partner's, the other opens in the desk's vault alone.
+Never keeps the text readable: one box is the partner's, the other opens in the desk's vault alone.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ from partner_sdk.wire.mailbox_message import InformationRequest, encode_body, op
 
 @dataclass(frozen=True, slots=True)
 class QuestionRow:
-    """One question as lists show it: times and names, never its words. `answer_case_id` is the report that answers."""
+    """One question for lists: times and names, never its text. `answer_case_id` is the report that answers it."""
 
     request_id: str
     case_id: str
@@ -43,7 +43,7 @@ def store_question(
 ) -> str:
     """Sign, seal and store a question in the caller's transaction and return its request id; nothing is sent.
 
-    Its words are for the partner: never store or log them. Raises `FormatError` for words that do not fit,
+    Its text is for the partner: never store or log it. Raises `FormatError` for text that is too long or malformed,
     `PartnerError`, and `LocalStateError` for the keys.
     """
     message = store_message(
@@ -84,14 +84,14 @@ def list_questions(connection: Connection, *, case_id: str) -> list[QuestionRow]
 
 
 def list_unanswered(connection: Connection) -> list[QuestionRow]:
-    """Return every question that nobody has answered, the one that is due first at the head."""
+    """Return every unanswered question, the one due first at the head."""
     return _list(connection, INFORMATION_REQUESTS.c.answered_at.is_(None))
 
 
 def open_questions(desk: Desk, questions: Collection[QuestionRow]) -> dict[str, InformationRequest | None]:
-    """Open the words of questions, by request id; None where the key is gone or the copy was changed.
+    """Open the text of questions, by request id; None if the key is gone or the copy was changed.
 
-    Whoever calls this has to note who reads them.
+    The caller must record the reader.
     """
     if not questions:
         return {}

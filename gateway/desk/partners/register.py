@@ -1,8 +1,8 @@
-"""Partners as the desk knows them: registered, waiting or invited, their types, and the next step for any other id.
+"""Partners at this desk: registered, waiting or invited, their types, and the next step for any other id.
 
-Never shows one partner to another: only the desk's own lists and pages ask here. Never a bare "unknown" for an
-organisation that the desk knows: an open invitation, an owner of placements, a link id or a request for the button is
-named with the command that was meant. Never makes or ends an invitation: `invitations.py` does.
+Never shows one partner to another: only the desk's own lists and pages use it. Never a bare "unknown" for a known
+organisation: for an open invitation, an owner of placements, a link id or a request for the button, it names the right
+command. Never makes or ends an invitation: `invitations.py` does.
 """
 
 import shlex
@@ -28,16 +28,16 @@ _MOST_NAMED: Final = 5
 _REASON: Final = ' --reason "…"'
 
 Action = Literal["show", "suspend"]
-# Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).
+# The senders at the industry door: services, and the agencies that refer reports (R6, R11, R25).
 PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
 SERVICE: Final[PartnerType] = "service"
 PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
-# How the keys of a registered partner stand.
+# The key states of a registered partner.
 PartnerState = Literal["active", "suspended", "revoked"]
 
 
 def explain_no_partner(connection: Connection, partner: str, *, now: datetime, action: Action = "show") -> str:
-    """Return in words, on one line, why there is no partner with keys of this id, and the command that was meant."""
+    """Explain on one line why this id is not a partner with keys, and name the right command."""
     placement = find_placement(connection, partner)
     name = find_owner_name(connection, partner)
     if name is None and placement is not None:
@@ -72,7 +72,7 @@ def _format_way(connection: Connection, partner: str, *, now: datetime) -> str:
 
 
 def _quote(name: str) -> str:
-    # A stranger may have chosen it, in a request: what it says never reads as a sentence of the desk.
+    # A stranger may have chosen it, in a request: quoted, so that it never reads as a sentence of the desk.
     return '"' + name.replace('"', "'") + '"'
 
 
@@ -122,7 +122,7 @@ class PartnerRow:
 
 @dataclass(frozen=True, slots=True)
 class PartnerKind:
-    """What sort of partner it is, and an agency's country (ISO 3166-1)."""
+    """A partner's type, and an agency's country (ISO 3166-1)."""
 
     type: str
     country: str | None
@@ -162,7 +162,7 @@ def get_partner_names(connection: Connection) -> dict[str, str]:
 
 
 def get_partner(connection: Connection, partner: str, *, now: datetime) -> Row[Any]:
-    """Return a registered partner, or raise `PartnerError` (`unknown-partner`), which says how the id stands `now`."""
+    """Return a registered partner, or raise `PartnerError` (`unknown-partner`), which explains the id's state `now`."""
     row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
     if row is None:
         raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
@@ -170,13 +170,13 @@ def get_partner(connection: Connection, partner: str, *, now: datetime) -> Row[A
 
 
 def find_partner_kind(connection: Connection, partner: str) -> PartnerKind | None:
-    """Return what sort of partner a registered one is, or None."""
+    """Return a registered partner's kind, or None."""
     row = connection.execute(select(PARTNERS.c.type, PARTNERS.c.country).where(PARTNERS.c.partner == partner)).first()
     return None if row is None else PartnerKind(row.type, row.country)
 
 
 def _choose_kind(invitation: Row[Any], registered: PartnerKind | None) -> PartnerKind:
-    # An invitation that says nothing leaves a partner that enrols again as it is.
+    # An invitation without a type leaves a partner that enrols again as it is.
     if invitation.type is not None:
         return PartnerKind(invitation.type, invitation.country)
     return registered or PartnerKind(SERVICE, None)

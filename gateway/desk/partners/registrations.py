@@ -1,7 +1,6 @@
-"""The registration of a partner (SI 2026/268), as a person accepted it: who may submit, whom to ask; and one partner on
-one page, with its keys and the changes that it asks for.
+"""A partner's registration (SI 2026/268), as accepted by a person; and one partner's page, with keys and open changes.
 
-Never decides about a report: it is filed whoever submits it, and this only gives a case its note.
+Never decides about a report: reports from any submitter are filed, and this only adds a notice to the case.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRegistration:
-    """The registration in force: from which change, since when, and who accepted it."""
+    """The registration in force: its change, its start, and the person who accepted it."""
 
     change_id: str
     accepted_at: str
@@ -54,9 +53,9 @@ def find_registration(connection: Connection, partner: str) -> AcceptedRegistrat
 
 
 def find_authorisation(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:
-    """Return whether the submitter of a report is somebody whom the partner registered, or None: nothing is registered.
+    """Return whether the partner registered the submitter of a report, or None if it registered no one.
 
-    The e-mail address decides where the report gives one, else the name. Case and spaces around do not count.
+    The e-mail address decides if the report gives one, otherwise the name. Case and outer spaces do not count.
     """
     accepted = find_registration(connection, partner)
     if accepted is None:
@@ -70,7 +69,7 @@ def find_authorisation(connection: Connection, partner: str, *, email: str | Non
 
 
 def list_incomplete(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
-    """Return each active service and what its registration lacks; one that registered nothing lacks all of it."""
+    """Return each active service with the missing parts of its registration; an unregistered one lacks all."""
     services = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.type == SERVICE)
     found = []
     for partner in connection.execute(services.order_by(PARTNERS.c.partner)).scalars():
@@ -104,7 +103,7 @@ class FormerKeyView:
 
 @dataclass(frozen=True, slots=True)
 class PartnerView:
-    """What a person at the desk sees of a partner. `wanted` is a registration that waits."""
+    """A partner, for a person at the desk. `wanted` is a registration that waits."""
 
     partner: str
     name: str

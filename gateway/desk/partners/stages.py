@@ -1,6 +1,6 @@
-"""How far a partner's report is, for its sender: what falls due by time is queued here, and the outbox sends it.
+"""The stage of a partner's report, for its sender: stages that fall due by time are queued here; the outbox sends them.
 
-Reports that were set aside are told here too, because nothing that collects may depend on a partner's mailbox.
+Set-aside reports are announced here too, because collecting must not depend on a partner's mailbox.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from partner_sdk.wire.mailbox_message import (
 
 _TELLER: Final = "collector"
 
-# What the sender is told of the desk's own reasons (row_checks.py, vault.py); of every other one, that it is held.
+# The sender's text for the desk's own reasons (row_checks.py, vault.py); for any other one, that the report is held.
 COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
     "unreadable-content": "unreadable",
     "does-not-open": "not-opened",
@@ -45,13 +45,13 @@ COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
 
 
 def queue_due_stages(desk: Desk) -> None:
-    """Queue the stages of reports that were set aside, and of outcomes whose time has come."""
+    """Queue the stages of reports that were set aside, and of outcomes that are due."""
     _tell_set_aside(desk)
     release_due(desk)
 
 
 def coarsen(reason: str) -> SetAsideReason:
-    """Return what a sender is told of why its report was set aside, e.g. `unreadable` for `unreadable-content`."""
+    """Return the sender's reason code for a set-aside report, e.g. `unreadable` for `unreadable-content`."""
     return COARSE_REASONS.get(reason, "held")
 
 
@@ -71,7 +71,7 @@ def _tell_set_aside(desk: Desk) -> None:
                 now=now,
             )
             mark_told(connection, row)
-            # Without the partner's own signature anybody could have made it: then the stage is all.
+            # Without the partner's own signature it may be forged: then only the stage is sent.
             if reason is not None and row.is_proven:
                 report = SetAsideReport(reference=row.reference, report_id=row.report_id)
                 notices.setdefault((row.partner, reason), []).append(report)
@@ -89,7 +89,7 @@ def _write_notices(
         try:
             store_message(desk, connection, partner=partner, kind="set-aside", body=encode_body(notice), actor=_TELLER)
         except ReportAbuseError:
-            return  # e.g. suspended meanwhile: the stage tells it, and `doctor` names what is wrong with the keys
+            return  # e.g. suspended in the meantime: the stage is still sent, and `doctor` names the fault of the keys
 
 
 def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: str, report_id: str) -> None:
@@ -103,7 +103,7 @@ def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: st
 
 @dataclass(frozen=True, slots=True)
 class StageSender:
-    """Tells the gateway how far reports are."""
+    """Sends the stages of reports to the gateway."""
 
     run: Run
 
