@@ -86,7 +86,7 @@ def test_class_keeps_sending_while_one_pupil_floods_with_refused_posts_from_the_
             school.may_go.set()
             await waiting
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     assert [one.status for one in sent] == [303] * 3
     assert {one.status for one in read} == {200}
 
@@ -153,7 +153,7 @@ def test_busy_answer_to_a_form_says_that_loading_it_again_sends_it(public: Publi
         school.may_go.set()
         await waiting
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     page = load_wording("en").page("busy")
     for call in posts:
         assert (call.status, "clear-site-data" in call.answer_headers) == (503, False)

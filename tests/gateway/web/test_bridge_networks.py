@@ -160,7 +160,7 @@ def test_flood_of_refused_posts_is_answered_few_at_a_time_and_another_network_at
         gate.may_go.set()
         await waiting
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     assert gate.most == MOST_AFTER_REFUSALS
     # Four were answered at once and 16 waited for their turn; the others came to nothing, and cost no thread.
     assert sorted(call.status for call in flood) == [400] * most + [503] * 4
@@ -184,7 +184,7 @@ def test_one_network_never_has_all_places_at_the_threads() -> None:
         await waiting
         assert (turns._at_work, turns._waiting) == ({}, {})
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     assert {call.status for call in flood} == {200}
 
 

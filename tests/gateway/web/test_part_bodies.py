@@ -104,7 +104,7 @@ def test_parts_that_fill_their_room_keep_no_report_out_and_reports_no_part() -> 
         threads.may_go.set()
         await first
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     assert [call.status for call in (*parts, *reports)] == [200, 503, 200, 200]
 
 
@@ -122,7 +122,7 @@ def test_parts_take_half_of_the_threads_and_a_report_finds_one() -> None:
         threads.may_go.set()
         await asyncio.gather(*tasks)
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
     assert report.status == 200
     assert [part.status for part in parts] == [200] * 6
     assert threads.most == 2
