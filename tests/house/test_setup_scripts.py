@@ -160,7 +160,7 @@ def test_missing_tool_is_named_with_the_line_that_installs_it(machine: Machine) 
     assert run.stderr == "The tests need more than Python. Run: sudo apt-get install faketime\n"
 
 
-@pytest.mark.parametrize("fault", [None, "no folder", "no room", "no programs"])
+@pytest.mark.parametrize("fault", [None, "no folder", "no room", "no memory", "no programs"])
 def test_temporary_files_are_in_memory_where_it_has_room_and_are_removed_at_the_end(
     machine: Machine, fault: str | None
 ) -> None:
@@ -168,8 +168,9 @@ def test_temporary_files_are_in_memory_where_it_has_room_and_are_removed_at_the_
     made = "exit 1" if fault == "no folder" else f'mkdir "{folder}" && echo "{folder}"'
     machine.put("mktemp", f"#!/bin/sh\n{made}\n")
     room = 2_000_000 if fault == "no room" else 9_000_000
+    free = 4_000_000 if fault == "no memory" else 9_000_000
     machine.put("df", "#!/bin/sh\n")
-    machine.put("awk", f"#!/bin/sh\ncase $* in *MemAvailable*) echo 9000000 ;; *) echo {room} ;; esac\n")
+    machine.put("awk", f"#!/bin/sh\ncase $* in *MemAvailable*) echo {free} ;; *) echo {room} ;; esac\n")
     machine.put("chmod", "#!/bin/sh\n" + ("" if fault == "no programs" else 'exec /usr/bin/chmod "$@"\n'))
     machine.put(
         "tested", '#!/bin/sh\necho "tested in $TMPDIR with $*" >>"$LOG"\nstat -c "mode %a" "$TMPDIR" >>"$LOG"\nexit 3\n'
