@@ -74,7 +74,9 @@ def test_words_of_a_partner_never_become_a_command_of_this_desk(terminal: Termin
     loop.clock.advance(hours=1)
     later = msgspec.structs.replace(report, change_reason=command)
     taken_back = file(loop, later, kind="retraction", earlier_reference=found.reference)
+    set_partner(loop.desk, name=command, type="police", country="IE")
     out = terminal.run("case", "show", found.reference)[1].splitlines()
+    assert f"Source: Police, IE: {command}" in out
     assert f"Their own number: {command}" in out  # without the --state that makes it ready to run
     assert f"THE PARTNER TAKES IT BACK ({taken_back.reference}): {command}" in out
 
