@@ -1,4 +1,4 @@
-"""Carriers: hand a mail, a text message or a signed notice to the other side, by the settings.
+"""Carriers: deliver a mail, a text message or a signed notice, according to the settings.
 
-Never know what a message is about: the caller has the words, and a failure is a code of ours.
+Never know the subject of a message: the caller has the text, and a failure is a code of ours.
 """

@@ -1,6 +1,6 @@
-"""Hands messages over: by a post to an address outside, or into a folder; and reads the logins that this needs.
+"""Delivers messages: by a post to an outside address, or into a folder; and reads the logins for this.
 
-Never repeats what the other side said: its words may quote an address. A failure is a code of ours.
+Never repeats the other side's answer: it may quote an address. A failure is a code of ours.
 """
 
 import os
@@ -15,7 +15,7 @@ from partner_sdk.errors import LocalStateError, ReportAbuseError
 if TYPE_CHECKING:
     import requests
 
-# What fails for every message of a run, not for one address.
+# Failures that affect every message of a run, not one address.
 CARRIER_FAULTS: Final = frozenset(
     {"no-connection", "timeout", "tls", "no-tls", "login-refused", "sender-refused", "server-error", "folder"}
 )

@@ -1,6 +1,6 @@
-"""Makes a plain mail and carries it: to a mail server over TLS, or into a folder of this machine.
+"""Makes a plain mail and delivers it: to a mail server over TLS, or into a folder of this machine.
 
-Never repeats what a server said: its words quote the address. A failure is a code of ours.
+Never repeats a server's answer: it quotes the address. A failure is a code of ours.
 """
 
 import smtplib
@@ -125,7 +125,7 @@ class SmtpCarrier:
 
 
 class FolderCarrier:
-    """Writes each mail into a folder as it would be sent: for a demonstration, where nobody may be written to."""
+    """Writes each mail into a folder as it would be sent: for a demonstration, which must not write to people."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -140,7 +140,7 @@ class FolderCarrier:
 
 
 def make_mail_carrier(carriers: CarriersConfig) -> MailCarrier | None:
-    """Return what the settings name, or None for `off`. Raises `LocalStateError` for the login's file."""
+    """Return the carrier from the settings, or None for `off`. Raises `LocalStateError` for the login's file."""
     if carriers.mail == "off":
         return None
     if carriers.mail == "folder":

@@ -29,12 +29,12 @@ class SmsProvider(Protocol):
     """Takes one text message, or raises `DeliveryError`. `message_id` is the same when it is tried again."""
 
     def send(self, to: str, *, text: str, message_id: str) -> None:
-        """Hand the message over; `to` is spelled like +447700900123."""
+        """Send the message; `to` has a country code, e.g. +447700900123."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSms:
-    """Writes each message into a folder: for a demonstration, where nobody may be written to."""
+    """Writes each message into a folder: for a demonstration, which must not write to people."""
 
     folder: Path
     sender: str
@@ -61,7 +61,7 @@ class WebhookSms:
 
 
 def make_sms_provider(carriers: CarriersConfig, *, session: "requests.Session") -> SmsProvider | None:
-    """Return what the settings name, or None for `off`. Raises `LocalStateError` for the token's file."""
+    """Return the provider from the settings, or None for `off`. Raises `LocalStateError` for the token's file."""
     if carriers.sms == "off":
         return None
     if carriers.sms == "folder":
@@ -71,7 +71,7 @@ def make_sms_provider(carriers: CarriersConfig, *, session: "requests.Session") 
 
 
 def is_country_open(number: str, *, carriers: CarriersConfig) -> bool:
-    """Return whether the settings let a text message go to the country of this number.
+    """Return whether the settings allow a text message to the country of this number.
 
     A number of Jersey, Guernsey or the Isle of Man needs an entry of its own, such as 447797: 44 alone is not enough.
     """

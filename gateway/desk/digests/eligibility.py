@@ -1,9 +1,9 @@
-"""Who gets a digest, and what it counts: agreed places of the button, and one case for each cluster.
+"""Eligibility for a digest, and the clusters it counts: agreed places of the button, and one case for each cluster.
 
-A partner gets one if it adopted the button, or has a significant number of incidents (R43). That limb reads the noisy
-total only, so being asked whether a small partner is eligible reveals no more than the tables do.
+A partner is eligible if it adopted the button, or has a significant number of incidents (R43). The second test reads
+the noisy total only, so testing a small partner reveals no more than the tables do.
 
-The total is the draw itself, not the one that least squares makes: no negative numbers are left there, which lifts a
+The total is the draw itself, not the least-squares estimate, which leaves no negative numbers and so would lift a
 partner without incidents. The draw costs epsilon 0.06, so its noise has scale 1 / 0.06 = 16.7, and a partner with no
 incident at all is eligible with P(noise >= threshold) = q ** threshold / (1 + q), where q = exp(-0.06): 15.5 % for a
 threshold of 20, 1.4 % for 60. A partner with as many incidents as the threshold is eligible about every second time.
@@ -13,8 +13,8 @@ surface and the position: both were agreed with the service itself. Nothing else
 address, a state, a reason or the result of a check.
 
 A frozen cluster is one representative of each cluster about one provider that was first closed in the quarter. A
-cluster belongs to the quarter of its first closed case and is spent in one quarter only, whatever is closed, merged
-or split afterwards.
+cluster belongs to the quarter of its first closed case and is spent in one quarter only, even if its cases are closed,
+merged or split afterwards.
 """
 
 from typing import Final
@@ -29,7 +29,7 @@ from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 
 DEFAULT_THRESHOLD = 60
-# A cell has at most some 700 bytes in a digest, which has 256 KiB. What is over this counts as elsewhere.
+# A cell takes up to about 700 bytes in a digest, which has 256 KiB. Places beyond this count as elsewhere.
 MOST_PLACES: Final = 200
 # A case without a cluster is a cluster of its own.
 _CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)
@@ -42,7 +42,7 @@ def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFA
 
 
 def has_adopted(connection: Connection, *, partner: str, quarter: Quarter) -> bool:
-    """Return whether a partner shows the button by agreement: one limb of who gets a digest (R43)."""
+    """Return whether a partner shows the button by agreement: one of the two tests of eligibility (R43)."""
     return any(not _ended_before(row, quarter) for row in list_placements(connection, owner=partner))
 
 

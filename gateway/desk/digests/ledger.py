@@ -1,6 +1,6 @@
-"""The privacy ledger: what each partner's quarter has spent, in whole micro-epsilon.
+"""The privacy ledger: the spending of each partner and quarter, in whole micro-epsilon.
 
-A spend is committed before anything is sampled, is never taken back, and is made once per table: a second draw of the
+A spend is committed before anything is sampled, is never refunded, and is made once per table: a second draw of the
 same table would cost again, so it is refused. The table's own trigger makes rows append-only.
 """
 
@@ -21,7 +21,7 @@ class LedgerError(ReportAbuseError):
 
 
 def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, int]:
-    """Return what each table of one partner's quarter has cost, in micro-epsilon."""
+    """Return the cost of each table of one partner's quarter, in micro-epsilon."""
     rows = connection.execute(
         select(LEDGER.c.table_name, LEDGER.c.micro_epsilon)
         .where(LEDGER.c.partner == partner, LEDGER.c.quarter == quarter.name)

@@ -40,7 +40,7 @@ def get_scale(*, sensitivity: int, epsilon_micro: int) -> float:
 
 
 def get_cost_micro(*, sensitivity: int, epsilon_micro: int) -> int:
-    """Return the library's figure for the privacy loss in integer micro-epsilon, rounded up: what the ledger books."""
+    """Return the library's privacy loss in integer micro-epsilon, rounded up, for the ledger."""
     mechanism, _ = _make_mechanism(sensitivity, epsilon_micro)
     return math.ceil(Fraction(mechanism.map(sensitivity)) * MICRO)
 
@@ -105,7 +105,7 @@ def make_interval(*, draws: Sequence[int], published: int, scale: float) -> Inte
 
 
 def _make_negative_binomial(ratio: float, cells: int) -> list[float]:
-    """Return the chances of 0, 1, 2, ... until what is left cannot move a whole number of the result."""
+    """Return the probabilities of 0, 1, 2, ... until the rest cannot change the rounded result."""
     chance = (1 - ratio) ** cells
     chances, seen = [chance], chance
     while seen < 1 - 1e-9 or len(chances) < cells / (1 - ratio):
@@ -194,7 +194,7 @@ def _get_cost(partitions: Sequence[Table], noisy: Mapping[str, Sequence[int]], t
 
 
 def _round_to(parts: Sequence[Fraction], total: int) -> list[int]:
-    """Return whole numbers with that sum: parts rounded down, what is left to the largest fractions."""
+    """Return whole numbers with that sum: parts rounded down, the remainder going to the largest fractions."""
     whole = [int(part) for part in parts]
     by_fraction = sorted(range(len(parts)), key=lambda place: (whole[place] - parts[place], place))
     for place in by_fraction[: total - sum(whole)]:

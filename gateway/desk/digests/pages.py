@@ -67,7 +67,7 @@ def post_make() -> ResponseReturnValue:
 @blueprint.get("/digests/<digest_id>")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_digest(digest_id: str) -> ResponseReturnValue:
-    """Show a digest exactly as its partner will see it, and what it cost."""
+    """Show a digest exactly as its partner will see it, with its cost."""
     return _show(_get(digest_id))
 
 

@@ -1,6 +1,6 @@
 """Builds the published bytes of a digest from its draws: consistency, intervals, ranks, trends, advice.
 
-Reads noise only. The one exact number is how many reports the partner sent itself, which it knows already.
+Reads noisy figures only. The one exact number is the count of the partner's own reports, which it knows already.
 Recommendations and trends come from published numbers only: a rank or a trend taken from the true figures would be a
 release of its own.
 """
@@ -48,7 +48,7 @@ _CHANGES = {
 
 
 def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
-    """Return the changes for the highest weaknesses that are shown and stand out of the noise, highest first."""
+    """Return advice for the highest weaknesses that are shown and stand out from the noise, highest first."""
     clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.low > 0]
     ranked = sorted(clear, key=lambda cell: -(cell.value or 0))[:MOST_RECOMMENDATIONS]
     return [
@@ -58,7 +58,7 @@ def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
 
 
 def make_trends(*, total: DigestCell, kinds: DigestTable | None, before: Digest | None) -> list[DigestTrend]:
-    """Return what is clearly more or fewer than in the digest before, and the total in any case."""
+    """Return clear increases and decreases since the previous digest, and always the total."""
     if before is None:
         return []
     trends = [_make_trend(total, before.total, since=before.quarter)]
@@ -156,7 +156,7 @@ def _make_table(table: Table, draw: Sequence[int], consistent: Consistent) -> Di
 
 
 def _make_total(tables: Sequence[Table], draws: Mapping[str, Sequence[int]], consistent: Consistent) -> DigestCell:
-    """Return the total with the interval of the partition whose noise is least: a choice that no data has a part in."""
+    """Return the total with the interval of the partition with the least noise: a choice independent of the data."""
     best: tuple[int, Sequence[int], float] | None = None
     for table in tables:
         if table.is_partition and table.name in draws:

@@ -1,8 +1,8 @@
 """Makes, rejects and releases the digest of one partner and one closed quarter.
 
-The order is the guarantee: freeze whom it counts, commit the spend, draw once, store the draw, then build, then show.
-Never draws twice: after a crash between spend and draw the table is spent, empty and refused.
-`release_to_mailbox` is the one way by which a digest leaves the desk.
+The order is the guarantee: freeze the clusters, commit the spend, draw once, store the draw, then build, then show.
+Never draws twice: after a crash between spend and draw the table is spent, empty and refused. `release_to_mailbox` is
+the only way for a digest to leave the desk.
 """
 
 import unicodedata
@@ -53,9 +53,9 @@ class DigestError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class DigestOrder:
-    """What a person decides before a digest is made.
+    """A person's choices before a digest is made.
 
-    Without `placements` the table of places takes those of the register, and a partner that has any has adopted.
+    Without `placements`, the table of places takes those of the register, and a partner that has any has adopted.
     """
 
     partner: str
@@ -104,10 +104,10 @@ def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -
 
 
 def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now: datetime) -> DigestRecord:
-    """Post a digest to its partner's mailbox, or return the record when that was done before.
+    """Post a digest to its partner's mailbox, or return the record if that is done already.
 
-    Raises `DigestError` unless a second person does it: whoever made a digest does not release it. The rule compares
-    the names that were given: it keeps an honest person from a slip, not one who signs as somebody else.
+    Raises `DigestError` unless a second person does it: the maker of a digest cannot release it. The rule compares the
+    given names: it protects an honest person from a slip, not against a false name.
     """
     with store.read() as connection:
         record = get_record(connection, digest_id)
@@ -197,7 +197,7 @@ def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRec
 
 
 def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table], *, clock: Clock) -> list[str]:
-    """Pay for, draw and store every table that is not drawn yet; return the names of those whose draw was lost."""
+    """Pay for, draw and store every table that is not drawn yet; return the names of lost draws."""
     quarter = parse_quarter(record.quarter)
     with store.read() as connection:
         spends = get_spends(connection, partner=record.partner, quarter=quarter)
@@ -245,10 +245,10 @@ def _finish(
 
 
 def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
-    """Sign, seal and queue a digest as a second person, then send what waits; again, it only sends.
+    """Sign, seal and queue a digest as a second person, then send the queue; repeated, it only sends.
 
-    Raises as `release_digest` does before anything is written, and what the feed client raises after: then the
-    message is queued, and the next `collect` or release sends it.
+    Raises as `release_digest` does before anything is written, and the feed client's errors after: then the message is
+    queued, and the next `collect` or release sends it.
     """
     record = release_digest(
         desk.store,

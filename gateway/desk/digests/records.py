@@ -1,7 +1,6 @@
-"""The one record of a digest: which clusters were frozen, what was drawn, and the published bytes.
+"""The record of a digest: the frozen clusters, the draws, and the published bytes.
 
-Each part is written once. Never holds anything that a person wrote, and never leaves the desk: only the published
-bytes inside it do.
+Each part is written once. Never contains typed text, and never leaves the desk: only the published bytes inside it do.
 """
 
 from collections.abc import Mapping
@@ -24,11 +23,11 @@ State = Literal["drawing", "made", "not-eligible", "rejected", "released"]
 
 
 class DigestRecordError(ReportAbuseError):
-    """A digest is absent, or a part of it that is written once was to be written again."""
+    """A digest is absent, or a write-once part of it would be written again."""
 
 
 class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a digest is made from. `digest` is the published bytes, or null before they are made or if none are."""
+    """The data behind a digest. `digest` is the published bytes, or null before they are made or if there are none."""
 
     adopted: bool
     threshold: int
@@ -91,7 +90,7 @@ def list_records(connection: Connection, *, partner: str | None = None) -> list[
 def add_record(
     connection: Connection, *, partner: str, quarter: Quarter, by: str, now: datetime, workings: Workings
 ) -> DigestRecord:
-    """Freeze what a digest is made from."""
+    """Freeze the data behind a digest."""
     digest_id = make_digest_id(partner=partner, quarter=quarter)
     connection.execute(
         insert(DIGESTS).values(
@@ -135,7 +134,7 @@ def mark_rejected(connection: Connection, digest_id: str) -> None:
 
 
 def mark_released(connection: Connection, digest_id: str, *, by: str, message_id: str, now: datetime) -> None:
-    """Note who released the digest and as which message."""
+    """Record the releasing person and the message of a digest."""
     changes = {
         "state": "released",
         "released_by": by,

@@ -1,7 +1,7 @@
-"""Marked, made-up cases of a past quarter, so that a digest can be tried without anybody's report.
+"""Marked, made-up cases of a past quarter, so that a digest can be tried without real reports.
 
-Never makes, opens or fakes an envelope: a synthetic case has no report behind it and says what it is in its id, its
-reference and its assessor. The seed fixes the data; the noise over it is never seeded.
+Never makes, opens or fakes an envelope: a synthetic case has no report behind it and is marked in its id, its reference
+and its assessor. The seed fixes the data; the noise over it is never seeded.
 """
 
 import random
@@ -102,7 +102,7 @@ def _make_cases(
             "report_id": name,
             "reference": f"SYNTHETIC-{quarter.name}-{number:05d}",
             "door": "public",  # never "industry": a partner's own reports are counted exactly, and it sent none
-            # By number, not by chance: the other answers stay the same whatever places were agreed.
+            # By number, not at random: the other answers stay the same for any agreed places.
             "placement": places[number % len(places)] if places else None,
             "priority": "P3",
             "received_at": format_time(received_at),

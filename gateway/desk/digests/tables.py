@@ -1,8 +1,8 @@
-"""What a digest counts: its tables, their shares of the budget, and how one cluster enters each of them.
+"""The counts of a digest: its tables, their shares of the budget, and the effect of one cluster on each.
 
-The unit of privacy is one cluster (everything about one person or incident). Whatever a case holds, its cluster enters
-a table at most `sensitivity` times, so adding or removing a whole cluster moves a table by at most that much in L1.
-Never lets the data choose a label: a label that shows up only when somebody reported it would be an exact answer.
+The unit of privacy is one cluster (everything about one person or incident). For any case content, its cluster enters a
+table at most `sensitivity` times, so adding or removing a whole cluster moves a table by at most that much in L1. Never
+lets the data choose a label: a label that appears only after a report would be an exact answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ WEAKNESSES = (
 
 @dataclass(frozen=True, slots=True)
 class CountedCluster:
-    """The frozen representative of one cluster: all that a digest ever sees of it."""
+    """The frozen representative of one cluster: the only data about it that a digest ever sees."""
 
     cluster_id: str
     case_id: str
@@ -107,7 +107,7 @@ def count_table(table: Table, clusters: Sequence[CountedCluster]) -> list[int]:
 
 
 def _one_per_cluster(clusters: Sequence[CountedCluster]) -> list[CountedCluster]:
-    # A second representative would double the privacy loss of one person: the first of the frozen order stands.
+    # A second representative would double the privacy loss of one person: the first in the frozen order counts.
     first: dict[str, CountedCluster] = {}
     for cluster in clusters:
         first.setdefault(cluster.cluster_id, cluster)

@@ -1,7 +1,7 @@
 """Collects evidence from the feed, still sealed: each part is checked and on disk before the whole is acknowledged.
 
-Never fetches what no report here names, never acknowledges what is not whole on this desk's own disk, and never takes
-more than the disk, the time, a partner's share and the bounds of one run allow: the next run goes on from there.
+Never fetches evidence that no report here names, never acknowledges evidence that is incomplete on this desk's own
+disk, and never exceeds the disk, the time, a partner's share or the limits of one run: the next run continues.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from partner_sdk.wire.evidence import (
 from partner_sdk.wire.items import EVIDENCE, Acknowledgement
 from partner_sdk.wire.submission import check_partner_id
 
-# Alarms. A part that is not what the list names, or is not there at all.
+# Alarms. A part that differs from the list, or is missing.
 SPOILED: Final = "evidence-spoiled"
 # Sealed bytes with another digest than the partner sealed into its report, or than the desk holds.
 OTHER_DIGEST: Final = "evidence-digest-differs"
@@ -43,26 +43,26 @@ BAD_LINE: Final = "evidence-list-wrong"
 ENDLESS: Final = "evidence-endless"
 DISK_LOW: Final = "evidence-disk-low"
 NOT_TAKEN: Final = "evidence-acknowledgement-not-taken"
-# One partner's evidence has the share of this disk that `desk.toml` gives to one; that of the others goes on.
+# A partner's evidence has used its share of this disk (`desk.toml`); the other partners' evidence is still collected.
 SHARE_USED: Final = "evidence-share-used"
 
-# The desk's own database must go on: reports come first on its disk too.
+# Space kept free for the desk's own database: reports come first on its disk too.
 LEAST_FREE_SHARE: Final = 0.1
 MOST_PAGES: Final = 1_000
 MAX_LINE_BYTES: Final = 128 * 1024  # the largest names 1,282 parts: 90 kB
 MOST_RUN_BYTES: Final = 256 * 1024**3
 MOST_FAILURES: Final = 3
 MOST_ACKS: Final = 50
-# Of a run's time: a list that is long leaves as much for fetching what it names.
+# The share of a run's time for reading the list: even a long list leaves as much for fetching.
 LISTING_SHARE: Final = 0.5
-# Lines that no report names are counted, and so many are looked at again once the list is read.
+# Lines that no report names are counted, and up to this many are checked again after the list.
 MOST_UNNAMED: Final = 1_000
 _ALARM_OF: Final = {"bytes": ENDLESS, "circle": ENDLESS, "disk": DISK_LOW, "pages": ENDLESS}
 
 
 @dataclass(slots=True)
 class EvidenceCollected:
-    """What one run did. `left` says why it ended before everything was here; `over_share` is of partners over theirs.
+    """The result of one run. `left` is the reason for stopping early; `over_share` counts partners over their share.
 
     `left` is one of busy, bytes, circle, disk, list, pages, time.
     """
@@ -77,13 +77,13 @@ class EvidenceCollected:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing of it waits for a person; what is left for want of time comes by itself."""
+        """Whether nothing needs a person; evidence left for lack of time is fetched by the next run."""
         waits = self.spoiled or self.refused or self.over_share
         return not (waits or self.left not in {None, "busy", "list", "time"})
 
 
 class _EnoughError(Exception):
-    """A bound of this run is reached: `why` is one word for it."""
+    """A limit of this run is reached: `why` is the one-word reason."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -92,7 +92,7 @@ class _EnoughError(Exception):
 
 @dataclass(slots=True)
 class _Run:
-    """One run: what it works with, what it may take, and what it has found so far."""
+    """One run: its tools, its limits, and its findings so far."""
 
     desk: Desk
     feed: FeedClient
@@ -109,7 +109,7 @@ class _Run:
     failures: int = 0
 
     def check_time(self, *, until: float | None = None) -> None:
-        """Raise `_EnoughError` when the time of this run, or of this piece of it, is used up."""
+        """Raise `_EnoughError` if the time for this run, or this part of it, is used up."""
         ends_at = self.ends_at if until is None else until
         if ends_at is not None and self.ticks() >= ends_at:
             raise _EnoughError("time")
@@ -123,7 +123,7 @@ class _Run:
             raise _EnoughError("disk")
 
     def has_share_left(self, row: EvidenceRow) -> bool:
-        """Return whether this evidence fits into what its partner may have of this disk; what it brings is counted."""
+        """Return whether this evidence fits into its partner's share of this disk, and count it."""
         if row.partner not in self.taken_bytes:
             with self.desk.store.read() as connection:
                 self.taken_bytes[row.partner] = holdings.sum_held_bytes(connection, partner=row.partner)
@@ -143,11 +143,10 @@ def collect_evidence(
     seconds: float | None = None,
     ticks: Callable[[], float] = time.monotonic,
 ) -> EvidenceCollected:
-    """Fetch what the gateway holds of evidence, for about `seconds` at most, and acknowledge what is whole here.
+    """Fetch the gateway's evidence, for about `seconds` at most, and acknowledge complete files.
 
-    First the gateway's list is read, then what it names is fetched: that of urgent reports first, small before large,
-    each partner in its turn. Raises what the feed client raises, and `LocalStateError`; what was fetched until then
-    stays, and the next run goes on from there.
+    The gateway's list comes first, then its files: urgent reports first, small before large, partners in turn. Raises
+    the feed client's errors and `LocalStateError`; files fetched before the error stay, and the next run continues.
     """
     started = ticks()
     ends_at = None if seconds is None else started + seconds
@@ -251,7 +250,7 @@ def _fetch_all(run: _Run) -> None:
     except _EnoughError as enough:
         run.done.left = enough.why
     finally:
-        # What is whole is said, whatever stopped the rest.
+        # Complete files are acknowledged even if the run stopped early.
         _acknowledge(run)
 
 
@@ -273,7 +272,7 @@ def _take(run: _Run, row: EvidenceRow) -> None:
 
 
 def _drop(run: _Run, held: holdings.Held, parts: SealedParts) -> None:
-    """Let go of bytes that a signed report contradicts; that they were here once is for a person to ask about."""
+    """Delete bytes that a signed report contradicts; the alarm tells a person that they were here."""
     name = f"{held.partner}/{held.evidence_id}"
     run.alarms.find(OTHER_DIGEST, name)
     now = run.desk.clock()
@@ -284,7 +283,7 @@ def _drop(run: _Run, held: holdings.Held, parts: SealedParts) -> None:
 
 
 def _fits(row: EvidenceRow) -> bool:
-    """Return whether sizes and digests of a line fit one another, and its ids are spelled as ids are."""
+    """Return whether a line is consistent: its sizes match its digests, and its ids are well formed."""
     digests = [bytes.fromhex(one) for one in row.part_sha256]
     return (
         _has_good_ids(row)
@@ -303,7 +302,7 @@ def _has_good_ids(row: EvidenceRow) -> bool:
 
 
 def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
-    """Bring in every part that is not here; False when one is not what the list names, or cannot be had now."""
+    """Fetch every missing part; False if one differs from the list or is not available now."""
     parts.prepare()
     is_whole = True
     for number, sha256 in enumerate(map(bytes.fromhex, row.part_sha256)):
@@ -316,20 +315,20 @@ def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
         try:
             raw = run.feed.get_evidence_part(partner=row.partner, evidence_id=row.evidence_id, part=number)
         except UnavailableError as error:
-            # One file that the gateway cannot read must not keep back all that lie behind it.
+            # A file that the gateway cannot read must not hold back the rest.
             run.failure, run.failures = error, run.failures + 1
             if run.failures >= MOST_FAILURES:
                 raise
             return False
         except (FormatError, RefusedError):
-            raw = b""  # larger than a part may be, or not there: not what the list names
+            raw = b""  # larger than a part may be, or missing: not as listed
         if len(raw) == size_bytes and hashlib.sha256(raw).digest() == sha256:
             parts.write_part(number, raw)
         else:
             is_whole = False
     if not is_whole:
         run.done.spoiled += 1
-        # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
+        # Once a day: a cleared alarm is raised again while its cause continues.
         run.alarms.find(SPOILED, f"{_name(row)} on {run.desk.clock():%Y-%m-%d}")
     return is_whole
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from partner_sdk.wire.evidence import EvidenceRow
 
-# 32 bytes of digest each, 120 in memory. So many of one partner are 390 GB in the largest files, or 50,000 small ones.
+# 32 bytes of digest each, 120 in memory. This many of one partner are 390 GB in the largest files, or 50,000 small
+# ones.
 MOST_DIGESTS_OF_ONE: Final = 50_000
 MOST_DIGESTS: Final = 500_000
 
@@ -22,13 +23,13 @@ class WantedEvidence:
     is_urgent: bool
 
 
-# What a heap keeps: the least wanted comes out first.
+# Heap order: the least wanted comes out first.
 _Entry = tuple[bool, int, str, WantedEvidence]
 
 
 @dataclass(slots=True)
 class FetchPlan:
-    """What one run would fetch. `is_cut` says that lines were left to the next run."""
+    """The fetch list of one run. `is_cut`: some lines were left to the next run."""
 
     is_cut: bool = False
     _by_partner: dict[str, list[_Entry]] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class FetchPlan:
         return sum(self._digests.values()) >= MOST_DIGESTS
 
     def add(self, wanted: WantedEvidence) -> None:
-        """Hold one line; over its partner's bound the least wanted of that partner is let go."""
+        """Add one line; above its partner's limit, that partner's least wanted line is dropped."""
         row = wanted.row
         if (row.partner, row.evidence_id) in self._seen:
             return
@@ -56,10 +57,10 @@ class FetchPlan:
             self.is_cut = True
 
     def list_in_order(self) -> list[WantedEvidence]:
-        """Return what is wanted in the order of fetching.
+        """Return the wanted lines in the order of fetching.
 
-        Urgent before the rest; in each of the two the next is whose partner has had the fewest bytes with it, so that
-        a thousand files of one partner stand before no more than a like number of bytes of another.
+        Urgent ones first. Within each group, the next line is from the partner with the fewest bytes so far including
+        it, so that a thousand files of one partner come before only about as many bytes of another.
         """
         ordered: list[tuple[bool, int, str, str, WantedEvidence]] = []
         for partner, heap in self._by_partner.items():

@@ -1,4 +1,4 @@
-"""What this desk knows of evidence: which its reports name, which is whole here, and where the two differ."""
+"""This desk's records of evidence: named in reports, complete here, and the differences between the two."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,10 +26,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What the reports say that name one piece of evidence.
+    """The reports' statements about one piece of evidence.
 
-    `digests` are those that they seal with it: one where nothing is wrong, none for a P1 alone. `is_urgent` where one
-    of them is a P1.
+    `digests` are the digests sealed in them: one if all agree, none for a P1 alone. `is_urgent` if one of them is a P1.
     """
 
     digests: frozenset[bytes]
@@ -37,7 +36,7 @@ class Naming:
 
 
 def find_naming(connection: Connection, *, environment: str, partner: str, evidence_id: str) -> Naming | None:
-    """Return what this partner's reports that are filed here say of this evidence, or None: none names it."""
+    """Return the statements of this partner's filed reports about this evidence, or None if none names it."""
     case = (
         (CASES.c.environment == environment)
         & (CASES.c.partner == NAMED_EVIDENCE.c.partner)
@@ -77,7 +76,7 @@ def list_reports_naming(
 
 
 def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held | None:
-    """Return what is whole here under this id, or None."""
+    """Return the complete evidence under this id, or None."""
     row = connection.execute(
         select(EVIDENCE).where(EVIDENCE.c.partner == partner, EVIDENCE.c.evidence_id == evidence_id)
     ).first()
@@ -85,7 +84,7 @@ def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held
 
 
 def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
-    """Note that evidence is whole here; whoever calls has synced every part of it. Safe to repeat."""
+    """Record that evidence is complete here; the caller has synced every part of it. Safe to repeat."""
     connection.execute(
         insert(EVIDENCE)
         .values(
@@ -100,7 +99,7 @@ def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
 
 
 def drop_held(connection: Connection, held: Held) -> None:
-    """Forget that evidence is whole here: its bytes are others than a signed report says."""
+    """Remove the record of complete evidence: its bytes contradict a signed report."""
     connection.execute(
         delete(EVIDENCE).where(
             EVIDENCE.c.partner == held.partner,
@@ -111,7 +110,7 @@ def drop_held(connection: Connection, held: Held) -> None:
 
 
 def note_acknowledged(connection: Connection, evidence: Collection[tuple[str, str]], *, now: datetime) -> None:
-    """Note that the gateway was told of these, by partner and id."""
+    """Record that these were acknowledged to the gateway, by partner and id."""
     for partner, evidence_id in evidence:
         connection.execute(
             update(EVIDENCE)
@@ -125,7 +124,7 @@ def note_acknowledged(connection: Connection, evidence: Collection[tuple[str, st
 
 
 def list_differing(connection: Connection) -> list[tuple[str, str]]:
-    """Return, by partner and id, what is here with another digest than a report seals with it."""
+    """Return evidence whose digest here differs from the one sealed in a report, by partner and id."""
     rows = connection.execute(
         select(EVIDENCE.c.partner, EVIDENCE.c.evidence_id)
         .distinct()
@@ -140,7 +139,7 @@ def list_differing(connection: Connection) -> list[tuple[str, str]]:
 
 
 def has_set_aside(connection: Connection, *, partner: str) -> bool:
-    """Return whether something that claims to be this partner's is set aside: it may name what nothing else does."""
+    """Return whether a set-aside row claims this partner: it may be the only one that names the evidence."""
     waiting = select(SET_ASIDE.c.id).where(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.resolved_at.is_(None))
     return connection.execute(waiting.limit(1)).first() is not None
 

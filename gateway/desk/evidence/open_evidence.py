@@ -1,7 +1,7 @@
-"""Opens one sealed file of evidence, segment by segment (WIRE.md §6.6): the only place of the desk that decrypts one.
+"""Opens one sealed evidence file, segment by segment (WIRE.md §6.6): the desk's only place that decrypts one.
 
-Never keeps a byte of what it opened: the caller says where it goes. What is yielded is proven only once all of it has
-been: the SHA-256 of the whole comes last.
+Never stores a byte of the opened file: the caller chooses its destination. Yielded pieces are verified only once all of
+them are: the SHA-256 of the whole comes last.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from partner_sdk.wire.evidence import (
 def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> Iterator[bytes]:
     """Yield the plain file in pieces of 1 MiB at most, exactly `reference.size_bytes` of it.
 
-    `reference` stands in the opened report, its digest filled in where a later report brought it. Raises `OpeningError`
+    `reference` comes from the opened report, with the digest from a later report if it has none. Raises `OpeningError`
     (`wrong-digest`, `wrong-size`, `does-not-open`, `bad-padding`, `wrong-hash`) and `LocalStateError` (`unreadable`).
     """
     _check_reference(held, reference)
@@ -55,7 +55,7 @@ def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -
 
 
 def check_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> None:
-    """Open the whole file and keep nothing of it; raises as `open_file`."""
+    """Open the whole file and discard it; raises as `open_file`."""
     for _ in open_file(parts, held, reference=reference):
         pass
 

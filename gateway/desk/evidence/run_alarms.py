@@ -1,6 +1,6 @@
 """The alarms of one run, entered together: a list with a million wrong lines raises a few alarms, and one for the rest.
 
-Never a synced commit for each line of a list that somebody else wrote.
+Never commits to disk for each line of a list from outside.
 """
 
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from typing import Final
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.store import DeskStore
 
-# So many alarms of one kind are open at once; what comes on top is one alarm a day.
+# Up to this many alarms of one kind are open together; further ones share one alarm a day.
 MOST_OPEN: Final = 20
-# So many findings of a kind are remembered until they are entered.
+# Up to this many findings of a kind are remembered until they are entered.
 _MOST_FOUND: Final = 1_000
 
 
 @dataclass(slots=True)
 class RunAlarms:
-    """What a run has found, by kind, in the order in which it was found."""
+    """The findings of a run by kind, in order."""
 
     store: DeskStore
     _found: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def find(self, kind: str, subject: str) -> None:
-        """Remember what a person has to look into."""
+        """Remember a finding for a person."""
         subjects = self._found.setdefault(kind, {})
         if len(subjects) < _MOST_FOUND:
             subjects[subject] = None

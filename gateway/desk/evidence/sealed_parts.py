@@ -29,7 +29,7 @@ class SealedParts:
     folder: Path
 
     def prepare(self) -> None:
-        """Make the folder, on disk, and clear away what a crash left half written. Raises `LocalStateError`."""
+        """Make the folder, on disk, and remove half-written files from a crash. Raises `LocalStateError`."""
         for folder in (self.folder.parent, self.folder):
             if not folder.is_dir():
                 make_private_folder(folder)
@@ -50,7 +50,7 @@ class SealedParts:
             raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
 
     def has_part(self, number: int, *, sha256: bytes) -> bool:
-        """Return whether this very part is here; reads all of it. Raises `LocalStateError`."""
+        """Return whether this exact part is here; reads all of it. Raises `LocalStateError`."""
         digest = hashlib.sha256()
         try:
             with self._path(number).open("rb") as handle:
@@ -106,7 +106,7 @@ def get_parts(root: Path, *, partner: str, evidence_id: str) -> SealedParts:
 
 @contextmanager
 def hold_alone(root: Path) -> Iterator[bool]:
-    """Give True while no other process of this desk collects evidence, else False at once: nobody waits for it."""
+    """Yield True if no other process of this desk is collecting evidence, else False, without waiting."""
     make_private_folder(root)
     # Beside the partners' folders, never among them: a partner may be called `lock`.
     descriptor = os.open(root.with_name(f"{root.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)

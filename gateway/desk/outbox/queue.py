@@ -29,7 +29,7 @@ IS_OPEN: Final = OUTBOX.c.state.in_(OPEN_STATES)
 # When an entry was sent; None for one that waits or was given up.
 SENT_AT: Final = case((OUTBOX.c.state == "sent", OUTBOX.c.done_at))
 FIRST_WAIT: Final = timedelta(minutes=1)
-# Why an entry was given up: the gateway keeps no place for it, e.g. for a reply that nobody can come back to.
+# Given up because the gateway keeps no place for it, e.g. for a reply to a return code that is gone.
 NO_PLACE: Final[PutResult] = "no-place"
 # Entries a person has to look at come first.
 _STATES: Final[tuple[State, ...]] = ("given_up", "waiting", "held", "sent")

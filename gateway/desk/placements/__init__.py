@@ -1,1 +1,1 @@
-"""Who shows the button where: agreements, the link ids, checks of the pages, and what the register lists of them."""
+"""Placements of the button: agreements, link ids, checks of the pages, and the register's entries."""

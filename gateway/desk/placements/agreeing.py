@@ -1,7 +1,7 @@
-"""Agrees placements of the button and changes them: agree, change, suspend, resume, end; each is kept (R36).
+"""Agrees placements of the button and changes them: agree, change, suspend, resume, end; each is recorded (R36).
 
-Never gives a link id a second time, not even after its placement has ended: it stands on pages that nobody here can
-take down, and reports that name it belong to whom it was given.
+Never gives a link id twice, not even after its placement has ended: it may still be on pages outside the desk's
+control, and reports that name it belong to its first owner.
 """
 
 from dataclasses import asdict
@@ -31,12 +31,12 @@ from partner_sdk.wire.submission import check_partner_id
 
 MAX_REASON_CHARACTERS: Final = 300
 MAX_OWNER_NAME_CHARACTERS: Final = 100
-# Of a link id that the desk makes, what a number may need that tells it from all others of the register.
+# Room for a number at the end of a generated link id, to make it unique in the register.
 _ROOM_FOR_NUMBER: Final = len(f"-{MAX_PLACEMENTS}")
 # The paper that the button comes from is of 2007: an earlier day is a slip of the pen.
 _FIRST_DAY: Final = date(2007, 1, 1)
 _UK: Final = ZoneInfo("Europe/London")
-# The register has 4 MiB, in base64url (WIRE.md §5.5): what is left is for more than 500 partners and their keys.
+# The register has 4 MiB, in base64url (WIRE.md §5.5): the rest is for more than 500 partners and their keys.
 MOST_ENTRY_BYTES: Final = 2_000_000
 
 
@@ -75,13 +75,13 @@ def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor:
 
 
 def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor: str) -> PlacementRow:
-    """Change what was agreed of a placement that has not ended; owner and link id stay for good."""
+    """Change the terms of a placement that has not ended; owner and link id never change."""
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         before = _to_terms(row)
         changed = {name: value for name, value in asdict(changes).items() if value is not None}
         if changes.address not in {None, before.address}:
-            changed.setdefault("look_at", None)  # the page of before lies elsewhere
+            changed.setdefault("look_at", None)  # the old page is at another address
         terms = make_terms(Agreement(owner=row.owner, **(msgspec.structs.asdict(before) | changed)))
         if terms == before:
             raise PlacementError("Nothing was changed: give at least one new value.", reason="no-change")
@@ -128,9 +128,9 @@ def end_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> Pla
 
 
 def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
-    """Return a link id that nobody has had: `example-chat-profile`, or the same with a number.
+    """Return an unused link id, e.g. `example-chat-profile`, or the same with a number.
 
-    The spelling only helps readers: the register alone decides who owns an id.
+    The name only helps readers: the register alone decides the owner of an id.
     """
     stem = f"{owner}-{surface.replace('_', '-')}"[: PLACEMENT_MAX - _ROOM_FOR_NUMBER].rstrip("-")
     alike = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement.startswith(stem, autoescape=True))
@@ -248,7 +248,7 @@ def _note(
             placement=placement, at=format_time(now), by=actor, action=action, reason=reason, terms=encode(terms)
         )
     )
-    # Codes alone: what the two sides wrote stands in the history.
+    # Codes alone: the agreed texts are in the history.
     audit.append_entry(connection, f"{action}-placement", placement, at=now, actor=actor, surface=terms.surface)
 
 

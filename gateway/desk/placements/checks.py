@@ -1,7 +1,7 @@
-"""Takes in the results of checks, from a runner or a file, by one rule; keeps the newest of each, and judges by it.
+"""Takes in check results, from a runner or a file, by the same rules; keeps the newest ones and judges by them.
 
-Never fetches a page, and never believes a page about its owner: a check belongs to the placement that was agreed for
-the address, not to the one that the page's button names.
+Never fetches a page, and never takes a page's word for its owner: a check belongs to the placement agreed for the
+address, not to the one that the page's button names.
 """
 
 from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ OLD_AFTER: Final = timedelta(days=30)
 _CLOCK_AHEAD: Final = timedelta(minutes=10)
 _MAX_FINDING_BYTES: Final = 16 * 1024
 
-# A runner that never asked for the page, because it may not, says nothing against what was seen of it before.
+# A runner that may not load the page says nothing about it: the earlier result stands.
 _WAS_NEVER_ASKED: Final = or_(
     *(func.instr(PLACEMENT_CHECKS.c.findings, f'"code":"{code}"'.encode()) > 0 for code in sorted(NEVER_ASKED))
 )
@@ -45,7 +45,7 @@ _NEWEST_FIRST: Final = (
 
 CheckChannel = Literal["runner", "file"]
 StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
-# What a person at the desk should see to.
+# Standings that need a person.
 TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")
 
 
@@ -61,7 +61,7 @@ class TakenChecks:
 
 @dataclass(frozen=True, slots=True)
 class LastResult:
-    """What a placement is judged by: when it was looked at, with which result, and the link id that the page named."""
+    """The basis for judging a placement: the time of the check, its result, and the link id named on the page."""
 
     placement: str
     checked_at: str
@@ -97,7 +97,7 @@ class CheckRow:
 
     @property
     def outcome(self) -> LastResult:
-        """What the placement is judged by, if this check is its last."""
+        """The placement's result, if this check is its last."""
         return LastResult(placement=self.placement, checked_at=self.checked_at, result=self.result, named=self.named)
 
     @property
@@ -117,7 +117,7 @@ class CheckRow:
 
 
 def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) -> TakenChecks:
-    """File what a runner handed over; the same again changes nothing. Raises `FormatError` and then keeps nothing."""
+    """File a runner's results; repeated ones change nothing. Raises `FormatError` and then keeps nothing."""
     post = parse_check_file(raw) if channel == "file" else parse_checks(raw)
     now = desk.clock()
     counts = {"taken": 0, "repeated": 0, "unknown": 0, "not_yet": 0}
@@ -142,7 +142,7 @@ def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) ->
 
 
 def list_checks(connection: Connection, placement: str) -> list[CheckRow]:
-    """Return the checks that are kept of a placement, the newest first; last those that never asked for the page."""
+    """Return a placement's stored checks, the newest first; those that never loaded the page come last."""
     rows = connection.execute(
         select(PLACEMENT_CHECKS).where(PLACEMENT_CHECKS.c.placement == placement).order_by(*_NEWEST_FIRST)
     )
@@ -156,7 +156,7 @@ def get_last_checks(connection: Connection, *, placements: Collection[str] | Non
 
 
 def list_last_results(connection: Connection) -> dict[str, LastResult]:
-    """Return of each placement's newest check what it is judged by, by link id: of all placements at once."""
+    """Return the newest result of every placement, by link id."""
     columns = (PLACEMENT_CHECKS.c[name] for name in LastResult.__dataclass_fields__)
     query = select(*columns).where(PLACEMENT_CHECKS.c.id.in_(_select_newest(None)))
     return {row["placement"]: LastResult(**row) for row in connection.execute(query).mappings()}
@@ -267,7 +267,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """One placement as the long list counts it: its state and how it stands, and nothing that a line of it says."""
+    """One placement for counting the long list: its state and standing, without its texts."""
 
     placement: str
     state: PlacementState
@@ -277,7 +277,7 @@ class Glance:
 def list_standings(
     connection: Connection, *, now: datetime, owner: str | None = None, link_ids: Collection[str] | None = None
 ) -> list[Standing]:
-    """Return every placement with how it stands, by the service's name; of one owner or of some link ids only."""
+    """Return placements with their standing, by service name: all, or those of one owner or of some link ids."""
     last = get_last_checks(connection, placements=link_ids)
     rows = list_placements(connection, owner=owner, link_ids=link_ids)
     return [make_standing(row, last.get(row.placement), now=now) for row in rows]
@@ -297,7 +297,7 @@ def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
 
 
 def make_standing(row: PlacementRow, last: CheckRow | None, *, now: datetime) -> Standing:
-    """Return how a placement stands. One that was agreed a month ago and never looked at is as bad as an old check."""
+    """Return a placement's standing. One agreed a month ago and never checked is as bad as an old check."""
     since = row.state_at if last is None else last.checked_at
     days = max(0, (now - parse_time(since)).days)
     code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_format_oldest(now))
@@ -309,7 +309,7 @@ def _format_oldest(now: datetime) -> str:
 
 
 def _judge(last: LastResult | None, *, state_at: str, oldest: str) -> StandingCode:
-    # Times have one spelling, so they compare as they stand: reading 20,000 of them would be half of the work.
+    # Times have one spelling, so they compare as text: parsing 20,000 of them would be half of the work.
     if (state_at if last is None else last.checked_at) < oldest:
         return "long_ago"
     if last is None:

@@ -1,7 +1,7 @@
-"""The one call of the desk for a program: the runner hands in what its checks of the buttons found.
+"""The desk's only call for a program: the runner delivers the results of its checks.
 
-Never shows anything: a token that is lost lets its finder add checks, and read nothing. Every refusal for want of a
-token is the same, so nobody can find out whether there is one.
+Never shows anything: the finder of a lost token can add checks, but read nothing. Every refusal without a valid token
+is the same, so it cannot be tested whether one exists.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ blueprint = Blueprint("placement_checks", __name__)
 
 @dataclass(frozen=True, slots=True)
 class _PostRates:
-    """Two counts: who has no token uses up nothing of what the runner has."""
+    """Two counters: callers without a token use up none of the runner's allowance."""
 
     taken: PostRate = field(default_factory=PostRate)
     refused: PostRate = field(default_factory=PostRate)
@@ -46,12 +46,12 @@ def bind_post_rate(app: Flask) -> None:
 @blueprint.post(PATH)
 @rule(login=Login.RUNNER, limit=LIMIT, csrf=CsrfRule.BEARER, body_bytes=MAX_CHECKS_BODY_BYTES, surface="api")
 def post_checks() -> ResponseReturnValue:
-    """Take in checks: 204 for new ones, for the same again, and for those of pages that nobody agreed."""
+    """Take in checks: 204 for new ones, for repeated ones, and for those of pages that were never agreed."""
     desk = get_desk()
     # A page of another site may make a browser of the desk post here: it has no token, and is not counted either.
     check_own_origin()
     header, rates = request.headers.get("Authorization", ""), _get_rates()
-    # Whoever has no token is counted apart, and cannot use up what the runner has.
+    # Callers without a token are counted apart, and cannot use up the runner's allowance.
     is_runner = header.startswith(_SCHEME) and is_runner_token(desk, header.removeprefix(_SCHEME))
     seconds = (rates.taken if is_runner else rates.refused).take(desk.clock())
     if seconds:

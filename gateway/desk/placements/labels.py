@@ -50,12 +50,12 @@ def format_placement(row: PlacementRow) -> str:
 
 
 def format_no_page(row: PlacementRow) -> str:
-    """Return in words, for a terminal, that a runner has no page of a placement to look at."""
+    """Return a terminal line for a placement whose pages a runner cannot visit."""
     return f"The checker cannot visit its pages: give one with `placement change {row.placement} --look-at URL`."
 
 
 def format_standing(standing: Standing) -> str:
-    """Return in words how a placement stands by its last check."""
+    """Return the text of a placement's standing."""
     last = standing.last
     if standing.code == "long_ago":
         return "Never checked" if last is None else "Check is too old"
@@ -65,7 +65,7 @@ def format_standing(standing: Standing) -> str:
 
 
 def format_result(check: CheckRow) -> str:
-    """Return in words what one check found."""
+    """Return the result of one check, e.g. `2 faults`."""
     if check.result == "unreachable" and not check.was_asked_for:
         return "The page was not asked for"
     if check.result == "unreachable":
@@ -77,14 +77,14 @@ def format_result(check: CheckRow) -> str:
 
 
 def format_age(days: int) -> str:
-    """Return in words how long ago something was."""
+    """Return the age of a check, e.g. `3 days ago`."""
     if days == 0:
         return "checked within the last day"
     return "1 day ago" if days == 1 else f"{days} days ago"
 
 
 def format_taken(taken: TakenChecks) -> str:
-    """Return in words what became of the checks that were handed in."""
+    """Return the result of a delivery, e.g. `Checks: 2 taken, 0 here already.`"""
     said = [f"{taken.taken} taken", f"{taken.repeated} here already"]
     if taken.unknown:
         said.append(f"{taken.unknown} dropped, as they are of no agreed page")
@@ -94,7 +94,7 @@ def format_taken(taken: TakenChecks) -> str:
 
 
 def format_changes(history: Sequence[HistoryRow]) -> list[str]:
-    """Return what each action changed, such as `position: Beside Block`; "" for an action that changes nothing.
+    """Return the changes of each action, e.g. `position: Beside Block`; "" for an action without changes.
 
     The history goes from the newest action to the oldest, as `list_history` returns it.
     """

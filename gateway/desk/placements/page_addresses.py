@@ -1,7 +1,7 @@
-"""The address that an agreement names: one page, or with `*` for a part of the path, all pages of one kind.
+"""The address in an agreement: one page, or with `*` for a part of the path, all pages of one kind.
 
-Never fetches anything. A `*` stands for exactly one whole part of a path (`https://chat.example/people/*`): an address
-that could stand for a whole site would say nothing about where the button is.
+Never fetches anything. A `*` means exactly one whole part of a path (`https://chat.example/people/*`): an address for a
+whole site would not show where the button is.
 """
 
 import ipaddress
@@ -31,9 +31,9 @@ def parse_pattern(text: str) -> str:
 
 
 def parse_page(text: str, *, pattern: str) -> str:
-    """Return the address of the page to look at, which must lie where the agreement says.
+    """Return the address of the page to check, which must be at the agreed address.
 
-    Raises `PlacementError` (`bad-look-at`). A query may stand in it, as some sites name their pages so.
+    Raises `PlacementError` (`bad-look-at`). It may have a query, as some sites name their pages that way.
     """
     parts = _split(text, reason="bad-look-at")
     _check_path(parts.path, may_stand_for_any=False, reason="bad-look-at")
@@ -46,12 +46,12 @@ def parse_page(text: str, *, pattern: str) -> str:
 
 
 def has_any_part(pattern: str) -> bool:
-    """Return whether an address stands for many pages."""
+    """Return whether an address covers many pages."""
     return ANY_PART in urlsplit(pattern).path.split("/")
 
 
 def is_page_of(pattern: str, *, address: str) -> bool:
-    """Return whether an address lies where an agreement says; a query and a fragment count for nothing."""
+    """Return whether an address matches an agreement; query and fragment are ignored."""
     try:
         agreed, seen = urlsplit(pattern), urlsplit(address)
     except ValueError:
@@ -91,8 +91,8 @@ def _split(text: str, *, reason: str) -> SplitResult:
 
 
 def _check_host(host: str, *, reason: str) -> None:
-    # A number is no name that anybody knows, and may be one of a network of our own. Browsers read a host whose last
-    # part is a number as an IPv4 address, however it is spelled (WHATWG URL, "ends in a number").
+    # An IP address is no public name, and may belong to a network of our own. Browsers read a host whose last part is a
+    # number as an IPv4 address, however it is written (WHATWG URL, "ends in a number").
     if is_loopback(host):
         return
     last = host.rstrip(".").rpartition(".")[2]

@@ -1,7 +1,7 @@
-"""The pages of the placements: the list, one placement with its checks, and the forms that agree and change.
+"""Pages of the placements: the list, one placement with its checks, and the forms that agree and change one.
 
-Never fetches a page of a service: the desk knows of a button only from a runner or a file. The rules and their messages
-live beside this file; the forms here place each fault at its field.
+Never fetches a page of a service: the desk learns of a button only from a runner or a file. The rules and their
+messages are in the modules beside this one; the forms here place each fault at its field.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,14 +58,14 @@ _FIELDS: Final = {
     "no-reason": "reason",
     "no-change": "service",
 }
-# The terms that no placement is agreed without, in the words and the order of the form.
+# The required terms of a placement, with the labels and the order of the form.
 _TERM_TITLES: Final = {
     "service": "Service, as people know it",
     "surface": "Kind of page",
     "position": "Where on the page",
     "address": "Address",
 }
-# Where the words of the rules are for a terminal.
+# Replaces the rules' messages that are written for a terminal.
 _WORDS: Final = {
     "unknown-owner": "Choose the owner of the service, or give the id and name of a new organisation.",
     "bad-owner": "An id has 1 to 64 characters of a-z, 0-9 and inner hyphens.",
@@ -77,9 +77,9 @@ _SHOWN: Final = ("now", "see-to", "ended")
 
 
 def list_missing(typed: Typed) -> list[Fault]:
-    """Return what a placement cannot be agreed without, in the order of the form, if more than one field is empty.
+    """Return the missing required terms, in the order of the form, if more than one field is empty.
 
-    Of one alone the rules say more than that it is missing.
+    For a single one, the rules have a better message.
     """
     is_new = bool(typed["new_owner"] or typed["new_owner_name"])
     asked = {"new_owner": "Its id", "new_owner_name": "Its name"} if is_new else {"owner": "Owner"}
@@ -122,7 +122,7 @@ def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
 @blueprint.get("/placements")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
-    """Show the placements by service, each with its state and its last check in words."""
+    """Show the placements by service, each with its state and its last check."""
     desk, wanted = get_desk(), request.args.get("show", "now")
     shown = wanted if wanted in _SHOWN else "now"
     now = desk.clock()
@@ -160,7 +160,7 @@ def show_form() -> ResponseReturnValue:
 @blueprint.post("/placements/new")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_agree() -> ResponseReturnValue:
-    """Agree a placement; what is missing comes back in words, with every answer kept."""
+    """Agree a placement; faults come back at their fields, with every answer kept."""
     typed = read_typed()
     missing = list_missing(typed)
     if missing:
@@ -175,14 +175,14 @@ def post_agree() -> ResponseReturnValue:
 @blueprint.get("/placement/<placement>")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_placement(placement: str) -> ResponseReturnValue:
-    """Show one placement: the agreement, its checks with what to mend, and its history."""
+    """Show one placement: the agreement, its checks with advice, and its history."""
     return _show(_get(placement))
 
 
 @blueprint.post("/placement/<placement>/change")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_change(placement: str) -> ResponseReturnValue:
-    """Change what was agreed."""
+    """Change the agreed terms."""
     typed = read_typed()
     changes = make_changes(typed)
     return _do(placement, lambda: change_placement(get_desk(), placement, changes, actor=get_name()), changed=typed)

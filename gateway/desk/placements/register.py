@@ -1,7 +1,7 @@
 """The register of placements: each link id, its owner, the agreed place of the button, and its state.
 
-The signed register (keyring/publication.py) lists those that are agreed now. The number of reports that came
-from a placement is for the desk alone, never in a digest: a partner gets numbers only through the noise.
+The signed register (keyring/publication.py) lists the currently agreed ones. Report counts by placement are for the
+desk alone, never in a digest: a partner gets numbers only through the noise.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,7 @@ from partner_sdk.wire.page_context import Surface
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]
-# The states of what stands in the signed register now.
+# The states that are in the signed register.
 IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
 _MOST_AT_ONCE: Final = 500
 SURFACE_TITLES: Final = {
@@ -34,7 +34,7 @@ SURFACE_TITLES: Final = {
 
 
 class PlacementError(ReportAbuseError):
-    """A placement is not there, or cannot be agreed or changed as asked; the message says what to do."""
+    """A placement is unknown, or cannot be agreed or changed this way; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def get_placement(connection: Connection, placement: str) -> PlacementRow:
 
 
 def check_owner(connection: Connection, owner: str) -> None:
-    """Raise `PlacementError` (`unknown-owner`) for an id that is nobody's: a slip of the pen is no empty list."""
+    """Raise `PlacementError` (`unknown-owner`) for an unknown id, so that a typing error is not an empty list."""
     if find_owner_name(connection, owner) is None:
         raise PlacementError(
             f"No owner has the id {owner}. `placement list` and `partner list` show every id.",
@@ -111,7 +111,7 @@ def list_owners(connection: Connection, placements: Collection[str]) -> dict[str
 
 
 def find_owner_name(connection: Connection, owner: str) -> str | None:
-    """Return the name of a registered partner, of an adopter, or of a partner that is invited; None for nobody."""
+    """Return the name of a registered partner, an adopter or an invited partner; None if the id is unknown."""
     for table, key in ((PARTNERS, PARTNERS.c.partner), (ADOPTERS, ADOPTERS.c.owner)):
         name = connection.execute(select(table.c.name).where(key == owner)).scalar()
         if name is not None:
@@ -122,7 +122,7 @@ def find_owner_name(connection: Connection, owner: str) -> str | None:
 
 
 def get_owner_names(connection: Connection) -> dict[str, str]:
-    """Return the names of everybody who may own a placement, by id, in the order of the ids."""
+    """Return the names of all possible owners of a placement, by id, in the order of the ids."""
     names = {row.partner: row.name for row in connection.execute(select(INVITATIONS.c.partner, INVITATIONS.c.name))}
     names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
     names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
@@ -153,7 +153,7 @@ def count_reports(connection: Connection, placement: str) -> int:
 
 
 def count_button_requests(connection: Connection, *, with_decided: bool = False) -> int:
-    """Return how many requests to show the button wait; with those that are decided, if asked."""
+    """Return the number of waiting requests to show the button; on request with the decided ones."""
     query = select(func.count()).select_from(ADOPTION_REQUESTS)
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")

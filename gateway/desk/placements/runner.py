@@ -22,7 +22,7 @@ from partner_sdk.wire.button_check import CheckList, CheckTarget
 from partner_sdk.wire.canonical import format_time, to_base64url
 
 TOKEN_BYTES: Final = 32
-# In front of a token, so that whoever finds one, or looks for lost ones, knows what it opens.
+# A token's prefix: a finder, or a scanner for lost tokens, sees its purpose.
 TOKEN_PREFIX: Final = "rabc_"  # noqa: S105 - says what it is, is no secret
 # 20,000 placements in posts of 200 checks are 100 posts.
 MOST_POSTS: Final = 120
@@ -31,14 +31,14 @@ WINDOW: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The list for a runner, and the placements that no runner can visit: their address stands for many pages."""
+    """The list for a runner, and the placements that no runner can visit: their address covers many pages."""
 
     check_list: CheckList
     without_page: tuple[str, ...]
 
 
 def make_targets(desk: Desk) -> Targets:
-    """Return the pages to look at: of placements that are agreed, and of suspended ones, which may have been mended."""
+    """Return the pages to check: those of agreed placements, and of suspended ones, which may be fixed by now."""
     with desk.store.read() as connection:
         rows = list_placements(connection, states=("agreed", "suspended"))
     rows.sort(key=lambda row: row.placement)
@@ -87,7 +87,7 @@ def is_runner_token(desk: Desk, token: str) -> bool:
     given = _hash(token)
     with desk.store.read() as connection:
         known = _find_hash(connection)
-    # Without a token in force the comparison is made all the same, with a hash that nobody has the token of.
+    # Without a token in force, the comparison still runs, with a hash that no token matches.
     return hmac.compare_digest(given, known or bytes(32)) and known is not None
 
 

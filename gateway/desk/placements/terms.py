@@ -21,9 +21,9 @@ _MAX_TERMS_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What was agreed with a service. Without a `link_id` the desk makes one; `agreed_on` is a day like 2026-11-25.
+    """An agreement with a service. Without a `link_id` the desk makes one; `agreed_on` is a day, e.g. 2026-11-25.
 
-    `new_owner` is the name of an organisation that has no keys and is named here for the first time.
+    `new_owner` is the name of an organisation without keys that is new to the desk.
     """
 
     owner: str
@@ -38,7 +38,7 @@ class Agreement:
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the two sides agree, as the history keeps it after each change."""
+    """The agreed terms, as the history keeps them after each change."""
 
     address: str
     look_at: str | None
@@ -49,7 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class TermChanges:
-    """New terms of a placement; what is None stays. An empty `look_at` means the address itself, if it is one page."""
+    """New terms of a placement; None keeps the old one. An empty `look_at` means the address, if it is one page."""
 
     service: str | None = None
     surface: str | None = None
@@ -59,7 +59,7 @@ class TermChanges:
 
 
 def make_terms(agreement: Agreement) -> Terms:
-    """Return the terms of an agreement in their one spelling. Raises `PlacementError` saying what is missing."""
+    """Return the terms of an agreement in canonical form. Raises `PlacementError` for a missing or bad term."""
     if agreement.surface not in SURFACES:
         raise PlacementError(f"Choose the kind of place: {', '.join(SURFACE_TITLES.values())}.", reason="bad-surface")
     address = parse_pattern(agreement.address)
@@ -80,7 +80,7 @@ def make_terms(agreement: Agreement) -> Terms:
 
 
 def read_line(text: str, *, most: int, what: str, reason: str) -> str:
-    """Return a text with one blank between words. Raises `PlacementError` (`reason`) unless it is one line."""
+    """Return a text with single spaces. Raises `PlacementError` (`reason`) unless it is one line."""
     line = " ".join(text.split())
     if not 0 < len(line) <= most or not line.isprintable():
         raise PlacementError(f"{what} must be one line of 1 to {most} characters.", reason=reason)
@@ -99,7 +99,7 @@ class HistoryRow:
 
 
 def list_history(connection: Connection, placement: str) -> list[HistoryRow]:
-    """Return what was done with a placement, the newest first."""
+    """Return a placement's history, the newest action first."""
     rows = connection.execute(
         select(PLACEMENT_HISTORY)
         .where(PLACEMENT_HISTORY.c.placement == placement)

@@ -1,4 +1,4 @@
-"""Every table of the desk, whichever file it stands in: what the migrations have to make, no more and no less."""
+"""Every table of the desk, from all its files: exactly the tables that the migrations make."""
 
 from gateway.desk.store import key_tables, outbox_tables, partner_tables, placement_tables
 from gateway.desk.store.schema import METADATA

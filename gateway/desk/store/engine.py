@@ -1,6 +1,6 @@
 """Opens the desk's database: SQLite in WAL with synchronous=FULL, one writer at a time.
 
-A commit returns after the write-ahead log is on the disk; only then may the desk acknowledge what it stored.
+A commit returns after the write-ahead log is on the disk; only then may the desk acknowledge the stored rows.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from partner_sdk.errors import ReportAbuseError
 
-# The newest migration; a test holds it equal to what Alembic finds in migrations/versions.
+# The newest migration; a test compares it with Alembic's head in migrations/versions.
 HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
 
@@ -40,7 +40,7 @@ def read_row(kind: "type[Read]", row: object, **own: object) -> "Read":
 
 
 class DeskStoreError(ReportAbuseError):
-    """The desk's database is missing, locked, full, or none that this release knows."""
+    """The desk's database is missing, locked, full, or unknown to this release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class DeskStore:
             yield connection
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.engine.dispose()
 
 
@@ -101,7 +101,7 @@ def _make_engine(path: Path) -> Engine:
 
 
 def _on_connect(raw_connection: Any, _record: object) -> None:
-    raw_connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would begin too late for a write lock
+    raw_connection.isolation_level = None  # we send BEGIN ourselves: sqlite3 would begin too late for a write lock
     for pragma in _PRAGMAS:
         raw_connection.execute(pragma)
 
@@ -147,7 +147,7 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        # Only the driver's own short word: a statement's parameters may hold what a person sent.
+        # Only the driver's own short text: a statement's parameters may contain text of a report.
         raise DeskStoreError(
             (
                 f"The desk's database is busy or the disk is full ({error.orig}). Free disk space or stop "

@@ -1,4 +1,4 @@
-"""The tables of the agency's keys and of what was signed with them: sealing keys, keys that verify, publications.
+"""The tables of the agency's keys and signed lists: sealing keys, keys that verify, publications.
 
 Never a private half: those are typed key files beside the database.
 """

@@ -1,6 +1,6 @@
-"""The tables of what goes out: to partners' mailboxes, to people who reported, and to the people on duty.
+"""The tables of outgoing messages: to partners' mailboxes, to people who reported, and to the people on duty.
 
-Never an address of a person who reported, and never the words of a reply outside a box.
+Never an address of a person who reported, and never the text of a reply outside a box.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueC
 
 from gateway.desk.store.schema import METADATA
 
-# What has to be sent, one row for each record below: queued in the transaction that wrote the record.
+# The outbox, one row for each record below: queued in the transaction that wrote the record.
 OUTBOX: Final = Table(
     "outbox",
     METADATA,
@@ -18,12 +18,12 @@ OUTBOX: Final = Table(
     Column("subject", Text, nullable=False),  # the id of the record
     Column("lane", Text, nullable=False),  # entries of one lane go in order, e.g. of one partner's mailbox
     Column("state", Text, nullable=False),  # waiting, held, sent, given_up
-    Column("turn", Integer, nullable=False),  # counts claims and queuings: only the newest notes what became of it
+    Column("turn", Integer, nullable=False),  # counts claims and queuings: only the newest one may record the result
     Column("tries", Integer, nullable=False),
     Column("queued_at", Text, nullable=False),
     Column("next_try_at", Text, nullable=False),
     Column("done_at", Text),  # when it was sent or given up
-    Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
+    Column("last_error", Text),  # a code of ours, never a server's text: that quotes addresses
     UniqueConstraint("kind", "subject"),
     Index(None, "kind", "state", "next_try_at"),
     # No number is given twice: a run that slept would note another entry under it as sent.
@@ -45,7 +45,7 @@ MAILBOX_MESSAGES: Final = Table(
     Column("replaces", Text),  # SHA-256 of envelopes that the gateway may hold instead, sealed to keys that were lost
 )
 
-# How far each report is, as its sender may know it.
+# The stage of each report, as its sender may know it.
 STAGES: Final = Table(
     "stages",
     METADATA,
@@ -56,8 +56,8 @@ STAGES: Final = Table(
     Column("set_aside_reason", Text),
 )
 
-# Answers to a person who reported, sealed to the return code. What the desk wrote is sealed a second time, to its own
-# key, for the next person who works on the case; a note that says only "read" has no second box.
+# Replies to a person who reported, sealed to the return code. The desk's text is sealed a second time, to its own key,
+# for the next person who works on the case; a note with only "read" has no second box.
 REPLY_MESSAGES: Final = Table(
     "reply_messages",
     METADATA,
@@ -84,7 +84,7 @@ NOTES: Final = Table(
     Column("domain_mac", LargeBinary),  # the same of a mail address's domain
 )
 
-# Notices to the people on duty that something urgent came in; the row says how many, never what.
+# Alerts about urgent reports for the people on duty; a row has the count, never the content.
 ALERTS: Final = Table(
     "alerts",
     METADATA,

@@ -1,6 +1,6 @@
-"""The tables of partners: their keys and accounts, and the questions, outcomes and digests that go to them.
+"""The tables of partners: their keys and accounts, and the questions, outcomes and digests for them.
 
-Never a private key, an invitation's secret (only its hash), or the words of a question: they may name a child.
+Never a private key, an invitation's secret (only its hash), or the text of a question: it may name a child.
 """
 
 from typing import Final
@@ -33,8 +33,8 @@ PARTNERS: Final = Table(
     Column("mailbox_key", LargeBinary, nullable=False),
     Column("approved_at", Text, nullable=False),
     Column("approved_by", Text, nullable=False),
-    Column("suspended_at", Text),  # when its key ended; nothing new is believed from it, after a grace
-    Column("revoked_at", Text),  # when its key was said to be lost or stolen: then there is no grace
+    Column("suspended_at", Text),  # when its key ended; later statements are refused, after a grace period
+    Column("revoked_at", Text),  # when its key was reported lost or stolen: then there is no grace period
     Column("type", Text, nullable=False, server_default=text("'service'")),
     Column("country", Text),  # of an agency (ISO 3166-1)
 )
@@ -49,7 +49,7 @@ FORMER_PARTNER_KEYS: Final = Table(
     # When it was replaced or suspended; of a key that was rotated out, until when the gateway takes its statements.
     Column("ended_at", Text, nullable=False),
     Column("revoked", Boolean, nullable=False, server_default=text("0")),  # lost or stolen: no grace at all
-    Column("context_key", LargeBinary),  # the one that went with it; null for what ended before it was kept
+    Column("context_key", LargeBinary),  # the one that ended with it; null for keys that ended before this was recorded
 )
 
 INVITATIONS: Final = Table(
@@ -121,7 +121,7 @@ INFORMATION_REQUESTS: Final = Table(
     Index(None, "case_id"),
 )
 
-# One row for each outcome that a person decided to tell. It waits until `held_until`, and can be taken back until then.
+# One row for each outcome that a person decided to send. It waits until `held_until`, and can be taken back until then.
 OUTCOME_SIGNALS: Final = Table(
     "outcome_signals",
     METADATA,
@@ -135,7 +135,7 @@ OUTCOME_SIGNALS: Final = Table(
     Column("released_at", Text),
     Column("taken_back_at", Text),
     Column("taken_back_by", Text),
-    # The mailbox message that tells it; none yet while it is to be written.
+    # The mailbox message with it; null until that is written.
     Column("message_id", Text),
     Index(None, "case_id"),
 )

@@ -1,7 +1,7 @@
-"""The tables of the button: requests for it, places agreed, and what checks of its pages found.
+"""The tables of the button: requests for it, agreed places, and the results of page checks.
 
-Never a column for anything of a report. Never one for the name of an applicant: that stays in the sealed request, and
-opening it is noted.
+Never a column for any part of a report. Never one for the name of an applicant: that stays in the sealed request, and
+opening it is recorded.
 """
 
 from typing import Final
@@ -41,7 +41,7 @@ PLACEMENTS: Final = Table(
     Index(None, "look_at"),
 )
 
-# What was agreed, changed, suspended, resumed and ended: the terms as they stood after each.
+# Each agreement, change, suspension, resumption and end: the terms after each.
 PLACEMENT_HISTORY: Final = Table(
     "placement_history",
     METADATA,
@@ -85,7 +85,7 @@ RUNNER_TOKENS: Final = Table(
     Column("ended_by", Text),
 )
 
-# Requests for the button, sealed as they came, and what became of each.
+# Requests for the button, still sealed, and the decision on each.
 ADOPTION_REQUESTS: Final = Table(
     "adoption_requests",
     METADATA,
@@ -94,13 +94,13 @@ ADOPTION_REQUESTS: Final = Table(
     Column("envelope", LargeBinary, nullable=False),
     Column("received_at", Text, nullable=False),
     Column("owner", Text),  # the id that the desk chose: a partner's, or of a service without keys
-    Column("reason", Text),  # why it was declined, in the desk's own words
+    Column("reason", Text),  # the desk's reason for declining it
     Column("decided_at", Text),
     Column("decided_by", Text),
     Index(None, "state", "received_at"),
 )
 
-# The places that were agreed with a request: who asked is told of these, and of no other that its owner has.
+# The places agreed with a request: the applicant learns of these, and of no other place of its owner.
 ADOPTION_PLACES: Final = Table(
     "adoption_places",
     METADATA,

@@ -1,8 +1,8 @@
 """The tables of reports, with their evidence and contexts, of cases, and of the desk itself, e.g. its audit log.
 
-The migrations make them, with those of the other files of tables beside this one (all_tables.py names each). Times are
-text in the one spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as they stand. Digests of bytes are 32-byte
-blobs. Never a column for anything that a person wrote: that stays inside its envelope.
+The migrations make them, with those of the other table files beside this one (all_tables.py lists each). Times are text
+in the spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as text. Digests of bytes are 32-byte blobs. Never a
+column for typed text: that stays inside its envelope.
 """
 
 from typing import Final
@@ -59,7 +59,7 @@ REPORTS: Final = Table(
     UniqueConstraint("environment", "partner", "report_id"),
 )
 
-# What did not verify or open, kept byte for byte with the reason: never dropped, and first in priority order.
+# Rows that did not verify or open, kept byte for byte with the reason: never dropped, and shown first by priority.
 SET_ASIDE: Final = Table(
     "set_aside",
     METADATA,
@@ -69,8 +69,8 @@ SET_ASIDE: Final = Table(
     Column("alarmed", Boolean, nullable=False),
     Column("priority", Text, nullable=False),
     Column("is_urgent", Boolean, nullable=False, server_default=text("0")),  # states P1 or seals a crisis
-    Column("stated_priority", Text),  # as the sender states it, in the clear or in what is sealed; not believed
-    # As the gateway says: not believed, only good for finding the row again.
+    Column("stated_priority", Text),  # as the sender states it, in the clear or sealed; unverified
+    # As claimed by the gateway: unverified, only for finding the row again.
     Column("claimed_partner", Text),
     Column("claimed_report_id", Text),
     Column("intake_sha256", LargeBinary),
@@ -82,7 +82,7 @@ SET_ASIDE: Final = Table(
     # Where the intake statement is genuine: its reference, and whether a key of the partner's signed for the report.
     Column("reference", Text),
     Column("is_proven", Boolean, nullable=False, server_default=text("0")),
-    Column("told", Text),  # set-aside, filed: what its sender was told last
+    Column("told", Text),  # set-aside, filed: the last state sent to its sender
     Index("ix_set_aside_waiting", "claimed_partner", "reason", sqlite_where=text("resolved_at IS NULL")),
 )
 
@@ -91,7 +91,7 @@ CHAIN_LINKS: Final = Table(
     "chain_links",
     METADATA,
     Column("instance", Text, primary_key=True),
-    Column("partner", Text, primary_key=True),  # whose chain it is: "public" or a partner
+    Column("partner", Text, primary_key=True),  # the chain's sender: "public" or a partner
     Column("sequence", Integer, primary_key=True),
     Column("epoch", Text, primary_key=True),
     Column("statement_sha256", LargeBinary, nullable=False),
@@ -113,7 +113,7 @@ ALARMS: Final = Table(
     UniqueConstraint("kind", "subject"),
 )
 
-# What the last rounds of collecting brought: one row, written at the end of each, so that a stopped collector is seen.
+# The result of the last rounds of collecting: one row, written at the end of each, so that a stopped collector shows.
 COLLECTOR: Final = Table(
     "collector",
     METADATA,
@@ -122,20 +122,21 @@ COLLECTOR: Final = Table(
     Column("failed_at", Text),
     Column("failure", Text),  # a reason code of ours; empty after a success
     Column("is_refused", Boolean, nullable=False, server_default=text("0")),  # the feed turned this desk away
-    # What the gateway still held after the last success, by stated priority, and since when the oldest waits there.
+    # The gateway's remaining rows after the last success, by stated priority, and the time since which the oldest
+    # waits.
     Column("urgent_waiting", Integer, nullable=False, server_default=text("0")),
     Column("urgent_since", Text),
     Column("others_waiting", Integer, nullable=False, server_default=text("0")),
     Column("others_since", Text),
     Column("probed_at", Text),  # written by a look at whether the database can be written
-    # How far the feed of this gateway and epoch was judged, and how far the rows that were left before that were again.
+    # How far this gateway's feed of this epoch was judged, and how far its skipped rows were judged again.
     Column("feed_instance", Text),
     Column("feed_epoch", Text),
     Column("feed_position", Integer, nullable=False, server_default=text("0")),
     Column("left_position", Integer, nullable=False, server_default=text("0")),
 )
 
-# Who is signed in to the desk's pages. The cookie holds the secret; a row that is gone ends every copy of it.
+# Sessions of people signed in to the desk's pages. The cookie holds the secret; deleting a row ends every copy of it.
 SESSIONS: Final = Table(
     "sessions",
     METADATA,
@@ -149,7 +150,7 @@ CASES: Final = Table(
     METADATA,
     Column("case_id", Text, primary_key=True),
     Column("environment", Text, nullable=False),
-    Column("partner", Text, nullable=False),  # who sent it: "public" or a partner
+    Column("partner", Text, nullable=False),  # its sender: "public" or a partner
     Column("provider", Text),  # the partner that it is about: the sender, or the owner of the placement
     Column("report_id", Text, nullable=False),
     Column("reference", Text, nullable=False),
@@ -160,15 +161,15 @@ CASES: Final = Table(
     Column("collected_at", Text, nullable=False),
     Column("opened_at", Text),
     Column("closed_at", Text),
-    # How urgent it is (guidance/risk.toml): codes of what its reports say, the strongest first, and where it stands
-    # in the queue by them or by a person's word. `crisis_since` is when it came into the crisis lane.
+    # Its urgency (guidance/risk.toml): codes from its reports, the strongest first, and its place in the queue by them
+    # or by a person's decision. `crisis_since` is when it came into the crisis lane.
     Column("factors", Text, nullable=False, server_default=text("''")),
     Column("crisis", Boolean, nullable=False, server_default=text("0")),
     Column("score", Integer, nullable=False, server_default=text("0")),
     Column("crisis_since", Text),
-    # Whether it stands behind the rest of the lane, as its sender has too many unread there (collection/joining.py).
+    # Whether it is behind the rest of the lane because its sender has too many unread there (collection/joining.py).
     Column("is_behind", Boolean, nullable=False, server_default=text("0")),
-    # What only the report itself says: whether a reply is owed (under 18 or not said).
+    # Known only from the report itself: whether a reply is owed (under 18 or not stated).
     Column("reply_owed", Boolean, nullable=False),
     Column("reply_code", Text),
     Column("reply_reason", Text),
@@ -179,7 +180,7 @@ CASES: Final = Table(
     Column("urgent", Text),
     Column("urgent_dissemination", Text),
     Column("best_placed", Text),
-    # What closing says, and what digests are made of.
+    # The answers at closing, from which digests are made.
     Column("kind", Text),
     Column("age_band", Text),
     Column("outcome", Text),
@@ -187,18 +188,18 @@ CASES: Final = Table(
     Column("weakness_2", Text),
     Column("cluster_id", Text),
     Column("synthetic", Boolean, nullable=False),
-    # More that only the report says: the day promised, where the child is, and whether a reply can be sealed to a code.
+    # More from the report alone: the promised day, the child's region, and whether a reply can be sealed to a code.
     Column("reply_by", Text),
     Column("region", Text),
     Column("country", Text),
     Column("has_reply_key", Boolean, nullable=False, server_default=text("0")),
     Column("flagged", Boolean, nullable=False, server_default=text("0")),
     Column("redirected_to", Text),
-    # What was added later: the reference that it names, and the hash of its return code's key, which is sealed in both
-    # reports. One key in both is the proof that one person sent them (docs/decisions/0016).
+    # For additions: the reference they name, and the hash of the return code's key, which is sealed in both reports.
+    # The same key in both proves that one person sent them (docs/decisions/0016).
     Column("adds_to", Text),
     Column("reply_key_sha256", Text),
-    # How it came: gateway, file. What came as a file may come through the gateway too, under a second reference.
+    # Its channel: gateway, file. A report from a file may come through the gateway too, under a second reference.
     Column("channel", Text, nullable=False, server_default=text("'gateway'")),
     Column("other_reference", Text),
     # A partner's report: its kind, the case id of the first report of its case, and the question that it answers.
@@ -228,7 +229,7 @@ Index(
     CASES.c.case_id,
     sqlite_where=text(_UNREAD_CRISIS),
 )
-# The one order of the queue: open cases, the crisis lane, those that nothing holds back, the score, the longest wait.
+# The only order of the queue: open cases, the crisis lane, those that nothing holds back, the score, the longest wait.
 Index(
     "ix_cases_queue",
     text("(closed_at IS NULL) DESC"),
@@ -240,7 +241,8 @@ Index(
     CASES.c.joined_to,
 )
 
-# Who moved a case in the queue, from where to where, and why. Rows are only ever added (a trigger holds it).
+# Moves of cases in the queue: the person, start, destination and reason. Rows are only ever added (a trigger ensures
+# it).
 CASE_MOVES: Final = Table(
     "case_moves",
     METADATA,
@@ -256,8 +258,8 @@ CASE_MOVES: Final = Table(
     Index(None, "case_id"),
 )
 
-# Which evidence the reports that are filed here name in the clear: nothing else is fetched. `digest` is that of the
-# sealed bytes, where the sealed report says it.
+# Evidence named in the clear by reports filed here: nothing else is fetched. `digest` is that of the sealed bytes, if
+# the sealed report gives it.
 NAMED_EVIDENCE: Final = Table(
     "named_evidence",
     METADATA,
@@ -267,7 +269,7 @@ NAMED_EVIDENCE: Final = Table(
     Column("digest", LargeBinary),
 )
 
-# One row for each piece of evidence whose sealed parts are whole on this desk's disk, checked and synced.
+# One row for each piece of evidence whose sealed parts are complete on this desk's disk, checked and synced.
 EVIDENCE: Final = Table(
     "evidence",
     METADATA,
@@ -279,8 +281,8 @@ EVIDENCE: Final = Table(
     Column("acknowledged_at", Text),
 )
 
-# Reports that came by another way than the gateway: the sealed envelope and the partner's statement, byte for byte, and
-# what the partner got for them. The same report may come through the gateway too: then it is in `reports` as well.
+# Reports from another channel than the gateway: the sealed envelope and the partner's statement, byte for byte, and the
+# receipt. The same report may come through the gateway too: then it is in `reports` as well.
 IMPORTED_REPORTS: Final = Table(
     "imported_reports",
     METADATA,
@@ -299,8 +301,8 @@ IMPORTED_REPORTS: Final = Table(
     Index(None, "reference"),
 )
 
-# Contexts of pages, one row for each report that one came with; what it says stays in the report. Equal digests, of the
-# whole token, are one context used twice. Partner and id are as the unsigned token names them, or null.
+# Page contexts, one row for each report with one; the content stays in the report. Equal digests, of the whole token,
+# mean one context used twice. Partner and id are as in the unsigned token, or null.
 PAGE_CONTEXTS: Final = Table(
     "page_contexts",
     METADATA,
@@ -311,7 +313,7 @@ PAGE_CONTEXTS: Final = Table(
     Index(None, "token_sha256"),
 )
 
-# Who did what, chained by hash. Rows are only ever added (a trigger holds it).
+# The audit log, chained by hash. Rows are only ever added (a trigger ensures it).
 AUDIT: Final = Table(
     "audit",
     METADATA,

@@ -1,6 +1,6 @@
-"""What every page of the desk has at hand: the desk, who is signed in, how a page is drawn, a page of a long list.
+"""Shared by every page of the desk: the desk, the signed-in person, drawing a page, and one page of a long list.
 
-Holds the login rule: a route of staff answers nobody without a session that has not run out.
+Contains the login rule: a staff route answers only with a session that has not expired.
 """
 
 import re
@@ -28,20 +28,20 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
-    """Give an app its desk, the login rule, the check of the host name and the words that every page needs."""
+    """Give an app its desk, the login rule, the host check and the values that every page needs."""
     app.extensions[_EXTENSION] = desk
     app.config["DESK_HOST"] = origin.partition("://")[2]
     app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
     app.before_request(_turn_away_signed_out)
     app.context_processor(_page_words)
-    # For every value of every template, so that none can be forgotten. A value that a report holds stands besides in an
-    # element of its own direction (`bdi`, or `dir="auto"`): letters that run from the right turn nothing around them.
+    # For every value of every template, so that none can be forgotten. Report values also have an element of their own
+    # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
 
 
 def show_unshown(value: object) -> object:
-    """Return a value of a template with every hidden character spelled out, e.g. `[U+202E]`."""
+    """Return a template value with every hidden character made visible, e.g. `[U+202E]`."""
     if not isinstance(value, str):
         return value
     shown = replace_hidden(value, _format_out, but="\t\n")
@@ -68,20 +68,20 @@ def sign_in(name: str) -> None:
 
 
 def sign_out() -> None:
-    """End the session at the server: a copy of its cookie signs nobody in."""
+    """End the session at the server: a copied cookie is then useless."""
     end_session(get_desk(), str(session.get("secret", "")))
     session.clear()
     g.pop(_SIGNED_IN, None)
 
 
 def find_name() -> str | None:
-    """Return who is signed in, or None when nobody is or the session has ended."""
+    """Return the name of the signed-in person, or None without a valid session."""
     found = _find_session()
     return None if found is None else found.name
 
 
 def _find_session() -> Session | None:
-    # Looked up once for a request: the login rule and the words of the page ask the same.
+    # Looked up once per request: the login rule and the page header both need it.
     if _SIGNED_IN not in g:
         secret = session.get("secret")
         found = find_session(get_desk(), secret) if isinstance(secret, str) else None
@@ -91,7 +91,7 @@ def _find_session() -> Session | None:
 
 
 def get_name() -> str:
-    """Return who is signed in, on a page that the login rule guards."""
+    """Return the name of the signed-in person, on a page behind the login rule."""
     name = find_name()
     if name is None:
         raise LookupError("Nobody is signed in: the route states no login rule.")
@@ -100,7 +100,7 @@ def get_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing to mend: which question, and what to do about it."""
+    """One fault: its field, and how to fix it."""
 
     field: str
     words: str
@@ -109,7 +109,7 @@ class Fault:
 # No classes of Flask-WTF fields: tried for placements and digests, they took 67 lines for these twelve and templates as
 # long, and named each field and choice again, which the rules of each action check for the commands too.
 class Typed(dict[str, str]):
-    """A form as it was typed, without blanks around a value; a field that it does not hold is empty."""
+    """A form as typed, without outer spaces; a missing field is empty."""
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -121,14 +121,14 @@ def read_typed() -> Typed:
 
 
 def show_page(template: str, *, status: int | None = None, **values: object) -> ResponseReturnValue:
-    """Draw a page. One with a `fault` or `faults` to mend answers a form that changed nothing: a conflict."""
+    """Draw a page. With a `fault` or `faults`, it answers a form that changed nothing: a conflict."""
     if status is None:
         status = HTTPStatus.CONFLICT if values.get("fault") or values.get("faults") else HTTPStatus.OK
     return make_response(render_template(f"desk/{template}", **values), status)
 
 
 def show_error(status: int, request_id: str) -> ResponseReturnValue:
-    """Draw the page of an HTTP error; says nothing about what was asked for."""
+    """Draw the page of an HTTP error; reveals nothing about the request."""
     return render_template("desk/error.html", status=status, request_id=request_id)
 
 
@@ -163,7 +163,7 @@ def _page_words() -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """The page that was asked for, of a list of so many rows. Pages count from 1; a list without rows has one."""
+    """The requested page of a list with this many rows. Pages count from 1; a list without rows has one."""
 
     page: int
     pages: int
@@ -172,12 +172,12 @@ class ListPage:
 
     @property
     def first(self) -> int:
-        """How many rows stand before this page."""
+        """The number of rows before this page."""
         return (self.page - 1) * self.most
 
     @property
     def rows(self) -> slice:
-        """Where the rows of this page stand in the whole list."""
+        """The position of this page's rows in the whole list."""
         return slice(self.first, self.first + self.most)
 
 
