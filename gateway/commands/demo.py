@@ -1,10 +1,11 @@
-"""`report-abuse-gateway demo`: runs the demonstration."""
+"""`report-abuse-gateway demo` and `sandbox`: the whole loop to look at, and an agency for the tests of a service."""
 
 from pathlib import Path
 
 import click
 
-from gateway.commands.terminal import PORT, command, json_option
+from gateway.commands.terminal import FAULT, PORT, command, complain, json_option
+from gateway.web.serving import ServingError
 
 
 @command(example="--once --json --state /tmp/demo --port 8700")
@@ -18,3 +19,25 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     from gateway.demo import run_demo
 
     return run_demo(state, port=port, once=once, as_json=as_json)
+
+
+@command(example="--port 8800 --partner-folder partner")
+@click.option("--port", type=PORT, default=8800, show_default=True, metavar="PORT", help="Port on 127.0.0.1.")
+@click.option(
+    "--partner-folder", type=click.Path(path_type=Path), metavar="DIR", help="Written: a partner that is ready to send."
+)
+@json_option
+def sandbox(port: int, partner_folder: Path | None, *, as_json: bool) -> int:
+    """Serve a gateway and an automatic desk for a service's tests.
+
+    It runs until SIGTERM or SIGINT, on this machine alone, and takes no live report. The desk approves every partner,
+    opens each report and tells its outcome. After a partner's first report it asks one question and releases one digest
+    of fixed figures. Everything but the partner's folder is gone at the end.
+    """
+    # Imported here: no other command loads the desk (docs/decisions/0034).
+    from gateway.testing.serving import serve_sandbox
+
+    try:
+        return serve_sandbox(port=port, partner_folder=partner_folder, as_json=as_json)
+    except ServingError as error:
+        return complain(str(error), code=FAULT)

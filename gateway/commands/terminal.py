@@ -33,6 +33,7 @@ program: Final = LazyGroup(
         "counts": ("gateway.commands.checks:counts", "List the weekly counts of the form and of each campaign's link."),
         "stale-data": ("gateway.commands.checks:stale_data", "List facts whose last check is too old."),
         "demo": ("gateway.commands.demo:demo", "Run the demonstration."),
+        "sandbox": ("gateway.commands.demo:sandbox", "Serve a gateway and an automatic desk for a service's tests."),
     },
 )
 

@@ -79,7 +79,7 @@ def make_well_known(
     days: int = MAX_DAYS - 1,
     placements: tuple[str, ...] = (),
 ) -> WellKnown:
-    """Return the file for a service; raises `FormatError` for whatever `parse_well_known` would refuse."""
+    """Return the file for a service; raises `FormatError` for a file that `parse_well_known` refuses."""
     if not 1 <= days <= MAX_DAYS:
         raise FormatError(f"Let it end after 1 to {MAX_DAYS} days (`--days`).", reason="bad-well-known")
     every = tuple(sorted({placement, *placements})) if placements else ()

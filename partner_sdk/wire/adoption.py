@@ -40,7 +40,7 @@ Message = Annotated[str, Meta(pattern=_TEXT, max_length=MAX_MESSAGE_CHARACTERS)]
 
 
 class AskingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a service says of itself, as its file or its form holds it. Names its own staff, never a child."""
+    """A service's description of itself, from its file or form. Names its own staff, never a child."""
 
     child_use: ChildUse
     contact_email: Email
@@ -61,7 +61,7 @@ class AskingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AdoptionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The plain text of one request: for which environment, under which id, and what the service says."""
+    """The plain text of one request: its environment, its id, and the service's description of itself."""
 
     environment: Environment
     request_id: str

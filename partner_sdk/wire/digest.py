@@ -32,7 +32,7 @@ class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DigestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One table. `exact` tables cost nothing: they count only what the partner sent itself."""
+    """One table. `exact` tables cost nothing: they count the partner's own reports."""
 
     name: str
     title: str
@@ -61,7 +61,7 @@ class DigestAdvice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that one digest says. Times and days are text in the one spelling of the wire."""
+    """One digest. Times and days are text in the one spelling of the wire."""
 
     digest_version: str
     partner: str
@@ -81,7 +81,7 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_cell(label: str, *, title: str, value: int, low: int, high: int) -> DigestCell:
-    """Return a cell in its published form: a value under five is replaced by words, and its interval says no more."""
+    """Return a cell in its published form: a value under five becomes words, and its interval reveals no more."""
     if value < SMALLEST_SHOWN:
         low, high = 0, max(high, SMALLEST_SHOWN - 1)
         return DigestCell(label=label, title=title, value=None, low=low, high=high, shown=FEWER_THAN_SHOWN)

@@ -97,7 +97,7 @@ class StagePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReconciliationRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the gateway says it took in: one link of its sender's chain."""
+    """One report that the gateway took in: a link of its sender's chain."""
 
     intake_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     partner: Annotated[str, Meta(pattern=rf"^{SENDER_PATTERN}\Z")]

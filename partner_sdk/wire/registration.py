@@ -50,7 +50,7 @@ _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`")
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Somebody of the partner who acts for it; `role` is what the organisation calls the job."""
+    """A person who acts for the partner; `role` is the name of the job, e.g. `Head of safety`."""
 
     email: Email
     name: Line

@@ -33,7 +33,7 @@ _ALWAYS_UNTIL = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ReplyMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One message to the person who reported. `read` has no body: it says that somebody has read the report."""
+    """One message to the person who reported. `read` has no body: it means that a person has read the report."""
 
     body: Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS)]
     environment: Environment

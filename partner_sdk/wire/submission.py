@@ -94,7 +94,7 @@ def clear_fields_of(statement: SubmissionStatement) -> ClearFields:
 
 
 def check_clear_fields(fields: ClearFields) -> None:
-    """Raise `FormatError` for an id, a reference or a list that is not spelled as WIRE.md §6.1 says."""
+    """Raise `FormatError` for an id, a reference or a list outside the format of WIRE.md §6.1."""
     if fields.partner != PUBLIC_SENDER:
         check_partner_id(fields.partner)
     check_report_id(fields.report_id)

@@ -52,9 +52,20 @@ def test_web_imports_no_other_room_of_the_gateway() -> None:
     assert [a for a in wrong if a[1] != "gateway"] == []
 
 
-def test_gateway_never_imports_the_desk() -> None:
-    wrong = [a for a in arrows("gateway", 50) if starts(a[1], "gateway.desk") and not starts(a[0], "gateway.desk")]
-    assert wrong == []
+# The one exception: the sandbox is gateway and desk in one process, with keys that it makes for itself. No gateway that
+# serves loads it (tests/whole/test_private_key_stays_at_the_desk.py; docs/decisions/0034).
+MAY_IMPORT_THE_DESK = "gateway.testing"
+
+
+def test_gateway_never_imports_the_desk_but_for_the_sandbox() -> None:
+    importers = {a[0] for a in arrows("gateway", 50) if starts(a[1], "gateway.desk")}
+    outside = {importer for importer in importers if not starts(importer, "gateway.desk")}
+    assert outside == {f"{MAY_IMPORT_THE_DESK}.{name}" for name in ("agency", "sandbox")}
+
+
+def test_sandbox_is_imported_by_its_command_alone() -> None:
+    found = {a[0] for a in [*arrows("gateway", 50), *arrows("partner_sdk", 20)] if starts(a[1], MAY_IMPORT_THE_DESK)}
+    assert {importer for importer in found if not starts(importer, MAY_IMPORT_THE_DESK)} == {"gateway.commands.demo"}
 
 
 def test_checker_imports_only_the_sdk_and_nobody_imports_it() -> None:
@@ -93,9 +104,9 @@ def test_desk_imports_of_the_gateway_only_web_and_guidance() -> None:
 
 
 def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
-    # The demo runs a partner's commands; the desk's client of the feed and the runner of checks, which are processes of
-    # their own, share the partner's transport.
-    apart = ("gateway.desk", "gateway.demo", "gateway.checker")
+    # The demo runs a partner's commands, and the sandbox enrols a partner; the desk's client of the feed and the runner
+    # of checks, which are processes of their own, share the partner's transport.
+    apart = ("gateway.desk", "gateway.demo", "gateway.checker", "gateway.testing")
     outside = [a for a in arrows("gateway", 50) if not starts(a[0], *apart)]
     own_side = ("partner_sdk.client", "partner_sdk._commands", "partner_sdk.cli")
     assert [a for a in outside if starts(a[1], *own_side)] == []
@@ -148,8 +159,13 @@ def test_import_of_a_private_name_is_found() -> None:
 
 def test_gateway_and_desk_import_the_sdk_by_its_public_face() -> None:
     modules = list_modules()
+    # The sandbox enrols a partner, as a service does.
+    as_partner = {("gateway.testing.sandbox", "partner_sdk.client.account")}
+    as_partner |= {("gateway.testing.serving", "partner_sdk.client.account")}
     found = [a for a in arrows("gateway", 300) if starts(a[1], "partner_sdk") and a[1] in modules]
     assert len(found) >= 400
+    assert as_partner <= set(found)
+    found = [a for a in found if a not in as_partner]
     assert [a for a in found if not starts(a[1], *SDK_FACE) and a[1] not in SDK_FACE_MODULES] == []
     assert {name for name in (*SDK_FACE, *SDK_FACE_MODULES) if name not in modules} == set()
 
@@ -166,7 +182,6 @@ SDK_ORDER = (
         "export",
         "client",
         "button",
-        "sandbox",
         "lazy_group",
         "_commands",
         "cli",

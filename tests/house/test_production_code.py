@@ -14,7 +14,7 @@ def test_no_room_asks_whether_it_is_under_test() -> None:
     assert len(sources) >= 80
     asking = {path.relative_to(ROOT) for path in sources if UNDER_TEST.search(path.read_text(encoding="utf-8"))}
     # The fixture for partners' own tests names the runner that it is a plugin of; nothing imports this file.
-    assert {str(path) for path in asking} == {"partner_sdk/sandbox/pytest_plugin.py"}
+    assert {str(path) for path in asking} == {"gateway/testing/pytest_plugin.py"}
 
 
 def test_no_check_is_an_assert() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.house.sources import files, imports_of, module_of
+from tests.house.sources import files, module_of
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning.return_code"}
@@ -17,8 +17,6 @@ MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.client.mailbox"} | MAY_D
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.open_evidence"}
-# The fake gateway for partners' own tests: it opens with keys that it made itself when it started, and nothing else.
-OPENS_IN_THE_SANDBOX = {"partner_sdk.sandbox._agency"}
 # Symmetric drafts, opened under a key that only the person's session cookie holds, and a visit's state in that cookie:
 # no word of a report, sealed against whoever reads the cookie.
 MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts"}
@@ -80,13 +78,13 @@ def desk() -> dict[str, set[str]]:
 
 
 def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
-    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | OPENS_IN_THE_SANDBOX
+    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE
     assert users_of({"decrypt"}, among=everywhere()) == may
 
 
 def test_only_the_desks_one_file_and_the_partner_make_the_key_of_a_file() -> None:
     makers = users_of({"derive_file_key"}, among=everywhere())
-    assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client._evidence_upload"} | OPENS_IN_THE_SANDBOX
+    assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client._evidence_upload"}
     # It takes the secret out of an opened report, and opens no report itself.
     (opening,) = MAY_DECRYPT_EVIDENCE
     assert not desk()[opening] & {"load_vault", "open_report", "report_context", "Vault"}
@@ -118,26 +116,15 @@ def test_only_the_replies_open_purpose_reply_at_the_gateway() -> None:
     assert not texts_of(replies) & {"reply", "mailbox"}
 
 
-def test_sandbox_opens_with_keys_that_it_made_itself_and_is_imported_by_no_gateway_and_no_desk() -> None:
-    (opening,) = OPENS_IN_THE_SANDBOX
-    sandbox = {module: found for module, found in everywhere().items() if module.startswith("partner_sdk.sandbox")}
-    assert len(sandbox) >= 9
-    # Keys that open come from one place, which makes them from fresh random bytes and reads no file.
-    assert users_of(XWING_KEYS, among=sandbox) == {opening}
-    assert users_of({"find_opening_key"}, among=sandbox) == {opening}
-    assert users_of({"read_key_file", "parse_key_file", "read_bytes", "read_text", "open"}, among=sandbox) <= {
-        "partner_sdk.sandbox._running"  # `Partner.open`, of a partner's own folder
-    }
-    assert contexts_built_in(opening) == 0
-    importers = {
-        module_of(path)
-        for path in files(".py")
-        for name in imports_of(path)
-        if name.startswith("partner_sdk.sandbox") and not module_of(path).startswith("partner_sdk.sandbox")
-    }
-    assert importers == set()
-    others = {module: found for module, found in everywhere().items() if not module.startswith("partner_sdk.sandbox")}
-    assert users_of({"partner_sdk.sandbox", "Sandbox", "SandboxAgency"}, among=others) == set()
+def test_sandbox_reads_with_the_vault_of_its_own_desk_and_names_no_key() -> None:
+    sandbox = {module: found for module, found in everywhere().items() if module.startswith("gateway.testing")}
+    assert len(sandbox) >= 6
+    # It makes its desk with `make_desk`, and never opens a desk, a vault or a key that is there already.
+    assert (
+        users_of({"make_desk"}, among=sandbox) == users_of({"open_desk"}, among=sandbox) == {"gateway.testing.agency"}
+    )
+    keys = {"KeyFile", "KeyRole", "Vault", "load_signing_key", "new_key", "open_report", "read_key_file"}
+    assert {name for found in sandbox.values() for name in found & keys} == {"open_report"}
 
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
+from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk.errors import FieldFault
-from partner_sdk.sandbox import Sandbox, scenarios
 from partner_sdk.wire import problems
 from partner_sdk.wire.reference import check_reference
-from tests.sdk.sdk_builders import make_digest
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "guides" / "python.md"
@@ -51,7 +50,7 @@ def test_program_that_answers_questions_answers_each_open_one_once(
     with Sandbox() as sandbox:
         partner = sandbox.enrol(tmp_path / "partner")
         receipt = partner.submit(Path("partner_sdk/examples/report.json").read_bytes(), priority="P2")
-        request_id = sandbox.send_question(receipt, "From which port?")
+        request_id = sandbox.send_question(receipt.reference, "From which port?")
         run(ANSWERS, partner=partner)
         first, second = capsys.readouterr().out.splitlines()
         assert first.endswith(f"{receipt.reference} From which port?")
@@ -80,8 +79,7 @@ def test_every_call_of_the_table_works(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         partner: Partner = sandbox.enrol(tmp_path / "partner")
         receipt = partner.submit((REPOSITORY / "partner_sdk/examples/report.json").read_bytes(), priority="P2")
-        digest = make_digest(environment="sandbox", partner="example-service")
-        known = {"FieldFault": FieldFault, "digest": digest, "problems": problems, "receipt": receipt}
+        known = {"FieldFault": FieldFault, "problems": problems, "receipt": receipt}
         for call in calls:
             made = eval(call, {**known, "sandbox": sandbox, "scenarios": scenarios})  # noqa: S307 - our own guide
             assert (made is not None) == call.startswith(("scenarios.", "sandbox.send_"))
@@ -94,7 +92,8 @@ def test_every_call_of_the_table_works(tmp_path: Path) -> None:
 def test_everything_that_the_guide_names_of_a_sandbox_is_there() -> None:
     named = set(re.findall(r"sandbox\.([a-z_]+)", TEXT)) - {"md"}
     assert len(named) >= 12
-    assert [name for name in named if not hasattr(Sandbox(), name)] == []
+    with Sandbox() as sandbox:
+        assert [name for name in named if not hasattr(sandbox, name)] == []
 
 
 def test_links_lead_somewhere() -> None:

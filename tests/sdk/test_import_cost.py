@@ -45,7 +45,7 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 
 
-EXTRAS = ("partner_sdk.button.check", "partner_sdk.export", "partner_sdk.sandbox")
+EXTRAS = ("partner_sdk.button.check", "partner_sdk.export")
 LIBRARIES_OF_EXTRAS = ("justhtml", "playwright", "pytest", "xml.etree")
 
 

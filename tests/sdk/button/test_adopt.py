@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
+from gateway.testing import Sandbox
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.errors import FormatError, KeySetError, ReportError
-from partner_sdk.sandbox import Sandbox
 from partner_sdk.wire.adoption import (
     EXAMPLE,
     MAX_ADOPTION_BODY_BYTES,

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from partner_sdk.sandbox import pytest_plugin
+from gateway.testing import pytest_plugin
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 USES_IT = """
 def test_report_arrives(report_abuse_sandbox, tmp_path):
     partner = report_abuse_sandbox.enrol(tmp_path / "partner")
@@ -24,8 +24,9 @@ import sys
 
 
 def test_nothing_was_loaded():
-    loaded = [name for name in sys.modules if name.startswith("partner_sdk.") or name in ("requests", "cryptography")]
-    assert set(loaded) == {"partner_sdk.sandbox", "partner_sdk.sandbox.pytest_plugin"}
+    rooms = ("gateway", "partner_sdk", "requests", "cryptography", "flask", "sqlalchemy")
+    loaded = {name for name in sys.modules if name.partition(".")[0] in rooms}
+    assert loaded == {"gateway", "gateway.testing", "gateway.testing.pytest_plugin"}
 """
 
 
@@ -37,7 +38,7 @@ def run(folder: Path, source: str) -> str:
         "pytest",
         "-q",
         "-p",
-        "partner_sdk.sandbox.pytest_plugin",
+        "gateway.testing.pytest_plugin",
         "-p",
         "no:cacheprovider",
     ]
@@ -63,7 +64,11 @@ def test_run_that_does_not_use_it_loads_nothing(tmp_path: Path) -> None:
 
 def test_entry_point_names_the_plugin() -> None:
     settings = configparser.ConfigParser()
-    settings.read(REPOSITORY / "partner_sdk" / "setup.cfg", encoding="utf-8")
+    settings.read(REPOSITORY / "setup.cfg", encoding="utf-8")
     points = settings["options.entry_points"]["pytest11"].split()
     assert points == ["report_abuse_sandbox", "=", pytest_plugin.__name__]
     assert "pytest" not in settings["options"]["install_requires"]
+    assert settings["options.extras_require"]["testing"].split() == ["pytest>=9.2"]
+    sdk = configparser.ConfigParser()
+    sdk.read(REPOSITORY / "partner_sdk" / "setup.cfg", encoding="utf-8")
+    assert "pytest11" not in sdk["options.entry_points"]

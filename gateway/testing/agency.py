@@ -1,0 +1,303 @@
+"""The agency of a sandbox: a real gateway and a real desk in one folder, and a staff that acts by itself.
+
+The staff approves every partner and every change of keys, opens each report, tells its outcome, asks one question of
+each partner and releases one digest to it. A person does all of that at a live agency. Never speaks for live: its keys
+are made here, for the environment `sandbox`.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+from sqlalchemy import select
+
+from gateway.app import make_app
+from gateway.clock import utc_now
+from gateway.config import load_config
+from gateway.desk.cases.model import CaseRow, get_case, list_cases
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.partner_side import Question, ask_partner, tell_outcome
+from gateway.desk.collection.collect import collect_reports
+from gateway.desk.collection.filing import BY_GATEWAY
+from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
+from gateway.desk.config import DeskConfig, DeskPaths
+from gateway.desk.digests.tables import TOTAL, Table, make_tables
+from gateway.desk.evidence.collecting import collect_evidence
+from gateway.desk.evidence.holdings import find_held
+from gateway.desk.evidence.open_evidence import open_file
+from gateway.desk.evidence.sealed_parts import get_parts
+from gateway.desk.keyring.bootstrap import add_gateway, make_desk
+from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.quarters import get_last_closed_quarter
+from gateway.desk.outbox_run import send_due
+from gateway.desk.partners.account_changes import collect_account_changes
+from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.change_decisions import accept_change
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
+from gateway.desk.store.schema import REPORTS
+from gateway.desk.wiring import open_desk
+from gateway.new_gateway import NewGateway, create_gateway
+from gateway.testing.transport import WsgiTransport
+from gateway.wiring import make_gateway
+from partner_sdk.client.transport import make_session
+from partner_sdk.errors import OpeningError
+from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.digest import DIGEST_VERSION, Digest, DigestTable, encode_digest, make_cell
+from partner_sdk.wire.enrolment import Invitation
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.keys import GatewayCard
+from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.submission import ClearFields, report_context
+
+Clock = Callable[[], datetime]
+
+STAFF: Final = "sandbox"
+# RFC 6761 §6.4: a name under `invalid` never leads anywhere, so nothing of a sandbox can go astray.
+ORIGIN: Final = "https://sandbox-gateway.invalid"
+FEED_ORIGIN: Final = "https://sandbox-feed.invalid"
+QUESTION: Final = Question(
+    question="Which other accounts used the same device? [message]",
+    purpose="To rehearse an answer.",
+    legal_basis="None: this is a rehearsal.",
+)
+TOTAL_SHOWN: Final = 240
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is made by `tempfile`, for its owner alone
+LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxReport:
+    """One report at the desk of a sandbox. NOT A REPORT: no person reads it.
+
+    `doubt` is the desk's reason for setting the report aside, e.g. `does-not-open`; `sealed` is then None.
+    """
+
+    clear: ClearFields
+    reference: str
+    sealed: SealedIndustryReport | None
+    doubt: str | None = None
+
+    @property
+    def report(self) -> IndustryReport:
+        """The report as the agency reads it; raises `OpeningError` if it cannot."""
+        if self.sealed is None:
+            raise OpeningError("The desk set this report aside.", reason=self.doubt or "does-not-open")
+        return self.sealed.report
+
+
+class SandboxAgency:
+    """Gateway and desk in `folder`, made there if it is empty. `origin` is where partners reach the gateway."""
+
+    def __init__(self, folder: Path, *, origin: str = ORIGIN, clock: Clock = utc_now) -> None:
+        is_new = not (folder / "desk").exists()
+        card = _make_folders(folder, origin=origin, now=clock()) if is_new else None
+        self.gateway_state = folder / "gateway"
+        self.config = load_config(self.gateway_state)
+        self.gateway = make_gateway(self.config, state=self.gateway_state, clock=clock)
+        self._feed_session = make_session()
+        feed = make_app(self.config, ("feed",), state=self.gateway_state, gateway=self.gateway)
+        self._feed_session.mount(FEED_ORIGIN, WsgiTransport(feed))
+        self.desk = open_desk(folder / "desk", clock=clock, session=self._feed_session)
+        if card is not None:
+            add_gateway(self.desk, card, actor=STAFF)
+            publish(self.desk, actor=STAFF)
+
+    def close(self) -> None:
+        """Close databases and sessions; the folder stays."""
+        self._feed_session.close()
+        self.desk.store.close()
+        self.gateway.store.close()
+
+    def invite(self, partner: str, *, name: str) -> Invitation:
+        """Invite a partner and tell the gateway; raises `PartnerError` for an id or name that cannot be."""
+        invitation = invite_partner(
+            self.desk, partner=partner, name=name, origin=self.config.public_origin, actor=STAFF
+        )
+        publish_invitations(self.desk, self.desk.make_feed())
+        return invitation
+
+    def work(self) -> tuple[str, ...]:
+        """Do everything that waits for the staff, and return the partners that it approved."""
+        approved = self.approve()
+        self.collect()
+        with self.desk.store.read() as connection:
+            unread = [case for case in list_cases(connection) if case.opened_at is None]
+        for case in sorted(unread, key=lambda case: (case.received_at, case.case_id)):
+            self._read(case)
+        self.send()
+        return approved
+
+    def approve(self) -> tuple[str, ...]:
+        """Approve every partner that has enrolled and every change of keys or registration; return new partners."""
+        feed = self.desk.make_feed()
+        partners = collect_enrolments(self.desk, feed, actor=STAFF).waiting
+        for partner in partners:
+            approve_partner(self.desk, partner=partner, actor=STAFF)
+        changes = collect_account_changes(self.desk, feed, actor=STAFF).waiting
+        for change in changes:
+            accept_change(self.desk, change_id=change.change_id, actor=STAFF)
+        if partners or changes:
+            publish(self.desk, actor=STAFF)
+        return partners
+
+    def collect(self) -> None:
+        """Collect reports, evidence and requests for the button."""
+        feed = self.desk.make_feed()
+        collect_reports(self.desk, feed, actor=STAFF)
+        collect_evidence(self.desk, feed, actor=STAFF)
+        collect_adoptions(self.desk, feed, actor=STAFF)
+
+    def send(self) -> None:
+        """Send stages and mailbox messages to the gateway."""
+        send_due(self.desk, only=("stage", "message")).raise_first()
+
+    def write(self, partner: str, *, kind: MessageKind, body: bytes) -> str:
+        """Put a message into a partner's mailbox, and return its id; the same kind and body again is the same one."""
+        message = write_message(self.desk, partner=partner, kind=kind, body=body, actor=STAFF)
+        self.send()
+        return message.message_id
+
+    def ask(self, reference: str, question: Question) -> str:
+        """Open the case of a report, ask its partner, and return the id that the answer names."""
+        self.collect()
+        with self.desk.store.read() as connection:
+            case = get_case(connection, reference)
+        if case.opened_at is None:
+            open_case(self.desk, reference, actor=STAFF)
+        request_id = ask_partner(self.desk, reference, question, actor=STAFF)
+        self.send()
+        return request_id
+
+    def list_reports(self) -> list[SandboxReport]:
+        """Collect, and return every report at the desk in the order of collecting, then those that it set aside."""
+        self.collect()
+        vault = self.desk.load_vault()
+        with self.desk.store.read() as connection:
+            rows = connection.execute(select(REPORTS).order_by(REPORTS.c.id)).all()
+            waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
+            reasons = {row.id: row.reason for row in list_set_aside(connection)}
+        found = []
+        for row in rows:
+            intake = peek_intake(bytes(row.intake))
+            plain = vault.open_report(Envelope.parse(bytes(row.envelope)), context=report_context(intake.clear))
+            found.append(SandboxReport(intake.clear, intake.reference, parse_sealed_report(plain)))
+        for row_id, raw, _ in waiting:
+            intake = peek_intake(bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])["intake"]))
+            found.append(SandboxReport(intake.clear, intake.reference, None, reasons[row_id]))
+        return found
+
+    def read_evidence(self, partner: str, reference: EvidenceReference) -> bytes:
+        """Return the file that a report names; raises `OpeningError` if it does not open or has not come whole."""
+        self.collect()
+        with self.desk.store.read() as connection:
+            held = find_held(connection, partner=partner, evidence_id=reference.evidence_id)
+        if held is None:
+            raise OpeningError("The evidence has not come whole.", reason="does-not-open")
+        parts = get_parts(self.desk.paths.evidence, partner=partner, evidence_id=reference.evidence_id)
+        return b"".join(open_file(parts, held, reference=reference))
+
+    def _read(self, case: CaseRow) -> None:
+        """Open a report; of a first one tell the outcome, and write what its partner has not had yet."""
+        opened = open_case(self.desk, case.case_id, actor=STAFF).case
+        if opened.joined_to is not None:
+            return
+        with self.desk.store.read() as connection:
+            asked = select(INFORMATION_REQUESTS.c.request_id).where(INFORMATION_REQUESTS.c.partner == opened.partner)
+            is_asked = connection.execute(asked.limit(1)).first() is not None
+        if not is_asked:
+            ask_partner(self.desk, opened.case_id, QUESTION, actor=STAFF)
+        tell_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
+        digest = encode_digest(make_synthetic_digest(opened.partner, now=self.desk.clock()))
+        write_message(self.desk, partner=opened.partner, kind="digest", body=digest, actor=STAFF)
+
+
+def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:
+    """Return a digest of the last closed quarter with the real tables and fixed figures that nobody counted.
+
+    No noise is drawn, so OpenDP (265 MB) is not needed. `synthetic` is true, and a quarter's bytes are always the same.
+    """
+    quarter = get_last_closed_quarter(now)
+    tables = [_fill_table(table) for table in make_tables(()) if table.name != TOTAL]
+    return Digest(
+        digest_version=DIGEST_VERSION,
+        partner=partner,
+        environment="sandbox",
+        quarter=quarter.name,
+        first_day=quarter.first_day.isoformat(),
+        last_day=quarter.last_day.isoformat(),
+        made_at=format_time(quarter.ends_at),
+        synthetic=True,
+        epsilon_micro=sum(table.epsilon_micro for table in tables),
+        interval_permille=950,
+        total=make_cell(TOTAL, title="All incidents", value=TOTAL_SHOWN, low=TOTAL_SHOWN - 20, high=TOTAL_SHOWN + 20),
+        tables=tables,
+        missing_tables=[],
+        trends=[],
+        recommendations=[],
+    )
+
+
+def _fill_table(table: Table) -> DigestTable:
+    """Halve what is left from label to label, so that the last cells fall below the smallest number shown."""
+    left, cells = TOTAL_SHOWN, []
+    for label, title in table.labels:
+        left //= 2
+        cells.append(make_cell(label, title=title, value=left, low=max(0, left - 8), high=left + 8))
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells)
+
+
+def _make_folders(folder: Path, *, origin: str, now: datetime) -> GatewayCard:
+    """Make the desk's folder and the gateway's, each with its keys; return the gateway's card for the desk."""
+    config = DeskConfig(environment="sandbox", gateway_origin=origin, feed_url=FEED_ORIGIN, agency_name="Sandbox")
+    make_desk(folder / "desk", config=config, now=now, random=secrets.token_bytes, actor=STAFF)
+    new = NewGateway(
+        state=folder / "gateway",
+        pin_file=DeskPaths(folder / "desk").pin,
+        origin=origin,
+        host="127.0.0.1",
+        port=8800,
+        feed_port=8801,
+        feed_origin=FEED_ORIGIN,
+        instance="sandbox",
+        agency_name="Sandbox",
+        banner="Sandbox: NOT A REPORT.",
+    )
+    return create_gateway(new, clock=lambda: now)
+
+
+def make_temporary_folder() -> "TemporaryDirectory[str]":
+    """Make a folder that goes with its object: in memory where there is room, unless `TMPDIR` names another place.
+
+    Each step of gateway and desk waits for the disk, and nothing of a sandbox is worth that.
+    """
+    is_memory = "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK)
+    has_room = is_memory and shutil.disk_usage(MEMORY).free >= LEAST_FREE_BYTES
+    return TemporaryDirectory(prefix="report-abuse-sandbox-", dir=MEMORY if has_room else None)
+
+
+@cache
+def _make_template() -> "TemporaryDirectory[str]":
+    """Make one agency in this process; every sandbox with the clock of this machine starts as its copy."""
+    folder = make_temporary_folder()
+    SandboxAgency(Path(folder.name)).close()
+    return folder
+
+
+def copy_template(folder: Path) -> None:
+    """Fill a folder with an agency that is made once for the process: making one takes half a second."""
+    shutil.copytree(_make_template().name, folder, dirs_exist_ok=True)

@@ -1,0 +1,239 @@
+"""`Sandbox`: an agency in one object for the tests of an online service. NOT A REPORT, ever.
+
+An adapter leads every request of its sessions to the gateway in this process without a socket; a session reaches no
+other address.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
+
+from requests import PreparedRequest, Response, Session
+from requests.exceptions import ConnectionError as NoConnectionError
+
+from gateway.app import make_app
+from gateway.clock import utc_now
+from gateway.desk.cases.partner_side import Question
+from gateway.desk.keyring.key_set import replace_sealing_key
+from gateway.desk.keyring.publication import publish
+from gateway.desk.outbox.queue import queue_stage
+from gateway.desk.partners.key_ends import revoke_key
+from gateway.testing.agency import (
+    ORIGIN,
+    QUESTION,
+    STAFF,
+    SandboxAgency,
+    SandboxReport,
+    copy_template,
+    make_synthetic_digest,
+    make_temporary_folder,
+)
+from gateway.testing.scenarios import Scenario
+from gateway.testing.transport import WsgiTransport
+from partner_sdk import Partner
+from partner_sdk.client.account import enrol
+from partner_sdk.client.transport import make_session
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.digest import Digest, encode_digest
+from partner_sdk.wire.enrolment import Invitation
+from partner_sdk.wire.feed_messages import Outcome
+from partner_sdk.wire.mailbox_message import MessageKind, SetAsideReason
+from partner_sdk.wire.problems import NOT_A_REPORT
+
+DEFAULT_PARTNER: Final = "example-service"
+
+
+class _Adapter(WsgiTransport):
+    """Plays the waiting scenarios; a request for another address gets no connection."""
+
+    waiting: list[Scenario]
+
+    def answer(self, request: PreparedRequest) -> Response:
+        """Play the first scenario that hits this request, or let the gateway answer."""
+        if not (request.url or "").startswith(f"{ORIGIN}/"):
+            self.requests.pop()
+            raise NoConnectionError("A sandbox reaches no address but its own.")
+        scenario = next((one for one in self.waiting if one.matches(request)), None)
+        if scenario is None:
+            return super().answer(request)
+        self.waiting.remove(scenario)
+        return scenario.play(request, super().answer)
+
+
+class Sandbox:
+    """An agency that lives as long as this object. Use it as a context manager.
+
+    Its environment is `sandbox` and cannot be another: there is no parameter, and every key is made here.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._skew = timedelta(0)
+        self._folder = make_temporary_folder()
+        folder = Path(self._folder.name)
+        if clock is utc_now:
+            copy_template(folder)
+        self._agency = SandboxAgency(folder, clock=self._now)
+        app = make_app(
+            self._agency.config, ("industry",), state=self._agency.gateway_state, gateway=self._agency.gateway
+        )
+        self._adapter = _Adapter(app)
+        self._adapter.waiting = []
+        self._sessions: list[Session] = []
+        self.waits: list[float] = []
+
+    def __enter__(self) -> "Sandbox":
+        """Return the sandbox itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the sandbox."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name the sandbox: a repr ends in logs."""
+        return f"<Sandbox: {NOT_A_REPORT}>"
+
+    def close(self) -> None:
+        """Close every session and database, and delete the folder. Safe to repeat."""
+        while self._sessions:
+            self._sessions.pop().close()
+        self._agency.close()
+        self._folder.cleanup()
+
+    # Partners
+
+    @property
+    def origin(self) -> str:
+        """The address of the gateway; no network knows it."""
+        return ORIGIN
+
+    @property
+    def requests(self) -> list[PreparedRequest]:
+        """Every request that reached the gateway, the oldest first."""
+        return self._adapter.requests
+
+    def session(self) -> Session:
+        """Return a `requests` session that ends in this sandbox, for `Partner.open` and `enrol`."""
+        session = make_session()
+        session.trust_env = False  # no proxy of this machine stands between
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, self._adapter)
+        self._sessions.append(session)
+        return session
+
+    def invite(self, partner: str = DEFAULT_PARTNER, *, name: str = "Example Service") -> Invitation:
+        """Return an invitation, as the agency hands one out; raises `PartnerError` for a name that cannot be."""
+        return self._agency.invite(partner, name=name)
+
+    def enrol(self, folder: Path, partner: str = DEFAULT_PARTNER, **settings: Any) -> Partner:
+        """Answer an invitation with the SDK's own `enrol`, and return a partner that is approved and ready.
+
+        `folder` becomes the partner's folder. `settings` go to `Partner.open`.
+        """
+        enrol(self.invite(partner), folder=folder, session=self.session(), clock=self._clock)
+        self._agency.approve()
+        return self.open_partner(folder, **settings)
+
+    def open_partner(self, folder: Path, **settings: Any) -> Partner:
+        """Open a folder that was enrolled in this sandbox. Its waits between tries are noted in `waits`, not waited."""
+        defaults: dict[str, Any] = {"session": self.session(), "clock": self._clock, "sleep": self.waits.append}
+        return Partner.open(folder, **{**defaults, **settings})
+
+    # The desk
+
+    def run_desk(self) -> None:
+        """Let the automatic desk do everything that waits for it.
+
+        It approves partners and changes of their accounts, opens each report and tells the outcome `used`. After the
+        first report of a partner it also asks one question and releases a digest of fixed figures.
+        """
+        self._agency.work()
+
+    @property
+    def reports(self) -> list[SandboxReport]:
+        """Every report that the desk has filed, then those that it set aside. Reading this lets the desk collect."""
+        return self._agency.list_reports()
+
+    def read_evidence(self, evidence_id: str) -> bytes:
+        """Return the file behind evidence, opened by the desk with the reference of a report.
+
+        Raises `KeyError` if no report names it, `OpeningError` if it does not open or has not come whole.
+        """
+        named = [(report.clear.partner, report.sealed) for report in self.reports if report.sealed is not None]
+        references = {one.evidence_id: (partner, one) for partner, sealed in named for one in sealed.evidence}
+        partner, reference = references[evidence_id]
+        return self._agency.read_evidence(partner, reference)
+
+    def set_progress(
+        self,
+        report_id: str,
+        *,
+        stage: Literal["collected", "set_aside", "opened"],
+        outcome: Outcome | None = None,
+        set_aside_reason: SetAsideReason | None = None,
+    ) -> None:
+        """Let the desk collect a report and tell its partner this stage. Raises `KeyError` for one that is not here."""
+        partners = {one.clear.report_id: one.clear.partner for one in self.reports}
+        with self._agency.desk.store.write() as connection:
+            queue_stage(
+                connection,
+                partner=partners[report_id],
+                report_id=report_id,
+                now=self._now(),
+                stage="opened" if stage == "opened" else "collected",
+                outcome=outcome,
+                set_aside_reason=set_aside_reason,
+            )
+        self._agency.send()
+
+    def send_question(self, reference: str, question: str) -> str:
+        """Ask the partner about the report of this reference; return the id that its answer must name."""
+        asked = Question(question, purpose=QUESTION.purpose, legal_basis=QUESTION.legal_basis)
+        return self._agency.ask(reference, asked)
+
+    def send_message(
+        self, body: Mapping[str, Any], *, kind: MessageKind = "welcome", partner: str = DEFAULT_PARTNER
+    ) -> str:
+        """Put a message into a partner's mailbox and return its id; the same message again keeps its id.
+
+        `body` has the shape that `kind` asks for. Raises `PartnerError` for a partner that is not enrolled.
+        """
+        return self._agency.write(partner, kind=kind, body=encode(body))
+
+    def send_digest(self, digest: Digest | None = None, *, partner: str = DEFAULT_PARTNER) -> str:
+        """Put a digest, or the one of fixed figures, into a partner's mailbox; return the id of the message."""
+        body = encode_digest(digest or make_synthetic_digest(partner, now=self._now()))
+        return self._agency.write(partner, kind="digest", body=body)
+
+    # Faults
+
+    def next_requests(self, scenario: Scenario, *, times: int = 1) -> None:
+        """Let a scenario of `gateway.testing.scenarios` happen to the next `times` requests that it hits."""
+        self._adapter.waiting += [scenario] * times
+
+    @property
+    def waiting_scenarios(self) -> list[str]:
+        """The names of the scenarios that have not happened yet: none should be left at the end of a test."""
+        return [scenario.name for scenario in self._adapter.waiting]
+
+    def rotate_sealing_key(self) -> None:
+        """Publish a new sealing key. Boxes to the former one are still taken, as at a live agency."""
+        replace_sealing_key(self._agency.desk, actor=STAFF)
+        publish(self._agency.desk, actor=STAFF)
+
+    def shift_clock(self, **step: float) -> None:
+        """Let the agency's clock run ahead (or behind) of the partner's, as `timedelta` names its steps."""
+        self._skew += timedelta(**step)
+
+    def revoke_key(self, partner: str = DEFAULT_PARTNER) -> None:
+        """Revoke a partner's keys: its requests get 401 from now on, until it enrols again by `invite`."""
+        revoke_key(self._agency.desk, partner=partner, actor=STAFF)
+        publish(self._agency.desk, actor=STAFF)
+
+    def _now(self) -> datetime:
+        return self._clock() + self._skew

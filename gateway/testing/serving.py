@@ -1,0 +1,89 @@
+"""`report-abuse-gateway sandbox`: the server of a live gateway, and beside it the staff of a sandbox in this process.
+
+The desk's keys stay in this process; the server's worker holds no more than that of any other gateway.
+"""
+
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from gateway.commands.serve import make_listener
+from gateway.commands.terminal import print_json, say
+from gateway.config import ListenerConfig
+from gateway.testing.agency import SandboxAgency, make_temporary_folder
+from gateway.web.logs import log_failure
+from gateway.web.serving import ServerGroup
+from partner_sdk.client.account import enrol
+from partner_sdk.client.transport import make_session
+from partner_sdk.durable_files import write_durably
+from partner_sdk.wire.canonical import encode
+
+HOST: Final = "127.0.0.1"
+ROUND_SECONDS: Final = 1.0
+READY_PARTNER: Final = "example-service"
+
+
+def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> int:
+    """Serve a sandbox on this machine until SIGTERM or SIGINT, and return the exit code.
+
+    `partner_folder` becomes the folder of a partner that is enrolled and approved; without it, one in the temporary
+    folder does. Raises `ServingError` for a port in use, `LocalStateError` for a folder that is enrolled already.
+    """
+    with make_temporary_folder() as name, closing(SandboxAgency(Path(name), origin=f"http://{HOST}:{port}")) as agency:
+        files = {
+            "invitation": Path(name) / "invitation.json",
+            "partner_folder": partner_folder or Path(name) / "partner",
+            "pin": agency.desk.paths.pin,
+        }
+        stop = threading.Event()
+        staff = threading.Thread(target=_work, args=(agency, files["invitation"], stop), name="staff")
+
+        def begin() -> None:
+            invitation = agency.invite(READY_PARTNER, name="Example Service")
+            with closing(make_session()) as session:
+                enrol(invitation, folder=files["partner_folder"], session=session)
+            agency.approve()
+            _invite(agency, files["invitation"], number=1)
+            staff.start()
+            _print_ready(agency.config.public_origin, files, as_json=as_json)
+
+        listener = ListenerConfig(host=HOST, port=port, roles=("industry",), workers=1)
+        try:
+            return ServerGroup([make_listener(listener, state=agency.gateway_state)]).run(on_ready=begin)
+        finally:
+            stop.set()
+            if staff.ident is not None:
+                staff.join()
+
+
+def _work(agency: SandboxAgency, invitation: Path, stop: threading.Event) -> None:
+    """Let the staff work until it is stopped; an invitation that was answered is followed by the next one."""
+    number = 1
+    while not stop.wait(ROUND_SECONDS):
+        try:
+            if _name(number) in agency.work():
+                number += 1
+                _invite(agency, invitation, number=number)
+        except Exception as error:  # noqa: BLE001 - the next round tries again; its words may be those of a report
+            log_failure(error, event="sandbox-desk-failed")
+
+
+def _invite(agency: SandboxAgency, path: Path, *, number: int) -> None:
+    write_durably(path, encode(agency.invite(_name(number), name=f"Sandbox {number}")))
+
+
+def _name(number: int) -> str:
+    return f"sandbox-{number}"
+
+
+def _print_ready(origin: str, files: dict[str, Path], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"environment": "sandbox", "origin": origin} | {name: str(path) for name, path in files.items()})
+        return
+    say("SANDBOX: nothing that comes in here is a report, and all of it is gone when this ends.")
+    say(f"{'the gateway':18} {origin}")
+    say(f"{'a ready partner':18} {files['partner_folder']}")
+    say(f"{'an invitation':18} {files['invitation']}")
+    say(f"{'the agency pin':18} {files['pin']}")
+    say("Ctrl-C ends it.")

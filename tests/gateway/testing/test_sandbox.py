@@ -1,0 +1,317 @@
+"""The sandbox as a partner's tests use it: enrol, submit, be answered by the desk; never live, never a socket."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import requests
+
+from gateway.clock import utc_now
+from gateway.desk.cases.model import CaseError
+from gateway.desk.partners.register import PartnerError
+from gateway.testing import Sandbox, SandboxReport
+from partner_sdk import Partner
+from partner_sdk._commands.doctor import examine
+from partner_sdk.client.account import enrol
+from partner_sdk.client.transport import Transport, make_session
+from partner_sdk.errors import NotAuthorisedError, OpeningError, RefusedError, TransportError
+from partner_sdk.report import parse_report
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.digest import parse_digest
+from partner_sdk.wire.keys import get_active_sealing_key
+from partner_sdk.wire.mailbox_message import InformationRequest, OutcomeNote, SetAsideNotice
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import ReportPost
+from tests.builders import (
+    EXAMPLE_REPORT,
+    FULL_REPORT,
+    Agency,
+    StillClock,
+    make_box,
+    make_clear_fields,
+    seal_report,
+    sign_for_envelope,
+)
+from tests.builders import Partner as Service
+from tests.sdk.sdk_builders import make_digest, make_state
+
+ROOT = Path(__file__).parents[3]
+RAW = EXAMPLE_REPORT.read_bytes()
+SERVICE = Service("example-service", environment="sandbox")
+
+
+def test_partner_is_ready_after_one_call(sandbox: Sandbox, partner: Partner) -> None:
+    caller = partner.status().caller
+    assert caller is not None
+    assert (caller.partner, caller.environment) == ("example-service", "sandbox")
+    assert {one.verdict for one in examine(partner, now=utc_now(), environ={})} <= {"ok", "warning"}
+
+
+def test_desk_opens_a_report_tells_its_outcome_asks_one_question_and_releases_a_digest(
+    sandbox: Sandbox, partner: Partner
+) -> None:
+    first = partner.submit(RAW, priority="P2")
+    assert partner.get_progress(first.report_id).stage == "received"
+    sandbox.run_desk()
+    progress = partner.get_progress(first.report_id)
+    assert (progress.stage, progress.outcome) == ("opened", "used")
+    delivery = partner.collect_mailbox()
+    assert delivery.alarms == ()
+    bodies = {one.message.kind: one.body for one in delivery.messages}
+    assert list(bodies) == ["information-request", "digest", "outcome"]
+    question = msgspec.json.decode(bodies["information-request"], type=InformationRequest)
+    told = msgspec.json.decode(bodies["outcome"], type=OutcomeNote)
+    assert (question.reference, told.reference, told.outcome) == (first.reference, first.reference, "used")
+    digest = parse_digest(bodies["digest"])
+    assert (digest.partner, digest.environment, digest.synthetic) == ("example-service", "sandbox", True)
+    assert partner.digests() == [digest]
+
+
+def test_desk_asks_each_partner_once_and_releases_one_digest_a_quarter(sandbox: Sandbox, partner: Partner) -> None:
+    for _ in range(2):
+        partner.submit(RAW, priority="P2")
+        sandbox.run_desk()
+    kinds = [one.message.kind for one in partner.collect_mailbox().messages]
+    assert sorted(kinds) == ["digest", "information-request", "outcome", "outcome"]
+    sandbox.run_desk()
+    assert partner.collect_mailbox().messages == ()
+
+
+def test_answer_to_the_question_is_read_and_brings_nothing_new(sandbox: Sandbox, partner: Partner) -> None:
+    receipt = partner.submit(RAW, priority="P2")
+    sandbox.run_desk()
+    partner.collect_mailbox()
+    (question,) = partner.questions()
+    answer = partner.answer(question.request_id, RAW, priority="P3")
+    sandbox.run_desk()
+    assert [one.state for one in partner.questions()] == ["answered"]
+    assert partner.get_progress(answer.report_id).stage == "opened"
+    assert sandbox.reports[-1].clear.earlier_reference == receipt.reference
+    assert sandbox.reports[-1].report.answers_request == question.request_id
+    assert partner.collect_mailbox().messages == ()
+
+
+def test_report_can_be_looked_at_as_it_would_be_read(sandbox: Sandbox, partner: Partner) -> None:
+    receipt = partner.submit(FULL_REPORT.read_bytes(), priority="P1")
+    (stored,) = sandbox.reports
+    assert stored.report == parse_report(FULL_REPORT.read_bytes(), priority="P1")
+    assert (stored.doubt, stored.clear.priority, stored.reference) == (None, "P1", receipt.reference)
+    assert stored.sealed is not None
+    assert stored.sealed.clear == stored.clear == receipt.statement.clear
+
+
+def test_receipts_hold_offline_and_say_test(partner: Partner) -> None:
+    receipts = [partner.submit(RAW, priority="P2") for _ in range(2)]
+    assert [partner.check_receipt(one.raw).reference for one in receipts] == [one.reference for one in receipts]
+    assert all(one.reference.startswith("TEST-") for one in receipts)
+    assert [one.statement.sequence for one in receipts] == [1, 2]
+
+
+def test_progress_is_what_the_test_says(sandbox: Sandbox, partner: Partner) -> None:
+    opened, held = (partner.submit(RAW, priority="P2").report_id for _ in range(2))
+    sandbox.set_progress(opened, stage="opened", outcome="needs_more")
+    sandbox.set_progress(held, stage="set_aside", set_aside_reason="unreadable")
+    progress = [partner.get_progress(one) for one in (opened, held)]
+    assert [(one.stage, one.outcome, one.set_aside_reason) for one in progress] == [
+        ("opened", "needs_more", None),
+        ("set_aside", None, "unreadable"),
+    ]
+    with pytest.raises(KeyError):
+        sandbox.set_progress("019ab3c5-7340-7ff3-b7d7-b412be473e63", stage="opened")
+
+
+def test_question_message_and_digest_arrive_checked_and_in_order(sandbox: Sandbox, partner: Partner) -> None:
+    receipt = partner.submit(RAW, priority="P2")
+    request_id = sandbox.send_question(receipt.reference, "From which port?")
+    first = sandbox.send_message({"text": "hello"})
+    digest = make_digest(environment="sandbox", partner="example-service")
+    second = sandbox.send_digest(digest)
+    delivery = partner.collect_mailbox()
+    assert delivery.alarms == ()
+    assert [one.message.message_id for one in delivery.messages][1:] == [first, second]
+    assert msgspec.json.decode(delivery.messages[1].body) == {"text": "hello"}
+    assert [(one.request_id, one.text) for one in partner.questions()] == [(request_id, "From which port?")]
+    assert partner.digests() == [digest]
+    with pytest.raises(CaseError):
+        sandbox.send_question("TEST-K7QF-2M9TX-D", "From which port?")
+
+
+def test_two_partners_see_nothing_of_each_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    first, second = (sandbox.enrol(tmp_path / name, partner=name) for name in ("first", "second"))
+    receipt = first.submit(RAW, priority="P2")
+    sandbox.send_message({"text": "hello"}, partner="first")
+    with pytest.raises(RefusedError) as caught:
+        second.get_progress(receipt.report_id)
+    assert caught.value.reason == "not-found"
+    assert second.collect_mailbox().messages == ()
+    assert len(first.collect_mailbox().messages) == 1
+
+
+def test_partner_is_approved_by_the_desk_and_not_before(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(PartnerError):
+        sandbox.send_message({"text": "hello"}, partner="later")
+    enrol(sandbox.invite("later"), folder=tmp_path / "later", session=sandbox.session())
+    partner = sandbox.open_partner(tmp_path / "later")
+    with pytest.raises(NotAuthorisedError):
+        partner.status()
+    sandbox.run_desk()
+    assert partner.status().caller is not None
+    with pytest.raises(PartnerError):
+        sandbox.invite("agency")
+
+
+def test_box_that_does_not_open_gets_a_receipt_and_is_set_aside(sandbox: Sandbox, partner: Partner) -> None:
+    stored = send_unreadable(sandbox, partner)
+    assert (stored.sealed, stored.doubt) == (None, "does-not-open")
+    with pytest.raises(OpeningError):
+        _ = stored.report
+    sandbox.run_desk()
+    (told,) = partner.collect_mailbox().messages
+    assert msgspec.json.decode(told.body, type=SetAsideNotice).reason == "not-opened"
+
+
+def send_unreadable(sandbox: Sandbox, partner: Partner) -> SandboxReport:
+    box = make_box(get_active_sealing_key(partner.refresh_key_set(), now=utc_now()))
+    clear = make_clear_fields("example-service", environment="sandbox")
+    signed = sign_for_envelope(clear, box, private_key=partner.state.load_submission_key())
+    body = encode(ReportPost(envelope=to_base64url(box), statement=parse_statement(signed)))
+    partner.transport.send("POST", "/v1/reports", body=body)
+    return sandbox.reports[-1]
+
+
+def test_report_that_says_another_thing_inside_is_set_aside(sandbox: Sandbox, partner: Partner) -> None:
+    key = partner.state.load_submission_key()
+    sealing_key = get_active_sealing_key(partner.refresh_key_set(), now=utc_now())
+    sealed = seal_report(SERVICE, key=sealing_key, signed_by=key)
+    other = msgspec.structs.replace(sealed.clear, earlier_reference="TEST-K7QF-2M9TX-D")
+    signed = sign_for_envelope(other, sealed.envelope, private_key=key)
+    body = encode(ReportPost(envelope=to_base64url(sealed.envelope), statement=parse_statement(signed)))
+    partner.transport.send("POST", "/v1/reports", body=body)
+    (stored,) = sandbox.reports
+    assert (stored.doubt, stored.clear) == ("clear-fields-mismatch", other)
+
+
+def test_every_answer_says_that_it_is_not_a_report(sandbox: Sandbox) -> None:
+    session = sandbox.session()
+    answers = [session.get(f"{sandbox.origin}{path}") for path in ("/v1/keys", "/v1/status", "/v1/none", "/v1/mailbox")]
+    assert {answer.status_code for answer in answers} == {200, 401, 404}
+    assert {answer.headers[ENVIRONMENT_HEADER] for answer in answers} == {"sandbox; NOT A REPORT"}
+    assert "NOT A REPORT" in repr(sandbox)
+
+
+def test_there_is_no_way_to_ask_for_live() -> None:
+    names = {
+        name for method in (Sandbox, Sandbox.invite, Sandbox.enrol) for name in inspect.signature(method).parameters
+    }
+    assert not {name for name in names if "environment" in name or "key" in name or "live" in name}
+    with pytest.raises(TypeError):
+        Sandbox(environment="live")  # type: ignore[call-arg]  # what must not work
+
+
+def test_partner_of_a_live_agency_gets_nowhere_in_the_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
+    state = make_state(tmp_path / "live", agency=Agency(), partner=Service())
+    client = Partner.open(state.folder, session=sandbox.session(), clock=StillClock())
+    with pytest.raises(TransportError):  # its address is another one, and the session reaches none but the sandbox's
+        client.status()
+    assert sandbox.requests == []
+
+
+def test_session_of_the_sandbox_reaches_no_other_address(sandbox: Sandbox) -> None:
+    session = sandbox.session()
+    for address in ("https://report.example/v1/status", f"{sandbox.origin}.example/v1/status"):
+        with pytest.raises(requests.exceptions.ConnectionError):
+            session.get(address)
+    assert sandbox.requests == []
+
+
+def test_address_of_the_sandbox_leads_nowhere_on_a_network(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sandbox.origin.endswith(".invalid")  # RFC 6761 §6.4
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(TransportError):
+        Transport(sandbox.origin, session=make_session()).send("GET", "/v1/keys", is_signed=False)
+
+
+def test_folder_is_gone_and_sessions_are_closed_at_the_end(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        folder = Path(sandbox._folder.name)
+        sandbox.enrol(tmp_path / "partner").submit(RAW, priority="P2")
+        assert (folder / "desk" / "keys").is_dir()
+        closed: list[bool] = []
+        sandbox.session().close = lambda: closed.append(True)  # type: ignore[method-assign]  # to see it called
+    assert closed == [True]
+    assert not folder.exists()
+
+
+def test_next_sandbox_holds_nothing_of_the_one_before(sandbox: Sandbox, partner: Partner) -> None:
+    partner.submit(RAW, priority="P2")
+    with Sandbox() as other:
+        assert other.reports == []
+        assert other.requests == []
+        with pytest.raises(PartnerError):
+            other.send_message({"text": "hello"})
+    assert len(sandbox.reports) == 1
+
+
+def test_clock_of_the_sandbox_can_be_given(tmp_path: Path) -> None:
+    clock = StillClock()
+    with Sandbox(clock=clock) as sandbox:
+        partner = sandbox.enrol(tmp_path / "partner")
+        clock.advance(days=2)
+        assert partner.submit(RAW, priority="P2").statement.received_at == "2026-11-27T08:30:00Z"
+
+
+def test_revoked_key_is_not_authorised_and_its_report_waits(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.revoke_key()
+    with pytest.raises(NotAuthorisedError):
+        partner.submit(RAW, priority="P2")
+    assert sandbox.reports == []
+    assert len(partner.state.list_undelivered()) == 1
+
+
+def test_report_sealed_to_the_former_key_is_still_read(sandbox: Sandbox, partner: Partner) -> None:
+    before = partner.submit(RAW, priority="P2")
+    sandbox.rotate_sealing_key()
+    partner.submit(RAW, priority="P2")
+    partner.refresh_key_set()
+    partner.submit(RAW, priority="P2")
+    assert [one.doubt for one in sandbox.reports] == [None] * 3
+    assert sandbox.reports[0].reference == before.reference
+
+
+def test_digest_of_fixed_figures_is_the_same_message_until_the_quarter_ends(tmp_path: Path) -> None:
+    clock = StillClock()
+    with Sandbox(clock=clock) as sandbox:
+        partner = sandbox.enrol(tmp_path / "partner")
+        first = sandbox.send_digest()
+        clock.advance(days=1)
+        assert sandbox.send_digest() == first
+        clock.advance(days=60)
+        assert sandbox.send_digest() != first
+        partner.collect_mailbox()
+        assert {one.quarter for one in partner.digests()} == {"2026-Q3", "2026-Q4"}
+
+
+def test_sandbox_needs_neither_opendp_nor_a_server() -> None:
+    code = """
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from gateway.testing import Sandbox
+
+with TemporaryDirectory() as folder, Sandbox() as sandbox:
+    partner = sandbox.enrol(Path(folder) / "partner")
+    partner.submit(Path("partner_sdk/examples/report.json").read_bytes(), priority="P2")
+    sandbox.run_desk()
+    print(len(partner.collect_mailbox().messages))
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    count, loaded = done.stdout.splitlines()
+    assert count == "3"
+    assert "gateway" in loaded.split()
+    assert set(loaded.split()) & {"opendp", "numpy", "granian", "pytest"} == set()
