@@ -1,4 +1,4 @@
-"""The desk: the separate process that alone holds the private keys, opens what was sealed, and answers partners.
+"""The desk: the separate process that alone holds the private keys, opens sealed reports, and answers partners.
 
 It stands on eight floors. A module imports from its own floor and from lower ones, and two packages never
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
@@ -6,10 +6,10 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 1. base: `store/`, `vault`, `audit`, `alarms`, `feed_client`, `addresses`, `config`, `carriers/`; `wiring`: one `Desk`
 2. pages and terminal: `hidden_text`, `terminal`, `sessions`, `views/`, on which every page and command is built
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
-4. exchange: `inbox`, `evidence/`, `outbox/`: how sealed items come in, and all that goes out
-5. reports: `placements/`, `collection/` (pull, verify, file), `watch` (what has stopped or waits too long)
+4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
+5. reports: `placements/`, `collection/` (pull, verify, file), `watch` (stopped or overdue work)
 6. partners: `partners/`, `outbox_run` (sends every kind of entry), `digests/`
-7. cases: `cases/`, with `cases/reading/`: an opened report in words
+7. cases: `cases/`, with `cases/reading/`: an opened report as text
 8. entry: `doctor`, `outbox_pages`, `app` (all pages), `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web`` and ``gateway.guidance``), and the gateway never imports it.

@@ -1,6 +1,6 @@
-"""Reads e-mail addresses and mobile numbers that people typed, strictly, into one spelling each; and their keyed hash.
+"""Parses typed e-mail addresses and mobile numbers strictly, into one spelling each; and their keyed hash.
 
-Never asks anybody whether an address exists, and never lets one carry more than one recipient or a line of its own.
+Never checks whether an address exists, and never lets one carry a second recipient or a line break.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Final
 
 MAX_EMAIL_CHARACTERS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
 
-# RFC 5321 Dot-string without quoting: what needs quotes is no address that a person types into a form.
+# RFC 5321 Dot-string without quoting: people do not type addresses that need quotes.
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _MAX_LOCAL_CHARACTERS: Final = 64
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -38,7 +38,7 @@ def find_email_address(typed: str) -> str | None:
     """Return one plain ASCII address (its domain in lower case, IDNA), or None if the text is anything else."""
     text = typed.strip(" \u00a0")
     local, at, domain = text.partition("@")
-    # An encoded word (RFC 2047 §2) is no address to whoever reads the header: it may stand for anything.
+    # An encoded word (RFC 2047 §2) is not readable as an address: it may decode to anything.
     if not at or len(local) > _MAX_LOCAL_CHARACTERS or "=?" in local or not _LOCAL.fullmatch(local):
         return None
     ascii_domain = _find_domain(domain)
@@ -67,10 +67,10 @@ def find_mobile_number(typed: str) -> str | None:
 
 
 def make_address_mac(address: str, *, key: bytes) -> bytes:
-    """Return a keyed hash by which two notes to one person are noticed, and nothing is read.
+    """Return a keyed hash for recognising two notes to one person; the address cannot be read from it.
 
-    Letter case and what follows a plus sign lead into the same mailbox, and at one provider dots and a second name of
-    its own do: they are left out. The note itself goes to the address as it was typed.
+    Letter case and a plus suffix lead to the same mailbox, and at one provider so do dots and its second domain: they
+    are left out. The note itself goes to the address as typed.
     """
     local, at, domain = address.lower().partition("@")
     local = local.split("+")[0]

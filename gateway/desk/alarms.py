@@ -1,6 +1,6 @@
-"""Alarms: what a person has to look into, raised once, and kept on record after somebody has.
+"""Alarms: faults that a person must look into, raised once, and kept on record after they are cleared.
 
-Never holds anything that a person wrote: a kind, and a name of ours for what it is about.
+Never contains typed text: a kind, and a name of ours for its subject.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class AlarmError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class AlarmRow:
-    """One alarm that nobody has cleared."""
+    """One open alarm."""
 
     id: int
     kind: str
@@ -29,7 +29,7 @@ class AlarmRow:
 
 
 def raise_alarm(connection: Connection, kind: str, subject: str, *, now: datetime) -> bool:
-    """Enter an alarm for a person to look at; False when this very one was raised before."""
+    """Enter an alarm for a person to look at; False if the same one was raised before."""
     known = connection.execute(select(ALARMS.c.id).where(ALARMS.c.kind == kind, ALARMS.c.subject == subject)).first()
     if known is not None:
         return False
@@ -38,7 +38,7 @@ def raise_alarm(connection: Connection, kind: str, subject: str, *, now: datetim
 
 
 def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datetime) -> None:
-    """Note who has looked into an alarm; it stays on record. Raises `AlarmError` (`unknown-alarm`)."""
+    """Record the person who has dealt with an alarm; it stays on record. Raises `AlarmError` (`unknown-alarm`)."""
     changed = connection.execute(
         update(ALARMS)
         .where(ALARMS.c.id == alarm_id, ALARMS.c.cleared_at.is_(None))
@@ -63,6 +63,6 @@ def count_alarms(connection: Connection) -> int:
 
 
 def list_subjects(connection: Connection, kind: str) -> list[str]:
-    """Return what the open alarms of a kind are about, the oldest first."""
+    """Return the subjects of the open alarms of a kind, the oldest first."""
     query = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
     return list(connection.execute(query).scalars())

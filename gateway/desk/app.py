@@ -1,6 +1,6 @@
 """Makes the desk's web app: every page, sign-in by a start link, the style sheet, and `/health` and `/status`.
 
-Never listens for anybody else: the address is a loopback address, and any other host name is turned away.
+Never serves other machines: the address is a loopback address, and any other host name is refused.
 """
 
 import os
@@ -78,7 +78,7 @@ def get_style() -> Response:
 @blueprint.get("/health")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
 def get_health() -> Response:
-    """Answer 503 when this desk cannot open or collect now, and 200 whatever else is amiss: `/status` says that."""
+    """Answer 503 if this desk cannot open or collect now, otherwise 200, even with the problems listed at `/status`."""
     unfit = find_unfit(get_desk())
     body = {"role": "desk", "status": "ok"} if unfit is None else {"reason": unfit, "role": "desk", "status": "unfit"}
     status = HTTPStatus.OK if unfit is None else HTTPStatus.SERVICE_UNAVAILABLE
@@ -88,7 +88,7 @@ def get_health() -> Response:
 @blueprint.get("/status")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
 def get_status() -> Response:
-    """Answer a monitoring program on this machine: codes, counts and ages of what has stopped or waits."""
+    """Answer a monitoring program on this machine: codes, counts and ages of stopped or waiting work."""
     desk = get_desk()
     return Response(encode(describe_watch(desk, settle_alarms(desk))), content_type="application/json")
 
@@ -124,7 +124,7 @@ def make_served_app() -> Flask:
     """Return the app for the server process, from the state folder and the origin in its environment."""
     configure_logging("desk")
     load_release_files()
-    # A key that lives as long as the process: a restart signs everybody out, and no key lies on a disk.
+    # A key that lives as long as the process: a restart signs everyone out, and no key is on disk.
     return make_desk_app(
         open_desk(Path(os.environ[STATE_VARIABLE])),
         origin=os.environ[ORIGIN_VARIABLE],

@@ -1,6 +1,6 @@
-"""The audit log: who did what, each entry chained to the one before by its hash; entries are only ever added.
+"""The audit log: actions with their actors, each entry chained to the one before by its hash; append-only.
 
-Never holds anything that a person wrote: actions, ids and codes only.
+Never contains typed text: actions, ids and codes only.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class AuditChainError(ReportAbuseError):
 def append_entry(
     connection: Connection, action: str, subject: str, *, at: datetime, actor: str, **detail: Detail
 ) -> bytes:
-    """Add one entry in the caller's transaction, so that the action and its record stand or fall together."""
+    """Add one entry in the caller's transaction, so that the action and its record succeed or fail together."""
     last = connection.execute(select(AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)).scalar()
     previous = FIRST_PREVIOUS if last is None else bytes(last)
     moment, text = format_time(at), encode(detail).decode()

@@ -18,19 +18,19 @@ from partner_sdk.wire.keys import Environment
 
 OFF: Final = "off"
 MAILTO: Final = "mailto:"
-MOST_SENDER_CHARACTERS: Final = 11  # a sender that is a word has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
+MOST_SENDER_CHARACTERS: Final = 11  # an alphanumeric sender has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
 # A country code, or more of a number's beginning, for a part of a country.
 _COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{0,6}")
-# +1 is the United States and Canada, and also twenty countries of the Caribbean with prices of their own: whoever
-# opens it names the area codes behind it.
+# +1 is the United States and Canada, and also twenty countries of the Caribbean with prices of their own: list it with
+# the area codes to allow.
 _SHARED_CODE: Final = "1"
 _SHORTEST_SHARED: Final = 4
 
 
 class CarriersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[carriers]`: whether short notes go out, and what carries mails and text messages."""
+    """`[carriers]`: whether short notes are sent, and the carriers of mails and text messages."""
 
     notes: Literal["off", "on"] = "off"
     mail: Literal["off", "smtp", "folder"] = "off"
@@ -45,16 +45,16 @@ class CarriersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sms_url: str = ""
     sms_token_file: str = ""
     sms_country_codes: tuple[str, ...] = ("44",)
-    # A text message costs money, and whoever fills in the form says where it goes: so many in a day, to all together.
+    # A text message costs money, and a stranger can enter any number: this many a day, to all together.
     sms_most_a_day: int = 200
-    # One note a day to a mailbox is no limit for who owns a domain. The large providers need room: most
-    # mailboxes are at one of a few.
+    # One note a day to a mailbox does not limit the owner of a domain. The large providers need room: most mailboxes
+    # are at a few of them.
     mail_most_a_day_per_domain: int = 200
     folder: str = ""
 
 
 class PagerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[pager]`: who gets alerts in the desk's hours and out of them: `off`, an https address, or `mailto:` and one."""
+    """`[pager]`: the targets of alerts in and out of the desk's hours: `off`, an https address, or `mailto:ADDRESS`."""
 
     desk: str = OFF
     out_of_hours: str = OFF
@@ -150,7 +150,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gateway_origin: str
     feed_url: str
     agency_name: str = "The agency"
-    # Of the disk that evidence lies on: one partner's flood leaves room for the files of everybody else.
+    # Of the evidence disk: one partner's flood leaves room for the files of the others.
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     carriers: CarriersConfig = CarriersConfig()
     pager: PagerConfig = PagerConfig()
@@ -175,7 +175,7 @@ class DeskPaths:
 
     @property
     def pin(self) -> Path:
-        """What the gateway pins: it goes to the gateway's operator."""
+        """The pin, for the gateway's operator."""
         return self.state / "agency.pin"
 
     @property
@@ -185,7 +185,7 @@ class DeskPaths:
 
     @property
     def delegation(self) -> Path:
-        """The root's signed word for the key-set key: public, needed at each publication."""
+        """The root's signed delegation to the key-set key: public, needed at each publication."""
         return self.state / "delegation.json"
 
     @property
@@ -205,12 +205,12 @@ class DeskPaths:
 
     @property
     def database(self) -> Path:
-        """What was collected, and what the desk did."""
+        """The database of reports, cases and actions."""
         return self.state / "desk.sqlite"
 
     @property
     def evidence(self) -> Path:
-        """What partners handed over, still sealed."""
+        """Partners' evidence, still sealed."""
         return self.state / "evidence"
 
     def sealing_key(self, quarter: str) -> Path:
@@ -219,7 +219,7 @@ class DeskPaths:
 
 
 def load_config(paths: DeskPaths) -> DeskConfig:
-    """Read `desk.toml`, or raise `DeskConfigError` (`no-desk`) or `SettingsError` naming what to mend."""
+    """Read `desk.toml`, or raise `DeskConfigError` (`no-desk`) or `SettingsError` naming the setting to fix."""
     if not paths.config.is_file():
         raise DeskConfigError(
             f"There is no desk in {paths.state}. Run `report-abuse-desk init --state {paths.state} ...` first.",

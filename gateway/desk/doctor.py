@@ -38,7 +38,7 @@ from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
 
-# A verdict, what was found, and how to fix it; `_CHECKS` names each check.
+# A check's result, its meaning, and the remedy; the table below names the checks.
 CheckResult = tuple[Verdict, str, str]
 _MOST_NAMED: Final = 20
 _PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
@@ -49,7 +49,7 @@ _PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
 
 
 def examine(state: Path, *, clock: Clock) -> list[Finding]:
-    """Return what was found, in the order in which to mend it."""
+    """Return the findings, in the order in which to fix them."""
     try:
         desk = open_desk(state, clock=clock)
     except ReportAbuseError as error:

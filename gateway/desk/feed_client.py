@@ -1,6 +1,6 @@
-"""Speaks with the gateway's feed: signed requests, strict replies, no redirect; the desk always calls, never listens.
+"""Client of the gateway's feed: signed requests, strict replies, no redirect; the desk always calls, never listens.
 
-Never believes a reply: what it says is judged by the statements inside (row_checks.py).
+Never trusts a reply: the statements inside are verified (row_checks.py).
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ class FeedClient:
         )
 
     def get_status(self) -> FeedStatus:
-        """Return where the gateway's chains stand and which lists it serves."""
+        """Return the gateway's chain positions and the lists that it serves."""
         return self._get("/feed/status", kind=FeedStatus)
 
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
@@ -81,9 +81,9 @@ class FeedClient:
         return page
 
     def put_items(self, kind: ItemKind, items: tuple[NewItem, ...]) -> tuple[PutResult, ...]:
-        """Leave sealed items for partners or return codes; return what became of each, in order.
+        """Post sealed items for partners or return codes; return the result of each, in order.
 
-        The same item again is harmless.
+        Posting an item again is harmless.
         """
         reply = self._send("POST", f"/feed/items/{kind.name}", encode(ItemPost(items=items)))
         results = parse_exact(reply, kind=ItemPostReply, max_bytes=MAX_REPLY_BYTES).results
@@ -92,7 +92,7 @@ class FeedClient:
         return results
 
     def acknowledge(self, kind: ItemKind, items: tuple[Acknowledgement, ...], *, is_withdrawn: bool = False) -> int:
-        """Say which items are durable here, or (`is_withdrawn`) no longer; return how many the gateway knows."""
+        """Acknowledge items as durable here, or (`is_withdrawn`) withdraw that; return how many the gateway knows."""
         return sum(
             self._acknowledge(
                 AcknowledgementPost(items=items[start : start + MAX_ROWS], kind=kind.name, is_withdrawn=is_withdrawn)
@@ -101,7 +101,7 @@ class FeedClient:
         )
 
     def get_evidence_part(self, *, partner: str, evidence_id: str, part: int) -> bytes:
-        """Return the sealed bytes of one part, whatever they are: the caller checks them."""
+        """Return the sealed bytes of one part, unchecked: the caller checks them."""
         path = f"/feed/evidence/{partner}/{evidence_id}/{part}"
         return self._transport.send("GET", path, max_bytes=PART_BYTES).body
 
@@ -110,11 +110,11 @@ class FeedClient:
         self._send("PUT", f"/feed/lists/{name}", document)
 
     def post_invitations(self, invitations: tuple[InvitationHash, ...]) -> None:
-        """Let the gateway know the hashes of open invitations."""
+        """Send the hashes of open invitations."""
         self._send("POST", "/feed/invitations", encode(InvitationPost(invitations=invitations)))
 
     def post_stages(self, items: tuple[StageItem, ...]) -> None:
-        """Say how far partners' reports are."""
+        """Send the stages of partners' reports."""
         self._send("POST", "/feed/stages", encode(StagePost(stages=items)))
 
     def _acknowledge(self, post: AcknowledgementPost) -> int:

@@ -1,4 +1,4 @@
-"""Finds the characters of a text that draw nothing or turn text around, for pages and terminal to make them visible.
+"""Finds the invisible and direction-changing characters of a text, for pages and terminal to make them visible.
 
 Words can hide between such characters, or hide from a search: "m<U+200B>eet", or a whole sentence in Unicode tags.
 Where a language needs one to be legible it stays, beside the letters that need it and never twice in a row.
@@ -14,7 +14,7 @@ _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
-# Cf, and drawn all the same: number signs that stand before Arabic, Syriac and Kaithi digits.
+# Cf, but visible: number signs before Arabic, Syriac and Kaithi digits.
 _DRAWN: Final = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 # Not assigned in the Unicode of this Python, and most likely a newer emoji, which a child's phone has first.
 _NEW_EMOJI: Final = re.compile("[\U0001f000-\U0001faff]")
@@ -38,15 +38,15 @@ _NEEDED: Final = (
     "(?<=[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\ufe00-\ufe0f\U000e0100-\U000e01ef]",
     "(?<=[\u1820-\u18aa])[\u180b-\u180f]",
     "(?<=[\u1000-\u109f])\ufe00",
-    # The flags of England, Scotland and Wales, which are spelled in tags; every other tag is made visible.
+    # The flags of England, Scotland and Wales, which consist of tags; every other tag is made visible.
     (
         "(?<=\U0001f3f4)\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
         "|\U000e0077\U000e006c\U000e0073)\U000e007f"
     ),
 )
 _KEPT: Final = re.compile("|".join(_NEEDED))
-# Marks that set a full stop on the right side of Hebrew or Arabic: they stay where there are such letters, and turn
-# nothing but signs beside them. Inside a Latin word they would only hide it from a search.
+# Marks that put a full stop on the right side of Hebrew or Arabic: they stay next to such letters, and affect only
+# signs beside them. Inside a Latin word they would only hide it from a search.
 _RIGHT_TO_LEFT: Final = re.compile("[\u05d0-\u05f2\u0620-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _KEPT_WITH_RIGHT_TO_LEFT: Final = re.compile(
     "|".join((*_NEEDED, "(?<![A-Za-z0-9\u061c\u200b-\u200f])[\u061c\u200e\u200f](?![A-Za-z0-9])"))
@@ -54,7 +54,7 @@ _KEPT_WITH_RIGHT_TO_LEFT: Final = re.compile(
 
 
 def replace_hidden(text: str, replace: Callable[[str], str], *, but: str = "") -> str:
-    """Return a text with each hidden character replaced, but those in `but` and those that its language needs."""
+    """Return a text with each hidden character replaced, except those in `but` and those that its language needs."""
     if text.isascii() and text.isprintable():
         return text
     kept = _KEPT_WITH_RIGHT_TO_LEFT if _RIGHT_TO_LEFT.search(text) else _KEPT

@@ -1,8 +1,7 @@
-"""Takes sealed items from the feed: page by page, each into the hands of its kind, durable here before it is
-acknowledged.
+"""Takes sealed items from the feed, page by page; each is stored by its kind before it is acknowledged.
 
-Never believes the feed: a run takes so many items and bytes of a kind and no more, and stores no envelope that is
-larger than the wire allows.
+Never trusts the feed: a run takes a limited number of items and bytes of a kind, and stores no envelope larger than the
+wire allows.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ MALFORMED: Final = "item-malformed"
 
 
 class FeedCircleError(Exception):
-    """The gateway leads in a circle: what it holds behind this page is not shown."""
+    """The gateway leads in a circle: the items behind this page are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,11 @@ def collect_items(
     take: Callable[[Connection, ItemRow], T | None],
     has_room: Callable[[Connection], bool] = lambda _: True,
 ) -> list[T]:
-    """Hand every item that waits to `take`, a page in one transaction, acknowledge it, and return what came of them.
+    """Pass every waiting item to `take`, a page in one transaction, acknowledge it, and return the results.
 
-    `take` stores an item, or returns None for one that is here already or is none. Without room nothing is taken: the
-    gateway keeps what it has. Behind the bounds of a run, or where the feed leads in a circle, is an alarm. A row that
-    is no item raises one too; it stays at the gateway and keeps back no other.
+    `take` stores an item, or returns None if it is known or malformed. Without room, nothing is taken: the gateway
+    keeps its items. A run that reaches its limits, or a feed in a circle, raises an alarm. A row that is not an item
+    raises one too; it stays at the gateway and holds back no other.
     """
     taken: list[T] = []
     seen = seen_bytes = malformed = 0
@@ -83,9 +82,9 @@ def collect_items(
 
 
 def read_pages(feed: FeedClient, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> Iterator[ItemPage]:
-    """Yield page after page of what waits behind a position, until nothing more does. Raises `FeedCircleError`.
+    """Yield the pages after a position, until the gateway has no more. Raises `FeedCircleError`.
 
-    The gateway alone says whether there is more: the caller bounds how many pages it takes.
+    The gateway alone decides whether there is more: the caller limits the number of pages.
     """
     while (page := feed.get_items(kind, after=after, limit=limit)).items or page.unreadable:
         yield page
@@ -97,8 +96,8 @@ def read_pages(feed: FeedClient, kind: ItemKind, *, after: int = 0, limit: int |
 
 
 def keep_envelope(desk: Desk, connection: Connection, row: ItemRow, *, intake: Intake) -> bytes:
-    """Return what to keep of an envelope in base64url: its bytes, or hash and size (and an alarm) where too many."""
-    # ASCII alone is base64url; what is not grows by this, and is over its bound the sooner.
+    """Return the base64url envelope's bytes; if there are too many, its hash and size, with an alarm."""
+    # Only ASCII is base64url; other characters become longer, and reach the limit sooner.
     spelled = row.envelope.encode("ascii", "backslashreplace")
     if len(spelled) <= (intake.kind.max_envelope_bytes * 4 + 2) // 3:
         return spelled

@@ -1,6 +1,6 @@
-"""The page of what goes out: short notes, alerts to the people on duty, and replies to return codes, by state.
+"""The page of outgoing messages: short notes, alerts to the people on duty, and replies to return codes, by state.
 
-Never shows an address and never shows what was written.
+Never shows an address or a message's text.
 """
 
 import re
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 @blueprint.get("/outbox")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
-    """Show what waits, what was given up and what went out."""
+    """Show waiting, given-up and sent messages."""
     return _show()
 
 
@@ -49,7 +49,7 @@ def post_retry(number: str) -> ResponseReturnValue:
 @blueprint.post("/alerts/<number>/acknowledge")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_acknowledge(number: str) -> ResponseReturnValue:
-    """Note that the person who is signed in has an alert, and every earlier one, in hand."""
+    """Record that the signed-in person is dealing with an alert and every earlier one."""
     if not _NUMBER.fullmatch(number):
         not_found()
     desk = get_desk()
@@ -79,7 +79,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         notes=notes,
         hidden=max(0, sum(counts.values()) - len(notes)),
         counts=counts,
-        # A given up note may be tried again only while it still says the right thing.
+        # A given-up note may be tried again only while its text is still right.
         oldest_retried=format_time(now - GIVE_UP_AFTER),
         alerts=alerts,
         alerts_waiting=sum(alert.sent_at is None for alert in alerts),

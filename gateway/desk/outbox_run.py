@@ -1,4 +1,4 @@
-"""The kinds of what the desk sends, as one table in the order in which they go, and the run that sends them all."""
+"""The kinds of outgoing messages, as one table in the order of sending, and the run that sends them all."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from gateway.desk.partners.stages import StageSender, queue_due_stages
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 
-# A refused entry waits for an hour at the most, so that one that was mended goes soon; it is given up after 15 hours.
+# A refused entry waits an hour at most, so that it leaves soon after the fault is fixed; it is given up after 15 hours.
 _FEED: Final[dict[str, Any]] = {
     "is_for_gateway": True,
     "lease": timedelta(minutes=2),
@@ -25,7 +25,7 @@ _FEED: Final[dict[str, Any]] = {
 }
 
 KINDS: Final = (
-    # Tried for ever: until it is taken, each run says so and an alarm is open.
+    # Tried for ever: until it is taken, each run reports it and an alarm stays open.
     OutboxKind(
         "alert",
         AlertSender,
@@ -53,19 +53,19 @@ KINDS: Final = (
 
 @dataclass(slots=True)
 class SentOut:
-    """What one run did, kind by kind."""
+    """The results of one run, by kind."""
 
     by_kind: dict[KindName, Outcome] = field(default_factory=dict)
-    # Of what goes to the gateway: the first failure, and what waits for another try, by kind and code.
+    # For messages to the gateway: the first failure, and entries waiting for another try, by kind and code.
     error: Exception | None = None
     failing: dict[KindName, dict[str, int]] = field(default_factory=dict)
 
     def of(self, kind: KindName) -> Outcome:
-        """Return what the run did with one kind."""
+        """Return the result for one kind."""
         return self.by_kind.get(kind) or Outcome()
 
     def raise_first(self) -> None:
-        """Raise the first error of what goes to the gateway."""
+        """Raise the first error of the messages to the gateway."""
         if self.error is not None:
             raise self.error
 
@@ -87,7 +87,7 @@ def send_due(desk: Desk, *, only: Collection[KindName] | None = None, is_silent:
 
 
 def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
-    """Let the next run send an entry that was given up or has failed, and return it as it was.
+    """Release an entry that failed or was given up to the next run, and return it as it was.
 
     Raises `OutboxError` (`not-waiting`, `too-late`).
     """

@@ -1,8 +1,8 @@
 """One-time start links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
 
-A session is a row of the desk's store: at sign-out it ends there, so that a copy of its cookie is worth nothing.
+A session is a row of the desk's store: sign-out deletes it there, so that a copied cookie is useless.
 
-Never keeps the link itself: only its hash, as the name of a file that whoever uses the link first takes away.
+Never keeps the link itself: only its hash, as the name of a file that the first use of the link deletes.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _MAX_FILE_BYTES: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose session it is, and since when."""
+    """A session's person and start."""
 
     name: str
     began_at: datetime
@@ -40,7 +40,7 @@ class StartLinkError(ReportAbuseError):
 
 
 class StartLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept of a link: whose it is and until when."""
+    """The stored part of a link: its person and its end."""
 
     name: str
     expires_at: str
@@ -68,11 +68,11 @@ def make_start_link(folder: Path, *, name: str, now: datetime, random: Callable[
 
 
 def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
-    """Return the name of the person whose link this is, and end the link. Raises `StartLinkError`."""
+    """Return the name of the link's person, and end the link. Raises `StartLinkError`."""
     path = _path_of(folder, secret)
     try:
         raw = path.read_bytes()
-        # Of two who come with the same link, one takes the file away and the other finds nothing.
+        # If two use the same link, one deletes the file and the other finds nothing.
         path.unlink()
         link = parse_exact(raw, kind=StartLink, max_bytes=_MAX_FILE_BYTES)
     except (OSError, FormatError):
@@ -94,7 +94,7 @@ def begin_session(desk: Desk, *, name: str) -> str:
 
 
 def find_session(desk: Desk, secret: str) -> Session | None:
-    """Return whose session this is, or None for one that has ended or run out."""
+    """Return the person of this session, or None if it has ended or expired."""
     with desk.store.read() as connection:
         row = connection.execute(select(SESSIONS).where(SESSIONS.c.secret_sha256 == _hash_session(secret))).first()
     if row is None:

@@ -1,7 +1,7 @@
 """The vault: the only place that opens a report, a context or an enrolment, and the desk's own copies of replies.
 
-Never writes what it opened, never logs it, and never opens a box in another context than the one that its signed
-statements name. The private keys stay inside; callers hand in a sealed box and get bytes.
+Never writes or logs opened content, and never opens a box in another context than the one in its signed statements. The
+private keys stay inside; callers pass in a sealed box and get bytes.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ class Vault:
         return self._open(envelope, context=context, purpose="report")
 
     def open_context(self, envelope: Envelope, *, context: SealContext) -> bytes:
-        """Return the plain bytes of what a partner attached to its button; raises as `open_report`."""
+        """Return the plain bytes that a partner attached to its button; raises as `open_report`."""
         return self._open(envelope, context=context, purpose="context")
 
     def open_enrolment(self, envelope: Envelope, *, context: SealContext) -> bytes:

@@ -1,6 +1,6 @@
-"""Watches what must not stop in silence: collecting, alerts and their acknowledgement, the shelf of set-aside rows.
+"""Watches for silent failures: collecting, alerts and their acknowledgement, the shelf of set-aside rows.
 
-Each is a state: its alarm is raised while the cause lasts, cleared when it is gone, and stays on record. Never holds
+Each is a state: its alarm is raised while the cause lasts, cleared once it is gone, and stays on record. Never stores
 content: codes, counts and times.
 """
 
@@ -41,7 +41,7 @@ NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 
-# What each means and what to do about it, for pages and for `doctor`.
+# The meaning of each and the remedy, for pages and for `doctor`.
 ADVICE: Final[dict[str, tuple[str, str]]] = {
     STOPPED: (("No report has been collected"), "Start `report-abuse-desk collect --every 60`, and read its output."),
     URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read its output."),
@@ -75,7 +75,7 @@ class Concern:
 
 
 def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
-    """Return what has stopped or waits too long, by what the desk's own database says."""
+    """Return stopped or overdue work, from the desk's own database."""
     now, state, settings = desk.clock(), get_collector_state(connection), desk.config.watch
     concerns = [*_list_collector_concerns(state, now=now, within=timedelta(minutes=settings.collect_within_minutes))]
     if unsent := list_unsent(connection, now=now, within=URGENT_WITHIN):
@@ -92,7 +92,7 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
 
 
 def settle_alarms(desk: Desk) -> list[Concern]:
-    """Raise the alarm of each concern that has none open, clear those whose cause is gone, and return the concerns."""
+    """Raise missing alarms of current concerns, clear those whose cause is gone, and return the concerns."""
     with desk.store.read() as connection:
         concerns = list_concerns(connection, desk=desk)
         is_settled = {one.code for one in concerns} == set(_list_open(connection))
@@ -104,7 +104,7 @@ def settle_alarms(desk: Desk) -> list[Concern]:
 
 
 def find_unfit(desk: Desk) -> str | None:
-    """Return why this desk cannot open or collect now, as a code, or None. It writes to the database to know."""
+    """Return the code of the reason why this desk cannot open or collect now, or None; tested by a database write."""
     try:
         for role in DAILY_ROLES:
             desk.read_key(role)
@@ -123,13 +123,13 @@ def find_unfit(desk: Desk) -> str | None:
 
 
 def list_lost_quarters(connection: Connection, *, held: Collection[bytes]) -> list[str]:
-    """Return the quarters whose sealing key should be in the vault, and is not among the ids that it holds."""
+    """Return the quarters whose sealing key should be in the vault but is not."""
     wanted = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
     return [row.quarter for row in wanted if parse_base64url(row.key_id) not in held]
 
 
 def describe_concern(concern: Concern, *, now: datetime) -> str:
-    """Return a concern in a sentence: what, since when, and the code or name that goes with it."""
+    """Return a concern as a sentence: the problem, its start, and the code or name that goes with it."""
     title = ADVICE[concern.code][0]
     age = now - concern.since
     minutes = int(age.total_seconds() // 60)
@@ -168,7 +168,7 @@ def describe_watch(desk: Desk, concerns: Sequence[Concern]) -> dict[str, Any]:
 
 
 def list_waiting_concerns(status: FeedStatus, *, now: datetime) -> list[Concern]:
-    """Return which reports wait at the gateway for too long, as it says now."""
+    """Return the reports that have waited at the gateway for too long, by its current count."""
     concerns = []
     for one in status.waiting:
         is_urgent, since = one.priority == "P1", read_feed_time(one.oldest_received_at, now=now)
@@ -178,7 +178,7 @@ def list_waiting_concerns(status: FeedStatus, *, now: datetime) -> list[Concern]
 
 
 def _list_unread(connection: Connection, *, now: datetime, within: timedelta) -> list[Concern]:
-    """Return the promise that was broken, whoever acknowledged the alert: a child was told by when it is read."""
+    """Return the broken promise, even if the alert was acknowledged: the form told a child when it would be read."""
     unread = select(func.count(), func.min(CASES.c.crisis_since)).where(
         CASES.c.crisis,
         CASES.c.crisis_since <= format_time(now - within),
@@ -192,7 +192,7 @@ def _list_unread(connection: Connection, *, now: datetime, within: timedelta) ->
 def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:
     concerns = []
     last = state.succeeded_at or state.failed_at
-    # A desk that nobody has let collect is being set up: `doctor` says so, and nothing has stopped.
+    # A desk that has never collected is being set up: `doctor` reports that, and nothing has stopped.
     if last is not None and (state.succeeded_at is None or now - parse_time(last) > within):
         concerns.append(Concern(STOPPED, parse_time(last), detail=state.failure or ""))
     for code, since, count, limit in (
@@ -208,7 +208,7 @@ def _settle(connection: Connection, concerns: Collection[Concern], *, now: datet
     is_open = _list_open(connection)
     for concern in concerns:
         if concern.code not in is_open:
-            # One alarm of a kind is open at a time; the moment tells this one from an earlier one.
+            # One alarm of a kind is open at a time; the time distinguishes it from an earlier one.
             detail = f" {concern.detail}" if concern.detail else ""
             raise_alarm(connection, concern.code, f"since {format_time(concern.since)}{detail}, {now:%FT%TZ}", now=now)
     gone = set(is_open) - {concern.code for concern in concerns}

@@ -32,7 +32,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One desk. `open_session` gives what carries its requests: the same each time, made when the first one is sent."""
+    """One desk. `open_session` makes the HTTP session on first use, always the same one."""
 
     config: DeskConfig
     agency: Agency
@@ -44,7 +44,7 @@ class Desk:
 
     @property
     def session(self) -> "requests.Session":
-        """What carries this desk's requests."""
+        """The HTTP session for this desk's requests."""
         return self.open_session()
 
     def read_key(self, role: KeyRole) -> KeyFile:
