@@ -283,7 +283,7 @@ UNSTATED: tuple[tuple[str, object], ...] = (
     ("gateway.desk.cases.partner_side:MOST_DAYS_HELD", 3 * 366),
     ("gateway.desk.cases.partner_side:MOST_DAYS_TO_ANSWER", 90),
     ("gateway.desk.cases.queue:MOST_SCORE", 999),
-    ("gateway.desk.cases.reading.page_room:PAGE_BYTES", 1_400_000),
+    ("gateway.desk.cases.reading.page_budget:PAGE_BYTES", 1_400_000),
     ("gateway.desk.cases.replies:MOST_BODY_BYTES", 11_000),
     ("gateway.desk.collection.collect:MOST_PAGES", 10_000),
     ("gateway.desk.collection.collect:MOST_SET_ASIDE", 2000),

@@ -43,8 +43,8 @@ from gateway.desk.cases.queue import list_moves
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections
+from gateway.desk.cases.reading.page_budget import PageBudget
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
-from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
@@ -207,7 +207,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
-    partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())
+    is_public = case.partner == PUBLIC_SENDER
+    partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
     is_same_person = is_proven(case, earlier=earlier)

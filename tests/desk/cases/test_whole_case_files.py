@@ -12,7 +12,7 @@ from gateway.desk.cases.file_saving import save_file
 from gateway.desk.cases.files import CaseFileError, FileOfReport, make_whole_case
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case, open_whole_case
-from gateway.desk.cases.reading.page_room import PageRoom
+from gateway.desk.cases.reading.page_budget import PageBudget
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE
@@ -202,7 +202,7 @@ def test_cover_beyond_the_room_of_the_page_says_how_many_files_are_left_out(loop
     opened = open_case(loop.desk, first.case_id, actor=ACTOR)
     assert isinstance(opened.content, SealedIndustryReport)
     reports = open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)
-    shown = make_partner_case(loop.desk, opened.case, reports, room=PageRoom(10)).shown[1]
+    shown = make_partner_case(loop.desk, opened.case, reports, budget=PageBudget(10)).shown[1]
     assert (list(shown.fingerprints), shown.fingerprints_left) == ([], 1)
 
 

@@ -22,10 +22,10 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.partner_side import Clock, find_open_question, format_clock
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
-from gateway.desk.cases.reading.page_room import (
+from gateway.desk.cases.reading.page_budget import (
     MOST_MESSAGES,
     MOST_MESSAGES_OF_LATER,
-    PageRoom,
+    PageBudget,
     fit_changes,
     fit_missing,
     fit_sections,
@@ -116,11 +116,11 @@ class PartnerCase:
 
 
 def make_partner_case(
-    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, room: PageRoom | None = None
+    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, budget: PageBudget | None = None
 ) -> PartnerCase:
     """Return the content for the page of a partner's case; `opened` is empty on an unopened page.
 
-    Without `room`, nothing is cut.
+    Without a budget, nothing is cut.
     """
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
@@ -138,7 +138,7 @@ def make_partner_case(
         first=first,
         timeline=timeline,
         shown=[
-            _show(one, first=_find_first(opened, first), room=room, is_later=one is not opened[0]) for one in opened
+            _show(one, first=_find_first(opened, first), budget=budget, is_later=one is not opened[0]) for one in opened
         ],
         left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
         doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
@@ -160,17 +160,17 @@ def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryRepor
     return None if found is None else found.report
 
 
-def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | None, is_later: bool) -> ShownReport:
+def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget | None, is_later: bool) -> ShownReport:
     if one.content is None:
         return ShownReport(one.case, fault=one.fault)
     if is_cover(one.content):
-        return _show_cover(one.case, one.content, first=first, room=room)
+        return _show_cover(one.case, one.content, first=first, budget=budget)
     report = one.content.report
     compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
     changes = list_changes(first, report) if compared and first is not None else []
     own = report.reporter.own_reference
     most_messages = None
-    if room is not None:
+    if budget is not None:
         most_messages = MOST_MESSAGES_OF_LATER if is_later else MOST_MESSAGES
     shown = ShownReport(
         one.case,
@@ -181,30 +181,30 @@ def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | N
         changes=changes,
         more_changes=len(changes) == MOST_CHANGES,
     )
-    return shown if room is None else _fit(shown, room)
+    return shown if budget is None else _fit(shown, budget)
 
 
 def _show_cover(
-    case: CaseRow, content: SealedIndustryReport, *, first: IndustryReport | None, room: PageRoom | None
+    case: CaseRow, content: SealedIndustryReport, *, first: IndustryReport | None, budget: PageBudget | None
 ) -> ShownReport:
     named = () if first is None else list_given(first.files)
     names = {file.file_id: file.name for file in named if isinstance(file.name, str)}
     brought = [Fingerprint(names.get(file.file_id, file.file_id), file.sha256) for file in content.evidence]
-    shown = brought if room is None else _fit_fingerprints(brought, room)
+    shown = brought if budget is None else _fit_fingerprints(brought, budget)
     return ShownReport(case, fingerprints=shown, fingerprints_left=len(brought) - len(shown))
 
 
-def _fit(shown: ShownReport, room: PageRoom) -> ShownReport:
+def _fit(shown: ShownReport, budget: PageBudget) -> ShownReport:
     """Cut a report to half of the page's remaining room, so that later ones fit."""
-    inner = room.open_half()
+    inner = budget.split_half()
     given = inner.left
-    changes = fit_changes(shown.changes, inner.open_half())
+    changes = fit_changes(shown.changes, inner.split_half())
     sections = fit_sections(shown.sections, inner)
     counted = shown.counted
     if counted is not None:
         missing = fit_missing(counted.missing, inner)
         counted = replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing))
-    room.left -= given - inner.left
+    budget.left -= given - inner.left
     return replace(
         shown,
         sections=sections,
@@ -222,9 +222,9 @@ def _show_question(
     return ShownQuestion(row, format_clock(row, today=today), answer, words.get(row.request_id))
 
 
-def _fit_fingerprints(brought: Sequence[Fingerprint], room: PageRoom) -> Sequence[Fingerprint]:
-    inner = room.open_half()
+def _fit_fingerprints(brought: Sequence[Fingerprint], budget: PageBudget) -> Sequence[Fingerprint]:
+    inner = budget.split_half()
     given = inner.left
     kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + measure_html(one.name) + len(one.sha256))
-    room.left -= given - inner.left
+    budget.left -= given - inner.left
     return kept

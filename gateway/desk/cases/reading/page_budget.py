@@ -36,17 +36,17 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class PageRoom:
+class PageBudget:
     """The number of bytes of HTML that a page has left for reports."""
 
     left: int = PAGE_BYTES
 
-    def open_half(self) -> "PageRoom":
-        """Return a room with half of the remaining bytes, so that an equal part is left for the rest."""
-        return PageRoom(self.left // 2)
+    def split_half(self) -> "PageBudget":
+        """Return a budget of half of the remaining bytes, so that an equal part is left for the rest."""
+        return PageBudget(self.left // 2)
 
     def take(self, things: Sequence[T], measure: Callable[[T], int]) -> tuple[T, ...]:
-        """Return the first things that find room, and use it."""
+        """Return the first things that fit, and take their bytes from the budget."""
         taken = []
         for one in things:
             size = measure(one)
@@ -57,26 +57,26 @@ class PageRoom:
         return tuple(taken)
 
 
-def fit_sections(sections: Sequence[ReportSection], room: PageRoom) -> list[ReportSection]:
-    """Return the sections that fit; no section takes more than half of the remaining room."""
+def fit_sections(sections: Sequence[ReportSection], budget: PageBudget) -> list[ReportSection]:
+    """Return the sections that fit; no section takes more than half of the remaining budget."""
     fitted = []
     for section in sections:
-        inner = room.open_half()
+        inner = budget.split_half()
         before = inner.left
         blocks, left_out = _fit_blocks(section.blocks, inner)
-        room.left -= before - inner.left
+        budget.left -= before - inner.left
         fitted.append(replace(section, blocks=blocks, left_out=left_out))
     return fitted
 
 
-def fit_changes(changes: Sequence[Change], room: PageRoom) -> Sequence[Change]:
-    """Return the first differences that find room."""
-    return room.take(changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after))
+def fit_changes(changes: Sequence[Change], budget: PageBudget) -> Sequence[Change]:
+    """Return the first differences that find budget."""
+    return budget.take(changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after))
 
 
-def fit_missing(missing: Sequence[str], room: PageRoom) -> tuple[str, ...]:
-    """Return the first missing fields that find room."""
-    return room.take(missing, lambda one: _FACT_BYTES + _measure(one))
+def fit_missing(missing: Sequence[str], budget: PageBudget) -> tuple[str, ...]:
+    """Return the first missing fields that find budget."""
+    return budget.take(missing, lambda one: _FACT_BYTES + _measure(one))
 
 
 def measure_html(text: str) -> int:
@@ -98,24 +98,24 @@ def _is_cut(block: Block) -> bool:
     )
 
 
-def _fit_blocks(blocks: Sequence[Block], room: PageRoom) -> tuple[tuple[Block, ...], int]:
+def _fit_blocks(blocks: Sequence[Block], budget: PageBudget) -> tuple[tuple[Block, ...], int]:
     fitted: list[Block] = []
     for number, block in enumerate(blocks):
         size = _BLOCK_BYTES + _measure(block.title)
-        if size > room.left:
+        if size > budget.left:
             return tuple(fitted), len(blocks) - number
-        room.left -= size
-        fitted.append(_fit_block(block, room))
+        budget.left -= size
+        fitted.append(_fit_block(block, budget))
     return tuple(fitted), 0
 
 
-def _fit_block(block: Block, room: PageRoom) -> Block:
-    facts = room.take(block.facts, _measure_fact)
-    not_held = room.take(block.not_held, _measure_fact)
-    unsaid = room.take(block.unsaid, _measure)
-    messages = room.take(block.messages, _measure_message)
-    grids = tuple(_fit_grid(one, room) for one in block.grids)
-    blocks, left_out = _fit_blocks(block.blocks, room)
+def _fit_block(block: Block, budget: PageBudget) -> Block:
+    facts = budget.take(block.facts, _measure_fact)
+    not_held = budget.take(block.not_held, _measure_fact)
+    unsaid = budget.take(block.unsaid, _measure)
+    messages = budget.take(block.messages, _measure_message)
+    grids = tuple(_fit_grid(one, budget) for one in block.grids)
+    blocks, left_out = _fit_blocks(block.blocks, budget)
     for whole, kept in ((block.facts, facts), (block.not_held, not_held), (block.unsaid, unsaid)):
         left_out += len(whole) - len(kept)
     return replace(
@@ -131,8 +131,8 @@ def _fit_block(block: Block, room: PageRoom) -> Block:
     )
 
 
-def _fit_grid(grid: Grid, room: PageRoom) -> Grid:
-    rows = room.take(grid.rows, _measure_row)
+def _fit_grid(grid: Grid, budget: PageBudget) -> Grid:
+    rows = budget.take(grid.rows, _measure_row)
     return replace(grid, rows=rows, left_out=len(grid.rows) - len(rows))
 
 

@@ -8,10 +8,10 @@ import pytest
 from gateway.desk.cases import files as case_files
 from gateway.desk.cases import opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
-from gateway.desk.cases.reading.page_room import (
+from gateway.desk.cases.reading.page_budget import (
     MOST_MESSAGES,
     PAGE_BYTES,
-    PageRoom,
+    PageBudget,
     fit_sections,
     has_cuts,
 )
@@ -83,15 +83,15 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
 def test_small_reports_are_never_cut() -> None:
     content = make_sealed_report(make_full_report(), clear=make_clear_fields("example-chat"))
     sections = make_report_sections(content)
-    room = PageRoom()
-    assert fit_sections(sections, room) == sections
+    budget = PageBudget()
+    assert fit_sections(sections, budget) == sections
     assert not has_cuts(sections)
-    assert 0 < room.left < PAGE_BYTES
+    assert 0 < budget.left < PAGE_BYTES
 
 
 def test_long_thread_leaves_room_for_what_stands_behind_it() -> None:
     whole = make_report_sections(make_content())
-    fitted = fit_sections(whole, PageRoom(left=400_000))
+    fitted = fit_sections(whole, PageBudget(left=400_000))
     assert has_cuts(fitted)
     by_name = {one.name: one for one in fitted}
     (thread,) = by_name["conversations"].blocks
@@ -103,7 +103,7 @@ def test_long_thread_leaves_room_for_what_stands_behind_it() -> None:
 
 def test_page_without_room_counts_everything_and_shows_nothing() -> None:
     whole = make_report_sections(make_content())
-    fitted = fit_sections(whole, PageRoom(left=0))
+    fitted = fit_sections(whole, PageBudget(left=0))
     assert [one.name for one in fitted] == [one.name for one in whole]
     assert [one.left_out for one in fitted] == [len(one.blocks) for one in whole]
 
