@@ -5,8 +5,8 @@ Never accepts a key other than the feed key in `agency.pin`, and never runs in a
 
 from flask import Blueprint, Flask
 
+from gateway.feed.calls import get_reconciliation, get_status, post_invitations, post_stages, put_list
 from gateway.feed.items import get_evidence_part, get_items, post_acknowledgements, post_items
-from gateway.feed.standing import get_reconciliation, get_status, post_invitations, post_stages, put_list
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway

@@ -250,7 +250,7 @@ UNSTATED: tuple[tuple[str, object], ...] = (
     ("gateway.config:MAX_WORKERS", 64),
     ("gateway.config:MAX_THREADS", 64),
     ("gateway.config:MAX_CAMPAIGNS", 200),
-    ("gateway.feed.standing:MAX_LINKS", 1000),
+    ("gateway.feed.calls:MAX_LINKS", 1000),
     ("gateway.housekeeping:UNNAMED_EVERY", HOUR),
     ("gateway.industry.mailbox:ANSWER_BYTES", 16 * MIB),
     ("gateway.store.collection:ANSWER_BYTES", 16 * MIB),

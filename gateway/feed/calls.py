@@ -1,4 +1,4 @@
-"""The gateway's position, for the desk to compare; and the lists, invitations and stages that the desk sends.
+"""The feed's calls without items: the desk reads status and links, and sends lists, invitations and stages.
 
 Never stores a list that is not signed under the pinned root, or that is older than the one in force.
 """
