@@ -92,7 +92,7 @@ def _load(release: Traversable, *, name: str) -> ReleasedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ButtonShelf:
+class ButtonFiles:
     """The served files: `lasting` by (version or digest, name), the newest `icon`, and `integrities` as JSON."""
 
     lasting: Mapping[tuple[str, str], ReleasedFile]
@@ -102,29 +102,29 @@ class ButtonShelf:
 
 def register(app: Flask) -> None:
     """Add the button's routes to an app."""
-    app.extensions["button_shelf"] = make_shelf(load_released_files())
-    room = Blueprint(BLUEPRINT, __name__, url_prefix="/button")
-    room.add_url_rule("/<edition>/<name>", "show_file", show_file, methods=["GET"])
-    room.add_url_rule("/button.svg", "show_icon", show_icon, methods=["GET"])
-    room.add_url_rule("/sri.json", "show_integrities", show_integrities, methods=["GET"])
-    room.add_url_rule("/sha256", "show_digest", show_digest, methods=["GET"])
-    app.register_blueprint(room)
+    app.extensions["button_files"] = make_button_files(load_released_files())
+    routes = Blueprint(BLUEPRINT, __name__, url_prefix="/button")
+    routes.add_url_rule("/<edition>/<name>", "show_file", show_file, methods=["GET"])
+    routes.add_url_rule("/button.svg", "show_icon", show_icon, methods=["GET"])
+    routes.add_url_rule("/sri.json", "show_integrities", show_integrities, methods=["GET"])
+    routes.add_url_rule("/sha256", "show_digest", show_digest, methods=["GET"])
+    app.register_blueprint(routes)
 
 
-def make_shelf(released: tuple[ReleasedFile, ...]) -> ButtonShelf:
+def make_button_files(released: tuple[ReleasedFile, ...]) -> ButtonFiles:
     """Index released files (oldest first) by address."""
     icons = [one for one in released if one.name == ICON]
     lasting = {(one.version, one.name): one for one in released} | {(one.sha256, ICON): one for one in icons}
     integrities: dict[str, dict[str, dict[str, str | int]]] = {}
     for one in released:
         integrities.setdefault(one.version, {})[one.name] = {"integrity": one.integrity, "size": len(one.raw)}
-    return ButtonShelf(lasting=lasting, icon=icons[-1], integrities=encode(integrities))
+    return ButtonFiles(lasting=lasting, icon=icons[-1], integrities=encode(integrities))
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_file(edition: str, name: str) -> ResponseReturnValue:
     """Serve a released file by version, or an icon by digest; the bytes at an address never change."""
-    found = _get_shelf().lasting.get((edition, name))
+    found = _get_files().lasting.get((edition, name))
     if found is None:
         not_found()
     return _answer(found, cache=LASTING_CACHE)
@@ -133,26 +133,26 @@ def show_file(edition: str, name: str) -> ResponseReturnValue:
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_icon() -> ResponseReturnValue:
     """Serve the newest icon at the address without a version."""
-    return _answer(_get_shelf().icon, cache=SHORT_CACHE)
+    return _answer(_get_files().icon, cache=SHORT_CACHE)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_integrities() -> ResponseReturnValue:
     """Return the integrity and size of every released file, by version and name."""
-    return Response(_get_shelf().integrities, content_type="application/json")
+    return Response(_get_files().integrities, content_type="application/json")
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_digest() -> ResponseReturnValue:
     """Return the SHA-256 of the newest icon, for services that host a copy."""
-    return Response(f"{_get_shelf().icon.sha256}  {ICON}\n", content_type="text/plain; charset=utf-8")
+    return Response(f"{_get_files().icon.sha256}  {ICON}\n", content_type="text/plain; charset=utf-8")
 
 
-def _get_shelf() -> ButtonShelf:
-    shelf = current_app.extensions["button_shelf"]
-    if not isinstance(shelf, ButtonShelf):
-        raise TypeError("app.extensions['button_shelf'] was replaced.")
-    return shelf
+def _get_files() -> ButtonFiles:
+    files = current_app.extensions["button_files"]
+    if not isinstance(files, ButtonFiles):
+        raise TypeError("app.extensions['button_files'] was replaced.")
+    return files
 
 
 def _answer(found: ReleasedFile, *, cache: str) -> Response:

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_shelf
+from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_button_files
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import make_public_house
 from tests.gateway.public.person import Person
@@ -174,11 +174,11 @@ def test_new_version_is_a_new_folder_and_the_old_one_stays(tmp_path: Path):
         write_release(tmp_path, version)
     for other in ("__pycache__", "1.0", "01.0.0", "1.0.0-beta"):
         (tmp_path / other).mkdir()
-    shelf = make_shelf(load_released_files(tmp_path))
-    assert list(json.loads(shelf.integrities)) == ["1.0.0", "1.10.0", "1.9.0"]
-    assert shelf.icon.version == "1.10.0"
-    assert {edition for edition, name in shelf.lasting if name == SCRIPT} == {"1.0.0", "1.9.0", "1.10.0"}
-    assert shelf.lasting["1.9.0", SCRIPT].raw == b"report-abuse-button.js of 1.9.0"
+    files = make_button_files(load_released_files(tmp_path))
+    assert list(json.loads(files.integrities)) == ["1.0.0", "1.10.0", "1.9.0"]
+    assert files.icon.version == "1.10.0"
+    assert {edition for edition, name in files.lasting if name == SCRIPT} == {"1.0.0", "1.9.0", "1.10.0"}
+    assert files.lasting["1.9.0", SCRIPT].raw == b"report-abuse-button.js of 1.9.0"
 
 
 @pytest.mark.parametrize("missing", sorted(MEDIA_TYPES))
