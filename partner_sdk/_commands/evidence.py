@@ -80,7 +80,8 @@ def add(
 @shared_options
 def status(call: Call) -> int:
     """List files that are not handed over (exit code 3 if any)."""
-    journal, gateway = call.partner.make_evidence_room().journal, _AskedOnce(call.partner.make_evidence_room().line)
+    session = call.partner.make_evidence_session()
+    journal, gateway = session.journal, _AskedOnce(session.line)
     rows: list[dict[str, Any]] = []
     for report_id in journal.list_ids():
         try:
@@ -114,7 +115,7 @@ def resume(call: Call) -> int:
 @shared_options
 def discard(call: Call, *, report_id: str) -> int:
     """Give up the files of a report; the agency is not informed."""
-    journal = call.partner.make_evidence_room().journal
+    journal = call.partner.make_evidence_session().journal
     with journal.holding(report_id):
         is_named = call.partner.state.find_submission(report_id) is not None
         try:

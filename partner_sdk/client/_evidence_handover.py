@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import structs
 
 from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
-from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress, measure, send_waiting
+from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress, measure, send_waiting
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
 from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
@@ -82,7 +82,7 @@ class ReportToSend:
 
 
 def hand_over(
-    room: EvidenceRoom,
+    room: EvidenceSession,
     sent: ReportToSend,
     *,
     files: Mapping[str, Path],
@@ -129,7 +129,7 @@ def hand_over(
         return _finish(room, entry, receipt=receipt, facts=facts, is_new=is_new, on_progress=on_progress)
 
 
-def resume_evidence(room: EvidenceRoom, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
+def resume_evidence(room: EvidenceSession, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
     """Go on with the evidence of every report that is delivered; one that fails does not stop the others.
 
     A report that another process is sending is left to it. Evidence of a report that waits in the spool waits with it.
@@ -166,7 +166,7 @@ def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
 
 
 def _seal(
-    room: EvidenceRoom,
+    room: EvidenceSession,
     sent: ReportToSend,
     *,
     evidence: tuple[EvidenceReference, ...],
@@ -201,7 +201,7 @@ def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts
 
 
 def _open_entry(
-    room: EvidenceRoom, sent: ReportToSend, *, facts: Mapping[str, FileFacts], stack: ExitStack
+    room: EvidenceSession, sent: ReportToSend, *, facts: Mapping[str, FileFacts], stack: ExitStack
 ) -> tuple[JournalEntry, bool]:
     """Return a new entry, held until the stack ends; or that of an interrupted `submit` of the same files."""
     for report_id in room.journal.list_ids():
@@ -250,7 +250,7 @@ def _make_cover(sent: ReportToSend, facts: Mapping[str, FileFacts]) -> IndustryR
     return make_evidence_cover(sent.report, file_ids=facts)
 
 
-def _make_file(room: EvidenceRoom, file_id: str, facts: FileFacts) -> JournalFile:
+def _make_file(room: EvidenceSession, file_id: str, facts: FileFacts) -> JournalFile:
     return JournalFile(
         digest=None,
         evidence_id=room.make_id(),
@@ -263,7 +263,7 @@ def _make_file(room: EvidenceRoom, file_id: str, facts: FileFacts) -> JournalFil
 
 
 def _finish(
-    room: EvidenceRoom,
+    room: EvidenceSession,
     entry: JournalEntry,
     *,
     receipt: Receipt | DeskReceipt,
@@ -284,7 +284,7 @@ def _finish(
     return HandedOver(receipt=receipt, supplement=supplement, waiting=entry.waiting, error=error)
 
 
-def _send_supplement(room: EvidenceRoom, entry: JournalEntry, *, reference: str) -> Receipt:
+def _send_supplement(room: EvidenceSession, entry: JournalEntry, *, reference: str) -> Receipt:
     if entry.cover is None:
         raise LocalStateError("The journal of this evidence is damaged.", reason="damaged-state")
     if room.state.find_submission(entry.supplement_id) is None:

@@ -53,7 +53,7 @@ class Seal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceRoom:
+class EvidenceSession:
     """The parts of one partner that handing over uses."""
 
     state: PartnerState
@@ -76,7 +76,7 @@ def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
 
 
 def send_waiting(
-    room: EvidenceRoom,
+    room: EvidenceSession,
     entry: JournalEntry,
     *,
     facts: Mapping[str, FileFacts],
@@ -102,7 +102,7 @@ def send_waiting(
 
 
 def _send_one(
-    room: EvidenceRoom,
+    room: EvidenceSession,
     entry: JournalEntry,
     file: JournalFile,
     *,
@@ -137,7 +137,7 @@ def _send_one(
             return
 
 
-def _renew(room: EvidenceRoom, entry: JournalEntry, file: JournalFile, *, facts: FileFacts) -> JournalFile:
+def _renew(room: EvidenceSession, entry: JournalEntry, file: JournalFile, *, facts: FileFacts) -> JournalFile:
     """Give a file a new id, on disk before anything is sent under it."""
     renewed = structs.replace(
         file,
@@ -150,7 +150,7 @@ def _renew(room: EvidenceRoom, entry: JournalEntry, file: JournalFile, *, facts:
     return renewed
 
 
-def _save_file(room: EvidenceRoom, entry: JournalEntry, file: JournalFile) -> None:
+def _save_file(room: EvidenceSession, entry: JournalEntry, file: JournalFile) -> None:
     room.journal.save(room.journal.get(entry.report_id).with_file(file))
 
 

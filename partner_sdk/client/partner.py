@@ -19,7 +19,7 @@ import requests
 
 from partner_sdk.client._earlier_reports import Question, find_earlier_reference, list_requests
 from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
-from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress
+from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress
 from partner_sdk.client._evidence_upload import Line
 from partner_sdk.client._key_renewal import find_newer_key
 from partner_sdk.client._keys import finish_switch
@@ -174,7 +174,7 @@ class Partner:
         if evidence is not None:
             earlier = find_earlier_reference(self.state, checked, kind=kind, given=earlier_reference)
             sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier)
-            room = self.make_evidence_room()
+            room = self.make_evidence_session()
             return hand_over(room, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
         return self.deliver(
             self.seal_report(checked, priority=priority, kind=kind, earlier_reference=earlier_reference)
@@ -182,7 +182,7 @@ class Partner:
 
     def resume_evidence(self, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
         """Go on with the files of every delivered report; parts that the gateway holds are not sent again."""
-        return resume_evidence(self.make_evidence_room(), on_progress=on_progress)
+        return resume_evidence(self.make_evidence_session(), on_progress=on_progress)
 
     def seal_report(
         self,
@@ -352,9 +352,9 @@ class Partner:
         self._fetched_at = now
         return key_set
 
-    def make_evidence_room(self) -> EvidenceRoom:
+    def make_evidence_session(self) -> EvidenceSession:
         """Return the parts of this partner that the evidence modules use."""
-        return EvidenceRoom(
+        return EvidenceSession(
             state=self.state,
             line=Line(self.transport, policy=self._policy, sleep=self._sleep, jitter=self._jitter, notify=self._notify),
             seal=self.seal_report,

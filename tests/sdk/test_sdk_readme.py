@@ -113,7 +113,7 @@ def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (world.folder / "pin.json").write_bytes(encode(AGENCY.pin()))
     assert world.rotate() is False
     # There while a process sends, and after one that was killed.
-    journal = client.make_evidence_room().journal
+    journal = client.make_evidence_session().journal
     with journal.holding(handed.report_id), client.state.holding_submission(sent.report_id):
         yield world.folder
 
