@@ -1,8 +1,8 @@
-"""The gateway's storage: one file per thing that is kept, one transaction per change.
+"""The gateway's storage: one file for each kind of data, one transaction for each change.
 
-`open_store(path, lock_path=...)` gives a `Store`; `with store.write() as connection:` and `with store.read() as
-connection:` give the connection that the functions of `reports`, `collection`, `items`, `invitations`, `boxes`,
-`published` and `high_water` take.
+`open_store(path, lock_path=...)` returns a `Store`. `with store.write() as connection:` and `with store.read() as
+connection:` give the connection for the functions of `reports`, `collection`, `items`, `invitations`, `boxes`,
+`published` and `high_water`.
 """
 
 from gateway.store.failures import StorageUnavailableError

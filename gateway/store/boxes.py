@@ -1,17 +1,16 @@
-"""Sealed boxes that only the person who reports can open: half-filled forms, and places to return to.
+"""Sealed boxes that only the person reporting can open: unfinished forms, and places to return to.
 
-A draft is sealed under a key that only the person's cookie holds. Never keeps one past its expiry, and never lets a
-stale tab overwrite a newer one. The ceiling counts what is being written. What Send leaves and what was opened with a
-return code are kept apart: a flood of them closes the form to nobody. Each ends an hour after its last use. What makes
-a new one costs more than it does: a record of Send stands beside a stored report, and one of who returned beside a
-derivation, of which a process makes some five a second. Nothing but the limit on steps bounds how many are kept alive
-by being used again.
+A draft is sealed under a key derived from the person's cookie. Never keeps one past its expiry, and never lets a stale
+tab overwrite a newer version. The cap counts only forms being written. Records of Send and rows opened with a return
+code do not count, so a flood of them closes the form to no one. Each row expires an hour after its last use. Making a
+new one is expensive: a record of Send needs a stored report, and a returned visitor needs a key derivation, of which a
+process makes about five a second. Only the limit on steps bounds the rows kept alive by use.
 
-Each network has a share of what is being written. A row carries the slot of its network, one of 4,096 that a keyed hash
-picks: e.g. 4,096 of all IPv4 /24 networks fall into each slot, so a row names none of them.
+Each network has a share of the forms being written. A row stores the slot of its network, one of 4,096 picked by a
+keyed hash: e.g. 4,096 of all IPv4 /24 networks share a slot, so a row identifies none.
 
-A return place is one box for each reference. Never holds the five words or anything that they are made into: only they
-open the box.
+A return place is one box for each reference. Never holds the five words or anything derived from them; only they open
+it.
 """
 
 from dataclasses import dataclass
@@ -25,22 +24,22 @@ from gateway.store.schema import drafts, items, return_places, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.items import REPLY
 
-# What a row is: a form that is being written, the record that Send left, or what a return code opened.
+# A row is a form being written, a record of Send, or a visit opened by a return code.
 Kind = Literal["writing", "sent", "returned"]
 FIRST_VERSION = 1
-SWEEP_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
+SWEEP_BATCH = 200  # short transactions, so that a child's report does not wait
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A box and the version that the next write must build on."""
+    """A box and the version that the next write must replace."""
 
     version: int
     box: bytes
 
 
 _SAME = drafts.c.draft_id == bindparam("wanted_id")
-# Prepared: every page of the form finds its draft, and every post saves it.
+# Prepared: every page of the form reads its draft, and every post saves it.
 _FIND = PreparedStatement(select(drafts.c.version, drafts.c.box).where(_SAME, drafts.c.expires_at > bindparam("now")))
 _EXISTS = PreparedStatement(select(drafts.c.version).where(_SAME))
 _INSERT = PreparedStatement(insert(drafts).values({c.name: bindparam(c.name) for c in drafts.c}))
@@ -83,10 +82,10 @@ def put_draft(
     kind: Kind = "writing",
     network_slot: int | None = None,
 ) -> bool:
-    """Store `version` of a draft: version 1 where there is none, else exactly one above the stored version.
+    """Store `version` of a draft: version 1 if there is none, else exactly one above the stored version.
 
-    The network that began a draft keeps it in its share, wherever it is saved from later.
-    Returns False, and changes nothing, when another tab was faster.
+    The draft counts for the network that began it, wherever it is saved from later. Returns False, and changes nothing,
+    when another tab was faster.
     """
     expiry = to_epoch_seconds(expires_at)
     if version != FIRST_VERSION:
@@ -102,7 +101,7 @@ def put_draft(
 
 
 def has_rows(connection: Connection, *, number: int) -> bool:
-    """Return whether at least `number` drafts are being written, expired ones that wait for the sweep included."""
+    """Return whether at least `number` drafts are being written, including expired ones not yet swept."""
     return int(connection.execute(_COUNT_WRITING, {"number": number}).scalar_one()) >= number
 
 
@@ -112,12 +111,12 @@ def has_rows_in_slot(connection: Connection, *, slot: int, number: int) -> bool:
 
 
 def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:
-    """Delete a draft at once; False when there was none."""
+    """Delete a draft; returns False if there was none."""
     return connection.execute(_DELETE, {"wanted_id": draft_id}).rowcount == 1
 
 
 def sweep_drafts(store: Store, *, now: datetime) -> int:
-    """Delete every expired draft, in short transactions; return how many."""
+    """Delete every expired draft, in short transactions; return their number."""
     expired = select(drafts.c.draft_id).where(drafts.c.expires_at <= to_epoch_seconds(now)).limit(SWEEP_BATCH)
     statement = delete(drafts).where(drafts.c.draft_id.in_(expired.scalar_subquery()))
     swept = 0
@@ -136,7 +135,7 @@ _EXTEND = (
     .where(_SAME_PLACE, return_places.c.expires_at < bindparam("new_expiry"))
     .values(expires_at=bindparam("new_expiry"))
 )
-# Nobody acknowledges a reply: it goes with its place. The partial index holds what waits alone.
+# Replies are never acknowledged: they are deleted with their place. The partial index covers waiting rows only.
 _FORGET_REPLIES = delete(items).where(
     items.c.kind == REPLY.name,
     items.c.acknowledged_at.is_(None),
@@ -158,13 +157,13 @@ def find_return_place(connection: Connection, *, reference: str, now: datetime) 
 
 
 def extend_return_place(connection: Connection, *, reference: str, expires_at: datetime) -> bool:
-    """Keep a place for longer; False where there is none, or one that is kept as long anyway."""
+    """Extend the life of a place; returns False if there is none, or it already lives as long."""
     changed = connection.execute(_EXTEND, {"wanted": reference, "new_expiry": to_epoch_seconds(expires_at)})
     return changed.rowcount == 1
 
 
 def sweep_return_places(store: Store, *, now: datetime) -> int:
-    """Delete every expired place with the replies that wait for it, in short transactions; return how many places."""
+    """Delete every expired place and its replies, in short transactions; return the number of places."""
     expired = (
         select(return_places.c.reference).where(return_places.c.expires_at <= to_epoch_seconds(now)).limit(SWEEP_BATCH)
     )

@@ -1,7 +1,7 @@
-"""Collection of reports by the desk: list the waiting ones, acknowledge them, delete them afterwards.
+"""Collection of reports by the desk: lists waiting reports, marks them as acknowledged, deletes them later.
 
-Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement. Where a page of the
-database is damaged, every row that can still be read is handed over, and the others are named by their position.
+Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement. If a page of the
+database is damaged, returns every readable row, and the positions of the others.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from partner_sdk.wire.feed_messages import StageItem, WaitingReports
 STAGE_COLLECTED = "collected"
 STAGE_OPENED = "opened"
 ANSWER_BYTES = 16 * 1024 * 1024  # a page of envelopes is held in memory while it is sent
-DELETE_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
+DELETE_BATCH = 200  # short transactions, so that a child's report does not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,20 @@ class WaitingReport:
 
 
 class WaitingPage(NamedTuple):
-    """Reports that wait, whether more wait behind them, and the positions of those that cannot be read."""
+    """Waiting reports, whether more follow, and the positions of unreadable ones."""
 
     reports: list[WaitingReport]
     more: bool
     unreadable: list[int]
 
     def get_last(self, *, after: int) -> int:
-        """Return the position behind which the next page begins."""
+        """Return the position after which the next page begins."""
         return max([after, *(report.position for report in self.reports), *self.unreadable])
 
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The newest number of one sender's chain."""
+    """The newest sequence number of one sender's chain."""
 
     partner: str
     sequence: int
@@ -61,7 +61,7 @@ class ChainHead:
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """One link for reconciliation: where a report stands in its sender's chain, and the digest of its statement."""
+    """One link for reconciliation: a report's place in its sender's chain, and the digest of its statement."""
 
     position: int
     sequence: int
@@ -70,8 +70,8 @@ class ChainLink:
     intake_sha256: bytes
 
 
-# SQLite keeps whatever type a hand puts into a column: cast, so that one altered row cannot stop all collection. The
-# desk then sees its bytes and sets it aside.
+# SQLite stores any type in any column: cast, so that one altered row cannot stop collection. The desk then receives its
+# bytes and sets it aside.
 _REPORT = select(
     reports.c.position,
     reports.c.partner,
@@ -83,7 +83,7 @@ _REPORT = select(
 _WAITING = _REPORT.where(reports.c.acknowledged_at.is_(None), reports.c.position > bindparam("after")).order_by(
     reports.c.position
 )
-# Only the index is read for it: a damaged page of the table does not matter.
+# Reads only the index, so a damaged page of the table does not matter.
 _WAITING_POSITIONS = (
     select(reports.c.position)
     .where(reports.c.acknowledged_at.is_(None), reports.c.position > bindparam("after"))
@@ -92,7 +92,7 @@ _WAITING_POSITIONS = (
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
 _WAITING_BY_PRIORITY = (
     select(
-        # What no desk can vouch for counts as the most urgent there, so it does here.
+        # The desk treats an unknown priority as the most urgent; so does this.
         case((reports.c.priority.in_(("P2", "P3")), reports.c.priority), else_="P1").label("priority"),
         func.count().label("count"),
         cast(func.min(reports.c.received_at), BigInteger).label("oldest"),
@@ -110,9 +110,9 @@ _LINK = select(
     cast(reports.c.intake_sha256, LargeBinary).label("intake_sha256"),
 )
 _LINKS = _LINK.where(reports.c.position > bindparam("after")).order_by(reports.c.position).limit(bindparam("limit"))
-# By the table's own key, so that no index is needed.
+# By the table's own key, without an index.
 _AT_POSITION = reports.c.position == bindparam("position")
-# From one sender to the next by the index of (partner, sequence): a GROUP BY would walk all of it.
+# From sender to sender by the index of (partner, sequence): a GROUP BY would read all of it.
 _first = select(func.min(reports.c.partner).label("partner")).cte("senders", recursive=True)
 _later = reports.alias()
 _senders = _first.union_all(
@@ -136,7 +136,7 @@ _ACKNOWLEDGE = (
     .where(*_SAME_REPORT, reports.c.acknowledged_at.is_(None))
     .values(
         acknowledged_at=bindparam("now"),
-        # The desk may have told of the opening first.
+        # The desk may have reported the opening first.
         stage=case((reports.c.stage == STAGE_RECEIVED, STAGE_COLLECTED), else_=reports.c.stage),
     )
 )
@@ -152,9 +152,9 @@ _STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
 
 
 def read_waiting(connection: Connection, *, limit: int, after: int = 0, max_bytes: int = ANSWER_BYTES) -> WaitingPage:
-    """Return the oldest waiting reports behind position `after`, and whether more wait.
+    """Return the oldest waiting reports after position `after`, and whether more follow.
 
-    At most `limit`, and about `max_bytes` of envelopes.
+    At most `limit` reports, and about `max_bytes` of envelopes.
     """
     try:
         return _fill_page(_read_in_order(connection, after=after, most=limit + 1), limit=limit, max_bytes=max_bytes)
@@ -190,7 +190,7 @@ def _read_in_order(connection: Connection, *, after: int, most: int) -> Iterator
 
 
 def _read_one_by_one(connection: Connection, *, after: int, most: int) -> Iterator[WaitingReport | int]:
-    """Yield each waiting report that can be read by itself, and the position of each that cannot."""
+    """Yield each waiting report that is readable on its own, and the position of each that is not."""
     for position in _list_waiting_positions(connection, after=after, most=most):
         rows = _try_read(connection, _REPORT.where(_AT_POSITION), {"position": position})
         yield WaitingReport(*rows[0]) if rows else position
@@ -201,7 +201,7 @@ def _list_waiting_positions(connection: Connection, *, after: int, most: int) ->
     if found is not None:
         yield from (row.position for row in found)
         return
-    # The index is damaged too. Every place is asked; one that cannot be read may wait.
+    # The index is damaged too: try every position; an unreadable one may be waiting.
     for position in range(after + 1, get_newest_position(connection) + 1):
         found = _try_read(connection, _IS_WAITING.where(_AT_POSITION), {"position": position})
         if found is None or any(row[0] for row in found):
@@ -209,7 +209,7 @@ def _list_waiting_positions(connection: Connection, *, after: int, most: int) ->
 
 
 def _try_read(connection: Connection, query: Select[Any], values: dict[str, int]) -> Sequence[Any] | None:
-    """Return the rows of a query, or None where a page that it needs is damaged."""
+    """Return the rows of a query, or None if it needs a damaged page."""
     try:
         return connection.execute(query, values).all()
     except DBAPIError as error:
@@ -219,7 +219,7 @@ def _try_read(connection: Connection, query: Select[Any], values: dict[str, int]
 
 
 def count_waiting(connection: Connection) -> int:
-    """Return how many reports the desk has not acknowledged."""
+    """Return the number of reports that the desk has not acknowledged."""
     found = _try_read(connection, _COUNT_WAITING, {})
     if found is not None:
         return int(found[0][0])
@@ -232,15 +232,15 @@ def get_newest_position(connection: Connection) -> int:
 
 
 def find_heads(connection: Connection) -> list[ChainHead] | None:
-    """Return the newest number of each sender's chain, by sender; None where damaged pages hide some of them."""
+    """Return the newest number of each sender's chain, by sender; None if damaged pages hide some."""
     found = _try_read(connection, _HEADS, {})
     return None if found is None else [ChainHead(row[0], row[1]) for row in found]
 
 
 def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
-    """Return for each stated priority how many reports the desk has not acknowledged, and when the oldest came.
+    """Return the number and the oldest time of unacknowledged reports for each stated priority.
 
-    Nothing where damaged pages hide some of them: the status says that they do.
+    Returns nothing if damaged pages hide some of them; the status reports the damage.
     """
     return [
         WaitingReports(
@@ -253,7 +253,7 @@ def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
 
 
 def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:
-    """Return the links behind position `after`, oldest first, and whether more follow; without unreadable ones."""
+    """Return the readable links after position `after`, oldest first, and whether more follow."""
     rows = _try_read(connection, _LINKS, {"after": after, "limit": limit + 1})
     if rows is None:
         places = range(after + 1, get_newest_position(connection) + 1)
@@ -266,10 +266,10 @@ def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[
 def acknowledge_report(
     connection: Connection, *, partner: str, report_id: str, intake_sha256: bytes, now: datetime
 ) -> bool:
-    """Note that the desk holds this very statement's report; False when there is no such row. Safe to repeat.
+    """Mark a report with exactly this statement as held by the desk; False if there is none. Safe to repeat.
 
-    The digest is compared with that of the stored bytes, not with the column beside them: a row whose column was
-    altered by hand would else wait for ever.
+    Compares the digest of the stored bytes, not the column beside them: a row whose column was altered by hand would
+    otherwise wait for ever.
     """
     wanted = {"wanted_id": report_id, "wanted_partner": partner}
     held = connection.execute(_FIND_STATEMENT, wanted).scalar_one_or_none()
@@ -280,7 +280,7 @@ def acknowledge_report(
 
 
 def withdraw_acknowledgement(connection: Connection, *, partner: str, report_id: str, intake_sha256: bytes) -> bool:
-    """Let a report wait again that the desk has lost; False when none was acknowledged, or its envelope is gone."""
+    """Make a report wait again that the desk has lost; False if it was not acknowledged, or its envelope is gone."""
     wanted = {"wanted_id": report_id, "wanted_partner": partner}
     held = connection.execute(_FIND_STATEMENT, wanted).scalar_one_or_none()
     if held is None or hashlib.sha256(held).digest() != intake_sha256:
@@ -289,10 +289,10 @@ def withdraw_acknowledgement(connection: Connection, *, partner: str, report_id:
 
 
 def set_stage(connection: Connection, item: StageItem) -> bool:
-    """Move a partner's report forward, with its outcome once there is one; False when there is no such report.
+    """Move a partner's report forward, with its outcome if there is one; False if there is no such report.
 
-    A late message of the desk never moves a report back or takes an outcome away. A report is set aside only while it
-    is not opened, and the newest word counts: what was set aside may be filed after all.
+    A late message never moves a report back or removes an outcome. A report can be set aside only before it is opened,
+    and the latest message counts: a report set aside may still be filed.
     """
     wanted = {"wanted_id": item.report_id, "wanted_partner": item.partner}
     found = connection.execute(_FIND_STAGE, wanted).first()
@@ -308,10 +308,10 @@ def set_stage(connection: Connection, item: StageItem) -> bool:
 
 
 def delete_collected(store: Store, *, before: datetime) -> int:
-    """Delete the envelopes that were acknowledged before `before`; digests and statements stay. Return how many.
+    """Delete the envelopes acknowledged before `before`; digests and statements stay. Returns their number.
 
-    Other sealed items of a kind whose bytes stay so long go the same way. Deleted bytes are overwritten in the database
-    (secure_delete) and the write-ahead log, which still holds them, is emptied.
+    Includes other items of kinds whose bytes are kept as long. SQLite overwrites deleted bytes in the database
+    (secure_delete), and the write-ahead log, which still holds them, is truncated.
     """
     deleted = sum(_delete_envelopes(store, table=table, before=before) for table in (reports, items))
     if deleted:
@@ -324,7 +324,7 @@ def _delete_envelopes(store: Store, *, table: Table, before: datetime) -> int:
     collected = (
         select(key)
         .where(table.c.acknowledged_at < to_epoch_seconds(before), table.c.envelope.is_not(None))
-        .where(table.c.acknowledged_at.is_not(None))  # names the partial index
+        .where(table.c.acknowledged_at.is_not(None))  # matches the partial index
         .order_by(table.c.acknowledged_at)
         .limit(DELETE_BATCH)
     )

@@ -1,6 +1,6 @@
-"""How often something happened in a week: names of events and numbers.
+"""Weekly event counts: names of events and numbers.
 
-Never counts for a person, a network or a report, and never finer than a week.
+Never counts by person, network or report, and never by less than a week.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gateway.store.schema import counts
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One number: what was counted, in which week (`2026-W48`), how often."""
+    """One count: event name, week (e.g. `2026-W48`) and number."""
 
     name: str
     week: str
@@ -28,8 +28,8 @@ _LIST = select(counts.c.name, counts.c.week, counts.c.number).order_by(counts.c.
 
 
 def add_count(connection: Connection, *, name: str, week: str) -> None:
-    """Add one to a count; the first of a week makes its row."""
-    # Writers come one at a time (decision 0008), so nobody can make the row in between.
+    """Add one to a count; the first of a week inserts its row."""
+    # Writers are serialised (decision 0008), so no other writer can insert the row in between.
     if connection.execute(_ADD, {"wanted_name": name, "wanted_week": week}).rowcount == 0:
         connection.execute(insert(counts), {"name": name, "week": week, "number": 1})
 

@@ -1,4 +1,4 @@
-"""Makes a new database file, and brings an old one up to the schema of this release.
+"""Creates a database file, and migrates an old one to the schema of this release.
 
 Never run by a door: `init` and `serve` run it once, before the first worker starts.
 """
@@ -18,13 +18,15 @@ from partner_sdk.durable_files import sync_folder
 
 
 class UnknownSchemaError(Exception):
-    """The database has a schema that no migration of this release leads on from: it is too old, or newer."""
+    """The database has a schema that this release cannot migrate: too old, or newer."""
 
     def __init__(self, revision: str) -> None:
         super().__init__(
-            f"This release does not know the schema of the database ({revision}). If it was made before the first "
-            "release, let the desk collect what waits with the version that made it, then make a new gateway in an "
-            "empty folder with `init`. If a newer release made it, install that one."
+            f"This release does not support the schema of the database ({revision}). If a newer release made it, "
+            "install "
+            "that release. If a version before the first release made it, run that version until the desk has "
+            "collected "
+            "every report, then make a new gateway in an empty folder with `init`."
         )
 
 
@@ -37,9 +39,9 @@ def make_store(
     now: datetime,
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
 ) -> Store:
-    """Create the database file if it is missing, migrate it, give it its instance name and first epoch, and open it.
+    """Create the database file if it is missing, migrate it, set its instance name and first epoch, and open it.
 
-    An existing file keeps the name and epoch that it has.
+    An existing file keeps its name and epoch.
     """
     _make_file(path)
     migrate_store(path, lock_path=lock_path, lock_timeout_seconds=lock_timeout_seconds)
@@ -52,21 +54,21 @@ def make_store(
 
 
 def begin_epoch(store: Store, *, epoch: str, now: datetime) -> None:
-    """Begin a new epoch of the chains: to be run after every restore, before the gateway serves again.
+    """Begin a new epoch of the chains; run it after every restore, before the gateway serves again.
 
-    The high-water mark goes back to the newest report that is here. The store must have been opened unchecked.
+    Resets the high-water mark to the newest stored report. The store must have been opened unchecked.
     """
     with store.write() as connection:
         found = find_instance(connection)
         if found is None:
-            raise LookupError("The database has no instance yet.")
+            raise LookupError("The database has no instance name yet.")
         put_instance(connection, name=found.name, epoch=epoch, now=now)
         newest = find_newest(connection)
         store.reset_mark(NOTHING_YET if newest is None else newest)
 
 
 def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
-    """Bring an existing file to the newest schema, one process at a time. Raises `UnknownSchemaError`."""
+    """Migrate an existing file to the newest schema, one process at a time. Raises `UnknownSchemaError`."""
     engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     with lock.hold(), engine.connect() as connection:
@@ -76,16 +78,16 @@ def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = 
 
 
 def _is_newest(connection: Connection) -> bool:
-    """Return whether the file has the schema of this release: then every start is spared what runs migrations."""
+    """Return whether the file has the schema of this release, so that a start can skip the migrations."""
     found = _list_revisions(connection)
     connection.rollback()
-    # Alembic refuses a file that names more than one.
+    # Alembic refuses a file with more than one revision.
     return found == [SCHEMA_REVISION]
 
 
 def run_migrations(connection: Connection, *, revision: str = "head") -> None:
-    """Run the migrations on an open connection, all in one transaction. Raises `UnknownSchemaError`."""
-    # Alembic is 60 ms of import that a door never needs.
+    """Run the migrations on an open connection, in one transaction. Raises `UnknownSchemaError`."""
+    # Alembic takes 60 ms to import, and a door never needs it.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

@@ -1,11 +1,10 @@
-"""Connections: how one is opened, how its transactions begin, how writers queue, and statements that skip overhead.
+"""Database connections, transactions, the writers' queue, and prepared statements.
 
 Never creates a database file: a missing file is a failure to report, not a reason to start an empty store.
-
-Writers come one at a time over all threads and processes, first come first served, with a bounded wait. SQLite's own
-busy handler makes a latecomer as likely to win as the first in line (99th percentile 55-540 ms under 8 writers); queued
-here it is 4-20 ms. The lock orders writers and nothing more: BEGIN IMMEDIATE still guards the data if someone removes
-the lock file. Never held by a dead process: flock ends with the process, whatever killed it (docs/decisions/0008).
+Writers are serialised over all threads and processes, first come, first served, with a bounded wait. With SQLite's own
+busy handler a latecomer is as likely to win as the first in line (99th percentile 55-540 ms under 8 writers); in this
+queue it takes 4-20 ms. The lock only orders writers: BEGIN IMMEDIATE still guards the data if the lock file is removed.
+A dead process never holds it, because flock ends with the process (docs/decisions/0008).
 """
 
 import fcntl
@@ -26,23 +25,23 @@ from sqlalchemy.sql import ClauseElement
 
 from gateway.store.failures import get_system_reason, make_storage_error
 
-# One row per setting: the reason is part of the table. https://www.sqlite.org/pragma.html
+# One row for each setting, with its reason. https://www.sqlite.org/pragma.html
 SQLITE_PRAGMAS = (
     ("journal_mode", "WAL", "readers never wait for the writer"),
     ("synchronous", "FULL", "a commit returns after the write-ahead log is on the disk: a receipt is a promise"),
-    ("secure_delete", "ON", "what is deleted is overwritten, not only unlinked"),
-    ("temp_store", "MEMORY", "no temporary file ever carries a row"),
+    ("secure_delete", "ON", "deleted data is overwritten, not only unlinked"),
+    ("temp_store", "MEMORY", "no row is ever written to a temporary file"),
     ("foreign_keys", "ON", "SQLite leaves them off by default"),
     ("trusted_schema", "OFF", "a file altered by hand must not run functions"),
 )
 
 
 def make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
-    """Build an engine over an existing SQLite file; nothing is opened yet."""
+    """Build an engine over an existing SQLite file; opens nothing yet."""
     address = f"file:{quote(str(path.absolute()))}?mode=rw"
 
     def open_connection() -> sqlite3.Connection:
-        # isolation_level=None: the driver begins no transaction behind our back; begin_write and begin_read do.
+        # isolation_level=None: the driver begins no transactions itself; begin_write and begin_read do.
         connection = sqlite3.connect(
             address, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout_seconds
         )
@@ -54,42 +53,44 @@ def make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
             raise
         return connection
 
-    # The store keeps its connections open by itself, so a pool would only add its own bookkeeping to every commit.
-    # hide_parameters: an error text must not repeat what was bound.
+    # The store keeps its connections open itself; a pool would add its bookkeeping to every commit. hide_parameters: an
+    # error message must not repeat bound values.
     return create_engine("sqlite://", creator=open_connection, poolclass=NullPool, hide_parameters=True)
 
 
 def begin_write(connection: Connection) -> None:
-    """Begin a transaction that already holds the right to write, so that it cannot fail half-way as a deadlock."""
+    """Begin a transaction that already has the write lock, so that it cannot fail half-way with a deadlock."""
     connection.begin()
     if connection.dialect.name == "sqlite":
-        # By the driver: Core's own execution would cost more than the statement.
+        # Through the driver: Core's own execution would cost more than the statement.
         connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
 
 def begin_read(connection: Connection) -> None:
-    """Begin a transaction that sees one state of the database throughout."""
+    """Begin a transaction that sees one snapshot of the database."""
     connection.begin()
     if connection.dialect.name == "sqlite":
         connection.connection.cursor().execute("BEGIN")
 
 
 class PreparedStatement:
-    """One statement in SQLAlchemy Core, compiled once, and run by the driver itself.
+    """A SQLAlchemy Core statement, compiled once and run by the driver itself.
 
-    Its parameters are all named `bindparam`s of plain types: numbers, text, bytes. Core's own execution costs 10 to 30
-    microseconds a statement on top of SQLite's 3: a report has four of them, a walk through the form some fifty. What
-    runs more seldom uses Core as it is.
+    All parameters are named `bindparam`s of plain types: numbers, text, bytes. Core's own execution adds 10 to 30
+    microseconds to SQLite's 3 for each statement; a report has four of them, a walk through the form about fifty. Rare
+    statements use Core.
     """
 
     __slots__ = ("_compiled", "_statement")
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}  # by dialect: text and order of parameters
+        self._compiled: dict[
+            str, tuple[str, tuple[str, ...] | None]
+        ] = {}  # by dialect: SQL text and the order of its parameters
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        """Run it in the connection's transaction and return the driver's cursor (PEP 249)."""
+        """Run the statement in the connection's transaction and return the driver's cursor (PEP 249)."""
         text, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
         cursor = connection.connection.cursor()
         cursor.execute(text, values if order is None else tuple([values[name] for name in order]))
@@ -103,12 +104,12 @@ class PreparedStatement:
         return result
 
 
-FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms: the first looks come sooner than that
+FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
 LONGEST_PAUSE_SECONDS = 0.001
 
 
 class ThreadQueue:
-    """A lock for the threads of this process, handed over strictly first come, first served."""
+    """A lock for the threads of this process, strictly first come, first served."""
 
     __slots__ = ("_guard", "_is_held", "_waiting")
 
@@ -118,7 +119,7 @@ class ThreadQueue:
         self._waiting: deque[threading.Lock] = deque()
 
     def acquire(self, timeout_seconds: float) -> bool:
-        """Wait for this thread's turn; return False when it did not come in time."""
+        """Wait for this thread's turn; returns False on a timeout."""
         with self._guard:
             if not self._is_held:
                 self._is_held = True
@@ -132,10 +133,10 @@ class ThreadQueue:
             if turn in self._waiting:
                 self._waiting.remove(turn)
                 return False
-        return True  # handed over between the end of the wait and this look
+        return True  # handed over just after the wait ended
 
     def release(self) -> None:
-        """Hand the lock to whoever has waited longest."""
+        """Hand the lock to the thread that has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()
@@ -144,7 +145,7 @@ class ThreadQueue:
 
 
 class WriterLock:
-    """Our own queue of writers over `lock_path` (and `lock_path` + `.next`)."""
+    """A queue of writers over `lock_path` (and `lock_path` + `.next`)."""
 
     def __init__(self, lock_path: Path, *, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
@@ -156,12 +157,12 @@ class WriterLock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold the lock for the block; raise StorageUnavailableError when the turn does not come in time."""
+        """Hold the lock for the block; raises StorageUnavailableError on a timeout."""
         deadline = time.monotonic() + self.timeout_seconds
         if self._owner == threading.get_ident():
-            raise RuntimeError("A write inside a write would wait for itself: pass the connection on instead.")
+            raise RuntimeError("A write inside a write would wait for itself: pass on the connection instead.")
         if os.getpid() != self._process_id:
-            # A flock belongs to the open file, which a fork shares: parent and child would hold it together.
+            # A flock belongs to the open file, which a fork shares: parent and child would both hold it.
             raise RuntimeError("A store must be opened in the process that uses it.")
         if not self._threads.acquire(self.timeout_seconds):
             raise make_storage_error("locked")
@@ -188,7 +189,7 @@ class WriterLock:
             self._threads.release()
 
     def _lock_files(self, deadline: float) -> int:
-        """Lock `.next` (the place at the head of the queue), then the lock itself, then give up the place.
+        """Lock `.next` (the head of the queue), then the lock itself, then release `.next`.
 
         With one file only, a busy process would take the lock again before a waiting process wakes, and starve it.
         """
@@ -211,7 +212,7 @@ def _open_lock_file(path: Path) -> int:
 
 
 def _lock_file(descriptor: int, deadline: float) -> None:
-    # flock has no timeout, so the (at most one) waiter of each process looks again after short pauses.
+    # flock has no timeout, so the one waiter of each process polls with short pauses.
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Sealed evidence: parts, completion, the lock on evidence that a report names, collection by the desk, deletion.
+"""Sealed evidence: parts, completion, the lock by a report, collection by the desk, deletion.
 
-An id belongs to its partner: nobody learns of another one's. Never says that a part is here whose row is not committed.
-Never deletes the parts of evidence that a report names before the desk has acknowledged it, and never its digest.
+An id belongs to its partner, and is never revealed to another. Never confirms a part before its row is committed. Never
+deletes the parts of evidence named by a report before the desk has acknowledged them, and never a digest.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _COMPLETE = (
 )
 _HELD_BY = select(func.coalesce(func.sum(evidence.c.held_bytes), 0)).where(
     evidence.c.partner == bindparam("wanted_partner"),
-    evidence.c.held_bytes > 0,  # names the partial index
+    evidence.c.held_bytes > 0,  # matches the partial index
 )
 _KNOWN = select(evidence.c.evidence_id).where(
     evidence.c.partner == bindparam("wanted_partner"), evidence.c.evidence_id.in_(bindparam("ids", expanding=True))
@@ -83,13 +83,14 @@ _HOLDS_NOTHING = update(evidence).where(evidence.c.position == bindparam("wanted
 
 
 class ConflictingEvidenceError(Exception):
-    """This part has other bytes, or this evidence is complete in another way."""
+    """The part has different bytes, or the evidence is already complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvidence:
-    """One piece of evidence. `digest` and `size_bytes` are null until it is complete; `has_parts` is False while
-    a report names it and nothing has come.
+    """One piece of evidence. `digest` and `size_bytes` are None until it is complete.
+
+    `has_parts` is False while a report names it and no part has arrived.
     """
 
     position: int
@@ -108,38 +109,38 @@ class PartRow:
 
 
 def find_evidence(connection: Connection, *, partner: str, evidence_id: str) -> StoredEvidence | None:
-    """Return one partner's evidence; another partner's with the same id is not found."""
+    """Return the partner's evidence, never another partner's with the same id."""
     row = connection.execute(_FIND, {"wanted_id": evidence_id, "wanted_partner": partner}).first()
     return None if row is None else StoredEvidence(*row)
 
 
 def list_parts(connection: Connection, *, position: int) -> list[PartRow]:
-    """Return the parts that are here, in order; none once they are deleted."""
+    """Return the stored parts in order; none once they are deleted."""
     return [PartRow(*row) for row in connection.execute(_PARTS, {"wanted_position": position})]
 
 
 def find_part(connection: Connection, *, position: int, part: int) -> PartRow | None:
-    """Return one part, or None if it is not here."""
+    """Return one part, or None if it is not stored."""
     row = connection.execute(_PART, {"wanted_position": position, "wanted_part": part}).first()
     return None if row is None else PartRow(*row)
 
 
 def is_part_here(found: StoredEvidence | None, stored: PartRow | None, *, part: PartRow) -> bool:
-    """Return whether this very part is here; raises `ConflictingEvidenceError` if it cannot come any more."""
+    """Return whether exactly this part is stored; raises `ConflictingEvidenceError` if it can no longer be added."""
     if stored is not None and stored != part:
-        raise ConflictingEvidenceError("This part has other bytes.")
+        raise ConflictingEvidenceError("The part was stored with different bytes.")
     if stored is None and found is not None and found.digest is not None:
-        raise ConflictingEvidenceError("This evidence is complete.")
+        raise ConflictingEvidenceError("The evidence is already complete.")
     return stored is not None
 
 
 def count_held_bytes(connection: Connection, *, partner: str) -> int:
-    """Return how many bytes of this partner lie here, collected or not."""
+    """Return the number of bytes stored for the partner, collected or not."""
     return int(connection.execute(_HELD_BY, {"wanted_partner": partner}).scalar_one())
 
 
 def add_part(connection: Connection, *, partner: str, evidence_id: str, part: PartRow, now: datetime) -> bool:
-    """Store the row of a part; False when it is here. Raises `ConflictingEvidenceError`.
+    """Insert the row of a part; False if it exists. Raises `ConflictingEvidenceError`.
 
     Never call it before the bytes and their name are on the disk.
     """
@@ -161,7 +162,7 @@ def add_part(connection: Connection, *, partner: str, evidence_id: str, part: Pa
 
 
 def complete_evidence(connection: Connection, *, position: int, digest: bytes, size_bytes: int, now: datetime) -> None:
-    """Note that all parts are here and stand under this digest; the caller has checked them in this transaction."""
+    """Mark evidence as complete under this digest; the caller has checked it in this transaction."""
     connection.execute(
         _COMPLETE,
         {
@@ -174,9 +175,9 @@ def complete_evidence(connection: Connection, *, position: int, digest: bytes, s
 
 
 def reference_evidence(connection: Connection, *, partner: str, evidence_ids: Sequence[str], now: datetime) -> None:
-    """Lock what a report names, in the report's transaction: it is kept until the desk has it.
+    """Lock the evidence that a report names, in the report's transaction, until the desk has collected it.
 
-    Also ids of which nothing has come yet: a P1 goes first.
+    Includes ids without parts yet, because a P1 is sent before its evidence.
     """
     if not evidence_ids:
         return
@@ -203,7 +204,7 @@ def _insert_evidence(connection: Connection, *, partner: str, evidence_id: str) 
         insert(evidence), {"evidence_id": evidence_id, "partner": partner, "held_bytes": 0}
     ).inserted_primary_key
     if inserted is None:
-        raise LookupError("The database did not say which row it made.")
+        raise LookupError("The database returned no row id.")
     return int(inserted[0])
 
 
@@ -221,7 +222,7 @@ class WaitingEvidence:
 
 @dataclass(frozen=True, slots=True)
 class DeletedParts:
-    """Evidence whose parts have no rows any more: their bytes go next."""
+    """Evidence whose part rows were deleted; its files are deleted next."""
 
     partner: str
     evidence_id: str
@@ -229,9 +230,10 @@ class DeletedParts:
 
 
 def list_waiting_evidence(connection: Connection, *, limit: int, after: int = 0) -> list[WaitingEvidence]:
-    """Return the oldest evidence that waits behind a position.
+    """Return the oldest waiting evidence after a position.
 
-    A hint, for what the desk could not take: what becomes complete later may have an older position.
+    Only a hint for paging past evidence that the desk could not take: evidence completed later may have an older
+    position.
     """
     return [
         WaitingEvidence(
@@ -247,29 +249,29 @@ def list_waiting_evidence(connection: Connection, *, limit: int, after: int = 0)
 
 
 def count_evidence(connection: Connection) -> tuple[int, int]:
-    """Return how many pieces of evidence wait for the desk, and how many bytes are kept of all."""
+    """Return the number of pieces waiting for the desk, and the bytes stored in total."""
     return connection.execute(_COUNT_WAITING).scalar_one(), connection.execute(_SUM_HELD).scalar_one()
 
 
 def acknowledge_evidence(
     connection: Connection, *, partner: str, evidence_id: str, digest: bytes, now: datetime
 ) -> bool:
-    """Note that the desk holds evidence with this digest; False when there is none such. Safe to repeat."""
+    """Mark evidence with this digest as held by the desk; False if there is none. Safe to repeat."""
     wanted = {"wanted_id": evidence_id, "wanted_partner": partner, "wanted_digest": digest}
     return connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)}).rowcount == 1
 
 
 def forget_unreferenced(connection: Connection, *, before: datetime) -> DeletedParts | None:
-    """Delete the rows of the oldest evidence that no report has ever named, if its newest part came before `before`."""
+    """Delete the rows of the oldest evidence that no report names, if its newest part came before `before`."""
     condition = (evidence.c.referenced_at.is_(None), evidence.c.newest_part_at < to_epoch_seconds(before))
     return _forget_first(connection, *condition, order=evidence.c.newest_part_at, then=_FORGET_EVIDENCE)
 
 
 def forget_collected(connection: Connection, *, before: datetime) -> DeletedParts | None:
-    """Delete the rows of the parts of the evidence that was acknowledged first, before `before`; its digest stays."""
+    """Delete the part rows of the evidence acknowledged first, if before `before`; its digest stays."""
     condition = (
         evidence.c.acknowledged_at < to_epoch_seconds(before),
-        evidence.c.acknowledged_at.is_not(None),  # names the partial index
+        evidence.c.acknowledged_at.is_not(None),  # matches the partial index
         evidence.c.held_bytes > 0,
     )
     return _forget_first(connection, *condition, order=evidence.c.acknowledged_at, then=_HOLDS_NOTHING)

@@ -1,6 +1,6 @@
-"""What can go wrong with the storage, as one error, and the translation of the driver's many errors into it.
+"""The one storage error, and the translation of the driver's errors into it.
 
-Never lets a driver's error out of the store for a cause that an operator must mend: full, locked, read-only, missing,
+Never lets a driver's error out of the store for a cause that an operator must fix: full, locked, read-only, missing,
 broken.
 """
 
@@ -10,8 +10,7 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError
 
-# behind: reports that were committed are not in the database any more. log-gone: its write-ahead log was removed while
-# it was in use.
+# behind: the database has lost committed reports. log-gone: its write-ahead log was removed while in use.
 FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken", "behind", "log-gone"]
 
 # https://www.sqlite.org/rescode.html: primary codes; an extended code carries its primary code in the low byte.
@@ -42,7 +41,7 @@ REASON_OF_ERRNO: dict[int, FailureReason] = {
 
 
 class StorageUnavailableError(Exception):
-    """Nothing was stored and nothing may be acknowledged: the sender can safely try the same again later."""
+    """Nothing was stored and nothing may be acknowledged; the sender can safely retry later."""
 
     def __init__(self, message: str, *, reason: FailureReason) -> None:
         super().__init__(message)
@@ -50,23 +49,23 @@ class StorageUnavailableError(Exception):
 
 
 def make_storage_error(reason: FailureReason) -> StorageUnavailableError:
-    """Build the error with wording of our own: a driver's text could repeat a path or a bound value."""
-    return StorageUnavailableError(f"The storage cannot be used now ({reason}).", reason=reason)
+    """Build the error with a fixed text: a driver's message could repeat a path or a bound value."""
+    return StorageUnavailableError(f"The storage cannot be used ({reason}).", reason=reason)
 
 
 def find_driver_reason(error: BaseException | None) -> FailureReason | None:
-    """Return the reason when the storage is at fault, None when the statement is (a broken rule, a fault of ours)."""
+    """Return the reason if the storage failed, or None if the statement did (a constraint, or a bug of ours)."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else REASON_OF_SQLITE_CODE.get(code & 0xFF)
 
 
 def is_damage(error: DBAPIError) -> bool:
-    """Return whether bytes on the disk cannot be read: a page that is no page, a text that is none, a bad sector."""
+    """Return whether bytes on the disk are unreadable: a malformed page, invalid text, a bad sector."""
     reason = find_driver_reason(error.orig)
-    # A text that is no UTF-8 is refused by Python's own module, without a code of SQLite.
+    # Python's own module refuses text that is not UTF-8, without an SQLite code.
     return reason == "broken" or (reason is None and "UTF-8" in str(error.orig))
 
 
 def get_system_reason(error: OSError) -> FailureReason:
-    """Return the reason for a failed system call on one of the store's own files."""
+    """Return the reason for a failed system call on one of the store's files."""
     return REASON_OF_ERRNO.get(error.errno or 0, "broken")

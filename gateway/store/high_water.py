@@ -1,8 +1,8 @@
-"""What tells a database from an older copy of itself: the epoch of its chains, and its high-water mark.
+"""Distinguishes a database from an older copy of itself, by its epoch and its high-water mark.
 
-The mark says how far reports were committed, in one line of a file beside the database. A database that is behind it
-has lost reports whose senders hold receipts (a deleted write-ahead log, an old copy put back) and would give their
-numbers out again: the store refuses it (docs/decisions/0023). The epoch is a row, and begins anew after every restore.
+The mark is one line in a file beside the database: the newest committed report. A database behind its mark (e.g. a
+deleted write-ahead log, an old copy restored) has lost reports whose senders hold receipts, and would issue their
+numbers again, so the store refuses it (docs/decisions/0023). The epoch is a row, and changes after every restore.
 """
 
 import os
@@ -21,7 +21,7 @@ _LINE_BYTES: Final = len(_LINE.format(0, "0" * 64, 0))
 
 
 class Mark(NamedTuple):
-    """The newest report that was committed: its place in the order of insertion, and the digest of its statement."""
+    """The newest committed report: its position, and the digest of its statement."""
 
     position: int
     intake_sha256: bytes
@@ -31,17 +31,17 @@ NOTHING_YET: Final = Mark(0, bytes(32))
 
 
 class HighWaterMark:
-    """The mark of one database. Only the holder of the writer lock may put it."""
+    """The mark of one database. Only the holder of the writer lock may write it."""
 
     __slots__ = ("_file", "_path")
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Kept open: opening it anew twice for each report would cost more than all else about it.
+        # Kept open: opening it twice for each report would cost more than everything else here.
         self._file: int | None = None
 
     def find(self) -> Mark | None:
-        """Return the mark; None where there is none, or none that can be read. Raises `OSError`."""
+        """Return the mark, or None if it is missing or unreadable. Raises `OSError`."""
         try:
             file = self._file if self._file is not None else self._open()
         except FileNotFoundError:
@@ -55,17 +55,17 @@ class HighWaterMark:
             os.close(file)
 
     def put(self, mark: Mark) -> None:
-        """Write the mark over the one before. Raises `OSError`.
+        """Overwrite the mark. Raises `OSError`.
 
-        One write within one sector, of a length that never changes, and no sync: a process that is killed has written
-        it or not, and the system keeps it. A machine that loses its power may come back with an older mark, never with
-        one ahead of the database, whose commit was synced before this is called. An older mark notices less; it refuses
-        nothing that is whole. A sync would be a second wait for the disk at each report.
+        One write within one sector, of constant length, without a sync: after a kill the system has the whole write or
+        nothing. After a power failure the mark may be older, never ahead of the database, whose commit was synced
+        earlier. An older mark detects less, and refuses no intact database. A sync would be a second wait for the disk
+        at each report.
         """
         file = self._file if self._file is not None else self._open(flags=os.O_CREAT)
         if not self._is_in_place(file):
-            # A mark in a file that was removed or replaced would be written into nothing. The number of the open file
-            # stays: another thread may be reading by it.
+            # A mark in a removed or replaced file would be lost. Keep the number of the open file, because another
+            # thread may be reading from it.
             other = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
             os.dup2(other, file, inheritable=False)
             os.close(other)
@@ -74,7 +74,7 @@ class HighWaterMark:
     def _is_in_place(self, file: int) -> bool:
         own = os.fstat(file)
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - on the way of every report, and several times as fast as Path
+            found = os.stat(self._path)  # noqa: PTH116 - runs for every report, and is several times as fast as Path
         except FileNotFoundError:
             return False
         return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
@@ -107,7 +107,7 @@ def _sum_of(mark: Mark) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The name of this gateway and the epoch of its chain, as intake statements carry them."""
+    """The name of this gateway and the epoch of its chains, as in intake statements."""
 
     name: str
     epoch: str
@@ -117,13 +117,13 @@ _FIND = select(instance.c.name, instance.c.epoch)
 
 
 def find_instance(connection: Connection) -> Instance | None:
-    """Return the instance, or None in a database that was never given one."""
+    """Return the instance, or None if the database has none."""
     row = connection.execute(_FIND).first()
     return None if row is None else Instance(name=row.name, epoch=row.epoch)
 
 
 def put_instance(connection: Connection, *, name: str, epoch: str, now: datetime) -> None:
-    """Write the one row."""
+    """Write the single row."""
     connection.execute(delete(instance))
     connection.execute(
         insert(instance), {"position": 1, "name": name, "epoch": epoch, "began_at": to_epoch_seconds(now)}

@@ -1,4 +1,4 @@
-"""Invitations to enrol: only the digest of the one-time secret, whom it is for and until when."""
+"""Invitations to enrol: the digest of the one-time secret, the partner and the expiry."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ class ConflictingInvitationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredInvitation:
-    """An invitation as the gateway knows it."""
+    """A stored invitation."""
 
     partner: str
 
@@ -26,11 +26,11 @@ _DELETE = delete(invitations).where(invitations.c.secret_sha256 == bindparam("se
 
 
 def put_invitation(connection: Connection, *, secret_sha256: bytes, partner: str, expires_at: datetime) -> None:
-    """Store an invitation or its new expiry; safe to repeat. Raises ConflictingInvitationError."""
+    """Store an invitation or its new expiry. Safe to repeat. Raises ConflictingInvitationError."""
     wanted = {"secret_sha256": secret_sha256}
     found = connection.execute(_FIND, wanted).first()
     if found is not None and found.partner != partner:
-        raise ConflictingInvitationError("This invitation is for another partner.")
+        raise ConflictingInvitationError("The invitation belongs to another partner.")
     connection.execute(_DELETE, wanted)
     connection.execute(insert(invitations), {**wanted, "partner": partner, "expires_at": to_epoch_seconds(expires_at)})
 

@@ -1,8 +1,8 @@
-"""Sealed items that wait for the other side: put, listed, acknowledged and let go of, each by the rules of its kind.
+"""Sealed items waiting for the other side: stored, listed, acknowledged and deleted by the rules of their kind.
 
-Never opens one, and never shows one address's item, or that there is one, to another. The kinds and their bounds are
-rows of `partner_sdk/wire/items.py`. Reports and evidence are kinds too, with tables of their own: `reports`,
-`collection` and `evidence`.
+Never opens one, and never reveals an address's item to another address. The kinds and their bounds are rows of
+`partner_sdk/wire/items.py`. Reports and evidence are kinds too, with tables of their own: `reports`, `collection` and
+`evidence`.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ from partner_sdk.wire.items import ItemKind, PutResult
 
 
 class ConflictingItemError(Exception):
-    """Another item has this id, or an invitation is answered with another box. `reason` is the name of its kind."""
+    """The id belongs to another item, or the invitation was used for another box. `reason` is the name of the kind."""
 
     def __init__(self, kind: ItemKind) -> None:
-        super().__init__("Another item has this id, or this place.")
+        super().__init__("The id or the place already belongs to another item.")
         self.reason = kind.name
 
 
 class NoRoomError(Exception):
-    """As many items of this kind wait as may."""
+    """The maximum number of items of this kind is waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item that waits: where, whose, under which id, since when, and its sealed bytes."""
+    """A waiting item: position, address, id, time, and sealed bytes."""
 
     position: int
     address: str
@@ -58,7 +58,7 @@ _LIST = select(
     items.c.position,
     items.c.address,
     items.c.item_id,
-    cast(items.c.put_at, BigInteger).label("put_at"),  # SQLite keeps whatever type a hand puts into a column
+    cast(items.c.put_at, BigInteger).label("put_at"),  # SQLite stores any type in any column
     items.c.envelope,
 ).where(_OF_KIND, _IS_WAITING)
 _LIST_ALL = _LIST.where(items.c.position > bindparam("after")).order_by(items.c.position).limit(bindparam("limit"))
@@ -90,9 +90,9 @@ def is_stored(
     envelope: bytes,
     replaces: Sequence[bytes] = (),
 ) -> bool:
-    """Return whether this very item is stored. Raises `ConflictingItemError` where another one stands in its place.
+    """Return whether exactly this item is stored. Raises `ConflictingItemError` for another item in its place.
 
-    `replaces` are the digests of envelopes that it may have had before: one of those does not conflict.
+    `replaces` are digests of earlier envelopes of the item, which do not conflict.
     """
     found = _find(connection, kind, address=address, item_id=item_id)
     if found is None:
@@ -104,17 +104,17 @@ def is_stored(
 
 
 def check_room(connection: Connection, kind: ItemKind) -> None:
-    """Raise `NoRoomError` where no further item of this kind can wait."""
+    """Raise `NoRoomError` if no further item of this kind may wait."""
     if kind.max_waiting is None:
         return
     if connection.execute(_COUNT, {"wanted_kind": kind.name}).scalar_one() >= kind.max_waiting:
-        raise NoRoomError("As many items of this kind wait as may.")
+        raise NoRoomError("Too many items of this kind are waiting.")
 
 
 def keep_item(store: Store, kind: ItemKind, *, address: str, item_id: str, envelope: bytes, now: datetime) -> None:
-    """Store what came by a door; the same again is no fault. Raises `ConflictingItemError` and `NoRoomError`.
+    """Store an item posted at a door. Safe to repeat. Raises `ConflictingItemError` and `NoRoomError`.
 
-    Read before the write: neither a repeat nor a flood stands in the line of writers, where reports do.
+    Reads before it writes, so that neither a repeat nor a flood queues with the writes of reports.
     """
     with store.read() as connection:
         is_here = is_stored(connection, kind, address=address, item_id=item_id, envelope=envelope)
@@ -135,9 +135,9 @@ def put_item(
     now: datetime,
     replaces: Sequence[bytes] = (),
 ) -> PutResult:
-    """Store an item and return `stored`; `known` where this very one is there. Raises as `is_stored` and `check_room`.
+    """Store an item and return `stored`, or `known` if it exists. Raises as `is_stored` and `check_room`.
 
-    One that replaces an older envelope waits again, in its place. A reply to which nobody can return is `no-place`.
+    A replacement waits again, in the same row. A reply without a return place is `no-place`.
     """
     if is_stored(connection, kind, address=address, item_id=item_id, envelope=envelope, replaces=replaces):
         return "known"
@@ -165,22 +165,22 @@ def put_item(
 
 
 def list_items(connection: Connection, kind: ItemKind, *, limit: int, after: int = 0) -> list[StoredItem]:
-    """Return the oldest items of a kind that wait behind a position, whosever they are."""
+    """Return the oldest waiting items of a kind after a position, for all addresses."""
     return _to_items(connection.execute(_LIST_ALL, {"wanted_kind": kind.name, "after": after, "limit": limit}))
 
 
 def list_own_items(
     connection: Connection, kind: ItemKind, *, address: str, limit: int, is_newest_first: bool = False
 ) -> list[StoredItem]:
-    """Return what waits at one address, the oldest first unless the newest are wanted."""
+    """Return the items waiting at one address, oldest first unless `is_newest_first`."""
     query = _LIST_NEWEST if is_newest_first else _LIST_OWN
     return _to_items(connection.execute(query, {"wanted_kind": kind.name, "wanted_address": address, "limit": limit}))
 
 
 def acknowledge_item(connection: Connection, kind: ItemKind, *, address: str, item_id: str, now: datetime) -> bool:
-    """Note that the other side holds an item and keep what its kind leaves; False when there is none. Safe to repeat.
+    """Mark an item as held by the other side; False if there is none. Keeps what its kind leaves. Safe to repeat.
 
-    Of a kind that leaves nothing the row is gone, and so it is False the second time.
+    If the kind leaves nothing, the row is deleted, so a repeat returns False.
     """
     wanted = {**_name(kind, address=address, item_id=item_id), "wanted_address": address, "wanted_id": item_id}
     if kind.leaves != "nothing":
@@ -189,7 +189,7 @@ def acknowledge_item(connection: Connection, kind: ItemKind, *, address: str, it
 
 
 def identify(kind: ItemKind, *, address: str, item_id: str) -> str:
-    """Return what only one item of a kind may be, e.g. `example-chat/019ab…` for a change of that partner."""
+    """Return the unique identity of an item within its kind, e.g. `example-chat/019ab…` for an account change."""
     if kind.identity == "address":
         return address
     return item_id if kind.identity == "id" else f"{address}/{item_id}"

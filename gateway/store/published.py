@@ -1,4 +1,4 @@
-"""What the desk publishes through the feed: the newest key-set bundle and partner register, byte for byte."""
+"""The documents that the desk publishes through the feed: the newest key-set bundle and register, byte for byte."""
 
 import hashlib
 from datetime import datetime
@@ -13,7 +13,7 @@ PublishedName = Literal["key-set", "register"]
 
 
 class PublishedVersion(NamedTuple):
-    """Which document is in force: equal values mean equal bytes."""
+    """The version of a document in force; equal values mean equal bytes."""
 
     name: str
     serial: int
@@ -27,27 +27,27 @@ _DELETE = delete(published).where(published.c.name == bindparam("wanted_name"))
 
 
 def list_versions(connection: Connection) -> tuple[PublishedVersion, ...]:
-    """Return the versions in force, ordered by name."""
+    """Return the versions in force, by name."""
     return tuple(PublishedVersion(*row) for row in connection.execute(_VERSIONS))
 
 
 def look_at_versions(store: Store) -> tuple[PublishedVersion, ...]:
-    """Return the versions in force in the cheapest way: this runs at every request."""
+    """Return the versions in force as cheaply as possible: runs for every request."""
     return tuple(map(PublishedVersion._make, store.look(_VERSIONS_QUERY)))
 
 
 def find_version(connection: Connection, *, name: PublishedName) -> PublishedVersion | None:
-    """Return the version in force of one document."""
+    """Return the version of one document in force."""
     return next((version for version in list_versions(connection) if version.name == name), None)
 
 
 def find_document(connection: Connection, *, name: PublishedName) -> bytes | None:
-    """Return the bytes in force, as they were published."""
+    """Return the bytes in force, as published."""
     return connection.execute(_DOCUMENT, {"name": name}).scalar_one_or_none()
 
 
 def put_document(connection: Connection, *, name: PublishedName, serial: int, document: bytes, now: datetime) -> None:
-    """Put a document that has been verified in the place of the former one."""
+    """Replace a document with a verified new one."""
     connection.execute(_DELETE, {"wanted_name": name})
     connection.execute(
         insert(published),

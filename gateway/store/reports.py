@@ -1,6 +1,6 @@
-"""Reports as the two doors write and read them; the desk's side of the same rows is in `collection`.
+"""Reports as the two doors store and read them; the desk's side of the same rows is in `collection`.
 
-Never opens an envelope and never changes one that is stored.
+Never opens an envelope, and never changes a stored one.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ STAGE_RECEIVED = "received"
 
 @dataclass(frozen=True, slots=True)
 class NextPlace:
-    """The place that a sender's next report takes: in the order of insertion, and in the sender's own chain.
+    """The place of a sender's next report: its position in the table, and its number in the sender's chain.
 
-    `previous_sha256` is that of the sender's statement before, None for its first one of an epoch.
+    `previous_sha256` is the digest of the sender's previous statement, None for the first of an epoch.
     """
 
     instance: str
@@ -55,7 +55,7 @@ class NewRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """What a sender may learn of a stored report, and the digests that tell a repeat from a conflict."""
+    """The part of a stored report that its sender may read, and the digests to tell a repeat from a conflict."""
 
     reference: str
     stage: str
@@ -67,7 +67,7 @@ class StoredReport:
 
 
 _every_report, _same_sender = reports.alias(), reports.alias()
-# Each is read from the end of its index, not by counting.
+# Each reads the end of its index instead of counting.
 _NEWEST = select(func.max(_every_report.c.position)).scalar_subquery()
 _HEAD = (
     select(func.max(_same_sender.c.sequence)).where(_same_sender.c.partner == bindparam("partner")).scalar_subquery()
@@ -111,10 +111,10 @@ _INSERT = PreparedStatement(
 
 
 def find_next_place(connection: Connection, *, partner: str) -> NextPlace | None:
-    """Return the place of a sender's next report, or None in a database that has no instance yet.
+    """Return the place of a sender's next report, or None in a database without an instance.
 
-    Only the holder of the writer lock may use it, in the same transaction. The numbers go on through an epoch's end,
-    so that one database never gives a number of a chain twice.
+    Only for the holder of the writer lock, in the same transaction. Numbers continue across epochs, so that a database
+    never issues a number of a chain twice.
     """
     row = _PLACE.run(connection, {"partner": partner}).fetchone()
     if row is None:
@@ -127,25 +127,25 @@ def find_next_place(connection: Connection, *, partner: str) -> NextPlace | None
 
 
 def find_newest(connection: Connection) -> Mark | None:
-    """Return which report was stored last."""
+    """Return the newest report."""
     row = connection.execute(_NEWEST_REPORT).first()
     return None if row is None else Mark(row.position, row.intake_sha256)
 
 
 def find_report(connection: Connection, *, partner: str, environment: str, report_id: str) -> StoredReport | None:
-    """Return one sender's report; another sender's report with the same id is not found."""
+    """Return the sender's report, never another sender's with the same id."""
     key = {"report_id": report_id, "partner": partner, "environment": environment}
     row = _FIND.run(connection, key).fetchone()
     return None if row is None else StoredReport(*row)
 
 
 def is_reference_taken(connection: Connection, *, reference: str) -> bool:
-    """Return whether a report has this reference already."""
+    """Return whether a report has this reference."""
     return _IS_TAKEN.run(connection, {"reference": reference}).fetchone() is not None
 
 
 def find_stage(connection: Connection, *, reference: str) -> str | None:
-    """Return how far the report with this reference is: `received`, `collected` or `opened`."""
+    """Return the stage of the report with this reference: `received`, `collected` or `opened`."""
     return connection.execute(_STAGE, {"reference": reference}).scalar_one_or_none()
 
 

@@ -1,7 +1,7 @@
-"""The gateway's tables: ciphertext, signed bytes and the least routing data.
+"""The gateway's tables: ciphertext, signed bytes and minimal routing data.
 
-Times are whole seconds since 1970 in UTC, the resolution that the wire has too. Never a column for words of a report, a
-contact detail, an address or a device.
+Times are whole seconds since 1970 in UTC, as on the wire. Never a column for text of a report, a contact detail, an
+address or a device.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from sqlalchemy.schema import CreateIndex
 
 SCHEMA_REVISION = "r1"  # the newest file in migrations/versions; a test compares
 
-# SQLite makes a key its row number only when the type is exactly INTEGER.
+# SQLite makes a key its row id only if the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
@@ -45,32 +45,32 @@ _LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
 def to_epoch_seconds(moment: datetime) -> int:
-    """Return the stored form of an aware time; raise ValueError for a naive one."""
+    """Return the stored form of an aware time; raises ValueError for a naive one."""
     if moment.tzinfo is None:
-        raise ValueError("A stored time must carry its zone.")
+        raise ValueError("A stored time must have a time zone.")
     return int(moment.timestamp())
 
 
 def from_epoch_seconds(seconds: int) -> datetime:
-    """Return the aware UTC time of a stored one; the nearest that there is for a number that no calendar has.
+    """Return a stored time as aware UTC, clamped to the range of the calendar.
 
-    An altered row may hold any number: it must not keep back the others.
+    An altered row may hold any number, and must not block the others.
     """
     return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
 
 def add_partial_index(name: str, *columns: Column[Any], where: str) -> None:
-    """Add an index to the table of `columns`, of the rows for which `where` is true, on SQLite and on PostgreSQL.
+    """Add a partial index to the table of `columns`, for rows where `where` is true, on SQLite and PostgreSQL.
 
-    Never takes a condition from outside: it is SQL of our own tables, and becomes a part of a statement as it is.
+    Never pass a condition from outside: it becomes part of a statement unescaped.
     """
     Index(name, *columns, sqlite_where=text(where), info={_WHERE: where})
 
 
-# Not by `postgresql_where`: naming it loads the whole of that dialect, some 30 ms of the start of every process. In its
-# place this file replaces SQLAlchemy's CREATE INDEX for PostgreSQL, in every process that imports it: an index that was
-# not added here keeps SQLAlchemy's own words, and one that was gets a WHERE behind them.
-# tests/gateway/store/test_partial_indexes.py holds both against SQLAlchemy's own spelling.
+# Not `postgresql_where`, which loads the whole dialect and adds about 30 ms to the start of every process. Instead this
+# file replaces SQLAlchemy's CREATE INDEX for PostgreSQL, in every process that imports it: other indexes keep
+# SQLAlchemy's text, and those added here get a WHERE after it. tests/gateway/store/test_partial_indexes.py compares
+# both with SQLAlchemy's own.
 @compiles(CreateIndex, "postgresql")
 def _format_for_postgresql(create: CreateIndex, compiler: Any, **options: Any) -> str:
     formatted: str = compiler.visit_create_index(create, **options)
@@ -78,13 +78,13 @@ def _format_for_postgresql(create: CreateIndex, compiler: Any, **options: Any) -
     return formatted if where is None else " WHERE ".join((formatted, where))
 
 
-# Blobs come last: SQLite walks a row's overflow pages only for the columns that a query names.
+# Blobs come last: SQLite reads a row's overflow pages only for columns that a query names.
 reports = Table(
     "reports",
     metadata,
-    # The order of insertion, which the feed pages by: the desk alone sees it, because it counts what everybody sends.
+    # The order of insertion, by which the feed pages. Only the desk sees it, because it counts all senders.
     Column("position", BigKey, primary_key=True, autoincrement=False),
-    Column("sequence", BigInteger, nullable=False),  # in the chain of its own sender
+    Column("sequence", BigInteger, nullable=False),  # in the chain of its sender
     Column("epoch", String(36), nullable=False),
     Column("report_id", String(36), nullable=False),
     Column("partner", String(64), nullable=False),
@@ -104,11 +104,11 @@ reports = Table(
     Column("intake_sha256", LargeBinary(32), nullable=False),
     Column("intake", LargeBinary, nullable=False),
     Column("submission", LargeBinary),
-    Column("envelope", LargeBinary),  # null once delete_collected has taken it
+    Column("envelope", LargeBinary),  # null after delete_collected
     # report_id leads: it is time-ordered, so the index grows at its end.
     UniqueConstraint("report_id", "partner", "environment"),
     UniqueConstraint("reference"),
-    # The head of a sender's chain is found in it, and no number of a chain is given twice.
+    # Serves the head of a sender's chain, and keeps the numbers of a chain unique.
     UniqueConstraint("partner", "sequence"),
     CheckConstraint("door IN ('public', 'industry')", name="door"),
     CheckConstraint("environment IN ('live', 'sandbox')", name="environment"),
@@ -120,8 +120,8 @@ _COLLECTED = "acknowledged_at IS NOT NULL AND envelope IS NOT NULL"
 add_partial_index("ix_reports_waiting", reports.c.position, where=_WAITING)
 add_partial_index("ix_reports_collected", reports.c.acknowledged_at, where=_COLLECTED)
 
-# Every sealed item that waits for the other side, but reports and evidence (gateway/store/items.py). The address is
-# whose it is: a partner, the hash of an invitation's secret, the reference of a return place, or nobody's ("").
+# Every sealed item waiting for the other side, except reports and evidence (gateway/store/items.py). The address is its
+# owner: a partner, the hash of an invitation's secret, the reference of a return place, or "" for none.
 items = Table(
     "items",
     metadata,
@@ -129,7 +129,7 @@ items = Table(
     Column("kind", String(32), nullable=False),
     Column("address", String(64), nullable=False),
     Column("item_id", String(36), nullable=False),
-    Column("identity", String(101), nullable=False),  # what only one item of its kind may be
+    Column("identity", String(101), nullable=False),  # unique within its kind
     Column("put_at", BigInteger, nullable=False),
     Column("acknowledged_at", BigInteger),
     Column("envelope_sha256", LargeBinary(32), nullable=False),
@@ -184,7 +184,7 @@ instance = Table(
     CheckConstraint("position = 1", name="one_row"),
 )
 
-# What the five words of a return code open: boxes under a key that is stored nowhere.
+# Boxes that the five words of a return code open, under a key that is stored nowhere.
 return_places = Table(
     "return_places",
     metadata,
@@ -194,7 +194,7 @@ return_places = Table(
 )
 Index("ix_return_places_expires_at", return_places.c.expires_at)
 
-# What a process has written last to see whether it can (Store.check).
+# The last test row of each process (Store.check).
 probes = Table(
     "probes",
     metadata,
@@ -203,7 +203,7 @@ probes = Table(
     Column("token", LargeBinary, nullable=False),
 )
 
-# How often something happened in a week, and nothing about whom.
+# Weekly event counts, without any personal data.
 counts = Table(
     "counts",
     metadata,
@@ -212,16 +212,15 @@ counts = Table(
     Column("number", Integer, nullable=False),
 )
 
-# Sealed evidence: which parts are here, what is complete, what a report names. Never the bytes themselves: they lie in
-# files (gateway/evidence). Never a file's name, type or true size.
-# An id belongs to one partner: the same id of another one is another row.
+# Sealed evidence: stored parts, completion, and reports that name it. The bytes are in files (gateway/evidence). Never
+# a file's name, type or true size. An id belongs to one partner: another partner's same id is another row.
 evidence = Table(
     "evidence",
     metadata,
     Column("position", BigKey, primary_key=True),
     Column("evidence_id", String(36), nullable=False),
     Column("partner", String(64), nullable=False),
-    Column("newest_part_at", BigInteger),  # null while a report names it and nothing has come
+    Column("newest_part_at", BigInteger),  # null while a report names it and no part has arrived
     Column("referenced_at", BigInteger),
     Column("completed_at", BigInteger),
     Column("acknowledged_at", BigInteger),

@@ -1,7 +1,7 @@
-"""Whether the storage works: a row of a report's size is written and read back, and every page is looked at.
+"""Checks the storage: writes and reads back a row the size of a report, and reads every page.
 
-Never costs more than one such write in PROBE_SECONDS, however often a load balancer asks; and never keeps a door shut
-after the disk has room again, for the next look writes anew.
+Writes at most once in PROBE_SECONDS, however often a load balancer asks. Recovers by itself: the next check writes
+again, so a door reopens once the disk has space.
 """
 
 import logging
@@ -19,7 +19,7 @@ PROBE_SECONDS: Final = 5.0
 
 
 class Soundness:
-    """What one process knows of its storage. The last look at all pages lies in a file, for every process to see."""
+    """The state of the storage, as one process knows it. A file shares the result of the last page check."""
 
     def __init__(self, store: Store, *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -33,8 +33,8 @@ class Soundness:
         return self._store.path.with_suffix(".damaged")
 
     def find_fault(self) -> FailureReason | None:
-        """Return why nothing can be stored now, None when a row was written and read back a moment ago."""
-        # While one thread writes, the others answer with what was last found: no queue grows behind a slow disk.
+        """Return the reason why nothing can be stored, or None if a recent test write succeeded."""
+        # While one thread writes, the others return the last result, so that no queue grows behind a slow disk.
         if self._probing.acquire(blocking=self._probed_at is None):
             try:
                 if self._probed_at is None or self._elapsed() - self._probed_at >= PROBE_SECONDS:
@@ -45,7 +45,7 @@ class Soundness:
         return self._fault
 
     def look_for_damage(self) -> bool:
-        """Look at every page of the database now, keep the result for all processes, and return whether one is damaged.
+        """Check every page of the database, share the result with all processes, and return whether one is damaged.
 
         Raises StorageUnavailableError.
         """
@@ -61,7 +61,7 @@ class Soundness:
         return is_damaged
 
     def is_damaged(self) -> bool:
-        """Return whether the last look at all pages, by whichever process, found damage."""
+        """Return whether the last page check, by any process, found damage."""
         return self._mark_of_damage.exists()
 
     def _probe(self) -> FailureReason | None:

@@ -1,6 +1,6 @@
-"""The store: transactions on connections that stay open, writers in one queue.
+"""The store: transactions on persistent connections, with writers in one queue.
 
-Never answers a write before it is committed and synced; never keeps half of one.
+Never confirms a write before it is committed and synced; never keeps half of one.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
 TRUNCATE_WAIT_MILLISECONDS = 200
-PROBE_BYTES = 68 * 1024  # a padded report of the public with its statement
+PROBE_BYTES = 68 * 1024  # a padded public report with its statement
 
 _OWN_PROBE = probes.c.process == bindparam("process")
-# The row of this process is written anew, and that of a process which ended an hour ago goes.
+# Each process rewrites its own row, and deletes rows older than an hour.
 _FORGET_PROBES = PreparedStatement(
     delete(probes).where(or_(_OWN_PROBE, probes.c.written_at < bindparam("forgotten_before")))
 )
@@ -44,39 +44,39 @@ _READ_REVISION = select(text("version_num")).select_from(text("alembic_version")
 
 
 FileIdentity = tuple[int, int]
-# A connection with the database file and the write-ahead log that it has open; None where it has no log.
+# A connection with the database file and the write-ahead log that it has open; None without a log.
 KeptConnection = tuple[FileIdentity, FileIdentity | None, Connection]
 
 
 class Store:
-    """One database as one process sees it: `write()` and `read()` give a connection inside one transaction."""
+    """One database in one process: `write()` and `read()` give a connection inside one transaction."""
 
     def __init__(self, path: Path, *, engine: Engine, lock: WriterLock, is_checked: bool = True) -> None:
         self.path = path
         self._mark = HighWaterMark(path.with_suffix(".mark"))
         self._is_checked = is_checked
-        self._next_mark: Mark | None = None  # of the write that is under way: there is one at a time
+        self._next_mark: Mark | None = None  # of the current write; there is only one at a time
         self._is_log_gone = False
         self._left_open: list[Connection] = []
         self._log_path = f"{path}-wal"
         self._engine = engine
         self._lock = lock
         self._process_id = os.getpid()
-        # Core wraps the driver's errors; statements that run at the driver's level (`look`, `prepared`) give them bare.
+        # Core wraps the driver's errors; statements run by the driver itself (`look`, `prepared`) raise them unwrapped.
         self._driver_errors = (DBAPIError, engine.dialect.loaded_dbapi.Error)
-        # Each connection is kept with the file that it has open. append and pop are atomic: reading needs no lock.
+        # Each connection is kept with its open file. append and pop are atomic, so reading needs no lock.
         self._idle_writers: list[KeptConnection] = []
         self._idle_readers: list[KeptConnection] = []
-        # A store that nobody closed leaves no open file behind (Python 3.13 warns of each). Not at exit: the system
-        # closes them then, and a forked child must not touch its parent's.
+        # An unclosed store leaves no open file behind (Python 3.13 warns of each). Not at exit: the system closes them
+        # then, and a forked child must not touch its parent's.
         weakref.finalize(self, _close_lists, self._idle_writers, self._idle_readers).atexit = False
         weakref.finalize(self, self._mark.close).atexit = False
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give a connection that may write; when the block ends, all of it is committed and synced, or none.
+        """Give a connection for writing; when the block ends, all of it is committed and synced, or nothing.
 
-        Raises StorageUnavailableError when the storage cannot take it or the turn does not come in time.
+        Raises StorageUnavailableError when the storage fails or the turn does not come in time.
         """
         with self._lock.hold(), self._connected(self._idle_writers) as connection:
             self._next_mark = None
@@ -86,9 +86,10 @@ class Store:
                 self._put_mark(self._next_mark)
 
     def advance_mark(self, mark: Mark) -> None:
-        """Let the high-water mark follow the report that this write stores, once it is committed.
+        """Advance the high-water mark to the report of this write, once it is committed.
 
-        Raises StorageUnavailableError (`behind`) where the mark has gone past it: reports were taken out meanwhile.
+        Raises StorageUnavailableError (`behind`) if the mark is already past it, because reports were removed
+        meanwhile.
         """
         before = self.find_mark()
         if before is not None and mark.position <= before.position:
@@ -96,26 +97,26 @@ class Store:
         self._next_mark = mark
 
     def find_mark(self) -> Mark | None:
-        """Return the high-water mark; None where there is none that can be read. Raises StorageUnavailableError."""
+        """Return the high-water mark, or None if it is missing or unreadable. Raises StorageUnavailableError."""
         try:
             return self._mark.find()
         except OSError as error:
             raise make_storage_error(get_system_reason(error)) from error
 
     def reset_mark(self, mark: Mark) -> None:
-        """Let the mark stand at `mark` once this write is committed, wherever it was: after a restore."""
+        """Set the mark to `mark` once this write is committed, in either direction: for a restore."""
         self._next_mark = mark
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one state of the database throughout; never waits for a writer."""
+        """Give a connection for reading one snapshot of the database; never waits for a writer."""
         with self._connected(self._idle_readers) as connection, self._transaction(connection, is_write=False):
             yield connection
 
     def look(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of one query without parameters; for what every request looks at.
+        """Return the rows of one query without parameters, for queries that run at every request.
 
-        One statement sees one state by itself, so this does without a transaction: a quarter of the time of `read`.
+        A single statement is consistent without a transaction, which takes a quarter of the time of `read`.
         """
         with self._connected(self._idle_readers) as connection:
             driver_connection = connection.connection
@@ -131,16 +132,16 @@ class Store:
         return rows
 
     def check(self) -> None:
-        """Write as much as a report of the public takes, and read it back; raises StorageUnavailableError.
+        """Write as much as a public report takes, and read it back; raises StorageUnavailableError.
 
-        A full disk takes an empty transaction, and often a short row in the room that the write-ahead log has already.
-        What is behind its mark refuses every report, and so is unavailable (`behind`) here too.
+        An empty transaction succeeds on a full disk, and often so does a short row, in the free space of the
+        write-ahead log. A database behind its mark refuses every report, so it is unavailable (`behind`) here too.
         """
         token = os.urandom(PROBE_BYTES)
         now = int(time.time())
         values = {"process": self._process_id, "written_at": now, "forgotten_before": now - 3600, "token": token}
         with self.write() as connection:
-            # Nobody else stores a report or puts the mark meanwhile.
+            # No other process stores a report or writes the mark meanwhile.
             mark = self.find_mark() if self._is_checked else None
             if mark is not None and not _holds(connection, mark):
                 raise make_storage_error("behind")
@@ -152,9 +153,9 @@ class Store:
             raise make_storage_error("broken")
 
     def has_damage(self) -> bool:
-        """Return whether SQLite's own check finds a page that is none; reads the whole database, and blocks nobody.
+        """Return whether SQLite's own check finds a malformed page; reads the whole database, and blocks no one.
 
-        Raises StorageUnavailableError where the file cannot be opened at all.
+        Raises StorageUnavailableError if the file cannot be opened at all.
         """
         try:
             return self.look("PRAGMA quick_check(1)") != [("ok",)]
@@ -164,17 +165,17 @@ class Store:
             return True
 
     def has_log(self) -> bool:
-        """Return whether the write-ahead log holds anything."""
+        """Return whether the write-ahead log has any content."""
         try:
             return os.stat(self._log_path).st_size > 0  # noqa: PTH116 - as in _identify_file
         except FileNotFoundError:
             return False
 
     def truncate_log(self) -> bool:
-        """Move the write-ahead log into the database and empty it; return False when a reader was in the way.
+        """Move the write-ahead log into the database and truncate it; returns False if a reader was in the way.
 
-        Until then the log may still hold bytes that were deleted. Waits for a reader for a moment only, because all
-        writers wait meanwhile.
+        Until then the log may still hold deleted bytes. Waits only briefly for a reader, because all writers wait
+        meanwhile.
         """
         with self._lock.hold(), self._connected(self._idle_writers) as connection:
             try:
@@ -189,7 +190,7 @@ class Store:
         return not busy
 
     def close(self) -> None:
-        """Close what is idle; the store opens again at its next use."""
+        """Close idle connections; the store opens again at its next use."""
         if not self._is_log_gone:
             with self._lock.hold():
                 _close_all(self._idle_writers)
@@ -211,7 +212,7 @@ class Store:
                 idle.append(kept)
 
     def _take(self, idle: list[KeptConnection]) -> KeptConnection:
-        """Return a connection to the files that are there now; raises StorageUnavailableError."""
+        """Return a connection to the current files; raises StorageUnavailableError."""
         if self._is_log_gone:
             raise make_storage_error("log-gone")
         file = self._identify_file()
@@ -241,11 +242,11 @@ class Store:
         return (found.st_dev, found.st_ino)
 
     def _leave_log(self, connection: Connection) -> None:
-        """Save what the removed log holds, and touch the database no more until this process ends.
+        """Save the content of a removed log, and use the database no more until this process ends.
 
-        The log lives on, without a name, as long as we have it open: moved into the database now, its reports are kept.
-        Only while no other log has taken its place, because SQLite would mix the two; and the connection stays open,
-        because closing it would move them whatever is there.
+        The log still exists without a name while we have it open, so moving it into the database now keeps its reports.
+        Only if no other log has replaced it, because SQLite would mix the two. The connection stays open, because
+        closing it would move the log in any case.
         """
         self._is_log_gone = True
         self._left_open.append(connection)
@@ -258,12 +259,12 @@ class Store:
         try:
             self._mark.put(mark)
         except OSError as error:
-            # The report is stored, and its sender is told so; an older mark notices less.
+            # The report is stored and acknowledged; an older mark only detects less.
             log_failure(error, event="mark-not-written")
 
     @contextmanager
     def _transaction(self, connection: Connection, *, is_write: bool) -> Iterator[None]:
-        """Run the block in one transaction; after a failure of the driver the connection is closed, not used again."""
+        """Run the block in one transaction; closes the connection after a failure of the driver."""
         try:
             if is_write:
                 begin_write(connection)
@@ -285,15 +286,15 @@ class Store:
             raise
 
     def _identify_file(self) -> FileIdentity:
-        # An open connection to a file that was removed or replaced would go on "committing" into nothing.
+        # An open connection to a removed or replaced file would go on "committing" into nothing.
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - on the way of every commit, and several times as fast as Path
+            found = os.stat(self.path)  # noqa: PTH116 - runs for every commit, and is several times as fast as Path
         except OSError as error:
             raise make_storage_error(get_system_reason(error)) from error
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> Connection:
-        # The mark first: what is read afterwards is never older than it.
+        # Read the mark first: data read afterwards is never older than it.
         mark = self.find_mark() if self._is_checked else None
         try:
             connection = self._engine.connect()
@@ -304,7 +305,7 @@ class Store:
             connection.rollback()
         except DBAPIError as error:
             connection.close()
-            # A file without our tables answers with a plain "no such table".
+            # A file without our tables fails with a plain "no such table".
             raise make_storage_error(find_driver_reason(error.orig) or "schema") from error
         if revision != SCHEMA_REVISION:
             connection.close()
@@ -316,7 +317,7 @@ class Store:
 
 
 def _reaches(connection: Connection, mark: Mark) -> bool:
-    """Return whether the database holds the very report that the mark names. Its row stays for good."""
+    """Return whether the database contains the report of the mark. Its row is never deleted."""
     try:
         return _holds(connection, mark)
     except connection.dialect.loaded_dbapi.Error as error:
@@ -333,7 +334,7 @@ def _holds(connection: Connection, mark: Mark) -> bool:
     try:
         row = _AT_MARK.run(connection, {"position": mark.position}).fetchone()
     except connection.dialect.loaded_dbapi.Error as error:
-        # A damaged page keeps nothing else back: the rest is to be handed over.
+        # A damaged page must not block the other reports.
         if find_driver_reason(error) == "broken":
             return True
         raise
@@ -341,7 +342,7 @@ def _holds(connection: Connection, mark: Mark) -> bool:
 
 
 def _take_idle(idle: list[KeptConnection], *, file: FileIdentity) -> KeptConnection | None:
-    """Return a kept connection to this very file; close those to a file that is not there any more."""
+    """Return a kept connection to this file; closes those to a file that no longer exists."""
     while True:
         try:
             kept = idle.pop()
@@ -363,7 +364,7 @@ def _close_all(idle: list[KeptConnection]) -> None:
 
 
 def _abandon(connection: Connection) -> None:
-    # A rollback that fails as well must not hide the first error; closing the file gives up the transaction anyway.
+    # If the rollback fails too, keep the first error; closing the file ends the transaction anyway.
     connection.invalidate()
     connection.close()
 
@@ -382,8 +383,8 @@ def open_store(
 ) -> Store:
     """Return the store over an existing database file; it is opened at the first use.
 
-    A missing file is no error here: the doors must run, and say 503 or show the phone numbers. `is_checked` refuses a
-    database that is behind its high-water mark; only what begins a new epoch goes without.
+    A missing file is not an error here: the doors must run, and answer 503 or show the phone numbers. `is_checked`
+    refuses a database behind its high-water mark; only starting a new epoch disables it.
     """
     engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)

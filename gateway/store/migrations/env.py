@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `creation.run_migrations` hands over."""
+"""Alembic's entry point: runs the migrations on the connection from `creation.run_migrations`."""
 
 from alembic import context
 
@@ -7,9 +7,9 @@ from gateway.store.schema import metadata
 
 
 def run() -> None:
-    """Run the wanted migrations in one transaction of ours: a half-migrated file must not exist."""
+    """Run the migrations in one transaction, so that a half-migrated file cannot exist."""
     connection = context.config.attributes["connection"]
-    # transactional_ddl stays off: Alembic would commit the transaction that begin_write has begun by hand.
+    # transactional_ddl stays off, because Alembic would commit the transaction that begin_write began.
     context.configure(connection=connection, target_metadata=metadata, transactional_ddl=False)
     begin_write(connection)
     context.run_migrations()

@@ -95,7 +95,7 @@ def test_a_file_of_before_the_first_release_or_of_a_newer_one_is_refused_and_lef
         connection.execute("CREATE TABLE reports (position INTEGER)")
         connection.commit()
         before = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
-    with pytest.raises(UnknownSchemaError, match=rf"does not know the schema of the database \({revision}\)") as caught:
+    with pytest.raises(UnknownSchemaError, match=rf"support the schema of the database \({revision}\)") as caught:
         migrate_store(path, lock_path=tmp_path / "gateway.lock")
     assert "make a new gateway in an empty folder with `init`" in str(caught.value)
     with closing(sqlite3.connect(path)) as connection:
