@@ -1,1 +1,1 @@
-"""The button that services put on their pages: files only, served by `gateway/button`; imports nothing."""
+"""The button for services' pages: files only, served by `gateway/button`; imports nothing."""

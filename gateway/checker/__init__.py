@@ -1,5 +1,5 @@
-"""The keyless runner: visits the registered pages of services on a schedule, and hands the desk what it found.
+"""The keyless runner: visits services' registered pages on a schedule, and sends its findings to the desk.
 
-A process of its own, on a machine of its own if the agency likes: it holds no key, knows no report, and imports only
-the SDK. The desk never fetches a page, and nothing that a page answers reaches the desk but the checker's own words.
+A separate process, on a separate machine if the agency prefers: it holds no key, knows no report, and imports only the
+SDK. The desk never fetches a page, and no content of a page reaches the desk, only the checker's fixed texts.
 """

@@ -1,4 +1,4 @@
-"""Hands checks to the desk: as files for a carrier, or in calls with the runner's token, as many as it takes."""
+"""Hands checks to the desk: as files to carry, or in posts with the runner's token, split to the desk's limits."""
 
 import re
 import stat
@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}")
 
 @dataclass(frozen=True, slots=True)
 class DeskDoor:
-    """Where the desk takes checks, and what opens it. `ca_file` names whom alone to trust for its certificate."""
+    """The desk's endpoint for checks, and its token. `ca_file` is the only CA trusted for its certificate."""
 
     origin: str
     token: str
@@ -35,23 +35,23 @@ class DeskDoor:
 
 
 def read_token(file: Path) -> str:
-    """Return the token of the runner; raises `FormatError` for a file that others can read, or that holds none."""
+    """Return the runner's token; raises `FormatError` for a file that other users can read, or without a token."""
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise FormatError("Others can read the file of the token: chmod 600 it.", reason="bad-token")
+            raise FormatError("Other users can read the token file. Run `chmod 600` on it.", reason="bad-token")
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise FormatError("The file of the token cannot be read.", reason="bad-token") from None
+        raise FormatError("Cannot read the token file.", reason="bad-token") from None
     if not _TOKEN.fullmatch(token):
         raise FormatError(
-            "The file of the token holds no token: `report-abuse-desk placement runner-token` makes it.",
+            "The token file holds no token. Make one with `report-abuse-desk placement runner-token`.",
             reason="bad-token",
         )
     return token
 
 
 def make_posts(checks: Sequence[ButtonCheck]) -> list[bytes]:
-    """Return canonical bodies that the desk takes: at most `MAX_CHECKS` checks and `MAX_CHECKS_BODY_BYTES` in each."""
+    """Return canonical bodies within the desk's limits: `MAX_CHECKS` checks and `MAX_CHECKS_BODY_BYTES` in each."""
     posts: list[bytes] = []
     waiting: list[ButtonCheck] = []
     for check in map(_fit, checks):
@@ -73,14 +73,14 @@ def _fits(checks: Sequence[ButtonCheck]) -> bool:
 
 
 def _fit(check: ButtonCheck) -> ButtonCheck:
-    """Return a check that fits alone; the gravest findings stand first and stay."""
+    """Return a check that fits on its own; the most serious findings come first and stay."""
     while not _fits([check]):
         check = msgspec.structs.replace(check, findings=check.findings[: len(check.findings) // 2])
     return check
 
 
 def write_posts(posts: Sequence[bytes], *, out: Path) -> list[Path]:
-    """Write each body to a file of its own: `checks.json`, `checks-2.json` and so on; return the files."""
+    """Write each body to its own file (`checks.json`, `checks-2.json`, ...) and return the files."""
     files = [out if number == 1 else out.with_stem(f"{out.stem}-{number}") for number in range(1, len(posts) + 1)]
     for file, raw in zip(files, posts, strict=True):
         write_durably(file, raw)
@@ -90,8 +90,8 @@ def write_posts(posts: Sequence[bytes], *, out: Path) -> list[Path]:
 def post_checks(posts: Sequence[bytes], *, door: DeskDoor, sleep: Callable[[float], None] = time.sleep) -> None:
     """Post each body to the desk.
 
-    Raises `FormatError` (`bad-token`, `refused`) for what it will not take however often it is tried, `TransportError`
-    where there was no answer: all of it can be posted again, the desk files the same check once.
+    Raises `FormatError` (`bad-token`, `refused`) for a permanent refusal, and `TransportError` if there was no answer.
+    Then all of it can be posted again: the desk files each check once.
     """
     check_origin(door.origin)
     with requests.Session() as session:
@@ -106,11 +106,14 @@ def _post(raw: bytes, *, session: requests.Session, door: DeskDoor, sleep: Calla
         if answer.status_code == HTTPStatus.NO_CONTENT:
             return
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            raise FormatError("The desk does not know this token.", reason="bad-token")
+            raise FormatError(
+                "The desk does not accept this token. Make a new one with `report-abuse-desk placement runner-token`.",
+                reason="bad-token",
+            )
         if answer.status_code not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            raise FormatError(f"The desk answered {answer.status_code} and took nothing.", reason="refused")
+            raise FormatError(f"The desk refused the checks with status {answer.status_code}.", reason="refused")
         sleep(_read_wait(answer.headers.get("Retry-After", "")))
-    raise TransportError("The desk asked to wait again and again.", reason="status")
+    raise TransportError("The desk keeps asking to wait.", reason="status")
 
 
 def _ask(raw: bytes, *, session: requests.Session, door: DeskDoor) -> requests.Response:

@@ -1,8 +1,8 @@
-"""Connects to addresses of the open internet alone: each is judged, and the session goes to the very address judged.
+"""Connects only to public internet addresses: each is checked, and the session connects to the checked address.
 
-A registered name may lead anywhere: to this machine, to the agency's own network, to a cloud's service of credentials.
-So every address that a name resolves to is judged. The name stands in the address, in `Host` and in TLS, where the
-certificate is held against it; an answer of the DNS that changes in between changes nothing. The session keeps nothing.
+A registered name can resolve to anything: this machine, the agency's own network, a cloud's credentials service. So
+every resolved address is checked. URL, `Host` and TLS use the name, and the certificate is verified against it; a DNS
+answer that changes in between has no effect. The session keeps no state.
 """
 
 import ipaddress
@@ -24,21 +24,20 @@ RESOLVE_SECONDS: Final = 10.0
 Resolve = Callable[[str, int], Sequence[str]]
 IsAllowed = Callable[[str], bool]
 
-# Addresses that carry another inside, behind which anything may lie (RFC 6052, RFC 3056, RFC 4380, RFC 4291 §2.5.5.1).
+# Addresses that embed another one, which may be internal (RFC 6052, RFC 3056, RFC 4380, RFC 4291 §2.5.5.1).
 _CARRIERS: Final = tuple(
     ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )
 
-# Not of the open internet, whatever this release of Python says of them: addresses of one site (RFC 3879 §4) and those
-# of documents (RFC 9637).
+# Not public, whatever this Python release reports: site-local addresses (RFC 3879 §4) and documentation (RFC 9637).
 _INNER: Final = tuple(ipaddress.IPv6Network(one) for one in ("fec0::/10", "3fff::/20"))
 
-# Kept for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some releases of Python call parts of them global.
+# Reserved for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some Python releases call parts of them global.
 _PROTOCOLS: Final = tuple(ipaddress.IPv4Network(one) for one in ("192.0.0.0/24", "192.88.99.0/24"))
 
 
 def is_public(text: str) -> bool:
-    """Return whether an address is one of the open internet; anything that is no address is not."""
+    """Return whether a text is a public internet address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -55,9 +54,9 @@ def is_public(text: str) -> bool:
 
 
 def resolve_name(host: str, port: int) -> Sequence[str]:
-    """Return every address of a name, in the order of the system; raises `TransportError` (`connection`).
+    """Return every address of a name, in the system's order; raises `TransportError` (`connection`).
 
-    The system's look-up knows no deadline: it runs aside, and is left alone when it takes longer than 10 seconds.
+    The system's resolver has no timeout, so it runs in a thread, which is abandoned after 10 seconds.
     """
     answers: queue.Queue[list[str]] = queue.Queue()
 
@@ -74,24 +73,24 @@ def resolve_name(host: str, port: int) -> Sequence[str]:
     except queue.Empty:
         addresses = []
     if not addresses:
-        raise TransportError("The name of the host is not known here.", reason="connection")
+        raise TransportError("The host name cannot be resolved.", reason="connection")
     return addresses
 
 
 def pick_address(host: str, port: int, *, resolve: Resolve, is_allowed: IsAllowed) -> str:
-    """Return the address to connect to; raises `TransportError` (`not-public`) if one of the name's is not allowed.
+    """Return the address to connect to; raises `TransportError` (`not-public`) if any of the name's is not allowed.
 
-    One that is not is reason enough: a name that leads to the inside now and then is no name of a public page.
+    One such address is enough to refuse: a public page's name never resolves to an internal address.
     """
     addresses = resolve(host, port)
     if not addresses or not all(is_allowed(address) for address in addresses):
-        raise TransportError("The host's name leads to an address that is not public.", reason="not-public")
-    # Prefer IPv4 where a name has both: not every machine has a route for IPv6.
+        raise TransportError("The host name resolves to an address that is not public.", reason="not-public")
+    # Prefer IPv4 if a name has both, because not every machine has an IPv6 route.
     return min(addresses, key=lambda address: ":" in address)
 
 
 class PinnedAdapter(PunctualAdapter):
-    """Connections over https to judged addresses alone; each request is judged anew."""
+    """Connects over https to checked addresses only; checks again for each request."""
 
     def __init__(self, *, resolve: Resolve, is_allowed: IsAllowed, agent: str) -> None:
         self._resolve = resolve
@@ -100,8 +99,8 @@ class PinnedAdapter(PunctualAdapter):
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **settings: Any) -> requests.Response:
-        """Send one request under the name that stands in its address, and say who asks."""
-        # The connection is made to a number: without this, the number would be sent as the name.
+        """Send one request with the host name from its URL, and the runner's user agent."""
+        # The connection is made to the address: without this, the address would be sent as the name.
         request.headers["Host"] = urlsplit(request.url or "").netloc
         request.headers["User-Agent"] = self._agent
         return super().send(request, *args, **settings)
@@ -109,7 +108,7 @@ class PinnedAdapter(PunctualAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """Return the pool of the judged address; `requests` asks here for every request."""
+        """Return the connection pool of the checked address; `requests` calls this for every request."""
         where, settings = self.build_connection_pool_key_attributes(request, verify, cert)
         name, port = str(where["host"]), int(where["port"] or 443)
         address = pick_address(name, port, resolve=self._resolve, is_allowed=self._is_allowed)
@@ -118,7 +117,7 @@ class PinnedAdapter(PunctualAdapter):
 
 
 def make_session(*, resolve: Resolve, is_allowed: IsAllowed, agent: str) -> requests.Session:
-    """Return a session for one page: https alone, no cookie, no proxy, no password from a file of this machine."""
+    """Return a session for one page: https only, no cookies, no proxy, no password from a file of this machine."""
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

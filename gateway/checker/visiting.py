@@ -1,7 +1,7 @@
-"""Visits the registered pages one after the other, and judges each; what a page does ends with that page.
+"""Visits the registered pages one after the other, and checks each; a failure ends with its page.
 
-Never asks a host that is not on the list, and never for two pages of one host within a few seconds. The memory that
-judging one page may take is bounded: a page must not end the run, or the machine, by its size.
+Never requests a host that is not on the list, and never two pages of one host within a few seconds. The memory for
+checking one page is bounded, so that a large page ends neither the run nor the machine.
 """
 
 import gc
@@ -29,15 +29,15 @@ from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, C
 _STATM: Final = Path("/proc/self/statm")
 PAUSE_SECONDS: Final = 5.0
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-# The parser refuses what has very many tags. This is for whatever else may keep it busy: the other pages must not wait.
+# The parser refuses pages with very many tags. This limits anything else that keeps it busy.
 JUDGING_SECONDS: Final = 30.0
-# A page of 5 MiB takes some 300 MiB at most when it is written by people; one of nothing but attributes takes more.
+# A hand-written page of 5 MiB takes at most about 300 MiB; one with nothing but attributes takes more.
 JUDGING_BYTES: Final = 1024**3
 
 
 @contextmanager
 def limit_growth(most_bytes: int) -> Iterator[None]:
-    """Let what runs inside take so many bytes more; beyond them Python raises `MemoryError`. Linux alone knows how."""
+    """Limit the additional memory of the block; beyond it Python raises `MemoryError`. Linux only."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = _measure_size() + most_bytes
     if not _STATM.exists() or (soft != resource.RLIM_INFINITY and soft <= wanted):
@@ -51,7 +51,7 @@ def limit_growth(most_bytes: int) -> Iterator[None]:
 
 
 def _measure_size() -> int:
-    """Return the address space of this process (proc_pid_statm(5)), 0 where the system does not say."""
+    """Return the address space of this process (proc_pid_statm(5)), 0 if the system does not report it."""
     try:
         pages = int(_STATM.read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):
@@ -61,10 +61,9 @@ def _measure_size() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a run needs of the world: names, which addresses are allowed, clocks, and whom else to trust for TLS.
+    """The run's dependencies: name resolution, allowed addresses, clocks, and extra trusted certificates for TLS.
 
-    `port` is the one that is asked, None for that of https. `judging_bytes` is how much memory one page may take on top
-    of what the run has.
+    `port` replaces the https port. `judging_bytes` is the memory that one page may take on top of the run's own.
     """
 
     resolve: Resolve
@@ -80,7 +79,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One page and what was found; `trouble` says in our own words why it did not come or could not be judged."""
+    """One page and its findings; `trouble` is a fixed text that explains why it could not be fetched or checked."""
 
     target: CheckTarget
     check: ButtonCheck
@@ -98,7 +97,7 @@ def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
             check_target(target, port=outside.port)
         except TransportError as error:
             yield _make_unreached(target, error, expected=expected, outside=outside)
-            continue  # nobody was asked, so nobody is to be spared
+            continue  # no request was made, so no host needs a pause
         _wait(last_asked.get(host), outside=outside)
         visit = _visit(target, expected=expected, outside=outside)
         yield visit
@@ -107,7 +106,7 @@ def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
 
 
 def take_turns(targets: Sequence[CheckTarget]) -> list[CheckTarget]:
-    """Return the targets so that each host comes once before any comes again: less waiting, and less asked of one."""
+    """Return the targets in rounds, with each host once in a round: shorter waits, and less load on each."""
     by_host: dict[str, list[CheckTarget]] = {}
     for target in targets:
         by_host.setdefault(_get_host(target), []).append(target)
@@ -130,12 +129,15 @@ def _visit(target: CheckTarget, *, expected: Expected, outside: Outside) -> Visi
     except (TransportError, FormatError) as error:
         return _make_unreached(target, error, expected=expected, outside=outside)
     except MemoryError:
-        trouble = "The page takes more memory than one page may."
+        trouble = "Checking the page takes too much memory."
     except _TooLongError:
-        trouble = f"The page could not be judged within {outside.judging_seconds:g} seconds."
-    except Exception as error:  # noqa: BLE001 - a page that no rule foresaw must not end the run for all others
-        # Only the kind of error: its message may be the page's words.
-        trouble = f"This release has a fault ({type(error).__name__}): tell its makers which page it was."
+        trouble = f"Checking the page took longer than {outside.judging_seconds:g} seconds."
+    except Exception as error:  # noqa: BLE001 - an unforeseen page must not end the run for all others
+        # Only the kind of error, because its message may quote the page.
+        trouble = (
+            f"The checker failed on this page ({type(error).__name__}). This is a bug: report it with the page's "
+            "address."
+        )
     return _make_unreached(target, TransportError(trouble, reason="not-judged"), expected=expected, outside=outside)
 
 
@@ -173,45 +175,48 @@ def _judge(target: CheckTarget, *, expected: Expected, outside: Outside) -> Butt
                     read_own_copy, page=page, session=session, check_hop=check_own_hop, ca_file=outside.ca_file
                 ),
             )
-    # The desk files a check by the address that it gave, wherever on its host the page was found in the end.
+    # The desk files a check under the registered address, wherever a redirect on the same host ended.
     return msgspec.structs.replace(check, address=target.address)
 
 
 def check_target(target: CheckTarget, *, port: int | None = None) -> None:
-    """Raise `TransportError` (`bad-address`, `not-public`, `not-https`) for a page that is never asked for."""
+    """Raise `TransportError` (`bad-address`, `not-public`, `not-https`) for a page that must never be requested."""
     found = find_address(target.address)
     if found is None or found.has_userinfo:
-        raise TransportError("This is no address of a page.", reason="bad-address")
+        raise TransportError("The address is not a web page's.", reason="bad-address")
     if found.host in _OWN_HOSTS:
         raise TransportError(
-            f"{found.host} is not public: the runner does not visit this machine.", reason="not-public"
+            f"{found.host} is not public: the runner never visits its own machine.", reason="not-public"
         )
     if found.scheme != "https" or found.port != port:
-        raise TransportError("The runner visits pages over https alone, at port 443.", reason="not-https")
+        raise TransportError("The runner visits pages only over https, on port 443.", reason="not-https")
 
 
 def check_hop(address: str, *, host: str, port: int | None = None) -> None:
-    """Raise `TransportError` unless this is https on the registered host, at its own port (or at `port`)."""
+    """Raise `TransportError` unless the address is https on the registered host, on its own port (or `port`)."""
     found = find_address(address)
     if found is None or found.scheme != "https" or found.has_userinfo or found.host != host or found.port != port:
-        raise TransportError("Only https on the registered host is asked, at port 443.", reason="redirect")
+        raise TransportError(
+            "The page redirects elsewhere; the runner follows only https on the registered host, on port 443.",
+            reason="redirect",
+        )
 
 
 class _TooLongError(Exception):
-    """The time for judging one page is over."""
+    """The time for checking one page is over."""
 
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """End what runs inside after some seconds of the clock; the main thread only, as signals are."""
+    """Abort the block after some seconds; only in the main thread, because it uses a signal."""
     is_over = False
 
     def stop(_number: int, _frame: object) -> None:
         if not is_over:
             raise _TooLongError
 
-    # Python drops what is raised in a hook of its garbage collector or in a finalizer: nothing is collected in the
-    # meantime, and the alarm comes again every second.
+    # Python drops exceptions raised in a garbage collector hook or a finalizer. So garbage collection is off meanwhile,
+    # and the alarm repeats every second.
     has_collector = gc.isenabled()
     gc.disable()
     before = signal.signal(signal.SIGALRM, stop)

@@ -1,4 +1,4 @@
-"""Walks the public form over HTTP as a browser without script would: reads a page, fills it in, presses the button."""
+"""Walks the public form over HTTP like a browser without script: reads a page, fills it in, presses a button."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ Answers = Mapping[str, Sequence[str]]
 
 
 class FormWalkError(Exception):
-    """The form did not lead to its last page; the message names the page by its heading."""
+    """The walk did not reach the last page; the message names the page by its heading."""
 
 
 @dataclass
 class Page:
-    """What a reader sees of one page: its heading, reference and return code if it has them, texts, and first form."""
+    """The visible content of one page: heading, reference and return code if present, texts, and first form."""
 
     heading: str = ""
     reference: str = ""
@@ -34,7 +34,7 @@ class Page:
 
 
 class _PageReader(HTMLParser):
-    """Collects the parts of a page that matter for the walk."""
+    """Collects the parts of a page that the walk needs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _PageReader(HTMLParser):
 
 
 def read_page(text: str) -> Page:
-    """Return what a walk needs to know of a page."""
+    """Return the parsed page."""
     reader = _PageReader()
     reader.feed(text)
     return reader.page
@@ -100,17 +100,17 @@ class _ButtonReader(HTMLParser):
 
 
 def read_button(address: str, *, origin: str) -> str:
-    """Return where the one button of a service's page leads, as seen from the agency; raise `FormWalkError`."""
+    """Return the path and query of the button's link on a service's page; raise `FormWalkError`."""
     reader = _ButtonReader()
     reader.feed(requests.get(address, timeout=TIMEOUT_SECONDS).text)
     if len(reader.links) != 1 or not reader.links[0].startswith(f"{origin}/?from="):
-        raise FormWalkError(f"{address} has no button that leads to {origin}.")
-    # What stands behind # goes to no server: a browser keeps it.
+        raise FormWalkError(f"{address} has no button with a link to {origin}.")
+    # Browsers do not send the fragment.
     return reader.links[0].removeprefix(origin).partition("#")[0]
 
 
 def _take_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:
-    """Return the button that goes on: one that is an answer itself, or else the first action of the page."""
+    """Return the button to press: an answer with its own button, or else the first action of the page."""
     for name, value in buttons:
         if value in left.get(name, ()):
             del left[name]
@@ -138,10 +138,10 @@ def walk_to_thanks(
     session: requests.Session | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Page:
-    """Fill in the form at `origin` and return the thank-you page; raise `FormWalkError` otherwise.
+    """Fill in the form at `origin` and return the thank-you page; raises `FormWalkError` otherwise.
 
-    `entry` is the link of a button, or the plain start. `tell` hears the heading of every page. Answers whose field
-    never comes up are an error: nothing is left unsaid.
+    `entry` is the path of a button's link, or the start page. `tell` is called with the heading of every page. An
+    answer whose field never appears is an error.
     """
     with session or requests.Session() as browser:
         left = dict(answers)
@@ -153,7 +153,7 @@ def walk_to_thanks(
                 raise FormWalkError(f"The page {page.heading!r} answered {response.status_code}.")
             if page.reference:
                 if left:
-                    raise FormWalkError(f"The form never asked for {', '.join(sorted(left))}.")
+                    raise FormWalkError(f"No page of the form asked for {', '.join(sorted(left))}.")
                 return page
             if not page.action or not page.buttons:
                 raise FormWalkError(f"The page {page.heading!r} leads nowhere.")
@@ -162,11 +162,11 @@ def walk_to_thanks(
                 data += [(name, value) for value in left.pop(name, ())]
             data.append(_take_way_on(page.buttons, left))
             response = browser.post(urljoin(response.url, page.action), data=data, timeout=TIMEOUT_SECONDS)
-        raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; it stood at {page.heading!r}.")
+        raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; the last was {page.heading!r}.")
 
 
 def read_replies(origin: str, *, reference: str, words: str) -> list[str]:
-    """Come back with number and words in a new browser and return the texts that wait; raise `FormWalkError`."""
+    """Return with number and words in a new browser, and return the replies shown; raises `FormWalkError`."""
     with requests.Session() as browser:
         page = read_page(browser.get(f"{origin}/16", timeout=TIMEOUT_SECONDS).text)
         data = [*page.hidden, ("reference", reference), ("words_typed", words), ("action", "continue")]

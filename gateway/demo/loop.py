@@ -1,6 +1,6 @@
-"""The loop of the demonstration, a step a method: what agency, gateway and one partner do, with their own commands.
+"""The demonstration's loop, one method for each step of agency, gateway and partner.
 
-Everything goes through commands and HTTP, so this file imports neither the desk nor the partner's keys.
+Everything runs through commands and HTTP, so this file imports neither the desk nor the partner's keys.
 """
 
 import json
@@ -24,7 +24,7 @@ SYNTHETIC_CASES: Final = 400
 COLLECT_SECONDS: Final = 2
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
 
-# Mild and made up. Every word is a placeholder for what a child might say.
+# Mild and synthetic; placeholders for a child's answers.
 ANSWERS: Final[Answers] = {
     "danger": ("no",),
     "age": ("13_15",),
@@ -60,18 +60,18 @@ CLOSING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Four ports in a row."""
+    """Four consecutive ports."""
 
     first: int
 
     @property
     def gateway(self) -> int:
-        """Public and industry doors."""
+        """The public and industry doors."""
         return self.first
 
     @property
     def feed(self) -> int:
-        """Where the desk collects."""
+        """The feed."""
         return self.first + 1
 
     @property
@@ -86,7 +86,7 @@ class Ports:
 
 
 def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
-    """Return the desk's command that agrees one place of the example service."""
+    """Return the desk's command to agree one place of the example service."""
     return (
         *("placement", "agree", "--owner", PARTNER_ID, "--service", PARTNER_NAME, "--surface", place.surface),
         *("--address", f"{service}{place.path}", "--position", place.position, "--link-id", place.placement),
@@ -94,7 +94,7 @@ def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
 
 
 class Loop:
-    """One agency, one gateway, one partner, on one machine, under one folder. `tell` hears of pages as they come."""
+    """One agency, one gateway and one partner under one folder. `tell` is called with the form's page headings."""
 
     def __init__(self, folder: Path, *, port: int, tell: Callable[[str], None] = lambda _: None) -> None:
         self.folder = folder
@@ -108,21 +108,21 @@ class Loop:
 
     @property
     def origin(self) -> str:
-        """Where the public and partners reach the gateway."""
+        """The gateway's public origin."""
         return f"http://127.0.0.1:{self.ports.gateway}"
 
     @property
     def feed_origin(self) -> str:
-        """Where the desk reaches the feed."""
+        """The feed's origin."""
         return f"http://127.0.0.1:{self.ports.feed}"
 
     @property
     def service(self) -> str:
-        """Where the example service is."""
+        """The example service's origin."""
         return f"http://127.0.0.1:{self.ports.service}"
 
     def make_keys(self) -> str:
-        """Make the desk with its keys, the gateway with that pin, and tell the desk of the gateway's receipt key."""
+        """Make the desk's keys and the gateway with its pin, and add the gateway to the desk."""
         check_ports_are_free(range(self.ports.first, self.ports.first + 4))
         self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.feed_origin)
         self._write_to_a_folder()
@@ -135,7 +135,7 @@ class Loop:
         return "the desk made the agency's keys, the gateway its receipt key"
 
     def _write_to_a_folder(self) -> None:
-        """Let the desk write its notes and pages into a folder: a demonstration writes to nobody."""
+        """Make the desk write its notes and alerts to a folder, so that a demonstration contacts no one."""
         settings = self.desk_state / "desk.toml"
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
@@ -159,7 +159,7 @@ class Loop:
         return f"the desk's pages are on {self.ports.desk}"
 
     def enrol_partner(self, *, places: Sequence[Place] = ()) -> str:
-        """Invite the example partner, let it enrol, agree places of the button meanwhile, and approve it."""
+        """Invite the example partner, enrol it, agree places of the button, and approve it."""
         invitation = self.folder / "example-chat.invitation"
         self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
         enrol = (PARTNER, "enrol", str(invitation), "--state", str(self.partner_state))
@@ -172,7 +172,7 @@ class Loop:
         )
 
     def start_service(self) -> str:
-        """Start the example service, which works in the partner's folder, and wait for it and the desk's pages."""
+        """Start the example service in the partner's folder, and wait for it and the desk's pages."""
         self.processes.start(
             "service", "gateway.demo.service", "--port", str(self.ports.service), "--origin", self.origin,
             "--partner-state", str(self.partner_state),
@@ -182,7 +182,7 @@ class Loop:
         return f"an example service is on {self.ports.service}, with the button on each of its pages"
 
     def look_at_buttons(self) -> int:
-        """Let the partner check the button of every page and the desk file what was found; returns how many pass."""
+        """Check the button of every page as the partner, and file the results at the desk; returns how many pass."""
         commands = [
             (PARTNER, "button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
             for one in PLACES
@@ -195,7 +195,7 @@ class Loop:
         return len([one for one in found if one["result"] == "passes"])
 
     def file_public_report(self) -> str:
-        """Walk the real form, from the button of the service's chat page on; returns the reference of the last page."""
+        """Fill in the real form, starting at the button on the service's chat page; returns the reference."""
         try:
             entry = read_button(f"{self.service}{CHAT.path}", origin=self.origin)
             thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, tell=self._tell)
@@ -205,7 +205,7 @@ class Loop:
         return thanks.reference
 
     def reply_to_child(self, reference: str) -> str:
-        """Let the desk read and answer, and the person come back with number and words; returns what they read."""
+        """Answer as the desk, return as the person with number and words; returns the texts they read."""
         text = self.folder / "reply.txt"
         text.write_text(REPLY, encoding="utf-8")
         self.run_desk("case", "show", reference)
@@ -216,32 +216,32 @@ class Loop:
         except FormWalkError as error:
             raise DemoError(str(error)) from None
         if said != [REPLY]:
-            raise DemoError("The person who came back does not see what the desk wrote.")
+            raise DemoError("The returned person does not see the desk's reply.")
         return said[0]
 
     def submit_industry_report(self, file: Path) -> dict[str, Any]:
-        """Submit a report file through the SDK and verify the receipt offline; returns what the command says."""
+        """Submit a report file through the SDK and verify the receipt offline; returns the command's output."""
         sent: dict[str, Any] = self.run_partner("report", "submit", str(file), "--priority", "P2", "--json")
         return sent
 
     def verify_receipt(self, report_id: str) -> bool:
-        """Verify the saved receipt with nothing but what the partner keeps."""
+        """Verify the saved receipt with the partner's files only."""
         file = self.partner_state / "receipts" / f"{report_id}.json"
         self.run_partner("receipt", "verify", str(file))
         return True
 
     def collect(self) -> int:
-        """Let the desk collect; returns how many cases are open."""
+        """Collect at the desk; returns the number of open cases."""
         self.run_desk("collect")
         return len(self._list_open())
 
     def start_collecting(self) -> None:
-        """Let the desk go on collecting, so that what is typed into the form from now on reaches its queue."""
+        """Keep the desk collecting, so that new reports from the form reach its queue."""
         every = ("--every", str(COLLECT_SECONDS))
         self.processes.start("collect", DESK, "collect", *every, *self._desk_words())
 
     def open_and_close(self, references: Collection[str]) -> int:
-        """Open, assess and close these cases and no other; returns how many."""
+        """Open, assess and close only these cases; returns their number."""
         cases = [case for case in self._list_open() if case["reference"] in references]
         for case in cases:
             self.run_desk("case", "show", case["reference"])
@@ -263,16 +263,16 @@ class Loop:
         return str(made["digest_id"])
 
     def pull_digest(self, quarter: str) -> dict[str, Any]:
-        """Let the partner pull, verify and open its digest; returns the digest as the command says it."""
+        """Pull, verify and open the digest as the partner; returns the digest from the command's output."""
         pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
         return pulled
 
     def make_start_link(self) -> str:
-        """Return a link that signs a person in at the desk, once."""
+        """Return a one-time sign-in link for the desk."""
         return self.run_desk("start-link", "--port", str(self.ports.desk)).strip().splitlines()[-1]
 
     def run_desk(self, *words: str, actor: str = ASSESSOR) -> str:
-        """Run a command of the desk and return what it printed."""
+        """Run a command of the desk and return its output."""
         return self.processes.run(DESK, *words, *self._desk_words(actor))
 
     def _desk_words(self, actor: str = ASSESSOR) -> tuple[str, ...]:

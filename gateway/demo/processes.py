@@ -1,4 +1,4 @@
-"""The processes of the demonstration: started in groups of their own, waited for, and none left behind."""
+"""The processes of the demonstration: started in their own groups, waited for, and all stopped at the end."""
 
 import contextlib
 import os
@@ -20,11 +20,11 @@ COMMAND_SECONDS = 180
 
 
 class DemoError(Exception):
-    """A step failed; the message says which and what was said."""
+    """A step failed; the message names the step and the error."""
 
 
 class Processes:
-    """Runs our own commands as a person would, with their words kept in the demonstration's folder."""
+    """Runs our commands as an operator would, with their output kept in the demonstration's folder."""
 
     def __init__(self, log_folder: Path) -> None:
         self._log_folder = log_folder
@@ -32,7 +32,7 @@ class Processes:
         self._logs: list[IO[bytes]] = []
 
     def run(self, module: str, *words: str) -> str:
-        """Run a command to its end and return what it printed; raise `DemoError` with its own words if it fails."""
+        """Run a command to its end and return its output; raises `DemoError` with its error output if it fails."""
         command = [sys.executable, "-m", module, *words]
         try:
             done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False, text=True)
@@ -43,41 +43,43 @@ class Processes:
         return done.stdout
 
     def run_together(self, commands: Sequence[Sequence[str]]) -> list[str]:
-        """Run commands at the same time, each a module and its words; as `run`, in the order given."""
+        """Run commands in parallel, each a module and its arguments; results as from `run`, in the given order."""
         with ThreadPoolExecutor(max_workers=len(commands)) as pool:
             return list(pool.map(lambda command: self.run(*command), commands))
 
     def start(self, name: str, module: str, *words: str) -> None:
-        """Start a command that goes on running; its output goes to NAME.log."""
+        """Start a long-running command; its output goes to NAME.log."""
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log = (self._log_folder / f"{name}.log").open("ab")
         self._logs.append(log)
         command = [sys.executable, "-m", module, *words]
-        # A group of its own: Ctrl-C reaches this process first, which then stops the children in order.
+        # Its own group: Ctrl-C reaches only this process, which then stops the children in order.
         self._running.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     def wait_for(self, address: str) -> None:
-        """Wait until an address answers at all (a gateway without keys says 503), or raise `DemoError`."""
+        """Wait until an address answers with any status (a gateway without keys answers 503), or raise `DemoError`."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             for process in self._running:
                 if process.poll() is not None:
-                    raise DemoError(f"A process ended early with {process.returncode}; look in {self._log_folder}.")
+                    raise DemoError(
+                        f"A process ended early with code {process.returncode}; see the logs in {self._log_folder}."
+                    )
             with contextlib.suppress(requests.RequestException):
                 requests.get(address, timeout=2, allow_redirects=False)
                 return
             time.sleep(0.1)
-        raise DemoError(f"{address} did not answer within {START_SECONDS} seconds; look in {self._log_folder}.")
+        raise DemoError(f"{address} did not answer within {START_SECONDS} seconds; see the logs in {self._log_folder}.")
 
     def forget_killed(self) -> None:
-        """Forget processes that something else has killed, so that they can be started again."""
+        """Forget processes that were killed elsewhere, so that they can be started again."""
         for process in self._running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
         self._running = [process for process in self._running if process.poll() is None]
 
     def stop(self) -> None:
-        """End every process, the newest first: asked, then killed as a group."""
+        """Stop every process, newest first: terminate, then kill its group."""
         for process in reversed(self._running):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -95,16 +97,18 @@ class Processes:
 
 
 def check_ports_are_free(ports: Sequence[int]) -> None:
-    """Raise `DemoError` naming the first port of this machine that something else listens on."""
+    """Raise `DemoError` naming the first port of this machine that is in use."""
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                raise DemoError(f"Port {port} is in use. Stop what listens there, or choose another --port.") from None
+                raise DemoError(
+                    f"Port {port} is in use. Stop the program that uses it, or choose another --port."
+                ) from None
 
 
 def _last_words(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return " ".join(lines[-3:]) if lines else "it said nothing"
+    return " ".join(lines[-3:]) if lines else "it printed nothing"

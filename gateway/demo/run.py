@@ -1,4 +1,4 @@
-"""`report-abuse-gateway demo`: tells each step as it happens, then the addresses, and leaves no process behind."""
+"""`report-abuse-gateway demo`: prints each step as it happens, then the addresses, and leaves no process behind."""
 
 import fcntl
 import json
@@ -62,7 +62,7 @@ def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
 
 
 def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
-    """Run every step in order and return what the whole loop brought; a failing step is named in the `DemoError`."""
+    """Run every step in order and return the results; the `DemoError` of a failing step names it."""
     start = time.monotonic()
     steps = _Steps(say)
     quarter = last_closed_quarter(utc_now())
@@ -72,8 +72,10 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     steps.take("desk", loop.start_desk)
     steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
     steps.take("service", loop.start_service)
-    buttons = steps.take("button", loop.look_at_buttons, "the button stands as agreed on {} pages, and the desk knows")
-    public = steps.take("public report", loop.file_public_report, "the form thanked, and gave the number {}")
+    buttons = steps.take(
+        "button", loop.look_at_buttons, "the button is as agreed on {} pages, and the desk has the checks"
+    )
+    public = steps.take("public report", loop.file_public_report, "the form was sent, and its number is {}")
     sent = steps.take(
         "industry report",
         lambda: loop.submit_industry_report(_fill_in_report(loop.folder)),
@@ -82,11 +84,11 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     verified = steps.take("receipt", lambda: loop.verify_receipt(sent["report_id"]), "the receipt verifies offline")
     steps.take("collect", loop.collect, "the desk collected and verified {} reports")
     replied = steps.take(
-        "reply", lambda: loop.reply_to_child(public), "the desk answered; who came back with five words read: {}"
+        "reply", lambda: loop.reply_to_child(public), "the desk replied; with number and words the person read: {}"
     )
     opened = steps.take(
         "cases",
-        # What a visitor types into the form meanwhile stays open.
+        # Reports that a visitor types into the form meanwhile stay open.
         lambda: loop.open_and_close({public, sent["reference"]}),
         "the desk opened, assessed and closed {} cases",
     )
@@ -108,7 +110,7 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _fill_in_report(folder: Path) -> Path:
-    """Write the SDK's example with words of its own: no live agency is sent it as it is."""
+    """Write the SDK's example with changed texts, because no live agency accepts it unchanged."""
     report = json.loads((files("partner_sdk") / "examples" / "report.json").read_bytes())
     report["incident"]["narrative"] = "Synthetic, for the demonstration. An adult account wrote to a child. [message]"
     path = folder / "report.json"
@@ -117,13 +119,13 @@ def _fill_in_report(folder: Path) -> Path:
 
 
 def last_closed_quarter(now: datetime) -> str:
-    """Return the last quarter that has ended, like `2026-Q3`."""
+    """Return the last completed quarter, e.g. `2026-Q3`."""
     quarter = (now.month - 1) // 3
     return f"{now.year}-Q{quarter}" if quarter else f"{now.year - 1}-Q4"
 
 
 class _Steps:
-    """Names each step, runs it, and says its line as it happens."""
+    """Runs each step, and prints its line."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -145,29 +147,33 @@ def _short(brought: Any) -> str:
 
 def _check_port(port: int) -> None:
     if not 1024 <= port <= LAST_PORT:
-        raise DemoError(f"--port is the first of four ports: a number from 1024 to {LAST_PORT}.")
+        raise DemoError(f"--port is the first of four consecutive ports, from 1024 to {LAST_PORT}.")
 
 
 def _claim_folder(folder: Path) -> Path:
-    """Take the folder for this process alone, as long as it lives; never one that is not a demonstration's."""
+    """Lock the folder for this process; never one that is not a demonstration's."""
     try:
         if folder.exists() and any(folder.iterdir()) and not (folder / MARK).is_file():
-            raise DemoError(f"{folder} is not empty and not a demonstration's. Name another folder with --state.")
+            raise DemoError(
+                f"{folder} is not empty and not from an earlier demonstration. Name another folder with --state."
+            )
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         claim = os.open(folder / MARK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DemoError(f"{folder} cannot be used ({error.strerror}). Name another folder with --state.") from None
     try:
-        # Held until the process ends: a second demonstration must not empty the folder of a running one.
+        # Held until the process ends, so that a second demonstration cannot empty the folder of a running one.
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(claim)
-        raise DemoError(f"A demonstration runs in {folder}. Stop it, or name another folder with --state.") from None
+        raise DemoError(
+            f"A demonstration is running in {folder}. Stop it, or name another folder with --state."
+        ) from None
     return folder.resolve()
 
 
 def _empty_folder(folder: Path) -> None:
-    """Remove what an earlier demonstration left."""
+    """Remove the files of an earlier demonstration."""
     for entry in folder.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)
@@ -180,19 +186,19 @@ def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:
     say(f"the form             {loop.origin}/")
     say(f"the industry door    {loop.origin}/v1/status")
     say(f"the feed             {loop.feed_origin}/health")
-    say(f"the desk, one time   {loop.make_start_link()}")
+    say(f"the desk (one use)   {loop.make_start_link()}")
     say(f"a service's pages    {loop.service}/")
     say("")
-    say(f"What you type into the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
+    say(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
     desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"
     state = f"--state {_name_path(loop.desk_state)}"
     say(f"{desk} list {state}")
     say(f"{desk} show REFERENCE {state}")
-    say("Ctrl-C ends it.")
+    say("Press Ctrl-C to stop.")
 
 
 def _name_path(path: Path) -> str:
-    """Return a path as a shell takes it, from where this was started, e.g. `.venv/bin/report-abuse-desk`."""
+    """Return a path as a shell command relative to the working folder, e.g. `.venv/bin/report-abuse-desk`."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 

@@ -1,4 +1,4 @@
-"""What form and desk share: advice, the bodies that can help (and when each was last checked), what is urgent.
+"""Shared by form and desk: advice, helplines with the dates of their checks, the agency's hours, and risk rules.
 
-Never holds a key, a report, or anything that somebody typed; imports nothing of the gateway but `gateway.web`.
+Never holds a key, a report, or any typed text; imports nothing of the gateway except `gateway.web`.
 """

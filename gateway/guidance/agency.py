@@ -1,7 +1,7 @@
-"""The agency's own settings (`agency.toml`): the desk's hours, who is on duty, and by when people hear from us.
+"""The agency's settings (`agency.toml`): the desk's hours, the body on duty at other times, and the promised times.
 
-Form and desk read the same file, each from its own state folder, so that a page, an acknowledgement and a case give one
-answer. Never read from the installed package: an upgrade must not change an agency's hours.
+Form and desk read the same file, each from its own state folder, so that a page, an acknowledgement and a case agree.
+Never read from the installed package, because an upgrade must not change an agency's hours.
 """
 
 import shlex
@@ -25,7 +25,7 @@ HOLIDAYS_AHEAD: Final = timedelta(days=60)
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Nation = Literal["england-and-wales", "scotland", "northern-ireland"]
-# At most a week of waiting, and a month until an answer: more is no promise to a child.
+# At most a week until it is read, and a month until an answer: anything longer is no promise to a child.
 _Hours = Annotated[int, Meta(ge=1, le=168)]
 _Days = Annotated[int, Meta(ge=1, le=31)]
 
@@ -43,7 +43,7 @@ _ONE_DAY: Final = timedelta(days=1)
 
 
 class DeskHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When the desk itself is there. `closes` at 00:00 is the end of the day."""
+    """The desk's opening hours. `closes` at 00:00 means midnight at the end of the day."""
 
     checked_on: date
     source: Source
@@ -56,7 +56,7 @@ class DeskHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class OutOfHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body that is on duty at other times."""
+    """The body on duty at other times."""
 
     checked_on: date
     source: Source
@@ -64,7 +64,7 @@ class OutOfHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Promises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How soon a report is read, and how soon a person under 18 is answered."""
+    """The time until a report is read, and until a person under 18 gets an answer."""
 
     checked_on: date
     decided_by: str
@@ -74,14 +74,14 @@ class Promises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Accessibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When the pages were last held against the accessibility statement."""
+    """The date of the last check against the accessibility statement."""
 
     checked_on: date
     decided_by: str
 
 
 class BankHolidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """The days by nation, known until a day."""
+    """Bank holidays by nation, up to a last known day."""
 
     checked_on: date = msgspec.field(name="checked_on")
     source: Source
@@ -91,13 +91,13 @@ class BankHolidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     northern_ireland: frozenset[date]
 
     def of(self, nation: Nation) -> frozenset[date]:
-        """Return the days of one nation."""
+        """Return the bank holidays of one nation."""
         days: frozenset[date] = getattr(self, nation.replace("-", "_"))
         return days
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """What one report was promised: read by a moment (aware UTC), and answered by the end of a day at the desk."""
+    """The promise for one report: read by a time (aware UTC), and answered by the end of a day at the desk."""
 
     read_by: datetime
     reply_by: date
@@ -114,27 +114,27 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone in which hours and days are counted."""
+        """The time zone of hours and days."""
         return ZoneInfo(self.desk.zone)
 
     def get_day(self, moment: datetime) -> date:
-        """Return the day that it is at the desk."""
+        """Return the desk's date at a moment."""
         return moment.astimezone(self.zone).date()
 
     def is_in_hours(self, now: datetime) -> bool:
-        """Return whether the desk is there: from the minute it opens until before the minute it closes."""
+        """Return whether the desk is open, from the opening minute until before the closing minute."""
         opens_at, closes_at = self._get_hours(self.get_day(now))
         return self._is_open_on(self.get_day(now)) and opens_at <= now < closes_at
 
     def get_target_on_duty(self, now: datetime) -> AlertTarget:
-        """Return who is on duty at this moment."""
+        """Return the body on duty at this moment."""
         return "desk" if self.is_in_hours(now) else "out_of_hours"
 
     def make_promise(self, sent_at: datetime, *, is_crisis: bool) -> Promise:
-        """Return what is promised to a report that was sent at a moment.
+        """Return the promise for a report sent at a moment.
 
-        In a crisis every hour and every day counts: the report is read by whoever is on duty. Else only those count at
-        which the desk is there, e.g. two days from a Friday night end on Wednesday.
+        In a crisis every hour and day counts: the body on duty reads the report. Otherwise only the desk's hours and
+        days count, e.g. two days from a Friday night end on Wednesday.
         """
         if is_crisis:
             return Promise(
@@ -152,8 +152,8 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.desk.bank_holidays == "none" or left >= HOLIDAYS_AHEAD:
             return None
         if left < timedelta(0):
-            return "fault", f"Bank holidays are known until {self.bank_holidays.known_until} only, which is over."
-        return "warning", f"Bank holidays are known for {left.days} more days only."
+            return "fault", f"The list of bank holidays ended on {self.bank_holidays.known_until}."
+        return "warning", f"The list of bank holidays ends in {left.days} days."
 
     def _is_open_on(self, day: date) -> bool:
         closed = self.desk.also_closed
@@ -162,7 +162,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return _WEEKDAYS[day.weekday()] in self.desk.days and day not in closed
 
     def _get_hours(self, day: date) -> tuple[datetime, datetime]:
-        # In UTC: what is added to them is time that passes, also in a night whose clocks change.
+        # In UTC, so that added hours are elapsed time, also in a night when the clocks change.
         ends_on = day + _ONE_DAY if self.desk.closes == _MIDNIGHT else day
         opens_at = datetime.combine(day, self.desk.opens, tzinfo=self.zone)
         return opens_at.astimezone(UTC), datetime.combine(ends_on, self.desk.closes, tzinfo=self.zone).astimezone(UTC)
@@ -179,7 +179,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             day += _ONE_DAY
 
     def _add_desk_days(self, moment: datetime, count: int) -> date:
-        # The day on which the desk first has it does not count.
+        # The day on which the desk receives it does not count.
         day = self.get_day(self._add_desk_time(moment, timedelta(0)))
         for _ in range(count):
             day += _ONE_DAY
@@ -189,10 +189,10 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def load_agency(path: Path) -> Agency:
-    """Read the settings of one state folder, or raise `SettingsError` with the line to run or the key to correct."""
+    """Read the settings of a state folder. Raises `SettingsError` with the command to run or the key to correct."""
     if not path.is_file():
         raise SettingsError(
-            f"The agency's hours and promises are missing: {path}. Begin with the example, and then write your own: "
+            f"The agency's settings are missing: {path}. Copy the example and edit it: "
             f"cp {shlex.quote(str(AGENCY_EXAMPLE))} {shlex.quote(str(path))}",
             reason="no-agency-settings",
         )

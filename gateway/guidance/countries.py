@@ -1,6 +1,6 @@
-"""Reads where a child outside the UK reports, calls and talks from `countries.toml`, strictly (R24).
+"""Reads the places to report, call and talk outside the UK from `countries.toml`, strictly (R24).
 
-Never names the Virtual Global Taskforce as a place to report: the NCA says that its contact is none.
+Never lists the Virtual Global Taskforce as a place to report, which according to the NCA it is not.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.public_codes import WELSH
 
 COUNTRIES_FILE: Final = Path(__file__).with_name("countries.toml")
-# The entry for every country that has none of its own.
+# The entry for countries without their own.
 OTHER: Final = "other"
-_MARKS: Final = {ord(mark): None for mark in " .-"}  # what stands between digits for the eye only
+_MARKS: Final = {ord(mark): None for mark in " .-"}  # separators between digits
 
 PostKind = Literal["emergency", "report", "talk"]
 Code = Annotated[str, Meta(pattern=f"^([a-z]{{2}}|{OTHER})$")]
@@ -28,7 +28,7 @@ Address = Annotated[str, Meta(pattern="^https://")]
 
 
 class TalkTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The helpline to which a child of that country can talk."""
+    """The helpline for children in that country."""
 
     name: Name
     source: Source
@@ -37,10 +37,10 @@ class TalkTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Country(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One country. `source` is for the place to report, `emergency_source` for the number of the police.
+    """One country. `source` is for the place to report, `emergency_source` for the emergency number.
 
-    `code` is ISO 3166-1 alpha-2 in lower case, or `OTHER`; `languages` (ISO 639-1)
-    are those that the place to report speaks.
+    `code` is ISO 3166-1 alpha-2 in lower case, or `OTHER`; `languages` (ISO 639-1) are the languages of the place to
+    report.
     """
 
     code: Code
@@ -59,13 +59,13 @@ class Country(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     to_prove: str | None = None
 
     def say_name(self, language: str) -> str:
-        """Return the country's name in Welsh or else in English."""
+        """Return the country's name in Welsh, or else in English."""
         return self.name_cy if language == WELSH else self.name_en
 
     def list_posts(self) -> tuple[tuple[PostKind, Mapping[str, str | None]], ...]:
-        """Return who helps there, in the order of need, each as pages show a signpost.
+        """List the country's helpers in the order of need, each in the form of a signpost.
 
-        The emergency number has no name of its own: the page's words say whose it is.
+        The emergency number has no name of its own; the page's text explains it.
         """
         posts: list[tuple[PostKind, Mapping[str, str | None]]] = [
             ("emergency", _make_post("", phone=self.emergency, url=None)),
@@ -77,13 +77,13 @@ class Country(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def load_countries(path: Path = COUNTRIES_FILE) -> Mapping[str, Country]:
-    """Load every country by its code, by English name with `OTHER` last.
+    """Load all countries by code, sorted by English name with `OTHER` last.
 
-    Raises `SettingsError` for an unknown key, for an entry without its day or a source, and where `OTHER` is missing.
+    Raises `SettingsError` for an unknown key, for an entry without a date or a source, and if `OTHER` is missing.
     """
     tables = read_settings(path, kind=dict[str, dict[str, Any]])
     if OTHER not in tables:
-        raise SettingsError(f"{path}: there is no entry {OTHER}.", reason="bad-settings")
+        raise SettingsError(f"{path}: the entry {OTHER} is missing.", reason="bad-settings")
     countries = [_make_country(code, values, path=path) for code, values in tables.items()]
     countries.sort(key=lambda country: (country.code == OTHER, country.name_en))
     return {country.code: country for country in countries}
@@ -95,7 +95,7 @@ def _make_country(code: str, values: Mapping[str, Any], *, path: Path) -> Countr
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {code}: {error}", reason="bad-settings") from None
     if country.url is None and country.phone is None:
-        raise SettingsError(f"{path}: {code} has neither url nor phone.", reason="bad-settings")
+        raise SettingsError(f"{path}: {code} needs a url or a phone.", reason="bad-settings")
     return country
 
 

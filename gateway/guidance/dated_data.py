@@ -1,8 +1,8 @@
-"""Dated facts (bodies, numbers, hours, laws) in TOML files: how each is dated, and which were checked too long ago.
+"""Dated facts (bodies, numbers, hours, laws) in TOML files, and the ones whose last check is too old.
 
-A fact carries `checked_on`, the day it was compared with its source, and `source`; a decision carries `decided_by`.
-Where the source is neither the body's own nor a public one, `to_prove` says what rests on it: a better one is owed.
-Either every table at the top of a file carries both, or the file itself does.
+A fact has `checked_on`, the day it was compared with its source, and `source`; a decision has `decided_by`. If the
+source is neither the body's own nor public, `to_prove` describes what still needs a better one. Either every top-level
+table of a file has both keys, or the file itself does.
 """
 
 import tomllib
@@ -18,7 +18,7 @@ from gateway.web.settings import SettingsError
 
 STALE_DAYS: Final = 180
 WHOLE_FILE: Final = "(whole file)"
-# The folder that holds the package: files are named from there, and no path of this machine is printed.
+# Files are named relative to this folder, so that no path of the machine is printed.
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 Source = Annotated[str, Meta(min_length=8)]
@@ -26,7 +26,7 @@ Source = Annotated[str, Meta(min_length=8)]
 
 @dataclass(frozen=True, slots=True)
 class DatedFact:
-    """One entry of one file: when and against what it was checked, and what of it still wants a better source."""
+    """One dated entry of a file: its last check, its source, and what still needs proof."""
 
     file: str
     key: str
@@ -36,22 +36,24 @@ class DatedFact:
 
 
 def read_facts(path: Path) -> tuple[DatedFact, ...]:
-    """Return every dated entry of a file, whatever else is in it.
+    """Return every dated entry of a file.
 
-    Raises `SettingsError` where an entry has no day or no source.
+    Raises `SettingsError` for an entry without a day or a source.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{_name(path)} cannot be read: {error}", reason="bad-settings") from None
+        raise SettingsError(f"Cannot read {_name(path)}: {error}", reason="bad-settings") from None
     if "checked_on" in table:
         return (_make_fact(table, file=_name(path), key=WHOLE_FILE),)
     return tuple(_make_fact(entry, file=_name(path), key=key) for key, entry in table.items())
 
 
 def list_stale(entries: Iterable[DatedFact], *, today: date, days: int = STALE_DAYS) -> tuple[DatedFact, ...]:
-    """Return what to check again, the oldest first: checked more than `days` days ago, or on a day that is yet to come,
-    or with something still to prove."""
+    """Return the entries to check again, oldest first.
+
+    An entry is stale if it was checked more than `days` days ago or on a future day, or has something to prove.
+    """
     stale = [
         entry
         for entry in entries
@@ -61,7 +63,7 @@ def list_stale(entries: Iterable[DatedFact], *, today: date, days: int = STALE_D
 
 
 def make_row(entry: DatedFact) -> dict[str, str | None]:
-    """Return an entry as one JSON object for machines."""
+    """Return an entry as a JSON object."""
     return {
         "checked_on": entry.checked_on.isoformat(),
         "file": entry.file,
@@ -72,7 +74,7 @@ def make_row(entry: DatedFact) -> dict[str, str | None]:
 
 
 def make_line(entry: DatedFact) -> str:
-    """Return an entry as one line for people."""
+    """Return an entry as a line of text."""
     line = f"{entry.checked_on}  {entry.file}  {entry.key}  {entry.source}"
     return line if entry.to_prove is None else f"{line}  to prove: {entry.to_prove}"
 

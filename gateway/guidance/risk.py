@@ -1,7 +1,7 @@
-"""Weighs how urgent answers are, by `risk.toml`: codes, points and the crisis lane, for the form and the desk alike.
+"""Computes the urgency of answers by `risk.toml`: codes, points and the crisis lane, for form and desk.
 
-Never decides anything: points order the queue and alert, a person judges. Never keeps a word of a report: the answers
-are compared with the codes of the file, and only the file's own codes come out.
+Never decides anything: points order the queue and raise alerts, and a person judges. Never keeps text of a report:
+answers are compared with the file's codes, and only those codes are returned.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 Door = Literal["public", "partner"]
 
 _RISK_FILE: Final = Path(__file__).with_name("risk.toml")
-# What no single answer says: `assess_public`, and the desk for a partner's report, work these out.
+# Derived from several answers, by `assess_public` or by the desk for a partner's report.
 DERIVED: Final = frozenset(
     {
         *("age-13-to-15", "age-not-said", "age-under-13", "danger-not-said", "earlier-reports", "meets-some-time"),
@@ -32,7 +32,7 @@ _ABOUT_THEMSELVES: Final = frozenset({"me", "", "not_sure"})
 
 
 class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that makes a report more urgent, and the answers that say so."""
+    """A risk factor, and the answers that indicate it."""
 
     code: str
     points: int
@@ -44,7 +44,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Factors that mean more together: one of each list of `all_of`."""
+    """Factors that add up to more: one of each list of `all_of`."""
 
     code: str
     points: int
@@ -54,7 +54,7 @@ class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Answers that say nothing about risk, as `path=value`, or a path with all that is below it."""
+    """Answers without meaning for risk, as `path=value`, or a path with everything below it."""
 
     public: tuple[str, ...]
     partner: tuple[str, ...]
@@ -70,7 +70,7 @@ class RiskRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """How urgent a report is. `factors` are codes of the file, the strongest first."""
+    """The urgency of a report. `factors` are codes of the file, strongest first."""
 
     crisis: bool
     score: int
@@ -78,7 +78,7 @@ class Risk:
 
     @property
     def text(self) -> str:
-        """The codes as a case stores them."""
+        """The codes as stored with a case."""
         return " ".join(self.factors)
 
 
@@ -89,17 +89,26 @@ def load_rules() -> RiskRules:
 
 
 def read_rules(path: Path) -> RiskRules:
-    """Read and check a file of rules. Raises `SettingsError`."""
+    """Read and check a rules file. Raises `SettingsError`."""
     rules = read_settings(path, kind=RiskRules)
     codes = {one.code for one in rules.factor}
     every: list[Factor | Combination] = [*rules.factor, *rules.combination]
     for wrong, message in (
-        (len({one.code for one in every}) != len(every), "a code stands there twice"),
-        (any(one.points < 0 for one in every), "points are never negative: nothing makes a report less urgent"),
-        (any(not one.reason or " " in one.code for one in every), "a code is one word, and has a reason in words"),
-        (any(not set(chain(*one.all_of)) <= codes for one in rules.combination), "a combination names no factor"),
-        ({name for one in rules.factor for name in one.derived} != DERIVED, "what is derived is not what is used"),
-        (any(map(_has_two, _list_answers(rules))), "an answer stands for two factors"),
+        (len({one.code for one in every}) != len(every), "a code is used twice"),
+        (
+            any(one.points < 0 for one in every),
+            "points must not be negative, because nothing makes a report less urgent",
+        ),
+        (any(not one.reason or " " in one.code for one in every), "a code must be one word, and needs a reason"),
+        (
+            any(not set(chain(*one.all_of)) <= codes for one in rules.combination),
+            "a combination names an unknown factor",
+        ),
+        (
+            {name for one in rules.factor for name in one.derived} != DERIVED,
+            "the derived factors differ from those the code derives",
+        ),
+        (any(map(_has_two, _list_answers(rules))), "an answer belongs to two factors"),
     ):
         if wrong:
             raise SettingsError(f"{path}: {message}.", reason="bad-settings")
@@ -117,23 +126,23 @@ def _has_two(names: list[str]) -> bool:
 
 
 def assess_public(report: PublicReport) -> Risk:
-    """Return how urgent a report of the form is."""
+    """Return the urgency of a public report."""
     return weigh(frozenset(chain(list_said(report, "public"), list_derived(_derive_public(report)))))
 
 
 def combine(*stored: str) -> Risk:
-    """Return how urgent reports are together, from the codes that their cases store; unknown codes count nothing."""
+    """Return the urgency of several reports together, from their cases' stored codes; unknown codes count nothing."""
     return weigh(frozenset(chain.from_iterable(one.split() for one in stored)))
 
 
 def list_reasons(stored: str) -> list[Factor | Combination]:
-    """Return what the codes of a case stand for, the strongest first; of a code from another release its bare code."""
+    """Return the factors behind a case's codes, strongest first; the bare code for one of another release."""
     known = _by_code()
     return [known.get(code) or Factor(code=code, points=0, reason=code) for code in stored.split()]
 
 
 def weigh(codes: frozenset[str]) -> Risk:
-    """Return how urgent factors are together: their points, and those of the combinations that they make."""
+    """Return the urgency of factors together: their points, plus those of their combinations."""
     rules, known = load_rules(), _by_code()
     combined = [one.code for one in rules.combination if all(not codes.isdisjoint(any_of) for any_of in one.all_of)]
     found = sorted(
@@ -154,12 +163,12 @@ def _by_code() -> Mapping[str, Factor | Combination]:
 
 @cache
 def _strength() -> Mapping[str, int]:
-    # Alone a reason for the crisis lane, then by points, then as the file has them.
+    # Crisis factors first, then by points, then in the order of the file.
     ordered = sorted(_by_code().values(), key=lambda one: (not one.crisis, -one.points))
     return {one.code: place for place, one in enumerate(ordered)}
 
 
-# One step of the way into a model: the field, the codes of its values, and the steps below it.
+# One step into a model: the field, the codes of its values, and the steps below it.
 _Plan = Mapping[str, "tuple[Mapping[str, str], _Plan]"]
 
 
@@ -178,7 +187,7 @@ def _plan(door: Door) -> _Plan:
 
 
 def list_said(report: object, door: Door) -> Iterator[str]:
-    """Yield the factors that the answers of a report name; what is not held or left out names none."""
+    """Yield the factors that a report's answers name; blank and withheld answers name none."""
     return _list_below(report, _plan(door))
 
 
@@ -199,7 +208,7 @@ def _derived_codes() -> Mapping[str, str]:
 
 
 def list_derived(names: Iterable[str]) -> Iterator[str]:
-    """Yield the factors that stand for what was worked out."""
+    """Yield the factors for derived facts."""
     codes = _derived_codes()
     return (codes[name] for name in names)
 
@@ -208,7 +217,7 @@ def _derive_public(report: PublicReport) -> Iterator[str]:
     if report.clear.priority == "P1":
         yield "priority-p1"
     if report.clear.kind != "initial":
-        return  # what is added later leaves most questions blank: they were asked before
+        return  # an addition leaves most questions blank: they were asked before
     if not report.danger:
         yield "danger-not-said"
     if not report.age_band:

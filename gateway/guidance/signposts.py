@@ -1,6 +1,6 @@
-"""Reads the bodies, numbers and addresses that pages and replies may name from `data/signposts.toml`, strictly.
+"""Reads the helplines and services for pages and replies from `data/signposts.toml`, strictly.
 
-Shared: the public form names them on its pages, the desk in its replies, from one dated file.
+The public form and the desk share this one dated file.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ SIGNPOSTS_FILE: Final = Path(__file__).parent / "data" / "signposts.toml"
 
 
 class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One body that can help; every entry says when and against what it was checked.
+    """One helpline or service, with the date and the source of its last check.
 
-    `text_number` is a number that takes text messages only, so that no page offers to call it.
+    `text_number` takes text messages only, so that no page offers to call it.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to_prove: str | None = None
 
     def say_name(self, language: str) -> str:
-        """Return the name as it is said in a language; most bodies have one name in both."""
+        """Return the name in a language; most bodies have the same name in both."""
         return self.name_cy if language == WELSH and self.name_cy else self.name
 
 
 def load_signposts(path: Path = SIGNPOSTS_FILE) -> Mapping[str, Signpost]:
-    """Load every signpost. Raises `SettingsError` at the start, not on a child's page: an unknown key, no date."""
+    """Load every signpost. Raises `SettingsError` at startup, not on a child's page: unknown key, missing date."""
     return read_settings(path, kind=dict[str, Signpost])

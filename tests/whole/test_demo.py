@@ -208,7 +208,7 @@ def check_it_runs_until(
 
     `use` is called with that while everything runs.
     """
-    said = read_until(process, is_last=lambda line: line == "Ctrl-C ends it.")
+    said = read_until(process, is_last=lambda line: line == "Press Ctrl-C to stop.")
     addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
     assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
     for port, path in addresses:
@@ -272,7 +272,7 @@ def check_result(told: str) -> dict[str, Any]:
 def test_it_runs_until_it_is_ended_and_tells_each_step_and_the_addresses(whole: Run) -> None:
     assert list_steps(whole.said[: len(STEPS)]) == STEPS
     assert whole.said[len(STEPS)] == STEPS_ARE_DONE
-    assert whole.said[-1] == "Ctrl-C ends it."
+    assert whole.said[-1] == "Press Ctrl-C to stop."
 
 
 def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(
@@ -340,7 +340,7 @@ def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer:
         assert len(other.find_processes()) > 4
         rest = end(process, by=signal.SIGINT)
     assert list_steps(said) == ["keys", "gateway"]
-    assert "Ctrl-C ends it." not in rest
+    assert "Press Ctrl-C to stop." not in rest
     assert "{" not in rest
     check_nothing_is_left(other)
 
@@ -382,5 +382,5 @@ def test_second_demonstration_leaves_the_folder_of_a_running_one_alone(newcomer:
         fcntl.flock(running, fcntl.LOCK_EX)
         done = other.run("--once", "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "A demonstration runs in" in done.stderr
+    assert "A demonstration is running in" in done.stderr
     assert (state / "desk").is_dir()

@@ -1,1 +1,1 @@
-"""A made-up online service that carries the button: five pages, as a real one would build them. Never sees a report."""
+"""A fictitious online service with the button on five pages, built as a real one would. Never sees a report."""

@@ -1,4 +1,4 @@
-"""Serves the example service on this machine until the process is ended: `python -m gateway.demo.service --help`."""
+"""Serves the example service until the process ends: `python -m gateway.demo.service --help`."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from partner_sdk.button.page_contexts import PageContexts
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Writes no access log: pages with this button are read by people who are afraid."""
+    """Writes no access log, because frightened people read pages with this button."""
 
     def log(self, type: str, message: str, *arguments: object) -> None:  # noqa: A002 - the name in the base class
         """Write nothing."""

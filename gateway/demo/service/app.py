@@ -1,6 +1,6 @@
-"""The example service as a Flask app: its pages with their five places of the button, and one strict policy for all.
+"""The example service as a Flask app: its pages, their five places of the button, and one strict policy.
 
-Nothing here is special to a demonstration: this is how a partner that uses Flask writes it.
+Nothing here is specific to the demonstration: a partner with Flask would write the same.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SERVICE_NAME: Final = "Example Chat"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One page: its path, its name in the menu, and the placement that was agreed for it."""
+    """One page: path, menu name, and agreed placement."""
 
     path: str
     title: str
@@ -42,7 +42,7 @@ PLACES: Final = (
 CHAT: Final = PLACES[0]
 MESSAGES: Final = PLACES[2]
 
-# Ids as a service has them. The words of the conversation stay where they are: they are never sealed.
+# Ids as a service has them. The text of the conversation is never sealed.
 MESSAGES_FACTS: Final = PageFacts(
     placement=MESSAGES.placement,
     surface=MESSAGES.surface,
@@ -68,7 +68,7 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the views need: the agency's address, and what seals a page's context, if anything does."""
+    """The views' dependencies: the agency's address, and the sealer of page contexts, if any."""
 
     origin: str
     contexts: PageContexts | None
@@ -96,7 +96,7 @@ def add_headers(response: Response) -> Response:
 
 
 def show_home() -> Answer:
-    """Lead to the chat room."""
+    """Redirect to the chat room."""
     return redirect(CHAT.path)
 
 
@@ -109,7 +109,7 @@ def show_page(place: Place) -> str:
 
 
 def find_token(contexts: PageContexts | None) -> str | None:
-    """Return a sealed context of this rendering, or None: the button is there whatever happens."""
+    """Return a sealed context for this page view, or None; the button is shown in any case."""
     if contexts is None:
         return None
     try:
@@ -119,7 +119,7 @@ def find_token(contexts: PageContexts | None) -> str | None:
 
 
 def tell_of_the_button() -> Response:
-    """Say of the button, at its well-known address, what is so."""
+    """Describe the button at its well-known address."""
     found = make_well_known(
         agency=_get_service().origin,
         placement=PLACES[-1].placement,

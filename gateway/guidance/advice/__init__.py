@@ -1,6 +1,7 @@
-"""One advice library, keyed by kind of report, for the form's pages, the thank-you page and the desk's replies (R27).
+"""The advice library, keyed by kind of report, for the form, the thank-you page and the desk's replies (R27).
 
-Never holds a telephone number but 999: names of bodies are placeholders such as `{childline}`, which the caller fills.
+Never contains a telephone number except 999: names of helplines are placeholders, e.g. `{childline}`, which the caller
+fills.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,12 +32,12 @@ Kind = Literal[
     "something_else",
     "not_sure",
 ]
-# A child about itself, a child about another; an adult about a child, at work with it, or about their own childhood.
+# A child about itself, a child about another; an adult about a child, as a professional, or about their own childhood.
 Audience = Literal["child", "friend", "adult", "professional", "adult_self"]
 AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
-# The codes of the form's answer: the child whom the report is about may hurt themselves, or the child who reads may.
+# Codes of the form's answer: the child in the report may self-harm, or the child who reports may.
 Feels = Literal["hurting", "reporter_hurting"]
 
 MOST_SPECIAL: Final = 2  # for the kind of report; with more, readers miss the general advice
@@ -56,9 +57,9 @@ Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A few sentences that go together. No `kinds` or no `ages` means all of them; lower `order` comes first.
+    """A few sentences that belong together. No `kinds` or no `ages` means all of them; lower `order` comes first.
 
-    `also` names who else reads the very same words. Advice with `feels` is only for that answer, and comes first.
+    `also` names other audiences for the same text. Advice with `feels` is only for that answer, and comes first.
     """
 
     code: str
@@ -72,16 +73,16 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def is_general(self) -> bool:
-        """Return whether it is for every kind, every age and every feeling."""
+        """Return whether it applies to every kind, every age and every feeling."""
         return not self.kinds and not self.ages and not self.feels
 
     def is_for(self, audience: Audience) -> bool:
-        """Return whether these are words for this reader."""
+        """Return whether the text addresses this audience."""
         return audience == self.audience or audience in self.also
 
 
 class AdviceLibrary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All advice in one language; `version` says which words somebody was shown."""
+    """All advice in one language; `version` identifies the text that a person was shown."""
 
     version: str
     language: Language
@@ -94,7 +95,7 @@ def load_advice(language: str) -> AdviceLibrary:
 
 
 def get_audience(*, is_grown_up: bool, who: str) -> Audience:
-    """Return who reads, by the form's answer to whom it is about; an adult who left that blank reads about a child."""
+    """Return the audience for the form's answers; an adult who left `who` blank is reporting about a child."""
     if not is_grown_up:
         return "child" if who in {"", "me"} else "friend"
     if who == "me":
@@ -111,10 +112,9 @@ def list_fitting_advice(
     limit: int,
     feels: str = "",
 ) -> tuple[Advice, ...]:
-    """Return what fits, most special first; `limit` never cuts what answers `feels`, nor the general ones.
+    """Return the matching advice, most specific first; `limit` never cuts advice with `feels` or general advice.
 
-    `kinds`, `age_band` and `feels` are the form's option codes; codes that the library does not know are passed over.
-    The same question always has the same answer.
+    `kinds`, `age_band` and `feels` are the form's option codes; unknown codes are ignored. The result is deterministic.
     """
     wanted = frozenset(kinds)
     fitting = [
@@ -146,5 +146,5 @@ def list_thanks_codes(
 
 
 def fill_sentences(advice: Advice, *, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the sentences with the names of bodies put in; `names` has one for each key of the signposts."""
+    """Return the sentences with the placeholders filled; `names` has an entry for each key of the signposts."""
     return tuple(sentence.format_map(names) for sentence in advice.sentences)

@@ -286,10 +286,10 @@ def test_runner_waits_between_two_pages_of_one_host(site: Site):
         (
             "http://127.0.0.1:8703/chat",
             "not-public",
-            "127.0.0.1 is not public: the runner does not visit this machine.",
+            "127.0.0.1 is not public: the runner never visits its own machine.",
         ),
-        ("http://chat.example/people/sam", "not-https", "The runner visits pages over https alone, at port 443."),
-        ("odd", "no-address", "This is no address of a page."),
+        ("http://chat.example/people/sam", "not-https", "The runner visits pages only over https, on port 443."),
+        ("odd", "no-address", "The address is not a web page's."),
     ],
 )
 def test_page_that_is_never_asked_for_says_why_and_makes_nobody_wait(site: Site, address: str, code: str, said: str):

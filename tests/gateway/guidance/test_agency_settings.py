@@ -219,7 +219,7 @@ def test_bank_holidays_that_end_soon_are_a_warning(tmp_path: Path) -> None:
     assert soon.verdict == "ok"
     late = StillClock(datetime(2028, 11, 20, tzinfo=UTC))
     (soon,) = [one for one in examine(house.state, clock=late) if one.name == "hours"]
-    assert (soon.verdict, soon.detail) == ("warning", "Bank holidays are known for 41 more days only.")
+    assert (soon.verdict, soon.detail) == ("warning", "The list of bank holidays ends in 41 days.")
     assert str(StateFolder(house.state).agency) in soon.mend
     assert with_hours(bank_holidays="none").find_stale_holidays(late()) is None
     last, after = datetime(2028, 12, 31, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
