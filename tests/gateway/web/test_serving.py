@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -184,6 +185,10 @@ def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     assert answers[0].isdecimal()
 
 
+# Some requests are always on their way; without a rest they would take the cores that a new worker needs to start.
+BETWEEN_SECONDS = 0.01
+
+
 @contextmanager
 def stream_of_requests(listener: Listener, *, keeps_connection: bool = False) -> Iterator[list[str]]:
     """Ask without end, from four threads; collect the answers, and the errors of requests that were cut."""
@@ -197,6 +202,7 @@ def stream_of_requests(listener: Listener, *, keeps_connection: bool = False) ->
                     answers.append(asked.get(f"http://{listener.address}/", timeout=30).text)
                 except requests.RequestException as error:
                     answers.append(repr(error))
+                time.sleep(BETWEEN_SECONDS)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
