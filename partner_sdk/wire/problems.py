@@ -47,7 +47,7 @@ class Problem:
 MALFORMED_REQUEST = Problem(
     "malformed-request",
     400,
-    "The request is malformed",
+    "The request cannot be parsed",
     "Send canonical JSON that matches the schema at /v1/openapi.json.",
 )
 NOT_CANONICAL = Problem(

@@ -7,7 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
-from tests.gateway.public.person import NAMED_BUTTONS, SHORT_ANSWERS, open_public_reports
+from tests.gateway.public.person import (
+    CHECK,
+    NAMED_BUTTONS,
+    SHORT_ANSWERS,
+    list_answers,
+    open_public_reports,
+    wants_more,
+)
 from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
 from tests.whole.public_server import PATIENCE_MILLISECONDS, PublicServer
 
@@ -23,17 +30,24 @@ SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/
 # With these every branch of the table is walked.
 TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
     "/4": {"age": "18_plus"},
+    "/4b": {"who": "another_child"},
+    "/5": {"their_age": "13_15"},
     "/7": {"kinds": ["wants_to_meet"]},
+    "/9a": {"feels": "hurting"},
     "/10": {"more_person": "yes"},
 }
 FRIEND: ScreenAnswers = SHORT_ANSWERS | {
     "/4b": {"who": "friend"},
     "/5": {"their_age": "18_plus"},
     "/7": {"kinds": ["asked_for_pictures"]},
-    "/10": {"more_person": "yes"},
+    "/10": {},
     "/9a": {"feels": "reporter_hurting"},
 }
-BULLIED: ScreenAnswers = ADULT | {"/7": {"kinds": ["bullying"]}}
+BULLIED: ScreenAnswers = ADULT | {
+    "/4": {"age": "16_17"},
+    "/7": {"kinds": ["bullying"]},
+    "/9a": {"feels": "reporter_hurting"},
+}
 CARER: ScreenAnswers = ADULT | {
     "/7": {"kinds": ["shared_things"]},
     "/8": {"pictures": "someone_else"},
@@ -167,7 +181,7 @@ def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_
     for _ in range(30):
         if path_of(page, url) == path:
             return
-        walk_on(page, way.get(path_of(page, url), {}))
+        walk_on(page, list_answers(path_of(page, url), way))
     raise AssertionError(f"never came to {path}, stands at {page.url}")
 
 
@@ -179,7 +193,7 @@ def bring_browser_to(
     The last redirect is the browser's own to follow, from a page of this door: from anywhere else it shows nothing.
     """
     person = server.public.person(origin=server.url, language=language).start()
-    while (answer := person.post_only(**way.get(person.path, {}))).location != path:
+    while (answer := person.post_only(**list_answers(person.path, way))).location != path:
         person.get(answer.location)
     page.goto(server.url)
     cookie = person.client.get_cookie(server.public.app.config["SESSION_COOKIE_NAME"], domain="127.0.0.1")
@@ -192,7 +206,7 @@ def bring_browser_to(
 
 def send(page: Page, server: PublicServer, way: ScreenAnswers = SHORT_ANSWERS, *, language: str = "en") -> list[str]:
     """Walk the last pages of a way and send; return the number and the five words that are shown."""
-    bring_browser_to(page, server, "/13", way, language=language)
+    bring_browser_to(page, server, "/12", way, language=language)
     walk_browser_to(page, server.url, "/14", way)
     go_on(page, SEND)
     return page.locator(REFERENCE).all_inner_texts()
@@ -209,12 +223,15 @@ def come_back(page: Page, url: str, reference: str, words: str) -> None:
 def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
     """Walk a whole way and send; stop at every page before it is filled in, and at the thank-you page."""
     start(page, url)
+    is_more = wants_more(way)
     for _ in range(40):
         path = path_of(page, url)
         yield path
         if path == "/15":
             return
-        walk_on(page, way.get(path, {}), button=SEND if path == "/14" else "")
+        is_last = path == CHECK and not is_more
+        is_more = is_more and path != CHECK
+        walk_on(page, {} if is_last else list_answers(path, way), button=SEND if is_last else "")
     raise AssertionError(f"the way has no end, stands at {page.url}")
 
 

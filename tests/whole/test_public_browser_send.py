@@ -9,6 +9,7 @@ from tests.whole.browser_walk import (
     REFERENCE,
     SEND,
     bring_browser_to,
+    fill_page,
     go_on,
     open_second_tab,
     path_of,
@@ -69,7 +70,8 @@ def test_two_clicks_on_send_make_one_report(browser: Browser, server: PublicServ
 @WAYS_TO_RUN
 def test_send_in_two_tabs_makes_one_report_with_one_number(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        bring_browser_to(phone.page, server, "/13")
+        bring_browser_to(phone.page, server, "/12")
+        fill_page(phone.page, SHORT_ANSWERS["/12"])
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/14")
         go_on(phone.page)
         go_on(phone.page, SEND)

@@ -154,9 +154,9 @@ def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
     assert (added.adds_to, is_proven(added, earlier=first)) == (first.reference, True)
 
 
+BY_EMAIL: dict[str, str | list[str]] = {"contact_ways": ["email"], "email": "sam@child.example"}
 ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
-    "/10": {"near": "no"},
-    "/12": {"contact_ways": ["email"], "email": "sam@child.example"},
+    "/12": BY_EMAIL | {"near": "no"},
     "/12a": {"who_sees": "no", "may_send_note": "yes"},
 }
 
@@ -166,8 +166,8 @@ ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
     [
         ({"/4": {"age": "13_15"}}, 1),
         ({"/4": {"age": "rather_not_say"}}, 0),
-        ({"/4": {"age": "13_15"}, "/10": {"near": "not_sure"}}, 0),
-        ({"/4": {"age": "13_15"}, "/10": {}}, 0),
+        ({"/4": {"age": "13_15"}, "/12": BY_EMAIL | {"near": "not_sure"}}, 0),
+        ({"/4": {"age": "13_15"}, "/12": BY_EMAIL}, 0),
         ({"/4": {"age": "under_12"}}, 0),
         ({"/4b": {"who": "friend"}, "/4": {"age": "13_15"}, "/5": {"their_age": "13_15"}}, 1),
         ({"/4b": {"who": "friend"}, "/4": {"age": "13_15"}, "/5": {"their_age": "under_12"}}, 0),

@@ -36,7 +36,7 @@ REACH_SCREENS = (
     Screen(
         "reach",
         "12",
-        "safe",
+        "check",
         fields=(
             Field(
                 "contact_ways",
@@ -80,12 +80,21 @@ REACH_SCREENS = (
                 what_if_blank="asked again where email was picked",
                 goes_with=Given("contact_ways", (BY_EMAIL,)),
             ),
+            Field(
+                "near",
+                "radios",
+                why="an answer must not reach someone who lives there or sees the phone",
+                who_uses="the person who answers",
+                what_if_blank="not known: nothing is sent automatically",
+                options=YES_NO_UNSURE,
+            ),
         ),
+        branches=(Branch("person", (Given("more", (YES,)),)),),
     ),
     Screen(
         "safe",
         "12a",
-        "who_will_know",
+        "check",
         fields=(
             Field(
                 "who_sees",
@@ -143,7 +152,7 @@ REACH_SCREENS = (
     Screen(
         "safe_more",
         "12b",
-        "who_will_know",
+        "check",
         fields=(
             Field(
                 "safe_word",
@@ -189,7 +198,20 @@ REACH_SCREENS = (
             ),
         ),
     ),
-    Screen("who_will_know", "13", "check"),
-    Screen("check", "14", "thanks"),
+    Screen(
+        "check",
+        "14",
+        "thanks",
+        fields=(
+            Field(
+                "more",
+                "more",
+                why="optional details are asked only after Send is there to press",
+                who_uses="the form",
+                what_if_blank="the screens about the person and about safe contact are skipped",
+                options=(YES,),
+            ),
+        ),
+    ),
     Screen("thanks", "15", "thanks"),
 )

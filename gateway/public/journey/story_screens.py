@@ -124,7 +124,7 @@ STORY_SCREENS = (
     Screen(
         "feels",
         "9a",
-        "person",
+        "name",
         fields=(
             Field(
                 "feels",
@@ -140,14 +140,15 @@ STORY_SCREENS = (
         branches=(
             Branch("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
             Branch("not_alone", (Given("feels", (HURTING, REPORTER_HURTING)),)),
+            _TO_CHILD,
         ),
     ),
-    Screen("not_alone", "9b", "person", shows=("childline", "samaritans", "shout")),
-    Screen("keep_close", "9c", "person", shows=("childline", "samaritans", "papyrus")),
+    Screen("not_alone", "9b", "name", branches=(_TO_CHILD,), shows=("childline", "samaritans", "shout")),
+    Screen("keep_close", "9c", "name", branches=(_TO_CHILD,), shows=("childline", "samaritans", "papyrus")),
     Screen(
         "person",
         "10",
-        "name",
+        "safe",
         fields=(
             Field(
                 "person_app",
@@ -173,14 +174,6 @@ STORY_SCREENS = (
                 what_if_blank="not known",
             ),
             Field(
-                "near",
-                "radios",
-                why="a person who lives there or sees the phone must not read an answer",
-                who_uses="the person who answers",
-                what_if_blank="not known: nothing is sent automatically",
-                options=YES_NO_UNSURE,
-            ),
-            Field(
                 "more_person",
                 "more",
                 why="optional details on a page of their own",
@@ -189,12 +182,12 @@ STORY_SCREENS = (
                 options=(YES,),
             ),
         ),
-        branches=(Branch("person_more", (Given("more_person", (YES,)),)), _TO_CHILD),
+        branches=(Branch("person_more", (Given("more_person", (YES,)),)),),
     ),
     Screen(
         "person_more",
         "10a",
-        "name",
+        "safe",
         fields=(
             Field(
                 "person_age",
@@ -244,7 +237,6 @@ STORY_SCREENS = (
                 options=("parent", "friend", "school", "police", "app"),
             ),
         ),
-        branches=(_TO_CHILD,),
     ),
     Screen(
         "about_child",

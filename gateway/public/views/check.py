@@ -70,13 +70,15 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
 )
-from gateway.public.wording import find_in_voice, make_voice
+from gateway.public.wording import Voice, find_in_voice, make_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL
+from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL, YES
 
 FAST_SECONDS = 10  # too fast for eight questions; only a signal for the desk
+MORE, PERSON = "more", "person"  # the button for optional details, and the first screen it leads to
+_KNOW = ("heading", "lead", "points")  # who will know
 TRIES = 3  # another tab may be faster; each try re-reads the draft
 
 
@@ -158,6 +160,8 @@ def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respo
         return lead_to_side(side, from_screen=CHECK)
     if "change" in request.form:
         return _lead_to_change(request.form["change"])
+    if MORE in request.form:
+        return _lead_to_more(door, visit, opened)
     if action == Action.LANGUAGE:
         return lead_to(CHECK)
     if action == Action.LEAVE_OUT:
@@ -165,6 +169,15 @@ def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respo
     if action == Action.BACK:
         return lead_to(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
+
+
+def _lead_to_more(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
+    """Lead to the pages that can wait: they come before the check page from now on."""
+    answers = SCREEN_BY_NAME[CHECK].merge(opened.draft.answers, SCREEN_BY_NAME[CHECK].read(request.form.getlist))
+    draft = msgspec.structs.replace(opened.draft, answers=answers)
+    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
+        raise DraftMovedError("another tab saved this draft first")
+    return lead_to(PERSON)
 
 
 def _leave_context_out(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
@@ -287,11 +300,18 @@ def render_check(
         form_path=get_path(CHECK),
         groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
         can_change=not is_addition,
+        know=None if is_addition else {part: find_in_voice(words, f"know_{part}", voice=voice) for part in _KNOW},
+        more=None if is_addition or answers.get(MORE) else _make_more(door, words, voice=voice),
         send=words["again"] if notice and not again else words["send"],
         skip=addition["skip"] if is_addition else None,
         context=words["context"] if has_context else None,
         notice=notice,
     )
+
+
+def _make_more(door: PublicDoor, words: Mapping[str, Any], *, voice: Voice) -> Mapping[str, str]:
+    note, label = find_in_voice(words, "more_note", voice=voice), door.words.option(CHECK, MORE, YES, voice=voice)
+    return {"name": MORE, "code": YES, "note": str(note), "label": label}
 
 
 def list_groups(

@@ -30,14 +30,24 @@ SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
     "/7": {"kinds": ["extra_nice"]},
     "/9": {"story": SHORT_STORY},
     "/9a": {},
-    "/10": {},
     "/11": {"name": "Sam"},
     "/12": {"contact_ways": ["school"], "school": "Ms Example"},
-    "/12a": {},
-    "/13": {},
 }
 # Buttons that stand in the place of Continue, or beside it: a browser posts the one that was pressed.
-NAMED_BUTTONS = ("called", "more_person", "more_safe")
+NAMED_BUTTONS = ("called", "more", "more_person", "more_safe")
+CHECK = "/14"
+# The pages that can wait: a button of the check page leads to them.
+LATER_PAGES = ("/10", "/10a", "/12a", "/12b")
+
+
+def wants_more(way: Mapping[str, object]) -> bool:
+    """Return whether a way goes past the pages that can wait."""
+    return CHECK in way or any(path in way for path in LATER_PAGES)
+
+
+def list_answers(path: str, way: Mapping[str, dict[str, str | list[str]]]) -> dict[str, str | list[str]]:
+    """Return what a way answers at a page; at the check page it presses the button to the pages that can wait."""
+    return {"more": "yes"} if path == CHECK else way.get(path, {})
 
 
 class FormParser(HTMLParser):
@@ -111,6 +121,7 @@ class Person:
     client: Client = field(init=False)
     page: TestResponse = field(init=False)
     path: str = "/"
+    has_said_more: bool = False
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client(use_cookies=self.keeps_cookies)
@@ -145,6 +156,7 @@ class Person:
 
     def press(self, action: str = "continue", **typed: str | list[str]) -> TestResponse:
         """Fill this page and press a button."""
+        self.has_said_more |= "more" in typed
         return self.post(self.path, self.fill(typed, action))
 
     def post_only(self, **typed: str | list[str]) -> TestResponse:
@@ -166,15 +178,16 @@ class Person:
         **changed: dict[str, str | list[str]],
     ) -> "Person":
         """Answer screen after screen until the page at `path`; `changed` names answers by screen (`p9=...`)."""
+        answers = {**way, **{f"/{place[1:]}": answer for place, answer in changed.items()}}
         for _ in range(30):
-            if self.path == path:
+            if self.path == path and (path != CHECK or self.has_said_more or not wants_more(answers)):
                 return self
-            self.press(**changed.get(f"p{self.path[1:]}", way.get(self.path, {})))
+            self.press(**list_answers(self.path, answers))
         raise AssertionError(f"never came to {path}, stands at {self.path}")
 
     def walk_to_next(self, **answers: str | list[str]) -> "Person":
         """Answer the page that is shown, as the shortest path does unless `answers` say otherwise."""
-        self.press(**(answers or SHORT_ANSWERS.get(self.path, {})))
+        self.press(**(answers or list_answers(self.path, SHORT_ANSWERS)))
         return self
 
     def send(self) -> "Person":

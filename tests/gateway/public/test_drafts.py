@@ -119,7 +119,7 @@ def test_draft_that_does_not_fit_is_an_error_of_its_own() -> None:
 FIELDS_OF_V3 = """
     access_needs adult age already_told call_language called child_birth child_knows child_name child_place
     child_school contact_times contact_ways country danger email feels gave_a_time how_met in_real_life
-    is_with_you kinds knows may_say_who_we_are may_send_note meeting_place meeting_when more_person more_safe name
+    is_with_you kinds knows may_say_who_we_are may_send_note meeting_place meeting_when more more_person more_safe name
     near organisation other_language other_reference person_age person_app person_handle person_names phone
     pictures region relationship role safe_word school still story their_age told when who
     who_must_not_know who_sees

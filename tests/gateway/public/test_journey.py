@@ -32,7 +32,7 @@ from tests.gateway.public.walks import ALL_WAYS, LONG_WAY, flatten
 SHORT = flatten(SHORT_ANSWERS)
 SHORT_NAMES = [
     *("start", "safe_now", "danger", "age", "who", "region", "kind"),
-    *("story", "feels", "person", "name", "reach", "safe", "who_will_know", "check"),
+    *("story", "feels", "name", "reach", "check"),
 ]
 # By the specification of the form: danger, age, where, what it is about, name, a way to be reached (with what
 # belongs to it), Send.
@@ -114,14 +114,16 @@ BRANCHES = [
             *SHORT_NAMES[SHORT_NAMES.index("story") :],
         ],
     ),
-    (go(more_person="yes"), put_in("person", "person_more")),
+    (go(more="yes"), put_in("reach", "person", "safe")),
+    (go(more="yes", more_person="yes"), put_in("reach", "person", "person_more", "safe")),
     (go(feels=""), SHORT_NAMES),
     *((go(feels=feels), SHORT_NAMES) for feels in ("all_right", "scared", "rather_not_say")),
     (go(feels="hurting"), put_in("feels", "not_alone")),
     (go(who="", feels="hurting"), put_in("feels", "not_alone")),
     (go(who="friend", their_age="13_15", feels="reporter_hurting"), _put_in_friend("not_alone")),
     (go(who="friend", their_age="13_15", feels="hurting"), _put_in_friend("keep_close")),
-    (go(more_safe="yes"), put_in("safe", "safe_more")),
+    (go(more="yes", more_safe="yes"), put_in("reach", "person", "safe", "safe_more")),
+    (go(more_person="yes", more_safe="yes"), SHORT_NAMES),
 ]
 
 
@@ -133,13 +135,11 @@ def test_answers_lead_past_the_screens_that_the_table_says(answers: dict[str, li
 @pytest.mark.parametrize(
     ("who", "more"), [("child_i_look_after", ["about_child"]), ("child_i_work_with", ["about_child", "about_work"])]
 )
-@pytest.mark.parametrize("more_person", ["", "yes"])
 @pytest.mark.parametrize("age", ["16_17", "18_plus"])
-def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], more_person: str, age: str):
-    names = names_of(go(who=who, their_age="13_15", age=age, more_person=more_person))
-    between = names[names.index("person") + 1 : names.index("name")]
-    asides = ["person_more"] if more_person else []
-    assert between == [*asides, *more]
+@pytest.mark.parametrize("feels", ["", "hurting"])
+def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], age: str, feels: str):
+    names = names_of(go(who=who, their_age="13_15", age=age, feels=feels))
+    assert names[names.index("feels") + 1 : names.index("name")] == [*(["keep_close"] if feels else []), *more]
 
 
 def test_every_screen_is_reached_by_some_answers():
@@ -200,7 +200,7 @@ def test_nothing_is_needed_on_any_way_but_the_few(answers: dict[str, list[str]])
 
 
 # What only decides the way: blank leads another way, and is fine there.
-_WAYFINDING = ("who", "country", "pictures", "more_person", "feels", "more_safe")
+_WAYFINDING = ("who", "country", "pictures", "more", "more_person", "feels", "more_safe")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,8 @@ def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
     ],
 )
 def test_short_note_is_offered_only_where_it_is_safe(changed: dict[str, list[str]], *, is_shown: bool):
-    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, "near": ["no"], **changed, "may_send_note": ["yes"]}
+    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, "more": ["yes"], "near": ["no"], **changed}
+    answers["may_send_note"] = ["yes"]
     assert field.is_shown(answers) is is_shown
     assert ("may_send_note" in keep_on_path(answers)) is is_shown
 

@@ -105,7 +105,7 @@ def test_step_over_the_limit_waits_a_few_seconds_with_its_words(public: PublicHo
     person.press()
     assert person.path == "/9a"
     person.press(feels="scared")
-    assert person.path == "/10"  # who has waited is not asked again at every step
+    assert person.path == "/11"  # who has waited is not asked again at every step
 
 
 def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):

@@ -92,14 +92,17 @@ def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkey
     assert (person.page.status_code, MARKER * 200 in person.text()) == (413, True)
 
 
+BY_EMAIL: dict[str, str | list[str]] = {"contact_ways": ["email"], "email": "sam@example.org"}
+
+
 @pytest.mark.parametrize(
     ("changes", "is_offered"),
     [
         ({}, True),
         ({"p4": {"age": "18_plus"}}, True),
-        ({"p10": {}}, False),
-        ({"p10": {"near": "yes"}}, False),
-        ({"p10": {"near": "not_sure"}}, False),
+        ({"p12": BY_EMAIL}, False),
+        ({"p12": BY_EMAIL | {"near": "yes"}}, False),
+        ({"p12": BY_EMAIL | {"near": "not_sure"}}, False),
         ({"p4": {"age": "under_12"}}, False),
         ({"p4": {"age": "rather_not_say"}}, False),
         ({"p4b": {"who": "friend"}, "p5": {"their_age": "16_17"}}, True),
@@ -110,6 +113,6 @@ def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkey
 def test_note_is_offered_only_where_the_desk_would_send_it(
     public: PublicHouse, changes: dict[str, dict[str, str | list[str]]], is_offered: bool
 ):
-    way = {"p10": {"near": "no"}, "p12": {"contact_ways": ["email"], "email": "sam@example.org"}, **changes}
+    way = {"p12": BY_EMAIL | {"near": "no"}, **changes}
     person = public.person_at("/12a", **way)
     assert ('name="may_send_note"' in person.text()) == is_offered

@@ -248,7 +248,7 @@ def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
     assert SHORT_STORY.encode() not in stored
 
 
-MORE: ScreenAnswers = {"/10": {"near": "yes", "more_person": "yes"}}
+MORE: ScreenAnswers = {"/12": SHORT_ANSWERS["/12"] | {"near": "yes"}, "/10": {"more_person": "yes"}}
 YOUNG: ScreenAnswers = {"/4": {"age": "under_12"}}
 # Nothing here is answered by the block: the desk's rules alone put it into the crisis lane.
 IN_THE_LANE: list[ScreenAnswers] = [

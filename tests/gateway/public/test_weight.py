@@ -1,6 +1,7 @@
 """The weight of each page of the form, before anything is typed, and the pictures beside the options."""
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import gateway.public
@@ -8,7 +9,7 @@ from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import Person
+from tests.gateway.public.person import Person, list_answers, wants_more
 from tests.gateway.public.test_pages import header_bytes
 from tests.gateway.public.walks import ALL_WAYS
 
@@ -23,11 +24,11 @@ def weigh_pages(public: PublicHouse, language: str) -> dict[str, int]:
     weights: dict[str, int] = {}
     for way in ALL_WAYS:
         person: Person = public.person().start(f"/?lang={language}")
-        while person.path not in SHOW_ANSWERS:
+        while person.path != "/14" or (wants_more(way) and not person.has_said_more):
             weight = len(person.page.data) + header_bytes(person.page)
             weights[person.path] = max(weights.get(person.path, 0), weight)
-            person.press(**way.get(person.path, {}))
-    return weights
+            person.press(**list_answers(person.path, way))
+    return {path: weight for path, weight in weights.items() if path not in SHOW_ANSWERS}
 
 
 def test_every_blank_page_is_small_in_each_language(public: PublicHouse):
@@ -59,3 +60,47 @@ def test_pictures_hold_no_script_no_style_and_no_words():
     for path in pictures:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"<(script|style|text|image|foreignObject)|\s(style|href|on\w+)=", text), path.name
+
+
+class VisibleWords(HTMLParser):
+    """Collects the words that a person sees in a page's main part, with the conditional fields of an option closed."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[tuple[str, bool]] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag in {"input", "meta", "link", "br", "use", "path"}:
+            return
+        given = {name: value or "" for name, value in attributes}
+        unseen = "hidden" in given or {"unseen", "trap", "extra"} & set(given.get("class", "").split())
+        self.open.append((tag, bool(unseen) or tag in {"script", "style", "head", "svg"}))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "main" in [tag for tag, _ in self.open] and not any(unseen for _, unseen in self.open):
+            self.words += re.findall(r"[\w'’]+", data)
+
+
+def count_words(person: Person) -> int:
+    parser = VisibleWords()
+    parser.feed(person.text())
+    return len(parser.words)
+
+
+def test_shortest_way_is_twelve_pages_and_nine_hundred_words(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    counts = [count_words(person)]
+    person.press("start")
+    while person.path != "/14":
+        counts.append(count_words(person))
+        person.walk_to_next()
+    counts.append(count_words(person))
+    assert len(counts) == 12
+    assert min(counts) >= 20
+    assert sum(counts) <= 900, counts

@@ -22,21 +22,6 @@ LONG_WAY: ScreenAnswers = {
     "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
     "/9a": {"feels": "hurting"},
     "/9c": {},
-    "/10": {
-        "person_app": "Example Chat",
-        "person_handle": "blue_kite",
-        "person_names": "Kit",
-        "near": "no",
-        "more_person": "yes",
-    },
-    "/10a": {
-        "person_age": "About 30",
-        "how_met": "In a game",
-        "in_real_life": "no",
-        "knows": ["school"],
-        "still": "yes",
-        "told": ["friend"],
-    },
     "/10c": {
         "relationship": "Coach",
         "child_name": "Alex",
@@ -59,6 +44,22 @@ LONG_WAY: ScreenAnswers = {
         "school": "Ms Example",
         "phone": "01632 960002",
         "email": "sam@child.example",
+        "near": "no",
+    },
+    "/14": {"more": "yes"},
+    "/10": {
+        "person_app": "Example Chat",
+        "person_handle": "blue_kite",
+        "person_names": "Kit",
+        "more_person": "yes",
+    },
+    "/10a": {
+        "person_age": "About 30",
+        "how_met": "In a game",
+        "in_real_life": "no",
+        "knows": ["school"],
+        "still": "yes",
+        "told": ["friend"],
     },
     "/12a": {
         "who_sees": "yes",
@@ -74,7 +75,6 @@ LONG_WAY: ScreenAnswers = {
         "other_language": "Polish",
         "access_needs": ["bsl"],
     },
-    "/13": {},
 }
 GROWN_UP: ScreenAnswers = SHORT_ANSWERS | {"/4": {"age": "18_plus"}, "/7": {"kinds": ["bullying"]}}
 ON_A_WEBSITE: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["saw_picture"]}, "/8": {"pictures": "website"}}
