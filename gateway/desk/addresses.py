@@ -21,7 +21,7 @@ _TOP_LABEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9]")
 # Python's codec is IDNA 2003; these characters mean another domain, or none, under IDNA 2008 (RFC 5894 §7.2).
 _TWO_MEANINGS: Final = frozenset("ßς\u200c\u200d")
 
-# Two names of one provider, which does not look at dots before the @ (support.google.com/mail/answer/7436150).
+# Two domains of one provider, which ignores dots before the @ (support.google.com/mail/answer/7436150).
 _GOOGLE: Final = frozenset({"gmail.com", "googlemail.com"})
 
 _BETWEEN_DIGITS: Final = re.compile(r"[ \u00a0().\-\u2010-\u2013]")
@@ -81,15 +81,15 @@ def make_address_mac(address: str, *, key: bytes) -> bytes:
 
 
 def make_domain_mac(address: str, *, key: bytes) -> bytes | None:
-    """Return a keyed hash of a mail address's domain, by which notes to it are counted; None for a number."""
+    """Return a keyed hash of a mail address's domain, for counting notes to it; None for a number."""
     _, at, domain = address.lower().partition("@")
     same = "gmail.com" if domain in _GOOGLE else domain
     return hmac.new(key, _DOMAIN_LABEL + same.encode("ascii"), hashlib.sha256).digest() if at else None
 
 
 def _fits_a_header(address: str) -> bool:
-    # The library that writes the mail reads addresses by a grammar of its own: an address that it refuses, or reads
-    # otherwise, cannot be written to. Any error counts: nothing typed may end a run.
+    # The mail library parses addresses by its own grammar: an address that it refuses or reads differently cannot be
+    # used. Any error counts: no typed text may end a run.
     try:
         mail = EmailMessage(policy=SMTP)
         mail["To"] = Address(addr_spec=address)

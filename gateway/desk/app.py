@@ -43,14 +43,14 @@ FORM_BYTES = 4096
 @blueprint.get("/start/<secret>")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_start(secret: str) -> ResponseReturnValue:
-    """Show the button that uses the link: a program that only looks at addresses must not use it up."""
+    """Show the button that uses the link: a program that only previews addresses must not use it up."""
     return show_page("start.html", secret=secret)
 
 
 @blueprint.post("/start/<secret>")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_start(secret: str) -> ResponseReturnValue:
-    """Use the link."""
+    """Sign in with the link."""
     desk = get_desk()
     try:
         name = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
@@ -63,7 +63,7 @@ def post_start(secret: str) -> ResponseReturnValue:
 @blueprint.post("/sign-out")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_sign_out() -> ResponseReturnValue:
-    """End the session."""
+    """Sign out."""
     sign_out()
     return show_page("signed_out.html", status=HTTPStatus.OK, fault="You are signed out.")
 
@@ -71,7 +71,7 @@ def post_sign_out() -> ResponseReturnValue:
 @blueprint.get("/desk.css")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def get_style() -> Response:
-    """Give the one style sheet."""
+    """Return the only style sheet."""
     return Response(STYLE_FILE.read_bytes(), content_type="text/css; charset=utf-8")
 
 
@@ -94,7 +94,7 @@ def get_status() -> Response:
 
 
 def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
-    """Return the app of one desk at `origin`, such as http://127.0.0.1:8003. Raises `DeskConfigError`."""
+    """Return the app of one desk at `origin`, e.g. http://127.0.0.1:8003. Raises `DeskConfigError`."""
     if not is_loopback(urlsplit(origin).hostname or ""):
         raise DeskConfigError("The desk's pages open only at a loopback address: use 127.0.0.1.", reason="not-loopback")
     app = make_web_app(

@@ -21,7 +21,7 @@ Detail = str | int | bool | None
 
 
 class AuditChainError(ReportAbuseError):
-    """An entry of the audit log was altered, taken out or put in."""
+    """An entry of the audit log was altered, removed or inserted."""
 
 
 def append_entry(
@@ -47,7 +47,7 @@ def append_entry(
 
 
 def check_chain(connection: Connection) -> int:
-    """Return how many entries there are, or raise `AuditChainError` naming the first one that does not fit."""
+    """Return the number of entries, or raise `AuditChainError` naming the first one that breaks the chain."""
     previous, count = FIRST_PREVIOUS, 0
     for row in _entries(connection):
         count += 1

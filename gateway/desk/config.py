@@ -1,4 +1,4 @@
-"""The desk's settings (`desk.toml`) and where its files are. Never holds a secret: keys and logins are other files."""
+"""The desk's settings (`desk.toml`) and the paths of its files. Never holds a secret: keys and logins are elsewhere."""
 
 import json
 import re
@@ -21,7 +21,7 @@ MAILTO: Final = "mailto:"
 MOST_SENDER_CHARACTERS: Final = 11  # an alphanumeric sender has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
-# A country code, or more of a number's beginning, for a part of a country.
+# A country code, or a longer prefix for a part of a country.
 _COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{0,6}")
 # +1 is the United States and Canada, and also twenty countries of the Caribbean with prices of their own: list it with
 # the area codes to allow.
@@ -76,7 +76,7 @@ def check_carriers(carriers: CarriersConfig, *, pager: PagerConfig) -> None:
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether an address may be posted to: https, or http on this machine; without a login or fragment in it."""
+    """Return whether an address may be posted to: https, or http on this machine; without login or fragment."""
     try:
         parts = urlsplit(url)
         is_port = parts.port is None or parts.port > 0
@@ -133,18 +133,18 @@ def _bad(key: str, what: str) -> SettingsError:
 
 
 class DeskConfigError(ReportAbuseError):
-    """There is no desk in the folder that was named."""
+    """The named folder contains no desk."""
 
 
 class WatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[watch]`: how long it may take until reports are collected again, and until a person acknowledges an alert."""
+    """`[watch]`: the longest time until reports are collected again, and until a person acknowledges an alert."""
 
     collect_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 3
     acknowledge_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
 
 
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`desk.toml`. The environment belongs to the desk: it is no option of any other command and has no default."""
+    """`desk.toml`. The environment belongs to the desk: no command has an option for it, and it has no default."""
 
     environment: Environment
     gateway_origin: str
@@ -180,7 +180,7 @@ class DeskPaths:
 
     @property
     def next_pin(self) -> Path:
-        """The pin with a feed key that waits: it goes to the gateway's operator too."""
+        """The pin with a pending feed key, also for the gateway's operator."""
         return self.state / "next.pin"
 
     @property
@@ -190,17 +190,17 @@ class DeskPaths:
 
     @property
     def root_change(self) -> Path:
-        """The step from the root before to the present one, signed by both; not there before the first."""
+        """The step from the previous root to the present one, signed by both; absent before the first change."""
         return self.state / "root-change.json"
 
     @property
     def root(self) -> Path:
-        """The root keys: only `init` and a change of keys need them, so this folder may be kept offline."""
+        """The root keys: only `init` and a key change need them, so this folder may be kept offline."""
         return self.state / "root"
 
     @property
     def keys(self) -> Path:
-        """The keys of every day."""
+        """The keys in daily use."""
         return self.state / "keys"
 
     @property
@@ -214,7 +214,7 @@ class DeskPaths:
         return self.state / "evidence"
 
     def sealing_key(self, quarter: str) -> Path:
-        """The private sealing key of one quarter, such as `2026-Q4`."""
+        """The private sealing key of one quarter, e.g. `2026-Q4`."""
         return self.keys / f"sealing-{quarter}.key"
 
 
@@ -239,7 +239,7 @@ def load_config(paths: DeskPaths) -> DeskConfig:
 
 
 def check_config(config: DeskConfig) -> None:
-    """Raise `SettingsError` when an address is not one the desk may use, or settings do not fit one another."""
+    """Raise `SettingsError` if an address is not allowed, or settings do not fit one another."""
     check_origin(config.gateway_origin, key="gateway_origin")
     check_origin(config.feed_url, key="feed_url")
     check_carriers(config.carriers, pager=config.pager)
@@ -256,5 +256,5 @@ def encode_config(config: DeskConfig) -> str:
 
 
 def _line(name: str, value: object) -> str:
-    # A JSON string is a TOML basic string, so that no value can break out of its line; so are numbers and lists.
+    # A JSON string is a TOML basic string, so no value can break out of its line; the same goes for numbers and lists.
     return f"{name} = {json.dumps(value)}"

@@ -197,7 +197,7 @@ def _examine_placements(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         standings = list_standings(connection, now=desk.clock())
     living = [one for one in standings if one.placement.state != "ended"]
-    # No alert is raised for a page that has changed: the button's link works as before.
+    # No alert for a changed page: the button's link works as before.
     for code in TO_SEE_TO:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:

@@ -45,8 +45,9 @@ T = TypeVar("T")
 
 
 class FeedClient:
-    """One desk's connection to its gateway. Raises `TransportError`, `ProblemError` and `FormatError`; every call may
-    be repeated.
+    """One desk's connection to its gateway. Every call may be repeated.
+
+    Raises `TransportError`, `ProblemError` and `FormatError`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class FeedClient:
         clock: Callable[[], datetime],
         session: "requests.Session | None" = None,
     ) -> None:
-        # Imported here: with it comes `requests`, a tenth of a second that a command which sends nothing does not need.
+        # Imported here: it brings `requests`, a tenth of a second that commands without a request do not need.
         from partner_sdk.client.transport import Transport
 
         self._transport = Transport(
@@ -69,11 +70,11 @@ class FeedClient:
         return self._get("/feed/status", kind=FeedStatus)
 
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
-        """Return the links of the gateway's chains behind a position."""
+        """Return the links of the gateway's chains after a position."""
         return self._get(f"/feed/reconciliation?after={after}", kind=ReconciliationPage)
 
     def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
-        """Return the oldest items of a kind behind a position that are not acknowledged: rows as they came."""
+        """Return the oldest unacknowledged items of a kind after a position, as raw rows."""
         most = limit or kind.max_items
         page = self._get(f"/feed/items/{kind.name}?after={after}&limit={most}", kind=ItemPage)
         if len(page.items) > most:

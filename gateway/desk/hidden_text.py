@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-# Default_Ignorable_Code_Point of Unicode 16 that categories miss: letters and marks that are drawn as nothing.
+# Default_Ignorable_Code_Point of Unicode 16 that categories miss: letters and marks that are invisible.
 _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 # Cf, but visible: number signs before Arabic, Syriac and Kaithi digits.
 _DRAWN: Final = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
-# Not assigned in the Unicode of this Python, and most likely a newer emoji, which a child's phone has first.
+# Unassigned in this Python's Unicode, and most likely a newer emoji, which children's phones have first.
 _NEW_EMOJI: Final = re.compile("[\U0001f000-\U0001faff]")
 
 # Arabic (Persian, Urdu), Syriac, Mongolian and the scripts of India and South-East Asia: U+200C and U+200D choose the

@@ -30,7 +30,7 @@ class FeedCircleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How the desk takes one kind: so much in one run, behind which the feed counts as endless; its two alarms."""
+    """The limits for one kind: items and bytes per run, beyond which the feed counts as endless; and its two alarms."""
 
     kind: ItemKind
     most_items: int

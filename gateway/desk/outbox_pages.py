@@ -36,7 +36,7 @@ def list_all() -> ResponseReturnValue:
 @blueprint.post("/outbox/<number>/retry")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_retry(number: str) -> ResponseReturnValue:
-    """Put an entry that was given up back into the queue."""
+    """Put a given-up entry back into the queue."""
     if not _NUMBER.fullmatch(number):
         not_found()
     try:

@@ -71,9 +71,9 @@ class SentOut:
 
 
 def send_due(desk: Desk, *, only: Collection[KindName] | None = None, is_silent: bool = False) -> SentOut:
-    """Send all that is due. A failure is kept in the outcome of its kind; only the desk's database raises.
+    """Send every due entry. A failure is kept in the outcome of its kind; only the desk's database raises.
 
-    `is_silent`: the gateway has not answered a moment ago, so nothing is sent there.
+    `is_silent`: the gateway did not answer a moment ago, so nothing is sent to it.
     """
     run, sent = Run(desk, is_silent=is_silent), SentOut()
     for kind in KINDS:

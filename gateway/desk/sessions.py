@@ -36,7 +36,7 @@ class Session:
 
 
 class StartLinkError(ReportAbuseError):
-    """A start link is used, expired or unknown; or a name for one is missing."""
+    """A start link is used, expired or unknown; or the name for one is missing."""
 
 
 class StartLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ def get_link_folder(state: Path) -> Path:
 
 
 def make_start_link(folder: Path, *, name: str, now: datetime, random: Callable[[int], bytes]) -> str:
-    """Return the secret of a new link for a person of this name; it works once, for ten minutes."""
+    """Return the secret of a new link for the named person; it works once, for ten minutes."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise StartLinkError(
@@ -83,7 +83,7 @@ def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
 
 
 def begin_session(desk: Desk, *, name: str) -> str:
-    """Begin a session for a person and return its secret, which the cookie holds; the store has its hash alone."""
+    """Begin a person's session and return its secret for the cookie; the store has only its hash."""
     secret, now = to_base64url(desk.random(_SECRET_BYTES)), desk.clock()
     with desk.store.write() as connection:
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))

@@ -40,7 +40,7 @@ class Vault:
 
     @property
     def key_ids(self) -> frozenset[bytes]:
-        """The ids of the keys that this vault opens for."""
+        """The ids of the keys in this vault."""
         return frozenset(self._private_keys)
 
     def open_report(self, envelope: Envelope, *, context: SealContext) -> bytes:
@@ -56,7 +56,7 @@ class Vault:
         return self._open(envelope, context=context, purpose="enrol")
 
     def open_reply_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
-        """Return the signed bytes of a reply that this desk wrote; raises as `open_report`.
+        """Return the signed bytes of this desk's own reply; raises as `open_report`.
 
         Only the desk's own copy is addressed to the agency. The child's is addressed to a reference and sealed to a
         return code: no key in here opens it.
@@ -66,7 +66,7 @@ class Vault:
         return self._open(envelope, context=context, purpose="reply")
 
     def open_message_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
-        """Return the signed bytes of a question that this desk put to a partner; raises as `open_report`.
+        """Return the signed bytes of this desk's question to a partner; raises as `open_report`.
 
         As with replies, only the desk's own copy is addressed to the agency.
         """

@@ -29,7 +29,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
 
-# How long a report may wait at the gateway, and an alert at the desk, before a person has to look.
+# The longest wait of a report at the gateway, and of an alert at the desk, before a person must look.
 URGENT_WITHIN: Final = timedelta(minutes=2)
 OTHERS_WITHIN: Final = timedelta(hours=1)
 
@@ -66,7 +66,7 @@ _BY_ITSELF: Final = "watch"
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Something that has stopped or waits too long. `count` is how many; `detail` a code, an id or a target."""
+    """Stopped or overdue work. `count` is the number; `detail` a code, an id or a target."""
 
     code: str
     since: datetime

@@ -1,4 +1,4 @@
-"""The desk as one value: settings, files, store, clock, randomness and the feed, handed to every function that acts."""
+"""The desk as one value: settings, files, store, clock, randomness and the feed, passed to every function that acts."""
 
 import functools
 import secrets
@@ -26,7 +26,7 @@ Random = Callable[[int], bytes]
 
 
 def utc_now() -> datetime:
-    """Return the time of this machine."""
+    """Return the current time of this machine."""
     return datetime.now(UTC)
 
 
@@ -48,15 +48,15 @@ class Desk:
         return self.open_session()
 
     def read_key(self, role: KeyRole) -> KeyFile:
-        """Return one key file of every day, such as `keys/register.key`. Raises `LocalStateError`."""
+        """Return one key file in daily use, e.g. `keys/register.key`. Raises `LocalStateError`."""
         return read_key_file(self.paths.keys / f"{role.value}.key", role=role)
 
     def load_private_key(self, role: KeyRole) -> Ed25519PrivateKey:
-        """Return the private half of one signing key of every day. Raises `LocalStateError`."""
+        """Return the private half of one signing key in daily use. Raises `LocalStateError`."""
         return load_signing_key(self.read_key(role))
 
     def load_vault(self) -> Vault:
-        """Return the vault with every sealing key that this desk still holds."""
+        """Return the vault with every sealing key that this desk still has."""
         return load_vault(self.paths.keys)
 
     def make_feed(self) -> FeedClient:
@@ -94,7 +94,7 @@ def open_desk(
 
 
 def _make_session() -> "requests.Session":
-    # Imported here: with it comes `requests`, a tenth of a second that a command which sends nothing does not need.
+    # Imported here: it brings `requests`, a tenth of a second that commands without a request do not need.
     from partner_sdk.client.transport import make_session
 
     return make_session()

@@ -23,13 +23,13 @@ TOTAL_SECONDS: Final = 30.0
 USER_AGENT: Final = "report-abuse-desk"
 MAX_SECRET_BYTES: Final = 4096
 
-# Not for this message alone: a person has to look at the address, or at the token.
+# Not this message's fault: a person must check the address or the token.
 _REFUSED: Final = frozenset({401, 403})
 _SAYS_NEVER: Final = frozenset({400, 422})
 
 
 class DeliveryError(ReportAbuseError):
-    """A message was not taken. `is_final`: not by this address, however often it is tried."""
+    """A message was not delivered. `is_final`: no further try to this address can succeed."""
 
     def __init__(self, *, reason: str, is_final: bool = False) -> None:
         super().__init__(f"The message was not delivered: {reason}.", reason=reason)
@@ -39,7 +39,7 @@ class DeliveryError(ReportAbuseError):
 def post_json(
     session: "requests.Session", *, url: str, body: bytes, token: str | None = None, message_id: str | None = None
 ) -> None:
-    """Post JSON within a deadline; any 2xx takes it. Raises `DeliveryError` with a code of ours.
+    """Post JSON within a deadline; any 2xx means accepted. Raises `DeliveryError` with a code of ours.
 
     Never follows a redirect and never reads more than the status.
     """
@@ -85,12 +85,12 @@ def post_json(
 
 
 def _no_login(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    # `requests` would else put a login of ~/.netrc in the place of our token.
+    # `requests` would otherwise replace our token with a login from ~/.netrc.
     return request
 
 
 def write_message(folder: Path, *, name: str, content: bytes) -> None:
-    """Write one message into a folder of the desk's own, in the place of sending it. Raises `DeliveryError` (`folder`).
+    """Write one message into a folder instead of sending it. Raises `DeliveryError` (`folder`).
 
     For a demonstration only: the file holds an address in the clear, readable by its owner.
     """
@@ -104,7 +104,7 @@ def write_message(folder: Path, *, name: str, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder, or raise `DeliveryError` (`folder`) when it cannot be written to."""
+    """Make the folder, or raise `DeliveryError` (`folder`) if it is not writable."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:

@@ -22,27 +22,27 @@ TIMEOUT_SECONDS: Final = 30.0
 
 
 def make_mail(to: str, *, sender: Address, subject: str, body: str, now: datetime, random: bytes) -> EmailMessage:
-    """Return a plain mail that asks for no answer from any machine; `random` makes its id."""
+    """Return a plain mail that asks machines not to answer; `random` makes its id."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     mail["To"] = Address(addr_spec=to)
     mail["Subject"] = subject
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{random.hex()}@{sender.domain}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: holiday answers do not come back to it
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: holiday replies are not sent to it
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(body)
     return mail
 
 
 class MailCarrier(Protocol):
-    """Takes one mail, or raises `DeliveryError`."""
+    """Delivers one mail, or raises `DeliveryError`."""
 
     def send(self, mail: EmailMessage) -> None:
-        """Hand the mail over; it has one recipient."""
+        """Deliver the mail; it has one recipient."""
 
     def check(self) -> None:
-        """Raise `DeliveryError` when nothing could be sent now; sends nothing."""
+        """Raise `DeliveryError` if no mail could be sent now; sends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class SmtpLogin:
 
 
 class SmtpCarrier:
-    """A mail server. Without TLS only on this machine."""
+    """A mail server; without TLS only on this machine."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class SmtpCarrier:
         self._timeout_seconds = timeout_seconds
 
     def send(self, mail: EmailMessage) -> None:
-        """Hand the mail to the server, or raise `DeliveryError`."""
+        """Pass the mail to the server, or raise `DeliveryError`."""
         self._talk(mail)
 
     def check(self) -> None:
-        """Greet the server and log in, and leave; raise `DeliveryError` when that fails."""
+        """Connect, log in and disconnect; raise `DeliveryError` on failure."""
         self._talk(None)
 
     def _talk(self, mail: EmailMessage | None) -> None:
@@ -135,7 +135,7 @@ class FolderCarrier:
         write_message(self._folder, name=f"{_name_of(mail)}.eml", content=mail.as_bytes())
 
     def check(self) -> None:
-        """Raise `DeliveryError` when the folder cannot be written to."""
+        """Raise `DeliveryError` if the folder is not writable."""
         make_folder(self._folder)
 
 

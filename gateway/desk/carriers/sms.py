@@ -1,6 +1,6 @@
-"""Carries a text message: to a provider's address over https, or into a folder of this machine.
+"""Delivers a text message: to a provider's address over https, or into a folder of this machine.
 
-Never sends to a country that the settings do not list: strangers' numbers abroad can be made to cost money.
+Never sends to a country that the settings do not list: fraudsters earn money from messages to numbers abroad.
 """
 
 import re
@@ -15,8 +15,8 @@ from partner_sdk.wire.canonical import encode
 if TYPE_CHECKING:
     import requests
 
-# Jersey, Guernsey and the Isle of Man share +44, and a text message there costs many times that of one in the UK. The
-# ranges are those of Ofcom's numbering plan, as libphonenumber 9.0.43 has them for JE, GG and IM, or wider.
+# Jersey, Guernsey and the Isle of Man share +44, but a text message there costs many times that of one in the UK. The
+# ranges are those of Ofcom's numbering plan, as in libphonenumber 9.0.43 for JE, GG and IM, or wider.
 _UK: Final = "44"
 _CROWN_DEPENDENCIES: Final = re.compile(
     r"\+447(?:(?:50|82)9\d|937\d|700[378]|797\d"  # Jersey
@@ -26,7 +26,7 @@ _CROWN_DEPENDENCIES: Final = re.compile(
 
 
 class SmsProvider(Protocol):
-    """Takes one text message, or raises `DeliveryError`. `message_id` is the same when it is tried again."""
+    """Delivers one text message, or raises `DeliveryError`. `message_id` stays the same in every try."""
 
     def send(self, to: str, *, text: str, message_id: str) -> None:
         """Send the message; `to` has a country code, e.g. +447700900123."""
@@ -47,7 +47,7 @@ class FolderSms:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSms:
-    """A provider that takes `{"from", "text", "to"}` with a bearer token; any 2xx takes it."""
+    """A provider that accepts `{"from", "text", "to"}` with a bearer token; any 2xx means accepted."""
 
     url: str
     sender: str

@@ -1,6 +1,6 @@
 """Draws the page of a case: safe contact first, then the report, its files, the reply, and the assessment.
 
-The report's text is on the page only in the answer to the post that opened it.
+The report's text appears only in the response to the post that opened it.
 """
 
 from collections.abc import Sequence
@@ -63,21 +63,21 @@ from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-# The web server makes an answer whole before it sends it (docs/decisions/0009): more than this is saved by a command.
+# The web server builds a response whole before sending it (docs/decisions/0009): larger files are saved by a command.
 MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
 # More rows than a person reads on one page; `evidence list` shows them all.
 MOST_FILES: Final = 500
-# Sealed bytes of reports that are opened for their files alone.
+# Limit for the sealed bytes of reports that are opened for their files alone.
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
 # The form's code for a country that is not in its list.
 _OTHER: Final = "other"
-# A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
+# A reply of 4,000 characters of four bytes each, percent-encoded, and some more: an overlong one comes back too.
 FORM_BYTES = 131_072
 
 
 @dataclass(frozen=True, slots=True)
 class PageFiles:
-    """The files of the opened reports of a case, as the block shows them; doubts name the report they are about."""
+    """The files of the opened reports of a case, for the page; doubts name the report they are about."""
 
     files: Sequence[FileOfReport]
     doubts: Sequence[str]
@@ -124,7 +124,7 @@ class PageState:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """Everything of the page that comes out of envelopes."""
+    """Everything on the page that comes from envelopes."""
 
     contacts: Sequence[ContactBlock]
     sections: Sequence[Section]
@@ -138,7 +138,7 @@ class _Content:
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
-    """Return the case of this address, or answer that there is nothing."""
+    """Return the case of this address, or answer 404."""
     with get_desk().store.read() as connection:
         try:
             return get_case(connection, case_id)

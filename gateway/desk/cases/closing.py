@@ -125,7 +125,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
 
 
 def check_closing(closing: Closing) -> None:
-    """Raise `CaseError` for an answer that is missing or is no code of the list."""
+    """Raise `CaseError` for a missing answer or an unknown code."""
     if not closing.assessment.assessor.strip():
         raise CaseError("Name the person who assessed this: --assessor.", reason="no-assessor")
     for name in ("immediate_risk", "urgent", "urgent_dissemination"):

@@ -16,7 +16,7 @@ from partner_sdk.wire.canonical import parse_time
 
 @dataclass(frozen=True, slots=True)
 class ReadingFigures:
-    """From received to first read. Times are None while nothing was read; `same_day` counts days of the UK."""
+    """From received to first read. Times are None if nothing was read; `same_day` counts days of the UK."""
 
     read: int
     unread: int
@@ -40,7 +40,7 @@ class ReplyFigures:
 
 @dataclass(frozen=True, slots=True)
 class DeskFigures:
-    """The figures of the cases that were received in a span of time."""
+    """The figures of the cases received in a span of time."""
 
     cases: int
     by_door: dict[str, int]

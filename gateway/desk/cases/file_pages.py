@@ -1,6 +1,6 @@
-"""The route that hands over one file of a partner's case, opened.
+"""The route that sends one opened file of a partner's case.
 
-Never shows a file in a page: it leaves as an attachment without a type, and no browser runs or keeps it.
+Never shows a file in a page: it is sent as an attachment without a type, and no browser runs or caches it.
 """
 
 import re

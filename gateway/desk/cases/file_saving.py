@@ -35,9 +35,9 @@ from partner_sdk.wire.evidence import EvidenceReference
 
 
 def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[CaseRow, WholeCaseFiles]:
-    """Open the reports of a case for the list of its files, noted as any reading is; returns both.
+    """Open the reports of a case for the list of its files, recorded like any reading; returns both.
 
-    Of an addition that alone. Raises as `open_case`.
+    For an addition, only that one. Raises as `open_case`.
     """
     opened = open_case(desk, wanted, actor=actor)
     if not isinstance(opened.content, SealedIndustryReport):
@@ -64,7 +64,7 @@ def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> Fi
 
 
 def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: int) -> tuple[CaseFile, Iterator[bytes]]:
-    """Prove one file of one report wholly, then return it with its bytes, piece by piece.
+    """Verify one whole file of one report, then return it with its bytes, piece by piece.
 
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
@@ -100,7 +100,7 @@ def _get_sealed(desk: Desk, found: CaseFile) -> tuple[EvidenceReference, Held, S
 
 @contextmanager
 def _new_file(to: Path) -> Iterator[IO[bytes]]:
-    """Give a file that gets its name at the end of the block, if that ends without an error; else it is gone."""
+    """Yield a file that gets its name if the block ends without an error; otherwise it is removed."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".report-abuse-", dir=to.parent)  # 0600
     except OSError as error:

@@ -37,7 +37,7 @@ FileState = Literal["here", "on_the_way", "late", "not_handed_over", "replaced"]
 
 
 class CaseFileError(ReportAbuseError):
-    """There is no such file, or its bytes are not here (`unknown-file`, `not-here`)."""
+    """The file is unknown, or its bytes are not here (`unknown-file`, `not-here`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class CaseFile:
     reference: EvidenceReference | None
     held: Held | None
     doubts: tuple[str, ...] = ()
-    replaced_by: str | None = None  # the evidence id of a later report of the case for the same file id
+    replaced_by: str | None = None  # the evidence id in a later report of the case for the same file id
 
     @property
     def name(self) -> str | None:
@@ -85,7 +85,7 @@ class CaseFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Other:
-    """A report that names the same evidence: its references by evidence id, without digests, and these apart."""
+    """A report that names the same evidence: its references by evidence id, without digests, and the digests apart."""
 
     files: Mapping[str, ReportedFile]
     references: Mapping[str, Sequence[EvidenceReference]]
@@ -94,9 +94,9 @@ class _Other:
 
 @dataclass(slots=True)
 class ComparedReports:
-    """The reports of one sender that one page compares, by report id: each is opened once. None does not open.
+    """One sender's reports that one page compares, by report id: each is opened once. None means it does not open.
 
-    `left` is how many more may be opened for it, `bytes_left` of how many sealed bytes; without it, of any size.
+    `left` is the number of further reports that may be opened, `bytes_left` their sealed bytes; None means any size.
     """
 
     left: int = MOST_OTHERS
@@ -105,11 +105,11 @@ class ComparedReports:
     too_large: set[str] = field(default_factory=set)
 
     def add(self, case: CaseRow, content: SealedIndustryReport) -> None:
-        """Bring a report that is open already."""
+        """Add a report that is already open."""
         self.found[case.report_id] = _index(content)
 
     def find(self, desk: Desk, case: CaseRow, *, size: int) -> _Other | None:
-        """Return a report, opened now if it was not; None for one that does not open, or is one too many."""
+        """Return a report, opening it if needed; None if it does not open or is over the limit."""
         if case.report_id not in self.found:
             if self.bytes_left is not None and size > self.bytes_left:
                 self.too_large.add(case.reference)
@@ -181,7 +181,7 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
 def _list_others(
     desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, compared: ComparedReports
 ) -> Sequence[_Other]:
-    """Return the sender's other reports that name the same evidence; one that does not open is left out."""
+    """Return the sender's other reports that name the same evidence, without those that do not open."""
     evidence_ids = {one.evidence_id for one in references}
     with desk.store.read() as connection:
         named = list_reports_naming(connection, partner=case.partner, evidence_ids=evidence_ids, limit=MOST_OTHERS + 1)
@@ -201,7 +201,7 @@ def _open_other(desk: Desk, case: CaseRow) -> _Other | None:
     try:
         opened = open_report(desk, case)
     except (OpeningError, FormatError):
-        return None  # its key is gone with the reports of its time
+        return None  # its key was destroyed at the end of its time
     return _index(opened) if isinstance(opened, SealedIndustryReport) else None
 
 
@@ -286,7 +286,7 @@ class FileOfReport:
 
 @dataclass(frozen=True, slots=True)
 class WholeCaseFiles:
-    """The files of the opened reports of a case, of each file the newest reference first; doubts name their report."""
+    """The files of the opened reports of a case, the newest reference of each file first; doubts name their report."""
 
     files: tuple[FileOfReport, ...] = ()
     doubts: tuple[tuple[CaseRow, str], ...] = ()
@@ -295,7 +295,7 @@ class WholeCaseFiles:
 def make_whole_case(
     desk: Desk, opened: Sequence[OpenedReport], *, compared: ComparedReports | None = None
 ) -> WholeCaseFiles:
-    """Return the files of reports that are open, in the order of the reports; `compared` as `make_case_files`."""
+    """Return the files of open reports, in the order of the reports; `compared` as in `make_case_files`."""
     compared = compared or ComparedReports()
     for one in opened:
         if one.content is not None:

@@ -28,7 +28,7 @@ from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
-# Which field of the page a refusal of the rules belongs to, for each of its forms.
+# The field of the page for each refusal of the rules, by form.
 MOVE_FIELDS: Final = {"bad-lane": "lane", "bad-score": "score"}
 CLOSE_FIELDS: Final = {
     "reply-owed": "code",
@@ -63,7 +63,7 @@ COUNTS = (
 
 
 def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: str) -> Fault:
-    """Return the fault of the page for an error of the rules; `otherwise` is where an unnamed one belongs."""
+    """Return the page's fault for an error of the rules; `otherwise` is the field for an unlisted one."""
     return Fault(fields.get(error.reason, otherwise), CASE_FAULTS.get(error.reason, str(error)))
 
 
@@ -78,7 +78,7 @@ def list_faults(typed: Typed, weaknesses: tuple[str, ...]) -> list[Fault]:
 
 
 def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
-    """Return the closing that complete answers ask for."""
+    """Return the closing from a complete form."""
     return Closing(
         assessment=Assessment(**{name: typed[name] for name in Assessment.__dataclass_fields__}),
         outcome=typed["outcome"],
@@ -86,13 +86,13 @@ def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
         age_band=typed["age_band"],
         weaknesses=weaknesses,
         cluster_id=typed["cluster"] or None,
-        # A place that is still chosen from before the outcome was changed is no answer.
+        # A destination left over from an earlier choice of outcome does not count.
         redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,
     )
 
 
 def parse_score(text: str) -> int | None:
-    """Return the score of the form, or None where it is left as it is. Raises `CaseError` (`bad-score`)."""
+    """Return the form's score, or None if it is blank. Raises `CaseError` (`bad-score`)."""
     score = parse_small_number(text) if text else None
     if text and score is None:
         raise CaseError("Enter the score as a number.", reason="bad-score")
@@ -109,7 +109,7 @@ class Preview:
 
 
 def make_draft(typed: Typed) -> ReplyDraft:
-    """Return the reply that complete answers ask for."""
+    """Return the reply from a complete form."""
     is_the_reply = typed["counts"] == "yes"
     return ReplyDraft(normalise(typed["reply_text"]), is_the_reply=is_the_reply, reason=typed["counts_reason"])
 
@@ -133,7 +133,7 @@ def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
 
 
 def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
-    """Return the fault of the page for an error of the rules of replies."""
+    """Return the page's fault for an error of the rules for replies."""
     if error.reason == "too-long":
         return Fault("reply_text", _say_too_long(len(normalise(typed["reply_text"]))))
     field, said = labels.REPLY_FAULTS.get(error.reason, ("reply_text", str(error)))
@@ -154,7 +154,7 @@ def _say_too_long(count: int) -> str:
 
 
 def make_question(typed: Typed) -> Question:
-    """Return the question that the form asks for. Raises `CaseError` (`bad-day`)."""
+    """Return the question from the form. Raises `CaseError` (`bad-day`)."""
     return Question(
         question=typed["question"],
         purpose=typed["purpose"],
@@ -164,5 +164,5 @@ def make_question(typed: Typed) -> Question:
 
 
 def parse_optional_day(text: str) -> date | None:
-    """Return the day of a field, or None where it is left blank. Raises `CaseError` (`bad-day`)."""
+    """Return the day of a field, or None if it is blank. Raises `CaseError` (`bad-day`)."""
     return parse_day(text) if text else None

@@ -45,7 +45,7 @@ def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None
 
 
 def say_typed(title: str, text: str, *, to: TextIO | None = None) -> None:
-    """Print one field. Lines of a text are set in: none of them can pass for a field of the report."""
+    """Print one field. Further lines of a text are indented: none of them can pass for a field of the report."""
     say_lines(f"{title}: {text}".replace("\n", "\n    "), to=to)
 
 
@@ -79,7 +79,7 @@ def say_context(view: ContextView | None) -> None:
 
 
 def list_context_json(view: ContextView | None) -> dict[str, object]:
-    """Return the same for machines, under a name of its own."""
+    """Return the same for machines, under its own key."""
     return {} if view is None else {"page_context": asdict(view)}
 
 
@@ -88,7 +88,7 @@ _MOST_MISSING: Final = 3  # the page of the case lists all of them
 
 
 def say_report(shown: ShownReport) -> None:
-    """Print everything of one report."""
+    """Print one whole report."""
     if shown.fault:
         say(f"WARNING: this report does not open. {shown.fault}")
         return

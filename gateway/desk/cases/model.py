@@ -81,7 +81,7 @@ REDIRECTS: Final = (
 )
 _KEPT_CONTROLS: Final = frozenset("\n\t")
 UK: Final = ZoneInfo("Europe/London")
-# Not from the locale: the desk reads English, and a server's locale may be any.
+# Not from the locale: the desk is in English, and a server may have any locale.
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
@@ -95,7 +95,7 @@ class CaseError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """One case as lists show it: codes and times only."""
+    """One case for lists: codes and times only."""
 
     case_id: str
     environment: str
@@ -147,12 +147,12 @@ class CaseRow:
 
     @property
     def first_id(self) -> str:
-        """The case id of the first report of the case: a partner's later reports are joined to it."""
+        """The case id of the first report of the case, to which a partner's later reports are joined."""
         return self.joined_to or self.case_id
 
 
 def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
-    """Return cases in the order of the queue, each report for itself; queue.py leaves joined ones to their case."""
+    """Return cases in the order of the queue, one line per report; queue.py leaves joined ones to their case."""
     query: Select[Any] = select(CASES)
     query = query.order_by(*(WHOLE_ORDER if state == "all" else QUEUE_ORDER))
     if state != "all":
@@ -172,7 +172,7 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
 
 
 def list_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
-    """Return, by the case id of each addition among these, the case id of the report of the same sender it adds to."""
+    """Return, by the case id of each addition, the case id of the same sender's report that it adds to."""
     wanted = {case.adds_to for case in cases if case.adds_to is not None}
     rows = connection.execute(
         select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.other_reference, CASES.c.case_id).where(
@@ -189,7 +189,7 @@ def list_cases_of(connection: Connection, *, partner: str, report_ids: Collectio
     """Return the cases of these reports of one sender, the newest first."""
     rows = connection.execute(
         select(CASES)
-        # Both environments are named for the index that begins with it.
+        # Both environments are named so that SQLite uses the index that begins with it.
         .where(
             CASES.c.environment.in_(get_args(Environment)),
             CASES.c.partner == partner,
@@ -201,38 +201,38 @@ def list_cases_of(connection: Connection, *, partner: str, report_ids: Collectio
 
 
 def to_case(row: Row[Any]) -> CaseRow:
-    """Return one row of the table as lists show it."""
+    """Return one row of the table as a `CaseRow`."""
     return CaseRow(**row._mapping)
 
 
 def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
-    """Raise `CaseError` (`bad-code`) for a code that is not of its list."""
+    """Raise `CaseError` (`bad-code`) for a code outside the list."""
     if code not in codes:
         raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
 
 
 def get_uk_day(moment: datetime) -> date:
-    """Return the day that it is in the United Kingdom."""
+    """Return the current day in the United Kingdom."""
     return moment.astimezone(UK).date()
 
 
 def get_uk_day_of(text: str) -> date:
-    """Return the day in the United Kingdom of a time as the desk stores it."""
+    """Return the day in the United Kingdom of a stored time."""
     return get_uk_day(parse_time(text))
 
 
 def has_control_characters(text: str) -> bool:
-    """Return whether a text holds control characters other than line ends and tabs."""
+    """Return whether a text contains control characters other than line ends and tabs."""
     return any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in text)
 
 
 def normalise(text: str) -> str:
-    """Return the text with one kind of line end (forms send CR LF) and no space around it."""
+    """Return the text with LF line ends (forms send CR LF) and no outer spaces."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def parse_day(text: str) -> date:
-    """Return a day that a person wrote like 2026-12-24. Raises `CaseError` (`bad-day`)."""
+    """Return a day typed as e.g. 2026-12-24. Raises `CaseError` (`bad-day`)."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -276,7 +276,7 @@ def format_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
 
 
 def count_days_late(case: CaseRow, *, today: date) -> int:
-    """Return by how many days a reply that is still owed is late; 0 when it is not."""
+    """Return the days by which an owed reply is late; 0 if it is not."""
     promised = find_promised_day(case)
     return 0 if promised is None or not is_waiting(case) else max(0, (today - promised).days)
 
@@ -293,7 +293,7 @@ def format_lateness(days: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SealedReport:
-    """An envelope and the clear fields that it is sealed under, both verified when the desk took them in."""
+    """An envelope and its clear fields, both verified when the desk took them in."""
 
     clear: ClearFields
     envelope: bytes
@@ -302,7 +302,7 @@ class SealedReport:
 def find_sealed_report(
     connection: Connection, *, environment: str, partner: str, report_id: str
 ) -> SealedReport | None:
-    """Return the sealed report of this sender and id, or None where there is none, as for a synthetic case."""
+    """Return the sealed report of this sender and id, or None, e.g. for a synthetic case."""
     for table in (REPORTS, IMPORTED_REPORTS):
         row = connection.execute(
             select(table).where(

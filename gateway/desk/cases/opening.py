@@ -30,15 +30,15 @@ from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.public_report import PublicReport, parse_public_report
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 
-# Of a case with more reports, the others are opened one by one, on their own pages.
+# In a case with more reports, the others are opened one by one, on their own pages.
 MOST_OPENED: Final = 20
-# Sealed bytes, beside the first report: opening and laying out two megabytes takes about half a second.
+# Limit of sealed bytes beside the first report: opening and laying out two megabytes takes about half a second.
 MOST_OPENED_BYTES: Final = 2 * 1024 * 1024
 _LATER_KINDS: Final = frozenset({"supplement", "correction", "retraction"})
 
 
 def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
-    """Return the case that an addition adds to, or None: its sender's own alone."""
+    """Return the case that an addition adds to, if the same sender sent it, or None."""
     row = None if found.adds_to is None else find_named(connection, found)
     return None if row is None else to_case(row)
 
@@ -168,7 +168,7 @@ def _find_content(desk: Desk, found: CaseRow) -> PublicReport | None:
     try:
         content = open_report(desk, found)
     except (OpeningError, FormatError):
-        return None  # its key is gone with the reports of its time
+        return None  # its key was destroyed at the end of its time
     return content if isinstance(content, PublicReport) else None
 
 
@@ -192,14 +192,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class OwnReport:
-    """A reference that a report names as another one of its sender's own, and the case that it is here."""
+    """Another report of the sender's own, named by its reference, with its case here."""
 
     reference: str
     case_id: str | None
 
 
 def list_joined(connection: Connection, found: CaseRow) -> list[CaseRow]:
-    """Return every report of a case, the first one first, then as they were received."""
+    """Return every report of a case, the first one first, then by time of receipt."""
     if found.partner == PUBLIC_SENDER:
         return [found]
     rows = connection.execute(
@@ -231,7 +231,7 @@ def open_whole_case(desk: Desk, found: CaseRow, content: SealedIndustryReport, *
 
 
 def _choose_small(reports: Sequence[CaseRow], sizes: Mapping[str, int]) -> set[str]:
-    # The smallest first: no large one shuts out the retraction behind it.
+    # The smallest first: a large one must not displace a retraction.
     chosen, left = set(), MOST_OPENED_BYTES
     for one in sorted(reports, key=lambda one: sizes.get(one.report_id, 0)):
         left -= sizes.get(one.report_id, 0)
@@ -270,7 +270,7 @@ def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[s
 
 
 def list_unopened(opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
-    """Return which reports did not open, and why."""
+    """Return the reports that did not open, with the reasons."""
     return [(f"{one.case.reference} does not open.", one.fault) for one in opened if one.fault]
 
 
@@ -296,7 +296,7 @@ def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]
 
 
 def list_own_reports(connection: Connection, found: CaseRow, references: Collection[str]) -> list[OwnReport]:
-    """Return the sender's own reports of these references, with the case of each that is known here."""
+    """Return the sender's own reports with these references, each with its case if known here."""
     rows = connection.execute(
         select(CASES.c.case_id, CASES.c.reference, CASES.c.other_reference).where(
             *of_sender(found.environment, found.partner),
@@ -308,7 +308,7 @@ def list_own_reports(connection: Connection, found: CaseRow, references: Collect
 
 
 def list_linked(opened: Sequence[OpenedReport]) -> list[str]:
-    """Return the references that opened reports name as other reports of their sender, each once."""
+    """Return the references to other reports of the sender in opened reports, each once."""
     contents = (one.content for one in opened if one.content is not None)
     named = (reference for content in contents for reference in list_given(content.report.linked_reports))
     return list(dict.fromkeys(named))

@@ -122,7 +122,7 @@ def _judge(
     if found.provider != claim.partner or found.placement != claim.placement:
         return "elsewhere", claim
     issued_at, expires_at = parse_time(claim.issued_at), parse_time(claim.expires_at)
-    # Differences, because a sum can leave the calendar: the times are a claim.
+    # By difference, because a sum can overflow the calendar: the times are unverified.
     if issued_at - received_at > CLOCK_SKEW or received_at - expires_at >= CLOCK_SKEW:
         return "expired", claim
     return "holds", claim

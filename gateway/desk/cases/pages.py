@@ -1,6 +1,6 @@
-"""The routes of the cases: the queue, one case, reading its report, closing.
+"""Routes of the cases: the queue, one case, reading its report, closing.
 
-Content is shown only in the answer to the post that opened it, and never stored.
+Content appears only in the response to the post that opened it, and is never stored.
 """
 
 from http import HTTPStatus

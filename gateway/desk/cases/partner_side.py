@@ -44,7 +44,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 DUPLICATE: Final = "duplicate"
 USED: Final = "used"
-# Longer than any investigation is planned: a slip of the year is more likely.
+# Longer than any planned investigation: probably a mistyped year.
 MOST_DAYS_HELD: Final = 3 * 366
 DAYS_TO_ANSWER: Final = 7  # SI 2026/268
 MOST_DAYS_TO_ANSWER: Final = 90
@@ -84,7 +84,7 @@ def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | No
 
 
 def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
-    """Take back the outcome of a case that waits. Raises `CaseError` (`unknown-case`, `nothing-waits`)."""
+    """Take back a case's waiting outcome. Raises `CaseError` (`unknown-case`, `nothing-waits`)."""
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         signal = find_waiting(connection, found)
@@ -100,7 +100,7 @@ def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
 
 
 def get_first_case(connection: Connection, wanted: str) -> CaseRow:
-    """Return the first report of the case that this id or reference belongs to. Raises `CaseError` (`unknown-case`)."""
+    """Return the first report of the case with this id or reference. Raises `CaseError` (`unknown-case`)."""
     found = get_case(connection, wanted)
     return found if found.joined_to is None else get_case(connection, found.joined_to)
 
@@ -116,7 +116,7 @@ def check_may_tell(connection: Connection, found: CaseRow) -> None:
 
 
 def check_from_partner(found: CaseRow) -> None:
-    """Raise `CaseError` (`synthetic`, `public-report`) for a case that no partner sent."""
+    """Raise `CaseError` (`synthetic`, `public-report`) for a case without a partner as its sender."""
     if found.synthetic:
         raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
     if found.partner == PUBLIC_SENDER:
@@ -220,13 +220,13 @@ def clean_question(question: Question) -> Question:
 
 
 def find_open_question(questions: Sequence[QuestionRow], *, today: date) -> QuestionRow | None:
-    """Return the question that is neither answered nor late, if there is one."""
+    """Return the question that is neither answered nor late, if any."""
     waiting = (one for one in questions if one.answered_at is None)
     return next((one for one in waiting if count_days_left(one, today=today) >= 0), None)
 
 
 def count_days_left(question: QuestionRow, *, today: date) -> int:
-    """Return how many days of the United Kingdom are left, below 0 when it is late; of an answer, when it came."""
+    """Return the days of the United Kingdom left, below 0 if late; for an answered one, at the answer."""
     until = today if question.answered_at is None else get_uk_day_of(question.answered_at)
     return (get_uk_day_of(question.due_at) - until).days
 

@@ -62,7 +62,7 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/outcome/take-back")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_take_back(case_id: str) -> ResponseReturnValue:
-    """Take back an outcome that was not released yet."""
+    """Take back an unreleased outcome."""
     case = get_case_or_404(case_id)
     try:
         take_back(get_desk(), case.case_id, actor=get_name())

@@ -61,9 +61,9 @@ class QueueCounts:
 def list_queue(
     connection: Connection, *, state: QueueState = "open", today: date | None = None, rows: slice = slice(0, None)
 ) -> list[CaseRow]:
-    """Return some lines of the queue in its order: crisis lane, score, waiting time.
+    """Return lines of the queue in its order: crisis lane, score, waiting time.
 
-    A report that is joined to a case of this list is left to that case. `today` is needed for `overdue` alone.
+    A report joined to a case of this list gets no line of its own. `today` is needed for `overdue` alone.
     """
     order = WHOLE_ORDER if state == "all" else QUEUE_ORDER
     query = select(CASES).where(*_choose(state, today)).order_by(*order).offset(rows.start)
@@ -73,13 +73,13 @@ def list_queue(
 
 
 def count_queue(connection: Connection, *, state: QueueState, today: date | None = None) -> int:
-    """Return how many lines the queue has in this state."""
+    """Return the number of lines in the queue in this state."""
     if state == "overdue":
         return _count(connection, *_choose(state, today))
     # All cases of the state, counted through an index, minus the few that are joined to another case.
     closed_at = CASES.c.closed_at
     of_state = () if state == "all" else (closed_at.is_(None) if state == "open" else closed_at.is_not(None),)
-    # The sign keeps the condition from being looked up first: there are many open cases, and few joined ones.
+    # The + keeps SQLite from using the index of that condition: there are many open cases, and few joined ones.
     each = () if state == "all" else (text(f"+cases.closed_at IS {'NULL' if state == 'open' else 'NOT NULL'}"),)
     joined = _count(connection, CASES.c.joined_to > "", *each, _make_first_query(state).exists())
     return _count(connection, *of_state) - joined
@@ -115,7 +115,7 @@ def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool],
 
 
 def _make_first_query(state: QueueState) -> Select[Any]:
-    """Return the question for the case of a list that a report is joined to."""
+    """Return the subquery for the listed case that a report is joined to."""
     first = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to)
     if state == "all":
         return first
@@ -156,7 +156,7 @@ class CaseMove:
 
 
 def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: str, actor: str) -> CaseRow:
-    """Put a case into a lane and at a score (None: as it is); a report that is joined to an open case moves that.
+    """Move a case to a lane and a score (None: unchanged); a report joined to an open case moves that case.
 
     Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `move-reason-missing`,
     `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`.
@@ -198,7 +198,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
 
 
 def list_moves(connection: Connection, case: CaseRow) -> list[CaseMove]:
-    """Return how a case was moved, the newest first."""
+    """Return the moves of a case, the newest first."""
     columns = [CASE_MOVES.c[name] for name in CaseMove.__dataclass_fields__]
     query = select(*columns).where(CASE_MOVES.c.case_id.in_({case.case_id, case.first_id}))
     return [CaseMove(**row._mapping) for row in connection.execute(query.order_by(CASE_MOVES.c.id.desc()))]

@@ -47,7 +47,7 @@ from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL
 from partner_sdk.wire.public_report import PublicReport, SafeContact
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 
-# The line that goes with each way; a way without one cannot be used.
+# The contact field for each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
 WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
 MAX_REASON_CHARACTERS: Final = 300
@@ -69,7 +69,7 @@ class ContactWarning(Enum):
 
 
 def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
-    """Return the ways that were picked, have a line, and cannot be read by the person reported.
+    """Return the picked ways that have details and cannot be read by the reported person.
 
     A way barred by either a report or its addition is barred for both.
     """
@@ -89,7 +89,7 @@ def is_barred(report: PublicReport, way: str) -> bool:
 
 
 def get_line(contact: SafeContact, way: str) -> str:
-    """Return the number, address or name that goes with a way; empty where there is none."""
+    """Return the number, address or name for a way, or ""."""
     name = _LINE_OF.get(way)
     return "" if name is None else str(getattr(contact, name)).strip()
 
@@ -109,7 +109,7 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
 
 
 def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
-    """Record that the person reporting was answered, and how; or why an answer would do harm.
+    """Record how the person reporting was answered, or why a reply would do harm.
 
     Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
     """
@@ -142,7 +142,7 @@ def clean_reply_reason(code: str, reason: str | None) -> str | None:
 def note_reply(
     connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
 ) -> None:
-    """Enter the reply that is owed, in the caller's transaction; `clean_reply_reason` has passed it."""
+    """Record the owed reply in the caller's transaction, after `clean_reply_reason`."""
     connection.execute(
         update(CASES)
         .where(CASES.c.case_id == found.case_id)
@@ -254,7 +254,7 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
 
 
 def clean_text(text: str) -> str:
-    """Return the text as it is sent: one kind of line end, no space around it. Raises `ReplyError`."""
+    """Return the text to send: LF line ends, no outer spaces. Raises `ReplyError`."""
     cleaned = normalise(text)
     if not cleaned:
         raise ReplyError("The reply is empty.", reason="no-text")
@@ -297,7 +297,7 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
             keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)
             text = open_reply(signed, keys=keys).body
         except (OpeningError, StatementError, FormatError):
-            text = None  # its key is gone with the reports of its time, or the row was changed
+            text = None  # its key was destroyed at the end of its time, or the row was changed
         copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))
     with desk.store.write() as connection:
         audit.append_entry(connection, "read-replies", found.case_id, at=now, actor=actor)

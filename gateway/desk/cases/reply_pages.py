@@ -52,7 +52,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/reply/send")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_send(case_id: str) -> ResponseReturnValue:
-    """Seal a reply that was looked at; the next collection takes it to the gateway."""
+    """Seal a previewed reply; the next collection takes it to the gateway."""
     case, typed = get_case_or_404(case_id), read_typed()
     faults = list_reply_faults(case, typed)
     if faults:
@@ -90,7 +90,7 @@ def _make_preview(draft: ReplyDraft) -> Preview:
 
 
 def _find_message_id() -> str | None:
-    # From the preview, so that a second press of the button is the same reply; anything else is no id of ours.
+    # From the preview, so that a second press of the button is the same reply; other values are not our ids.
     message_id = request.form.get("message_id", "")
     try:
         check_report_id(message_id)

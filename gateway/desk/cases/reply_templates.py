@@ -38,7 +38,7 @@ _MOST_ADVICE: Final = 9
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check that is owed or was made. `by` and `done_on` are given once it was made."""
+    """One check, due or done. `by` and `done_on` are set once it is done."""
 
     words: Words
     version: str
@@ -74,7 +74,7 @@ def is_checked(words: Words, *, version: str, who: str, signoffs: Signoffs | Non
 
 @dataclass(frozen=True, slots=True)
 class ReplyTemplate:
-    """One text to begin with."""
+    """One text for starting a reply."""
 
     code: str
     title: str

@@ -24,7 +24,7 @@ FORK: Final = "chain-fork"
 NEW_EPOCH: Final = "new-epoch"
 # Raised when a gateway is behind a number of the same epoch that the desk already has: its newest rows are gone.
 WENT_BACK: Final = "chain-went-back"
-# Any epoch, e.g. of a number that the desk lacks and only the gateway can date.
+# Any epoch, e.g. for a missing number that only the gateway can date.
 ANY_EPOCH: Final = "*"
 # Built by `Chain.name`, from names that row_checks.py has checked.
 _GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/({SENDER_PATTERN})/([0-9]+)(?:-([0-9]+))?")
@@ -43,13 +43,13 @@ class Chain:
     partner: str
 
     def name(self, first: int, last: int) -> str:
-        """Return how an alarm names links of this chain."""
+        """Return the text for this chain's links in an alarm."""
         return f"{self.instance}/{self.epoch}/{self.partner}/{first}" + ("" if first == last else f"-{last}")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One genuine intake statement as the chain sees it."""
+    """One genuine intake statement as a link of the chain."""
 
     chain: Chain
     sequence: int
@@ -84,9 +84,9 @@ def note_epoch(connection: Connection, *, instance: str, epoch: str, now: dateti
 
 
 def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
-    """Look for the link before each new one, raise an alarm for every gap, and return the gaps that are open.
+    """Look for the link before each new one, raise an alarm for every gap, and return the open gaps.
 
-    Run it when nothing more waits at the gateway. A link that comes late closes its gap.
+    Run it once no more rows wait at the gateway. A late link closes its gap.
     """
     unfollowed = connection.execute(select(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False))).all()
     for row in unfollowed:
@@ -100,7 +100,7 @@ def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
 def list_senders(connection: Connection, *, instance: str) -> list[str]:
     """Return the senders for whom the desk has chains from this gateway, in any epoch."""
     found: list[str] = []
-    # From one sender to the next by the key: a DISTINCT would walk every link.
+    # Steps from one sender to the next through the key: a DISTINCT would walk every link.
     following = select(func.min(CHAIN_LINKS.c.partner)).where(CHAIN_LINKS.c.instance == instance)
     partner = connection.execute(following).scalar()
     while partner is not None:
@@ -110,7 +110,7 @@ def list_senders(connection: Connection, *, instance: str) -> list[str]:
 
 
 def get_highest(connection: Connection, chain: Chain) -> int:
-    """Return the highest number seen of a chain (of all epochs, where it names `ANY_EPOCH`), 0 before the first."""
+    """Return the highest number seen of a chain (of all epochs for `ANY_EPOCH`), 0 before the first."""
     numbers = _of(chain).order_by(CHAIN_LINKS.c.sequence.desc()).limit(1)
     row = connection.execute(numbers).first()
     return 0 if row is None else row.sequence
@@ -176,7 +176,7 @@ def _check_firsts(
 
 
 def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_first: bool, now: datetime) -> None:
-    """Raise an alarm for the numbers below a link that nothing accounts for."""
+    """Raise an alarm for unexplained missing numbers below a link."""
     if _has_link(connection, chain, sequence - 1):
         return
     below = _find_below(connection, chain, sequence)
@@ -185,7 +185,7 @@ def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_fir
         return
     reached = sequence - 1
     if not is_first:
-        # It names one before it, in its own epoch.
+        # It names a previous one, in its own epoch.
         raise_alarm(connection, GAP, chain.name(reached, reached), now=now)
         reached -= 1
     # Numbers continue through a restore: an epoch begins directly after a number that the desk has, or with the very

@@ -57,14 +57,14 @@ STUCK: Final = "feed-stuck"
 # Limits a feed that would never end or would fill this disk; reaching the limit raises one alarm.
 ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
-# Rows that an earlier run left at the gateway get this much of a run, after everything newer.
+# The share of a run for rows that an earlier run left at the gateway, after everything newer.
 LEFT_PAGES: Final = 5
 LEFT_TIME: Final = timedelta(seconds=10)
 MOST_SET_ASIDE: Final = 2_000
 MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
-# The gateway holds reports that it cannot read: pages of its database are damaged.
+# The gateway has reports that it cannot read: pages of its database are damaged.
 UNREADABLE: Final = "unreadable-at-gateway"
-# The gateway counts reports that wait, and shows or names fewer.
+# The gateway counts more waiting reports than it shows or names.
 HIDDEN: Final = "waiting-not-shown"
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and a person must ask.
 AHEAD: Final = "received-in-the-future"
@@ -89,7 +89,7 @@ class Collected:
     set_aside: int = 0
     set_aside_bytes: int = 0
     left: int = 0
-    left_urgent: int = 0  # those of them that state P1
+    left_urgent: int = 0  # the number of them that state P1
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
@@ -269,7 +269,7 @@ def _judge(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime |
 
 
 def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[list[_Judged], int]:
-    """Drop repeats of rows that were filed before their partner's key ended: a filed report stays provable."""
+    """Drop repeats of rows filed before their partner's key ended: a filed report stays provable."""
     wanted: list[_Judged] = []
     for one in refused:
         if one.refused is not None and one.refused.reason == KEY_ENDED and (claim := find_claim(one.raw)):
@@ -281,7 +281,7 @@ def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[lis
 
 
 def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[VerifiedRow], int, list[_Judged]]:
-    """Part verified rows into new ones, how many are stored already, and those under a taken id or reference."""
+    """Split verified rows into new ones, the number already stored, and those under a taken id or reference."""
     references = {one.verified.intake.reference for one in judged if one.verified is not None}
     named = set(connection.execute(select(REPORTS.c.reference).where(REPORTS.c.reference.in_(references))).scalars())
     named |= list_imported_references(connection, references)
@@ -364,7 +364,7 @@ def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk
 
 
 def _links(judged: Sequence[_Judged]) -> list[Link]:
-    """Return a link for every genuine intake statement, also where the rest of its row was refused."""
+    """Return a link for every genuine intake statement, even if the rest of its row was refused."""
     links = []
     for one in judged:
         if one.verified is not None:

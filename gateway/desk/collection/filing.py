@@ -1,8 +1,8 @@
-"""Files each verified report as a case, in the transaction that stores the report, however it came.
+"""Files each verified report as a case, in the transaction that stores the report, from any channel.
 
-One that came as a file and comes through the gateway too stays one case, with both references. The hash of a page's
-context is noted, so that a reused context is seen. Never keeps the text of a report: the case gets codes, days and yes
-or no; the text stays in the envelope.
+A report from a file that comes through the gateway too stays one case, with both references. The hash of a page's
+context is stored, so that a reused context is noticed. Never keeps the text of a report: the case gets codes, days and
+yes or no; the text stays in the envelope.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
-# How a report came to the desk.
+# The channels of a report to the desk.
 BY_GATEWAY: Final = "gateway"
 BY_FILE: Final = "file"
 
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
-    """A verified report that becomes a case. `content` is in memory only."""
+    """A verified report on its way to a case. `content` is in memory only."""
 
     clear: ClearFields
     content: SealedContent
@@ -111,7 +111,7 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
 
 
 def _queue_unanswering(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
-    """Queue the stage by which a partner learns that its response answers nothing; sending it writes the message."""
+    """Queue the stage that informs a partner that its response answers nothing; sending it writes the message."""
     for values in filed:
         if values["report_kind"] == RESPONSE and values["answers_request"] is None:
             queue_stage(
@@ -125,7 +125,7 @@ def _queue_unanswering(connection: Connection, filed: Sequence[Mapping[str, obje
 
 
 def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:
-    """Note which evidence these reports name, and the digest that they seal with it: that alone is fetched."""
+    """Record the evidence that these reports name, with the sealed digest: only that is fetched."""
     named = []
     for row in rows:
         sealed = row.content.evidence if isinstance(row.content, SealedIndustryReport) else ()
@@ -182,7 +182,7 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
 
 
 def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
-    """Return how many new cases are in the crisis lane, as they are in the table now.
+    """Return the number of new cases in the crisis lane, from the table.
 
     Every report joined to a crisis case is in the lane too, including the one that put it there. A case and its
     additions count once.
@@ -205,7 +205,7 @@ def _hash_reply_key(reply_key: str | None) -> str | None:
 
 
 def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -> None:
-    """Note the contexts of new cases (case id to report), in the transaction that files them."""
+    """Record the contexts of new cases (case id to report), in the transaction that files them."""
     values = [_to_values(case_id, report.context) for case_id, report in reports.items() if report.context is not None]
     if values:
         connection.execute(insert(PAGE_CONTEXTS), values)
@@ -226,7 +226,7 @@ def _to_values(case_id: str, token: str) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedReport:
-    """The record of a report that came as a file: its clear fields and the digest of its box, for any signing key."""
+    """The record of a report from a file: its clear fields and the digest of its box, for any signing key."""
 
     clear: ClearFields
     envelope_sha256: bytes
@@ -236,7 +236,7 @@ ByReport = Mapping[tuple[str, str], ImportedReport]
 
 
 def list_imported(connection: Connection, report_ids: Collection[str]) -> ByReport:
-    """Return, by partner and report id, each of these that came as a file."""
+    """Return those of these reports that came as a file, by partner and report id."""
     columns = (IMPORTED_REPORTS.c.submission, IMPORTED_REPORTS.c.envelope)
     rows = connection.execute(
         select(IMPORTED_REPORTS.c.partner, IMPORTED_REPORTS.c.report_id, *columns).where(
@@ -253,7 +253,7 @@ def list_imported(connection: Connection, report_ids: Collection[str]) -> ByRepo
 
 
 def list_imported_references(connection: Connection, references: Collection[str]) -> frozenset[str]:
-    """Return those of these references that a report has which came as a file."""
+    """Return those of these references that belong to a report from a file."""
     rows = connection.execute(select(IMPORTED_REPORTS.c.reference).where(IMPORTED_REPORTS.c.reference.in_(references)))
     return frozenset(rows.scalars())
 

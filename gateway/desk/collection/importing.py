@@ -59,7 +59,7 @@ class VerifiedPost:
 
     @property
     def submission_sha256(self) -> bytes:
-        """The digest that names the partner's statement."""
+        """The digest that identifies the partner's statement."""
         return sha256(self.submission_raw).digest()
 
     @property
@@ -69,7 +69,7 @@ class VerifiedPost:
 
 
 def parse_post(raw: bytes) -> ReportPost:
-    """Read a file strictly, without believing it; raises `FormatError`."""
+    """Parse a file strictly, without trusting it; raises `FormatError`."""
     return parse_any_spelling(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
 
 

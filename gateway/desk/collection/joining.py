@@ -54,7 +54,7 @@ def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], 
     arrive make no difference: the gateway's operator controls both. An older case that this brings into the crisis lane
     takes the new one along.
     """
-    # Most reports name none and are named by none: one question for all of them.
+    # Most reports name none and are named by none: one query for all of them.
     references = [values["reference"] for values in filed]
     named = set(connection.execute(_NAMED, {"references": references}).scalars())
     for values in filed:
@@ -66,12 +66,12 @@ def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], 
 
 
 def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[str]:
-    """Join a report to the first one of the case that it names, and to that all that named this report before it came.
+    """Join a report to the case that it names, and to it all earlier arrivals that named this report.
 
     Afterwards all of them are joined to the first report itself, never to one another, and the first is as urgent as
     all of them together. Returns the cases that this brought into the crisis lane.
     """
-    # Read from the table: a report that was settled before may have moved this one.
+    # Read from the table: a report settled earlier may have moved this one.
     case = connection.execute(_ONE, {"case_id": case_id}).one()
     earlier = find_named(connection, case)
     if case.partner == PUBLIC_SENDER:
@@ -89,9 +89,9 @@ def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[s
 
 
 def list_misjoined(connection: Connection) -> list[str]:
-    """Return the references of reports that are joined to anything but the first report of a case.
+    """Return the references of reports that are joined to another report than the first of a case.
 
-    There are none, unless the database was changed by hand or is from before this was kept: lists may not show them.
+    There are none, unless the database was changed by hand or is older than this rule: lists may not show them.
     """
     firsts = select(CASES.c.case_id).where(CASES.c.joined_to.is_(None))
     rows = connection.execute(
@@ -103,9 +103,9 @@ def list_misjoined(connection: Connection) -> list[str]:
 
 
 def find_named(connection: Connection, case: Any) -> Row[Any] | None:
-    """Return the sender's own earlier report that a report names, or the case of the question that it answers.
+    """Return the sender's own earlier report named by a report, or the case of the question that it answers.
 
-    `case` is a row of the table, or anything with its names.
+    `case` is a row of the table, or any object with its names.
     """
     own = {"environment": case.environment, "partner": case.partner, "case_id": case.case_id}
     if case.adds_to is not None:
@@ -116,13 +116,13 @@ def find_named(connection: Connection, case: Any) -> Row[Any] | None:
 
 
 def _get_first_id(connection: Connection, case: Row[Any]) -> str:
-    """Return the first report of the case that a report is joined to, from step to step."""
+    """Follow the joins of a report to the first report of its case."""
     first_id: str = case.case_id
     next_id, seen = case.joined_to, {first_id}
     while next_id is not None and next_id not in seen:
         step = connection.execute(_ONE, {"case_id": next_id}).first()
         if step is None:
-            return first_id  # it is joined to nothing that is here
+            return first_id  # it is joined to no report here
         first_id, next_id = step.case_id, step.joined_to
         seen.add(first_id)
     return first_id
@@ -139,8 +139,8 @@ def list_added(connection: Connection, first: Any) -> Sequence[Row[Any]]:
 
 
 def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> list[str]:
-    """Return reports that named this one before its reference was known here, and are still cases of their own."""
-    # Of reports that name each other in a circle one stays the first: none is hidden.
+    """Return separate cases whose reports named this one before its reference was known here."""
+    # If reports name each other in a circle, one stays the first: none is hidden.
     added = list_added(connection, case)
     return [one.case_id for one in added if one.joined_to is None and one.case_id != first_id]
 
@@ -277,7 +277,7 @@ _ADDITIONS: Final = (
     .order_by(CASES.c.received_at, CASES.c.case_id)
 )
 _JOIN: Final = (
-    # A cluster that a person has joined to another one stays as it is.
+    # A cluster that a person has joined to another one stays.
     update(CASES)
     .where(
         or_(CASES.c.case_id == bindparam("joined"), CASES.c.joined_to == bindparam("joined")),

@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Reconciled:
-    """How many links were compared, and the places that differ; `is_whole` unless the feed did not end.
+    """The number of compared links and the differing places; `is_whole` unless the feed did not end.
 
     `brought_back` are reports that the gateway still had and this desk had lost.
     """
@@ -51,7 +51,7 @@ class Reconciled:
 
     @property
     def is_even(self) -> bool:
-        """Whether both sides were compared to their end and hold the same."""
+        """Whether both sides were compared to their end without a difference."""
         return self.is_whole and not (self.missing_here or self.missing_there or self.different)
 
 
@@ -121,7 +121,7 @@ def _compare(
 
 
 def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
-    """Return chain, first and last of each run of numbers; behind the run `most`, all of a chain is one run."""
+    """Return chain, first and last of each run of numbers; after `most` runs, a whole chain counts as one."""
     runs: list[tuple[str, int, int]] = []
     for partner, sequence in places:
         if runs and runs[-1][0] == partner and (sequence == runs[-1][2] + 1 or len(runs) >= most):
@@ -132,7 +132,7 @@ def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
 
 
 def _read_theirs(feed: FeedClient) -> tuple[dict[Place, ReconciliationRow], bool]:
-    """Return their links by place, and whether that is all of them: a feed may go in a circle, or on and on."""
+    """Return their links by place, and whether the list is complete: a feed may be circular or endless."""
     theirs: dict[Place, ReconciliationRow] = {}
     after = 0
     for _ in range(MOST_PAGES):

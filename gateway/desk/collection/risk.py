@@ -21,7 +21,7 @@ _NEXT_DAYS: Final = timedelta(days=7)
 
 
 def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetime) -> Risk:
-    """Return how urgent an opened report is; how soon a meeting is counts from when the report was received."""
+    """Return an opened report's urgency; the time until a meeting counts from the receipt of the report."""
     if isinstance(content, PublicReport):
         return assess_public(content)
     report = content.report
@@ -60,7 +60,7 @@ def _derive_children(children: Sequence[Child], received_at: datetime) -> Iterat
 
 
 def _judge_meeting(meets_at: object, received_at: datetime) -> str:
-    """Return how soon a meeting is; one that is long past may have taken place, or come again."""
+    """Return the urgency of a meeting; one long past may have taken place, or be repeated."""
     try:
         wait = parse_time(meets_at) - received_at if isinstance(meets_at, str) else None
     except FormatError:
@@ -71,12 +71,12 @@ def _judge_meeting(meets_at: object, received_at: datetime) -> str:
 
 
 def _find_age(child: Child, received_at: datetime) -> int | None:
-    """Return a child's age as stated, or the youngest that a date of birth allows; None where neither is held."""
+    """Return a child's age as stated, or the youngest that a date of birth allows; None if neither is given."""
     if isinstance(child.age, int):
         return child.age
     if not isinstance(child.born_on, str):
         return None
-    # Of a year or a month alone, the child was born on its last day: "2013" is read as "2013-12-31".
+    # If only a year or a month is given, assume its last day: "2013" is read as "2013-12-31".
     born_on = child.born_on + "-12-31"[len(child.born_on) - 4 :]
     birthday = born_on[4:]
     today = received_at.astimezone(UTC).date().isoformat()

@@ -48,7 +48,7 @@ MAX_ROW_BYTES: Final = MAX_ENVELOPE_BYTES * 2
 # The most urgent first. A row without a proven priority is treated as the most urgent.
 PRIORITIES: Final = ("P1", "P2", "P3")
 KEY_ENDED: Final = "key-ended"
-# Every reason of this table is one that an honest gateway and an honest partner never cause.
+# An honest gateway and an honest partner never cause any of these reasons.
 ALARMING_REASONS: Final = frozenset(
     {
         "no-intake-statement",
@@ -106,14 +106,14 @@ class RowRefusedError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class PartnerKey:
-    """A partner's submission key; `ended_at` is when it was suspended or replaced, or `is_revoked` as stolen."""
+    """A partner's submission key; `ended_at` is when it was suspended, replaced, or (`is_revoked`) reported stolen."""
 
     public_key: bytes
     ended_at: datetime | None = None
     is_revoked: bool = False
 
     def covers(self, seen_at: datetime) -> bool:
-        """Return whether a row that the desk first saw then may be filed under this key; a stolen one has no grace."""
+        """Return whether a row first seen at that time may be filed under this key; a stolen one has no grace."""
         if self.ended_at is None:
             return True
         return seen_at < self.ended_at + (timedelta(0) if self.is_revoked else KEY_ENDED_GRACE)
@@ -124,8 +124,8 @@ class Believed:
     """The evidence for judging rows: the desk's own key set, its own register, and the vault."""
 
     key_set: KeySet
-    instances: Mapping[str, str]  # receipt key id -> the one gateway that it speaks for
-    submission_keys: Mapping[str, Mapping[str, PartnerKey]]  # partner -> key id -> key, former ones too
+    instances: Mapping[str, str]  # receipt key id -> its one gateway
+    submission_keys: Mapping[str, Mapping[str, PartnerKey]]  # partner -> key id -> key, including former ones
     vault: Vault
 
 
@@ -269,7 +269,7 @@ def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) ->
 
 
 def _check_names(intake: IntakeStatement) -> None:
-    # People type and read these, and lists are searched by them: only the one spelling of each.
+    # People type and read these, and search lists by them: only one spelling of each.
     try:
         spelled = parse_reference(intake.reference)
     except FormatError:
@@ -290,13 +290,13 @@ def _read_envelope(text: str, *, intake: IntakeStatement) -> bytes:
 
 
 def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> None:
-    # A gateway that calls a partner's report public would strip its proof of origin, and the other way round.
+    # If a gateway called a partner's report public, its proof of origin would be lost, and vice versa.
     is_public = intake.door == "public"
     if (
         is_public != (intake.clear.partner == PUBLIC_SENDER)
         or is_public != (submission_raw is None)
         or is_public != (intake.submission_sha256 is None)
-        or (not is_public and intake.placement is not None)  # a partner's report has no button behind it
+        or (not is_public and intake.placement is not None)  # a partner's report does not come from a button
     ):
         raise RowRefusedError("The row does not match the door that it names.", reason="door-mismatch")
 
@@ -326,7 +326,7 @@ def open_partners_submission(raw: bytes, *, keys: Mapping[str, PartnerKey], enve
 
 
 def check_key_covers(raw: bytes, *, keys: Mapping[str, PartnerKey], seen_at: datetime, priority: str) -> None:
-    """Raise `RowRefusedError` (`key-ended`) where a submission's key had ended before the desk first saw it."""
+    """Raise `RowRefusedError` (`key-ended`) if a submission's key ended before the desk first saw it."""
     (signature,) = parse_statement(raw).signatures
     if not keys[signature.keyid].covers(seen_at):
         raise RowRefusedError(
@@ -370,5 +370,5 @@ def check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
 
 
 def read_clear_fields(submission_raw: bytes) -> ClearFields:
-    """Return the clear fields of a stored submission that was verified before; raises `FormatError`."""
+    """Return the clear fields of a stored, previously verified submission; raises `FormatError`."""
     return clear_fields_of(peek_submission(parse_statement(submission_raw)))

@@ -286,7 +286,7 @@ def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tupl
 
 
 def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: str, now: datetime) -> None:
-    """Note how a row was dealt with; its bytes stay. Raises `SetAsideError` (`unknown-row`)."""
+    """Record how a row was resolved; its bytes stay. Raises `SetAsideError` (`unknown-row`)."""
     row = connection.execute(
         select(SET_ASIDE.c.row_sha256, SET_ASIDE.c.resolved_at).where(SET_ASIDE.c.id == row_id)
     ).first()

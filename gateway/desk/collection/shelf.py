@@ -22,12 +22,12 @@ from partner_sdk.wire.canonical import format_time
 # the gateway, unacknowledged, and are taken once rows here are resolved.
 MOST_ROWS_OF_ONE: Final = 500
 MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
-# Beside a full share there is room for rows that seal a crisis, so that each of them alerts and can be found.
+# Beyond a full share there is extra room for rows that seal a crisis, so that each of them alerts and can be found.
 MOST_CRISES_OF_ONE: Final = 100
 
 
 class SetAsideError(ReportAbuseError):
-    """There is no such row, or it was dealt with already."""
+    """The row does not exist, or is already resolved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Share:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more of this sender is kept here."""
+        """Whether the desk keeps no more rows of this sender."""
         return self.rows >= MOST_ROWS_OF_ONE or self.size >= MOST_BYTES_OF_ONE
 
 
@@ -73,7 +73,7 @@ class Shelf:
         self._alerted: set[tuple[str | None, str, str]] = set()
 
     def is_full_for(self, partner: str, *, is_crisis: bool = False) -> bool:
-        """Return whether no more of this sender is kept, or no more that seals a crisis."""
+        """Return whether the desk keeps no more rows of this sender, or no more that seal a crisis."""
         if partner not in self._shares:
             found = _list_shares(self._connection, SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None))
             self._shares[partner] = found[0] if found else Share(partner, rows=0, size=0, last_at="")
@@ -83,7 +83,7 @@ class Shelf:
         return share.is_full
 
     def add(self, partner: str, size: int) -> None:
-        """Count a row that was kept."""
+        """Count a stored row."""
         if partner in self._shares:
             share = self._shares[partner]
             self._shares[partner] = replace(share, rows=share.rows + 1, size=share.size + size)
@@ -106,7 +106,7 @@ class Shelf:
         )
         last_at = self._connection.execute(query).scalar()
         if last_at is not None:
-            # An alert that was tried may be on its way to the pager this moment, with the count that it had.
+            # An alert that was tried may be on its way to the pager at this moment, with its earlier count.
             waiting = find_waiting(self._connection)
             is_told = waiting is not None and waiting.tries == 0 and waiting.first_at <= last_at
             if not is_certain or is_told:
@@ -115,7 +115,7 @@ class Shelf:
         return True
 
     def has_alarm(self, partner: str | None, reason: str) -> bool:
-        """Return whether an alarm of this sender and this cause is open. One that was cleared hides no later row."""
+        """Return whether an alarm for this sender and cause is open. A cleared one hides no later row."""
         rows = [bytes.fromhex(subject) for subject in list_subjects(self._connection, reason)]
         query = select(SET_ASIDE.c.id).where(
             SET_ASIDE.c.row_sha256.in_(rows), SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner)

@@ -113,7 +113,7 @@ def get_collector_state(connection: Connection) -> CollectorState:
 
 
 def write_collector_state(desk: Desk, **values: object) -> None:
-    """Write columns of the one row of the collector. Raises `DeskStoreError`."""
+    """Write columns of the collector's only row. Raises `DeskStoreError`."""
     with desk.store.write() as connection:
         changed = connection.execute(update(COLLECTOR).where(COLLECTOR.c.id == _ROW).values(**values))
         if changed.rowcount == 0:
@@ -126,7 +126,7 @@ def _find_oldest(waiting: Sequence[WaitingReports], *, now: datetime) -> str | N
 
 
 def read_feed_time(text: str, *, now: datetime) -> datetime:
-    """Return a time that the gateway names, but none that is yet to come; `now` where it names none."""
+    """Return a time from the gateway unless it is in the future; `now` if it names none."""
     try:
         return min(parse_time(text), now)
     except FormatError:
@@ -150,7 +150,7 @@ def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
     with desk.store.write() as connection:
         for chain, seen in behind:
             number = said.get(chain.partner, 0)
-            # A restore begins a new epoch, which has an alarm of its own.
+            # A restore begins a new epoch, with an alarm of its own.
             is_same = (chain.instance, chain.epoch) == (status.instance, status.epoch) and status.chains is not None
             if is_same and number < seen:
                 raise_alarm(connection, WENT_BACK, chain.name(number + 1, seen), now=desk.clock())
@@ -158,14 +158,14 @@ def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
 
 
 def _list_behind(connection: Connection, status: FeedStatus) -> list[tuple[Chain, int]]:
-    """Return each chain that the gateway puts before a number that was seen in this epoch, and that number."""
+    """Return each chain that the gateway puts before a number seen in this epoch, with that number."""
     if status.chains is None:
         return []
     said = {head.partner: head.sequence for head in status.chains}
     found = []
     for sender in list_senders(connection, instance=status.instance):
         number = said.get(sender, 0)
-        # The highest of all epochs is found at the end of the key; of one epoch it may have to be looked for.
+        # The highest of all epochs is at the end of the key; for one epoch it may have to be searched.
         if number < get_highest(connection, Chain(status.instance, ANY_EPOCH, sender)):
             chain = Chain(status.instance, status.epoch, sender)
             if number < (seen := get_highest(connection, chain)):
@@ -183,7 +183,7 @@ class Standing:
 
 
 def look_for_gaps(desk: Desk, status: FeedStatus) -> Standing:
-    """Look for gaps once nothing more waits."""
+    """Look for gaps once no more rows wait."""
     now, is_behind = desk.clock(), False
     with desk.store.write() as connection:
         carded = select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.instance == status.instance)
@@ -200,9 +200,10 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> Standing:
 
 
 def count_hidden(feed: FeedClient, *, rows: int) -> int:
-    """Return how many reports wait at the gateway by its own count, and are neither shown nor named.
+    """Return the number of reports that the gateway counts as waiting but neither shows nor names.
 
-    Other runs may acknowledge meanwhile, and more may come in: asked before and after, and the lower number counts.
+    Other runs may acknowledge meanwhile, and more may arrive: the gateway is asked before and after, and the lower
+    number counts.
     """
     before = feed.get_status().unacknowledged
     page = feed.get_items(REPORT, limit=rows)
@@ -211,7 +212,7 @@ def count_hidden(feed: FeedClient, *, rows: int) -> int:
 
 
 def name_positions(positions: Sequence[int]) -> str:
-    """Return numbers as an alarm names them, e.g. `4-6, 9`."""
+    """Return numbers as text for an alarm, e.g. `4-6, 9`."""
     runs: list[tuple[int, int]] = []
     for position in sorted(positions):
         if runs and position == runs[-1][1] + 1:
@@ -243,7 +244,7 @@ def load_believed(desk: Desk) -> Believed:
 
 
 def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:
-    """Raise an alarm of this gateway and epoch, once a day."""
+    """Raise an alarm for this gateway and epoch, once a day."""
     with desk.store.write() as connection:
         now = desk.clock()
         subject = name_today(status.instance, status.epoch, now=now)
@@ -251,6 +252,6 @@ def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> 
 
 
 def name_today(instance: str, epoch: str, *, now: datetime) -> str:
-    """Return the subject of such an alarm."""
+    """Return the subject of such an alarm, e.g. `gateway-1/EPOCH on 2026-11-25`."""
     # Once a day: a cleared alarm is raised again while its cause continues.
     return f"{instance}/{epoch} on {now:%Y-%m-%d}"

@@ -37,7 +37,7 @@ _MOST_AT_ONCE: Final = 500
 
 
 def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFAULT_THRESHOLD) -> bool:
-    """Return whether a digest may be made; one limb is enough. Without the draw (lost) only the button counts."""
+    """Return whether a digest may be made; one test is enough. Without the draw (lost), only the button counts."""
     return adopted or (drawn_total is not None and drawn_total >= threshold)
 
 
@@ -47,14 +47,14 @@ def has_adopted(connection: Connection, *, partner: str, quarter: Quarter) -> bo
 
 
 def list_adopters(connection: Connection) -> set[str]:
-    """Return everybody with a placement that has not ended."""
+    """Return the owners of placements that have not ended."""
     return {row.owner for row in list_placements(connection, states=("agreed", "suspended"))}
 
 
 def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[tuple[str, str], ...]:
-    """Return link id and title of each placement that stood in the quarter, the oldest agreement first.
+    """Return link id and title of each placement that existed in the quarter, the oldest agreement first.
 
-    A suspended one is among them: its button stood there, and reports of before it was suspended name it.
+    Suspended ones are included: the button was there, and earlier reports name it.
     """
     last_day = quarter.last_day.isoformat()
     rows = [
@@ -100,7 +100,7 @@ def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -
 
 
 def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter) -> int:
-    """Return how many reports the partner itself sent in the quarter: it holds a receipt for each, so it is exact."""
+    """Return the number of the partner's own reports in the quarter; exact, since it holds a receipt for each."""
     count: int = connection.execute(
         select(func.count())
         .select_from(CASES)
@@ -116,12 +116,12 @@ def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter)
 
 
 def _list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> set[str]:
-    """Return the clusters that another quarter has counted: by the name they had then, and by the one they have now."""
+    """Return the clusters that another quarter has counted, under their name at the time and their present one."""
     others = [record for record in list_records(connection, partner=partner) if record.quarter != quarter.name]
     counted = [one for record in others for one in record.workings.clusters]
     spent = {one.cluster_id for one in counted}
     cases = [one.case_id for one in counted]
-    # An analyst may have joined a counted case to another cluster since: that cluster is spent with it.
+    # An analyst may have joined a counted case to another cluster since: that cluster is then spent too.
     for start in range(0, len(cases), _MOST_AT_ONCE):
         some = CASES.c.case_id.in_(cases[start : start + _MOST_AT_ONCE])
         spent |= set(connection.execute(select(_CLUSTER).where(some)).scalars())

@@ -17,7 +17,7 @@ from partner_sdk.wire.canonical import format_time
 
 
 class LedgerError(ReportAbuseError):
-    """A spend is refused: the table is paid for already, or the budget of the quarter would be exceeded."""
+    """A spend is refused: the table is already paid for, or the quarter's budget would be exceeded."""
 
 
 def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, int]:
@@ -33,7 +33,7 @@ def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dic
 def commit_spend(
     store: DeskStore, *, partner: str, quarter: Quarter, table: str, micro_epsilon: int, now: datetime
 ) -> None:
-    """Write one spend durably, or raise `LedgerError`. Only after this returns may the table be sampled."""
+    """Write one spend durably, or raise `LedgerError`. Sample the table only after this returns."""
     with store.write() as connection:
         spends = get_spends(connection, partner=partner, quarter=quarter)
         check_spend(spends, table=table, micro_epsilon=micro_epsilon)

@@ -55,7 +55,8 @@ def _make_mechanism(sensitivity: int, epsilon_micro: int) -> tuple[Any, float]:
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
     allowed = Fraction(epsilon_micro, MICRO)
     scale = sensitivity * MICRO / epsilon_micro
-    # A float cannot hold most scales: step up until the library itself, in exact fractions, stays within the ledger.
+    # A float cannot represent most scales: step up until the library itself, in exact fractions, stays within the
+    # ledger.
     for _ in range(8):
         mechanism: Any = dp.m.make_laplace(*space, scale=scale)
         if Fraction(mechanism.map(sensitivity)) <= allowed:
@@ -74,7 +75,7 @@ class Interval:
 
 @functools.lru_cache(maxsize=64)
 def get_reach(*, scale: float, cells: int = 1, certainty_permille: int = CERTAINTY_PERMILLE) -> int:
-    """Return the least distance that the sum of `cells` draws stays within at that certainty.
+    """Return the smallest distance that the sum of `cells` draws stays within at that certainty.
 
     Discrete Laplace noise is the difference of two geometric ones with ratio exp(-1/scale) (Ghosh, Roughgarden and
     Sundararajan 2009), so the sum of n of them is the difference of two negative binomials: no approximation.

@@ -1,6 +1,6 @@
-"""The pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
+"""Pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
 
-The rules (one draw, one budget, two people) live in `gateway/desk/digests/publishing.py`.
+The rules (one draw, one budget, two people) are in `gateway/desk/digests/publishing.py`.
 """
 
 from http import HTTPStatus
@@ -41,7 +41,7 @@ def list_all() -> ResponseReturnValue:
 @blueprint.post("/digests")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_make() -> ResponseReturnValue:
-    """Make the digest of a partner and a closed quarter, or come to the one that exists."""
+    """Make the digest of a partner and a closed quarter, or show the existing one."""
     desk, form = get_desk(), request.form
     partner = form.get("partner", "")
     if partner not in _get_partners():

@@ -71,7 +71,7 @@ def make_trends(*, total: DigestCell, kinds: DigestTable | None, before: Digest 
 
 
 def _make_trend(now: DigestCell, before: DigestCell, *, since: str) -> DigestTrend:
-    # Two intervals that do not touch: the change is larger than both noises together explain.
+    # The two intervals do not overlap: the change is larger than both noises together explain.
     if now.low > before.high:
         return DigestTrend(now.label, now.title, "up", f"more than in {since}, by more than the noise explains")
     if now.high < before.low:
@@ -80,12 +80,12 @@ def _make_trend(now: DigestCell, before: DigestCell, *, since: str) -> DigestTre
 
 
 def find_table(tables: Sequence[DigestTable], name: str) -> DigestTable | None:
-    """Return the table of that name, or None when its draw was lost."""
+    """Return the table of that name, or None if its draw was lost."""
     return next((table for table in tables if table.name == name), None)
 
 
 class NothingDrawnError(ReportAbuseError):
-    """Every table that adds up to the total was lost: there is nothing left to publish."""
+    """Every table of the total was lost: there is nothing left to publish."""
 
 
 def build_body(
@@ -99,7 +99,7 @@ def build_body(
     before: bytes | None,
     now: datetime,
 ) -> bytes | None:
-    """Return the bytes to publish, or None when the total as it was drawn makes the partner not eligible."""
+    """Return the bytes to publish, or None if the drawn total makes the partner ineligible."""
     draws = record.workings.draws
     if not any(table.is_partition and table.name in draws for table in tables):
         raise NothingDrawnError(
@@ -149,7 +149,7 @@ def _make_table(table: Table, draw: Sequence[int], consistent: Consistent) -> Di
         interval = make_interval(draws=(drawn,), published=value, scale=scale)
         cells.append(make_cell(label, title=title, value=value, low=interval.low, high=interval.high))
     if not table.is_partition:
-        # Ranked by the noisy values, which are all that this function has.
+        # Ranked by the noisy values: this function has no others.
         order = sorted(range(len(cells)), key=lambda place: -consistent.values[table.name][place])
         cells = [cells[place] for place in order]
     return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells)

@@ -69,9 +69,9 @@ class DigestOrder:
 
 
 def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> DigestRecord:
-    """Return the digest of the order: the stored one when it exists, else a new one at the cost of its budget.
+    """Return the digest of the order: the stored one if it exists, otherwise a new one at the cost of its budget.
 
-    Raises `QuarterError` while the quarter runs, `LedgerError` over budget, `DigestError` when a draw was lost.
+    Raises `QuarterError` while the quarter runs, `LedgerError` over budget, `DigestError` if a draw was lost.
     """
     check_closed(order.quarter, now=clock())
     record = _freeze(store, order, now=clock())
@@ -93,7 +93,7 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> Digest
 
 
 def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -> DigestRecord:
-    """Note that a preview was rejected. Its budget stays spent and the quarter gets no other digest."""
+    """Record that a preview was rejected. Its budget stays spent and the quarter gets no other digest."""
     with store.write() as connection:
         record = get_record(connection, digest_id)
         if record.state != "made":
@@ -122,7 +122,7 @@ def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now
 
 
 def get_body(record: DigestRecord) -> bytes:
-    """Return the published bytes, or raise `DigestError` saying why there are none."""
+    """Return the published bytes, or raise `DigestError` with the reason for their absence."""
     if record.body is not None:
         return record.body
     if record.state == "not-eligible":
@@ -151,9 +151,9 @@ def check_release(record: DigestRecord, *, by: str) -> None:
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Return whether two names are one but for case, spacing and compatible spellings (NFKC).
+    """Return whether two names differ only in case, spacing and compatible spellings (NFKC).
 
-    Letters of other alphabets that look alike stay different.
+    Similar letters of other alphabets stay different.
     """
     return _squeeze_name(one) == _squeeze_name(other)
 
@@ -215,7 +215,7 @@ def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table
 def _draw_once(store: DeskStore, record: DigestRecord, table: Table, *, quarter: Quarter, now: datetime) -> None:
     cost = noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
     commit_spend(store, partner=record.partner, quarter=quarter, table=table.name, micro_epsilon=cost, now=now)
-    # From here to the store of the draw a crash loses the table, and that is meant: noise is never drawn twice.
+    # A crash between here and the storing of the draw loses the table, on purpose: noise is never drawn twice.
     counts = count_table(table, record.workings.clusters)
     draw = noise.draw(counts, sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
     with store.write() as connection:
@@ -254,7 +254,7 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         desk.store,
         digest_id,
         by=by,
-        # The same body is the same message: a crash before the release is noted does not send it twice.
+        # The same body is the same message: a crash before the release is recorded does not send it twice.
         post=lambda partner, body: write_message(desk, partner=partner, kind="digest", body=body, actor=by).message_id,
         now=desk.clock(),
     )

@@ -56,12 +56,12 @@ class DigestRecord:
 
     @property
     def body(self) -> bytes | None:
-        """The published bytes, the same for ever; None while there are none."""
+        """The published bytes, which never change; None while there are none."""
         return None if self.workings.digest is None else self.workings.digest.encode("utf-8")
 
 
 def make_digest_id(*, partner: str, quarter: Quarter) -> str:
-    """Return the name of the one digest that a partner's quarter can have."""
+    """Return the only possible id for a partner's quarter, e.g. `2026-Q3.example-chat`."""
     return f"{quarter.name}.{partner}"
 
 
@@ -107,7 +107,7 @@ def add_record(
 
 
 def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[int]) -> None:
-    """Store one draw; raise `DigestRecordError` when there is one already or the digest is past drawing."""
+    """Store one draw; raise `DigestRecordError` if it exists or the digest is past drawing."""
     record = get_record(connection, digest_id)
     if record.state != "drawing" or table in record.workings.draws:
         raise DigestRecordError(
@@ -118,7 +118,7 @@ def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[i
 
 
 def finish_record(connection: Connection, digest_id: str, *, body: bytes | None, now: datetime) -> None:
-    """Store the published bytes, or that the partner is not eligible; raise `DigestRecordError` the second time."""
+    """Store the published bytes, or that the partner is ineligible; raise `DigestRecordError` the second time."""
     record = get_record(connection, digest_id)
     if record.state != "drawing":
         raise DigestRecordError("This digest has already been made.", reason="made-already")
@@ -129,7 +129,7 @@ def finish_record(connection: Connection, digest_id: str, *, body: bytes | None,
 
 
 def mark_rejected(connection: Connection, digest_id: str) -> None:
-    """Note that a person rejected the preview; the spend stays."""
+    """Record that a person rejected the preview; the spend stays."""
     _write(connection, digest_id, {"state": "rejected"})
 
 

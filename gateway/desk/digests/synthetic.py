@@ -22,7 +22,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 MOST_CASES = 10_000
 ASSESSOR = "SYNTHETIC"
 
-# Shares in hundredths. A guess of our own: they only need to be uneven.
+# Shares in hundredths. Our own guess: they only need to be uneven.
 KIND_SHARES = {
     "grooming": 34,
     "sexual_talk": 20,
@@ -43,18 +43,18 @@ WEAKNESS_SHARES = {
     "live_stream_unmoderated": 5,
     "stranger_recommendation": 3,
 }
-# One case in twelve is about an incident that an earlier case is about: such a cluster counts once.
+# One case in twelve repeats an earlier case's incident: such a cluster counts once.
 _SHARED_CLUSTERS = 12
 
 
 class SyntheticError(ReportAbuseError):
-    """Synthetic cases cannot be made as asked."""
+    """Synthetic cases cannot be made with these values."""
 
 
 def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: int, seed: int, actor: str) -> int:
-    """File marked closed cases about a partner in a past quarter and return how many are new.
+    """File marked closed cases about a partner in a past quarter and return the number of new ones.
 
-    The same order again adds nothing. Raises `QuarterError` for a quarter that runs, `SyntheticError` for a count
+    Repeating the same order adds nothing. Raises `QuarterError` for a running quarter, `SyntheticError` for a count
     outside 1 to 10,000.
     """
     now = desk.clock()
@@ -101,7 +101,7 @@ def _make_cases(
             "provider": partner,
             "report_id": name,
             "reference": f"SYNTHETIC-{quarter.name}-{number:05d}",
-            "door": "public",  # never "industry": a partner's own reports are counted exactly, and it sent none
+            "door": "public",  # never "industry": a partner's own reports are counted exactly, and these have none
             # By number, not at random: the other answers stay the same for any agreed places.
             "placement": places[number % len(places)] if places else None,
             "priority": "P3",

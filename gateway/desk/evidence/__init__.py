@@ -1,1 +1,1 @@
-"""Evidence as partners handed it over: collected sealed, kept sealed, and opened piece by piece for `cases/`."""
+"""Evidence from partners: collected sealed, kept sealed, and opened piece by piece for `cases/`."""

@@ -34,11 +34,11 @@ from partner_sdk.wire.submission import check_partner_id
 
 # Alarms. A part that differs from the list, or is missing.
 SPOILED: Final = "evidence-spoiled"
-# Sealed bytes with another digest than the partner sealed into its report, or than the desk holds.
+# The sealed bytes' digest differs from the one in the partner's report, or from the desk's own.
 OTHER_DIGEST: Final = "evidence-digest-differs"
-# Evidence that no report names, though every report of the gateway is here.
+# Evidence that no report names, although every report of the gateway is here.
 NOT_NAMED: Final = "evidence-not-named"
-# A line of the list that no gateway writes: sizes and digests that do not fit one another.
+# A list line that no correct gateway writes: its sizes and digests are inconsistent.
 BAD_LINE: Final = "evidence-list-wrong"
 ENDLESS: Final = "evidence-endless"
 DISK_LOW: Final = "evidence-disk-low"
@@ -49,7 +49,7 @@ SHARE_USED: Final = "evidence-share-used"
 # Space kept free for the desk's own database: reports come first on its disk too.
 LEAST_FREE_SHARE: Final = 0.1
 MOST_PAGES: Final = 1_000
-MAX_LINE_BYTES: Final = 128 * 1024  # the largest names 1,282 parts: 90 kB
+MAX_LINE_BYTES: Final = 128 * 1024  # the largest file has 1,282 parts: 90 kB
 MOST_RUN_BYTES: Final = 256 * 1024**3
 MOST_FAILURES: Final = 3
 MOST_ACKS: Final = 50
@@ -115,7 +115,7 @@ class _Run:
             raise _EnoughError("time")
 
     def check_bounds(self, next_bytes: int) -> None:
-        """Raise `_EnoughError` when the next part would be too much for this run or this disk."""
+        """Raise `_EnoughError` if the next part would be too much for this run or this disk."""
         if self.done.fetched_bytes + next_bytes > MOST_RUN_BYTES:
             raise _EnoughError("bytes")
         disk = shutil.disk_usage(self.desk.paths.evidence)
@@ -176,7 +176,7 @@ def _enter_alarms(run: _Run) -> None:
 
 
 def _read_list(run: _Run, *, until: float | None) -> None:
-    """Sort the rows that the gateway lists; an error or a limit in the list keeps the rows read so far."""
+    """Sort the rows of the gateway's list; an error or a limit keeps the rows read so far."""
     try:
         _take_pages(run, until=until)
     except _EnoughError as enough:
@@ -209,7 +209,7 @@ def _take_pages(run: _Run, *, until: float | None) -> None:
 
 
 def _sort_out(run: _Run, row: EvidenceRow, *, connection: Connection) -> None:
-    """Put one line of the list where it belongs: wrong, named by nothing, here already, or to be fetched."""
+    """Sort one line of the list: wrong, unnamed, already here, or to be fetched."""
     desk, done = run.desk, run.done
     if not _fits(row):
         done.refused += 1
@@ -255,7 +255,7 @@ def _fetch_all(run: _Run) -> None:
 
 
 def _take(run: _Run, row: EvidenceRow) -> None:
-    """Bring one piece of evidence in as far as it goes."""
+    """Fetch one piece of evidence as far as possible."""
     with run.desk.store.read() as connection:
         held = holdings.find_held(connection, partner=row.partner, evidence_id=row.evidence_id)
     parts = get_parts(run.desk.paths.evidence, partner=row.partner, evidence_id=row.evidence_id)
@@ -361,9 +361,9 @@ def _acknowledge(run: _Run) -> None:
 
 
 def _note_unnamed(run: _Run) -> None:
-    """Raise an alarm for evidence that no report here names, once nothing that could name it waits anywhere.
+    """Raise an alarm for evidence that no report here names, once no report is still waiting.
 
-    The report may have come in a moment ago: then it waits at the gateway. Or it waits here for a person.
+    A report may just have arrived: then it waits at the gateway. Or it waits here for a person.
     """
     if not run.unnamed or run.failure is not None or run.feed.get_status().unacknowledged:
         return

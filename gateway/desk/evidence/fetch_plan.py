@@ -1,6 +1,6 @@
-"""In which order evidence is fetched: that of urgent reports first, then small before large, each partner in its turn.
+"""The order for fetching evidence: urgent reports first, then small before large, partners in turn.
 
-Never holds more lines of the gateway's list than its bounds allow, however many the list has.
+Never holds more lines of the gateway's list than its limits allow, for a list of any length.
 """
 
 import heapq
@@ -17,7 +17,7 @@ MOST_DIGESTS: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class WantedEvidence:
-    """One line of the list that a report here names; `is_urgent` where one of its reports is a P1."""
+    """One line of the list that a report here names; `is_urgent` if one of its reports is a P1."""
 
     row: EvidenceRow
     is_urgent: bool
@@ -38,7 +38,7 @@ class FetchPlan:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more of the list can be held, of any partner."""
+        """Whether the plan cannot take another line, of any partner."""
         return sum(self._digests.values()) >= MOST_DIGESTS
 
     def add(self, wanted: WantedEvidence) -> None:

@@ -16,7 +16,7 @@ _URGENT: Final = "P1"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Evidence that is whole on this desk's disk, still sealed; `digest` and size are those of the sealed bytes."""
+    """Complete evidence on this desk's disk, still sealed; `digest` and size are those of the sealed bytes."""
 
     partner: str
     evidence_id: str
@@ -56,7 +56,7 @@ def find_naming(connection: Connection, *, environment: str, partner: str, evide
 
 
 def sum_held_bytes(connection: Connection, *, partner: str) -> int:
-    """Return how many sealed bytes of this partner are whole here."""
+    """Return the number of this partner's sealed bytes that are complete here."""
     total = select(func.coalesce(func.sum(EVIDENCE.c.size_bytes), 0)).where(EVIDENCE.c.partner == partner)
     return int(connection.execute(total).scalar_one())
 

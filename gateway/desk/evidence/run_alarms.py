@@ -30,7 +30,7 @@ class RunAlarms:
             subjects[subject] = None
 
     def enter(self, *, now: datetime) -> None:
-        """Raise all that was found, in one durable transaction; nothing found writes nothing."""
+        """Raise all findings in one durable transaction; without findings, write nothing."""
         if not self._found:
             return
         found, self._found = self._found, {}

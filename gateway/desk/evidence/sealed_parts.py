@@ -1,6 +1,6 @@
 """The sealed parts of evidence on this desk's disk: `evidence/<partner>/<evidence id>/<number>.part`.
 
-Never opens a byte. A path is built only from ids in their one spelling.
+Never opens a byte. Paths are built only from ids in canonical form.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ class SealedParts:
             raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
 
     def clear(self) -> None:
-        """Take every part away: they are of other bytes than a report names. Raises `LocalStateError`."""
+        """Delete every part: their bytes contradict a report. Raises `LocalStateError`."""
         try:
             for entry in os.scandir(self.folder) if self.folder.is_dir() else ():
                 Path(entry.path).unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class SealedParts:
 
 
 def get_parts(root: Path, *, partner: str, evidence_id: str) -> SealedParts:
-    """Return the place of one piece of evidence; raises `FormatError` for an id that is not in its one spelling."""
+    """Return the place of one piece of evidence; raises `FormatError` for an id that is not in canonical form."""
     check_partner_id(partner)
     check_report_id(evidence_id)
     return SealedParts(root / partner / evidence_id)
@@ -108,7 +108,7 @@ def get_parts(root: Path, *, partner: str, evidence_id: str) -> SealedParts:
 def hold_alone(root: Path) -> Iterator[bool]:
     """Yield True if no other process of this desk is collecting evidence, else False, without waiting."""
     make_private_folder(root)
-    # Beside the partners' folders, never among them: a partner may be called `lock`.
+    # Beside the partners' folders, never among them: a partner may have the id `lock`.
     descriptor = os.open(root.with_name(f"{root.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,6 +122,6 @@ def hold_alone(root: Path) -> Iterator[bool]:
 
 
 def _clear_former_lock(path: Path) -> None:
-    # Where the lock was once: a file of that name would keep a partner called so from having its folder.
+    # The lock's former place: a file there would keep a partner with that id from having its folder.
     if path.is_file():
         path.unlink()

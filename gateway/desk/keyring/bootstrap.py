@@ -1,6 +1,6 @@
 """Makes a desk: its keys, its settings and the pin for the gateway; takes the gateway's card (WIRE.md §5.6).
 
-Never writes over a desk that exists, and never leaves half a one: the folder is made aside and put in place at the end.
+Never overwrites an existing desk, and never leaves a partial one: the folder is built aside and moved into place.
 """
 
 import re
@@ -42,7 +42,7 @@ _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
 
 class BootstrapError(ReportAbuseError):
-    """A desk cannot be made here, or a card is not one."""
+    """A desk cannot be made here, or a card is invalid."""
 
 
 def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
@@ -66,7 +66,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
     except BaseException:
         shutil.rmtree(making)  # unused private keys are removed
         raise
-    # A rename is on the disk only when the folder is (fsync(2), NOTES).
+    # A rename is on disk only once the folder is synced (fsync(2), NOTES).
     sync_folder(state.parent)
     return pin
 

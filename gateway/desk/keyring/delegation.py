@@ -27,7 +27,7 @@ from partner_sdk.wire.statements import StatementKind, parse_statement, sign_sta
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 _NEXT: Final = "key-set.next.key"
-# The root after the next one, while the change is under way.
+# The next root but one, while the change is under way.
 _COMING: Final = "coming-root.key"
 
 
@@ -89,9 +89,9 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
 
 
 def load_key_set_key(desk: Desk) -> Ed25519PrivateKey:
-    """Return the key that the root has named, and put a new one in its place where a renewal was stopped.
+    """Return the key-set key named by the root, finishing an interrupted renewal if needed.
 
-    Raises `LocalStateError`; `DelegationError` (`wrong-key`) when neither key is the one that the root names.
+    Raises `LocalStateError`; `DelegationError` (`wrong-key`) if neither key is the one that the root names.
     """
     named = read_delegation(desk.paths).key_set_key
     following = desk.paths.keys / _NEXT
@@ -124,9 +124,9 @@ def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
     following = read_key_file(root_folder / "next-root.key", role=KeyRole.NEXT_ROOT)
     if not (_fingerprint(following) == pin.root_fingerprint and (root_folder / _COMING).exists()):
         pin = _sign_change(desk, root_folder, pin=pin, following=_as_root(following), actor=actor)
-    # From here on a run that stops is known by the next root being the pinned one already.
+    # From here on, an interrupted run is recognised because the next root is already the pinned one.
     write_durably(root_folder / "root.key", encode(_as_root(following)) + b"\n")
-    # In one step: a coming root beside its own copy would be taken for the start of another change.
+    # In one step: a coming root beside its own copy would look like the start of another change.
     (root_folder / _COMING).replace(root_folder / "next-root.key")
     sync_folder(root_folder)
     return pin
@@ -166,7 +166,7 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
 
 
 def _is_published(desk: Desk, *, pin: Pin) -> bool:
-    """Return whether the gateway has taken a key set under the root of `pin`, without a step to it."""
+    """Return whether the gateway has taken a key set under the root of `pin`, without a root change."""
     with desk.store.read() as connection:
         newest = find_newest_published(connection)
     alone = msgspec.structs.replace(pin, next_root_fingerprint=None)

@@ -24,9 +24,9 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import key_id_of
 from partner_sdk.wire.submission import AGENCY
 
-# A new quarter's key is used from the first publication in the quarter: the old one seals on until then.
+# A new quarter's key is used from the first publication in the quarter: the old one still seals until then.
 SEAL_GRACE: Final = timedelta(days=30)
-# Content lives a year (SI 2026/268); a case may be opened until then.
+# Content is kept for a year (SI 2026/268); a case may be opened until then.
 OPEN_AFTER_SEAL: Final = timedelta(days=400)
 RECEIPT_ROLE: Final = "receipt"
 SIGNING_KEY_USE: Final = timedelta(days=730)
@@ -37,13 +37,13 @@ CLOCK_ALLOWANCE: Final = timedelta(days=1)
 
 
 class SealingKeyError(ReportAbuseError):
-    """A sealing key cannot be replaced or destroyed as asked."""
+    """A sealing key cannot be replaced or destroyed now."""
 
 
 def get_or_make_key_file(desk: Desk, path: Path, *, role: KeyRole, now: datetime) -> KeyFile:
     """Return the key file at a path, made if it is missing. Raises `LocalStateError`.
 
-    An existing file is left from a stopped run, or the database is an older copy: never make a second key.
+    An existing file is left from an interrupted run, or the database is an older copy: never make a second key.
     """
     if path.exists():
         return read_key_file(path, role=role)
@@ -53,7 +53,7 @@ def get_or_make_key_file(desk: Desk, path: Path, *, role: KeyRole, now: datetime
 
 
 def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:
-    """Make the sealing keys of this quarter and the next, where they are missing."""
+    """Make the missing sealing keys of this quarter and the next."""
     this = get_quarter_of(now)
     for quarter in (this, this.next()):
         known = connection.execute(select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.quarter == quarter.name))
@@ -70,7 +70,7 @@ def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) ->
 def add_sealing_key(
     connection: Connection, key_file: KeyFile, *, name: str, not_before: datetime, seal_until: datetime
 ) -> None:
-    """Enter the public half of a sealing key; `name` is that of its file, such as `2026-Q4`."""
+    """Enter the public half of a sealing key; `name` is the name of its file, e.g. `2026-Q4`."""
     connection.execute(
         insert(SEALING_KEYS).values(
             key_id=key_file.key_id,
@@ -101,7 +101,7 @@ def replace_sealing_key(desk: Desk, *, actor: str) -> str:
 
 
 def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
-    """Destroy the private half of a sealing key: nothing that was sealed to it is ever opened again.
+    """Destroy the private half of a sealing key: reports sealed to it can never be opened again.
 
     Safe to repeat. Raises `SealingKeyError`: `unknown-key`, or `too-early` before its `open_until`.
     """
@@ -121,14 +121,14 @@ def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
             is_key = SEALING_KEYS.c.key_id == row.key_id
             connection.execute(update(SEALING_KEYS).where(is_key).values(destroyed_at=format_time(now)))
             audit.append_entry(connection, "destroy-sealing-key", name, at=now, actor=actor)
-    # The mark comes first: a key that is gone without one would be looked for in backups.
+    # The mark comes first: people would search backups for a key that is gone without one.
     desk.paths.sealing_key(name).unlink(missing_ok=True)
 
 
 def _retire_all(connection: Connection, *, now: datetime) -> None:
     sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
     connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
-    # A key that waits would be the newest one from its first day on: it never seals.
+    # A pending key would be the newest one from its first day on: it never seals.
     waiting = SEALING_KEYS.c.not_before > format_time(now)
     connection.execute(update(SEALING_KEYS).where(waiting).values(seal_until=SEALING_KEYS.c.not_before))
 
@@ -150,7 +150,7 @@ def _find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
 def add_verify_key(
     connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
 ) -> None:
-    """Enter a public signing key with its times; a receipt key also with the gateway that it speaks for."""
+    """Enter a public signing key with its times; for a receipt key also its gateway."""
     use_until = now + SIGNING_KEY_USE
     connection.execute(
         insert(VERIFY_KEYS).values(
@@ -171,7 +171,7 @@ def has_verify_key(connection: Connection, key_id: str) -> bool:
 
 
 def has_role(connection: Connection, role: str) -> bool:
-    """Return whether there is any key of a role."""
+    """Return whether a role has any key."""
     return connection.execute(select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.role == role)).first() is not None
 
 
@@ -201,7 +201,7 @@ def end_belief(connection: Connection, key_id: str, *, at: datetime) -> bool:
 
 
 def list_verify_entries(connection: Connection, role: str) -> tuple[VerifyKey, ...]:
-    """Return the keys of a role as the key set shows them."""
+    """Return the keys of a role as entries of the key set."""
     rows = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.role == role).order_by(VERIFY_KEYS.c.key_id))
     return tuple(
         VerifyKey(
@@ -216,7 +216,7 @@ def list_verify_entries(connection: Connection, role: str) -> tuple[VerifyKey, .
 
 
 def find_newest_published(connection: Connection, *, before: datetime | None = None) -> bytes | None:
-    """Return the newest key-set bundle that was published, at the latest at `before`; None where there is none."""
+    """Return the newest published key-set bundle, at the latest at `before`; None if there is none."""
     published = select(PUBLICATIONS.c.body).where(
         PUBLICATIONS.c.kind == "keys", PUBLICATIONS.c.published_at.is_not(None)
     )
@@ -227,7 +227,7 @@ def find_newest_published(connection: Connection, *, before: datetime | None = N
 
 
 def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet:
-    """Return the key set as it should be now, with serial 0: signing gives it its number."""
+    """Return the current key set, with serial 0: signing numbers it."""
     sealing = connection.execute(select(SEALING_KEYS).order_by(SEALING_KEYS.c.quarter)).all()
     return KeySet(
         environment=desk.config.environment,
@@ -242,7 +242,7 @@ def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet
 
 
 def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
-    """Return a partner's mailbox key as an entry: it is used until the partner enrols again."""
+    """Return a partner's mailbox key as an entry: in use until the partner enrols again."""
     far = approved_at + timedelta(days=3650)
     return SealingKey(
         key_id=mailbox_key_id(public_key),
@@ -258,7 +258,7 @@ def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
 def make_copy_context(desk: Desk, *, purpose: Literal["reply", "mailbox"], message_id: str) -> SealContext:
     """Return the context of the desk's own copy of a message.
 
-    It is addressed to the agency, so that no box of a child's or a partner's ever passes for it.
+    It is addressed to the agency, so that a child's or a partner's box can never pass for it.
     """
     return SealContext(
         environment=desk.config.environment,
@@ -273,7 +273,7 @@ def make_copy_context(desk: Desk, *, purpose: Literal["reply", "mailbox"], messa
 def seal_own_copy(
     desk: Desk, connection: Connection, signed: bytes, *, purpose: Literal["reply", "mailbox"], message_id: str
 ) -> bytes:
-    """Seal signed bytes to this desk's own key. Raises `LocalStateError` (`no-sealing-key`) where none is active."""
+    """Seal signed bytes to this desk's own key. Raises `LocalStateError` (`no-sealing-key`) if none is active."""
     now = desk.clock()
     key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     if key is None:

@@ -110,7 +110,7 @@ def publish(desk: Desk, *, actor: str) -> Published:
 
 
 def sign_lists(desk: Desk, *, actor: str) -> Published:
-    """Sign the key set and the register where they changed or are older than a day, and store them."""
+    """Sign the key set and the register if they changed or are older than a day, and store them."""
     now = desk.clock()
     finish_rotations(desk, actor=actor)
     key_set_key = load_key_set_key(desk)
@@ -149,7 +149,7 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
 
 
 def make_register(connection: Connection, *, desk: Desk, now: datetime) -> PartnerRegister:
-    """Return the register as it should be now, with serial 0."""
+    """Return the current register, with serial 0."""
     rows = connection.execute(select(PARTNERS).order_by(PARTNERS.c.partner)).all()
     return PartnerRegister(
         environment=desk.config.environment,
@@ -202,7 +202,7 @@ def _list_former_keys(connection: Connection, partner: str, *, now: datetime) ->
 
 
 def find_newest(connection: Connection, kind: PublicationKind) -> Row[tuple[object, ...]] | None:
-    """Return the newest list of a kind as signed, or None before the first."""
+    """Return the newest signed list of a kind, or None before the first."""
     newest = select(PUBLICATIONS).where(PUBLICATIONS.c.kind == kind).order_by(PUBLICATIONS.c.serial.desc()).limit(1)
     return connection.execute(newest).first()
 

@@ -13,7 +13,7 @@ _SPELLING = re.compile(r"(20\d\d)-Q([1-4])")
 
 
 class QuarterError(ReportAbuseError):
-    """A quarter is misspelled or has not ended yet."""
+    """A quarter is malformed or has not ended yet."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,17 +25,17 @@ class Quarter:
 
     @property
     def name(self) -> str:
-        """The only spelling: `2026-Q3`."""
+        """Its only spelling, e.g. `2026-Q3`."""
         return f"{self.year}-Q{self.number}"
 
     @property
     def starts_at(self) -> datetime:
-        """The first moment that belongs to the quarter."""
+        """The first moment of the quarter."""
         return datetime(self.year, 3 * self.number - 2, 1, tzinfo=UTC)
 
     @property
     def ends_at(self) -> datetime:
-        """The first moment that belongs to the next quarter."""
+        """The first moment of the next quarter."""
         return self.next().starts_at
 
     @property

@@ -27,7 +27,7 @@ from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_f
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
 
-# Partners keep a key set for ten minutes before they look again (client/partner.py), and clocks differ.
+# Partners cache a key set for ten minutes (client/partner.py), and clocks differ.
 KNOWN_BEFORE_USE: Final = timedelta(hours=1)
 LISTED_ROLES: Final = (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING)
 ROTATED_ROLES: Final = (*LISTED_ROLES, KeyRole.FEED)
@@ -36,12 +36,12 @@ FEED_KEY_DENIED: Final = "feed-key-denied"
 
 
 class RotationError(ReportAbuseError):
-    """A key cannot be changed in this way."""
+    """A key cannot be rotated or revoked now."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingKey:
-    """A key that was made and does not sign yet."""
+    """A new key that does not sign yet."""
 
     role: KeyRole
     key_id: str
@@ -100,7 +100,7 @@ def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
 
 
 def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
-    """Return the keys that were made and do not sign yet."""
+    """Return the keys that were made but do not sign yet."""
     found = ((role, get_next_path(desk, role)) for role in ROTATED_ROLES)
     return tuple(
         PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
@@ -129,7 +129,7 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
     try:
         key_set = verify_bundle(body, pin=pin, now=now, allow_expired=True)
     except KeySetError:
-        return False  # published under the root before: the next publication is under this one
+        return False  # published under the previous root: the next publication is under this one
     return any(key.key_id == key_id for key in (*key_set.register_keys, *key_set.mailbox_keys))
 
 

@@ -1,6 +1,6 @@
-"""Sends alerts to the people on duty: one a minute, tried until it is taken, repeated until it is acknowledged (R21).
+"""Sends alerts to the people on duty: one a minute, tried until accepted, repeated until acknowledged (R21).
 
-Never silent: each run names an alert that cannot go out.
+Never silent: each run names an alert that cannot be sent.
 """
 
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ _NO_PAGER: Final = "no-pager"
 
 
 class Pager(Protocol):
-    """Takes one signed notice, or raises `DeliveryError`."""
+    """Delivers one signed notice, or raises `DeliveryError`."""
 
     def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Hand the notice over."""
+        """Deliver the notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPager:
-    """An address that takes the signed bytes as they are."""
+    """An address that accepts the signed bytes as they are."""
 
     url: str
     session: "requests.Session"
@@ -129,12 +129,12 @@ class AlertsSent:
 
 @dataclass(frozen=True, slots=True)
 class AlertSender:
-    """Sends the alert that waits to the people on duty now."""
+    """Sends the waiting alert to the people on duty now."""
 
     run: Run
 
     def load(self, connection: Connection, row: Row[Any]) -> AlertRow | Hold:
-        """Return the alert, addressed to the people on duty now, unless one went there a moment ago."""
+        """Return the alert, addressed to the people on duty now, unless one was sent there a moment ago."""
         now = self.run.desk.clock()
         waiting = find_waiting(connection)
         if waiting is None or str(waiting.id) != row.subject:
@@ -149,7 +149,7 @@ class AlertSender:
         return replace(waiting, target=target)
 
     def send(self, items: Sequence[AlertRow]) -> list[GiveUp | None]:
-        """Sign each notice and hand it to its pager."""
+        """Sign each notice and deliver it by its pager."""
         for alert in items:
             _hand_over(self.run.desk, alert.target, count=alert.count, first_at=alert.first_at)
         return [None] * len(items)
@@ -167,7 +167,7 @@ class AlertSender:
         audit.append_entry(connection, "send-alert", item.target, at=now, actor=ACTOR, count=item.count)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Nothing follows: no alert is given up."""
+        """Do nothing: no alert is given up."""
 
 
 def count_waiting_anew(desk: Desk) -> None:
@@ -233,7 +233,7 @@ def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
 
 
 def list_pager_warnings(desk: Desk) -> list[str]:
-    """Return a line for each pager that `desk.toml` leaves off."""
+    """Return a line for each pager that is off in `desk.toml`."""
     times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
     return [
         f"NO PAGER {words}: urgent reports will raise no alert then. Set pager.{target} in desk.toml."
@@ -266,7 +266,7 @@ def _choose_other(desk: Desk, told: str) -> AlertTarget | None:
 
 
 def _hand_over(desk: Desk, target: AlertTarget, *, count: int, first_at: str) -> None:
-    """Sign a notice and give it to a pager; raises `DeliveryError` or `LocalStateError` where it does not take it."""
+    """Sign a notice and deliver it by a pager; raises `DeliveryError` or `LocalStateError` on failure."""
     pager = find_pager(desk, target)
     if pager is None:
         raise DeliveryError(reason=_NO_PAGER)

@@ -40,12 +40,12 @@ class AlertRow:
     repeated_to: str | None
 
     def is_on_its_way(self, now: datetime) -> bool:
-        """Return whether a run is handing it over now, with the count that it had."""
+        """Return whether a run is delivering it now, with its earlier count."""
         return self.tries > 0 and self.last_error is None and parse_time(self.next_try_at) > now
 
 
 class AlertError(ReportAbuseError):
-    """No alert of this number waits to be acknowledged."""
+    """No unacknowledged alert has this number."""
 
 
 def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
@@ -54,7 +54,7 @@ def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
         return
     waiting = find_waiting(connection)
     if waiting is None:
-        # Addressed when it is sent, to the people on duty then.
+        # Addressed only when it is sent, to the people on duty then.
         add_alert(connection, "desk", count=count, first_at=format_time(now), now=now)
         return
     # Another process may have read its clock before this alert was queued, and commit after that.
@@ -64,14 +64,14 @@ def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
 
 
 def add_alert(connection: Connection, target: str, *, count: int, first_at: str, now: datetime) -> None:
-    """Queue an alert of its own."""
+    """Queue a separate alert."""
     values = {"target": target, "count": count, "first_at": first_at}
     number = connection.execute(insert(ALERTS).values(**values).returning(ALERTS.c.id)).scalar_one()
     queue(connection, "alert", [str(number)], now=now)
 
 
 def find_waiting(connection: Connection) -> AlertRow | None:
-    """Return the alert that has not gone out yet."""
+    """Return the unsent alert, if any."""
     return next(iter(_list_rows(connection, IS_OPEN, most=1)), None)
 
 
@@ -99,7 +99,7 @@ def list_alerts(connection: Connection, *, most: int) -> list[AlertRow]:
 
 
 def list_unsent(connection: Connection, *, now: datetime, within: timedelta) -> list[AlertRow]:
-    """Return the alerts that have not gone out in this time."""
+    """Return the alerts not sent within this time."""
     return _list_rows(connection, IS_OPEN, ALERTS.c.first_at < format_time(now - within))
 
 
@@ -150,7 +150,7 @@ def count_unread(connection: Connection, *, since: str) -> int:
     cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
         CASES.c.crisis,
         CASES.c.crisis_since >= since,
-        # A reader from before it came into the crisis lane has not seen why it did.
+        # Opened before it came into the crisis lane: the reader has not seen why it did.
         or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
     )
     # Of any priority: the sealed content may be more urgent than the stated priority.
@@ -162,7 +162,7 @@ def count_unread(connection: Connection, *, since: str) -> int:
 
 
 def find_last_sent(connection: Connection, target: str) -> datetime | None:
-    """Return when an alert last went to a target."""
+    """Return the time of the last alert sent to a target."""
     went = select(func.max(SENT_AT)).join(ALERTS, record("alert", ALERTS.c.id)).where(ALERTS.c.target == target)
     last = connection.execute(went).scalar()
     return None if last is None else parse_time(last)

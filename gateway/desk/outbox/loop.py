@@ -35,9 +35,9 @@ _log = logging.getLogger(__name__)
 UNEXPECTED: Final = "unexpected"
 GAVE_UP: Final = "outbox-gave-up"
 STUCK: Final = "outbox-stuck"
-# The gateway does not talk to this desk now, or this desk lacks a key: no fault of the entry, which loses no try.
+# The gateway does not answer this desk now, or this desk lacks a key: not the entry's fault, which loses no try.
 _SILENCE: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError, LocalStateError)
-# A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
+# A crash (500) may be due to this entry alone: treated as silence, it would hold back all others for ever.
 _CRASH: Final = 500
 # After this many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry,
 # sent first in its batch and then alone, e.g. a message that kills a worker of the gateway.
@@ -52,7 +52,7 @@ _MOST_REFUSED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why an entry is not sent now: it waits until then, or with `until` None for a later run, and loses no try."""
+    """The reason why an entry is not sent now: it waits until `until`, or for a later run (None), and loses no try."""
 
     until: datetime | None = None
     code: str | None = None
@@ -60,7 +60,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Why an entry is never sent. `is_alarm`: a person has to look into it."""
+    """The reason why an entry is never sent. `is_alarm`: a person must look into it."""
 
     code: str
     is_alarm: bool = True
@@ -68,7 +68,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why nothing of this kind is sent in this run, with the code of a problem where it is one."""
+    """The reason why no entry of this kind is sent in this run, with a problem code if it is one."""
 
     code: str | None = None
 
@@ -167,7 +167,7 @@ class Run:
 
 
 def send_kind(run: Run, kind: OutboxKind) -> Outcome:
-    """Send every entry of a kind that is due. A failure is kept in the outcome; only the desk's database raises."""
+    """Send every due entry of a kind. A failure is kept in the outcome; only the desk's database raises."""
     outcome = Outcome()
     try:
         _do_step(kind.before, run.desk, outcome)
@@ -201,7 +201,7 @@ class _Sending:
     kind: OutboxKind
     outcome: Outcome
     refused: int = 0
-    silent_lanes: set[str] = field(default_factory=set)  # an unanswered entry keeps back those behind it in its lane
+    silent_lanes: set[str] = field(default_factory=set)  # an unanswered entry holds back the later ones in its lane
     is_stopped: bool = False
     _sender: Sender | None = None
 
@@ -281,7 +281,7 @@ class _Sending:
             elif len(claimed) == 1:
                 self._fail(claimed[0][0], error)
                 return
-            # One of them is refused, or is not answered: each alone, so that it keeps back no other.
+            # One of them is refused or unanswered: send each alone, so that it holds back no other.
             for number, one in enumerate(claimed):
                 if self._is_over():
                     self._release(claimed[number:], error)
@@ -324,7 +324,7 @@ class _Sending:
         self.outcome.held += 1
 
     def _release(self, claimed: Sequence[Claimed], error: Exception, *, is_unanswered: bool = False) -> None:
-        """Give entries their try back. One that was never answered is an alarm in the end."""
+        """Give entries their try back. One that is never answered becomes an alarm in the end."""
         code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
         now = self.run.desk.clock()
         with self.run.desk.store.write() as connection:
@@ -396,5 +396,5 @@ def _is_silence(error: Exception) -> bool:
 
 
 def is_crash(error: Exception) -> bool:
-    """Return whether the gateway crashed on this call, as it may on no other."""
+    """Return whether the gateway crashed on this call, possibly because of this call alone."""
     return isinstance(error, UnavailableError) and error.status == _CRASH

@@ -44,7 +44,7 @@ LEASE: Final = timedelta(minutes=10)
 GIVE_UP_AFTER: Final = timedelta(days=3)
 # How long a finished note can be looked up; no figure is made of it.
 KEPT_FOR: Final = timedelta(days=90)
-# Why a note is held, where it is not for its own address: the form is filled in again and again.
+# The reason for holding a note for a limit other than its own address's: the form is filled in again and again.
 SMS_FULL: Final = "text-messages-full"
 DOMAIN_FULL: Final = "domain-full"
 
@@ -61,14 +61,14 @@ class _Letter:
 
 
 class _Macs(NamedTuple):
-    """The keyed hashes of where a note goes; a number has no domain."""
+    """The keyed hashes of a note's address and its domain; a number has no domain."""
 
     address: bytes
     domain: bytes | None
 
 
 class NoteSender:
-    """Sends notes by mail and text message; a carrier that fails ends its channel for this run."""
+    """Sends notes by mail and text message; a failed carrier ends its channel for this run."""
 
     def __init__(self, run: Run) -> None:
         self._desk = run.desk
@@ -91,14 +91,14 @@ class NoteSender:
         return make_sms_provider(self._desk.config.carriers, session=self._desk.session)
 
     def load(self, connection: Connection, row: Row[Any]) -> "_Letter | Hold | GiveUp | Stop":
-        """Return the note with its address, once there is room for it today."""
+        """Return the note with its address, once the day's limits have room for it."""
         if self._desk.config.carriers.notes == "off":
             return Stop()
         try:
             carriers = {"email": self._mail, "sms": self._sms}
             _ = (self._vault, self._key)
         except LocalStateError as error:
-            return Stop(error.reason)  # a key or a secret file: no note's fault
+            return Stop(error.reason)  # a key or a secret file: not the note's fault
         note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
         if note.channel not in carriers:
             return GiveUp("unknown-channel")
@@ -116,7 +116,7 @@ class NoteSender:
         return self._find_room(connection, note, macs) or letter
 
     def send(self, items: Sequence[_Letter]) -> list[GiveUp | None]:
-        """Hand each note to its carrier."""
+        """Pass each note to its carrier."""
         for letter in items:
             try:
                 self._carry(letter)
@@ -127,11 +127,11 @@ class NoteSender:
         return [None] * len(items)
 
     def sent(self, connection: Connection, row: Row[Any], item: _Letter) -> None:
-        """Note in the audit log that a note went."""
+        """Record the sent note in the audit log."""
         self._append(connection, row, channel=item.channel, state="sent", code=None)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Forget the address of a note that never goes, and note it in the audit log."""
+        """Delete the hash of the address of a given-up note, and record it in the audit log."""
         channel = connection.execute(
             update(NOTES)
             .where(NOTES.c.case_id == row.subject)
@@ -162,12 +162,12 @@ class NoteSender:
             return GiveUp("no-address", is_alarm=False)
         if note.channel == "sms" and not is_country_open(address, carriers=self._desk.config.carriers):
             return GiveUp("country-off", is_alarm=False)
-        # The same in every try, so that a second copy can be known as one; under the key it names no case.
+        # The same in every try, so that a second copy is recognisable; as a keyed hash it does not name the case.
         message_id = sha256(self._key + f"{row.subject} {row.queued_at}".encode()).hexdigest()[:32]
         return _Letter(address, note.channel, note.language, get_note_kind(report), message_id)
 
     def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
-        """Return until when a note has to wait, or note where it goes and return None."""
+        """Return the time until which a note must wait, or record its destination and return None."""
         now, mine = self._desk.clock(), NOTES.c.case_id == note.case_id
         carriers = self._desk.config.carriers
         limits: list[tuple[ColumnElement[bool], int, str | None]] = [(NOTES.c.address_mac == macs.address, 1, None)]
@@ -213,10 +213,10 @@ class NoteSender:
 
 
 def forget_old_notes(desk: Desk) -> None:
-    """Forget the keyed hash of an address after its day, and finished notes after `KEPT_FOR`."""
+    """Delete the keyed hash of an address after its day, and finished notes after `KEPT_FOR`."""
     now = desk.clock()
     with desk.store.write() as connection:
-        # The keyed hash has one use: the day in which no second note may go there.
+        # The keyed hash has one use: to prevent a second note on the same day.
         gone = select(OUTBOX.c.subject).where(
             OUTBOX.c.kind == "note", OUTBOX.c.state == "sent", OUTBOX.c.done_at <= format_time(now - ONE_DAY)
         )
@@ -234,9 +234,9 @@ def forget_old_notes(desk: Desk) -> None:
 
 
 def load_address_key(desk: Desk) -> bytes:
-    """Return the key under which addresses are hashed; it is made at the first note. Raises `LocalStateError`.
+    """Return the key for hashing addresses, made at the first note. Raises `LocalStateError`.
 
-    Losing it costs no more than one second note on that day.
+    Losing it costs at most one second note on that day.
     """
     role = KeyRole.ADDRESS_MAC
     path = desk.paths.keys / f"{role.value}.key"
@@ -249,7 +249,7 @@ def load_address_key(desk: Desk) -> bytes:
 
 
 def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
-    """Return a code for each carrier that could send nothing now; sends nothing and opens nothing."""
+    """Return a code for each carrier that could not send now; sends nothing and opens nothing."""
     faults = []
     try:
         carrier = make_mail_carrier(desk.config.carriers)

@@ -27,7 +27,7 @@ NoteKind = Literal["promised", "if_needed"]
 
 # E-mail first: a text message appears on the phone's lock screen.
 _CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
-# Stated, and above 12: an age that was left blank may be any.
+# Stated, and above 12: a blank age may be any.
 _OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {*YOUNGEST_BANDS, RATHER_NOT_SAY}
 _NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
 
@@ -70,7 +70,7 @@ class NoteWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class NoteRow:
-    """One note as lists show it; `id` is its number in the outbox."""
+    """One note for lists; `id` is its number in the outbox."""
 
     id: int
     case_id: str
@@ -106,7 +106,7 @@ def find_note_channel(report: PublicReport) -> Channel | None:
 
 
 def find_address(report: PublicReport, *, channel: Channel) -> str | None:
-    """Return the address that the person gave for this channel in its one spelling, or None."""
+    """Return the person's address for this channel in canonical form, or None."""
     contact = report.contact
     if channel == "email":
         return find_email_address(contact.email) if "email" in contact.ways else None
@@ -131,7 +131,7 @@ def make_note_text(language: str, *, note: NoteKind) -> str:
 
 
 def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, now: datetime) -> int:
-    """Queue, in the caller's transaction, a note for each of these reports that gets one; return how many."""
+    """Queue a note for each of these reports that may have one, in the caller's transaction; return the number."""
     values = [
         {"case_id": case_id, "channel": channel, "language": report.language}
         for case_id, report in reports.items()
@@ -160,7 +160,7 @@ def list_newest_notes(connection: Connection, *, most: int) -> list[NoteRow]:
 
 
 def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
-    """Return the reference of each of these cases, by case id."""
+    """Return the references of these cases, by case id."""
     rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
     return {row.case_id: row.reference for row in rows}
 

@@ -31,17 +31,17 @@ SENT_AT: Final = case((OUTBOX.c.state == "sent", OUTBOX.c.done_at))
 FIRST_WAIT: Final = timedelta(minutes=1)
 # Given up because the gateway keeps no place for it, e.g. for a reply to a return code that is gone.
 NO_PLACE: Final[PutResult] = "no-place"
-# Entries a person has to look at come first.
+# Entries that need a person come first.
 _STATES: Final[tuple[State, ...]] = ("given_up", "waiting", "held", "sent")
 COLLECTED: Final = "collected"
 OPENED: Final = "opened"
-# Of a response that answers nothing; unlike the other reasons it goes with a report that is filed.
+# For a response that answers nothing; unlike the other reasons, this one goes with a filed report.
 NO_OPEN_REQUEST: Final = "no-open-request"
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One entry as lists show it; `subject` is the id of its record, and `done_at` when it was sent or given up."""
+    """One entry for lists; `subject` is the id of its record, and `done_at` when it was sent or given up."""
 
     id: int
     kind: KindName
@@ -62,7 +62,7 @@ def get_wait(
     tries: int, *, random: Callable[[int], bytes], longest: timedelta, first: timedelta = FIRST_WAIT
 ) -> timedelta:
     """Return the pause after this many tries: doubling, plus up to a quarter at random."""
-    # 2**20 minutes are two years: the exponent is cut so that no number grows without end.
+    # 2**20 minutes are two years: the exponent is capped so that no number grows without end.
     doublings = min(max(tries - 1, 0), 20)
     wait = min(first * (1 << doublings), longest)
     return wait + wait * (random(1)[0] / 255) / 4
@@ -84,7 +84,7 @@ def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, no
     }
     values = [{"kind": kind, "subject": subject, "lane": lane, "turn": 0, **fresh} for subject in subjects]
     if values:
-        # A new turn: a run that is sending the entry as it was before cannot mark this one as sent.
+        # A new turn: a run that is sending the earlier entry cannot mark this one as sent.
         again = {**fresh, "turn": OUTBOX.c.turn + 1}
         statement = insert(OUTBOX).on_conflict_do_update(index_elements=["kind", "subject"], set_=again)
         connection.execute(statement, values)
@@ -92,7 +92,7 @@ def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, no
 
 def record(kind: KindName, subject: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return the condition that joins a table of records to their entries."""
-    # No cast where none is needed: it would keep SQLite from the record's own index.
+    # No cast unless needed: it would keep SQLite from the record's own index.
     as_text = subject if isinstance(subject.type, Text) else cast(subject, Text)
     return and_(OUTBOX.c.kind == kind, OUTBOX.c.subject == as_text)
 
@@ -119,7 +119,7 @@ def is_unchanged(connection: Connection, row: Row[Any]) -> bool:
 
 
 def claim(connection: Connection, row: Row[Any], *, until: datetime) -> Row[Any]:
-    """Take an entry for this run: until then no other run sends it. A run that is killed leaves it to the next one."""
+    """Claim an entry for this run until that time; the claim of a killed run expires."""
     return connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id == row.id)
@@ -155,19 +155,19 @@ def order_by_state() -> tuple[ColumnElement[Any], ...]:
 
 
 def count_by_state(connection: Connection, kind: KindName) -> dict[str, int]:
-    """Return how many entries of a kind are in each state."""
+    """Return the number of entries of a kind in each state."""
     query = select(OUTBOX.c.state, func.count()).where(OUTBOX.c.kind == kind).group_by(OUTBOX.c.state)
     return {str(state): int(count) for state, count in connection.execute(query)}
 
 
 def count_open(connection: Connection, kind: KindName) -> int:
-    """Return how many entries of a kind are neither sent nor given up."""
+    """Return the number of unsent entries of a kind that are not given up."""
     counts = count_by_state(connection, kind)
     return sum(counts.get(state, 0) for state in OPEN_STATES)
 
 
 def count_failing(connection: Connection, kind: KindName) -> dict[str, int]:
-    """Return how many entries of a kind wait for another try, by the code of their last failure."""
+    """Return the number of entries of a kind that wait for another try, by the code of their last failure."""
     failing = (OUTBOX.c.kind == kind) & IS_OPEN & OUTBOX.c.last_error.is_not(None)
     query = select(OUTBOX.c.last_error, func.count()).where(failing).group_by(OUTBOX.c.last_error)
     return {str(code): int(count) for code, count in connection.execute(query)}
@@ -208,10 +208,10 @@ def queue_stage(
     stage: Literal["collected", "opened"] = OPENED,
     set_aside_reason: SetAsideReason | None = None,
 ) -> None:
-    """Note in the caller's transaction how far a report is, and its outcome where that is released.
+    """Queue a report's stage, with its outcome once released, in the caller's transaction.
 
-    A report that was set aside is `collected` with a reason, and one that is filed after all is `collected` without.
-    An outcome that was queued before stays where no new one is named: it was released already.
+    A set-aside report is `collected` with a reason, and one filed later is `collected` without. An outcome queued
+    earlier stays if no new one is given: it was released already.
     """
     if partner == PUBLIC_SENDER:
         return

@@ -81,8 +81,8 @@ def store_reply(
 ) -> str:
     """Sign, seal and store a message in the caller's transaction and return its id; nothing is sent.
 
-    Raises `LocalStateError` for the signing key, `SealingError` for a return code's key that is none, `FormatError`
-    for a text that does not fit its box.
+    Raises `LocalStateError` for the signing key, `SealingError` for an invalid key of a return code, `FormatError` for
+    a text that does not fit its box.
     """
     message = ReplyMessage(
         body=body,
@@ -134,7 +134,7 @@ def list_written(connection: Connection, *, case_id: str) -> list[WrittenReply]:
 
 
 def has_reply(connection: Connection, *, case_id: str) -> bool:
-    """Return whether a reply was written to the return code of a case that was sent or waits to be."""
+    """Return whether a reply to the return code of a case was sent or is waiting."""
     written = (REPLY_MESSAGES.c.case_id == case_id) & (REPLY_MESSAGES.c.kind == REPLY) & (OUTBOX.c.state != "given_up")
     return connection.execute(_REPLIES.where(written)).first() is not None
 
@@ -150,7 +150,7 @@ def list_waiting(connection: Connection, *, most: int) -> list[WrittenReply]:
 
 
 def list_without_place(connection: Connection, *, most: int) -> list[WrittenReply]:
-    """Return the replies that the gateway had no place for, the newest first."""
+    """Return the replies whose return codes the gateway no longer keeps, the newest first."""
     newest = (OUTBOX.c.done_at.desc(), REPLY_MESSAGES.c.message_id.desc())
     rows = connection.execute(_REPLIES.where(REPLY_MESSAGES.c.kind == REPLY, _LOST).order_by(*newest).limit(most))
     return [WrittenReply(**row._mapping) for row in rows]
@@ -170,16 +170,16 @@ class ReplySender:
     def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
         """Send boxes in one call; the gateway answers for each."""
         results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
-        # With an alarm of its own kind, which names the reference.
+        # It has an alarm of its own kind, which names the reference.
         return [GiveUp(NO_PLACE, is_alarm=False) if result == NO_PLACE else None for result in results]
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
-        """Nothing follows."""
+        """Do nothing."""
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         reply, now = _get_reply(connection, row), self.run.desk.clock()
         if code == NO_PLACE:
-            # Also for the note that a person has read it: nothing more can be written to this reference now.
+            # Also for a read note: nothing more can be written to this reference now.
             raise_alarm(connection, WITHOUT_PLACE, reply.reference, now=now)
         if reply.kind != REPLY:
             return

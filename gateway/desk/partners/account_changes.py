@@ -1,7 +1,7 @@
-"""Account changes: taken from the feed, opened, checked by their signatures, and then they wait for a person.
+"""Account changes: taken from the feed, opened, checked by their signatures, then waiting for a person.
 
-Never changes a key by itself: a stolen key could ask for a rotation too, so people compare the key ids by phone. Never
-takes a key that was used here before: two partners with one key could speak for each other, and no key comes back.
+Never changes a key automatically: a thief with a stolen key could ask for a rotation too, so people compare the key ids
+by phone. Never accepts a key that was used here before: two partners with one key could speak for each other.
 """
 
 from collections import Counter
@@ -63,9 +63,9 @@ def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One change as lists show it; old and new key id only where it is a change of keys.
+    """One change for lists; old and new key id only for a change of keys.
 
-    `signed_by` is the id of the key that signed it, None where it was refused as unreadable.
+    `signed_by` is the id of the key that signed it, None if it was refused as unreadable.
     """
 
     partner: str
@@ -102,7 +102,7 @@ def collect_account_changes(desk: Desk, feed: FeedClient, *, actor: str) -> Chan
 def take_enrolled_registration(
     connection: Connection, desk: Desk, raw: bytes, *, keys: EnrolmentKeys, actor: str
 ) -> None:
-    """Store the registration that came inside an enrolment, signed by the key that enrols; a bad one is refused."""
+    """Store the registration inside an enrolment, signed by the enrolling key; a bad one is refused."""
     partner = keys.partner
     submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
     change, reason = _check(
@@ -132,7 +132,7 @@ def get_key_in_force(partner: Row[Any]) -> dict[str, bytes]:
 
 
 def list_changes(connection: Connection, *, with_decided: bool = False) -> list[ChangeRow]:
-    """Return the changes that wait, the oldest first; all of them if asked."""
+    """Return the waiting changes, the oldest first; on request all."""
     query = select(ACCOUNT_CHANGES).order_by(ACCOUNT_CHANGES.c.received_at, ACCOUNT_CHANGES.c.change_id)
     if not with_decided:
         query = query.where(ACCOUNT_CHANGES.c.state == "waiting")
@@ -140,13 +140,13 @@ def list_changes(connection: Connection, *, with_decided: bool = False) -> list[
 
 
 def count_waiting(connection: Connection) -> int:
-    """Return how many changes wait for a person."""
+    """Return the number of changes that wait for a person."""
     waiting = select(func.count()).select_from(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.state == "waiting")
     return connection.execute(waiting).scalar_one()
 
 
 def find_wanted_registration(connection: Connection, partner: str) -> Registration | None:
-    """Return the registration that a partner asked for last and that waits, or None."""
+    """Return the partner's newest waiting registration, or None."""
     row = connection.execute(
         select(ACCOUNT_CHANGES.c.statement)
         .where(
@@ -161,7 +161,7 @@ def find_wanted_registration(connection: Connection, partner: str) -> Registrati
 
 
 def to_change_row(row: Row[Any]) -> ChangeRow:
-    """Return a row of the table as lists show it."""
+    """Return a row of the table as a `ChangeRow`."""
     signed_by = None if row.kind == UNREADABLE else get_signing_key_id(bytes(row.statement))
     return read_row(ChangeRow, row, signed_by=signed_by)
 
@@ -290,7 +290,7 @@ def _new_key_id(change: AccountChange) -> str | None:
 
 
 def make_key_columns(keys: EnrolmentKeys | NewKeys) -> dict[str, str | bytes]:
-    """Return the keys of a partner by the names of their columns, with the id of the submission key."""
+    """Return a partner's keys by column name, with the id of the submission key."""
     submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
     return {
         "key_id": key_id_of(submission_key),

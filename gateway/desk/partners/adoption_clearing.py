@@ -44,7 +44,7 @@ class UnreadableRequests:
 
     @property
     def count(self) -> int:
-        """How many can be declined together."""
+        """The number that can be declined together."""
         return len(self.reasons)
 
 

@@ -57,7 +57,7 @@ class Mail:
 
 
 def make_agreed_mail(service: AskingService, *, places: Sequence[PlacementRow], origin: str, agency: str) -> Mail:
-    """Return the text with the link id of every agreed place, its lines of HTML, and the commands of the SDK for it."""
+    """Return the text with the link id of every agreed place, its lines of HTML, and its SDK commands."""
     titles = read_texts()["surfaces"][service.language]
     said = read_texts()["place_words"][service.language]
     lines = []
@@ -123,7 +123,7 @@ def _make(occasion: str, service: AskingService, **words: str) -> Mail:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place as it was agreed with the service that asked. Without a `service` it is the name in the request."""
+    """One place agreed with the requesting service. Without a `service`, the request's name is used."""
 
     surface: str
     address: str

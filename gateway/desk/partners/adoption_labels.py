@@ -69,7 +69,7 @@ def format_declined_together(count: int) -> str:
 
 
 def format_asking(service: AskingService) -> list[tuple[str, str]]:
-    """Return titles and texts; a text may have lines of its own."""
+    """Return titles and texts; a text may have several lines."""
     surfaces = ", ".join(SURFACE_TITLES.get(one, one) for one in service.surfaces)
     return [
         ("Organisation", service.organisation),

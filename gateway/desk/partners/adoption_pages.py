@@ -76,7 +76,7 @@ class Outcome:
 @blueprint.get("/adoption")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
-    """Show the requests that wait, or all of them."""
+    """Show the waiting requests, or all of them."""
     shows_all = request.args.get("show") == "all"
     with get_desk().store.read() as connection:
         waiting_count = count_button_requests(connection)
@@ -96,7 +96,7 @@ def list_all() -> ResponseReturnValue:
 @blueprint.get("/adoption/unreadable")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_unreadable() -> ResponseReturnValue:
-    """Show how many requests cannot be read, with the form that declines all of them together."""
+    """Show the number of unreadable requests, with the form that declines all of them together."""
     return _draw_unreadable()
 
 

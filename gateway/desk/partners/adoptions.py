@@ -24,7 +24,7 @@ from partner_sdk.wire.canonical import check_report_id, format_time, parse_base6
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import ADOPTION_REQUEST, ItemRow
 
-# A gateway keeps 300 at most. Behind this is a feed without end, or a flood that a person has to clear first.
+# A gateway keeps 300 at most. Beyond this, the feed is endless, or a flood that a person must clear first.
 INTAKE: Final = Intake(
     ADOPTION_REQUEST,
     most_items=500,
@@ -41,7 +41,7 @@ class AdoptionError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class AdoptionLine:
-    """One request as lists show it. `state` is `waiting`, `invited`, `agreed` or `declined`."""
+    """One request for lists. `state` is `waiting`, `invited`, `agreed` or `declined`."""
 
     request_id: str
     state: str

@@ -26,10 +26,10 @@ from partner_sdk.wire.canonical import format_time
 
 
 def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
-    """Put the keys of a checked enrolment into the register; `publish` makes it count.
+    """Put the keys of a checked enrolment into the register; `publish` puts it into effect.
 
-    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` where a message of this partner cannot be sealed
-    again because a key of this desk is gone.
+    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` if a message of this partner cannot be sealed again
+    because a key of this desk is gone.
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -107,7 +107,7 @@ def _explain_nothing(connection: Connection, partner: str, *, now: datetime) -> 
 
 
 def _retire(connection: Connection, partner: str, *, at: str) -> bool:
-    """End the keys that an enrolled partner used until now; return whether it was enrolled."""
+    """End the current keys of an enrolled partner; return whether it was enrolled."""
     row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
     if row is None:
         return False

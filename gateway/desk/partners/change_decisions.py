@@ -30,10 +30,10 @@ REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
 
 
 def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
-    """Take a change over; `publish` makes new keys count.
+    """Accept a change; `publish` puts new keys into effect.
 
-    The key before becomes a former one: it signs no request and no change, and reports that it signed are taken for
-    `FORMER_KEY_GRACE`. Other changes of the same kind that came before are refused as superseded. Raises `PartnerError`
+    The previous key becomes a former one: it may sign no request and no change, and reports signed with it are accepted
+    for `FORMER_KEY_GRACE`. Earlier changes of the same kind are refused as superseded. Raises `PartnerError`
     (`unknown-change`, `not-waiting`, `superseded`, `change-outdated`, `unknown-partner`, `partner-not-active`).
     """
     now = desk.clock()
@@ -66,7 +66,7 @@ def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: s
 
 
 def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
-    """Return a change that waits, by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
+    """Return a waiting change by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
     if not rows:
@@ -147,7 +147,7 @@ def _supersede(connection: Connection, row: Row[Any], *, at: str, actor: str) ->
         ACCOUNT_CHANGES.c.state == "waiting",
     )
     if row.kind == "registration":
-        # A later one may still be wanted; of keys none is: the key that is left signs for no other.
+        # A later registration may still be wanted, but no later keys: the remaining key signs for no other.
         others = others.where(ACCOUNT_CHANGES.c.received_at <= row.received_at)
     connection.execute(others.values(state="refused", reason="superseded", decided_at=at, decided_by=actor))
 

@@ -59,7 +59,7 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """One enrolment as it was found; `reason` is None where its keys are good."""
+    """One checked enrolment; `reason` is None if its keys are good."""
 
     partner: str | None
     reason: str | None = None
@@ -70,7 +70,7 @@ class _Checked:
 def _take_enrolment(
     connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str
 ) -> tuple[str, str | None] | None:
-    """Store one enrolment; return its partner and why it was refused, or None when it is stored already."""
+    """Store one enrolment; return its partner and the reason for a refusal, or None if it is already stored."""
     if connection.execute(select(ENROLMENTS.c.id).where(ENROLMENTS.c.id == row.item_id)).first() is not None:
         return None
     now = desk.clock()

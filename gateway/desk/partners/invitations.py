@@ -71,7 +71,7 @@ def _refuse(path: Path, error: OSError) -> PartnerError:
 
 @dataclass(frozen=True, slots=True)
 class EndedInvitation:
-    """How many invitations ended, and how many enrolments that waited were refused with them."""
+    """The number of ended invitations, and of waiting enrolments refused with them."""
 
     invitations: int
     enrolments: int
@@ -212,7 +212,7 @@ def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: 
 
 
 def publish_invitations(desk: Desk, feed: FeedClient) -> int:
-    """Give the gateway the hash of every open invitation that it has not heard of, and return how many."""
+    """Send the gateway the hash of every open invitation that it does not know, and return their number."""
     now = format_time(desk.clock())
     with desk.store.read() as connection:
         rows = connection.execute(

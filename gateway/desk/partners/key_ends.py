@@ -127,7 +127,7 @@ def end_former_keys(connection: Connection, partner: str, *, at: str) -> None:
 
 
 def list_former_key_rows(connection: Connection, partner: str) -> list[Row[Any]]:
-    """Return the former keys of a partner, the one that ends last first."""
+    """Return a partner's former keys, the one that ends last first."""
     query = select(FORMER_PARTNER_KEYS).where(FORMER_PARTNER_KEYS.c.partner == partner)
     return list(connection.execute(query.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc())))
 

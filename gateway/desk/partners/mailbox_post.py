@@ -74,8 +74,8 @@ def store_message(
 ) -> PostedMessage:
     """Sign, seal and queue a new message in the caller's transaction; nothing is sent.
 
-    Of a secret one this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
-    the signing key or where no sealing key of this desk is active.
+    Of a secret one, this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
+    the signing key or if no sealing key of this desk is active.
     """
     private_key, now = desk.load_private_key(KeyRole.MAILBOX_SIGNING), desk.clock()
     recipient = get_partner(connection, partner, now=now)
@@ -174,7 +174,7 @@ class MessageSender:
 
 
 def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
-    """Return the envelope of signed bytes, sealed to the mailbox key that the recipient has now."""
+    """Return the envelope of signed bytes, sealed to the recipient's current mailbox key."""
     key = make_mailbox_key(bytes(recipient.mailbox_key), approved_at=parse_time(recipient.approved_at))
     context = mailbox_context(environment=message.environment, partner=message.recipient, message_id=message.message_id)
     return seal(signed, key=key, context=context).to_bytes()
@@ -195,7 +195,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
     ).all()
     for row in rows:
         signed = get_signed_message(desk, connection, row.message_id, vault=vault)
-        # Whether the gateway has taken the box of before is not always known: it may replace any of them.
+        # It is not always known whether the gateway has the earlier box: this one may replace any of them.
         replaces = [*(row.replaces or "").split(), hashlib.sha256(bytes(row.envelope)).hexdigest()]
         connection.execute(
             update(MAILBOX_MESSAGES)

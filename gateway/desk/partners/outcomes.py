@@ -65,7 +65,7 @@ def record_outcome(
 
 
 def take_back_outcome(connection: Connection, signal: OutcomeSignal, *, actor: str, now: datetime) -> bool:
-    """Take back an outcome that waits, in the caller's transaction; False when it was released meanwhile."""
+    """Take back a waiting outcome in the caller's transaction; False if it was released in the meantime."""
     changed = connection.execute(
         update(OUTCOME_SIGNALS)
         .where(
@@ -135,7 +135,7 @@ def write_outcome_notes(desk: Desk) -> int:
                 released_at=row.released_at,
                 report_id=first.report_id,
             )
-            # With the id of the message in one transaction: a note is written once.
+            # With the id of the message in one transaction: a message is written once.
             message = store_message(
                 desk, connection, partner=row.partner, kind="outcome", body=encode_body(note), actor=row.decided_by
             )

@@ -100,14 +100,14 @@ def _name_command(row: PlacementRow, action: Action) -> str:
 
 
 class PartnerError(ReportAbuseError):
-    """A partner cannot be invited, approved or changed as asked."""
+    """A partner cannot be invited, approved or changed this way."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerRow:
-    """One partner as lists show it. `state` is `invited`, `waiting`, `active`, `suspended` or `revoked`.
+    """One partner for lists. `state` is `invited`, `waiting`, `active`, `suspended` or `revoked`.
 
-    `changes` is how many changes of its account wait for a person.
+    `changes` is the number of changes of its account that wait for a person.
     """
 
     partner: str
@@ -129,7 +129,7 @@ class PartnerKind:
 
 
 def list_partners(connection: Connection) -> list[PartnerRow]:
-    """Return registered partners, then enrolments that wait, then open invitations."""
+    """Return registered partners, then waiting enrolments, then open invitations."""
     registered = connection.execute(select(PARTNERS).order_by(PARTNERS.c.partner)).all()
     waiting = connection.execute(
         select(ENROLMENTS, INVITATIONS.c.name, INVITATIONS.c.type, INVITATIONS.c.country)
@@ -193,7 +193,7 @@ def _count_changes(connection: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class OpenInvitation:
-    """The newest invitation that no enrolment has used. `has_ended` is whether its time is over, at `expires_at`."""
+    """The newest unused invitation. `has_ended` is whether its time is over, at `expires_at`."""
 
     partner: str
     name: str
@@ -204,7 +204,7 @@ class OpenInvitation:
 
     @property
     def command(self) -> str:
-        """The line that invites the same partner again."""
+        """The command that invites the same partner again."""
         kind = "" if self.type is None else f" --type {self.type}"
         country = "" if self.country is None else f" --country {self.country}"
         who = f"{shlex.quote(self.name)} --partner {self.partner}{kind}{country}"
@@ -212,7 +212,7 @@ class OpenInvitation:
 
 
 def find_open_invitation(connection: Connection, partner: str, *, now: datetime) -> OpenInvitation | None:
-    """Return the invitation of a partner that was not used and ends last, or None."""
+    """Return a partner's unused invitation that ends last, or None."""
     row = connection.execute(
         select(INVITATIONS)
         .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))

@@ -32,7 +32,7 @@ class AcceptedRegistration:
 
 
 def find_registration(connection: Connection, partner: str) -> AcceptedRegistration | None:
-    """Return the registration of a partner that was accepted last, or None."""
+    """Return a partner's last accepted registration, or None."""
     row = connection.execute(
         select(ACCOUNT_CHANGES)
         .where(
@@ -40,7 +40,7 @@ def find_registration(connection: Connection, partner: str) -> AcceptedRegistrat
             ACCOUNT_CHANGES.c.kind == "registration",
             ACCOUNT_CHANGES.c.state == "accepted",
         )
-        # Two decisions in one second: ids sort by time.
+        # For two decisions in one second: ids sort by time.
         .order_by(ACCOUNT_CHANGES.c.decided_at.desc(), ACCOUNT_CHANGES.c.change_id.desc())
         .limit(1)
     ).first()
@@ -94,7 +94,7 @@ def _fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormerKeyView:
-    """A key of before: until when its statements count, or counted."""
+    """A former key, and the time until which its statements count."""
 
     key_id: str
     ended_at: str
@@ -120,7 +120,7 @@ class PartnerView:
 
 
 def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> PartnerView:
-    """Return the page of a partner that is registered, waits or is invited; raises `PartnerError`."""
+    """Return the page of a registered, waiting or invited partner; raises `PartnerError`."""
     rows = [row for row in list_partners(connection) if row.partner == partner]
     if not rows:
         raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")

@@ -93,7 +93,7 @@ def _write_notices(
 
 
 def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: str, report_id: str) -> None:
-    """Write to a partner, once, that its response answers nothing: in the transaction that notes its stage as sent."""
+    """Inform a partner, once, that its response answers nothing: in the transaction that marks its stage as sent."""
     case = (CASES.c.partner == partner) & (CASES.c.report_id == report_id)
     reference = connection.execute(select(CASES.c.reference).where(case)).scalar()
     if reference is not None:
@@ -128,4 +128,4 @@ class StageSender:
             _write_unanswering_notice(self.run.desk, connection, partner=item.partner, report_id=item.report_id)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
-        """Nothing follows: the alarm names it, and a later stage of the report is sent as a new one."""
+        """Do nothing: the alarm names it, and a later stage of the report is sent as a new one."""

@@ -33,7 +33,7 @@ MAX_REASON_CHARACTERS: Final = 300
 MAX_OWNER_NAME_CHARACTERS: Final = 100
 # Room for a number at the end of a generated link id, to make it unique in the register.
 _ROOM_FOR_NUMBER: Final = len(f"-{MAX_PLACEMENTS}")
-# The paper that the button comes from is of 2007: an earlier day is a slip of the pen.
+# The founding paper of the button is from 2007: an earlier day is a typing error.
 _FIRST_DAY: Final = date(2007, 1, 1)
 _UK: Final = ZoneInfo("Europe/London")
 # The register has 4 MiB, in base64url (WIRE.md §5.5): the rest is for more than 500 partners and their keys.
@@ -94,7 +94,7 @@ def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor:
 
 
 def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> PlacementRow:
-    """Take a placement out of the register for a while. Its button opens the form as before, from nowhere known."""
+    """Take a placement out of the register for a while. Its button still opens the form, without a known place."""
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         if row.state == "suspended":
@@ -121,7 +121,7 @@ def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
 
 
 def end_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> PlacementRow:
-    """End a placement for good. Reports that were on the way keep its owner; its link id is never given again."""
+    """End a placement for good. Reports on their way keep its owner; its link id is never used again."""
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         return _set_state(connection, desk, row, state="ended", action="end", reason=reason, actor=actor)
@@ -170,7 +170,7 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
 
 
 def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> None:
-    """Refuse the same place a second time: a form that is sent twice must not give it two link ids."""
+    """Refuse the same place a second time: a form sent twice must not give it two link ids."""
     same = {"owner": owner, "surface": terms.surface, "address": terms.address, "position": terms.position}
     query = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.state == "agreed").order_by(PLACEMENTS.c.placement)
     stands = connection.execute(query.filter_by(**same).limit(1)).scalar()
@@ -265,7 +265,7 @@ def _read_day(text: str | None, *, today: date) -> date:
 
 
 def _check_room(connection: Connection) -> None:
-    """Raise `PlacementError` (`register-full`) when the register cannot list all that are agreed."""
+    """Raise `PlacementError` (`register-full`) if the agreed placements do not fit into the register."""
     entries = list_placement_entries(connection)
     if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
         raise PlacementError(

@@ -29,7 +29,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_t
 
 KEPT_CHECKS: Final = 20
 OLD_AFTER: Final = timedelta(days=30)
-# A runner's clock may be a little ahead. A check of tomorrow would hide every later one until then.
+# A runner's clock may be a little ahead. A check dated tomorrow would hide every later one until then.
 _CLOCK_AHEAD: Final = timedelta(minutes=10)
 _MAX_FINDING_BYTES: Final = 16 * 1024
 
@@ -51,7 +51,7 @@ TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "lon
 
 @dataclass(frozen=True, slots=True)
 class TakenChecks:
-    """How many checks were taken, were here already, belong to no agreed placement, or are dated in the future."""
+    """The number of checks stored, already known, of no agreed placement, and dated in the future."""
 
     taken: int
     repeated: int
@@ -81,7 +81,7 @@ class LastResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One check as it is kept. `named` is the link id that the page's button names, None where none can be read."""
+    """One stored check. `named` is the link id that the page's button names, None if unreadable."""
 
     placement: str
     address: str
@@ -107,7 +107,7 @@ class CheckRow:
 
     @property
     def was_asked_for(self) -> bool:
-        """Whether the page was asked for at all."""
+        """Whether the page was requested at all."""
         return not any(one.code in NEVER_ASKED for one in self.findings)
 
     @property
@@ -150,7 +150,7 @@ def list_checks(connection: Connection, placement: str) -> list[CheckRow]:
 
 
 def get_last_checks(connection: Connection, *, placements: Collection[str] | None = None) -> dict[str, CheckRow]:
-    """Return the newest check of each placement that has one, by link id; of these placements only, if named."""
+    """Return the newest check of each placement that has one, by link id; on request of these placements only."""
     query = select(PLACEMENT_CHECKS).where(PLACEMENT_CHECKS.c.id.in_(_select_newest(placements)))
     return {row.placement: _to_check(row) for row in connection.execute(query)}
 
@@ -179,7 +179,7 @@ def _select_newest(placements: Collection[str] | None) -> Select[tuple[int]]:
 def _list_concerned(
     connection: Connection, post: CheckPost
 ) -> tuple[dict[str, list[PlacementRow]], dict[str, PlacementRow]]:
-    """Return the placements that have not ended, by the page to look at and by link id, that a post can be about."""
+    """Return the open placements that a post may be about, by the page to check and by link id."""
     pages = {check.address for check in post.checks}
     named = {check.placement for check in post.checks if check.placement is not None}
     rows = connection.execute(
@@ -202,10 +202,10 @@ def _list_concerned(
 def _choose(
     check: ButtonCheck, *, by_page: dict[str, list[PlacementRow]], by_id: dict[str, PlacementRow]
 ) -> Sequence[PlacementRow]:
-    """Return the placements that a check is about: by page, else by link id if the address allows the page."""
+    """Return the placements that a check is about: by page, otherwise by link id if the address allows the page."""
     here = by_page.get(check.address, [])
     if here:
-        # A page that names none of its placements speaks against each of them.
+        # A page that names none of its placements counts against each of them.
         return [row for row in here if row.placement == check.placement] or here
     row = by_id.get(check.placement or "")
     return [row] if row is not None and is_page_of(row.address, address=check.address) else []
@@ -257,7 +257,7 @@ def _to_check(row: Row[Any]) -> CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One placement with its last check. `days` is how long ago it was looked at, or agreed when it never was."""
+    """One placement with its last check. `days` is the age of the check, or of the agreement if never checked."""
 
     placement: PlacementRow
     last: CheckRow | None
@@ -284,7 +284,7 @@ def list_standings(
 
 
 def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
-    """Return all placements in the order of the list, each at a glance: the register may hold 20,000."""
+    """Return all placements in the order of the list, as glances: the register may hold 20,000."""
     last, oldest = list_last_results(connection), _format_oldest(now)
     columns = (PLACEMENTS.c.placement, PLACEMENTS.c.state, PLACEMENTS.c.state_at)
     found = []

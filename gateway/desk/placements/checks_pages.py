@@ -39,7 +39,7 @@ class _PostRates:
 
 
 def bind_post_rate(app: Flask) -> None:
-    """Give an app its counts of posts."""
+    """Give an app its counters of posts."""
     app.extensions[_EXTENSION] = _PostRates()
 
 
@@ -48,7 +48,7 @@ def bind_post_rate(app: Flask) -> None:
 def post_checks() -> ResponseReturnValue:
     """Take in checks: 204 for new ones, for repeated ones, and for those of pages that were never agreed."""
     desk = get_desk()
-    # A page of another site may make a browser of the desk post here: it has no token, and is not counted either.
+    # Another site's page may make a desk browser post here: it has no token, and is not counted.
     check_own_origin()
     header, rates = request.headers.get("Authorization", ""), _get_rates()
     # Callers without a token are counted apart, and cannot use up the runner's allowance.

@@ -44,7 +44,7 @@ _TITLES: Final = {
 
 
 def format_placement(row: PlacementRow) -> str:
-    """Return a placement as a case shows it, such as `Example Chat, profile page: under the name`."""
+    """Return a placement as text for a case, e.g. `Example Chat, profile page: under the name`."""
     place = format_place(row.surface, row.position)
     return f"{row.service}, {place[0].lower()}{place[1:]}"
 
@@ -101,7 +101,7 @@ def format_changes(history: Sequence[HistoryRow]) -> list[str]:
     said = [
         _format_change(before.terms, one.terms) if one.action == "change" else "" for one, before in pairwise(history)
     ]
-    # The first action of all agreed the placement.
+    # The oldest action agreed the placement.
     return [*said, ""] if history else []
 
 

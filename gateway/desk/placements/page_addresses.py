@@ -16,13 +16,13 @@ MAX_ADDRESS_CHARACTERS: Final = 500
 ANY_PART: Final = "*"
 
 _PRINTED: Final = re.compile(r"[\x21-\x7e]+")
-# RFC 3986 §3.3 without `*`, which is the one mark of ours.
+# RFC 3986 §3.3 without `*`, which is our own mark.
 _PART: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})+")
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 
 
 def parse_pattern(text: str) -> str:
-    """Return the address of an agreement in its one spelling. Raises `PlacementError` (`bad-address`)."""
+    """Return an agreement's address in canonical form. Raises `PlacementError` (`bad-address`)."""
     parts = _split(text, reason="bad-address")
     if parts.query or "?" in text:
         raise PlacementError("The address of a placement cannot have a question mark.", reason="bad-address")

@@ -89,7 +89,7 @@ def list_missing(typed: Typed) -> list[Fault]:
 
 
 def make_agreement(typed: Typed) -> Agreement:
-    """Return the agreement that the form asks for. A new organisation goes before one that was chosen."""
+    """Return the agreement from the form. A new organisation takes precedence over a chosen one."""
     is_new = bool(typed["new_owner"] or typed["new_owner_name"])
     return Agreement(
         owner=typed["new_owner"] if is_new else typed["owner"],
@@ -105,12 +105,12 @@ def make_agreement(typed: Typed) -> Agreement:
 
 
 def make_changes(typed: Typed) -> TermChanges:
-    """Return the changes that the form asks for: it holds every term."""
+    """Return the changes from the form, which contains every term."""
     return TermChanges(**{name: typed[name] for name in TermChanges.__dataclass_fields__})
 
 
 def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
-    """Return the fault of the page for an error of the rules."""
+    """Return the page's fault for an error of the rules."""
     field, said = _FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
     if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
         field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"

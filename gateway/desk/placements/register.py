@@ -39,7 +39,7 @@ class PlacementError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class PlacementRow:
-    """One placement. `address` may hold `*` for a part of the path; `look_at` is the one page that a runner visits."""
+    """One placement. `address` may contain `*` for a part of the path; `look_at` is the page that a runner visits."""
 
     placement: str
     owner: str
@@ -88,7 +88,7 @@ def list_placements(
     states: Collection[PlacementState] = (),
     link_ids: Collection[str] | None = None,
 ) -> list[PlacementRow]:
-    """Return placements by the service's name, then by link id; of one owner, in certain states or of some ids only."""
+    """Return placements by service name, then link id; of one owner, in certain states or of some ids only."""
     query = select(PLACEMENTS).order_by(PLACEMENTS.c.service, PLACEMENTS.c.placement)
     if owner is not None:
         query = query.where(PLACEMENTS.c.owner == owner)
@@ -140,12 +140,12 @@ def _explain_no_placement(connection: Connection, placement: str) -> str:
 
 
 def to_placement(row: Row[Any]) -> PlacementRow:
-    """Return one row of the table as lists show it."""
+    """Return one row of the table as a `PlacementRow`."""
     return PlacementRow(**row._mapping)
 
 
 def count_reports(connection: Connection, placement: str) -> int:
-    """Return how many reports of people name this link id; made-up cases do not count."""
+    """Return the number of reports from people with this link id; made-up cases do not count."""
     count: int = connection.execute(
         select(func.count()).select_from(CASES).where(CASES.c.placement == placement, CASES.c.synthetic.is_(False))
     ).scalar_one()
@@ -161,5 +161,5 @@ def count_button_requests(connection: Connection, *, with_decided: bool = False)
 
 
 def format_place(surface: str, position: str) -> str:
-    """Return a surface and a position as one line, such as `Profile page: under the name`."""
+    """Return a surface and a position as one line, e.g. `Profile page: under the name`."""
     return f"{SURFACE_TITLES.get(surface, surface)}: {position}"

@@ -1,7 +1,7 @@
-"""The runner of checks: the pages to look at, a token to hand in results, and the rate at which it may.
+"""The runner of checks: the pages to check, a token for delivering results, and its rate limit.
 
-The list holds no key and no secret. Never stores a token: only its hash, and at most one is in force. The rate is kept
-in memory by the one process that serves the pages; a restart forgets it.
+The list contains no key and no secret. Never stores a token: only its hash, and at most one is in force. The rate is
+kept in memory by the one process that serves the pages; a restart resets it.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ def make_runner_token(desk: Desk, *, replace: bool, actor: str) -> str:
 
 
 def forget_runner_token(desk: Desk, *, actor: str) -> bool:
-    """End the token in force, so that no runner can hand in anything; return whether there was one."""
+    """End the token in force, so that no runner can deliver results; return whether there was one."""
     now = desk.clock()
     with desk.store.write() as connection:
         ended = _end_tokens(connection, desk, actor=actor)
@@ -83,7 +83,7 @@ def forget_runner_token(desk: Desk, *, actor: str) -> bool:
 
 
 def is_runner_token(desk: Desk, token: str) -> bool:
-    """Return whether this is the token in force. Hashes are compared, in constant time."""
+    """Return whether this is the token in force. Compares hashes in constant time."""
     given = _hash(token)
     with desk.store.read() as connection:
         known = _find_hash(connection)
@@ -118,9 +118,9 @@ class PostRate:
         self._taken: deque[datetime] = deque()
 
     def take(self, now: datetime) -> int:
-        """Count one post and return 0, or return after how many seconds there is room for one."""
+        """Count one post and return 0, or return the seconds until there is room for one."""
         with self._lock:
-            # A clock that was set back must not shut the door until it has caught up.
+            # A clock that was set back must not block posts until it has caught up.
             self._taken = deque(at for at in self._taken if now - WINDOW < at <= now)
             if len(self._taken) < MOST_POSTS:
                 self._taken.append(now)

@@ -1,6 +1,6 @@
-"""The terms of a placement, in their one spelling, and its history: each action with the terms as they stood after it.
+"""The terms of a placement, in canonical form, and its history: each action with the terms after it.
 
-Never touches the register.
+Never changes the register.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def read_row(kind: "type[Read]", row: object, **own: object) -> "Read":
-    """Return a row, or the arguments of a command, as a dataclass of the same names; `own` are given values."""
+    """Return a row, or parsed arguments, as a dataclass of the same field names; `own` adds given values."""
     return kind(**{one.name: getattr(row, one.name) for one in fields(kind) if one.name not in own}, **own)
 
 
@@ -45,13 +45,13 @@ class DeskStoreError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class DeskStore:
-    """The desk's database. `write()` and `read()` each give one transaction."""
+    """The desk's database. `write()` and `read()` each open one transaction."""
 
     engine: Engine
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give a connection in one writing transaction; it is durable when the block has ended without an error."""
+        """Yield a connection in one writing transaction, durable once the block ends without an error."""
         with _named_errors(), self.engine.connect() as connection:
             connection = connection.execution_options(desk_begin="BEGIN IMMEDIATE")
             with connection.begin():
@@ -59,7 +59,7 @@ class DeskStore:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection in one reading transaction."""
+        """Yield a connection in one reading transaction."""
         with _named_errors(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -69,9 +69,9 @@ class DeskStore:
 
 
 def open_store(path: Path, *, create: bool = False) -> DeskStore:
-    """Open the desk's database and bring it to this release's tables. Raises `DeskStoreError`.
+    """Open the desk's database and migrate it to this release's schema. Raises `DeskStoreError`.
 
-    `create` makes a new one, readable by its owner only, and refuses to touch one that exists.
+    `create` makes a new one, readable by its owner only, and refuses an existing file.
     """
     if create:
         try:
@@ -119,7 +119,7 @@ def _find_revision(connection: Connection) -> str | None:
 
 
 def _migrate(store: DeskStore, *, revision: str | None) -> None:
-    # Alembic costs 100 ms to import, and nearly every start finds the tables as they should be.
+    # Alembic costs 100 ms to import, and nearly every start finds the current schema.
     from alembic import command
     from alembic.config import Config
     from alembic.util.exc import CommandError

@@ -32,10 +32,10 @@ VERIFY_KEYS: Final = Table(
     Column("not_before", Text, nullable=False),
     Column("use_until", Text, nullable=False),
     Column("verify_until", Text, nullable=False),
-    Column("instance", Text),  # of a receipt key: the one gateway that it speaks for
+    Column("instance", Text),  # of a receipt key: its one gateway
 )
 
-# Key sets and registers as signed: the bytes, so that the same serial never has two spellings.
+# Signed key sets and registers as bytes, so that a serial has only one text.
 PUBLICATIONS: Final = Table(
     "publications",
     METADATA,

@@ -26,7 +26,7 @@ OUTBOX: Final = Table(
     Column("last_error", Text),  # a code of ours, never a server's text: that quotes addresses
     UniqueConstraint("kind", "subject"),
     Index(None, "kind", "state", "next_try_at"),
-    # No number is given twice: a run that slept would note another entry under it as sent.
+    # Numbers are never reused: a delayed run would record another entry as sent.
     sqlite_autoincrement=True,
 )
 
@@ -79,7 +79,7 @@ NOTES: Final = Table(
     Column("case_id", Text, primary_key=True),
     Column("channel", Text, nullable=False),  # email, sms
     Column("language", Text, nullable=False),
-    # A keyed hash of the address, kept for the one day in which no second note may go there.
+    # A keyed hash of the address, kept for the one day on which no second note may go there.
     Column("address_mac", LargeBinary),
     Column("domain_mac", LargeBinary),  # the same of a mail address's domain
 )
@@ -92,7 +92,7 @@ ALERTS: Final = Table(
     Column("target", Text, nullable=False),  # desk, out_of_hours
     Column("count", Integer, nullable=False),
     Column("first_at", Text, nullable=False),
-    # Until a person acknowledges it by name, it goes out again, to the other target.
+    # Until a person acknowledges it by name, it is sent again, to the other target.
     Column("acknowledged_at", Text),
     Column("acknowledged_by", Text),
     Column("repeats", Integer, nullable=False, server_default=text("0")),

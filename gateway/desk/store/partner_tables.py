@@ -39,16 +39,16 @@ PARTNERS: Final = Table(
     Column("country", Text),  # of an agency (ISO 3166-1)
 )
 
-# Keys that a partner signed with before: statements that the desk saw before they ended still verify.
+# A partner's former keys: statements that the desk saw before they ended still verify.
 FORMER_PARTNER_KEYS: Final = Table(
     "former_partner_keys",
     METADATA,
     Column("key_id", Text, primary_key=True),
     Column("partner", Text, nullable=False),
     Column("submission_key", LargeBinary, nullable=False),
-    # When it was replaced or suspended; of a key that was rotated out, until when the gateway takes its statements.
+    # When it was replaced or suspended; for a rotated key, the time until which the gateway takes its statements.
     Column("ended_at", Text, nullable=False),
-    Column("revoked", Boolean, nullable=False, server_default=text("0")),  # lost or stolen: no grace at all
+    Column("revoked", Boolean, nullable=False, server_default=text("0")),  # lost or stolen: no grace period
     Column("context_key", LargeBinary),  # the one that ended with it; null for keys that ended before this was recorded
 )
 
@@ -67,7 +67,7 @@ INVITATIONS: Final = Table(
     Column("country", Text),
 )
 
-# Enrolments that were opened and verified and wait for a person, or were refused with the reason.
+# Enrolments, opened and verified, that wait for a person or were refused with a reason.
 ENROLMENTS: Final = Table(
     "enrolments",
     METADATA,
@@ -85,8 +85,8 @@ ENROLMENTS: Final = Table(
     Column("decided_at", Text),
 )
 
-# Changes that partners ask for, of their keys or their registration. A statement names the partner's own staff. One
-# waits for a person, or was decided; the newest accepted registration of a partner is the one in force.
+# Changes that partners ask for, of their keys or their registration. A statement names the partner's own staff. Each
+# waits for a person or is decided; the newest accepted registration of a partner is the one in force.
 ACCOUNT_CHANGES: Final = Table(
     "account_changes",
     METADATA,
@@ -140,7 +140,7 @@ OUTCOME_SIGNALS: Final = Table(
     Index(None, "case_id"),
 )
 
-# The budget of the digests: spent before anything is sampled. Rows are only ever added (a trigger holds it).
+# The budget of the digests: spent before anything is sampled. Rows are only ever added (a trigger ensures it).
 LEDGER: Final = Table(
     "ledger",
     METADATA,

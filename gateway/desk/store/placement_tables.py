@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueC
 
 from gateway.desk.store.schema import METADATA
 
-# Organisations that show the button and have no keys here. One that enrols later does so under the same id.
+# Organisations that show the button but have no keys here. If one enrols later, it keeps its id.
 ADOPTERS: Final = Table(
     "adopters",
     METADATA,
@@ -20,7 +20,7 @@ ADOPTERS: Final = Table(
     Column("added_by", Text, nullable=False),
 )
 
-# One row for each link id that was ever given. Rows stay for good: no id is ever given a second time.
+# One row for each link id ever used. Rows stay for good: no id is ever used twice.
 PLACEMENTS: Final = Table(
     "placements",
     METADATA,

@@ -32,7 +32,7 @@ METADATA: Final = MetaData(
     }
 )
 
-# One row for each report that was verified and opened: the sealed envelope and its two statements, byte for byte.
+# One row for each verified and opened report: the sealed envelope and its two statements, byte for byte.
 REPORTS: Final = Table(
     "reports",
     METADATA,
@@ -79,7 +79,7 @@ SET_ASIDE: Final = Table(
     Column("resolved_at", Text),
     Column("resolution", Text),
     Column("channel", Text, nullable=False, server_default=text("'gateway'")),  # gateway, file
-    # Where the intake statement is genuine: its reference, and whether a key of the partner's signed for the report.
+    # If the intake statement is genuine: its reference, and whether a key of the partner signed for the report.
     Column("reference", Text),
     Column("is_proven", Boolean, nullable=False, server_default=text("0")),
     Column("told", Text),  # set-aside, filed: the last state sent to its sender
@@ -100,7 +100,7 @@ CHAIN_LINKS: Final = Table(
     Index(None, "followed", sqlite_where=text("followed = 0")),
 )
 
-# Something that a person has to look at: a gap, a fork, a mismatch, a row without a statement.
+# Faults that a person must look at: a gap, a fork, a mismatch, a row without a statement.
 ALARMS: Final = Table(
     "alarms",
     METADATA,
@@ -128,7 +128,7 @@ COLLECTOR: Final = Table(
     Column("urgent_since", Text),
     Column("others_waiting", Integer, nullable=False, server_default=text("0")),
     Column("others_since", Text),
-    Column("probed_at", Text),  # written by a look at whether the database can be written
+    Column("probed_at", Text),  # written to test whether the database is writable
     # How far this gateway's feed of this epoch was judged, and how far its skipped rows were judged again.
     Column("feed_instance", Text),
     Column("feed_epoch", Text),
@@ -202,7 +202,7 @@ CASES: Final = Table(
     # Its channel: gateway, file. A report from a file may come through the gateway too, under a second reference.
     Column("channel", Text, nullable=False, server_default=text("'gateway'")),
     Column("other_reference", Text),
-    # A partner's report: its kind, the case id of the first report of its case, and the question that it answers.
+    # For a partner's report: its kind, the case id of the first report of its case, and the question it answers.
     Column("report_kind", Text),
     Column("joined_to", Text),
     Column("answers_request", Text),
@@ -217,7 +217,7 @@ CASES: Final = Table(
     Index("ix_cases_owed", "reply_owed", "reply_code", "closed_at", "reply_by", sqlite_where=text("reply_owed = 1")),
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
-# How a reply was given that the outbox sends; the other values of `reply_code` are answers of a person.
+# For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _UNREAD_CRISIS: Final = "crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
 Index("ix_cases_ahead", CASES.c.partner, CASES.c.is_behind, sqlite_where=text(_UNREAD_CRISIS))
@@ -331,9 +331,9 @@ APPEND_ONLY: Final = ("audit", "ledger", "case_moves")
 
 
 def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Return the conditions for a sender's own cases, beside one that an index finds few rows by.
+    """Return the conditions for a sender's own cases, for use beside a selective one.
 
-    SQLite would take the index of these two for it, and read all that the public ever sent: the empty text added to
-    each keeps it from that.
+    SQLite would use the index of these two instead, and read every public report: the empty text added to each prevents
+    that.
     """
     return CASES.c.environment.concat("") == environment, CASES.c.partner.concat("") == partner

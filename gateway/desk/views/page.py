@@ -61,7 +61,7 @@ def get_desk() -> Desk:
 
 
 def sign_in(name: str) -> None:
-    """Begin a session of its own: nothing from before the sign-in lives on in it."""
+    """Begin a fresh session: nothing from before the sign-in is kept."""
     session.clear()
     session["secret"] = begin_session(get_desk(), name=name)
     g.pop(_SIGNED_IN, None)
@@ -116,7 +116,7 @@ class Typed(dict[str, str]):
 
 
 def read_typed() -> Typed:
-    """Return the form of this request, which a page that comes back shows again: nothing that was typed is lost."""
+    """Return the form of this request, for showing it again: nothing that was typed is lost."""
     return Typed({name: text.strip() for name, text in request.form.items()})
 
 
@@ -182,12 +182,12 @@ class ListPage:
 
 
 def read_list_page(*, found: int) -> ListPage:
-    """Return the page that the request asks for in `?page=`: the first for nonsense, the last for one behind it."""
+    """Return the page number from `?page=`: the first for nonsense, the last for a number beyond it."""
     pages = max(1, -(-found // MOST_LISTED))
     asked = parse_small_number(request.args.get("page", ""))
     return ListPage(page=min(max(1, asked or 1), pages), pages=pages, found=found, most=MOST_LISTED)
 
 
 def parse_small_number(text: str) -> int | None:
-    """Return a number of up to six digits that came from a browser, or None for anything else."""
+    """Return a number of up to six digits from a browser, or None for any other text."""
     return int(text) if _NUMBER.fullmatch(text) else None

@@ -51,7 +51,7 @@ _CODES: Final = {
     "solicitation": "Solicitation",
 }
 _LONG: Final = 80
-# A table with more columns than this is read worse than cards.
+# A table with more columns than this is harder to read than cards.
 MOST_COLUMNS: Final = 5
 MOST_CHANGES: Final = 100
 # The reason for the change is shown above it, and the version adds nothing.
@@ -98,7 +98,7 @@ def spell(field: Field, value: Any) -> Value:
 
 
 def format_not_held(value: NotHeld) -> Value:
-    """Return why something is not held."""
+    """Return the reason why the sender does not have something."""
     return Value(NOT_HELD[value.not_held], is_held=False, is_reason=True)
 
 
@@ -108,7 +108,7 @@ def format_code(code: str) -> str:
 
 
 def format_moment(moment: str) -> str:
-    """Return a time of the wire as people read it: to the second, and in UTC."""
+    """Return a wire time as text, e.g. `2026-11-25 08:30:00 UTC`."""
     return moment.replace("T", " ").replace("Z", " UTC")
 
 
@@ -150,7 +150,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Entries that are alike, as a table. A cell without text was left blank; `left_out` rows are not in it."""
+    """Similar entries, as a table. A cell without text was left blank; `left_out` rows are not in it."""
 
     title: str
     columns: tuple[str, ...]
@@ -211,7 +211,7 @@ def make_block(owner: Any, part: Part, *, title: str = "", without: Collection[s
 
 
 def make_block_of(owner: Any, part: Part, names: Sequence[str], *, title: str = "") -> Block:
-    """Lay out these fields of an object alone, in this order."""
+    """Lay out only these fields of an object, in this order."""
     by_name = {one.name: one for one in part.fields}
     return _make(owner, [by_name[name] for name in names], title=title)
 

@@ -93,7 +93,7 @@ _ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
 
 @dataclass(frozen=True, slots=True)
 class ContactWay:
-    """One way that the person picked or gave a line for; `is_barred` ways must not be used."""
+    """One way that the person picked, or gave details for; `is_barred` ways must not be used."""
 
     title: str
     line: str

@@ -33,14 +33,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Fields that belong together, folded as one."""
+    """Related fields, folded as one."""
 
     title: str
     lines: tuple[Line, ...]
 
 
 def make_sections(content: PublicReport) -> list[Section]:
-    """Return the sections of a report of the public; sections.py makes those of a partner's."""
+    """Return the sections of a public report; sections.py makes those of a partner's."""
     groups: dict[str, list[Line]] = {"What was said": []}
     for path, value in _flatten(content, ()):
         groups.setdefault(_get_group(path), []).append(_make_line(path, value))
@@ -50,7 +50,7 @@ def make_sections(content: PublicReport) -> list[Section]:
 
 
 def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    # By the model, not by `to_builtins`, which leaves an optional field out where it is blank.
+    # By the model, not by `to_builtins`, which omits a blank optional field.
     if isinstance(value, msgspec.Struct):
         for field in fields(value):
             yield from _flatten(getattr(value, field.name), (*path, field.encode_name))

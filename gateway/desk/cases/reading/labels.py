@@ -136,7 +136,7 @@ REPORT_KINDS = (
 CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
 # The partner's text for each outcome, beside the desk's own.
 TOLD_OUTCOMES = mailbox_message.OUTCOMES
-# Where a file is that a report names, by the state that desk/evidence gives it.
+# The states of a report's file, from desk/evidence.
 FILE_STATES = (
     ("here", "Here, sealed"),
     ("on_the_way", "On the way"),
@@ -237,7 +237,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "who": "Who this is about",
 }
 
-# The form's own bands, finer than those in which a case is closed.
+# The form's own age bands, finer than those for closing a case.
 _AGES: Final = {
     "under_12": "Under 12",
     "12": "12 years old",
@@ -246,7 +246,7 @@ _AGES: Final = {
     "18_plus": "18 or over",
     "rather_not_say": "Not known, or not said",
 }
-# By field: the codes of its answers that are not plain by themselves.
+# Answer codes that are not plain text, by field.
 PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "age_band": _AGES,
     "feels": {

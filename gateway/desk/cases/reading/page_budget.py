@@ -19,9 +19,9 @@ from gateway.desk.cases.reading.blocks import (
 )
 from gateway.desk.cases.reading.sections import ReportSection
 
-# Of HTML, for all reports of a case together; the rest of a page is small.
+# HTML bytes for all reports of a case together; the rest of a page is small.
 PAGE_BYTES: Final = 1_400_000
-# Each of many messages is read; more than these of one report are read in a file, not on a page.
+# Messages are read one by one; longer threads are read in a file, not on a page.
 MOST_MESSAGES: Final = 1000
 MOST_MESSAGES_OF_LATER: Final = 50
 
@@ -46,7 +46,7 @@ class PageBudget:
         return PageBudget(self.left // 2)
 
     def take(self, things: Sequence[T], measure: Callable[[T], int]) -> tuple[T, ...]:
-        """Return the first things that fit, and take their bytes from the budget."""
+        """Return the first items that fit, and take their bytes from the budget."""
         taken = []
         for one in things:
             size = measure(one)
@@ -70,17 +70,17 @@ def fit_sections(sections: Sequence[ReportSection], budget: PageBudget) -> list[
 
 
 def fit_changes(changes: Sequence[Change], budget: PageBudget) -> Sequence[Change]:
-    """Return the first differences that find budget."""
+    """Return the first differences that fit."""
     return budget.take(changes, lambda one: _CHANGE_BYTES + _measure_all(one.title, one.before, one.after))
 
 
 def fit_missing(missing: Sequence[str], budget: PageBudget) -> tuple[str, ...]:
-    """Return the first missing fields that find budget."""
+    """Return the first missing fields that fit."""
     return budget.take(missing, lambda one: _FACT_BYTES + _measure(one))
 
 
 def measure_html(text: str) -> int:
-    """Return how many bytes a text takes on a page."""
+    """Return the size in bytes of a text on a page."""
     return _measure(text)
 
 

@@ -91,7 +91,7 @@ class ShownQuestion:
 
 @dataclass(frozen=True, slots=True)
 class PartnerCase:
-    """Everything of the page that is about a partner. `first` is the case that questions and outcomes belong to."""
+    """The partner's part of the page. `first` is the case that questions and outcomes belong to."""
 
     first: CaseRow
     timeline: Sequence[CaseRow]
@@ -111,7 +111,7 @@ class PartnerCase:
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why later reports correct or take back, by case id, as far as they are open."""
+        """The reasons of opened corrections and retractions, by case id."""
         return {one.case.case_id: one.reason for one in self.shown if one.reason}
 
 

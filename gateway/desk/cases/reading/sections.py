@@ -71,7 +71,7 @@ def name_people(report: IndustryReport) -> dict[str, str]:
 
 
 def make_threads(report: IndustryReport, *, most_messages: int | None = None) -> tuple[Block, ...]:
-    """Return a block for each thread of a report, with all its messages, or the first `most_messages` of the report."""
+    """Return a block for each thread of a report, with all its messages, or the report's first `most_messages`."""
     people, part = name_people(report), get_part(get_outline(), "conversations")
     blocks, room = [], most_messages
     for thread in list_given(report.conversations):
@@ -218,7 +218,7 @@ def _make_urgency(content: SealedIndustryReport) -> ReportSection:
 
 
 def _make_known_elsewhere(report: IndustryReport) -> ReportSection:
-    # On top, so that nothing is worked on twice.
+    # First, so that no two bodies do the same work.
     block = make_block_of(report, get_outline(), ("other_references", "police", "linked_reports"))
     count = len(list_given(report.other_references)) + len(list_given(report.police))
     said = f"{count} elsewhere" if count else "no one else is named"
