@@ -15,8 +15,8 @@ from gateway.store.published import (
     find_document,
     find_version,
     list_versions,
-    look_at_versions,
     put_document,
+    read_versions,
 )
 from partner_sdk.errors import FormatError, KeySetError, RegisterError
 from partner_sdk.wire.canonical import to_base64url
@@ -99,7 +99,7 @@ class KeyState:
         Costs one read of two short rows; signatures are verified only when those rows have changed. Raises
         StorageUnavailableError.
         """
-        versions = look_at_versions(self._store)
+        versions = read_versions(self._store)
         if versions == self._versions and not self._is_retry_due():
             return self._keys
         with self._loading:

@@ -92,12 +92,12 @@ def run(
 def run_checks(check_list: CheckList, *, door: DeskDoor | None, out: Path | None, as_json: bool) -> int:
     """Visit every page of the list and hand over the checks: to the desk's door, or as files at `out`."""
     # Imported here: its HTML parser comes with an extra, and usage errors need none.
-    from gateway.checker.visiting import Outside, visit_pages
+    from gateway.checker.visiting import Runtime, visit_pages
 
-    outside = Outside(resolve=resolve_name, is_allowed=is_public, now=read_clock)
+    runtime = Runtime(resolve=resolve_name, is_allowed=is_public, now=read_clock)
     waiting: list[ButtonCheck] = []
     is_well = True
-    for visit in visit_pages(check_list, outside=outside):
+    for visit in visit_pages(check_list, runtime=runtime):
         sys.stdout.write((format_visit_as_json(visit) if as_json else format_visit(visit)) + "\n")
         sys.stdout.flush()
         is_well = is_well and visit.check.result == "passes"

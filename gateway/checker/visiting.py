@@ -60,7 +60,7 @@ def _measure_size() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Runtime:
     """The run's dependencies: name resolution, allowed addresses, clocks, and extra trusted certificates for TLS.
 
     `port` replaces the https port. `judging_bytes` is the memory that one page may take on top of the run's own.
@@ -86,7 +86,7 @@ class Visit:
     trouble: str = ""
 
 
-def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
+def visit_pages(check_list: CheckList, *, runtime: Runtime) -> Iterator[Visit]:
     """Yield one visit for each target, hosts in turn; no page can end the run."""
     known = frozenset(target.placement for target in check_list.targets)
     last_asked: dict[str, float] = {}
@@ -94,15 +94,15 @@ def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
         host = _get_host(target)
         expected = Expected(origin=check_list.agency_origin, placement=target.placement, known=known)
         try:
-            check_target(target, port=outside.port)
+            check_target(target, port=runtime.port)
         except TransportError as error:
-            yield _make_unreached(target, error, expected=expected, outside=outside)
+            yield _make_unreached(target, error, expected=expected, runtime=runtime)
             continue  # no request was made, so no host needs a pause
-        _wait(last_asked.get(host), outside=outside)
-        visit = _visit(target, expected=expected, outside=outside)
+        _wait(last_asked.get(host), runtime=runtime)
+        visit = _visit(target, expected=expected, runtime=runtime)
         yield visit
         if not any(one.code in NEVER_ASKED for one in visit.check.findings):
-            last_asked[host] = outside.monotonic()
+            last_asked[host] = runtime.monotonic()
 
 
 def take_turns(targets: Sequence[CheckTarget]) -> list[CheckTarget]:
@@ -118,61 +118,61 @@ def _get_host(target: CheckTarget) -> str:
     return "" if found is None else found.host
 
 
-def _wait(asked_at: float | None, *, outside: Outside) -> None:
-    if asked_at is not None and (left := asked_at + PAUSE_SECONDS - outside.monotonic()) > 0:
-        outside.sleep(left)
+def _wait(asked_at: float | None, *, runtime: Runtime) -> None:
+    if asked_at is not None and (left := asked_at + PAUSE_SECONDS - runtime.monotonic()) > 0:
+        runtime.sleep(left)
 
 
-def _visit(target: CheckTarget, *, expected: Expected, outside: Outside) -> Visit:
+def _visit(target: CheckTarget, *, expected: Expected, runtime: Runtime) -> Visit:
     try:
-        return Visit(target, check=_judge(target, expected=expected, outside=outside))
+        return Visit(target, check=_judge(target, expected=expected, runtime=runtime))
     except (TransportError, FormatError) as error:
-        return _make_unreached(target, error, expected=expected, outside=outside)
+        return _make_unreached(target, error, expected=expected, runtime=runtime)
     except MemoryError:
         trouble = "Checking the page takes too much memory."
     except _TooLongError:
-        trouble = f"Checking the page took longer than {outside.judging_seconds:g} seconds."
+        trouble = f"Checking the page took longer than {runtime.judging_seconds:g} seconds."
     except Exception as error:  # noqa: BLE001 - an unforeseen page must not end the run for all others
         # Only the kind of error, because its message may quote the page.
         trouble = (
             f"The checker failed on this page ({type(error).__name__}). This is a bug: report it with the page's "
             "address."
         )
-    return _make_unreached(target, TransportError(trouble, reason="not-judged"), expected=expected, outside=outside)
+    return _make_unreached(target, TransportError(trouble, reason="not-judged"), expected=expected, runtime=runtime)
 
 
 def _make_unreached(
-    target: CheckTarget, error: TransportError | FormatError, *, expected: Expected, outside: Outside
+    target: CheckTarget, error: TransportError | FormatError, *, expected: Expected, runtime: Runtime
 ) -> Visit:
     check = make_unreachable(
         target.address,
         placement=target.placement,
-        now=outside.now(),
+        now=runtime.now(),
         findings=(explain_no_page(error, expected=expected),),
     )
     return Visit(target, check=check, trouble=str(error))
 
 
-def _judge(target: CheckTarget, *, expected: Expected, outside: Outside) -> ButtonCheck:
+def _judge(target: CheckTarget, *, expected: Expected, runtime: Runtime) -> ButtonCheck:
     agent = f"{USER_AGENT} (+{expected.origin})"
-    check_own_hop = partial(check_hop, host=_get_host(target), port=outside.port)
-    with make_session(resolve=outside.resolve, is_allowed=outside.is_allowed, agent=agent) as session:
+    check_own_hop = partial(check_hop, host=_get_host(target), port=runtime.port)
+    with make_session(resolve=runtime.resolve, is_allowed=runtime.is_allowed, agent=agent) as session:
         page = fetch_page(
             target.address,
             session=session,
             check_hop=check_own_hop,
             deadline_seconds=DEADLINE_SECONDS,
-            ca_file=outside.ca_file,
+            ca_file=runtime.ca_file,
         )
-        with _time_limit(outside.judging_seconds), limit_growth(outside.judging_bytes):
+        with _time_limit(runtime.judging_seconds), limit_growth(runtime.judging_bytes):
             check = check_page(
                 page.body,
                 address=page.address,
                 expected=expected,
-                now=outside.now(),
+                now=runtime.now(),
                 headers=page.headers,
                 read_resource=partial(
-                    read_own_copy, page=page, session=session, check_hop=check_own_hop, ca_file=outside.ca_file
+                    read_own_copy, page=page, session=session, check_hop=check_own_hop, ca_file=runtime.ca_file
                 ),
             )
     # The desk files a check under the registered address, wherever a redirect on the same host ended.

@@ -124,10 +124,10 @@ def walk_form(
     *,
     entry: str = "/",
     session: requests.Session | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    on_page: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Fill in the form at `origin` and return the reference on the thank-you page; as `walk_to_thanks`."""
-    return walk_to_thanks(origin, answers, entry=entry, session=session, tell=tell).reference
+    return walk_to_thanks(origin, answers, entry=entry, session=session, on_page=on_page).reference
 
 
 def walk_to_thanks(
@@ -136,11 +136,11 @@ def walk_to_thanks(
     *,
     entry: str = "/",
     session: requests.Session | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    on_page: Callable[[str], None] = lambda _: None,
 ) -> Page:
     """Fill in the form at `origin` and return the thank-you page; raises `FormWalkError` otherwise.
 
-    `entry` is the path of a button's link, or the start page. `tell` is called with the heading of every page. An
+    `entry` is the path of a button's link, or the start page. `on_page` is called with the heading of every page. An
     answer whose field never appears is an error.
     """
     with session or requests.Session() as browser:
@@ -148,7 +148,7 @@ def walk_to_thanks(
         response = browser.get(origin + entry, timeout=TIMEOUT_SECONDS)
         for _ in range(MOST_PAGES):
             page = read_page(response.text)
-            tell(page.heading)
+            on_page(page.heading)
             if response.status_code != 200:
                 raise FormWalkError(f"The page {page.heading!r} answered {response.status_code}.")
             if page.reference:

@@ -37,7 +37,7 @@ ANSWERS: Final[Answers] = {
     "contact_ways": ("school",),
     "school": ("Ask for Sam at Example School",),
 }
-POST_ROOM: Final = """[carriers]
+CARRIERS: Final = """[carriers]
 notes = "on"
 mail = "folder"
 mail_from = "hello@team.example"
@@ -94,15 +94,15 @@ def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
 
 
 class Loop:
-    """One agency, one gateway and one partner under one folder. `tell` is called with the form's page headings."""
+    """One agency, one gateway and one partner under one folder. `on_page` is called with the form's page headings."""
 
-    def __init__(self, folder: Path, *, port: int, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, *, port: int, on_page: Callable[[str], None] = lambda _: None) -> None:
         self.folder = folder
         self.ports = Ports(port)
         self.gateway_state, self.desk_state, self.partner_state = (
             folder / name for name in ("gateway", "desk", "partner")
         )
-        self._tell = tell
+        self._on_page = on_page
         self.return_words = ""
         self.processes = Processes(folder / "logs")
 
@@ -139,7 +139,7 @@ class Loop:
         settings = self.desk_state / "desk.toml"
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
-        settings.write_text(f"{before}\n{POST_ROOM}folder = {folder}\n{PAGER}", encoding="utf-8")
+        settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n{PAGER}", encoding="utf-8")
 
     def start_gateway(self) -> str:
         """Start the gateway's listeners."""
@@ -181,7 +181,7 @@ class Loop:
         self.processes.wait_for(f"{self.service}{PATH}")
         return f"an example service is on {self.ports.service}, with the button on each of its pages"
 
-    def look_at_buttons(self) -> int:
+    def file_button_checks(self) -> int:
         """Check the button of every page as the partner, and file the results at the desk; returns how many pass."""
         commands = [
             (PARTNER, "button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
@@ -198,7 +198,7 @@ class Loop:
         """Fill in the real form, starting at the button on the service's chat page; returns the reference."""
         try:
             entry = read_button(f"{self.service}{CHAT.path}", origin=self.origin)
-            thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, tell=self._tell)
+            thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, on_page=self._on_page)
         except FormWalkError as error:
             raise DemoError(str(error)) from None
         self.return_words = thanks.words

@@ -49,7 +49,7 @@ def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
             sys.stdout.flush()
         if not once:
             loop.start_collecting()
-            _tell_addresses(loop, say)
+            _print_addresses(loop, say)
             signal.pause()
     except DemoError as error:
         say(f"failed: {error}")
@@ -73,7 +73,7 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
     steps.take("service", loop.start_service)
     buttons = steps.take(
-        "button", loop.look_at_buttons, "the button is as agreed on {} pages, and the desk has the checks"
+        "button", loop.file_button_checks, "the button is as agreed on {} pages, and the desk has the checks"
     )
     public = steps.take("public report", loop.file_public_report, "the form was sent, and its number is {}")
     sent = steps.take(
@@ -181,7 +181,7 @@ def _empty_folder(folder: Path) -> None:
             entry.unlink()
 
 
-def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:
+def _print_addresses(loop: Loop, say: Callable[[str], None]) -> None:
     say("")
     say(f"the form             {loop.origin}/")
     say(f"the industry door    {loop.origin}/v1/status")

@@ -58,7 +58,7 @@ class Country(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     talk: TalkTo | None = None
     to_prove: str | None = None
 
-    def say_name(self, language: str) -> str:
+    def get_name(self, language: str) -> str:
         """Return the country's name in Welsh, or else in English."""
         return self.name_cy if language == WELSH else self.name_en
 

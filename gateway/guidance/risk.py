@@ -127,7 +127,7 @@ def _has_two(names: list[str]) -> bool:
 
 def assess_public(report: PublicReport) -> Risk:
     """Return the urgency of a public report."""
-    return weigh(frozenset(chain(list_said(report, "public"), list_derived(_derive_public(report)))))
+    return weigh(frozenset(chain(list_answered(report, "public"), list_derived(_derive_public(report)))))
 
 
 def combine(*stored: str) -> Risk:
@@ -186,7 +186,7 @@ def _plan(door: Door) -> _Plan:
     return tree
 
 
-def list_said(report: object, door: Door) -> Iterator[str]:
+def list_answered(report: object, door: Door) -> Iterator[str]:
     """Yield the factors that a report's answers name; blank and withheld answers name none."""
     return _list_below(report, _plan(door))
 

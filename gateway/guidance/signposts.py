@@ -34,7 +34,7 @@ class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name_cy: str | None = None
     to_prove: str | None = None
 
-    def say_name(self, language: str) -> str:
+    def get_name(self, language: str) -> str:
         """Return the name in a language; most bodies have the same name in both."""
         return self.name_cy if language == WELSH and self.name_cy else self.name
 

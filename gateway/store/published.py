@@ -31,7 +31,7 @@ def list_versions(connection: Connection) -> tuple[PublishedVersion, ...]:
     return tuple(PublishedVersion(*row) for row in connection.execute(_VERSIONS))
 
 
-def look_at_versions(store: Store) -> tuple[PublishedVersion, ...]:
+def read_versions(store: Store) -> tuple[PublishedVersion, ...]:
     """Return the versions in force as cheaply as possible: runs for every request."""
     return tuple(map(PublishedVersion._make, store.look(_VERSIONS_QUERY)))
 

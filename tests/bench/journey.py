@@ -81,7 +81,7 @@ def walk_to_check(origin: str) -> int:
             raise BeforeSendError
 
     with suppress(BeforeSendError):
-        walk_form(origin, ANSWERS, session=session, tell=stop_at_check)
+        walk_form(origin, ANSWERS, session=session, on_page=stop_at_check)
         raise SystemExit("A walk never came to the check page.")
     return session.requests_sent
 

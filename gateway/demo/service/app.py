@@ -81,7 +81,7 @@ def make_app(*, origin: str, contexts: PageContexts | None) -> Flask:
     ReportAbuseButton(app, origin=origin)
     app.after_request(add_headers)
     app.add_url_rule("/", "home", show_home)
-    app.add_url_rule(PATH, "well-known", tell_of_the_button)
+    app.add_url_rule(PATH, "well-known", show_well_known)
     for place in PLACES:
         app.add_url_rule(place.path, place.path, show_page, defaults={"place": place})
     return app
@@ -118,7 +118,7 @@ def find_token(contexts: PageContexts | None) -> str | None:
         return None
 
 
-def tell_of_the_button() -> Response:
+def show_well_known() -> Response:
     """Describe the button at its well-known address."""
     found = make_well_known(
         agency=_get_service().origin,

@@ -160,7 +160,7 @@ def load_library(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[st
     names = {}
     for key, signpost in load_signposts().items():
         way = signpost.phone or signpost.text_number or signpost.url
-        name = signpost.say_name(language)
+        name = signpost.get_name(language)
         names[key] = f"{name} ({way})" if way else name
     return load_texts(language), load_advice(language), names
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from gateway.guidance.risk import Risk, assess_public, list_derived, list_said, weigh
+from gateway.guidance.risk import Risk, assess_public, list_answered, list_derived, weigh
 from partner_sdk.errors import FormatError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.people import Child, Suspect
@@ -26,7 +26,7 @@ def assess(content: PublicReport | SealedIndustryReport, *, received_at: datetim
         return assess_public(content)
     report = content.report
     derived = _derive_partner(report, content.clear, received_at)
-    return weigh(frozenset(chain(list_said(report, "partner"), list_derived(derived))))
+    return weigh(frozenset(chain(list_answered(report, "partner"), list_derived(derived))))
 
 
 def _derive_partner(report: IndustryReport, clear: ClearFields, received_at: datetime) -> Iterator[str]:

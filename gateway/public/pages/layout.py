@@ -190,7 +190,7 @@ def _make_post(door: PublicDoor, key: str, *, country: str) -> Mapping[str, str 
     is_number_abroad = bool(country) and key == _EMERGENCY
     number = door.countries.get(country, door.countries[OTHER]).emergency if is_number_abroad else post.phone
     return {
-        "name": post.say_name(get_language()),
+        "name": post.get_name(get_language()),
         "phone": number,
         "phone_link": f"tel:{number}" if is_number_abroad else post.phone_link,
         "text_number": post.text_number,

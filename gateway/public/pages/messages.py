@@ -33,11 +33,11 @@ def render_message(
         typed_note=words.get("typed", door.words.page("expired")["typed"]),
         rows=[row for row in typed if row.texts],
         go_on=go_on,
-        other=_say_in_other_language(door, page) if is_for_all else None,
+        other=_make_other_language(door, page) if is_for_all else None,
     )
 
 
-def _say_in_other_language(door: PublicDoor, page: str) -> Mapping[str, Any]:
+def _make_other_language(door: PublicDoor, page: str) -> Mapping[str, Any]:
     language = get_other_language()
     wording = door.wordings[language]
     words, common = wording.page(page), wording.common()

@@ -77,7 +77,7 @@ def render_screen(
 ) -> str:
     """Render a screen with its answers, its faults, or a notice above it; `service` is the button's service."""
     words, voice = door.words.screen(screen.name), make_voice(answers)
-    fault_texts = {fault.field.name: _say_fault(door, screen, fault, voice=voice) for fault in faults}
+    fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
     drawn = [field for field in asked if field.kind not in {"choice", "more"} and field.goes_with is None]
     views = {
@@ -180,7 +180,7 @@ def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, F
     return FieldView(view.name, view.kind, view.label, view.hint, options, view.value, view.fault)
 
 
-def _say_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
+def _format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
     if fault.kind == "too_long":
         return str(door.words.table["errors"]["too_long"]).format(limit=f"{fault.field.max_characters:,}")
     return str(find_in_voice(door.words.field(screen.name, fault.field.name), "blank", voice=voice))
@@ -203,7 +203,9 @@ def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, faul
         label=str(find_in_voice(words, "label", voice=voice)),
         hint=str(find_in_voice(words, "hint", voice=voice) or ""),
         options=tuple(
-            OptionView(code, say_answer(door, screen, field, code, voice=voice), f"{field.name}-{code}", code in given)
+            OptionView(
+                code, format_answer(door, screen, field, code, voice=voice), f"{field.name}-{code}", code in given
+            )
             for code in codes
         ),
         value="" if codes else value,
@@ -232,7 +234,7 @@ def list_rows(
         Row(
             str(find_in_voice(door.words.field(screen.name, field.name), "summary", voice=voice)),
             screen.path,
-            tuple(say_answer(door, screen, field, value, voice=voice) for value in answers.get(field.name, ())),
+            tuple(format_answer(door, screen, field, value, voice=voice) for value in answers.get(field.name, ())),
         )
         for screen in screens
         for field in screen.fields
@@ -246,8 +248,8 @@ def _is_asked(field: Field, answers: Answers) -> bool:
     return field.is_shown(answers) and not is_apart
 
 
-def say_answer(door: PublicDoor, screen: Screen, field: Field, value: str, *, voice: Sequence[str]) -> str:
+def format_answer(door: PublicDoor, screen: Screen, field: Field, value: str, *, voice: Sequence[str]) -> str:
     """Return the text of one answer: the option's label, the country's name, or the typed text unchanged."""
     if field.kind == "select":
-        return door.countries.get(value, door.countries[OTHER]).say_name(get_language())
+        return door.countries.get(value, door.countries[OTHER]).get_name(get_language())
     return door.words.option(screen.name, field.name, value, voice=voice) if field.options else value

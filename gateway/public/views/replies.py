@@ -24,7 +24,7 @@ from gateway.public.views.responses import (
 )
 from gateway.public.visiting.drafts import Draft, Sent, find_opened_draft, make_submit_token, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
-from gateway.public.wording import say_day
+from gateway.public.wording import format_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -121,7 +121,7 @@ def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
     If there is an answer, the stage shows that, and no promise of one is repeated.
     """
     words, place = door.words.page(REPLIES), found.place
-    promised = None if place.reply_by is None else say_day(date.fromisoformat(place.reply_by))
+    promised = None if place.reply_by is None else format_day(date.fromisoformat(place.reply_by))
     promise = words["no_promise"] if promised is None else words["promise"].format(day=promised)
     replies = [one for one in found.messages if one.kind == "reply"]
     return render_page(
@@ -135,7 +135,7 @@ def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
         stage=words["stage_answered" if replies else f"stage_{found.stage}"],
         promise="" if replies else promise,
         replies=[
-            {"day": words["written"].format(day=say_day(parse_time(one.issued_at).date())), "text": one.body}
+            {"day": words["written"].format(day=format_day(parse_time(one.issued_at).date())), "text": one.body}
             for one in replies
         ],
     )

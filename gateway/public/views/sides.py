@@ -24,7 +24,7 @@ from gateway.public.visiting.visit import (
     remember_asked_language,
     remember_return,
 )
-from gateway.public.wording import say_day
+from gateway.public.wording import format_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -78,8 +78,8 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
     words = door.words.screen(side)
     names = {
         "agency": door.agency_name,
-        "day": say_day(door.agency.accessibility.checked_on),
-        "ask": _say_how_to_ask(door, words),
+        "day": format_day(door.agency.accessibility.checked_on),
+        "ask": _format_how_to_ask(door, words),
     }
     return render_page(
         door,
@@ -109,7 +109,7 @@ def _fill_in(sentences: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [sentence.format(**names) for sentence in sentences]
 
 
-def _say_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
+def _format_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
     if door.agency_contact:
         return str(words.get("ask_contact", "")).format(contact=door.agency_contact)
     return str(words.get("ask_here", ""))

@@ -47,7 +47,7 @@ from gateway.public.views.responses import (
 from gateway.public.views.sides import lead_to_side
 from gateway.public.visiting.drafts import Sent, find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
-from gateway.public.wording import Voice, find_in_voice, get_language, make_reader_voice, say_day
+from gateway.public.wording import Voice, find_in_voice, format_day, get_language, make_reader_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
@@ -139,8 +139,8 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
-        read=words["read"].format(read_by=say_read_by(door, promise, is_timed=sent.is_crisis)),
-        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=say_day(promise.reply_by)),
+        read=words["read"].format(read_by=format_read_by(door, promise, is_timed=sent.is_crisis)),
+        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=format_day(promise.reply_by)),
         talk="" if has_talk_there else words["talk"].format(**help_names),
         talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
     )
@@ -196,16 +196,16 @@ def _list_urgent_talk(
 
 def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
     codes = list_shown_advice(sent)
-    said = _say_advice(door, codes, emergency=get_emergency_number(door, profile.country))
+    said = _format_advice(door, codes, emergency=get_emergency_number(door, profile.country))
     if codes and codes[0] in FIRST:
         said[0] = " ".join((said[0], *list_words_there(door, profile)))
     return said
 
 
-def _say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
+def _format_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
     """Return each entry as text in the current language; `emergency` is the reader's number."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
-    names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
+    names = {key: post.get_name(get_language()) for key, post in door.signposts.items()}
     texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
     return [text.replace(_UK_EMERGENCY, emergency) for text in texts]
 
@@ -224,11 +224,11 @@ def get_promise(door: PublicDoor, sent: Sent) -> Promise:
     )
 
 
-def say_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
+def format_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
     """Return the text for the time of reading: today, or by a named day; `is_timed` adds the time."""
     words, day = door.words.common(), door.agency.get_day(promise.read_by)
     is_today = day == door.agency.get_day(door.clock())
     if is_timed:
         time = promise.read_by.astimezone(door.agency.zone).strftime("%H:%M")
-        return str(words["read_by_time_today" if is_today else "read_by_time"].format(time=time, day=say_day(day)))
-    return str(words["read_today"] if is_today else words["read_by_day"].format(day=say_day(day)))
+        return str(words["read_by_time_today" if is_today else "read_by_time"].format(time=time, day=format_day(day)))
+    return str(words["read_today"] if is_today else words["read_by_day"].format(day=format_day(day)))

@@ -180,7 +180,7 @@ def refresh_language() -> None:
     refresh()
 
 
-def say_day(day: date) -> str:
+def format_day(day: date) -> str:
     """Return a day as a child would name it: weekday, number and month."""
     said = str(format_date(day, "EEEE d MMMM"))
     # Welsh writes days and months in lower case within a sentence; CLDR capitalises them as in a list.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.checker.network_addresses import is_public, pick_address
-from gateway.checker.visiting import JUDGING_BYTES, PAUSE_SECONDS, Outside, Visit, check_hop, take_turns, visit_pages
+from gateway.checker.visiting import JUDGING_BYTES, PAUSE_SECONDS, Runtime, Visit, check_hop, take_turns, visit_pages
 from partner_sdk.button.check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
@@ -45,8 +45,8 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def make_outside(site: Site, *, names: Names | None = None) -> Outside:
-    return Outside(
+def make_runtime(site: Site, *, names: Names | None = None) -> Runtime:
+    return Runtime(
         resolve=(names or Names([HERE])).resolve,
         is_allowed=lambda address: address == HERE,
         now=lambda: NOW,
@@ -56,11 +56,11 @@ def make_outside(site: Site, *, names: Names | None = None) -> Outside:
     )
 
 
-def visit(site: Site, *paths: str, outside: Outside | None = None) -> list[Visit]:
+def visit(site: Site, *paths: str, runtime: Runtime | None = None) -> list[Visit]:
     addresses = [path if "://" in path else site.address(path) for path in paths]
     targets = tuple(CheckTarget(address=one, placement="example-chat-profile") for one in addresses)
     check_list = CheckList(agency_origin=AGENCY, made_at="2026-11-25T08:00:00Z", targets=targets)
-    return list(visit_pages(check_list, outside=outside or make_outside(site)))
+    return list(visit_pages(check_list, runtime=runtime or make_runtime(site)))
 
 
 def test_page_with_the_agreed_button_passes(site: Site):
@@ -115,15 +115,15 @@ def test_redirect_is_followed_on_the_same_host_alone_and_not_for_ever(site: Site
 
 
 def test_name_that_leads_inside_is_never_connected_to(site: Site):
-    outside = replace(make_outside(site), is_allowed=is_public)
-    (found,) = visit(site, "/people/sam", outside=outside)
+    runtime = replace(make_runtime(site), is_allowed=is_public)
+    (found,) = visit(site, "/people/sam", runtime=runtime)
     assert found.check.result == "unreachable"
     assert "not public" in found.trouble
     assert site.asked == []
 
 
 def test_name_that_leads_inside_with_one_of_its_addresses_is_never_connected_to(site: Site):
-    (found,) = visit(site, "/people/sam", outside=make_outside(site, names=Names([HERE, "10.0.0.7"])))
+    (found,) = visit(site, "/people/sam", runtime=make_runtime(site, names=Names([HERE, "10.0.0.7"])))
     assert found.check.result == "unreachable"
     assert site.asked == []
 
@@ -131,7 +131,7 @@ def test_name_that_leads_inside_with_one_of_its_addresses_is_never_connected_to(
 def test_answer_of_the_dns_that_changes_is_judged_again_at_the_next_request(site: Site):
     site.pages["/in"] = SitePage(status=302, headers={"Location": "/people/sam"})
     names = Names([HERE], ["169.254.169.254"])
-    (found,) = visit(site, "/in", outside=make_outside(site, names=names))
+    (found,) = visit(site, "/in", runtime=make_runtime(site, names=names))
     assert found.check.result == "unreachable"
     assert names.asked == [HOST, HOST]
     assert [path for path, _ in site.asked] == ["/in"]
@@ -140,7 +140,7 @@ def test_answer_of_the_dns_that_changes_is_judged_again_at_the_next_request(site
 def test_address_that_was_judged_is_the_one_that_is_connected_to(site: Site):
     # One look-up for one request: nothing asks for the name a second time on the way to the connection.
     names = Names([HERE])
-    visit(site, "/missing", outside=make_outside(site, names=names))
+    visit(site, "/missing", runtime=make_runtime(site, names=names))
     assert names.asked == [HOST]
 
 
@@ -157,7 +157,7 @@ def test_certificate_of_another_name_is_refused(tmp_path: Path):
 )
 def test_address_that_is_not_https_is_never_asked(site: Site, address: str):
     names = Names([HERE])
-    (found,) = visit(site, address, outside=make_outside(site, names=names))
+    (found,) = visit(site, address, runtime=make_runtime(site, names=names))
     assert found.check.result == "unreachable"
     assert (names.asked, site.asked) == ([], [])
 
@@ -206,7 +206,7 @@ def test_hostile_page_ends_neither_the_run_nor_the_next_page(site: Site, body: b
 
 def test_page_that_keeps_the_parser_busy_is_left_and_the_next_is_judged(site: Site):
     site.pages["/endless"] = SitePage(b"<div><a href=/x>" * 49_000)
-    first, second = visit(site, "/endless", "/people/sam", outside=replace(make_outside(site), judging_seconds=0.2))
+    first, second = visit(site, "/endless", "/people/sam", runtime=replace(make_runtime(site), judging_seconds=0.2))
     assert first.check.result == "unreachable"
     assert "0.2 seconds" in first.trouble
     assert second.check.result == "passes"
@@ -233,7 +233,7 @@ def test_fault_that_nobody_foresaw_ends_one_page_and_its_words_are_not_shown(sit
     def resolve(host: str, _port: int) -> Sequence[str]:
         raise RuntimeError(f"words about {host}")
 
-    first, second = visit(site, "/people/sam", "/people/sam", outside=replace(make_outside(site), resolve=resolve))
+    first, second = visit(site, "/people/sam", "/people/sam", runtime=replace(make_runtime(site), resolve=resolve))
     assert [one.check.result for one in (first, second)] == ["unreachable"] * 2
     assert "RuntimeError" in first.trouble
     assert "words" not in first.trouble
@@ -250,7 +250,7 @@ def test_hop_is_https_on_the_registered_host_and_nothing_else():
 
 def test_page_at_another_port_than_that_of_https_is_not_asked_for(site: Site):
     names = Names([HERE])
-    (found,) = visit(site, "/people/sam", outside=replace(make_outside(site, names=names), port=None))
+    (found,) = visit(site, "/people/sam", runtime=replace(make_runtime(site, names=names), port=None))
     assert found.check.result == "unreachable"
     assert (names.asked, site.asked) == ([], [])
 
@@ -274,8 +274,8 @@ def test_page_that_takes_too_much_memory_is_left_and_the_next_is_judged(
 def test_runner_waits_between_two_pages_of_one_host(site: Site):
     waited: list[float] = []
     moments = iter(range(0, 100, 1))
-    outside = replace(make_outside(site), sleep=waited.append, monotonic=lambda: float(next(moments)))
-    visit(site, "/people/sam", "/people/sam", "https://x", "/people/sam", outside=outside)
+    runtime = replace(make_runtime(site), sleep=waited.append, monotonic=lambda: float(next(moments)))
+    visit(site, "/people/sam", "/people/sam", "https://x", "/people/sam", runtime=runtime)
     assert len(waited) == 2
     assert all(0 < seconds <= PAUSE_SECONDS for seconds in waited)
 
@@ -294,7 +294,7 @@ def test_runner_waits_between_two_pages_of_one_host(site: Site):
 )
 def test_page_that_is_never_asked_for_says_why_and_makes_nobody_wait(site: Site, address: str, code: str, said: str):
     waited: list[float] = []
-    found = visit(site, address, address, outside=replace(make_outside(site), sleep=waited.append))
+    found = visit(site, address, address, runtime=replace(make_runtime(site), sleep=waited.append))
     assert [one.check.result for one in found] == ["unreachable", "unreachable"]
     assert [(one.code, one.severity, one.what) for one in found[0].check.findings] == [(code, "unseen", said)]
     assert (waited, site.asked) == ([], [])
@@ -302,8 +302,8 @@ def test_page_that_is_never_asked_for_says_why_and_makes_nobody_wait(site: Site,
 
 def test_host_that_is_not_public_is_judged_without_a_pause(site: Site):
     waited: list[float] = []
-    outside = replace(make_outside(site), is_allowed=is_public, sleep=waited.append)
-    found = visit(site, "/people/sam", "/people/kim", outside=outside)
+    runtime = replace(make_runtime(site), is_allowed=is_public, sleep=waited.append)
+    found = visit(site, "/people/sam", "/people/kim", runtime=runtime)
     assert [one.check.findings[0].code for one in found] == ["not-public", "not-public"]
     assert waited == []
 

@@ -54,7 +54,7 @@ def test_country_says_where_to_report_and_against_what_it_was_checked(code: str)
     assert country.talk is None or country.talk.source.startswith("http")
     assert country.talk is None or country.talk.phone or country.talk.url
     assert 2 <= len(country.emergency) <= 5
-    assert country.say_name("cy")
+    assert country.get_name("cy")
     assert all(len(language) == 2 and language.islower() for language in country.languages)
 
 
@@ -91,8 +91,8 @@ def test_names_are_in_both_languages_and_the_rest_of_the_world_comes_last() -> N
     names = [country.name_en for country in COUNTRIES.values()][:-1]
     assert names == sorted(names)
     assert len({country.name_cy for country in COUNTRIES.values()}) == len(COUNTRIES)
-    assert COUNTRIES["ie"].say_name("cy") == "Iwerddon"
-    assert COUNTRIES["ie"].say_name("en") == "Ireland"
+    assert COUNTRIES["ie"].get_name("cy") == "Iwerddon"
+    assert COUNTRIES["ie"].get_name("en") == "Ireland"
 
 
 def test_rest_of_the_world_names_lists_of_hotlines_and_helplines() -> None:
