@@ -13,7 +13,7 @@ from gateway.commands.terminal import print_json, say
 from gateway.config import ListenerConfig
 from gateway.testing.agency import SandboxAgency, make_temporary_folder
 from gateway.web.logs import log_failure
-from gateway.web.serving import ServerGroup
+from gateway.web.serving import ServerGroup, check_port_is_free
 from partner_sdk.client.account import enrol
 from partner_sdk.client.transport import make_session
 from partner_sdk.durable_files import write_durably
@@ -30,6 +30,8 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
     `partner_folder` becomes the folder of a partner that is enrolled and approved; without it, one in the temporary
     folder does. Raises `ServingError` for a port in use, `LocalStateError` for a folder that is enrolled already.
     """
+    listener = ListenerConfig(host=HOST, port=port, roles=("industry",), workers=1)
+    check_port_is_free(make_listener(listener, state=Path()))
     with make_temporary_folder() as name, closing(SandboxAgency(Path(name), origin=f"http://{HOST}:{port}")) as agency:
         files = {
             "invitation": Path(name) / "invitation.json",
@@ -48,7 +50,6 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
             staff.start()
             _print_ready(agency.config.public_origin, files, as_json=as_json)
 
-        listener = ListenerConfig(host=HOST, port=port, roles=("industry",), workers=1)
         try:
             return ServerGroup([make_listener(listener, state=agency.gateway_state)]).run(on_ready=begin)
         finally:

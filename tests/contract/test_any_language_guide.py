@@ -26,6 +26,7 @@ def test_every_kind_of_statement_that_is_named_exists() -> None:
             StatementKind.ENROLMENT,
             StatementKind.INTAKE,
             StatementKind.KEY_SET,
+            StatementKind.MAILBOX_MESSAGE,
             StatementKind.ROOT_CHANGE,
             StatementKind.SUBMISSION,
         )

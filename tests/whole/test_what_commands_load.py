@@ -141,6 +141,7 @@ def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path:
 def test_process_that_watches_servers_loads_no_app() -> None:
     loaded = list_loaded("gateway.cli", "serve", "--help")
     assert {"gateway.web.serving", "gateway.store.store"} <= loaded
+    assert {name for name in loaded if name.startswith(("gateway.desk", "gateway.testing"))} == set()
     assert loaded & {*PAGES, *SENDING, *GRANIAN, "alembic", "sqlalchemy.dialects.postgresql"} == set()
 
 

@@ -6,8 +6,11 @@
 //   node client.mjs status --state DIR
 //   node client.mjs submit report.json --priority P3 --state DIR      (again, with the saved body: --report-id ID)
 //   node client.mjs verify receipt.json --state DIR
+//   node client.mjs progress REPORT-ID --state DIR
+//   node client.mjs mailbox --state DIR                               (opens, checks, saves and acknowledges what waits)
 //
-// `make test` does not run it: make_client_vectors.mjs keeps what it makes as partner_sdk/vectors/other-client.json.
+// tests/whole/test_sandbox_over_http.py runs it against `report-abuse-gateway sandbox`; make_client_vectors.mjs keeps what
+// wire.mjs makes as partner_sdk/vectors/other-client.json.
 import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,6 +30,7 @@ import {
   makeEnrolment,
   makeSubmission,
   makeUuid7,
+  openMessage,
   rawPublic,
   sealingKeyIdOf,
   signedHeaders,
@@ -60,6 +64,7 @@ const paths = (state) => ({
   enrolment: join(state, "enrolment.json"),
   keys: join(state, "keys.json"),
   mailbox: join(state, "mailbox.seed"),
+  messages: join(state, "messages.json"),
   partner: join(state, "partner.json"),
   report: (id, name) => join(state, "reports", id, name),
   submission: join(state, "submission.pem"),
@@ -155,6 +160,36 @@ async function status(state) {
   if (!answer.ok) process.exitCode = 1;
 }
 
+async function progress(reportId, state) {
+  const at = paths(state);
+  const url = `${readJson(at.partner).origin}/v1/reports/${reportId}`;
+  const answer = await call({ method: "GET", url, key: getKey(at.submission) });
+  const { outcome, stage } = await answer.json();
+  console.log(canonical({ outcome: outcome ?? null, stage: stage ?? null }));
+}
+
+/** Each message is opened, checked, saved, and only then acknowledged; one out of order stops it. */
+async function mailbox(state) {
+  const at = paths(state);
+  const partner = readJson(at.partner);
+  const key = getKey(at.submission);
+  const seed = readFileSync(at.mailbox);
+  const kept = existsSync(at.messages) ? readJson(at.messages) : [];
+  const url = `${partner.origin}/v1/mailbox`;
+  const { messages } = await (await call({ method: "GET", url, key })).json();
+  const keys = await fetchKeys(at, partner);
+  for (const item of messages) {
+    const message = await openMessage(item, { seed, keys, environment: partner.environment, partner: partner.partner });
+    const previous = kept.at(-1)?.sha256 ?? "0".repeat(64);
+    if (message.number !== kept.length + 1 || message.previous !== previous) throw new Error("a message is missing");
+    kept.push(message);
+    save(at.messages, canonical(kept));
+    const acknowledged = await call({ method: "POST", url: `${url}/${item.message_id}/ack`, body: "{}", key });
+    if (!acknowledged.ok) throw new Error(`the acknowledgement: HTTP ${acknowledged.status}`);
+    console.log(canonical({ body: message.body, kind: message.kind }));
+  }
+}
+
 async function main() {
   const options = { state: { type: "string" }, priority: { type: "string" }, "report-id": { type: "string" } };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
@@ -165,7 +200,9 @@ async function main() {
   if (command === "submit") return submit(file, { state, priority, reportId: values["report-id"] });
   if (command === "verify") return verifyOffline(file, state);
   if (command === "status") return status(state);
-  throw new Error("the commands are enrol, status, submit and verify");
+  if (command === "progress") return progress(file, state);
+  if (command === "mailbox") return mailbox(state);
+  throw new Error("the commands are enrol, status, submit, verify, progress and mailbox");
 }
 
 await main().catch((error) => {

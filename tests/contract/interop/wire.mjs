@@ -13,6 +13,7 @@ export const TYPES = {
   enrolment: "application/vnd.report-abuse.enrolment.v1+json",
   intake: "application/vnd.report-abuse.intake.v1+json",
   keySet: "application/vnd.report-abuse.key-set.v1+json",
+  mailboxMessage: "application/vnd.report-abuse.mailbox-message.v1+json",
   rootChange: "application/vnd.report-abuse.root-change.v1+json",
   submission: "application/vnd.report-abuse.submission.v1+json",
 };
@@ -140,6 +141,8 @@ function paddedSize(length) {
   return Math.ceil(length / step) * step;
 }
 
+const makeInfo = (bound) => Buffer.concat([Buffer.from("report-abuse envelope"), Buffer.from([1]), ...bound.map(field)]);
+
 /** An envelope for the agency. `ekm` (64 bytes) takes the chance out of it, for vectors only. */
 export async function seal({ purpose, id, kind, priority, text, environment, partner, sealingKey, ekm }) {
   const plain = Buffer.from(text);
@@ -147,8 +150,7 @@ export async function seal({ purpose, id, kind, priority, text, environment, par
   padded.writeUInt32BE(plain.length);
   plain.copy(padded, 4);
   const keyId = fromB64url(sealingKey.key_id);
-  const bound = [environment, keyId, SUITE, purpose, partner, "agency", id, kind, priority, "1"];
-  const info = Buffer.concat([Buffer.from("report-abuse envelope"), Buffer.from([1]), ...bound.map(field)]);
+  const info = makeInfo([environment, keyId, SUITE, purpose, partner, "agency", id, kind, priority, "1"]);
   const publicBytes = new Uint8Array(fromB64url(sealingKey.public_key)).buffer;
   const recipientPublicKey = await suite.kem.importKey("raw", publicBytes, true);
   const { enc, ct } = await suite.seal({ recipientPublicKey, info: new Uint8Array(info).buffer, ekm }, new Uint8Array(padded).buffer);
@@ -246,4 +248,33 @@ export function checkReceipt(receipt, submitted, { keys, now }) {
     throw new Error("for another envelope");
   }
   return payload;
+}
+
+// Step 9: the mailbox.
+
+const exact = (bytes) => new Uint8Array(bytes).buffer;
+
+/** The payload of a message in the mailbox, with its `body` parsed, and the digest that the next message names. */
+export async function openMessage({ envelope, message_id: id }, { seed, keys, environment, partner }) {
+  const box = fromB64url(envelope);
+  const [keyId, suiteBytes, enc, ct] = [box.subarray(1, 9), box.subarray(9, 15), box.subarray(15, 1135), box.subarray(1135)];
+  const own = sealingKeyIdOf(await mailboxPublic(seed));
+  if (box[0] !== 1 || !suiteBytes.equals(SUITE) || b64url(keyId) !== own) throw new Error("sealed to another key");
+  const info = makeInfo([environment, keyId, SUITE, "mailbox", "agency", partner, id, "message", "none", "1"]);
+  const recipientKey = await suite.kem.importKey("raw", exact(seed), false);
+  const padded = Buffer.from(await suite.open({ recipientKey, enc: exact(enc), info: exact(info) }, exact(ct)));
+  const signed = padded.subarray(4, 4 + padded.readUInt32BE());
+  const statement = JSON.parse(signed);
+  const claimed = JSON.parse(fromB64url(statement.payload));
+  const key = keys.mailbox_keys.find(
+    (one) =>
+      one.key_id === statement.signatures[0].keyid &&
+      one.not_before <= claimed.issued_at && claimed.issued_at < one.use_until,
+  );
+  if (!key) throw new Error("no key of the agency signed this message");
+  const message = openStatement(statement, TYPES.mailboxMessage, [fromB64url(key.public_key)]);
+  if (message.recipient !== partner || message.environment !== environment || message.message_id !== id) {
+    throw new Error("a message for another mailbox");
+  }
+  return { ...message, body: JSON.parse(fromB64url(message.body)), sha256: sha256(signed).toString("hex") };
 }

@@ -1,0 +1,142 @@
+"""`report-abuse-gateway sandbox` for clients that share no code with it: Node, and curl with the lines of the guide."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from partner_sdk import Partner, parse_invitation
+from partner_sdk.wire.canonical import parse_base64url
+from tests.builders import EXAMPLE_REPORT
+from tests.builders.local_servers import find_free_port
+from tests.house.sources import ROOT
+
+INTEROP = ROOT / "tests" / "contract" / "interop"
+GUIDE = ROOT / "docs" / "guides" / "any-language.md"
+PATIENCE_SECONDS = 60
+T = TypeVar("T")
+KINDS = ["information-request", "digest", "outcome"]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What a running sandbox prints. At the end it stops by itself and leaves nothing but the partner's folder."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    words = ("--port", str(find_free_port()), "--partner-folder", str(folder / "partner"), "--json")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", "sandbox", *words], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    assert process.stdout is not None
+    with process.stdout:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text("utf-8")
+        ready = json.loads(line)
+        yield ready
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.stdout.read() == ""
+    assert not Path(ready["invitation"]).parent.exists()
+    assert (folder / "partner" / "keys").is_dir()
+
+
+def wait_for(look: Callable[[], T | None]) -> T:
+    """Look until something is there; the desk works once a second."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := look()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def run_node(*words: str, code: int = 0) -> str:
+    """Run the client in Node and return what it printed."""
+    assert (INTEROP / "node_modules").is_dir(), "Node's libraries are missing. Run: .ci/test-tools"
+    command = [str(shutil.which("node")), INTEROP / "client.mjs", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_client_in_node_gets_a_receipt_an_answer_a_question_and_a_digest(
+    sandbox: dict[str, Any], tmp_path: Path
+) -> None:
+    state = ("--state", str(tmp_path / "node"))
+    invitation = Path(sandbox["invitation"])
+    first = parse_invitation(invitation.read_bytes())
+    run_node("enrol", str(invitation), *state)
+    # An answered invitation is followed by the next one, once its partner is approved.
+    second = wait_for(lambda: None if (one := parse_invitation(invitation.read_bytes())) == first else one)
+    assert (first.partner, second.partner, second.environment) == ("sandbox-1", "sandbox-2", "sandbox")
+    assert "sandbox-1" in run_node("status", *state)
+    *_, reference = run_node("submit", str(EXAMPLE_REPORT), "--priority", "P2", *state).splitlines()
+    assert reference.startswith("TEST-")
+    (report,) = (tmp_path / "node" / "reports").iterdir()
+    assert f"The receipt holds: {reference}" in run_node("verify", str(report / "receipt.json"), *state)
+    messages: list[dict[str, Any]] = []
+
+    def collect() -> list[dict[str, Any]] | None:
+        messages.extend(json.loads(line) for line in run_node("mailbox", *state).splitlines())
+        return messages if len(messages) >= len(KINDS) else None
+
+    bodies = {one["kind"]: one["body"] for one in wait_for(collect)}
+    assert list(bodies) == KINDS
+    assert (bodies["outcome"]["reference"], bodies["outcome"]["outcome"]) == (reference, "used")
+    assert bodies["information-request"]["report_id"] == report.name
+    assert (bodies["digest"]["partner"], bodies["digest"]["synthetic"]) == ("sandbox-1", True)
+    assert json.loads(run_node("progress", report.name, *state)) == {"outcome": "used", "stage": "opened"}
+
+
+def test_ready_partner_sends_and_answers_the_question(sandbox: dict[str, Any]) -> None:
+    partner = Partner.open(Path(sandbox["partner_folder"]))
+    partner.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
+    (question,) = wait_for(lambda: (partner.collect_mailbox() and partner.questions()) or None)
+    answer = partner.answer(question.request_id, EXAMPLE_REPORT.read_bytes(), priority="P3")
+    wait_for(lambda: partner.get_progress(answer.report_id).stage == "opened" or None)
+    assert [one.synthetic for one in partner.digests()] == [True]
+
+
+def test_curl_with_the_lines_of_the_guide_is_the_ready_partner(sandbox: dict[str, Any], tmp_path: Path) -> None:
+    folder = Path(sandbox["partner_folder"])
+    seed = parse_base64url(json.loads((folder / "keys" / "submission.key").read_bytes())["secret"])
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "submission.pem").write_bytes(pem)
+    blocks = re.findall(r"^```bash\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    spellings, new_keys = blocks[:2]
+    keys = "\n".join(line for line in new_keys.splitlines() if not line.startswith("openssl genpkey"))
+    (fetch_keys,) = (block for block in blocks if "/v1/keys" in block)
+    (sign_in,) = (block for block in blocks if "/v1/status" in block)
+    script = "\n".join(("set -eu", spellings, keys, fetch_keys, sign_in))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={"ORIGIN": sandbox["origin"], "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    assert (status["environment"], status["caller"]["partner"]) == ("sandbox", "example-service")
+    assert {"delegation", "key_set", "root_change"} == set(json.loads((tmp_path / "keys.json").read_bytes()))
+
+
+def test_second_sandbox_on_the_port_is_refused(sandbox: dict[str, Any]) -> None:
+    port = sandbox["origin"].rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "sandbox", "--port", port], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"127.0.0.1:{port}" in done.stderr
