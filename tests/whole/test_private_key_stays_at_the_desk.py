@@ -64,7 +64,7 @@ def test_gateway_refuses_to_start_with_a_private_sealing_key(loop: Loop, tmp_pat
     done = run("-m", "gateway.cli", "serve", "--state", str(state))
     assert done.returncode == 2
     assert "sealing" in done.stderr
-    assert "belong" in done.stderr
+    assert "Remove the file" in done.stderr
 
 
 def test_gateway_refuses_a_private_sealing_key_under_the_name_of_its_own(loop: Loop, tmp_path: Path) -> None:
