@@ -11,6 +11,10 @@ from tests.whole.browser_walk import SHORTEST, bring_browser_to, path_of, start,
 from tests.whole.public_server import PublicServer, open_phone
 
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
+# What differs with the language does not differ with the script: each is there once.
+EACH_LANGUAGE_AND_SCRIPT = pytest.mark.parametrize(
+    ("language", "has_script"), [("en", True), ("cy", False)], ids=["en-script", "cy-no-script"]
+)
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 MOST_STOPS = 40
 CONTINUE, START, SEND = (f"main button[value={value}]" for value in ("continue", "start", "send"))
@@ -93,8 +97,7 @@ def pick_radio(page: Page, wanted: str) -> None:
     raise AssertionError(f"the arrows never came to {wanted}")
 
 
-@WAYS_TO_RUN
-@LANGUAGES_TO_RUN
+@EACH_LANGUAGE_AND_SCRIPT
 def test_shortest_way_is_gone_with_the_keyboard_alone(
     browser: Browser, server: PublicServer, language: str, *, has_script: bool
 ):
@@ -165,8 +168,7 @@ def list_stops(page: Page, key: str) -> list[str]:
     raise AssertionError(f"no end of stops on {page.url}")
 
 
-@WAYS_TO_RUN
-@LANGUAGES_TO_RUN
+@EACH_LANGUAGE_AND_SCRIPT
 def test_list_of_faults_has_the_focus_and_leads_to_the_field(
     browser: Browser, server: PublicServer, language: str, *, has_script: bool
 ):
