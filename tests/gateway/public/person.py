@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.datastructures import MultiDict
@@ -126,6 +127,20 @@ class Person:
     def __post_init__(self) -> None:
         self.client = self.app.test_client(use_cookies=self.keeps_cookies)
         self.client.environ_base["REMOTE_ADDR"] = self.address
+
+    @property
+    def cookie(self) -> str:
+        """Return the value of the one cookie of the form."""
+        cookie = self.client.get_cookie(self.app.config["SESSION_COOKIE_NAME"], domain=self._host)
+        return "" if cookie is None else cookie.value
+
+    @cookie.setter
+    def cookie(self, value: str) -> None:
+        self.client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], value, domain=self._host)
+
+    @property
+    def _host(self) -> str:
+        return str(urlsplit(self.origin).hostname)
 
     def get(self, path: str, **headers: str) -> TestResponse:
         """Type an address, or follow a link if `headers` say so; redirects are followed by hand."""

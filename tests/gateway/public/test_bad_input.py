@@ -265,7 +265,7 @@ def test_back_after_send_shows_nothing_and_sends_nothing_more(public: PublicHous
 def test_two_tabs_that_type_on_different_pages_lose_nothing(public: PublicHouse):
     first = public.person_at("/9")
     second = public.person()
-    second.client._cookies.update(first.client._cookies)
+    second.cookie = first.cookie
     second.page, second.path = first.page, first.path
     second.press("back", story="Of the second.")
     first.press(story="Of the first.")

@@ -122,7 +122,7 @@ def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest
 def copy_browser(public: PublicHouse, person: Person) -> Person:
     """Return another browser with a person's cookies, which shows the same page."""
     other = public.person()
-    other.client._cookies.update(person.client._cookies)
+    other.cookie = person.cookie
     other.page, other.path = person.page, person.path
     return other
 

@@ -160,7 +160,8 @@ def test_no_word_is_in_any_file_or_cookie_of_the_gateway(public: PublicHouse):
     files = list_files(public.house.state)
     assert len(files) > 4
     assert not [path for path in files if marker.encode() in path.read_bytes()]
-    assert marker not in str(person.client._cookies)
+    assert person.cookie
+    assert marker not in person.cookie
     person.send()
     assert not [path for path in list_files(public.house.state) if marker.encode() in path.read_bytes()]
     assert public.reports()[0].story == marker
@@ -225,12 +226,12 @@ def test_send_again_after_a_lost_answer_gives_the_same_page(public: PublicHouse)
 def test_two_sends_at_the_same_moment_count_once(public: PublicHouse):
     person = public.person_at("/14")
     form = person.fill({}, "send")
-    cookies = dict(person.client._cookies)
+    cookie = person.cookie
     others = [public.person() for _ in range(4)]
     barrier = threading.Barrier(len(others))
 
     def press(other: Person) -> None:
-        other.client._cookies.update(cookies)
+        other.cookie = cookie
         barrier.wait()
         other.post("/14", form)
 
@@ -380,7 +381,7 @@ def test_tab_that_saves_while_another_sends_loses_nothing(public: PublicHouse, m
     person = public.person_at("/14")
     form = person.fill({}, "send")
     other = public.person()
-    other.client._cookies.update(person.client._cookies)
+    other.cookie = person.cookie
     person.press("", change="9")
     other_form = person.fill({"story": "A newer text."})
     accept = Intake.accept

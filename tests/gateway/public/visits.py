@@ -6,7 +6,6 @@ knows (the counts of limits) begins anew. A house in which something has happene
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ class Visit:
     """What the gateway has stored, what the browser holds, and the page that it shows."""
 
     database: bytes
-    cookies: Mapping[object, object]
+    cookie: str
     page: TestResponse
     path: str
 
@@ -45,12 +44,12 @@ def bring_to(
     visit = _VISITS.get(key)
     if visit is None:
         _walk(person, path, way, changed)
-        database, cookies = _read_database(house), dict(person.client._cookies or {})
-        _VISITS[key] = Visit(database, cookies, person.page, person.path)
+        database, cookie = _read_database(house), person.cookie
+        _VISITS[key] = Visit(database, cookie, person.page, person.path)
         return
     gateway.store.close()
     _replace_database(house, visit.database)
-    person.client._cookies.update(visit.cookies)
+    person.cookie = visit.cookie
     person.page, person.path = visit.page, visit.path
 
 
