@@ -10,7 +10,7 @@ from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.outbox.replies import ReplySender
-from gateway.desk.partners.mailbox_post import MessageSender
+from gateway.desk.partners.mailbox import MessageSender
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
 from gateway.desk.wiring import Desk

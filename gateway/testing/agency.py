@@ -44,7 +44,7 @@ from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.change_decisions import accept_change
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
-from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import open_desk

@@ -10,7 +10,7 @@ from gateway.desk.partners.approval import approve_partner
 from gateway.desk.partners.change_decisions import accept_change
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
-from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.mailbox import write_message
 from partner_sdk.client.account import Rotation, enrol, rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner

@@ -36,7 +36,7 @@ from gateway.desk.digests.records import (
 from gateway.desk.digests.tables import Table, count_table, make_tables
 from gateway.desk.keyring.quarters import Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

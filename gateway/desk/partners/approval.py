@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partners.key_ends import end_former_keys, keep_former_key
-from gateway.desk.partners.mailbox_post import seal_messages_again
+from gateway.desk.partners.mailbox import seal_messages_again
 from gateway.desk.partners.register import (
     SERVICE,
     PartnerError,

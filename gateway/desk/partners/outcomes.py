@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.outbox.queue import queue_stage
-from gateway.desk.partners.mailbox_post import store_message
+from gateway.desk.partners.mailbox import store_message
 from gateway.desk.store import read_row
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES

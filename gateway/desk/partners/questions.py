@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, select
 from gateway.desk import audit
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import SENT_AT, record
-from gateway.desk.partners.mailbox_post import get_signed_message, store_message
+from gateway.desk.partners.mailbox import get_signed_message, store_message
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.wiring import Desk

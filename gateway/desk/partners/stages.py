@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 from gateway.desk.collection.set_aside import list_untold, mark_told
 from gateway.desk.outbox.loop import Run
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
-from gateway.desk.partners.mailbox_post import store_message
+from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
 from gateway.desk.store.outbox_tables import STAGES
 from gateway.desk.store.schema import CASES

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from gateway.desk.cli import main
 from gateway.desk.digests import publishing
 from gateway.desk.outbox_run import SentOut
-from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk, open_desk, utc_now

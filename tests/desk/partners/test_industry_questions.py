@@ -15,7 +15,7 @@ from gateway.desk.cases.partner_side import (
     ask_partner,
     format_clock,
 )
-from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.questions import (
     QuestionRow,
     list_questions,
