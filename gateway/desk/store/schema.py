@@ -1,6 +1,6 @@
 """The tables of reports, with their evidence and contexts, of cases, and of the desk itself, e.g. its audit log.
 
-The migrations make them, with those of the other table files beside this one (all_tables.py lists each). Times are text
+The migrations make them, with those of the other table files beside this one (`migrations` lists each). Times are text
 in the spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as text. Digests of bytes are 32-byte blobs. Never a
 column for typed text: that stays inside its envelope.
 """

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from gateway.desk.store.all_tables import METADATA
+from gateway.desk.store.migrations import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
