@@ -22,7 +22,8 @@ from partner_sdk.export._ncmec_elements import (
     indent_lines,
 )
 from partner_sdk.report import IndustryReport
-from partner_sdk.report.values import NotHeld, list_given
+from partner_sdk.report.outline import list_given
+from partner_sdk.report.values import NotHeld
 from partner_sdk.wire.submission import Priority
 
 _MOST_PLATFORM: Final = 256
@@ -173,7 +174,7 @@ _WITH_CONTENT: Final = {"chatImIncident", "onlineGamingIncident", "emailIncident
 
 
 def add_rest(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
-    """Add `additionalInfo` of the report: the narrative first, then whatever no element has said."""
+    """Add `additionalInfo` of the report: the narrative first, then every value without an element."""
     narrative = source.open_part("incident").take("narrative")
     said = None if source.ledger.is_said("#/conversations") else format_conversations(source)
     if said is not None:
@@ -233,7 +234,7 @@ def add_victim(root: Element, source: FieldSource, *, report: IndustryReport) ->
 
 
 def add_recipient(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
-    """Add `intendedRecipient` for a person whom it was meant for."""
+    """Add `intendedRecipient` for an intended recipient."""
     made = SubElement(root, "intendedRecipient")
     source.mark("part")
     person = Element("intendedRecipientPerson")

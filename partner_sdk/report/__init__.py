@@ -10,7 +10,8 @@ from partner_sdk.report._reading import (
     report_schema,
 )
 from partner_sdk.report.model import Completeness, IndustryReport, SealedIndustryReport
-from partner_sdk.report.values import NotHeld, list_given
+from partner_sdk.report.outline import list_given
+from partner_sdk.report.values import NotHeld
 
 __all__ = [
     "MAX_REPORT_BYTES",

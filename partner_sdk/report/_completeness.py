@@ -1,7 +1,7 @@
 """How complete a report is: the fields that police use and that it lacks, the most useful first (WIRE.md §6.5).
 
 Every kind of field that the model marks `should` counts once wherever its object is there: a hundred messages weigh as
-much as one. `not_held` with its reason counts as said. Computed before sealing: the gateway cannot read a report.
+much as one. `not_held` with its reason counts as an answer. Computed before sealing: the gateway cannot read a report.
 """
 
 from collections.abc import Callable, Mapping

@@ -28,9 +28,10 @@ from partner_sdk.report.outline import (
     get_report_type,
     get_value_type,
     is_not_held,
+    list_given,
     make_trail,
 )
-from partner_sdk.report.values import DAY, MOMENT, NotHeld, list_given
+from partner_sdk.report.values import DAY, MOMENT, NotHeld
 from partner_sdk.wire.canonical import describe_mismatch, encode, parse_exact, parse_json_file
 from partner_sdk.wire.envelope import MAX_PADDED_BYTES
 from partner_sdk.wire.evidence import EvidenceReference
@@ -41,7 +42,7 @@ SCHEMA_CALL: Final = "GET /v1/schema/report.json"
 
 # Enough for a person to mend in one go.
 MOST_FAULTS: Final = 50
-_MUST_BE_THERE: Final = "Add this field; it must be there."
+_MUST_BE_THERE: Final = "Add this field: it is required."
 
 # The way from the report to a place in it: each step is a name, or a place in a list.
 Steps = Sequence[tuple[str | None, str | None]]
@@ -121,8 +122,8 @@ def _format_pointer(steps: Steps) -> str:
 
 
 def _format_unknown(pointer: str, absent: Sequence[str]) -> str:
-    said = f"Take out the field directly under {pointer} that the schema does not know; see {SCHEMA_CALL}."
-    return f"{said} If it is misspelt: not given here yet are {', '.join(absent)}." if absent else said
+    said = f"Remove the field directly under {pointer} that is not in the schema; see {SCHEMA_CALL}."
+    return f"{said} If it is misspelt, the fields still missing here are {', '.join(absent)}." if absent else said
 
 
 def _get_type(steps: Steps) -> inspect.Type:
@@ -142,7 +143,7 @@ def _is_object_for_a_value(kind: inspect.Type) -> bool:
     return not isinstance(bare, inspect.StructType) or is_not_held(bare)
 
 
-_NO_SUCH_DAY = "Name a day that exists."
+_NO_SUCH_DAY = "Give a date that exists."
 _WHOLE_DAY = len("2011-05-30")
 _KINDS_BY_FIELD: Final[dict[str, tuple[ReportKind, ...]]] = {
     "answers_request": ("response",),
@@ -163,19 +164,19 @@ def list_faults(report: IndustryReport, *, priority: Priority, kind: ReportKind)
 
 
 def list_asked_fields(*, priority: Priority, kind: ReportKind) -> dict[str, str]:
-    """Return the fields that this priority and kind ask for besides the musts, each with what to do."""
+    """Return the fields that this priority and kind require besides the musts, each with an instruction."""
     asked = {}
     if priority in {"P1", "P2"}:
-        asked["priority_reason"] = f"Say in a sentence why this is {priority}."
+        asked["priority_reason"] = f"Explain in one sentence why this is {priority}."
     if kind in {"correction", "retraction"}:
-        asked["change_reason"] = f"Say in a sentence why this is a {kind}."
+        asked["change_reason"] = f"Explain in one sentence why this is a {kind}."
     if kind == "response":
-        asked["answers_request"] = "Name the request that this answers, as it stands in the message."
+        asked["answers_request"] = "Copy the id of the request that this answers from its message."
     return asked
 
 
 def list_missing_cases(said: Mapping[str, object], *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
-    """List what this priority and kind ask for besides the musts and `said` has not: the fields of a report by name."""
+    """List the fields that this priority and kind require besides the musts and that `given`, fields by name, lacks."""
     asked = list_asked_fields(priority=priority, kind=kind)
     return [FieldFault(f"#/{name}", words) for name, words in asked.items() if said.get(name) is None]
 
@@ -190,7 +191,7 @@ def _list_of_other_kinds(report: IndustryReport, *, kind: ReportKind) -> Iterato
     for name, kinds in _KINDS_BY_FIELD.items():
         if kind not in kinds and getattr(report, name) is not None:
             options = " or ".join(f"--kind {one}" for one in kinds)
-            yield FieldFault(f"#/{name}", f"{name} goes with {options}: give the kind, or take this field out.")
+            yield FieldFault(f"#/{name}", f"{name} goes with {options}: give the kind, or remove this field.")
 
 
 @cache
@@ -223,18 +224,18 @@ def _list_false_references(report: IndustryReport) -> Iterator[FieldFault]:
         try:
             check_reference(reference)
         except FormatError:
-            yield FieldFault(f"#/linked_reports/{place}", "Give a reference as it stands in the receipt.")
+            yield FieldFault(f"#/linked_reports/{place}", "Copy the reference from the receipt.")
 
 
 def _list_unknown_files(report: IndustryReport) -> Iterator[FieldFault]:
     known: set[str] = set()
     for place, file in enumerate(list_given(report.files)):
         if file.file_id in known:
-            yield FieldFault(f"#/files/{place}/file_id", "Give each file an id of its own.")
+            yield FieldFault(f"#/files/{place}/file_id", "Give each file its own id.")
         known.add(file.file_id)
     for pointer, file_id in _list_named_files(report):
         if isinstance(file_id, str) and file_id not in known:
-            yield FieldFault(pointer, "Name a file that is listed under #/files, or take this out.")
+            yield FieldFault(pointer, "Name a file that is listed under #/files, or remove this.")
 
 
 def _list_named_files(report: IndustryReport) -> Iterator[tuple[str, object]]:
@@ -278,9 +279,9 @@ def parse_report(
     if answers is not None and isinstance(value, dict):
         if value.get("answers_request") not in (None, answers):
             raise ReportError(
-                "The report names another question than the one that it is to answer.",
+                "The report answers a different question from the one given.",
                 reason="other-request",
-                faults=[FieldFault("#/answers_request", "Leave this out, or give the id of the question.")],
+                faults=[FieldFault("#/answers_request", "Leave this out, or give the same question id.")],
             )
         value["answers_request"] = answers
     try:
@@ -289,11 +290,11 @@ def parse_report(
         mismatches = list_mismatches(value) or [make_fault(error)]
         asked = list_missing_cases(value, priority=priority, kind=kind) if isinstance(value, dict) else []
         raise ReportError(
-            "The report does not fit its model.", reason="bad-field", faults=[*mismatches, *asked]
+            "The report does not match its model.", reason="bad-field", faults=[*mismatches, *asked]
         ) from None
     faults = list_faults(report, priority=priority, kind=kind)
     if faults:
-        raise ReportError("The report misses something.", reason="bad-field", faults=faults)
+        raise ReportError("The report is incomplete or contradicts itself.", reason="bad-field", faults=faults)
     return report
 
 
@@ -314,7 +315,7 @@ def encode_sealed_report(report: SealedIndustryReport) -> bytes:
 def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
     """Read the sealed text; raises `FormatError`.
 
-    The JSON is canonical (RFC 8785), and a field without a value may be left out or spelled as empty: senders in other
+    The JSON is canonical (RFC 8785), and a field without a value may be left out or given as empty: senders in other
     languages do the one or the other.
     """
     value: Any = parse_exact(raw, kind=Any, max_bytes=MAX_PADDED_BYTES)
@@ -322,7 +323,7 @@ def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
         return msgspec.convert(value, SealedIndustryReport)
     except msgspec.ValidationError as error:
         said = describe_mismatch(error, kind=SealedIndustryReport)
-        raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
+        raise FormatError(f"The JSON does not match its model: {said}", reason="malformed") from None
 
 
 def report_schema() -> dict[str, Any]:

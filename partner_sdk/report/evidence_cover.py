@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from partner_sdk.report.model import Discovery, Incident, IndustryReport, ReportedFile, Reporter, SealedIndustryReport
-from partner_sdk.report.values import list_given
+from partner_sdk.report.outline import list_given
 
 NARRATIVE: Final = (
     "The evidence that the earlier report names has been handed over whole. "
@@ -21,7 +21,7 @@ TIME_MEANING: Final = "As in the earlier report."
 
 
 def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> IndustryReport:
-    """Return the cover for the files with these ids: who reports, the category, times, and each file's own facts."""
+    """Return the cover for the files with these ids: reporter, category, times, and each file's own facts."""
     reporter, discovery, incident = report.reporter, report.discovery, report.incident
     return IndustryReport(
         schema_version=report.schema_version,
@@ -48,7 +48,7 @@ def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> 
 
 
 def note_new_ids(cover: IndustryReport, *, file_ids: Iterable[str]) -> IndustryReport:
-    """Return the cover with a word about files whose evidence has another id than the earlier report says."""
+    """Return the cover with a note about files whose evidence id differs from the earlier report's."""
     names = ", ".join(sorted(file_ids))
     narrative = f"{NARRATIVE}{_NEW_IDS}{names}."
     return structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))

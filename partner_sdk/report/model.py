@@ -1,7 +1,7 @@
 """The industry report: everything that a trust-and-safety team can write, before it is sealed.
 
 Strict and free of order: unknown fields are refused, lists may be empty, and no field needs another one beside it
-unless `_reading.py` asks for it. A report never carries a file: it describes it. Who reports is R10. Never seen by the
+unless `_reading.py` asks for it. A report never carries a file: it describes it. The reporter is R10. Never seen by the
 gateway.
 """
 
@@ -19,10 +19,11 @@ from partner_sdk.report.values import (
     Count,
     Country,
     Currency,
+    Held,
     LanguageTag,
+    ListHeld,
     Moment,
     Narrative,
-    NotHeld,
     Port,
     Short,
     Text,
@@ -66,63 +67,63 @@ MessageType = Literal["text", "picture", "video", "voice", "file", "link", "call
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where on the service it happened."""
 
-    urls: Annotated[tuple[Address, ...] | NotHeld, should("Addresses of the page, profile or post.", NCMEC)] = ()
-    group_id: Annotated[Short | NotHeld | None, should("Room, server or group id.", NCMEC)] = None
-    channel: Annotated[Short | NotHeld | None, should("Channel or topic.", NCMEC)] = None
-    game: Annotated[Short | NotHeld | None, should("Game, and where in it.", NCMEC)] = None
-    console: Annotated[Short | NotHeld | None, should("Console or platform of the game.", NCMEC)] = None
-    message_ids: Annotated[tuple[Short, ...] | NotHeld, should("Ids of the messages.", NCMEC)] = ()
-    app_version: Annotated[Short | NotHeld | None, should("Version of the app.", NCMEC)] = None
+    urls: Annotated[ListHeld[Address], should("Addresses of the page, profile or post.", NCMEC)] = ()
+    group_id: Annotated[Held[Short], should("Room, server or group id.", NCMEC)] = None
+    channel: Annotated[Held[Short], should("Channel or topic.", NCMEC)] = None
+    game: Annotated[Held[Short], should("Game, and where in it.", NCMEC)] = None
+    console: Annotated[Held[Short], should("Console or platform of the game.", NCMEC)] = None
+    message_ids: Annotated[ListHeld[Short], should("Ids of the messages.", NCMEC)] = ()
+    app_version: Annotated[Held[Short], should("Version of the app.", NCMEC)] = None
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A meeting that was proposed."""
 
-    place: Annotated[Short | NotHeld | None, should("Where they would meet.")] = None
-    meets_at: Annotated[Moment | NotHeld | None, should("When they would meet.")] = None
-    said: Annotated[Text | NotHeld | None, may("How it was said, where time or place is not clear.")] = None
+    place: Annotated[Held[Short], should("Where they would meet.")] = None
+    meets_at: Annotated[Held[Moment], should("When they would meet.")] = None
+    said: Annotated[Held[Text], may("The wording, if time or place is unclear.")] = None
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Money or a gift."""
 
-    amount: Annotated[Amount | NotHeld | None, may("Amount, as a decimal in text.")] = None
-    currency: Annotated[Currency | NotHeld | None, may("Currency (ISO 4217).")] = None
-    method: Annotated[Short | NotHeld | None, may("How it was paid or given.")] = None
-    reference: Annotated[Short | NotHeld | None, may("Reference of the payment.")] = None
-    paid_at: Annotated[Moment | NotHeld | None, may("When it was paid or given.")] = None
+    amount: Annotated[Held[Amount], may("Amount, as a decimal in text.")] = None
+    currency: Annotated[Held[Currency], may("Currency (ISO 4217).")] = None
+    method: Annotated[Held[Short], may("The payment method, or how it was given.")] = None
+    reference: Annotated[Held[Short], may("Reference of the payment.")] = None
+    paid_at: Annotated[Held[Moment], may("When it was paid or given.")] = None
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What happened, when, and what that time means."""
+    """The incident, its time, and the meaning of that time."""
 
     happened_at: Annotated[Moment, must("When it happened.", NCMEC)]
-    time_meaning: Annotated[Text, must("What that time is the time of.", NCMEC)]
-    medium: Annotated[Medium, must("Through what it happened.", NCMEC)]
+    time_meaning: Annotated[Text, must("What that time refers to, e.g. the first message.", NCMEC)]
+    medium: Annotated[Medium, must("The medium in which it happened.", NCMEC)]
     narrative: Annotated[Narrative, must("What happened, in plain words.")]
-    began_at: Annotated[Moment | NotHeld | None, may("Start of the time that it went on.")] = None
-    ended_at: Annotated[Moment | NotHeld | None, may("End of the time that it went on.")] = None
-    is_public: Annotated[YesNoUnknown | NotHeld | None, should("Whether everyone could see it.")] = None
-    places: Annotated[tuple[Place, ...] | NotHeld, should("Where on the service.", NCMEC)] = ()
-    off_platform_move: Annotated[Short | NotHeld | None, should("Where they wanted to go on talking.")] = None
-    meetings: Annotated[tuple[Meeting, ...] | NotHeld, should("Meetings that were proposed.")] = ()
-    payments: Annotated[tuple[Payment, ...] | NotHeld, may("Money or gifts.")] = ()
-    tags: Annotated[tuple[Tag, ...] | NotHeld, may("What kind of thing it is, besides the category.", NCMEC)] = ()
-    harm_signs: Annotated[tuple[HarmSign, ...] | NotHeld, should("Signs that somebody may come to harm soon.")] = ()
+    began_at: Annotated[Held[Moment], may("Start of the period.")] = None
+    ended_at: Annotated[Held[Moment], may("End of the period.")] = None
+    is_public: Annotated[Held[YesNoUnknown], should("Whether everyone could see it.")] = None
+    places: Annotated[ListHeld[Place], should("Where on the service.", NCMEC)] = ()
+    off_platform_move: Annotated[Held[Short], should("Where they wanted to continue the conversation.")] = None
+    meetings: Annotated[ListHeld[Meeting], should("Meetings that were proposed.")] = ()
+    payments: Annotated[ListHeld[Payment], may("Money or gifts.")] = ()
+    tags: Annotated[ListHeld[Tag], may("Kinds of harm besides the category.", NCMEC)] = ()
+    harm_signs: Annotated[ListHeld[HarmSign], should("Signs of imminent harm.")] = ()
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One message; `sender` and `recipients` are service user ids."""
 
-    sender: Annotated[Short, must("Service user id of who sent it.")]
-    type: Annotated[MessageType, must("What kind of message it is.")]
-    message_id: Annotated[Short | NotHeld | None, should("Id of the message.")] = None
-    sent_at: Annotated[Moment | NotHeld | None, should("When it was sent.")] = None
-    recipients: Annotated[tuple[Short, ...] | NotHeld, should("Service user ids of who got it.")] = ()
-    text: Annotated[Narrative | NotHeld | None, should("What it says.")] = None
-    file_id: Annotated[Short | NotHeld | None, should("File that it carries, one of `files`.")] = None
-    ip: Annotated[Short | NotHeld | None, should("IP address that it came from.")] = None
-    is_deleted: Annotated[bool | NotHeld | None, should("Whether it was deleted.")] = None
+    sender: Annotated[Short, must("Service user id of the sender.")]
+    type: Annotated[MessageType, must("Kind of message.")]
+    message_id: Annotated[Held[Short], should("Id of the message.")] = None
+    sent_at: Annotated[Held[Moment], should("When it was sent.")] = None
+    recipients: Annotated[ListHeld[Short], should("Service user ids of the recipients.")] = ()
+    text: Annotated[Held[Narrative], should("The text.")] = None
+    file_id: Annotated[Held[Short], should("The attached file, one of `files`.")] = None
+    ip: Annotated[Held[Short], should("IP address that it came from.")] = None
+    is_deleted: Annotated[Held[bool], should("Whether it was deleted.")] = None
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -130,9 +131,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     thread_id: Annotated[Short, must("Id of the thread.")]
     messages: Annotated[tuple[Message, ...], must("The messages, the oldest first.")]
-    language: Annotated[LanguageTag | NotHeld | None, should("Language (BCP 47).")] = None
-    context_before: Annotated[Text | NotHeld | None, should("What came before, in short.")] = None
-    context_after: Annotated[Text | NotHeld | None, should("What came after, in short.")] = None
+    language: Annotated[Held[LanguageTag], should("Language (BCP 47).")] = None
+    context_before: Annotated[Held[Text], should("A summary of the earlier messages.")] = None
+    context_after: Annotated[Held[Text], should("A summary of the later messages.")] = None
 
 
 HashType = Literal["md5", "sha1", "sha256", "pdq", "tmk", "photodna", "other"]
@@ -156,33 +157,31 @@ class FileHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One hash of the plain file."""
 
     type: Annotated[HashType, must("Kind of hash.", UK, NCMEC)]
-    value: Annotated[Short, must("The hash, in hexadecimal or as its kind spells it.", UK, NCMEC)]
+    value: Annotated[Short, must("The hash, in hexadecimal or the usual form of its kind.", UK, NCMEC)]
 
 
 class ReportedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A file that the service keeps or hands over as evidence; what opens the sealed copy is added at sealing."""
+    """A file that the service keeps or hands over as evidence; the key of the sealed copy is added at sealing."""
 
     file_id: Annotated[Short, must("Id of the file in this report.")]
-    relevance: Annotated[Relevance, must("Reported itself, or beside it.", NCMEC)]
-    viewed_by_staff: Annotated[bool, must("Whether a person of the service viewed it.", NCMEC)]
-    exif_viewed_by_staff: Annotated[bool, must("Whether they viewed its EXIF data.", NCMEC)]
-    copy_kept_until: Annotated[Moment | None, must("Until when a copy is kept, null for none.", UK)]
-    name: Annotated[Short | NotHeld | None, should("Name as it was uploaded.", NCMEC)] = None
-    size_bytes: Annotated[Count | NotHeld | None, should("Size in bytes.")] = None
-    media_type: Annotated[Short | NotHeld | None, should("Media type, like image/png.")] = None
-    hashes: Annotated[tuple[FileHash, ...] | NotHeld, should("Hashes of the plain file.", UK, NCMEC)] = ()
-    uploaded_at: Annotated[Moment | NotHeld | None, should("When it was uploaded.", UK, NCMEC)] = None
-    upload_ip: Annotated[Short | NotHeld | None, should("IP address of the upload.", UK, NCMEC)] = None
-    upload_port: Annotated[Port | NotHeld | None, should("Source port of the upload.", UK, NCMEC)] = None
-    upload_device: Annotated[Short | NotHeld | None, should("Device of the upload.", UK, NCMEC)] = None
-    url: Annotated[Address | NotHeld | None, should("Where it is or was.", UK, NCMEC)] = None
-    is_public: Annotated[YesNoUnknown | NotHeld | None, should("Whether everyone could see it.", NCMEC)] = None
-    exif: Annotated[Text | NotHeld | None, may("EXIF data, as text.", UK, NCMEC)] = None
-    tags: Annotated[tuple[FileTag, ...] | NotHeld, may("What kind of file it is.", NCMEC)] = ()
-    industry_class: Annotated[
-        IndustryClass | NotHeld | None, may("Class of the industry scheme, for its members.", NCMEC)
-    ] = None
-    hash_list: Annotated[Short | NotHeld | None, may("The list of known hashes that it is on.")] = None
+    relevance: Annotated[Relevance, must("Reported itself, or supplemental.", NCMEC)]
+    viewed_by_staff: Annotated[bool, must("Whether staff viewed it.", NCMEC)]
+    exif_viewed_by_staff: Annotated[bool, must("Whether staff viewed its EXIF data.", NCMEC)]
+    copy_kept_until: Annotated[Moment | None, must("When the kept copy is deleted; null if none is kept.", UK)]
+    name: Annotated[Held[Short], should("Name as it was uploaded.", NCMEC)] = None
+    size_bytes: Annotated[Held[Count], should("Size in bytes.")] = None
+    media_type: Annotated[Held[Short], should("Media type, like image/png.")] = None
+    hashes: Annotated[ListHeld[FileHash], should("Hashes of the plain file.", UK, NCMEC)] = ()
+    uploaded_at: Annotated[Held[Moment], should("When it was uploaded.", UK, NCMEC)] = None
+    upload_ip: Annotated[Held[Short], should("IP address of the upload.", UK, NCMEC)] = None
+    upload_port: Annotated[Held[Port], should("Source port of the upload.", UK, NCMEC)] = None
+    upload_device: Annotated[Held[Short], should("Device of the upload.", UK, NCMEC)] = None
+    url: Annotated[Held[Address], should("Where it is or was hosted.", UK, NCMEC)] = None
+    is_public: Annotated[Held[YesNoUnknown], should("Whether everyone could see it.", NCMEC)] = None
+    exif: Annotated[Held[Text], may("EXIF data, as text.", UK, NCMEC)] = None
+    tags: Annotated[ListHeld[FileTag], may("Kinds of content.", NCMEC)] = ()
+    industry_class: Annotated[Held[IndustryClass], may("Class in the industry scheme, for its members.", NCMEC)] = None
+    hash_list: Annotated[Held[Short], may("The list of known hashes that includes it.")] = None
 
 
 Sector = Literal["online", "mobile", "financial", "other"]
@@ -194,54 +193,52 @@ class PoliceContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The single point of contact that police may ask."""
 
     name: Annotated[Short, must("Name of the person or team.", NCMEC)]
-    email: Annotated[Short | NotHeld | None, should("E-mail address.", NCMEC)] = None
-    telephone: Annotated[Short | NotHeld | None, should("Telephone number, with country code.", NCMEC)] = None
+    email: Annotated[Held[Short], should("E-mail address.", NCMEC)] = None
+    telephone: Annotated[Held[Short], should("Telephone number, with country code.", NCMEC)] = None
 
 
 class Reporter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who submits, for whom, and the declaration that the law asks for (SI 2026/268)."""
+    """The submitter, the organisation, and the declaration that the law requires (SI 2026/268)."""
 
-    declaration: Annotated[Literal[True], must("Declaration that all that is reasonably available is in it.", UK)]
+    declaration: Annotated[
+        Literal[True], must("Declaration that the report holds all reasonably available information.", UK)
+    ]
     organisation: Annotated[Short, must("Legal name of the organisation.", UK, NCMEC)]
     sector: Annotated[Sector, must("Sector of the organisation.", UK, NCMEC)]
     service: Annotated[Short, must("Service or platform on which it happened.", UK, NCMEC)]
-    submitter_name: Annotated[Short, must("Name of the person who submits.", UK)]
-    submitter_email: Annotated[Short, must("E-mail address of the person who submits.", UK)]
-    submitter_telephone: Annotated[Short, must("Telephone number of the person who submits.", UK)]
-    submitter_role: Annotated[Short | NotHeld | None, should("Role or authorised-person id.", UK)] = None
-    police_contacts: Annotated[tuple[PoliceContact, ...] | NotHeld, should("Whom police may ask.", NCMEC)] = ()
-    country: Annotated[Country | NotHeld | None, may("Country of the organisation (ISO 3166-1).")] = None
-    own_reference: Annotated[Short | NotHeld | None, may("Your own number for this.")] = None
-    legal_url: Annotated[Address | NotHeld | None, may("Page for law enforcement.", NCMEC)] = None
-    terms_excerpt: Annotated[Text | NotHeld | None, may("The term of service that was broken.", NCMEC)] = None
-    standing_text: Annotated[Text | NotHeld | None, may("Text that goes with every report of this service.", NCMEC)] = (
-        None
-    )
-    acts_for: Annotated[Short | NotHeld | None, may("The service that a third-party moderator acts for.", UK)] = None
+    submitter_name: Annotated[Short, must("Submitter's name.", UK)]
+    submitter_email: Annotated[Short, must("Submitter's e-mail address.", UK)]
+    submitter_telephone: Annotated[Short, must("Submitter's telephone number.", UK)]
+    submitter_role: Annotated[Held[Short], should("Role, or authorised-person id.", UK)] = None
+    police_contacts: Annotated[ListHeld[PoliceContact], should("Contact points for police.", NCMEC)] = ()
+    country: Annotated[Held[Country], may("Country of the organisation (ISO 3166-1).")] = None
+    own_reference: Annotated[Held[Short], may("Your own reference.")] = None
+    legal_url: Annotated[Held[Address], may("Page for law enforcement.", NCMEC)] = None
+    terms_excerpt: Annotated[Held[Text], may("The term of service that was broken.", NCMEC)] = None
+    standing_text: Annotated[Held[Text], may("Standard text for every report of this service.", NCMEC)] = None
+    acts_for: Annotated[Held[Short], may("The service for which a third-party moderator acts.", UK)] = None
 
 
 class ActionTaken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One thing that the service has done already."""
 
-    action: Annotated[Action, must("What was done.", NCMEC)]
-    taken_at: Annotated[Moment | NotHeld | None, should("When it was done.", NCMEC)] = None
-    user_was_told: Annotated[YesNoUnknown | NotHeld | None, should("Whether the user was told.", NCMEC)] = None
+    action: Annotated[Action, must("The action.", NCMEC)]
+    taken_at: Annotated[Held[Moment], should("When it was done.", NCMEC)] = None
+    user_was_told: Annotated[Held[YesNoUnknown], should("Whether the user was informed.", NCMEC)] = None
 
 
 class Discovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the service came to know of it, and what it has done."""
+    """How the service found out, and its actions since."""
 
-    discovered_by: Annotated[DiscoveredBy, must("What found it.", UK)]
-    detected_at: Annotated[Moment, must("When it was found.")]
-    tool: Annotated[Short | NotHeld | None, may("Name and version of the tool that found it.")] = None
-    human_reviewed: Annotated[
-        YesNoUnknown | NotHeld | None, should("Whether a person looked at it before it was sent.", NCMEC)
-    ] = None
-    reported_before: Annotated[YesNoUnknown | NotHeld | None, should("Whether it was reported before.", UK)] = None
-    informational_only: Annotated[
-        bool | NotHeld | None, may("Whether it is for information only, without action.", NCMEC)
-    ] = None
-    actions: Annotated[tuple[ActionTaken, ...] | NotHeld, should("What the service has done already.", NCMEC)] = ()
+    discovered_by: Annotated[DiscoveredBy, must("How it was detected.", UK)]
+    detected_at: Annotated[Moment, must("When it was detected.")]
+    tool: Annotated[Held[Short], may("Name and version of the detection tool.")] = None
+    human_reviewed: Annotated[Held[YesNoUnknown], should("Whether a person reviewed it before submission.", NCMEC)] = (
+        None
+    )
+    reported_before: Annotated[Held[YesNoUnknown], should("Whether it was reported before.", UK)] = None
+    informational_only: Annotated[Held[bool], may("Whether it is for information only.", NCMEC)] = None
+    actions: Annotated[ListHeld[ActionTaken], should("Actions already taken by the service.", NCMEC)] = ()
 
 
 Body = Literal["ncmec", "police", "hotline", "child_protection", "other_agency"]
@@ -250,28 +247,28 @@ Body = Literal["ncmec", "police", "hotline", "child_protection", "other_agency"]
 class OtherReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The number under which another body has this already, so that nothing is filed twice."""
 
-    body: Annotated[Body, must("What kind of body.", UK, NCMEC)]
-    reference: Annotated[Short, must("Its number there.", UK, NCMEC)]
-    name: Annotated[Short | NotHeld | None, may("Name of the body.", UK, NCMEC)] = None
+    body: Annotated[Body, must("Kind of body.", UK, NCMEC)]
+    reference: Annotated[Short, must("The reference there.", UK, NCMEC)]
+    name: Annotated[Held[Short], may("Name of the body.", UK, NCMEC)] = None
 
 
 class PoliceInformed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Police who were told already."""
+    """Police who were already informed."""
 
-    agency: Annotated[Short, must("Which police.", NCMEC)]
-    country: Annotated[Country | NotHeld | None, should("Country (ISO 3166-1).", NCMEC)] = None
-    officer: Annotated[Short | NotHeld | None, should("Name of the officer.", NCMEC)] = None
-    case_number: Annotated[Short | NotHeld | None, should("Their number for it.", NCMEC)] = None
-    legal_process: Annotated[YesNoUnknown | NotHeld | None, should("Whether legal process was served.", NCMEC)] = None
+    agency: Annotated[Short, must("Police force.", NCMEC)]
+    country: Annotated[Held[Country], should("Country (ISO 3166-1).", NCMEC)] = None
+    officer: Annotated[Held[Short], should("Name of the officer.", NCMEC)] = None
+    case_number: Annotated[Held[Short], should("Police case number.", NCMEC)] = None
+    legal_process: Annotated[Held[YesNoUnknown], should("Whether legal process was served.", NCMEC)] = None
 
 
 class Preservation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the service keeps for police."""
+    """Data that the service keeps for police."""
 
-    what: Annotated[Text, must("What is kept.", UK, NCMEC)]
-    kept_until: Annotated[Moment | NotHeld | None, should("Until when it is kept.", UK, NCMEC)] = None
-    contact: Annotated[Short | NotHeld | None, should("Whom to ask for it.", UK, NCMEC)] = None
-    hold_reference: Annotated[Short | NotHeld | None, should("Reference of the legal hold.", UK, NCMEC)] = None
+    what: Annotated[Text, must("The data kept.", UK, NCMEC)]
+    kept_until: Annotated[Held[Moment], should("When it will be deleted.", UK, NCMEC)] = None
+    contact: Annotated[Held[Short], should("The contact for it.", UK, NCMEC)] = None
+    hold_reference: Annotated[Held[Short], should("Reference of the legal hold.", UK, NCMEC)] = None
 
 
 Category = Literal[
@@ -290,49 +287,48 @@ SubLabel = Literal[
 
 
 class IndustryReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a partner fills in. A text-only conversation is enough; there may be no suspect, no child and no file."""
+    """The report that a partner fills in. Suspects, children and files may be absent."""
 
     schema_version: Annotated[Literal["1"], must("Version of this model.")]
-    category: Annotated[Category, must("What it is about (Annex A).")]
-    sub_label: Annotated[SubLabel, must("What kind of it, in today's words.")]
+    category: Annotated[Category, must("The category (Annex A).")]
+    sub_label: Annotated[SubLabel, must("The kind of case, in today's terms.")]
     reporter: Annotated[Reporter, must("Who reports.", UK, NCMEC)]
-    discovery: Annotated[Discovery, must("How it came to be known.", UK)]
+    discovery: Annotated[Discovery, must("How the service found out.", UK)]
     incident: Annotated[Incident, must("What happened.", NCMEC)]
-    priority_reason: Annotated[Text | None, must_in_some_cases("Why it is P1 or P2.", "with P1 and P2", NCMEC)] = None
+    priority_reason: Annotated[Text | None, must_in_some_cases("The reason for P1 or P2.", "with P1 and P2", NCMEC)] = (
+        None
+    )
     change_reason: Annotated[
-        Text | None, must_in_some_cases("Why it is corrected or retracted.", "with a correction or retraction")
+        Text | None,
+        must_in_some_cases("The reason for the correction or retraction.", "with a correction or retraction"),
     ] = None
     answers_request: Annotated[
         Short | None, must_in_some_cases("The request that a response answers.", "with a response")
     ] = None
-    uk_link: Annotated[YesNoUnknown | NotHeld | None, should("Whether it has a link to the United Kingdom.", UK)] = None
-    countries: Annotated[tuple[Country, ...] | NotHeld, should("Countries that it concerns (ISO 3166-1).", UK)] = ()
-    other_references: Annotated[
-        tuple[OtherReference, ...] | NotHeld, should("Numbers under which other bodies have it.", UK, NCMEC)
-    ] = ()
-    linked_reports: Annotated[
-        tuple[Short, ...] | NotHeld, may("References of your other reports that belong to it.")
-    ] = ()
-    suspects: Annotated[tuple[Suspect, ...] | NotHeld, should("People whose conduct is reported.", UK, NCMEC)] = ()
-    children: Annotated[tuple[Child, ...] | NotHeld, should("Children who are or may be harmed.", NCMEC)] = ()
+    uk_link: Annotated[Held[YesNoUnknown], should("Whether it has a link to the United Kingdom.", UK)] = None
+    countries: Annotated[ListHeld[Country], should("Countries that it concerns (ISO 3166-1).", UK)] = ()
+    other_references: Annotated[ListHeld[OtherReference], should("Reference numbers at other bodies.", UK, NCMEC)] = ()
+    linked_reports: Annotated[ListHeld[Short], may("References of your related reports.")] = ()
+    suspects: Annotated[ListHeld[Suspect], should("People whose conduct is reported.", UK, NCMEC)] = ()
+    children: Annotated[ListHeld[Child], should("Children who are or may be harmed.", NCMEC)] = ()
     other_people: Annotated[
-        tuple[OtherPerson, ...] | NotHeld, should("Who complained, who saw it, whom it was meant for.", NCMEC)
+        ListHeld[OtherPerson], should("Complainants, witnesses and intended recipients.", NCMEC)
     ] = ()
-    conversations: Annotated[tuple[Conversation, ...] | NotHeld, should("What was said, as messages.")] = ()
-    files: Annotated[tuple[ReportedFile, ...] | NotHeld, may("Files that are kept or handed over.", UK, NCMEC)] = ()
-    police: Annotated[tuple[PoliceInformed, ...] | NotHeld, should("Police who know already.", NCMEC)] = ()
-    preservation: Annotated[tuple[Preservation, ...] | NotHeld, should("What is kept for police.", UK, NCMEC)] = ()
+    conversations: Annotated[ListHeld[Conversation], should("Conversations, message by message.")] = ()
+    files: Annotated[ListHeld[ReportedFile], may("Files that are kept or handed over.", UK, NCMEC)] = ()
+    police: Annotated[ListHeld[PoliceInformed], should("Police already informed.", NCMEC)] = ()
+    preservation: Annotated[ListHeld[Preservation], should("Data kept for police.", UK, NCMEC)] = ()
 
 
 class Completeness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of what police use is there: 0 to 100, and JSON pointers of what is missing, the most useful first."""
+    """The share of given fields for police, 0 to 100, and JSON pointers of missing ones, most useful first."""
 
     missing: tuple[str, ...]
     score: Annotated[int, Meta(ge=0, le=100)]
 
 
 class SealedIndustryReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is sealed: the report, how complete its sender says it is, and the clear fields again for the desk.
+    """The sealed text: the report, its completeness as its sender measured it, and the clear fields again for the desk.
 
     A sender in another language may leave `completeness` out: the desk counts anew.
     """

@@ -6,7 +6,7 @@ One outline serves checks, completeness, preview, messages and docs/fields.md: a
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -28,6 +28,8 @@ from partner_sdk.report.values import (
     Needed,
     NotHeld,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ class Visited(NamedTuple):  # a third of the cost of a frozen dataclass, some hu
 
 @cache
 def get_outline() -> Part:
-    """Return the outline of the report; raises `TypeError` for a field that does not say how much it is needed."""
+    """Return the outline of the report; raises `TypeError` for a field without a degree of need."""
     return _outline_part(get_report_type(), pattern="")
 
 
 @cache
 def get_report_type() -> inspect.Type:
-    """Return the report as msgspec describes it: 30 ms the first time."""
+    """Return the report's type as msgspec describes it; takes 30 ms the first time."""
     return inspect.type_info(IndustryReport)
 
 
@@ -106,8 +108,13 @@ def _list_by_pattern() -> dict[str, Field]:
 
 
 def is_answered(value: Any) -> bool:
-    """Say whether there is a value, or a reason why there is none."""
+    """Return whether there is a value, or a reason why there is none."""
     return value is not None and not (value.__class__ is tuple and not value)
+
+
+def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
+    """Return the items of a list; nothing where the service holds none."""
+    return () if isinstance(value, NotHeld) else value
 
 
 def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> Trail:
@@ -188,14 +195,14 @@ def get_value_type(kind: inspect.Type) -> inspect.Type:
 
 
 def may_be_not_held(kind: inspect.Type) -> bool:
-    """Say whether a field may give a reason instead of a value."""
+    """Return whether a field may give a reason instead of a value."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return isinstance(kind, inspect.UnionType) and any(map(is_not_held, kind.types))
 
 
 def may_be_null(kind: inspect.Type) -> bool:
-    """Say whether a field may be null."""
+    """Return whether a field may be null."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return isinstance(kind, inspect.UnionType) and any(isinstance(one, inspect.NoneType) for one in kind.types)

@@ -55,7 +55,7 @@ def format_preview(preview: Preview) -> str:
 
 
 def list_preview_fields(preview: Preview) -> dict[str, Any]:
-    """Return the preview for JSON; `completeness` and `report` are spelled as they will be sealed."""
+    """Return the preview for JSON; `completeness` and `report` are as they will be sealed."""
     fields: dict[str, Any] = msgspec.to_builtins(preview)
     return fields
 
@@ -71,7 +71,7 @@ def _format_head(preview: Preview) -> Iterator[str]:
     yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
     yield f"Complete: {preview.completeness.score} of 100."
     if preview.completeness.missing:
-        yield 'Not said, the most useful to police first; where you do not hold it, say {"not_held": reason}:'
+        yield 'Missing, the most useful to police first; if you do not hold a value, give {"not_held": reason}:'
         yield from (f"{_INDENT}{line}" for line in format_missing(preview.completeness))
 
 

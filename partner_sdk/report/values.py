@@ -1,9 +1,9 @@
-"""What the fields of an industry report are made of: bounded texts, times, `not_held`, and how needed each is.
+"""The field types of an industry report: bounded texts, times, `not_held`, and the degree of need.
 
-Absence is information: every field that is not a must may say why the service does not hold it.
+Absence is information: every field that is not a must may hold the reason why the service has no value.
 """
 
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -56,9 +56,13 @@ NEEDED, NEEDED_WHEN, ASKED_BY = "x-needed", "x-needed-when", "x-asked-by"
 
 
 class NotHeld(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Says that the service does not hold this, and why; it stands in the place of the value."""
+    """The reason why the service does not hold a value, in the place of the value."""
 
     not_held: NotHeldReason
+
+
+Held: TypeAlias = T | NotHeld | None  # e.g. `Held[Short]`: the value, the reason why there is none, or no answer
+ListHeld: TypeAlias = tuple[T, ...] | NotHeld
 
 
 def must(text: str, *asked_by: Asker) -> Meta:
@@ -79,11 +83,6 @@ def should(text: str, *asked_by: Asker) -> Meta:
 def may(text: str, *asked_by: Asker) -> Meta:
     """Describe a field that helps where it is known."""
     return _describe(text, "may", asked_by)
-
-
-def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
-    """Return the items of a list; nothing where the service holds none."""
-    return () if isinstance(value, NotHeld) else value
 
 
 def _describe(text: str, needed: Needed, asked_by: tuple[Asker, ...], *, when: str = "") -> Meta:

@@ -20,7 +20,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.report.model import ReportedFile
-from partner_sdk.report.values import list_given
+from partner_sdk.report.outline import list_given
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.evidence import EvidenceReference
 

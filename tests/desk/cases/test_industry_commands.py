@@ -102,7 +102,7 @@ def test_show_prints_the_first_report_whole_and_then_what_came_later(terminal: T
     for said in (
         "Their own number: example-ticket-7",
         "belongs to K7QF-2M9TX-D (not at this desk)",
-        "  Names used before: Not held: none exists",
+        "  Former names: Not held: none exists",
         "Suspect 1, 2026-11-24 18:20:00 UTC, to Child 1, text: [message]",
     ):
         assert said in out
@@ -118,9 +118,7 @@ def test_show_gives_the_reasons_of_the_rank_first_and_what_is_missing_in_one_lin
     assert lines[2].startswith("Crisis lane, score ")
     assert lines[3].strip() == "30 Sent as P1"
     (missing,) = (number for number, line in enumerate(lines) if "missing" in line)
-    assert lines[missing].startswith(
-        "Completeness: 4 of 100, as counted by this desk; 46 missing: Incident: Signs that "
-    )
+    assert lines[missing].startswith("Completeness: 4 of 100, as counted by this desk; 46 missing: Incident: Signs of ")
     assert lines[missing].endswith("; ....")
     assert lines.index("WHY IT IS URGENT") < missing
 

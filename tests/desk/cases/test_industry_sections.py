@@ -119,7 +119,7 @@ def test_references_of_other_bodies_stand_before_the_people_and_linked_reports_w
     (block,) = section_of(lay_out(report), "elsewhere").blocks
     assert [row[0].text for row in block.grids[0].rows] == ["NCMEC"]
     assert [fact.value.text for fact in block.facts] == ["K7QF-2M9TX-D"]
-    assert [(fact.title, fact.value.text) for fact in block.not_held] == [("Police who know already", "none exists")]
+    assert [(fact.title, fact.value.text) for fact in block.not_held] == [("Police already informed", "none exists")]
 
 
 def test_conversation_names_people_by_what_the_report_calls_them() -> None:
@@ -147,7 +147,7 @@ def test_times_are_read_to_the_second_and_codes_in_words() -> None:
     facts = {fact.title: fact.value.text for fact in list_facts(lay_out(make_full_report()))}
     assert facts["When it happened"] == "2026-11-24 18:30:00 UTC"
     assert facts["Age band"] == "13 to 15"
-    assert facts["What found it"] == "User complaint"
+    assert facts["How it was detected"] == "User complaint"
     assert facts["Latitude"] == "51.0"
 
 

@@ -17,21 +17,21 @@ from tests.builders import EXAMPLE_REPORT
 
 # What a person answers, by words of the question. Several answers are given in turn, the last one again and again.
 MUSTS: dict[str, list[str]] = {
-    "What it is about": ["grooming"],
-    "What kind of it": ["off platform"],
-    "Why it is P1 or P2": ["The account asked a child to move today.", "."],
+    "The category (Annex A)": ["grooming"],
+    "The kind of case, in today's terms": ["off platform"],
+    "The reason for P1 or P2": ["The account asked a child to move today.", "."],
     "Legal name": ["Example Chat Ltd"],
     "Sector of": ["online"],
     "Service or platform": ["Example Chat"],
-    "Name of the person who submits": ["Sam Example"],
-    "E-mail address of the person who submits": ["safety@example.com"],
-    "Telephone number of the person who submits": ["+44 20 7946 0000"],
-    "Declaration": ["yes"],
-    "What found it": ["moderator"],
-    "When it was found": ["2026-11-24T18:45:00Z"],
+    "Submitter's name": ["Sam Example"],
+    "Submitter's e-mail address": ["safety@example.com"],
+    "Submitter's telephone number": ["+44 20 7946 0000"],
+    "Declaration that the report holds all reasonably available information": ["yes"],
+    "How it was detected": ["moderator"],
+    "When it was detected": ["2026-11-24T18:45:00Z"],
     "When it happened": ["2026-11-24T18:30:00Z"],
-    "What that time is the time of": ["When the last message was sent.", "."],
-    "Through what it happened": ["chat"],
+    "What that time refers to, e.g. the first message": ["When the last message was sent.", "."],
+    "The medium in which it happened": ["chat"],
     "What happened, in plain words": ["Synthetic. [message]", "Second line.", "."],
 }
 
@@ -90,7 +90,7 @@ def test_musts_alone_make_a_report_that_can_be_sent(tmp_path: Path) -> None:
 def test_every_must_is_asked_before_anything_else(tmp_path: Path) -> None:
     person = Person(MUSTS)
     walk(tmp_path / "r.json", person)
-    begin, rest = person.heard.index("Now what police use, the most useful first."), person.heard
+    begin, rest = person.heard.index("Now the fields that police use, the most useful first."), person.heard
     musts = [text for text in rest if text.splitlines()[0].endswith("(must)")]
     assert len(musts) == len(MUSTS)
     assert all(rest.index(text) < begin for text in musts)
@@ -99,8 +99,14 @@ def test_every_must_is_asked_before_anything_else(tmp_path: Path) -> None:
 def test_what_police_use_most_is_asked_first_and_every_such_field_is_asked(tmp_path: Path) -> None:
     person = Person(MUSTS)
     walk(tmp_path / "r.json", person)
-    asked = person.heard[person.heard.index("Now what police use, the most useful first.") :]
-    order = ["Children who are", "People whose conduct", "Signs that somebody", "Meetings that were", "What was said,"]
+    asked = person.heard[person.heard.index("Now the fields that police use, the most useful first.") :]
+    order = [
+        "Children who are",
+        "People whose conduct",
+        "Signs of imminent harm",
+        "Meetings that were",
+        "Conversations, message by message",
+    ]
     places = [next(place for place, text in enumerate(asked) if words in text) for words in order]
     assert places == sorted(places)
     top = [field for field in list_fields(_parts_that_are_always_there()) if field.needed == "should"]
@@ -129,19 +135,19 @@ def test_two_children_a_suspect_and_messages_are_gathered(tmp_path: Path) -> Non
         "Whether the child is at risk now": ["unknown", "y"],
         "Child 1: Age band": ["13"],
         "Child 2: User name": ["not held deleted by user"],
-        "Child 2: Names that are shown": ["one"],
-        "Child 2: (2) Names": ["two"],
+        "Child 2: Display names": ["one"],
+        "Child 2: (2) Display names": ["two"],
         "People whose conduct": ["yes"],
         "Suspect 1: Id of the account": ["example-user-1001"],
         "Suspect 1: Date of birth": ["2011-02-31", "2011-02"],
         "Suspect 1: Logins": ["not held no longer kept"],
-        "What was said, as messages": ["yes"],
+        "Conversations, message by message": ["yes"],
         "Id of the thread": ["thread-1"],
         "The messages, the oldest first": ["yes"],
         "Another message": ["yes", "no"],
-        "Service user id of who sent it": ["example-user-1001"],
-        "What kind of message": ["text"],
-        "What it says": ["Hello [message]", ".", "Hello [message]", "."],
+        "Service user id of the sender": ["example-user-1001"],
+        "Kind of message": ["text"],
+        "The text": ["Hello [message]", ".", "Hello [message]", "."],
     }
     person = Person(script)
     said = walk(tmp_path / "r.json", person)
@@ -152,7 +158,7 @@ def test_two_children_a_suspect_and_messages_are_gathered(tmp_path: Path) -> Non
     assert said["children"][1]["display_names"] == ["one", "two"]
     assert said["suspects"][0]["born_on"] == "2011-02"
     assert said["suspects"][0]["logins"] == {"not_held": "no_longer_kept"}
-    assert person.heard_about("Name a day that exists.") == 1
+    assert person.heard_about("Give a date that exists.") == 1
     assert [one["text"] for one in said["conversations"][0]["messages"]] == ["Hello [message]"] * 2
     assert measure_completeness(report).score > 10
 
@@ -166,7 +172,7 @@ def test_reason_for_not_held_is_asked_where_none_was_given(tmp_path: Path) -> No
 
 def test_must_is_asked_until_it_is_answered_and_never_taken_as_not_held(tmp_path: Path) -> None:
     answers = ["", ".", "not held", "nonsense", "?", "grooming"]
-    person = Person({**MUSTS, "What it is about": answers})
+    person = Person({**MUSTS, "The category (Annex A)": answers})
     assert walk(tmp_path / "r.json", person)["category"] == "grooming"
     assert person.heard_about("This must be answered") == 3
     assert person.heard_about("Give one of:") == 1
@@ -186,7 +192,7 @@ def test_dot_leaves_the_rest_of_a_part_and_the_next_part_is_asked(tmp_path: Path
         **MUSTS,
         "Children who are": ["yes"],
         "Whether the child is at risk now": ["no"],
-        "Child 1: Whether writing": ["."],
+        "Child 1: Whether it is safe to write": ["."],
     }
     person = Person(script)
     walk(tmp_path / "r.json", person)
@@ -198,8 +204,8 @@ def test_may_fields_are_offered_by_part_and_asked_only_when_wanted(tmp_path: Pat
     person = Person(MUSTS)
     walk(tmp_path / "r.json", person)
     assert person.heard_about("Do you know any?") >= 3
-    assert person.heard_about("Your own number for this") == 0
-    script = {**MUSTS, "Reporter: also": ["yes"], "Your own number for this": ["2026-77"]}
+    assert person.heard_about("Your own reference") == 0
+    script = {**MUSTS, "Reporter: also": ["yes"], "Your own reference": ["2026-77"]}
     said = walk(tmp_path / "again.json", Person(script))
     assert said["reporter"]["own_reference"] == "2026-77"
 
@@ -229,7 +235,7 @@ def test_nothing_is_lost_wherever_it_stops_and_the_draft_goes_on(tmp_path: Path,
     assert parse_report(path.read_bytes(), priority="P2")
     assert {name: value for name, value in before.items() if not isinstance(value, dict)}.items() <= said.items()
     if lines >= 4:
-        assert person.heard_about("What it is about") == 0
+        assert person.heard_about("The category (Annex A)") == 0
 
 
 def test_draft_with_a_child_begun_asks_for_what_must_be_there(tmp_path: Path) -> None:
@@ -246,7 +252,7 @@ def test_draft_with_a_child_begun_asks_for_what_must_be_there(tmp_path: Path) ->
     [
         ({"uk_link": "maybe"}, "Whether it has a link", ["unknown"]),
         ({"countries": ["England"]}, "Countries that", ["GB", ""]),
-        ({"linked_reports": ["K7QF"]}, "References of your other", ["K7QF-2M9TX-D", ""]),
+        ({"linked_reports": ["K7QF"]}, "References of your related reports", ["K7QF-2M9TX-D", ""]),
     ],
 )
 def test_answer_that_does_not_fit_is_asked_for_again(
@@ -265,11 +271,12 @@ def test_field_that_the_model_does_not_know_is_told_and_left(tmp_path: Path) -> 
     path.write_text(json.dumps({**json.loads(EXAMPLE_REPORT.read_bytes()), "zebra": 1}), encoding="utf-8")
     person = Person({})
     assert walk(path, person)["zebra"] == 1
-    assert person.heard_about("This is mended in the file itself.") == 1
+    assert person.heard_about("Fix this in the file itself.") == 1
 
 
 @pytest.mark.parametrize(
-    ("kind", "question"), [("correction", "Why it is corrected"), ("response", "The request that")]
+    ("kind", "question"),
+    [("correction", "The reason for the correction or retraction"), ("response", "The request that")],
 )
 def test_later_kind_asks_for_what_it_needs(tmp_path: Path, kind: ReportKind, question: str) -> None:
     person = Person({**MUSTS, question: ["Because.", "."]})
@@ -281,19 +288,19 @@ def test_later_kind_asks_for_what_it_needs(tmp_path: Path, kind: ReportKind, que
 def test_p3_is_not_asked_why_it_is_urgent(tmp_path: Path) -> None:
     person = Person(MUSTS)
     walk(tmp_path / "r.json", person, priority="P3")
-    assert person.heard_about("Why it is P1 or P2") == 0
+    assert person.heard_about("The reason for P1 or P2") == 0
 
 
 @pytest.mark.parametrize("typed", ["2026-11-24T18:45:00Z", "2026-11-24 18:45", "2026-11-24 18:45:00 utc"])
 def test_time_is_taken_as_people_write_it_and_kept_as_the_wire_has_it(tmp_path: Path, typed: str) -> None:
-    person = Person({**MUSTS, "When it was found": [typed]})
+    person = Person({**MUSTS, "When it was detected": [typed]})
     assert walk(tmp_path / "r.json", person)["discovery"]["detected_at"] == "2026-11-24T18:45:00Z"
     assert person.heard_about("a time in UTC like") >= 2
 
 
 @pytest.mark.parametrize("typed", ["yesterday", "24.11.2026 18:45", "2026-11-24", "2026-11-24 25:00"])
 def test_time_that_could_mean_something_else_is_asked_again(tmp_path: Path, typed: str) -> None:
-    person = Person({**MUSTS, "When it was found": [typed, "2026-11-24T18:45:00Z"]})
+    person = Person({**MUSTS, "When it was detected": [typed, "2026-11-24T18:45:00Z"]})
     assert walk(tmp_path / "r.json", person)["discovery"]["detected_at"] == "2026-11-24T18:45:00Z"
 
 
@@ -314,8 +321,8 @@ def test_choice_is_its_word_its_number_or_its_beginning() -> None:
 def test_address_and_number_that_look_odd_are_asked_again_and_kept_when_typed_once_more(tmp_path: Path) -> None:
     odd = {
         **MUSTS,
-        "E-mail address of the person who submits": ["safety.example.com", "safety@example.com"],
-        "Telephone number of the person who submits": ["ext 12", "ext 12"],
+        "Submitter's e-mail address": ["safety.example.com", "safety@example.com"],
+        "Submitter's telephone number": ["ext 12", "ext 12"],
     }
     person = Person(odd)
     said = walk(tmp_path / "r.json", person)
@@ -326,7 +333,7 @@ def test_address_and_number_that_look_odd_are_asked_again_and_kept_when_typed_on
 
 
 def test_time_that_was_typed_is_said_as_it_was_understood(tmp_path: Path) -> None:
-    person = Person({**MUSTS, "When it was found": ["2026-11-24 18:45"]})
+    person = Person({**MUSTS, "When it was detected": ["2026-11-24 18:45"]})
     walk(tmp_path / "r.json", person)
     assert "Understood as Tuesday 24 November 2026, 18:45:00 UTC." in person.heard
 
@@ -348,5 +355,5 @@ def test_who_reports_is_taken_from_an_earlier_report_but_not_the_declaration(tmp
     assert "declaration" not in draft.root["reporter"]
     person = Person(MUSTS)
     walk(tmp_path / "r.json", person)
-    assert person.heard_about("Name of the person who submits") == 0
-    assert person.heard_about("Declaration that") == 1
+    assert person.heard_about("Submitter's name") == 0
+    assert person.heard_about("Declaration that the report holds all reasonably available information") == 1

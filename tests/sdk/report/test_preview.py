@@ -55,19 +55,19 @@ def test_two_suspects_have_a_heading_each_and_not_held_has_its_reason() -> None:
     pair = msgspec.structs.replace(FULL, suspects=FULL.suspects * 2)
     lines = format_preview(make_preview(pair, priority="P2")).splitlines()
     assert [line for line in lines if line.startswith("SUSPECTS")] == ["SUSPECTS 1", "SUSPECTS 2"]
-    assert "  Names used before: not held (none exists)" in lines
+    assert "  Former names: not held (none exists)" in lines
 
 
 def test_text_over_several_lines_stays_under_its_words() -> None:
     lines = format_preview(make_preview(FULL, priority="P2")).splitlines()
-    place = lines.index("    The address, as it is held: 1 Example Street")
+    place = lines.index("    The address as you hold it: 1 Example Street")
     assert lines[place + 1] == "      Exampletown"
 
 
 def test_must_that_is_null_or_empty_is_shown() -> None:
     files = tuple(msgspec.structs.replace(file, copy_kept_until=None) for file in FULL.files)
     lines = format_preview(make_preview(msgspec.structs.replace(FULL, files=files), priority="P2")).splitlines()
-    assert "  Until when a copy is kept, null for none: none" in lines
+    assert "  When the kept copy is deleted; null if none is kept: none" in lines
 
 
 @pytest.mark.parametrize("report", [THIN, FULL])
@@ -124,9 +124,9 @@ def test_preview_in_the_sandbox_says_not_a_report(rehearsal: Terminal) -> None:
 def test_preview_of_a_report_that_misses_something_names_it(line: Terminal) -> None:
     words = ("report", "preview", REPORT, "--priority", "P2", "--kind", "retraction", *EARLIER)
     assert line.run(*words) == EXIT_FAILED
-    assert "#/change_reason: Say in a sentence why this is a retraction." in line.err
+    assert "#/change_reason: Explain in one sentence why this is a retraction." in line.err
     assert line.run(*words, "--json") == EXIT_FAILED
-    assert line.json()["faults"] == {"#/change_reason": "Say in a sentence why this is a retraction."}
+    assert line.json()["faults"] == {"#/change_reason": "Explain in one sentence why this is a retraction."}
 
 
 def test_preview_of_a_later_kind_asks_for_its_earlier_reference_as_sending_does(line: Terminal) -> None:

@@ -220,7 +220,7 @@ def test_time_has_one_spelling_and_its_day_exists(pattern: str, text: str) -> No
     report, pointer = with_value(pattern, text)
     (fault,) = faults_of(report)
     assert fault.pointer == pointer
-    assert "2026-11-25T08:30:00Z" in fault.detail or fault.detail == "Name a day that exists."
+    assert "2026-11-25T08:30:00Z" in fault.detail or fault.detail == "Give a date that exists."
 
 
 @pytest.mark.parametrize("text", ["2012", "2012-02", "2012-02-29"])
@@ -338,8 +338,8 @@ def test_unknown_field_is_told_with_the_names_that_are_not_given_and_never_with_
     del report["discovery"]
     unknown, missing = faults_of(report)
     assert unknown.pointer == "#"
-    assert unknown.detail.startswith("Take out the field directly under # that the schema does not know")
-    assert "not given here yet are discovery, " in unknown.detail
+    assert unknown.detail.startswith("Remove the field directly under # that is not in the schema")
+    assert "the fields still missing here are discovery, " in unknown.detail
     assert MARKER not in unknown.detail
     assert missing.pointer == "#/discovery"
 

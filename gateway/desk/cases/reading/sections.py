@@ -25,9 +25,9 @@ from gateway.desk.cases.reading.labels import get_reading_words
 from partner_sdk.report import Completeness, SealedIndustryReport, measure_completeness
 from partner_sdk.report.model import Conversation, IndustryReport
 from partner_sdk.report.model import Message as SentMessage
-from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered, list_given
 from partner_sdk.report.people import Child, OtherPerson, Suspect
-from partner_sdk.report.values import NotHeld, list_given
+from partner_sdk.report.values import NotHeld
 
 _SAID: Final = frozenset({"sender", "type", "text", "sent_at", "recipients"})
 _NO_TEXT: Final = Value("No text", is_held=False)
