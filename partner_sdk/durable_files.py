@@ -16,7 +16,7 @@ def make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
-        raise LocalStateError(f"The folder {folder} cannot be made.", reason="no-state") from None
+        raise LocalStateError(f"Cannot create the folder {folder}.", reason="no-state") from None
     check_private_folder(folder)
 
 
@@ -29,13 +29,13 @@ def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
         mode = folder.stat().st_mode
     except OSError:
         raise LocalStateError(
-            f"There is no folder {folder}: enrol first, or name yours with --state.", reason="no-state"
+            f"There is no folder {folder}: enrol first, or give yours with --state.", reason="no-state"
         ) from None
     if not stat.S_ISDIR(mode):
         raise LocalStateError(f"{folder} is not a folder.", reason="no-state")
     if marker is not None and find_bytes(folder / marker) is None:
         raise LocalStateError(
-            f"{folder}: no partner folder here; enrol first, or name yours with --state.", reason="no-state"
+            f"{folder} is not a partner folder: enrol first, or give yours with --state.", reason="no-state"
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Others can enter {folder}: run chmod 700 on it.", reason="open-to-others")
@@ -57,7 +57,7 @@ def write_durably(path: Path, raw: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Could not save {path}: {error.strerror}.", reason="not-saved") from None
 
 
 def write_new_durably(path: Path, raw: bytes) -> None:
@@ -69,9 +69,9 @@ def write_new_durably(path: Path, raw: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise LocalStateError(f"{path} is there already: name a new file.", reason="file-exists") from None
+        raise LocalStateError(f"{path} already exists: give a new file.", reason="file-exists") from None
     except OSError as error:
-        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Could not save {path}: {error.strerror}.", reason="not-saved") from None
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(raw)
@@ -80,7 +80,7 @@ def write_new_durably(path: Path, raw: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Could not save {path}: {error.strerror}.", reason="not-saved") from None
 
 
 def sync_folder(folder: Path) -> None:
@@ -99,7 +99,7 @@ def find_bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LocalStateError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
+        raise LocalStateError(f"Cannot read {path}: {error.strerror}.", reason="unreadable") from None
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise LocalStateError(f"{folder} cannot be locked: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Cannot lock {folder}: {error.strerror}.", reason="not-saved") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -118,17 +118,17 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the name of a file against other processes and threads, whatever becomes of the file meanwhile.
+    """Lock the name of a file against other processes and threads, even if the file is replaced meanwhile.
 
     A file beside it, `.NAME.lock`, is locked while it is held, and goes again. One that a killed process left is locked
-    by nobody. Never hold the same name twice in one thread: it would wait for itself. On a full disk nothing is held.
+    unlocked. Never lock the same name twice in one thread: it would wait for itself. On a full disk nothing is locked.
     """
     beside = path.with_name(f".{path.name}.lock")
     try:
         descriptor = _lock_name(beside)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise LocalStateError(f"{path} cannot be locked: {error.strerror}.", reason="not-saved") from None
+            raise LocalStateError(f"Cannot lock {path}: {error.strerror}.", reason="not-saved") from None
         yield  # a report that goes out twice is stored once; one that does not go out protects no child
         return
     try:

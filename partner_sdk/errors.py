@@ -14,7 +14,7 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 ├── MailboxError            a message is not for us, out of order, or not the agency's
 ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
 ├── EvidenceError           a file cannot be handed over: missing, too large, changed while it was read
-├── SignatureProfileError   a request is not signed as WIRE.md §7 says
+├── SignatureProfileError   a request is not signed by the profile of WIRE.md §7
 ├── TransportError          no reply: time-out, connection, TLS (safe to retry with the same report id)
 └── ProblemError            the gateway replied with a problem; has .type .title .status .detail .request_id
     ├── NotAuthorisedError      401
@@ -63,7 +63,7 @@ class RegisterError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """One fault of one field: `pointer` is an RFC 6901 JSON pointer behind `#`, `detail` tells how to fix it."""
+    """One fault of one field: `pointer` is an RFC 6901 JSON pointer behind `#`, `detail` the way to fix it."""
 
     pointer: str
     detail: str
@@ -102,7 +102,7 @@ class EvidenceError(ReportAbuseError):
 
 
 class SignatureProfileError(ReportAbuseError):
-    """A request is not signed as WIRE.md §7 says; every cause becomes one 401.
+    """A request is not signed by the profile of WIRE.md §7; every cause becomes one 401.
 
     `advice` names the rule that was broken, where the signature itself holds under a key that is known: only its holder
     may be told.

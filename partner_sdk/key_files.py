@@ -1,4 +1,4 @@
-"""Typed files for private keys: a file says its role, so that no key can be mistaken for another (WIRE.md §5.1).
+"""Typed files for private keys: a file names its role, so that no key can be mistaken for another (WIRE.md §5.1).
 
 Never writes a key that others on the machine can read.
 """
@@ -91,7 +91,7 @@ def write_key_file(path: Path, key_file: KeyFile) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise LocalStateError(f"There is a key already at {path}; it is not replaced.", reason="key-exists") from None
+        raise LocalStateError(f"There is already a key at {path}; it is not replaced.", reason="key-exists") from None
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(encode(key_file) + b"\n")
         handle.flush()
@@ -107,7 +107,7 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
         mode = path.stat().st_mode
         raw = path.read_bytes()
     except OSError:
-        raise LocalStateError(f"The key file {path} is not there or cannot be read.", reason="no-key-file") from None
+        raise LocalStateError(f"The key file {path} is missing or cannot be read.", reason="no-key-file") from None
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Others can read {path}: run chmod 600 on it.", reason="open-to-others")
     key_file = parse_key_file(raw, name=str(path))

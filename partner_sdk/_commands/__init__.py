@@ -1,1 +1,1 @@
-"""What `report-abuse-partner` does, command by command; `cli.py` reads the arguments."""
+"""The commands of `report-abuse-partner`, one module for each word or group."""

@@ -152,13 +152,13 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
         partner.status()  # a refusal may lead back to the keys of before, and then there is something to ask
         rotation = describe_rotation(partner.state)
         if rotation.is_done:
-            said = f"The new keys are in force since {changed_at}. Nothing was asked; --anew asks for yet others."
+            said = f"The new keys have been in force since {changed_at}. Nothing was sent; --anew requests other keys."
             return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
     rotation = rotate_keys(partner, now=now, ask_again=ask_again)
     if rotation.is_done:
         lines = [
-            "The new keys are in force here, and the gateway says that they are at the agency.",
-            "The former ones are kept until the agency has written to the new mailbox, 14 days at least.",
+            "The new keys are in force here, at the gateway and at the agency.",
+            "The old keys are kept for at least 14 days, and until the agency has written to the new mailbox.",
             *_format_keys(rotation.key_ids),
         ]
     else:
@@ -166,8 +166,8 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
             f"The agency {'still has' if had_begun else 'has'} to accept the new keys, change {rotation.change_id}.",
             f"submission key id {rotation.key_ids['submission']} (old)",
             f"submission key id {rotation.new_key_ids['submission']} (new)",
-            "Read both to the agency by phone. Until it accepts them, everything goes on with the old keys.",
-            "Afterwards the next command, `doctor` too, goes over to the new keys by itself and says so.",
+            "Read both to the agency by phone. Until it accepts them, the old keys stay in use.",
+            "After that the next command, e.g. `doctor`, switches to the new keys and reports it.",
         ]
     return call.answer(_to_fields(rotation), lines)
 
@@ -197,8 +197,8 @@ def show_keys(call: Call) -> int:
     lines = (
         *(f"{role} key id {key.key_id}, made {key.created_at}" for role, key in current.items()),
         *(f"{line}, {waits}" for line in _format_keys(rotation.new_key_ids)),
-        *(f"{key.role} key id {key.key_id}, of before: kept until the agency has used the new ones" for key in kept),
-        *(f"mailbox key id {key.key_id}, of before: still opens what was sealed to it" for key in former),
+        *(f"{key.role} key id {key.key_id}, old: kept until the agency has used the new ones" for key in kept),
+        *(f"mailbox key id {key.key_id}, old: still opens messages sealed to it" for key in former),
     )
     return call.answer(fields, lines)
 

@@ -38,12 +38,12 @@ from partner_sdk.wire.canonical import check_filled_in
 
 BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
-    "there has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
+    "there has the fingerprint {fingerprint}: compare it with the one from the agency."
 )
-MAY_GO = "Fill in what is yours. You may leave out {fields}."
+MAY_GO = "Replace the values with your own. You may leave out {fields}."
 BY_TLS_ALONE = (
-    "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} says that this is the "
-    "agency. Its root has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
+    "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} shows that this is the "
+    "agency. Its root has the fingerprint {fingerprint}: compare it with the one from the agency."
 )
 
 

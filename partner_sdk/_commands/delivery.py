@@ -81,7 +81,9 @@ def fail_to_submit(call: Call, error: ReportAbuseError, *, report_id: str | None
     elif isinstance(error, (SealingError, KeySetError)):
         if isinstance(error, KeySetError):  # a SealingError has it in its own text
             call.speaker.warn("Nothing was sealed or saved.")
-        call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")
+        call.speaker.warn(
+            "Ask the agency for another way to report now. Once the gateway answers, `doctor` saves a key set."
+        )
     if call.is_json:
         call.speaker.say_json({"delivered": False, "reason": error.reason, "report_id": report_id})
     return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED

@@ -1,6 +1,6 @@
 """Looks at everything that a delivery needs, before a delivery needs it: one finding for each, in plain words.
 
-Whatever is not well comes with a sentence about how to mend it.
+Every warning and fault has a sentence about how to fix it.
 """
 
 import os
@@ -46,7 +46,7 @@ LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
 MOST_NAMED: Final = 3
 
 # An intruder who has read a key can ask for a rotation too.
-_IF_READ: Final = "If others may have read a key, phone the agency: it revokes your keys and invites you anew."
+_IF_READ: Final = "If others may have read a key, phone the agency: it revokes your keys and invites you again."
 
 # `requests` obeys these; an odd reply is often explained by one of them.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -101,9 +101,9 @@ def _folder(folder: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         text = f"only {free // 1024**2} MiB are free on the disk of {folder}"
-        yield _warn("disk", text, mend="Free some room: a report that cannot be saved cannot be sent.")
+        yield _warn("disk", text, mend="Free some disk space: a report that cannot be saved cannot be sent.")
     if not open_ones and not foreign:
-        yield _ok("folder", f"{folder} is its owner's alone")
+        yield _ok("folder", f"{folder} is accessible only to its owner")
 
 
 def _name(paths: list[Path]) -> str:
@@ -131,7 +131,7 @@ def _keys(partner: Partner, *, now: datetime) -> Iterator[Finding]:
 def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
         if _goes_over(partner, now=now):
-            yield _ok("new keys", "the agency has accepted them, and this folder has gone over to them now")
+            yield _ok("new keys", "the agency has accepted them, and this folder now uses them")
         rotation = describe_rotation(partner.state)
     except LocalStateError as error:
         mend = "Restore the folder from its backup, or ask the agency for a new invitation."
@@ -140,9 +140,7 @@ def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     if not rotation.is_done:
         old_id, new_id = (ids[KeyRole.SUBMISSION.value] for ids in (rotation.key_ids, rotation.new_key_ids))
         text = f"submission key id {new_id} waits for the agency in the place of {old_id}, change {rotation.change_id}"
-        mend = (
-            "Call the agency and read both key ids to it. Once it has accepted, the next command goes over by itself."
-        )
+        mend = "Call the agency and read it both key ids. Once it accepts them, the next command switches by itself."
         yield _warn("new keys", text, mend=mend)
 
 
@@ -162,7 +160,7 @@ def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     until = f"serial {key_set.serial}, in force until {key_set.expires_at}"
     if parse_time(key_set.expires_at) - now < ALARM_BEFORE_EXPIRY:
         text = f"{until}: the agency should have renewed it"
-        yield _warn("key set", text, mend="Tell the agency, before it expires: then nothing can be sealed.")
+        yield _warn("key set", text, mend="Tell the agency: after it expires nothing can be sealed.")
     else:
         yield _ok("key set", f"{until}, under the pinned root")
     yield _sealing_key(key_set, now=now)
@@ -170,18 +168,18 @@ def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
 
 def _mend_key_set(error: ReportAbuseError) -> str:
     if isinstance(error, TransportError) and error.reason == "tls":
-        return "Name the certificate authority with --ca-file, or mend the one that this machine trusts."
+        return "Name the certificate authority with --ca-file, or fix the one that this machine trusts."
     if isinstance(error, TransportError):
         return "Check the network, the proxy and the firewall of this machine; it must reach that address."
     if isinstance(error, KeySetError):
         return "Send nothing until you have phoned the agency."
-    return "Wait a few minutes and run doctor again; if it stays, phone the agency."
+    return "Wait a few minutes and run doctor again; if it keeps failing, phone the agency."
 
 
 def _sealing_key(key_set: KeySet, *, now: datetime) -> Finding:
     key = find_active_sealing_key(key_set, now=now)
     if key is None:
-        return _fault("sealing key", "the agency has no key to seal reports to now", mend="Phone the agency.")
+        return _fault("sealing key", "the agency has no active sealing key", mend="Phone the agency.")
     return _ok("sealing key", f"id {key.key_id}, seals until {key.seal_until}")
 
 
@@ -195,12 +193,12 @@ def _approval(partner: Partner) -> Iterator[Finding]:
         yield _fault("approval", text, mend=mend)
         return
     except ReportAbuseError as error:
-        mend = "Mend the key set first." if isinstance(error, TransportError) else "Run doctor again in some minutes."
+        mend = "Fix the key set first." if isinstance(error, TransportError) else "Run doctor again in a few minutes."
         yield _fault("approval", f"{error} ({error.reason})", mend=mend)
         return
     caller = status.caller
     if status.environment != profile.environment or caller is None or caller.partner != profile.partner:
-        text = "the gateway takes this key for another partner or environment"
+        text = "the gateway assigns this key to another partner or environment"
         yield _fault("approval", text, mend="Send nothing from this folder, and phone the agency.")
     else:
         yield _ok("approval", f"the gateway knows {caller.partner} in the {caller.environment} environment")
@@ -209,7 +207,7 @@ def _approval(partner: Partner) -> Iterator[Finding]:
 def _clock(partner: Partner) -> Iterator[Finding]:
     difference = partner.transport.clock_difference_seconds
     if difference is None:
-        text = "no reply named the time, so this clock could not be compared"
+        text = "no reply had a date, so this clock could not be compared"
         yield _warn("clock", text, mend="Compare it yourself; it may differ by a minute at most.")
         return
     text = f"this machine is {abs(difference)} seconds {'behind' if difference > 0 else 'ahead of'} the gateway"
@@ -230,7 +228,7 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         return
     since = find_oldest(waiting)
     text = f"{len(waiting)} sealed report(s) not delivered, the oldest since {since or 'an unknown time'}"
-    mend = "Run spool flush, and let a timer run it. While the gateway stays down: spool write makes a file of one."
+    mend = "Run spool flush, and let a timer run it. While the gateway is down, spool write makes a file of a report."
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
@@ -258,19 +256,19 @@ def _evidence(partner: Partner) -> Iterator[Finding]:
 def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     alarms = list_gap_alarms(partner.state)
     for alarm in alarms:
-        mend = "Run inbox; if the gap stays, phone the agency: not through this service."
+        mend = "Run inbox. If the gap remains, phone the agency; do not use this service for that."
         yield _warn("mailbox", alarm.text, mend=mend)
     if not alarms:
         yield _ok("mailbox", f"unbroken up to message {partner.state.read_position().number}")
     try:
         kept = list_requests(partner.state, messages=partner.messages())
     except ReportAbuseError as error:
-        mend = "Restore the folder mailbox from your backup, and tell the agency."
+        mend = "Restore the mailbox folder from your backup, and tell the agency."
         yield _fault("requests", f"saved messages cannot be read: {error}", mend=mend)
         return
     if kept.unreadable:
         numbers = ", ".join(map(str, kept.unreadable))
-        mend = "Renew this program; if it stays, ask the agency what it wants."
+        mend = "Update this program. If that does not help, ask the agency for the question."
         yield _warn("requests", f"the request in message {numbers} cannot be read", mend=mend)
     for one in kept.questions:
         text = f"{one.request.reference} is due {one.request.due_at}"
@@ -278,7 +276,7 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         if one.state == "waiting":
             mend = "The answer is sealed and waits: run spool flush."
         if one.is_overdue(now):
-            yield _fault("requests", f"{text}, which is past", mend=mend)
+            yield _fault("requests", f"{text}, which has passed", mend=mend)
         elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
             yield _warn("requests", text, mend=mend)
 

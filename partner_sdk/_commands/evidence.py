@@ -121,7 +121,7 @@ def discard(call: Call, *, report_id: str) -> int:
         try:
             if journal.get(report_id).is_done:
                 call.speaker.warn("Nothing to give up: all files of this report are handed over to the agency.")
-                call.speaker.warn("If it must not use one, say so in a correction of the report.")
+                call.speaker.warn("If it must not use one, send a correction of the report.")
                 return EXIT_FAILED
         except LocalStateError:
             journal.discard(report_id)
@@ -129,7 +129,7 @@ def discard(call: Call, *, report_id: str) -> int:
         journal.discard(report_id)
     call.speaker.say(f"The evidence of report {report_id} is forgotten here; your files are where they were.")
     if is_named:
-        call.speaker.say("The report still names it: send a correction if the agency must not wait for it.")
+        call.speaker.say("The report still names it: send a correction so that the agency does not wait for it.")
     else:
         call.speaker.say("Its report was never sealed, so the agency waits for nothing.")
     return EXIT_DONE
@@ -181,7 +181,7 @@ def _say_handed(call: Call, handed: "HandedOver") -> None:
         speaker.say(f"All files of report {handed.report_id} are handed over.")
         if handed.supplement is not None:
             said = "A supplement with the fingerprints of the sealed files followed"
-            speaker.say(f"{said}: {handed.supplement.reference}. To quote is {handed.reference}.")
+            speaker.say(f"{said}: {handed.supplement.reference}. Quote {handed.reference}.")
 
 
 def _list_fields(call: Call, handed: "HandedOver") -> dict[str, Any]:
@@ -235,7 +235,7 @@ def _look_at(call: Call, entry: JournalEntry, *, gateway: _AskedOnce) -> dict[st
 
 
 def _format_silence(reason: str) -> str:
-    return f"how much of it is at the gateway is not known now: it was not reached, or refused ({reason})"
+    return f"the gateway's share is unknown: it was not reached, or it refused ({reason})"
 
 
 def _look_at_file(call: Call, file: JournalFile, *, gateway: _AskedOnce) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _look_at_file(call: Call, file: JournalFile, *, gateway: _AskedOnce) -> dict
         call.speaker.say(f"  {file.file_id}  {file.size_bytes:,} bytes  {known}  {file.path}")
         if file.digest is None and not Path(file.path).exists():
             call.speaker.say(
-                "    It is not there any more: put it back, or `evidence discard` gives the report's files up."
+                "    It is no longer there: put it back, or give up the report's files with `evidence discard`."
             )
     return {
         "error": reason,

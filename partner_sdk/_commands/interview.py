@@ -1,4 +1,4 @@
-"""The order of the questions of `report new`: the required fields, then those that police use most, then the rest.
+"""The order of the questions in `report new`: required fields, then the fields that police use most, then the rest.
 
 Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself. The
 draft is a JSON file, saved whole after every answer, so that nothing is lost. It holds the answers in clear: 0600, and
@@ -51,7 +51,7 @@ class Draft:
         return cls(path, root=root)
 
     def take_reporter(self, path: Path) -> None:
-        """Take who reports from an earlier report or draft, without the declaration, which a person makes anew.
+        """Copy the reporter from an earlier report or draft, but not the declaration, which a person makes each time.
 
         Answers of this draft stay. Raises as `resume` does.
         """
@@ -71,7 +71,7 @@ class Draft:
 
 
 def is_said(owner: Owner, name: str) -> bool:
-    """Say whether a field has an answer: a value, or the reason why there is none."""
+    """Return whether a field has an answer: a value, or the reason why there is none."""
     return owner.get(name) not in (None, [])
 
 
@@ -100,10 +100,10 @@ class Course:
         self._root = Section(get_outline(), draft.root, IndustryReport, "")
 
     def run(self) -> None:
-        """Ask everything that is not said yet. `EOFError` and `KeyboardInterrupt` stop it; the draft is saved."""
-        self._ask.say("First what must be there.")
+        """Ask for every missing field. `EOFError` and `KeyboardInterrupt` stop it; the draft is saved."""
+        self._ask.say("First the required fields.")
         self._complete(self._root)
-        self._ask.say("Now what police use, the most useful first.")
+        self._ask.say("Now the fields that police use, the most useful first.")
         self._enrich(self._list_parts(self._root))
         self._offer()
         self._mend()
@@ -181,7 +181,7 @@ class Course:
                 break
         self._ask.say(f"{pointer}: {detail}")
         if field is None or field.part is not None:
-            self._ask.say("This is mended in the file itself.")
+            self._ask.say("Fix this in the file itself.")
             return False
         before = section.owner.pop(field.name, None)
         said = self._ask_value(field, section)
@@ -195,7 +195,7 @@ class Course:
             return  # not held
         for item in self._list_items(field, section):  # of an earlier run
             name = item.where.removesuffix(": ")
-            if self._ask.ask_yes(f"{name}: go through what is still open?", otherwise=False):
+            if self._ask.ask_yes(f"{name}: go through the open fields?", otherwise=False):
                 self._enrich([item])
         while True:
             count = len(self._list_items(field, section))
@@ -232,7 +232,7 @@ class Course:
             if isinstance(said, dict):
                 if not found:
                     return self._keep(field, section, said)
-                self._ask.say("There are answers already; an empty line ends them.")
+                self._ask.say("There are already answers; an empty line ends them.")
                 continue
             found.append(said)
             self._keep(field, section, found)

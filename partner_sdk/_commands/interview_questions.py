@@ -3,8 +3,8 @@
 Plain lines out and plain lines in, so that a screen reader reads them. An empty line skips a question that may be left
 out, `?` explains it, and a dot leaves the part.
 
-A slip that the model would take (in a telephone number, say) is pointed out at once and never refused: the agency calls
-and writes to the reporter, and until then nobody notices it.
+A mistake that the model accepts (e.g. in a telephone number) is pointed out and never refused: the agency calls
+and writes to the reporter, and would notice it only then.
 """
 
 import re
@@ -42,7 +42,7 @@ _WHOLE_DAY = len("2011-05-30")
 
 
 class AnswerError(FormatError):
-    """The typed line is no answer to this question; the message tells what would be one."""
+    """The typed line is not an answer to this question; the message describes a valid one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class NotHeldAnswer:
 
 
 def find_not_held(text: str, *, kind: inspect.Type) -> NotHeldAnswer | None:
-    """Return what `not held` says, or None for another answer; raises `AnswerError` where it may not stand."""
+    """Return a `not held` answer, or None for any other; raises `AnswerError` if the field does not allow it."""
     found = _NOT_HELD.fullmatch(text.strip())
     if found is None:
         return None
     if not may_be_not_held(kind):
-        raise AnswerError("This must be answered: it is no field that may be not held.", reason="not-an-answer")
+        raise AnswerError("This must be answered: it cannot be marked as not held.", reason="not-an-answer")
     return NotHeldAnswer(None if found["reason"] is None else choose(found["reason"], NOT_HELD_REASONS))
 
 
@@ -105,13 +105,13 @@ def find_only_value(field: Field) -> str | None:
 
 
 def takes_lines(field: Field) -> bool:
-    """Say whether a field takes a text of several lines."""
+    """Return whether a field takes a text of several lines."""
     kind = get_item_type(field)
     return isinstance(kind, inspect.StrType) and kind.pattern is None and (kind.max_length or 0) > MOST_IN_A_LINE
 
 
 def find_hint(field: Field) -> str | None:
-    """Return how an answer is spelled, where it is no free text and no choice."""
+    """Return the format of an answer that is neither free text nor a choice."""
     match get_item_type(field):
         case inspect.StrType(pattern=str()) | inspect.IntType():
             return describe_value(get_item_type(field))
@@ -169,7 +169,7 @@ def _check_day(text: str, kind: inspect.Type) -> None:
         elif pattern == DAY and len(text) == _WHOLE_DAY:
             date.fromisoformat(text)
     except ValueError:
-        raise AnswerError("Name a day that exists.", reason="not-an-answer") from None
+        raise AnswerError("Give a date that exists.", reason="not-an-answer") from None
 
 
 _EMAILS: Final = ("email", "/emails/address")
@@ -206,8 +206,8 @@ def find_reading(value: object, *, field: Field) -> str | None:
 
 HOW_TO_ANSWER: Final = (
     "Every answer is saved at once. Ctrl-C stops; nothing is lost.",
-    "An empty line skips a question that may be left. ? explains it.",
-    '"not held" says that you do not hold it, and asks why. A dot leaves the rest of a part.',
+    "An empty line skips an optional question. ? explains it.",
+    'Type "not held" if you do not hold it; the reason is asked. A dot skips the rest of a part.',
 )
 _ASKERS: Final = {"uk": "the United Kingdom's rules (SI 2026/268)", "ncmec": "the CyberTipline"}
 
@@ -248,7 +248,7 @@ class Questioner:
                 continue
             doubt = find_doubt(whole, field=field)
             if doubt is not None and whole != doubted:
-                self.say(f"{doubt} Type it again; the same once more keeps it.")
+                self.say(f"{doubt} Type it again; the same text is then kept.")
                 doubted = whole
                 continue
             reading = find_reading(value, field=field)
@@ -311,7 +311,7 @@ class Questioner:
         if said not in ("", "."):
             return text
         if field.needed in ("must", "case") and not (field.is_list and said == ""):
-            self.say("This must be answered; without it there is no report. ? explains it.")
+            self.say("This must be answered: a report needs it. ? explains it.")
             return None
         return Said.LEAVING if said else Said.SKIPPED
 
@@ -329,7 +329,7 @@ class Questioner:
 
 
 def explain(field: Field) -> str:
-    """Return the model's description of a field: its meaning, its spelling, who asks for it, and its place."""
+    """Return the model's description of a field: its meaning, its format, the rules that ask for it, and its place."""
     lines = [field.description, f"It takes {describe_type(field.type)}."]
     if field.asked_by:
         lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")

@@ -127,9 +127,11 @@ def write_for_travel(call: Call, report_id: str, path: Path) -> int:
     if clear is not None and clear.evidence_ids:
         lines.append("Files of evidence do not travel in it. They follow through the gateway.")
     if receipt is not None:
-        lines.append(f"It was delivered before, as {receipt.reference}: nothing of it waits, and twice counts once.")
+        lines.append(
+            f"It was delivered before, as {receipt.reference}: it no longer waits, and a second copy does not count."
+        )
     else:
-        lines.append("It still waits in the spool until a receipt comes, and it counts once if it arrives twice:")
+        lines.append("It waits in the spool until a receipt arrives, and counts once even if it arrives twice:")
         lines.append("`receipt add FILE` takes the desk's receipt; `spool flush` sends it when the gateway is back.")
     call.answer(fields, lines)
     if receipt is None and clear is not None and clear.priority == "P1":
@@ -175,7 +177,7 @@ def _advise(evidence: WaitingEvidence) -> str:
         return str(evidence.error)
     if not evidence.is_sealed:
         return "Its report was not sealed yet: run the same `report submit` again."
-    return "`spool flush` goes on with it."
+    return "`spool flush` sends the rest."
 
 
 def _list_status_fields(waiting: list[Waiting], evidence: list[WaitingEvidence], *, now: datetime) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Asking the agency for the button: reads a service's request, seals it, and sends it.
 
-Needs no folder and no key of a partner. Whom it is sealed to hangs on the key set that the gateway serves: with the
+Needs no partner folder and no key. The gateway's key set decides the recipient: with the
 fingerprint of the agency's root it is checked as a partner's is; without one only TLS says that the gateway is the
 agency's, and a forger of that could read the request.
 """
@@ -98,7 +98,7 @@ def parse_asking_file(raw: bytes) -> AskingService:
         raise ReportError(str(error), reason=error.reason) from None
     faults = list(_list_faults(value))
     if faults:
-        raise ReportError("The request does not fit its model.", reason="bad-field", faults=faults)
+        raise ReportError("The request does not match its model.", reason="bad-field", faults=faults)
     return msgspec.convert(value, AskingService)
 
 
@@ -144,12 +144,12 @@ def _parse_fingerprint(text: str) -> str:
     digits = text.strip().lower()
     if _FINGERPRINT.fullmatch(digits) is None:
         raise FormatError(
-            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits, 0-9 and a-f; this has other signs.",
+            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits, 0-9 and a-f only.",
             reason="bad-fingerprint",
         )
     if len(digits) != _FINGERPRINT_DIGITS:
         raise FormatError(
-            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits; this has {len(digits)}.",
+            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits; this one has {len(digits)}.",
             reason="bad-fingerprint",
         )
     return digits
@@ -173,7 +173,7 @@ def _make_pin(bundle: bytes, *, root_fingerprint: str | None) -> Pin:
 
 def _list_faults(value: Any) -> Iterator[FieldFault]:
     if not isinstance(value, dict):
-        yield FieldFault("#", "Give one object, as the template shows it.")
+        yield FieldFault("#", "Give one object like the template's.")
         return
     fields = {field.name: field for field in msgspec.structs.fields(AskingService)}
     for name, field in fields.items():
@@ -185,7 +185,7 @@ def _list_faults(value: Any) -> Iterator[FieldFault]:
     if set(value) - set(fields):
         # Never repeats a name that the model does not have.
         which = format_unknown(value, known=fields)
-        yield FieldFault("#", f"There is a field too many: {which}. Take out what is not one of {', '.join(fields)}.")
+        yield FieldFault("#", f"Unknown field: {which}. Keep only {', '.join(fields)}.")
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -101,7 +101,7 @@ _LINK: Final = "@LINK@"
 
 
 def make_flavour(flavour: Flavour, *, origin: str, placement: str, style: ButtonStyle) -> str:
-    """Return the text of the file; raises `FormatError` for an address or a placement that is not spelled as one."""
+    """Return the text of the file; raises `FormatError` for a malformed address or placement."""
     link = make_link(origin, placement=placement)
     if flavour == "html":
         return format_snippet(link, origin=origin, style=style)

@@ -1,9 +1,9 @@
-"""Seals a page's context, for the fragment of the button's link: who looks, and the people and messages shown.
+"""Seals a page's context for the fragment of the button's link: its viewer, and the people and messages shown.
 
 Ids, names that others see, and times: never a word that a person wrote (WIRE.md §8.2).
 
 Works from the partner's own folder: the context key, and the key set that was fetched last. Never asks the network
-while a page is rendered, and never writes the sealed context anywhere. A page must show the button whatever happens
+while a page is rendered, and never writes the sealed context anywhere. A page must show the button in every case
 here: `make_href` gives the plain link where no context can be made, and reports why to `notify`; `make_token` raises
 instead.
 """
@@ -55,20 +55,20 @@ from partner_sdk.wire.statements import StatementKind, sign_statement
 
 MAX_FACTS_BYTES: Final = 64 * 1024
 # The text of `describe_mismatch` for a field that no model has.
-_TOO_MANY: Final = "Object contains a field"
-_ID: Final = "Give your own id of it: 1 to 120 characters."
+_TOO_MANY: Final = "Object contains an unknown field"
+_ID: Final = "Give your own id for it: 1 to 120 characters."
 # The valid values of each field that can be wrong in itself, by its place without numbers.
 _FITS: Final = {
     "about": f"Give a list of at most {MAX_ACCOUNTS} accounts, or leave it out.",
     "about/account_id": _ID,
     "about/display_name": "Give a name of at most 80 characters, or leave it out.",
-    "conversation_id": "Give your own id of it: at most 120 characters, or leave it out.",
+    "conversation_id": "Give your own id for it: at most 120 characters, or leave it out.",
     "messages": f"Give a list of at most {MAX_MESSAGES} messages, or leave it out.",
     "messages/message_id": _ID,
     "messages/sent_at": "Give a time like 2026-11-25T08:30:00Z, or leave it out.",
-    "placement": "Give the link id as the agency gave it to you, like example-chat-profile.",
+    "placement": "Give the link id from the agency, e.g. example-chat-profile.",
     "surface": f"Give one of {', '.join(get_args(Surface))}.",
-    "viewer": "Give an object with account_id, and with display_name if you like, or leave it out.",
+    "viewer": "Give an object with account_id and optionally display_name, or leave it out.",
     "viewer/account_id": _ID,
     "viewer/display_name": "Give a name of at most 80 characters, or leave it out.",
 }
@@ -77,7 +77,7 @@ _BYTES, _CHARACTERS = 3, 4
 
 
 class PageFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One rendered page. `viewer` is the account that has it before it, `about` are those that it shows.
+    """One rendered page. `viewer` is the account that sees it, `about` are the accounts that it shows.
 
     At most 5 accounts, 20 messages, 120 characters for an id, 80 for a name that others see; times as in
     2026-11-25T08:30:00Z. All together must fit 4 KiB when sealed: ids of 36 characters leave room for all of it.
@@ -112,12 +112,12 @@ def check_page_facts(facts: PageFacts) -> None:
     try:
         value = msgspec.to_builtins(facts)
     except (TypeError, msgspec.ValidationError):
-        raise _mismatch("A fact of the page is of no type that JSON has.", ()) from None
+        raise _mismatch("A fact about the page has a type that JSON does not have.", ()) from None
     _convert(value)
 
 
 def list_too_long(facts: PageFacts, *, overshoot_bytes: int) -> Iterator[FieldFault]:
-    """Yield what to leave out until the facts fit: messages from the last on, then accounts, the longest first.
+    """Yield parts to leave out until the facts fit: messages from the last one back, then accounts, the longest first.
 
     `overshoot_bytes` is how many bytes of the signed statement, which is base64url around the facts, are too many.
     """
@@ -147,11 +147,14 @@ def _convert(value: object) -> PageFacts:
             raise _mismatch(*_describe_too_many(said)) from None
         told = tuple(_format_fault(one) for one in list_mismatch_faults(said))
         raise _mismatch(
-            "The facts of the page do not fit." if told else f"The facts of the page do not fit: {said}", told
+            "The page's facts do not match their model."
+            if told
+            else f"The page's facts do not match their model: {said}",
+            told,
         ) from None
     faults = tuple(_list_time_faults(facts))
     if faults:
-        raise _mismatch("A time of the page is not spelled as one.", faults)
+        raise _mismatch("A time of the page is not in the right form.", faults)
     return facts
 
 
@@ -161,9 +164,7 @@ def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
     pointer = places[0] if places else "#"
     kind = next((kind for part, kind in _PARTS.items() if pointer.startswith(part)), PageFacts)
     names = ", ".join(kind.__struct_fields__)
-    return "The facts of the page have a field too many.", (
-        FieldFault(pointer, f"Take out what is not one of {names}."),
-    )
+    return "The page's facts have an unknown field.", (FieldFault(pointer, f"Keep only {names}."),)
 
 
 def _format_fault(fault: FieldFault) -> FieldFault:
@@ -227,19 +228,19 @@ class PageContexts:
 
     @property
     def profile(self) -> PartnerProfile:
-        """Who this is, and in which environment."""
+        """The partner's id, environment and address."""
         return self._state.profile
 
     def make_href(self, facts: PageFacts, *, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
         """Return the button's address for one page, with its context behind `#` where one can be made now.
 
         E.g. `https://report.example/?from=example-chat-dm#context=...`. The lifetime is at most a day (86,400 seconds).
-        Raises `FormatError` only for a placement that is spelled as none: there is no link then.
+        Raises `FormatError` only for a malformed placement, which has no link.
         """
         try:
             token = self.make_token(facts, lifetime_seconds=lifetime_seconds)
         except ReportAbuseError as error:
-            self._notify(f"This link goes without a context ({error.reason}): {error}")
+            self._notify(f"This link has no context ({error.reason}): {error}")
             return self.make_plain_href(facts.placement)
         return make_link(self.profile.origin, placement=facts.placement, context=token)
 
@@ -256,10 +257,10 @@ class PageContexts:
         """
         check_page_facts(facts)
         if not 0 < lifetime_seconds <= MAX_LIFETIME_SECONDS:
-            raise FormatError(f"A context lives for 1 to {MAX_LIFETIME_SECONDS} seconds.", reason="malformed")
+            raise FormatError(f"A context is valid for 1 to {MAX_LIFETIME_SECONDS} seconds.", reason="malformed")
         keys, now = self._keys, self._clock()
         if now >= keys.expires_at:
-            raise KeySetError("The key set has expired; it must be renewed first.", reason="expired")
+            raise KeySetError("The key set has expired: renew it first.", reason="expired")
         sealing_key = get_active_sealing_key(keys.key_set, now=now)
         context = PageContext(
             about=facts.about,
@@ -328,7 +329,7 @@ def _too_large(facts: PageFacts, context: PageContext, *, context_key: Ed25519Pr
     raw = sign_statement(context, kind=StatementKind.PAGE_CONTEXT, private_keys=(context_key,))
     overshoot = len(raw) - MAX_CONTEXT_STATEMENT_BYTES
     return ReportError(
-        f"The facts of the page are too long to be sealed: {overshoot} bytes of 4 KiB too many.",
+        f"The page's facts are {overshoot} bytes over the limit of 4 KiB.",
         reason="too-large",
         faults=tuple(list_too_long(facts, overshoot_bytes=overshoot)),
     )

@@ -5,8 +5,8 @@ under a policy that blocks the script, the link still works and still looks whol
 inline script: nothing that a strict policy has to allow. The link holds no character that HTML, a template or a query
 would have to escape.
 
-One list of words serves the snippet, the checker and the element (R35). The sentence tells what the button is for,
-whose it is, that people who do this are found (R39), and 999. The reading-age test of the form reads it.
+One list of words serves the snippet, the checker and the element (R35). The sentence gives the button's purpose and
+owner, that offenders are found (R39), and 999. The form's reading-age test covers it.
 """
 
 import re
@@ -67,11 +67,11 @@ def make_link(origin: str, *, placement: str, context: str | None = None) -> str
 
 
 def check_placement(placement: str) -> None:
-    """Raise `FormatError` (`bad-placement`) unless this is spelled as the agency spells link ids."""
+    """Raise `FormatError` (`bad-placement`) unless this is a well-formed link id."""
     if not is_placement(placement):
         raise FormatError(
-            "A placement is spelled in lower case letters, digits, - and _, at most 40, like example-chat-profile: "
-            "take it as the agency gave it to you.",
+            "A placement has at most 40 lower-case letters, digits, - and _, e.g. example-chat-profile: "
+            "copy it from the agency's message.",
             reason="bad-placement",
         )
 
@@ -80,7 +80,7 @@ def check_token(context: str) -> None:
     """Raise `FormatError` (`bad-context`) for a text that cannot be a sealed context. Never opens it."""
     if len(context) > MAX_TOKEN_CHARACTERS or TOKEN_CHARACTERS.fullmatch(context) is None:
         raise FormatError(
-            "A sealed context is one word of letters, digits, . - and _: take it as it was made.", reason="bad-context"
+            "A sealed context is one word of letters, digits, . - and _: copy it unchanged.", reason="bad-context"
         )
 
 
@@ -180,15 +180,15 @@ WAYS: Final[tuple[By, ...]] = get_args(By)
 # The released files of all versions lie below it: narrower than the whole host (CSP Level 3 §6.7.2.8, paths).
 _FOLDER: Final = f"{ICON_PATH.split('/', 2)[1]}/"
 _NEVER_FOR_SCRIPT: Final = (
-    "img-src: the icon stands in the page",
+    "img-src: the icon is part of the page",
     "style-src: its style is a sheet made by its script, and it has no style attribute",
-    "connect-src, font-src, frame-src, worker-src: it asks for nothing but itself",
+    "connect-src, font-src, frame-src, worker-src: it loads nothing but itself",
     "'unsafe-inline', 'unsafe-eval', a Trusted Types policy: it writes no HTML and no script",
 )
 _NEVER_FOR_LINK: Final = (
     "script-src: this form has no script",
     "style-src: it has no style attribute",
-    "connect-src, font-src, frame-src, worker-src: it asks for nothing but the icon",
+    "connect-src, font-src, frame-src, worker-src: it loads nothing but the icon",
 )
 
 
@@ -218,7 +218,7 @@ def make_policy(origin: str, *, form: Form, by: By) -> Policy:
         return Policy(
             directive="script-src",
             source=f"'{SCRIPT_INTEGRITY}'",
-            why="lets exactly the released script run, wherever it lies (CSP Level 3; an older browser shows the link)",
+            why="lets exactly the released script run, on any host (CSP Level 3; older browsers show the link)",
             never=_NEVER_FOR_SCRIPT,
         )
     if form == "script":
@@ -230,7 +230,7 @@ def make_policy(origin: str, *, form: Form, by: By) -> Policy:
         )
     if by == "hash":
         raise FormatError(
-            "No browser takes an image by its hash: use --by host, or the form with script.", reason="bad-policy"
+            "No browser allows an image by its hash: use --by host, or the form with script.", reason="bad-policy"
         )
     return Policy(
         directive="img-src",

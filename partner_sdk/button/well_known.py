@@ -1,6 +1,6 @@
 """`/.well-known/report-abuse.json`: a service's public statement about its button (RFC 8615).
 
-Where the button leads, whose form it is, whom to write to about it and when. Public: names a team, never a person who
+The button's target and owner, and the contact for it with its hours. Public: names a team, never a person who
 did not choose it, and nothing of the people who use the service. A promise with an end, as security.txt is (RFC 9116).
 """
 
@@ -37,14 +37,14 @@ _LINE: Final = "one line of 1 to 100 characters"
 _FITS: Final = {
     "agency": "the agency's address, like https://report.example",
     "button": "the address that one of your buttons leads to",
-    "contact": "an object with email and name, and with telephone if you like",
+    "contact": "an object with email and name, and optionally telephone",
     "contact.email": "an e-mail address, like safety@chat.example",
     "contact.name": _LINE,
     "contact.telephone": "a telephone number with its country code, like +44 20 7946 0000, or leave it out",
     "expires": "a time like 2027-11-24T12:00:00Z",
     "hours": _LINE,
-    "languages": "a list with one or more of two or three small letters, like en, and a region if need be, like en-GB",
-    "placements": "a list of link ids as the agency gave them to you, or leave it out",
+    "languages": "a list of one or more language tags, e.g. en, or en-GB with a region",
+    "placements": "a list of link ids from the agency, or leave it out",
     "service": f"one line of 1 to {SERVICE_NAME_MAX} characters",
     "version": f"the number {VERSION}",
 }
@@ -81,7 +81,7 @@ def make_well_known(
 ) -> WellKnown:
     """Return the file for a service; raises `FormatError` for a file that `parse_well_known` refuses."""
     if not 1 <= days <= MAX_DAYS:
-        raise FormatError(f"Let it end after 1 to {MAX_DAYS} days (`--days`).", reason="bad-well-known")
+        raise FormatError(f"Make it valid for 1 to {MAX_DAYS} days (`--days`).", reason="bad-well-known")
     every = tuple(sorted({placement, *placements})) if placements else ()
     made = WellKnown(
         agency=agency,
@@ -121,15 +121,15 @@ def parse_well_known(raw: bytes) -> WellKnown:
     placement = _find_placement(found)
     if placement is None:
         raise FormatError(
-            "`button` is the agency's address with /?from= and the link id of one placement, and nothing else.",
+            "`button` must be the agency's address with /?from= and the link id of one placement, and nothing else.",
             reason="bad-well-known",
         )
     if found.placements and placement not in found.placements:
         raise FormatError(
-            "`placements` lists all of them or none: that of `button` is missing.", reason="bad-well-known"
+            "`placements` must list all of them or none: the placement of `button` is missing.", reason="bad-well-known"
         )
     if len(set(found.languages)) < len(found.languages) or len(set(found.placements)) < len(found.placements):
-        raise FormatError("A language or a placement stands there twice.", reason="bad-well-known")
+        raise FormatError("A language or a placement is listed twice.", reason="bad-well-known")
     return found
 
 
@@ -141,7 +141,7 @@ def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None)
             "agency",
             "fault",
             f"it names {found.agency}, and the agency's address is {agency}",
-            f"Write {agency}, and make it anew.",
+            f"Write {agency}, and make a new file.",
         )
     else:
         yield Finding("agency", "ok", f"the button leads to {found.agency}")
@@ -154,14 +154,14 @@ def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None)
 
 def _judge_end(end: datetime, *, now: datetime) -> Finding:
     left = end - now
-    anew = "Run `button well-known make` again, and put the new file in its place."
+    anew = "Run `button well-known make` again, and replace the old file with the new one."
     if left <= timedelta(0):
         return Finding("expires", "fault", f"it ended on {format_time(end)}", anew)
     if left > timedelta(days=MAX_DAYS):
         return Finding("expires", "fault", f"it ends on {format_time(end)}, which is more than a year away", anew)
     if left < timedelta(days=WARN_DAYS):
         return Finding("expires", "warning", f"it ends on {format_time(end)}, in less than {WARN_DAYS} days", anew)
-    return Finding("expires", "ok", f"it holds until {format_time(end)}")
+    return Finding("expires", "ok", f"it is valid until {format_time(end)}")
 
 
 def _find_placement(found: WellKnown) -> str | None:
@@ -180,9 +180,9 @@ def _describe(error: msgspec.ValidationError, *, value: Any) -> str:
         where = f"{where}.{missing['name']}" if where else missing["name"]
         return f"The field `{where}` is missing: give {_FITS.get(where, 'it')}."
     if str(error).startswith("Object contains unknown field"):
-        kind, of = (ContactPoint, f"`{where}` has") if where else (WellKnown, "There is")
+        kind, of = (ContactPoint, f"`{where}` has an") if where else (WellKnown, "There is an")
         which = format_unknown(value["contact"] if where else value, known=kind.__struct_fields__)
-        return f"{of} a field too many: {which}. Take out what is not one of {', '.join(kind.__struct_fields__)}."
+        return f"{of} unknown field: {which}. Keep only {', '.join(kind.__struct_fields__)}."
     if where in _FITS:
-        return f"The file does not fit: look at `{where}`. Give {_FITS[where]}."
+        return f"The file does not match its model: look at `{where}`. Give {_FITS[where]}."
     return f"The file is not one object with the fields {', '.join(WellKnown.__struct_fields__)}."

@@ -168,22 +168,22 @@ def find_earlier_reference(
     asked = next((one for one in kept if one.request_id == report.answers_request), None)
     if asked is None:
         raise _refuse(
-            "The question that this answers is not known here, so its report is unknown too.",
+            "The question that this answers is not saved here, so its report is unknown too.",
             reason="unknown-request",
             detail=f"{_NOT_KNOWN_HERE} {_format_open(kept)}",
         )
     if asked.state != "open":
         raise _refuse(
-            "The question that this answers has an answer already.",
+            "The question has already been answered.",
             reason="not-open",
             detail=f"{_HAS_ANSWER[asked.state].format(answers=', '.join(asked.answers), reference=asked.reference)} "
             f"{_format_open(kept)}",
         )
     if given not in {None, asked.reference}:
         raise _refuse(
-            "The question is about another report than the earlier reference names (--earlier-reference).",
+            "The question is about a different report from the one in --earlier-reference.",
             reason="other-report",
-            detail=f"This request is about your report {asked.reference}: name that one.",
+            detail=f"This request is about your report {asked.reference}: give that reference.",
         )
     return asked.reference
 

@@ -83,7 +83,7 @@ def size_of_file(path: Path) -> int:
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
-        raise EvidenceError("The name of a file is not UTF-8: give it another one.", reason="bad-name") from None
+        raise EvidenceError("A file name is not UTF-8: rename the file.", reason="bad-name") from None
     with opened(path) as descriptor:
         return os.fstat(descriptor).st_size
 
@@ -98,13 +98,13 @@ def opened(path: Path) -> Iterator[int]:
         raise EvidenceError(f"There is no file {path}.", reason="no-such-file") from None
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "not a name"
-        raise EvidenceError(f"{path} cannot be read: {said}.", reason="unreadable") from None
+        raise EvidenceError(f"Cannot read {path}: {said}.", reason="unreadable") from None
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise EvidenceError(f"{path} is not a file: name each file of a folder.", reason="not-a-file")
+            raise EvidenceError(f"{path} is not a file: give each file of a folder.", reason="not-a-file")
         if found.st_size > MAX_FILE_BYTES:
-            raise EvidenceError(f"{path} has more than 10 GiB: cut it into files.", reason="too-large")
+            raise EvidenceError(f"{path} is larger than 10 GiB: split it into smaller files.", reason="too-large")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -144,7 +144,7 @@ def read_segment(descriptor: int, counter: int, *, size_bytes: int, buffer: memo
         try:
             count = os.preadv(descriptor, [wanted[done:]], start + done)
         except OSError as error:
-            raise EvidenceError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
+            raise EvidenceError(f"Cannot read {path}: {error.strerror}.", reason="unreadable") from None
         if not count:
             raise make_changed(path)
         done += count
@@ -163,7 +163,7 @@ def read_same_segment(descriptor: int, counter: int, *, facts: FileFacts, buffer
 def make_changed(path: Path) -> EvidenceError:
     """Return the error for a file that has changed."""
     return EvidenceError(
-        f"{path} changed while it was read: hand it over when nothing writes it.", reason="file-changed"
+        f"{path} changed while it was read: hand it over when no program is writing to it.", reason="file-changed"
     )
 
 
@@ -215,7 +215,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def get_secret(self) -> bytes:
         """Return the 32 bytes; raises `LocalStateError` (`forgotten`) once they are forgotten."""
         if self.secret is None:
-            raise LocalStateError("The secret of this evidence is forgotten: all was handed over.", reason="forgotten")
+            raise LocalStateError("This evidence has been handed over, and its secret was deleted.", reason="forgotten")
         return parse_base64url(self.secret, length=SECRET_BYTES)
 
     def make_references(self) -> tuple[EvidenceReference, ...]:
@@ -260,7 +260,7 @@ class EvidenceJournal:
         """Return the entry of a report; raises `LocalStateError` (`no-such-evidence`)."""
         entry = self.find(report_id)
         if entry is None:
-            raise LocalStateError("There is no evidence of this report here.", reason="no-such-evidence")
+            raise LocalStateError("There is no evidence for this report here.", reason="no-such-evidence")
         return entry
 
     def list_ids(self) -> list[str]:
@@ -282,7 +282,7 @@ class EvidenceJournal:
     def holding(self, report_id: str) -> Iterator[None]:
         """Hold an entry against other processes and threads; raises `LocalStateError` (`in-use`) at once if it is held.
 
-        Never waits: who holds it may be sending ten gigabytes. Released when a process dies.
+        Never waits: the holder may be sending ten gigabytes. Released when a process dies.
         """
         path = self._path(report_id).with_suffix(".lock")
         make_private_folder(path.parent)

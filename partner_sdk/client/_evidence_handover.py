@@ -6,7 +6,7 @@
 - Every report is sealed and on disk before the first part is sent. An interrupted one goes on as a P1 does, with
   `resume` and `resume_evidence`.
 
-Never sends a byte of a file that has changed since the report: it gets a new id, and the caller is told.
+Never sends a byte of a file that has changed since the report: it gets a new id, and the caller is notified.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,12 +30,10 @@ from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 
 # It brings no new fact, and the way of the P1 is for children at risk.
 SUPPLEMENT_PRIORITY: Final[Priority] = "P3"
-_OTHER_FILE: Final = (
-    "The file that is handed over has another {}: name the file that was reported, or say here what is true."
-)
+_OTHER_FILE: Final = "The file has another {}: hand over the reported file, or correct this field."
 _WAITS_ALREADY: Final = (
-    "Report {report_id} with these very files is sealed and saved already: `spool flush` goes on with it, and sends no "
-    "part twice. This is another report."
+    "Report {report_id} with these same files is already sealed and saved: `spool flush` sends the rest of it and no "
+    "part twice. This is a different report."
 )
 # The gateway sweeps parts that no report has named for 14 days: those half as old are not counted on.
 KEPT_UNSEALED_FOR: Final = timedelta(days=7)
@@ -45,7 +43,7 @@ KEPT_UNSEALED_FOR: Final = timedelta(days=7)
 class HandedOver:
     """A report that is delivered, and how far its evidence is. Look at `is_complete`.
 
-    `waiting` names the files that the gateway does not hold whole, and `error` what stopped them: nothing has to be
+    `waiting` names the files that the gateway does not hold whole, and `error` the reason: nothing has to be
     submitted again, `Partner.resume_evidence` goes on. `supplement` is the receipt of the supplement that brought the
     digests; a report that carried them itself needs none.
     """
@@ -62,7 +60,7 @@ class HandedOver:
 
     @property
     def reference(self) -> str:
-        """The reference to say aloud or to quote."""
+        """The reference to quote."""
         return self.receipt.reference
 
     @property
@@ -91,9 +89,9 @@ def hand_over(
 ) -> HandedOver:
     """Send a report with the files that belong to its `file_id`s; `on_receipt` hears as soon as it is delivered.
 
-    Raises `ReportError` or `EvidenceError` before anything is sent, and what `Partner.deliver` raises while the report
-    itself is not delivered: then it is sealed and saved. From then on nothing is raised: see `HandedOver`. No file at
-    all is no fault: then only the report goes.
+    Raises `ReportError` or `EvidenceError` before anything is sent, and the errors of `Partner.deliver` while the
+    report itself is not delivered: then it is sealed and saved. Later errors are in `HandedOver`. Without any file
+    only the report is sent.
     """
     check_names(sent.report, files)
     if not files:
@@ -155,14 +153,14 @@ def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
         if file_id in listed:
             continue
         if str(path) in listed:
-            detail = "The file_id comes first and the path second: turn them round."
+            detail = "The file_id comes first and the path second: swap them."
         else:
-            detail = "List each file that is handed over here, with the file_id that you hand it over under."
+            detail = "List each file that you hand over here, with the same file_id."
         faults.append(FieldFault("#/files", detail))
     if len(files) > MAX_EVIDENCE_IDS:
         faults.append(FieldFault("#/files", f"Hand over at most {MAX_EVIDENCE_IDS:,} files with one report."))
     if faults:
-        raise ReportError("The files and the report do not go together.", reason="bad-field", faults=faults)
+        raise ReportError("The files and the report do not match.", reason="bad-field", faults=faults)
 
 
 def _seal(
@@ -197,7 +195,7 @@ def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts
         if isinstance(file.size_bytes, int) and file.size_bytes != found.size_bytes:
             faults.append(FieldFault(f"#/files/{place}/size_bytes", _OTHER_FILE.format("size")))
     if faults:
-        raise ReportError("A file is not what the report says of it.", reason="other-file", faults=faults)
+        raise ReportError("A file does not match its description in the report.", reason="other-file", faults=faults)
 
 
 def _open_entry(
@@ -221,7 +219,7 @@ def _open_entry(
                 elif _has_same_files(entry, facts):
                     entry = structs.replace(entry, priority=sent.priority, cover=_make_cover(sent, facts))
                     room.journal.save(entry)
-                    room.line.notify("These files were being sent before: going on with what the gateway holds.")
+                    room.line.notify("These files were partly sent before: only the rest is sent now.")
                     stack.push(trial.pop_all())
                     return entry, False
         except LocalStateError:  # held by another process, or damaged: not ours to go on with

@@ -1,6 +1,6 @@
 """Sends the waiting files of one journal entry, one after the other, and records each one that is complete.
 
-Every file is measured anew before it is sent again: a changed one gets a new id, and the caller is told.
+Every file is measured again before it is sent again: a changed one gets a new id, and the caller is notified.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,7 +112,9 @@ def _send_one(
 ) -> None:
     for is_last_try in (False, True):
         if facts.sha256.hex() != file.sha256:
-            room.line.notify(f"{facts.path} changed since it was read first: it starts anew, under a new evidence id.")
+            room.line.notify(
+                f"{facts.path} has changed since it was first read: it starts again under a new evidence id."
+            )
             file, is_new = _renew(room, entry, file, facts=facts), True
         try:
             digest = upload_file(
@@ -130,7 +132,7 @@ def _send_one(
         except ConflictError:
             if is_last_try:
                 raise
-            room.line.notify(f"The gateway holds other bytes under this id: {facts.path} starts anew.")
+            room.line.notify(f"The gateway holds other bytes under this id: {facts.path} starts again under a new one.")
             file, is_new = _renew(room, entry, file, facts=facts), True
         else:
             _save_file(room, entry, structs.replace(file, digest=digest))

@@ -1,7 +1,7 @@
 """Seals a file of evidence part by part and sends it to the gateway: four parts in flight, resumable (WIRE.md §6.6).
 
 The only file that encrypts evidence; nothing here opens it. Memory stays flat: one segment of plain text and one sealed
-part for each sealer, used again and again, whatever the size of the file.
+part for each sealer, reused for a file of any size.
 
 A part that the gateway has is not sent again: it is sealed once more, which costs a fraction, and compared by digest.
 So the digest that is reported is always this machine's own. Threads only seal and send; everything is reported to the
@@ -51,7 +51,7 @@ SEGMENTS_OF_A_PART: Final = PART_BYTES // SEGMENT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class SealedPart:
-    """One part. `content` is the sealer's own buffer: it holds until the next part is sealed."""
+    """One part. `content` is the sealer's own buffer: it is valid until the next part is sealed."""
 
     number: int
     content: memoryview
@@ -125,7 +125,7 @@ class Line:
     notify: Callable[[str], None]
 
     def send_patiently(self, send: Callable[[], bytes]) -> bytes:
-        """Return what `send` returns, trying again as `policy` says."""
+        """Return the result of `send`, trying again within `policy`."""
         return send_patiently(
             send,
             policy=self.policy,
@@ -163,8 +163,8 @@ def upload_file(
     """Send the parts that the gateway does not hold yet, complete the file, and return its digest (hexadecimal).
 
     `is_new`: nothing was sent under this id before, so the gateway is not asked. `on_bytes` hears, in the caller's
-    thread, of sealed bytes that the gateway holds. Raises `EvidenceError` when the file is no longer what was measured,
-    `ConflictError` when the gateway holds other bytes under this id, else as `Transport.send`.
+    thread, of sealed bytes that the gateway holds. Raises `EvidenceError` when the file has changed since its
+    measurement, `ConflictError` when the gateway holds other bytes under this id, else as `Transport.send`.
     """
     state = None if is_new else find_state(line, evidence_id)
     try:
@@ -210,7 +210,7 @@ def _send_and_complete(
 
     reply = parse_exact(line.send_patiently(complete), kind=CompleteReply, max_bytes=MAX_COMPLETE_BYTES)
     if reply.digest != digest:
-        raise FormatError("The gateway holds other evidence than was sent.", reason="wrong-digest")
+        raise FormatError("The gateway holds different evidence from what was sent.", reason="wrong-digest")
     return digest
 
 
@@ -262,7 +262,7 @@ def _send_parts(
 ) -> list[bytes]:
     """Send the parts that are not held, and return the SHA-256 of each in order; raises the first error.
 
-    Of what is complete nothing is sent: its parts may be at the desk already, and gone from the gateway.
+    Nothing of a complete file is sent: its parts may already be at the desk and gone from the gateway.
     """
     parts = count_parts_of_plain(facts.size_bytes)
     job = _Job(
@@ -331,7 +331,7 @@ def _put(transport: Transport, evidence_id: str, part: SealedPart) -> None:
     )
     stored = parse_exact(reply.body, kind=StoredPart, max_bytes=MAX_SMALL_REPLY_BYTES)
     if (stored.part, stored.sha256) != (part.number, part.sha256.hex()):
-        raise FormatError("The gateway confirmed another part than was sent.", reason="wrong-part")
+        raise FormatError("The gateway confirmed a different part from the one sent.", reason="wrong-part")
 
 
 def _tell_of_wait(job: _Job, number: int, seconds: float, error: ReportAbuseError) -> None:

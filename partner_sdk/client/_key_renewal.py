@@ -33,14 +33,14 @@ def find_newer_key(
 ) -> Ed25519PrivateKey | None:
     """Return the key to sign with instead of the refused one, or None when there is none.
 
-    `notify` is told when it is a new key, or one of before. Raises `LocalStateError` for a damaged folder.
+    `notify` gets a line about a change of keys. Raises `LocalStateError` for a damaged folder.
     """
     found = _find_other_key(state, transport)
     if found is not None:
         return found
     try:
         if go_over_if_known(state, transport, now=clock()):
-            notify("The agency has accepted the new keys: this folder has gone over to them. `keys list` shows them.")
+            notify("The agency has accepted the new keys, and this folder now uses them. `keys list` shows them.")
             return state.load_submission_key()
         if _go_back_if_known(state, transport, notify=notify):
             return state.load_submission_key()
@@ -58,7 +58,7 @@ def _find_other_key(state: PartnerState, transport: Transport) -> Ed25519Private
 def go_over_if_known(state: PartnerState, transport: Transport, *, now: datetime) -> bool:
     """Switch to the pending keys if the gateway knows them; return whether it does.
 
-    Raises `TransportError` and `ProblemError` when the gateway does not say.
+    Raises `TransportError` and `ProblemError` if the gateway gives no answer.
     """
     pending = find_pending(state)
     if pending is None:
@@ -78,8 +78,8 @@ def _go_back_if_known(state: PartnerState, transport: Transport, *, notify: Call
         if _is_known(state, transport, old_key):
             go_back(state, change)
             notify(
-                f"The gateway refuses the new submission key {refused}, which it had called known. This folder goes on "
-                f"with the one of before, {old_key.key_id}; the new keys wait. Phone the agency: ask whether it has "
+                f"The gateway refuses the new submission key {refused}, which it had accepted before. This folder uses "
+                f"the old one again, {old_key.key_id}; the new keys wait. Phone the agency and ask whether it has "
                 "accepted them."
             )
             return True

@@ -1,4 +1,4 @@
-"""The partner's own folder: who it is, its keys, the newest key set, sealed submissions, receipts, opened messages.
+"""The partner's own folder: profile, keys, newest key set, sealed submissions, receipts, opened messages.
 
 ```
 partner.json           partner, environment, origin, pin; written once at enrolment
@@ -9,7 +9,7 @@ keys/pending/*         new keys and the sealed question, while a rotation is und
 keys/former/*          former keys, and the changes that led away from them (_keys.py)
 key-set.json           the newest key set seen, as received
 pin.json               the pin in force, once the root has changed; partner.json keeps the first one
-submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes; nobody here can open them
+submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes; they cannot be opened here
 submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
@@ -178,7 +178,7 @@ class PartnerState:
         """Return one of the three keys, or raise `LocalStateError`."""
         key_file = read_key_file(self.folder / "keys" / f"{role.value}.key", role=role)
         if key_file.environment != self.profile.environment:
-            raise LocalStateError(f"The {role.value} key belongs to another environment.", reason="wrong-key-role")
+            raise LocalStateError(f"The {role.value} key is for another environment.", reason="wrong-key-role")
         return key_file
 
     def load_submission_key(self) -> Ed25519PrivateKey:
@@ -238,7 +238,7 @@ class PartnerState:
         """Keep a sealed submission before it is sent; never over another one."""
         path = self._path("submissions", report_id)
         if path.exists():
-            raise LocalStateError("There is a submission with this id already.", reason="id-taken")
+            raise LocalStateError("There is already a submission with this id.", reason="id-taken")
         write_durably(path, body)
 
     def replace_submission(self, report_id: str, body: bytes) -> None:
@@ -284,7 +284,7 @@ class PartnerState:
         make_private_folder(path.parent)
         kept = find_bytes(path)
         if kept is not None and kept != raw:
-            raise LocalStateError("There is another receipt for this report already.", reason="id-taken")
+            raise LocalStateError("There is already another receipt for this report.", reason="id-taken")
         if kept is None:
             write_durably(path, raw)
 
@@ -319,7 +319,7 @@ class PartnerState:
         """Keep an opened message durably under its number; never over a different one."""
         kept = self.find_message(number)
         if kept is not None and kept != signed:
-            raise LocalStateError("There is another message with this number already.", reason="id-taken")
+            raise LocalStateError("There is already another message with this number.", reason="id-taken")
         if kept is None:
             write_durably(self._message_path(number), signed)
 
@@ -348,7 +348,7 @@ class PartnerState:
 def make_already_enrolled() -> LocalStateError:
     """Return the error for an invitation that comes to a folder of another one: keys are never used twice."""
     return LocalStateError(
-        "This folder belongs to an earlier enrolment; answer with a new --state folder.", reason="already-enrolled"
+        "This folder belongs to an earlier enrolment: give a new folder with --state.", reason="already-enrolled"
     )
 
 
@@ -360,16 +360,16 @@ def _check_usable(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise LocalStateError(f"{folder} cannot be used: {error.strerror}.", reason="no-state") from None
+        raise LocalStateError(f"Cannot use {folder}: {error.strerror}.", reason="no-state") from None
     if _MARKER in names:
         return
     left = {name for name in names if name in {*_FOLDERS, "lock"} or name.startswith(f".{_MARKER}.")}
     if names != left:
         raise LocalStateError(
-            f"{folder} holds something else: answer with a new --state folder.", reason="not-our-folder"
+            f"{folder} is in use for something else: give a new folder with --state.", reason="not-our-folder"
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(
-            f"Others can enter {folder}: answer with a --state folder that is not there yet; enrol makes it.",
+            f"Others can enter {folder}: give a new folder with --state, and enrol makes it.",
             reason="open-to-others",
         )

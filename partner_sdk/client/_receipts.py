@@ -39,7 +39,7 @@ class Receipt:
 
     @property
     def reference(self) -> str:
-        """The reference to say aloud or to quote."""
+        """The reference to quote."""
         return self.statement.reference
 
     @property
@@ -57,7 +57,7 @@ class DeskReceipt:
 
     @property
     def reference(self) -> str:
-        """The reference to say aloud or to quote."""
+        """The reference to quote."""
         return self.statement.reference
 
     @property
@@ -78,7 +78,7 @@ class ComparedReceipt:
     """One kept receipt beside that of the gateway.
 
     `same`: byte for byte. `other`: the gateway has another one for this report. `missing`: it has none. `invalid`: the
-    kept one does not hold, e.g. it was changed on this disk; `reason` says why.
+    kept one is not valid, e.g. it was changed on this disk; `reason` is the cause.
     """
 
     report_id: str
@@ -94,7 +94,7 @@ def compare_receipts(
     now: datetime,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[ComparedReceipt]:
-    """Yield each kept receipt of the gateway beside what `ask` returns for its report id, oldest first."""
+    """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first."""
     report_ids = state.list_receipts()
     for place, report_id in enumerate(report_ids, start=1):
         kept = state.find_receipt(report_id) or b""
@@ -146,13 +146,13 @@ def _check_same(statement: IntakeStatement | DeskReceiptStatement, post: ReportP
     submission = peek_submission(post.statement)
     said = (statement.clear, statement.envelope_sha256)
     if said != (clear_fields_of(submission), submission.envelope_sha256):
-        raise StatementError("The receipt says something else than the submission.", reason="receipt-mismatch")
+        raise StatementError("The receipt does not match the submission.", reason="receipt-mismatch")
 
 
 def check_free(path: Path) -> None:
     """Raise `LocalStateError` (`file-exists`) if something is there: it would not be written over."""
     if path.exists() or path.is_symlink():
-        raise LocalStateError(f"{path} is there already: name a new file.", reason="file-exists")
+        raise LocalStateError(f"{path} already exists: give a new file.", reason="file-exists")
 
 
 def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: datetime) -> int:

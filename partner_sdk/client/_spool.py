@@ -40,7 +40,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvidence:
-    """The files of one report that the gateway does not hold whole, or whose digests it was not told.
+    """The files of one report that the gateway does not hold whole, or whose digests it has not received.
 
     `is_sealed` is false while the report itself was not sealed: then the same `report submit` goes on, not a flush.
     """
@@ -159,7 +159,7 @@ def _read_time(report_id: str) -> str:
     try:
         return format_time(datetime.fromtimestamp(milliseconds / 1000, tz=UTC))
     except (OverflowError, ValueError, OSError):
-        raise FormatError("An id names a time that cannot be.", reason="malformed") from None
+        raise FormatError("An id contains an impossible time.", reason="malformed") from None
 
 
 def _make_failure(one: Waiting, error: ReportAbuseError) -> Attempt:
@@ -168,6 +168,6 @@ def _make_failure(one: Waiting, error: ReportAbuseError) -> Attempt:
 
 def _make_not_tried() -> TransportError:
     return TransportError(
-        f"Not tried: the {MOST_UNANSWERED_IN_A_ROW} before it did not get through. It stays sealed and saved.",
+        f"Not tried, because the {MOST_UNANSWERED_IN_A_ROW} before it did not get through. It stays sealed and saved.",
         reason="not-tried",
     )

@@ -149,7 +149,7 @@ def _fetch_key(get_key_set: Callable[[], KeySet], *, clock: Callable[[], datetim
     except (TransportError, ProblemError) as error:
         # Not the error itself: it promises that the report is saved.
         raise SealingError(
-            f"Nothing was sealed or saved: this folder holds no key of the agency to seal to. {error}",
+            f"Nothing was sealed or saved: this folder has no agency key to seal to. {error}",
             reason="nothing-saved",
         ) from None
     if key is None:
@@ -163,18 +163,16 @@ def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None
     """Raise unless a sealed report may leave the folder under the newest key set that is known.
 
     `KeySetError` (`expired`): sealed under an expired key set, so that its key may not have counted any more.
-    `SealingError` (`unknown-agency-key`): a key set in force says that the agency opens nothing under this key.
+    `SealingError` (`unknown-agency-key`): by a current key set the agency opens nothing under this key.
     """
     if parse_time(peek_submission(post.statement).created_at) >= parse_time(key_set.expires_at):
-        raise KeySetError(
-            "The report was sealed under a key set that had expired: it waits for a newer one.", reason="expired"
-        )
+        raise KeySetError("The report was sealed under an expired key set: it waits for a newer one.", reason="expired")
     if now >= parse_time(key_set.expires_at):
         return  # it was sealed in time, and nothing newer is known: the gateway decides
     key_id = to_base64url(Envelope.parse(parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)).key_id)
     if not any(key.key_id == key_id and accepts_envelope(key, now=now) for key in key_set.sealing_keys):
         raise SealingError(
-            "The agency no longer opens boxes sealed to the key of this report, and you cannot open it either.",
+            "The agency can no longer open a report sealed to this key, and neither can you.",
             reason=UNKNOWN_AGENCY_KEY.slug,
         )
 

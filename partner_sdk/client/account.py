@@ -114,7 +114,7 @@ def check_same_registration(state: PartnerState, registration: Registration) -> 
     sent = find_sent_registration(state)
     if sent is None or sent.registration != registration:
         raise LocalStateError(
-            "The enrolment is sealed already, without this registration: send it with account update once the agency "
+            "The enrolment is already sealed without this registration: send it with account update once the agency "
             "has approved you.",
             reason="box-sealed",
         )
@@ -183,7 +183,7 @@ def enrol(
         made = enrol(parse_invitation(Path("invitation.json").read_bytes()), folder=Path("report-abuse-partner"))
         made.key_ids  # to be read to the agency by phone
 
-    `registration` goes along inside the box, so that the approver sees who is responsible.
+    `registration` travels inside the box, so that the approver sees the responsible people.
 
     The same call with the same invitation is safe after any failure: keys and box are made once. Another invitation
     needs another folder, since the old keys may have leaked. If the gateway refuses the invitation at the first post,

@@ -57,12 +57,12 @@ def check_origin(origin: str) -> None:
     found = _ORIGIN.fullmatch(origin)
     if found is None or found[3] == DEFAULT_PORTS[found[1]]:
         raise FormatError(
-            "An address is spelled like https://report.example: in lower case, without a path or a / at the end.",
+            "Give an address like https://report.example: in lower case, without a path or a / at the end.",
             reason="bad-origin",
         )
     if found[1] == "http" and not _LOOPBACK.fullmatch(found[2]):
         raise FormatError(
-            "Write https:// in place of http://: without it only this very machine is spoken to.", reason="bad-origin"
+            "Use https:// instead of http://, which works only for this machine itself.", reason="bad-origin"
         )
 
 
@@ -94,7 +94,7 @@ def send_patiently(
     on_wait: Callable[[float, ReportAbuseError], None],
     count_seconds: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Return what `send` returns; on a passing failure wait and call it again, within `policy`.
+    """Return the result of `send`; after a passing failure wait and call it again, within `policy`.
 
     `jitter` gives a number from 0 to 1: the wait is that share of a span that doubles (so that many partners do not
     come back at one moment), and never less than the gateway's `Retry-After`. No try begins once `patience_seconds`
@@ -122,7 +122,7 @@ def _wait_seconds(error: ReportAbuseError, *, attempt: int, policy: RetryPolicy,
 
 # Reports in a folder whose keys count no more cannot be opened here, and are never taken from it.
 ENROLLED_ANEW = (
-    "If the agency has enrolled you anew, submit the reports of `spool status` again, from your own case files and "
+    "If the agency has enrolled you again, submit the reports of `spool status` again from your case files, "
     "with the new folder."
 )
 NOT_KNOWN = (
@@ -130,16 +130,16 @@ NOT_KNOWN = (
     f"Call the agency; then `spool flush`. {ENROLLED_ANEW} `doctor` shows more."
 )
 _SEALED_FOR_NOBODY = (
-    " Submit the report again from your own case file; once that is delivered, `report discard` takes this one away."
+    " Submit the report again from your case file; once it is delivered, remove this one with `report discard`."
 )
 _KEY_SET_ADVICE = {
-    "wrong-root": " Do not go on. Phone the agency and compare the fingerprint.",
+    "wrong-root": " Stop here. Phone the agency and compare the fingerprint.",
     "wrong-environment": " Ask the agency for a new invitation.",
 }
 
 
 def describe(error: ReportAbuseError) -> str:
-    """Return the error in words, with what to do where more than the error is known."""
+    """Return the error's message and reason, with the next step if there is one."""
     if isinstance(error, NotAuthorisedError) and error.detail in ("", NOT_AUTHORISED.advice):
         return f"{NOT_KNOWN} ({error.reason})"
     advice = _KEY_SET_ADVICE.get(error.reason, "") if isinstance(error, KeySetError) else ""

@@ -104,13 +104,13 @@ class SignedRequestAuth(AuthBase):
         body: object = request.body
         if isinstance(body, memoryview):
             if request.headers.get("Content-Type") != PART_CONTENT_TYPE or "Content-Digest" not in request.headers:
-                raise SignatureProfileError("A part must come with its type and digest.", reason="unsignable-body")
+                raise SignatureProfileError("A part needs its content type and digest.", reason="unsignable-body")
         elif isinstance(body, bytes):
             if request.headers.get("Content-Type") != CONTENT_TYPE:
                 raise SignatureProfileError(f"A body must be sent as {CONTENT_TYPE}.", reason="unsignable-body")
             request.headers["Content-Digest"] = content_digest(body)
         elif body is not None:
-            raise SignatureProfileError("Only a body of bytes can be signed.", reason="unsignable-body")
+            raise SignatureProfileError("Only a bytes body can be signed.", reason="unsignable-body")
         self._signer.sign(
             request,
             key_id=self.key_id,
@@ -255,7 +255,7 @@ _UNKNOWN_TYPE = "about:blank"  # RFC 9457 §4.2.1: no more is known than the sta
 def make_problem_error(
     status: int, raw: bytes, *, media_type: str, retry_after: str | None, date: str | None = None
 ) -> ProblemError:
-    """Return the error for a reply that is not 2xx; never fails, whatever the body holds. `date` is its `Date`."""
+    """Return the error for a reply that is not 2xx; never fails on any body. `date` is its `Date`."""
     document = _read_document(raw) if media_type.split(";")[0].strip().lower() == MEDIA_TYPE else {}
     uri = _text(document.get("type")) or _UNKNOWN_TYPE
     known = find_problem(uri)
@@ -284,7 +284,7 @@ def _class_of(status: int) -> type[ProblemError]:
 def _plain_title(status: int) -> str:
     if 300 <= status < 400:
         return "The address answers with a redirect, which is not followed"
-    return "The gateway, or something before it, refused"
+    return "The gateway, or a proxy in front of it, refused"
 
 
 def _read_document(raw: bytes) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class OpenedMessage:
 
 @dataclass(frozen=True, slots=True)
 class MailboxAlarm:
-    """Something about the mailbox that a person must look at; tell the agency by another way than this service."""
+    """A fault of the mailbox that a person must look at; report it to the agency outside this service."""
 
     reason: str
     text: str
@@ -134,7 +134,7 @@ class Mailbox:
             try:
                 acknowledge(message_id)
             except ReportAbuseError as error:
-                text = f"A message is saved but could not be acknowledged; it will come again. {error}"
+                text = f"A message was saved but could not be acknowledged; it will arrive again. {error}"
                 alarms.append(MailboxAlarm(reason="not-acknowledged", text=text, message_id=message_id))
         alarms += self._finish_change()
         return Delivery(messages=tuple(fresh), alarms=tuple(alarms))
@@ -154,7 +154,7 @@ class Mailbox:
         context = mailbox_context(environment=profile.environment, partner=profile.partner, message_id=item.message_id)
         private_key = self._private_keys.get(envelope.key_id)
         if private_key is None:
-            raise OpeningError("The message is sealed to another key than this partner's.", reason="wrong-key")
+            raise OpeningError("The message is sealed to a key that is not this partner's.", reason="wrong-key")
         try:
             # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
             padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
@@ -165,7 +165,7 @@ class Mailbox:
         signed = unpad(padded, purpose=context.purpose, sender=context.sender)
         message = self._check(signed)
         if message.message_id != item.message_id:
-            raise MailboxError("The message carries another id inside than outside.", reason="wrong-message-id")
+            raise MailboxError("The message has a different id inside and outside.", reason="wrong-message-id")
         self._used_key_ids.add(to_base64url(envelope.key_id))
         return OpenedMessage(message=message, signed=signed)
 
@@ -185,7 +185,7 @@ class Mailbox:
         if message.environment != profile.environment:
             raise MailboxError("The message is for another environment.", reason="wrong-environment")
         if not 1 <= message.number < MAX_MESSAGE_NUMBER:
-            raise MailboxError("The message has no number that can be.", reason="bad-number")
+            raise MailboxError("The message has an impossible number.", reason="bad-number")
         return message
 
     def _keep(self, opened: OpenedMessage) -> bool:
@@ -205,7 +205,7 @@ class Mailbox:
             raise MailboxError("The message does not follow the one before it.", reason="broken-chain")
         after = self._state.find_message(number + 1)
         if after is not None and peek_message(after).previous != digest:
-            raise MailboxError("The message after this one follows another message.", reason="broken-chain")
+            raise MailboxError("The next message does not follow this one.", reason="broken-chain")
         self._state.save_message(number, opened.signed)
         return True
 
@@ -235,7 +235,7 @@ def list_gap_alarms(state: PartnerState) -> list[MailboxAlarm]:
     while last in ahead:
         last -= 1
     named = str(last) if count == 1 else f"{reached + 1} to {last}"
-    return [MailboxAlarm(reason="gap", text=f"{count} message(s) never came: number {named}.")]
+    return [MailboxAlarm(reason="gap", text=f"{count} message(s) never arrived: number {named}.")]
 
 
 def read_message(state: PartnerState, number: int) -> OpenedMessage:

@@ -118,7 +118,7 @@ class Partner:
 
     @property
     def profile(self) -> PartnerProfile:
-        """Who this is, and in which environment."""
+        """The partner's id, environment and address."""
         return self.state.profile
 
     # Reports
@@ -312,7 +312,7 @@ class Partner:
         """Return the agency's questions in the saved messages, the soonest due first; `state` is e.g. `open`."""
         kept = list_requests(self.state, messages=self.messages())
         for number in kept.unreadable:
-            self._notify(f"Message {number} is a question that cannot be read: tell the agency, or renew this program.")
+            self._notify(f"The question in message {number} cannot be read: update this program, or tell the agency.")
         return list(kept.questions)
 
     def answer(
@@ -340,7 +340,7 @@ class Partner:
     # Keys and status
 
     def status(self) -> ServiceStatus:
-        """Ask the gateway whom it takes us for; raises `NotAuthorisedError` while the agency has not approved us."""
+        """Ask the gateway which partner it recognises; raises `NotAuthorisedError` until the agency approves."""
         reply = self.transport.send("GET", "/v1/status", max_bytes=MAX_SMALL_REPLY_BYTES)
         return parse_exact(reply.body, kind=ServiceStatus, max_bytes=MAX_SMALL_REPLY_BYTES)
 

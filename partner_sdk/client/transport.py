@@ -111,7 +111,7 @@ class Transport:
         Raises `TransportError` when no reply came, `FormatError` for one that is too large, else `ProblemError`. After
         a 401 it compares this machine's clock with the reply's `Date`; if they differ, by a day at most, it corrects
         the time of its signatures once and sends once more. The correction never touches the judgement of key sets:
-        who forges `Date` must not revive an expired one. After another 401 it looks for a newer key (_key_renewal.py),
+        a forged `Date` must not revive an expired one. After another 401 it looks for a newer key (_key_renewal.py),
         and sends once more with that.
         """
         try:
@@ -184,7 +184,7 @@ class Transport:
         deadline: float,
     ) -> Reply:
         if not _PATH.fullmatch(path):
-            raise FormatError("A path holds unreserved characters only.", reason="bad-path")
+            raise FormatError("A path may hold only unreserved characters.", reason="bad-path")
         try:
             with deadline_at(deadline):
                 response = self._send_prepared(
@@ -199,7 +199,7 @@ class Transport:
                 "The gateway's certificate is not trusted here; a private authority needs --ca-file.", reason="tls"
             ) from None
         except requests.exceptions.ProxyError:
-            raise TransportError("The proxy of this machine's environment does not answer.", reason="proxy") from None
+            raise TransportError("This machine's proxy does not answer.", reason="proxy") from None
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # RequestException is an OSError
             # `requests` calls a time-out in the body, and while it sends, a lost connection.
             if time.monotonic() >= deadline or _is_read_timeout(error):
@@ -216,7 +216,7 @@ class Transport:
         self, method: str, url: str, *, body: bytes | PartBody | None, is_signed: bool, deadline: float
     ) -> requests.Response:
         if is_signed and self._signed is None:
-            raise LocalStateError("This call must be signed, and there is no key.", reason="no-key")
+            raise LocalStateError("This call must be signed, but there is no key.", reason="no-key")
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": self._user_agent}
         content: bytes | memoryview | None = None
         if isinstance(body, PartBody):
@@ -229,7 +229,7 @@ class Transport:
         made.data = content if content is not None else []  # whose types do not know that a memoryview is sent as it is
         request = self._session.prepare_request(made)
         if request.url != url:
-            raise FormatError("The address cannot be sent as it is spelled.", reason="bad-origin")
+            raise FormatError("The address holds characters that cannot be sent.", reason="bad-origin")
         request.hooks["response"].append(_forget_location)
         settings = self._session.merge_environment_settings(url, {}, True, self._verify, None)
         left = deadline - time.monotonic()
@@ -247,7 +247,7 @@ class Transport:
         for chunk in response.iter_content(_CHUNK_BYTES):
             received += chunk
             if len(received) > max_bytes:
-                raise FormatError("The reply is larger than it may be.", reason="too-large")
+                raise FormatError("The reply is too large.", reason="too-large")
             if time.monotonic() > deadline:
                 raise _make_timeout()
         return bytes(received)

@@ -1,4 +1,4 @@
-"""Takes values out of a report for another format, and keeps account of each field: said, said as free text, or lost.
+"""Takes values out of a report for another format, and records each field: written, written as free text, or lost.
 
 Never lets a field vanish: a field that no element has taken ends up in free text or in the list of losses. Values can
 stand in XML: characters that XML 1.0 does not know are replaced, and the change is noted.
@@ -39,14 +39,14 @@ class Ledger:
             self.losses.append(loss)
 
     def is_said(self, pointer: str) -> bool:
-        """Return whether a field, or something that holds it, was said or counted as lost."""
+        """Return whether a field, or an object that holds it, was written or counted as lost."""
         steps = pointer.split("/")
         return any("/".join(steps[:count]) in self.said for count in range(2, len(steps) + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOver:
-    """A value of a report that nothing has said yet."""
+    """A value of a report that is not written yet."""
 
     pointer: str
     words: str
@@ -54,7 +54,7 @@ class LeftOver:
 
 
 def list_left_over(report: IndustryReport, *, ledger: Ledger, below: str = "#") -> Iterator[LeftOver]:
-    """Yield every value below a pointer that was not said, in the order of the model; `NotHeld` is a value too."""
+    """Yield every value below a pointer that was not written, in the order of the model; `NotHeld` is a value too."""
     for visited in follow(get_whole_trail(), report):
         pointer, value = visited.pointer, visited.value
         if not f"{pointer}/".startswith(f"{below}/") or not is_answered(value) or ledger.is_said(pointer):
@@ -79,7 +79,7 @@ _WEB_ADDRESS: Final = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class FieldSource:
-    """One object of a report, at its JSON pointer. A value that is not taken stays to be said in another way."""
+    """One object of a report, at its JSON pointer. A value that is not taken remains for free text."""
 
     owner: Any
     pointer: str
@@ -91,7 +91,7 @@ class FieldSource:
         return None if isinstance(value, NotHeld) else value
 
     def mark(self, name: str) -> None:
-        """Note that a field was said."""
+        """Record that a field was written."""
         self.ledger.said.add(f"{self.pointer}/{name}")
 
     def take(self, name: str, *, most: int | None = None) -> str | None:
@@ -145,7 +145,7 @@ class FieldSource:
         return FieldSource(getattr(self.owner, name), f"{self.pointer}/{name}", self.ledger)
 
     def clean(self, text: str, name: str) -> str:
-        """Return a text with LF as its line end, and a replacement for what XML cannot carry, which is noted."""
+        """Return a text with LF as its line end, and a recorded replacement for characters that XML cannot carry."""
         lines = text.replace("\r\n", "\n").replace("\r", "\n")
         cleaned = _NO_XML.sub("\ufffd", lines)
         if cleaned != lines:

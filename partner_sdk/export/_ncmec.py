@@ -1,7 +1,7 @@
 """A report as NCMEC's CyberTipline takes it: one `<report>` document, and one `<fileDetails>` for each file.
 
 The elements stand in the order of the schema. Never writes an element without a value or with a guessed one: a field
-without an element becomes free text, and a field that cannot be said at all is in the losses. A file's document is sent
+without an element becomes free text, and a field with no place at all is in the losses. A file's document is sent
 after the file itself was uploaded there. Sends nothing.
 """
 
@@ -57,7 +57,7 @@ def make_ncmec_report(
 ) -> NcmecExport:
     """Return the `<report>` document about one suspect (its place in `suspects`): the schema has one in each report.
 
-    `incident_type` is one of NCMEC's kinds, where ours says too little. Raises `ReportError` (`no-incident-type`,
+    `incident_type` is one of NCMEC's kinds, if ours is not specific enough. Raises `ReportError` (`no-incident-type`,
     `no-such-suspect`).
     """
     suspects = list_given(report.suspects)
@@ -71,7 +71,7 @@ def make_ncmec_report(
     source = FieldSource(report, "#", ledger)
     root = Element("report")
     kind = get_incident_type(report, incident_type=incident_type)
-    ledger.add_loss("changed", "#/category", "NCMEC has fewer kinds; ours is said as free text too.")
+    ledger.add_loss("changed", "#/category", "NCMEC has fewer kinds; ours is added as free text.")
     _set_aside(source, suspect=suspect)
     add_summary(root, source, incident_type=kind, priority=priority)
     add_internet_details(root, source, report=report)
@@ -121,17 +121,17 @@ def _set_aside(source: FieldSource, *, suspect: int) -> None:
     ledger = source.ledger
     for name in _OF_OURS:
         source.mark(name)
-        ledger.add_loss("not-said", f"#/{name}", "This is of our own format and of the law here.")
+        ledger.add_loss("not-said", f"#/{name}", "This belongs to our own format or to UK law.")
     for place, _ in enumerate(source.peek("suspects") or ()):
         if place != suspect:
             source.mark(f"suspects/{place}")
             ledger.add_loss(
-                "not-said", f"#/suspects/{place}", "A report there has one person: make another one for this suspect."
+                "not-said", f"#/suspects/{place}", "A report there has one suspect: make another report for this one."
             )
     for place, _ in enumerate(source.peek("files") or ()):
         source.mark(f"files/{place}")
         ledger.add_loss(
-            "not-said", f"#/files/{place}", "A file has a document of its own, sent once NCMEC has given it an id."
+            "not-said", f"#/files/{place}", "Each file has its own document, sent once NCMEC has given it an id."
         )
 
 
@@ -164,7 +164,7 @@ def make_ncmec_file(report: IndustryReport, *, file_id: str, report_number: str,
     `bad-ncmec-id`).
     """
     if not _REPORT_NUMBER.fullmatch(report_number) or not _NCMEC_FILE_ID.fullmatch(ncmec_file_id):
-        raise ReportError("Name the report number and the file id as NCMEC's answers do.", reason="bad-ncmec-id")
+        raise ReportError("Copy the report number and the file id from NCMEC's replies.", reason="bad-ncmec-id")
     ledger = Ledger()
     files = FieldSource(report, "#", ledger).list_parts("files")
     source = next((one for one in files if one.owner.file_id == file_id), None)

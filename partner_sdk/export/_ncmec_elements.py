@@ -91,8 +91,8 @@ FILE_ANNOTATIONS: Final = (
 NOT_OF_SUPPLEMENTAL: Final = "meme"
 
 
-FREE_TEXT: Final = "Said as free text: there is no element for it."
-NO_REASON: Final = "There is no way to say why this is not held."
+FREE_TEXT: Final = "Added as free text: there is no element for it."
+NO_REASON: Final = "There is no element for the reason why this is not held."
 SPLIT: Final = "A name of two words was split into first and last name."
 
 _WHOLE_DAY: Final = len("2011-05-30")
@@ -114,7 +114,7 @@ def add(parent: Element, tag: str, text: str | None, **attributes: str | None) -
 
 
 def add_flag(parent: Element, tag: str) -> None:
-    """Add an element that says something by being there."""
+    """Add an element whose presence is its meaning."""
     SubElement(parent, tag)
 
 
@@ -232,14 +232,14 @@ def add_location(parent: Element, source: FieldSource) -> None:
 
 
 def add_free_text(parent: Element, report: IndustryReport, *, ledger: Ledger, below: str, start: str = "") -> None:
-    """Add `additionalInfo` with everything below a pointer that was not said, a line for each value."""
+    """Add `additionalInfo` with every value below a pointer that was not written, one a line."""
     lines = [start] if start else []
     lines += format_left_over(report, ledger=ledger, below=below)
     add(parent, "additionalInfo", "\n".join(lines) or None)
 
 
 def format_left_over(report: IndustryReport, *, ledger: Ledger, below: str) -> Iterator[str]:
-    """Yield a line for each value that was not said, and note each as said so; reasons of absence are lost."""
+    """Yield a line for each value that was not written, and record it as free text; reasons of absence are lost."""
     for left in list(list_left_over(report, ledger=ledger, below=below)):
         ledger.said.add(left.pointer)
         if isinstance(left.value, NotHeld):

@@ -1,6 +1,6 @@
 """The list of SI 2026/268 against one report: each item is there, not held and why, or missing.
 
-The list is a dated data file. It helps the person who submits and is no legal advice: the file says so.
+The list is a dated data file. It helps the submitter and is not legal advice, as the file states.
 """
 
 import tomllib
@@ -15,7 +15,7 @@ from partner_sdk.report import IndustryReport, NotHeld
 from partner_sdk.report.outline import Visited, follow, get_whole_trail, is_answered
 
 DATA_FILE: Final = Path(__file__).with_name("si_2026_268.toml")
-WARNING: Final = "A lawyer has to check this list; the law itself counts."
+WARNING: Final = "A lawyer must check this list; only the law itself is authoritative."
 
 Status = Literal["have", "part", "not-held", "missing"]
 # No field of the report: it is given when the report is sealed.
@@ -66,7 +66,7 @@ def format_checklist(checklist: UkChecklist) -> str:
     for item in checklist.items:
         lines.append(f"{_WORDS[item.status]}  {item.title}")
         lines += [f"            {pointer} is not held: {reason.replace('_', ' ')}" for pointer, reason in item.not_held]
-        lines += [f"            {pointer} is not said" for pointer in item.missing]
+        lines += [f"            {pointer} is not given" for pointer in item.missing]
     return "\n".join(lines)
 
 

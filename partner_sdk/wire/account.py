@@ -1,4 +1,4 @@
-"""Account changes: a partner's new keys, or what it registers of itself, sealed to the agency (WIRE.md §8.1).
+"""Account changes: a partner's new keys or its registration, sealed to the agency (WIRE.md §8.1).
 
 New keys are signed by the old submission key and by both new signing keys, so nobody can bind a key that it does not
 hold; a registration is signed by the submission key. The gateway reads neither, and a person decides about both.
@@ -44,7 +44,7 @@ class NewKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed: exactly one of `keys` and `registration`."""
+    """The signed payload: exactly one of `keys` and `registration`."""
 
     change_id: str
     created_at: str
@@ -78,7 +78,7 @@ def sign_key_change(
     """Return the statement of new keys, signed by the old submission key, the new one and the new context key."""
     _check_change(change)
     if change.keys is None or change.keys.submission_key != to_base64url(public_bytes(submission_key)):
-        raise FormatError("A change of keys names the keys that sign it.", reason="malformed")
+        raise FormatError("A change of keys must name the keys that sign it.", reason="malformed")
     return sign_statement(
         change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(old_key, submission_key, context_key)
     )
@@ -88,7 +88,7 @@ def sign_registration(change: AccountChange, *, submission_key: Ed25519PrivateKe
     """Return the statement of a registration, signed by the submission key."""
     _check_change(change)
     if change.registration is None:
-        raise FormatError("A registration change carries a registration.", reason="malformed")
+        raise FormatError("A registration change must carry a registration.", reason="malformed")
     return sign_statement(change, kind=StatementKind.ACCOUNT_CHANGE, private_keys=(submission_key,))
 
 
@@ -112,7 +112,7 @@ def check_account_change(
         change = peek_account_change(raw)
         _check_change(change)
         if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
-            raise EnrolmentError("The change is not signed by the key in force.", reason="unknown-key")
+            raise EnrolmentError("The change is not signed by the current key.", reason="unknown-key")
         signers = (submission_keys[statement.signatures[0].keyid], *_new_signers(change))
         check_statement(statement, kind=StatementKind.ACCOUNT_CHANGE, signers=signers, payload_type=AccountChange)
     except StatementError:
@@ -122,11 +122,11 @@ def check_account_change(
     if (change.partner, change.environment) != (partner, environment):
         raise EnrolmentError("The change is for another partner or environment.", reason="wrong-partner")
     if change_id is not None and change.change_id != change_id:
-        raise EnrolmentError("The change carries another id inside than outside.", reason="wrong-change")
+        raise EnrolmentError("The change has a different id inside and outside.", reason="wrong-change")
     if len(set(signers)) != len(signers):
-        raise EnrolmentError("A key has one role: the new keys are different ones.", reason="bad-key")
+        raise EnrolmentError("Each key has one role: the new keys must be different.", reason="bad-key")
     if change.keys is not None and change.keys.old_key_id != statement.signatures[0].keyid:
-        raise EnrolmentError("The change leaves another key than the one that signed it.", reason="bad-key")
+        raise EnrolmentError("The change replaces a different key from the one that signed it.", reason="bad-key")
     return change
 
 
@@ -157,6 +157,6 @@ def _check_change(change: AccountChange) -> None:
     check_report_id(change.change_id)
     parse_time(change.created_at)
     if (change.keys is None) == (change.registration is None):
-        raise FormatError("A change carries either keys or a registration.", reason="malformed")
+        raise FormatError("A change must carry either keys or a registration.", reason="malformed")
     if change.registration is not None and list_registration_faults(change.registration):
         raise FormatError("The registration contradicts itself.", reason="malformed")

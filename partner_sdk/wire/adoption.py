@@ -1,7 +1,7 @@
-"""A service's request to show the button: who asks and where it would stand, sealed to the agency (WIRE.md §8.3).
+"""A service's request to show the button: the service and the places for it, sealed to the agency (WIRE.md §8.3).
 
 Sealed by the applicant, or by the gateway's page on arrival; stored sealed, read by the desk alone. The applicant is a
-stranger: nothing proves who sealed it, so nothing in it is believed before a person at the agency has asked back.
+stranger: nothing proves its sender, so nothing in it is believed before a person at the agency has asked back.
 """
 
 from typing import Annotated, Final, Literal
@@ -56,7 +56,7 @@ class AskingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     message: Message | None = None
 
     def __repr__(self) -> str:
-        """Say nothing of the people: a repr ends in logs."""
+        """Name no people: a repr ends up in logs."""
         return "AskingService(...)"
 
 
@@ -94,7 +94,7 @@ EXAMPLE: Final = AskingService(
 
 
 def adoption_context(*, environment: str, request_id: str) -> SealContext:
-    """Return what is bound into the box of a request; nobody has a key yet, so the sender is the public."""
+    """Return the context of a request's box; the service has no key yet, so the sender is the public."""
     return SealContext(
         environment=environment, purpose="enrol", sender=PUBLIC_SENDER, recipient=AGENCY, id=request_id, kind="adoption"
     )

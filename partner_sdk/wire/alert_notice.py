@@ -1,6 +1,6 @@
 """The alert: a signed notice that something urgent came in, for the people on duty (WIRE.md §9.1).
 
-Never says what came in, from whom, or under which reference: the holder of a pager need not be told.
+Never carries the content, the sender or the reference: the holder of a pager need not know them.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def open_alert(
     issued_at = parse_time(notice.issued_at)
     parse_time(notice.first_at)
     if notice.environment != environment:
-        raise StatementError("The alert is of another environment.", reason="wrong-environment")
+        raise StatementError("The alert is for another environment.", reason="wrong-environment")
     if notice.target != target:
         raise StatementError("The alert is for another target.", reason="wrong-target")
     if not now - MAX_AGE <= issued_at <= now + MAX_AHEAD:

@@ -30,7 +30,7 @@ CheckResult = Literal["passes", "faults", "unreachable"]
 
 
 class CheckFinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One finding: what is so, why it matters, how to mend it, and where it is (`line 12`, or empty)."""
+    """One finding: the fact, why it matters, how to fix it, and its place (`line 12`, or empty)."""
 
     code: FindingCode
     mend: Annotated[str, Meta(max_length=600)]
@@ -53,7 +53,7 @@ class ButtonCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CheckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a runner hands to the desk."""
+    """A runner's results for the desk."""
 
     checks: Annotated[tuple[ButtonCheck, ...], Meta(max_length=MAX_CHECKS)]
 
@@ -66,7 +66,7 @@ class CheckTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CheckList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that a runner is told by the desk: the agency's public address, and the pages. Holds no key and no secret."""
+    """The desk's list for a runner: the agency's public address, and the pages. Holds no key and no secret."""
 
     agency_origin: str
     made_at: str
@@ -99,7 +99,7 @@ def parse_check_file(raw: bytes) -> CheckPost:
             return parse_checks(encode_checks(CheckPost(checks=(one,))))
         if _find(raw, kind=CheckPost) is None:
             raise FormatError(
-                "This is no file of checks. It is what `report-abuse-checker run --out` or "
+                "This is not a file of checks. Use a file that `report-abuse-checker run --out` or "
                 "`report-abuse-partner button check --json` writes.",
                 reason="malformed",
             )

@@ -32,23 +32,23 @@ _NAME_OR_PLACE = re.compile(r"\.(\w+)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 # The beginnings of msgspec's texts, and ours.
 _SAYINGS = (
-    ("Object contains unknown field", "Object contains a field that the model does not know"),
-    ("Invalid enum value", "A value is none of those that the model lists"),
-    ("Expected", "A value is not of the type, length or pattern that the model asks for"),
+    ("Object contains unknown field", "Object contains an unknown field"),
+    ("Invalid enum value", "A value is not one of the allowed values"),
+    ("Expected", "A value has the wrong type, length or pattern"),
 )
 
 
 def describe_mismatch(error: Exception, *, kind: Any) -> str:
     """Return the reason in one line, with the place where msgspec names one."""
     if not isinstance(error, msgspec.ValidationError):
-        return "it is cut off, nested too deeply, or no JSON in UTF-8"
+        return "it is cut off, nested too deeply, or not JSON in UTF-8"
     text = str(error)
     names = _names_of(kind)
     missing = _MISSING.match(text)
     if missing and missing[1] in names:
         said = missing[0]
     else:
-        said = next((ours for theirs, ours in _SAYINGS if text.startswith(theirs)), "A value does not fit")
+        said = next((ours for theirs, ours in _SAYINGS if text.startswith(theirs)), "A value does not match")
     place = _PLACE.search(text)
     if place and names.issuperset(_STEP.findall(place[1])):
         said += f" - at `${place[1]}`"
@@ -61,9 +61,9 @@ def list_mismatch_faults(said: str) -> Iterator[FieldFault]:
     pointer = "#" + "".join(f"/{name or index}" for name, index in _NAME_OR_PLACE.findall(place[1] if place else ""))
     missing = _MISSING.search(said)
     if missing:
-        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field; it must be there.")
+        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field: it is required.")
     elif place:
-        yield FieldFault(pointer, "This does not fit the description of the call.")
+        yield FieldFault(pointer, "This does not match the description of the call.")
 
 
 @cache
@@ -102,7 +102,7 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
         ) from None
     except UnicodeEncodeError:
         # Half of a surrogate pair, which only an escape can spell, is no character: it has no UTF-8 to seal.
-        raise FormatError("An escape in the file spells half a character.", reason="malformed") from None
+        raise FormatError("An escape in the file stands for half a character.", reason="malformed") from None
     except ValueError:
         raise FormatError("A number in the file has too many digits.", reason="malformed") from None
     except RecursionError:
@@ -114,7 +114,7 @@ def check_filled_in(value: object, *, examples: Collection[object]) -> None:
     """Raise `FormatError` (`unchanged-example`) for a file that is still one of our own examples, in any layout."""
     if value in examples:
         raise FormatError(
-            "This is an example of this package as it was: fill in what is yours, then send it.",
+            "This is the unchanged example from this package: replace its values with your own, then send it.",
             reason="unchanged-example",
         )
 
@@ -155,7 +155,9 @@ def encode(value: object) -> bytes:
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
-        raise FormatError("A text holds half of a surrogate pair, which has no UTF-8.", reason="malformed") from None
+        raise FormatError(
+            "A text holds half of a surrogate pair, which UTF-8 cannot encode.", reason="malformed"
+        ) from None
 
 
 def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
@@ -174,7 +176,7 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
         again = _ENCODER.encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         said = describe_mismatch(error, kind=kind)
-        raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
+        raise FormatError(f"The JSON does not match its model: {said}", reason="malformed") from None
     if again != raw:
         raise FormatError(
             "The JSON is not canonical (RFC 8785: sorted keys, no white space, no duplicate keys).",
@@ -218,7 +220,7 @@ def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | No
         raise FormatError("A value is not base64url.", reason="malformed") from None
     # The decoder skips characters outside its alphabet and ignores stray low bits: compare with the one spelling.
     if to_base64url(raw) != text:
-        raise FormatError("A base64url value is not in its unpadded canonical spelling.", reason="not-canonical")
+        raise FormatError("A base64url value is not in unpadded canonical form.", reason="not-canonical")
     if length is not None and len(raw) != length:
         raise FormatError(f"A value must have {length} bytes.", reason="wrong-length")
     return raw
@@ -234,7 +236,7 @@ def format_time(moment: datetime) -> str:
 def parse_time(text: str) -> datetime:
     """Return the aware UTC time of `2026-11-25T08:30:00Z`, or raise `FormatError`."""
     if not _TIME.fullmatch(text):
-        raise FormatError("A time must be spelled like 2026-11-25T08:30:00Z.", reason="malformed")
+        raise FormatError("A time must look like 2026-11-25T08:30:00Z.", reason="malformed")
     try:
         # The pattern holds the spelling: strptime would take ten times as long, seven times for each report of a feed.
         return datetime(

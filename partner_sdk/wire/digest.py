@@ -21,7 +21,7 @@ FEWER_THAN_SHOWN = f"fewer than {SMALLEST_SHOWN}"
 
 
 class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One number with its interval. `value` is null when it is under five: then `shown` is all that is said."""
+    """One number with its interval. `value` is null when it is under five: then only `shown` is given."""
 
     label: str
     title: str
@@ -109,7 +109,7 @@ def parse_digest(raw: bytes) -> Digest:
 def check_digest(digest: Digest) -> None:
     """Raise `FormatError` when figures contradict each other or the version is unknown."""
     if digest.digest_version != DIGEST_VERSION:
-        raise FormatError("This digest is of a version that this SDK does not read.", reason="unknown-version")
+        raise FormatError("This SDK cannot read this version of a digest: update it.", reason="unknown-version")
     _check_cell(digest.total, exact=False, place="The total")
     for number, table in enumerate(digest.tables, start=1):
         if table.exact and table.epsilon_micro:
@@ -117,7 +117,7 @@ def check_digest(digest: Digest) -> None:
         for row, cell in enumerate(table.cells, start=1):
             _check_cell(cell, exact=table.exact, place=f"Cell {row} of table {number}")
     if digest.epsilon_micro < sum(table.epsilon_micro for table in digest.tables):
-        raise FormatError("The tables cost more than the digest says.", reason="bad-digest")
+        raise FormatError("The tables' privacy cost is higher than the digest states.", reason="bad-digest")
 
 
 def _check_cell(cell: DigestCell, *, exact: bool, place: str) -> None:
@@ -157,7 +157,7 @@ def render_table(digest: Digest) -> str:
         lines += ["", "SYNTHETIC: this digest counts made-up cases. Nothing in it happened."]
     lines += [
         "",
-        "Noise is added to every number, so that nobody who reports or is reported can be found in it.",
+        "Noise is added to every number, so that no one who reports or is reported can be identified.",
         f"Privacy cost: {format_epsilon(digest.epsilon_micro)} of at most 1.0 for this quarter.",
         f"Each true number lies in its interval with {format_interval_share(digest.interval_permille)} % certainty.",
         "",
@@ -171,15 +171,15 @@ def render_table(digest: Digest) -> str:
     for name in digest.missing_tables:
         lines += [
             "",
-            f"The table {name} is missing: its noise was lost before it was stored, and is never drawn again.",
+            f"The table {name} is missing: its noise was lost before it was stored, and noise is never drawn twice.",
         ]
     if digest.trends:
         lines += ["", "What changed"] + [f"  {trend.title}: {trend.text}" for trend in digest.trends]
-    lines += ["", "What we think is weak, and what to do"]
+    lines += ["", "Weaknesses, and what to do about them"]
     for advice in digest.recommendations:
         lines += [f"  {advice.rank}. {advice.weakness}", f"     {advice.change}"]
     if not digest.recommendations:
-        lines.append("  No weakness stands out of the noise this quarter.")
+        lines.append("  No weakness stands out from the noise this quarter.")
     return "\n".join(lines) + "\n"
 
 

@@ -59,7 +59,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class EnrolmentKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed by both new signing keys: the public keys, for this partner and this secret's hash."""
+    """The payload that both new signing keys sign: the public keys, for this partner and this secret's hash."""
 
     context_key: str
     environment: Environment
@@ -117,8 +117,8 @@ def parse_invitation(raw: bytes) -> Invitation:
         check_partner_id(invitation.partner)
     except FormatError as error:
         raise EnrolmentError(
-            "This is not an invitation as the agency wrote it: another file, or one that was edited or cut. "
-            f"Take the file that the agency gave you, unchanged, or ask it for a new one. {error}",
+            "This is not the agency's unchanged invitation: it is another file, or it was edited or cut off. "
+            f"Use the agency's file unchanged, or ask the agency for a new one. {error}",
             reason="bad-invitation",
         ) from None
     return invitation
@@ -184,7 +184,7 @@ def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str])
         keys = check_statement(box.keys, kind=StatementKind.ENROLMENT, signers=signers, payload_type=EnrolmentKeys)
         parse_base64url(keys.mailbox_key, length=XWING_PUBLIC_KEY_BYTES)
     except StatementError:
-        raise EnrolmentError("The new keys are not signed by themselves.", reason="bad-signature") from None
+        raise EnrolmentError("The enrolment is not signed with its own new keys.", reason="bad-signature") from None
     except FormatError as error:
         raise EnrolmentError(f"The enrolment cannot be read: {error}", reason="malformed") from None
     if hashed not in invited or keys.secret_sha256 != hashed:
@@ -192,7 +192,7 @@ def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str])
     if keys.partner != invited[hashed] or keys.environment != environment:
         raise EnrolmentError("The invitation is for another partner or environment.", reason="wrong-partner")
     if signers[0] == signers[1]:
-        raise EnrolmentError("A key has one role: two different signing keys are needed.", reason="bad-key")
+        raise EnrolmentError("Each key has one role: give two different signing keys.", reason="bad-key")
     return keys
 
 

@@ -1,6 +1,6 @@
 """The sealed box, the context that is bound into it, and its padding (WIRE.md §3).
 
-Padding hides as much as it can of how much was written (§3.3). Never opens a box: opening is the desk's, and a
+Padding hides the length of the text as far as it can (§3.3). Never opens a box: opening is the desk's, and a
 partner's for its own mailbox.
 """
 
@@ -57,16 +57,16 @@ class Envelope:
             raise EnvelopeError("The envelope is shorter than its header.", reason="truncated")
         version, key_id, kem, kdf, aead = _HEADER.unpack_from(raw)
         if version != ENVELOPE_VERSION:
-            raise EnvelopeError("The envelope has a version that this release does not know.", reason="unknown-version")
+            raise EnvelopeError("The envelope has an unknown version.", reason="unknown-version")
         if (kem, kdf, aead) != (KEM_ID, KDF_ID, AEAD_ID):
-            raise EnvelopeError("The envelope has a suite that this release does not know.", reason="unknown-suite")
+            raise EnvelopeError("The envelope has an unknown suite.", reason="unknown-suite")
         if len(raw) < OVERHEAD_BYTES:
             raise EnvelopeError("The envelope is shorter than its encapsulated key and tag.", reason="truncated")
         return cls(key_id=key_id, box=raw[HEADER_BYTES:])
 
 
 class SealContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything about a box that is not secret but must not be exchanged.
+    """Facts about a box that are not secret but must not be exchanged.
 
     It goes into HPKE's `info` (RFC 9180 §5.1), because the library has no `aad` argument. Only a report has a priority.
     """
@@ -83,7 +83,7 @@ class SealContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def info(self, *, key_id: bytes) -> bytes:
         """Return the `info` bytes of WIRE.md §3.2: label, version, then fields with a uint16 length before each."""
         if self.purpose not in _PURPOSES:
-            raise EnvelopeError("A box has one of five purposes.", reason="unknown-purpose")
+            raise EnvelopeError("The purpose of a box must be one of the five known ones.", reason="unknown-purpose")
         rest = (self.purpose, self.sender, self.recipient, self.id, self.kind, self.priority, self.schema_version)
         fields = (self.environment.encode(), key_id, SUITE_BYTES, *(text.encode() for text in rest))
         if any(len(field) > 0xFFFF for field in fields):
@@ -127,9 +127,7 @@ def padded_bytes(needed: int, *, purpose: str, sender: str) -> int:
     else:
         target, most = _padme(needed), MAX_PADDED_BYTES
     if needed > most or target > most:
-        raise FormatError(
-            f"The text is too long to be sealed: {most - _LENGTH.size} bytes at most.", reason="too-large"
-        )
+        raise FormatError(f"The text is too long to seal: at most {most - _LENGTH.size} bytes.", reason="too-large")
     return target
 
 
@@ -140,7 +138,7 @@ def unpad(padded: bytes, *, purpose: str, sender: str) -> bytes:
     (length,) = _LENGTH.unpack_from(padded)
     end = _LENGTH.size + length
     if end > len(padded) or padded.count(0, end) != len(padded) - end:
-        raise OpeningError("The padding is not a length, a text and zeros.", reason="bad-padding")
+        raise OpeningError("The padded text is not a length, a text and zeros.", reason="bad-padding")
     try:
         expected = padded_bytes(end, purpose=purpose, sender=sender)
     except FormatError:

@@ -89,12 +89,12 @@ MAX_SEALED_BYTES: Final = count_sealed_bytes(MAX_FILE_BYTES)
 MAX_PARTS: Final = count_sealed_parts(MAX_SEALED_BYTES)
 LEAST_SEALED_BYTES: Final = PADDED_TO_BYTES + TAG_BYTES
 
-SealedSize = Annotated[int, Meta(ge=LEAST_SEALED_BYTES, le=MAX_SEALED_BYTES, description="How many sealed bytes.")]
+SealedSize = Annotated[int, Meta(ge=LEAST_SEALED_BYTES, le=MAX_SEALED_BYTES, description="The number of sealed bytes.")]
 PartNumber = Annotated[int, Meta(ge=0, lt=MAX_PARTS, description="The number of a part, from 0.")]
 
 
 class EvidenceReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a sealed report carries for one file that is handed over: all that opens and proves it.
+    """A sealed report's entry for one file that is handed over: the key that opens it and the digests that prove it.
 
     `secret` is that of the report (base64url); `sha256` and `size_bytes` are the plain file's. `digest` is that of the
     sealed bytes, null while they are not complete: a P1 goes first, and a supplement brings it.
@@ -119,14 +119,14 @@ class EvidenceState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`GET /v1/evidence/{id}`: which parts are there, in order, and the digest once it is complete."""
 
     digest: Sha256Hex | None
-    parts: Annotated[tuple[StoredPart, ...], Meta(description="What is here, by number.")]
+    parts: Annotated[tuple[StoredPart, ...], Meta(description="The parts here, by number.")]
 
 
 class CompletePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/evidence/{id}/complete`: how many parts and sealed bytes there are, and the digest over them."""
 
     digest: Sha256Hex
-    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS, description="How many parts there are.")]
+    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS, description="The number of parts.")]
     size_bytes: SealedSize
 
 
@@ -170,7 +170,7 @@ _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
 
 
 class PartFacts(Protocol):
-    """What is known of a part that is here: its number from 0, and size and SHA-256 of its sealed bytes."""
+    """A stored part: its number from 0, and the size and SHA-256 of its sealed bytes."""
 
     @property
     def part(self) -> int:
@@ -197,11 +197,11 @@ def check_part_size(sealed_bytes: int) -> None:
     rest = sealed_bytes % SEGMENT_BYTES
     is_padded = rest > TAG_BYTES and (rest - TAG_BYTES) % PADDED_TO_BYTES == 0
     if not LEAST_SEALED_BYTES <= sealed_bytes <= PART_BYTES or not (rest == 0 or is_padded):
-        raise FormatError("A part is whole segments, at most the last of them padded.", reason="malformed")
+        raise FormatError("A part must be whole segments, of which only the last may be padded.", reason="malformed")
 
 
 def list_evidence_faults(parts: Sequence[PartFacts], *, post: CompletePost) -> tuple[FieldFault, ...]:
-    """Return what is missing or wrong, at most 50 of it; nothing when `parts`, by number, are what `post` names."""
+    """Return at most 50 missing or wrong parts; none when `parts`, by number, match `post`."""
     missing = tuple(islice(_list_missing(parts, post=post), MAX_FAULTS))
     return missing or tuple(islice(_list_wrong(parts, post=post), MAX_FAULTS))
 
@@ -215,12 +215,12 @@ def _list_missing(parts: Sequence[PartFacts], *, post: CompletePost) -> Iterator
 
 def _list_wrong(parts: Sequence[PartFacts], *, post: CompletePost) -> Iterator[FieldFault]:
     if len(parts) > post.parts:
-        yield FieldFault("#/parts", "More parts are here: begin anew with a new id.")
+        yield FieldFault("#/parts", "There are more parts here: start again with a new id.")
         return
     for one in parts[:-1]:
         if one.size_bytes != PART_BYTES:
-            yield FieldFault(f"#/parts/{one.part}", "Only the last part may be shorter: begin anew with a new id.")
+            yield FieldFault(f"#/parts/{one.part}", "Only the last part may be shorter: start again with a new id.")
     if sum(one.size_bytes for one in parts) != post.size_bytes:
-        yield FieldFault("#/size_bytes", "The parts here have another size together.")
+        yield FieldFault("#/size_bytes", "The parts here have a different total size.")
     elif evidence_digest([one.sha256 for one in parts], size_bytes=post.size_bytes).hex() != post.digest:
-        yield FieldFault("#/digest", "The parts here have another digest.")
+        yield FieldFault("#/digest", "The parts here have a different digest.")

@@ -64,7 +64,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class InvitationHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that the gateway learns of an invitation: base64url of the hash of its secret, for whom, until when."""
+    """The gateway's knowledge of an invitation: base64url of its secret's hash, its partner, and its expiry."""
 
     expires_at: str
     partner: str

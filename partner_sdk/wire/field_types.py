@@ -65,4 +65,4 @@ WireTime = Annotated[
 Sha256Digits = Annotated[
     str, _text("A SHA-256 in 64 lower-case hexadecimal digits.", _EXAMPLE_SHA256, pattern="^[0-9a-f]{64}$")
 ]
-Reference = Annotated[str, _text("The short reference of a report, made to be said aloud.", "K7QF-2M9TX-D")]
+Reference = Annotated[str, _text("The short reference of a report, made for reading aloud.", "K7QF-2M9TX-D")]

@@ -52,9 +52,9 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     door: Door
     envelope_sha256: Sha256Digits
     environment: Environment
-    epoch: Annotated[str, Meta(description="New after every restore of the gateway.")]
+    epoch: Annotated[str, Meta(description="Changes after every restore of the gateway.")]
     instance: Annotated[str, Meta(description="The gateway's own name.")]
-    key_set_serial: Annotated[int, Meta(description="Which key set was in force.")]
+    key_set_serial: Annotated[int, Meta(description="The key set in force.")]
     placement: Annotated[str, Meta(description="Where the button stood; null at the industry door.")] | None
     previous: Sha256Digits
     received_at: WireTime
@@ -107,7 +107,7 @@ def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datet
 
 
 class DeskReceiptStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the desk says of one sealed report. Digests are hexadecimal SHA-256: of the envelope, and of the signed
+    """The desk's statement about one sealed report. Digests are hexadecimal SHA-256: of the envelope, and of the signed
     submission beside it. `received_at` is when the desk took the file in.
     """
 

@@ -1,11 +1,11 @@
 """The kinds of sealed items, and the bodies that hand them over the feed (WIRE.md §10.3).
 
 A sealed item waits at the gateway until the other side acknowledges it. The kinds differ in a row of `KINDS`, which
-gateway, desk and WIRE.md read here; reports and evidence also have tables of their own. Never knows what is inside.
+gateway, desk and WIRE.md read here; reports and evidence also have tables of their own. Never knows the contents.
 
 - A new kind that the desk takes: a row here and in WIRE.md, and a function at the desk that `inbox.collect_items` calls
   for each item, e.g. `adoptions.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
-- Something new that the desk tells partners needs no kind: it is a `MessageKind` in `mailbox_message.py`.
+- A new message from the desk to partners needs no kind: it is a `MessageKind` in `mailbox_message.py`.
 - A new kind that the desk puts: a row here and in WIRE.md, and an `OutboxKind` with its sender in
   `gateway/desk/outbox_run.py`.
 """
@@ -51,11 +51,11 @@ def _check_no_address(address: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemKind:
-    """One kind of sealed item: who puts it, who takes it, and its bounds.
+    """One kind of sealed item: its sender, its recipient, and its bounds.
 
     `address` is whose item it is, e.g. a partner; `max_body_bytes` bounds the request that brings it, and `max_items`
     a page or a post of many. `max_waiting` bounds what waits altogether. Where `proves_digest`, an acknowledgement
-    names the digest of what is held, because more than one item may have been under an id. Where `may_wait_again`, the
+    names the digest of the held item, because more than one item may have had the same id. Where `may_wait_again`, the
     desk may withdraw an acknowledgement; where `may_be_replaced`, it may put an item again, sealed to a new key; where
     `needs_place`, an item is taken only while a person can still return to its address.
     """
@@ -175,7 +175,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ItemPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/items/{kind}?after=&limit=`: what the desk has not acknowledged, by position, the oldest first.
+    """`GET /feed/items/{kind}?after=&limit=`: the items not acknowledged by the desk, by position, oldest first.
 
     Rows come as raw JSON, so that the desk judges each alone and keeps it byte for byte. `last` is the position of the
     last row, to be named as `after` for the next page of the same run. It is a hint: every run starts at 0, so that
@@ -190,7 +190,7 @@ class ItemPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One item that is durable at the desk. `sha256`, of the kinds that prove it, is the digest of what it holds."""
+    """One item that is durable at the desk. `sha256`, for kinds that prove it, is the item's digest."""
 
     address: str
     item_id: str
@@ -231,9 +231,9 @@ class ItemPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ItemPostReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What became of each item, in the order in which they were posted.
+    """The outcome of each item, in the order of the post.
 
-    `stored` now, `known` already, byte for byte, or `no-place`: nobody can come back to that reference (any more), and
+    `stored` now, `known` already, byte for byte, or `no-place`: that reference has no return code (any more), and
     nothing was kept.
     """
 

@@ -1,4 +1,4 @@
-"""The agency's key set: what the pinned root vouches for, which key seals now, which checks a receipt (WIRE.md §5).
+"""The agency's key set under the pinned root: the key that seals now, the keys that check receipts (WIRE.md §5).
 
 Also `gateway.card`, the file that a gateway hands to the desk, so that its receipts are believed there (§5.6). Never
 holds a private key.
@@ -56,7 +56,7 @@ class SealingKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class VerifyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public Ed25519 key with one role.
 
-    What it signs until `use_until` is believed until `verify_until`; what it signs later never is (WIRE.md §5.4).
+    A signature made until `use_until` is valid until `verify_until`; a later one never is (WIRE.md §5.4).
     """
 
     key_id: str
@@ -100,7 +100,7 @@ class RootChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class KeySetBundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `GET /v1/keys` answers: the chain from a pinned root to the key set."""
+    """The body of `GET /v1/keys`: the chain from a pinned root to the key set."""
 
     delegation: SignedStatement
     key_set: SignedStatement
@@ -188,12 +188,12 @@ def verify_bundle(
     if not pin.environment == delegation.environment == key_set.environment:
         raise KeySetError("The key set is for another environment.", reason="wrong-environment")
     if newest_delegated_at is not None and delegation.not_before < newest_delegated_at:
-        raise KeySetError("The root has spoken since: this key-set key is out of use.", reason="stale-delegation")
+        raise KeySetError("The root has replaced this key-set key.", reason="stale-delegation")
     if newest_delegated_at is not None and delegation.not_before > newest_delegated_at:
         # A former holder of the key may have counted as high as they liked: serials count under one word of the root.
         highest_serial = None
     if highest_serial is not None and key_set.serial < highest_serial:
-        raise KeySetError("A newer key set has been seen already.", reason="stale-serial")
+        raise KeySetError("A newer key set was seen before.", reason="stale-serial")
     if key_set.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
         raise KeySetError("Two different key sets carry the same serial.", reason="forked-serial")
     if expired and not allow_expired:
@@ -310,7 +310,7 @@ def _trusted_root(bundle: KeySetBundle, *, pin: Pin) -> bytes:
     if fingerprint_of(root_key) == pin.root_fingerprint:
         return root_key
     if bundle.root_change is None or fingerprint_of(root_key) != pin.next_root_fingerprint:
-        raise KeySetError("The key set comes from a root that is not pinned here.", reason="wrong-root")
+        raise KeySetError("The key set is from a root that is not pinned here.", reason="wrong-root")
     change = parse_exact(parse_base64url(bundle.root_change.payload), kind=RootChange, max_bytes=MAX_PIN_BYTES)
     old_root = parse_base64url(change.old_root_key, length=PUBLIC_KEY_BYTES)
     new_root = parse_base64url(change.new_root_key, length=PUBLIC_KEY_BYTES)
@@ -364,7 +364,7 @@ class ReceiptKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who the gateway is, and the public key that checks its receipts. No secret."""
+    """The gateway's name, and the public key that checks its receipts. No secret."""
 
     environment: Environment
     instance: str

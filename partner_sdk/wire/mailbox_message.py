@@ -36,8 +36,8 @@ MAX_BODY_BYTES: Final = 32 * 1024
 # Outcomes of a partner's own report, the most frequent first. `duplicate` refers only to an earlier report of this
 # very partner: for another sender's report it would tell one service about another.
 OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
-    ("used", "Used: it helps to protect a child or to find somebody."),
-    ("needs_more", "Not enough to go on: send what else you hold."),
+    ("used", "Used: it helps to protect a child or to find a suspect."),
+    ("needs_more", "Not enough to act on: send anything else that you hold."),
     ("duplicate", "You had reported this before: both are one case."),
     ("out_of_remit", "Not for this agency: nothing of ours to act on."),
     ("actioned", "Acted on: police or child protection took it further."),
@@ -48,20 +48,20 @@ _OUTCOME_WORDS: Final = dict(OUTCOMES)
 SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "no-open-request", "held"]
 SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
     "unreadable": (
-        "It opened, but it is no report of a form that the agency reads: a field or a version is unknown. "
+        "It opened, but a field or the version is unknown to the agency. "
         "Upgrade the SDK, or compare the report with /v1/schema/report.json, and send it again."
     ),
     "not-opened": (
-        "It did not open: it was sealed to another key, or under other clear fields than its statement names. "
+        "It did not open: it was sealed to another key, or with clear fields that differ from its statement's. "
         "Fetch /v1/keys and send it again."
     ),
-    "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it anew and send it again.",
-    "not-proven": "No key of yours that is in force signed its statement. Tell the agency by phone if you sent it.",
+    "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it again and send it again.",
+    "not-proven": "Its statement is not signed by a current key of yours. Tell the agency by phone if you sent it.",
     "no-open-request": (
-        "It is a response, and names no question that is open. It stands beside the report that it names, and answers "
-        "nothing. Look at `requests`, and answer the question that is meant."
+        "It is a response, but names no open question. It is filed with the report that it names, and answers "
+        "nothing. Run `requests`, and answer the right question."
     ),
-    "held": "The agency is looking into it. There is nothing to do for you.",
+    "held": "The agency is looking into it. You need do nothing.",
 }
 MAX_SET_ASIDE_REPORTS: Final = 200
 
@@ -83,7 +83,7 @@ class InformationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 
 class OutcomeNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What became of one report of the recipient; a later note about the same report counts instead."""
+    """The outcome of one of the recipient's reports; a later note about the same report replaces it."""
 
     outcome: OutcomeCode
     reference: str
@@ -101,7 +101,7 @@ class SetAsideReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class SetAsideNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Reports of the recipient that the desk holds but could not take as reports, all for one reason.
 
-    `GET /v1/reports/{id}` tells how each stands now: a report that is read after all leaves the stage `set_aside`.
+    `GET /v1/reports/{id}` has the current stage of each: a report that is read after all leaves the stage `set_aside`.
     """
 
     reason: SetAsideReason
@@ -216,7 +216,7 @@ class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`{}`, the body of `POST /v1/mailbox/{id}/ack` and its answer: nothing to say, and a body that is signed."""
+    """`{}`, the signed body of `POST /v1/mailbox/{id}/ack` and its answer."""
 
 
 def mailbox_schema() -> dict[str, Any]:

@@ -64,7 +64,7 @@ class ContextMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class PageContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is signed: who, where and which messages, for one page as it was rendered once.
+    """The signed payload: the people, the place and the messages of one page as it was rendered once.
 
     `viewer` is the account that had the page before it, `about` those that the page shows. `expires_at` is at most
     `MAX_LIFETIME_SECONDS` after `issued_at`.
@@ -85,7 +85,7 @@ class PageContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True, slots=True)
 class SealedPageContext:
-    """One context as it travels: whose it says that it is, its id, and the box. Nothing of it is believed yet."""
+    """One context as it travels: the partner that it claims, its id, and the box. Nothing in it is believed yet."""
 
     partner: str
     context_id: str
@@ -102,7 +102,7 @@ def parse_context_token(text: str) -> SealedPageContext:
         raise FormatError(f"A sealed context has at most {MAX_TOKEN_CHARACTERS} characters.", reason="too-large")
     parts = text.split(".")
     if len(parts) != _TOKEN_PARTS or parts[0] != SPELLING or not _PARTNER.fullmatch(parts[1]):
-        raise FormatError("A sealed context is spelled 1.PARTNER.ID.BOX.", reason="malformed")
+        raise FormatError("A sealed context has the form 1.PARTNER.ID.BOX.", reason="malformed")
     check_report_id(parts[2])
     raw = parse_base64url(parts[3], max_bytes=MAX_CONTEXT_ENVELOPE_BYTES)
     envelope = Envelope.parse(raw, max_bytes=MAX_CONTEXT_ENVELOPE_BYTES)
@@ -138,7 +138,7 @@ def verify_page_context(
 ) -> PageContext:
     """Return the content of an opened box, signed by one of the partner's context keys (id to 32 raw bytes).
 
-    Raises `FormatError`, or `StatementError`: what `open_statement` raises, and `wrong-context` for another partner,
+    Raises `FormatError`, or `StatementError`: the errors of `open_statement`, and `wrong-context` for another partner,
     id or environment than the box was bound to. Never judges whether it has expired: the desk does.
     """
     context = open_statement(
@@ -150,7 +150,7 @@ def verify_page_context(
     )
     check_page_context(context)
     if (context.partner, context.context_id, context.environment) != (partner, context_id, environment):
-        raise StatementError("The context speaks for another page than its box.", reason="wrong-context")
+        raise StatementError("The context is for a different page from its box.", reason="wrong-context")
     return context
 
 
@@ -159,7 +159,7 @@ def check_page_context(context: PageContext) -> None:
     check_report_id(context.context_id)
     life = _parse_page_time(context.expires_at) - _parse_page_time(context.issued_at)
     if not 0 < life.total_seconds() <= MAX_LIFETIME_SECONDS:
-        raise FormatError("A context lives for more than no time and at most 24 hours.", reason="malformed")
+        raise FormatError("A context must be valid for more than no time and at most 24 hours.", reason="malformed")
     for message in context.messages:
         if message.sent_at:
             _parse_page_time(message.sent_at)
@@ -168,5 +168,5 @@ def check_page_context(context: PageContext) -> None:
 def _parse_page_time(text: str) -> datetime:
     moment = parse_time(text)
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise FormatError(f"A time of a page lies in the years {FIRST_YEAR} to {LAST_YEAR}.", reason="malformed")
+        raise FormatError(f"A time of a page must be in the years {FIRST_YEAR} to {LAST_YEAR}.", reason="malformed")
     return moment

@@ -1,6 +1,6 @@
 """Placements: the agreed places of the button, each with a link id of its own (WIRE.md §5.5, §6.4).
 
-A link id is spelled as `PLACEMENT_PATTERN` says and means nothing by itself: whose it is stands in the register, which
+A link id matches `PLACEMENT_PATTERN` and means nothing by itself: its owner is in the register, which
 the desk signs. An id that no register lists opens the form all the same, and is not kept.
 """
 
@@ -38,7 +38,7 @@ class PlacementEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def is_placement(text: str) -> bool:
-    """Return whether `text` is spelled as a link id, e.g. `example-chat-profile`."""
+    """Return whether `text` is a well-formed link id, e.g. `example-chat-profile`."""
     return _PLACEMENT.fullmatch(text) is not None
 
 

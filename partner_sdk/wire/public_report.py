@@ -1,4 +1,4 @@
-"""The public report: what a person wrote in the form, before it is sealed. Never stored or logged in this shape.
+"""The public report: a person's answers in the form, before they are sealed. Never stored or logged in this shape.
 
 To add a field is to add an optional one with a blank default, e.g. `device: Code = ""`: it is left out while it is
 blank, so reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not
@@ -56,7 +56,7 @@ class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class KnownPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is known of the person that the report is about. `near` is `yes` for one who lives there or sees the phone.
+    """Facts about the person that the report is about. `near` is `yes` for one who lives there or sees the phone.
 
     `knows` lists what they know of the child: `home`, `school`, `real_name`.
     """
@@ -72,7 +72,7 @@ class KnownPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ChildDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a parent or a professional adds about the child; empty where somebody else reports."""
+    """Facts about the child from a parent or a professional; empty if another person reports."""
 
     already_told: Codes
     birth: Short
@@ -88,14 +88,14 @@ class ChildDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When somebody wants to meet (`today`, `next_days`, `later`, `no_day`, `not_sure`), and where, as typed."""
+    """When a person wants to meet (`today`, `next_days`, `later`, `no_day`, `not_sure`), and the place, as typed."""
 
     place: Line
     when: Code
 
 
 class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Answers as typed (codes for choices; empty text for what was skipped) and what the form itself adds.
+    """Answers as typed (codes for choices; empty text for skipped ones) and the form's own additions.
 
     `age_band` is the child's, `reporter_age_band` that of who types (R3). `reply_by` is the day of the promise that
     the person was shown, `reply_key` the public half of the return code. `signposted` lists the helpers that were
@@ -146,12 +146,12 @@ def parse_public_report(raw: bytes) -> PublicReport:
 
 
 def is_from_grown_up(report: PublicReport) -> bool:
-    """Return whether the person reporting said that they are 18 or over."""
+    """Return whether the person reporting gave their age as 18 or over."""
     return report.under_18 == IS_NOT_UNDER_18
 
 
 def is_flagged(report: PublicReport) -> bool:
-    """Return whether the form doubts who typed: filled by a script, too fast, or over the limits.
+    """Return whether the form doubts a human typed it: filled by a script, too fast, or over the limits.
 
     A flagged report is taken, filed and read like any other. A code that is not known here flags too.
     """

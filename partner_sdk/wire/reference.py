@@ -1,4 +1,4 @@
-"""References that can be said aloud: 45 random bits, a check symbol, a prefix in the sandbox (WIRE.md §6.3)."""
+"""References for reading aloud: 45 random bits, a check symbol, a prefix in the sandbox (WIRE.md §6.3)."""
 
 from partner_sdk.errors import FormatError
 
@@ -33,14 +33,14 @@ def parse_reference(text: str) -> str:
         raise FormatError("A reference has ten letters and digits, like K7QF-2M9TX-D.", reason="bad-reference")
     spelled = _format(environment, body[:_SYMBOLS])
     if spelled[-1] != body[-1]:
-        raise FormatError("This reference has a slip in it: look at it once more.", reason="bad-reference")
+        raise FormatError("This reference has a typing error: check it again.", reason="bad-reference")
     return spelled
 
 
 def check_reference(reference: str) -> None:
     """Raise `FormatError` (`bad-reference`) unless a reference is in its one spelling."""
     if parse_reference(reference) != reference:
-        raise FormatError("A reference is not in its one spelling.", reason="bad-reference")
+        raise FormatError("A reference is not in its canonical form.", reason="bad-reference")
 
 
 def get_reference_environment(reference: str) -> str:

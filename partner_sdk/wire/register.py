@@ -103,7 +103,7 @@ def verify_register(
         raise RegisterError("The register is for another environment.", reason="wrong-environment")
     _check_names(register)
     if highest_serial is not None and register.serial < highest_serial:
-        raise RegisterError("A newer register has been seen already.", reason="stale-serial")
+        raise RegisterError("A newer register was seen before.", reason="stale-serial")
     if register.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
         raise RegisterError("Two different registers carry the same serial.", reason="forked-serial")
     if expired and not allow_expired:
@@ -150,7 +150,7 @@ def _check_entry(entry: RegisterEntry, *, environment: str) -> None:
         if former.key_id != key_id_of(parse_base64url(former.submission_key, length=PUBLIC_KEY_BYTES)):
             raise RegisterError("A former key does not have the id that it claims.", reason="bad-key")
     if entry.environment != environment:
-        raise RegisterError("A partner belongs to another environment.", reason="wrong-environment")
+        raise RegisterError("A partner is in another environment.", reason="wrong-environment")
 
 
 def _key_ids(entry: RegisterEntry) -> tuple[str, ...]:

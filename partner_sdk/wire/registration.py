@@ -1,4 +1,4 @@
-"""A partner's registration: who is responsible, who may submit, whom to ask, for which platforms.
+"""A partner's registration: its responsible people, submitters, contacts and platforms.
 
 SI 2026/268 asks for an organisation administrator, a named replacement and the authorised persons. Never names a child.
 """
@@ -43,7 +43,7 @@ _TYPED: Final = {
     "authorised_persons": f"Give a list of 1 to {MAX_PERSONS} persons, each with name, email and role.",
     "platforms": f"Give a list of 1 to {MAX_PLATFORMS} platforms, each with its name.",
 }
-_OTHERWISE: Final = "Give what `account template` shows in this place: one line of at most 100 characters."
+_OTHERWISE: Final = "Give a value like the one in `account template`: one line of at most 100 characters."
 _PLACE: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+|\.\.\.)\]")
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`")
@@ -58,7 +58,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     telephone: Telephone | None = None
 
     def __repr__(self) -> str:
-        """Say nothing of the person: a repr ends in logs."""
+        """Name no person: a repr ends up in logs."""
         return "Person(...)"
 
 
@@ -70,7 +70,7 @@ class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     telephone: Telephone | None = None
 
     def __repr__(self) -> str:
-        """Say nothing of the person: a repr ends in logs."""
+        """Name no person: a repr ends up in logs."""
         return "ContactPoint(...)"
 
 
@@ -123,7 +123,7 @@ def parse_registration_file(raw: bytes) -> Registration:
         raise ReportError(str(error), reason=error.reason) from None
     except msgspec.ValidationError as error:
         raise ReportError(
-            "The registration does not fit its model.", reason="bad-field", faults=[_make_fault(error)]
+            "The registration does not match its model.", reason="bad-field", faults=[_make_fault(error)]
         ) from None
     faults = list_registration_faults(registration)
     if faults:
@@ -143,7 +143,7 @@ def list_registration_gaps(registration: Registration) -> tuple[str, ...]:
 
 
 def list_people(registration: Registration) -> tuple[Person, ...]:
-    """Return everybody who may submit: the authorised persons, the administrator and the replacement."""
+    """Return all permitted submitters: the authorised persons, the administrator and the replacement."""
     leading = (registration.administrator, registration.replacement)
     return (*(one for one in leading if one is not None), *registration.authorised_persons)
 
@@ -151,11 +151,11 @@ def list_people(registration: Registration) -> tuple[Person, ...]:
 def _list_faults(registration: Registration) -> Iterator[FieldFault]:
     administrator, replacement = registration.administrator, registration.replacement
     if administrator and replacement and _key(administrator.email) == _key(replacement.email):
-        yield FieldFault("#/replacement", "Name somebody else than the administrator.")
+        yield FieldFault("#/replacement", "Name someone other than the administrator.")
     seen: set[str] = set()
     for place, person in enumerate(registration.authorised_persons):
         if _key(person.email) in seen:
-            yield FieldFault(f"#/authorised_persons/{place}/email", "Take this one out: the address is there already.")
+            yield FieldFault(f"#/authorised_persons/{place}/email", "Remove this one: the address is already listed.")
         seen.add(_key(person.email))
     if len(encode(registration)) > MAX_REGISTRATION_BYTES:
         yield FieldFault("#", f"Make it shorter: {MAX_REGISTRATION_BYTES} bytes at most.")
@@ -173,8 +173,8 @@ def _make_fault(error: msgspec.ValidationError) -> FieldFault:
     pointer = "#" + "".join(f"/{name or index}" for name, index in steps)
     missing = _MISSING.match(text)
     if missing:
-        return FieldFault(f"{pointer}/{missing['name']}", "Add this field; it must be there.")
+        return FieldFault(f"{pointer}/{missing['name']}", "Add this field: it is required.")
     if text.startswith("Object contains unknown field"):
-        return FieldFault(pointer, f"Take out the field directly under {pointer} that the template does not have.")
+        return FieldFault(pointer, f"Remove the field directly under {pointer} that is not in the template.")
     last = steps[-1][0] if steps else None
     return FieldFault(pointer, _TYPED.get(last or "", _OTHERWISE))

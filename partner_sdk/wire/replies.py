@@ -16,7 +16,7 @@ Stage = Literal["received", "collected", "set_aside", "opened"]
 
 
 class ServiceCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom the gateway takes the signer of a request for."""
+    """The partner that the gateway recognises as the signer of a request."""
 
     environment: Environment
     key_id: KeyId
@@ -43,7 +43,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outcome: Outcome | None
     receipt: SignedStatement
     set_aside_reason: Annotated[
-        SetAsideReason | None, Meta(description="With the stage `set_aside`: why the desk could not read the report.")
+        SetAsideReason | None,
+        Meta(description="With the stage `set_aside`: the reason why the desk could not read the report."),
     ]
     stage: Stage
 

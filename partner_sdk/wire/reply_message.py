@@ -1,6 +1,6 @@
 """Replies to a return code: signed by the agency first, then sealed to the code's own key (WIRE.md §9.2).
 
-Desk and gateway share this file. Never holds the code or its private key: who has the five words makes it anew.
+Desk and gateway share this file. Never holds the code or its private key: the five words derive it again.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def check_reply(message: ReplyMessage) -> None:
     parse_time(message.issued_at)
     check_reference(message.reference)
     if get_reference_environment(message.reference) != message.environment:
-        raise FormatError("The reference of a reply is of another environment.", reason="malformed")
+        raise FormatError("The reference of a reply is for another environment.", reason="malformed")
     if len(message.body) > MAX_BODY_CHARACTERS:  # msgspec looks at this only when it decodes
         raise FormatError(f"A reply has at most {MAX_BODY_CHARACTERS} characters.", reason="too-large")
     if bool(message.body) != (message.kind == "reply"):
@@ -84,7 +84,7 @@ def make_reply_key(public_key: str) -> SealingKey:
     try:
         raw = parse_base64url(public_key, length=XWING_PUBLIC_KEY_BYTES)
     except FormatError:
-        raise SealingError("This is no key of a return code.", reason="bad-key") from None
+        raise SealingError("This is not a return code's key.", reason="bad-key") from None
     return make_sealing_key(
         raw, not_before=_ALWAYS_FROM, seal_until=_ALWAYS_UNTIL, open_until=_ALWAYS_UNTIL, state="active"
     )

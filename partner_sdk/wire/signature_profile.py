@@ -49,7 +49,7 @@ def is_unreserved_path(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SignatureClaim:
-    """What the headers of a request claim; nothing of it is believed before `check_claim`."""
+    """The claim in a request's headers; nothing in it is believed before `check_claim`."""
 
     key_id: str
     created: int
@@ -81,11 +81,11 @@ def parse_signature_headers(headers: Mapping[str, str], *, content_type: str = C
     inputs = _INPUT.fullmatch(headers.get("signature-input", ""))
     signature = _SIGNATURE.fullmatch(headers.get("signature", ""))
     if inputs is None or signature is None:
-        raise SignatureProfileError("The signature headers are not in the profile.", reason="bad-signature-headers")
+        raise SignatureProfileError("The signature headers do not match the profile.", reason="bad-signature-headers")
     covers_body = "content-digest" in inputs["covered"]
     sent_type, content_digest = headers.get("content-type"), headers.get("content-digest")
     if covers_body and (sent_type != content_type or content_digest is None or not _DIGEST.fullmatch(content_digest)):
-        raise SignatureProfileError("The body's headers are not in the profile.", reason="bad-signature-headers")
+        raise SignatureProfileError("The body's headers do not match the profile.", reason="bad-signature-headers")
     return SignatureClaim(
         key_id=inputs["keyid"],
         created=int(inputs["created"]),
@@ -109,13 +109,13 @@ def check_claim(
     if not -MAX_SKEW_SECONDS <= age_seconds <= MAX_AGE_SECONDS:
         raise SignatureProfileError("The request was signed too long ago or in the future.", reason="stale")
     if has_body != claim.covers_body:
-        raise SignatureProfileError("The signature and the body do not go together.", reason="body-not-covered")
+        raise SignatureProfileError("The signature does not cover this body.", reason="body-not-covered")
     base = signature_base(claim, method=method, target_uri=target_uri)
     try:
         # RFC 9421 §3.3.6: Ed25519 over the signature base.
         load_public_key(public_key).verify(claim.signature, base)
     except (InvalidSignature, ValueError):
-        raise SignatureProfileError("The signature does not hold.", reason="bad-signature") from None
+        raise SignatureProfileError("The signature is not valid.", reason="bad-signature") from None
 
 
 def signature_base(claim: SignatureClaim, *, method: str, target_uri: str) -> bytes:
@@ -155,7 +155,7 @@ def _decode(text: str) -> bytes:
         raise SignatureProfileError("The signature is not base64.", reason="bad-signature-headers") from None
     # RFC 8941 §4.2.7 lets a parser ignore stray low bits; here a signature has one spelling.
     if base64.b64encode(raw).decode("ascii") != text:
-        raise SignatureProfileError("The signature is not in its one spelling.", reason="bad-signature-headers")
+        raise SignatureProfileError("The signature is not in its canonical form.", reason="bad-signature-headers")
     return raw
 
 
@@ -169,7 +169,7 @@ _PARAMETER: Final = re.compile(r';([a-z]+)(?:=(?:"([^"]*)"|([0-9]+)))?')
 _PARAMETERS: Final = ("created", "keyid", "alg", "nonce", "tag")
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _MAX_EXPLAINED_CHARACTERS: Final = 1024
-WRONG_DIGEST_ADVICE: Final = "The body is not the one whose digest was signed: sign over the very bytes that are sent."
+WRONG_DIGEST_ADVICE: Final = "The body does not match its signed digest: sign exactly the bytes that you send."
 
 
 def explain_refusal(
@@ -234,4 +234,8 @@ def explain_refusal(
         ),
     )
     broken = [sentence for holds, sentence in rules if not holds]
-    return broken[0] if broken else "Spell the signature headers as the profile does: no other white space or quotes."
+    return (
+        broken[0]
+        if broken
+        else "Write the signature headers exactly as in the profile, with no other white space or quotes."
+    )

@@ -61,9 +61,7 @@ class SignedStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payloadType: Annotated[  # noqa: N815 - the member name of the DSSE specification
         str, Meta(description="The kind of the statement.", examples=[StatementKind.SUBMISSION.value])
     ]
-    signatures: Annotated[
-        tuple[StatementSignature, ...], Meta(description="In the order that the kind of statement asks for.")
-    ]
+    signatures: Annotated[tuple[StatementSignature, ...], Meta(description="In the order for this kind of statement.")]
 
 
 @lru_cache(maxsize=MAX_KEPT_KEYS)
@@ -136,14 +134,14 @@ def check_statement(
 ) -> T:
     """Return the payload, signed by each of `signers` (raw public keys) in this order; raises as `open_statement`."""
     if statement.payloadType != kind.value:
-        raise StatementError("The statement is of another kind.", reason="wrong-kind")
+        raise StatementError("The statement is of the wrong kind.", reason="wrong-kind")
     if len(statement.signatures) != len(signers):
-        raise StatementError("The statement has another number of signatures.", reason="wrong-signature-count")
+        raise StatementError("The statement has the wrong number of signatures.", reason="wrong-signature-count")
     body = parse_base64url(statement.payload)
     message = _pre_authentication_encoding(kind, body)
     for signature, public_key in zip(statement.signatures, signers, strict=True):
         if signature.keyid != key_id_of(public_key):
-            raise StatementError("The statement is signed by a key that is not known here.", reason="unknown-key")
+            raise StatementError("The statement is signed by an unknown key.", reason="unknown-key")
         _verify(parse_base64url(signature.sig, length=SIGNATURE_BYTES), message, public_key=public_key)
     return parse_exact(body, kind=payload_type, max_bytes=len(body))
 
@@ -151,7 +149,7 @@ def check_statement(
 def _get_key(key_id: str, keys: Mapping[str, bytes]) -> bytes:
     public_key = keys.get(key_id)
     if public_key is None:
-        raise StatementError("The statement is signed by a key that is not known here.", reason="unknown-key")
+        raise StatementError("The statement is signed by an unknown key.", reason="unknown-key")
     return public_key
 
 
@@ -160,7 +158,7 @@ def _verify(signature: bytes, message: bytes, *, public_key: bytes) -> None:
         # RFC 8032 §5.1.7, over DSSE's pre-authentication encoding.
         load_public_key(public_key).verify(signature, message)
     except InvalidSignature:
-        raise StatementError("The signature of the statement does not hold.", reason="bad-signature") from None
+        raise StatementError("The statement's signature is not valid.", reason="bad-signature") from None
     except ValueError:
         raise FormatError("A public key must have 32 bytes.", reason="wrong-length") from None
 

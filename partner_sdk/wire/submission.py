@@ -41,7 +41,7 @@ MAX_EVIDENCE_IDS = 250
 MAX_REPORT_BODY_BYTES = 6 * 1024 * 1024
 
 ENVELOPE_FAULT: Final = FieldFault(
-    "#/statement/payload/envelope_sha256", "Give the SHA-256 of the very envelope that is sent."
+    "#/statement/payload/envelope_sha256", "Give the SHA-256 of the envelope exactly as sent."
 )
 
 ReportKind = Literal["initial", "supplement", "correction", "retraction", "response"]
@@ -62,7 +62,7 @@ _RESERVED_IDS = frozenset({PUBLIC_SENDER, AGENCY})
 
 
 class ClearFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the gateway may know of a report; the same fields stand inside the seal."""
+    """The facts that the gateway may know about a report; the same fields are inside the seal."""
 
     earlier_reference: Reference | None
     environment: Environment
@@ -149,7 +149,7 @@ def open_own_submission(
             return statement
         reason = "wrong-sender-or-kind"
     faults = _list_statement_faults(raw, keys=keys, partner=partner, environment=environment)
-    raise StatementError("The submission statement does not hold.", reason=reason, faults=tuple(faults))
+    raise StatementError("The submission statement is not valid.", reason=reason, faults=tuple(faults))
 
 
 def peek_submission(signed: SignedStatement) -> SubmissionStatement:
@@ -183,23 +183,23 @@ def _check_submission(statement: SubmissionStatement) -> None:
 # The valid values of each field of a submission statement; faults are listed in this order.
 _FIELD_SENTENCES: Final = {
     "created_at": "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z.",
-    "earlier_reference": "Give null, or the reference of your own report in its one spelling, like K7QF-2M9TX-D.",
+    "earlier_reference": "Give null, or the canonical reference of your own report, e.g. K7QF-2M9TX-D.",
     "environment": "Give the environment of your enrolment, live or sandbox.",
     "envelope_sha256": "Give the SHA-256 of the envelope in 64 lower-case hexadecimal digits.",
     "evidence_ids": f"Give a list of at most {MAX_EVIDENCE_IDS} ids (UUIDv7), each once.",
     "kind": f"Give one of {', '.join(get_args(ReportKind))}.",
-    "partner": "Give your own partner id, as your invitation names it.",
+    "partner": "Give your own partner id, as in your invitation.",
     "priority": f"Give one of {', '.join(get_args(Priority))}.",
     "report_id": "Give a UUIDv7 in lower case with hyphens.",
     "schema_version": f'Give "{SCHEMA_VERSION}".',
 }
-_ANSWERS_NO_REPORT: Final = "Give the reference of the report that the question is about; it stands in the request."
+_ANSWERS_NO_REPORT: Final = "Give the reference of the report that the question is about, as in the request."
 _OUTER_SENTENCES: Final = {
     "wrong-kind": ("/payloadType", f"Give {StatementKind.SUBMISSION.value}."),
     "wrong-signature-count": ("/signatures", "Give exactly one signature."),
     "unknown-key": (
         "/signatures/0/keyid",
-        "Sign with the key that signs the request, or with one that it has replaced lately.",
+        "Sign with the key that signs the request, or with one that it replaced recently.",
     ),
     "bad-signature": (
         "/signatures/0/sig",
@@ -259,12 +259,10 @@ def _list_payload_faults(body: bytes, *, partner: str, environment: Environment)
         yield FieldFault(place, "Give one JSON object in UTF-8.")
         return
     if not is_canonical:
-        yield FieldFault(place, "Spell the JSON canonically (RFC 8785): sorted keys, no white space, each key once.")
+        yield FieldFault(place, "Send canonical JSON (RFC 8785): sorted keys, no white space, each key once.")
     if set(value) - set(_FIELD_SENTENCES):
         which = format_unknown(value, known=_FIELD_SENTENCES)
-        yield FieldFault(
-            place, f"There is a field too many: {which}. Take out what is not one of {', '.join(_FIELD_SENTENCES)}."
-        )
+        yield FieldFault(place, f"Unknown field: {which}. Keep only {', '.join(_FIELD_SENTENCES)}.")
     for name, sentence in _FIELD_SENTENCES.items():
         if name not in value:
             yield FieldFault(f"{place}/{name}", f"Add this field. {sentence}")

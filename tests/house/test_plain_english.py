@@ -16,7 +16,7 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 # Of 10,000 words of docstrings. The aim is 60: lower a figure whenever it can be.
-MOST = {"gateway": 272, "partner_sdk": 107, "tests": 264}
+MOST = {"gateway": 272, "partner_sdk": 20, "tests": 264}
 
 
 def measure(folder: str) -> float:

@@ -148,7 +148,7 @@ class RequestWatch:
         return asked
 
     def has_led_to(self, is_wanted: Callable[[str], bool]) -> bool:
-        """Return whether the page went there: whatever it asked for before that is in `asked` by now."""
+        """Return whether the page went there: its earlier requests are all in `asked` by now."""
         return any(map(is_wanted, self._leads))
 
     def note(self, address: str, *, kind: str = "request") -> None:

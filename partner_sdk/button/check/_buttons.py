@@ -2,7 +2,7 @@
 
 A site's own "Report abuse" is no button of ours: the words alone make none, unless they lead to the agency. The icon is
 known by its released shapes, or as an image at one of the icon's addresses.
-A rule looks at a `Subject` (a button and what was agreed) and gives a `Notice` for each fault.
+A rule looks at a `Subject` (a button and the agreed placement) and gives a `Notice` for each fault.
 """
 
 import re
@@ -47,7 +47,7 @@ MAX_KNOWN_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`origin` is the agency's; `placement` the one of this page; `known` all that are agreed (None: not told)."""
+    """`origin` is the agency's; `placement` the one of this page; `known` all agreed ones (None: unknown)."""
 
     origin: str
     placement: str | None = None
@@ -76,7 +76,7 @@ def parse_known(raw: bytes) -> Known:
         told = msgspec.json.decode(raw, type=CheckList | list[str])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise FormatError(
-            'This is no list of placements: a JSON list such as ["example-chat-profile"], or the file that the '
+            'This is not a list of placements: a JSON list such as ["example-chat-profile"], or the file that the '
             "agency's desk writes for a runner.",
             reason="malformed",
         ) from None
@@ -84,7 +84,7 @@ def parse_known(raw: bytes) -> Known:
         placements = frozenset(one.placement for one in told.targets)
         return Known(placements=placements, origin=told.agency_origin, targets=told.targets)
     if not all(is_placement(one) for one in told):
-        raise FormatError("The list holds something that is not spelled as a placement.", reason="bad-placement")
+        raise FormatError("The list holds an entry that is not a placement id.", reason="bad-placement")
     return Known(placements=frozenset(told))
 
 

@@ -140,7 +140,7 @@ _BEGINNINGS: Final = (*TRACKING_ATTRIBUTES, *CONSENT_ATTRIBUTES)
 def format_names(names: tuple[str, ...]) -> str:
     """Return the names that are known, at most `MOST_NAMES`, and that there are others; empty where none is known.
 
-    Of a name that only begins as one of a tracker or a consent manager, the beginning is said.
+    For a name that only begins like a tracker's or a consent manager's, return that beginning.
     """
     known = list(dict.fromkeys(one for one in map(_format_known, names) if one))
     has_more = len(known) > MOST_NAMES or any(not _format_known(name) for name in names)

@@ -95,7 +95,7 @@ def see_placement(subject: Subject) -> Iterator[Notice]:
     elif not is_placement(given):
         yield notice("placement-misspelled", subject)
     elif expected.placement is not None and given != expected.placement:
-        said = f"The link says {given}; agreed is {expected.placement}."
+        said = f"The link names {given}; the agreed placement is {expected.placement}."
         yield Notice("other-placement", line=notice("other-placement", subject).line, add=said)
     elif expected.known is not None and given not in expected.known:
         yield notice("unknown-placement", subject)
@@ -104,7 +104,7 @@ def see_placement(subject: Subject) -> Iterator[Notice]:
 
 
 def see_relation(subject: Subject) -> Iterator[Notice]:
-    """It tells the agency nothing of the page, and gives the new page no hold on this one."""
+    """The agency learns nothing about the page, and the new page gets no hold on this one."""
     if not subject.button.is_link:
         return
     words = get_attribute(subject.button.link, "rel").lower().split()
@@ -115,7 +115,7 @@ def see_relation(subject: Subject) -> Iterator[Notice]:
 
 
 def see_same_placement(subject: Subject) -> Iterator[Notice]:
-    """Two buttons of a page have placements of their own: said once, at the second one."""
+    """Each button of a page has its own placement; reported once, at the second button."""
     given = find_given_placement(subject.button.address)
     earlier = []
     for one in subject.all_buttons:
@@ -135,7 +135,7 @@ def list_pairs(address: Address | None) -> list[tuple[str, str]]:
 
 
 def find_given_placement(address: Address | None) -> str | None:
-    """Return the value of `from=`, however it is spelled, or None."""
+    """Return the value of `from=`, however it is written, or None."""
     return next((value for name, value in list_pairs(address) if name == "from"), None)
 
 
@@ -213,7 +213,7 @@ def see_words(subject: Subject) -> Iterator[Notice]:
 
 
 def see_name(subject: Subject) -> Iterator[Notice]:
-    """Its name tells its purpose and where it leads, and nothing puts another in its place."""
+    """Its name states its purpose and its target, and nothing replaces that name."""
     button = subject.button
     if not button.is_link:
         return
@@ -233,7 +233,7 @@ def see_name(subject: Subject) -> Iterator[Notice]:
 
 
 def see_language(subject: Subject) -> Iterator[Notice]:
-    """The page says the language in which the words are, so that a voice reads them right."""
+    """The page declares the language of the button's words, so that a screen reader pronounces them correctly."""
     told, own = get_page_language(subject.button.link), subject.button.language
     if told == own or (not told and own == "en"):
         return

@@ -1,4 +1,4 @@
-"""Presses a button in the browser, and notes which hosts that calls and what the new page learns.
+"""Presses a button in the browser, and records the hosts that are contacted and the facts that the new page learns.
 
 The press does not reach the agency: an empty page stands in for the page that it opens. That page is held back until
 the old one has sent all its requests, because the browser reports nothing of the old page once the new one is there.
@@ -61,7 +61,7 @@ def press(
     """Press in the middle of the visible part, and yield a notice for each fault.
 
     `baseline` is for how many seconds the page is watched before: what it asks for all the time, pressed or not, says
-    nothing of the press. Raises `TransportError` (`browser`) where what the press opens does not come.
+    nothing about the press. Raises `TransportError` (`browser`) if the opened page does not load.
     """
     # Before the page is watched: a lazy picture that comes into sight by this is none of the press.
     link.evaluate("link => link.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' })")
@@ -102,7 +102,7 @@ def press(
 
 
 def _wait_for_form(page: "Page", held: "list[Route]", watch: RequestWatch, *, expected: Expected) -> None:
-    """Wait until the form is asked for, and all was told that the page asked for before it; not for ever."""
+    """Wait, within limits, until the form and all earlier requests of the page were seen."""
 
     def has_led() -> bool:
         return watch.has_led_to(lambda address: _is_form(address, expected))
@@ -124,7 +124,7 @@ def _wait(page: "Page", is_so: Callable[[], bool], *, seconds: float) -> bool:
 def _open_forms(page: "Page", held: "list[Route]", *, expected: Expected) -> Iterator[Notice]:
     """Let the form come, wherever the press opened it, and look at the data that it gets.
 
-    In this tab, in new ones and in frames: one that knows nothing says nothing for another.
+    In this tab, in new ones and in frames: each may learn something of its own.
     """
     for route in held:
         route.fulfill(status=200, content_type="text/html", body=_EMPTY)
@@ -142,7 +142,7 @@ def _get_frame(page: "Page", request: "Request") -> "Frame":
     end = time.monotonic() + ASKED_SECONDS
     while (found := find_frame(request)) is None:
         if time.monotonic() > end:
-            raise TransportError("What the press opens does not come in the browser.", reason="browser")
+            raise TransportError("The page that the press opens did not load in the browser.", reason="browser")
         page.wait_for_timeout(_STEP_MS)
     return found
 

@@ -327,7 +327,7 @@ def see_icon_policy(subject: Subject) -> Iterator[Notice]:
 
 
 def see_referrer_policy(subject: Subject) -> Iterator[Notice]:
-    """The page does not tell every host its whole address: the agency would learn where the child was."""
+    """The page does not send every host its whole address: the agency would learn where the child was."""
     page = subject.button.page
     loads = [*list_scripts(page), *list_elements(subject.button.link, "img")]
     agency = find_address(subject.expected.origin)

@@ -1,7 +1,7 @@
 """Measures a page in Chromium: visible, covered, faint or small parts, the effect of a press, and its requests.
 
-The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but
-what a press asks for is looked at and stopped (how far: `_press.py`). The profile is thrown away.
+The page is the fetched source, at its own address; its resources load from their own addresses, but
+requests after a press are inspected and stopped (details: `_press.py`). The profile is thrown away.
 """
 
 import base64
@@ -89,7 +89,7 @@ def check_in_browser(
 
     Raises `TransportError` (`browser`) where the browser cannot show the page. `prepare` is given each new profile:
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
-    the browser is ended, and the check says that the page did not come to rest, or what is wrong if it saw that before.
+    the browser is stopped, and the result is that the page did not come to rest, or the faults seen before that.
     """
     told = {} if headers is None else headers
     charset = find_charset(told) or (guess_charset(raw) if headers is None else None)
@@ -156,7 +156,7 @@ def _list_kept(headers: Mapping[str, str], *, charset: str | None) -> dict[str, 
 
 
 def _join_screens(notices: list[Notice]) -> list[Notice]:
-    """Return notices without those that differ by the screen alone: the screens are named together."""
+    """Join notices that differ only by the screen: the joined one names all screens."""
     joined: dict[str, Notice] = {}
     for one in notices:
         earlier = joined.get(one.code)
@@ -168,7 +168,7 @@ def _join_screens(notices: list[Notice]) -> list[Notice]:
 def _measure_on(
     browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, is_told: bool
 ) -> Iterator[Notice]:
-    """Yield what is found on a screen. `is_told`: an earlier one has shown already whom the press tells."""
+    """Yield the notices of a screen. `is_told`: an earlier screen has already shown the hosts that a press contacts."""
     with _open_page(browser, shown, expected=expected, screen=screen, prepare=prepare) as opened:
         pressed = yield from _look(opened, expected=expected, screen=screen)
     if pressed is None or is_told:
@@ -187,10 +187,10 @@ def _measure_on(
 def _press_again(
     browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, first: Pressed
 ) -> bool:
-    """Return whether every press tells somebody who was told before none of them, be it each time another one.
+    """Return whether every press contacts a host that was not contacted before it, even a different one each time.
 
-    What a page asks for now and then may fall on a press: it does not fall on the next one too. And only a press that
-    was watched for no longer than the page was before it says anything against the page.
+    A page's occasional requests may coincide with one press, but not with the next one too. And only a press that
+    was watched for no longer than the page before it counts against the page.
     """
     pressed, usual, told = first, first.usual, [first.told]
     for _ in range(MOST_PRESSES_MORE):
@@ -225,7 +225,7 @@ def _open_page(
 ) -> Iterator[_Opened]:
     """Show the page in a new profile, by default with all that it loads.
 
-    Raises `TransportError` (`browser`) where that or what is done there fails.
+    Raises `TransportError` (`browser`) if opening it, or work on it, fails.
     """
     from playwright.sync_api import Error
 
@@ -234,7 +234,7 @@ def _open_page(
             viewport={"width": screen.width, "height": screen.height}, service_workers="block", locale="en-GB"
         )
     except Error:
-        raise TransportError("The browser has ended.", reason="browser") from None
+        raise TransportError("The browser stopped.", reason="browser") from None
     try:
         if _is_here(shown.address) and _is_here(expected.origin):
             _allow_own_machine(context, address=shown.address)
@@ -249,7 +249,7 @@ def _open_page(
         yield _Opened(page, watch=watch, gate=gate)
     except Error:
         raise TransportError(
-            "The browser could not show the page, or measure it to the end.", reason="browser"
+            "The browser could not show the page, or could not finish measuring it.", reason="browser"
         ) from None
     finally:
         with suppress(Error):  # the browser may be gone
@@ -363,7 +363,7 @@ def _judge_contrast(page: "Page", seen: dict[str, Any]) -> Iterator[Notice]:
 
 
 def _take_picture(page: "Page", box: dict[str, float] | None) -> str | None:
-    """Return a part of the page as PNG in base64; None where there is none: that is said elsewhere."""
+    """Return a part of the page as PNG in base64; None, which is reported elsewhere, if it has no picture."""
     if box is None or box["width"] < 1 or box["height"] < 1:
         return None
     clip = {name: box[name] for name in ("x", "y", "width", "height")}

@@ -99,7 +99,9 @@ def _pick_code(reason: str) -> str:
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
 _NOT_COMPARED: Final = "placement-not-compared"
 # Not in a page's source: a banner that covers the button, a place below the first screen.
-_BY_SOURCE_ALONE: Final = "Read as text: what lies over it, or below the first screen, is seen with --browser."
+_BY_SOURCE_ALONE: Final = (
+    "Read as text only: run with --browser to see whether something covers it or it is below the first screen."
+)
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
@@ -119,15 +121,15 @@ def _format_finding(finding: CheckFinding) -> list[str]:
     return [
         f"  {_MARKS[finding.severity]}: {finding.what}{where}",
         f"    Why it matters: {finding.why}",
-        f"    How to mend it: {finding.mend}",
+        f"    How to fix it: {finding.mend}",
     ]
 
 
 def _format_result(check: ButtonCheck) -> str:
     if check.result == "unreachable":
         is_here = any(one.code in _NOT_JUDGED for one in check.findings)
-        what = "could not be judged" if is_here else "did not come"
-        return f"{check.address}: the page {what}, so nothing is said of the button."
+        what = "could not be judged" if is_here else "did not load"
+        return f"{check.address}: the page {what}, so its button was not checked."
     faults = sum(one.severity == "fault" for one in check.findings)
     others = len(check.findings) - faults
     more = f" {others} more to read above." if others else ""
@@ -139,7 +141,7 @@ def _format_result(check: ButtonCheck) -> str:
 
 
 def format_junit(check: ButtonCheck) -> str:
-    """Return one test suite: a test case for each subject, which fails with its faults and says the rest as output."""
+    """Return one test suite: a test case for each subject, which fails with its faults and has the rest as output."""
     suite = ET.Element(
         "testsuite",
         name="report-abuse-button",
@@ -157,7 +159,7 @@ def format_junit(check: ButtonCheck) -> str:
     for group in subjects:
         case = ET.SubElement(suite, "testcase", classname=make_xml_text(check.address), name=GROUPS[group], time="0")
         if check.result == "unreachable":
-            said = check.findings[0].what if check.findings else "The page did not come."
+            said = check.findings[0].what if check.findings else "The page did not load."
             error = ET.SubElement(case, "error", type="unreachable", message=said)
             error.text = "\n".join(line for one in check.findings for line in _format_finding(one))
             continue

@@ -84,7 +84,7 @@ def _clean(text: str) -> str:
 
 @lru_cache(maxsize=1024)  # a page leads to few hosts, with many links
 def is_alike(host: str, *, to: str) -> bool:
-    """Return whether a host is made to be taken for another: holds it, spells it with other signs, or nearly is it."""
+    """Return whether a host imitates another one: contains it, has look-alike characters, or nearly equals it."""
     if host == to or len(host) > _LONGEST_HOST:
         return False
     mine, other = host.translate(_ALIKE), to.translate(_ALIKE)
@@ -108,7 +108,7 @@ _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", 
 
 
 def find_charset(headers: Mapping[str, str]) -> str | None:
-    """Return the character set that the server named, or None: then the page is read as its own bytes say."""
+    """Return the character set that the server named, or None: then the page's own bytes decide."""
     found = _CHARSET.search(_get(headers, "content-type"))
     return None if found is None else found[1]
 
@@ -209,7 +209,7 @@ def check_marks(count: int) -> None:
     """Raise `FormatError` (`too-many-tags`) for more than `MAX_MARKS` tags."""
     if count > MAX_MARKS:
         raise FormatError(
-            f"The page has more than {MAX_MARKS} tags: too many to be judged. Check a smaller page with this button.",
+            f"The page has more than {MAX_MARKS} tags: too many to check. Check a smaller page with this button.",
             reason="too-many-tags",
         )
 

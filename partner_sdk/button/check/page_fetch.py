@@ -39,7 +39,7 @@ class FetchedPage:
 
 
 def allow_every_hop(_address: str) -> None:
-    """Let any public or private host be asked: people who check a page of their own name it themselves."""
+    """Allow any public or private host: people who check their own page name it themselves."""
 
 
 def check_page_address(address: str) -> None:
@@ -83,18 +83,18 @@ def fetch_page(
         found = _ask(wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file)
         if isinstance(found, FetchedPage):
             if found.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _HTML:
-                raise TransportError("What came is no HTML page.", reason="no-page")
+                raise TransportError("The reply is not an HTML page.", reason="no-page")
             return found
         wanted, _ = urldefrag(join_address(wanted, found))
         try:
             check_page_address(wanted)
         except FormatError:
             raise TransportError(
-                "The page sends its readers to what is no address of a page.", reason="redirect"
+                "The page redirects to something that is not a page address.", reason="redirect"
             ) from None
         if not _is_same_host(find_address(wanted), first):
-            raise TransportError("The page sends its readers to another host: check that one.", reason="redirect")
-    raise TransportError(f"The page sends its readers on more than {MAX_REDIRECTS} times.", reason="redirect")
+            raise TransportError("The page redirects to another host: check that one.", reason="redirect")
+    raise TransportError(f"The page redirects more than {MAX_REDIRECTS} times.", reason="redirect")
 
 
 def read_own_copy(
@@ -173,4 +173,4 @@ def _read(response: requests.Response, *, max_bytes: int, deadline: float) -> by
 
 
 def _make_timeout() -> TransportError:
-    return TransportError("The page did not come in time.", reason="timeout")
+    return TransportError("The page did not load in time.", reason="timeout")

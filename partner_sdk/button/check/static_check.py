@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from justhtml import Node
 
 _FRAMES: Final = ("iframe", "frame", "object", "embed")
-_NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it into the page itself."
+_NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it in the page itself."
 
 
 def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
@@ -132,12 +132,12 @@ def describe_no_html(raw: bytes, *, name: str) -> str | None:
     if raw.startswith(_MARKS) or _PAGE.search(raw):
         return None
     if _BINARY.search(raw[:_SNIFFED_BYTES]):
-        return "is no HTML: it holds bytes that are no text"
+        return "is not HTML: it holds bytes that are not text"
     if _is_json(raw):
-        return "is no HTML: it is JSON"
+        return "is not HTML: it is JSON"
     if PurePath(name).suffix.lower() in _MARKDOWN:
-        return "is no HTML: by its name it is Markdown"
-    return None if _TAG.search(raw) else "is no HTML: it holds no element"
+        return "is not HTML: by its name it is Markdown"
+    return None if _TAG.search(raw) else "is not HTML: it holds no element"
 
 
 def _is_json(raw: bytes) -> bool:
@@ -188,7 +188,7 @@ def check_page(
 
 @dataclass(frozen=True, slots=True)
 class PageSeen:
-    """The findings in a page's source. `placement` is the one that the first button names, if it is spelled as one."""
+    """The findings in a page's source. `placement` is the first button's, if it is well-formed."""
 
     notices: tuple[Notice, ...]
     placement: str | None
@@ -262,7 +262,7 @@ def make_unreachable(
     method: Method = "static",
     findings: tuple[CheckFinding, ...] = (),
 ) -> ButtonCheck:
-    """Return the check of a page that did not come, or could not be judged: it says nothing of the button."""
+    """Return the check of a page that did not load or could not be checked: it makes no statement about the button."""
     return _write(list(findings), address=address, method=method, now=now, placement=placement, result="unreachable")
 
 

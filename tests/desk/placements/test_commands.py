@@ -157,7 +157,7 @@ def test_file_that_holds_no_checks_is_told_what_would(
     path = tmp_path / "pages.json"
     path.write_text('{"agency_origin": "https://report.example"}', encoding="ascii")
     assert run(desk, "placement", "import-checks", str(path)) == WRONG_USE
-    assert "This is no file of checks. It is what `report-abuse-checker run --out`" in capsys.readouterr().err
+    assert "This is not a file of checks. Use a file that `report-abuse-checker run --out`" in capsys.readouterr().err
 
 
 def test_checks_of_unknown_pages_ask_for_a_look(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

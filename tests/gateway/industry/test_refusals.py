@@ -86,7 +86,7 @@ def test_missing_field_is_named_by_a_pointer(industry: Door, report: SealedRepor
     document = check_problem(industry.post(REPORTS, body), problems.MALFORMED_REQUEST)
 
     assert document["errors"] == [
-        {"pointer": "#/statement/signatures/0/sig", "detail": "Add this field; it must be there."}
+        {"pointer": "#/statement/signatures/0/sig", "detail": "Add this field: it is required."}
     ]
 
 

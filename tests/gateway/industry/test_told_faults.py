@@ -66,16 +66,16 @@ def with_signature(**changes: str) -> Callable[[SealedReport, Partner], dict[str
 
 
 TIME = "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z."
-REFERENCE = "Give null, or the reference of your own report in its one spelling, like K7QF-2M9TX-D."
-ANSWERED = "Give the reference of the report that the question is about; it stands in the request."
+REFERENCE = "Give null, or the canonical reference of your own report, e.g. K7QF-2M9TX-D."
+ANSWERED = "Give the reference of the report that the question is about, as in the request."
 DIGEST = "Give the SHA-256 of the envelope in 64 lower-case hexadecimal digits."
 IDS = "Give a list of at most 250 ids (UUIDv7), each once."
-OWN_ID = "Give your own partner id, as your invitation names it."
+OWN_ID = "Give your own partner id, as in your invitation."
 UUID7 = "Give a UUIDv7 in lower case with hyphens."
-SPELLING = "Spell the JSON canonically (RFC 8785): sorted keys, no white space, each key once."
+SPELLING = "Send canonical JSON (RFC 8785): sorted keys, no white space, each key once."
 SIG_BYTES = "Give the 64 bytes of an Ed25519 signature in base64url, unpadded."
 SIGN_THIS = "Sign DSSE's pre-authentication encoding of the payload's bytes, before base64url, with this key."
-SIGN_WITH = "Sign with the key that signs the request, or with one that it has replaced lately."
+SIGN_WITH = "Sign with the key that signs the request, or with one that it replaced recently."
 SOME_ID = "019ab3c5-7340-7ff3-b7d7-b412be473e63"
 
 FIELDS = (
@@ -138,7 +138,7 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
     "a field too many": (
         with_field(MARKER, MARKER),
         PAYLOAD,
-        f"There is a field too many: number 7, counted from the top. Take out what is not one of {FIELDS}.",
+        f"Unknown field: number 7, counted from the top. Keep only {FIELDS}.",
     ),
     "no field kind": (
         without("kind"),
@@ -228,7 +228,7 @@ def test_other_envelope_is_told_by_the_place_of_its_digest(
     document = check_problem(industry.post(REPORTS, body), problems.ENVELOPE_MISMATCH)
 
     assert document["errors"] == [
-        {"pointer": f"{PAYLOAD}/envelope_sha256", "detail": "Give the SHA-256 of the very envelope that is sent."}
+        {"pointer": f"{PAYLOAD}/envelope_sha256", "detail": "Give the SHA-256 of the envelope exactly as sent."}
     ]
 
 
@@ -370,4 +370,4 @@ def test_body_that_was_not_signed_is_told_to_the_holder_of_the_key(
 ):
     headers = sign_freely(partner, house, body=report.body + b" ")
     document = check_problem(industry.post(REPORTS, report.body, headers=headers), problems.NOT_AUTHORISED)
-    assert document["detail"].startswith("The body is not the one whose digest was signed")
+    assert document["detail"].startswith("The body does not match its signed digest")

@@ -27,7 +27,7 @@ def count_posts(sandbox: Sandbox) -> int:
 
 
 def test_validation_problem_names_the_fields(sandbox: Sandbox, partner: Partner) -> None:
-    fault = FieldFault("#/statement/payload", "Add this field; it must be there.")
+    fault = FieldFault("#/statement/payload", "Add this field: it is required.")
     sandbox.next_requests(scenarios.validation_problem(fault))
     with pytest.raises(RefusedError) as caught:
         partner.submit(RAW, priority="P2")

@@ -205,7 +205,7 @@ def test_placement_is_said_not_to_be_compared_when_none_was_named():
 
 def test_wrong_placement_is_told_with_both_ids():
     found = check(make_page(PLAIN), expected=Expected(ORIGIN, placement="example-chat-room"))
-    assert f"The link says {PLACEMENT}; agreed is example-chat-room." in found.findings[0].what
+    assert f"The link names {PLACEMENT}; the agreed placement is example-chat-room." in found.findings[0].what
 
 
 @pytest.mark.parametrize("frame", ['<iframe src="/report"></iframe>', '<object data="/report"></object>'])

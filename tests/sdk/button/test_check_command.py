@@ -83,7 +83,10 @@ def test_good_file_passes_in_one_line_and_is_told_what_text_alone_cannot_show(pa
     assert run(str(page), "--placement", PLACEMENT) == 0
     result, limit = capsys.readouterr().out.splitlines()
     assert result == f"{page}: the button is as agreed."
-    assert limit == "Read as text: what lies over it, or below the first screen, is seen with --browser."
+    assert (
+        limit
+        == "Read as text only: run with --browser to see whether something covers it or it is below the first screen."
+    )
 
 
 def test_button_is_not_called_as_agreed_when_no_placement_was_compared(page: Path, capsys):
@@ -106,10 +109,10 @@ def test_page_without_a_button_is_told_which_placement_was_agreed(page: Path, ca
     [
         ("page.html", b"", "is empty"),
         ("page.html", b"\xef\xbb\xbf \n", "is empty"),
-        ("icon.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR<p>", "is no HTML: it holds bytes that are no text"),
-        ("page.json", b'{"html": "<p>Hello</p>"}', "is no HTML: it is JSON"),
-        ("page.md", b"# Chat\n\nHello <b>you</b>\n", "is no HTML: by its name it is Markdown"),
-        ("page.txt", b"# Chat\n\n<https://chat.example>, 1 < 2\n", "is no HTML: it holds no element"),
+        ("icon.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR<p>", "is not HTML: it holds bytes that are not text"),
+        ("page.json", b'{"html": "<p>Hello</p>"}', "is not HTML: it is JSON"),
+        ("page.md", b"# Chat\n\nHello <b>you</b>\n", "is not HTML: by its name it is Markdown"),
+        ("page.txt", b"# Chat\n\n<https://chat.example>, 1 < 2\n", "is not HTML: it holds no element"),
     ],
     ids=["empty", "blank", "picture", "json", "markdown", "text"],
 )
@@ -155,7 +158,7 @@ def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pyte
     assert said[0] == "The icon"
     assert said[1].startswith("  FAULT: The icon is smaller than 44 by 44 pixels. (line ")
     assert said[2].startswith("    Why it matters: A thumb misses it")
-    assert said[3].startswith("    How to mend it: Write one of the sizes 44, 56, 64")
+    assert said[3].startswith("    How to fix it: Write one of the sizes 44, 56, 64")
     assert said[-1] == f"{page}: 1 fault."
 
 
@@ -182,7 +185,7 @@ def test_junit_is_well_formed_and_counts_what_fails(page: Path, capsys: pytest.C
     assert (suite.tag, suite.attrib["tests"], suite.attrib["failures"]) == ("testsuite", str(len(cases)), "1")
     failed = [case for case in cases if case.find("failure") is not None]
     assert [case.attrib["name"] for case in failed] == ["The icon"]
-    assert "How to mend it" in (failed[0].findtext("failure") or "")
+    assert "How to fix it" in (failed[0].findtext("failure") or "")
 
 
 def test_junit_of_an_odd_file_name_is_well_formed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -324,7 +327,7 @@ def test_page_that_does_not_come_is_told_in_words(capsys: pytest.CaptureFixture[
         assert run(f"{service.origin}/") == 5
     said = capsys.readouterr().out
     assert "not seen: The host answered 404." in said
-    assert said.endswith("the page did not come, so nothing is said of the button.\n")
+    assert said.endswith("the page did not load, so its button was not checked.\n")
 
 
 def test_host_without_https_is_told_how_an_address_begins(capsys: pytest.CaptureFixture[str]):

@@ -107,7 +107,7 @@ def test_mistake_is_named_and_nothing_is_printed(words: tuple[str, ...], reason:
 
 
 @pytest.mark.parametrize(
-    ("origin", "said"), [("http://report.example", "Write https://"), ("https://report.example/", "or a / at the end")]
+    ("origin", "said"), [("http://report.example", "Use https://"), ("https://report.example/", "or a / at the end")]
 )
 def test_address_of_the_agency_that_is_refused_is_told_how_to_be_spelled(
     origin: str, said: str, alone: Terminal
@@ -120,7 +120,7 @@ def test_folder_that_is_none_is_named(alone: Terminal) -> None:
     assert alone.run("button", "check", "page.html", "--state", "nosuch") == EXIT_USAGE
     assert "nosuch is not the folder of an enrolled partner" in alone.err
     assert alone.run("button", "context", "page.json", "--state", "nosuch") == EXIT_FAILED
-    assert "name yours with --state" in alone.err
+    assert "give yours with --state" in alone.err
 
 
 def test_csp_prints_the_line_alone_and_says_beside_it_what_is_not_needed(line: Terminal) -> None:

@@ -68,8 +68,8 @@ def test_command_says_which_field_to_mend(
     ("change", "said"),
     [
         ({"surface": "forum"}, "#/surface: Give one of chat, direct_message, profile, game_lobby,"),
-        ({"placement": "Not One"}, "#/placement: Give the link id as the agency gave it to you"),
-        ({"about": [{"account_id": ""}]}, "#/about/0/account_id: Give your own id of it"),
+        ({"placement": "Not One"}, "#/placement: Give the link id from the agency"),
+        ({"about": [{"account_id": ""}]}, "#/about/0/account_id: Give your own id for it"),
     ],
 )
 def test_command_says_what_would_fit(line: Terminal, tmp_path: Path, change: dict[str, object], said: str) -> None:

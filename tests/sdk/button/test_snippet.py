@@ -103,7 +103,7 @@ def test_other_address_is_refused(origin: str) -> None:
     "placement", ["", "Example", "-a", "a b", 'a"', "a<b", "a&b", "a" * 41, "a\n", "caf\u00e9", "a#b"]
 )
 def test_misspelled_placement_is_refused(placement: str) -> None:
-    with pytest.raises(FormatError, match="as the agency gave it") as caught:
+    with pytest.raises(FormatError, match="copy it from the agency") as caught:
         make_snippet(ORIGIN, placement=placement)
     assert caught.value.reason == "bad-placement"
 

@@ -100,7 +100,7 @@ def test_second_invitation_needs_a_new_folder_since_old_keys_may_have_leaked(tmp
     with pytest.raises(LocalStateError) as caught:
         run(tmp_path / "p", gateway, second)
     assert caught.value.reason == "already-enrolled"
-    assert str(caught.value) == "This folder belongs to an earlier enrolment; answer with a new --state folder."
+    assert str(caught.value) == "This folder belongs to an earlier enrolment: give a new folder with --state."
     assert (tmp_path / "p" / "enrolment.json").read_bytes() == box
     made = run(tmp_path / "q", gateway, second)
     gateway.check_used(5)
@@ -199,8 +199,8 @@ def test_other_bytes_are_not_an_invitation(raw: bytes) -> None:
     with pytest.raises(EnrolmentError) as caught:
         parse_invitation(raw)
     assert caught.value.reason == "bad-invitation"
-    assert "another file, or one that was edited" in str(caught.value)
-    assert "Take the file that the agency gave you, unchanged" in str(caught.value)
+    assert "another file, or it was edited" in str(caught.value)
+    assert "Use the agency's file unchanged" in str(caught.value)
 
 
 def test_repr_of_an_invitation_does_not_show_the_secret() -> None:

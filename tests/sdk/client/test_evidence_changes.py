@@ -43,7 +43,7 @@ def test_file_that_changed_between_two_tries_starts_anew_under_a_new_id_and_says
     assert first.evidence[0].evidence_id != supplement.evidence[0].evidence_id
     assert open_reference(gateway, supplement.evidence[0]) == b"something else"
     assert supplement.report.incident.narrative.endswith("under a new evidence id: file-1.")
-    assert any("starts anew" in line for line in lines)
+    assert any("starts again" in line for line in lines)
 
 
 def test_file_that_is_only_touched_goes_on_under_its_id(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_file_that_changes_after_it_was_measured_starts_anew_under_a_new_id(tmp_
     client = open_partner(tmp_path / "p", gateway, notify=lines.append)
     handed = client.submit(REPORT, priority=priority, evidence=files, on_progress=change)
     assert handed.is_complete
-    assert [line for line in lines if "starts anew, under a new evidence id" in line] == lines
+    assert [line for line in lines if "starts again under a new evidence id" in line] == lines
     last = gateway.read_posts()[-1]
     assert open_reference(gateway, last.evidence[0]) == b"other"
     # Only a report that names the old id needs a word about the new one.

@@ -169,8 +169,8 @@ def test_progress_covers_reading_and_sending_and_ends_at_the_whole(tmp_path: Pat
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"file-9": "a"}, "List each file that is handed over here"),
-        ({"a": "file-1"}, "turn them round"),
+        ({"file-9": "a"}, "List each file that you hand over here"),
+        ({"a": "file-1"}, "swap them"),
     ],
 )
 def test_file_that_the_report_does_not_list_is_a_fault_and_nothing_is_sent(
@@ -237,7 +237,7 @@ def test_file_that_is_not_what_the_report_says_is_a_fault_before_anything_is_sea
     assert caught.value.reason == "other-file"
     (fault,) = caught.value.faults
     assert fault.pointer == f"#/files/1/{field}"
-    assert "name the file that was reported" in fault.detail
+    assert "hand over the reported file" in fault.detail
     assert gateway.log == []
     assert client.state.list_undelivered() == []
 

@@ -153,7 +153,7 @@ def test_same_files_again_say_that_a_report_with_them_waits_already(tmp_path: Pa
     assert handed.is_complete
     assert handed.report_id != waiting
     assert waiting in lines[0]
-    assert "`spool flush` goes on with it" in lines[0]
+    assert "`spool flush` sends the rest of it" in lines[0]
 
 
 def test_flush_beside_a_submit_leaves_the_report_until_its_digests_are_sealed(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_submit_that_a_missing_file_stopped_leaves_nothing_waiting_and_goes_on_w
     again = open_partner(tmp_path / "p", gateway, notify=lines.append)
     assert again.submit(REPORT, priority="P2", evidence=files).is_complete
     assert gateway.count("PUT") == 2
-    assert "going on with what the gateway holds" in lines[0]
+    assert "only the rest is sent now" in lines[0]
 
 
 def test_crash_before_the_supplement_was_noted_sends_it_once(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_folder_whose_enrolment_was_replaced_is_told_how_its_reports_get_through
     house.publish(anew, serial=2)
     assert line.run("report", "submit", REPORT, "--priority", "P2") == EXIT_NOT_DELIVERED
     assert "replaced by a newer enrolment" in line.err
-    assert "submit the reports of `spool status` again, from your own case files and with the new folder" in line.err
+    assert "submit the reports of `spool status` again from your case files, with the new folder" in line.err
     assert line.run("doctor") == EXIT_FAILED
     assert ENROLLED_ANEW in line.out
 
@@ -171,7 +171,7 @@ def test_impostor_is_answered_with_a_call_to_the_agency(tmp_path: Path, capsys: 
     gateway = ScriptedGateway((200, {}, Agency(name="impostor").bundle()))
     line = Terminal(tmp_path / "new", gateway, capsys)
     assert line.run("enrol", str(tmp_path / "invitation.json")) == EXIT_FAILED
-    assert "Do not go on. Phone the agency and compare the fingerprint." in line.err
+    assert "Stop here. Phone the agency and compare the fingerprint." in line.err
 
 
 def test_key_set_of_another_environment_asks_for_a_new_invitation() -> None:

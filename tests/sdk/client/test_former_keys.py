@@ -109,7 +109,7 @@ def test_former_keys_are_closed_to_others_and_listed(enrolled: World, capsys: py
     assert len(files) == 4
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert enrolled.run("keys", "list") == 0
-    assert f"submission key id {before['submission']}, of before" in capsys.readouterr().out
+    assert f"submission key id {before['submission']}, old" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("is_half_done", [False, True])

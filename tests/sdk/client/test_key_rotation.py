@@ -178,7 +178,7 @@ def test_command_that_goes_over_says_so_on_standard_error(enrolled: World, capsy
     enrolled.decide()
     assert enrolled.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json") == 0
     said = capsys.readouterr()
-    assert "this folder has gone over to them" in said.err
+    assert "this folder now uses them" in said.err
     assert json.loads(said.out)["delivered"] is True
 
 
@@ -190,7 +190,7 @@ def test_rotate_that_is_run_once_more_after_another_command_went_over_asks_for_n
     assert enrolled.run("inbox") == 0
     capsys.readouterr()
     assert enrolled.run("keys", "rotate") == 0
-    assert "The new keys are in force since" in capsys.readouterr().out
+    assert "The new keys have been in force since" in capsys.readouterr().out
     assert enrolled.run("keys", "rotate", "--json") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "done"
     assert enrolled.house.items(ACCOUNT_CHANGE) == []

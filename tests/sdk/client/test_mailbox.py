@@ -132,12 +132,12 @@ def test_gap_is_an_alarm_until_the_message_comes(reader: Reader) -> None:
 
 def test_longer_gap_is_named_by_its_ends(reader: Reader) -> None:
     delivery = reader.receive(make_chain(5)[4])
-    assert "4 message(s) never came: number 1 to 4" in delivery.alarms[0].text
+    assert "4 message(s) never arrived: number 1 to 4" in delivery.alarms[0].text
 
 
 def test_gap_of_any_size_is_told_at_once(reader: Reader) -> None:
     delivery = reader.receive(make_post(2), make_post(99_999_998))
-    assert "99999996 message(s) never came: number 1 to 99999997" in delivery.alarms[0].text
+    assert "99999996 message(s) never arrived: number 1 to 99999997" in delivery.alarms[0].text
 
 
 def test_message_that_does_not_follow_the_one_before_is_refused(reader: Reader) -> None:

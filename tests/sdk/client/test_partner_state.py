@@ -66,7 +66,7 @@ def test_folder_of_something_else_is_never_said_to_need_another_mode(tmp_path: P
     with pytest.raises(LocalStateError) as caught:
         PartnerState.open(tmp_path / "usr")
     assert reason_of(caught) == "no-state"
-    assert "no partner folder here; enrol first" in str(caught.value)
+    assert "is not a partner folder: enrol first" in str(caught.value)
     assert "chmod" not in str(caught.value)
 
 

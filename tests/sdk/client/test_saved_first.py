@@ -209,7 +209,7 @@ def test_waiting_report_that_the_agency_opens_no_more_never_leaves_and_the_words
     gateway.check_used(2)
     assert posts_of(gateway) == []
     assert isinstance(attempt.error, SealingError)
-    assert "from your own case file" in describe(attempt.error)
+    assert "from your case file" in describe(attempt.error)
     assert "report discard" in describe(attempt.error)
     assert state.list_undelivered() == [attempt.report_id]  # never taken away by itself
 

@@ -145,7 +145,7 @@ def test_file_that_others_can_read_is_named_with_the_command(client: Client) -> 
 def test_key_that_others_may_have_read_is_ended_by_the_agency_and_not_rotated(client: Client, name: str) -> None:
     (client.state.folder / "keys" / "submission.key").chmod(0o644)
     (one,) = find(client, name)
-    assert "phone the agency: it revokes your keys and invites you anew" in one.mend
+    assert "phone the agency: it revokes your keys and invites you again" in one.mend
     assert "rotate" not in one.mend
 
 

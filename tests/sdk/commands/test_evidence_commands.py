@@ -88,7 +88,7 @@ def test_status_counts_the_parts_that_are_there_and_resume_sends_the_rest(
 ) -> None:
     report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", THREE_PARTS))
     assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "how much of it is at the gateway is not known now: it was not reached, or refused (connection)" in line.out
+    assert "the gateway's share is unknown: it was not reached, or it refused (connection)" in line.out
     gateway.fault = lambda _: None
     assert line.run("evidence", "status", "--json") == EXIT_NOT_DELIVERED
     (row,) = line.json()["evidence"]
@@ -138,7 +138,7 @@ def test_missing_file_fails_and_nothing_is_sealed(
 
 @pytest.mark.parametrize(
     ("pairs", "reason"),
-    [(["file-1=a", "file-1=b"], "twice-named"), (["a=file-1"], "turn them round"), (["nine=a"], "List each file")],
+    [(["file-1=a", "file-1=b"], "twice-named"), (["a=file-1"], "swap them"), (["nine=a"], "List each file")],
 )
 def test_pairs_that_do_not_fit_are_told(line: Terminal, report: str, pairs: list[str], reason: str) -> None:
     words = [word for pair in pairs for word in ("--evidence", pair)]
@@ -249,7 +249,7 @@ def test_file_that_is_gone_is_named_with_where_it_belongs_and_how_to_give_it_up(
     assert line.run(*command) == EXIT_NOT_DELIVERED
     assert f"file-1: put it back at {path}, or run `evidence discard {report_id}`." in line.err
     assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "It is not there any more" in line.out
+    assert "It is no longer there" in line.out
 
 
 class Terminals(io.StringIO):

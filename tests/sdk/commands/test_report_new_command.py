@@ -94,7 +94,7 @@ def test_file_is_never_written_over(run: Run, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "report.json").write_text("mine", encoding="ascii")
     assert run(typed="P2\n") == EXIT_FAILED
     said = capsys.readouterr().err
-    assert "is there already" in said
+    assert "already exists" in said
     assert "report new --draft report.json" in said
     assert (tmp_path / "report.json").read_text(encoding="ascii") == "mine"
 

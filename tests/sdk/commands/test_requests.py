@@ -228,7 +228,7 @@ def test_answer_is_begun_with_the_question_before_the_eyes_and_without_typing_wh
     out = tmp_path / "answer.json"
     words = ("--answers", REQUEST.request_id, "--priority", "P3", "--out", str(out), "--like", str(EXAMPLE_REPORT))
     assert line.run("report", "new", *words) == EXIT_FAILED
-    assert line.out.index("From which IP address") < line.out.index("What it is about")
+    assert line.out.index("From which IP address") < line.out.index("The category (Annex A)")
     begun = json.loads(out.read_bytes())
     assert begun["answers_request"] == REQUEST.request_id
     assert begun["reporter"]["submitter_name"] == json.loads(EXAMPLE_REPORT.read_bytes())["reporter"]["submitter_name"]
@@ -323,7 +323,7 @@ def test_question_that_cannot_be_read_is_told_and_hides_no_other(line: Terminal,
     client = Partner.open(line.folder, session=session_for(ScriptedGateway()), notify=lines.append)
     assert [one.request_id for one in client.questions()] == [REQUEST.request_id]
     assert len(lines) == 1
-    assert lines[0].startswith("Message 1 is a question that cannot be read")
+    assert lines[0].startswith("The question in message 1 cannot be read")
 
 
 def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down: Terminal, house: House) -> None:

@@ -155,7 +155,7 @@ def test_p1_that_a_full_disk_cannot_save_prints_the_emergency_words(
     assert line.run("doctor") == 0
     fill_disk(monkeypatch)
     assert line.run("report", "submit", REPORT, "--priority", "P1") == EXIT_FAILED
-    assert "could not be saved" in line.err
+    assert "Could not save" in line.err
     assert EMERGENCY in line.err
     assert list((line.folder / "submissions").iterdir()) == []
 
@@ -167,7 +167,7 @@ def test_report_whose_receipt_a_full_disk_cannot_save_waits_and_is_stored_once(
     with pytest.MonkeyPatch.context() as patch:
         fill_disk(patch, of="receipts")
         assert line.run("spool", "flush") == EXIT_NOT_DELIVERED
-        assert line.err.count("could not be saved") == 2
+        assert line.err.count("Could not save") == 2
     assert line.run("spool", "flush") == 0
     with house.open_gateway().store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM reports").scalar_one() == 2
@@ -203,7 +203,7 @@ def test_report_that_waits_is_written_to_a_file(line: Terminal, broken_line: Ter
     assert broken_line.run("spool", "write", p2, str(out)) == 0
     assert out.read_bytes() == (line.folder / "submissions" / f"{p2}.json").read_bytes()
     assert broken_line.run("spool", "write", p2, str(out)) == EXIT_FAILED
-    assert "is there already" in broken_line.err
+    assert "already exists" in broken_line.err
     other = p2[:-1] + ("0" if p2[-1] != "0" else "1")
     assert broken_line.run("spool", "write", other, str(tmp_path / "other.json")) == EXIT_FAILED
     assert "no submission" in broken_line.err

@@ -86,7 +86,7 @@ def test_file_holds_no_word_of_the_report(broken_line: Terminal, tmp_path: Path)
 def test_words_say_how_it_travels_and_that_it_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
     words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "out.json"))
     assert broken_line.run(*words) == 0
-    for said in ("sealed and signed", "Only the desk can open it", "still waits in the spool", "receipt add FILE"):
+    for said in ("sealed and signed", "Only the desk can open it", "waits in the spool", "receipt add FILE"):
         assert said in broken_line.out
     assert EMERGENCY not in broken_line.out + broken_line.err
     assert broken_line.run("report", "list") == 0
@@ -105,7 +105,7 @@ def test_file_is_never_written_over_another_and_nothing_is_sealed_then(broken_li
     for there in (out, link):
         words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(there))
         assert broken_line.run(*words) == EXIT_FAILED
-        assert "is there already" in broken_line.err
+        assert "already exists" in broken_line.err
     assert out.read_text(encoding="ascii") == "mine"
     assert list((broken_line.folder / "submissions").iterdir()) == []
 
@@ -120,8 +120,8 @@ def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: 
     out = tmp_path / "out.json"
     assert offline.run("report", "submit", REPORT, "--priority", "P2", "--to-file", str(out)) == EXIT_FAILED
     assert offline.err.count("Nothing was sealed") == 1
-    assert "Nothing was sealed or saved: this folder holds no key of the agency to seal to." in offline.err
-    assert "Ask the agency for another way now." in offline.err
+    assert "Nothing was sealed or saved: this folder has no agency key to seal to." in offline.err
+    assert "Ask the agency for another way to report now." in offline.err
     assert not out.exists()
     assert list((line.folder / "submissions").iterdir()) == []
 
@@ -129,7 +129,7 @@ def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: 
 def test_report_whose_file_cannot_be_written_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
     words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "none" / "out.json"))
     assert broken_line.run(*words) == 3
-    assert "could not be saved" in broken_line.err
+    assert "Could not save" in broken_line.err
     assert len(list((broken_line.folder / "submissions").iterdir())) == 1
 
 
