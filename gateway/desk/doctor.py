@@ -29,7 +29,7 @@ from gateway.desk.placements.checks import (
     list_standings,
 )
 from gateway.desk.store.schema import SET_ASIDE
-from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_lost_quarters, list_waiting_concerns
+from gateway.desk.watch import describe_concern, format_advice, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
@@ -133,7 +133,7 @@ def _examine_gateway(desk: Desk) -> Iterator[CheckResult]:
         yield "fault", detail, "Name the gateway of this desk in desk.toml."
     now = desk.clock()
     for concern in list_waiting_concerns(status, now=now):
-        yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
+        yield "fault", describe_concern(concern, now=now), format_advice(concern.code)
     yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports are waiting there.", ""
 
 
@@ -143,7 +143,7 @@ def _examine_collecting(desk: Desk) -> Iterator[CheckResult]:
         state = get_collector_state(connection)
         concerns = list_concerns(connection, desk=desk)
     for concern in concerns:
-        yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
+        yield "fault", describe_concern(concern, now=now), format_advice(concern.code)
     if state.succeeded_at is None and not concerns:
         yield "warning", "Nothing has been collected yet.", "Keep `collect --every 60` running."
     elif not concerns:

@@ -24,6 +24,7 @@ from gateway.desk.outbox.alerts import list_overdue, list_unsent
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import ALARMS, CASES
+from gateway.desk.suggestions import suggest
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
@@ -41,25 +42,27 @@ NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 
-# The meaning of each and the remedy, for pages and for `doctor`.
-ADVICE: Final[dict[str, tuple[str, str]]] = {
-    STOPPED: (("No report has been collected"), "Start `report-abuse-desk collect --every 60`, and read its output."),
-    URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read its output."),
-    OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read its output."),
-    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check [pager] in desk.toml."),
-    NOT_ACKNOWLEDGED: (
-        "An alert is not acknowledged",
-        ("Open the urgent cases, then run `report-abuse-desk alert list`."),
-    ),
+# For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
+ADVICE: Final[dict[str, tuple[str, str, str]]] = {
+    STOPPED: ("No report has been collected", "Start {}, and read its output.", "collect --every 60"),
+    URGENT_WAIT: ("Urgent reports wait at the gateway", "Run {}, and read its output.", "collect"),
+    OTHERS_WAIT: ("Reports wait at the gateway", "Run {}, and read its output.", "collect"),
+    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check [pager] in desk.toml.", ""),
+    NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases, then run {}.", "alert list"),
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",
-        "Open it: `report-abuse-desk case next` names it.",
+        "Open it: {} names it.",
+        "case next",
     ),
-    SHELF_FULL: (
-        "A sender has filled its share of the set-aside shelf",
-        ("Read the rows: `report-abuse-desk set-aside list`."),
-    ),
+    SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
+
+
+def format_advice(code: str) -> str:
+    """Return the remedy for a concern, with its command."""
+    _, advice, command = ADVICE[code]
+    return advice.format(f"`{suggest(command)}`")
+
 
 _BY_ITSELF: Final = "watch"
 

@@ -117,7 +117,7 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
 SDK_FACE = ("partner_sdk.wire", "partner_sdk.errors", "partner_sdk.report", "partner_sdk.button")
 SDK_FACE_MODULES = (
     *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
-    *("partner_sdk.command_table", "partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
+    *("partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
     "partner_sdk.lazy_group",
 )
 
@@ -246,7 +246,7 @@ def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
 # The floors of the desk, the lowest first, with their packages: each imports only those that stand before it.
 DESK_FLOORS = {
     "base": ("store", "vault", "audit", "alarms", "feed_client", "addresses", "config", "carriers", "wiring"),
-    "pages and terminal": ("hidden_text", "terminal", "sessions", "views"),
+    "pages and terminal": ("hidden_text", "suggestions", "terminal", "sessions", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "collection", "watch"),

@@ -71,8 +71,10 @@ def list_named(sources: list[tuple[str, ast.Module]]) -> Iterator[tuple[str, str
                 continue
             first, _, rest = node.name.lstrip("_").partition("_")
             arms = list_arms(node.returns, aliases)
-            # A view is the address of a page; its name is not for whoever calls it.
-            if first in RULES and rest and "ResponseReturnValue" not in arms:
+            # A view is named after its page and a command after its word: no code calls them.
+            is_command = any("command(" in ast.unparse(one) for one in node.decorator_list)
+            is_called = "ResponseReturnValue" not in arms and not is_command
+            if first in RULES and rest and is_called:
                 yield f"{module}.{node.name}", first, arms
 
 

@@ -1,6 +1,6 @@
 """A command loads what it needs and no more: its start is most of what a short command costs."""
 
-import argparse
+import os
 import re
 import subprocess
 import sys
@@ -29,10 +29,6 @@ module = sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
-PROGRAMS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[], argparse.ArgumentParser]]] = {
-    "report-abuse-desk": (gateway.desk.cli.make_overview, gateway.desk.cli.make_parser),
-}
-
 
 def list_loaded(module: str, *words: str, code: int = 0) -> set[str]:
     """Run a command as a process of its own and return every module that it had loaded when it ended."""
@@ -44,15 +40,9 @@ def list_loaded(module: str, *words: str, code: int = 0) -> set[str]:
     return loaded
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_overview_says_of_each_command_what_the_command_says_of_itself(program: str) -> None:
-    make_overview, make_parser = PROGRAMS[program]
-    assert make_overview().format_help() == make_parser().format_help()
-
-
 def test_overview_of_a_program_has_the_first_line_of_the_help_of_each_command() -> None:
-    for program in (gateway.cli.program,):
-        assert len(program.table) >= 9
+    for program, count in ((gateway.cli.program, 9), (gateway.desk.cli.program, 23)):
+        assert len(program.table) >= count
         context = click.Context(program)
         for name, (_, summary) in program.table.items():
             command = program.get_command(context, name)
@@ -76,49 +66,68 @@ def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...
 @pytest.mark.parametrize(
     "before", [("--foo",), ("--json",), ("--priority=P1",), ("--state", "folder"), ("--",), ("-x", "-y")]
 )
-def test_what_stands_before_the_command_ends_in_the_usage(
+def test_option_before_the_command_is_a_usage_error(
     program: str, before: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     main: Callable[[tuple[str, ...]], int] = import_module(f"{program}.cli").main
-    if program == "gateway":
-        assert main((*before, "doctor", "--json")) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert re.fullmatch(r"report-abuse-gateway: .+\. See `report-abuse-gateway( doctor)? --help`\.\n", said.err)
-        return
-    with pytest.raises(SystemExit) as ended:
-        main((*before, "doctor", "--json"))
-    assert ended.value.code == 2
+    assert main((*before, "doctor", "--json")) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("usage: report-abuse-")
-    assert "COMMAND ...\n" in said.err
+    name = {"gateway": "report-abuse-gateway", "gateway.desk": "report-abuse-desk"}[program]
+    assert re.fullmatch(rf"{name}: .+\. See `{name}( doctor)? --help`\.\n", said.err)
 
 
 @pytest.mark.parametrize("program", ["gateway", "gateway.desk"])
-@pytest.mark.parametrize("words", [("-h",), ("--help", "doctor"), ("--help", "--foo")])
-def test_help_that_stands_first_is_the_help_of_the_program(
+@pytest.mark.parametrize("words", [("-h",), ("--help", "doctor")])
+def test_help_before_a_command_is_the_help_of_the_program(
     program: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli = import_module(f"{program}.cli")
-    if program == "gateway":
-        wrong = "--foo" in words  # click looks at every option first
-        assert cli.main(words) == (2 if wrong else 0)
-        assert wrong or capsys.readouterr().out.startswith("Usage: report-abuse-gateway [OPTIONS] COMMAND [ARGS]...\n")
-        return
-    with pytest.raises(SystemExit) as ended:
-        cli.main(words)
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == cli.make_overview().format_help()
+    assert cli.main(words) == 0
+    first = capsys.readouterr().out
+    assert re.match(r"Usage: report-abuse-(gateway|desk) \[OPTIONS\] COMMAND \[ARGS\]\.\.\.\n", first)
+    assert cli.main(["--help"]) == 0
+    assert capsys.readouterr().out == first
+
+
+COMPLETED = {
+    "report-abuse-gateway rot": ["rotate-receipt-key"],
+    "report-abuse-desk ke": ["keys"],
+    "report-abuse-desk keys re": ["renew-delegation", "replace-sealing", "revoke"],
+    "report-abuse-desk case close --urg": ["--urgent", "--urgent-dissemination"],
+    "report-abuse-desk set-aside resolve --how ": ["forged", "sender-told", "police-told", "lost"],
+}
+
+
+@pytest.mark.parametrize("typed", COMPLETED)
+def test_shell_completes_commands_options_and_choices(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *words = typed.split(" ")
+    monkeypatch.setenv(f"_{program.upper().replace('-', '_')}_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    module = "gateway.desk.cli" if program == "report-abuse-desk" else "gateway.cli"
+    command = [sys.executable, "-c", TELL, module]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    offered, _, loaded = done.stdout.partition("LOADED\n")
+    assert [line.split(",")[1] for line in offered.splitlines()] == COMPLETED[typed]
+    if len(words) == 1:
+        assert set(loaded.split()) & {*HELP, "gateway.desk.wiring", "gateway.store"} == set()
+
+
+def test_line_that_switches_completion_on_is_in_running_md() -> None:
+    running = (Path(__file__).parents[2] / "docs" / "running.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"`eval \"\$\((.+)\)\"`", running)
+    for name in ("desk", "gateway"):
+        variable, program = line.replace("DESK", name.upper()).replace("desk", name).split(" ")
+        command = [Path(sys.executable).parent / program]
+        environment = {**os.environ, **dict([variable.split("=")])}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        assert f"complete -o nosort -F _report_abuse_{name}_completion report-abuse-{name}" in done.stdout
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--version", "doctor"), ("--version=2",)])
 def test_gateway_and_desk_have_no_option_for_their_version(words: tuple[str, ...]) -> None:
-    assert gateway.cli.main(words) == 2
-    for cli in (gateway.desk.cli,):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(words)
-        assert ended.value.code == 2
+    assert gateway.cli.main(words) == gateway.desk.cli.main(words) == 2
 
 
 @pytest.mark.parametrize("words", [("case",), ("digest",), ("partner",), ("placement",), ("collect",), ("figures",)])

@@ -1,15 +1,14 @@
-"""Commands about cases: list, next, show, move, close.
+"""Commands for cases: list, next, show, move, close.
 
-reply_commands.py has `case reply`, partner_commands.py the questions to partners.
+reply_commands.py has `case reply`, partner_commands.py `case ask` and `case outcome`.
 """
 
-import argparse
 from dataclasses import asdict
 from typing import Final
 
+import click
 import msgspec
 
-from gateway.desk.cases import partner_commands, reply_commands
 from gateway.desk.cases.closing import (
     Assessment,
     Closing,
@@ -41,9 +40,11 @@ from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_commands import (
     ListMarks,
+    ask,
     format_content,
     list_partner_json,
     make_marks,
+    outcome,
     say_partner_case,
 )
 from gateway.desk.cases.queue import (
@@ -59,9 +60,9 @@ from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
+from gateway.desk.cases.reply_commands import reply
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.store import read_row
-from gateway.desk.terminal import DONE, Commands, add_group, get_actor, print_json, print_result, say
+from gateway.desk.terminal import DONE, Call, DeskGroup, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
@@ -74,29 +75,50 @@ _NOT_READ: Final = frozenset({PUBLIC_WORDS["reply_key"], PUBLIC_WORDS["context"]
 _HEADER: Final = _COLUMNS.format("SCORE", "PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List open cases in the order of the queue: crisis lane, score, waiting time; nothing is opened."""
-    desk = open_desk(parsed.state)
+_CASE = click.argument("case", help="Its reference or case id.")
+_YES_NO = click.Choice(YES_NO)
+
+
+@click.group(cls=DeskGroup)
+def case() -> None:
+    """Cases: list, next, show, move, reply, ask, outcome, close."""
+
+
+case.add_command(reply)
+case.add_command(ask)
+case.add_command(outcome)
+
+
+@case.command("list", example="--json")
+@click.option("--all", "with_closed", is_flag=True, help="The closed cases too.")
+def list_command(call: Call, *, with_closed: bool) -> int:
+    """List open cases in the order of the queue: crisis lane, score, waiting time.
+
+    This opens no case.
+    """
+    desk = open_desk(call.state)
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        cases = list_queue(connection, state="all" if parsed.all else "open")
+        cases = list_queue(connection, state="all" if with_closed else "open")
     marks = make_marks(desk, cases)
-    lines = [_line(case, marks=marks, days_late=count_days_late(case, today=today)) for case in cases]
-    found = {"cases": [asdict(case) | marks.as_json(case) for case in cases]}
-    return print_result(parsed, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
+    lines = [_line(row, marks=marks, days_late=count_days_late(row, today=today)) for row in cases]
+    found = {"cases": [asdict(row) | marks.as_json(row) for row in cases]}
+    return print_result(call, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
 
 
-def run_show(parsed: argparse.Namespace) -> int:
-    """Open the report of a case and print it for you to read; that you did is noted in the audit log.
+@case.command("show", example="K7QF-2M9TX-D")
+@_CASE
+def show(call: Call, case: str) -> int:
+    """Open the report of a case and print it; the audit log records it.
 
-    What its sender added, corrected or took back is opened and printed with it, the first report first.
+    Its sender's additions, corrections and retractions are opened and printed with it, the first report first.
     """
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    opened = open_case(desk, parsed.case, actor=actor)
+    desk, actor = open_desk(call.state), call.actor
+    opened = open_case(desk, case, actor=actor)
     if isinstance(opened.content, SealedIndustryReport):
-        return _show_partners(desk, opened.case, opened.content, as_json=parsed.json, actor=actor)
+        return _show_partners(desk, opened.case, opened.content, as_json=call.as_json, actor=actor)
     context = make_context_view(find_page_context(desk, opened.case, opened.content))
-    if parsed.json:
+    if call.as_json:
         doubts = list_said_doubts(desk, opened, actor=actor)
         read_by = find_read_by(opened.case, desk.agency)
         said = {
@@ -144,25 +166,33 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
     return DONE
 
 
-def run_next(parsed: argparse.Namespace) -> int:
-    """Print the case to read next: the first of the queue that nobody has opened. Nothing is opened."""
-    desk = open_desk(parsed.state)
+@case.command("next")
+def next_case(call: Call) -> int:
+    """Print the case to read next: the first unread one of the queue.
+
+    This opens no case.
+    """
+    desk = open_desk(call.state)
     with desk.store.read() as connection:
         found = find_next(connection)
     if found is None:
-        return print_result(parsed, {"case": None}, "Every open case was read.")
+        return print_result(call, {"case": None}, "Every open case has been read.")
     line = _line(found, marks=make_marks(desk, [found]))
-    return print_result(parsed, {"case": asdict(found)}, _HEADER, line)
+    return print_result(call, {"case": asdict(found)}, _HEADER, line)
 
 
-def run_move(parsed: argparse.Namespace) -> int:
-    """Move a case in the queue: into the crisis lane or out of it, or to another score. The reason stays."""
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    moved = move_case(desk, parsed.case, lane=parsed.lane, score=parsed.score, reason=parsed.reason, actor=actor)
+@case.command("move", example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
+@_CASE
+@click.option("--lane", required=True, type=click.Choice(LANES), help="Its new place.")
+@click.option("--score", type=int, metavar="N", help=f"From 0 to {MOST_SCORE}.  [default: unchanged]")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
+def move(call: Call, case: str, lane: str, score: int | None, reason: str) -> int:
+    """Move a case into the crisis lane or out of it, or to another score. The reason is kept."""
+    moved = move_case(open_desk(call.state), case, lane=lane, score=score, reason=reason, actor=call.actor)
     return print_result(
-        parsed,
+        call,
         {"case": asdict(moved)},
-        f"{moved.reference} stands in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.",
+        f"{moved.reference} is in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.",
     )
 
 
@@ -180,59 +210,63 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
         say_typed("    because", move.reason)
 
 
-def run_close(parsed: argparse.Namespace) -> int:
-    """Close a case with its assessment. A child who is owed a reply must have one first (--reply-recorded)."""
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    assessment, weaknesses = read_row(Assessment, parsed), tuple(parsed.weakness)
-    closing = read_row(Closing, parsed, assessment=assessment, weaknesses=weaknesses, cluster_id=parsed.same_as)
+@case.command(
+    "close",
+    example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
+    '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
+    "--best-placed harm_reduction --reply-recorded replied_by_call",
+)
+@_CASE
+@click.option("--outcome", "outcome_code", required=True, type=click.Choice(OUTCOMES))
+@click.option("--kind", required=True, type=click.Choice(KINDS))
+@click.option("--age-band", required=True, type=click.Choice(AGE_BANDS), help="Of the child.")
+@click.option(
+    "--weakness", "weaknesses", multiple=True, type=click.Choice(WEAKNESSES), help="A weakness used; at most two."
+)
+@click.option("--assessor", required=True, metavar="NAME", help="The person who assessed it.")
+@click.option("--immediate-risk", required=True, type=_YES_NO, help="Is a child at immediate risk?")
+@click.option("--urgent", required=True, type=_YES_NO, help="Is it urgent?")
+@click.option("--urgent-dissemination", required=True, type=_YES_NO, help="Must police or child protection know now?")
+@click.option("--best-placed", required=True, type=click.Choice(BEST_PLACED), help="Who is best placed to act?")
+@click.option("--redirected-to", type=click.Choice(REDIRECTS), help="With --outcome out_of_remit: the body named.")
+@click.option("--same-as", metavar="CASE", help="Another case about the same person or incident.")
+@click.option("--reply-recorded", type=click.Choice(REPLY_CODES), help="How the person reporting was answered.")
+@click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe, without details of the report.")
+@click.option("--release-outcome", is_flag=True, help="Tell the partner whose own report it is.")
+def close(
+    call: Call,
+    case: str,
+    outcome_code: str,
+    kind: str,
+    age_band: str,
+    weaknesses: tuple[str, ...],
+    redirected_to: str | None,
+    same_as: str | None,
+    reply_recorded: str | None,
+    reply_reason: str | None,
+    *,
+    release_outcome: bool,
+    **assessment: str,
+) -> int:
+    """Close a case with its assessment.
+
+    A child who is owed a reply must have one first (--reply-recorded).
+    """
+    closing = Closing(
+        assessment=Assessment(**assessment),
+        outcome=outcome_code,
+        kind=kind,
+        age_band=age_band,
+        weaknesses=weaknesses,
+        cluster_id=same_as,
+        redirected_to=redirected_to,
+    )
     check_closing(closing)
-    if parsed.reply_recorded is not None:
-        record_reply(desk, parsed.case, code=parsed.reply_recorded, reason=parsed.reply_reason, actor=actor)
-    closed = close_case(desk, parsed.case, closing, actor=actor, release_outcome=parsed.release_outcome)
-    return print_result(parsed, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "case")
-    listed = add("list", run=run_list, example="--json")
-    listed.add_argument("--all", action="store_true", help="also cases that are closed")
-    show = add("show", run=run_show, example="K7QF-2M9TX-D")
-    show.add_argument("case", metavar="CASE", help="its reference or case id")
-    add("next", run=run_next)
-    move = add("move", run=run_move, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
-    move.add_argument("case", metavar="CASE", help="its reference or case id")
-    move.add_argument("--lane", required=True, choices=LANES, help="where it belongs")
-    move.add_argument("--score", type=int, metavar="N", help=f"from 0 to {MOST_SCORE} (default: as it is)")
-    move.add_argument("--reason", required=True, metavar="TEXT", help="why; no details of the report")
-    reply_commands.add_command_to(add)
-    partner_commands.add_commands_to(add)
-    close = add(
-        "close",
-        run=run_close,
-        example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
-        '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
-        "--best-placed harm_reduction --reply-recorded replied_by_call",
-    )
-    close.add_argument("case", metavar="CASE", help="its reference or case id")
-    close.add_argument("--outcome", required=True, choices=OUTCOMES)
-    close.add_argument("--kind", required=True, choices=KINDS)
-    close.add_argument("--age-band", required=True, choices=AGE_BANDS, help="of the child")
-    close.add_argument(
-        "--weakness", action="append", default=[], choices=WEAKNESSES, help="what made it possible; at most two"
-    )
-    close.add_argument("--assessor", required=True, metavar="NAME", help="the person who assessed it")
-    close.add_argument("--immediate-risk", required=True, choices=YES_NO, help="is a child at immediate risk?")
-    close.add_argument("--urgent", required=True, choices=YES_NO, help="is it urgent?")
-    close.add_argument(
-        "--urgent-dissemination", required=True, choices=YES_NO, help="must police or child protection know at once?"
-    )
-    close.add_argument("--best-placed", required=True, choices=BEST_PLACED, help="who is best placed to act?")
-    close.add_argument("--redirected-to", choices=REDIRECTS, help="with --outcome out_of_remit: where they were sent")
-    close.add_argument("--same-as", metavar="CASE", help="another case about the same person or incident")
-    close.add_argument("--reply-recorded", choices=REPLY_CODES, help="how the person reporting was answered")
-    close.add_argument("--reply-reason", metavar="TEXT", help="why no other reply is safe; no details of the report")
-    close.add_argument("--release-outcome", action="store_true", help="tell the partner whose own report it is")
+    desk, actor = open_desk(call.state), call.actor
+    if reply_recorded is not None:
+        record_reply(desk, case, code=reply_recorded, reason=reply_reason, actor=actor)
+    closed = close_case(desk, case, closing, actor=actor, release_outcome=release_outcome)
+    return print_result(call, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
 
 
 def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) -> str:

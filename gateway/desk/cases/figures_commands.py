@@ -1,51 +1,44 @@
-"""The command that says how fast reports are read and whether replies came by the day that was promised (R8)."""
+"""`report-abuse-desk figures`: how fast reports are read, and whether replies keep their promised day (R8)."""
 
-import argparse
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
+import click
+
 from gateway.desk.cases.figures import ReadingFigures, make_figures
 from gateway.desk.cases.model import get_uk_day, get_uk_day_of, list_cases
-from gateway.desk.terminal import Commands, add_command, print_result
+from gateway.desk.terminal import Call, DeskCommand, print_result
 from gateway.desk.wiring import open_desk
 
 DAYS: Final = 90
 
 
-def run_figures(parsed: argparse.Namespace) -> int:
-    """Run `figures`, and return its exit code."""
-    desk = open_desk(parsed.state)
+@click.command(cls=DeskCommand, example="--days 30 --json")
+@click.option("--days", type=click.IntRange(1, 36_500), default=DAYS, show_default=True, metavar="N", help="Days back.")
+def figures(call: Call, days: int) -> int:
+    """Print how fast reports are read and answered.
+
+    The figures are counts and times; nothing is opened.
+    """
+    desk = open_desk(call.state)
     today = get_uk_day(desk.clock())
-    since = today - timedelta(days=parsed.days - 1)
+    since = today - timedelta(days=days - 1)
     with desk.store.read() as connection:
         cases = [case for case in list_cases(connection, state="all") if get_uk_day_of(case.received_at) >= since]
-    figures = make_figures(cases, today=today)
-    doors = ", ".join(f"{count} {door}" for door, count in figures.by_door.items()) or "none"
-    replies = figures.replies
+    found = make_figures(cases, today=today)
+    doors = ", ".join(f"{count} {door}" for door, count in found.by_door.items()) or "none"
+    replies = found.replies
     return print_result(
-        parsed,
-        {"figures": asdict(figures), "since": since.isoformat(), "until": today.isoformat()},
-        f"Received from {since} to {today}: {figures.cases} ({doors}).",
-        _format_reading("Reports of the public", figures.public_reading),
-        _format_reading("Reports of partners", figures.industry_reading),
+        call,
+        {"figures": asdict(found), "since": since.isoformat(), "until": today.isoformat()},
+        f"Received from {since} to {today}: {found.cases} ({doors}).",
+        _format_reading("Reports of the public", found.public_reading),
+        _format_reading("Reports of partners", found.industry_reading),
         f"Replies promised: {replies.owed}. In time {replies.in_time}, late {replies.late}, overdue {replies.overdue}, "
         f"not due yet {replies.not_due_yet}, no safe way {replies.no_safe_contact}, "
         f"no day named {replies.no_day_named}.",
     )
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's command."""
-    figures = add_command(commands, "figures", run=run_figures, example="--days 30 --json")
-    figures.add_argument("--days", type=_parse_days, default=DAYS, metavar="N", help="how many days back (default 90)")
-
-
-def _parse_days(text: str) -> int:
-    days = int(text)
-    if not 1 <= days <= 36_500:
-        raise argparse.ArgumentTypeError("between 1 and 36,500 days")
-    return days
 
 
 def _format_reading(words: str, reading: ReadingFigures) -> str:

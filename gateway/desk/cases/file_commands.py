@@ -1,11 +1,12 @@
-"""Commands about the files that partners handed over: list those of a case (`case show` too), save one of them opened.
+"""Commands for the files that partners handed over: list those of a case (as `case show` does), save one of them.
 
 Never prints the key that opens a file.
 """
 
-import argparse
 from pathlib import Path
 from typing import Final
+
+import click
 
 from gateway.desk.cases.file_saving import open_case_files, save_file
 from gateway.desk.cases.files import ANOTHER_HASH, FileOfReport, FileState, WholeCaseFiles
@@ -13,19 +14,20 @@ from gateway.desk.cases.lines import say_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.evidence.collecting import EvidenceCollected
-from gateway.desk.terminal import DONE, Commands, add_group, get_actor, print_json, say
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, FILE, Call, DeskGroup, print_json, say
 from gateway.desk.wiring import open_desk
 
 
 def say_files(files: WholeCaseFiles, *, case: CaseRow) -> None:
-    """Print each file: where it is, what is said of it and what is in doubt; `case` is whose page this is."""
+    """Print each file of a case with its state, its description and any doubts."""
     for report, doubt in files.doubts:
         named = "" if report.case_id == case.case_id else f" ({report.reference})"
         say(f"DOUBT: {doubt}{named}")
     for row in files.files:
         _say_file(row, case=case)
     if any(row.file.held is not None for row in files.files):
-        say(f"Save one: report-abuse-desk evidence save {case.reference} FILE_ID --out FILE")
+        say(f"Save one: {suggest(f'evidence save {case.reference} FILE_ID --out FILE')}")
 
 
 def list_file_json(files: WholeCaseFiles) -> list[dict[str, object]]:
@@ -83,41 +85,52 @@ WHY_LEFT: Final = {
 }
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List the files of a case: what its reports say of each, and whether its bytes are here.
+@click.group(cls=DeskGroup)
+def evidence() -> None:
+    """Files that partners handed over: list, save."""
 
-    Its reports are opened for that, and it is noted that you read them. No file is opened.
+
+@evidence.command("list", example="K7QF-2M9TX-D")
+@click.argument("case", help="Its reference or case id.")
+def list_command(call: Call, case: str) -> int:
+    """List the files of a case, with their descriptions and whether their bytes are here.
+
+    This opens its reports, which the audit log records. It opens no file.
     """
-    desk = open_desk(parsed.state)
-    case, files = open_case_files(desk, parsed.case, actor=get_actor(parsed))
-    if parsed.json:
+    desk = open_desk(call.state)
+    row, files = open_case_files(desk, case, actor=call.actor)
+    if call.as_json:
         doubts = [doubt for _, doubt in files.doubts]
-        print_json({"case_id": case.case_id, "doubts": doubts, "files": list_file_json(files)})
+        print_json({"case_id": row.case_id, "doubts": doubts, "files": list_file_json(files)})
         return DONE
-    say_files(files, case=case)
+    say_files(files, case=row)
     if not files.files:
         say("The case names no file.")
     return DONE
 
 
-def run_save(parsed: argparse.Namespace) -> int:
-    """Open one file of a case and write it to a new file that only you can read; that you did is noted.
+@evidence.command("save", example="K7QF-2M9TX-D file-1 --out file-1.bin")
+@click.argument("case", help="Its reference or case id.")
+@click.argument("file_id", metavar="FILE_ID", help="Its id in the list, or its evidence id.")
+@click.option("--out", type=FILE, required=True, metavar="FILE", help="A file that does not exist yet.")
+def save(call: Call, case: str, file_id: str, out: Path) -> int:
+    """Open one file of a case and write it to a new file that only you can read.
 
-    Of a file that a later report replaced, the newest that is here; an evidence id names one exactly.
+    The audit log records it. A file id means the newest version that is here; an evidence id names one exactly. The
+    new file gets its name only when its size and hash match the report.
 
-    It gets its name only when all of it is what the report names. It may be harmful to open and to see: move it to the
-    machine that is meant for that.
+    The file may be harmful to open and to see: move it to the machine that is meant for that.
     """
-    desk = open_desk(parsed.state)
-    row = save_file(desk, parsed.case, parsed.file, to=parsed.out, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    row = save_file(desk, case, file_id, to=out, actor=call.actor)
     saved, reference = row.file, row.file.reference
     size_bytes = 0 if reference is None else reference.size_bytes
-    if parsed.json:
+    if call.as_json:
         doubts = list(saved.doubts)
-        print_json({"doubts": doubts, "file_id": saved.file_id, "out": str(parsed.out), "size_bytes": size_bytes})
+        print_json({"doubts": doubts, "file_id": saved.file_id, "out": str(out), "size_bytes": size_bytes})
         return DONE
     # The file key is made from the hash that is sealed with it: that check always held, or nothing was saved.
-    say(f"{parsed.out}: {size_bytes:,} bytes, checked: size and SHA-256 are as sealed.")
+    say(f"{out}: {size_bytes:,} bytes, checked: size and SHA-256 are as sealed.")
     for doubt in saved.doubts:
         say(f"{'NOT THE SAME' if doubt == ANOTHER_HASH else 'DOUBT'}: {doubt}")
     if saved.replaced_by is not None:
@@ -125,30 +138,20 @@ def run_save(parsed: argparse.Namespace) -> int:
     return DONE
 
 
-def tell_evidence(done: EvidenceCollected) -> None:
-    """Print what a run of `collect` brought in of evidence, and what a person has to look at."""
+def print_evidence(done: EvidenceCollected) -> None:
+    """Print the evidence that a run of `collect` fetched, and the faults that a person has to look at."""
     if done.collected or done.fetched_bytes:
         say(f"{done.collected} files of evidence are here now, {done.fetched_bytes:,} bytes fetched.")
     if done.spoiled:
-        say(f"ALARM: {done.spoiled} files of evidence are not what the gateway's list says. The next run tries again.")
+        say(f"ALARM: {done.spoiled} files of evidence do not match the gateway's list. The next run tries again.")
     if done.refused:
-        say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See `alarms`.")
+        say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See: {suggest('alarms')}")
     if done.over_share:
         say(
-            f"ALARM: {done.over_share} files are left: their partners have used their share of this disk. See `alarms`."
+            f"ALARM: {done.over_share} files are left: their partners have used their share of this disk. "
+            f"See: {suggest('alarms')}"
         )
     if done.unnamed:
         say(f"{done.unnamed} files of evidence wait for the report that names them.")
     if done.left is not None:
         say(f"Evidence is left for the next run: {WHY_LEFT[done.left]}.")
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "evidence")
-    listed = add("list", run=run_list, example="K7QF-2M9TX-D")
-    listed.add_argument("case", metavar="CASE", help="its reference or case id")
-    save = add("save", run=run_save, example="K7QF-2M9TX-D file-1 --out file-1.bin")
-    save.add_argument("case", metavar="CASE", help="its reference or case id")
-    save.add_argument("file", metavar="FILE_ID", help="its id in the list, or its evidence id")
-    save.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that is not there yet")

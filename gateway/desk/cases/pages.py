@@ -45,7 +45,7 @@ from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page
-from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
+from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 from gateway.guidance.risk import list_reasons
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -78,7 +78,7 @@ def list_all() -> ResponseReturnValue:
         clocks = format_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
-        concerns=[(describe_concern(one, now=desk.clock()), ADVICE[one.code][1]) for one in concerns],
+        concerns=[(describe_concern(one, now=desk.clock()), format_advice(one.code)) for one in concerns],
         alerts=alerts,
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),

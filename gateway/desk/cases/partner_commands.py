@@ -4,13 +4,13 @@
 Never sends anything itself: the next `collect` takes it along.
 """
 
-import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from gateway.desk.cases.lines import read_text, say_changes, say_report, say_typed
@@ -21,8 +21,8 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
 from gateway.desk.partners.questions import list_unanswered
-from gateway.desk.store import read_row
-from gateway.desk.terminal import AddCommand, get_actor, print_result, say
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import FILE, Call, DeskCommand, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
@@ -98,7 +98,7 @@ def say_partner_case(partner: PartnerCase) -> None:
             say_changes(shown)
         say_report(shown)
     for left in partner.left_closed:
-        say(f"Not opened here: {left.reference}. `case show {left.reference}` opens it.")
+        say(f"Not opened here: {left.reference}. Open it: {suggest(f'case show {left.reference}')}")
     _say_questions(partner.questions)
     _say_signals(partner)
 
@@ -192,71 +192,67 @@ def _say_signals(partner: PartnerCase) -> None:
         say(f"OUTCOME {one.outcome}: {format_outcome(one.outcome)} {state}.")
 
 
-def run_ask(parsed: argparse.Namespace) -> int:
+class Day(click.ParamType[date]):
+    """A day such as 2026-12-24."""
+
+    name = "day"
+
+    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Return the day, or fail."""
+        try:
+            return value if isinstance(value, date) else parse_day(value)
+        except CaseError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(
+    cls=DeskCommand,
+    example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
+    '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
+)
+@click.argument("case", help="Its reference or case id.")
+@click.option("--question", metavar="TEXT", help="The question; other users of this machine may see a command line.")
+@click.option("--question-file", type=FILE, metavar="FILE", help="Its plain text; - reads standard input.")
+@click.option("--purpose", required=True, metavar="TEXT", help="The purpose of the question.")
+@click.option("--legal-basis", required=True, metavar="TEXT", help="Its legal basis.")
+@click.option(
+    "--due", type=Day(), metavar="DATE", help=f"Its day, e.g. 2026-12-24.  [default: in {DAYS_TO_ANSWER} days]"
+)
+def ask(call: Call, case: str, question: str | None, question_file: Path | None, **terms: Any) -> int:
     """Ask the partner that sent a report one question about it. Read the report first.
 
-    It is sealed to the partner's mailbox and goes out with the next `collect`; your name is noted. One question at a
-    time: the next may be asked when this one is answered or late.
+    The question is sealed to the partner's mailbox, goes out with the next `collect` and names you. Ask the next one
+    when this one is answered or late.
     """
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    text = parsed.question if parsed.question_file is None else read_text(parsed.question_file)
-    question = read_row(Question, parsed, question=text)
-    request_id = ask_partner(desk, parsed.case, question, actor=actor)
-    return print_result(
-        parsed, {"request_id": request_id}, f"The question is sealed and waits: {request_id}. `collect` takes it along."
-    )
+    if (question is None) == (question_file is None):
+        raise click.UsageError("Give --question or --question-file.")
+    text = question if question_file is None else read_text(question_file)
+    request_id = ask_partner(open_desk(call.state), case, Question(question=text or "", **terms), actor=call.actor)
+    line = f"The question {request_id} is sealed. The next `collect` sends it."
+    return print_result(call, {"request_id": request_id}, line)
 
 
-def run_outcome(parsed: argparse.Namespace) -> int:
-    """Tell the partner that sent a report what became of it, or take that back before it went out.
+_TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
 
-    It goes with the next `collect`, or with the first one on the day of --hold-until. Never for a report of the public.
+
+@click.command(cls=DeskCommand, example="K7QF-2M9TX-D --outcome used")
+@click.argument("case", help="Its reference or case id.")
+@click.option("--outcome", "code", type=click.Choice(OUTCOMES), help=f"The outcome for the partner. {_TOLD}")
+@click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the outcome that waits.")
+@click.option("--hold-until", type=Day(), metavar="DATE", help="Send it on this day, e.g. 2026-12-24.")
+def outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
+    """Tell the partner that sent a report its outcome, or withdraw that before it goes out.
+
+    It goes with the next `collect`, or with the first one on the day of --hold-until. Reports of the public have none.
     """
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    if parsed.take_back:
-        signal = take_back(desk, parsed.case, actor=actor)
+    if (code is None) != is_taken_back:
+        raise click.UsageError("Give --outcome or --take-back.")
+    desk = open_desk(call.state)
+    if code is None:
+        signal = take_back(desk, case, actor=call.actor)
+        line = f"Withdrawn: the partner does not get {signal.outcome}."
     else:
-        signal = tell_outcome(desk, parsed.case, outcome=parsed.outcome, hold_until=parsed.hold_until, actor=actor)
-    when = "the next `collect`" if parsed.hold_until is None else f"the first `collect` from {signal.held_until}"
-    line = f"The partner is told {signal.outcome} with {when}."
-    if parsed.take_back:
-        line = f"Taken back: the partner is not told {signal.outcome}."
-    return print_result(parsed, {"outcome": asdict(signal), "taken_back": parsed.take_back}, line)
-
-
-def add_commands_to(add: AddCommand) -> None:
-    """Add this file's commands to the group `case`."""
-    ask = add(
-        "ask",
-        run=run_ask,
-        example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
-        '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
-    )
-    ask.add_argument("case", metavar="CASE", help="its reference or case id")
-    words = ask.add_mutually_exclusive_group(required=True)
-    words.add_argument("--question", metavar="TEXT", help="the question; others on this machine may see a command line")
-    words.add_argument(
-        "--question-file", type=Path, metavar="FILE", help="the question, in plain text; - reads it from here"
-    )
-    ask.add_argument("--purpose", required=True, metavar="TEXT", help="what the answer is needed for")
-    ask.add_argument("--legal-basis", required=True, metavar="TEXT", help="the law that it is asked under")
-    ask.add_argument(
-        "--due", type=_read_day, metavar="DATE", help=f"by when, like 2026-12-24 (default: {DAYS_TO_ANSWER} days)"
-    )
-    told = "; ".join(f"{code}: {words_of}" for code, words_of in TOLD)
-    outcome = add("outcome", run=run_outcome, example="K7QF-2M9TX-D --outcome used")
-    outcome.add_argument("case", metavar="CASE", help="its reference or case id")
-    what = outcome.add_mutually_exclusive_group(required=True)
-    what.add_argument("--outcome", choices=OUTCOMES, help=f"what the partner is told. {told}")
-    what.add_argument("--take-back", action="store_true", help="take back the outcome that waits")
-    outcome.add_argument(
-        "--hold-until", type=_read_day, metavar="DATE", help="tell it on this day and not before, like 2026-12-24"
-    )
-
-
-def _read_day(text: str) -> date:
-    # The parser of arguments turns this one error into words, and no other.
-    try:
-        return parse_day(text)
-    except CaseError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        signal = tell_outcome(desk, case, outcome=code, hold_until=hold_until, actor=call.actor)
+        when = "the next `collect`" if hold_until is None else f"the first `collect` from {signal.held_until}"
+        line = f"The partner gets {signal.outcome} with {when}."
+    return print_result(call, {"outcome": asdict(signal), "taken_back": is_taken_back}, line)

@@ -1,22 +1,24 @@
-"""Commands that bring in what the gateway holds: collect, alarms."""
+"""Commands that collect from the gateway: collect, alarms."""
 
-import argparse
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
+import click
+
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
-from gateway.desk.cases.file_commands import tell_evidence
+from gateway.desk.cases.file_commands import print_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
-from gateway.desk.commands.outbox import send_what_waits
+from gateway.desk.commands.outbox import send_outbox
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
@@ -24,15 +26,15 @@ from gateway.desk.outbox.loop import is_crash
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DONE,
     LOOK,
     TRY_AGAIN,
-    Commands,
-    add_command,
+    Call,
+    DeskCommand,
     complain,
     end_progress,
-    get_actor,
     print_json,
     print_result,
     say,
@@ -42,6 +44,7 @@ from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+from partner_sdk.lazy_group import FiniteRange
 
 NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
 NO_CHANGES: Final = ChangesTaken((), {})
@@ -56,27 +59,30 @@ _ENROLMENT_ADVICE: Final = {
 _ENROLMENT_OTHERWISE: Final = "the answer did not pass the checks; write the partner a new invitation"
 _CHANGE_ADVICE: Final = {
     "unknown-partner": "this desk has no such partner; ask the gateway's operator where it came from",
-    "partner-not-active": "the partner is suspended or its key revoked; write it an invitation if it may go on",
-    "unknown-key": "another key than the one in force signed it; ask the partner whether it sent it",
+    "partner-not-active": "the partner is suspended or its key revoked; invite it again if it may continue",
+    "unknown-key": "it was not signed with the current key; ask the partner whether it sent it",
     "bad-signature": "the keys did not all sign it; ask the partner whether it sent it",
     "key-in-use": "the new key was used before; the partner must make new ones",
 }
 _CHANGE_OTHERWISE: Final = "the change did not pass the checks; ask the partner whether it sent it"
 
 
-def tell_enrolments(taken: EnrolmentsTaken, parsed: argparse.Namespace) -> None:
-    """Say which partners wait for approval, and what was refused."""
+def print_enrolments(taken: EnrolmentsTaken) -> None:
+    """Print the partners that wait for approval and the refused enrolments."""
     for partner in taken.waiting:
-        say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
+        say(f"{partner} has enrolled and waits: {suggest(f'partner approve {partner}')}")
     for (partner, reason), count in taken.refused.items():
         say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {_advise_enrolment(reason)}.")
 
 
-def tell_changes(taken: ChangesTaken) -> None:
-    """Say which changes wait for a person, and what was refused."""
+def print_changes(taken: ChangesTaken) -> None:
+    """Print the changes that wait for a person and the refused ones."""
     for change in taken.waiting:
-        what = "new keys" if change.kind == "keys" else "a registration"
-        say(f"{change.partner} asks for {what}, change {change.change_id}: see `partner changes`.")
+        wanted = "new keys" if change.kind == "keys" else "a registration"
+        say(
+            f"{change.partner} asks for {wanted}, change {change.change_id}: "
+            f"{suggest(f'partner show {change.partner}')}"
+        )
     for (partner, reason), count in taken.refused.items():
         say(f"REFUSED: {count} account change(s) of {partner}. {reason}: {_advise_change(reason)}.")
 
@@ -107,7 +113,7 @@ def keep_going(work: Callable[[], int], *, every_seconds: float, stop: threading
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set; the run that goes on is let finish."""
+    """Give an event that SIGTERM and SIGINT set; the current run finishes first."""
     stop = threading.Event()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -123,53 +129,62 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 T = TypeVar("T")
 
-# An urgent report must not lie at the gateway for longer than anyone would call soon.
+# An urgent report must not wait at the gateway for longer than this.
 LONGEST_PAUSE_SECONDS: Final = 3600
-# With --every, evidence gets so much of each round: what is not fetched by then is fetched in the next ones.
+# With --every, each round spends this long on evidence: later rounds fetch the rest.
 EVIDENCE_SECONDS: Final = 30.0
 
 
-def run_collect(parsed: argparse.Namespace) -> int:
-    """Run `collect`, and return its exit code.
+@click.command(cls=DeskCommand, example="--every 60")
+@click.option("--reconcile", "is_reconciled", is_flag=True, help="Compare every link of all chains with the gateway.")
+@click.option(
+    "--every",
+    type=FiniteRange(1, LONGEST_PAUSE_SECONDS),
+    metavar="SECONDS",
+    help="Repeat with this pause until stopped.",
+)
+def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
+    """Collect reports and enrolments from the gateway, and send the outbox.
 
-    Evidence comes last, still sealed: with --every for a while in each round.
+    Alerts go first; evidence comes last, still sealed. A row that does not verify or open is set aside and kept.
 
-    What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
-    a sender's share of the shelf is full, the gateway holds reports that it cannot read or does not show, an enrolment
-    was refused, a gap or a new epoch of the gateway's chains is open, --reconcile found a difference, a note did not go
-    out, or an alert was not delivered or acknowledged. With --every it goes on until it is stopped (SIGTERM), whatever
-    one round brings, as alerts need.
+    Exit code 1: a row was set aside, a sender's share of the shelf is full, the gateway holds reports that it cannot
+    read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, --reconcile
+    found a difference, a note did not go out, or an alert was not delivered or acknowledged.
+
+    With --every it repeats until SIGTERM or SIGINT, whatever a round brings: alerts depend on it.
     """
-    if parsed.every is None:
-        return _collect_once(parsed)
-    load_config(DeskPaths(parsed.state))  # what is wrong before the first round is said at once, and ends it
+    one_round = partial(_collect_once, call, every=every, is_reconciled=is_reconciled)
+    if every is None:
+        return one_round()
+    load_config(DeskPaths(call.state))  # a fault in the settings ends the command before the first round
     with stop_on_signal() as stop:
-        return keep_going(lambda: _collect_or_complain(parsed), every_seconds=parsed.every, stop=stop)
+        return keep_going(lambda: _collect_or_complain(one_round), every_seconds=every, stop=stop)
 
 
-def _collect_or_complain(parsed: argparse.Namespace) -> int:
+def _collect_or_complain(one_round: Callable[[], int]) -> int:
     try:
-        return _collect_once(parsed)
+        return one_round()
     except (TransportError, UnavailableError) as error:
         return complain(f"{error} The next round tries again.", code=TRY_AGAIN)
     except ReportAbuseError as error:
-        # A locked database, a full disk, or an answer of the gateway that makes no sense: the next round may find it
-        # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from raising alerts.
+        # A locked database, a full disk, a senseless answer of the gateway: the next round may find it fixed. Nothing
+        # that the gateway sends may keep this desk from raising alerts.
         return complain(f"{error} The next round tries again.", code=LOOK)
-    except Exception as error:  # noqa: BLE001 - a slip of ours must not end what alerts; its words may be a report's
+    except Exception as error:  # noqa: BLE001 - our own fault must not stop the alerts; its text may be a report's
         return complain(f"Unexpected: {format_exception(error)}. The next round tries again.", code=LOOK)
 
 
-def _collect_once(parsed: argparse.Namespace) -> int:
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
+def _collect_once(call: Call, *, every: float | None, is_reconciled: bool) -> int:
+    desk, actor = open_desk(call.state), call.actor
     steps = _Steps()
-    taken = _take(desk, parsed, actor=actor, steps=steps)
-    # A gateway that does not answer must not keep back the alerts or the notes of what is here already.
-    sent = send_what_waits(desk, is_silent=steps.is_silent)
+    taken = _take(desk, is_reconciled=is_reconciled, actor=actor, steps=steps)
+    # A silent gateway must not hold back the alerts and notes about cases that are here already.
+    sent = send_outbox(desk, is_silent=steps.is_silent)
     steps.fail(sent.error)
     settle_alarms(desk)
-    # Last, and for a while only: no report and no alert waits for a film.
-    seconds = None if parsed.every is None else EVIDENCE_SECONDS
+    # Last, and bounded: no report and no alert waits for a film.
+    seconds = None if every is None else EVIDENCE_SECONDS
     evidence = steps.take(
         lambda: collect_evidence(desk, desk.make_feed(), actor=actor, seconds=seconds), otherwise=EvidenceCollected()
     )
@@ -177,24 +192,24 @@ def _collect_once(parsed: argparse.Namespace) -> int:
         sent.tell(to=sys.stderr)
         raise steps.error
     is_well = taken.is_well and sent.is_well and evidence.is_well
-    if parsed.json:
+    if call.as_json:
         print_json(taken.as_json() | sent.as_json() | {"evidence": asdict(evidence)})
     else:
-        taken.tell(parsed)
+        taken.tell()
         sent.tell()
-        tell_evidence(evidence)
+        print_evidence(evidence)
     return DONE if is_well else LOOK
 
 
 @dataclass(slots=True)
 class _Steps:
-    """The steps of one run. One that fails keeps back no other, but where the gateway does not answer at all."""
+    """The steps of one run. A failed step stops no other, except when the gateway does not answer at all."""
 
     error: Exception | None = None
     is_silent: bool = False
 
     def take(self, step: Callable[[], T], *, otherwise: T) -> T:
-        """Return what a step brought, or `otherwise`; its error is kept for the end."""
+        """Return the result of a step, or `otherwise` after an error, which is kept for the end."""
         if self.is_silent:
             return otherwise
         try:
@@ -214,7 +229,7 @@ class _Steps:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What one run brought in."""
+    """The results of one run."""
 
     collected: Collected
     enrolments: EnrolmentsTaken
@@ -253,19 +268,19 @@ class _Taken:
             "unreadable": collected.unreadable,
         }
 
-    def tell(self, parsed: argparse.Namespace) -> None:
-        """Print what came, and what a person has to look at."""
-        _tell_collected(self.collected)
-        tell_enrolments(self.enrolments, parsed)
-        tell_changes(self.changes)
+    def tell(self) -> None:
+        """Print the counts and everything that waits for a person."""
+        _print_collected(self.collected)
+        print_enrolments(self.enrolments)
+        print_changes(self.changes)
         if self.adoptions:
-            say(f"{self.adoptions} service(s) ask to show the button: see `adoption list`.")
+            say(f"{self.adoptions} service(s) ask to show the button: {suggest('adoption list')}")
         if self.reconciled is not None:
-            _tell_reconciled(self.reconciled)
+            _print_reconciled(self.reconciled)
 
 
 def _record_failure(desk: Desk, step: Callable[[], T]) -> T:
-    """Do a step without which nothing is collected; what ends it is noted, so that a stopped collector is seen."""
+    """Do a step that all collecting needs; its failure is recorded, so that a stopped collector raises an alarm."""
     try:
         return step()
     except Exception as error:
@@ -273,7 +288,7 @@ def _record_failure(desk: Desk, step: Callable[[], T]) -> T:
         raise
 
 
-def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) -> _Taken:
+def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Taken:
     # The gateway may have a new pin since the last run.
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
     feed = steps.take(lambda: _record_failure(desk, desk.make_feed), otherwise=None)
@@ -284,8 +299,8 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
         otherwise=Collected(),
     )
     end_progress()
-    # A desk that was restored from a backup fetches again what the gateway still has.
-    is_wanted = parsed.reconcile or collected.is_behind
+    # A desk that was restored from a backup fetches everything again that the gateway still has.
+    is_wanted = is_reconciled or collected.is_behind
     reconciled = steps.take(lambda: reconcile(desk, feed, actor=actor), otherwise=None) if is_wanted else None
     if reconciled is not None and reconciled.brought_back:
         with desk.store.read() as connection:
@@ -299,59 +314,55 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
     )
 
 
-def run_alarms(parsed: argparse.Namespace) -> int:
-    """Run `alarms`, and return its exit code."""
-    desk = open_desk(parsed.state)
-    if parsed.clear is not None:
+@click.command(cls=DeskCommand, example="--clear 3")
+@click.option("--clear", type=int, metavar="NUMBER", help="Clear this alarm: you have looked into it.")
+def alarms(call: Call, clear: int | None) -> int:
+    """List the open alarms: gaps, forks, forgeries.
+
+    Exit code 1 when the list has any.
+    """
+    desk = open_desk(call.state)
+    if clear is not None:
         with desk.store.write() as connection:
-            clear_alarm(connection, parsed.clear, actor=get_actor(parsed), now=desk.clock())
+            clear_alarm(connection, clear, actor=call.actor, now=desk.clock())
     with desk.store.read() as connection:
-        alarms = list_alarms(connection)
-    lines = (f"{alarm.id:5} {alarm.raised_at} {alarm.kind:24} {alarm.subject}" for alarm in alarms)
-    found = {"alarms": [asdict(alarm) for alarm in alarms]}
-    return print_result(parsed, found, *lines, empty="No alarm is open.", code=LOOK if alarms else DONE)
+        rows = list_alarms(connection)
+    lines = (f"{alarm.id:5} {alarm.raised_at} {alarm.kind:24} {alarm.subject}" for alarm in rows)
+    found = {"alarms": [asdict(alarm) for alarm in rows]}
+    return print_result(call, found, *lines, empty="No alarm is open.", code=LOOK if rows else DONE)
 
 
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    collect = add_command(commands, "collect", run=run_collect, example="--every 60")
-    collect.add_argument("--reconcile", action="store_true", help="compare every link of all chains with the gateway")
-    collect.add_argument(
-        "--every", type=_parse_seconds, metavar="SECONDS", help="go on collecting, with so long a pause, until stopped"
-    )
-    alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
-    alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
-
-
-def _parse_seconds(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds <= LONGEST_PAUSE_SECONDS:
-        raise argparse.ArgumentTypeError(f"between 1 and {LONGEST_PAUSE_SECONDS} seconds")
-    return seconds
-
-
-def _tell_collected(collected: Collected) -> None:
+def _print_collected(collected: Collected) -> None:
     say(f"{collected.filed} filed, {collected.set_aside} set aside, {collected.known} known already.")
     for reason, count in sorted(collected.refused.items()):
-        say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
+        say(f"SET ASIDE: {count} because of {reason}. See: {suggest('set-aside list')}")
     if collected.unreadable:
-        say(f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. See `alarms`.")
+        say(
+            f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. "
+            f"See: {suggest('alarms')}"
+        )
     if collected.hidden:
-        say(f"HIDDEN: {collected.hidden} report(s) wait at the gateway and do not come. Ask its operator for `doctor`.")
+        say(
+            f"HIDDEN: {collected.hidden} report(s) wait at the gateway and are not listed. "
+            "Ask its operator to run `doctor`."
+        )
     if collected.left:
-        say(f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. See `set-aside list`.")
+        say(
+            f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. "
+            f"See: {suggest('set-aside list')}"
+        )
     for gap in collected.gaps:
-        say(f"GAP: the gateway's chains miss {gap}. Ask its operator what became of it.")
+        say(f"GAP: the gateway's chains miss {gap}. Ask its operator where it went.")
     for epoch in collected.new_epochs:
-        say(f"NEW EPOCH: {epoch}. Was the gateway restored? If its operator says so, clear it: `alarms --clear`.")
+        say(f"NEW EPOCH: {epoch}. If the gateway was restored, clear the alarm: `alarms --clear`.")
 
 
-def _tell_reconciled(reconciled: Reconciled) -> None:
+def _print_reconciled(reconciled: Reconciled) -> None:
     say(f"{reconciled.compared} links compared with the gateway.")
     if reconciled.brought_back:
-        say(f"{reconciled.brought_back} report(s) that this desk had lost came again.")
+        say(f"{reconciled.brought_back} report(s) that this desk had lost are back.")
     if not reconciled.is_whole:
-        say("ALARM: the gateway's list of links does not end; what is behind was not compared.")
+        say("ALARM: the gateway's list of links does not end; the rest was not compared.")
     for words, places in (
         ("are missing here", reconciled.missing_here),
         ("are missing at the gateway", reconciled.missing_there),

@@ -1,41 +1,47 @@
 """The command that takes in a sealed report which came as a file, by any channel, and writes its receipt."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Final
 
+import click
+
 from gateway.desk.collection.importing import Imported, import_report
-from gateway.desk.commands.outbox import send_what_waits
-from gateway.desk.terminal import DONE, LOOK, Commands, add_command, get_actor, print_json, say
+from gateway.desk.commands.outbox import send_outbox
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskCommand, print_json, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import find_bytes, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
 RECEIPT_SUFFIX: Final = ".receipt.json"
-_WHAT: Final = {
+_FATES: Final = {
     "filed": "is filed as a case",
     "known": "was here already: no second case",
 }
 
 
-def run_import(parsed: argparse.Namespace) -> int:
-    """Run `import`, and return its exit code.
+@click.command("import", cls=DeskCommand, example="report.sealed.json --receipt-out receipt.json")
+@click.argument("path", type=FILE, metavar="FILE", help="The sealed report, as the partner sent it.")
+@click.option("--receipt-out", type=FILE, metavar="FILE", help=f"The receipt's file.  [default: FILE{RECEIPT_SUFFIX}]")
+def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:
+    """Import a sealed report from a file.
 
-    It is judged and filed like one that comes through the gateway, and the receipt is written for the partner: beside
-    the file, or where --receipt-out says. The same file again gives the same receipt. Exit code 1 says that the report
-    was set aside, with its reason; there is no receipt then.
+    The partner made the file with `report-abuse-partner report submit --to-file`. The report is judged and filed like
+    one from the gateway, and the partner's receipt is written. The same file again gives the same receipt.
+
+    Exit code 1: the report was set aside, with its reason and without a receipt, or the outbox needs a person.
     """
-    desk, path = open_desk(parsed.state), parsed.file
-    receipt_path = parsed.receipt_out or path.with_name(path.name + RECEIPT_SUFFIX)
+    desk = open_desk(call.state)
+    receipt_path = receipt_out or path.with_name(path.name + RECEIPT_SUFFIX)
     raw = _read(path)
-    imported = import_report(desk, raw, actor=get_actor(parsed))
-    # Whatever becomes of the receipt's file, an urgent report must reach somebody.
-    sent = send_what_waits(desk)
+    imported = import_report(desk, raw, actor=call.actor)
+    # An urgent report must raise its alert even if the receipt cannot be written.
+    sent = send_outbox(desk)
     if imported.receipt is not None:
         _write_receipt(receipt_path, imported.receipt)
-    if parsed.json:
+    if call.as_json:
         print_json(
             {
                 "reason": imported.reason,
@@ -49,15 +55,6 @@ def run_import(parsed: argparse.Namespace) -> int:
         _tell(imported, receipt_path)
         sent.tell(to=sys.stderr)
     return DONE if imported.receipt is not None and sent.is_well else LOOK
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's command."""
-    command = add_command(commands, "import", run=run_import, example="report.sealed.json --receipt-out receipt.json")
-    command.add_argument("file", type=Path, metavar="FILE", help="the sealed report, as the partner sent it")
-    command.add_argument(
-        "--receipt-out", type=Path, metavar="FILE", help=f"where the receipt goes (default: FILE{RECEIPT_SUFFIX})"
-    )
 
 
 def _read(path: Path) -> bytes:
@@ -83,7 +80,8 @@ def _write_receipt(path: Path, receipt: bytes) -> None:
 def _tell(imported: Imported, receipt_path: Path) -> None:
     if imported.receipt is None:
         say(f"SET ASIDE because of {imported.reason}: the file is kept here, and there is no receipt.")
-        say("See `set-aside list`. Ask the partner by another way whether it sent this.")
+        say(f"See: {suggest('set-aside list')}")
+        say("Ask the partner by another channel whether it sent this.")
         return
-    say(f"{imported.reference} {_WHAT[imported.state]}.")
-    say(f"Send {receipt_path} to the partner, which checks it: report-abuse-partner receipt verify.")
+    say(f"{imported.reference} {_FATES[imported.state]}.")
+    say(f"Send {receipt_path} to the partner, which checks it with `report-abuse-partner receipt verify`.")

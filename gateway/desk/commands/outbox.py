@@ -1,15 +1,17 @@
 """Commands of the outbox and of alerts: send, list, send again, acknowledge. Never show an address."""
 
-import argparse
 from dataclasses import asdict
 from typing import Any, Final, TextIO
+
+import click
 
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unacknowledged
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
-from gateway.desk.terminal import DONE, LOOK, Commands, add_group, get_actor, print_json, print_result, say
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, LOOK, Call, DeskGroup, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
@@ -24,14 +26,20 @@ _COUNT_NAMES: Final[dict[KindName, str]] = {
 }
 
 
-def run_outbox_send(parsed: argparse.Namespace) -> int:
-    """Send all that waits: alerts, stages, messages, replies and notes; `collect` does the same at its end.
+@click.group(cls=DeskGroup)
+def outbox() -> None:
+    """All that this desk sends, short notes too: send, list, retry."""
 
-    Exit code 1 says that something was given up or refused, a carrier failed, or an alert was not delivered or
-    acknowledged.
+
+@outbox.command("send", example="--json")
+def send(call: Call) -> int:
+    """Send every due entry: alerts, stages, messages, replies and notes.
+
+    `collect` does the same at its end. Exit code 1: an entry was given up or refused, a carrier failed, or an alert was
+    not delivered or acknowledged.
     """
-    sent = send_what_waits(open_desk(parsed.state))
-    if parsed.json:
+    sent = send_outbox(open_desk(call.state))
+    if call.as_json:
         print_json(sent.as_json())
     else:
         sent.tell()
@@ -40,14 +48,13 @@ def run_outbox_send(parsed: argparse.Namespace) -> int:
     return DONE if sent.is_well else LOOK
 
 
-def run_outbox_list(parsed: argparse.Namespace) -> int:
-    """List what waits or was given up, by kind and the id of its record; with --all also what was sent.
-
-    The newest 200; notes that wait are listed by case as well.
-    """
-    with open_desk(parsed.state).store.read() as connection:
-        entries = list_entries(connection, most=_MOST_LISTED, with_done=parsed.all)
-        notes = list_notes(connection, with_done=parsed.all)
+@outbox.command("list", example="--all")
+@click.option("--all", "with_done", is_flag=True, help="The sent entries too.")
+def list_command(call: Call, *, with_done: bool) -> int:
+    """List the newest 200 entries that wait or were given up, by kind and the id of their record."""
+    with open_desk(call.state).store.read() as connection:
+        entries = list_entries(connection, most=_MOST_LISTED, with_done=with_done)
+        notes = list_notes(connection, with_done=with_done)
     channels = {note.id: f" by {note.channel}" for note in notes}
     lines = (
         f"{entry.id:5} {entry.state:8} {entry.kind}{channels.get(entry.id, '')} {entry.subject} tries {entry.tries} "
@@ -55,53 +62,67 @@ def run_outbox_list(parsed: argparse.Namespace) -> int:
         for entry in entries
     )
     found = {"entries": [asdict(entry) for entry in entries], "notes": [asdict(note) for note in notes]}
-    return print_result(parsed, found, *lines, empty="Nothing waits.")
+    return print_result(call, found, *lines, empty="Nothing waits.")
 
 
-def run_outbox_retry(parsed: argparse.Namespace) -> int:
-    """Let the next run send an entry again that was given up or has failed, by its number in the list."""
-    entry = send_again(open_desk(parsed.state), parsed.number, actor=get_actor(parsed))
+@outbox.command("retry", example="12")
+@click.argument("number", type=int, help="Its number in the list.")
+def retry(call: Call, number: int) -> int:
+    """Send an entry again that has failed or was given up."""
+    entry = send_again(open_desk(call.state), number, actor=call.actor)
     return print_result(
-        parsed,
+        call,
         {"kind": entry.kind, "number": entry.id},
         f"The {entry.kind} {entry.subject} goes with the next `outbox send` or `collect`.",
     )
 
 
-def run_alert_list(parsed: argparse.Namespace) -> int:
-    """List the alerts to the people on duty, the newest first; exit code 1 when one waits to be acknowledged."""
-    with open_desk(parsed.state).store.read() as connection:
+@click.group(cls=DeskGroup)
+def alert() -> None:
+    """Alerts to the people on duty: list, acknowledge."""
+
+
+@alert.command("list", example="--json")
+def list_alerts_command(call: Call) -> int:
+    """List the alerts to the people on duty, the newest first.
+
+    Exit code 1 when one is not acknowledged.
+    """
+    with open_desk(call.state).store.read() as connection:
         rows = list_alerts(connection, most=_MOST_ALERTS)
         waiting = {row.id for row in list_unacknowledged(connection)}
-    if parsed.json:
+    if call.as_json:
         print_json({"alerts": [asdict(row) | {"waits": row.id in waiting} for row in rows]})
-    for row in [] if parsed.json else rows:
+    for row in [] if call.as_json else rows:
         words = f"sent {row.sent_at}" if row.sent_at else "NOT SENT"
         if row.acknowledged_at:
-            words = f"{words}, {row.acknowledged_by} has it since {row.acknowledged_at}"
+            words = f"{words}, acknowledged by {row.acknowledged_by} at {row.acknowledged_at}"
         elif row.id in waiting:
-            words = f"{words}, NOBODY HAS IT YET" + (f", repeated {row.repeats} times" if row.repeats else "")
+            words = f"{words}, NOT ACKNOWLEDGED" + (f", repeated {row.repeats} times" if row.repeats else "")
         say(f"{row.id:5} {row.target:12} {row.count} urgent since {row.first_at}, {words}")
-    if not rows and not parsed.json:
-        say("No alert was raised yet.")
+    if not rows and not call.as_json:
+        say("No alert has been raised yet.")
     return LOOK if waiting else DONE
 
 
-def run_alert_acknowledge(parsed: argparse.Namespace) -> int:
-    """Say that you have an alert, and every earlier one, in hand: it is not sent again."""
-    desk = open_desk(parsed.state)
+@alert.command("acknowledge", example="7")
+@click.argument("number", type=int, help="Its number in the list.")
+def acknowledge(call: Call, number: int) -> int:
+    """Take an alert and every earlier one in hand: they are not sent again."""
+    desk = open_desk(call.state)
     with desk.store.write() as connection:
-        count = acknowledge_alert(connection, parsed.number, actor=get_actor(parsed), now=desk.clock())
+        count = acknowledge_alert(connection, number, actor=call.actor, now=desk.clock())
     settle_alarms(desk)
     return print_result(
-        parsed,
+        call,
         {"acknowledged": count},
-        f"You have {count} {'alert' if count == 1 else 'alerts'} in hand. Open the urgent cases now: `case list`.",
+        f"You have {count} {'alert' if count == 1 else 'alerts'} in hand.",
+        f"Open the urgent cases now: {suggest('case list')}",
     )
 
 
-class WentOut:
-    """What went out at the end of a run, in words and as an exit code."""
+class OutboxRun:
+    """The results of a run that sends, as lines and as JSON."""
 
     def __init__(self, sent: SentOut, *, alerts: AlertsSent) -> None:
         self.error = sent.error
@@ -114,7 +135,7 @@ class WentOut:
         return is_alerted and not (self._list_refused() or self._notes.problems or self._notes.error)
 
     def _list_refused(self) -> list[tuple[str, str, int]]:
-        """Return what the gateway has refused, as kind, code and count; a reply without a place has its own alarm."""
+        """Return the gateway's refusals as kind, code and count; a reply without a place has its own alarm."""
         return [
             (kind, code, count)
             for kind in _TO_GATEWAY
@@ -128,7 +149,7 @@ class WentOut:
         return counts | {"notes": self._notes.as_json(), "alerts": asdict(self._alerts)}
 
     def tell(self, *, to: TextIO | None = None) -> None:
-        """Print the counts, and what a person has to know."""
+        """Print the counts and everything that waits for a person."""
         notes, alerts = self._notes, self._alerts
         say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} wait.", to=to)
         for code, count in sorted(notes.problems.items()):
@@ -145,21 +166,7 @@ class WentOut:
             say(warning, to=to)
 
 
-def send_what_waits(desk: Desk, *, is_silent: bool = False) -> WentOut:
-    """Send all that is due, alerts first. What fails is told at the end, and keeps back nothing else."""
+def send_outbox(desk: Desk, *, is_silent: bool = False) -> OutboxRun:
+    """Send every due entry, alerts first. A failure holds back nothing else and is reported at the end."""
     sent = send_due(desk, is_silent=is_silent)
-    return WentOut(sent, alerts=describe_alerts(desk, sent.of("alert")))
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "outbox")
-    add("send", run=run_outbox_send, example="--json")
-    listed = add("list", run=run_outbox_list, example="--all")
-    listed.add_argument("--all", action="store_true", help="also what was sent")
-    retry = add("retry", run=run_outbox_retry, example="12")
-    retry.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
-    add_alert = add_group(commands, "alert")
-    add_alert("list", run=run_alert_list, example="--json")
-    acknowledge = add_alert("acknowledge", run=run_alert_acknowledge, example="7")
-    acknowledge.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
+    return OutboxRun(sent, alerts=describe_alerts(desk, sent.of("alert")))

@@ -1,8 +1,9 @@
 """Commands that make a desk and keep it in order: init, gateway add, publish, doctor, audit."""
 
-import argparse
 import secrets
 from pathlib import Path
+
+import click
 
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths
@@ -10,24 +11,31 @@ from gateway.desk.doctor import examine
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key, make_desk
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
-from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_result
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskCommand, DeskGroup, print_result
 from gateway.desk.wiring import open_desk, utc_now
 from partner_sdk.finding import describe_findings, format_finding, is_well
-from partner_sdk.wire.keys import MAX_CARD_BYTES, parse_gateway_card
+from partner_sdk.wire.keys import MAX_CARD_BYTES, Environment, parse_gateway_card
 
 
-def run_init(parsed: argparse.Namespace) -> int:
-    """Run `init`, and return its exit code."""
+@click.command(cls=DeskCommand, example="--gateway-origin https://report.example --feed https://feed.report.example")
+@click.option("--gateway-origin", required=True, metavar="URL", help="Its address for the public and partners.")
+@click.option("--feed", "feed_url", required=True, metavar="URL", help="Its feed's address for this desk.")
+@click.option(
+    "--environment", type=click.Choice(("live", "sandbox")), default="live", show_default=True, help="For good."
+)
+@click.option(
+    "--agency-name", default="The agency", show_default=True, metavar="NAME", help="Shown on the desk's pages."
+)
+def init(call: Call, gateway_origin: str, feed_url: str, environment: Environment, agency_name: str) -> int:
+    """Make a desk with all its keys, and agency.pin for the gateway."""
     config = DeskConfig(
-        environment=parsed.environment,
-        gateway_origin=parsed.gateway_origin,
-        feed_url=parsed.feed,
-        agency_name=parsed.agency_name,
+        environment=environment, gateway_origin=gateway_origin, feed_url=feed_url, agency_name=agency_name
     )
-    pin = make_desk(parsed.state, config=config, now=utc_now(), random=secrets.token_bytes, actor=get_actor(parsed))
-    paths = DeskPaths(parsed.state)
+    pin = make_desk(call.state, config=config, now=utc_now(), random=secrets.token_bytes, actor=call.actor)
+    paths = DeskPaths(call.state)
     return print_result(
-        parsed,
+        call,
         {
             "environment": pin.environment,
             "pin": str(paths.pin),
@@ -37,52 +45,58 @@ def run_init(parsed: argparse.Namespace) -> int:
         f"Made the {pin.environment} desk in {paths.state}.",
         f"Root fingerprint: {pin.root_fingerprint}",
         f"Give {paths.pin} to the gateway (report-abuse-gateway init --pin); it holds no secret.",
-        f"Then: report-abuse-desk gateway add --state {paths.state} gateway.card",
+        f"Then: {suggest('gateway add gateway.card')}",
         f"Write the agency's own hours into {paths.agency}, the same as at the gateway: it holds an example.",
-        f"Keep a copy of {paths.root} offline and take it from this machine: only a change of keys needs it.",
+        f"Keep a copy of {paths.root} offline and remove it from this machine: only a change of keys needs it.",
     )
 
 
-def run_gateway_add(parsed: argparse.Namespace) -> int:
-    """Believe the receipts of a gateway from now on, by its gateway.card."""
+@click.group(cls=DeskGroup)
+def gateway() -> None:
+    """Gateways whose receipts this desk accepts: add, end-key."""
+
+
+@gateway.command("add", example="gateway.card")
+@click.argument("card", type=FILE, help="gateway.card, as the gateway made it.")
+def add_card(call: Call, card: Path) -> int:
+    """Accept the receipts of a gateway from now on."""
     try:
-        with parsed.card.open("rb") as handle:
+        with card.open("rb") as handle:
             raw = handle.read(MAX_CARD_BYTES + 1)
     except OSError:
-        raise BootstrapError(f"{parsed.card} is not there or cannot be read.", reason="no-card") from None
-    card = parse_gateway_card(raw)
-    is_new = add_gateway(open_desk(parsed.state), card, actor=get_actor(parsed))
+        raise BootstrapError(f"{card} is missing or unreadable.", reason="no-card") from None
+    found = parse_gateway_card(raw)
+    is_new = add_gateway(open_desk(call.state), found, actor=call.actor)
     return print_result(
-        parsed,
-        {"instance": card.instance, "is_new": is_new, "receipt_key_id": card.receipt_key.key_id},
-        f"Gateway {card.instance} is {'added' if is_new else 'known already'}; its receipts are believed.",
-        f"Then: report-abuse-desk publish --state {parsed.state}",
+        call,
+        {"instance": found.instance, "is_new": is_new, "receipt_key_id": found.receipt_key.key_id},
+        f"Gateway {found.instance} {'is added' if is_new else 'was added before'}; its receipts are accepted.",
+        f"Then: {suggest('publish')}",
     )
 
 
-def run_gateway_end_key(parsed: argparse.Namespace) -> int:
-    """Believe nothing that a gateway's receipt key signs from now on, such as after a change or a leak.
+@gateway.command("end-key", example="tWXvD6bK7pA")
+@click.argument("key_id", help="Its id in `keys list`.")
+def end_key(call: Call, key_id: str) -> int:
+    """Accept no new receipts under a gateway's receipt key, e.g. after a change or a leak.
 
-    What it signed before stays believed. Run it after the gateway has moved to its new key, and then publish.
+    Its earlier receipts stay valid. Run this after the gateway has moved to its new key, and then publish.
     """
-    end_receipt_key(open_desk(parsed.state), parsed.key_id, actor=get_actor(parsed))
-    return print_result(
-        parsed,
-        {"ended": parsed.key_id},
-        f"The receipt key {parsed.key_id} ends now. Then: report-abuse-desk publish --state {parsed.state}",
-    )
+    end_receipt_key(open_desk(call.state), key_id, actor=call.actor)
+    return print_result(call, {"ended": key_id}, f"The receipt key {key_id} ends now. Then: {suggest('publish')}")
 
 
-def run_publish(parsed: argparse.Namespace) -> int:
-    """Run `publish`, and return its exit code.
+@click.command("publish", cls=DeskCommand)
+def publish_command(call: Call) -> int:
+    """Sign the key set and the register, and publish them.
 
-    Run it every day: the key set expires 90 days after it was signed.
+    It signs those that changed or are a day old. Run it every day: the key set expires 90 days after its signature.
     """
-    desk = open_desk(parsed.state)
-    published = publish(desk, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    published = publish(desk, actor=call.actor)
     invitations = publish_invitations(desk, desk.make_feed())
     return print_result(
-        parsed,
+        call,
         {
             "invitations": invitations,
             "key_set_serial": published.key_set.serial,
@@ -92,43 +106,25 @@ def run_publish(parsed: argparse.Namespace) -> int:
     )
 
 
-def run_doctor(parsed: argparse.Namespace) -> int:
-    """Run `doctor`, and return its exit code."""
-    findings = examine(parsed.state, clock=utc_now)
+@click.command(cls=DeskCommand, example="--json")
+def doctor(call: Call) -> int:
+    """Check this desk and list its faults."""
+    findings = examine(call.state, clock=utc_now)
     lines = (line for finding in findings for line in format_finding(finding))
-    return print_result(parsed, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
+    return print_result(call, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
 
 
-def run_audit_check(parsed: argparse.Namespace) -> int:
-    """Check that no entry of the audit log was altered, taken out or put in."""
-    with open_desk(parsed.state).store.read() as connection:
+@click.group("audit", cls=DeskGroup)
+def audit_group() -> None:
+    """The audit log: check."""
+
+
+@audit_group.command("check")
+def check_command(call: Call) -> int:
+    """Check that no entry of the audit log was altered, removed or inserted."""
+    with open_desk(call.state).store.read() as connection:
         count = audit.check_chain(connection)
-    return print_result(parsed, {"entries": count, "whole": True}, f"The audit log is whole: {count} entries.")
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    init = add_command(
-        commands,
-        "init",
-        run=run_init,
-        example="--gateway-origin https://report.example --feed https://feed.report.example",
-    )
-    init.add_argument("--gateway-origin", required=True, metavar="URL", help="where the public and partners reach it")
-    init.add_argument("--feed", required=True, metavar="URL", help="the gateway's feed, as this desk reaches it")
-    init.add_argument(
-        "--environment", choices=("live", "sandbox"), default="live", help="for good (default: %(default)s)"
-    )
-    init.add_argument("--agency-name", default="The agency", metavar="NAME", help="shown on the desk's pages")
-    add_to_gateway = add_group(commands, "gateway")
-    card = add_to_gateway("add", run=run_gateway_add, example="gateway.card")
-    card.add_argument("card", type=Path, metavar="CARD", help="gateway.card, as the gateway made it")
-    end = add_to_gateway("end-key", run=run_gateway_end_key, example="tWXvD6bK7pA")
-    end.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
-    add_command(commands, "publish", run=run_publish)
-    add_command(commands, "doctor", run=run_doctor, example="--json")
-    add_to_audit = add_group(commands, "audit")
-    add_to_audit("check", run=run_audit_check)
+    return print_result(call, {"entries": count, "whole": True}, f"The audit log is whole: {count} entries.")
 
 
 def _describe(publication: Publication) -> str:

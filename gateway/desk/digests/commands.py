@@ -1,6 +1,9 @@
-"""Commands about digests: make, show, release, reject, list; and synthetic cases to try them on."""
+"""Commands for digests: make, show, release, list; and synthetic cases to try them on."""
 
-import argparse
+from collections.abc import Callable
+from typing import Any
+
+import click
 
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import get_spends
@@ -9,152 +12,164 @@ from gateway.desk.digests.publishing import (
     DigestOrder,
     get_body,
     make_digest,
-    reject_digest,
     release_to_mailbox,
 )
 from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner
-from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_result, say_lines
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, LOOK, Call, DeskCommand, DeskGroup, print_result, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 
+_DIGEST = click.argument("digest_id", metavar="DIGEST", help="Its name, e.g. 2026-Q3.example-chat.")
 
-def run_make(parsed: argparse.Namespace) -> int:
-    """Make the digest of one partner and one closed quarter, or give the one that exists; spends its budget once."""
-    desk = open_desk(parsed.state)
-    _check_partner(desk, parsed.partner)
-    quarter = _read_quarter(desk, parsed)
+
+def _partner_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--partner` and `--quarter`."""
+    quarter = click.option(
+        "--quarter", "quarter_name", metavar="2026-Q3", help="A quarter that has ended.  [default: the last one]"
+    )
+    partner = click.option("--partner", required=True, metavar="PARTNER", help="The partner's id.")
+    return partner(quarter(function))
+
+
+@click.group(cls=DeskGroup)
+def digest() -> None:
+    """Digests: make, show, release, list."""
+
+
+@digest.command("make", example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
+@_partner_options
+@click.option("--by", metavar="NAME", help="The maker.  [default: as --as]")
+@click.option(
+    "--adopted",
+    is_flag=True,
+    help="The partner shows the button, so it is eligible.  [default: if the register has a placement of it]",
+)
+@click.option(
+    "--threshold",
+    type=int,
+    metavar="N",
+    help="Without the button, the noisy count of incidents that makes it eligible; "
+    f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less.",
+)
+@click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
+def make(
+    call: Call,
+    partner: str,
+    quarter_name: str | None,
+    by: str | None,
+    threshold: int | None,
+    *,
+    adopted: bool,
+    without_lost: bool,
+) -> int:
+    """Make the digest of one partner and one closed quarter, or print the existing one.
+
+    Each digest spends its privacy budget once.
+    """
+    desk = open_desk(call.state)
+    _check_partner(desk, partner)
+    quarter = _read_quarter(desk, quarter_name)
+    # The choice is final, so neither ground is ever a default: the register decides, or a person.
+    if threshold is None and not adopted and not _has_adopted(desk, partner, quarter=quarter):
+        raise DigestError(
+            "State why the partner gets a digest, as this is decided once: --adopted if it shows the button (the "
+            "register has no placement of it, see `placement agree`), or "
+            f"--threshold N for the incidents that it needs without ({DEFAULT_THRESHOLD} or more).",
+            reason="no-limb",
+        )
     order = DigestOrder(
-        partner=parsed.partner,
+        partner=partner,
         quarter=quarter,
         environment=desk.config.environment,
-        made_by=_get_name(parsed),
-        adopted=parsed.adopted,
-        threshold=_get_threshold(desk, parsed, quarter=quarter),
-        accept_lost=parsed.without_lost,
+        made_by=by or call.actor,
+        adopted=adopted,
+        threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+        accept_lost=without_lost,
     )
     record = make_digest(desk.store, order, clock=desk.clock)
     if record.state == "not-eligible":
         line = (
             f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy "
-            f"count. This was decided on {record.made_at[:10]} without --adopted; this cannot be changed."
+            f"count. This was decided on {record.made_at[:10]} without --adopted, and is final."
         )
-        return print_result(parsed, _describe(desk, record), line, code=LOOK)
+        return print_result(call, _describe(desk, record), line, code=LOOK)
     return print_result(
-        parsed,
+        call,
         _describe(desk, record),
         f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.",
-        f"Read it: report-abuse-desk digest show {record.digest_id}; a second person releases it.",
+        f"Read it: {suggest(f'digest show {record.digest_id}')}",
+        "A second person releases it.",
     )
 
 
-def run_show(parsed: argparse.Namespace) -> int:
-    """Show a digest exactly as its partner will see it."""
-    desk = open_desk(parsed.state)
+@digest.command("show", example="2026-Q3.example-chat")
+@_DIGEST
+@click.option("--csv", "as_csv", is_flag=True, help="One line for each number.")
+def show(call: Call, digest_id: str, *, as_csv: bool) -> int:
+    """Print a digest exactly as its partner will see it."""
+    desk = open_desk(call.state)
     with desk.store.read() as connection:
-        digest = parse_digest(get_body(get_record(connection, parsed.digest)))
-    render = render_json if parsed.json else render_csv if parsed.csv else render_table
-    say_lines(render(digest).rstrip("\n"))
+        body = parse_digest(get_body(get_record(connection, digest_id)))
+    render = render_json if call.as_json else render_csv if as_csv else render_table
+    say_lines(render(body).rstrip("\n"))
     return DONE
 
 
-def run_release(parsed: argparse.Namespace) -> int:
-    """Release a digest into its partner's mailbox. Whoever made it does not release it."""
-    desk = open_desk(parsed.state)
-    record = release_to_mailbox(desk, parsed.digest, by=_get_name(parsed))
+@digest.command("release", example='2026-Q3.example-chat --by "B. Supervisor"')
+@_DIGEST
+@click.option("--by", metavar="NAME", help="The releaser, who is not the maker.  [default: as --as]")
+def release(call: Call, digest_id: str, by: str | None) -> int:
+    """Release a digest into its partner's mailbox. Its maker cannot release it."""
+    desk = open_desk(call.state)
+    record = release_to_mailbox(desk, digest_id, by=by or call.actor)
     return print_result(
-        parsed,
+        call,
         _describe(desk, record),
         f"{record.digest_id} is released by {record.released_by}: message {record.message_id}.",
     )
 
 
-def run_reject(parsed: argparse.Namespace) -> int:
-    """Reject a digest that waits for release. Its budget stays spent and the quarter gets no other digest."""
-    desk = open_desk(parsed.state)
-    record = reject_digest(desk.store, parsed.digest, by=_get_name(parsed), now=desk.clock())
-    return print_result(parsed, _describe(desk, record), f"{record.digest_id} is rejected. Its budget stays spent.")
-
-
-def run_list(parsed: argparse.Namespace) -> int:
+@digest.command("list", example="--json")
+@click.option("--partner", metavar="PARTNER", help="Only this partner's.")
+def list_command(call: Call, partner: str | None) -> int:
     """List the digests, newest quarter first."""
-    desk = open_desk(parsed.state)
+    desk = open_desk(call.state)
     with desk.store.read() as connection:
-        records = list_records(connection, partner=parsed.partner)
+        records = list_records(connection, partner=partner)
     lines = (
         f"{one.digest_id:32} {one.state:13} made by {one.made_by}{'  SYNTHETIC' if one.workings.synthetic else ''}"
         for one in records
     )
     found = {"digests": [_describe(desk, record) for record in records]}
-    return print_result(parsed, found, *lines, empty="There is no digest yet.")
+    return print_result(call, found, *lines, empty="There is no digest yet.")
 
 
-def run_synthetic(parsed: argparse.Namespace) -> int:
-    """Run `synthetic`, and return its exit code."""
-    desk = open_desk(parsed.state)
-    _check_partner(desk, parsed.partner)
-    quarter = _read_quarter(desk, parsed)
-    added = make_synthetic_cases(
-        desk, partner=parsed.partner, quarter=quarter, count=parsed.count, seed=parsed.seed, actor=get_actor(parsed)
-    )
+@click.command(cls=DeskCommand, example="--partner example-chat --quarter 2026-Q3 --count 240")
+@_partner_options
+@click.option("--count", type=int, default=240, show_default=True, metavar="N", help="Number of cases.")
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same cases.")
+def synthetic(call: Call, partner: str, quarter_name: str | None, count: int, seed: int) -> int:
+    """File marked, made-up, closed cases about a partner.
+
+    They lie in a past quarter and have no report behind them.
+    """
+    desk = open_desk(call.state)
+    _check_partner(desk, partner)
+    quarter = _read_quarter(desk, quarter_name)
+    added = make_synthetic_cases(desk, partner=partner, quarter=quarter, count=count, seed=seed, actor=call.actor)
     return print_result(
-        parsed,
-        {"added": added, "partner": parsed.partner, "quarter": quarter.name, "synthetic": True},
-        f"{added} SYNTHETIC cases about {parsed.partner} in {quarter.name}.",
+        call,
+        {"added": added, "partner": partner, "quarter": quarter.name, "synthetic": True},
+        f"{added} SYNTHETIC cases about {partner} in {quarter.name}.",
     )
 
 
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "digest")
-    make = add("make", run=run_make, example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
-    _add_partner_and_quarter(make)
-    make.add_argument("--by", metavar="NAME", help="who makes it (default: as --as)")
-    make.add_argument(
-        "--adopted",
-        action="store_true",
-        help="the partner carries the button, so it is eligible (default: whether it has a placement in the register)",
-    )
-    make.add_argument(
-        "--threshold",
-        type=int,
-        metavar="N",
-        help="without the button, this many incidents by a noisy count make it eligible; "
-        f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less",
-    )
-    make.add_argument("--without-lost", action="store_true", help="go on without a table whose noise was lost")
-    show = add("show", run=run_show, example="2026-Q3.example-chat")
-    _add_digest(show)
-    show.add_argument("--csv", action="store_true", help="one line for each number")
-    release = add("release", run=run_release, example='2026-Q3.example-chat --by "B. Supervisor"')
-    _add_digest(release)
-    release.add_argument("--by", metavar="NAME", help="who releases it: not who made it (default: as --as)")
-    reject = add("reject", run=run_reject, example='2026-Q3.example-chat --by "B. Supervisor"')
-    _add_digest(reject)
-    reject.add_argument("--by", metavar="NAME", help="who rejects it (default: as --as)")
-    listed = add("list", run=run_list, example="--json")
-    listed.add_argument("--partner", metavar="PARTNER", help="only this partner's")
-    synthetic = add_command(
-        commands, "synthetic", run=run_synthetic, example="--partner example-chat --quarter 2026-Q3 --count 240"
-    )
-    _add_partner_and_quarter(synthetic)
-    synthetic.add_argument("--count", type=int, default=240, metavar="N", help="how many (default: 240)")
-    synthetic.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed gives the same cases")
-
-
-def _add_digest(command: argparse.ArgumentParser) -> None:
-    command.add_argument("digest", metavar="DIGEST", help="its name, such as 2026-Q3.example-chat")
-
-
-def _add_partner_and_quarter(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--partner", required=True, metavar="PARTNER", help="the partner's short name")
-    command.add_argument("--quarter", metavar="2026-Q3", help="a quarter that has ended (default: the last one)")
-
-
-def _read_quarter(desk: Desk, parsed: argparse.Namespace) -> Quarter:
-    return get_last_closed_quarter(desk.clock()) if parsed.quarter is None else parse_quarter(parsed.quarter)
+def _read_quarter(desk: Desk, name: str | None) -> Quarter:
+    return get_last_closed_quarter(desk.clock()) if name is None else parse_quarter(name)
 
 
 def _check_partner(desk: Desk, partner: str) -> None:
@@ -162,25 +177,9 @@ def _check_partner(desk: Desk, partner: str) -> None:
         get_partner(connection, partner, now=desk.clock())
 
 
-def _get_threshold(desk: Desk, parsed: argparse.Namespace, *, quarter: Quarter) -> int:
-    # What is decided here is decided for good, so neither limb is ever a default: the register says, or a person.
-    if parsed.threshold is None and not parsed.adopted and not _has_adopted(desk, parsed.partner, quarter=quarter):
-        raise DigestError(
-            "Say why the partner gets a digest, as this is decided once: --adopted if it carries the button (no "
-            "placement of it is in the register, see `placement agree`), or "
-            f"--threshold N for how many incidents it needs without ({DEFAULT_THRESHOLD} or more).",
-            reason="no-limb",
-        )
-    return DEFAULT_THRESHOLD if parsed.threshold is None else int(parsed.threshold)
-
-
 def _has_adopted(desk: Desk, partner: str, *, quarter: Quarter) -> bool:
     with desk.store.read() as connection:
         return has_adopted(connection, partner=partner, quarter=quarter)
-
-
-def _get_name(parsed: argparse.Namespace) -> str:
-    return str(parsed.by or get_actor(parsed))
 
 
 def _get_spent(desk: Desk, record: DigestRecord) -> int:

@@ -1,175 +1,177 @@
-"""Commands about the agency's own keys: list, rotate, renew the root's word, replace and destroy sealing keys.
+"""Commands for the agency's own keys: list, rotate, renew the delegation, replace, revoke and destroy.
 
-Every change of a partner's keys ends here too: sign the register and give it to the gateway at once.
+Every change of a partner's keys ends here too: it signs the register and gives it to the gateway.
 """
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
+
+import click
 
 from gateway.desk.keyring.delegation import change_root, renew_delegation
 from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
-from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, Commands, add_group, complain, get_actor, print_result
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, FILE, LOOK, TRY_AGAIN, Call, DeskGroup, complain, print_result
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List every key with its times. Exit code 1 when something has to be done about one."""
-    rows = list_keys(open_desk(parsed.state))
+@click.group(cls=DeskGroup)
+def keys() -> None:
+    """The agency's own keys: list, rotate, renew, replace, revoke, destroy."""
+
+
+@keys.command("list", example="--json")
+def list_command(call: Call) -> int:
+    """List every key with its times.
+
+    Exit code 1 when a key needs a person.
+    """
+    rows = list_keys(open_desk(call.state))
     lines = []
     for row in rows:
         until = f"until {row.use_until}" if row.use_until else ""
         lines.append(f"{row.state:9} {row.role:16} {row.key_id:12} {row.of:16} {until}".rstrip())
         lines += [f"          LOOK: {row.advice}"] if row.advice else []
     code = LOOK if any(row.advice for row in rows) else DONE
-    return print_result(parsed, {"keys": [asdict(row) for row in rows]}, *lines, code=code)
+    return print_result(call, {"keys": [asdict(row) for row in rows]}, *lines, code=code)
 
 
-def run_rotate(parsed: argparse.Namespace) -> int:
-    """Make the successor of a signing key. It signs once everybody can know it, and nothing stops meanwhile.
+@keys.command("rotate", example="mailbox-signing")
+@click.argument("role", type=click.Choice([role.value for role in ROTATED_ROLES]), help="The key's role.")
+def rotate(call: Call, role: str) -> int:
+    """Make the successor of a signing key. Nothing stops meanwhile.
 
-    A register or mailbox-signing key is published now and signs at the first publish an hour later. A feed key stands
-    in next.pin: the gateway's operator puts it in place with `report-abuse-gateway pin` and restarts; the next collect
-    or publish goes on with the new key.
+    A register key or a mailbox-signing key is published now, and signs from the first `publish` an hour later.
+
+    A feed key goes into next.pin. The gateway's operator installs it with `report-abuse-gateway pin` and restarts; the
+    next `collect` or `publish` uses the new key.
     """
-    desk, role = open_desk(parsed.state), KeyRole(parsed.role)
-    pending = begin_rotation(desk, role, actor=get_actor(parsed))
-    is_feed = role is KeyRole.FEED
-    serial = None if is_feed else publish(desk, actor=get_actor(parsed)).key_set.serial
+    desk, key_role = open_desk(call.state), KeyRole(role)
+    pending = begin_rotation(desk, key_role, actor=call.actor)
+    is_feed = key_role is KeyRole.FEED
+    serial = None if is_feed else publish(desk, actor=call.actor).key_set.serial
     return print_result(
-        parsed,
-        {"key_id": pending.key_id, "key_set_serial": serial, "role": role.value},
-        f"The next {role.value} key is {pending.key_id}.",
+        call,
+        {"key_id": pending.key_id, "key_set_serial": serial, "role": role},
+        f"The next {role} key is {pending.key_id}.",
         f"Give {desk.paths.next_pin} to the gateway's operator: report-abuse-gateway pin --state DIR next.pin"
         if is_feed
-        else f"It is in key set {serial}. Run publish again in an hour or later: then it signs.",
+        else f"It is in key set {serial}, and signs after a later publish. In an hour: {suggest('publish')}",
     )
 
 
-def run_renew_delegation(parsed: argparse.Namespace) -> int:
-    """Sign the root's word for the key-set key anew, for two years, and publish.
+@keys.command("renew-delegation", example="--root /media/root --new-key")
+@click.option("--root", type=FILE, metavar="DIR", help="The folder of root.key.  [default: in the state folder]")
+@click.option("--new-key", is_flag=True, help="Move to a new key-set key.")
+def renew(call: Call, root: Path | None, *, new_key: bool) -> int:
+    """Sign the root's delegation to the key-set key for two more years, and publish.
 
-    Needs the root key: bring its folder, and take it away afterwards. --new-key moves to a new key-set key.
+    Bring the folder of the root key for this, and remove it afterwards.
     """
-    desk = open_desk(parsed.state)
-    renewed = renew_delegation(
-        desk,
-        root_folder=parsed.root or desk.paths.root,
-        with_new_key=parsed.new_key,
-        actor=get_actor(parsed),
-    )
-    published = publish(desk, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    renewed = renew_delegation(desk, root_folder=root or desk.paths.root, with_new_key=new_key, actor=call.actor)
+    published = publish(desk, actor=call.actor)
     return print_result(
-        parsed,
+        call,
         {"key_set_serial": published.key_set.serial, "not_after": renewed.not_after},
-        f"The root's word holds until {renewed.not_after}; key set {published.key_set.serial} is published.",
+        f"The root's delegation is valid until {renewed.not_after}; key set {published.key_set.serial} is published.",
     )
 
 
-def run_change_root(parsed: argparse.Namespace) -> int:
-    """Let the next root take over, name the one after it, and publish. The former root is gone from the folder.
+@keys.command("change-root", example="--root /media/root")
+@click.option("--root", type=FILE, metavar="DIR", help="The folder of both root keys.  [default: in the state folder]")
+def change_root_command(call: Call, root: Path | None) -> int:
+    """Make the next root the root, name its successor, and publish. The former root is removed from the folder.
 
-    Gateway and partners have pinned the next root and follow by themselves. Give the new agency.pin to the gateway's
-    operator all the same, before the next change: report-abuse-gateway pin.
+    Gateway and partners have pinned the next root and follow by themselves. Still give the new agency.pin to the
+    gateway's operator before the next change: report-abuse-gateway pin.
     """
-    desk = open_desk(parsed.state)
-    pin = change_root(desk, root_folder=parsed.root or desk.paths.root, actor=get_actor(parsed))
-    published = publish(desk, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    pin = change_root(desk, root_folder=root or desk.paths.root, actor=call.actor)
+    published = publish(desk, actor=call.actor)
     return print_result(
-        parsed,
+        call,
         {"key_set_serial": published.key_set.serial, "root_fingerprint": pin.root_fingerprint},
         f"The root is {pin.root_fingerprint}; key set {published.key_set.serial} is published.",
         f"Give {desk.paths.pin} to the gateway's operator: report-abuse-gateway pin --state DIR agency.pin",
     )
 
 
-def run_replace_sealing(parsed: argparse.Namespace) -> int:
+@keys.command("replace-sealing")
+def replace(call: Call) -> int:
     """Seal to a new key from now on, because the present one may have leaked, and publish.
 
-    What was sealed to the old key still opens, here and for whoever has it.
+    Earlier reports still open with the old key, here and for a thief.
     """
-    desk = open_desk(parsed.state)
-    name = replace_sealing_key(desk, actor=get_actor(parsed))
-    published = publish(desk, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    name = replace_sealing_key(desk, actor=call.actor)
+    published = publish(desk, actor=call.actor)
     return print_result(
-        parsed,
+        call,
         {"key": name, "key_set_serial": published.key_set.serial},
         f"Reports are sealed to the key {name} from now on; key set {published.key_set.serial} is published.",
     )
 
 
-def run_revoke(parsed: argparse.Namespace) -> int:
-    """Let nobody believe a signing key any more, not even what it signed before, because it leaked; and publish.
+@keys.command("revoke", example="tWXvD6bK7pA")
+@click.argument("key_id", help="Its id in `keys list`.")
+def revoke(call: Call, key_id: str) -> int:
+    """Revoke a signing key that leaked, with all its signatures, and publish.
 
-    Whoever has a leaked key can sign words of any day, so an end from today on is not enough. What it signed in honesty
-    is not believed either: partners cannot check old receipts or messages of it, and reports that wait at the gateway
-    under a revoked receipt key are set aside for a person. Make its successor first: `keys rotate`. For a leaked
-    key-set key: `keys renew-delegation --new-key`; for a sealing key: `keys replace-sealing`.
+    A thief can sign with any date, so earlier signatures end too. Partners can no longer check old receipts and
+    messages of this key, and reports that wait at the gateway under a revoked receipt key are set aside for a person.
+
+    Make the successor first: `keys rotate`. For a leaked key-set key use `keys renew-delegation --new-key`, for a
+    sealing key `keys replace-sealing`.
     """
-    desk = open_desk(parsed.state)
-    revoke_signing_key(desk, parsed.key_id, actor=get_actor(parsed))
-    published = publish(desk, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    revoke_signing_key(desk, key_id, actor=call.actor)
+    published = publish(desk, actor=call.actor)
     return print_result(
-        parsed,
-        {"key_set_serial": published.key_set.serial, "revoked": parsed.key_id},
-        f"Nobody believes the key {parsed.key_id} from now on; key set {published.key_set.serial} is published.",
+        call,
+        {"key_set_serial": published.key_set.serial, "revoked": key_id},
+        f"Key {key_id} is revoked; key set {published.key_set.serial} is published.",
     )
 
 
-def run_destroy_sealing(parsed: argparse.Namespace) -> int:
-    """Destroy a sealing key whose time is over, for good: nothing that was sealed to it opens ever again.
+@keys.command("destroy-sealing", example="2026-Q4")
+@click.argument("key", help="Its name in `keys list`.")
+def destroy(call: Call, key: str) -> int:
+    """Destroy a sealing key that has expired. Nothing sealed to it ever opens again.
 
-    Copies of it in backups are yours to destroy.
+    Destroy its copies in backups yourself.
     """
-    desk = open_desk(parsed.state)
-    destroy_sealing_key(desk, parsed.key, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    destroy_sealing_key(desk, key, actor=call.actor)
     return print_result(
-        parsed,
-        {"destroyed": parsed.key},
-        f"The sealing key {parsed.key} is destroyed. Destroy its copies in backups too, then run publish.",
+        call,
+        {"destroyed": key},
+        f"The sealing key {key} is destroyed. Destroy its copies in backups too. Then: {suggest('publish')}",
     )
 
 
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "keys")
-    add("list", run=run_list, example="--json")
-    rotate = add("rotate", run=run_rotate, example="mailbox-signing")
-    rotate.add_argument("role", choices=[role.value for role in ROTATED_ROLES], help="which key")
-    renew = add("renew-delegation", run=run_renew_delegation, example="--root /media/root --new-key")
-    renew.add_argument("--root", type=Path, metavar="DIR", help="where root.key is (default: in the state folder)")
-    renew.add_argument("--new-key", action="store_true", help="move to a new key-set key")
-    change = add("change-root", run=run_change_root, example="--root /media/root")
-    change.add_argument("--root", type=Path, metavar="DIR", help="where both root keys are (default: state folder)")
-    add("replace-sealing", run=run_replace_sealing)
-    revoke = add("revoke", run=run_revoke, example="tWXvD6bK7pA")
-    revoke.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
-    destroy = add("destroy-sealing", run=run_destroy_sealing, example="2026-Q4")
-    destroy.add_argument("key", metavar="KEY", help="its name in `keys list`")
+def publish_register(call: Call, *, partner: str, done: str) -> int:
+    """Sign the register after a change of this partner, and give it to the gateway.
 
-
-def publish_register(parsed: argparse.Namespace, *, partner: str, done: str) -> int:
-    """Sign the register, with the change of this partner, and give it to the gateway.
-
-    `done` says what stands already if that fails.
+    `done` is the finished part for the message of a failure, e.g. "example-chat is approved".
     """
     try:
-        published = publish(open_desk(parsed.state), actor=get_actor(parsed))
+        published = publish(open_desk(call.state), actor=call.actor)
     except (TransportError, UnavailableError) as error:
         return publish_later(error, done=done)
     return print_result(
-        parsed,
+        call,
         {"partner": partner, "register_serial": published.register.serial},
         f"The gateway has register serial {published.register.serial}.",
     )
 
 
 def publish_later(error: Exception, *, done: str) -> int:
-    """Say that the action stands and the gateway does not know of it yet."""
-    # Running the same command again would be refused: it is done here, and only the gateway does not know.
-    return complain(f"{error} {done}; the gateway hears of it with the next `publish`.", code=TRY_AGAIN)
+    """Report an action that is done here and that the gateway does not know yet."""
+    # Running the same command again would be refused.
+    return complain(f"{error} {done}; tell the gateway later: {suggest('publish')}", code=TRY_AGAIN)

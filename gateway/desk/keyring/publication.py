@@ -27,6 +27,7 @@ from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.store.key_tables import PUBLICATIONS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.placement_tables import PLACEMENTS
+from gateway.desk.suggestions import suggest
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
@@ -120,7 +121,7 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
         ensure_sealing_keys(desk, connection, now=now)
         if not has_role(connection, RECEIPT_ROLE):
             raise PublicationError(
-                "There is no gateway yet. Run `report-abuse-desk gateway add gateway.card` first.", reason="no-gateway"
+                f"There is no gateway yet. Run `{suggest('gateway add gateway.card')}` first.", reason="no-gateway"
             )
         key_set = make_key_set(connection, desk=desk, now=now)
         register = make_register(connection, desk=desk, now=now)

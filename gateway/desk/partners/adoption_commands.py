@@ -1,9 +1,10 @@
-"""Commands about services that ask for the button: list, show, invite, agree, decline, decline-unreadable."""
+"""Commands for services that ask for the button: list, show, invite, agree, decline, decline-unreadable."""
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import click
 import msgspec
 
 from gateway.desk.keyring.commands import publish_later, publish_register
@@ -33,146 +34,179 @@ from gateway.desk.partners.adoptions import (
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
 from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
-from gateway.desk.store import read_row
-from gateway.desk.terminal import (
-    DONE,
-    LOOK,
-    Commands,
-    add_group,
-    get_actor,
-    print_json,
-    print_result,
-    say,
-    say_lines,
-)
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskGroup, print_json, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
-
-def run_list(parsed: argparse.Namespace) -> int:
-    """List the requests that wait. Who asks is sealed until `adoption show` opens it."""
-    with open_desk(parsed.state).store.read() as connection:
-        lines = list_adoptions(connection, with_decided=parsed.all)
-    words = []
-    for line in lines:
-        decided = "" if line.decided_at is None else f"  {line.owner or '-'} {line.decided_at} by {line.decided_by}"
-        words.append(f"{line.state:9} {line.received_at}  {line.request_id}{decided}")
-    if any(line.state == "waiting" for line in lines):
-        words.append("Next: `adoption show ID` opens one.")
-    return print_result(parsed, {"requests": [asdict(line) for line in lines]}, *words, empty="No request waits.")
+_REQUEST = click.argument("request_id", metavar="REQUEST", help="Its id in `adoption list`.")
+_OWNER = click.option("--owner", required=True, metavar="ID", help="The id that you choose for it, for good.")
+_KNOWN_OWNER = click.option(
+    "--known-owner", is_flag=True, help="The id is known here, and you called its owner: the request is theirs."
+)
+_EXAMPLE_ID = "0199c0de-0000-7000-8000-000000000000"
 
 
-def run_show(parsed: argparse.Namespace) -> int:
-    """Open one request and show what it says; who opened it goes into the audit log.
+@click.group(cls=DeskGroup)
+def adoption() -> None:
+    """Services that ask to show the button."""
 
-    Nothing proves who sent it. Before you agree or invite, call the organisation at a number that it has published.
+
+@adoption.command("list", example="--json")
+@click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
+def list_command(call: Call, *, with_decided: bool) -> int:
+    """List the requests that wait. Their senders stay sealed until `adoption show` opens one."""
+    with open_desk(call.state).store.read() as connection:
+        rows = list_adoptions(connection, with_decided=with_decided)
+    lines = []
+    for row in rows:
+        decided = "" if row.decided_at is None else f"  {row.owner or '-'} {row.decided_at} by {row.decided_by}"
+        lines.append(f"{row.state:9} {row.received_at}  {row.request_id}{decided}")
+    if any(row.state == "waiting" for row in rows):
+        lines.append("Next: `adoption show ID` opens one.")
+    return print_result(call, {"requests": [asdict(row) for row in rows]}, *lines, empty="No request waits.")
+
+
+@adoption.command("show", example=_EXAMPLE_ID)
+@_REQUEST
+def show(call: Call, request_id: str) -> int:
+    """Open one request and print it; the audit log records it.
+
+    Its sender is not proven. Before you agree or invite, call the organisation at a number that it has published.
     """
-    desk = open_desk(parsed.state)
-    service = open_adoption(desk, parsed.request, actor=get_actor(parsed))
+    desk = open_desk(call.state)
+    service = open_adoption(desk, request_id, actor=call.actor)
     with desk.store.read() as connection:
-        line = get_adoption(connection, parsed.request)
-    if parsed.json:
-        print_json({"request": asdict(line), "service": msgspec.to_builtins(service)})
+        row = get_adoption(connection, request_id)
+    if call.as_json:
+        print_json({"request": asdict(row), "service": msgspec.to_builtins(service)})
         return DONE
-    say(f"{line.request_id}: {line.state}, received {line.received_at}")
+    say(f"{row.request_id}: {row.state}, received {row.received_at}")
     for title, text in format_asking(service):
         for place, one in enumerate(text.split("\n")):
             say(f"  {title if place == 0 else '':20} {one}")
-    say("Nothing proves who sent this: call the organisation at a number that it has published, not at one above.")
-    if line.state != "declined":
+    say("The sender is not proven: call the organisation at a number that it has published, not at one above.")
+    if row.state != "declined":
         if service.wants_to_report:
-            say(f"Next: report-abuse-desk adoption invite {line.request_id} --owner ID --out FILE")
-        say(f"Next: report-abuse-desk adoption agree {line.request_id} --owner ID --surface … --address … --position …")
-    if line.state in {"waiting", "invited"}:
-        say(f'  or: report-abuse-desk adoption decline {line.request_id} --why "…"')
+            say(f"Next: {suggest(f'adoption invite {row.request_id} --owner ID --out FILE')}")
+        terms = "--owner ID --surface … --address … --position …"
+        say(f"Next: {suggest(f'adoption agree {row.request_id} {terms}')}")
+    if row.state in {"waiting", "invited"}:
+        say("  or: " + suggest(f'adoption decline {row.request_id} --why "…"'))
     return DONE
 
 
-def run_invite(parsed: argparse.Namespace) -> int:
-    """Write an invitation for a service that asked and also wants to report, and print the mail that goes to it.
+@adoption.command("invite", example=f"{_EXAMPLE_ID} --owner example-chat --out example-chat.invitation")
+@_REQUEST
+@_OWNER
+@_KNOWN_OWNER
+@click.option("--origin", metavar="URL", help="The gateway's address for it.  [default: as in desk.toml]")
+@click.option("--out", type=FILE, required=True, metavar="FILE", help="The invitation file to write.")
+def invite(call: Call, request_id: str, owner: str, origin: str | None, out: Path, *, known_owner: bool) -> int:
+    """Write an invitation for a service that also wants to report, and print the mail to it.
 
-    The file holds a one-time secret: hand it over by a trusted way, never with the mail. This tells the gateway at
-    once; the desk's page does not: run `publish` after it.
+    The file holds a one-time secret: hand it over by a trusted channel, never with the mail. This command tells the
+    gateway; the desk's page does not: run `publish` after it.
     """
-    desk = open_desk(parsed.state)
-    with hold_invitation_file(parsed.out) as keep:
+    desk = open_desk(call.state)
+    with hold_invitation_file(out) as keep:
         invitation, mail = invite_adopter(
             desk,
-            parsed.request,
-            owner=parsed.owner,
-            origin=parsed.origin,
-            actor=get_actor(parsed),
-            is_known_owner=parsed.known_owner,
+            request_id,
+            owner=owner,
+            origin=origin,
+            actor=call.actor,
+            is_known_owner=known_owner,
             keep=keep,
         )
-    if not parsed.json:
-        if not _asked_to_report(desk, parsed.request):
-            say("The service did not say that it would report too: ask it before you hand this over.")
-        say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {parsed.out}. It holds a secret.")
+    if not call.as_json:
+        if not _asked_to_report(desk, request_id):
+            say("The service did not ask to report: ask it before you hand this over.")
+        say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {out}. It holds a secret.")
         _say_mail(mail)
     try:
         publish_invitations(desk, desk.make_feed())
     except (TransportError, UnavailableError) as error:
-        return publish_later(error, done=f"The invitation is written to {parsed.out}")
-    if parsed.json:
-        print_json({"invitation": str(parsed.out), "mail": asdict(mail), "partner": invitation.partner})
+        return publish_later(error, done=f"The invitation is written to {out}")
+    if call.as_json:
+        print_json({"invitation": str(out), "mail": asdict(mail), "partner": invitation.partner})
     return DONE
 
 
-def run_agree(parsed: argparse.Namespace) -> int:
-    """Agree one place with a service that asked, publish the register, and print the mail that goes to the service.
+@adoption.command(
+    "agree",
+    example=f'{_EXAMPLE_ID} --owner example-chat --surface profile --address "https://chat.example/people/*" '
+    '--position "Under the name, beside Block"',
+)
+@_REQUEST
+@_OWNER
+@_KNOWN_OWNER
+@click.option("--surface", required=True, type=click.Choice(SURFACES), help="The kind of page.")
+@click.option("--address", required=True, metavar="URL", help="The pages; * is one part of the path.")
+@click.option("--position", required=True, metavar="WORDS", help="The place on the page, as agreed.")
+@click.option("--look-at", metavar="URL", help="The page to check, if the address has a *.")
+@click.option("--link-id", metavar="ID", help="[default: made by the desk]")
+@click.option("--service", metavar="NAME", help="The service's name.  [default: as in the request]")
+def agree(call: Call, request_id: str, owner: str, *, known_owner: bool, **place: Any) -> int:
+    """Agree one placement with a service that asked, publish the register, and print the mail to it.
 
-    This publishes at once; the desk's page does not: run `publish` after it, and before the mail goes out. A service
-    without keys is registered by this under --owner. Run it again for each further place: the mail names all
-    that are agreed with this request by then.
+    This command publishes; the desk's page does not: run `publish` after it and before the mail goes out. A service
+    without keys is registered under --owner. Run it again for each further placement: the mail names all that are
+    agreed with this request.
     """
-    desk = open_desk(parsed.state)
+    desk = open_desk(call.state)
     row, mail = agree_place(
         desk,
-        parsed.request,
-        owner=parsed.owner,
-        place=read_row(Place, parsed),
-        actor=get_actor(parsed),
-        is_known_owner=parsed.known_owner,
+        request_id,
+        owner=owner,
+        place=Place(**place),
+        actor=call.actor,
+        is_known_owner=known_owner,
     )
-    if parsed.json:
+    if call.as_json:
         print_json({"mail": asdict(mail), "placement": asdict(row)})
         return DONE
     say(f"{row.placement} is agreed with {row.owner}.")
     if row.look_at is None:
         say(format_no_page(row))
     _say_mail(mail)
-    return publish_register(parsed, partner=row.owner, done=f"{row.placement} is agreed")
+    return publish_register(call, partner=row.owner, done=f"{row.placement} is agreed")
 
 
-def run_decline(parsed: argparse.Namespace) -> int:
-    """Decline a request, with the reason in words, and print the mail that goes to the service.
+@adoption.command("decline", example=f'{_EXAMPLE_ID} --why "We could not reach you."')
+@_REQUEST
+@click.option("--why", required=True, metavar="WORDS", help="The reason, for the service to read.")
+def decline(call: Call, request_id: str, why: str) -> int:
+    """Decline a request, with the reason in words, and print the mail to the service.
 
-    An invitation that it was given ends with it. Once a place was agreed it cannot be declined: `placement end` ends a
-    place, and `partner end-invitation` the invitation.
+    Its invitation ends too. After an agreed placement it cannot be declined: `placement end` ends a placement, and
+    `partner end-invitation` the invitation.
     """
-    mail = decline_adoption(open_desk(parsed.state), parsed.request, reason=parsed.why, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"mail": None if mail is None else asdict(mail), "request_id": parsed.request})
+    mail = decline_adoption(open_desk(call.state), request_id, reason=why, actor=call.actor)
+    if call.as_json:
+        print_json({"mail": None if mail is None else asdict(mail), "request_id": request_id})
         return DONE
     say("The request is declined.")
     if mail is None:
-        say("It cannot be read, so there is nobody to write to.")
+        say("It cannot be read, so there is no address to write to.")
     else:
         _say_mail(mail)
     return DONE
 
 
-def run_decline_unreadable(parsed: argparse.Namespace) -> int:
-    """Decline together every request that no key of this desk opens. Those that open stay as they are.
+@adoption.command("decline-unreadable", example='--why "Sealed to no key of ours." --confirm 40')
+@click.option("--why", required=True, metavar="WORDS", help="The reason, for this desk's record.")
+@click.option("--confirm", type=int, metavar="NUMBER", help="Their number, as the command without this option prints.")
+def decline_all_unreadable(call: Call, why: str, confirm: int | None) -> int:
+    """Decline every request that no key of this desk opens. The others stay as they are.
 
-    Without --confirm it only says how many there are, and changes nothing. With --confirm it declines them if they are
-    still that many. Each has its entry in the audit log; nobody can be written to.
+    Without --confirm it only counts them. With --confirm it declines them if the number is unchanged. Each gets an
+    entry in the audit log; there is no address to write to.
     """
-    desk = open_desk(parsed.state)
-    if parsed.confirm is not None:
-        declined = decline_unreadable(desk, confirmed=parsed.confirm, reason=parsed.why, actor=get_actor(parsed))
-        return print_result(parsed, {"declined": declined}, format_declined_together(declined))
+    desk = open_desk(call.state)
+    if confirm is not None:
+        declined = decline_unreadable(desk, confirmed=confirm, reason=why, actor=call.actor)
+        return print_result(call, {"declined": declined}, format_declined_together(declined))
     found = get_unreadable(desk)
     lines = [format_unreadable(found)]
     if found.key_missing:
@@ -180,50 +214,10 @@ def run_decline_unreadable(parsed: argparse.Namespace) -> int:
     if found.not_understood:
         lines += [format_not_understood(found), *(f"  {request_id}" for request_id in found.not_understood)]
     if found.count:
-        next_step = f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}'
-        lines += [format_codes(found), next_step]
+        next_step = suggest(f'adoption decline-unreadable --why "…" --confirm {found.count}')
+        lines += [format_codes(found), f"Next: {next_step}"]
     value = {name: getattr(found, name) for name in ("key_missing", "not_understood", "waiting")}
-    return print_result(parsed, value | {"unreadable": found.reasons}, *lines, code=LOOK if found.count else DONE)
-
-
-def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add this file's commands."""
-    add = add_group(commands, "adoption")
-    listed = add("list", run=run_list, example="--json")
-    listed.add_argument("--all", action="store_true", help="also what was decided")
-    one = "0199c0de-0000-7000-8000-000000000000"
-    show = add("show", run=run_show, example=one)
-    invite = add("invite", run=run_invite, example=f"{one} --owner example-chat --out example-chat.invitation")
-    agree = add(
-        "agree",
-        run=run_agree,
-        example=f'{one} --owner example-chat --surface profile --address "https://chat.example/people/*" '
-        '--position "Under the name, beside Block"',
-    )
-    decline = add("decline", run=run_decline, example=f'{one} --why "We could not reach you."')
-    clear = add(
-        "decline-unreadable", run=run_decline_unreadable, example='--why "Sealed to no key of ours." --confirm 40'
-    )
-    clear.add_argument("--why", required=True, metavar="WORDS", help="the reason, for the record of this desk")
-    clear.add_argument("--confirm", type=int, metavar="NUMBER", help="how many: as it says without this option")
-    for command in (show, invite, agree, decline):
-        command.add_argument("request", metavar="REQUEST", help="its id in `adoption list`")
-    for command in (invite, agree):
-        command.add_argument("--owner", required=True, metavar="ID", help="the id that you choose for it, for good")
-        command.add_argument(
-            "--known-owner",
-            action="store_true",
-            help="the id is known here already, and you called its owner: the request is theirs",
-        )
-    invite.add_argument("--origin", metavar="URL", help="where it reaches the gateway (default: as in desk.toml)")
-    invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
-    agree.add_argument("--surface", required=True, choices=SURFACES, help="the kind of place")
-    agree.add_argument("--address", required=True, metavar="URL", help="its pages; * stands for one part of the path")
-    agree.add_argument("--position", required=True, metavar="WORDS", help="where on the page it was agreed to stand")
-    agree.add_argument("--look-at", metavar="URL", help="the one page that a runner visits, if the address has a *")
-    agree.add_argument("--link-id", metavar="ID", help="its link id (default: the desk makes one)")
-    agree.add_argument("--service", metavar="NAME", help="the service's name (default: as in the request)")
-    decline.add_argument("--why", required=True, metavar="WORDS", help="the reason, as the service will read it")
+    return print_result(call, value | {"unreadable": found.reasons}, *lines, code=LOOK if found.count else DONE)
 
 
 def _asked_to_report(desk: Desk, request_id: str) -> bool:

@@ -33,6 +33,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.store.placement_tables import ADOPTION_PLACES, ADOPTION_REQUESTS
+from gateway.desk.suggestions import suggest
 from gateway.desk.wiring import Desk
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.adoption import AskingService
@@ -273,16 +274,14 @@ def _explain_agreed(connection: Connection, request_id: str) -> str:
         states = ", ".join(f"{row.placement} ({row.state})" for row in rows)
         return f"{answered} None of its places is still in the register: {states}."
     others = f" Still in the register: {', '.join(in_force)}." if len(in_force) > 1 else ""
-    return (
-        f"{answered} To end a place: report-abuse-desk placement end {in_force[0]} --reason "
-        f'"…", or suspend it for a while with `placement suspend`.{others}'
-    )
+    end = suggest(f'placement end {in_force[0]} --reason "…"')
+    return f"{answered} To end a place: {end} or suspend it for a while with `placement suspend`.{others}"
 
 
 def _explain_invited(connection: Connection, desk: Desk, *, owner: str | None) -> str:
     if owner is None or owner in get_partner_names(connection) or not may_enrol(connection, owner, now=desk.clock()):
         return ""
-    return f" The service can still enrol. To end its invitation: report-abuse-desk partner end-invitation {owner}"
+    return f" The service can still enrol. To end its invitation: {suggest(f'partner end-invitation {owner}')}"
 
 
 def _format_declined(line: AdoptionLine) -> str:

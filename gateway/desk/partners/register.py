@@ -21,6 +21,7 @@ from gateway.desk.placements.register import (
 from gateway.desk.store import read_row
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
+from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 
@@ -43,7 +44,7 @@ def explain_no_partner(connection: Connection, partner: str, *, now: datetime, a
     if name is None and placement is not None:
         return f"{partner} is a link id, not a partner. {_name_command(placement, action)}"
     if name is None and _is_request(connection, partner):
-        return f"{partner} is a request for the button, not a partner. Next: report-abuse-desk adoption show {partner}"
+        return f"{partner} is a request for the button, not a partner. Next: {suggest(f'adoption show {partner}')}"
     if name is None:
         return f"There is no partner {partner}. `partner list` shows every partner."
     return " ".join(
@@ -80,7 +81,7 @@ def _list_placement_words(placements: list[PlacementRow], *, owner: str, action:
     if not placements:
         return []
     if action == "show":
-        return [f"Its buttons: report-abuse-desk placement list --owner {owner}"]
+        return [f"Its buttons: {suggest(f'placement list --owner {owner}')}"]
     agreed = [row for row in placements if row.state == "agreed"]
     if not agreed:
         return ["None of its buttons is in the register now, so there is nothing to suspend."]
@@ -89,14 +90,15 @@ def _list_placement_words(placements: list[PlacementRow], *, owner: str, action:
         others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
         words.append(f"The same for {others}.")
     if len(agreed) > _MOST_NAMED:
-        words.append(f"All {len(agreed)} of them: report-abuse-desk placement list --owner {owner}")
+        words.append(f"All {len(agreed)} of them: {suggest(f'placement list --owner {owner}')}")
     return words
 
 
 def _name_command(row: PlacementRow, action: Action) -> str:
     if action == "suspend" and row.state != "agreed":
-        return f"It is already {row.state}: report-abuse-desk placement show {row.placement}"
-    return f"Next: report-abuse-desk placement {action} {row.placement}{_REASON if action == 'suspend' else ''}"
+        return f"It is already {row.state}: {suggest(f'placement show {row.placement}')}"
+    reason = _REASON if action == "suspend" else ""
+    return f"Next: {suggest(f'placement {action} {row.placement}{reason}')}"
 
 
 class PartnerError(ReportAbuseError):
@@ -208,7 +210,7 @@ class OpenInvitation:
         kind = "" if self.type is None else f" --type {self.type}"
         country = "" if self.country is None else f" --country {self.country}"
         who = f"{shlex.quote(self.name)} --partner {self.partner}{kind}{country}"
-        return f"report-abuse-desk partner invite {who} --out FILE"
+        return suggest(f"partner invite {who} --out FILE")
 
 
 def find_open_invitation(connection: Connection, partner: str, *, now: datetime) -> OpenInvitation | None:

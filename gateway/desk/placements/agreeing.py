@@ -22,6 +22,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
+from gateway.desk.suggestions import suggest
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time
@@ -100,7 +101,7 @@ def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) ->
         if row.state == "suspended":
             raise PlacementError(
                 f"{placement} has been suspended since {row.state_at[:10]} by {row.state_by} ({row.state_reason}). "
-                f"To put it back into the register: report-abuse-desk placement resume {placement}",
+                f"To put it back into the register: {suggest(f'placement resume {placement}')}",
                 reason="suspended-already",
             )
         return _set_state(connection, desk, row, state="suspended", action="suspend", reason=reason, actor=actor)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, func, select
 from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTERS, ADOPTION_REQUESTS, PLACEMENTS
 from gateway.desk.store.schema import CASES
+from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.page_context import Surface
 
@@ -135,7 +136,7 @@ def _explain_no_placement(connection: Connection, placement: str) -> str:
         return f"There is no placement {placement}. `placement list` shows every placement."
     return (
         f"{placement} is {owner}, not a placement. Give the link id of one of its places: "
-        f"report-abuse-desk placement list --owner {placement}"
+        f"{suggest(f'placement list --owner {placement}')}"
     )
 
 

@@ -257,7 +257,7 @@ def test_commands_move_a_case_show_its_factors_and_name_the_next_one(
     assert "   110 Hurting themselves, or thinking of it" in said
     assert run("next").splitlines()[1].split()[2] == calm
     moved = run("move", hurting, "--lane", "queue", "--score", "3", "--reason", "The school rang")
-    assert moved == f"{hurting} stands in the queue now, score 3.\n"
+    assert moved == f"{hurting} is in the queue now, score 3.\n"
     said = run("show", hurting)
     assert "Queue, score 3:" in said
     assert "   110 Hurting themselves, or thinking of it" in said

@@ -72,7 +72,7 @@ def test_reply_is_shown_with_its_reference_and_sent_after_a_yes(
     assert f"To the return code of {reference}" in said.err
     assert TEXT in said.err
     assert "It does not count as the reply that is owed." in said.err
-    assert "`collect` takes it along" in said.out
+    assert "The next `collect` sends it" in said.out
     assert texts_written(loop, reference) == 1
 
 

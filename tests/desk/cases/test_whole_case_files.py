@@ -161,7 +161,7 @@ def test_commands_show_the_cover_as_one_line_and_the_files_with_the_way_to_save_
     assert said.count("Completeness: ") == 1
     assert f"All files handed over:\n  holiday.mp4: SHA-256 {film.reference.sha256}" in said
     assert f"FILES\nHere, sealed    {film.evidence_id}\n  File: file-1\n  Name: holiday.mp4" in said
-    assert f"Save one: report-abuse-desk evidence save {shlex.join(state)} {first.reference} FILE_ID --out FILE" in said
+    assert f"Save one: report-abuse-desk evidence save {first.reference} FILE_ID --out FILE {shlex.join(state)}" in said
     assert main(["case", "show", first.reference, "--json", *state]) == DONE
     printed = capsys.readouterr().out
     assert [one["state"] for one in json.loads(printed)["files"]] == ["here"]

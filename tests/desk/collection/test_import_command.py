@@ -129,5 +129,5 @@ def test_set_aside_retry_files_imports_too_and_says_how_to_get_the_receipt(
     assert main(["set-aside", "retry", "--state", str(this_time.desk.paths.state)]) == DONE
     said = capsys.readouterr().out
     assert "1 filed now" in said
-    assert "run `import` with each file again" in said
+    assert "run `import` again with each file" in said
     assert run(path) == DONE

@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from argparse import Namespace
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -134,16 +133,15 @@ def test_collect_of_a_restored_desk_brings_them_back_by_itself(loop: Loop, capsy
     sent = {loop.send_public().reference for _ in range(2)}
     loop.collect()
     restore_desk(loop, copy)
-    parsed = Namespace(state=loop.folder / "desk", reconcile=False, every=None, json=True)
 
-    taken = _take(loop.desk, parsed, actor=ACTOR, steps=_Steps())
+    taken = _take(loop.desk, is_reconciled=False, actor=ACTOR, steps=_Steps())
 
     assert taken.reconciled is not None
     assert taken.reconciled.brought_back == 2
     assert (taken.is_well, taken.collected.gaps) == (True, [])
     assert cases(loop) == sent
-    taken.tell(parsed)
-    assert "2 report(s) that this desk had lost came again." in capsys.readouterr().out
+    taken.tell()
+    assert "2 report(s) that this desk had lost are back." in capsys.readouterr().out
 
 
 def test_report_whose_envelope_is_deleted_stays_missing_and_is_an_alarm(loop: Loop) -> None:

@@ -383,8 +383,8 @@ def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.Captur
 def test_rows_that_stay_at_the_gateway_give_exit_code_1_and_are_said(
     loop: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from gateway.desk.commands.collecting import _tell_collected
+    from gateway.desk.commands.collecting import _print_collected
 
     send_bad(loop, 5)
-    _tell_collected(loop.collect())
+    _print_collected(loop.collect())
     assert "SHELF FULL: 2 stay at the gateway" in capsys.readouterr().out

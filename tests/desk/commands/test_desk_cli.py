@@ -1,8 +1,8 @@
 """`report-abuse-desk`: the words, the JSON and the exit codes, against a gateway over real HTTP on loopback."""
 
-import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +15,17 @@ from werkzeug.serving import make_server
 
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
-from gateway.desk.cli import main, make_parser
+from gateway.desk.cli import main, program
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
+from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
 from tests.builders.local_servers import run_server
+from tests.command_lines import list_commands, parse
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
 from tests.public_report_builders import make_contact, make_known_person
@@ -217,7 +219,7 @@ def test_doctor_says_what_is_missing(desk: Terminal) -> None:
     ("words", "expected"),
     [
         (("publish",), "gateway add"),
-        (("gateway", "add", "nowhere.card"), "not there"),
+        (("gateway", "add", "nowhere.card"), "is missing"),
         (("partner", "approve", "example-chat"), "collect"),
         (("case", "show", "K7QF-2M9TX-D"), "case list"),
         (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
@@ -268,7 +270,7 @@ def test_machines_are_told_what_speaks_against_an_addition(desk: Terminal, loop:
     desk.run("collect")
     assert desk.run("case", "show", reference, "--json").json["doubts"] == []
     (doubt,) = desk.run("case", "show", added, "--json").json["doubts"]
-    assert doubt.startswith(f"Not proven to be the same person. This names {reference},")
+    assert doubt.startswith(f"Not proven to be the same person. This names {reference} without its return code,")
 
 
 def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_the_code_never(
@@ -284,7 +286,7 @@ def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_
     assert key not in said
     lines = said.splitlines()
     order = [
-        "BEFORE YOU CONTACT ANYBODY",
+        "BEFORE YOU CONTACT ANYONE",
         "WE MUST NOT CONTACT: my",
         "    uncle",
         "DO NOT USE: Text: 07700 900123",
@@ -315,11 +317,10 @@ def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:
 
 def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ("case", "digest"):
-        with pytest.raises(SystemExit):
-            make_parser().parse_args([group, "--help"])
+        assert main([group, "--help"]) == DONE
         said = capsys.readouterr().out
         summary = said.splitlines()[2]
-        commands = re.findall(r"^    (\w+) ", said, re.MULTILINE)
+        commands = re.findall(r"^  (\w+) ", said.partition("Commands:\n")[2].partition("\n\n")[0], re.MULTILINE)
         assert len(commands) >= 4
         assert set(commands) == set(re.findall(r"\w+", summary.partition(": ")[2]))
 
@@ -346,39 +347,18 @@ def test_new_epoch_waits_for_a_person(desk: Terminal, loop: Loop) -> None:
     assert desk.run("collect", "--json").json["new_epochs"] == []
 
 
-def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield parser
-    for group in groups:
-        for inner in group.choices.values():
-            yield from leaves(inner)
-
-
-def test_every_command_has_a_summary_an_example_json_and_its_exit_codes() -> None:
-    commands = list(leaves(make_parser()))
-    assert len(commands) >= 20
-    for command in commands:
-        text = command.format_help()
-        assert "Example:" in text, command.prog
-        assert "Exit codes:" in text, command.prog
-        assert "--json" in text, command.prog
-        assert (command.description or "").strip(), command.prog
-
-
-def test_command_that_loads_its_own_file_alone_has_the_help_that_it_has_among_all_of_them() -> None:
-    every = list_choices(make_parser())
-    assert len(every) >= 17
-    for word, command in every.items():
-        own = list_choices(make_parser(word))
-        assert len(own) < len(every)
-        assert [leaf.format_help() for leaf in leaves(own[word])] == [leaf.format_help() for leaf in leaves(command)]
-        assert own[word].format_help() == command.format_help()
-
-
-def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+def test_every_command_has_a_summary_an_example_json_and_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = list(list_commands(program))
+    assert len(commands) >= 50
+    for words, command in commands:
+        assert isinstance(command, ExampleCommand)
+        assert main([*words, "--help"]) == DONE
+        text = capsys.readouterr().out
+        assert f"Example:\n  report-abuse-desk {' '.join(words)} {command.example}\n" in text, words
+        assert "Exit codes:" in text, words
+        assert "--json" in text, words
+        assert (command.help or "").strip(), words
+        assert parse(program, [*words, *shlex.split(command.example)]).command is command, words
 
 
 def test_key_rotation_is_done_by_publish_alone(desk: Terminal, loop: Loop) -> None:

@@ -35,10 +35,3 @@ def test_command_gives_1_and_names_each_stale_entry(
     }
     assert main(["stale-data", "--days", "180"]) == 1
     assert "gateway/guidance/data/agency.toml  bank_holidays  " in capsys.readouterr().out
-
-
-def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["stale-data", "--help"])
-    assert ended.value.code == 0
-    assert "report-abuse-desk stale-data --days" in capsys.readouterr().out

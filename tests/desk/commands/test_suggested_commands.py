@@ -1,19 +1,28 @@
 """What a command suggests can be pasted: it names the state folder, quoted for a shell, and once."""
 
-import argparse
+import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
-from gateway.desk.cli import main, make_parser
-from gateway.desk.terminal import ALONE, add_state, naming_state, print_json, say, say_lines
+from gateway.desk.cli import main, program
+from gateway.desk.suggestions import suggest
+from gateway.desk.terminal import Call, print_json, say, say_lines
 from gateway.desk.wiring import Desk
+from tests.command_lines import parse
 from tests.desk.adoption_builders import add_waiting
 from tests.desk.view_builders import Clock, make_test_desk
+from tests.house.sources import ROOT
 
-STATE = Path("/srv/my desk")
-NAMED = "--state '/srv/my desk'"
+
+def find_suggestions() -> set[str]:
+    """Return the words of each `suggest(...)` of the desk up to its first value or option, e.g. `partner show`."""
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "gateway" / "desk").rglob("*.py"))
+    found = re.findall(r"suggest\(f?[\"']([a-z -]+?)(?: -| [A-Z{]|[\"'])", sources)
+    assert len(found) >= 30
+    return set(found)
 
 
 @pytest.fixture
@@ -21,44 +30,41 @@ def desk(tmp_path: Path) -> Desk:
     return make_test_desk(tmp_path / "my desk", Clock())
 
 
-@pytest.mark.parametrize(
-    ("said", "wanted"),
-    [
-        ("Next: report-abuse-desk partner show ex", f"Next: report-abuse-desk partner show {NAMED} ex"),
-        (
-            '  or: report-abuse-desk adoption decline 1 --why "…"',
-            f'  or: report-abuse-desk adoption decline {NAMED} 1 --why "…"',
-        ),
-        ("Run `report-abuse-desk publish`.", f"Run `report-abuse-desk publish {NAMED}`."),
-        ("Read: report-abuse-desk digest show d1; then", f"Read: report-abuse-desk digest show {NAMED} d1; then"),
-        ("Then: report-abuse-desk publish --state x", "Then: report-abuse-desk publish --state x"),
-        ("Next: report-abuse-desk stale-data --days 9", "Next: report-abuse-desk stale-data --days 9"),
-        ("report-abuse-desk collect and wait", f"report-abuse-desk collect {NAMED} and wait"),
-    ],
-)
-def test_suggested_command_names_the_state_folder_once(said: str, wanted: str) -> None:
-    with naming_state(STATE):
-        assert add_state(said) == wanted
-    assert add_state(said) == said
-
-
-def test_what_somebody_else_wrote_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_of_a_stranger_stays_as_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     text = "report-abuse-desk publish"
-    with naming_state(STATE):
+    with click.Context(program, info_name="report-abuse-desk") as context:
+        context.params["call"] = Call(desk.paths.state, as_json=False)
+        assert suggest("publish") == f"{text} --state {shlex.quote(str(desk.paths.state))}"
+        say(text)
         say_lines(text)
         say(f"  Message              {text}")
         print_json({"text": text})
-    assert NAMED not in capsys.readouterr().out
+    assert "--state" not in capsys.readouterr().out
 
 
-def test_words_that_stand_alone_are_those_of_the_parser() -> None:
-    (first,) = (one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction))
-    alone = [
-        name
-        for name, parser in first.choices.items()
-        if not any(isinstance(one, argparse._SubParsersAction) for one in parser._actions)
-    ]
-    assert sorted(alone) == sorted((*ALONE, "stale-data"))
+def test_command_is_suggested_without_a_folder_where_no_command_runs() -> None:
+    assert suggest("partner show ex") == "report-abuse-desk partner show ex"
+
+
+def test_folder_of_the_environment_is_used_and_suggestions_leave_it_out(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = add_waiting(desk)
+    monkeypatch.setenv("REPORT_ABUSE_DESK_STATE", str(desk.paths.state))
+    assert main(("partner", "show", request_id)) == 2
+    assert capsys.readouterr().err.endswith(f"Next: report-abuse-desk adoption show {request_id}\n")
+    assert main(("adoption", "show", request_id)) == 0
+
+
+@pytest.mark.parametrize("command", sorted(find_suggestions() - {"placement"}))  # a value follows: show or suspend
+def test_every_suggested_command_exists(command: str) -> None:
+    found: click.Command | None = program
+    for word in command.split():
+        if not isinstance(found, click.Group):
+            break  # an argument
+        found = found.get_command(click.Context(found), word)
+        assert found is not None, command
+    assert not isinstance(found, click.Group), command
 
 
 def test_every_line_that_a_request_suggests_is_understood(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +75,7 @@ def test_every_line_that_a_request_suggests_is_understood(desk: Desk, capsys: py
     assert len(lines) == 2
     for line in lines:
         words = shlex.split(line.partition("report-abuse-desk ")[2].replace("--surface …", "--surface profile"))
-        assert make_parser(words[0]).parse_args(words).state == desk.paths.state
+        assert parse(program, words).params["state"] == desk.paths.state
 
 
 @pytest.mark.parametrize("deed", ["show", "suspend"])
@@ -80,7 +86,7 @@ def test_request_for_the_button_is_not_taken_for_a_partner_that_nobody_knows(
     assert main(("partner", deed, request_id, "--state", state)) == 2
     said = capsys.readouterr().err
     assert "is a request for the button, not a partner" in said
-    assert f"report-abuse-desk adoption show --state {shlex.quote(state)} {request_id}\n" in said
+    assert f"report-abuse-desk adoption show {request_id} --state {shlex.quote(state)}\n" in said
 
 
 def test_partner_that_is_only_invited_is_said_to_enrol_first(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,4 +99,4 @@ def test_partner_that_is_only_invited_is_said_to_enrol_first(desk: Desk, capsys:
 def test_command_in_a_refusal_names_the_state_folder(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     state = str(desk.paths.state)
     assert main(("placement", "show", "example-chat", "--state", state)) == 2
-    assert f"report-abuse-desk placement list --state {shlex.quote(state)}" in capsys.readouterr().err
+    assert f" --state {shlex.quote(state)}\n" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Nothing that a gateway answers or a person types ends `collect --every`, and no words of an error are printed."""
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from gateway.desk.commands import collecting
 from gateway.desk.outbox import note_sending
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.queue import count_open
-from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, Call
 from gateway.wiring import utc_now
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
@@ -39,9 +39,9 @@ def served(loop: Loop) -> Iterator[Loop]:
         yield loop
 
 
-def parse(loop: Loop, **changes: Any) -> argparse.Namespace:
-    words = {"state": loop.desk.paths.state, "actor": ACTOR, "json": False, "reconcile": False, "every": 1.0}
-    return argparse.Namespace(**{**words, **changes})
+def make_round(loop: Loop, *, every: float | None = 1.0) -> Callable[[], int]:
+    call = Call(loop.desk.paths.state, as_json=False, named_actor=ACTOR)
+    return partial(collecting._collect_once, call, every=every, is_reconciled=False)
 
 
 def answer_with(loop: Loop, path: str, *, status: int, body: bytes) -> None:
@@ -77,7 +77,7 @@ def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_ale
     with run_receiver() as posts:
         set_up(served, pager=posts.url)
         answer_with(served, path, status=status, body=body)
-        assert collecting._collect_or_complain(parse(served)) == LOOK
+        assert collecting._collect_or_complain(make_round(served)) == LOOK
         assert "The next round tries again." in capsys.readouterr().err
         assert len(posts.taken) == 1
     # Without --every the error ends the command. What was refused a moment ago waits for its next try, and is named.
@@ -91,13 +91,13 @@ def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_ale
 
 def test_step_that_fails_keeps_back_no_other_step(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     answer_with(served, "/feed/items/enrolment", status=200, body=b"[]")
-    collecting._collect_or_complain(parse(served))
+    collecting._collect_or_complain(make_round(served))
     with served.desk.store.read() as connection:
         assert count_open(connection, "reply") == 0
     assert capsys.readouterr().err.count("The next round tries again.") == 1
 
 
-@pytest.mark.parametrize("name", ["collect_reports", "send_what_waits", "open_desk"])
+@pytest.mark.parametrize("name", ["collect_reports", "send_outbox", "open_desk"])
 def test_slip_of_ours_is_told_by_its_type_alone_and_the_round_ends_well(
     served: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -106,12 +106,12 @@ def test_slip_of_ours_is_told_by_its_type_alone_and_the_round_ends_well(
 
     with monkeypatch.context() as patch:
         patch.setattr(collecting, name, fail)
-        assert collecting._collect_or_complain(parse(served)) == LOOK
+        assert collecting._collect_or_complain(make_round(served)) == LOOK
         assert main(["collect", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
     assert said.err.count("LookupError at gateway.desk.commands.collecting:") == 2
     assert TYPED not in said.out + said.err
-    assert collecting._collect_or_complain(parse(served)) == DONE
+    assert collecting._collect_or_complain(make_round(served)) == DONE
 
 
 def test_alert_that_fails_unexpectedly_keeps_back_no_note(

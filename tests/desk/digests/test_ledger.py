@@ -125,7 +125,7 @@ def test_a_kill_between_spend_and_draw_leaves_the_table_spent_and_never_drawn_ag
 
     monkeypatch.setattr(noise, "draw", draw)
     for _ in range(2):
-        with pytest.raises(DigestError, match=r"budget of age_band is spent.*never drawn again") as caught:
+        with pytest.raises(DigestError, match=r"budget for age_band is spent.*never drawn again") as caught:
             make_digest(store, make_order(), clock=clock)
         assert caught.value.reason == "draw-lost"
     digest = parse_digest(make_digest(store, make_order(accept_lost=True), clock=clock).body or b"")

@@ -16,7 +16,7 @@ from gateway.desk.terminal import DONE, LOOK
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.evidence import EvidenceRow
 from partner_sdk.wire.items import ItemKind, ItemPage
-from tests.desk.commands.test_unexpected import answer_with, parse, served
+from tests.desk.commands.test_unexpected import answer_with, make_round, served
 from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.evidence_builders import (
     PART,
@@ -60,7 +60,7 @@ def test_evidence_that_is_not_right_is_said_and_gives_the_exit_code_to_look(
     for path in (served.folder / "gateway" / "evidence").glob(f"*/{film.evidence_id}/*"):
         path.write_bytes(b"x" * film.sealed.size_bytes)
     assert run(served) == LOOK
-    assert "ALARM: 1 files of evidence are not what the gateway's list says" in capsys.readouterr().out
+    assert "ALARM: 1 files of evidence do not match the gateway's list" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_answer_about_evidence_that_makes_no_sense_keeps_back_no_report_and_no_p
     with run_receiver() as posts:
         set_up(served, pager=posts.url)
         answer_with(served, path, status=status, body=body)
-        assert collecting._collect_or_complain(parse(served)) != DONE
+        assert collecting._collect_or_complain(make_round(served)) != DONE
         assert len(posts.taken) == 1
     assert served.count("cases") == 2
 
@@ -98,7 +98,7 @@ def test_report_and_page_are_out_before_the_first_part_is_asked_for(
             return fetch(self, **named)
 
         monkeypatch.setattr(FeedClient, "get_evidence_part", note)
-        collecting._collect_or_complain(parse(served))
+        collecting._collect_or_complain(make_round(served))
     assert seen == [(2, 1)]
 
 
@@ -113,7 +113,7 @@ def test_evidence_gets_a_while_of_each_round_and_all_the_time_of_a_single_run(
         return EvidenceCollected()
 
     monkeypatch.setattr(collecting, "collect_evidence", note)
-    collecting._collect_once(parse(served, every=every))
+    make_round(served, every=every)()
     assert given == [seconds]
     assert collecting.EVIDENCE_SECONDS <= 60
 
@@ -126,7 +126,7 @@ def test_disk_that_fails_at_evidence_is_said_and_the_reports_are_kept(
 
     send_film(served)
     monkeypatch.setattr("gateway.desk.evidence.sealed_parts.SealedParts.write_part", fail)
-    assert collecting._collect_or_complain(parse(served)) == LOOK
+    assert collecting._collect_or_complain(make_round(served)) == LOOK
     assert "no space" in capsys.readouterr().err
     assert served.count("cases") == 2
 

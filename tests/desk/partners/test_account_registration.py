@@ -294,7 +294,7 @@ def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next
     told = capsys.readouterr().out
     assert f"It asks to register, in {newer.change_id}:" in told
     assert "1 more of it wait, all older" in told
-    assert f"Next: report-abuse-desk partner accept-change {shlex.join(state)} {newer.change_id}" in told
+    assert f"Next: report-abuse-desk partner accept-change {newer.change_id} {shlex.join(state)}" in told
     assert f"accept-change {older.change_id}" not in told
     assert main(["partner", "accept-change", *state, newer.change_id]) == 0
     capsys.readouterr()
@@ -311,6 +311,6 @@ def test_approval_names_the_next_command_where_a_registration_waits(
         monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
     state = ("--state", str(loop.desk.paths.state))
     assert main(["partner", "show", *state, "example-chat"]) == 0
-    assert f"Next: report-abuse-desk partner approve {shlex.join(state)} example-chat" in capsys.readouterr().out
+    assert f"Next: report-abuse-desk partner approve example-chat {shlex.join(state)}" in capsys.readouterr().out
     assert main(["partner", "approve", *state, "example-chat"]) == 0
-    assert f"Next: report-abuse-desk partner show {shlex.join(state)} example-chat" in capsys.readouterr().out
+    assert f"Next: report-abuse-desk partner show example-chat {shlex.join(state)}" in capsys.readouterr().out

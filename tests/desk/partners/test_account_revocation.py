@@ -173,7 +173,7 @@ def test_command_says_what_ended_and_that_the_partner_enrols_again(
     capsys.readouterr()
     # Nobody listens at the feed's address in this test: the deed stands, and the gateway hears of it later.
     assert main([*words, "--keep-successor"]) == 3
-    assert f"Ended for example-chat: {old}." in capsys.readouterr().out
+    assert f"Revoked for example-chat: {old}." in capsys.readouterr().out
     assert main(words) == 3
     told = capsys.readouterr().out
     assert rotation.new_key_ids["submission"] in told

@@ -76,4 +76,4 @@ def test_invitation_of_a_service_that_did_not_want_to_report_is_made_with_a_word
 
     main(("adoption", "invite", request_id, "--owner", CALLED, "--out", str(file), "--state", state, "--as", "alex"))
 
-    assert "did not say that it would report" in capsys.readouterr().out
+    assert "did not ask to report" in capsys.readouterr().out

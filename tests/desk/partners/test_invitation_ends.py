@@ -75,4 +75,4 @@ def test_decline_of_an_agreed_request_names_the_command_that_ends_its_invitation
 
     assert main(("adoption", "decline", request_id, "--why", "Too late.", "--state", state)) == 2
 
-    assert f"report-abuse-desk partner end-invitation --state {state} {CALLED}\n" in capsys.readouterr().err
+    assert f"report-abuse-desk partner end-invitation {CALLED} --state {state}\n" in capsys.readouterr().err

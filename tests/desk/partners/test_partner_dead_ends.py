@@ -159,7 +159,7 @@ def test_suspending_says_what_it_changed_and_that_buttons_stay(
 
     said = capsys.readouterr().out
     assert f"{PARTNER} {words}" in said
-    command = f"report-abuse-desk placement list --state {shlex.quote(str(desk.paths.state))} --owner {PARTNER}"
+    command = f"report-abuse-desk placement list --owner {PARTNER} --state {shlex.quote(str(desk.paths.state))}"
     assert f"1 place of its button stays: {command}\n" in said
 
 
@@ -195,7 +195,7 @@ def test_fault_of_the_network_says_what_stands_of_a_partner_and_no_more(
 
     assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == TRY_AGAIN
 
-    assert f"{PARTNER} {words}; the gateway hears of it" in capsys.readouterr().err
+    assert f"{PARTNER} {words}; tell the gateway later: report-abuse-desk publish --state " in capsys.readouterr().err
     with desk.store.read() as connection:
         kept = get_partner(connection, PARTNER, now=desk.clock()).state
     assert kept == ("revoked" if state == "revoked" else "suspended")
