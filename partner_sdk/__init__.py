@@ -8,7 +8,7 @@
     print(receipt.reference)  # e.g. K7QF-2M9TX-D
 
 Public: these names, `report`, `client`, `wire`, `button` and `errors`. The button's check (`button.check`) and `export`
-are extras with an import of their own. `key_files`, `durable_files`, `finding` and `command_table` are
+are extras with an import of their own. `key_files`, `durable_files`, `finding` and `lazy_group` are
 shared with the agency's programs. Modules and names that begin with an underscore are private.
 
 Names load when they are first used (PEP 562): importing the package costs next to nothing.
