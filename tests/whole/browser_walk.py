@@ -39,7 +39,7 @@ TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
 FRIEND: ScreenAnswers = SHORT_ANSWERS | {
     "/4b": {"who": "friend"},
     "/5": {"their_age": "18_plus"},
-    "/7": {"kinds": ["asked_for_pictures"]},
+    "/7": {"kinds": ["threatens_to_share", "wants_to_meet"]},
     "/10": {},
     "/9a": {"feels": "reporter_hurting"},
 }

@@ -15,6 +15,7 @@ from partner_sdk.wire.public_codes import (
 from partner_sdk.wire.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
+_TO_MEETING = Branch("meet", (Given("kinds", ("wants_to_meet",)),))
 _TO_PICTURES = Branch("pictures", (Given("kinds", ABOUT_PICTURES),))
 _TO_CHILD = Branch("about_child", (Given("who", CARERS),))
 
@@ -34,11 +35,14 @@ STORY_SCREENS = (
             ),
         ),
         branches=(
-            Branch("meet", (Given("kinds", ("wants_to_meet",)),)),
+            Branch("blackmail", (Given("kinds", ("threatens_to_share",)),)),
+            _TO_MEETING,
             Branch("other_worries", (Given("kinds", OTHER_WORRIES, only=True),)),
             _TO_PICTURES,
         ),
     ),
+    # Straight after the tick: what to do against blackmail cannot wait for the end of a form.
+    Screen("blackmail", "7c", "pictures", branches=(_TO_MEETING,), shows=("report_remove",)),
     Screen("other_worries", "7a", "story", shows=("childline", "report_harmful_content")),
     Screen(
         "meet",

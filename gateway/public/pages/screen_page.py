@@ -34,7 +34,7 @@ from partner_sdk.wire.public_codes import YOUNGEST_BANDS
 
 _PARTS = ("after", "why", "card_heading", "card", "keys")
 # Screens with UK helplines; a reader elsewhere first sees one of that country.
-_FIRST_ABROAD: Mapping[str, PostKind] = {"pictures_me": "report", "pictures_other": "report"}
+_FIRST_ABROAD: Mapping[str, PostKind] = dict.fromkeys(("blackmail", "pictures_me", "pictures_other"), "report")
 # Screens that ask the reader to call about a child, who may be in another country.
 _CALL_FOR_CHILD = frozenset({DANGER_HELP, "keep_close"})
 _CALL_IN_NOTE = "meet"

@@ -99,8 +99,10 @@ BRANCHES = [
     (go(kinds=["wants_to_meet", "on_camera"]), put_in("kind", "meet", "pictures")),
     *(
         (go(kinds=kind), put_in("kind", "pictures"))
-        for kind in ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
+        for kind in ("asked_for_pictures", "on_camera", "shared_things", "saw_picture")
     ),
+    (go(kinds="threatens_to_share"), put_in("kind", "blackmail", "pictures")),
+    (go(kinds=["threatens_to_share", "wants_to_meet"]), put_in("kind", "blackmail", "meet", "pictures")),
     (go(kinds="shared_things", pictures="me"), put_in("kind", "pictures", "pictures_me")),
     (go(kinds="shared_things", pictures="someone_else"), put_in("kind", "pictures", "pictures_other")),
     (go(kinds="saw_picture", pictures="website"), put_in("kind", "pictures", "pictures_website")),
@@ -110,7 +112,7 @@ BRANCHES = [
         go(kinds="threatens_to_share", pictures="me", age="18_plus"),
         [
             *put_in("who", "grown_up")[:7],
-            *("kind", "pictures", "pictures_grown_up"),
+            *("kind", "blackmail", "pictures", "pictures_grown_up"),
             *SHORT_NAMES[SHORT_NAMES.index("story") :],
         ],
     ),

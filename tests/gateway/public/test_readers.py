@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import SHORT_ANSWERS
+from tests.gateway.public.person import SHORT_ANSWERS, read_title
 from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE
 
 
@@ -106,6 +106,18 @@ def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(publi
     assert "Childhelp" not in bar
     assert "<span>For you, if you are under 19</span>" in main
     assert re.search(r"<span>Talk to someone there</span> <a [^>]*>Childhelp <b>1-800-422-4453</b>", main)
+
+
+@pytest.mark.parametrize(("who", "title"), [("me", "You can stop this"), ("friend", "Your friend can stop this")])
+def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHouse, who: str, title: str):
+    person = public.person_at("/7", p4b={"who": who}, p5={"their_age": "13_15"})
+    person.press(kinds=["wants_to_meet", "threatens_to_share"])
+    assert (person.path, read_title(person.page)) == ("/7c", title)
+    main = person.text().split("<main", 1)[1]
+    for words in ("not pay", "Paying does not make it stop", "send more pictures", "not in trouble", "Report Remove"):
+        assert words in main, words
+    person.press()
+    assert person.path == "/7b"
 
 
 def test_check_page_is_short_where_little_was_said(public: PublicHouse):
