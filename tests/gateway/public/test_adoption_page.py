@@ -221,7 +221,7 @@ def test_thanks_are_for_who_has_just_sent(public: PublicHouse):
 
 def test_page_says_what_the_button_is_not_and_leads_on_from_everywhere(public: PublicHouse):
     text = public.person().get(PAGE).get_data(as_text=True)
-    for words in ("does not take the place of your own reporting", "never filters", "works without script"):
+    for words in ("does not replace your own reporting", "never filters", "works without script"):
         assert words in text
     sent = ask(public).text()
     assert {'href="/for-services"', 'href="/"', 'href="/v1/docs"'} <= set(re.findall(r'href="[^"]*"', sent))
