@@ -1,5 +1,5 @@
-// Two jobs, as a second file does not fit the first page's one round trip. Everything works without either.
-// Leaving in a hurry: a second layer; the link /leave does the wiping.
+// Two jobs, because a second file would not fit the first page's single round trip. Everything works without them.
+// Leaving in a hurry: an extra layer; the link /leave does the wiping.
 (function () {
   "use strict";
   var taps = 0, last = 0;
@@ -31,7 +31,7 @@
     if (taps === 3) go();
   });
 
-  // A page that comes back from the browser's memory must not show words to the next person: the blank start instead.
+  // A page restored from the browser's memory must not show text to the next person: go to the blank start.
   window.addEventListener("pageshow", function (event) {
     if (event.persisted) {
       document.documentElement.className = "gone";
@@ -39,13 +39,12 @@
     }
   });
 
-  // Without this script nothing listens to the keys, so nothing is said about them.
+  // The hint about the keys is hidden without this script.
   var keys = document.getElementById("leave-keys");
   if (keys) keys.hidden = false;
 
-  // The other job (WIRE.md 8.2): takes what a service sealed of its page out of the address, into the first page's form;
-  // a page without that form, as one that says to wait, takes it out of the address all the same.
-  // What is not spelled so is not carried: the one sign says that there was something.
+  // The other job (WIRE.md 8.2): move a service's sealed page context from the address into the first page's form.
+  // A page without that form, e.g. a wait page, only removes it. A malformed context is replaced with "-".
   var note = document.getElementById("passed-on");
   function take() {
     var mark = location.hash, isContext = mark.slice(0, 8) === "#context";
@@ -58,7 +57,7 @@
   take();
   window.addEventListener("hashchange", take);
 
-  // Browsers that do not know `autofocus` on a list of faults.
+  // For browsers without `autofocus` on a list of faults.
   var faults = document.getElementById("faults");
   if (faults && !("autofocus" in faults)) faults.focus();
 })();
