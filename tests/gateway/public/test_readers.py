@@ -114,7 +114,7 @@ def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHous
     person.press(kinds=["wants_to_meet", "threatens_to_share"])
     assert (person.path, read_title(person.page)) == ("/7c", title)
     main = person.text().split("<main", 1)[1]
-    for words in ("not pay", "Paying does not make it stop", "send more pictures", "not in trouble", "Report Remove"):
+    for words in ("pay. Paying does not make it stop", "send more pictures", "not in trouble", "Report Remove"):
         assert words in main, words
     person.press()
     assert person.path == "/7b"
