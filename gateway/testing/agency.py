@@ -24,7 +24,7 @@ from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import Question, ask_partner, tell_outcome
+from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
@@ -221,7 +221,7 @@ class SandboxAgency:
             is_asked = connection.execute(asked.limit(1)).first() is not None
         if not is_asked:
             ask_partner(self.desk, opened.case_id, QUESTION, actor=STAFF)
-        tell_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
+        schedule_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
         digest = encode_digest(make_synthetic_digest(opened.partner, now=self.desk.clock()))
         write_message(self.desk, partner=opened.partner, kind="digest", body=digest, actor=STAFF)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from gateway.desk.collection.collect import Collected, take_rows
-from gateway.desk.collection.standing import load_believed
+from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import Vault
 from gateway.feed.items import describe_report
@@ -73,11 +73,11 @@ def bench_collect(*, door: str) -> float:
         with loop.gateway.store.read() as connection:
             waiting, *_ = read_waiting(connection, limit=REPORTS, max_bytes=sys.maxsize)
         rows = [encode(describe_report(report)) for report in waiting]
-        believed, collected = load_believed(loop.desk), Collected()
+        trusted, collected = load_trusted_keys(loop.desk), Collected()
         began = time.process_time()
         for first in range(0, REPORTS, PAGE):
             page = rows[first : first + PAGE]
-            take_rows(loop.desk, page, believed=believed, actor=ACTOR, collected=collected)
+            take_rows(loop.desk, page, trusted=trusted, actor=ACTOR, collected=collected)
         spent = time.process_time() - began
     if collected.filed != REPORTS:
         raise SystemExit(f"Only {collected.filed} of {REPORTS} reports were filed: {collected.refused}")

@@ -26,7 +26,7 @@ from gateway.desk.cases.model import (
     check_code,
     get_case,
 )
-from gateway.desk.cases.partner_side import check_may_tell, choose_told
+from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -99,15 +99,16 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
         )
         closed = get_case(connection, found.case_id)
         _close_joined(connection, closed)
-        told = choose_told(connection, closed) if release_outcome and closed.partner != PUBLIC_SENDER else None
-        if told is not None:
-            check_may_tell(connection, closed)
+        is_to_send = release_outcome and closed.partner != PUBLIC_SENDER
+        outcome = choose_partner_outcome(connection, closed) if is_to_send else None
+        if outcome is not None:
+            check_may_send_outcome(connection, closed)
             record_outcome(
                 desk,
                 connection,
                 case_id=closed.case_id,
                 partner=closed.partner,
-                outcome=told,
+                outcome=outcome,
                 held_until=now,
                 actor=actor,
             )

@@ -44,12 +44,12 @@ class CaseFileError(ReportAbuseError):
 class CaseFile:
     """One file as the report describes it. `reference` opens it: never shown, stored or logged.
 
-    `told` is None if the report has a reference but no description; `reference` is None if no file was handed over.
+    `described` is None if the report has only a reference; `reference` is None if no file was handed over.
     """
 
     file_id: str
     state: FileState
-    told: ReportedFile | None
+    described: ReportedFile | None
     reference: EvidenceReference | None
     held: Held | None
     doubts: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class CaseFile:
     @property
     def name(self) -> str | None:
         """The sender's name for the file, if any."""
-        return self.told.name if self.told is not None and isinstance(self.told.name, str) else None
+        return self.described.name if self.described is not None and isinstance(self.described.name, str) else None
 
     @property
     def advice(self) -> str:
@@ -72,7 +72,11 @@ class CaseFile:
     @property
     def media_type(self) -> str | None:
         """The sender's media type for the file, if any."""
-        return self.told.media_type if self.told is not None and isinstance(self.told.media_type, str) else None
+        return (
+            self.described.media_type
+            if self.described is not None and isinstance(self.described.media_type, str)
+            else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +144,25 @@ def make_case_files(
         return CaseFiles()
     references = [one for one in content.evidence if one.evidence_id not in without]
     others = _list_others(desk, case, references, compared=compared or ComparedReports()) if references else []
-    told: dict[str, ReportedFile] = {}
+    described: dict[str, ReportedFile] = {}
     for other in others:
-        told |= other.files
-    told |= {one.file_id: one for one in list_given(content.report.files)}
+        described |= other.files
+    described |= {one.file_id: one for one in list_given(content.report.files)}
     with desk.store.read() as connection:
         files = [
             _make_handed_over(
-                connection, reference, case=case, told=told.get(reference.file_id), others=others, now=desk.clock()
+                connection,
+                reference,
+                case=case,
+                described=described.get(reference.file_id),
+                others=others,
+                now=desk.clock(),
             )
             for reference in references
         ]
     handed_over = {one.file_id for one in content.evidence}
     kept = [
-        CaseFile(one.file_id, "not_handed_over", told=one, reference=None, held=None)
+        CaseFile(one.file_id, "not_handed_over", described=one, reference=None, held=None)
         for one in list_given(content.report.files)
         if one.file_id not in handed_over
     ]
@@ -224,7 +233,7 @@ def _make_handed_over(
     reference: EvidenceReference,
     *,
     case: CaseRow,
-    told: ReportedFile | None,
+    described: ReportedFile | None,
     others: Sequence[_Other],
     now: datetime,
 ) -> CaseFile:
@@ -244,21 +253,21 @@ def _make_handed_over(
         doubts.append("The sender's reports give two different digests for this file.")
     if held is not None and any(bytes.fromhex(one) != held.digest for one in digests):
         doubts.append("The sealed bytes at this desk do not match the digest in the report, so the file will not open.")
-    if told is not None and _says_another_hash(told, reference):
+    if described is not None and _has_other_hash(described, reference):
         doubts.append(ANOTHER_HASH)
     state: FileState = "here"
     if held is None:
         is_late = now - parse_time(case.received_at) > LATE_AFTER
         state = "late" if is_late else "on_the_way"
-    return CaseFile(reference.file_id, state, told=told, reference=whole, held=held, doubts=tuple(doubts))
+    return CaseFile(reference.file_id, state, described=described, reference=whole, held=held, doubts=tuple(doubts))
 
 
 def _without_digest(reference: EvidenceReference) -> EvidenceReference:
     return msgspec.structs.replace(reference, digest=None)
 
 
-def _says_another_hash(told: ReportedFile, reference: EvidenceReference) -> bool:
-    said = {one.value.lower() for one in list_given(told.hashes) if one.type == "sha256"}
+def _has_other_hash(described: ReportedFile, reference: EvidenceReference) -> bool:
+    said = {one.value.lower() for one in list_given(described.hashes) if one.type == "sha256"}
     return bool(said) and reference.sha256 not in said
 
 
@@ -301,21 +310,21 @@ def make_whole_case(
         if one.content is not None:
             compared.add(one.case, one.content)
     by_file_id: dict[str, list[FileOfReport]] = {}
-    told: dict[str, ReportedFile] = {}
+    described: dict[str, ReportedFile] = {}
     doubts: list[tuple[CaseRow, str]] = []
     seen: set[str] = set()
     for one in opened:
         if one.content is None:
             continue
         for said in list_given(one.content.report.files):
-            told.setdefault(said.file_id, said)
+            described.setdefault(said.file_id, said)
         found = make_case_files(desk, one.case, one.content, compared=compared, without=seen)
         doubts += [(one.case, doubt) for doubt in found.doubts]
         seen.update(file.reference.evidence_id for file in found.files if file.reference is not None)
         for file in found.files:
             by_file_id.setdefault(file.file_id, []).append(FileOfReport(one.case, file))
     ordered = (row for rows in by_file_id.values() for row in _order(rows))
-    return WholeCaseFiles(tuple(_add_name(row, told) for row in ordered), tuple(doubts))
+    return WholeCaseFiles(tuple(_add_name(row, described) for row in ordered), tuple(doubts))
 
 
 def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
@@ -353,10 +362,10 @@ def _mark_replaced(row: FileOfReport, evidence_id: str | None) -> FileOfReport:
     return replace(row, file=replace(row.file, state=state, replaced_by=evidence_id))
 
 
-def _add_name(row: FileOfReport, told: dict[str, ReportedFile]) -> FileOfReport:
+def _add_name(row: FileOfReport, described: dict[str, ReportedFile]) -> FileOfReport:
     """Fill in the name and type from an earlier report of the case if the file's own report gives none."""
-    own, other = row.file.told, told.get(row.file.file_id)
+    own, other = row.file.described, described.get(row.file.file_id)
     if own is None or other is None:
-        return row if other is None else replace(row, file=replace(row.file, told=other))
+        return row if other is None else replace(row, file=replace(row.file, described=other))
     named = msgspec.structs.replace(own, name=own.name or other.name, media_type=own.media_type or other.media_type)
-    return replace(row, file=replace(row.file, told=named))
+    return replace(row, file=replace(row.file, described=named))

@@ -135,7 +135,7 @@ def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
 def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules for replies."""
     if error.reason == "too-long":
-        return Fault("reply_text", _say_too_long(len(normalise(typed["reply_text"]))))
+        return Fault("reply_text", _format_too_long(len(normalise(typed["reply_text"]))))
     field, said = labels.REPLY_FAULTS.get(error.reason, ("reply_text", str(error)))
     if error.reason == "reason-too-long" and typed["code"] == "":
         field = "counts_reason"
@@ -144,7 +144,7 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     return Fault(field, said)
 
 
-def _say_too_long(count: int) -> str:
+def _format_too_long(count: int) -> str:
     if count <= MAX_BODY_CHARACTERS:
         return "The text is too long. Shorten it."
     return (

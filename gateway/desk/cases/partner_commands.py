@@ -16,7 +16,7 @@ import msgspec
 from gateway.desk.cases.lines import read_text, say_changes, say_report, say_typed
 from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, take_back, tell_outcome
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, schedule_outcome, take_back
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
@@ -252,7 +252,7 @@ def outcome(call: Call, case: str, code: str | None, hold_until: date | None, *,
         signal = take_back(desk, case, actor=call.actor)
         line = f"Withdrawn: the partner does not get {signal.outcome}."
     else:
-        signal = tell_outcome(desk, case, outcome=code, hold_until=hold_until, actor=call.actor)
+        signal = schedule_outcome(desk, case, outcome=code, hold_until=hold_until, actor=call.actor)
         when = "the next `collect`" if hold_until is None else f"the first `collect` from {signal.held_until}"
         line = f"The partner gets {signal.outcome} with {when}."
     return print_result(call, {"outcome": asdict(signal), "taken_back": is_taken_back}, line)

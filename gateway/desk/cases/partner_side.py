@@ -50,7 +50,7 @@ DAYS_TO_ANSWER: Final = 7  # SI 2026/268
 MOST_DAYS_TO_ANSWER: Final = 90
 
 
-def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
+def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
     """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day.
 
     Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
@@ -60,7 +60,7 @@ def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | No
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
-        check_may_tell(connection, found)
+        check_may_send_outcome(connection, found)
         if found.opened_at is None:
             raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
@@ -105,7 +105,7 @@ def get_first_case(connection: Connection, wanted: str) -> CaseRow:
     return found if found.joined_to is None else get_case(connection, found.joined_to)
 
 
-def check_may_tell(connection: Connection, found: CaseRow) -> None:
+def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
     """Raise `CaseError` unless a partner sent this report and no other outcome waits."""
     check_from_partner(found)
     if find_waiting(connection, found) is not None:
@@ -128,7 +128,7 @@ def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None
     return next((one for one in list_signals(connection, case_id=found.case_id) if one.waits), None)
 
 
-def choose_told(connection: Connection, closed: CaseRow) -> str | None:
+def choose_partner_outcome(connection: Connection, closed: CaseRow) -> str | None:
     """Return the outcome that a closed case's partner may see: "used" for a "duplicate" of another sender's report."""
     if closed.outcome == DUPLICATE and not has_own_earlier(connection, closed):
         return USED

@@ -17,7 +17,7 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.forms import PARTNER_FIELDS, make_case_fault, make_question, parse_optional_day
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.partner_side import ask_partner, take_back, tell_outcome
+from gateway.desk.cases.partner_side import ask_partner, schedule_outcome, take_back
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
@@ -47,7 +47,7 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
     if not typed["told_outcome"]:
         return _show_again(case, Fault("told_outcome", "Choose the outcome to send to the partner."))
     try:
-        tell_outcome(
+        schedule_outcome(
             get_desk(),
             case.case_id,
             outcome=typed["told_outcome"],

@@ -77,7 +77,7 @@ def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
     return tuple(way for way in dict.fromkeys(ways) if not any(is_barred(report, way) for report in reports))
 
 
-def says_how_to_reach(report: PublicReport) -> bool:
+def has_contact_details(report: PublicReport) -> bool:
     """Return whether any contact field was filled in; later additions mostly leave all of them blank."""
     contact = report.contact
     return any(getattr(contact, name) for name in contact.__struct_fields__) or bool(report.name or report.person.near)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.desk.outbox.notes import load_note_words
+from gateway.desk.outbox.notes import load_note_texts
 from gateway.guidance.advice import (
     Advice,
     AdviceLibrary,
@@ -175,7 +175,7 @@ def load_release_files() -> None:
     Raises `SettingsError` naming the file and the key, with the remedy.
     """
     try:
-        load_note_words()
+        load_note_texts()
         load_signoffs()
         for language in LANGUAGES:
             load_library(language)

@@ -28,14 +28,14 @@ from gateway.desk.collection.filing import (
     to_report_values,
 )
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import KEY_ENDED, Believed, RowRefusedError, VerifiedRow, check_row
+from gateway.desk.collection.row_checks import KEY_ENDED, RowRefusedError, TrustedKeys, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import (
     count_hidden,
     get_collector_state,
     get_standing,
-    load_believed,
+    load_trusted_keys,
     look_for_gaps,
     name_positions,
     name_today,
@@ -124,7 +124,7 @@ def collect_reports(
         state = get_collector_state(connection)
     is_known = (state.feed_instance, state.feed_epoch) == (status.instance, status.epoch) and not from_start
     start, left_from = (state.feed_position, state.left_position) if is_known else (0, 0)
-    reading = _Reading(desk, feed, load_believed(desk), status, actor, collected, progress, reached=start)
+    reading = _Reading(desk, feed, load_trusted_keys(desk), status, actor, collected, progress, reached=start)
     try:
         is_left = not reading.read()
     finally:
@@ -159,7 +159,7 @@ class _Reading:
 
     desk: Desk
     feed: FeedClient
-    believed: Believed
+    trusted: TrustedKeys
     status: FeedStatus
     actor: str
     collected: Collected
@@ -187,7 +187,7 @@ class _Reading:
             unreadable = [one for one in page.unreadable if one not in collected.unreadable]
             self.shown += len(rows) + len(unreadable)
             collected.unreadable += unreadable
-            claims = take_rows(self.desk, rows, believed=self.believed, actor=self.actor, collected=collected)
+            claims = take_rows(self.desk, rows, trusted=self.trusted, actor=self.actor, collected=collected)
             if self.feed.acknowledge(REPORT, claims) < len(claims):
                 note_today(self.desk, NOT_TAKEN, self.status)
             if self.progress is not None:
@@ -207,11 +207,11 @@ class _Reading:
 
 
 def take_rows(
-    desk: Desk, rows: Sequence[bytes], *, believed: Believed, actor: str, collected: Collected
+    desk: Desk, rows: Sequence[bytes], *, trusted: TrustedKeys, actor: str, collected: Collected
 ) -> tuple[Acknowledgement, ...]:
     """Judge rows, store all of them in one durable transaction, and return those to acknowledge now."""
     now = desk.clock()
-    judged = [_judge(raw, believed=believed, now=now) for raw in rows]
+    judged = [_judge(raw, trusted=trusted, now=now) for raw in rows]
     with desk.store.write() as connection:
         refused, filed = _part_filed(connection, [one for one in judged if one.refused is not None])
         collected.known += filed
@@ -238,14 +238,12 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     `accept_ended_key` is the number of one row whose partner has confirmed that it sent it although its key had ended.
     """
     collected = Collected()
-    believed = load_believed(desk)
+    trusted = load_trusted_keys(desk)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
     for row_id, raw, seen_at in waiting:
         is_accepted = row_id == accept_ended_key
-        judged = _judge(
-            raw, believed=believed, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at)
-        )
+        judged = _judge(raw, trusted=trusted, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at))
         if judged.verified is None:
             continue
         with desk.store.write() as connection:
@@ -261,9 +259,9 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     return collected
 
 
-def _judge(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> _Judged:
+def _judge(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> _Judged:
     try:
-        return _Judged(raw, check_row(raw, believed=believed, now=now, seen_at=seen_at), None)
+        return _Judged(raw, check_row(raw, trusted=trusted, now=now, seen_at=seen_at), None)
     except RowRefusedError as refused:
         return _Judged(raw, None, refused)
 

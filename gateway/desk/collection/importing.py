@@ -17,9 +17,9 @@ from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
-    Believed,
     RowRefusedError,
     SealedContent,
+    TrustedKeys,
     check_key_covers,
     check_same,
     open_content,
@@ -29,7 +29,7 @@ from gateway.desk.collection.row_checks import (
 )
 from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
-from gateway.desk.collection.standing import load_believed
+from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
@@ -82,19 +82,19 @@ def peek_post_claim(raw: bytes) -> Claim:
     return Claim(said.partner, said.report_id)
 
 
-def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+def check_post(raw: bytes, *, trusted: TrustedKeys, seen_at: datetime) -> VerifiedPost:
     """Return the report verified and opened, or raise `RowRefusedError`; `seen_at` is when this desk first saw it."""
     claimed_priority: str | None = None
     try:
         post = parse_post(raw)
         claimed_priority = peek_submission(post.statement).priority
-        return _check(post, believed=believed, seen_at=seen_at)
+        return _check(post, trusted=trusted, seen_at=seen_at)
     except RowRefusedError as refused:
         raise RowRefusedError(
             str(refused),
             reason=refused.reason,
             priority=refused.stated_priority or claimed_priority,
-            seals_crisis=_weigh_post(raw, believed=believed, now=seen_at)
+            seals_crisis=_weigh_post(raw, trusted=trusted, now=seen_at)
             if refused.seals_crisis is None
             else refused.seals_crisis,
         ) from None
@@ -103,24 +103,24 @@ def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> Verified
         raise RowRefusedError(str(error), reason=reason, priority=claimed_priority) from None
 
 
-def _weigh_post(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
+def _weigh_post(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
     try:
         post = parse_post(raw)
-        return weigh(post.envelope, [clear_fields_of(peek_submission(post.statement))], believed=believed, now=now)
+        return weigh(post.envelope, [clear_fields_of(peek_submission(post.statement))], trusted=trusted, now=now)
     except FormatError:
         return None
 
 
-def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+def _check(post: ReportPost, *, trusted: TrustedKeys, seen_at: datetime) -> VerifiedPost:
     submission_raw = encode(post.statement)
     envelope_raw = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
-    keys = believed.submission_keys.get(peek_submission(post.statement).partner, {})
+    keys = trusted.submission_keys.get(peek_submission(post.statement).partner, {})
     submission = open_partners_submission(submission_raw, keys=keys, envelope_raw=envelope_raw)
-    if submission.environment != believed.key_set.environment:
+    if submission.environment != trusted.key_set.environment:
         raise RowRefusedError("The report is for another environment.", reason="wrong-environment")
     clear = clear_fields_of(submission)
     check_key_covers(submission_raw, keys=keys, seen_at=seen_at, priority=clear.priority)
-    content = open_content(envelope_raw, clear=clear, believed=believed)
+    content = open_content(envelope_raw, clear=clear, trusted=trusted)
     try:
         check_same(content.clear, clear, whose="sealed report and the submission")
     except RowRefusedError as refused:
@@ -167,7 +167,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
         held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw, envelope_raw=envelope_raw)
     try:
         seen_at = ALWAYS if held is not None and held.is_same_bytes else now
-        post = check_post(raw, believed=load_believed(desk), seen_at=seen_at)
+        post = check_post(raw, trusted=load_trusted_keys(desk), seen_at=seen_at)
     except RowRefusedError as refused:
         with desk.store.write() as connection:
             return _set_aside(connection, raw, refused, actor=actor, now=now)
@@ -180,14 +180,14 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
 
 def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
     """Judge the set-aside files again; return the reports now filed or known, with their receipts."""
-    believed = load_believed(desk)
+    trusted = load_trusted_keys(desk)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_FILE)
     taken: list[Imported] = []
     for row_id, raw, seen_at in waiting:
         is_accepted = row_id == accept_ended_key
         try:
-            post = check_post(raw, believed=believed, seen_at=ALWAYS if is_accepted else parse_time(seen_at))
+            post = check_post(raw, trusted=trusted, seen_at=ALWAYS if is_accepted else parse_time(seen_at))
             with desk.store.write() as connection:
                 imported = _take(desk, connection, post, actor=actor, now=desk.clock())
                 filed_as = "filed-by-word" if is_accepted else "filed"

@@ -181,7 +181,7 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
         is_new = one.case_id == case.case_id
         # A person who lowered the first report had read it: two more words do not raise it again.
         read_before = first if is_new else one
-        if not (one.crisis if is_new else is_told_again) and _says_no_more(risk, than=read_before):
+        if not (one.crisis if is_new else is_told_again) and _adds_nothing(risk, than=read_before):
             risk = Risk(read_before.crisis, read_before.score, risk.factors)
         # Adding two words to an urgent report does not make it less urgent.
         priority = one.priority if one is first else min(one.priority, first.priority, key=PRIORITIES.index)
@@ -191,7 +191,7 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
     return raised
 
 
-def _says_no_more(risk: Risk, *, than: Row[Any]) -> bool:
+def _adds_nothing(risk: Risk, *, than: Row[Any]) -> bool:
     return set(risk.factors) <= set(than.factors.split())
 
 
@@ -223,7 +223,7 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     (first,) = (one for one in whole if one.case_id == first_id)
     new = [one for one in whole if one.case_id in joined]
     risk = combine(*(one.factors for one in whole))
-    if _says_no_more(risk, than=first) and not any(one.crisis for one in new):
+    if _adds_nothing(risk, than=first) and not any(one.crisis for one in new):
         risk = Risk(first.crisis, first.score, risk.factors)
     # A person may have raised a newly joined report above its own score.
     every: list[Any] = [risk, first, *(one for one in new if one.crisis or one.score > combine(one.factors).score)]

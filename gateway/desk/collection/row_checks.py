@@ -120,7 +120,7 @@ class PartnerKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class TrustedKeys:
     """The evidence for judging rows: the desk's own key set, its own register, and the vault."""
 
     key_set: KeySet
@@ -145,21 +145,21 @@ class VerifiedRow:
         return hashlib.sha256(self.intake_raw).digest()
 
 
-def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
+def check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
     """Return the row verified and opened, or raise `RowRefusedError`.
 
     `seen_at` is the time at which this desk first saw the row, if not now; no time in the row itself replaces it. A
     refused row is weighed too, for every refusal reason: it may come from a child in danger.
     """
     try:
-        return _check_row(raw, believed=believed, now=now, seen_at=seen_at or now)
+        return _check_row(raw, trusted=trusted, now=now, seen_at=seen_at or now)
     except RowRefusedError as refused:
         if refused.seals_crisis is None:
-            refused.seals_crisis = _weigh_row(raw, believed=believed, now=now)
+            refused.seals_crisis = _weigh_row(raw, trusted=trusted, now=now)
         raise
 
 
-def weigh(envelope: str, clears: Iterable[ClearFields], *, believed: Believed, now: datetime) -> bool | None:
+def weigh(envelope: str, clears: Iterable[ClearFields], *, trusted: TrustedKeys, now: datetime) -> bool | None:
     """Return whether an envelope seals a crisis, opened under unverified clear fields; None if none opens.
 
     Use it only for an alert.
@@ -167,13 +167,13 @@ def weigh(envelope: str, clears: Iterable[ClearFields], *, believed: Believed, n
     for clear in clears:
         try:
             raw = parse_base64url(envelope, max_bytes=MAX_ENVELOPE_BYTES)
-            return assess(open_content(raw, clear=clear, believed=believed), received_at=now).crisis
+            return assess(open_content(raw, clear=clear, trusted=trusted), received_at=now).crisis
         except ReportAbuseError:
             continue
     return None
 
 
-def _weigh_row(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
+def _weigh_row(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> bool | None:
     try:
         row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
         clears = [peek_intake(encode(row.intake)).clear]
@@ -181,15 +181,15 @@ def _weigh_row(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
             clears.append(clear_fields_of(peek_submission(row.submission)))
     except FormatError:
         return None
-    return weigh(row.envelope, clears, believed=believed, now=now)
+    return weigh(row.envelope, clears, trusted=trusted, now=now)
 
 
-def _check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime) -> VerifiedRow:
+def _check_row(raw: bytes, *, trusted: TrustedKeys, now: datetime, seen_at: datetime) -> VerifiedRow:
     row = _parse_row(raw)
     intake_raw = encode(row.intake)
     submission_raw = None if row.submission is None else encode(row.submission)
-    intake = _check_intake(intake_raw, believed=believed, now=now)
-    _check_place(intake, key_id=row.intake.signatures[0].keyid, believed=believed)
+    intake = _check_intake(intake_raw, trusted=trusted, now=now)
+    _check_place(intake, key_id=row.intake.signatures[0].keyid, trusted=trusted)
     clear, content, is_proven = intake.clear, None, False
     try:
         _check_names(intake)
@@ -198,10 +198,10 @@ def _check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: dateti
         check_clear_fields(clear)
         if submission_raw is not None:
             _check_submission(
-                submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at
+                submission_raw, intake=intake, envelope_raw=envelope_raw, trusted=trusted, seen_at=seen_at
             )
             is_proven = True
-        content = open_content(envelope_raw, clear=clear, believed=believed)
+        content = open_content(envelope_raw, clear=clear, trusted=trusted)
         _check_content(content, intake=intake)
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, even if the rest of the row is wrong
@@ -240,9 +240,9 @@ def _lacks_intake(raw: bytes) -> bool:
     return bytes(row.get("intake", b"null")) in {b"null", b'""'}
 
 
-def _check_intake(raw: bytes, *, believed: Believed, now: datetime) -> IntakeStatement:
+def _check_intake(raw: bytes, *, trusted: TrustedKeys, now: datetime) -> IntakeStatement:
     try:
-        return verify_intake(raw, key_set=believed.key_set, now=now)
+        return verify_intake(raw, key_set=trusted.key_set, now=now)
     except StatementError as error:
         reason = "wrong-environment" if error.reason == "wrong-environment" else "intake-not-genuine"
         raise RowRefusedError(f"The intake statement is not genuine: {error}", reason=reason) from None
@@ -250,7 +250,7 @@ def _check_intake(raw: bytes, *, believed: Believed, now: datetime) -> IntakeSta
         raise RowRefusedError(f"The intake statement cannot be read: {error}", reason="malformed") from None
 
 
-def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) -> None:
+def _check_place(intake: IntakeStatement, *, key_id: str, trusted: TrustedKeys) -> None:
     """Raise unless the statement has a place in a chain: without one, its link is not entered at all."""
     if not (
         1 <= intake.sequence <= MAX_SEQUENCE
@@ -262,7 +262,7 @@ def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) ->
         raise RowRefusedError(
             ("The intake statement is genuine, but not in canonical form."), reason="intake-misspelled"
         )
-    if believed.instances.get(key_id) != intake.instance:
+    if trusted.instances.get(key_id) != intake.instance:
         raise RowRefusedError(
             "The intake statement names one gateway but is signed with the key of another.", reason="wrong-instance"
         )
@@ -302,13 +302,13 @@ def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> Non
 
 
 def _check_submission(
-    raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, believed: Believed, seen_at: datetime
+    raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, trusted: TrustedKeys, seen_at: datetime
 ) -> None:
     if hashlib.sha256(raw).hexdigest() != intake.submission_sha256:
         raise RowRefusedError(
             ("The submission differs from the one that the gateway accepted."), reason="submission-mismatch"
         )
-    keys = believed.submission_keys.get(intake.clear.partner, {})
+    keys = trusted.submission_keys.get(intake.clear.partner, {})
     submission = open_partners_submission(raw, keys=keys, envelope_raw=envelope_raw)
     check_same(clear_fields_of(submission), intake.clear, whose="submission and the intake statement")
     check_key_covers(raw, keys=keys, seen_at=seen_at, priority=intake.clear.priority)
@@ -336,9 +336,9 @@ def check_key_covers(raw: bytes, *, keys: Mapping[str, PartnerKey], seen_at: dat
         )
 
 
-def open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed) -> SealedContent:
+def open_content(envelope_raw: bytes, *, clear: ClearFields, trusted: TrustedKeys) -> SealedContent:
     """Open an envelope in the context of its clear fields and read it; raises `OpeningError`, `RowRefusedError`."""
-    plain = believed.vault.open_report(Envelope.parse(envelope_raw), context=report_context(clear))
+    plain = trusted.vault.open_report(Envelope.parse(envelope_raw), context=report_context(clear))
     try:
         return parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
     except FormatError:

@@ -33,8 +33,8 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields
 # Outcomes that a person may record for a row; the others come from a retry.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
 FILED: Final = ("filed", "filed-by-word", "known")
-_TOLD_SET_ASIDE: Final = "set-aside"
-_TOLD_FILED: Final = "filed"
+_NOTIFIED_SET_ASIDE: Final = "set-aside"
+_NOTIFIED_FILED: Final = "filed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class OpenedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class UnnotifiedRow:
     """A row whose sender still has to hear that it was set aside, or later filed (`is_filed`).
 
     Its intake statement is genuine, so the gateway vouches for partner, id and reference; `is_proven` means that a key
@@ -204,7 +204,7 @@ def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> li
     return [_to_row(row) for row in connection.execute(query)]
 
 
-def list_untold(connection: Connection) -> list[Untold]:
+def list_unnotified(connection: Connection) -> list[UnnotifiedRow]:
     """Return partners' reports that were set aside, or filed later, without their sender having been informed."""
     is_filed = SET_ASIDE.c.resolution.in_(FILED)
     rows = connection.execute(
@@ -222,17 +222,17 @@ def list_untold(connection: Connection) -> list[Untold]:
             SET_ASIDE.c.channel == BY_GATEWAY,
             or_(
                 and_(SET_ASIDE.c.told.is_(None), SET_ASIDE.c.resolved_at.is_(None)),
-                and_(SET_ASIDE.c.told == _TOLD_SET_ASIDE, is_filed),
+                and_(SET_ASIDE.c.told == _NOTIFIED_SET_ASIDE, is_filed),
             ),
         )
     )
-    return [Untold(**{**row._mapping, "is_filed": bool(row.is_filed)}) for row in rows]
+    return [UnnotifiedRow(**{**row._mapping, "is_filed": bool(row.is_filed)}) for row in rows]
 
 
-def mark_told(connection: Connection, row: Untold) -> None:
+def mark_notified(connection: Connection, row: UnnotifiedRow) -> None:
     """Note in the caller's transaction that the sender has been informed of this row's state."""
-    told = _TOLD_FILED if row.is_filed else _TOLD_SET_ASIDE
-    connection.execute(update(SET_ASIDE).where(SET_ASIDE.c.id == row.id).values(told=told))
+    notified = _NOTIFIED_FILED if row.is_filed else _NOTIFIED_SET_ASIDE
+    connection.execute(update(SET_ASIDE).where(SET_ASIDE.c.id == row.id).values(told=notified))
 
 
 def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:

@@ -23,7 +23,7 @@ from gateway.desk.collection.chain import (
     list_senders,
     note_epoch,
 )
-from gateway.desk.collection.row_checks import Believed, PartnerKey
+from gateway.desk.collection.row_checks import PartnerKey, TrustedKeys
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store import DeskStoreError
@@ -223,7 +223,7 @@ def name_positions(positions: Sequence[int]) -> str:
     return named if len(runs) <= MOST_NAMED else f"{named}, ..."
 
 
-def load_believed(desk: Desk) -> Believed:
+def load_trusted_keys(desk: Desk) -> TrustedKeys:
     """Return the evidence for judging rows: this desk's own key set and register, never the gateway's."""
     with desk.store.read() as connection:
         key_set = make_key_set(connection, desk=desk, now=desk.clock())
@@ -240,7 +240,7 @@ def load_believed(desk: Desk) -> Believed:
                 keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(
                     bytes(row.submission_key), ended_at, bool(row.revoked)
                 )
-    return Believed(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
+    return TrustedKeys(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
 
 
 def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:

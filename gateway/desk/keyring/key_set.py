@@ -188,7 +188,7 @@ def end_use(connection: Connection, key_id: str, *, at: datetime) -> bool:
     return True
 
 
-def end_belief(connection: Connection, key_id: str, *, at: datetime) -> bool:
+def reject_key(connection: Connection, key_id: str, *, at: datetime) -> bool:
     """Reject a key from a moment on, including its earlier signatures; False if there is no such key.
 
     For a key that leaked: a thief can backdate signatures.

@@ -14,11 +14,11 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.key_set import (
     CLOCK_ALLOWANCE,
     add_verify_key,
-    end_belief,
     end_use,
     find_newest_published,
     get_or_make_key_file,
     has_verify_key,
+    reject_key,
 )
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
@@ -92,7 +92,7 @@ def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
             reason="key-in-use",
         )
     with desk.store.write() as connection:
-        if not end_belief(connection, key_id, at=now):
+        if not reject_key(connection, key_id, at=now):
             raise RotationError(
                 (f"No signing key has the id {key_id}. `keys list` shows every key."), reason="unknown-key"
             )

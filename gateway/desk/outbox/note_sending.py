@@ -22,7 +22,7 @@ from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
 from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
-from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_words, make_note_text
+from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_texts, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES, REPORTS
@@ -290,6 +290,6 @@ def make_note_mail(
     to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
 ) -> EmailMessage:
     """Return the mail to one checked address, as plain text."""
-    words = load_note_words().of(language).email
+    words = load_note_texts().of(language).email
     body = str(getattr(words, note)).strip() + "\n"
     return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)

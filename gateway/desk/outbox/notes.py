@@ -32,7 +32,7 @@ _OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {*YOUNGEST_BANDS, RATHER_NOT_SAY}
 _NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
 
 
-class EmailWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EmailTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Subject and bodies of a mail."""
 
     subject: str
@@ -40,30 +40,30 @@ class EmailWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     if_needed: str
 
 
-class SmsWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SmsTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The text messages."""
 
     promised: str
     if_needed: str
 
 
-class LanguageWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LanguageTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every channel in one language."""
 
-    email: EmailWords
-    sms: SmsWords
+    email: EmailTexts
+    sms: SmsTexts
 
 
-class NoteWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NoteTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`notes.toml`."""
 
     version: str
     checked_on: date
     source: str
-    en: LanguageWords
-    cy: LanguageWords
+    en: LanguageTexts
+    cy: LanguageTexts
 
-    def of(self, language: str) -> LanguageWords:
+    def of(self, language: str) -> LanguageTexts:
         """Return the texts of a language; English for a form language that this file lacks."""
         return self.cy if language == WELSH else self.en
 
@@ -120,14 +120,14 @@ def get_note_kind(report: PublicReport) -> NoteKind:
 
 
 @cache
-def load_note_words() -> NoteWords:
+def load_note_texts() -> NoteTexts:
     """Return this release's note texts. Raises `SettingsError`."""
-    return read_settings(_NOTES_FILE, kind=NoteWords)
+    return read_settings(_NOTES_FILE, kind=NoteTexts)
 
 
 def make_note_text(language: str, *, note: NoteKind) -> str:
     """Return the text message of a language."""
-    return str(getattr(load_note_words().of(language).sms, note))
+    return str(getattr(load_note_texts().of(language).sms, note))
 
 
 def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, now: datetime) -> int:

@@ -101,18 +101,18 @@ def read_adoption(connection: Connection, desk: Desk, request_id: str) -> Asking
         raw = open_box(bytes(row.envelope), vault=desk.load_vault(), environment=environment, request_id=row.request_id)
     except (FormatError, OpeningError) as error:
         raise AdoptionError(
-            f"This request cannot be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+            f"This request cannot be read ({error.reason}). {_explain_next_step(_to_line(row))}", reason="does-not-open"
         ) from None
     try:
         return parse_box(raw, environment=environment, request_id=row.request_id)
     except OpeningError as error:
         raise AdoptionError(
-            f"This request cannot be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+            f"This request cannot be read ({error.reason}). {_explain_next_step(_to_line(row))}", reason="does-not-open"
         ) from None
     except FormatError as error:
         raise AdoptionError(
             f"This request opens, but this desk does not understand it ({error.reason}). "
-            f"{_say_what_to_do(_to_line(row), is_open=True)}",
+            f"{_explain_next_step(_to_line(row), is_open=True)}",
             reason="not-understood",
         ) from None
 
@@ -135,7 +135,7 @@ def parse_box(raw: bytes, *, environment: str, request_id: str) -> AskingService
     return request.service
 
 
-def _say_what_to_do(line: AdoptionLine, *, is_open: bool = False) -> str:
+def _explain_next_step(line: AdoptionLine, *, is_open: bool = False) -> str:
     if line.state == "declined":
         return "It is already declined: there is nothing left to do."
     if line.state == "agreed":

@@ -50,7 +50,7 @@ def explain_no_partner(connection: Connection, partner: str, *, now: datetime, a
     return " ".join(
         (
             f"{partner} is {_quote(name)}. {_format_way(connection, partner, now=now)}",
-            *_list_placement_words(list_placements(connection, owner=partner), owner=partner, action=action),
+            *_list_placement_advice(list_placements(connection, owner=partner), owner=partner, action=action),
         )
     )
 
@@ -77,7 +77,7 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', "'") + '"'
 
 
-def _list_placement_words(placements: list[PlacementRow], *, owner: str, action: Action) -> list[str]:
+def _list_placement_advice(placements: list[PlacementRow], *, owner: str, action: Action) -> list[str]:
     if not placements:
         return []
     if action == "show":

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.desk.collection.set_aside import list_untold, mark_told
+from gateway.desk.collection.set_aside import list_unnotified, mark_notified
 from gateway.desk.outbox.loop import Run
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.partners.mailbox import store_message
@@ -46,7 +46,7 @@ COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
 
 def queue_due_stages(desk: Desk) -> None:
     """Queue the stages of reports that were set aside, and of outcomes that are due."""
-    _tell_set_aside(desk)
+    _queue_set_aside_stages(desk)
     release_due(desk)
 
 
@@ -55,12 +55,12 @@ def coarsen(reason: str) -> SetAsideReason:
     return COARSE_REASONS.get(reason, "held")
 
 
-def _tell_set_aside(desk: Desk) -> None:
+def _queue_set_aside_stages(desk: Desk) -> None:
     """Queue the stage of every report that was set aside or filed after all, and one notice for partner and reason."""
     now = desk.clock()
     notices: dict[tuple[str, SetAsideReason], list[SetAsideReport]] = {}
     with desk.store.write() as connection:
-        for row in list_untold(connection):
+        for row in list_unnotified(connection):
             reason = None if row.is_filed else coarsen(row.reason)
             queue_stage(
                 connection,
@@ -70,7 +70,7 @@ def _tell_set_aside(desk: Desk) -> None:
                 set_aside_reason=reason,
                 now=now,
             )
-            mark_told(connection, row)
+            mark_notified(connection, row)
             # Without the partner's own signature it may be forged: then only the stage is sent.
             if reason is not None and row.is_proven:
                 report = SetAsideReport(reference=row.reference, report_id=row.report_id)

@@ -34,7 +34,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
     app.before_request(_turn_away_signed_out)
-    app.context_processor(_page_words)
+    app.context_processor(_list_page_values)
     # For every value of every template, so that none can be forgotten. Report values also have an element of their own
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
@@ -146,7 +146,7 @@ def _turn_away_signed_out() -> ResponseReturnValue | None:
     return None
 
 
-def _page_words() -> dict[str, object]:
+def _list_page_values() -> dict[str, object]:
     desk, found = get_desk(), _find_session()
     age = timedelta() if found is None else desk.clock() - found.began_at
     return {

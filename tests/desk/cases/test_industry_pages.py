@@ -10,7 +10,7 @@ import pytest
 
 from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, tell_outcome
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, schedule_outcome
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
@@ -316,7 +316,7 @@ def test_neither_form_is_on_the_page_of_a_person_who_reported_and_neither_works_
 
 def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outcome(loop: Loop) -> None:
     case = read(loop)
-    tell_outcome(loop.desk, case.reference, outcome="used", hold_until=date(2026, 12, 24), actor=ACTOR)
+    schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=date(2026, 12, 24), actor=ACTOR)
     answers = {
         **dict.fromkeys(("immediate_risk", "urgent", "urgent_dissemination"), "no"),
         "best_placed": "operations",

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, NOT_HELD, Block, Fact, Value, list_changes
-from gateway.desk.cases.reading.labels import get_reading_words
+from gateway.desk.cases.reading.labels import get_field_label
 from gateway.desk.cases.reading.sections import ReportSection, count_completeness, make_report_sections
 from partner_sdk.report import Completeness, IndustryReport, NotHeld, list_given, make_sealed_report
 from partner_sdk.report.outline import list_fields
@@ -70,7 +70,7 @@ def test_every_field_of_the_model_is_shown_under_its_words() -> None:
     titles = {fact.title for fact in list_facts(sections)}
     leaves = [field for field in list_fields() if field.part is None and field.pattern not in NO_TITLE]
     assert len(leaves) > 150
-    assert [field.pattern for field in leaves if get_reading_words(field) not in titles] == []
+    assert [field.pattern for field in leaves if get_field_label(field) not in titles] == []
 
 
 def test_no_two_fields_of_one_block_have_the_same_words() -> None:

@@ -1,4 +1,4 @@
-"""Rows with a genuine receipt that an honest gateway and an honest partner never make: set aside, never believed."""
+"""Rows with a genuine receipt that an honest gateway and an honest partner never make: set aside, never trusted."""
 
 from typing import Any
 

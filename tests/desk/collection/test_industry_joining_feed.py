@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import take_back, tell_outcome
+from gateway.desk.cases.partner_side import schedule_outcome, take_back
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
@@ -83,7 +83,7 @@ def test_outcome_that_waits_can_be_taken_back_once_the_first_report_has_come_too
     collect_in_pages(loop, [[1]])
     open_case(loop.desk, added, actor=ACTOR)
     day = (loop.clock() + timedelta(days=9)).date()
-    told = tell_outcome(loop.desk, added, outcome="used", hold_until=day, actor=ACTOR)
+    told = schedule_outcome(loop.desk, added, outcome="used", hold_until=day, actor=ACTOR)
     loop.collect()
     assert queue(loop) == [first]
     assert take_back(loop.desk, first, actor=ACTOR).signal_id == told.signal_id

@@ -28,7 +28,7 @@ from tests.desk.desk_loop import Loop
 @pytest.fixture
 def nothing_loaded() -> Iterator[None]:
     """Forget what was loaded, before and after."""
-    loaders = (notes.load_note_words,)
+    loaders = (notes.load_note_texts,)
     for load in loaders:
         load.cache_clear()
     yield
@@ -78,7 +78,7 @@ def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pyt
 def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:
     wanted = {("replies", load_texts(language).version, "safeguarding staff") for language in LANGUAGES}
     wanted.add(("replies", load_texts(WELSH).version, WELSH_READER))
-    wanted.add(("notes", notes.load_note_words().version, WELSH_READER))
+    wanted.add(("notes", notes.load_note_texts().version, WELSH_READER))
     listed = [(one.words, one.version, one.who) for one in load_signoffs().check]
     assert wanted <= set(listed)
     assert len(set(listed)) == len(listed)

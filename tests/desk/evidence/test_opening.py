@@ -224,7 +224,7 @@ def test_states_of_a_file_say_whether_its_bytes_are_here(loop: Loop) -> None:
     hand_over(door, film.sealed)
     collect_all(loop)
     here = files_of(loop).files[0]
-    assert (here.state, here.told, here.advice) == ("here", tell_of(film), "")
+    assert (here.state, here.described, here.advice) == ("here", tell_of(film), "")
 
 
 def test_digest_that_a_supplement_brings_is_checked_against_the_sealed_bytes(loop: Loop, out: Path) -> None:

@@ -6,7 +6,7 @@ from email.headerregistry import Address
 import pytest
 
 from gateway.desk.outbox.note_sending import make_note_mail
-from gateway.desk.outbox.notes import load_note_words, make_note_text
+from gateway.desk.outbox.notes import load_note_texts, make_note_text
 from tests.builders import NOW
 
 # 3GPP TS 23.038 §6.2.1, the default alphabet without its escape.
@@ -24,7 +24,7 @@ TELLING = re.compile(
 
 def texts() -> list[str]:
     found = [make_note_text(language, note=note) for language in ("en", "cy") for note in KINDS]
-    for words in (load_note_words().en, load_note_words().cy):
+    for words in (load_note_texts().en, load_note_texts().cy):
         found += [words.email.subject, *(getattr(words.email, note) for note in KINDS)]
     assert len(found) == 10
     return found

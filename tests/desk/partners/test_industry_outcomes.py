@@ -8,7 +8,7 @@ import pytest
 
 from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.model import CaseError
-from gateway.desk.cases.partner_side import MOST_DAYS_HELD, take_back, tell_outcome
+from gateway.desk.cases.partner_side import MOST_DAYS_HELD, schedule_outcome, take_back
 from gateway.desk.digests.tables import OUTCOMES
 from gateway.desk.partners.outcomes import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT
@@ -23,7 +23,7 @@ from tests.desk.outbox_builders import send_out
 
 
 def tell(loop: Loop, reference: str, outcome: str = "used", hold_until: date | None = None) -> OutcomeSignal:
-    return tell_outcome(loop.desk, reference, outcome=outcome, hold_until=hold_until, actor="S. Contact")
+    return schedule_outcome(loop.desk, reference, outcome=outcome, hold_until=hold_until, actor="S. Contact")
 
 
 def refuse(loop: Loop, reference: str, outcome: str = "used", hold_until: date | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
-from gateway.desk.cases.reading.labels import get_reading_words
+from gateway.desk.cases.reading.labels import get_field_label
 from partner_sdk.report import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_outline, get_value_type, is_answered
 from partner_sdk.report.values import MOMENT, NotHeld
@@ -80,21 +80,21 @@ class Value:
 BLANK: Final = Value("", is_held=False)
 
 
-def spell(field: Field, value: Any) -> Value:
+def format_value(field: Field, value: Any) -> Value:
     """Return how a value of this field is shown."""
     if isinstance(value, NotHeld):
         return format_not_held(value)
     if value is None or value == ():
         return Value("None", is_held=False)
     if isinstance(value, tuple):
-        one = _get_spelling(field.pattern, field.type)
+        one = _get_format(field.pattern, field.type)
         parts = [_format_one(one, part) for part in value]
         # Typed text may contain commas: each value on its own line.
         text = ("\n" if one == "typed" else ", ").join(parts)
         return Value(text, is_typed=one == "typed", is_long=len(text) > _LONG)
-    spelling = _get_spelling(field.pattern, field.type)
-    text = _format_one(spelling, value)
-    return Value(text, is_typed=spelling == "typed", is_long=len(text) > _LONG or "\n" in text)
+    kind = _get_format(field.pattern, field.type)
+    text = _format_one(kind, value)
+    return Value(text, is_typed=kind == "typed", is_long=len(text) > _LONG or "\n" in text)
 
 
 def format_not_held(value: NotHeld) -> Value:
@@ -112,24 +112,24 @@ def format_moment(moment: str) -> str:
     return moment.replace("T", " ").replace("Z", " UTC")
 
 
-def _format_one(spelling: str, value: Any) -> str:
+def _format_one(kind: str, value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
-    if spelling == "code":
+    if kind == "code":
         return format_code(str(value))
-    return format_moment(value) if spelling == "moment" else str(value)
+    return format_moment(value) if kind == "moment" else str(value)
 
 
-def _get_spelling(pattern: str, kind: inspect.Type) -> str:
-    return _list_spellings().setdefault(pattern, _choose_spelling(kind))
+def _get_format(pattern: str, kind: inspect.Type) -> str:
+    return _list_formats().setdefault(pattern, _choose_format(kind))
 
 
 @cache
-def _list_spellings() -> dict[str, str]:
+def _list_formats() -> dict[str, str]:
     return {}
 
 
-def _choose_spelling(kind: inspect.Type) -> str:
+def _choose_format(kind: inspect.Type) -> str:
     bare = get_value_type(kind)
     if isinstance(bare, inspect.VarTupleType):
         bare = get_value_type(bare.item_type)
@@ -239,13 +239,13 @@ def _make(owner: Any, fields: Sequence[Field], *, title: str) -> Block:
 
 
 def _add(making: _Making, field_: Field, value: Any) -> None:
-    words = get_reading_words(field_)
+    words = get_field_label(field_)
     if not is_answered(value) and field_.needed != "must":
         making.unsaid.append(words)
     elif isinstance(value, NotHeld):
         making.not_held.append(Fact(words, format_not_held(value)))
     elif field_.part is None or not is_answered(value):
-        making.facts.append(Fact(words, spell(field_, value)))
+        making.facts.append(Fact(words, format_value(field_, value)))
     elif not field_.is_list:
         making.blocks.append(make_block(value, field_.part, title=words))
     elif _is_flat(field_.part):
@@ -265,9 +265,9 @@ def _make_grid(title: str, part: Part, rows: Sequence[Any]) -> Grid:
     shown = [one for one in part.fields if any(is_answered(getattr(row, one.name)) for row in rows)]
     return Grid(
         title=title,
-        columns=tuple(get_reading_words(one) for one in shown),
+        columns=tuple(get_field_label(one) for one in shown),
         rows=tuple(
-            tuple(spell(one, value) if is_answered(value := getattr(row, one.name)) else BLANK for one in shown)
+            tuple(format_value(one, value) if is_answered(value := getattr(row, one.name)) else BLANK for one in shown)
             for row in rows
         ),
     )
@@ -293,7 +293,7 @@ def _compare(part: Part, before: Any, after: Any, path: tuple[str, ...]) -> Iter
             continue
         old, new = getattr(before, each.name), getattr(after, each.name)
         if old != new:
-            yield from _compare_field(each, old, new, (*path, get_reading_words(each)))
+            yield from _compare_field(each, old, new, (*path, get_field_label(each)))
 
 
 def _compare_field(field: Field, old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
@@ -316,7 +316,7 @@ def _format_value(field: Field, value: Any) -> Value:
     if field.part is not None and not isinstance(value, NotHeld):
         count = len(value) if field.is_list else 1
         return Value(f"{count} given: see below")
-    return spell(field, value)
+    return format_value(field, value)
 
 
 def _count(entry: Any) -> Value:

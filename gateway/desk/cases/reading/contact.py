@@ -12,9 +12,9 @@ from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
 from gateway.desk.cases.replies import (
     ContactWarning,
     get_line,
+    has_contact_details,
     is_barred,
     list_warnings,
-    says_how_to_reach,
 )
 from partner_sdk.wire.public_codes import (
     BY_ADULT,
@@ -164,7 +164,7 @@ def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstRep
     own = make_contact_block(
         report, title="From the later report", is_flagged=found.flagged, barred_by=reports, is_addition=True
     )
-    if says_how_to_reach(report) or own.danger or own.warnings:
+    if has_contact_details(report) or own.danger or own.warnings:
         blocks.append(replace(own, warnings=(*_list_doubts_of_contact(first), *own.warnings)))
     return blocks
 

@@ -299,6 +299,6 @@ READING_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def get_reading_words(field: Field) -> str:
+def get_field_label(field: Field) -> str:
     """Return the desk's label for a field of an industry report."""
     return READING_WORDS.get(field.description) or field.description.removesuffix(".")

@@ -16,12 +16,12 @@ from gateway.desk.cases.reading.blocks import (
     Value,
     format_code,
     format_not_held,
+    format_value,
     get_part,
     make_block,
     make_block_of,
-    spell,
 )
-from gateway.desk.cases.reading.labels import get_reading_words
+from gateway.desk.cases.reading.labels import get_field_label
 from partner_sdk.report import Completeness, SealedIndustryReport, measure_completeness
 from partner_sdk.report.model import Conversation, IndustryReport
 from partner_sdk.report.model import Message as SentMessage
@@ -104,8 +104,8 @@ def _make_message(sent: SentMessage, fields: Mapping[str, Field], *, people: Map
         side=people.get(sent.sender, "Other").split()[0].lower(),
         time=_format_or_blank(fields["sent_at"], sent.sent_at),
         to=_format_recipients(sent, people),
-        kind=spell(fields["type"], sent.type).text,
-        text=spell(fields["text"], sent.text) if is_answered(sent.text) else _NO_TEXT,
+        kind=format_value(fields["type"], sent.type).text,
+        text=format_value(fields["text"], sent.text) if is_answered(sent.text) else _NO_TEXT,
         notes=tuple(_list_notes(sent, fields)),
     )
 
@@ -114,7 +114,7 @@ def _list_notes(sent: SentMessage, fields: Mapping[str, Field]) -> Iterator[Fact
     for name, field in fields.items():
         value = getattr(sent, name)
         if name not in _SAID and is_answered(value) and value is not False:
-            yield Fact(get_reading_words(field), spell(field, value))
+            yield Fact(get_field_label(field), format_value(field, value))
 
 
 def _format_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
@@ -128,7 +128,7 @@ def _name(user_id: str, people: Mapping[str, str]) -> str:
 
 
 def _format_or_blank(field: Field, value: object) -> str:
-    return spell(field, value).words if is_answered(value) else "No time given"
+    return format_value(field, value).words if is_answered(value) else "No time given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,9 @@ def _make_people(report: IndustryReport, name: str) -> ReportSection:
         for number, person in enumerate(people, start=1)
     ]
     title = "Children" if name == "children" else "Suspects"
-    return ReportSection(name, title, tuple(blocks) or _say_none(report, name), count=str(len(people)), is_open=True)
+    return ReportSection(
+        name, title, tuple(blocks) or _make_empty_blocks(report, name), count=str(len(people)), is_open=True
+    )
 
 
 def _make_events(report: IndustryReport) -> ReportSection:
@@ -249,7 +251,7 @@ def _make_conversations(report: IndustryReport, *, most_messages: int | None) ->
     return ReportSection(
         "conversations",
         "Conversation",
-        threads or _say_none(report, "conversations"),
+        threads or _make_empty_blocks(report, "conversations"),
         count=f"{count} message" + ("" if count == 1 else "s"),
     )
 
@@ -273,7 +275,7 @@ def _make_files(report: IndustryReport) -> ReportSection:
     part = get_part(get_outline(), "files")
     files = list_given(report.files)
     blocks = [make_block(one, part, title=f"File {one.file_id}", without={"file_id"}) for one in files]
-    return ReportSection("files", "Files", tuple(blocks) or _say_none(report, "files"), count=str(len(files)))
+    return ReportSection("files", "Files", tuple(blocks) or _make_empty_blocks(report, "files"), count=str(len(files)))
 
 
 def _make_traces(report: IndustryReport) -> ReportSection:
@@ -316,7 +318,7 @@ def _make_particulars(content: SealedIndustryReport) -> ReportSection:
     return ReportSection("particulars", "Particulars", (Block(facts=facts),))
 
 
-def _say_none(report: IndustryReport, name: str) -> tuple[Block, ...]:
+def _make_empty_blocks(report: IndustryReport, name: str) -> tuple[Block, ...]:
     value = getattr(report, name)
     block = make_block_of(report, get_outline(), (name,))
     return (block,) if isinstance(value, NotHeld) else (Block(unsaid=block.unsaid),)
@@ -331,7 +333,7 @@ def _format_missing(counted: Completeness) -> Iterator[str]:
                 words[-1] = f"{words[-1]} {int(step) + 1}"
             else:
                 words.append(_ONE_OF.get(step, step.replace("_", " ")))
-        said = get_reading_words(get_field(pointer))
+        said = get_field_label(get_field(pointer))
         yield f"{', '.join(words)}: {said}" if words else said
 
 
