@@ -1,7 +1,7 @@
 """The agency of a sandbox: a real gateway and a real desk in one folder, and a staff that acts by itself.
 
-The staff approves every partner and every change of keys, opens each report, tells its outcome, asks one question of
-each partner and releases one digest to it. A person does all of that at a live agency. Never speaks for live: its keys
+The staff approves every partner and every change of keys, opens each report and releases its outcome, asks each partner
+one question and sends it one digest. At a live agency a person decides each of these. Never speaks for live: its keys
 are made here, for the environment `sandbox`.
 """
 
@@ -124,7 +124,7 @@ class SandboxAgency:
         self.gateway.store.close()
 
     def invite(self, partner: str, *, name: str) -> Invitation:
-        """Invite a partner and tell the gateway; raises `PartnerError` for an id or name that cannot be."""
+        """Invite a partner and publish the invitation; raises `PartnerError` for an unusable id or name."""
         invitation = invite_partner(
             self.desk, partner=partner, name=name, origin=self.config.public_origin, actor=STAFF
         )
@@ -184,7 +184,7 @@ class SandboxAgency:
         return request_id
 
     def list_reports(self) -> list[SandboxReport]:
-        """Collect, and return every report at the desk in the order of collecting, then those that it set aside."""
+        """Collect, and return every filed report in the order of collecting, then every report set aside."""
         self.collect()
         vault = self.desk.load_vault()
         with self.desk.store.read() as connection:
@@ -212,7 +212,7 @@ class SandboxAgency:
         return b"".join(open_file(parts, held, reference=reference))
 
     def _read(self, case: CaseRow) -> None:
-        """Open a report; of a first one tell the outcome, and write what its partner has not had yet."""
+        """Open a report; release the outcome of a first one, and send its partner the question and the digest once."""
         opened = open_case(self.desk, case.case_id, actor=STAFF).case
         if opened.joined_to is not None:
             return
@@ -227,7 +227,7 @@ class SandboxAgency:
 
 
 def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:
-    """Return a digest of the last closed quarter with the real tables and fixed figures that nobody counted.
+    """Return a digest of the last closed quarter with the real tables and fixed, made-up figures.
 
     No noise is drawn, so OpenDP (265 MB) is not needed. `synthetic` is true, and a quarter's bytes are always the same.
     """
@@ -253,7 +253,7 @@ def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:
 
 
 def _fill_table(table: Table) -> DigestTable:
-    """Halve what is left from label to label, so that the last cells fall below the smallest number shown."""
+    """Halve the value from label to label, so that the last cells fall below the smallest number shown."""
     left, cells = TOTAL_SHOWN, []
     for label, title in table.labels:
         left //= 2

@@ -149,14 +149,14 @@ class Sandbox:
     def run_desk(self) -> None:
         """Let the automatic desk do everything that waits for it.
 
-        It approves partners and changes of their accounts, opens each report and tells the outcome `used`. After the
+        It approves partners and changes of their accounts, opens each report and releases the outcome `used`. After the
         first report of a partner it also asks one question and releases a digest of fixed figures.
         """
         self._agency.work()
 
     @property
     def reports(self) -> list[SandboxReport]:
-        """Every report that the desk has filed, then those that it set aside. Reading this lets the desk collect."""
+        """Every filed report, then every report set aside. Reading this lets the desk collect."""
         return self._agency.list_reports()
 
     def read_evidence(self, evidence_id: str) -> bytes:
@@ -177,7 +177,7 @@ class Sandbox:
         outcome: Outcome | None = None,
         set_aside_reason: SetAsideReason | None = None,
     ) -> None:
-        """Let the desk collect a report and tell its partner this stage. Raises `KeyError` for one that is not here."""
+        """Let the desk collect a report and publish this stage of it. Raises `KeyError` for an unknown report."""
         partners = {one.clear.report_id: one.clear.partner for one in self.reports}
         with self._agency.desk.store.write() as connection:
             queue_stage(

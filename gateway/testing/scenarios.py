@@ -91,7 +91,7 @@ def conflict() -> Scenario:
 
 
 def duplicate() -> Scenario:
-    """200 for a report, as if these very bytes had come before: an earlier answer was lost, say."""
+    """200 for a report, as if its bytes came again, e.g. after a lost answer."""
 
     def play(request: requests.PreparedRequest, handle: Handle) -> requests.Response:
         handle(request)

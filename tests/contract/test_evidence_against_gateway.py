@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import requests
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._evidence_upload import find_state
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import NotAuthorisedError, TransportError
@@ -15,7 +16,6 @@ from partner_sdk.wire.submission import ReportPost
 from tests.builders import House
 from tests.sdk.evidence_builders import THREE_PARTS, make_report, read_post, write_plain
 from tests.sdk.sdk_builders import make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 REPORT = make_report("file-1")
 

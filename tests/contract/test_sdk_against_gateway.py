@@ -8,6 +8,7 @@ import pytest
 
 from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.doctor import examine
 from partner_sdk.client.account import enrol
 from partner_sdk.client.partner import Partner as Client
@@ -36,7 +37,6 @@ from tests.builders import (
 )
 from tests.sdk.mailbox_builders import make_chain, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 RAW = EXAMPLE_REPORT.read_bytes()
 

@@ -11,6 +11,7 @@ from gateway.desk.partners.change_decisions import accept_change
 from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
+from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.account import Rotation, enrol, rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
@@ -23,7 +24,6 @@ from tests.desk.loop_model import close_loop, open_loop
 from tests.desk.made_models import copy_model, hold_open
 from tests.desk.outbox_builders import send_out
 from tests.sdk.sdk_builders import session_for
-from tests.wsgi_transport import WsgiTransport
 
 REPORT = EXAMPLE_REPORT.read_bytes()
 ONCE = RetryPolicy(tries=1)

@@ -25,6 +25,7 @@ from gateway.desk.partners.invitations import invite_partner, publish_invitation
 from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
+from gateway.testing.transport import WsgiTransport
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url
@@ -48,7 +49,6 @@ from tests.builders.local_servers import find_free_port
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.public_report_builders import make_contact
 from tests.public_report_builders import make_public_report as make_blank_report
-from tests.wsgi_transport import WsgiTransport
 
 DOORS_PORT = find_free_port()
 FEED_PORT = find_free_port()

@@ -8,12 +8,12 @@ from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.desk.wiring import open_desk
+from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway
 from tests.builders import StillClock
 from tests.builders.made_once import making_once
 from tests.desk.desk_loop import FEED_ORIGIN, Loop, make_loop
 from tests.desk.made_models import copy_model, hold_open
-from tests.wsgi_transport import WsgiTransport
 
 
 def copy_loop(folder: Path, *, is_enrolled: bool = True) -> Loop:

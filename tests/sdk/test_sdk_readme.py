@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands import runtime as cli_output
 from partner_sdk._commands.runtime import EMERGENCY
 from partner_sdk.cli import program
@@ -25,7 +26,6 @@ from tests.sdk.client.test_key_rotation import REPORT
 from tests.sdk.commands.test_requests import REQUEST
 from tests.sdk.evidence_builders import make_report, write_plain
 from tests.sdk.sdk_builders import make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 SDK = Path(__file__).parents[2] / "partner_sdk"
 README = (SDK / "README.md").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lin
 from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.new_gateway import NewGateway, create_gateway
+from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.enrolment import parse_invitation
@@ -29,7 +30,6 @@ from tests.command_lines import list_commands, parse
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
 from tests.public_report_builders import make_contact, make_known_person
-from tests.wsgi_transport import WsgiTransport
 
 CLOSING = [
     *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "weak_age_check"),

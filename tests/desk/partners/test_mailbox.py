@@ -14,6 +14,7 @@ from gateway.desk.outbox.loop import GAVE_UP
 from gateway.desk.partners.mailbox import list_messages, write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
+from gateway.testing.transport import WsgiTransport
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
@@ -25,7 +26,6 @@ from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms
 from tests.desk.outbox_builders import forget_that_it_was_sent, list_outbox, send_out
-from tests.wsgi_transport import WsgiTransport
 
 BODY = encode({"text": "hello"})
 

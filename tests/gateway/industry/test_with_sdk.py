@@ -5,11 +5,11 @@ import msgspec
 import pytest
 import requests
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import ConflictError, NotAuthorisedError, RefusedError
 from partner_sdk.wire.replies import ServiceStatus
 from tests.builders import PUBLIC_ORIGIN, House, Partner, seal_report
-from tests.wsgi_transport import WsgiTransport
 
 
 def connect(house: House, partner: Partner | None) -> tuple[Transport, WsgiTransport]:

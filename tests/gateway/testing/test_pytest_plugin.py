@@ -1,4 +1,4 @@
-"""The fixture of the SDK: there for every test run, and free for those that do not use it."""
+"""The fixture `report_abuse_sandbox`: present in every test run, and free for tests without it."""
 
 import configparser
 import os

@@ -45,7 +45,7 @@ def test_registration_is_accepted_by_the_desk(sandbox: Sandbox, partner: Partner
 
 @pytest.fixture
 def with_files(tmp_path: Path) -> tuple[bytes, dict[str, Path]]:
-    """The full report, whose files are not said to have hashes that ours do not have, and a file for each."""
+    """The full report without the hashes of its files, and a file for each."""
     report = json.loads(FULL_REPORT.read_bytes())
     paths = {}
     for place, row in enumerate(report["files"]):

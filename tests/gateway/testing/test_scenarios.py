@@ -1,4 +1,4 @@
-"""What goes wrong in the sandbox goes wrong as at a real gateway, for as many requests as the test says."""
+"""Scenarios fail as a real gateway fails, for the number of requests that the test sets."""
 
 from datetime import timedelta
 

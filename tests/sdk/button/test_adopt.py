@@ -9,6 +9,7 @@ import pytest
 from requests.adapters import BaseAdapter
 
 from gateway.testing import Sandbox
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.errors import FormatError, KeySetError, ReportError
@@ -30,7 +31,6 @@ from partner_sdk.wire.statements import MAX_LIST_BYTES
 from tests.builders import PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
 from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, open_waiting
 from tests.sdk.sdk_builders import ScriptedGateway, run_partner, session_for
-from tests.wsgi_transport import WsgiTransport
 
 AGENCIES = (Agency(), Agency(name="another-agency"))
 FILLED_IN = msgspec.structs.replace(EXAMPLE, organisation="Hill Chat Ltd")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_USAGE
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import SCRIPT_INTEGRITY
@@ -18,7 +19,6 @@ from tests.sdk.button.button_builders import read_golden, read_link
 from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.renew_button_release import ORIGIN, PLACEMENT
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 MAKE = (
     *("button", "well-known", "make", "--placement", "example-chat-help", "--service", "Example Chat"),

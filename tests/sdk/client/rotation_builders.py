@@ -12,6 +12,7 @@ import pytest
 
 from gateway.desk.vault import Vault
 from gateway.store.items import put_item
+from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.account import rotate_keys
 from partner_sdk.client.exchange import RetryPolicy
@@ -35,7 +36,6 @@ from partner_sdk.wire.statements import key_id_of
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
 from tests.builders import Partner as Example
 from tests.sdk.sdk_builders import make_invitation, run_partner, session_for
-from tests.wsgi_transport import WsgiTransport
 
 AGENCY = Agency()
 

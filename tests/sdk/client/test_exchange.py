@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Runtime
 from partner_sdk.cli import main
 from partner_sdk.client.exchange import ENROLLED_ANEW, NOT_KNOWN, RetryPolicy, describe, send_patiently
@@ -25,7 +26,6 @@ from partner_sdk.wire.problems import NOT_AUTHORISED
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN, Agency, House, Partner
 from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.sdk_builders import ScriptedGateway, make_invitation, make_state
-from tests.wsgi_transport import WsgiTransport
 
 NO_REPLY = TransportError("no", reason="timeout")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands import doctor
 from partner_sdk._commands.doctor import KEYS_ARE_OLD_AFTER, Finding, examine
 from partner_sdk._commands.runtime import EXIT_FAILED
@@ -19,7 +20,6 @@ from tests.sdk.commands.test_requests import make_request, post_bodies
 from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.mailbox_builders import make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 RAW = EXAMPLE_REPORT.read_bytes()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.client._partner_state import PartnerState
@@ -12,7 +13,6 @@ from partner_sdk.errors import TransportError
 from tests.builders import EXAMPLE_REPORT, House, StillClock
 from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, run_partner, session_for
-from tests.wsgi_transport import WsgiTransport
 
 VERIFY = ("receipt", "verify", "--all", "--online")
 

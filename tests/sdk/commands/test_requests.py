@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.client._earlier_reports import list_requests
@@ -27,7 +28,6 @@ from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
 from tests.sdk.mailbox_builders import Post, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
-from tests.wsgi_transport import WsgiTransport
 
 REFERENCE = "K7QF-2M9TX-D"
 REPORT_ID = make_report_id(NOW, bytes(10))

@@ -12,6 +12,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from gateway.store.invitations import put_invitation
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, EXIT_STOPPED, Speaker
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
@@ -30,7 +31,6 @@ from tests.builders import (
 )
 from tests.sdk.mailbox_builders import Post, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, run_partner
-from tests.wsgi_transport import WsgiTransport
 
 REPORT = str(EXAMPLE_REPORT)
 DOWN = [TimeoutError()] * 30

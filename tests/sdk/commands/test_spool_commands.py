@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk import durable_files
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED, EXIT_STOPPED, Speaker
 from partner_sdk._commands.spool import format_age
@@ -15,7 +16,6 @@ from tests.builders import EXAMPLE_REPORT, NOW, House
 from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.evidence_builders import Cut, EvidenceGateway, make_report, write_plain
 from tests.sdk.sdk_builders import ScriptedGateway, make_state
-from tests.wsgi_transport import WsgiTransport
 
 REPORT = str(EXAMPLE_REPORT)
 

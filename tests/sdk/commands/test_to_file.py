@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import LocalStateError
@@ -17,7 +18,6 @@ from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, Submi
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House, StillClock
 from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.sdk_builders import ScriptedGateway, make_state
-from tests.wsgi_transport import WsgiTransport
 
 REPORT = str(EXAMPLE_REPORT)
 REFERENCE = "K7QF-2M9TX-D"
