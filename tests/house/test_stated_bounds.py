@@ -31,7 +31,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.envelope:STEPPED_UP_TO_BYTES", 16_384, WIRE, "steps of 4,096 up to 16,384 for the rest"),
     # keys and lists
     ("partner_sdk.wire.keys:KEY_SET_LIFETIME", 90 * DAY, WIRE, "`expires_at` (90 days)"),
-    ("partner_sdk.wire.keys:ACCEPT_UNTIL_BEFORE_OPEN_END", 7 * DAY, WIRE, "taken until 7 days before `open_until`"),
+    ("partner_sdk.wire.keys:ACCEPT_UNTIL_BEFORE_OPEN_END", 7 * DAY, WIRE, "accepted until 7 days before `open_until`"),
     ("partner_sdk.wire.register:MAX_FORMER_KEYS", 20, WIRE, "at most 20 submission keys that it has rotated out"),
     ("gateway.desk.keyring.key_set:VERIFY_AFTER_USE", (6 * 365 + 2) * DAY, WIRE, "receipt key 6 years after its last"),
     # reports
