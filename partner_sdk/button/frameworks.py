@@ -21,11 +21,7 @@ from partner_sdk.client.exchange import check_origin
 
 VOID: Final = frozenset({"img"})
 # HTML and SVG names that React spells in another way; the parser has put them into lower case.
-_NAMES: Final = {
-    "crossorigin": "crossOrigin",
-    "referrerpolicy": "referrerPolicy",
-    "viewbox": "viewBox",
-}
+_NAMES: Final = {"crossorigin": "crossOrigin", "referrerpolicy": "referrerPolicy", "viewbox": "viewBox"}
 _STEP: Final = "  "
 
 

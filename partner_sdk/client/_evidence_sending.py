@@ -76,12 +76,7 @@ def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
 
 
 def send_waiting(
-    room: EvidenceSession,
-    entry: JournalEntry,
-    *,
-    facts: Mapping[str, FileFacts],
-    is_new: bool,
-    on_progress: OnProgress,
+    room: EvidenceSession, entry: JournalEntry, *, facts: Mapping[str, FileFacts], is_new: bool, on_progress: OnProgress
 ) -> tuple[JournalEntry, ReportAbuseError | None]:
     """Send every file that waits; return the entry as it is saved then, and the first error.
 

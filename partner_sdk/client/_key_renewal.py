@@ -15,11 +15,7 @@ from partner_sdk.client._keys import find_pending, finish_switch, go_back, list_
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.transport import Transport
-from partner_sdk.errors import (
-    NotAuthorisedError,
-    ProblemError,
-    TransportError,
-)
+from partner_sdk.errors import NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.replies import ServiceStatus

@@ -47,11 +47,7 @@ class KeyIds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def of(self, role: KeyRole) -> str:
         """Return the id of one key."""
-        return {
-            KeyRole.CONTEXT: self.context,
-            KeyRole.MAILBOX: self.mailbox,
-            KeyRole.SUBMISSION: self.submission,
-        }[role]
+        return {KeyRole.CONTEXT: self.context, KeyRole.MAILBOX: self.mailbox, KeyRole.SUBMISSION: self.submission}[role]
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -370,6 +370,5 @@ def _check_usable(folder: Path) -> None:
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(
-            f"Others can enter {folder}: give a new folder with --state, and enrol makes it.",
-            reason="open-to-others",
+            f"Others can enter {folder}: give a new folder with --state, and enrol makes it.", reason="open-to-others"
         )

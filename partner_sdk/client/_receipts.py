@@ -88,11 +88,7 @@ class ComparedReceipt:
 
 
 def compare_receipts(
-    state: PartnerState,
-    *,
-    ask: Callable[[str], bytes | None],
-    now: datetime,
-    on_progress: Callable[[int, int], None],
+    state: PartnerState, *, ask: Callable[[str], bytes | None], now: datetime, on_progress: Callable[[int, int], None]
 ) -> Iterator[ComparedReceipt]:
     """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first."""
     report_ids = state.list_receipts()

@@ -101,10 +101,7 @@ def list_waiting_evidence(state: PartnerState) -> list[WaitingEvidence]:
 
 
 def flush(
-    state: PartnerState,
-    *,
-    deliver: Deliver,
-    on_start: Callable[[int, int, Waiting], None] = lambda *_: None,
+    state: PartnerState, *, deliver: Deliver, on_start: Callable[[int, int, Waiting], None] = lambda *_: None
 ) -> Iterator[Attempt]:
     """Send all waiting reports, P1 first, and yield the outcome of each; a failure does not stop the others.
 

@@ -149,8 +149,7 @@ def _fetch_key(get_key_set: Callable[[], KeySet], *, clock: Callable[[], datetim
     except (TransportError, ProblemError) as error:
         # Not the error itself: it promises that the report is saved.
         raise SealingError(
-            f"Nothing was sealed or saved: this folder has no agency key to seal to. {error}",
-            reason="nothing-saved",
+            f"Nothing was sealed or saved: this folder has no agency key to seal to. {error}", reason="nothing-saved"
         ) from None
     if key is None:
         raise SealingError(

@@ -56,12 +56,7 @@ from partner_sdk.wire.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
-from partner_sdk.wire.keys import (
-    XWING_PUBLIC_KEY_BYTES,
-    KeySet,
-    get_active_sealing_key,
-    verify_bundle,
-)
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, get_active_sealing_key, verify_bundle
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 
@@ -153,11 +148,7 @@ def _note(
     change: AccountChange, registration: Registration, *, post: AccountPost | None, sent_at: str | None
 ) -> SentRegistration:
     return SentRegistration(
-        change_id=change.change_id,
-        made_at=change.created_at,
-        post=post,
-        registration=registration,
-        sent_at=sent_at,
+        change_id=change.change_id, made_at=change.created_at, post=post, registration=registration, sent_at=sent_at
     )
 
 
@@ -226,12 +217,7 @@ def _hashed_secret(invitation: Invitation) -> str:
 
 
 def _seal(
-    invitation: Invitation,
-    state: PartnerState,
-    *,
-    key_set: KeySet,
-    now: datetime,
-    registration: Registration | None,
+    invitation: Invitation, state: PartnerState, *, key_set: KeySet, now: datetime, registration: Registration | None
 ) -> EnrolmentPost:
     agency_key = get_active_sealing_key(key_set, now=now)
     mailbox = state.read_key(KeyRole.MAILBOX)

@@ -37,21 +37,9 @@ from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, R
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
 from partner_sdk.client.transport import Transport
-from partner_sdk.errors import (
-    FormatError,
-    KeySetError,
-    ProblemError,
-    ReportAbuseError,
-    TransportError,
-)
+from partner_sdk.errors import FormatError, KeySetError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.report import IndustryReport, parse_report
-from partner_sdk.wire.canonical import (
-    REPORT_ID_RANDOM_BYTES,
-    check_report_id,
-    encode,
-    make_report_id,
-    parse_exact,
-)
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, check_report_id, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake

@@ -174,14 +174,7 @@ class Transport:
         return self._exchange(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes, deadline=deadline)
 
     def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | PartBody | None,
-        is_signed: bool,
-        max_bytes: int,
-        deadline: float,
+        self, method: str, path: str, *, body: bytes | PartBody | None, is_signed: bool, max_bytes: int, deadline: float
     ) -> Reply:
         if not _PATH.fullmatch(path):
             raise FormatError("A path may hold only unreserved characters.", reason="bad-path")

@@ -220,10 +220,7 @@ def add_location(parent: Element, source: FieldSource) -> None:
         if place.peek("country") is None:
             continue
         made = SubElement(parent, "estimatedLocation")
-        for attribute, value in (
-            ("verified", place.take_yes_no("is_verified")),
-            ("timestamp", place.take("seen_at")),
-        ):
+        for attribute, value in (("verified", place.take_yes_no("is_verified")), ("timestamp", place.take("seen_at"))):
             if value is not None:
                 made.set(attribute, value)
         add(made, "city", place.take("place", most=MOST_ID))

@@ -38,10 +38,7 @@ def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> 
         ),
         discovery=Discovery(discovered_by=discovery.discovered_by, detected_at=discovery.detected_at),
         incident=Incident(
-            happened_at=incident.happened_at,
-            time_meaning=TIME_MEANING,
-            medium=incident.medium,
-            narrative=NARRATIVE,
+            happened_at=incident.happened_at, time_meaning=TIME_MEANING, medium=incident.medium, narrative=NARRATIVE
         ),
         files=tuple(_strip(file) for file in list_given(report.files) if file.file_id in file_ids),
     )

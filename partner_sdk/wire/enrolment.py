@@ -84,12 +84,10 @@ class EnrolmentPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The body of `POST /v1/enrol`."""
 
     envelope: Annotated[
-        str,
-        base64url_of("The sealed answer to the invitation.", "AQAAAAAAAAAA", most_bytes=MAX_ENROLMENT_BYTES),
+        str, base64url_of("The sealed answer to the invitation.", "AQAAAAAAAAAA", most_bytes=MAX_ENROLMENT_BYTES)
     ]
     secret_sha256: Annotated[
-        str,
-        base64url_of("The labelled SHA-256 of the invitation's secret.", "A" * 43, exact_bytes=SHA256_BYTES),
+        str, base64url_of("The labelled SHA-256 of the invitation's secret.", "A" * 43, exact_bytes=SHA256_BYTES)
     ]
 
 

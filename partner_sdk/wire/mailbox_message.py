@@ -20,12 +20,7 @@ from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.reference import check_reference
-from partner_sdk.wire.statements import (
-    StatementKind,
-    open_statement,
-    peek_statement,
-    sign_statement,
-)
+from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY
 
 MAX_QUESTION_CHARACTERS: Final = 2000
@@ -242,11 +237,7 @@ def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519Private
 def open_message(raw: bytes, *, keys: Mapping[str, bytes]) -> MailboxMessage:
     """Return the message if a mailbox-signing key signed it; raises `FormatError` and `StatementError`."""
     return open_statement(
-        raw,
-        kind=StatementKind.MAILBOX_MESSAGE,
-        keys=keys,
-        payload_type=MailboxMessage,
-        max_bytes=MAX_MESSAGE_BYTES,
+        raw, kind=StatementKind.MAILBOX_MESSAGE, keys=keys, payload_type=MailboxMessage, max_bytes=MAX_MESSAGE_BYTES
     )
 
 

@@ -142,11 +142,7 @@ def verify_page_context(
     id or environment than the box was bound to. Never judges whether it has expired: the desk does.
     """
     context = open_statement(
-        raw,
-        kind=StatementKind.PAGE_CONTEXT,
-        keys=keys,
-        payload_type=PageContext,
-        max_bytes=CONTEXT_MAX_BYTES,
+        raw, kind=StatementKind.PAGE_CONTEXT, keys=keys, payload_type=PageContext, max_bytes=CONTEXT_MAX_BYTES
     )
     check_page_context(context)
     if (context.partner, context.context_id, context.environment) != (partner, context_id, environment):

@@ -224,12 +224,7 @@ def find_problem(type_or_slug: str) -> Problem | None:
 
 
 def make_document(
-    problem: Problem,
-    *,
-    origin: str,
-    request_id: str,
-    detail: str | None = None,
-    faults: Sequence[FieldFault] = (),
+    problem: Problem, *, origin: str, request_id: str, detail: str | None = None, faults: Sequence[FieldFault] = ()
 ) -> dict[str, object]:
     """Return the problem document; `detail` replaces the advice and must be a fixed text of ours."""
     document: dict[str, object] = {

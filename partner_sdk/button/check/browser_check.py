@@ -18,12 +18,7 @@ from partner_sdk.button.check._press import Pressed, press
 from partner_sdk.button.check._script_rules import LEAST_SIZE, ReadResource
 from partner_sdk.button.check.findings import format_notice
 from partner_sdk.button.check.page import find_address, find_charset, guess_charset, list_policy_headers, parse_page
-from partner_sdk.button.check.static_check import (
-    judge_page,
-    make_check,
-    make_unreachable,
-    read_nothing,
-)
+from partner_sdk.button.check.static_check import judge_page, make_check, make_unreachable, read_nothing
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 

@@ -234,13 +234,7 @@ def _find_placement(buttons: tuple[Button, ...]) -> str | None:
 
 
 def make_check(
-    notices: list[Notice],
-    *,
-    address: str,
-    expected: Expected,
-    method: Method,
-    now: datetime,
-    placement: str | None,
+    notices: list[Notice], *, address: str, expected: Expected, method: Method, now: datetime, placement: str | None
 ) -> ButtonCheck:
     """Return the check as it is written down; the gravest first, at most `MAX_FINDINGS`."""
     order = list(read_codes())
