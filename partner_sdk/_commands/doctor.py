@@ -67,18 +67,6 @@ def examine(partner: Partner, *, now: datetime, environ: Mapping[str, str] = os.
     yield from _environment(environ)
 
 
-def _ok(name: str, detail: str) -> Finding:
-    return Finding(name, "ok", detail, "")
-
-
-def _warn(name: str, detail: str, *, mend: str) -> Finding:
-    return Finding(name, "warning", detail, mend)
-
-
-def _fault(name: str, detail: str, *, mend: str) -> Finding:
-    return Finding(name, "fault", detail, mend)
-
-
 def _folder(folder: Path) -> Iterator[Finding]:
     open_ones, foreign = [], []
     for path in (folder, *sorted(folder.rglob("*"))):
@@ -92,18 +80,18 @@ def _folder(folder: Path) -> Iterator[Finding]:
             foreign.append(path)
     if open_ones:
         mend = f"Run chmod -R go= {folder}. {_IF_READ}"
-        yield _fault("folder", f"others can reach {_name(open_ones)}", mend=mend)
+        yield Finding("folder", "fault", f"others can reach {_name(open_ones)}", mend)
     if foreign:
         mend = f"Run every command as one user, and chown -R {folder} to that user."
-        yield _warn("folder", f"another user owns {_name(foreign)}", mend=mend)
+        yield Finding("folder", "warning", f"another user owns {_name(foreign)}", mend)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield _fault("folder", f"{folder} cannot be written to", mend="Run this as the user who owns the folder.")
+        yield Finding("folder", "fault", f"{folder} cannot be written to", "Run this as the user who owns the folder.")
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         text = f"only {free // 1024**2} MiB are free on the disk of {folder}"
-        yield _warn("disk", text, mend="Free some disk space: a report that cannot be saved cannot be sent.")
+        yield Finding("disk", "warning", text, "Free some disk space: a report that cannot be saved cannot be sent.")
     if not open_ones and not foreign:
-        yield _ok("folder", f"{folder} is accessible only to its owner")
+        yield Finding("folder", "ok", f"{folder} is accessible only to its owner")
 
 
 def _name(paths: list[Path]) -> str:
@@ -120,28 +108,28 @@ def _keys(partner: Partner, *, now: datetime) -> Iterator[Finding]:
             mend = "Restore the folder from its backup; without one, ask the agency for a new invitation."
             if error.reason == "open-to-others":
                 mend = f"Run chmod 600 on it. {_IF_READ}"
-            yield _fault(name, str(error), mend=mend)
+            yield Finding(name, "fault", str(error), mend)
             continue
         if now - parse_time(key_file.created_at) > KEYS_ARE_OLD_AFTER:
-            yield _warn(name, f"id {key_file.key_id} is more than a year old", mend="Run keys rotate.")
+            yield Finding(name, "warning", f"id {key_file.key_id} is more than a year old", "Run keys rotate.")
         else:
-            yield _ok(name, f"id {key_file.key_id}, readable by its owner alone")
+            yield Finding(name, "ok", f"id {key_file.key_id}, readable by its owner alone")
 
 
 def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
         if _goes_over(partner, now=now):
-            yield _ok("new keys", "the agency has accepted them, and this folder now uses them")
+            yield Finding("new keys", "ok", "the agency has accepted them, and this folder now uses them")
         rotation = describe_rotation(partner.state)
     except LocalStateError as error:
         mend = "Restore the folder from its backup, or ask the agency for a new invitation."
-        yield _fault("new keys", str(error), mend=mend)
+        yield Finding("new keys", "fault", str(error), mend)
         return
     if not rotation.is_done:
         old_id, new_id = (ids[KeyRole.SUBMISSION.value] for ids in (rotation.key_ids, rotation.new_key_ids))
         text = f"submission key id {new_id} waits for the agency in the place of {old_id}, change {rotation.change_id}"
         mend = "Call the agency and read it both key ids. Once it accepts them, the next command switches by itself."
-        yield _warn("new keys", text, mend=mend)
+        yield Finding("new keys", "warning", text, mend)
 
 
 def _goes_over(partner: Partner, *, now: datetime) -> bool:
@@ -155,18 +143,18 @@ def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
         key_set = partner.refresh_key_set()
     except ReportAbuseError as error:
-        yield _fault("key set", f"{partner.profile.origin}: {describe(error)}", mend=_mend_key_set(error))
+        yield Finding("key set", "fault", f"{partner.profile.origin}: {describe(error)}", _fix_key_set(error))
         return
     until = f"serial {key_set.serial}, in force until {key_set.expires_at}"
     if parse_time(key_set.expires_at) - now < ALARM_BEFORE_EXPIRY:
         text = f"{until}: the agency should have renewed it"
-        yield _warn("key set", text, mend="Tell the agency: after it expires nothing can be sealed.")
+        yield Finding("key set", "warning", text, "Tell the agency: after it expires nothing can be sealed.")
     else:
-        yield _ok("key set", f"{until}, under the pinned root")
+        yield Finding("key set", "ok", f"{until}, under the pinned root")
     yield _sealing_key(key_set, now=now)
 
 
-def _mend_key_set(error: ReportAbuseError) -> str:
+def _fix_key_set(error: ReportAbuseError) -> str:
     if isinstance(error, TransportError) and error.reason == "tls":
         return "Name the certificate authority with --ca-file, or fix the one that this machine trusts."
     if isinstance(error, TransportError):
@@ -179,8 +167,8 @@ def _mend_key_set(error: ReportAbuseError) -> str:
 def _sealing_key(key_set: KeySet, *, now: datetime) -> Finding:
     key = find_active_sealing_key(key_set, now=now)
     if key is None:
-        return _fault("sealing key", "the agency has no active sealing key", mend="Phone the agency.")
-    return _ok("sealing key", f"id {key.key_id}, seals until {key.seal_until}")
+        return Finding("sealing key", "fault", "the agency has no active sealing key", "Phone the agency.")
+    return Finding("sealing key", "ok", f"id {key.key_id}, seals until {key.seal_until}")
 
 
 def _approval(partner: Partner) -> Iterator[Finding]:
@@ -190,41 +178,41 @@ def _approval(partner: Partner) -> Iterator[Finding]:
     except NotAuthorisedError:
         text = "the gateway does not know this key: not approved yet, suspended, revoked, or replaced by a newer one"
         mend = f"Call the agency with the key ids above; then run spool flush. {ENROLLED_ANEW}"
-        yield _fault("approval", text, mend=mend)
+        yield Finding("approval", "fault", text, mend)
         return
     except ReportAbuseError as error:
         mend = "Fix the key set first." if isinstance(error, TransportError) else "Run doctor again in a few minutes."
-        yield _fault("approval", f"{error} ({error.reason})", mend=mend)
+        yield Finding("approval", "fault", f"{error} ({error.reason})", mend)
         return
     caller = status.caller
     if status.environment != profile.environment or caller is None or caller.partner != profile.partner:
         text = "the gateway assigns this key to another partner or environment"
-        yield _fault("approval", text, mend="Send nothing from this folder, and phone the agency.")
+        yield Finding("approval", "fault", text, "Send nothing from this folder, and phone the agency.")
     else:
-        yield _ok("approval", f"the gateway knows {caller.partner} in the {caller.environment} environment")
+        yield Finding("approval", "ok", f"the gateway knows {caller.partner} in the {caller.environment} environment")
 
 
 def _clock(partner: Partner) -> Iterator[Finding]:
     difference = partner.transport.clock_difference_seconds
     if difference is None:
         text = "no reply had a date, so this clock could not be compared"
-        yield _warn("clock", text, mend="Compare it yourself; it may differ by a minute at most.")
+        yield Finding("clock", "warning", text, "Compare it yourself; it may differ by a minute at most.")
         return
     text = f"this machine is {abs(difference)} seconds {'behind' if difference > 0 else 'ahead of'} the gateway"
     if abs(difference) > MAX_CLOCK_CORRECTION_SECONDS:
         mend = "Set the clock of this machine, or tell the agency if yours is right."
-        yield _fault("clock", f"{text}, more than a day, which is not corrected", mend=mend)
+        yield Finding("clock", "fault", f"{text}, more than a day, which is not corrected", mend)
     elif abs(difference) >= CLOCK_TOLERANCE_SECONDS:
         corrected = "; requests are signed with the corrected time" if partner.transport.clock_offset_seconds else ""
-        yield _warn("clock", f"{text}{corrected}", mend="Set the clock of this machine; let NTP keep it.")
+        yield Finding("clock", "warning", f"{text}{corrected}", "Set the clock of this machine; let NTP keep it.")
     else:
-        yield _ok("clock", "agrees with the gateway")
+        yield Finding("clock", "ok", "agrees with the gateway")
 
 
 def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     waiting = list_waiting(partner.state)
     if not waiting:
-        yield _ok("spool", "every sealed report has its receipt")
+        yield Finding("spool", "ok", "every sealed report has its receipt")
         return
     since = find_oldest(waiting)
     text = f"{len(waiting)} sealed report(s) not delivered, the oldest since {since or 'an unknown time'}"
@@ -232,13 +220,13 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
-        yield _fault("spool", f"cannot be read: {unread}", mend=mend_unread)
+        yield Finding("spool", "fault", f"cannot be read: {unread}", mend_unread)
     if any(one.priority == "P1" for one in waiting):
-        yield _fault("spool", f"{text}; a P1 among them", mend=f"If a child is in danger now, call 999. {mend}")
+        yield Finding("spool", "fault", f"{text}; a P1 among them", f"If a child is in danger now, call 999. {mend}")
     elif since is None or now - parse_time(since) > SPOOL_IS_OLD_AFTER:
-        yield _fault("spool", text, mend=mend)
+        yield Finding("spool", "fault", text, mend)
     else:
-        yield _warn("spool", text, mend=mend)
+        yield Finding("spool", "warning", text, mend)
 
 
 def _evidence(partner: Partner) -> Iterator[Finding]:
@@ -246,39 +234,41 @@ def _evidence(partner: Partner) -> Iterator[Finding]:
         text = f"{one.files} file(s) of report {one.report_id} wait since {one.since or 'an unknown time'}"
         if one.error is not None:
             mend = "Restore the file from your backup, or hand the evidence over again with a supplement."
-            yield _fault("evidence", f"{text}: {one.error}", mend=mend)
+            yield Finding("evidence", "fault", f"{text}: {one.error}", mend)
         elif not one.is_sealed:
-            yield _warn("evidence", f"{text}, and the report is not sealed", mend="Run the same report submit again.")
+            yield Finding(
+                "evidence", "warning", f"{text}, and the report is not sealed", "Run the same report submit again."
+            )
         else:
-            yield _warn("evidence", text, mend="Leave the files where they are, and run spool flush.")
+            yield Finding("evidence", "warning", text, "Leave the files where they are, and run spool flush.")
 
 
 def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     alarms = list_gap_alarms(partner.state)
     for alarm in alarms:
         mend = "Run inbox. If the gap remains, phone the agency; do not use this service for that."
-        yield _warn("mailbox", alarm.text, mend=mend)
+        yield Finding("mailbox", "warning", alarm.text, mend)
     if not alarms:
-        yield _ok("mailbox", f"unbroken up to message {partner.state.read_position().number}")
+        yield Finding("mailbox", "ok", f"unbroken up to message {partner.state.read_position().number}")
     try:
         kept = list_requests(partner.state, messages=partner.messages())
     except ReportAbuseError as error:
         mend = "Restore the mailbox folder from your backup, and tell the agency."
-        yield _fault("requests", f"saved messages cannot be read: {error}", mend=mend)
+        yield Finding("requests", "fault", f"saved messages cannot be read: {error}", mend)
         return
     if kept.unreadable:
         numbers = ", ".join(map(str, kept.unreadable))
         mend = "Update this program. If that does not help, ask the agency for the question."
-        yield _warn("requests", f"the request in message {numbers} cannot be read", mend=mend)
+        yield Finding("requests", "warning", f"the request in message {numbers} cannot be read", mend)
     for one in kept.questions:
         text = f"{one.request.reference} is due {one.request.due_at}"
         mend = f"Run requests show {one.request.request_id}, and answer it."
         if one.state == "waiting":
             mend = "The answer is sealed and waits: run spool flush."
         if one.is_overdue(now):
-            yield _fault("requests", f"{text}, which has passed", mend=mend)
+            yield Finding("requests", "fault", f"{text}, which has passed", mend)
         elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
-            yield _warn("requests", text, mend=mend)
+            yield Finding("requests", "warning", text, mend)
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -288,17 +278,19 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
             continue
         if Path(environ[name]).exists():
             text = f"{name} is set and changes whose certificates are trusted"
-            yield _warn(
-                "this machine", text, mend="Unset it if the gateway's certificate is refused, or use --ca-file."
+            yield Finding(
+                "this machine", "warning", text, "Unset it if the gateway's certificate is refused, or use --ca-file."
             )
         else:
             text = f"{name} names a file that is not there"
-            yield _warn("this machine", text, mend="Correct or unset it: every call without --ca-file fails with it.")
+            yield Finding(
+                "this machine", "warning", text, "Correct or unset it: every call without --ca-file fails with it."
+            )
     for name in _PROXY_VARIABLES:
         if environ.get(name):
             text = f"{name} is set and changes how the gateway is reached"
             mend = "Add the gateway's host to NO_PROXY if it is reached directly."
-            yield _warn("this machine", text, mend=mend)
+            yield Finding("this machine", "warning", text, mend)
 
 
 @click.command(cls=PartnerCommand, example="")

@@ -33,6 +33,7 @@ NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
 MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
 
 ChoiceT = TypeVar("ChoiceT", bound=str)
+AnswerT = TypeVar("AnswerT")
 
 _NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
 # How people write a time: without seconds, with a space; it means UTC, as the question says.
@@ -259,14 +260,7 @@ class Questioner:
     def ask_yes(self, question: str, *, otherwise: bool) -> bool:
         """Return whether the answer is yes; an empty line is `otherwise`."""
         self.say(f"{question} yes or no (empty: {'yes' if otherwise else 'no'})")
-        while True:
-            text = self._read_line().strip()
-            if text in ("", "."):
-                return otherwise if not text else False
-            try:
-                return choose(text, ("yes", "no")) == "yes"
-            except AnswerError as error:
-                self.say(str(error))
+        return self._ask_until(lambda text: _read_yes(text, otherwise=otherwise))
 
     def ask_whether(self, field: Field, *, where: str, count: int) -> Any:
         """Ask whether there is one (more) of a list of objects: True, False, or the `not_held` of the whole list."""
@@ -275,27 +269,28 @@ class Questioner:
             self.say(f"{where}Another {noun} ({count} so far)? yes or no (empty: no)")
         else:
             self.say(f"{where}{field.description} Is there one to give ({noun})? yes, no{_or_not_held(field)}")
-        while True:
-            text = self._read_line().strip()
-            if text == "?":
-                self.say(explain(field))
-                continue
-            if text in ("", "."):
-                return False
-            try:
-                not_held = None if count else find_not_held(text, kind=field.type)
-                if not_held is not None:
-                    return {"not_held": not_held.reason or self._ask_reason()}
-                return choose(text, ("yes", "no")) == "yes"
-            except AnswerError as error:
-                self.say(str(error))
+
+        def read(text: str) -> Any:
+            not_held = None if count else find_not_held(text, kind=field.type)
+            if not_held is not None:
+                return {"not_held": not_held.reason or self._ask_reason()}
+            return _read_yes(text, otherwise=False)
+
+        return self._ask_until(read, field=field)
 
     def choose(self, question: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:
         """Return one of a few words; asks until it is one."""
         self.say(f"{question} {format_choices(choices)}")
+        return self._ask_until(lambda text: choose(text, choices))
+
+    def _ask_until(self, read: Callable[[str], AnswerT], *, field: Field | None = None) -> AnswerT:
         while True:
+            text = self._read_line().strip()
+            if text == "?" and field is not None:
+                self.say(explain(field))
+                continue
             try:
-                return choose(self._read_line(), choices)
+                return read(text)
             except AnswerError as error:
                 self.say(str(error))
 
@@ -326,6 +321,12 @@ class Questioner:
         while (line := self._read_line()).strip() != ".":
             lines.append(line)
         return "\n".join(lines)
+
+
+def _read_yes(text: str, *, otherwise: bool) -> bool:
+    if text in ("", "."):
+        return otherwise if not text else False
+    return choose(text, _YES_NO) == "yes"
 
 
 def explain(field: Field) -> str:
