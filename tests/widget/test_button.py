@@ -37,7 +37,7 @@ def test_folder_of_a_version_holds_the_script_and_the_icon_and_nothing_else():
 def test_readme_names_every_file_and_says_that_own_reporting_stays():
     for name in ("1.0.0/button.svg", "1.0.0/report-abuse-button.js", "package.json"):
         assert f"`{name}`" in README
-    assert "does not take the place of" in README.replace("\n", " ")
+    assert "does not replace your own" in README.replace("\n", " ")
 
 
 def test_readme_shows_the_snippet_as_it_is_written():
