@@ -29,7 +29,7 @@ _MADE_BY: Final = (
     "The runner's token, a file of mode 600. Make it with: "
     "(umask 077; report-abuse-desk placement runner-token --state desk > runner.token)"
 )
-_LIST_MADE_BY: Final = "The desk makes it: report-abuse-desk placement targets --out pages.json"
+_LIST_MADE_BY: Final = "Make it with: report-abuse-desk placement targets --out pages.json"
 
 
 @click.command(
@@ -118,17 +118,17 @@ def read_check_list(file: Path) -> CheckList:
     try:
         raw = file.read_bytes()
     except OSError:
-        raise FormatError(f"{file} cannot be read. {_LIST_MADE_BY}", reason="no-list") from None
+        raise FormatError(f"Cannot read {file}. {_LIST_MADE_BY}", reason="no-list") from None
     try:
         return parse_exact(raw.removesuffix(b"\n"), kind=CheckList, max_bytes=MAX_LIST_BYTES)
     except FormatError as error:
-        raise FormatError(f"{file} is no list of the desk's. {_LIST_MADE_BY}", reason=error.reason) from None
+        raise FormatError(f"{file} is not the desk's list of pages. {_LIST_MADE_BY}", reason=error.reason) from None
 
 
 def format_visit(visit: "Visit") -> str:
-    """Return one line: result, placement, address, and why no page came or which faults; nothing of the page itself."""
+    """Return one line: result, placement, address, and the failure or the faults; no content of the page."""
     faults = [one.code for one in visit.check.findings if one.severity == "fault"]
-    # The address is the desk's own, but a mistyped one may hold control characters, which a terminal obeys.
+    # The desk's address may contain mistyped control characters, which would affect a terminal.
     address = "".join(one if one.isprintable() else "?" for one in visit.target.address)
     return "  ".join(
         (f"{visit.check.result:<11}", visit.target.placement, address, visit.trouble or ", ".join(faults))
@@ -136,6 +136,6 @@ def format_visit(visit: "Visit") -> str:
 
 
 def format_visit_as_json(visit: "Visit") -> str:
-    """Return one line of ASCII JSON: the check as the desk takes it (WIRE.md §10.2), and why no page came."""
+    """Return one line of ASCII JSON: the check in the desk's format (WIRE.md §10.2), and the failure if any."""
     row = {"check": msgspec.to_builtins(visit.check), "trouble": visit.trouble}
     return json.dumps(row, ensure_ascii=True, sort_keys=True)

@@ -203,8 +203,8 @@ def _status_of(problem: Problem) -> int:
     return problem.status
 
 
-def _header(words: str, **schema: Any) -> dict[str, Any]:
-    return {"description": words, "schema": schema}
+def _header(text: str, **schema: Any) -> dict[str, Any]:
+    return {"description": text, "schema": schema}
 
 
 ANSWER_HEADERS: Final[dict[str, Any]] = {
@@ -251,12 +251,12 @@ def list_signed_headers(described: DescribedCall) -> list[dict[str, Any]]:
     return found
 
 
-def _parameter(name: str, words: str, *, example: str, is_needed: bool) -> dict[str, Any]:
+def _parameter(name: str, text: str, *, example: str, is_needed: bool) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
         "required": is_needed,
-        "description": words,
+        "description": text,
         "schema": {"type": "string"},
         "example": example,
     }

@@ -29,7 +29,7 @@ class FieldRow:
 
     name: str
     type: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class AnswerRow:
     """One successful answer."""
 
     status: str
-    words: str
+    text: str
     media_type: str
     tables: tuple[FieldTable, ...]
 
@@ -104,7 +104,7 @@ def render_page(document: Document, *, files_path: str) -> str:
         environment=document["servers"][0]["description"],
         groups=groups,
         origin=document["servers"][0]["url"],
-        signature_words=document["components"]["securitySchemes"]["signature"]["description"],
+        signature_text=document["components"]["securitySchemes"]["signature"]["description"],
         title=document["info"]["title"],
     )
 
@@ -233,13 +233,13 @@ def describe_schema(schema: Schema, components: dict[str, Schema]) -> tuple[str,
     found = resolve(schema, components)
     if "anyOf" in found:
         parts = [describe_schema(option, components) for option in found["anyOf"]]
-        spoken = (found.get("description"), *(words for _kind, words in parts))
-        return " or ".join(kind for kind, _words in parts), next((str(words) for words in spoken if words), "")
-    words = schema.get("description") or found.get("description") or ""
-    return ", ".join(_list_type_words(found)), str(words)
+        spoken = (found.get("description"), *(text for _kind, text in parts))
+        return " or ".join(kind for kind, _text in parts), next((str(text) for text in spoken if text), "")
+    text = schema.get("description") or found.get("description") or ""
+    return ", ".join(_list_type_parts(found)), str(text)
 
 
-def _list_type_words(schema: Schema) -> Iterator[str]:
+def _list_type_parts(schema: Schema) -> Iterator[str]:
     if "enum" in schema:
         values = [str(value) for value in schema["enum"]]
         yield f"always {values[0]}" if len(values) == 1 else f"one of {', '.join(values)}"

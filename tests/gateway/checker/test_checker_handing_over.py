@@ -224,7 +224,7 @@ def test_list_that_is_none_of_the_desks_is_refused_with_the_line_that_makes_one(
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
     assert not (tmp_path / "checks.json").exists()
     said = capsys.readouterr().err
-    assert f"{file} is no list of the desk's." in said
+    assert f"{file} is not the desk's list of pages." in said
     assert "report-abuse-desk placement targets --out pages.json" in said
 
 
@@ -232,7 +232,7 @@ def test_list_that_is_not_there_is_named_with_the_line_that_makes_it(tmp_path: P
     file = tmp_path / "pages.json"
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
     said = capsys.readouterr().err
-    assert f"{file} cannot be read." in said
+    assert f"Cannot read {file}." in said
     assert "report-abuse-desk placement targets --out pages.json" in said
 
 
