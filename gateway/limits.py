@@ -256,10 +256,10 @@ class Limits:
         rows = [self._rows[name] for name in stated.limits if name in self._rows] if stated else []
         refusing = [row for row in rows if row.effect is Effect.REFUSE]
         if refusing:
-            set_headers(response, policies=refusing, states=self._look(refusing))
+            set_headers(response, policies=refusing, states=self._read_remaining(refusing))
         return response
 
-    def _look(self, rows: list[LimitRow]) -> list[LimitState]:
+    def _read_remaining(self, rows: list[LimitRow]) -> list[LimitState]:
         """Return the remaining quota of limits that did not count this request, or nothing if it is unknown."""
         subject = g.get("limit_caller")
         if subject is None or self._is_store_down():
