@@ -17,7 +17,7 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.collection.shelf import SetAsideError, Shelf
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -316,4 +316,4 @@ def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:
 
 
 def _to_row(row: Row[Any]) -> SetAsideRow:
-    return read_row(SetAsideRow, row, row_sha256=bytes(row.row_sha256).hex())
+    return copy_fields(SetAsideRow, row, row_sha256=bytes(row.row_sha256).hex())

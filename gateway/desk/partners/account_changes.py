@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -163,7 +163,7 @@ def find_wanted_registration(connection: Connection, partner: str) -> Registrati
 def to_change_row(row: Row[Any]) -> ChangeRow:
     """Return a row of the table as a `ChangeRow`."""
     signed_by = None if row.kind == UNREADABLE else get_signing_key_id(bytes(row.statement))
-    return read_row(ChangeRow, row, signed_by=signed_by)
+    return copy_fields(ChangeRow, row, signed_by=signed_by)
 
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str) -> ChangeRow | None:

@@ -14,7 +14,7 @@ from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.placements.register import count_button_requests
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -160,7 +160,7 @@ def _get_row(connection: Connection, request_id: str) -> Row[Any]:
 
 
 def _to_line(row: Row[Any]) -> AdoptionLine:
-    return read_row(AdoptionLine, row)
+    return copy_fields(AdoptionLine, row)
 
 
 def _has_room(connection: Connection) -> bool:

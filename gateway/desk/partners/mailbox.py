@@ -16,7 +16,7 @@ from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, se
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -228,4 +228,4 @@ def _get_message(connection: Connection, message_id: str) -> PostedMessage:
 
 
 def _to_message(row: Row[Any]) -> PostedMessage:
-    return read_row(PostedMessage, row)
+    return copy_fields(PostedMessage, row)

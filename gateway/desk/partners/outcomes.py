@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from gateway.desk import audit
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.mailbox import store_message
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -164,4 +164,4 @@ def _list_reports(connection: Connection, case_id: str) -> Sequence[Any]:
 
 
 def _to_signal(row: Row[Any]) -> OutcomeSignal:
-    return read_row(OutcomeSignal, row)
+    return copy_fields(OutcomeSignal, row)

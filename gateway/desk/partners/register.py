@@ -18,7 +18,7 @@ from gateway.desk.placements.register import (
     find_placement,
     list_placements,
 )
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.suggestions import suggest
@@ -223,4 +223,4 @@ def find_open_invitation(connection: Connection, partner: str, *, now: datetime)
     ).first()
     if row is None:
         return None
-    return read_row(OpenInvitation, row, has_ended=parse_time(row.expires_at) <= now)
+    return copy_fields(OpenInvitation, row, has_ended=parse_time(row.expires_at) <= now)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from gateway.desk.partners.account_changes import ChangeRow, find_wanted_registration, list_changes
 from gateway.desk.partners.key_ends import list_former_key_rows
 from gateway.desk.partners.register import SERVICE, PartnerError, explain_no_partner, list_partners
-from gateway.desk.store import read_row
+from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, PARTNERS
 from partner_sdk.wire.account import peek_account_change
 from partner_sdk.wire.canonical import format_time
@@ -125,7 +125,7 @@ def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> 
     if not rows:
         raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
-    return read_row(
+    return copy_fields(
         PartnerView,
         row,
         former_keys=tuple(

@@ -31,12 +31,12 @@ _PRAGMAS: Final = (
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    Read = TypeVar("Read", bound=DataclassInstance)
+    Copied = TypeVar("Copied", bound=DataclassInstance)
 
 
-def read_row(kind: "type[Read]", row: object, **own: object) -> "Read":
-    """Return a row, or parsed arguments, as a dataclass of the same field names; `own` adds given values."""
-    return kind(**{one.name: getattr(row, one.name) for one in fields(kind) if one.name not in own}, **own)
+def copy_fields(kind: "type[Copied]", source: object, **own: object) -> "Copied":
+    """Return a dataclass with the fields of the same names of a row or another value; `own` adds given values."""
+    return kind(**{one.name: getattr(source, one.name) for one in fields(kind) if one.name not in own}, **own)
 
 
 class DeskStoreError(ReportAbuseError):
