@@ -124,6 +124,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
     ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
+    ("gateway.desk.outbox.loop:UNANSWERED_WAIT", 5 * MINUTE, RUNNING, "never answered is tried every five minutes"),
     ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "Each of the two gets at most one a minute"),
     ("gateway.desk.watch:URGENT_WITHIN", 2 * MINUTE, RUNNING, "P1 has waited at the gateway for 2 minutes"),
     ("gateway.desk.watch:OTHERS_WITHIN", HOUR, RUNNING, "another report has waited there for an hour"),

@@ -45,7 +45,7 @@ _MOST_SILENCES: Final = 3
 # After this many turns without an answer an entry waits between its turns: three such entries would make the gateway
 # look silent in every run. Until then it goes in the next run, because a silent gateway is no fault of the entry.
 _MOST_UNANSWERED: Final = 3
-_UNANSWERED_WAIT: Final = timedelta(minutes=5)
+UNANSWERED_WAIT: Final = timedelta(minutes=5)
 # A gateway that refuses this many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
 
@@ -330,7 +330,7 @@ class _Sending:
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
                 is_often_unanswered = is_unanswered and row.turn - row.tries >= _MOST_UNANSWERED
-                next_try = now + (_UNANSWERED_WAIT if is_often_unanswered else timedelta())
+                next_try = now + (UNANSWERED_WAIT if is_often_unanswered else timedelta())
                 note(connection, row, tries=row.tries - 1, next_try_at=format_time(next_try), last_error=code)
                 if row.lane:
                     self.silent_lanes.add(row.lane)
