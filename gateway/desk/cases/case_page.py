@@ -259,7 +259,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         faulty={fault.field for fault in state.faults},
         typed=typed,
         chosen_weaknesses=request.form.getlist("weakness"),
-        words=labels,
+        labels=labels,
     )
 
 

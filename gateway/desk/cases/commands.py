@@ -17,7 +17,7 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
-from gateway.desk.cases.lines import list_context_json, list_said_doubts, say_contact, say_context, say_typed
+from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -119,7 +119,7 @@ def show(call: Call, case: str) -> int:
         return _show_partners(desk, opened.case, opened.content, as_json=call.as_json, actor=actor)
     context = make_context_view(find_page_context(desk, opened.case, opened.content))
     if call.as_json:
-        doubts = list_said_doubts(desk, opened, actor=actor)
+        doubts = list_doubt_lines(desk, opened, actor=actor)
         read_by = find_read_by(opened.case, desk.agency)
         said = {
             "case": asdict(opened.case) | {"read_by": None if read_by is None else format_time(read_by)},
@@ -135,14 +135,14 @@ def show(call: Call, case: str) -> int:
     if (promised := find_promised_day(opened.case)) and opened.case.reply_owed:
         say(f"An answer by {format_day(promised)}.")
     _say_risk(desk, opened.case)
-    say_contact(desk, opened, actor=actor)
+    print_contact(desk, opened, actor=actor)
     for section in make_sections(opened.content):
         say("")
         say(section.title.upper())
         for line in section.lines:
             if line.text and line.title not in _NOT_READ:
-                say_typed(line.title, line.text)
-    say_context(context)
+                print_typed(line.title, line.text)
+    print_context(context)
     return DONE
 
 
@@ -207,7 +207,7 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
         say(
             f"  moved at {move.moved_at} by {move.moved_by}, from {before} {move.score_before} to {after} {move.score}:"
         )
-        say_typed("    because", move.reason)
+        print_typed("    because", move.reason)
 
 
 @case.command(

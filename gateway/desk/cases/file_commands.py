@@ -10,7 +10,7 @@ import click
 
 from gateway.desk.cases.file_saving import open_case_files, save_file
 from gateway.desk.cases.files import ANOTHER_HASH, FileOfReport, FileState, WholeCaseFiles
-from gateway.desk.cases.lines import say_typed
+from gateway.desk.cases.lines import print_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.evidence.collecting import EvidenceCollected
@@ -38,11 +38,11 @@ def list_file_json(files: WholeCaseFiles) -> list[dict[str, object]]:
 def _say_file(row: FileOfReport, *, case: CaseRow) -> None:
     one = row.file
     say(f"{_format_state(one.state):15} {'' if one.reference is None else one.reference.evidence_id}".rstrip())
-    say_typed("  File", one.file_id)
+    print_typed("  File", one.file_id)
     if one.name:
-        say_typed("  Name", one.name)
+        print_typed("  Name", one.name)
     if one.media_type:
-        say_typed("  Type", one.media_type)
+        print_typed("  Type", one.media_type)
     if one.reference is not None:
         say(f"  Size: {one.reference.size_bytes:,} bytes")
     if row.case.case_id != case.case_id:

@@ -69,7 +69,7 @@ def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: s
 
 def list_faults(typed: Typed, weaknesses: tuple[str, ...]) -> list[Fault]:
     """Return the faults that prevent closing a case, in the order of the form."""
-    faults = [Fault(name, words) for name, words in _QUESTIONS if not typed[name]]
+    faults = [Fault(name, message) for name, message in _QUESTIONS if not typed[name]]
     if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
         faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
     if len(weaknesses) > MOST_WEAKNESSES:

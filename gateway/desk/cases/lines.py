@@ -22,7 +22,7 @@ from partner_sdk.wire.public_report import PublicReport
 FROM_HERE: Final = "-"  # a file name for standard input
 
 
-def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
+def list_doubt_lines(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
     """List doubts about an addition, for machines; this opens the first report, which is recorded."""
     if not isinstance(opened.content, PublicReport):
         return []
@@ -32,7 +32,7 @@ def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]
     return [f"{head} {rest}" for head, rest in doubts]
 
 
-def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None = None) -> None:
+def print_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None = None) -> None:
     """Print doubts about an addition, and how to contact the person; nothing for a partner's report."""
     if not isinstance(opened.content, PublicReport):
         return
@@ -41,31 +41,31 @@ def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None
     for head, rest in list_doubts(opened.case, earlier=earlier, is_proven=first is not None and first.is_proven):
         say(f"WARNING: {head} {rest}", to=to)
     for block in make_contact_blocks(opened.case, opened.content, first=first):
-        _say_block(block, to=to)
+        _print_block(block, to=to)
 
 
-def say_typed(title: str, text: str, *, to: TextIO | None = None) -> None:
+def print_typed(title: str, text: str, *, to: TextIO | None = None) -> None:
     """Print one field. Further lines of a text are indented: none of them can pass for a field of the report."""
     say_lines(f"{title}: {text}".replace("\n", "\n    "), to=to)
 
 
-def _say_block(block: ContactBlock, *, to: TextIO | None) -> None:
+def _print_block(block: ContactBlock, *, to: TextIO | None) -> None:
     say("", to=to)
     say(block.title.upper(), to=to)
     for line in block.danger:
         say(f"DANGER: {line}", to=to)
     if block.must_not_know:
-        say_typed("WE MUST NOT CONTACT", block.must_not_know, to=to)
+        print_typed("WE MUST NOT CONTACT", block.must_not_know, to=to)
     for head, rest in block.warnings:
         say(f"WARNING: {head} {rest}", to=to)
     for way in block.ways:
         bar = "DO NOT USE: " if way.is_barred else "" if way.is_picked else "Given, but not chosen: "
-        say_typed(f"{bar}{way.title}", way.line or "No details given", to=to)
+        print_typed(f"{bar}{way.title}", way.line or "No details given", to=to)
     for fact in block.facts:
-        say_typed(fact.title, fact.text or fact.unsaid, to=to)
+        print_typed(fact.title, fact.text or fact.unsaid, to=to)
 
 
-def say_context(view: ContextView | None) -> None:
+def print_context(view: ContextView | None) -> None:
     """Print the verdict on a context and its content; nothing if there is none."""
     if view is None:
         return
@@ -75,7 +75,7 @@ def say_context(view: ContextView | None) -> None:
     for notice in view.notices:
         say(f"WARNING: {' '.join(notice)}")
     for line in view.lines:
-        say_typed(f"{line.title} (never name it to the service)" if line.is_sensitive else line.title, line.text)
+        print_typed(f"{line.title} (never name it to the service)" if line.is_sensitive else line.title, line.text)
 
 
 def list_context_json(view: ContextView | None) -> dict[str, object]:
@@ -87,7 +87,7 @@ _STEP: Final = "  "
 _MOST_MISSING: Final = 3  # the page of the case lists all of them
 
 
-def say_report(shown: ShownReport) -> None:
+def print_report(shown: ShownReport) -> None:
     """Print one whole report."""
     if shown.fault:
         say(f"WARNING: this report does not open. {shown.fault}")
@@ -95,27 +95,27 @@ def say_report(shown: ShownReport) -> None:
     if shown.fingerprints:
         say("All files handed over:")
         for one in shown.fingerprints:
-            _say_typed(_STEP, one.name, f"SHA-256 {one.sha256}")
+            _print_typed(_STEP, one.name, f"SHA-256 {one.sha256}")
         return
     for section in shown.sections:
         say("")
         say(section.title.upper() + (f" ({section.count})" if section.count else ""))
-        _say_blocks(section)
+        _print_blocks(section)
     if shown.counted is not None:
         say("")
-        _say_counted(shown.counted)
+        _print_counted(shown.counted)
 
 
-def say_changes(shown: ShownReport) -> None:
+def print_changes(shown: ShownReport) -> None:
     """Print the fields in which a later report differs from the first one."""
     for change in shown.changes:
-        _say_typed("", change.title, change.after.words or "left blank")
-        _say_typed(_STEP, "in the first report", change.before.words or "left blank")
+        _print_typed("", change.title, change.after.full_text or "left blank")
+        _print_typed(_STEP, "in the first report", change.before.full_text or "left blank")
     if shown.more_changes:
         say("There are more differences. Read both reports.")
 
 
-def _say_counted(counted: Counted) -> None:
+def _print_counted(counted: Counted) -> None:
     some = "; ".join(counted.missing[:_MOST_MISSING]) + ("; ..." if len(counted.missing) > _MOST_MISSING else "")
     missing = f"; {len(counted.missing)} missing: {some}" if counted.missing else ""
     say(f"Completeness: {counted.score} of 100, as counted by this desk{missing}.")
@@ -123,45 +123,45 @@ def _say_counted(counted: Counted) -> None:
         say(f"WARNING: The sender's program counted {counted.said} of 100.")
 
 
-def _say_blocks(section: ReportSection) -> None:
+def _print_blocks(section: ReportSection) -> None:
     for block in section.blocks:
-        _say_report_block(block, margin="", without_title=section.title)
+        _print_report_block(block, margin="", without_title=section.title)
 
 
-def _say_report_block(block: Block, *, margin: str, without_title: str = "") -> None:
+def _print_report_block(block: Block, *, margin: str, without_title: str = "") -> None:
     inner = margin
     if block.title and block.title != without_title:
-        _say_typed(margin, "--", block.title)
+        _print_typed(margin, "--", block.title)
         inner = margin + _STEP
     for fact in block.facts:
-        _say_typed(inner, fact.title, fact.value.words)
+        _print_typed(inner, fact.title, fact.value.full_text)
     for message in block.messages:
-        _say_message(message, margin=inner)
+        _print_message(message, margin=inner)
     for grid in block.grids:
-        _say_grid(grid, margin=inner)
+        _print_grid(grid, margin=inner)
     for below in block.blocks:
-        _say_report_block(below, margin=inner, without_title=without_title)
+        _print_report_block(below, margin=inner, without_title=without_title)
     for fact in block.not_held:
-        _say_typed(inner, fact.title, fact.value.words)
+        _print_typed(inner, fact.title, fact.value.full_text)
     if block.unsaid:
-        _say_typed(inner, "Left blank", "; ".join(block.unsaid))
+        _print_typed(inner, "Left blank", "; ".join(block.unsaid))
 
 
-def _say_grid(grid: Grid, *, margin: str) -> None:
+def _print_grid(grid: Grid, *, margin: str) -> None:
     for number, row in enumerate(grid.rows, start=1):
         say(f"{margin}{grid.title} {number}")
         for column, cell in zip(grid.columns, row, strict=True):
-            _say_typed(margin + _STEP, column, cell.words or "left blank")
+            _print_typed(margin + _STEP, column, cell.full_text or "left blank")
 
 
-def _say_message(message: Message, *, margin: str) -> None:
+def _print_message(message: Message, *, margin: str) -> None:
     to = f", to {message.to}" if message.to else ""
-    _say_typed(margin, f"{message.speaker}, {message.time}{to}, {message.kind.lower()}", message.text.words)
+    _print_typed(margin, f"{message.speaker}, {message.time}{to}, {message.kind.lower()}", message.text.full_text)
     for note in message.notes:
-        _say_typed(margin + _STEP, note.title, note.value.words)
+        _print_typed(margin + _STEP, note.title, note.value.full_text)
 
 
-def _say_typed(margin: str, title: str, text: str) -> None:
+def _print_typed(margin: str, title: str, text: str) -> None:
     # Every further line is indented more than any title: none of them can pass for a field.
     deeper = "\n" + margin + _STEP * 4
     say_lines(f"{margin}{title}: {text}".replace("\n", deeper))

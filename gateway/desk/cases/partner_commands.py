@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.desk.cases.lines import read_text, say_changes, say_report, say_typed
+from gateway.desk.cases.lines import print_changes, print_report, print_typed, read_text
 from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, schedule_outcome, take_back
@@ -95,8 +95,8 @@ def say_partner_case(partner: PartnerCase) -> None:
         if number:
             say("")
             say(f"{title_of(shown.case.report_kind).upper()} {shown.case.reference}, {shown.case.received_at}")
-            say_changes(shown)
-        say_report(shown)
+            print_changes(shown)
+        print_report(shown)
     for left in partner.left_closed:
         say(f"Not opened here: {left.reference}. Open it: {suggest(f'case show {left.reference}')}")
     _say_questions(partner.questions)
@@ -138,17 +138,17 @@ def _say_source(partner: PartnerCase) -> None:
     source = partner.source
     if source is not None:
         country = f", {source.country}" if source.country else ""
-        say_typed("Source", f"{title_of(source.type)}{country}: {source.name}")
+        print_typed("Source", f"{title_of(source.type)}{country}: {source.name}")
     own = next((one.own_reference for one in partner.shown if one.own_reference), "")
     if own:
-        say_typed("Their own number", own)
+        print_typed("Their own number", own)
 
 
 def _say_timeline(partner: PartnerCase) -> None:
     for one in partner.timeline:
         if one.report_kind == "retraction":
             reason = partner.reasons.get(one.case_id, "not opened here")
-            say_typed(f"THE PARTNER TAKES IT BACK ({one.reference})", reason)
+            print_typed(f"THE PARTNER TAKES IT BACK ({one.reference})", reason)
             say("Nothing is gone: the first report stands below. A person closes the case.")
     if len(partner.timeline) == 1:
         return

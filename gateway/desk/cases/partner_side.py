@@ -208,9 +208,9 @@ def clean_question(question: Question) -> Question:
         ("legal_basis", "no-legal-basis", "Name the law that allows the question.", MAX_PURPOSE_CHARACTERS),
     )
     cleaned = {name: normalise(getattr(question, name)) for name, *_ in parts}
-    for name, reason, words, most in parts:
+    for name, reason, message, most in parts:
         if not cleaned[name]:
-            raise CaseError(words, reason=reason)
+            raise CaseError(message, reason=reason)
         if len(cleaned[name]) > most:
             said = name.replace("_", " ")
             raise CaseError(f"The {said} can have up to {most:,} characters.", reason="too-long")

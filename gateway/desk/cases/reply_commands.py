@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gateway.desk.cases.lines import FROM_HERE, read_text, say_contact
+from gateway.desk.cases.lines import FROM_HERE, print_contact, read_text
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import (
@@ -45,7 +45,7 @@ def reply(call: Call, case: str, text_file: Path, reason: str, *, is_the_reply: 
     opened = None if found.opened_at is None else open_case(desk, found.case_id, actor=actor)
     checked = check_draft(desk, found, draft)
     if opened is not None:
-        say_contact(desk, opened, actor=actor, to=sys.stderr)
+        print_contact(desk, opened, actor=actor, to=sys.stderr)
         say("", to=sys.stderr)
     _show(found, checked, is_counted=draft.is_the_reply and found.reply_owed and found.reply_code is None)
     if not is_confirmed and not _ask():

@@ -12,7 +12,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.partners import adoption_labels as words
+from gateway.desk.partners import adoption_labels as labels
 from gateway.desk.partners.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
 from gateway.desk.partners.adoption_decisions import (
     Mail,
@@ -89,7 +89,7 @@ def list_all() -> ResponseReturnValue:
         listed_page=listed_page,
         shows_all=shows_all,
         waiting_count=waiting_count,
-        words=words,
+        labels=labels,
     )
 
 
@@ -110,7 +110,7 @@ def post_unreadable() -> ResponseReturnValue:
         declined = decline_unreadable(get_desk(), confirmed=confirmed, reason=why, actor=get_name())
     except (AdoptionError, LocalStateError) as error:
         return _draw_unreadable(fault=str(error), why=why)
-    return _draw_unreadable(said=words.format_declined_together(declined))
+    return _draw_unreadable(said=labels.format_declined_together(declined))
 
 
 def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> ResponseReturnValue:
@@ -126,7 +126,7 @@ def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> Respo
         said=said,
         fault=fault,
         why=why,
-        words=words,
+        labels=labels,
     )
 
 
@@ -205,8 +205,8 @@ def post_decline(request_id: str) -> ResponseReturnValue:
     return _do(request_id, action)
 
 
-def _check_filled_in(typed: Typed, words: dict[str, str]) -> None:
-    missing = [title for name, title in words.items() if not typed[name]]
+def _check_filled_in(typed: Typed, labels: dict[str, str]) -> None:
+    missing = [title for name, title in labels.items() if not typed[name]]
     if missing:
         raise AdoptionError(f"Fill in: {', '.join(missing)}.", reason="missing")
 
@@ -241,14 +241,14 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
         line=line,
         service=service,
-        asking=[] if service is None else words.format_asking(service),
+        asking=[] if service is None else labels.format_asking(service),
         surfaces=SURFACE_TITLES,
         owner_name=owner_name,
         places=places,
         may_enrol=is_invited,
         outcome=outcome,
         typed=typed,
-        words=words,
+        labels=labels,
     )
 
 

@@ -88,22 +88,22 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
 
 
 def _explain_nothing(connection: Connection, partner: str, *, now: datetime) -> str:
-    words = f"No enrolment of {partner} is waiting. "
+    intro = f"No enrolment of {partner} is waiting. "
     state = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
     invitation = find_open_invitation(connection, partner, now=now)
     if invitation is not None and not invitation.has_ended:
-        return f"{words}Has the partner run `report-abuse-partner enrol`, and has this desk run `collect` since then?"
+        return f"{intro}Has the partner run `report-abuse-partner enrol`, and has this desk run `collect` since then?"
     if state == "active":
-        return f"{words}Its keys are already in force: `partner show {partner}`."
+        return f"{intro}Its keys are already in force: `partner show {partner}`."
     if invitation is not None:
-        return f"{words}Its invitation ended unused at {invitation.expires_at}. Invite it again: {invitation.command}."
+        return f"{intro}Its invitation ended unused at {invitation.expires_at}. Invite it again: {invitation.command}."
     if state is not None or find_owner_name(connection, partner) is not None:
         return (
-            f"{words}It has no invitation either: run `partner invite NAME --partner {partner} --out "
+            f"{intro}It has no invitation either: run `partner invite NAME --partner {partner} --out "
             "FILE`; then the partner enrols."
         )
     hint = "Invite a partner first (`partner invite`). It then enrols, and `collect` fetches its enrolment."
-    return f"{words}{explain_no_partner(connection, partner, now=now)} {hint}"
+    return f"{intro}{explain_no_partner(connection, partner, now=now)} {hint}"
 
 
 def _retire(connection: Connection, partner: str, *, at: str) -> bool:

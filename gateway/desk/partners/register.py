@@ -85,13 +85,13 @@ def _list_placement_advice(placements: list[PlacementRow], *, owner: str, action
     agreed = [row for row in placements if row.state == "agreed"]
     if not agreed:
         return ["None of its buttons is in the register now, so there is nothing to suspend."]
-    words = [f"Suspend its button place by place. {_name_command(agreed[0], action)}"]
+    lines = [f"Suspend its button place by place. {_name_command(agreed[0], action)}"]
     if len(agreed) > 1:
         others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
-        words.append(f"The same for {others}.")
+        lines.append(f"The same for {others}.")
     if len(agreed) > _MOST_NAMED:
-        words.append(f"All {len(agreed)} of them: {suggest(f'placement list --owner {owner}')}")
-    return words
+        lines.append(f"All {len(agreed)} of them: {suggest(f'placement list --owner {owner}')}")
+    return lines
 
 
 def _name_command(row: PlacementRow, action: Action) -> str:

@@ -146,7 +146,7 @@ def list_all() -> ResponseReturnValue:
         see_to_count=len(to_see_to),
         adoption_count=adoption_count,
         unseen_count=sum(one.code == "not_looked_at" for one in living),
-        words=labels,
+        labels=labels,
     )
 
 
@@ -224,7 +224,7 @@ def _do(
     except PlacementError as error:
         fault = placement_fault_of(error, changed or Typed())
         if fault.field == "reason" and is_end:
-            fault = Fault("end_reason", fault.words)
+            fault = Fault("end_reason", fault.message)
         return _show(row, faults=[fault], changed=changed)
     return _go_to(row)
 
@@ -249,7 +249,7 @@ def _show_form(typed: Typed, *, faults: Sequence[Fault] = ()) -> ResponseReturnV
         typed=typed,
         faults=faults,
         owners=[(owner, f"{name} ({owner})") for owner, name in owners.items()],
-        words=labels,
+        labels=labels,
     )
 
 
@@ -272,5 +272,5 @@ def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | N
         typed=agreed if changed is None else changed,
         is_changing=changed is not None,
         faults=faults,
-        words=labels,
+        labels=labels,
     )

@@ -103,7 +103,7 @@ class Fault:
     """One fault: its field, and how to fix it."""
 
     field: str
-    words: str
+    message: str
 
 
 # No classes of Flask-WTF fields: tried for placements and digests, they took 67 lines for these twelve and templates as

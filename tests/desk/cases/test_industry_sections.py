@@ -104,8 +104,8 @@ def test_why_something_is_not_held_stands_there_in_words(reason: NotHeldReason) 
     report = make_industry_report(suspects=NotHeld(not_held=reason))
     (block,) = section_of(lay_out(report), "suspects").blocks
     (fact,) = block.not_held
-    assert fact.value.words == f"Not held: {NOT_HELD[reason]}"
-    assert "_" not in fact.value.words
+    assert fact.value.full_text == f"Not held: {NOT_HELD[reason]}"
+    assert "_" not in fact.value.full_text
 
 
 def test_what_is_left_blank_is_named() -> None:
@@ -138,7 +138,7 @@ def test_traces_are_tables_for_each_person() -> None:
     suspect, child = section_of(lay_out(make_full_report()), "traces").blocks
     logins, devices = suspect.grids
     assert logins.columns[:3] == ("IP address", "When it was used", "Source port")
-    assert [[cell.words for cell in row][2] for row in logins.rows] == ["51234", "Not held: not collected"]
+    assert [[cell.full_text for cell in row][2] for row in logins.rows] == ["51234", "Not held: not collected"]
     assert devices.rows[0][1].text == "example-device-1"
     assert [fact.title for fact in child.not_held] == ["Devices"]
 
@@ -183,7 +183,7 @@ def test_differences_of_a_later_report_are_named_field_by_field() -> None:
         emails=(),
     )
     later = make_full_report(suspects=(suspect, suspect), uk_link=NotHeld(not_held="unknown"), change_reason="A slip.")
-    changes = {one.title: (one.before.words, one.after.words) for one in list_changes(first, later)}
+    changes = {one.title: (one.before.full_text, one.after.full_text) for one in list_changes(first, later)}
     assert changes["Whether it has a link to the United Kingdom"] == ("Yes", "Not held: they do not know why")
     assert changes["People whose conduct is reported 1: User name"] == ("example_adult", "example_other")
     assert changes["People whose conduct is reported 1: Vehicle"] == ("Not held: not collected", "Blue van")

@@ -72,7 +72,7 @@ class Value:
     is_reason: bool = False
 
     @property
-    def words(self) -> str:
+    def full_text(self) -> str:
         """The text, with its prefix."""
         return f"Not held: {self.text}" if self.is_reason else self.text
 
@@ -239,20 +239,20 @@ def _make(owner: Any, fields: Sequence[Field], *, title: str) -> Block:
 
 
 def _add(making: _Making, field_: Field, value: Any) -> None:
-    words = get_field_label(field_)
+    label = get_field_label(field_)
     if not is_answered(value) and field_.needed != "must":
-        making.unsaid.append(words)
+        making.unsaid.append(label)
     elif isinstance(value, NotHeld):
-        making.not_held.append(Fact(words, format_not_held(value)))
+        making.not_held.append(Fact(label, format_not_held(value)))
     elif field_.part is None or not is_answered(value):
-        making.facts.append(Fact(words, format_value(field_, value)))
+        making.facts.append(Fact(label, format_value(field_, value)))
     elif not field_.is_list:
-        making.blocks.append(make_block(value, field_.part, title=words))
+        making.blocks.append(make_block(value, field_.part, title=label))
     elif _is_flat(field_.part):
-        making.grids.append(_make_grid(words, field_.part, value))
+        making.grids.append(_make_grid(label, field_.part, value))
     else:
         making.blocks += [
-            make_block(one, field_.part, title=f"{words} {number}" if len(value) > 1 else words)
+            make_block(one, field_.part, title=f"{label} {number}" if len(value) > 1 else label)
             for number, one in enumerate(value, start=1)
         ]
 

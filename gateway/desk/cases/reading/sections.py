@@ -119,7 +119,7 @@ def _list_notes(sent: SentMessage, fields: Mapping[str, Field]) -> Iterator[Fact
 
 def _format_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
     if isinstance(sent.recipients, NotHeld):
-        return format_not_held(sent.recipients).words
+        return format_not_held(sent.recipients).full_text
     return ", ".join(_name(one, people) for one in sent.recipients)
 
 
@@ -128,7 +128,7 @@ def _name(user_id: str, people: Mapping[str, str]) -> str:
 
 
 def _format_or_blank(field: Field, value: object) -> str:
-    return format_value(field, value).words if is_answered(value) else "No time given"
+    return format_value(field, value).full_text if is_answered(value) else "No time given"
 
 
 @dataclass(frozen=True, slots=True)
