@@ -1,56 +1,27 @@
-"""README and docs say only what is there: commands, make targets, settings, limits, log fields and links.
+"""README and docs match the code: settings, limits, alarms, log fields, links, decisions.
 
-The addresses of the README are asked in a running loop: tests/whole/test_readme_addresses.py.
+Commands: test_documented_commands.py parses them, and tests/whole/test_documents_run.py runs them. The addresses of the
+README: tests/whole/test_readme_addresses.py.
 """
 
 import re
-import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import msgspec
 import pytest
 
-from gateway.checker.cli import program as checker_program
-from gateway.cli import program as gateway_program
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
-from gateway.desk.cli import program as desk_program
 from gateway.desk.collection.row_checks import ALARMING_REASONS
 from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig, WatchConfig
 from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS
-from partner_sdk.cli import program as partner_program
-from tests.command_lines import parse
 from tests.house.sources import ROOT
 
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
 SETTINGS = ROOT / "docs" / "settings.md"
-PROGRAMS = {
-    "report-abuse-gateway": gateway_program,
-    "report-abuse-desk": desk_program,
-    "report-abuse-partner": partner_program,
-    "report-abuse-checker": checker_program,
-}
-# What else a fenced block may run, and nothing beyond.
-OTHER_PROGRAMS = {
-    "apt-get",
-    "cp",
-    "curl",
-    "chmod",
-    "export",
-    "mkdir",
-    "nginx",
-    "rm",
-    "sqlite3",
-    "swapoff",
-    "sysctl",
-    "systemctl",
-}
-COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner|checker))((?: [a-z][a-z-]+)*)")
 TABLES = {
     "### Top level": GatewayConfig,
     "### `[limits]`": LimitsConfig,
@@ -64,15 +35,10 @@ TABLES = {
 
 
 def read_documents() -> dict[Path, str]:
-    paths = [README, ROOT / "partner_sdk" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    assert len(paths) >= 12
+    paths = [*ROOT.glob("*.md"), *(ROOT / "partner_sdk").glob("*.md"), ROOT / "widget/README.md"]
+    paths += sorted((ROOT / "docs").rglob("*.md"))
+    assert len(paths) >= 45
     return {path: path.read_text(encoding="utf-8") for path in paths}
-
-
-def find_shell_lines() -> Iterator[list[str]]:
-    for text in read_documents().values():
-        for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-            yield from (shlex.split(line.partition(" > ")[0]) for line in block.splitlines() if line.strip())
 
 
 def make_anchor(heading: str) -> str:
@@ -94,61 +60,6 @@ def read_table(section: str) -> list[list[str]]:
 def test_pythons_of_the_classifiers_are_those_that_operators_read_of() -> None:
     *earlier, last = re.findall(r"Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text("utf-8"))
     assert f"Python {', '.join(earlier)} or {last} " in RUNNING.read_text("utf-8")
-
-
-def test_every_line_of_a_shell_block_can_be_run() -> None:
-    lines = list(find_shell_lines())
-    assert len(lines) >= 40
-    for program, *words in lines:
-        if program in PROGRAMS:
-            parse(PROGRAMS[program], words)  # raises for wrong words
-        elif program == "make":
-            assert all(is_make_target(word) for word in words if "=" not in word), words
-        elif program == ".venv/bin/python":
-            place = Path(*words[1].split(".")).with_suffix(".py") if words[0] == "-m" else Path(words[0])
-            assert (ROOT / place).is_file(), place
-        elif program == "pip":
-            assert words[:2] == ["install", "./partner_sdk"]
-            assert words[2:] in ([], ["."], [".[testing]"])
-        else:
-            assert program in OTHER_PROGRAMS, program
-
-
-def test_every_command_that_is_named_exists() -> None:
-    named = {
-        (program, tuple(words.split()))
-        for text in read_documents().values()
-        for code in re.findall(r"`([^`\n]+)`", text)
-        for program, words in COMMAND.findall(code)
-    }
-    assert {program for program, _ in named} == set(PROGRAMS)
-    assert len(named) >= 12
-    for program, words in sorted(named):
-        found: click.Command | None = PROGRAMS[program]
-        for word in words:
-            if not isinstance(found, click.Group):
-                break  # an argument
-            found = found.get_command(click.Context(found), word)
-            assert found is not None, (program, *words)
-
-
-def is_make_target(name: str) -> bool:
-    done = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", name], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    # A file of that name would need nothing done either: the Makefile itself must name the target.
-    declared = re.search(rf"^{re.escape(name)}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    return done.returncode == 0 and declared is not None
-
-
-def test_every_make_target_that_is_named_exists() -> None:
-    texts = "\n".join(read_documents().values())
-    named = set(re.findall(r"`make ([a-z]+)", texts)) | set(re.findall(r"^make ([a-z]+)", texts, re.MULTILINE))
-    assert {"demo", "test", "install", "help", "bench"} <= named
-    declared = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert named <= declared
-    assert not is_make_target("no-such-target")
-    assert not is_make_target("README.md")
 
 
 def test_demo_takes_the_variables_that_the_readme_names() -> None:

@@ -46,7 +46,7 @@ class Machine:
         for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
             if section.startswith(sections):
                 for block in re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE):
-                    yield from (shlex.split(line) for line in block.splitlines())
+                    yield from (shlex.split(line) for line in block.replace("\\\n", " ").splitlines())
 
     def run(self, words: list[str]) -> int:
         """Run one line and return its exit code."""
