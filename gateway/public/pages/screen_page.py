@@ -32,7 +32,7 @@ from gateway.public.pages.layout import (
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BANDS
 
-_PARTS = ("after", "why", "card_heading", "card", "keys")
+_PARTS = ("after", "why", "card_heading", "card", "keys", "back_note")
 # Screens with UK helplines; a reader elsewhere first sees one of that country.
 _FIRST_ABROAD: Mapping[str, PostKind] = dict.fromkeys(("blackmail", "pictures_me", "pictures_other"), "report")
 # Screens that ask the reader to call about a child, who may be in another country.

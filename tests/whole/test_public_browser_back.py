@@ -1,0 +1,80 @@
+"""The phone's Back inside the form: with script it is the page's own Back."""
+
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.public.journey import FIELD_BY_NAME, TYPED
+from tests.gateway.public.walks import LONG_WAY
+from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, walk_on, walk_way
+from tests.whole.public_server import PublicServer, open_phone
+
+STORY = "My very own words."
+PAGES_WITH_MORE = ("/14", "/10")  # Back leads from both to the last page that must be answered
+
+
+def list_kept(page: Page, path: str) -> list[str]:
+    """Return the fields of a page that still hold what the long way typed or picked there."""
+    kept = []
+    for name, value in LONG_WAY[path].items():
+        field = FIELD_BY_NAME[name]
+        if field.kind in TYPED or field.kind == "select":
+            kept += [name] if page.input_value(f"#{name}") == value else []
+        elif field.kind not in {"choice", "more"}:
+            codes = [value] if isinstance(value, str) else value
+            kept += [name] if all(page.is_checked(f"#{name}-{code}") for code in codes) else []
+    return kept
+
+
+def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser: Browser, server: PublicServer):
+    before, backs = "", 0
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        for path in walk_way(page, server.url, LONG_WAY):
+            if path == "/15":
+                break
+            if before:
+                previous = "/12" if before in {"/12", "/14"} and path in PAGES_WITH_MORE else before
+                page.go_back()
+                page.wait_for_url(f"{server.url}{previous}")
+                asked = {name for name in LONG_WAY[previous] if FIELD_BY_NAME[name].kind not in {"choice", "more"}}
+                assert set(list_kept(page, previous)) == asked, (path, previous)
+                walk_on(page, LONG_WAY[previous])
+                page.wait_for_url(f"{server.url}{path}")
+                backs += 1
+            before = path
+        assert phone.complaints == []
+    assert backs == len(LONG_WAY)  # every page but the first, and the check page twice
+    assert len(server.public.reports()) == 1
+
+
+def test_back_pressed_twice_at_once_keeps_the_words(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/9")
+        page.fill("#story", STORY)
+        go_on(page)
+        page.evaluate("setTimeout(() => { history.back(); history.back(); })")
+        page.wait_for_url(f"{server.url}/9")
+        expect(page.locator("#story")).to_have_value(STORY)
+
+
+def test_back_from_a_side_page_returns_to_the_words(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/9")
+        page.fill("#story", STORY)
+        go_on(page, "footer button[value='see:privacy']")
+        page.go_back()
+        page.wait_for_url(f"{server.url}/9")
+        expect(page.locator("#story")).to_have_value(STORY)
+
+
+def test_back_from_a_link_in_the_list_of_faults_stays_on_the_page(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/11")
+        go_on(page, CONTINUE)
+        page.click("#faults a")
+        page.fill("#name", "Sam")
+        page.go_back()
+        expect(page.locator("#name")).to_have_value("Sam")
+        assert page.url == f"{server.url}/11"
