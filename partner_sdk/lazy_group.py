@@ -18,9 +18,10 @@ class LazyGroup(click.Group):
 
     `table` maps each command's name to its object, written as an entry point, and its summary in the help, e.g.
     `{"doctor": ("partner_sdk._commands.doctor:doctor", "List faults and how to fix them.")}`. The help keeps its order.
+    A group inside is no entry point but another `LazyGroup`.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str | click.Command, str]], **settings: Any) -> None:
         settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **settings)
         self.table = table
@@ -33,7 +34,10 @@ class LazyGroup(click.Group):
         """Import a command and return it, or None for an unknown name."""
         if cmd_name not in self.table:
             return None
-        module, _, attribute = self.table[cmd_name][0].partition(":")
+        target = self.table[cmd_name][0]
+        if isinstance(target, click.Command):
+            return target
+        module, _, attribute = target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

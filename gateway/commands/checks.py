@@ -1,7 +1,7 @@
 """`report-abuse-gateway doctor`, `counts`, `stale-data`: show the state of a gateway, its counts, and old facts.
 
-Counts are of the form, by name and week, and of nobody. `stale-data` reads only the days of each file, which is strict
-where it is loaded, so that command needs no state.
+Counts are kept by name and week, never by person. `stale-data` reads only the days of each file, so it needs no state
+folder.
 """
 
 from pathlib import Path

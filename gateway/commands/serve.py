@@ -139,7 +139,7 @@ def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
 def _check_key_and_clock(
     state: Path, *, config: GatewayConfig, takes_reports: bool, clock: Callable[[], datetime] = utc_now
 ) -> None:
-    """Raise `ServingError` for a receipt key that is not the agency's; print and log what is wrong with the clock.
+    """Raise `ServingError` for a receipt key that is not the agency's; print and log a wrong clock.
 
     The feed alone starts with any key: it is how a new one is published.
     """

@@ -14,8 +14,6 @@ from gateway.web.process_guard import protect_memory
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.lazy_group import LazyGroup, run_program
 
-_SETUP, _OUTBOX, _SERVING = (f"gateway.desk.commands.{name}" for name in ("setup", "outbox", "serving"))
-
 
 class DeskProgram(LazyGroup):
     """The commands of the desk. Each error becomes one line and an exit code."""
@@ -39,52 +37,178 @@ class DeskProgram(LazyGroup):
             return complain(fault, code=LOOK)
 
 
+def _make_group(name: str, summary: str, *, room: str, commands: dict[str, str]) -> tuple[LazyGroup, str]:
+    """Return a first word and its summary. Its command `rotate` is the function `keys_rotate` of its room."""
+    functions = {word: f"{name}_{word}".replace("-", "_") for word in commands}
+    table = {word: (f"gateway.desk.{room}:{functions[word]}", commands[word]) for word in commands}
+    return LazyGroup(name, help=summary, epilog=EXIT_CODES, table=table), summary
+
+
 program: Final = DeskProgram(
     help="The desk of the agency: the only holder of the keys that open reports.",
     epilog=EXIT_CODES,
     table={
-        "init": (f"{_SETUP}:init", "Make a desk with all its keys, and agency.pin for the gateway."),
-        "gateway": (f"{_SETUP}:gateway", "Gateways whose receipts this desk accepts: add, end-key."),
-        "publish": (f"{_SETUP}:publish_command", "Sign the key set and the register, and publish them."),
-        "doctor": (f"{_SETUP}:doctor", "Check this desk and list its faults."),
-        "audit": (f"{_SETUP}:audit_group", "The audit log: check."),
-        "keys": (
-            "gateway.desk.keyring.commands:keys",
+        "init": ("gateway.desk.commands.setup:init", "Make a desk with all its keys, and agency.pin for the gateway."),
+        "gateway": _make_group(
+            "gateway",
+            "Gateways whose receipts this desk accepts: add, end-key.",
+            room="commands.setup",
+            commands={
+                "add": "Accept the receipts of a gateway from now on.",
+                "end-key": "Accept no new receipts under a gateway's receipt key, e.g. after a change or a leak.",
+            },
+        ),
+        "publish": (
+            "gateway.desk.commands.setup:publish_command",
+            "Sign the key set and the register, and publish them.",
+        ),
+        "doctor": ("gateway.desk.commands.setup:doctor", "Check this desk and list its faults."),
+        "audit": _make_group(
+            "audit",
+            "The audit log: check.",
+            room="commands.setup",
+            commands={
+                "check": "Check that no entry of the audit log was altered, removed or inserted.",
+            },
+        ),
+        "keys": _make_group(
+            "keys",
             "The agency's own keys: list, rotate, renew, replace, revoke, destroy.",
+            room="keyring.commands",
+            commands={
+                "list": "List every key with its times.",
+                "rotate": "Make the successor of a signing key.",
+                "renew-delegation": "Sign the root's delegation to the key-set key for two more years, and publish.",
+                "change-root": "Make the next root the root, name its successor, and publish.",
+                "replace-sealing": "Seal to a new key, because the present one may have leaked, and publish.",
+                "revoke": "Revoke a signing key that leaked, with all its signatures, and publish.",
+                "destroy-sealing": "Destroy a sealing key that has expired.",
+            },
         ),
         "collect": (
             "gateway.desk.commands.collecting:collect",
             "Collect reports and enrolments from the gateway, and send the outbox.",
         ),
         "alarms": ("gateway.desk.commands.collecting:alarms", "List the open alarms: gaps, forks, forgeries."),
-        "set-aside": (
-            "gateway.desk.commands.set_aside:set_aside",
+        "set-aside": _make_group(
+            "set-aside",
             "Rows that did not verify or open: list, open, retry, resolve.",
+            room="commands.set_aside",
+            commands={
+                "list": "List the rows by sender and cause; with --rows or --all row by row, the most urgent first.",
+                "open": "Open a row and print its content; the audit log records it.",
+                "retry": "Judge every row again, with today's keys and register.",
+                "resolve": "Mark a row as resolved, or all rows of one sender and cause; their bytes stay.",
+            },
         ),
         "import": ("gateway.desk.commands.importing:import_command", "Import a sealed report from a file."),
-        "evidence": ("gateway.desk.cases.file_commands:evidence", "Files that partners handed over: list, save."),
-        "partner": ("gateway.desk.partners.commands:partner", "Online services that report, and get digests."),
-        "placement": (
-            "gateway.desk.placements.commands:placement",
+        "evidence": _make_group(
+            "evidence",
+            "Files that partners handed over: list, save.",
+            room="cases.file_commands",
+            commands={
+                "list": "List the files of a case, with their descriptions and whether their bytes are here.",
+                "save": "Open one file of a case and write it to a new file that only you can read.",
+            },
+        ),
+        "partner": _make_group(
+            "partner",
+            "Online services that report, and get digests.",
+            room="partners.commands",
+            commands={
+                "invite": "Write an invitation file for a new partner and give its hash to the gateway.",
+                "list": "List partners, enrolments that wait for approval, and open invitations.",
+                "show": "Show one partner: its keys, its registration and the changes that it asks for.",
+                "approve": "Put the keys of a checked enrolment into the register, sign it and publish it.",
+                "end-invitation": "End a partner's open invitation, and refuse an enrolment that waits for approval.",
+                "suspend": "Stop taking reports of a partner, sign the register and publish it.",
+                "revoke-key": "Revoke a partner's lost or stolen key, without any grace, and publish the register.",
+                "changes": "List the changes that partners ask for and that wait for a person.",
+                "accept-change": "Accept a change.",
+                "refuse-change": "Refuse a change, with the reason, which is kept.",
+            },
+        ),
+        "placement": _make_group(
+            "placement",
             "Places of the button: agreements, link ids and checks.",
+            room="placements.commands",
+            commands={
+                "agree": "Put an agreed placement into the register, under a link id of its own.",
+                "list": "List the placements by service, each with its state and its last check.",
+                "show": "Show one placement: its agreement, its history and the checks of its page.",
+                "change": "Change the terms of a placement.",
+                "suspend": "Take a placement out of the register for a while.",
+                "resume": "Put a suspended placement back into the register.",
+                "end": "End a placement for good.",
+                "targets": "Write the checker's list of pages.",
+                "import-checks": "Import checks from a file, by the same rules as those that a checker posts.",
+                "runner-token": "Make the checker's token and print it once.",
+            },
         ),
-        "adoption": ("gateway.desk.partners.adoption_commands:adoption", "Services that ask to show the button."),
-        "case": (
-            "gateway.desk.cases.commands:case",
+        "adoption": _make_group(
+            "adoption",
+            "Services that ask to show the button.",
+            room="partners.adoption_commands",
+            commands={
+                "list": "List the requests that wait.",
+                "show": "Open one request and print it; the audit log records it.",
+                "invite": "Write an invitation for a service that also wants to report, and print the mail to it.",
+                "agree": "Agree one placement with a service that asked, publish the register, and print the mail.",
+                "decline": "Decline a request, with the reason in words, and print the mail to the service.",
+                "decline-unreadable": "Decline every request that no key of this desk opens.",
+            },
+        ),
+        "case": _make_group(
+            "case",
             "Cases: list, next, show, move, reply, ask, outcome, close.",
+            room="cases.commands",
+            commands={
+                "list": "List open cases in the order of the queue: crisis lane, score, waiting time.",
+                "next": "Print the case to read next: the first unread one of the queue.",
+                "show": "Open the report of a case and print it; the audit log records it.",
+                "move": "Move a case into the crisis lane or out of it, or to another score.",
+                "reply": "Show a reply and its recipient, ask, and seal it to the return code.",
+                "ask": "Ask the partner that sent a report one question about it.",
+                "outcome": "Tell the partner that sent a report its outcome, or withdraw that before it goes out.",
+                "close": "Close a case with its assessment.",
+            },
         ),
-        "figures": (
-            "gateway.desk.cases.figures_commands:figures",
-            "Print how fast reports are read and answered.",
-        ),
+        "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.stale_data:stale_data", "List facts whose last check is too old."),
-        "outbox": (f"{_OUTBOX}:outbox", "All that this desk sends, short notes too: send, list, retry."),
-        "alert": (f"{_OUTBOX}:alert", "Alerts to the people on duty: list, acknowledge."),
-        "digest": ("gateway.desk.digests.commands:digest", "Digests: make, show, release, list."),
+        "outbox": _make_group(
+            "outbox",
+            "All that this desk sends, short notes too: send, list, retry.",
+            room="commands.outbox",
+            commands={
+                "send": "Send every due entry: alerts, stages, messages, replies and notes.",
+                "list": "List the newest 200 entries that wait or were given up, by kind and the id of their record.",
+                "retry": "Send an entry again that has failed or was given up.",
+            },
+        ),
+        "alert": _make_group(
+            "alert",
+            "Alerts to the people on duty: list, acknowledge.",
+            room="commands.outbox",
+            commands={
+                "list": "List the alerts to the people on duty, the newest first.",
+                "acknowledge": "Take an alert and every earlier one in hand: they are not sent again.",
+            },
+        ),
+        "digest": _make_group(
+            "digest",
+            "Digests: make, show, release, list.",
+            room="digests.commands",
+            commands={
+                "make": "Make the digest of one partner and one closed quarter, or print the existing one.",
+                "show": "Print a digest exactly as its partner will see it.",
+                "release": "Release a digest into its partner's mailbox.",
+                "list": "List the digests, newest quarter first.",
+            },
+        ),
         "synthetic": ("gateway.desk.digests.commands:synthetic", "File marked, made-up, closed cases about a partner."),
-        "serve": (f"{_SERVING}:serve", "Serve the desk's pages on this machine until Ctrl-C."),
+        "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
         "start-link": (
-            f"{_SERVING}:start_link",
+            "gateway.desk.commands.serving:start_link",
             "Print a one-time address that signs a person in to the desk's pages.",
         ),
     },

@@ -3,7 +3,7 @@
 import getpass
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -68,14 +68,9 @@ class DeskCommand(ExampleCommand):
         return super().invoke(ctx)
 
 
-class DeskGroup(click.Group):
-    """A first word with commands of its own, such as `keys`."""
-
-    command_class = DeskCommand
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        settings.setdefault("epilog", EXIT_CODES)
-        super().__init__(*args, **settings)
+def desk_command(name: str | None = None, *, example: str = "") -> Callable[[Callable[..., int]], DeskCommand]:
+    """Make a command; its docstring is its help, and `example` its own part of an example, e.g. `--json`."""
+    return click.command(name, cls=DeskCommand, example=example)
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

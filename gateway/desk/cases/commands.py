@@ -40,13 +40,13 @@ from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_commands import (
     ListMarks,
-    ask,
     format_content,
     list_partner_json,
     make_marks,
-    outcome,
     say_partner_case,
 )
+from gateway.desk.cases.partner_commands import case_ask as case_ask
+from gateway.desk.cases.partner_commands import case_outcome as case_outcome
 from gateway.desk.cases.queue import (
     LANES,
     MOST_SCORE,
@@ -60,9 +60,9 @@ from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
-from gateway.desk.cases.reply_commands import reply
+from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.terminal import DONE, Call, DeskGroup, print_json, print_result, say
+from gateway.desk.terminal import DONE, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
@@ -79,19 +79,9 @@ _CASE = click.argument("case", help="Its reference or case id.")
 _YES_NO = click.Choice(YES_NO)
 
 
-@click.group(cls=DeskGroup)
-def case() -> None:
-    """Cases: list, next, show, move, reply, ask, outcome, close."""
-
-
-case.add_command(reply)
-case.add_command(ask)
-case.add_command(outcome)
-
-
-@case.command("list", example="--json")
+@desk_command(example="--json")
 @click.option("--all", "with_closed", is_flag=True, help="The closed cases too.")
-def list_command(call: Call, *, with_closed: bool) -> int:
+def case_list(call: Call, *, with_closed: bool) -> int:
     """List open cases in the order of the queue: crisis lane, score, waiting time.
 
     This opens no case.
@@ -106,9 +96,9 @@ def list_command(call: Call, *, with_closed: bool) -> int:
     return print_result(call, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
 
 
-@case.command("show", example="K7QF-2M9TX-D")
+@desk_command(example="K7QF-2M9TX-D")
 @_CASE
-def show(call: Call, case: str) -> int:
+def case_show(call: Call, case: str) -> int:
     """Open the report of a case and print it; the audit log records it.
 
     Its sender's additions, corrections and retractions are opened and printed with it, the first report first.
@@ -166,8 +156,8 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
     return DONE
 
 
-@case.command("next")
-def next_case(call: Call) -> int:
+@desk_command()
+def case_next(call: Call) -> int:
     """Print the case to read next: the first unread one of the queue.
 
     This opens no case.
@@ -181,12 +171,12 @@ def next_case(call: Call) -> int:
     return print_result(call, {"case": asdict(found)}, _HEADER, line)
 
 
-@case.command("move", example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
+@desk_command(example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
 @_CASE
 @click.option("--lane", required=True, type=click.Choice(LANES), help="Its new place.")
 @click.option("--score", type=int, metavar="N", help=f"From 0 to {MOST_SCORE}.  [default: unchanged]")
 @click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
-def move(call: Call, case: str, lane: str, score: int | None, reason: str) -> int:
+def case_move(call: Call, case: str, lane: str, score: int | None, reason: str) -> int:
     """Move a case into the crisis lane or out of it, or to another score. The reason is kept."""
     moved = move_case(open_desk(call.state), case, lane=lane, score=score, reason=reason, actor=call.actor)
     return print_result(
@@ -210,8 +200,7 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
         print_typed("    because", move.reason)
 
 
-@case.command(
-    "close",
+@desk_command(
     example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
     '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
     "--best-placed harm_reduction --reply-recorded replied_by_call",
@@ -233,7 +222,7 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
 @click.option("--reply-recorded", type=click.Choice(REPLY_CODES), help="How the person reporting was answered.")
 @click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe, without details of the report.")
 @click.option("--release-outcome", is_flag=True, help="Tell the partner whose own report it is.")
-def close(
+def case_close(
     call: Call,
     case: str,
     outcome_code: str,

@@ -15,7 +15,7 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.evidence.collecting import EvidenceCollected
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, Call, DeskGroup, print_json, say
+from gateway.desk.terminal import DONE, FILE, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
 
 
@@ -85,14 +85,9 @@ WHY_LEFT: Final = {
 }
 
 
-@click.group(cls=DeskGroup)
-def evidence() -> None:
-    """Files that partners handed over: list, save."""
-
-
-@evidence.command("list", example="K7QF-2M9TX-D")
+@desk_command(example="K7QF-2M9TX-D")
 @click.argument("case", help="Its reference or case id.")
-def list_command(call: Call, case: str) -> int:
+def evidence_list(call: Call, case: str) -> int:
     """List the files of a case, with their descriptions and whether their bytes are here.
 
     This opens its reports, which the audit log records. It opens no file.
@@ -109,11 +104,11 @@ def list_command(call: Call, case: str) -> int:
     return DONE
 
 
-@evidence.command("save", example="K7QF-2M9TX-D file-1 --out file-1.bin")
+@desk_command(example="K7QF-2M9TX-D file-1 --out file-1.bin")
 @click.argument("case", help="Its reference or case id.")
 @click.argument("file_id", metavar="FILE_ID", help="Its id in the list, or its evidence id.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="A file that does not exist yet.")
-def save(call: Call, case: str, file_id: str, out: Path) -> int:
+def evidence_save(call: Call, case: str, file_id: str, out: Path) -> int:
     """Open one file of a case and write it to a new file that only you can read.
 
     The audit log records it. A file id means the newest version that is here; an evidence id names one exactly. The

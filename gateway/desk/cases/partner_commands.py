@@ -22,7 +22,7 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import FILE, Call, DeskCommand, print_result, say
+from gateway.desk.terminal import FILE, Call, desk_command, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
@@ -31,14 +31,14 @@ from partner_sdk.wire.mailbox_message import format_outcome
 
 @dataclass(frozen=True, slots=True)
 class ListMarks:
-    """What lists say of cases besides their own row: who sent them, what was added, and the clock of a question."""
+    """The marks of cases in lists: their source, later reports, and the clock of a question."""
 
     sources: Mapping[str, Source]
     later: Mapping[str, Later]
     clocks: Mapping[str, Clock]
 
     def list_marks(self, case: CaseRow) -> list[str]:
-        """Return the words of the line of one case."""
+        """Return the marks of one case."""
         later, clock = self.later.get(case.case_id), self.clocks.get(case.case_id)
         marks = []
         if case.report_kind == "retraction" or (later is not None and later.is_taken_back):
@@ -52,7 +52,7 @@ class ListMarks:
         return marks
 
     def name_source(self, case: CaseRow) -> str:
-        """Return who sent a case, in a word or two."""
+        """Return the source of a case, e.g. `police GB`."""
         source = self.sources.get(case.partner)
         if source is None or source.type == "service":
             return case.door
@@ -73,7 +73,7 @@ class ListMarks:
 
 
 def make_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
-    """Return what lists say of these cases."""
+    """Return the marks of these cases."""
     with desk.store.read() as connection:
         return ListMarks(
             sources=list_sources(connection, cases),
@@ -104,7 +104,7 @@ def say_partner_case(partner: PartnerCase) -> None:
 
 
 def list_partner_json(partner: PartnerCase, opened: Sequence[OpenedReport]) -> dict[str, Any]:
-    """Return the same for machines. Whatever opens evidence is left out."""
+    """Return the same for machines, without the secrets that open evidence."""
     return {
         "doubts": [f"{head} {rest}" for head, rest in partner.doubts],
         "linked_reports": [asdict(one) for one in partner.linked],
@@ -205,8 +205,7 @@ class Day(click.ParamType[date]):
             self.fail(str(error), param, ctx)
 
 
-@click.command(
-    cls=DeskCommand,
+@desk_command(
     example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
     '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
 )
@@ -218,7 +217,7 @@ class Day(click.ParamType[date]):
 @click.option(
     "--due", type=Day(), metavar="DATE", help=f"Its day, e.g. 2026-12-24.  [default: in {DAYS_TO_ANSWER} days]"
 )
-def ask(call: Call, case: str, question: str | None, question_file: Path | None, **terms: Any) -> int:
+def case_ask(call: Call, case: str, question: str | None, question_file: Path | None, **terms: Any) -> int:
     """Ask the partner that sent a report one question about it. Read the report first.
 
     The question is sealed to the partner's mailbox, goes out with the next `collect` and names you. Ask the next one
@@ -235,12 +234,12 @@ def ask(call: Call, case: str, question: str | None, question_file: Path | None,
 _TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
 
 
-@click.command(cls=DeskCommand, example="K7QF-2M9TX-D --outcome used")
+@desk_command(example="K7QF-2M9TX-D --outcome used")
 @click.argument("case", help="Its reference or case id.")
 @click.option("--outcome", "code", type=click.Choice(OUTCOMES), help=f"The outcome for the partner. {_TOLD}")
 @click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the outcome that waits.")
 @click.option("--hold-until", type=Day(), metavar="DATE", help="Send it on this day, e.g. 2026-12-24.")
-def outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
+def case_outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
     """Tell the partner that sent a report its outcome, or withdraw that before it goes out.
 
     It goes with the next `collect`, or with the first one on the day of --hold-until. Reports of the public have none.

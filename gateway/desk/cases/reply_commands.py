@@ -19,17 +19,17 @@ from gateway.desk.cases.replies import (
     clean_text,
     write_reply,
 )
-from gateway.desk.terminal import FILE, WRONG_USE, Call, DeskCommand, complain, print_result, say, say_lines
+from gateway.desk.terminal import FILE, WRONG_USE, Call, complain, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import open_desk
 
 
-@click.command(cls=DeskCommand, example="K7QF-2M9TX-D --text-file reply.txt")
+@desk_command(example="K7QF-2M9TX-D --text-file reply.txt")
 @click.argument("case", help="Its reference or case id.")
 @click.option("--text-file", required=True, type=FILE, metavar="FILE", help="The plain text; - reads standard input.")
 @click.option("--is-the-reply", is_flag=True, help="This is the reply that is owed.")
 @click.option("--reason", default="", metavar="TEXT", help="With --is-the-reply: why there is no other safe way.")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Send without asking; needed with --text-file -.")
-def reply(call: Call, case: str, text_file: Path, reason: str, *, is_the_reply: bool, is_confirmed: bool) -> int:
+def case_reply(call: Call, case: str, text_file: Path, reason: str, *, is_the_reply: bool, is_confirmed: bool) -> int:
     """Show a reply and its recipient, ask, and seal it to the return code. Read the report first.
 
     The audit log records that the report was opened for it. The reply goes out with the next `collect`.

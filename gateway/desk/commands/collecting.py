@@ -32,8 +32,8 @@ from gateway.desk.terminal import (
     LOOK,
     TRY_AGAIN,
     Call,
-    DeskCommand,
     complain,
+    desk_command,
     end_progress,
     print_json,
     print_result,
@@ -135,7 +135,7 @@ LONGEST_PAUSE_SECONDS: Final = 3600
 EVIDENCE_SECONDS: Final = 30.0
 
 
-@click.command(cls=DeskCommand, example="--every 60")
+@desk_command(example="--every 60")
 @click.option("--reconcile", "is_reconciled", is_flag=True, help="Compare every link of all chains with the gateway.")
 @click.option(
     "--every",
@@ -314,7 +314,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
     )
 
 
-@click.command(cls=DeskCommand, example="--clear 3")
+@desk_command(example="--clear 3")
 @click.option("--clear", type=int, metavar="NUMBER", help="Clear this alarm: you have looked into it.")
 def alarms(call: Call, clear: int | None) -> int:
     """List the open alarms: gaps, forks, forgeries.

@@ -11,7 +11,7 @@ from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, LOOK, Call, DeskGroup, print_json, print_result, say
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
@@ -26,13 +26,8 @@ _COUNT_NAMES: Final[dict[KindName, str]] = {
 }
 
 
-@click.group(cls=DeskGroup)
-def outbox() -> None:
-    """All that this desk sends, short notes too: send, list, retry."""
-
-
-@outbox.command("send", example="--json")
-def send(call: Call) -> int:
+@desk_command(example="--json")
+def outbox_send(call: Call) -> int:
     """Send every due entry: alerts, stages, messages, replies and notes.
 
     `collect` does the same at its end. Exit code 1: an entry was given up or refused, a carrier failed, or an alert was
@@ -48,9 +43,9 @@ def send(call: Call) -> int:
     return DONE if sent.is_well else LOOK
 
 
-@outbox.command("list", example="--all")
+@desk_command(example="--all")
 @click.option("--all", "with_done", is_flag=True, help="The sent entries too.")
-def list_command(call: Call, *, with_done: bool) -> int:
+def outbox_list(call: Call, *, with_done: bool) -> int:
     """List the newest 200 entries that wait or were given up, by kind and the id of their record."""
     with open_desk(call.state).store.read() as connection:
         entries = list_entries(connection, most=_MOST_LISTED, with_done=with_done)
@@ -65,9 +60,9 @@ def list_command(call: Call, *, with_done: bool) -> int:
     return print_result(call, found, *lines, empty="Nothing waits.")
 
 
-@outbox.command("retry", example="12")
+@desk_command(example="12")
 @click.argument("number", type=int, help="Its number in the list.")
-def retry(call: Call, number: int) -> int:
+def outbox_retry(call: Call, number: int) -> int:
     """Send an entry again that has failed or was given up."""
     entry = send_again(open_desk(call.state), number, actor=call.actor)
     return print_result(
@@ -77,13 +72,8 @@ def retry(call: Call, number: int) -> int:
     )
 
 
-@click.group(cls=DeskGroup)
-def alert() -> None:
-    """Alerts to the people on duty: list, acknowledge."""
-
-
-@alert.command("list", example="--json")
-def list_alerts_command(call: Call) -> int:
+@desk_command(example="--json")
+def alert_list(call: Call) -> int:
     """List the alerts to the people on duty, the newest first.
 
     Exit code 1 when one is not acknowledged.
@@ -105,9 +95,9 @@ def list_alerts_command(call: Call) -> int:
     return LOOK if waiting else DONE
 
 
-@alert.command("acknowledge", example="7")
+@desk_command(example="7")
 @click.argument("number", type=int, help="Its number in the list.")
-def acknowledge(call: Call, number: int) -> int:
+def alert_acknowledge(call: Call, number: int) -> int:
     """Take an alert and every earlier one in hand: they are not sent again."""
     desk = open_desk(call.state)
     with desk.store.write() as connection:

@@ -7,7 +7,7 @@ import click
 
 from gateway.desk.sessions import LIFETIME, get_link_folder, make_start_link
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import WRONG_USE, Call, DeskCommand, complain, print_result
+from gateway.desk.terminal import WRONG_USE, Call, complain, desk_command, print_result
 from gateway.desk.wiring import Desk, open_desk
 
 HOST: Final = "127.0.0.1"
@@ -25,7 +25,7 @@ def _port_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-@click.command(cls=DeskCommand, example=f"--port {DEFAULT_PORT}")
+@desk_command(example=f"--port {DEFAULT_PORT}")
 @_port_option
 def serve(call: Call, port: int) -> int:
     """Serve the desk's pages on this machine until Ctrl-C."""
@@ -52,7 +52,7 @@ def serve(call: Call, port: int) -> int:
         return complain(str(error), code=WRONG_USE)
 
 
-@click.command(cls=DeskCommand, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
+@desk_command(example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
 @_port_option
 @click.option("--name", metavar="NAME", help="The person to sign in.  [default: as --as]")
 def start_link(call: Call, port: int, name: str | None) -> int:

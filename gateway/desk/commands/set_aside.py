@@ -14,20 +14,15 @@ from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.set_aside import RESOLUTIONS, SetAsideRow, list_set_aside, open_row, resolve_row
 from gateway.desk.collection.shelf import list_groups, resolve_group
-from gateway.desk.terminal import DONE, LOOK, Call, DeskGroup, print_json, print_result, say
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import open_desk
 
 
-@click.group("set-aside", cls=DeskGroup)
-def set_aside() -> None:
-    """Rows that did not verify or open: list, open, retry, resolve."""
-
-
-@set_aside.command("list", example="--json")
+@desk_command(example="--json")
 @click.option("--rows", "by_row", is_flag=True, help="Row by row, with their numbers.")
 @click.option("--all", "with_resolved", is_flag=True, help="Row by row, with the resolved ones.")
-def list_command(call: Call, *, by_row: bool, with_resolved: bool) -> int:
+def set_aside_list(call: Call, *, by_row: bool, with_resolved: bool) -> int:
     """List the rows by sender and cause; with --rows or --all row by row, the most urgent first."""
     with open_desk(call.state).store.read() as connection:
         groups = list_groups(connection)
@@ -50,9 +45,9 @@ def list_command(call: Call, *, by_row: bool, with_resolved: bool) -> int:
     return DONE
 
 
-@set_aside.command("open", example="3")
+@desk_command(example="3")
 @click.argument("row", type=int, metavar="NUMBER", help="Its number in `set-aside list --rows`.")
-def open_one(call: Call, row: int) -> int:
+def set_aside_open(call: Call, row: int) -> int:
     """Open a row and print its content; the audit log records it.
 
     The content may be forged. Each of its lines stands behind a bar. The secrets that open evidence are left out. Exit
@@ -74,11 +69,11 @@ def open_one(call: Call, row: int) -> int:
     return DONE
 
 
-@set_aside.command("retry")
+@desk_command()
 @click.option(
     "--accept-ended-key", type=int, metavar="NUMBER", help="File this row though its partner's key had ended."
 )
-def retry(call: Call, accept_ended_key: int | None) -> int:
+def set_aside_retry(call: Call, accept_ended_key: int | None) -> int:
     """Judge every row again, with today's keys and register.
 
     A row whose partner's key had ended stays set aside. Once the partner confirms by another channel that it sent the
@@ -97,13 +92,15 @@ def retry(call: Call, accept_ended_key: int | None) -> int:
     return print_result(call, {"filed": collected.filed, "known": collected.known, "waiting": waiting}, *lines)
 
 
-@set_aside.command("resolve", example="3 --how forged")
+@desk_command(example="3 --how forged")
 @click.argument("row", type=int, required=False, metavar="[NUMBER]", help="Its number in `set-aside list --rows`.")
 @click.option("--partner", default="", metavar="ID", help="Resolve a group: its partner in the list, if any.")
 @click.option("--reason", metavar="CODE", help="Resolve a group: its cause.")
 @click.option("--up-to", type=int, metavar="NUMBER", help="Resolve a group: its newest row in the list.")
 @click.option("--how", required=True, type=click.Choice(RESOLUTIONS), help="How you dealt with it.")
-def resolve(call: Call, row: int | None, partner: str, reason: str | None, up_to: int | None, how: str) -> int:
+def set_aside_resolve(
+    call: Call, row: int | None, partner: str, reason: str | None, up_to: int | None, how: str
+) -> int:
     """Mark a row as resolved, or all rows of one sender and cause; their bytes stay.
 
     A group is resolved up to the row that `set-aside list` named: newer rows still wait.
@@ -137,7 +134,7 @@ def _line(row: SetAsideRow) -> str:
 
 
 def _format_plain(plain: bytes) -> str:
-    """Return what was sealed as text: JSON on lines of its own, and anything else as it is."""
+    """Return the sealed content as text: JSON indented, anything else unchanged."""
     try:
         value = msgspec.json.decode(plain)
         evidence = value.get("evidence") if isinstance(value, dict) else None

@@ -12,13 +12,13 @@ from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_rece
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskCommand, DeskGroup, print_result
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk, utc_now
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.wire.keys import MAX_CARD_BYTES, Environment, parse_gateway_card
 
 
-@click.command(cls=DeskCommand, example="--gateway-origin https://report.example --feed https://feed.report.example")
+@desk_command(example="--gateway-origin https://report.example --feed https://feed.report.example")
 @click.option("--gateway-origin", required=True, metavar="URL", help="Its address for the public and partners.")
 @click.option("--feed", "feed_url", required=True, metavar="URL", help="Its feed's address for this desk.")
 @click.option(
@@ -51,14 +51,9 @@ def init(call: Call, gateway_origin: str, feed_url: str, environment: Environmen
     )
 
 
-@click.group(cls=DeskGroup)
-def gateway() -> None:
-    """Gateways whose receipts this desk accepts: add, end-key."""
-
-
-@gateway.command("add", example="gateway.card")
+@desk_command(example="gateway.card")
 @click.argument("card", type=FILE, help="gateway.card, as the gateway made it.")
-def add_card(call: Call, card: Path) -> int:
+def gateway_add(call: Call, card: Path) -> int:
     """Accept the receipts of a gateway from now on."""
     try:
         with card.open("rb") as handle:
@@ -75,9 +70,9 @@ def add_card(call: Call, card: Path) -> int:
     )
 
 
-@gateway.command("end-key", example="tWXvD6bK7pA")
+@desk_command(example="tWXvD6bK7pA")
 @click.argument("key_id", help="Its id in `keys list`.")
-def end_key(call: Call, key_id: str) -> int:
+def gateway_end_key(call: Call, key_id: str) -> int:
     """Accept no new receipts under a gateway's receipt key, e.g. after a change or a leak.
 
     Its earlier receipts stay valid. Run this after the gateway has moved to its new key, and then publish.
@@ -86,7 +81,7 @@ def end_key(call: Call, key_id: str) -> int:
     return print_result(call, {"ended": key_id}, f"The receipt key {key_id} ends now. Then: {suggest('publish')}")
 
 
-@click.command("publish", cls=DeskCommand)
+@desk_command()
 def publish_command(call: Call) -> int:
     """Sign the key set and the register, and publish them.
 
@@ -106,7 +101,7 @@ def publish_command(call: Call) -> int:
     )
 
 
-@click.command(cls=DeskCommand, example="--json")
+@desk_command(example="--json")
 def doctor(call: Call) -> int:
     """Check this desk and list its faults."""
     findings = examine(call.state, clock=utc_now)
@@ -114,13 +109,8 @@ def doctor(call: Call) -> int:
     return print_result(call, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
 
 
-@click.group("audit", cls=DeskGroup)
-def audit_group() -> None:
-    """The audit log: check."""
-
-
-@audit_group.command("check")
-def check_command(call: Call) -> int:
+@desk_command()
+def audit_check(call: Call) -> int:
     """Check that no entry of the audit log was altered, removed or inserted."""
     with open_desk(call.state).store.read() as connection:
         count = audit.check_chain(connection)

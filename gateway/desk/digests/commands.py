@@ -19,7 +19,7 @@ from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, LOOK, Call, DeskCommand, DeskGroup, print_result, say_lines
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 
@@ -35,12 +35,7 @@ def _partner_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return partner(quarter(function))
 
 
-@click.group(cls=DeskGroup)
-def digest() -> None:
-    """Digests: make, show, release, list."""
-
-
-@digest.command("make", example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
+@desk_command(example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
 @_partner_options
 @click.option("--by", metavar="NAME", help="The maker.  [default: as --as]")
 @click.option(
@@ -56,7 +51,7 @@ def digest() -> None:
     f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less.",
 )
 @click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
-def make(
+def digest_make(
     call: Call,
     partner: str,
     quarter_name: str | None,
@@ -106,10 +101,10 @@ def make(
     )
 
 
-@digest.command("show", example="2026-Q3.example-chat")
+@desk_command(example="2026-Q3.example-chat")
 @_DIGEST
 @click.option("--csv", "as_csv", is_flag=True, help="One line for each number.")
-def show(call: Call, digest_id: str, *, as_csv: bool) -> int:
+def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
     """Print a digest exactly as its partner will see it."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -119,10 +114,10 @@ def show(call: Call, digest_id: str, *, as_csv: bool) -> int:
     return DONE
 
 
-@digest.command("release", example='2026-Q3.example-chat --by "B. Supervisor"')
+@desk_command(example='2026-Q3.example-chat --by "B. Supervisor"')
 @_DIGEST
 @click.option("--by", metavar="NAME", help="The releaser, who is not the maker.  [default: as --as]")
-def release(call: Call, digest_id: str, by: str | None) -> int:
+def digest_release(call: Call, digest_id: str, by: str | None) -> int:
     """Release a digest into its partner's mailbox. Its maker cannot release it."""
     desk = open_desk(call.state)
     record = release_to_mailbox(desk, digest_id, by=by or call.actor)
@@ -133,9 +128,9 @@ def release(call: Call, digest_id: str, by: str | None) -> int:
     )
 
 
-@digest.command("list", example="--json")
+@desk_command(example="--json")
 @click.option("--partner", metavar="PARTNER", help="Only this partner's.")
-def list_command(call: Call, partner: str | None) -> int:
+def digest_list(call: Call, partner: str | None) -> int:
     """List the digests, newest quarter first."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -148,7 +143,7 @@ def list_command(call: Call, partner: str | None) -> int:
     return print_result(call, found, *lines, empty="There is no digest yet.")
 
 
-@click.command(cls=DeskCommand, example="--partner example-chat --quarter 2026-Q3 --count 240")
+@desk_command(example="--partner example-chat --quarter 2026-Q3 --count 240")
 @_partner_options
 @click.option("--count", type=int, default=240, show_default=True, metavar="N", help="Number of cases.")
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same cases.")

@@ -14,19 +14,14 @@ from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, TRY_AGAIN, Call, DeskGroup, complain, print_result
+from gateway.desk.terminal import DONE, FILE, LOOK, TRY_AGAIN, Call, complain, desk_command, print_result
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 
 
-@click.group(cls=DeskGroup)
-def keys() -> None:
-    """The agency's own keys: list, rotate, renew, replace, revoke, destroy."""
-
-
-@keys.command("list", example="--json")
-def list_command(call: Call) -> int:
+@desk_command(example="--json")
+def keys_list(call: Call) -> int:
     """List every key with its times.
 
     Exit code 1 when a key needs a person.
@@ -41,9 +36,9 @@ def list_command(call: Call) -> int:
     return print_result(call, {"keys": [asdict(row) for row in rows]}, *lines, code=code)
 
 
-@keys.command("rotate", example="mailbox-signing")
+@desk_command(example="mailbox-signing")
 @click.argument("role", type=click.Choice([role.value for role in ROTATED_ROLES]), help="The key's role.")
-def rotate(call: Call, role: str) -> int:
+def keys_rotate(call: Call, role: str) -> int:
     """Make the successor of a signing key. Nothing stops meanwhile.
 
     A register key or a mailbox-signing key is published now, and signs from the first `publish` an hour later.
@@ -65,10 +60,10 @@ def rotate(call: Call, role: str) -> int:
     )
 
 
-@keys.command("renew-delegation", example="--root /media/root --new-key")
+@desk_command(example="--root /media/root --new-key")
 @click.option("--root", type=FILE, metavar="DIR", help="The folder of root.key.  [default: in the state folder]")
 @click.option("--new-key", is_flag=True, help="Move to a new key-set key.")
-def renew(call: Call, root: Path | None, *, new_key: bool) -> int:
+def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> int:
     """Sign the root's delegation to the key-set key for two more years, and publish.
 
     Bring the folder of the root key for this, and remove it afterwards.
@@ -83,9 +78,9 @@ def renew(call: Call, root: Path | None, *, new_key: bool) -> int:
     )
 
 
-@keys.command("change-root", example="--root /media/root")
+@desk_command(example="--root /media/root")
 @click.option("--root", type=FILE, metavar="DIR", help="The folder of both root keys.  [default: in the state folder]")
-def change_root_command(call: Call, root: Path | None) -> int:
+def keys_change_root(call: Call, root: Path | None) -> int:
     """Make the next root the root, name its successor, and publish. The former root is removed from the folder.
 
     Gateway and partners have pinned the next root and follow by themselves. Still give the new agency.pin to the
@@ -102,9 +97,9 @@ def change_root_command(call: Call, root: Path | None) -> int:
     )
 
 
-@keys.command("replace-sealing")
-def replace(call: Call) -> int:
-    """Seal to a new key from now on, because the present one may have leaked, and publish.
+@desk_command()
+def keys_replace_sealing(call: Call) -> int:
+    """Seal to a new key, because the present one may have leaked, and publish.
 
     Earlier reports still open with the old key, here and for a thief.
     """
@@ -118,9 +113,9 @@ def replace(call: Call) -> int:
     )
 
 
-@keys.command("revoke", example="tWXvD6bK7pA")
+@desk_command(example="tWXvD6bK7pA")
 @click.argument("key_id", help="Its id in `keys list`.")
-def revoke(call: Call, key_id: str) -> int:
+def keys_revoke(call: Call, key_id: str) -> int:
     """Revoke a signing key that leaked, with all its signatures, and publish.
 
     A thief can sign with any date, so earlier signatures end too. Partners can no longer check old receipts and
@@ -139,9 +134,9 @@ def revoke(call: Call, key_id: str) -> int:
     )
 
 
-@keys.command("destroy-sealing", example="2026-Q4")
+@desk_command(example="2026-Q4")
 @click.argument("key", help="Its name in `keys list`.")
-def destroy(call: Call, key: str) -> int:
+def keys_destroy_sealing(call: Call, key: str) -> int:
     """Destroy a sealing key that has expired. Nothing sealed to it ever opens again.
 
     Destroy its copies in backups yourself.

@@ -35,7 +35,7 @@ from gateway.desk.partners.invitations import hold_invitation_file, publish_invi
 from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskGroup, print_json, print_result, say, say_lines
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
@@ -47,14 +47,9 @@ _KNOWN_OWNER = click.option(
 _EXAMPLE_ID = "0199c0de-0000-7000-8000-000000000000"
 
 
-@click.group(cls=DeskGroup)
-def adoption() -> None:
-    """Services that ask to show the button."""
-
-
-@adoption.command("list", example="--json")
+@desk_command(example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
-def list_command(call: Call, *, with_decided: bool) -> int:
+def adoption_list(call: Call, *, with_decided: bool) -> int:
     """List the requests that wait. Their senders stay sealed until `adoption show` opens one."""
     with open_desk(call.state).store.read() as connection:
         rows = list_adoptions(connection, with_decided=with_decided)
@@ -67,9 +62,9 @@ def list_command(call: Call, *, with_decided: bool) -> int:
     return print_result(call, {"requests": [asdict(row) for row in rows]}, *lines, empty="No request waits.")
 
 
-@adoption.command("show", example=_EXAMPLE_ID)
+@desk_command(example=_EXAMPLE_ID)
 @_REQUEST
-def show(call: Call, request_id: str) -> int:
+def adoption_show(call: Call, request_id: str) -> int:
     """Open one request and print it; the audit log records it.
 
     Its sender is not proven. Before you agree or invite, call the organisation at a number that it has published.
@@ -96,13 +91,15 @@ def show(call: Call, request_id: str) -> int:
     return DONE
 
 
-@adoption.command("invite", example=f"{_EXAMPLE_ID} --owner example-chat --out example-chat.invitation")
+@desk_command(example=f"{_EXAMPLE_ID} --owner example-chat --out example-chat.invitation")
 @_REQUEST
 @_OWNER
 @_KNOWN_OWNER
 @click.option("--origin", metavar="URL", help="The gateway's address for it.  [default: as in desk.toml]")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The invitation file to write.")
-def invite(call: Call, request_id: str, owner: str, origin: str | None, out: Path, *, known_owner: bool) -> int:
+def adoption_invite(
+    call: Call, request_id: str, owner: str, origin: str | None, out: Path, *, known_owner: bool
+) -> int:
     """Write an invitation for a service that also wants to report, and print the mail to it.
 
     The file holds a one-time secret: hand it over by a trusted channel, never with the mail. This command tells the
@@ -133,8 +130,7 @@ def invite(call: Call, request_id: str, owner: str, origin: str | None, out: Pat
     return DONE
 
 
-@adoption.command(
-    "agree",
+@desk_command(
     example=f'{_EXAMPLE_ID} --owner example-chat --surface profile --address "https://chat.example/people/*" '
     '--position "Under the name, beside Block"',
 )
@@ -147,8 +143,8 @@ def invite(call: Call, request_id: str, owner: str, origin: str | None, out: Pat
 @click.option("--look-at", metavar="URL", help="The page to check, if the address has a *.")
 @click.option("--link-id", metavar="ID", help="[default: made by the desk]")
 @click.option("--service", metavar="NAME", help="The service's name.  [default: as in the request]")
-def agree(call: Call, request_id: str, owner: str, *, known_owner: bool, **place: Any) -> int:
-    """Agree one placement with a service that asked, publish the register, and print the mail to it.
+def adoption_agree(call: Call, request_id: str, owner: str, *, known_owner: bool, **place: Any) -> int:
+    """Agree one placement with a service that asked, publish the register, and print the mail.
 
     This command publishes; the desk's page does not: run `publish` after it and before the mail goes out. A service
     without keys is registered under --owner. Run it again for each further placement: the mail names all that are
@@ -173,10 +169,10 @@ def agree(call: Call, request_id: str, owner: str, *, known_owner: bool, **place
     return publish_register(call, partner=row.owner, done=f"{row.placement} is agreed")
 
 
-@adoption.command("decline", example=f'{_EXAMPLE_ID} --why "We could not reach you."')
+@desk_command(example=f'{_EXAMPLE_ID} --why "We could not reach you."')
 @_REQUEST
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for the service to read.")
-def decline(call: Call, request_id: str, why: str) -> int:
+def adoption_decline(call: Call, request_id: str, why: str) -> int:
     """Decline a request, with the reason in words, and print the mail to the service.
 
     Its invitation ends too. After an agreed placement it cannot be declined: `placement end` ends a placement, and
@@ -194,10 +190,10 @@ def decline(call: Call, request_id: str, why: str) -> int:
     return DONE
 
 
-@adoption.command("decline-unreadable", example='--why "Sealed to no key of ours." --confirm 40')
+@desk_command(example='--why "Sealed to no key of ours." --confirm 40')
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for this desk's record.")
 @click.option("--confirm", type=int, metavar="NUMBER", help="Their number, as the command without this option prints.")
-def decline_all_unreadable(call: Call, why: str, confirm: int | None) -> int:
+def adoption_decline_unreadable(call: Call, why: str, confirm: int | None) -> int:
     """Decline every request that no key of this desk opens. The others stay as they are.
 
     Without --confirm it only counts them. With --confirm it declines them if the number is unchanged. Each gets an

@@ -25,7 +25,7 @@ from gateway.desk.partners.register import (
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, Call, DeskGroup, print_json, print_result, say
+from gateway.desk.terminal import DONE, FILE, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.canonical import parse_time
@@ -37,12 +37,7 @@ _EXAMPLE_CHANGE = "0199c0de-0000-7000-8000-000000000000"
 _REASONS = "; ".join(f"{name}: {words}" for name, words in REFUSAL_REASONS.items())
 
 
-@click.group(cls=DeskGroup)
-def partner() -> None:
-    """Online services that report, and get digests."""
-
-
-@partner.command("invite", example='"Example Chat" --partner example-chat --out example-chat.invitation')
+@desk_command(example='"Example Chat" --partner example-chat --out example-chat.invitation')
 @click.argument("name", help="The partner's public name.")
 @click.option("--partner", "partner_id", required=True, metavar="ID", help="Its id: a-z, 0-9 and hyphens, for good.")
 @click.option("--origin", metavar="URL", help="The gateway's address for it.  [default: as in desk.toml]")
@@ -51,7 +46,7 @@ def partner() -> None:
 )
 @click.option("--country", metavar="CODE", help="The country of an agency, e.g. GB.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The invitation file to write.")
-def invite(
+def partner_invite(
     call: Call, name: str, partner_id: str, origin: str | None, kind: PartnerType | None, country: str | None, out: Path
 ) -> int:
     """Write an invitation file for a new partner and give its hash to the gateway.
@@ -89,8 +84,8 @@ def invite(
     return DONE
 
 
-@partner.command("list", example="--json")
-def list_command(call: Call) -> int:
+@desk_command(example="--json")
+def partner_list(call: Call) -> int:
     """List partners, enrolments that wait for approval, and open invitations."""
     with open_desk(call.state).store.read() as connection:
         rows = list_partners(connection)
@@ -105,9 +100,9 @@ def list_command(call: Call) -> int:
     return print_result(call, {"partners": [asdict(row) for row in rows]}, *lines, empty=empty)
 
 
-@partner.command("show", example="example-chat")
+@desk_command(example="example-chat")
 @_PARTNER
-def show(call: Call, partner_id: str) -> int:
+def partner_show(call: Call, partner_id: str) -> int:
     """Show one partner: its keys, its registration and the changes that it asks for."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -115,9 +110,9 @@ def show(call: Call, partner_id: str) -> int:
     return print_result(call, msgspec.to_builtins(asdict(view)), *_list_view_lines(view, now=desk.clock()))
 
 
-@partner.command("approve", example="example-chat")
+@desk_command(example="example-chat")
 @_PARTNER
-def approve(call: Call, partner_id: str) -> int:
+def partner_approve(call: Call, partner_id: str) -> int:
     """Put the keys of a checked enrolment into the register, sign it and publish it."""
     desk = open_desk(call.state)
     approve_partner(desk, partner=partner_id, actor=call.actor)
@@ -131,10 +126,10 @@ def approve(call: Call, partner_id: str) -> int:
     return code
 
 
-@partner.command("end-invitation", example="example-chat")
+@desk_command(example="example-chat")
 @_PARTNER
-def end_open_invitation(call: Call, partner_id: str) -> int:
-    """End the open invitation of a partner, and refuse an enrolment that waits for approval.
+def partner_end_invitation(call: Call, partner_id: str) -> int:
+    """End a partner's open invitation, and refuse an enrolment that waits for approval.
 
     Its keys and the placements of its button stay as they are. Later answers to the invitation are refused when they
     are collected.
@@ -156,9 +151,9 @@ _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
 }
 
 
-@partner.command("suspend", example="example-chat")
+@desk_command(example="example-chat")
 @_PARTNER
-def suspend(call: Call, partner_id: str) -> int:
+def partner_suspend(call: Call, partner_id: str) -> int:
     """Stop taking reports of a partner, sign the register and publish it.
 
     Its buttons stay: a child on its pages can still press one. Use `placement suspend` for those, and for a service
@@ -172,12 +167,12 @@ def suspend(call: Call, partner_id: str) -> int:
     return publish_register(call, partner=partner_id, done=f"{partner_id} {done}")
 
 
-@partner.command("revoke-key", example="example-chat")
+@desk_command(example="example-chat")
 @_PARTNER
 @click.option("--key", "key_id", metavar="KEY-ID", help="One former key, with everything that it signed.")
 @click.option("--keep-successor", is_flag=True, help="The partner said by phone that its later keys are its own.")
-def revoke(call: Call, partner_id: str, key_id: str | None, *, keep_successor: bool) -> int:
-    """Revoke the key of a partner that was lost or stolen, without any grace, and publish the register.
+def partner_revoke_key(call: Call, partner_id: str, key_id: str | None, *, keep_successor: bool) -> int:
+    """Revoke a partner's lost or stolen key, without any grace, and publish the register.
 
     Without --key all keys of the partner end. Invite it again under the same id, and its reports stay its own.
 
@@ -198,9 +193,9 @@ def revoke(call: Call, partner_id: str, key_id: str | None, *, keep_successor: b
     return publish_register(call, partner=partner_id, done=f"The keys of {partner_id} are revoked")
 
 
-@partner.command("changes", example="--json")
+@desk_command(example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
-def changes(call: Call, *, with_decided: bool) -> int:
+def partner_changes(call: Call, *, with_decided: bool) -> int:
     """List the changes that partners ask for and that wait for a person."""
     with open_desk(call.state).store.read() as connection:
         rows = list_changes(connection, with_decided=with_decided)
@@ -210,9 +205,9 @@ def changes(call: Call, *, with_decided: bool) -> int:
     return print_result(call, {"changes": [asdict(change) for change in rows]}, *lines, empty="No change waits.")
 
 
-@partner.command("accept-change", example=_EXAMPLE_CHANGE)
+@desk_command(example=_EXAMPLE_CHANGE)
 @_CHANGE
-def accept(call: Call, change_id: str) -> int:
+def partner_accept_change(call: Call, change_id: str) -> int:
     """Accept a change. New keys go into the register, which is signed and published; a registration takes effect.
 
     A thief with a stolen key can ask for new keys too. Before you accept keys, call the partner at a number that you
@@ -231,10 +226,10 @@ def accept(call: Call, change_id: str) -> int:
     return print_result(call, {"change": asdict(change), "missing": list(gaps)}, line, *_list_gap_lines(gaps))
 
 
-@partner.command("refuse-change", example=f"{_EXAMPLE_CHANGE} --why more-needed")
+@desk_command(example=f"{_EXAMPLE_CHANGE} --why more-needed")
 @_CHANGE
 @click.option("--why", required=True, type=click.Choice(tuple(REFUSAL_REASONS)), help=_REASONS)
-def refuse(call: Call, change_id: str, why: RefusalReason) -> int:
+def partner_refuse_change(call: Call, change_id: str, why: RefusalReason) -> int:
     """Refuse a change, with the reason, which is kept. Tell the partner: it may send a better one."""
     change = refuse_change(open_desk(call.state), change_id=change_id, reason=why, actor=call.actor)
     return print_result(

@@ -44,7 +44,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.runner import forget_runner_token, make_runner_token, make_targets
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, DeskGroup, print_json, print_result, say
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
@@ -74,13 +74,7 @@ def _term_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[
     return add
 
 
-@click.group(cls=DeskGroup)
-def placement() -> None:
-    """Places of the button: agreements, link ids and checks."""
-
-
-@placement.command(
-    "agree",
+@desk_command(
     example='--owner example-chat --service "Example Chat" --surface profile '
     '--address "https://chat.example/people/*" --position "Under the name, beside Block"',
 )
@@ -89,7 +83,7 @@ def placement() -> None:
 @click.option("--link-id", metavar="ID", help="[default: made by the desk, e.g. example-chat-profile]")
 @click.option("--agreed-on", metavar="DAY", help="E.g. 2026-11-25.  [default: today]")
 @click.option("--new-owner", metavar="NAME", help="The name of an organisation without keys that is new here.")
-def agree(call: Call, **terms: Any) -> int:
+def placement_agree(call: Call, **terms: Any) -> int:
     """Put an agreed placement into the register, under a link id of its own.
 
     The link id is part of the button's address: hand it to the service. No id is ever used twice.
@@ -98,9 +92,9 @@ def agree(call: Call, **terms: Any) -> int:
     return _print_changed(call, row, done=f"{row.placement} is agreed with {row.owner}: {format_placement(row)}.")
 
 
-@placement.command("list", example="--json")
+@desk_command(example="--json")
 @click.option("--owner", metavar="ID", help="Only this owner's.")
-def list_command(call: Call, owner: str | None) -> int:
+def placement_list(call: Call, owner: str | None) -> int:
     """List the placements by service, each with its state and its last check."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -116,9 +110,9 @@ def list_command(call: Call, owner: str | None) -> int:
     return print_result(call, {"placements": [_describe_standing(one) for one in standings]}, *lines, empty=empty)
 
 
-@placement.command("show", example="example-chat-profile")
+@desk_command(example="example-chat-profile")
 @_LINK_ID
-def show(call: Call, link_id: str) -> int:
+def placement_show(call: Call, link_id: str) -> int:
     """Show one placement: its agreement, its history and the checks of its page."""
     desk = open_desk(call.state)
     with desk.store.read() as connection:
@@ -161,44 +155,44 @@ def show(call: Call, link_id: str) -> int:
     return DONE
 
 
-@placement.command("change", example='example-chat-profile --position "Beside Block"')
+@desk_command(example='example-chat-profile --position "Beside Block"')
 @_LINK_ID
 @_term_options(required=False)
-def change(call: Call, link_id: str, **terms: Any) -> int:
+def placement_change(call: Call, link_id: str, **terms: Any) -> int:
     """Change the terms of a placement. Its owner and its link id stay for good."""
     row = change_placement(open_desk(call.state), link_id, TermChanges(**terms), actor=call.actor)
     return _print_changed(call, row, done=f"{row.placement} is changed: {format_placement(row)}.")
 
 
-@placement.command("suspend", example='example-chat-profile --reason "Behind a menu since the new design"')
+@desk_command(example='example-chat-profile --reason "Behind a menu since the new design"')
 @_LINK_ID
 @_REASON
-def suspend(call: Call, link_id: str, reason: str) -> int:
+def placement_suspend(call: Call, link_id: str, reason: str) -> int:
     """Take a placement out of the register for a while. The button still opens the form."""
     row = suspend_placement(open_desk(call.state), link_id, reason=reason, actor=call.actor)
     return _print_changed(call, row, done=f"{row.placement} is suspended.")
 
 
-@placement.command("resume", example="example-chat-profile")
+@desk_command(example="example-chat-profile")
 @_LINK_ID
-def resume(call: Call, link_id: str) -> int:
+def placement_resume(call: Call, link_id: str) -> int:
     """Put a suspended placement back into the register."""
     row = resume_placement(open_desk(call.state), link_id, actor=call.actor)
     return _print_changed(call, row, done=f"{row.placement} is agreed again.")
 
 
-@placement.command("end", example='example-chat-profile --reason "The page is gone"')
+@desk_command(example='example-chat-profile --reason "The page is gone"')
 @_LINK_ID
 @_REASON
-def end(call: Call, link_id: str, reason: str) -> int:
+def placement_end(call: Call, link_id: str, reason: str) -> int:
     """End a placement for good. Its link id is never used again, and its button still opens the form."""
     row = end_placement(open_desk(call.state), link_id, reason=reason, actor=call.actor)
     return _print_changed(call, row, done=f"{row.placement} has ended.")
 
 
-@placement.command("targets", example="--out pages.json")
+@desk_command(example="--out pages.json")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The list to write; an old one is replaced.")
-def targets(call: Call, out: Path) -> int:
+def placement_targets(call: Call, out: Path) -> int:
     """Write the checker's list of pages. It holds no key and no secret; the desk fetches no page."""
     found = make_targets(open_desk(call.state))
     write_durably(out, encode(found.check_list))
@@ -209,9 +203,9 @@ def targets(call: Call, out: Path) -> int:
     return print_result(call, {"out": str(out), "targets": count, "without_page": without_page}, *lines)
 
 
-@placement.command("import-checks", example="checks.json")
+@desk_command(example="checks.json")
 @click.argument("file", type=FILE, help="From `report-abuse-checker run --out` or `button check --json`.")
-def import_checks(call: Call, file: Path) -> int:
+def placement_import_checks(call: Call, file: Path) -> int:
     """Import checks from a file, by the same rules as those that a checker posts."""
     try:
         with file.open("rb") as handle:
@@ -222,10 +216,10 @@ def import_checks(call: Call, file: Path) -> int:
     return print_result(call, asdict(taken), format_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE)
 
 
-@placement.command("runner-token")
+@desk_command()
 @click.option("--replace", is_flag=True, help="End the former token at once.")
 @click.option("--forget", is_flag=True, help="Only end the token.")
-def runner_token(call: Call, *, replace: bool, forget: bool) -> int:
+def placement_runner_token(call: Call, *, replace: bool, forget: bool) -> int:
     """Make the checker's token and print it once. The desk keeps only a hash of it.
 
     With it a checker can hand in checks and can read nothing here. Hand it over by a trusted channel.
