@@ -5,6 +5,7 @@ one question and sends it one digest. At a live agency a person decides each of 
 are made here, for the environment `sandbox`.
 """
 
+import atexit
 import os
 import secrets
 import shutil
@@ -294,6 +295,7 @@ def make_temporary_folder() -> "TemporaryDirectory[str]":
 def _make_template() -> "TemporaryDirectory[str]":
     """Make one agency in this process; every sandbox with the clock of this machine starts as its copy."""
     folder = make_temporary_folder()
+    atexit.register(folder.cleanup)
     SandboxAgency(Path(folder.name)).close()
     return folder
 

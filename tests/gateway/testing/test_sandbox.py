@@ -295,7 +295,7 @@ def test_digest_of_fixed_figures_is_the_same_message_until_the_quarter_ends(tmp_
         assert {one.quarter for one in partner.digests()} == {"2026-Q3", "2026-Q4"}
 
 
-def test_sandbox_needs_neither_opendp_nor_a_server() -> None:
+def test_sandbox_needs_neither_opendp_nor_a_server_and_ends_without_a_warning() -> None:
     code = """
 import sys
 from pathlib import Path
@@ -309,7 +309,9 @@ with TemporaryDirectory() as folder, Sandbox() as sandbox:
     print(len(partner.collect_mailbox().messages))
 print(*{name.partition(".")[0] for name in sys.modules})
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
     assert (done.returncode, done.stderr) == (0, "")
     count, loaded = done.stdout.splitlines()
     assert count == "3"

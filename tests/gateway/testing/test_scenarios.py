@@ -36,10 +36,15 @@ def test_validation_problem_names_the_fields(sandbox: Sandbox, partner: Partner)
     assert sandbox.reports == []
 
 
-def test_duplicate_is_answered_with_its_receipt(sandbox: Sandbox, partner: Partner) -> None:
+def test_duplicate_is_answered_with_200_and_its_receipt(sandbox: Sandbox, partner: Partner) -> None:
+    statuses: list[int] = []
+    session = sandbox.session()
+    session.hooks["response"].append(lambda answer, **_: statuses.append(answer.status_code))
     sandbox.next_requests(scenarios.duplicate())
-    receipt = partner.submit(RAW, priority="P2")
-    assert [one.reference for one in sandbox.reports] == [receipt.reference]
+    client = sandbox.open_partner(partner.state.folder, session=session)
+    receipts = [client.submit(RAW, priority="P2") for _ in range(2)]
+    assert [status for status in statuses if status != 200] == [201]  # the second report, without the scenario
+    assert [one.reference for one in sandbox.reports] == [one.reference for one in receipts]
     assert sandbox.waiting_scenarios == []
 
 
