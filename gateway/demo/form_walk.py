@@ -26,7 +26,7 @@ class Page:
     heading: str = ""
     reference: str = ""
     words: str = ""
-    said: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     action: str = ""
     hidden: list[tuple[str, str]] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class _PageReader(HTMLParser):
         elif self._inside == "words":
             self.page.words += data.strip()
         elif self._inside == "said":
-            self.page.said.append(data)
+            self.page.texts.append(data)
 
 
 def read_page(text: str) -> Page:
@@ -174,4 +174,4 @@ def read_replies(origin: str, *, reference: str, words: str) -> list[str]:
         found = read_page(answer.text)
     if found.reference != reference:
         raise FormWalkError(f"The number and the words led to {found.heading!r}.")
-    return found.said
+    return found.texts

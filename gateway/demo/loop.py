@@ -163,7 +163,7 @@ class Loop:
         invitation = self.folder / "example-chat.invitation"
         self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
         enrol = (PARTNER, "enrol", str(invitation), "--state", str(self.partner_state))
-        agreements = [(DESK, *make_agreement(one, service=self.service), *self._desk_words()) for one in places]
+        agreements = [(DESK, *make_agreement(one, service=self.service), *self._desk_options()) for one in places]
         self.processes.run_together([enrol, *agreements])
         self.run_desk("collect")
         self.run_desk("partner", "approve", PARTNER_ID)
@@ -238,7 +238,7 @@ class Loop:
     def start_collecting(self) -> None:
         """Keep the desk collecting, so that new reports from the form reach its queue."""
         every = ("--every", str(COLLECT_SECONDS))
-        self.processes.start("collect", DESK, "collect", *every, *self._desk_words())
+        self.processes.start("collect", DESK, "collect", *every, *self._desk_options())
 
     def open_and_close(self, references: Collection[str]) -> int:
         """Open, assess and close only these cases; returns their number."""
@@ -271,17 +271,17 @@ class Loop:
         """Return a one-time sign-in link for the desk."""
         return self.run_desk("start-link", "--port", str(self.ports.desk)).strip().splitlines()[-1]
 
-    def run_desk(self, *words: str, actor: str = ASSESSOR) -> str:
+    def run_desk(self, *arguments: str, actor: str = ASSESSOR) -> str:
         """Run a command of the desk and return its output."""
-        return self.processes.run(DESK, *words, *self._desk_words(actor))
+        return self.processes.run(DESK, *arguments, *self._desk_options(actor))
 
-    def _desk_words(self, actor: str = ASSESSOR) -> tuple[str, ...]:
+    def _desk_options(self, actor: str = ASSESSOR) -> tuple[str, ...]:
         return ("--state", str(self.desk_state), "--as", actor)
 
-    def run_partner(self, *words: str) -> Any:
+    def run_partner(self, *arguments: str) -> Any:
         """Run a command of the partner; returns the parsed object with `--json`, else None."""
-        said = self.processes.run(PARTNER, *words, "--state", str(self.partner_state))
-        return json.loads(said) if "--json" in words else None
+        output = self.processes.run(PARTNER, *arguments, "--state", str(self.partner_state))
+        return json.loads(output) if "--json" in arguments else None
 
     def _list_open(self) -> list[dict[str, Any]]:
         listed: dict[str, Any] = json.loads(self.run_desk("case", "list", "--json"))

@@ -31,15 +31,17 @@ class Processes:
         self._running: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
-    def run(self, module: str, *words: str) -> str:
+    def run(self, module: str, *arguments: str) -> str:
         """Run a command to its end and return its output; raises `DemoError` with its error output if it fails."""
-        command = [sys.executable, "-m", module, *words]
+        command = [sys.executable, "-m", module, *arguments]
         try:
             done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False, text=True)
         except subprocess.TimeoutExpired:
-            raise DemoError(f"{module} {words[0]} took longer than {COMMAND_SECONDS} seconds.") from None
+            raise DemoError(f"{module} {arguments[0]} took longer than {COMMAND_SECONDS} seconds.") from None
         if done.returncode != 0:
-            raise DemoError(f"{module} {' '.join(words[:2])} ended with {done.returncode}: {_last_words(done.stderr)}")
+            raise DemoError(
+                f"{module} {' '.join(arguments[:2])} ended with {done.returncode}: {_last_lines(done.stderr)}"
+            )
         return done.stdout
 
     def run_together(self, commands: Sequence[Sequence[str]]) -> list[str]:
@@ -47,12 +49,12 @@ class Processes:
         with ThreadPoolExecutor(max_workers=len(commands)) as pool:
             return list(pool.map(lambda command: self.run(*command), commands))
 
-    def start(self, name: str, module: str, *words: str) -> None:
+    def start(self, name: str, module: str, *arguments: str) -> None:
         """Start a long-running command; its output goes to NAME.log."""
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log = (self._log_folder / f"{name}.log").open("ab")
         self._logs.append(log)
-        command = [sys.executable, "-m", module, *words]
+        command = [sys.executable, "-m", module, *arguments]
         # Its own group: Ctrl-C reaches only this process, which then stops the children in order.
         self._running.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
@@ -109,6 +111,6 @@ def check_ports_are_free(ports: Sequence[int]) -> None:
                 ) from None
 
 
-def _last_words(text: str) -> str:
+def _last_lines(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return " ".join(lines[-3:]) if lines else "it printed nothing"

@@ -27,44 +27,44 @@ DONE, STEP_FAILED, WRONG_USE = 0, 1, 2
 
 def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
     """Run the loop and return the exit code."""
-    say = _make_say(to_error=as_json)
+    print_line = _make_printer(to_error=as_json)
     try:
         _check_port(port)
         folder = _claim_folder(state)
     except DemoError as error:
-        say(f"report-abuse-gateway demo: {error}")
+        print_line(f"report-abuse-gateway demo: {error}")
         return WRONG_USE
     signal.signal(signal.SIGTERM, _stop_on_signal)
     loop = Loop(folder, port=port)
     try:
         check_ports_are_free(range(port, port + 4))
     except DemoError as error:
-        say(f"failed: step 'keys': {error}")
+        print_line(f"failed: step 'keys': {error}")
         return STEP_FAILED
     _empty_folder(folder)
     try:
-        result = run_steps(loop, say)
+        result = run_steps(loop, print_line)
         if as_json:
             sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
         if not once:
             loop.start_collecting()
-            _print_addresses(loop, say)
+            _print_addresses(loop, print_line)
             signal.pause()
     except DemoError as error:
-        say(f"failed: {error}")
+        print_line(f"failed: {error}")
         return STEP_FAILED
     except KeyboardInterrupt:
-        say("stopping")
+        print_line("stopping")
     finally:
         loop.stop()
     return DONE
 
 
-def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
+def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     """Run every step in order and return the results; the `DemoError` of a failing step names it."""
     start = time.monotonic()
-    steps = _Steps(say)
+    steps = _Steps(print_line)
     quarter = last_closed_quarter(utc_now())
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
@@ -127,15 +127,15 @@ def last_closed_quarter(now: datetime) -> str:
 class _Steps:
     """Runs each step, and prints its line."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
 
     def take(self, name: str, step: Callable[[], Any], line: str = "{}") -> Any:
         try:
             brought = step()
         except DemoError as error:
             raise DemoError(f"step {name!r}: {error}") from None
-        self._say(f"{name:>16}  {line.format(_short(brought))}")
+        self._print_line(f"{name:>16}  {line.format(_short(brought))}")
         return brought
 
 
@@ -181,20 +181,20 @@ def _empty_folder(folder: Path) -> None:
             entry.unlink()
 
 
-def _print_addresses(loop: Loop, say: Callable[[str], None]) -> None:
-    say("")
-    say(f"the form             {loop.origin}/")
-    say(f"the industry door    {loop.origin}/v1/status")
-    say(f"the feed             {loop.feed_origin}/health")
-    say(f"the desk (one use)   {loop.make_start_link()}")
-    say(f"a service's pages    {loop.service}/")
-    say("")
-    say(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
+def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
+    print_line("")
+    print_line(f"the form             {loop.origin}/")
+    print_line(f"the industry door    {loop.origin}/v1/status")
+    print_line(f"the feed             {loop.feed_origin}/health")
+    print_line(f"the desk (one use)   {loop.make_start_link()}")
+    print_line(f"a service's pages    {loop.service}/")
+    print_line("")
+    print_line(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
     desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"
     state = f"--state {_name_path(loop.desk_state)}"
-    say(f"{desk} list {state}")
-    say(f"{desk} show REFERENCE {state}")
-    say("Press Ctrl-C to stop.")
+    print_line(f"{desk} list {state}")
+    print_line(f"{desk} show REFERENCE {state}")
+    print_line("Press Ctrl-C to stop.")
 
 
 def _name_path(path: Path) -> str:
@@ -203,14 +203,14 @@ def _name_path(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _make_say(*, to_error: bool) -> Callable[[str], None]:
+def _make_printer(*, to_error: bool) -> Callable[[str], None]:
     stream = sys.stderr if to_error else sys.stdout
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         stream.write(line + "\n")
         stream.flush()
 
-    return say
+    return print_line
 
 
 def _stop_on_signal(number: int, frame: FrameType | None) -> None:

@@ -43,7 +43,7 @@ from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
 from gateway.public.visiting.visit import apply_languages, make_state_key
-from gateway.public.wording import load_service_words, load_wordings
+from gateway.public.wording import load_service_wording, load_wordings
 from gateway.web.problem_pages import not_found, use_html_error
 from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -76,7 +76,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         clock=gateway.clock,
         random=gateway.random,
         wordings=load_wordings(),
-        service_words=load_service_words(),
+        service_wording=load_service_wording(),
         signposts=load_signposts(),
         countries=load_countries(),
         agency=gateway.agency,

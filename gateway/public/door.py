@@ -15,7 +15,7 @@ from gateway.key_state import AcceptedKeys, KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
 from gateway.public.returning.way_back import WaysBack
-from gateway.public.wording import ServiceWords, Wording, get_language
+from gateway.public.wording import ServiceWording, Wording, get_language
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.counts import add_count
 from gateway.web.logs import log_failure
@@ -36,7 +36,7 @@ class PublicDoor:
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
     wordings: Mapping[Language, Wording]
-    service_words: Mapping[Language, ServiceWords]
+    service_wording: Mapping[Language, ServiceWording]
     signposts: Mapping[str, Signpost]
     countries: Mapping[str, Country]
     agency: Agency
@@ -53,7 +53,7 @@ class PublicDoor:
     campaigns: frozenset[str]
 
     @property
-    def words(self) -> Wording:
+    def wording(self) -> Wording:
         """The wording in the language of this request."""
         return self.wordings[get_language()]
 

@@ -17,7 +17,7 @@ from gateway.config import Role
 
 _FILES = (
     "load_wordings",
-    "load_service_words",
+    "load_service_wording",
     "load_signposts",
     "load_countries",
     "load_advice",

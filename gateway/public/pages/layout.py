@@ -89,9 +89,9 @@ def render_page(
     """
     return render_template(
         f"public/{template}",
-        words=door.words,
+        words=door.wording,
         Action=Action,
-        common=door.words.common(),
+        common=door.wording.common(),
         signposts=door.signposts,
         banner=door.banner,
         is_practice=door.is_practice,
@@ -136,7 +136,7 @@ def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:
     """List the phrases for a reader in the UK who calls about a child in another country; else nothing."""
     if not profile.country_there:
         return []
-    words, own = door.words.screen("urgent"), get_emergency_number(door, profile.country)
+    words, own = door.wording.screen("urgent"), get_emergency_number(door, profile.country)
     number = get_emergency_number(door, profile.country_there)
     is_named = profile.country_there in door.countries and profile.country_there != OTHER
     said = [words["there"]]
@@ -146,7 +146,7 @@ def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:
 
 
 def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None) -> Mapping[str, str | None]:
-    return {"talk": door.words.common()[f"help_talk_{words}"], "talk_phone": phone, "talk_link": link}
+    return {"talk": door.wording.common()[f"help_talk_{words}"], "talk_phone": phone, "talk_link": link}
 
 
 def get_emergency_number(door: PublicDoor, country: str) -> str:
@@ -210,7 +210,7 @@ def list_posts_abroad(
     country = door.countries.get(code, door.countries[OTHER])
     if kind == "talk" and country.talk is None:
         country = door.countries[OTHER]
-    said = door.words.screen("abroad")["post_anywhere" if country.code == OTHER else "post"]
+    said = door.wording.screen("abroad")["post_anywhere" if country.code == OTHER else "post"]
     posts = [(one, {"text": said[one], **post}) for one, post in country.list_posts() if kind in {None, one}]
     if not is_there:
         return [post for _, post in posts]

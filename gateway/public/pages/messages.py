@@ -21,8 +21,8 @@ def render_message(
 
     `is_for_all`: the page is made once for many readers, so it repeats the message in the other language.
     """
-    words = door.words.page(page)
-    phones = door.words.page("phones")
+    words = door.wording.page(page)
+    phones = door.wording.page("phones")
     return render_page(
         door,
         "message.html",
@@ -30,7 +30,7 @@ def render_message(
         lead=words["lead"],
         posts=list_posts(door, phones["signposts"]),
         posts_heading=phones["heading"],
-        typed_note=words.get("typed", door.words.page("expired")["typed"]),
+        typed_note=words.get("typed", door.wording.page("expired")["typed"]),
         rows=[row for row in typed if row.texts],
         go_on=go_on,
         other=_make_other_language(door, page) if is_for_all else None,
@@ -54,18 +54,18 @@ def make_notice(
     The first page has no typed text to mention.
     """
     profile = make_profile(answers or {})
-    words = door.words.page(page)
+    words = door.wording.page(page)
     kept = [words["words"]] if has_words and "words" in words else []
     return {
         "title": words["title"],
         "lead": [*kept, *words["lead"], *extra],
-        "posts": [] if page == "again" else list_posts(door, door.words.page("phones")["signposts"], profile=profile),
+        "posts": [] if page == "again" else list_posts(door, door.wording.page("phones")["signposts"], profile=profile),
     }
 
 
 def render_stale(door: PublicDoor, screen: Screen, form: FormState, *, saved: Answers, typed: Answers) -> str:
     """Render the saved beside the typed answers, of one screen, or of all screens for the check page."""
-    words = door.words.page("stale")
+    words = door.wording.page("stale")
     screens = SCREENS if screen.name == CHECK else (screen,)
     saved_rows = list_rows(door, saved, screens=screens, only_asked=False)
     typed_rows = list_rows(door, typed, screens=screens, only_asked=False)

@@ -76,7 +76,7 @@ def render_screen(
     service: str = "",
 ) -> str:
     """Render a screen with its answers, its faults, or a notice above it; `service` is the button's service."""
-    words, voice = door.words.screen(screen.name), make_voice(answers)
+    words, voice = door.wording.screen(screen.name), make_voice(answers)
     fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
     drawn = [field for field in asked if field.kind not in {"choice", "more"} and field.goes_with is None]
@@ -157,7 +157,7 @@ def _list_buttons(
     door: PublicDoor, screen: Screen, fields: Sequence[Field], kind: str, *, voice: Voice
 ) -> list[Mapping[str, str]]:
     return [
-        {"name": field.name, "code": code, "label": door.words.option(screen.name, field.name, code, voice=voice)}
+        {"name": field.name, "code": code, "label": door.wording.option(screen.name, field.name, code, voice=voice)}
         for field in fields
         if field.kind == kind
         for code in field.options
@@ -182,8 +182,8 @@ def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, F
 
 def _format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
     if fault.kind == "too_long":
-        return str(door.words.table["errors"]["too_long"]).format(limit=f"{fault.field.max_characters:,}")
-    return str(find_in_voice(door.words.field(screen.name, fault.field.name), "blank", voice=voice))
+        return str(door.wording.table["errors"]["too_long"]).format(limit=f"{fault.field.max_characters:,}")
+    return str(find_in_voice(door.wording.field(screen.name, fault.field.name), "blank", voice=voice))
 
 
 def _make_target(field: Field) -> str:
@@ -193,7 +193,7 @@ def _make_target(field: Field) -> str:
 
 def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, fault: str, *, service: str) -> FieldView:
     voice = make_voice(answers)
-    words = door.words.field(screen.name, field.name)
+    words = door.wording.field(screen.name, field.name)
     given = list(answers.get(field.name, ()))
     codes = tuple(door.countries) if field.kind == "select" else field.list_offered(answers)
     value = "".join(given) or (service if field.prefill == "service" else "")
@@ -232,7 +232,7 @@ def list_rows(
     voice = make_voice(answers)
     return [
         Row(
-            str(find_in_voice(door.words.field(screen.name, field.name), "summary", voice=voice)),
+            str(find_in_voice(door.wording.field(screen.name, field.name), "summary", voice=voice)),
             screen.path,
             tuple(format_answer(door, screen, field, value, voice=voice) for value in answers.get(field.name, ())),
         )
@@ -252,4 +252,4 @@ def format_answer(door: PublicDoor, screen: Screen, field: Field, value: str, *,
     """Return the text of one answer: the option's label, the country's name, or the typed text unchanged."""
     if field.kind == "select":
         return door.countries.get(value, door.countries[OTHER]).get_name(get_language())
-    return door.words.option(screen.name, field.name, value, voice=voice) if field.options else value
+    return door.wording.option(screen.name, field.name, value, voice=voice) if field.options else value

@@ -99,7 +99,7 @@ def _send_once(
     earlier_key = None if draft.sent is None else draft.sent.reply_key
     report = structs.replace(
         report,
-        copy_version=door.words.version,
+        copy_version=door.wording.version,
         placement=placement,
         reply_by=promise.reply_by,
         reply_key=earlier_key if way_back is None else way_back.reply_key,

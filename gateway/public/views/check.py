@@ -246,7 +246,7 @@ def _answer_sent_before(
 
 
 def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) -> ResponseReturnValue:
-    words = door.words.page("not_stored")
+    words = door.wording.page("not_stored")
     notice = make_notice(door, "not_stored", answers=shown, extra=[words["keep"]])
     has_context = has_shown_context(request.form)
     page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice, has_context=has_context)
@@ -279,9 +279,9 @@ def render_check(
 
     `has_context` shows that a service's page context is included, with a button to remove it.
     """
-    words = door.words.screen(CHECK)
+    words = door.wording.screen(CHECK)
     voice = make_voice(answers)
-    addition = door.words.screen("check_more")
+    addition = door.wording.screen("check_more")
     on_path = list_path(answers)
     screens = [screen for screen in SCREENS if screen in on_path]
     if visit is None:
@@ -310,7 +310,7 @@ def render_check(
 
 
 def _make_more(door: PublicDoor, words: Mapping[str, Any], *, voice: Voice) -> Mapping[str, str]:
-    note, label = find_in_voice(words, "more_note", voice=voice), door.words.option(CHECK, MORE, YES, voice=voice)
+    note, label = find_in_voice(words, "more_note", voice=voice), door.wording.option(CHECK, MORE, YES, voice=voice)
     return {"name": MORE, "code": YES, "note": str(note), "label": label}
 
 
@@ -326,7 +326,7 @@ def list_groups(
         rows = list_rows(door, answers, screens=(screen,))
         rows = [row for row in rows if row.texts] if only_given else rows
         if len(rows) > 1 and not any(row.texts for row in rows):
-            title = find_in_voice(door.words.screen(screen.name), "title", voice=make_voice(answers))
+            title = find_in_voice(door.wording.screen(screen.name), "title", voice=make_voice(answers))
             rows = [Row(str(title), screen.path, ())]
         if rows:
             groups.append({"path": screen.path, "label": rows[0].label, "rows": rows})

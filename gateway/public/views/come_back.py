@@ -86,7 +86,7 @@ def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
     draft = Draft(
         report_id=make_submit_token(door),
         started_at=format_time(door.clock()),
-        language=door.words.language,
+        language=door.wording.language,
         returned=returned,
     )
     save_draft(door, visit.keys, draft, version=NO_VERSION)
@@ -104,7 +104,7 @@ def render_come_back(
     notice_page: str | None = None,
 ) -> str:
     """Render the page; `fault` is either a missing field, or the one message for everything else."""
-    words = door.words.page(COME_BACK)
+    words = door.wording.page(COME_BACK)
     return render_page(
         door,
         "come_back.html",

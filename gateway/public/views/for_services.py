@@ -39,7 +39,7 @@ from gateway.public.views.responses import (
 )
 from gateway.public.views.start import is_open
 from gateway.public.visiting.visit import find_asked, is_inside, remember_asked, remember_asked_language
-from gateway.public.wording import ServiceWords, get_language, refresh_language
+from gateway.public.wording import ServiceWording, get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import NoRoomError
 from gateway.web.logs import log_failure
@@ -116,7 +116,7 @@ def render_for_services(
     notice: NoticeName | None = None,
 ) -> str:
     """Render the page with its form and all typed text."""
-    words = door.service_words[get_language()]
+    words = door.service_wording[get_language()]
     views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
     return render_page(
         door,
@@ -139,7 +139,7 @@ def render_for_services(
 
 def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: str | None) -> str:
     """Render the thank-you page, with the request's id if it was stored, and the next steps."""
-    words = door.service_words[get_language()]
+    words = door.service_wording[get_language()]
     return render_page(
         door,
         "for_services_sent.html",
@@ -155,7 +155,7 @@ def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: s
     )
 
 
-def _make_view(field: ServiceField, typed: Typed, words: ServiceWords, *, fault: str | None) -> FieldView:
+def _make_view(field: ServiceField, typed: Typed, words: ServiceWording, *, fault: str | None) -> FieldView:
     said = words["field"][field.name]
     hints = [said.get("hint", ""), "" if field.is_required else words["form"]["optional"]]
     labels = said.get("options", words["form"])
@@ -183,7 +183,7 @@ def _get_target(view: FieldView) -> str:
     return view.options[0].target if view.options else view.name
 
 
-def _make_notice(door: PublicDoor, words: ServiceWords, name: NoticeName) -> Mapping[str, Any]:
+def _make_notice(door: PublicDoor, words: ServiceWording, name: NoticeName) -> Mapping[str, Any]:
     lead = list(words["notice"][name]["lead"])
     if name == "full":
         ways = words["notice"]["other_way"]

@@ -98,7 +98,7 @@ def _make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> 
     return Draft(
         report_id=make_submit_token(door),
         started_at=format_time(door.clock()),
-        language=door.words.language,
+        language=door.wording.language,
         sent=sent,
         returned=returned,
     )
@@ -120,7 +120,7 @@ def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
 
     If there is an answer, the stage shows that, and no promise of one is repeated.
     """
-    words, place = door.words.page(REPLIES), found.place
+    words, place = door.wording.page(REPLIES), found.place
     promised = None if place.reply_by is None else format_day(date.fromisoformat(place.reply_by))
     promise = words["no_promise"] if promised is None else words["promise"].format(day=promised)
     replies = [one for one in found.messages if one.kind == "reply"]

@@ -73,7 +73,7 @@ def answer_not_ready(door: PublicDoor, *, may_start: bool = True) -> ResponseRet
 
     Without `may_start` there is no button to the first page: from there, typed text could not be reached again.
     """
-    go_on = door.words.page("not_ready")["retry"] if may_start else None
+    go_on = door.wording.page("not_ready")["retry"] if may_start else None
     return answer_later(render_message(door, "not_ready", go_on=go_on))
 
 
@@ -89,7 +89,7 @@ def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = N
     """
     is_replaced = visit is not None and not is_own_form(visit)
     page = "replaced" if is_replaced else "expired"
-    return render_message(door, page, go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
+    return render_message(door, page, go_on=door.wording.page("expired")["start"], typed=list_rows(door, posted))
 
 
 def answer_too_big(door: PublicDoor, posted: Answers) -> ResponseReturnValue:

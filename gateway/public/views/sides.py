@@ -75,7 +75,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
 
     Leaves out how 999 works for a reader in another country.
     """
-    words = door.words.screen(side)
+    words = door.wording.screen(side)
     names = {
         "agency": door.agency_name,
         "day": format_day(door.agency.accessibility.checked_on),
@@ -101,7 +101,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
         posts=list_posts(door, words.get("signposts", ()), profile=profile),
         after=words.get("after", words.get("note", "")).format(**names),
         form_path=get_path(side),
-        go_back=words.get("back", door.words.common()["back"]),
+        go_back=words.get("back", door.wording.common()["back"]),
     )
 
 

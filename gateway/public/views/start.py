@@ -134,7 +134,7 @@ def render_start(
     `has_left` explains why the page is blank after leaving the form. `context` is the service's page context if this
     page already had it: only a script can remove it from the address.
     """
-    words = door.words.screen(START)
+    words = door.wording.screen(START)
     return render_page(
         door,
         "start.html",

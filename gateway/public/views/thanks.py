@@ -109,7 +109,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     is_child = sent.is_owed_an_answer
     profile = sent.profile
     reader = profile.reader
-    said = door.words.screen(THANKS)
+    said = door.wording.screen(THANKS)
     words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
     help_names = {
         "childline_name": door.signposts["childline"].name,
@@ -153,7 +153,7 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
     """
     if not codes:
         return None
-    words, voice = door.words.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
+    words, voice = door.wording.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
     emergency, there = get_emergency_number(door, profile.country), list_words_there(door, profile)
     call_at = None if CANNOT_CALL in codes else next((code for code in codes if code in _CALL_FIRST), None)
     parts: list[Mapping[str, Any]] = []
@@ -190,7 +190,7 @@ def _list_urgent_talk(
         return list_posts_abroad(door, profile.country, kind="talk")
     if HURTING in codes:
         voice = ("",) if profile.reader in {"child", "friend"} else ("_self", *voice)
-    entries = find_in_voice(door.words.screen("urgent"), "signposts", voice=voice)
+    entries = find_in_voice(door.wording.screen("urgent"), "signposts", voice=voice)
     return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], profile=profile)
 
 
@@ -226,7 +226,7 @@ def get_promise(door: PublicDoor, sent: Sent) -> Promise:
 
 def format_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
     """Return the text for the time of reading: today, or by a named day; `is_timed` adds the time."""
-    words, day = door.words.common(), door.agency.get_day(promise.read_by)
+    words, day = door.wording.common(), door.agency.get_day(promise.read_by)
     is_today = day == door.agency.get_day(door.clock())
     if is_timed:
         time = promise.read_by.astimezone(door.agency.zone).strftime("%H:%M")

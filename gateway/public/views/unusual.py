@@ -88,7 +88,7 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
     if is_lost_post:
         screen = SCREEN_BY_NAME.get(str((request.view_args or {}).get("name", START)))
         typed = [] if screen is None else list_rows(door, _read_all_posted(screen))
-    go_on = door.words.page("not_found")["start"]
+    go_on = door.wording.page("not_found")["start"]
     return render_message(door, page, go_on=go_on, typed=typed, is_for_all=is_sent_away), status
 
 
@@ -104,7 +104,7 @@ def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
 
 def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:
     return render_message(
-        door, "no_cookies", go_on=door.words.page("no_cookies")["retry"], typed=list_rows(door, posted)
+        door, "no_cookies", go_on=door.wording.page("no_cookies")["retry"], typed=list_rows(door, posted)
     )
 
 

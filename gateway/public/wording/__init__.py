@@ -26,7 +26,7 @@ DEFAULT_LANGUAGE: Final = ENGLISH
 # Suffixes of keys to try, most specific first: `title_parent`, then `title_other`, then `title`.
 Voice = Sequence[str]
 PLAIN_VOICE: Final = ("",)
-ServiceWords = Mapping[str, Any]
+ServiceWording = Mapping[str, Any]
 _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "friend": ("_friend", "_other"),
@@ -129,7 +129,7 @@ def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:
             table[key] = value
 
 
-def load_service_words() -> Mapping[Language, ServiceWords]:
+def load_service_wording() -> Mapping[Language, ServiceWording]:
     """Load the page's texts in every language; raises an error for a missing file."""
     return {
         language: tomllib.loads((WORDING_FOLDER / "for_services" / f"{language}.toml").read_text("utf-8"))

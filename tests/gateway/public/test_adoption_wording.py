@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from gateway.public.sending.adoption import FIELDS
-from gateway.public.wording import load_service_words, load_wording
+from gateway.public.wording import load_service_wording, load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public.test_wording_cy import BANNED, TO_A_CHILD
 from tests.reading_level import find_banned, grade_of, sentences_of, words_of
 
-WORDS = load_service_words()
+WORDS = load_service_wording()
 # Adults at work read these: longer sentences than a child's 15 words, and still none to read twice.
 MOST_WORDS = 30
 HIGHEST_GRADE = 9
