@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share; what is special to a test is built in the test."""
+"""Fixtures shared by the tests of several rooms; a test builds its own special parts."""
 
 import gc
 import json
@@ -51,14 +51,14 @@ def pytest_collection() -> Iterator[object]:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was loaded and collected out of every later search for garbage: it stays until the end."""
+    """Exclude everything loaded and collected from later garbage collections: it stays until the end."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Note what reads the clock of this machine for several tests: a fixture of a whole file."""
+    """Note clock reads in a fixture that several tests share."""
     del request
     with clock_readers.watching(is_shared=fixturedef.scope != "function"):
         return (yield)
@@ -72,7 +72,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take what a worker noted."""
+    """Take the notes of a worker."""
     clock_readers.take(report)
 
 

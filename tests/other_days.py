@@ -2,7 +2,7 @@
 
 The day matters only to tests that read the clock. Each run of all tests notes which ones do (tests/conftest.py), so
 that a new one is taken without being named. Debian's faketime moves the clock. Whole loops and browsers are not run
-again: Chromium crawls under faketime, and what they start computes with days as the tests of each room do.
+again: Chromium crawls under faketime, and the processes behind it compute with days as the tests of each room do.
 """
 
 import json
@@ -96,7 +96,7 @@ clock_readers: Final = ClockReaders()
 def list_days(now: datetime) -> dict[str, datetime]:
     """List the moments to try, on which calendars go wrong.
 
-    What expires within a year has expired on the leap day, and any of them is another day than today.
+    Keys and data that expire within a year have expired on the leap day, and any of them is another day than today.
     """
     year = now.year + 1
     far = now + timedelta(days=400)
@@ -141,7 +141,7 @@ def run_day(tests: list[str], moment: datetime) -> subprocess.CompletedProcess[s
 
 
 def main() -> int:
-    """Run every day, print what failed."""
+    """Run every day, print the failures."""
     tests = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     if not tests:
         raise SystemExit("No test read the clock of this machine: were all of them run?")

@@ -52,7 +52,7 @@ const aside = document.querySelector('aside');
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """One way to do it wrong: the page, and what a service would have done to it."""
+    """One wrong page, with the mistake of the service."""
 
     name: str
     path: str
@@ -165,7 +165,7 @@ def _take(browser: Browser, address: str, file: Path, *, size: tuple[int, int], 
 
 
 def check_is_dressed(page: Page) -> None:
-    """Raise unless the script of the button came and did its work: a picture must show what people see."""
+    """Raise unless the script of the button came and did its work: a picture must show the page as people see it."""
     wait_until(page, "document.querySelector('report-abuse-button').shadowRoot !== null")
 
 

@@ -1,4 +1,4 @@
-"""What every refusal must look like, in one place (RFC 9457, WIRE.md §11)."""
+"""The required shape of every refusal, in one place (RFC 9457, WIRE.md §11)."""
 
 import re
 

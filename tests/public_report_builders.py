@@ -1,4 +1,4 @@
-"""Public reports for tests: everything left blank, and what a test changes."""
+"""Public reports for tests: everything left blank but the changes of a test."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ def make_contact(**changes: Any) -> SafeContact:
 
 
 def make_known_person(**changes: Any) -> KnownPerson:
-    """Return what is known of a person: nothing but the changes."""
+    """Return the details of a person: nothing but the changes."""
     return KnownPerson(**{**dict.fromkeys(KnownPerson.__struct_fields__, ""), "knows": (), **changes})
 
 
 def make_child_details(**changes: Any) -> ChildDetails:
-    """Return what an adult added about a child: nothing but the changes."""
+    """Return an adult's details of a child: nothing but the changes."""
     return ChildDetails(**{**dict.fromkeys(ChildDetails.__struct_fields__, ""), "already_told": (), **changes})
 
 

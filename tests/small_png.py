@@ -1,6 +1,6 @@
 """Writes a picture of a page anew with at most 256 colours, so that the documentation stays light. No tests here.
 
-Reads what Chromium writes (PNG of 8 bits, RGB or RGBA, not interlaced), and nothing else.
+Reads Chromium's pictures (PNG of 8 bits, RGB or RGBA, not interlaced), and nothing else.
 """
 
 import struct

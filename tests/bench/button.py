@@ -4,10 +4,10 @@
 
 Chromium opens the page so many times, each in a new profile, and beside each a control: the same page without the
 script. Its trace says when our script ran, how long, and of that how long on the processor (another program that takes
-the core away makes the first one longer, not the second). The element draws in several tasks: each of its runs is
-counted, from the file's own and the timers that it set to what the browser calls in it; the longest run is what a
-reader could feel, and the bar. Style, layout and paint of the page are the difference to the control. The floor is a
-third page, whose script defines an element that does nothing: no custom element can take less.
+the core away makes the first one longer, not the second). The element draws in several tasks: each run is counted, from
+the file itself to its timers and callbacks; the longest run is the delay a reader could feel, and the bar. Style,
+layout and paint of the page are the difference to the control. The floor is a third page, whose script defines an
+element that does nothing: no custom element can take less.
 
 Whichever script of a page runs first pays for the browser's setting up of its engine. So the button and the floor are
 opened twice: alone, where that is theirs, and in a page that ran a script of its own before, as a service's page does.
@@ -48,7 +48,7 @@ DRAWING = {"UpdateLayoutTree", "Layout", "PrePaint", "Paint", "Layerize", "Commi
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the main thread did in one opening of a page, in milliseconds."""
+    """The main thread's work in one opening of a page, in milliseconds."""
 
     runs: int  # of our script: its file, its timers, and whatever the browser called in it outside of both
     longest_run_ms: float  # compiling and running, by the clock
@@ -83,15 +83,15 @@ def list_complete(trace: bytes) -> Iterator[dict[str, Any]]:
 
 
 def is_of_file(event: dict[str, Any], script: str) -> bool:
-    """Return whether an event compiles, runs or calls what stands in a file."""
+    """Return whether an event compiles, runs or calls code of a file."""
     data = event.get("args", {}).get("data", {}) or event.get("args", {})
     return event["name"] in OURS and str(data.get("url") or data.get("fileName", "")) == script
 
 
 def list_runs(events: list[dict[str, Any]], script: str) -> list[dict[str, Any]]:
-    """List the runs of a file: what is told of it by name, and each timer that was set in one of its runs, in order.
+    """List the runs of a file in order: events that name it, and each timer set in one of its runs.
 
-    A timer that resolves a promise calls no function of the file by name: who set it is what tells whose it is.
+    A timer that resolves a promise calls no function of the file by name: its creator identifies it.
     """
     ours = [event for event in events if is_of_file(event, script)]
     set_at = {_name_timer(event): event for event in events if event["name"] == "TimerInstall"}
@@ -124,7 +124,7 @@ def sum_ms(events: Iterable[dict[str, Any]], length: str) -> float:
 
 
 def read_trace(trace: bytes, *, script: str, page: str) -> Load:
-    """Find in a trace what belongs to our script, and what drew the page."""
+    """Find our script's part of a trace, and the drawing of the page."""
     events = list(list_complete(trace))
     runs = list_runs(events, script)
     main = {(event["pid"], event["tid"]) for event in events if event["name"] == "ParseHTML" and page in str(event)}
@@ -154,7 +154,7 @@ def load_once(chromium: Chromium, address: str, *, script: str) -> Load:
 
 
 def look_once(chromium: Chromium, address: str, agency: AgencyDoor) -> dict[str, int]:
-    """Count what the page asked for beside itself, and what lies in the profile afterwards."""
+    """Count the page's other requests, and the traces left in the profile."""
     context = chromium.browser.new_context()
     try:
         page = context.new_page()
@@ -213,7 +213,7 @@ def run(*, loads: int) -> list[Figure]:
 
 
 def list_size_figures(sizes: dict[str, dict[str, int]]) -> Iterator[Figure]:
-    """List how large what a page loads is; a bar counts for one way of packing."""
+    """List the size of everything a page loads; a bar counts for one way of packing."""
     bars = {("script", "brotli"): MOST_SCRIPT_BYTES, ("its link alone", "raw"): MOST_LINK_BYTES}
     bars["snippet without script", "brotli"] = MOST_LINK_BYTES
     for name, size in sizes.items():

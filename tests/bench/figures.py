@@ -42,7 +42,7 @@ HEAD: Final = "| Figure | Measured | Bar |\n|---|---|---|\n"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: the median of what was measured, and the lowest and highest where it was measured repeatedly."""
+    """One figure: the median of its measurements, and the lowest and highest of repeated ones."""
 
     name: str
     value: float
@@ -56,7 +56,7 @@ class Figure:
 def make_figure(
     name: str, values: float | Sequence[float], *, unit: str = "", least: float | None = None, most: float | None = None
 ) -> Figure:
-    """Make a figure of what was measured once or several times; `least` or `most` is its bar."""
+    """Make a figure from one or several measurements; `least` or `most` is its bar."""
     ordered = sorted(values) if isinstance(values, Sequence) else [values]
     value, several = statistics.median(ordered), len(ordered) > 1
     bar = f"at least {format_number(least)}" if least is not None else ""
@@ -84,7 +84,7 @@ def format_figure(figure: Figure) -> tuple[str, str, str]:
 
 
 def print_figures(figures: Iterable[Figure], *, as_json: bool) -> None:
-    """Print what a benchmark found."""
+    """Print the results of a benchmark."""
     for figure in figures:
         if as_json:
             sys.stdout.write(json.dumps(asdict(figure)) + "\n")
@@ -113,7 +113,7 @@ def _run(command: list[str], root: Path) -> str:
 
 
 def describe_machine() -> str:
-    """Return what the figures depend on: processor, system, versions."""
+    """Return the conditions of the figures: processor, system, versions."""
     cpu = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     cores = len(re.findall(r"^processor\s*:", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE))
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -141,7 +141,7 @@ def run_bench(bench: str) -> list[Figure]:
 
 
 def parse_figures(lines: str) -> list[Figure]:
-    """Read what a benchmark printed. Raises `ValueError` where it printed no figure."""
+    """Read the output of a benchmark. Raises `ValueError` where it printed no figure."""
     figures = [Figure(**json.loads(line)) for line in lines.splitlines()]
     if not figures:
         raise ValueError("The benchmark printed no figure.")

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tests.bench.journey
 
-Each walker comes from a network of its own, as children do: from a single one, Send would soon ask for a wait. What
-counts is server CPU: the walker's own is left out, so rates by the clock say little. Each window of whole journeys has
+Each walker comes from a network of its own, as children do: from a single one, Send would soon ask for a wait. Only
+server CPU counts: the walker's own is left out, so rates by the clock mean little. Each window of whole journeys has
 one beside it that stops before Send, and the key of a return code is stretched here as often: together they say where
 the time goes.
 """
@@ -37,7 +37,7 @@ networks = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one journey of a window took."""
+    """The costs of one journey of a window."""
 
     cpu_seconds: float
     requests: float

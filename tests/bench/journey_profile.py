@@ -37,7 +37,7 @@ ROWS: Final[Rows] = {
 
 
 class TimedDoor:
-    """A WSGI app that counts its requests and its CPU time, and profiles them while it is told to."""
+    """A WSGI app that counts its requests and CPU time, and profiles them on demand."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app

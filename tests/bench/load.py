@@ -46,7 +46,7 @@ class Connection:
         self.socket.sendall(request)
 
     def is_whole(self) -> bool:
-        """Take what came; return whether the answer is complete."""
+        """Take the bytes received; return whether the answer is complete."""
         came = self.socket.recv(CHUNK_BYTES)
         if not came:
             raise ConnectionError("the server closed the connection in the middle")

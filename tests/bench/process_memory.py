@@ -22,14 +22,14 @@ def list_group(group: int) -> list[int]:
 
 
 def begin_peaks(pids: list[int]) -> dict[int, int]:
-    """Let each process's peak begin anew; return what each has now, in bytes."""
+    """Reset each process's peak; return the memory in use now, in bytes."""
     for pid in pids:
         Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
     return {pid: _read(pid, "VmRSS") for pid in pids}
 
 
 def count_over(idle: dict[int, int]) -> int:
-    """Return by how many bytes the peaks since then were over what the processes had, together."""
+    """Return by how many bytes the peaks since then exceeded the starting values, together."""
     return sum(max(0, _read(pid, "VmHWM") - before) for pid, before in idle.items())
 
 

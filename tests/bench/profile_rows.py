@@ -1,4 +1,4 @@
-"""Reads a few named rows off a profile of a door: what the tables of docs/performance.md are made of."""
+"""Reads a few named rows of a door's profile for the tables of docs/performance.md."""
 
 import pstats
 from collections.abc import Mapping

@@ -25,14 +25,14 @@ EXAMPLE = Path(__file__).parents[2] / "partner_sdk" / "examples" / "full-report.
 
 
 def make_report() -> IndustryReport:
-    """Return an example with one file to hand over; it says nothing of what is in it, since files of any size go."""
+    """Return an example with one file to hand over, without a description of its content: files of any size go."""
     report = parse_report(EXAMPLE.read_bytes(), priority="P2")
     file = msgspec.structs.replace(report.files[0], size_bytes=None, hashes=())
     return msgspec.structs.replace(report, files=(file,), conversations=(), suspects=())
 
 
 def prepare_ours(state: Path, file: Path) -> Callable[[], None]:
-    """Open the partner, speak with the gateway once, and return what is measured: from file to verified receipt."""
+    """Open the partner, contact the gateway once, and return the call to measure: from file to verified receipt."""
     partner, report = Partner.open(state, notify=lambda text: sys.stderr.write(text + "\n")), make_report()
     partner.refresh_key_set()
     partner.status()

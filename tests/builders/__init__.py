@@ -1,4 +1,4 @@
-"""What the tests are made of: an agency with all its keys, partners, a gateway on a real folder, signed requests.
+"""The parts of most tests: an agency with all its keys, partners, a gateway on a real folder, signed requests.
 
 Everything is the project's own code at work; only the clock stands still, and the keys come from fixed seeds.
 """

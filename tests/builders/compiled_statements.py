@@ -23,7 +23,7 @@ _STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
 
 @contextmanager
 def compiling_once() -> Iterator[None]:
-    """While this lasts, an engine of SQLite takes what an earlier one of this process has compiled."""
+    """Let an SQLite engine reuse the statements that an earlier engine of this process compiled."""
     with ExitStack() as stack:
         for module in _MODULES:
             stack.enter_context(patch.object(module, "create_engine", _make_engine))

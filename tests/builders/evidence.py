@@ -46,7 +46,7 @@ class SealedEvidence:
         return f"/v1/evidence/{self.evidence_id}"
 
     def complete_post(self, **changes: Any) -> CompletePost:
-        """Return what says that all of it is there."""
+        """Return the statement that all of it is there."""
         settings = {"digest": self.digest, "parts": len(self.parts), "size_bytes": self.size_bytes, **changes}
         return CompletePost(**settings)
 
@@ -96,7 +96,7 @@ def send_parts(door: Door, evidence: SealedEvidence) -> None:
 
 
 def complete(door: Door, evidence: SealedEvidence, **changes: Any) -> TestResponse:
-    """Say that all of it is there."""
+    """Report that all of it is there."""
     return door.post(f"{evidence.path}/complete", encode(evidence.complete_post(**changes)))
 
 

@@ -92,7 +92,7 @@ def run_server(server: BaseServer) -> Iterator[None]:
 
 
 def make_tls(folder: Path, *, host: str | None = None) -> ssl.SSLContext:
-    """Write a certificate for a host, or else for loopback, to `CERTIFICATE`; return what a server needs."""
+    """Write a certificate for a host, or else for loopback, to `CERTIFICATE`; return the server's settings."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host or "loopback")])
     names = [x509.DNSName(host) if host else x509.IPAddress(ip_address("127.0.0.1"))]

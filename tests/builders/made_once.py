@@ -1,4 +1,4 @@
-"""What comes out the same for every app of one process, made once: routing rules, the public's files, templates.
+"""Results that are the same for every app of one process, made once: routing rules, the public's files, templates.
 
 Never leaves anything out: an app gets the very thing that an earlier one has made, and the code that made it ran.
 """
@@ -30,17 +30,17 @@ _compile_once = Rule.compile
 
 
 class CompiledTemplates(BytecodeCache):
-    """What Jinja has compiled, by the template's key and its very text."""
+    """Templates that Jinja has compiled, by key and exact text."""
 
     def __init__(self) -> None:
         self._code: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Give a new app what an earlier one has compiled."""
+        """Give a new app the code that an earlier app compiled."""
         bucket.code = self._code.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what an app has compiled."""
+        """Keep the code that an app compiled."""
         assert bucket.code is not None
         self._code[bucket.key, bucket.checksum] = bucket.code
 
@@ -71,7 +71,7 @@ def _load_once(load: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile(rule: Rule) -> None:
-    """Compile a rule, or give it what an equal one without variables was compiled to, which nothing changes."""
+    """Compile a rule, or reuse the compiled parts of an equal rule without variables; nothing changes them."""
     assert rule.map is not None
     settings = (rule.map.host_matching, rule.merge_slashes, repr(rule.defaults))
     key = (rule.rule, rule.subdomain, rule.host, *settings)

@@ -95,7 +95,7 @@ class Partner:
 class Agency:
     """An agency: its keys by role, and everything that they sign.
 
-    `now` is the moment of what it signs. A test that starts a gateway as a process, which has the clock of this
+    `now` is the moment of its signatures. A test that starts a gateway as a process, which has the clock of this
     machine, gives that clock's time: keys of the one moment of the tests end 90 days after it.
     """
 
@@ -123,7 +123,7 @@ class Agency:
         return load_signing_key(self.key(KeyRole.FEED))
 
     def pin(self) -> Pin:
-        """Return what a gateway pins."""
+        """Return the pin for a gateway."""
         return Pin(
             environment=self.environment,
             feed_key=self.key(KeyRole.FEED).public_key,

@@ -28,7 +28,7 @@ EXAMPLE_REPORT = Path(__file__).with_name("report.json")
 
 @dataclass(frozen=True)
 class SealedReport:
-    """A report on its way: what a partner signed, and the body that it posts."""
+    """A report on its way: the partner's signed statement, and the body of its post."""
 
     clear: ClearFields
     envelope: bytes
@@ -94,5 +94,5 @@ def sign_for_envelope(
 
 
 def make_box(key: SealingKey, *, size: int = 4096) -> bytes:
-    """Return bytes in the shape of an envelope for `key`, where what is inside does not matter."""
+    """Return bytes in the shape of an envelope for `key`; their content does not matter."""
     return Envelope(key_id=parse_base64url(key.key_id), box=os.urandom(1136 + size)).to_bytes()

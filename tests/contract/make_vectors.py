@@ -1,8 +1,8 @@
-"""Makes files of partner_sdk/vectors anew: those that are named, or all. Every secret in them is a test secret.
+"""Regenerates the files of partner_sdk/vectors: the named ones, or all. Every secret in them is a test secret.
 
 Run by `make vectors`, with `NAMES="page reply"` for some. Sealing is random, so files of boxes get new bytes with the
-same names and the same expected results; those in `FIXED` come out byte for byte the same. What is not in `FIXED` needs
-Node and `npm install` in tests/contract/interop, for the libraries that share no code with ours.
+same names and the same expected results; those in `FIXED` come out byte for byte the same. All but `FIXED` need Node
+and `npm install` in tests/contract/interop, for the libraries that share no code with ours.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The guide for other languages says what the code does: its kinds, fields, sizes and times, and its one signature."""
+"""The guide for other languages matches the code: kinds, fields, sizes, times, and the one signature."""
 
 import re
 import subprocess

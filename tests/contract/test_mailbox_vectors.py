@@ -19,7 +19,7 @@ FILE = FILES["mailbox"]
 
 @pytest.fixture
 def deliveries(tmp_path: Path) -> list[Delivery]:
-    """What each case brought, received in the order of the file."""
+    """The result of each case, received in the order of the file."""
     key_set = Agency().key_set(mailbox_keys=mailbox_keys_of(FILE))
     mailbox = Mailbox(make_state(tmp_path / "partner"), key_set=key_set, now=parse_time(FILE["now"]))
     items = [MailboxItem(envelope=case["envelope"], message_id=case["message_id"]) for case in FILE["cases"]]

@@ -1,4 +1,4 @@
-"""The vectors of what a service seals of a page: read by the SDK, opened by the desk's vault, checked by hand."""
+"""The vectors of a sealed page context: read by the SDK, opened by the desk's vault, checked by hand."""
 
 import hashlib
 import json
@@ -82,7 +82,7 @@ def test_largest_token_of_the_file_is_the_largest_that_there_is() -> None:
 
 
 def test_first_token_opens_and_verifies_by_hand() -> None:
-    """WIRE.md §3.2, §4 and §8.2 typed out: what is bound into the box, and the signature inside it."""
+    """WIRE.md §3.2, §4 and §8.2 typed out: the context bound into the box, and the signature inside it."""
     spelling, partner, context_id, encoded = FILE["cases"][0]["token"].split(".")
     box = parse_base64url(encoded)
     assert (spelling, partner, context_id) == ("1", "example-chat", "019ab9f0-0000-7000-8000-000000000001")

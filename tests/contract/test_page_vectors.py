@@ -1,4 +1,4 @@
-"""The vectors of the page notice: what a receiver on duty believes, and what it refuses."""
+"""The vectors of the alert notice: accepted and refused by the receiver on duty."""
 
 import hashlib
 import json

@@ -149,7 +149,7 @@ def make_place(environment: Environment, reference: str) -> ReturnPlace:
 
 
 def read_box(file: dict[str, Any], case: dict[str, Any], inner: str) -> bytes:
-    """Return the box of a case, or seal what lies in it as the file says."""
+    """Return the box of a case, or seal its content as the file asks."""
     if inner in case:
         context = SealContext(**file["context"])
         return seal(bytes_of(case, inner), key=make_reply_key(file["reply_key"]), context=context).to_bytes()

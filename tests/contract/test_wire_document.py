@@ -1,4 +1,4 @@
-"""WIRE.md says what the code does: every kind, suite, limit and problem that it names exists, and none is missing."""
+"""WIRE.md matches the code: every kind, suite, limit and problem in it exists, and none is missing."""
 
 import re
 from pathlib import Path

@@ -85,7 +85,7 @@ class Service:
         return rotate_keys(self.open(), now=self.loop.clock(), ask_again=ask_again)
 
     def take_changes(self) -> ChangesTaken:
-        """Let the desk collect what waits."""
+        """Let the desk collect everything that waits."""
         return collect_account_changes(self.loop.desk, self.loop.desk.make_feed(), actor=ACTOR)
 
     def accept(self, change_id: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of adoption at the desk share: services that ask, by the gateway or straight into it."""
+"""Shared by the tests of adoption at the desk: services that ask, by the gateway or straight into it."""
 
 import msgspec
 from sqlalchemy import insert, select
@@ -39,7 +39,7 @@ def ask(loop: Loop, number: int = 1, *, service: AskingService = MARKED) -> str:
 
 
 def collect(loop: Loop) -> int:
-    """Let the desk collect what asks."""
+    """Let the desk collect the waiting requests."""
     return collect_adoptions(loop.desk, loop.desk.make_feed(), actor=ACTOR)
 
 
@@ -67,7 +67,7 @@ def add_waiting(desk: Desk, number: int = 1, *, service: AskingService = MARKED,
 
 
 def list_actions(desk: Desk, subject: str) -> list[tuple[str, str]]:
-    """Return who did what with a request, in order."""
+    """List the actions on a request with their actors, in order."""
     with desk.store.read() as connection:
         rows = connection.execute(select(AUDIT).where(AUDIT.c.subject == subject).order_by(AUDIT.c.id))
         return [(row.actor, row.action) for row in rows]

@@ -13,7 +13,7 @@ from tests.desk.mail_server import Posts, run_receiver
 
 @pytest.fixture(scope="session", autouse=True)
 def statements_compiled_once() -> Iterator[None]:
-    """What SQLAlchemy compiles for the database of one test, it need not compile for that of the next."""
+    """Reuse SQLAlchemy's compiled statements between the databases of all tests."""
     with compiling_once():
         yield
 

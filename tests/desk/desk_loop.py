@@ -63,7 +63,7 @@ def page_of(*rows: object, last: int = 1, more: bool = False) -> ItemPage:
 
 @dataclass
 class Loop:
-    """Both sides, and what went over the feed."""
+    """Both sides, and the traffic of the feed."""
 
     folder: Path
     desk: Desk
@@ -164,7 +164,7 @@ class Loop:
         )
 
     def gateway_sql(self, statement: str, *values: Any) -> None:
-        """Change the gateway's database by hand, as somebody with its disk could, who empties its mark too."""
+        """Change the gateway's database by hand, as an attacker with its disk could, and empty its mark too."""
         with self.gateway.store.write() as connection:
             connection.exec_driver_sql(statement, values)
         self.gateway.store.path.with_suffix(".mark").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Files sealed by hand as WIRE.md §6.6 says, handed over through the real industry door, and collected by the desk."""
+"""Files sealed by hand as in WIRE.md §6.6, handed over through the real industry door, and collected by the desk."""
 
 import hashlib
 import os
@@ -43,7 +43,7 @@ PADDED_TO = 65_536
 
 @dataclass(frozen=True)
 class Film:
-    """A plain file of a partner, how it is sealed, and what a report says of it."""
+    """A partner's plain file, its sealed form, and its entry in a report."""
 
     plain: bytes
     sealed: SealedEvidence
@@ -93,7 +93,7 @@ def make_film(
 
 
 def tell_of(film: Film, **changes: Any) -> ReportedFile:
-    """Return what a report says of a file."""
+    """Return a report's entry for a file."""
     values: dict[str, Any] = {
         "copy_kept_until": None,
         "exif_viewed_by_staff": False,

@@ -1,4 +1,4 @@
-"""What somebody with the gateway's disk, or even with its receipt key, could do to its rows; and what the desk saw."""
+"""Attacks with the gateway's disk, or even its receipt key, on its rows, and the desk's reactions."""
 
 import hashlib
 from typing import Any
@@ -35,7 +35,7 @@ def newest_statement(loop: Loop) -> IntakeStatement:
 
 
 def resign_newest(loop: Loop, **changes: Any) -> None:
-    """Replace the newest intake statement by another genuine one: what only the receipt key can do."""
+    """Replace the newest intake statement by another genuine one, which needs the receipt key."""
     newest = newest_statement(loop)
     statement = msgspec.structs.replace(newest, **changes)
     raw = sign_intake(statement, receipt_key=load_signing_key(read_receipt_key(loop.folder / "gateway")))

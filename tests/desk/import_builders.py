@@ -1,4 +1,4 @@
-"""Sealed reports as files, the way `report submit --to-file` writes them, and what the desk makes of them."""
+"""Sealed reports as files, as `report submit --to-file` writes them, and the desk's handling of them."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def make_post(sealed: SealedReport) -> ReportPost:
 
 
 def make_file(sealed: SealedReport) -> bytes:
-    """Return what the partner's program writes into the file."""
+    """Return the content of the file that the partner's program writes."""
     return encode(make_post(sealed))
 
 

@@ -1,4 +1,4 @@
-"""Partners' reports for the tests of the desk: with everything that the model can say, sent, collected and opened."""
+"""Partners' reports for the tests of the desk: every field of the model, sent, collected and opened."""
 
 import itertools
 from pathlib import Path
@@ -54,7 +54,7 @@ def make_full_report(**changes: Any) -> IndustryReport:
 
 
 def make_fullest_report() -> tuple[IndustryReport, list[str]]:
-    """Return a report in which every field says something, each text a word of its own, and these words."""
+    """Return a report with every field filled, each text a word of its own, and these words."""
     numbers, words = itertools.count(1), []
 
     def fill(kind: inspect.Type) -> Any:
@@ -95,7 +95,7 @@ def file(loop: Loop, report: IndustryReport | None = None, **clear: Any) -> Case
 
 
 def read(loop: Loop, report: IndustryReport | None = None, **clear: Any) -> CaseRow:
-    """Send a partner's report, collect it, let somebody read it, and return its case."""
+    """Send a partner's report, collect it, open it, and return its case."""
     case = file(loop, report, **clear)
     open_case(loop.desk, case.case_id, actor=ACTOR)
     return find(loop, case.reference)
@@ -108,7 +108,7 @@ def find(loop: Loop, wanted: str) -> CaseRow:
 
 
 def open_page(loop: Loop, case: CaseRow) -> str:
-    """Return the page of a case, opened by somebody at the desk."""
+    """Return the page of an opened case."""
     answer = Browser(loop.desk).sign_in().post(f"/cases/{case.case_id}/read")
     assert answer.status_code == 200
     return answer.text
@@ -141,13 +141,13 @@ def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxM
 
 
 def collect_and_send(loop: Loop) -> None:
-    """Do what one `collect` does for partners: take what came, and send stages and messages."""
+    """Do one `collect` for partners: take the reports, and send stages and messages."""
     loop.collect()
     send_out(loop.desk, "stage", "message")
 
 
 def stage_at_gateway(loop: Loop, reference: str) -> tuple[str, str | None]:
-    """Return what the gateway tells the sender of a report."""
+    """Return the stage that the gateway shows the sender of a report."""
     with loop.gateway.store.read() as connection:
         row = connection.exec_driver_sql("SELECT stage, outcome FROM reports WHERE reference = ?", (reference,)).one()
     return row.stage, row.outcome

@@ -15,7 +15,7 @@ _MODELS: dict[Hashable, Path] = {}
 
 
 def copy_model(name: Hashable, make: Callable[[Path], None], *, into: Path) -> None:
-    """Copy into a folder what `make` puts into an empty one; what has this name was made the same way.
+    """Copy the result of `make` into a folder; it is made once for each name.
 
     No connection to a database may be open when `make` returns: without one, a database is whole in its one file.
     """
@@ -40,9 +40,9 @@ def _remove(folder: Path, *, made_by: int) -> None:
 def hold_open(store: DeskStore) -> DeskStore:
     """Have a desk's database open beside a store as long as that lives, as another command of the desk has it.
 
-    SQLite makes and removes the log of a database, with several syncs, whenever the first one opens it and the last
-    one closes it. A test's own connections come one after the other, and each would be both. Never for a test that
-    kills a process: what a log is mended by would be missing from it.
+    SQLite makes and removes the log of a database, with several syncs, whenever the first one opens it and the last one
+    closes it. A test's own connections come one after the other, and each would be both. Never for a test that kills a
+    process: the log with its repair would be missing.
     """
     held = sqlite3.connect(str(store.engine.url.database), check_same_thread=False)
     held.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the log is opened by the first who reads

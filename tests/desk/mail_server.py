@@ -16,7 +16,7 @@ from tests.builders.local_servers import run_server
 
 @dataclass
 class Mailbox:
-    """What the mail server took, and what it says to the next sender, the next recipient and the next mail."""
+    """The mail server's received mail, and its answers to the next sender, recipient and mail."""
 
     taken: list[tuple[list[str], bytes]] = field(default_factory=list)
     sender_answer: str = "250 OK"
@@ -72,7 +72,7 @@ class _AnyPort(Controller):
 
 @dataclass
 class Posts:
-    """What was posted, and the status of the next answer."""
+    """The received posts, and the status of the next answer."""
 
     taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     status: int = 204
@@ -93,7 +93,7 @@ def run_receiver() -> Iterator[Posts]:
         """Answers with the status that the test wants."""
 
         def do_POST(self) -> None:
-            """Keep what came."""
+            """Keep the post."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posts.taken.append((dict(self.headers.items()), body))
             self.send_response(posts.status)
@@ -103,13 +103,13 @@ def run_receiver() -> Iterator[Posts]:
             self.end_headers()
 
         def do_GET(self) -> None:
-            """Note whoever follows a redirect."""
+            """Note a followed redirect."""
             posts.taken.append((dict(self.headers.items()), b""))
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_words: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     posts.port = server.server_port

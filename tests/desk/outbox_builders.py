@@ -66,7 +66,7 @@ def send_notes(desk: Desk) -> Outcome:
 
 
 def send_alerts(desk: Desk) -> AlertsSent:
-    """Send the alert that waits, and repeat those that nobody has acknowledged."""
+    """Send the waiting alert, and repeat unacknowledged ones."""
     return describe_alerts(desk, send_due(desk, only={"alert"}).of("alert"))
 
 
@@ -84,7 +84,7 @@ def list_all_alerts(desk: Desk) -> list[dict[str, Any]]:
 
 
 def send_out(desk: Desk, *kinds: KindName) -> int:
-    """Send what is due of these kinds, or raise what kept it back; return how many went out."""
+    """Send the due entries of these kinds, or raise the error that kept one back; return how many went out."""
     sent = send_due(desk, only=kinds)
     sent.raise_first()
     return sum(outcome.sent for outcome in sent.by_kind.values())
@@ -98,7 +98,7 @@ def list_outbox(desk: Desk, kind: KindName) -> list[dict[str, Any]]:
 
 
 def forget_that_it_was_sent(desk: Desk, kind: KindName) -> None:
-    """Leave the desk as a killed run does whose claims have run out: the gateway has what it sent, and nobody knows."""
+    """Leave the desk as a killed run with expired claims does: the gateway has the entries, unknown to the desk."""
     with desk.store.write() as connection:
         connection.execute(
             OUTBOX.update()

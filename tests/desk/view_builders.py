@@ -91,7 +91,7 @@ def make_code_key(seed: bytes) -> str:
 
 
 def open_by_code(raw: bytes, *, seed: bytes, reference: str, message_id: str) -> bytes:
-    """Open the box of a reply as whoever comes back does; the gateway's own code is another room's."""
+    """Open the box of a reply as a returning person does; the gateway's own code is another room's."""
     envelope = Envelope.parse(raw)
     context = reply_context(environment="live", reference=reference, message_id=message_id)
     padded = make_suite().decrypt(envelope.box, load_xwing_private_key(seed), info=context.info(key_id=envelope.key_id))

@@ -1,4 +1,4 @@
-"""What the tests of adoption share: a request that is right, sealed or typed, and what waits at a gateway."""
+"""Shared by the tests of adoption: a correct request, sealed or typed, and the requests that wait at a gateway."""
 
 from gateway.store.items import put_item
 from gateway.wiring import Gateway
@@ -57,7 +57,7 @@ def make_post(agency: Agency, number: int = 1, *, service: AskingService = EXAMP
 
 
 def fill_up(gateway: Gateway, count: int) -> None:
-    """Let so many requests wait: boxes that nobody needs to open."""
+    """Fill the gateway with this many waiting requests; their boxes are never opened."""
     with gateway.store.write() as connection:
         for number in range(count):
             request_id = make_id(1_000 + number)

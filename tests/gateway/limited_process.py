@@ -49,7 +49,7 @@ def send_until_refused(gateway: Gateway) -> None:
 
 
 def fill_the_disk(state: Path) -> None:
-    """Print what `/health` and `doctor` say before, during and after a disk that is full for a while."""
+    """Print the answers of `/health` and `doctor` before, during and after a full disk."""
     from gateway.app import make_app
     from gateway.doctor import examine
     from gateway.store import soundness

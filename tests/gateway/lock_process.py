@@ -10,7 +10,7 @@ HOLD_SECONDS = 0.003
 
 
 def main(lock_path: Path, letter: str, count: int) -> None:
-    """Say `ready`, wait for the `.go` file, take the lock again and again. Count 0: take it once and for good."""
+    """Print `ready`, wait for the `.go` file, take the lock again and again. Count 0: take it once and for good."""
     lock = WriterLock(lock_path, timeout_seconds=60)
     notes = lock_path.with_suffix(".notes")
     with lock.hold():

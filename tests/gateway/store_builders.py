@@ -34,7 +34,7 @@ def new_store(folder: Path, *, lock_timeout_seconds: float = PATIENT_SECONDS) ->
 
 
 def hurry(house: House) -> House:
-    """Have whoever opens this house wait in vain for a short time only."""
+    """Shorten the lock timeout of this house."""
     house.config = msgspec.structs.replace(house.config, lock_timeout_seconds=HURRIED_SECONDS)
     return house
 
@@ -65,7 +65,7 @@ def new_public_report(*, envelope: bytes | None = None, **settings: Any) -> NewR
 
 
 class RawDatabase(sqlite3.Connection):
-    """Closes itself when a test is done with it; Python 3.13 warns of a database that nobody closed."""
+    """Closes itself after a test; Python 3.13 warns of a database left open."""
 
     def __del__(self) -> None:
         self.close()

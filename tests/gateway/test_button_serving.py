@@ -1,4 +1,4 @@
-"""What the gateway serves of the button: each released version under addresses that never change, to anybody alike."""
+"""The button at the gateway: each released version under addresses that never change, open to all alike."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""The demonstration's example service: the real button on each page, a strict policy, and no word of anybody sealed."""
+"""The demonstration's example service: the real button on each page, a strict policy, and no person's words sealed."""
 
 from pathlib import Path
 

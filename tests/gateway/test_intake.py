@@ -1,4 +1,4 @@
-"""The one path for reports: what is refused, what is chained and signed, and that nothing is ever half stored."""
+"""The one path for reports: refusals, chaining, signing, and nothing half stored."""
 
 import functools
 import hashlib

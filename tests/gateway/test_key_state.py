@@ -1,4 +1,4 @@
-"""What the gateway believes about keys: only what the pinned root signed, and the newest of it in every process."""
+"""The gateway's view of keys: only documents that the pinned root signed, and the newest of them in every process."""
 
 import threading
 from collections.abc import Iterator

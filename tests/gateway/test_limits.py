@@ -29,7 +29,7 @@ counted = Blueprint("counted", __name__)
 
 
 class BrokenStorage(MemoryStorage):
-    """A store that fails once it is told to; used by naming it in a storage address."""
+    """A store that fails on request; used by naming it in a storage address."""
 
     STORAGE_SCHEME = ["broken"]  # noqa: RUF012 - the library's own way to register a store
     is_down = True
@@ -52,7 +52,7 @@ class BrokenStorage(MemoryStorage):
         return super().get(key)
 
     def check(self) -> bool:
-        """Say whether it is up."""
+        """Report whether it is up."""
         return not type(self).is_down
 
 

@@ -1,4 +1,4 @@
-"""The signer of receipts: references anyone can say, statements that the published key verifies."""
+"""The signer of receipts: references that can be read aloud, statements that the published key verifies."""
 
 import os
 from collections.abc import Callable

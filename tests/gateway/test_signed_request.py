@@ -19,7 +19,7 @@ BASE_POINT = bytes.fromhex("58" + "66" * 31)
 
 
 def forge_for_the_base_point(message: bytes) -> bytes:
-    """Sign with the secret scalar 1, whose public key is the base point itself: anybody can."""
+    """Sign with the secret scalar 1, whose public key is the base point itself: no secret is needed."""
     digest = hashlib.sha512(BASE_POINT + BASE_POINT + message).digest()
     number = (1 + int.from_bytes(digest, "little")) % CURVE_ORDER
     return BASE_POINT + number.to_bytes(32, "little")

@@ -126,7 +126,7 @@ def call(app: Flask, method: str, path: str, **settings: Any) -> TestResponse:
 
 
 class LogCatcher:
-    """Collects what the process would write to its log, byte for byte."""
+    """Collects the process's log, byte for byte."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""A worker process for tests: `writer_process STATE COUNT` sends reports and prints what got a receipt."""
+"""A worker process for tests: `writer_process STATE COUNT` sends reports and prints the ones with a receipt."""
 
 import sys
 from pathlib import Path

@@ -21,13 +21,13 @@ def _list_files(folder: Path) -> tuple[Path, ...]:
 
 @functools.cache
 def parse(path: Path) -> ast.Module:
-    """Return what a file of Python says, read once in a process; nobody changes it."""
+    """Return the syntax tree of a file, parsed once in a process and never changed."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @functools.cache
 def imports_of(path: Path) -> tuple[str, ...]:
-    """Return every module that a file imports, at whatever depth."""
+    """Return every module that a file imports, at any depth."""
     found: list[str] = []
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):

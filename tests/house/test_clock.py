@@ -1,4 +1,4 @@
-"""No test depends on the day: the clock is read in few places, and who reads it is run on other days too."""
+"""No test depends on the day: the clock is read in few places, and its readers run on other days too."""
 
 import ast
 import json

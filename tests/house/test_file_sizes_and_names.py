@@ -63,7 +63,7 @@ def test_every_module_that_a_comment_names_is_there() -> None:
 
 
 def list_everything(root: Path) -> Iterator[Path]:
-    """List every file below a folder, hidden ones too, but what tools make anew."""
+    """List every file below a folder, hidden ones too, but not the output of tools."""
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if name not in LEFT_OUT | {".git"}]
         yield from (Path(folder, name) for name in names)

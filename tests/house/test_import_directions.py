@@ -1,4 +1,4 @@
-"""Who may import whom (architecture): arrows point one way, and the private keys' room is imported by nobody."""
+"""Allowed imports (architecture): arrows point one way, and no room imports the private keys' room."""
 
 import re
 from functools import cache

@@ -1,4 +1,4 @@
-"""The first word of a function's name tells what it gives back: the words of the style, read off the annotations."""
+"""The first word of a function's name shows its result: the words of the style, read off the annotations."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ def list_sources() -> list[tuple[str, ast.Module]]:
 
 
 def list_aliases(sources: list[tuple[str, ast.Module]]) -> dict[str, ast.expr]:
-    """Return what a name such as `Voice = tuple[str, ...]` stands for."""
+    """Return the type behind a name such as `Voice = tuple[str, ...]`."""
     return {
         node.targets[0].id: node.value
         for _, tree in sources
@@ -35,7 +35,7 @@ def list_aliases(sources: list[tuple[str, ast.Module]]) -> dict[str, ast.expr]:
 
 
 def list_arms(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> set[str]:
-    """Return the types of a union by their bare names; a pair is judged by what it holds first."""
+    """Return the types of a union by their bare names; a pair is judged by its first type."""
     if annotation is None:
         return {"nothing stated"}
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
@@ -63,7 +63,7 @@ RULES: dict[str, Callable[[set[str]], bool]] = {
 
 
 def list_named(sources: list[tuple[str, ast.Module]]) -> Iterator[tuple[str, str, set[str]]]:
-    """Yield each function of ours with a first word of the style: its full name, that word, and what it returns."""
+    """Yield each function of ours with a first word of the style: its full name, that word, and its return type."""
     aliases = list_aliases(sources)
     for module, tree in sources:
         for node in ast.walk(tree):

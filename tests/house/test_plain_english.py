@@ -15,8 +15,8 @@ WORDS = re.compile(
     r"|spelled|that which|those that|who)\b",
     re.IGNORECASE,
 )
-# Of 10,000 words of docstrings. The aim is 60: lower a figure whenever it can be.
-MOST = {"gateway": 272, "partner_sdk": 20, "tests": 264}
+# Of 10,000 words of docstrings; it was 270 once.
+MOST = {"gateway": 20, "partner_sdk": 20, "tests": 20}
 
 
 def measure(folder: str) -> float:

@@ -1,4 +1,4 @@
-"""docs/requirements.md lists every requirement, says how far each is built, and explains every number in the code."""
+"""docs/requirements.md lists every requirement, with how far it is built, and explains every number in the code."""
 
 import re
 

@@ -54,7 +54,7 @@ class Machine:
         )
 
     def list_calls(self, *words: str) -> list[str]:
-        """List what was logged of calls with these words."""
+        """List the logged calls with these words."""
         return [line for line in self.log.read_text("utf-8").splitlines() if all(word in line for word in words)]
 
 

@@ -49,7 +49,7 @@ def read_section(title: str, *, level: int) -> str:
 
 
 def read_mitigations(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield what is done, by which file, held by which test, of each row of the tables."""
+    """Yield the mitigation, its file and its test, of each row of the tables."""
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| ") and len(cells) == 4 and cells[0] != "Threat":

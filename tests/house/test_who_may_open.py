@@ -33,7 +33,7 @@ MAKE_A_RETURN_KEY = {"place_context", "derive_seed", "Argon2id"}
 
 @cache
 def mentions_of(source: str) -> set[str]:
-    """Return every name that a file uses, imports or spells as a text: `getattr(module, "name")` counts too."""
+    """Return every name that a file uses, imports or has as a text: `getattr(module, "name")` counts too."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name):

@@ -1,4 +1,4 @@
-"""Files of evidence, an opener for what was sealed, and a small fake of the gateway that takes parts."""
+"""Files of evidence, an opener for sent parts, and a small fake of the gateway that takes parts."""
 
 import hashlib
 import io
@@ -94,7 +94,7 @@ def make_report(*file_ids: str) -> IndustryReport:
 
 @dataclass
 class Held:
-    """What the fake holds of one piece of evidence."""
+    """The fake's copy of one piece of evidence."""
 
     parts: dict[int, bytes] = field(default_factory=dict)
     digest: str | None = None
@@ -197,7 +197,7 @@ def read_post(post: ReportPost, *, agency: Agency = AGENCY) -> SealedIndustryRep
 
 
 def open_reference(gateway: EvidenceGateway, reference: EvidenceReference) -> bytes:
-    """Open what the gateway holds with what a report says of it."""
+    """Open the gateway's parts with the reference in a report."""
     return open_sealed(
         gateway.sealed_of(reference.evidence_id),
         secret=parse_base64url(reference.secret),

@@ -1,4 +1,4 @@
-"""Writes what the SDK knows of a release: the hashes and the icon in release.py, and then the golden files.
+"""Writes the SDK's constants of a release: the hashes and the icon in release.py, and then the golden files.
 
 Run once, when a version is released: `python -m tests.sdk.renew_button_release`. Never for a file that was released.
 """
@@ -27,7 +27,7 @@ def format_integrity(raw: bytes) -> str:
 
 
 def read_shapes(icon: str) -> str:
-    """Return what stands inside the <svg> of the released icon."""
+    """Return the content of the <svg> of the released icon."""
     (shapes,) = re.findall(r"<svg\b[^>]*>(.*)</svg>", icon, re.DOTALL)
     return str(shapes).strip()
 

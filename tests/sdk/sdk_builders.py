@@ -26,7 +26,7 @@ Answer = tuple[int, Mapping[str, str], bytes] | BaseException
 
 
 class ScriptedGateway(BaseAdapter):
-    """Gives the answers in turn, and keeps what was asked and with which settings."""
+    """Gives the answers in turn, and keeps the requests and their settings."""
 
     def __init__(self, *answers: Answer) -> None:
         super().__init__()

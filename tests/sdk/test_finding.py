@@ -1,4 +1,4 @@
-"""How a finding of a doctor is said: the same for partner, gateway and desk."""
+"""The wording of a doctor's finding: the same for partner, gateway and desk."""
 
 import ast
 

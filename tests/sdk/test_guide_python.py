@@ -1,4 +1,4 @@
-"""The guide for newcomers does what it says: its very lines are run, and every name in it exists."""
+"""The guide for newcomers works: its very lines are run, and every name in it exists."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Key files say their role, stay private, and expand as the X-Wing draft says."""
+"""Key files name their role, stay private, and expand as in the X-Wing draft."""
 
 import hashlib
 import stat

@@ -1,4 +1,4 @@
-"""The README of the SDK says what is so: every command parses, every name and file exists."""
+"""The README of the SDK matches the code: every command parses, every name and file exists."""
 
 import re
 import shlex

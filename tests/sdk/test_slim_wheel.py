@@ -35,7 +35,7 @@ def normal(name: str) -> str:
 
 
 def needed_distributions() -> set[str]:
-    """Return the declared libraries and what they need on this Python, as their own metadata says; no extras."""
+    """Return the declared libraries and their requirements on this Python, from their own metadata; no extras."""
     found: set[str] = set()
     waiting = set(DECLARED)
     while waiting:

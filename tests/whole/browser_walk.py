@@ -1,4 +1,4 @@
-"""Walks the form in a real browser, as somebody with a finger would, and looks at each page with axe and a ruler."""
+"""Walks the form in a real browser, by touch, and looks at each page with axe and a ruler."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -106,10 +106,10 @@ def go_on(page: Page, button: str = CONTINUE) -> None:
 
 
 def tap(page: Page, selector: str) -> None:
-    """Tap what a selector names first, unless it is picked; fails where something else lies on top of it.
+    """Tap the first match of a selector, unless it is picked; fail where something else lies on top of it.
 
-    For pages that have come whole: it waits for nothing, so it needs nothing of the large script that Playwright puts
-    into each page for its own clicks, a fifth of what a walk costs.
+    For fully loaded pages: it waits for nothing, so it needs nothing of the large script that Playwright puts into each
+    page for its own clicks, a fifth of the cost of a walk.
     """
     x, y, is_on_top, is_picked = page.evaluate(UNDER_THE_FINGER, selector)
     assert is_on_top, (page.url, selector)
@@ -146,7 +146,7 @@ def fill_page(page: Page, answers: Mapping[str, str | list[str]]) -> str:
 
 
 def wait_until(page: Page, condition: str) -> None:
-    """Wait until a script finds a condition true, whatever the page's policy says.
+    """Wait until a script finds a condition true, under any policy of the page.
 
     Playwright's own `wait_for_function` asks from a timer of the page when the first answer is no, and there a policy
     without `unsafe-eval` holds for it too.
@@ -246,7 +246,7 @@ def check_stored_ways(server: PublicServer, language: str) -> None:
 
 
 def list_refused(page: Page, path: str) -> Iterator[str]:
-    """Stop at what is said on a screen where answers are missing, and where texts are too long; then empty it."""
+    """Stop at the messages on a screen with missing answers, and with texts that are too long; then empty it."""
     asked = SCREEN_BY_PATH[path].fields
     for code in (f"#{field.goes_with.field}-{field.goes_with.any_of[0]}" for field in asked if field.goes_with):
         if not page.is_checked(code):
@@ -271,7 +271,7 @@ def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:
 
 
 def list_page_faults(page: Page, *, language: str) -> list[str]:
-    """List what is wrong with the open page for eyes, fingers and readers: light and dark, small and large, forced.
+    """List the faults of the open page for eyes, fingers and readers: light and dark, small and large, forced.
 
     Welsh pages have the marks and colours of the English ones (tests/gateway/public/test_languages.py), and other
     words: of them only the layout is looked at.
@@ -289,7 +289,7 @@ def list_page_faults(page: Page, *, language: str) -> list[str]:
 
 
 def list_layout_faults(page: Page) -> list[str]:
-    """List what is too small for a finger, or reaches out of the screen, also with text of twice the size."""
+    """List targets too small for a finger, and parts that reach out of the screen, also with text of twice the size."""
     faults = [f"small target: {name}" for name in page.evaluate(TARGETS)]
     faults += [f"sideways: {name}" for name in page.evaluate(SIDEWAYS)]
     page.evaluate("size => document.documentElement.style.fontSize = size", TWICE_THE_TEXT)

@@ -1,8 +1,8 @@
 """Opens a loop for the tests that start from one: its servers are processes, the short commands run in this one.
 
 The commands are the same, read the same words and write the same files; a process for each would cost a test file some
-seconds before its first test. They run one after another, as what they print would mix. What a test itself runs of the
-loop is a process of its own, as a person would start it.
+seconds before its first test. They run one after another, because their output would mix. A test's own commands of the
+loop are processes, as a person would start them.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def open_enrolled_loop(folder: Path, *, port: int) -> Iterator[Loop]:
 
 
 def run_here(module: str, *words: str) -> str:
-    """Run a command in this process and return what it printed."""
+    """Run a command in this process and return its output."""
     said, complaint = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
         code = import_module(module).main(words)
@@ -42,7 +42,7 @@ def run_here(module: str, *words: str) -> str:
 
 
 def run_alone_here(commands: Sequence[Sequence[str]]) -> list[str]:
-    """Run the one command of the list; raise `ValueError` for more: in one process they would mix what they print."""
+    """Run the one command of the list; raise `ValueError` for more: in one process their output would mix."""
     if len(commands) > 1:
         raise ValueError("Only processes of their own run at the same time.")
     return [run_here(*command) for command in commands]

@@ -42,7 +42,7 @@ PATIENCE_MILLISECONDS = 60_000
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Says nothing about requests."""
+    """Logs no request."""
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Drop the line."""
@@ -100,12 +100,14 @@ def serve_public(folder: Path, *, environment: Environment = "live") -> Iterator
 
 
 def hold_port() -> socket.socket:
-    """Take a free port for a server whose address must be known before it is made: nobody else can get it meanwhile."""
+    """Take a free port for a server whose address must be known before it is made: no other process can get it
+    meanwhile.
+    """
     return socket.create_server(("127.0.0.1", 0))
 
 
 def url_of(held: socket.socket) -> str:
-    """Return the origin of what will be served on a port."""
+    """Return the origin of a server on this port."""
     return f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
@@ -116,7 +118,7 @@ def make_door_server(held: socket.socket, app: Flask) -> BaseWSGIServer:
 
 
 def leave_to(app: Flask, url: str) -> None:
-    """Put another site of this machine in the place of the weather: what is played in the browser has no cache."""
+    """Leave to another site of this machine in place of the weather: pages played into the browser have no cache."""
     door = app.extensions[EXTENSION]
     weather = msgspec.structs.replace(door.signposts["weather"], url=url)
     app.extensions[EXTENSION] = replace(door, signposts={**door.signposts, "weather": weather})
@@ -171,7 +173,7 @@ class Phone:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def check_silence(self, origin: str) -> None:
-        """Check that nothing was asked of anybody else, nothing was complained about, and each page had the policy."""
+        """Check that every request went to this origin, without complaints, and that each page had the policy."""
         assert [asked for asked in self.requests if not asked.startswith(f"{origin}/")] == []
         assert self.complaints == []
         (policy,) = self.policies

@@ -1,7 +1,7 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
 
 One whole run with --json, until SIGTERM. On its folder a run of two steps ends by itself with --once, and another run
-is ended with Ctrl-C in the midst of a step; both tell their steps on standard output.
+is ended with Ctrl-C in the middle of a step; both print their steps on standard output.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-Z*~$=
 
 @dataclass(frozen=True)
 class Newcomer:
-    """Somebody with an empty home, who stands in another folder than the code's."""
+    """A user with an empty home, in another folder than the code's."""
 
     home: Path
     here: Path
@@ -157,7 +157,7 @@ def running(newcomer: Newcomer, *words: str, out: Path | None = None) -> Iterato
 
 
 def read_until(process: "subprocess.Popen[str]", *, is_last: Callable[[str], bool]) -> list[str]:
-    """Return what is said up to the first line that `is_last` knows."""
+    """Return the lines up to the first one that `is_last` accepts."""
     stream = process.stdout or process.stderr
     assert stream is not None
     said: list[str] = []
@@ -171,7 +171,7 @@ def read_until(process: "subprocess.Popen[str]", *, is_last: Callable[[str], boo
 
 
 def end(process: "subprocess.Popen[str]", *, by: signal.Signals) -> str:
-    """Send a signal, check that the process stops at it and says so, and return what it said after it."""
+    """Send a signal, check that the process stops at it with a message, and return its remaining output."""
     process.send_signal(by)
     rest = "".join(part for part in process.communicate(timeout=60) if part)
     assert process.returncode == 0
@@ -204,7 +204,7 @@ def check_it_runs_until(
     *,
     use: Callable[[list[str]], None] = lambda _: None,
 ) -> list[str]:
-    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it.
+    """Check that the addresses answer until the signal, and nothing is left then; return the output before it.
 
     `use` is called with that while everything runs.
     """
@@ -222,13 +222,13 @@ def check_it_runs_until(
 
 @pytest.fixture(scope="module")
 def typed() -> dict[str, str]:
-    """What became of a report that was typed into the form after the start, by the commands that were printed."""
+    """The fate of a report typed into the form after the start, by the printed commands."""
     return {"queue": ""}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the run said on standard output and beside it, and for how long it was watched until it waited."""
+    """The run's standard output and its other lines, and the seconds until it waited."""
 
     told: str
     said: list[str]

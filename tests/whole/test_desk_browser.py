@@ -21,7 +21,7 @@ WIDER_THAN_ITS_BOX = "one => one.scrollWidth - one.clientWidth"
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The case list, a case with a file that changed, and one with a supplement that says much otherwise."""
+    """The case list, a case with a file that changed, and one with a supplement that differs in many fields."""
     loop = copy_loop(tmp_path_factory.mktemp("desk"))
     changed = send_first(loop, make_film(b"before"), name=LONG_NAME)
     new = make_film(b"after")

@@ -23,7 +23,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
 
 
 def open_page(browser: Browser, server: PublicServer, *, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:
-    """Open the page in a new profile; return it, what it complained about, and what it asked for."""
+    """Open the page in a new profile; return it with its complaints and its requests."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     complaints: list[str] = []

@@ -76,7 +76,7 @@ class Machine:
         return len(waits)
 
     def stop(self) -> None:
-        """End what serves."""
+        """End the servers."""
         if self.served is not None:
             self.served.terminate()
             self.served.wait(PATIENCE_SECONDS)

@@ -42,7 +42,7 @@ class Sender:
     def call(
         self, method: str, path: str, body: bytes | None = None, *, content_type: str = CONTENT_TYPE
     ) -> requests.Response | None:
-        """Send one request; None when nobody answered."""
+        """Send one request; None without an answer."""
         url = f"{self.loop.origin}{path}"
         headers = sign_request(
             method,
@@ -100,7 +100,7 @@ def test_every_acknowledged_part_is_there_after_kills(loop: Loop) -> None:
 
 
 def check_parts_survive(loop: Loop, *, kills: int) -> None:
-    """Kill the gateway again and again while it takes parts; check that what was acknowledged is there."""
+    """Kill the gateway again and again while it takes parts; check that acknowledged parts are there."""
     source = random.Random(20261125)
     with Sender(loop) as sender:
         for _ in range(kills):
@@ -153,7 +153,7 @@ def test_bytes_name_and_row_are_synced_before_the_answer_is_written(loop: Loop, 
 
 
 def list_steps(lines: list[str]) -> list[list[str]]:
-    """Return what happened for each answer 201, in order; what happened several times in a row stands once.
+    """Return the steps of each answer 201, in order; repeated steps in a row count once.
 
     One sender at a time: all calls since the answer before belong to this one.
     """

@@ -35,7 +35,7 @@ def service(agency: AgencyDoor) -> Iterator[str]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser complained about, such as something that the policy blocks."""
+    """The browser's complaints, such as a block by the policy."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""What was acknowledged survives `kill -9` of every process of the gateway, at any moment; nothing is stored twice."""
+"""Acknowledged reports survive `kill -9` of every process of the gateway, at any moment; nothing is stored twice."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ PAUSE_SECONDS = 0.15
 
 
 class Senders:
-    """Threads that send reports through both doors and note every acknowledgement; they try again what was not."""
+    """Threads that send reports through both doors and note every acknowledgement; they repeat unacknowledged ones."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -84,7 +84,7 @@ class Senders:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a request as long as it is on its way, and tell whoever waits for one."""
+        """Count a request while it is on its way, and notify waiting threads."""
         with self.on_its_way:
             self.sending += 1
             self.on_its_way.notify_all()
@@ -95,7 +95,7 @@ class Senders:
                 self.sending -= 1
 
     def wait_for_request(self) -> None:
-        """Return as soon as a report is on its way: what is killed now was asked something."""
+        """Return as soon as a report is on its way: the kill then hits a busy process."""
         with self.on_its_way:
             assert self.on_its_way.wait_for(lambda: self.sending, timeout=60)
 
@@ -157,7 +157,7 @@ def test_every_acknowledged_report_is_there_after_kills_and_none_twice(loop: Loo
 
 
 def check_reports_survive(loop: Loop, *, kills: int) -> None:
-    """Kill the gateway again and again while both doors are used; check that what was acknowledged is there, once."""
+    """Kill the gateway again and again while both doors are used; check that acknowledged reports are there, once."""
     source = random.Random(20261125)
     with Senders(loop) as senders:
         for kill in range(kills):
@@ -228,7 +228,7 @@ def test_write_ahead_log_is_synced_before_the_answer_is_written(loop: Loop, tmp_
 
 
 def wait_until_traced(pids: list[int]) -> None:
-    """Return when somebody traces every thread of these processes."""
+    """Return once every thread of these processes is traced."""
     deadline = time.monotonic() + 60
     while not all(map(is_traced, pids)):
         assert time.monotonic() < deadline

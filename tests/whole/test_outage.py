@@ -27,7 +27,7 @@ RAW = EXAMPLE_REPORT.read_bytes()
 
 
 class Stream:
-    """One service that submits all the time, and does not stop when nobody answers."""
+    """One service that submits all the time, and does not stop without an answer."""
 
     def __init__(self, loop: Loop) -> None:
         self.sealed: list[str] = []

@@ -1,4 +1,4 @@
-"""The gateway never holds what opens a report: not as a module, not as a file, not as a function of what it stores."""
+"""The gateway never holds a means to open a report: no module, no file, no function of its stored data."""
 
 import contextlib
 import shutil
@@ -137,7 +137,7 @@ def _read(path: Path) -> bytes:
 
 
 def _list_open(folder: Path) -> set[str]:
-    """Return what the descriptors of a process name; one that it closes meanwhile is not open."""
+    """Return the targets of a process's descriptors; one that it closes meanwhile is not open."""
     found = set()
     for link in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A real browser at the public door: what a person expects of any form, and what the browser must not be told."""
+"""A real browser at the public door: a form's expected behaviour, and the things that the browser must not learn."""
 
 import pytest
 from playwright.sync_api import Browser, expect

@@ -54,7 +54,7 @@ def press_tab(page: Page) -> Stop:
 
 
 def tab_to(page: Page, wanted: str) -> None:
-    """Go from stop to stop until the focus is on what a selector names; inside the page each stop is further down."""
+    """Go from stop to stop until the focus is on a selector's match; inside the page each stop is further down."""
     top = 0.0
     for _ in range(MOST_STOPS):
         stop = press_tab(page)

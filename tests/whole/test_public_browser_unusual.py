@@ -1,4 +1,4 @@
-"""What a browser shows when something went another way: right for everyone, with the words that were typed."""
+"""Pages for unusual turns in a browser: right for everyone, with the words that were typed."""
 
 from collections.abc import Callable, Iterator
 
@@ -96,7 +96,7 @@ def test_two_tabs_show_both_texts(server: PublicServer, look: tuple[Phone, Check
 
 
 def be_over(name: str, *, subject: str | None = None) -> LimitState:
-    """Say of every limit that this network is over it; a wait that was waited for is good once."""
+    """Put this network over every limit; a wait that was waited for is good once."""
     return LimitState(name, name != "public-wait", 1, 600, 0, 600)
 
 

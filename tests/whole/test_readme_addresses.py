@@ -1,4 +1,4 @@
-"""Every address of the README's table answers as the table says, in a running loop."""
+"""Every address of the README's table answers as stated, in a running loop."""
 
 import re
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A command loads what it needs and no more: its start is most of what a short command costs."""
+"""A command loads only the modules it needs: its start is most of the cost of a short command."""
 
 import os
 import re

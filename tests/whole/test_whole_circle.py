@@ -1,4 +1,4 @@
-"""What is typed at a door comes out at the desk byte for byte, and is nowhere in anything that the gateway keeps."""
+"""Words typed at a door come out at the desk byte for byte, and are nowhere in the gateway's files."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The agency as a host page sees it: the real gateway on a port of this machine, and a note of what it was asked."""
+"""The agency as a host page sees it: the real gateway on a port of this machine, with a note of its requests."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from tests.whole.public_server import PublicServer, serve_public
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request: its path with the query, and what it says of who asks."""
+    """One request: its path with the query, and its headers about the caller."""
 
     path: str
     referer: str | None

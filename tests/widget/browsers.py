@@ -1,4 +1,4 @@
-"""Two browsers that make the same visits and tell what they saw in the same words: the tests judge both alike."""
+"""Two browsers that make the same visits and report in the same words: the tests judge both alike."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ SETTLED: Step = (
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One opening of a page in a new profile, and what is done there. Steps: see `_act`."""
+    """One opening of a page in a new profile, and the steps there. Steps: see `_act`."""
 
     address: str
     steps: tuple[Step, ...] = (SETTLED, SEE)
@@ -46,7 +46,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What came of a visit: an entry of `seen` for each look."""
+    """The result of a visit: an entry of `seen` for each look."""
 
     seen: list[Any]
     requests: list[str]
@@ -94,7 +94,7 @@ class Chromium:
 
 
 def _act(page: Page, name: str, what: str, seen: list[Any]) -> None:
-    """Do one step: what `firefox/driver.mjs` does in Firefox."""
+    """Do one step, as `firefox/driver.mjs` does in Firefox."""
     steps: dict[str, Callable[[], object]] = {
         "look": lambda: seen.append(page.evaluate(what)),
         "run": lambda: page.evaluate(what),
@@ -141,7 +141,7 @@ def open_chromium_visitor() -> Iterator[Chromium]:
 
 @contextmanager
 def open_firefox_visitor() -> Iterator[Firefox]:
-    """Start Firefox; fails with the line that installs what is missing."""
+    """Start Firefox; fail with the line that installs missing parts."""
     driver = subprocess.Popen(make_driver_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with driver:
         yield Firefox(driver)
@@ -151,7 +151,7 @@ def open_firefox_visitor() -> Iterator[Firefox]:
 
 
 def make_driver_command() -> list[str]:
-    """Return the command that drives Firefox; fails with the line that installs what is missing."""
+    """Return the command that drives Firefox; fail with the line that installs missing parts."""
     programs = {name: shutil.which(name) for name in ("firefox-esr", "node")}
     missing = [name for name, path in programs.items() if path is None]
     if not (DRIVER.parent / "node_modules" / "puppeteer-core").is_dir():

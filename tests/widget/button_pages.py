@@ -1,4 +1,4 @@
-"""Pages of a service that carry the button as the SDK writes it, and what must be seen of it wherever it is dressed."""
+"""Pages of a service that carry the button as the SDK writes it, and its required look wherever it is dressed."""
 
 import re
 from importlib.resources import files
@@ -52,7 +52,7 @@ def check_dressed(button: dict[str, Any], *, face: dict[str, str] = FACE, label:
 
 
 def check_plain(button: dict[str, Any], *, words: str = WORDS["en"].text) -> None:
-    """Check that what stands there is the service's own link, with icon and words to see."""
+    """Check that the service's own link is there, with visible icon and words."""
     assert not button["isDressed"]
     assert button["words"] == words
     assert button["opacity"] == "1"

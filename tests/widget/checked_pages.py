@@ -1,4 +1,4 @@
-"""Checks a page in a browser, for the tests: the agency by route, nobody else there, on a phone unless told."""
+"""Checks a page in a browser, for the tests: the agency by route, no other host, on a phone by default."""
 
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -19,7 +19,7 @@ LISTEN: Final = "<script>document.addEventListener('{}', event => {{ {} }}, true
 
 
 def serve_agency(context: BrowserContext) -> None:
-    """Answer for the agency's host with the released files, and for nobody else."""
+    """Answer for the agency's host with the released files, and for no other host."""
 
     def answer(route: Route) -> None:
         if not route.request.url.startswith(f"{ORIGIN}/button/"):
@@ -48,5 +48,5 @@ def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, p
 
 
 def list_codes(found: ButtonCheck) -> list[str]:
-    """Return the codes of what was found, in order."""
+    """Return the codes of the findings, in order."""
     return [one.code for one in found.findings]

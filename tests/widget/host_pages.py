@@ -1,4 +1,4 @@
-"""A service's own pages on a port of this machine: what its server answers, and what it was asked."""
+"""A service's own pages on a port of this machine: its server's answers, and its requests."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ SCRIPT = "text/javascript; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answers at one path, as soon as another one was asked for, if that is given."""
+    """The service's answer at one path, as soon as another path was asked for, if that is given."""
 
     body: bytes
     content_type: str
@@ -101,7 +101,7 @@ def serve_host_pages() -> Iterator[HostPages]:
 
 
 def make_page(body: str, *, head: str = "", lang: str = "en") -> str:
-    """Write a page of a service around what it shows."""
+    """Write a page of a service around this content."""
     return f"""<!doctype html>
 <html lang="{lang}"><head><meta charset="utf-8"><title>A chat</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">{head}</head>

@@ -1,4 +1,4 @@
-"""Somebody on a port of this machine who hears all that is sent there: requests, sockets and what is said in them."""
+"""A listener on a port of this machine that hears everything sent there: requests, sockets and their messages."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ _TEXT = 1
 
 @dataclass(frozen=True, slots=True)
 class OpenEars:
-    """What was heard, in order: the path of each request or socket, and each message."""
+    """Everything heard, in order: the path of each request or socket, and each message."""
 
     host: str
     heard: list[str] = field(default_factory=list)
@@ -30,12 +30,12 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Hears, and says as little as can be."""
+    """Listens, and answers as little as possible."""
 
     server: _Server
 
     def do_GET(self) -> None:
-        """Note the request; keep a socket open and note what is said in it."""
+        """Note the request; keep a socket open and note its messages."""
         if self.path == "/favicon.ico":
             self.send_error(404)
             return
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def log_message(self, *_words: object) -> None:
-        """Say nothing of it."""
+        """Print nothing."""
 
 
 @contextmanager

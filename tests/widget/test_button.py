@@ -1,4 +1,4 @@
-"""The button: one icon, the same everywhere, and a guide that says all that a page must know."""
+"""The button: one icon, the same everywhere, and a guide with everything that a page must know."""
 
 import hashlib
 import re

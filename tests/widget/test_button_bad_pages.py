@@ -61,7 +61,7 @@ WRONG_PARTS = {
 
 
 def make_element(address: str, *, label: str = LABEL, words: str = "Report Abuse") -> str:
-    """Write the element by hand, around a link to whatever address."""
+    """Write the element by hand, around a link to any address."""
     return f'<report-abuse-button><a href="{address}" aria-label="{label}">{words}</a></report-abuse-button>'
 
 
@@ -74,7 +74,7 @@ def put_elements(host: HostPages, agency: AgencyDoor, elements: list[str], *, le
 
 
 def see_buttons(visitor: Visitor, page: str, *, count: int) -> list[dict[str, Any]]:
-    """Visit a page; return so many buttons, after which nobody complained."""
+    """Visit a page; return this many buttons, after a visit without complaints."""
     sight = visitor.visit(Visit(page))
     assert sight.complaints == []
     (seen,) = sight.seen

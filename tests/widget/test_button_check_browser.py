@@ -1,4 +1,4 @@
-"""The checker in a browser, for what only a browser sees: one Chromium for the file, the agency by route."""
+"""The checker in a browser, for faults that only a browser sees: one Chromium for the file, the agency by route."""
 
 import pytest
 from playwright.sync_api import Browser

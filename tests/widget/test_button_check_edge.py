@@ -1,4 +1,4 @@
-"""The checker measures how far the button stands out from what lies around it, in light pages and in dark ones."""
+"""The checker measures how far the button stands out from its surroundings, in light pages and in dark ones."""
 
 from collections.abc import Iterator
 from urllib.request import urlopen

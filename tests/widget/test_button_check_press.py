@@ -1,4 +1,4 @@
-"""The checker presses: whoever is told of it is seen, whenever and in whatever way, and no poll is taken for it."""
+"""The checker presses: it sees every recipient of a press, at any time and by any means, and takes no poll for one."""
 
 from dataclasses import dataclass
 
@@ -223,7 +223,7 @@ class Opening:
 
     @property
     def frame(self) -> None:
-        """Raise what Playwright says."""
+        """Raise Playwright's error."""
         raise Error(self.words)
 
 

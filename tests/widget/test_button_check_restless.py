@@ -1,4 +1,4 @@
-"""A page that never comes to rest ends the browser after a while, and is said to be what it is."""
+"""A page that never comes to rest ends the browser after a while, and is reported as such."""
 
 import time
 

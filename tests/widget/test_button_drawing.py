@@ -1,4 +1,4 @@
-"""The element draws in several short tasks: the page goes on in between, and nobody sees a face that is half drawn."""
+"""The element draws in several short tasks: the page goes on in between, and a half-drawn face never shows."""
 
 from pathlib import Path
 from typing import Any

@@ -24,7 +24,7 @@ def put_with_wrong_hash(host: HostPages, agency: str) -> str:
 
 
 def put_with_changed_script(host: HostPages, agency: str) -> str:
-    """The right hash, and a script that somebody changed."""
+    """The right hash, and a script that was changed."""
     return put_with_script(host, agency, make_script(put_copy(host, body=b"document.body.remove()")))
 
 

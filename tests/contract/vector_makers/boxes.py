@@ -14,7 +14,7 @@ from tests.contract.vector_makers.other_library import ask_other_library
 
 
 def seal_text(text: bytes, *, seed: bytes, context: SealContext) -> bytes:
-    """Seal as the wire says; stop unless the other library opens the box with the same seed."""
+    """Seal as in WIRE.md; stop unless the other library opens the box with the same seed."""
     envelope = seal(text, key=make_reply_key(to_base64url(xwing_public_bytes(seed))), context=context).to_bytes()
     opened = ask_other_library(
         do="open",

@@ -1,6 +1,6 @@
-"""Makes evidence.json: files by a rule, and what their sealed bytes must be (WIRE.md §6.6). Shares no code with the SDK.
+"""Makes evidence.json: files by a rule, and the required sealed bytes (WIRE.md §6.6). Shares no code with the SDK.
 
-A sealed file is too large to stand in a vector: each case says how to make it, and names its SHA-256.
+A sealed file is too large for a vector: each case holds the rule to make it, and its SHA-256.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def derive_by_hand(*, secret: bytes, sha256: bytes) -> bytes:
 
 
 def seal_by_hand(case: dict[str, Any]) -> bytes:
-    """Seal the file of a case as WIRE.md §6.6 says, or as its `sealed_with` says otherwise, then change it."""
+    """Seal the file of a case as in WIRE.md §6.6, or with the differences of its `sealed_with`, then change it."""
     ways = case.get("sealed_with", {})
     plain = make_plain(case["label"], case["size_bytes"])
     sha256 = bytes.fromhex(case["sha256"])
@@ -48,7 +48,7 @@ def seal_by_hand(case: dict[str, Any]) -> bytes:
 
 
 def change(segments: list[bytes], then: dict[str, Any]) -> bytes:
-    """Return the sealed bytes, changed on their way as `then` says."""
+    """Return the sealed bytes, changed on their way by the rule in `then`."""
     if "swaps_segments" in then:
         one, two = then["swaps_segments"]
         segments[one], segments[two] = segments[two], segments[one]
@@ -63,7 +63,7 @@ def change(segments: list[bytes], then: dict[str, Any]) -> bytes:
 
 
 def describe(sealed: bytes) -> dict[str, Any]:
-    """Return what is checked of sealed bytes: parts, size and the digest over both."""
+    """Return the checked values of sealed bytes: parts, size and the digest over both."""
     parts = [hashlib.sha256(sealed[start : start + PART]).digest() for start in range(0, len(sealed), PART)]
     digest = hashlib.sha256(b"report-abuse evidence v1\0" + len(sealed).to_bytes(8, "big") + b"".join(parts))
     return {
@@ -121,7 +121,7 @@ def make_evidence() -> dict[str, Any]:
 
 
 def make_case(name: str, expect: str, size_bytes: int, more: dict[str, Any]) -> dict[str, Any]:
-    """Return one case with what its sealed bytes must be."""
+    """Return one case with its required sealed bytes."""
     sha256 = hashlib.sha256(make_plain(LABEL, size_bytes)).hexdigest()
     case = {"name": name, "expect": expect, "label": LABEL, "size_bytes": size_bytes, "sha256": sha256, **more}
     key = derive_by_hand(secret=SECRET, sha256=bytes.fromhex(case["sha256"]))

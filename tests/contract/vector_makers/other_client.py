@@ -1,4 +1,4 @@
-"""Makes other-client.json: what a client in Node makes by the guide for other languages. Needs Node and `npm install`."""
+"""Makes other-client.json: the output of a Node client written from the guide. Needs Node and `npm install`."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Makes page-context.json: what a service seals of a page with its button (WIRE.md §8.2)."""
+"""Makes page-context.json: contexts that a service seals for a page with its button (WIRE.md §8.2)."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Makes place.json: the boxes that the gateway leaves for who returns (WIRE.md §9.2)."""
+"""Makes place.json: the boxes that the gateway keeps for people who come back (WIRE.md §9.2)."""
 
 import json
 from datetime import timedelta

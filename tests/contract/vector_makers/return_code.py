@@ -12,7 +12,7 @@ CODE = "acorn bagel camel daisy eagle"
 
 
 def make_return_codes() -> dict[str, Any]:
-    """Return the file: derivations that fit or give another key, and what people type."""
+    """Return the file: derivations that fit or give another key, and typed input."""
     words = load_return_words()
     first = _derive("the first key", "success", code=CODE, reference=REFERENCE)
     others = [

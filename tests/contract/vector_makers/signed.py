@@ -11,7 +11,7 @@ from partner_sdk.wire.statements import SignedStatement, StatementKind, key_id_o
 
 
 def make_verify_key(key: Ed25519PrivateKey, *, not_before: datetime, use_until: datetime) -> VerifyKey:
-    """Return the entry of a key set for a signing key; what it signed is believed for a year after its use."""
+    """Return the key-set entry of a signing key; its signatures are believed for a year after its use."""
     return VerifyKey(
         key_id=key_id_of(public_bytes(key)),
         public_key=to_base64url(public_bytes(key)),

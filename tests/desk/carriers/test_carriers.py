@@ -37,7 +37,7 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Certificate:
-    """A certificate of 127.0.0.1 that nobody vouches for, and what trusts it."""
+    """A self-signed certificate of 127.0.0.1, and the settings that trust it."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext

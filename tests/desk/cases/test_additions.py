@@ -1,4 +1,4 @@
-"""What is added later: never less urgent, linked, with the first report's safe contact, and proven or said not to."""
+"""Later additions: never less urgent, linked, with the first report's safe contact, and proven or marked unproven."""
 
 from typing import Any
 

@@ -73,7 +73,7 @@ def send_industry(loop: Loop, *signs: Any, at_risk_now: Any = "no", priority: st
 
 
 def add(loop: Loop, reference: str, *, reply_key: str | None = KEY, **answers: Any) -> str:
-    """Send what somebody adds to a report of the form."""
+    """Send an addition to a report of the form."""
     clear = make_clear_fields("public", kind="supplement", earlier_reference=reference, priority="P3")
     return loop.send_public(clear=clear, reply_key=reply_key, **(BLANK | answers)).reference
 

@@ -1,4 +1,4 @@
-"""What a partner says later: one case with its first report, which nothing hides and nothing makes less urgent."""
+"""A partner's later reports: one case with the first, which they neither hide nor make less urgent."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ LATER_KINDS = ("supplement", "correction", "retraction", "response")
 
 
 def calm_report(**changes: Any) -> Any:
-    """Return a report that says of nobody that they are in danger."""
+    """Return a report in which no person is in danger."""
     example = make_industry_report()
     child = msgspec.structs.replace(list_given(example.children)[0], at_risk_now="no")
     incident = msgspec.structs.replace(example.incident, harm_signs=())

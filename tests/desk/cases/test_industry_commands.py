@@ -1,4 +1,4 @@
-"""`case list`, `show`, `ask` and `outcome` say what the pages say, to people and to machines."""
+"""`case list`, `show`, `ask` and `outcome` match the pages, for people and for machines."""
 
 import json
 from dataclasses import dataclass

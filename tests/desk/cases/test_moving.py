@@ -1,4 +1,4 @@
-"""Moving a case in the queue: by a person, with a reason that stays, and never past what its reports say."""
+"""Moving a case in the queue: by a person, with a reason that stays, and never past the content of its reports."""
 
 import hashlib
 import json

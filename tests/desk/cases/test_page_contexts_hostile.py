@@ -1,4 +1,4 @@
-"""What a partner's own key may sign in bad faith never stops anybody from reading a report."""
+"""A partner that signs in bad faith never keeps a report from being read."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a service sealed of its page, at the desk: opened beside its report, judged as a claim, never in the way."""
+"""A service's sealed context at the desk: opened beside its report, judged as a claim, never in the way."""
 
 import json
 from datetime import timedelta
@@ -250,7 +250,7 @@ def test_same_context_with_several_reports_is_told_with_their_references(placed:
 
 
 def test_other_box_under_the_same_id_is_not_taken_for_the_same(placed: Loop) -> None:
-    """Who only knows an id cannot make it look as if a report had come twice."""
+    """Knowing an id alone never makes a report look like a repeat."""
     first = send(placed, make_token(placed))
     send(placed, make_token(placed))  # sealed anew: another box
     assert judge(placed, first).others.count == 0

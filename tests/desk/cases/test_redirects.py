@@ -1,4 +1,4 @@
-"""Out of remit is no dead end: closing names where somebody was sent (R7), and what the IWF handles goes there (R6)."""
+"""Out of remit is no dead end: closing names the body that helps (R7), and IWF matters go there (R6)."""
 
 import dataclasses
 import re

@@ -49,7 +49,7 @@ NOT_THE_REPLY = ReplyDraft(f"Hello.\r\n{MARKER}\r\n", is_the_reply=False)
 
 
 class Feed:
-    """A gateway that takes what it is given; `is_deaf` makes it answer nothing."""
+    """A gateway that accepts everything; `is_deaf` makes it answer nothing."""
 
     def __init__(self) -> None:
         self.taken: list[NewItem] = []

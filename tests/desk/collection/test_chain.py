@@ -36,7 +36,7 @@ def test_newest_rows_that_are_gone_are_a_gap_too(loop: Loop) -> None:
     loop.collect()
 
     class TwoMore(FeedClient):
-        """A gateway that says it has taken in two more."""
+        """A gateway that claims to have taken in two more."""
 
         def get_status(self) -> Any:
             status = super().get_status()

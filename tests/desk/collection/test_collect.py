@@ -1,6 +1,6 @@
-"""Collecting against a real gateway: what verifies is filed, what does not is set aside and kept, nothing is lost.
+"""Collecting against a real gateway: verified rows are filed, others are set aside and kept, nothing is lost.
 
-The gateway's database is changed by hand here, as somebody with its disk could change it.
+The gateway's database is changed by hand here, as an attacker with its disk could.
 """
 
 from typing import Any

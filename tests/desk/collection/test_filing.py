@@ -1,4 +1,4 @@
-"""Filing: what a case takes over from its report, and desks from before that took less."""
+"""Filing: a case takes values from its report, also on desks whose earlier cases took fewer."""
 
 from typing import Any
 

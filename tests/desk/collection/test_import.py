@@ -152,7 +152,7 @@ def test_other_report_under_a_taken_id_is_set_aside_and_alarmed(loop: Loop, firs
 
 
 def sign_again(loop: Loop, sealed: SealedReport) -> SealedReport:
-    """Change the partner's key, and sign what lies in its spool anew, as the SDK does: the box stays the same."""
+    """Change the partner's key, and sign its spool again, as the SDK does: the box stays the same."""
     new = Ed25519PrivateKey.generate()
     with loop.desk.store.write() as connection:
         row = get_partner(connection, loop.partner.partner, now=loop.clock())

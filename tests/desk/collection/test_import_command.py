@@ -1,4 +1,4 @@
-"""`report-abuse-desk import`: what it says, which receipt it writes, and what it never writes over."""
+"""`report-abuse-desk import`: its output, the receipt it writes, and the files it never overwrites."""
 
 import json
 import stat

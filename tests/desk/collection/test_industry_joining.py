@@ -1,4 +1,4 @@
-"""What a partner adds is one case with its first report, in whatever order and batches the gateway hands it over."""
+"""A partner's additions are one case with its first report, in any order and any batches of the gateway."""
 
 import itertools
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The operator hands over what a partner added as it likes: nothing is hidden, and the desk says what is amiss."""
+"""The operator hands over a partner's additions in any way: nothing is hidden, and the desk reports the fault."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
     """Collect the rows that wait in these pages; each is named by its place in the order of receipt."""
 
     class Chosen(FeedClient):
-        """The feed of an operator who chooses what comes when."""
+        """The feed of an operator who chooses the order of rows."""
 
         asked = 0
 
@@ -38,7 +38,7 @@ def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
 
 
 def send_chain(loop: Loop) -> list[str]:
-    """Send a calm report and what is added to it, one to the other; the last is urgent."""
+    """Send a calm report and a chain of additions; the last is urgent."""
     references: list[str] = []
     for priority in ("P3", "P3", "P3", "P1"):
         kind = "supplement" if references else "initial"
@@ -100,6 +100,6 @@ def test_doctor_names_reports_that_lists_may_hide(loop: Loop) -> None:
 
 
 def doctor_on_cases(loop: Loop, *, names: str = "-") -> list[tuple[str, bool]]:
-    """Return the verdicts on what is joined, and whether each names a report."""
+    """Return the verdicts on joined cases, and whether each names a report."""
     findings = examine(loop.desk.paths.state, clock=loop.clock)
     return [(one.verdict, names in one.detail) for one in findings if one.name == "cases"]

@@ -1,4 +1,4 @@
-"""Storage that fails at the gateway or at the desk: what can be had is had, and what is missing is an alarm."""
+"""Storage that fails at the gateway or at the desk: everything recoverable is recovered, and the rest is an alarm."""
 
 import shutil
 import sqlite3
@@ -25,7 +25,7 @@ from tests.desk.forgery import alarms, waiting_at_gateway
 
 
 def test_damaged_page_of_the_gateway_keeps_back_its_own_reports_alone_and_is_an_alarm(loop: Loop) -> None:
-    """Seen: one damaged page stopped all collecting, and nobody was told."""
+    """Seen: one damaged page stopped all collecting, without an alarm."""
     ids = [seal_report(loop.partner, key=loop.sealing_key(), priority="P1") for _ in range(12)]
     for sealed in ids:
         loop.send_industry(sealed)
@@ -54,7 +54,7 @@ def test_reports_that_wait_and_are_neither_shown_nor_named_are_an_alarm(loop: Lo
         loop.send_public()
 
     class Silent(FeedClient):
-        """A gateway that counts what waits, and shows nothing."""
+        """A gateway that counts its waiting reports, and shows none."""
 
         def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
             return msgspec.structs.replace(
@@ -92,7 +92,7 @@ def copy_database(loop: Loop, name: str) -> Path:
 
 
 def restore_desk(loop: Loop, copy: Path) -> None:
-    """Put an old copy of the desk's database back, as running.md says."""
+    """Put an old copy of the desk's database back, by the steps of running.md."""
     database = loop.desk.paths.database
     loop.desk.store.close()
     for path in database.parent.glob(f"{database.name}*"):

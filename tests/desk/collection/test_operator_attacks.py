@@ -1,7 +1,7 @@
-"""What a gateway's operator can do to the rows of reports, and that the desk sees it.
+"""A gateway operator's attacks on the rows of reports are visible to the desk.
 
-Each attack is done by hand to a real gateway's database, and met by a real collect. What the operator could do with the
-receipt key too is signed with it. Nothing is lost, and nothing is acknowledged that the desk does not hold.
+Each attack is done by hand to a real gateway's database, and met by a real collect. Changes that need the receipt key
+too are signed with it. Nothing is lost, and nothing is acknowledged that the desk does not hold.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ def envelopes_here(loop: Loop) -> set[bytes]:
 
 
 def acknowledged_envelopes(loop: Loop) -> set[bytes]:
-    """Return every envelope that the gateway may delete, because the desk said that it holds it."""
+    """Return every envelope that the gateway may delete, because the desk acknowledged it."""
     with loop.gateway.store.read() as connection:
         rows = connection.exec_driver_sql("SELECT envelope FROM reports WHERE acknowledged_at IS NOT NULL")
         return {bytes(one) for one in rows.scalars()}
@@ -63,7 +63,7 @@ def exchange_newest_envelope(loop: Loop, envelope: bytes, *, with_receipt_key: b
 
 
 def forge(loop: Loop, like: SealedReport) -> bytes:
-    """Seal another text under the same clear fields: the agency's key is public, so anybody can."""
+    """Seal another text under the same clear fields: the agency's key is public, so this needs no secret."""
     report = make_industry_report(category="grooming", sub_label="none")
     content = encode_sealed_report(make_sealed_report(report, clear=like.clear))
     return seal(content, key=loop.sealing_key(), context=report_context(like.clear)).to_bytes()
@@ -174,7 +174,7 @@ def test_gateway_that_takes_more_in_while_the_desk_collects_has_not_gone_back(lo
     send(loop)
 
     class OneMore(FeedClient):
-        """A gateway that takes in another one after it has said where it stands."""
+        """A gateway that takes in another report after stating its position."""
 
         def get_status(self) -> Any:
             status = super().get_status()

@@ -1,4 +1,4 @@
-"""What makes a report urgent: every answer that can be given is weighed or listed as meaning nothing, by its code."""
+"""The urgency of a report: every possible answer is weighed or listed as meaning nothing, by its code."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def weigh_partners(clear: dict[str, Any] | None = None, **changes: Any) -> tuple
 
 
 def list_answers(value: Any, path: str = "") -> Iterator[str]:
-    """Yield every code that a report of the form holds, as path=value; words and what the machine adds are no codes."""
+    """Yield every code of a form's report, as path=value; words and values that the machine adds are no codes."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from list_answers(part, f"{path}.{name}" if path else name)

@@ -30,7 +30,7 @@ def seal_content(loop: Loop, content: bytes, *, clear: ClearFields, partner: Par
 
 
 def send_changed(loop: Loop, change: Callable[[dict[str, Any]], None], **fields: Any) -> str:
-    """Send the example report after `change` was made to what is sealed; return its reference."""
+    """Send the example report after `change` was applied to its sealed part; return its reference."""
     clear = make_clear_fields(loop.partner.partner, **fields)
     content = json.loads(encode_sealed_report(make_sealed_report(make_industry_report(), clear=clear)))
     change(content)

@@ -1,4 +1,4 @@
-"""`set-aside open`: a person reads what a row seals, as far as it opens; it is isolated, not verified, and noted."""
+"""`set-aside open`: a person reads a row's sealed content, as far as it opens; isolated, unverified, and noted."""
 
 import json
 from collections.abc import Callable

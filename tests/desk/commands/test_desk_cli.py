@@ -40,7 +40,7 @@ CLOSING = [
 
 @dataclass
 class Said:
-    """What a command said."""
+    """The output of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Files of the release are loaded at the start, with a message that says what to do; and whose eye words wait for."""
+"""Files of the release load at the start, with a message that names the fix; and the words' pending sign-offs."""
 
 import tomllib
 from collections.abc import Iterator

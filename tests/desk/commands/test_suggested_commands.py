@@ -1,4 +1,4 @@
-"""What a command suggests can be pasted: it names the state folder, quoted for a shell, and once."""
+"""A command's suggestions can be pasted: they name the state folder, quoted for a shell, once."""
 
 import re
 import shlex

@@ -40,7 +40,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was handed to the feed, instead of a gateway."""
+    """The calls to the feed, instead of a gateway."""
     calls: list[str] = []
 
     def send(_desk: Desk, only: object) -> SentOut:

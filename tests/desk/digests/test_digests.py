@@ -1,4 +1,4 @@
-"""The digest: who is counted, that it is made once, and that two people stand behind what leaves the house."""
+"""The digest: which partners are counted, that it is made once, and that two people release it."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 
 
 class Mailbox:
-    """A mailbox that keeps what was posted; a test asserts that it was used."""
+    """A mailbox that keeps its posts; a test asserts that it was used."""
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, bytes]] = []
@@ -217,7 +217,7 @@ def test_a_digest_needs_the_button_or_many_incidents(store: DeskStore, count: in
 def test_eligibility_is_judged_on_the_total_as_it_was_drawn(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch, drawn: int, state: str
 ) -> None:
-    """The other tables draw 500 in each cell or none: least squares would say otherwise both times."""
+    """The other tables draw 500 in each cell or none: least squares would give another answer both times."""
     other = 500 if state == "not-eligible" else 0
 
     def draw(counts, *, sensitivity, epsilon_micro):

@@ -1,4 +1,4 @@
-"""The noise: what it costs by the library's own word, what an attacker gains from it, and what the intervals hold.
+"""The noise: its cost in the library's own terms, an attacker's gain from it, and the meaning of the intervals.
 
 Every empirical test states how often it fails although all is well. Nothing here is seeded: noise never is.
 """

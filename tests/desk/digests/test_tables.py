@@ -1,4 +1,4 @@
-"""What one cluster can move: the sensitivities that all noise is scaled by, tried over two worlds that differ in it."""
+"""The influence of one cluster: the sensitivities that scale all noise, tried over two worlds that differ in it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

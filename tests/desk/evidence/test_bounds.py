@@ -1,4 +1,4 @@
-"""A list of evidence that somebody else writes costs no more than its time, a few alarms and one partner's share."""
+"""A hostile list of evidence costs no more than its time, a few alarms and one partner's share."""
 
 import hashlib
 import os
@@ -56,7 +56,7 @@ def make_row(number: int, *, partner: str = "no-such", size_bytes: int = LEAST_S
 
 
 class Unnamed(FeedClient):
-    """A gateway whose list names what no report does, 50 lines a page, and a page more each time."""
+    """A gateway whose list names evidence of no report, 50 lines a page, and one page more each time."""
 
     pages = 3
     asked = 0

@@ -1,4 +1,4 @@
-"""Evidence is one more step of `collect`: the last one, bounded, and whatever happens to it holds up nothing else."""
+"""Evidence is one more step of `collect`: the last one, bounded, and its faults hold up nothing else."""
 
 import json
 import tracemalloc

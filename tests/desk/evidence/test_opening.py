@@ -1,4 +1,4 @@
-"""A file is opened only on a wish, wholly proven before it gets its name, and who opened it is noted."""
+"""A file is opened only on request, fully verified before it gets its name, with its reader noted."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""What a gateway's operator can do to sealed evidence, and that the desk sees it.
+"""A gateway operator's attacks on sealed evidence are visible to the desk.
 
 Each attack is done by hand to a real gateway's rows and files, and met by a real collect. After each, the gateway still
-owes what was handed over: as soon as the attack is undone, it comes.
+owes the evidence: as soon as the attack is undone, it comes.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def assert_comes_after_all(loop: Loop, *films: Film) -> None:
 
 
 def rename_parts(loop: Loop, film: Film, *, sha256: list[bytes], digest: bytes | None = None) -> None:
-    """Say other digests of the parts, as they are served then, and of the whole."""
+    """Serve other digests of the parts, and of the whole."""
     position = position_of(loop, film)
     for number, one in enumerate(sha256):
         loop.gateway_sql("UPDATE evidence_parts SET sha256 = ? WHERE position = ? AND part = ?", one, position, number)

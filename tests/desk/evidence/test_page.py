@@ -1,4 +1,4 @@
-"""The block "Files" of a case's page, and the attachment that leaves when somebody presses Open."""
+"""The block "Files" of a case's page, and the download behind Open."""
 
 import html
 import os

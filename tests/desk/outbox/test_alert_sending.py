@@ -1,4 +1,4 @@
-"""Alerts on their way: who is told, how often, with what; and one that cannot go out is never silent."""
+"""Alerts on their way: receivers, frequency, content; and one that cannot go out is never silent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

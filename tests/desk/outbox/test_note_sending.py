@@ -1,4 +1,4 @@
-"""Short notes against a real mail server on loopback: what goes out, when, and what stays nowhere."""
+"""Short notes against a real mail server on loopback: their content and time, and no trace left behind."""
 
 import logging
 from collections.abc import Iterator

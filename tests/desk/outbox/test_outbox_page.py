@@ -1,4 +1,4 @@
-"""The page of what goes out: states, counts and what to do; no address, no word, and a retry only while it helps."""
+"""The outbox page: states, counts and next steps; no address, no word, and a retry only while it helps."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who gets a short note: every limb of the rule alone says no; and how typed addresses are read."""
+"""The rules for short notes: each condition alone can refuse one; and the parsing of typed addresses."""
 
 from email.headerregistry import Address
 from typing import Any

@@ -62,7 +62,7 @@ def add_newer(desk: Desk, number: int) -> str:
 
 
 def add_sealed(desk: Desk, number: int, raw: bytes) -> str:
-    """Add a request that is well sealed to this desk, whatever stands in it."""
+    """Add a correctly sealed request to this desk, with any content."""
     request_id = make_id(number)
     with desk.store.read() as connection:
         row = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.quarter == "2026-Q4")).one()

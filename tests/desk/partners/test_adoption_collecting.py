@@ -38,7 +38,7 @@ from tests.gateway.public.person import list_files
 
 
 class Scripted(FeedClient):
-    """A gateway that gives these rows, page after page, whatever is acknowledged."""
+    """A gateway that gives these rows, page after page, regardless of acknowledgements."""
 
     pages: list[tuple[ItemRow, ...]]
     acknowledged: list[str]

@@ -17,7 +17,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 
 
 def invite(loop: Loop, request_id: str) -> Invitation:
-    """Invite a service, and tell the gateway."""
+    """Invite a service, and publish that to the gateway."""
     invitation, _ = invite_adopter(loop.desk, request_id, owner=CALLED, actor=ACTOR)
     publish_invitations(loop.desk, loop.desk.make_feed())
     return invitation

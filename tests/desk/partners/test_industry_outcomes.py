@@ -1,4 +1,4 @@
-"""What a partner is told of its own report: decided by a person, held back, taken back, never about anybody else's."""
+"""Outcomes for a partner's own report: decided by a person, held back, taken back, never about another partner's."""
 
 import dataclasses
 from datetime import date

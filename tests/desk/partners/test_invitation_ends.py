@@ -1,4 +1,4 @@
-"""An invitation ends by its own command: what was agreed beside it stays, and nobody enrols with it any more."""
+"""An invitation ends by its own command: agreements beside it stay, and it enrols no service any more."""
 
 from pathlib import Path
 

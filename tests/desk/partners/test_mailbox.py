@@ -31,7 +31,7 @@ BODY = encode({"text": "hello"})
 
 
 class Deaf(WsgiTransport):
-    """A gateway that nobody reaches."""
+    """An unreachable gateway."""
 
     def send(self, *_arguments: Any, **_settings: Any) -> Any:
         self.requests.append(_arguments[0])

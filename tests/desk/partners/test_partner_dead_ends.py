@@ -1,4 +1,4 @@
-"""What a command says that was given the wrong id, state or kind: what it is, and the line that was meant."""
+"""A command given the wrong id, state or kind explains the mistake, and names the right line."""
 
 import shlex
 from datetime import timedelta

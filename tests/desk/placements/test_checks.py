@@ -1,4 +1,4 @@
-"""Checks that are handed in: whose they are, kept once, bounded, and what they say of how a placement stands."""
+"""Submitted checks: matched to their owner, kept once, bounded, and reflected in the state of a placement."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the register of placements changes elsewhere: the published list, whose a report is, and the digests."""
+"""Effects of the register of placements elsewhere: the published list, the owner of a report, and the digests."""
 
 import pytest
 

@@ -50,7 +50,7 @@ def browser(desk: Desk) -> Browser:
 
 
 def add_requests(desk: Desk, *states: str) -> list[str]:
-    """Put requests in the table that nobody will open, one for each state, in order."""
+    """Put unopenable requests in the table, one for each state, in order."""
     ids = [make_id(number) for number in range(len(states))]
     rows = [
         {"request_id": one, "state": state, "envelope": b"", "received_at": format_time(desk.clock())}

@@ -1,4 +1,4 @@
-"""No character of a report turns or hides text of the desk's pages: directions and controls are spelled out."""
+"""No character of a report turns or hides text of the desk's pages: directions and controls are written out."""
 
 import re
 import sys
@@ -85,7 +85,7 @@ def test_value_that_is_no_text_stays_as_it_is() -> None:
 
 
 def list_hidden() -> list[str]:
-    """List what draws nothing or turns text: by category, and letters and marks that Unicode calls ignorable."""
+    """List characters that draw nothing or turn text: by category, and letters and marks that Unicode ignores."""
     ignorable = [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2065, 0x3164, *range(0xFE00, 0xFE10)]
     ignorable += [0xFFA0, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)]
     drawn = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}

@@ -1,4 +1,4 @@
-"""The desk's pages: nobody without a link, no forged post, no other host, and the report exactly as it was written."""
+"""The desk's pages: no entry without a link, no forged post, no other host, and the report exactly as written."""
 
 import html
 import re

@@ -13,7 +13,7 @@ HOST = "chat.example"
 
 @dataclass(frozen=True, slots=True)
 class SitePage:
-    """What the site answers at one path."""
+    """The site's answer at one path."""
 
     body: bytes = b""
     status: int = 200

@@ -1,4 +1,4 @@
-"""The runner visits what is registered, connects only to judged public addresses, and survives whatever a page does."""
+"""The runner visits registered pages, connects only to judged public addresses, and survives any page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

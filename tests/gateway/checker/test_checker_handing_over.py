@@ -1,4 +1,4 @@
-"""What the runner found reaches the desk: canonical, as many at once as it takes, with a token that only it reads."""
+"""The runner's findings reach the desk: canonical, in batches of the accepted size, with a token that only it reads."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ WIDE = msgspec.structs.replace(
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Site]:
-    """A desk's listener that takes what is posted."""
+    """A desk's listener that accepts posts."""
     with serve_site(tmp_path, pages={"/placement-checks": SitePage(status=204)}, name="") as served:
         yield served
 

@@ -60,7 +60,7 @@ def make_served_house(tmp_path: Path) -> House:
 
 @contextmanager
 def served(house: House, *more: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
-    """Run `serve --json` and give the process and what it printed when it was ready."""
+    """Run `serve --json`; yield the process and its output at the moment it was ready."""
     command = [sys.executable, "-m", "gateway.cli", "serve", "--state", str(house.state), "--json", *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

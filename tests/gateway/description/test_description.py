@@ -151,7 +151,7 @@ def fill_path(path: str, operation: dict) -> str:
 
 @pytest.mark.parametrize("name", ["example-chat", "another-service"])
 def test_examples_are_the_same_at_every_gateway(tmp_path, name: str):
-    """They come from a vector, not from the gateway's keys: nothing about them says who is enrolled here."""
+    """They come from a vector, not from the gateway's keys: they reveal nothing about its partners."""
     house = make_house(tmp_path / "live", partners=(Partner(partner=name),))
 
     post = fetch_document(house)["paths"]["/v1/reports"]["post"]
@@ -212,7 +212,7 @@ def test_patterns_of_the_words_are_those_of_the_checks():
 
 
 def test_words_of_a_field_refuse_nothing():
-    """Parsers check, with names for what is wrong; the words are for readers alone."""
+    """Parsers check, with named reasons; the words are for readers alone."""
     made = msgspec.json.decode(
         b'{"envelope":"!","statement":{"payload":"!","payloadType":"!","signatures":[]}}', type=ReportPost
     )

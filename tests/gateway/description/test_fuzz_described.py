@@ -52,7 +52,7 @@ def find_operation(schema: Any, name: str) -> Any:
 
 
 def as_bytes(body: Any, *, is_file: bool) -> bytes:
-    """Return what a client would send for a made-up value: canonical JSON, or bytes as they are."""
+    """Return a client's bytes for a made-up value: canonical JSON, or bytes as they are."""
     if isinstance(body, bytes):
         return body
     if is_file:

@@ -1,4 +1,4 @@
-"""When evidence is complete: all parts, their sizes and their digest; what is wrong is said by pointers."""
+"""When evidence is complete: all parts, their sizes and their digest; faults have pointers."""
 
 from typing import Any
 

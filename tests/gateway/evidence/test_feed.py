@@ -1,4 +1,4 @@
-"""What the desk pulls of evidence: complete and named by a report, in order, until it is acknowledged."""
+"""Evidence in the desk's feed: complete and named by a report, in order, until it is acknowledged."""
 
 import pytest
 

@@ -281,7 +281,7 @@ def test_doctor_warns_of_a_folder_that_is_open_to_others(house: House, industry:
 
 
 def test_bytes_of_a_partner_that_look_like_a_private_key_do_not_stop_the_gateway(house: House) -> None:
-    """A file that was being written when the process died may be short, and its sender chose what is in it."""
+    """A file that was being written when the process died may be short, and its content is the sender's choice."""
     folder = house.state / "evidence" / "example-chat"
     folder.mkdir(parents=True)
     (folder / ".0-0123456789abcdef.new").write_bytes(b"-----BEGIN PRIVATE KEY-----")
@@ -294,7 +294,7 @@ def test_bytes_of_a_partner_that_look_like_a_private_key_do_not_stop_the_gateway
 def test_part_that_comes_while_it_is_completed_is_not_overlooked(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is looked at before the writers' lock is looked at once more inside it."""
+    """Values read before the writers' lock are read again inside it."""
     evidence = make_evidence(PART_BYTES, LEAST_SEALED_BYTES)
     put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     first = SealedEvidence(evidence.evidence_id, evidence.parts[:1])

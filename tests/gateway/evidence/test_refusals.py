@@ -1,4 +1,4 @@
-"""What the industry door does not take as evidence: each thing has its problem, and nothing of it is kept."""
+"""Evidence refused at the industry door: each fault has its problem, and nothing of it is kept."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the gateway forgets of evidence and what it keeps: reports lock, the desk's acknowledgement ends the keeping."""
+"""Deletion and retention of evidence: reports lock it, and the desk's acknowledgement ends the keeping."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who may call the feed: the desk's key alone, at its own origin, and in no process that the internet reaches."""
+"""Access to the feed: the desk's key alone, at its own origin, and in no process that the internet reaches."""
 
 import re
 import subprocess

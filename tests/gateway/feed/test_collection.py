@@ -1,4 +1,4 @@
-"""What the desk pulls from the feed: reports until they are acknowledged, the chain, enrolments."""
+"""The desk's pulls from the feed: reports until they are acknowledged, the chain, enrolments."""
 
 import hashlib
 import sqlite3

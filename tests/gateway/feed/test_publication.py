@@ -1,4 +1,4 @@
-"""What the desk pushes through the feed: key set, register, invitations, mailbox."""
+"""The desk's pushes through the feed: key set, register, invitations, mailbox."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the desk posts for return codes: sealed boxes that are stored once, and only where somebody can return."""
+"""The desk's posts for return codes: sealed boxes that are stored once, and only for a known reference."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bodies, numbers, hours: every fact says when and against what it was checked, and old ones are listed."""
+"""Bodies, numbers, hours: every fact has its date and source, and old ones are listed."""
 
 import json
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""What the fuzz tests share: a gateway with one of everything, and what every answer to whatever request must be."""
+"""Shared by the fuzz tests: a gateway with one of everything, and the requirements for every answer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class FuzzedHouse:
 
     @property
     def nobody(self) -> Door:
-        """Return the door as somebody without a key calls it."""
+        """Return the door without a key."""
         return Door(self.app, PUBLIC_ORIGIN, self.house.clock)
 
     def read_kept(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -62,7 +62,7 @@ class FuzzedHouse:
         return read_kept(self.house, gateway=self.gateway)
 
     def forget_counts(self) -> None:
-        """Let no limit stand between the next request and what it is meant to reach."""
+        """Reset every limit, so that the next request reaches its target."""
         self.gateway.limits.store.reset()
 
     def ask(self, environ: dict[str, Any]) -> Answer:

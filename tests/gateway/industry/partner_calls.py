@@ -1,4 +1,4 @@
-"""One good request for each call below `/v1` that a partner or anybody may make, and the state that it needs.
+"""One good request for each call below `/v1`, open ones too, and the state that it needs.
 
 A route that has none here fails the tests that walk over all of them.
 """

@@ -1,4 +1,4 @@
-"""`POST /v1/account` and what the desk pulls of it: one sealed box, the caller's own, kept until it is acknowledged."""
+"""`POST /v1/account` and the desk's pull of it: one sealed box, the caller's own, kept until it is acknowledged."""
 
 from typing import Any
 

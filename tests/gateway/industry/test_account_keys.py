@@ -1,4 +1,4 @@
-"""Former keys at the gateway: what a spool holds is taken, requests are not, and a key that was ended is nobody's."""
+"""Former keys at the gateway: reports from a spool are taken, requests are not, and an ended key has no owner."""
 
 import msgspec
 import pytest

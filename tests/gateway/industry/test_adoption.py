@@ -1,4 +1,4 @@
-"""`POST /v1/adoption`: anybody's sealed box, bounded, and deleted once the desk has it."""
+"""`POST /v1/adoption`: an unsigned sealed box, bounded, and deleted once the desk has it."""
 
 from pathlib import Path
 from typing import Any

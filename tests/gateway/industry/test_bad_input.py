@@ -27,7 +27,7 @@ REPORTS = "/v1/reports"
 
 @pytest.fixture
 def signed(house: House, industry: Door, partner: Partner) -> Mapping[str, PartnerCall]:
-    """The good request of every call that must be signed; what they ask for is there."""
+    """The good request of every call that must be signed, with the items it asks for."""
     calls = make_calls(house, partner)
     check_every_route_has_a_call(industry, calls)
     invite_newcomer(house)
@@ -116,7 +116,7 @@ def test_replay_after_the_window_is_refused_at_every_call(
 def test_signature_of_one_call_is_none_for_another(
     house: House, industry: Door, partner: Partner, signed: Mapping[str, PartnerCall]
 ):
-    """What was overheard at one address opens no other, and no other method."""
+    """An overheard signature opens no other address, and no other method."""
     nobody = Door(industry.app, industry.origin, house.clock)
     before = read_kept(house)
     for name, call in signed.items():
@@ -169,7 +169,7 @@ WRONG_DIGESTS = {
 def test_wrong_digest_is_refused_though_the_signature_covers_it(
     case: str, house: House, industry: Door, partner: Partner, signed: Mapping[str, PartnerCall]
 ):
-    """Whoever holds the key may sign any digest: the body must still be the one that it names, in its one spelling."""
+    """The holder of a key may sign any digest: the body must still be the one that it names, in its one spelling."""
     nobody = Door(industry.app, industry.origin, house.clock)
     before = read_kept(house)
     bodies = {name: call for name, call in signed.items() if call.body is not None}

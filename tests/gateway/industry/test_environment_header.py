@@ -1,4 +1,4 @@
-"""Every answer under `/v1` says whether it is in earnest, also the ones that refuse."""
+"""Every answer under `/v1` states its environment, refusals too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What stands between the wire and the store: any value gives itself back, or an error of ours, and nothing else."""
+"""The parsers between the wire and the store: any value round-trips, or gives one of our errors."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Any bytes at any address: a problem of the table or a good answer, never a 500, and nothing kept of what is refused.
+"""Any bytes at any address: a problem of the table or a good answer, never a 500, and nothing kept of a refusal.
 
-Requests go in as the server hands them over, so methods, paths and headers may be what no client library would send.
+Requests go in as the server hands them over, so methods, paths and headers may be ones that no client library sends.
 """
 
 import hashlib
@@ -109,7 +109,7 @@ def make_scope(method: str, path: bytes, query: bytes, headers: list[tuple[bytes
 def make_fuzzed_environ(
     method: str, path: bytes, query: bytes, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> tuple[dict[str, Any], bool]:
-    """Return what the bridge would hand to the app, and whether it refuses the request by itself."""
+    """Return the bridge's environ for the app, and whether it refuses the request by itself."""
     length = [(b"content-length", str(len(body)).encode())] if body else []
     try:
         environ = make_environ(make_scope(method, path, query, [*headers, *length]))
@@ -195,7 +195,7 @@ def test_any_request_that_a_partner_signed_is_answered_in_order(
     body: bytes,
     fuzzed: FuzzedHouse,
 ):
-    """The signature is a real one over this very request: what comes behind it is reached."""
+    """The signature is a real one over this very request: the code behind the check is reached."""
     method, path = call
     has_body = method != "GET"
     environ, is_refused = make_fuzzed_environ(method, path, query, [], body if has_body else b"")
@@ -300,7 +300,7 @@ CLEAR = ("earlier_reference", "environment", "evidence_ids", "kind", "partner", 
 def test_statement_with_any_payload_that_the_partner_signed_is_taken_whole_or_refused(
     changed: dict[str, Any], left_out: list[str], kind: StatementKind, priority: str, fuzzed: FuzzedHouse
 ):
-    """The partner's own key signs whatever it likes: what the gateway cannot read, it must not half keep."""
+    """The partner's own key signs any payload: the gateway must not half keep an unreadable one."""
     envelope = make_envelope(fuzzed)
     payload = describe_clear(fuzzed, priority)
     payload |= {

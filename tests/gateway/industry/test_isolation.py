@@ -1,7 +1,7 @@
-"""What is one partner's is nobody else's: every route below `/v1`, run as its owner, as others and as nobody.
+"""A partner's data is its own: every route below `/v1`, run as its owner, as others and without a key.
 
-Whoever may not see a thing cannot even learn that it is there: answers are the same, bytes and headers, but for the
-id of the request. Time is not measured. R42: what a child sent is out of every partner's reach.
+An outsider cannot even learn that an item is there: answers are the same, bytes and headers, but for the id of the
+request. Time is not measured. R42: a child's report is out of every partner's reach.
 """
 
 import functools
@@ -84,7 +84,7 @@ OF_THE_REQUEST = {"X-Request-Id", "RateLimit", "Date"}
 
 
 def shape_of(answer: TestResponse) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:
-    """Return all of an answer but what belongs to this one request."""
+    """Return an answer without the parts that belong to this one request."""
     request_id = answer.headers["X-Request-Id"]
     headers = sorted((name, value) for name, value in answer.headers.items() if name not in OF_THE_REQUEST)
     return answer.status_code, answer.data.replace(request_id.encode(), b"REQUEST"), tuple(headers)
@@ -100,12 +100,12 @@ class Street:
     first_answers: dict[str, TestResponse] = field(default_factory=dict)
 
     def door(self, partner: Partner | None) -> Door:
-        """Return the same app, called by a partner or by nobody."""
+        """Return the same app, called by a partner or without a key."""
         key = None if partner is None else partner.submission_key
         return Door(self.app, PUBLIC_ORIGIN, self.house.clock, key)
 
     def outsiders(self) -> dict[str, Door]:
-        """Return everybody whom no closed call may let in."""
+        """Return every outsider that a closed call must refuse."""
         return {
             "nobody": self.door(None),
             "a suspended partner": self.door(SUSPENDED),
@@ -220,7 +220,7 @@ def seal_once(agency: Agency, *, report_id: str) -> SealedReport:
 
 
 class ChanceOfOne:
-    """A source of chance that gives what a test has named, or anything."""
+    """A random source that gives the values that a test has named, or any."""
 
     now: bytes | None = None
 
@@ -353,7 +353,7 @@ def test_no_partner_can_read_list_or_touch_what_a_child_sent(tmp_path: Path):
 
 
 def test_no_partner_can_delay_what_a_child_sends(tmp_path: Path):
-    """R42: a partner over all of its limits stands in nobody's way."""
+    """R42: a partner over all of its limits delays no other sender."""
     public = make_public_house(tmp_path, limits=LimitsConfig(partner_reports_per_minute=1))
     house = public.house
     industry = Door(public.app, PUBLIC_ORIGIN, house.clock, OWNER.submission_key)

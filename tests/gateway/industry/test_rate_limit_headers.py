@@ -27,7 +27,7 @@ SOME_ID = make_report_id(NOW, bytes(10))
 
 
 def read_items(answer: TestResponse, header: str) -> dict[str, dict[str, int]]:
-    """Read a RateLimit field as RFC 9651 spells it; fails for any other spelling."""
+    """Read a RateLimit field in the spelling of RFC 9651; fail for any other spelling."""
     items = {}
     for text in answer.headers[header].split(", "):
         item = ITEM.fullmatch(text)
@@ -64,7 +64,7 @@ def call(door: Door, method: str, path: str, **settings) -> TestResponse:
 
 
 def test_every_answer_of_a_counted_route_says_the_policy(house: House, industry: Door):
-    """Signed or not, taken or refused by whatever step: how often one may call is no secret."""
+    """Signed or not, taken or refused at any step: the allowed rate is no secret."""
     rows = house.open_gateway().limits.rows
     nobody = Door(industry.app, industry.origin, house.clock)
     for method, path, limit in list_counted(industry.app, house):

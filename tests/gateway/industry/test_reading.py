@@ -1,4 +1,4 @@
-"""What partners and others may read at `/v1`, and what every wrong call gets."""
+"""Readable documents at `/v1`, for partners and others, and the answer to every wrong call."""
 
 import hashlib
 from typing import get_args

@@ -25,7 +25,7 @@ def report(house: House, partner: Partner) -> SealedReport:
 
 @pytest.fixture(autouse=True)
 def nothing_is_stored(house: House):
-    """Whatever a test of this file sends, the gateway keeps nothing of it."""
+    """The gateway keeps nothing of any request in this file."""
     yield
     for table in ("reports", "items", "evidence", "drafts"):
         assert house.rows(table) == []

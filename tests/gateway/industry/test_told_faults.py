@@ -1,4 +1,4 @@
-"""What a partner is told of its own faults: each fault of a statement by its place, each rule of the signature."""
+"""A partner's own faults in its answers: each fault of a statement by its place, each rule of the signature."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Contexts of pages as the form gets them: really sealed ones, and boxes that nobody could open."""
+"""Page contexts as the form gets them: properly sealed ones, and unopenable boxes."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,6 +37,6 @@ def make_token(agency: Agency, *, partner: Partner | None = None, **changes: Any
 
 
 def make_closed_token(padded_bytes: int = 1024) -> str:
-    """Return a token that is spelled as one, around a box that no key opens."""
+    """Return a well-formed token around a box that no key opens."""
     box = Envelope(key_id=bytes(8), box=bytes(OVERHEAD_BYTES - 15 + padded_bytes))
     return SealedPageContext(partner="example-chat", context_id=CONTEXT_ID, envelope=box).to_token()

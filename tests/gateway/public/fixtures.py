@@ -1,4 +1,4 @@
-"""A gateway with a public door, the people at it, and ways to break what lies behind it."""
+"""A gateway with a public door, the people at it, and ways to break the parts behind it."""
 
 import sqlite3
 import time
@@ -52,7 +52,7 @@ class PublicHouse:
         language: str = "",
         **changed: dict[str, str | list[str]],
     ) -> Person:
-        """Return a new person who started and walked to a page; at `/15` they have sent. See `public_visits`."""
+        """Return a new person at this page of a started form; at `/15` the report is sent. See `public_visits`."""
         person = self.person(language=language)
         bring_to(person, path, way, changed, house=self.house, gateway=self.gateway)
         return person

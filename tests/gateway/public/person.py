@@ -93,7 +93,7 @@ class FormParser(HTMLParser):
 
 
 def read_form(answer: TestResponse) -> MultiDict[str, str]:
-    """Return what the page's form would post if nothing were changed."""
+    """Return the unchanged post of the page's form."""
     parser = FormParser()
     parser.feed(answer.get_data(as_text=True))
     for name in parser.areas:
@@ -112,7 +112,7 @@ def read_title(answer: TestResponse) -> str:
 
 @dataclass
 class Person:
-    """One browser: `page` is what it shows, `path` where that is."""
+    """One browser: `page` is the shown page, `path` its address."""
 
     app: Flask
     origin: str = PUBLIC_ORIGIN
@@ -143,7 +143,7 @@ class Person:
         return str(urlsplit(self.origin).hostname)
 
     def get(self, path: str, **headers: str) -> TestResponse:
-        """Type an address, or follow a link if `headers` say so; redirects are followed by hand."""
+        """Type an address, or follow a link if `headers` ask for it; redirects are followed by hand."""
         answer = self.client.get(path, base_url=self.origin, headers=self._make_headers(headers))
         self.page, self.path = answer, path
         return answer
@@ -201,7 +201,7 @@ class Person:
         raise AssertionError(f"never came to {path}, stands at {self.path}")
 
     def walk_to_next(self, **answers: str | list[str]) -> "Person":
-        """Answer the page that is shown, as the shortest path does unless `answers` say otherwise."""
+        """Answer the page that is shown, as on the shortest path unless `answers` differ."""
         self.press(**(answers or list_answers(self.path, SHORT_ANSWERS)))
         return self
 

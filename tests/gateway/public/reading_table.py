@@ -95,7 +95,7 @@ def list_pages(wording: Wording) -> list[Page]:
 
 
 def list_advice(language: str) -> list[Page]:
-    """List what the advice library says about each kind, to each reader; who reads the same for all is listed once."""
+    """List the advice for each kind and each reader; readers with the same advice are listed once."""
     library = load_advice(language)
     pages: list[Page] = []
     for kind in KINDS:
@@ -118,7 +118,7 @@ def make_table(language: str = "en") -> str:
 
 
 def _speak(words: Mapping[str, Any], voice: tuple[str, ...]) -> dict[str, Any]:
-    """Keep of a screen's words those that this voice says; options are looked up one by one, as the form does."""
+    """Keep the words of a screen in this voice; options are looked up one by one, as the form does."""
     spoken: dict[str, Any] = {}
     for key in words:
         plain = next((key.removesuffix(ending) for ending in ENDINGS if key.endswith(ending)), key)

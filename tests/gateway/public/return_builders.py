@@ -1,4 +1,4 @@
-"""People who send and come back, and a desk that answers them: what the tests of the return code share."""
+"""People who send and come back, and a desk that answers them: shared by the tests of the return code."""
 
 import re
 from typing import Any
@@ -64,7 +64,7 @@ def post_reply(public: PublicHouse, report: PublicReport, reference: str, **chan
 
 
 def shape_of(person: Person) -> str:
-    """Return a page without its tokens and without what was typed."""
+    """Return a page without its tokens and without typed text."""
     return re.sub(r'value="[^"]*"', "", person.text())
 
 

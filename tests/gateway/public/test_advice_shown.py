@@ -1,4 +1,4 @@
-"""The thank-you page and the advice library: what fits, danger first, and every code there is in both languages."""
+"""The thank-you page and the advice library: fitting advice, danger first, and every code in both languages."""
 
 import html
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever is posted, in whatever order: never a crash, never a lost word, never two reports."""
+"""Any posts in any order: never a crash, never a lost word, never two reports."""
 
 import re
 
@@ -42,7 +42,7 @@ def post_raw(person: Person, path: str, body: bytes) -> int:
 
 
 def is_kept(public: PublicHouse, person: Person, text: str) -> bool:
-    """Say whether a text is on the page, in the draft, or in a report: anything else would be a lost word."""
+    """Return whether a text is on the page, in the draft, or in a report: otherwise the word is lost."""
     on_page = text in read_form(person.page).values() or text in person.text()
     drafts = public.drafts_of(person) if "journey" in public.session_of(person) else []
     return on_page or any([text] in draft.answers.values() for draft in drafts) or text in str(public.reports())
@@ -322,7 +322,7 @@ def test_random_posts_to_random_pages_never_crash_lose_or_double(
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> PublicHouse:
-    """One door for all random posts: they must not depend on what others did."""
+    """One door for all random posts: they must not depend on earlier posts."""
     return make_public_house(tmp_path_factory.mktemp("fuzzed"))
 
 

@@ -10,7 +10,7 @@ MARKER = "These are my own words."
 
 
 def change(public: PublicHouse, path: str) -> Person:
-    """Return a person who pressed Change on the check page."""
+    """Return a person after Change on the check page."""
     person = public.person_at("/14")
     person.press("", change=path)
     assert person.path == f"/{path}"

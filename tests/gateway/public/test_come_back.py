@@ -1,4 +1,4 @@
-"""Coming back with the number and the five words: a person reads how far it is and what was answered."""
+"""Coming back with the number and the five words: a person reads the stage and the answer."""
 
 import re
 from typing import Any

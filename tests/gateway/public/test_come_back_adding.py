@@ -1,4 +1,4 @@
-"""The code at Send and afterwards: every Send has one, and what is added later belongs to the first report."""
+"""The code at Send and afterwards: every Send has one, and later additions belong to the first report."""
 
 import threading
 import time

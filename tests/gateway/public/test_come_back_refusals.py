@@ -1,4 +1,4 @@
-"""With the number or the words alone nobody learns anything: one sentence, one status, and nothing in any file."""
+"""The number or the words alone reveal nothing: one sentence, one status, and nothing in any file."""
 
 import re
 import threading
@@ -41,7 +41,7 @@ MOST_WAITS = 20
 
 
 def decrypt(raw: bytes, context: SealContext, *, seed: bytes) -> bytes:
-    """Open a box of the store as whoever holds a seed would."""
+    """Open a box of the store as the holder of a seed would."""
     envelope = Envelope.parse(raw)
     info = context.info(key_id=envelope.key_id)
     return make_suite().decrypt(envelope.box, load_xwing_private_key(seed), info=info)

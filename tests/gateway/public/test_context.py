@@ -1,4 +1,4 @@
-"""What a service passed on, through the form: carried unopened, shown, left out when somebody wants that."""
+"""A service's context, through the form: carried unopened, shown, left out on request."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ NOT_A_TOKEN = (
 
 
 def start_with(public: PublicHouse, token: str = TOKEN, *, path: str = "/", **fields: str) -> Person:
-    """Come from a link and press Start, with what the script has put into the form."""
+    """Come from a link and press Start, with the field that the script has filled."""
     person = public.person()
     person.get(path)
     person.press("start", context=token, **fields)
@@ -281,7 +281,7 @@ def test_what_is_added_after_send_or_with_the_words_carries_none(public: PublicH
 
 
 def test_report_that_leaves_no_room_goes_without_the_context_and_says_so():
-    """Control characters in every field, which JSON spells in six bytes: words come first all the same."""
+    """Control characters in every field, which JSON writes in six bytes: words come first all the same."""
     token = make_closed_token(4096)
     full = make_report(WORST, code=CODE, context=token, signals=("fast",))
     assert len(encode(full)) > MAX_PUBLIC_REPORT_BYTES

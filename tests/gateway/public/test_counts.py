@@ -1,4 +1,4 @@
-"""Counts of the public form: a word, a week and a number, and nothing that leads back to anybody."""
+"""Counts of the public form: a word, a week and a number, and nothing that leads back to a person."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The emergency number that a reader is given is the reader's own: every who, where and age, on every page with one.
+"""Every reader gets their own emergency number: all readers, places and ages, on every page with one.
 
 The rule, spelled out here and computed from the answers alone:
 - Only somebody who reports about themselves is asked where they live themselves. They read their own country's number,
@@ -99,7 +99,7 @@ def is_elsewhere(who: str, region: str) -> bool:
 
 
 def is_child_abroad(who: str, region: str, age: Answers) -> bool:
-    """Return whether the reader is a child in another country, whom Childline does not serve."""
+    """Return whether the reader is a child in another country, which Childline does not serve."""
     return region == "not_uk" and who in ABOUT_THEMSELVES and age.get("age") != ["18_plus"]
 
 

@@ -63,7 +63,7 @@ def test_ipv6_network_has_one_share_however_many_subnets_it_has(tmp_path: Path):
 
 
 def wait_to_start(public: PublicHouse, number: int, *, address: str = "127.0.0.1") -> list[Person]:
-    """Return so many people of one network who were asked to wait before their start."""
+    """Return this many people of one network, each asked to wait before their start."""
     people = [public.person(address=address) for _ in range(number)]
     for person in people:
         person.get("/")

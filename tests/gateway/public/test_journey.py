@@ -1,6 +1,6 @@
 """The journey's table: where every answer leads, that no page is a dead end, and that the way back is the way one came.
 
-What answers are called at the desk is in test_kinds.py; the words are in test_wording.py.
+The desk's names for answers are in test_kinds.py; the words are in test_wording.py.
 """
 
 from itertools import pairwise, product

@@ -1,4 +1,4 @@
-"""What the form keeps of a button's link: no id that the register does not list, and no context that was left out."""
+"""Kept from a button's link: no id that the register does not list, and no context that was left out."""
 
 import pytest
 

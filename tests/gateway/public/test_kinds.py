@@ -1,4 +1,4 @@
-"""What a person ticks, and what it is called at the desk: Annex A kinds, priorities, and why each thing is asked."""
+"""A person's ticks, and their names at the desk: Annex A kinds, priorities, and why each thing is asked."""
 
 from typing import get_args
 

@@ -32,7 +32,7 @@ def read_language(person: Person) -> str:
 
 
 def list_kept(person: Person, typed: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    """Return what the page holds of the fields that were filled in; buttons are no fields."""
+    """Return the filled fields of the page; buttons are no fields."""
     form = read_form(person.page)
     return {name: form.getlist(name) if isinstance(value, list) else form[name] for name, value in typed.items()}
 

@@ -257,7 +257,7 @@ class StoreThatIsGone(MemoryStorage):
         raise ConnectionError("the store is gone")
 
     def check(self) -> bool:
-        """Say that it is down."""
+        """Report that it is down."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""Practice: only on a sandbox; every page says so, nothing is sealed, stored or sent. Live knows no practice."""
+"""Practice: only on a sandbox; every page states it, nothing is sealed, stored or sent. Live knows no practice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is left behind by somebody at the form, beside the words: log lines, the cookie, ids, deleted drafts."""
+"""Traces of a person at the form, beside the words: log lines, the cookie, ids, deleted drafts."""
 
 import base64
 import re
@@ -22,7 +22,7 @@ TYPED = {"p9": {"story": "A few words."}}
 
 
 def read_cookie(public: PublicHouse, person: Person) -> bytes:
-    """Return what anyone who holds the cookie can read of it, without any key."""
+    """Return everything that a holder of the cookie can read of it, without any key."""
     cookie = person.client.get_cookie(public.app.config["SESSION_COOKIE_NAME"], domain="report.example")
     assert cookie is not None
     payload = cookie.value.split(".")[0]

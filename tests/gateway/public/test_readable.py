@@ -1,4 +1,4 @@
-"""What the desk could not read is never thanked for, and what does not fit a draft is said: the words stay."""
+"""A report the desk could not read gets no thanks, and one too long for a draft gets a message: the words stay."""
 
 import pytest
 from werkzeug.datastructures import MultiDict

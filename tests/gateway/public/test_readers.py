@@ -1,4 +1,4 @@
-"""Who reads decides the words, the helpers and what is asked: a child, a friend, a carer, an adult at work."""
+"""The reader decides the words, the helpers and the questions: a child, a friend, a carer, an adult at work."""
 
 import re
 

@@ -142,7 +142,7 @@ FALLBACK = (WORDS[4], WORDS[0], WORDS[1], WORDS[2], WORDS[3])
 
 
 def make_source(first: bytes) -> Callable[[int], bytes]:
-    """Make a source that gives `first` once, and then what makes five different words."""
+    """Make a source that gives `first` once, and then bytes for five different words."""
     left = [first]
     return lambda _: left.pop() if left else bytes.fromhex("00040000000100020003")
 

@@ -1,6 +1,6 @@
 """The rows of requirements.md about the public, one after another, through the real form to the sealed report.
 
-What the desk makes of them is in tests/whole/test_rows_at_the_desk.py.
+The desk's handling of them is in tests/whole/test_rows_at_the_desk.py.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ MEETING: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_w
 
 
 def send(public: PublicHouse, way: ScreenAnswers) -> tuple[Person, PublicReport]:
-    """Walk one way to the end, slowly enough to be taken for a person; return them and what was sealed."""
+    """Walk one way to the end, slowly enough to be taken for a person; return them and the sealed report."""
     person = public.person().start()
     public.house.clock.advance(minutes=5)
     person.walk_to("/14", way).send()

@@ -1,4 +1,4 @@
-"""Send: what was typed arrives letter for letter, once, or not at all."""
+"""Send: typed words arrive letter for letter, once, or not at all."""
 
 import threading
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The worst answers are answered at once: the block at the very top of the thank-you page, above the number.
 
-What each answer leads to is a table; who reads decides the words, and the reader's own number stands in them.
+A table maps each answer to its block; the reader decides the words, and the reader's own number is in them.
 """
 
 import html

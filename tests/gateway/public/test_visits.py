@@ -13,7 +13,7 @@ INNER_PATHS = [f"/{screen.path}" for screen in SCREENS if screen.path]
 
 
 def person_with_words(public: PublicHouse) -> Person:
-    """Return a person who typed a story and stands on the next page."""
+    """Return a person after a typed story, on the next page."""
     return public.person_at("/9a", p9={"story": MARKER})
 
 

@@ -1,6 +1,6 @@
 """The Welsh words: all of the English ones and no more, short, easy, and in the right person.
 
-What a formula cannot say, a reader must: signoffs.toml keeps that as owed until somebody has done it.
+A formula cannot judge everything: signoffs.toml keeps a reader's check as owed until it is done.
 """
 
 import re

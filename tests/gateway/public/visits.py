@@ -1,7 +1,7 @@
 """A visit as it stands at some page: walked once in a process, and put into other new houses with the same settings.
 
-For tests whose subject begins at that page. Database, cookie and page are those of a real walk; what only the process
-knows (the counts of limits) begins anew. A house in which something has happened already is walked for real.
+For tests whose subject begins at that page. Database, cookie and page are those of a real walk; the process's own state
+(the counts of limits) begins anew. A house in which something has happened already is walked for real.
 """
 
 import os
@@ -22,7 +22,7 @@ THANKS = "/15"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the gateway has stored, what the browser holds, and the page that it shows."""
+    """The gateway's database, the browser's cookie, and the shown page."""
 
     database: bytes
     cookie: str
@@ -62,7 +62,7 @@ def _walk(person: Person, path: str, way: ScreenAnswers, changed: ScreenAnswers)
 
 
 def _read_database(house: House) -> bytes:
-    """Read the whole database as a backup would: what is in its log belongs to it."""
+    """Read the whole database as a backup would: its log belongs to it."""
     with closing(sqlite3.connect(house.state / "gateway.sqlite")) as connection:
         return connection.serialize()
 

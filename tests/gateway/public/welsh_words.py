@@ -1,7 +1,7 @@
 """How hard a Welsh text is: its sentences, its words and its LIX; every text of a file with its place. No test here.
 
 LIX (Björnsson 1968) counts words a sentence and words of more than six letters: unlike a syllable formula made for
-English it says something about Welsh, where `ll`, `dd` and `ch` are letters too, and so makes a word rather too long.
+English it works for Welsh, where `ll`, `dd` and `ch` are letters too, and so makes a word rather too long.
 """
 
 import re
@@ -27,7 +27,7 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def is_code(path: str) -> bool:
-    """Say whether this is a code of the form, not a text that a person reads."""
+    """Return whether this is a code of the form, not a text for people."""
     return path.rpartition(".")[2] in {"key", "side", "version", "language"}
 
 

@@ -1,4 +1,4 @@
-"""The desk's side of the reports: what waits, acknowledgement, stages, and deletion after it."""
+"""The desk's side of the reports: waiting ones, acknowledgement, stages, and deletion after it."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -23,7 +23,7 @@ from tests.gateway.store_builders import new_industry_report, new_public_report,
 
 
 def check_refused(house: House, reason: str) -> None:
-    """Fail unless every door of a new process refuses, and says so to whoever looks."""
+    """Fail unless every door of a new process refuses, with the reason."""
     gateway = house.open_gateway()
     with pytest.raises(StorageUnavailableError) as refused:
         gateway.intake.accept(new_public_report())
@@ -158,7 +158,7 @@ def test_log_replaced_under_a_running_gateway_is_not_mixed_with_its_own(house: H
 
 
 def test_mark_that_is_older_missing_or_unreadable_refuses_nothing(house: House) -> None:
-    """A machine that lost its power may have kept an older one; the database is never behind what it acknowledged."""
+    """A machine that lost its power may have kept an older one; the database is never behind its acknowledgements."""
     gateway = house.open_gateway()
     path = house.state / "gateway.mark"
     receipts = send(gateway, 3)

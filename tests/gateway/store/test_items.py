@@ -1,4 +1,4 @@
-"""Every kind of sealed item: put once, shown to its own side alone, and let go of as its kind says."""
+"""Every kind of sealed item: put once, shown to its own side alone, and deleted by the rule of its kind."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Migrations: an empty file brought up is exactly the schema that the code uses, and says so."""
+"""Migrations: an empty file brought up is exactly the schema that the code uses, with its version."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""An index of some rows is spelled for PostgreSQL as SQLAlchemy itself would, from SQL that stands in our own code."""
+"""A partial index has the SQL for PostgreSQL that SQLAlchemy itself would write, from SQL in our own code."""
 
 import ast
 
@@ -39,7 +39,7 @@ def test_index_of_every_row_keeps_the_words_of_sqlalchemy() -> None:
 
 
 def list_conditions(source: ast.Module) -> list[ast.expr]:
-    """Return what each call in a file names as its condition: a name of the file is followed to what it stands for."""
+    """Return the condition in each call of a file: a name is followed to its definition."""
     named = {
         target.id: line.value
         for line in source.body

@@ -1,4 +1,4 @@
-"""A damaged page, a full disk: noticed by every look that a gateway offers, and what can be read is handed over."""
+"""A damaged page, a full disk: noticed by every check of the gateway, and readable rows are handed over."""
 
 import shutil
 from pathlib import Path

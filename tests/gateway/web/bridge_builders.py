@@ -1,4 +1,4 @@
-"""A server that is not there: calls the bridge as granian does, and plays a caller who sends a body in pieces."""
+"""A server without sockets: calls the bridge as granian does, and plays a caller who sends a body in pieces."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ LEAVES = None
 
 @dataclass
 class Call:
-    """One request and what came back; after the last of `pieces` the caller sends nothing more, and stays."""
+    """One request and its answer; after the last of `pieces` the caller sends nothing more, and stays."""
 
     method: str = "POST"
     path: bytes = b"/v1/things/1"

@@ -1,6 +1,6 @@
 """Tries to read the memory of server processes as another program of the same user would. Run as a process of its own.
 
-Prints one line for each: what it is, and whether its memory was opened. A plain process beside them shows that the
+Prints one line for each: its name, and whether its memory was opened. A plain process beside them shows that the
 attempt itself works.
 """
 

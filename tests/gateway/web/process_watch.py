@@ -1,4 +1,4 @@
-"""Looks at real processes for the serving tests: who lives, in which group, with which limits, on which port."""
+"""Looks at real processes for the serving tests: living ones, their groups, limits and ports."""
 
 import os
 import socket

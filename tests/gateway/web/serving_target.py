@@ -1,4 +1,4 @@
-"""What the serving tests serve: WSGI apps that say which process they are in. Imported by the server processes."""
+"""Apps for the serving tests: WSGI apps that answer with their process id. Imported by the server processes."""
 
 import os
 import time

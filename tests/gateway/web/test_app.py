@@ -1,4 +1,4 @@
-"""The gateway's app has the rooms of its roles and no others, and `/health` of each role tells only yes or no."""
+"""The gateway's app has the rooms of its roles and no others, and `/health` of each role answers only yes or no."""
 
 import json
 import subprocess

@@ -17,7 +17,7 @@ def app() -> Flask:
 
 
 class _UnreadBody(io.BytesIO):
-    """A body that nobody may read."""
+    """A body that must not be read."""
 
     def read(self, *_arguments: object) -> bytes:
         raise AssertionError("the body was read")

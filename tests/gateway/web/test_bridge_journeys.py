@@ -1,4 +1,4 @@
-"""Whoever has begun a form goes on with it, whatever somebody else in the same network sends."""
+"""A form in progress goes on, whatever others in the same network send."""
 
 import asyncio
 import html

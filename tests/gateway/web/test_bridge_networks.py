@@ -1,4 +1,4 @@
-"""The bridge shares rooms and threads among networks: what one of them sends keeps no other one out."""
+"""The bridge shares rooms and threads among networks: one network's requests keep no other one out."""
 
 import asyncio
 import threading
@@ -113,7 +113,7 @@ def test_network_is_named_by_a_hash_whose_key_ends_with_the_process() -> None:
 
 
 class Gate:
-    """An app that keeps its threads until it is told to answer; counts how many of a network are inside."""
+    """An app that keeps its threads until it may answer; counts how many of a network are inside."""
 
     def __init__(self) -> None:
         self.inside: list[str] = []

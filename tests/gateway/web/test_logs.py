@@ -1,4 +1,4 @@
-"""The log holds the fields of the allow-list and not a word of anybody, whatever a request carries or an error says."""
+"""The log holds the fields of the allow-list and no person's word, for any request and any error."""
 
 import logging
 

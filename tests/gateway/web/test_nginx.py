@@ -68,7 +68,7 @@ def read_all(line: socket.socket) -> bytes:
 
 
 def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int) -> Path:
-    """Write the shipped file with nothing changed but where it listens, what it serves and where its files lie."""
+    """Write the shipped file, changed only in its listener, its upstream and its paths."""
     text = CONF.read_text(encoding="utf-8")
     for shipped, here in (
         ("listen 443 backlog", f"listen 127.0.0.1:{port} backlog"),
@@ -90,7 +90,7 @@ def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int) ->
 
 @contextmanager
 def run_nginx(folder: Path, *, user: str, public_port: int) -> Iterator[Proxy]:
-    """Run Debian's nginx with the shipped file before whatever listens on `public_port`."""
+    """Run Debian's nginx with the shipped file in front of `public_port`."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     assert program, INSTALL_LINE
     made = Proxy(folder, find_free_port(), find_free_port())
@@ -118,7 +118,7 @@ def run_nginx(folder: Path, *, user: str, public_port: int) -> Iterator[Proxy]:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Make a folder that nginx's workers reach, whoever they are."""
+    """Make a folder that nginx's workers can reach under any user."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -126,7 +126,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module", params=USERS, ids=lambda user: user or "self")
 def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    """A gateway behind Debian's nginx, which runs as whoever runs the tests, and as an ordinary user."""
+    """A gateway behind Debian's nginx, which runs as the user of the tests, and as an ordinary user."""
     with open_folder() as folder:
         house = make_house(folder / "gateway", roles=("public", "industry"))
         house.publish(Partner().entry())
@@ -227,7 +227,7 @@ def test_large_bodies_of_one_address_are_bounded_and_another_partner_is_heard(pr
 
 
 def read_answers(lines: list[ssl.SSLSocket]) -> list[bytes]:
-    """Return what came on these connections since they were last read."""
+    """Return the bytes received on these connections since the last read."""
     came = []
     for line in lines:
         line.setblocking(False)
@@ -253,7 +253,7 @@ def test_head_that_is_too_large_ends_in_nginx(proxy: Proxy) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with whom it takes the visitor for."""
+    """Answers with the visitor's address as it sees it."""
 
     def do_GET(self) -> None:
         """Answer with a header of the request."""

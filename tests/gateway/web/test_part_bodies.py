@@ -20,7 +20,7 @@ LARGE = 300_000  # over the ceiling of small bodies, so that it needs the room o
 
 
 class Threads:
-    """Counts how many threads stand in the app at once, and lets them go when it is told to."""
+    """Counts the threads inside the app, and releases them on request."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -39,7 +39,7 @@ class Threads:
 
 
 def make_app(threads: Threads) -> Flask:
-    """Make an app that takes parts of files and reports, both as large: only the room in the rule tells them apart."""
+    """Make an app that takes parts of files and reports of the same size: only the rule's room tells them apart."""
     app = Flask("parts-test", static_folder=None)
     apply_body_limits(app)
 

@@ -69,7 +69,7 @@ def find_workers(listener: Listener, *, count: int) -> set[int]:
 
 @contextmanager
 def lone_server(listener: Listener) -> Iterator[ServerProcess]:
-    """Start a listener that nobody watches over."""
+    """Start a listener without a watcher."""
     server = start_server(listener)
     try:
         assert wait_until(lambda: is_listening(listener.port))

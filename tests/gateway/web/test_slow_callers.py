@@ -1,4 +1,4 @@
-"""Real servers of every role under callers who stall: everybody else is answered, and the stalled are sent away."""
+"""Real servers of every role under callers who stall: all others are answered, and the stalled are sent away."""
 
 import socket
 import time

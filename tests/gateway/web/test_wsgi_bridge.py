@@ -1,4 +1,4 @@
-"""The bridge between event loop and WSGI app: what it reads, what it leaves unread, what it makes of an answer."""
+"""The bridge between event loop and WSGI app: bytes read and left unread, and answers passed on."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ Start = Callable[..., Any]
 
 
 class SlowCall(Call):
-    """A caller who thinks before each piece."""
+    """A caller that pauses before each piece."""
 
     async def receive(self) -> dict[str, Any]:
         """Give the next piece, later."""

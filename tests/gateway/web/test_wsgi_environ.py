@@ -1,4 +1,4 @@
-"""What the app sees of a request's head."""
+"""The head of a request in the app's environ."""
 
 import pytest
 

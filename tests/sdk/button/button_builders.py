@@ -1,4 +1,4 @@
-"""The button in tests: the golden files, and HTML as what a browser makes of it."""
+"""The button in tests: the golden files, and HTML as a browser parses it."""
 
 from html.parser import HTMLParser
 from itertools import product

@@ -44,7 +44,7 @@ def make_page(snippet: str, *, head: str = "", lang: str = "en", before: str = "
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One fault: its code, the text that is replaced in the good page's snippet, and what else the page gets."""
+    """One fault: its code, the replaced text of the good page's snippet, and additions to the page."""
 
     code: str
     old: str

@@ -1,4 +1,4 @@
-"""`report-abuse-partner button adopt`: a sealed request without a key, and whom it trusts, said plainly."""
+"""`report-abuse-partner button adopt`: a sealed request without a key, with its trust stated plainly."""
 
 import json
 from pathlib import Path

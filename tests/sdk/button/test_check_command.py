@@ -27,7 +27,7 @@ HTML = (("Content-Type", "text/html; charset=utf-8"),)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a path of the service on this machine gives."""
+    """The answer of a service on this machine at one path."""
 
     body: bytes = b""
     status: int = 200
@@ -59,7 +59,7 @@ def serve(answers: dict[str, Answer]) -> Iterator[Service]:
             self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     with run_server(server):

@@ -1,4 +1,4 @@
-"""What a page puts into the link, or names so that the element's script stumbles, is a fault."""
+"""Page code that changes the link, or names elements so that the script stumbles, is a fault."""
 
 import pytest
 

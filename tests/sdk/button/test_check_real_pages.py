@@ -1,4 +1,4 @@
-"""The checker on pages that nobody here wrote, on any bytes at all, and on pages made to keep it busy."""
+"""The checker on pages from elsewhere, on any bytes at all, and on pages made to keep it busy."""
 
 import re
 import string
@@ -35,7 +35,7 @@ def list_shipped() -> list[Path]:
 
 
 def insert(raw: bytes, *, snippet: str) -> list[bytes]:
-    """Return the page with the snippet at each place where a reader would see it: not inside what hides its content."""
+    """Return the page with the snippet at each place where a reader would see it: not inside hidden content."""
     made = []
     for place in PLACES:
         before, mark, after = raw.rpartition(place)

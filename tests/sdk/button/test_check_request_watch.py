@@ -1,4 +1,4 @@
-"""What a page asks for is noted so that a press stands out from what is usual, whatever names it makes up."""
+"""A page's requests are noted so that a press stands out from the usual ones, under any made-up names."""
 
 import pytest
 

@@ -197,7 +197,7 @@ def test_check_of_a_bad_file_says_what_to_do(line: Terminal, tmp_path: Path) -> 
 
 
 def serve(line: Terminal, *answer: object) -> ScriptedGateway:
-    """Let the network of a terminal answer once, whatever is asked."""
+    """Let the network of a terminal answer any request once."""
     service = ScriptedGateway(answer)
     line.adapter = service
     return service

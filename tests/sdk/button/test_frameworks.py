@@ -53,7 +53,7 @@ def test_jinja_macro_takes_placement_and_context(autoescape: bool) -> None:
 
 
 def assert_nothing_got_out(html: str) -> None:
-    """The golden elements with a link that says nothing to HTML."""
+    """The golden elements with a link that contains no HTML."""
     link = read_link(html)
     assert unquote(link) == f"{ORIGIN}/?from={HOSTILE}#context={HOSTILE}"
     assert not set(link) & set('"<>{} ')

@@ -1,4 +1,4 @@
-"""`button context`: what a person and a program get, and what they are told to mend."""
+"""`button context`: the output for people and programs, and the fixes it names."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Sealing what a service knows of one page: from its own folder, in many threads, never in the way of the button."""
+"""Sealing a service's context of one page: from its own folder, in many threads, never in the way of the button."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""docs/placement.md says what is so: commands, pictures, the words of the button, and the file of a service."""
+"""docs/placement.md matches the code: commands, pictures, the words of the button, and the file of a service."""
 
 import re
 import shlex

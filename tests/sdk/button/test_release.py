@@ -1,4 +1,4 @@
-"""What the SDK knows of the released button is what `widget/` holds, and what is installed of the SDK is all of it."""
+"""The SDK's constants of the released button match `widget/`, and the installed SDK is complete."""
 
 import configparser
 from pathlib import Path

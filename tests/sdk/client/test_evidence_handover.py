@@ -1,4 +1,4 @@
-"""Handing over: the order for each priority, what the reports say, and what the journal keeps."""
+"""Handing over: the order for each priority, the content of the reports, and the journal."""
 
 import hashlib
 import stat

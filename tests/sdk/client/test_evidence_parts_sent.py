@@ -85,7 +85,7 @@ def test_transport_beside_another_has_its_clock_and_connections_and_a_session_of
 
 
 class Taking(ThreadingHTTPServer):
-    """A server that keeps what it takes."""
+    """A server that keeps its requests."""
 
     daemon_threads = True
 
@@ -97,7 +97,7 @@ class Taking(ThreadingHTTPServer):
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes what comes, and keeps it on the server."""
+    """Takes requests, and keeps them on the server."""
 
     server: Taking
 

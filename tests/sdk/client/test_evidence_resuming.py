@@ -1,4 +1,4 @@
-"""Handing over through a bad line: what is delivered stays delivered, and nothing is sent twice."""
+"""Handing over through a bad line: delivered parts stay delivered, and nothing is sent twice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A gateway that says untruly that new keys count destroys nothing: the old ones are kept, and come back."""
+"""A gateway's false claim that new keys count destroys nothing: the old ones are kept, and come back."""
 
 import json
 from io import BytesIO

@@ -25,7 +25,7 @@ AGENCY = Agency()
 
 @dataclass
 class Reader:
-    """A partner's mailbox under test, and what it acknowledged."""
+    """A partner's mailbox under test, and its acknowledgements."""
 
     state: PartnerState
     acknowledged: list[str] = field(default_factory=list)

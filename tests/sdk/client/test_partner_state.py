@@ -1,4 +1,4 @@
-"""The partner's own folder: private, whole after a crash, and stubborn about what it has."""
+"""The partner's own folder: private, whole after a crash, and never overwritten."""
 
 import hashlib
 import stat

@@ -45,7 +45,7 @@ from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_state, session_
 
 @contextmanager
 def silent_gateway() -> Iterator[tuple[str, threading.Event]]:
-    """A server that accepts, reads the first request and never answers; the event says that it was asked."""
+    """A server that accepts, reads the first request and never answers; the event shows that the request came."""
     asked, stop = threading.Event(), threading.Event()
 
     def serve(listener: socket.socket) -> None:

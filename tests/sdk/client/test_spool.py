@@ -269,7 +269,7 @@ def counting_gateway() -> Iterator[tuple[str, Counter[str]]]:
             self.wfile.write(receipt)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     with run_server(server):

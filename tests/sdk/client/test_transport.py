@@ -1,4 +1,4 @@
-"""One exchange: what is sent, what is never sent, and how every failure is named."""
+"""One exchange: sent bytes, bytes never sent, and a name for every failure."""
 
 import ssl
 import time

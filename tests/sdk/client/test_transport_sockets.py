@@ -1,4 +1,4 @@
-"""The transport over real sockets on loopback: what only `requests` and `urllib3` together decide."""
+"""The transport over real sockets on loopback: the behaviour of `requests` and `urllib3` together."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ KEY = Partner().submission_key
 
 @dataclass
 class Seen:
-    """What a server was asked, and how it answers by path."""
+    """A server's requests, and its answers by path."""
 
     origin: str = ""
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)

@@ -32,7 +32,7 @@ def client(house: House, tmp_path: Path) -> Client:
 
 
 def find(client: Client, name: str, *, days: int = 0, environ: Mapping[str, str] | None = None) -> list[Finding]:
-    """Return the findings of one name that are not well, and check that each says how to mend it."""
+    """Return the findings of one name that are not well, and check that each names its fix."""
     found = list(examine(client, now=NOW + days * DAY, environ=environ or {}))
     for one in found:
         assert (one.mend == "") == (one.verdict == "ok"), one

@@ -1,4 +1,4 @@
-"""`evidence add`, `status`, `resume`, `discard`, `report submit --evidence`: what a person and a machine are told."""
+"""`evidence add`, `status`, `resume`, `discard`, `report submit --evidence`: output for people and machines."""
 
 import io
 from pathlib import Path
@@ -253,7 +253,7 @@ def test_file_that_is_gone_is_named_with_where_it_belongs_and_how_to_give_it_up(
 
 
 class Terminals(io.StringIO):
-    """A stream that somebody watches."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -40,7 +40,7 @@ DESCRIPTIONS = {field.description for field in list_fields()}
 
 
 class Person:
-    """Answers questions by their words; whatever is not in the script gets an empty line."""
+    """Answers questions by their words; a question outside the script gets an empty line."""
 
     def __init__(self, script: dict[str, list[str]], *, stops_after: int | None = None) -> None:
         self.script = {words: list(answers) for words, answers in script.items()}

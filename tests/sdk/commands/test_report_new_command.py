@@ -1,4 +1,4 @@
-"""The command `report new`: its words, its end, and what it leaves when it stops."""
+"""The command `report new`: its words, its end, and the files it leaves when it stops."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`requests`: what the agency asks, by when, and what of it is answered; `inbox --show` in words."""
+"""`requests`: the agency's questions, their dates, and the answered ones; `inbox --show` in words."""
 
 import io
 import json
@@ -156,7 +156,7 @@ def test_response_that_was_discarded_answers_nothing(
 
 
 def collect(line: Terminal, house: House, *requests: InformationRequest) -> None:
-    """Have the agency ask, and fetch what it asks."""
+    """Have the agency ask, and fetch its questions."""
     post_bodies(house, *(encode_body(one) for one in requests))
     assert line.run("inbox") == 0
 

@@ -37,7 +37,7 @@ DOWN = [TimeoutError()] * 30
 
 
 class Terminal:
-    """A command line with a state folder, and what it wrote."""
+    """A command line with a state folder, and its output."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""`spool status`, `spool flush`, `spool write`: what a person and a machine are told, and the exit codes."""
+"""`spool status`, `spool flush`, `spool write`: output for people and machines, and the exit codes."""
 
 import io
 from datetime import timedelta

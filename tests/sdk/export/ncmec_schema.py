@@ -119,7 +119,7 @@ ATTRIBUTES = {
 
 
 def list_faults(element: Element) -> list[str]:
-    """List everything in which an element, or one below it, is not as the schema says."""
+    """List every deviation of an element, and those below it, from the schema."""
     faults = _list_order_faults(element) + _list_value_faults(element)
     for child in element:
         # An address holds an element of its own name, which is a text.

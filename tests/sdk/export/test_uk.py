@@ -59,9 +59,9 @@ def test_list_names_fields_that_the_model_has_and_that_it_marks() -> None:
 
 
 def test_list_names_every_field_that_the_model_says_the_law_asks_for() -> None:
-    """A field counts as named where the list names what it belongs to: `emails` names the parts of each.
+    """A field counts as named where the list names its parent: `emails` names the parts of each.
 
-    The law's item is the user who is identified; children have the same parts only because the model shares them.
+    The law's item is the identified user; children have the same parts only because the model shares them.
     """
     named = tuple(field for item in read_list()[2] for field in item.fields)
     asked = [field.pattern for field in list_fields() if "uk" in field.asked_by]

@@ -1,4 +1,4 @@
-"""How complete a report is: what counts, what is idle, and what is named first."""
+"""The completeness of a report: counted fields, idle fields, and the ones named first."""
 
 import json
 from typing import Any

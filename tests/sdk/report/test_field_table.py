@@ -1,4 +1,4 @@
-"""docs/fields.md is what the model says, and the model holds every item that the agency asks for."""
+"""docs/fields.md matches the model, and the model holds every item that the agency asks for."""
 
 from collections.abc import Iterable
 

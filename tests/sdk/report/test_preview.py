@@ -85,7 +85,7 @@ EARLIER = ("--earlier-reference", "K7QF-2M9TX-D")
 
 @pytest.fixture
 def line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    """A partner whose gateway has no answer to anything: whatever is sent fails the test."""
+    """A partner whose gateway answers nothing: any request fails the test."""
     make_state(tmp_path / "partner")
     return Terminal(tmp_path / "partner", ScriptedGateway(), capsys)
 

@@ -1,4 +1,4 @@
-"""The industry report: what must be there, named by JSON pointers, and nothing echoed."""
+"""The industry report: required fields, named by JSON pointers, and nothing echoed."""
 
 import json
 from collections.abc import Callable

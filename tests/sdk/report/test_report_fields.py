@@ -1,6 +1,6 @@
-"""What a report may say and leave unsaid: many people or none, reasons in place of values, any order, plain words.
+"""Optional parts of a report: many people or none, reasons in place of values, any order, plain words.
 
-R10: who reports and how it was found. R12: many suspects, many children, or only risky behaviour of a child.
+R10: the reporter, and how it was found. R12: many suspects, many children, or only risky behaviour of a child.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""The page: what a receiver believes and what it refuses."""
+"""The alert notice: accepted and refused by a receiver."""
 
 from datetime import timedelta
 from typing import Any

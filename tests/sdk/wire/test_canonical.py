@@ -1,4 +1,4 @@
-"""One spelling for every value: what parses prints back identically, and a mismatch is explained in our own words."""
+"""One spelling for every value: parsing and printing round-trip, and a mismatch is explained in our own words."""
 
 import subprocess
 import sys

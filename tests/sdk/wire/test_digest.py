@@ -1,4 +1,4 @@
-"""The digest on the wire: one spelling, no contradiction, and views that hide what is not shown."""
+"""The digest on the wire: one spelling, no contradiction, and views that hide unshown figures."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The sealed box: its header, the context that is bound into it, and padding whose sizes tell little."""
+"""The sealed box: its header, the context that is bound into it, and padding whose sizes reveal little."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Sizes, counts and numbers of evidence: what a sender counts from a plain file is what a gateway and a desk count."""
+"""Sizes, counts and numbers of evidence: a sender's count from a plain file equals the gateway's and the desk's."""
 
 import pytest
 

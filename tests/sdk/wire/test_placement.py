@@ -1,4 +1,4 @@
-"""Placements: how a link id is spelled, and that only the register says whose it is."""
+"""Placements: the spelling of a link id, and that only the register names its owner."""
 
 import pytest
 

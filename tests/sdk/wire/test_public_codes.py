@@ -37,7 +37,7 @@ from tests.public_report_builders import make_contact, make_public_report
 
 
 def list_codes() -> dict[str, str]:
-    """List every code of the module by its name and place; the prefix stands for what it begins."""
+    """List every code of the module by its name and place; the prefix gives its kind."""
     found: dict[str, str] = {}
     for name, value in vars(public_codes).items():
         if not name.isupper() or name == "TYPE_CHECKING" or isinstance(value, int):

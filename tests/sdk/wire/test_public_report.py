@@ -39,7 +39,7 @@ BOUNDS = {Short: SHORT_MAX, Line: LINE_MAX, Block: BLOCK_MAX, Story: STORY_MAX}
 
 
 def make_report(text: str = "", *, code: str = "", **changes: object) -> PublicReport:
-    """Fill every field of every part to its bound, whatever fields there are."""
+    """Fill every field of every part to its bound, for any fields."""
     worst = _fill(PublicReport, text, code=code) | {
         "clear": make_clear_fields("public"),
         # Who types nothing but control characters sends no context: there is room for everybody else's.

@@ -1,4 +1,4 @@
-"""References that people say aloud and type again."""
+"""References that people read aloud and type again."""
 
 import pytest
 from hypothesis import given

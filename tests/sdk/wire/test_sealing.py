@@ -1,4 +1,4 @@
-"""Sealing: what comes out opens with suite and `info` bytes typed out by hand, and with nothing else."""
+"""Sealing: a box opens with suite and `info` bytes typed out by hand, and with nothing else."""
 
 import msgspec
 import pytest

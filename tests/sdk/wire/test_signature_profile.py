@@ -1,4 +1,4 @@
-"""The request profile against a general RFC 9421 library: what we accept it accepts, and much else we refuse."""
+"""The request profile against a general RFC 9421 library: it accepts all that we accept, and much that we refuse."""
 
 import base64
 from dataclasses import dataclass
@@ -280,7 +280,7 @@ def test_request_is_fresh_for_300_seconds_and_60_ahead(age_seconds, is_fresh):
 
 
 def test_library_alone_would_accept_a_method_without_an_address():
-    """The reason for a profile of our own: what the general library takes by default is too little."""
+    """The reason for a profile of our own: the general library's default demands too little."""
     headers = sign_with_library(covered=("@method",), body=None, created=utc_now())
 
     assert len(verify_with_library(headers, body=None)) == 1

@@ -1,4 +1,4 @@
-"""Submission statements: what a partner signs about a sealed report."""
+"""Submission statements: a partner's signed statement about a sealed report."""
 
 import hashlib
 
