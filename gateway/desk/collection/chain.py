@@ -172,7 +172,7 @@ def _check_firsts(
         # If the preceding number is known, "does not follow" is raised already.
         if sequence > lowest and sequence - 1 not in known:
             name = chain.name(sequence, sequence)
-            raise_alarm(connection, FORK, f"{name} says that it is the first of its epoch", now=now)
+            raise_alarm(connection, FORK, f"{name} claims to be the first of its epoch", now=now)
 
 
 def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_first: bool, now: datetime) -> None:

@@ -186,7 +186,7 @@ def test_mail_has_a_whole_line_to_check_each_place_with(loop: Loop) -> None:
     assert f"  {check} --placement {row.placement}\n" in mail.text
     assert mail.text.count("report-abuse-partner button check ") == 2
     assert "button check ADDRESS --origin" in mail.text
-    assert "Put the address of one such page of yours in the place of ADDRESS:" in mail.text
+    assert "Replace ADDRESS with the address of one of these pages:" in mail.text
 
 
 @pytest.mark.parametrize("language", ["en", "cy"])
