@@ -174,7 +174,7 @@ program: Final = DeskProgram(
             },
         ),
         "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
-        "stale-data": ("gateway.desk.commands.stale_data:stale_data", "List facts whose last check is too old."),
+        "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(
             "outbox",
             "All that this desk sends, short notes too: send, list, retry.",

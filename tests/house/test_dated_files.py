@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 
 import gateway.commands.checks
-import gateway.desk.commands.stale_data
+import gateway.desk.commands.setup
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.guidance.dated_data import read_facts
 from tests.house.sources import ROOT, files
 
 DATED_FILES = {
     *gateway.commands.checks.DATED_FILES,
-    *gateway.desk.commands.stale_data.DATED_FILES,
+    *gateway.desk.commands.setup.DATED_FILES,
     AGENCY_EXAMPLE,  # both commands list it, or the file of a state folder
 }
 

@@ -1,7 +1,8 @@
-"""Commands that make a desk and keep it in order: init, gateway add, publish, doctor, audit."""
+"""Commands that make a desk and keep it in order: init, gateway, publish, doctor, audit, stale-data."""
 
 import secrets
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,10 +13,22 @@ from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_rece
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result
+from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk, utc_now
+from gateway.guidance.signposts import SIGNPOSTS_FILE
+from gateway.guidance.stale_command import print_stale, stale_options
 from partner_sdk.finding import describe_findings, format_finding, is_well
+from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.keys import MAX_CARD_BYTES, Environment, parse_gateway_card
+
+_DESK: Final = Path(__file__).parents[1]
+# One line a file; a test fails for a dated file that is in no list.
+DATED_FILES: Final = (
+    SIGNPOSTS_FILE,
+    _DESK / "cases" / "reply_templates_en.toml",
+    _DESK / "cases" / "reply_templates_cy.toml",
+    _DESK / "outbox" / "notes.toml",
+)
 
 
 @desk_command(example="--gateway-origin https://report.example --feed https://feed.report.example")
@@ -115,6 +128,16 @@ def audit_check(call: Call) -> int:
     with open_desk(call.state).store.read() as connection:
         count = audit.check_chain(connection)
     return print_result(call, {"entries": count, "whole": True}, f"The audit log is whole: {count} entries.")
+
+
+@click.command(cls=ExampleCommand, example="--days 90 --json", epilog=EXIT_CODES)
+@stale_options
+def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
+    """List facts whose last check is too old.
+
+    The facts are bodies, numbers, hours and texts to send. Exit code 1 when the list has any.
+    """
+    return print_stale(DATED_FILES, today=utc_now().date(), state=state, days=days, as_json=as_json)
 
 
 def _describe(publication: Publication) -> str:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-import gateway.desk.commands.stale_data
+import gateway.desk.commands.setup
 from gateway.desk.cli import main
-from gateway.desk.commands.stale_data import DATED_FILES
+from gateway.desk.commands.setup import DATED_FILES
 from gateway.guidance.dated_data import read_facts
 
 
@@ -16,12 +16,12 @@ def test_command_gives_1_and_names_each_stale_entry(
 ) -> None:
     checked_on = max(fact.checked_on for path in DATED_FILES for fact in read_facts(path))
     newest = datetime.combine(checked_on, time(), tzinfo=UTC)
-    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: newest)
+    monkeypatch.setattr(gateway.desk.commands.setup, "utc_now", lambda: newest)
     assert main(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert [row["key"] for row in owed] == ["childline_bsl"]
     assert owed[0]["to_prove"]
-    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(gateway.desk.commands.setup, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert main(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["days"] == 180

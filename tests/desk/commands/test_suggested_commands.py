@@ -10,6 +10,7 @@ import pytest
 from gateway.desk.cli import main, program
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import Call, print_json, say, say_lines
+from gateway.desk.watch import ADVICE, format_advice
 from gateway.desk.wiring import Desk
 from tests.command_lines import parse
 from tests.desk.adoption_builders import add_waiting
@@ -40,6 +41,18 @@ def test_text_of_a_stranger_stays_as_it_is(desk: Desk, capsys: pytest.CaptureFix
         say(f"  Message              {text}")
         print_json({"text": text})
     assert "--state" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ADVICE)
+def test_advice_of_an_alarm_names_a_command_of_the_desk_with_its_folder(code: str, desk: Desk) -> None:
+    command = ADVICE[code][2]
+    with click.Context(program, info_name="report-abuse-desk") as context:
+        context.params["call"] = Call(desk.paths.state, as_json=False)
+        said = format_advice(code)
+    state = shlex.quote(str(desk.paths.state))
+    assert ("`" in said) == bool(command)
+    assert not command or f"`report-abuse-desk {command} --state {state}`" in said
+    assert not command or parse(program, [*command.split(), "--state", state])
 
 
 def test_command_is_suggested_without_a_folder_where_no_command_runs() -> None:
