@@ -38,6 +38,9 @@ from partner_sdk.wire.submission import (
     peek_submission,
 )
 
+STAGE_SET_ASIDE = "set_aside"
+REFERENCE_DRAWS = 8  # 45 random bits: with a million reports, one in 35 million needs a second draw
+
 
 class ReceiptSigner:
     """Holds the gateway's receipt key and its random source."""
@@ -56,10 +59,6 @@ class ReceiptSigner:
     def sign(self, statement: IntakeStatement) -> bytes:
         """Return the signed bytes of an intake statement."""
         return sign_intake(statement, receipt_key=self._receipt_key, key_id=self.key_id)
-
-
-STAGE_SET_ASIDE = "set_aside"
-REFERENCE_DRAWS = 8  # 45 random bits: with a million reports, one in 35 million needs a second draw
 
 
 class IntakeError(Exception):

@@ -56,15 +56,13 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     ),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
+_BY_ITSELF: Final = "watch"
 
 
 def format_advice(code: str) -> str:
     """Return the remedy for a concern, with its command."""
     _, advice, command = ADVICE[code]
     return advice.format(f"`{suggest(command)}`")
-
-
-_BY_ITSELF: Final = "watch"
 
 
 @dataclass(frozen=True, slots=True)

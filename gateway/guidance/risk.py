@@ -29,6 +29,8 @@ DERIVED: Final = frozenset(
 )
 _ADULTS: Final = frozenset({"parent", "school", "police"})
 _ABOUT_THEMSELVES: Final = frozenset({"me", "", "not_sure"})
+# One step into a model: the field, the codes of its values, and the steps below it.
+_Plan = Mapping[str, "tuple[Mapping[str, str], _Plan]"]
 
 
 class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,10 +168,6 @@ def _strength() -> Mapping[str, int]:
     # Crisis factors first, then by points, then in the order of the file.
     ordered = sorted(_by_code().values(), key=lambda one: (not one.crisis, -one.points))
     return {one.code: place for place, one in enumerate(ordered)}
-
-
-# One step into a model: the field, the codes of its values, and the steps below it.
-_Plan = Mapping[str, "tuple[Mapping[str, str], _Plan]"]
 
 
 @cache

@@ -34,6 +34,8 @@ SQLITE_PRAGMAS = (
     ("foreign_keys", "ON", "SQLite leaves them off by default"),
     ("trusted_schema", "OFF", "a file altered by hand must not run functions"),
 )
+FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
+LONGEST_PAUSE_SECONDS = 0.001
 
 
 def make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
@@ -102,10 +104,6 @@ class PreparedStatement:
         result = (str(compiled), None if order is None else tuple(order))
         self._compiled[connection.dialect.name] = result
         return result
-
-
-FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
-LONGEST_PAUSE_SECONDS = 0.001
 
 
 class ThreadQueue:

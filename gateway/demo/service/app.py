@@ -19,6 +19,14 @@ from partner_sdk.wire.page_context import ContextAccount, ContextMessage, Surfac
 from partner_sdk.wire.registration import ContactPoint
 
 SERVICE_NAME: Final = "Example Chat"
+CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")
+HOURS: Final = "Every day, 08:00 to 22:00, London"
+_SERVICE: Final = "example-service"
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +62,6 @@ MESSAGES_FACTS: Final = PageFacts(
         ContextMessage(message_id="message-6", sent_at="2026-11-25T16:04:00Z"),
     ),
 )
-
-
-CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")
-HOURS: Final = "Every day, 08:00 to 22:00, London"
-_SERVICE: Final = "example-service"
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)

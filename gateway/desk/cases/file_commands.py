@@ -18,6 +18,16 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
 
+WHY_LEFT: Final = {
+    "busy": "another run is fetching it",
+    "bytes": "one run takes no more",
+    "circle": "the gateway's list leads in a circle",
+    "disk": "too little of this disk is free",
+    "list": "one run holds no more of the gateway's list",
+    "pages": "the gateway's list does not end",
+    "time": "the time of this round is used up",
+}
+
 
 def say_files(files: WholeCaseFiles, *, case: CaseRow) -> None:
     """Print each file of a case with its state, its description and any doubts."""
@@ -72,17 +82,6 @@ def _to_json(row: FileOfReport) -> dict[str, object]:
         "size_bytes": None if reference is None else reference.size_bytes,
         "state": one.state,
     }
-
-
-WHY_LEFT: Final = {
-    "busy": "another run is fetching it",
-    "bytes": "one run takes no more",
-    "circle": "the gateway's list leads in a circle",
-    "disk": "too little of this disk is free",
-    "list": "one run holds no more of the gateway's list",
-    "pages": "the gateway's list does not end",
-    "time": "the time of this round is used up",
-}
 
 
 @desk_command(example="K7QF-2M9TX-D")

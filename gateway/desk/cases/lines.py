@@ -20,6 +20,8 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
 
 FROM_HERE: Final = "-"  # a file name for standard input
+_STEP: Final = "  "
+_MOST_MISSING: Final = 3  # the page of the case lists all of them
 
 
 def list_doubt_lines(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
@@ -81,10 +83,6 @@ def print_context(view: ContextView | None) -> None:
 def list_context_json(view: ContextView | None) -> dict[str, object]:
     """Return the same for machines, under its own key."""
     return {} if view is None else {"page_context": asdict(view)}
-
-
-_STEP: Final = "  "
-_MOST_MISSING: Final = 3  # the page of the case lists all of them
 
 
 def print_report(shown: ShownReport) -> None:

@@ -28,6 +28,8 @@ from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
 from partner_sdk.wire.mailbox_message import format_outcome
 
+_TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
+
 
 @dataclass(frozen=True, slots=True)
 class ListMarks:
@@ -229,9 +231,6 @@ def case_ask(call: Call, case: str, question: str | None, question_file: Path | 
     request_id = ask_partner(open_desk(call.state), case, Question(question=text or "", **terms), actor=call.actor)
     line = f"The question {request_id} is sealed. The next `collect` sends it."
     return print_result(call, {"request_id": request_id}, line)
-
-
-_TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
 
 
 @desk_command(example="K7QF-2M9TX-D --outcome used")

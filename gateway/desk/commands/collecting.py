@@ -65,6 +65,12 @@ _CHANGE_ADVICE: Final = {
     "key-in-use": "the new key was used before; the partner must make new ones",
 }
 _CHANGE_OTHERWISE: Final = "the change did not pass the checks; ask the partner whether it sent it"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+T = TypeVar("T")
+# An urgent report must not wait at the gateway for longer than this.
+LONGEST_PAUSE_SECONDS: Final = 3600
+# With --every, each round spends this long on evidence: later rounds fetch the rest.
+EVIDENCE_SECONDS: Final = 30.0
 
 
 def print_enrolments(taken: EnrolmentsTaken) -> None:
@@ -100,9 +106,6 @@ def _advise_change(reason: str) -> str:
     return _CHANGE_ADVICE.get(reason, _CHANGE_OTHERWISE)
 
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
-
 def keep_going(work: Callable[[], int], *, every_seconds: float, stop: threading.Event) -> int:
     """Do the work, wait, and do it again until `stop` is set; returns what the last run returned."""
     while True:
@@ -125,14 +128,6 @@ def stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-T = TypeVar("T")
-
-# An urgent report must not wait at the gateway for longer than this.
-LONGEST_PAUSE_SECONDS: Final = 3600
-# With --every, each round spends this long on evidence: later rounds fetch the rest.
-EVIDENCE_SECONDS: Final = 30.0
 
 
 @desk_command(example="--every 60")

@@ -35,6 +35,12 @@ _PARTNER = click.argument("partner_id", metavar="ID", help="The partner's id.")
 _CHANGE = click.argument("change_id", metavar="CHANGE", help="Its id in `partner changes`.")
 _EXAMPLE_CHANGE = "0199c0de-0000-7000-8000-000000000000"
 _REASONS = "; ".join(f"{name}: {words}" for name, words in REFUSAL_REASONS.items())
+# By the previous state: the line to print, and its form when the gateway cannot be reached.
+_SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
+    "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
+    "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),
+    "revoked": ("stays revoked, which is more than suspended: none of its keys is in force.", "stays revoked"),
+}
 
 
 @desk_command(example='"Example Chat" --partner example-chat --out example-chat.invitation')
@@ -141,14 +147,6 @@ def partner_end_invitation(call: Call, partner_id: str) -> int:
         lines.append("The enrolment that waited is refused.")
     lines += _list_button_lines(desk, partner_id)
     return print_result(call, {"partner": partner_id, **asdict(ended)}, *lines)
-
-
-# By the previous state: the line to print, and its form when the gateway cannot be reached.
-_SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
-    "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
-    "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),
-    "revoked": ("stays revoked, which is more than suspended: none of its keys is in force.", "stays revoked"),
-}
 
 
 @desk_command(example="example-chat")
