@@ -78,7 +78,7 @@ def find_wrong_clock(key_state: KeyState, *, store: Store, now: datetime) -> Fin
     behind, what, at = max(late)
     minutes = int(behind.total_seconds() // 60)
     read = f"it reads {format_time(now)}, but {what} at {format_time(at)}."
-    detail = f"The clock is at least {minutes} minutes slow: {read}"
+    detail = f"The clock is at least {minutes} minutes behind: {read}"
     return Finding("clock", "fault", detail, mend="Set this machine's clock and keep it synchronised (NTP).")
 
 

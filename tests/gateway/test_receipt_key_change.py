@@ -181,7 +181,7 @@ def test_clock_before_what_is_stored_is_named_as_wrong_and_refuses_nothing(
     loop.clock.now -= behind
     (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "clock"]
     assert (finding.verdict == "fault") is is_wrong
-    assert ("The clock is at least 90 minutes slow" in finding.detail) is is_wrong
+    assert ("The clock is at least 90 minutes behind" in finding.detail) is is_wrong
     assert loop.send_public().is_new
 
 

@@ -144,7 +144,7 @@ class Branch:
 class Screen:
     """One page. Its path is neutral, because it stays in the history of a shared phone.
 
-    `shows` names the helpers on this page; the desk is told which ones were shown (R6, R7).
+    `shows` names the helpers on this page; the desk learns which ones were shown (R6, R7).
     """
 
     name: str

@@ -100,7 +100,7 @@ def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environme
 
 
 def _get_under_18(age_band: str) -> str:
-    """Return whether the person is under 18 as their age says it; empty where it was not asked."""
+    """Return the answer to "under 18?" that follows from the age band; empty if no age was asked."""
     return {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
 
 
