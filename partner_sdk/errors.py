@@ -158,4 +158,4 @@ class UnavailableError(ProblemError):
 
 
 class RefusedError(ProblemError):
-    """Any other refusal: mend the request first."""
+    """Any other refusal: fix the request first."""

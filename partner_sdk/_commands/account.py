@@ -149,7 +149,7 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
     changed_at = None if had_begun or anew else _find_last_change(partner.state, now=now)
     if changed_at is not None:
         # Another command went over since: a run that only shows that must not ask for a third set.
-        partner.status()  # a refusal may lead back to the keys of before, and then there is something to ask
+        partner.status()  # a refusal may lead back to the old keys, and then there is something to ask
         rotation = describe_rotation(partner.state)
         if rotation.is_done:
             said = f"The new keys have been in force since {changed_at}. Nothing was sent; --anew requests other keys."

@@ -141,7 +141,7 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
 
     FILE holds the facts as JSON; - reads standard input.
     """
-    # Imported here: with it comes all that sends, which the other commands of `button` do not need.
+    # Imported here: it loads the HTTP client, which the other commands of `button` do not need.
     from partner_sdk.button.page_contexts import (
         DEFAULT_LIFETIME_SECONDS,
         MAX_FACTS_BYTES,

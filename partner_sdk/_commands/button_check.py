@@ -44,7 +44,7 @@ _EXIT_CODES: Final = """Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page that is to be judged. `headers` is None for a file; `read_copy` reads the files beside it."""
+    """A page to check. `headers` is None for a file; `read_copy` reads the files beside it."""
 
     raw: bytes
     address: str

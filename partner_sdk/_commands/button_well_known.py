@@ -157,7 +157,7 @@ def _read(call: Call, place: str) -> bytes:
 
 
 def _get_contact(call: Call) -> ContactPoint:
-    # Imported here: with it comes all that sends, which the other commands of the button do not need.
+    # Imported here: it loads the HTTP client, which the other commands of the button do not need.
     from partner_sdk.client.account import find_sent_registration
 
     try:
@@ -172,7 +172,7 @@ def _get_contact(call: Call) -> ContactPoint:
 
 
 def _make_contact(email: str, *, name: str | None, telephone: str | None) -> ContactPoint:
-    """Return the contact of the options, or raise `FormatError` (`bad-contact`) that names the first one to mend."""
+    """Return the contact of the options, or raise `FormatError` (`bad-contact`) that names the first one to fix."""
     if name is None or not _fits(name, Line):
         raise FormatError("Give --contact, the name of a team: one line of 1 to 100 characters.", reason="bad-contact")
     if not _fits(email, Email):

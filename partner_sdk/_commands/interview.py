@@ -106,7 +106,7 @@ class Course:
         self._ask.say("Now the fields that police use, the most useful first.")
         self._enrich(self._list_parts(self._root))
         self._offer()
-        self._mend()
+        self._fix()
 
     def _complete(self, section: Section) -> None:
         """Ask for the musts of an object, of the parts that it always has, and of the items that it has already."""
@@ -150,7 +150,7 @@ class Course:
                 elif self._ask_value(field, section) is Said.LEAVING:
                     break
 
-    def _mend(self) -> None:
+    def _fix(self) -> None:
         """Ask again for each mismatch, until the report is good or nothing more is changed."""
         while True:
             try:
@@ -159,8 +159,8 @@ class Course:
                 faults = error.faults
             else:
                 return
-            mended = [self._ask_again(fault.pointer, fault.detail) for fault in faults]
-            if not any(mended):
+            fixed = [self._ask_again(fault.pointer, fault.detail) for fault in faults]
+            if not any(fixed):
                 return
 
     def _ask_again(self, pointer: str, detail: str) -> bool:

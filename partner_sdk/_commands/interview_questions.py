@@ -1,4 +1,4 @@
-"""One question of `report new`: it is put to a person, and the typed line becomes the value of a field.
+"""One question of `report new`: a person's typed line becomes the value of a field.
 
 Plain lines out and plain lines in, so that a screen reader reads them. An empty line skips a question that may be left
 out, `?` explains it, and a dot leaves the part.

@@ -135,7 +135,7 @@ def _check(call: Call, raw: bytes, *, is_of_the_desk: bool) -> Receipt | DeskRec
 
 
 def _has_fresh_key_set(call: Call) -> bool:
-    """Fetch the key set anew: the receipt's key may be younger. Without a network the first answer stands."""
+    """Fetch the key set, which may be older than the receipt's key. Without a network the first answer stands."""
     try:
         call.partner.refresh_key_set()
     except ReportAbuseError:

@@ -77,7 +77,7 @@ def make_react_tree(html: str, *, link: str) -> str:
 
 Flavour = Literal["html", "jinja", "flask", "django", "react", "wordpress"]
 FLAVOURS: Final[tuple[Flavour, ...]] = get_args(Flavour)
-# How a file is to be named in the service's tree.
+# The name of the file in the service's tree.
 FILE_NAMES: Final[dict[Flavour, str]] = {
     "html": "report-abuse-button.html",
     "jinja": "report_abuse.jinja",

@@ -284,9 +284,9 @@ class PageContexts:
         return sealed.to_token()
 
     def renew(self, *, ca_file: Path | None = None, session: requests.Session | None = None) -> bool:
-        """Fetch the key set anew and read the keys again; return whether that worked. Waits for the network.
+        """Fetch the key set and read the keys again; return whether that worked. Waits for the network.
 
-        Reads keys that `keys rotate` has put in force, too. A failure is reported to `notify`; the keys before go on.
+        Also reads new keys after `keys rotate`. A failure is reported to `notify`, and the old keys stay in use.
         """
         try:
             partner = Partner.open(self._state.folder, ca_file=ca_file, session=session, clock=self._clock)

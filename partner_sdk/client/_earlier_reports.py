@@ -1,4 +1,4 @@
-"""Earlier reports of this folder, and the agency's questions about them: which one a new report answers or belongs to.
+"""Earlier reports of this folder and the agency's questions about them, which a new report answers or belongs to.
 
 A response is noted when it is sealed: `answers/REPORT_ID.json` holds the id of the request and nothing else, since the
 text of the response lies sealed in the spool. Only a receipt makes it an answer. Never lets an answer go to another
@@ -28,14 +28,14 @@ RequestState = Literal["open", "waiting", "answered"]
 
 
 class AnswerNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which request a sealed response answers."""
+    """The request that a sealed response answers."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request of the agency about a report of this partner, and how far its answer is.
+    """One request of the agency about a report of this partner, and the state of its answer.
 
     `waiting`: an answer is sealed and has no receipt yet; `answered`: one has. `answers` are their report ids.
     """
@@ -63,11 +63,11 @@ class Question:
 
     @property
     def due_at(self) -> datetime:
-        """By when the law wants the answer (UTC)."""
+        """The legal deadline of the answer (UTC)."""
         return parse_time(self.request.due_at)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the due time is past and no answer was delivered."""
+        """Return whether the deadline has passed without a delivered answer."""
         return self.state != "answered" and now > self.due_at
 
 
@@ -80,7 +80,7 @@ class Questions:
 
 
 def note_answer(state: PartnerState, report_id: str, *, report: IndustryReport, kind: ReportKind) -> None:
-    """Note which request a response answers, before it is saved; nothing for another kind, or for free words."""
+    """Record the request that a response answers, before it is saved; nothing for another kind, or for free text."""
     if kind != "response" or report.answers_request is None:
         return
     try:
@@ -93,7 +93,7 @@ def note_answer(state: PartnerState, report_id: str, *, report: IndustryReport, 
 
 
 def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> Questions:
-    """Return the requests of the saved messages with how far each is; a later message with the same id counts."""
+    """Return the requests in saved messages with their states; a later message with the same id replaces it."""
     answers = _list_answers(state)
     undelivered = set(state.list_undelivered())
     delivered = state.list_delivered()

@@ -1,4 +1,4 @@
-"""Evidence files on this machine, and the journal of those being handed over: enough to go on after a crash.
+"""Evidence files on this machine, and the journal of unfinished ones: enough to continue after a crash.
 
 Files are read by offset into a buffer of the caller's, never through `mmap`: a file that is cut while it is mapped
 kills the process (SIGBUS), and mapped pages count as this process's memory.

@@ -1,9 +1,9 @@
-"""Hands files over with a report: in which order they are sent, and how it goes on after a broken connection.
+"""Hands files over with a report: the order of sending, and the way to continue after a broken connection.
 
 - A P1 goes first. Its evidence follows, and then a supplement that brings the digests.
 - For a P2 or P3 the evidence goes first and the report carries the digests. If the evidence does not get through, the
   report does not wait for it: it goes as a P1 does.
-- Every report is sealed and on disk before the first part is sent. An interrupted one goes on as a P1 does, with
+- Every report is sealed and on disk before the first part is sent. An interrupted one continues as a P1 does, with
   `resume` and `resume_evidence`.
 
 Never sends a byte of a file that has changed since the report: it gets a new id, and the caller is notified.
@@ -44,7 +44,7 @@ class HandedOver:
     """A report that is delivered, and how far its evidence is. Look at `is_complete`.
 
     `waiting` names the files that the gateway does not hold whole, and `error` the reason: nothing has to be
-    submitted again, `Partner.resume_evidence` goes on. `supplement` is the receipt of the supplement that brought the
+    submitted again, `Partner.resume_evidence` continues. `supplement` is the receipt of the supplement that brought the
     digests; a report that carried them itself needs none.
     """
 
@@ -222,7 +222,7 @@ def _open_entry(
                     room.line.notify("These files were partly sent before: only the rest is sent now.")
                     stack.push(trial.pop_all())
                     return entry, False
-        except LocalStateError:  # held by another process, or damaged: not ours to go on with
+        except LocalStateError:  # held by another process, or damaged: not ours to continue
             continue
     entry = JournalEntry(
         begun_at=format_time(room.clock()),

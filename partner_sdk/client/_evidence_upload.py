@@ -318,7 +318,7 @@ def _work(job: _Job) -> None:
                         on_wait=partial(_tell_of_wait, job, number),
                     )
                 job.events.put(_Sent(number=number, sha256=part.sha256, sealed_bytes=len(part.content)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for this thread for ever
+    except Exception as error:  # noqa: BLE001 - the caller must not wait for a dead thread
         job.events.put(error)
 
 

@@ -1,7 +1,7 @@
-"""A request that was refused for its key: go over to newer keys, or back to former ones.
+"""A request that was refused for its key: switch to newer keys, or back to former ones.
 
 A register names one key for each partner, so the old one is refused from the moment that the new one counts, and
-another process of this partner, or the agency, may have changed it: the sender goes over and sends again, and no report
+another process of this partner, or the agency, may have changed it: the sender switches and sends again, and no report
 waits for a person. The gateway's statement about a key is its word alone: when it refuses the key that it had called
 known, the former one is tried, and put in force again.
 """
@@ -42,7 +42,7 @@ def find_newer_key(
             return state.load_submission_key()
     except (TransportError, ProblemError):
         return None  # the refusal stands
-    return _find_other_key(state, transport)  # another process may have gone over at this moment
+    return _find_other_key(state, transport)  # another process may have switched at this moment
 
 
 def _find_other_key(state: PartnerState, transport: Transport) -> Ed25519PrivateKey | None:

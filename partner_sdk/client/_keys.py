@@ -144,7 +144,7 @@ def _change_path(state: PartnerState, change: KeyChange) -> Path:
     return _folder(state) / f"change-{change.old.submission}.json"
 
 
-# The submission key last: until it has moved, requests are signed with the old one, and the step goes on.
+# The submission key last: until it has moved, requests are signed with the old one, and the step continues.
 _MOVING_ORDER = (KeyRole.MAILBOX, KeyRole.CONTEXT, KeyRole.SUBMISSION)
 
 
@@ -168,7 +168,7 @@ def find_pending(state: PartnerState) -> PendingKeys | None:
         keys = {role: read_key_file(_path(folder, role), role=role) for role in PARTNER_ROLES}
     except LocalStateError:
         if _is_stepping(folder) or not (folder / "change.json").exists():
-            return None  # another process goes over, or back, at this moment
+            return None  # another process switches at this moment
         raise
     return PendingKeys(keys=keys, post=post)
 

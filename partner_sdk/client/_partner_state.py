@@ -122,7 +122,7 @@ class PartnerState:
     def create(cls, folder: Path, *, invitation: Invitation, now: datetime) -> "PartnerState":
         """Make the folder and the three keys for an invitation.
 
-        Again with the same invitation, after a crash or a lost reply, it goes on with the keys that are there; with
+        Again with the same invitation, after a crash or a lost reply, it continues with the existing keys; with
         another one it raises `LocalStateError` (`already-enrolled`). It refuses a folder of another user's
         (`not-our-folder`).
         """

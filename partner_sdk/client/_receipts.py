@@ -1,4 +1,4 @@
-"""Receipts: each is checked offline against the very post that it answers, and all kept ones against the gateway's.
+"""Receipts: each is checked offline against its own post, and all kept ones against the gateway's.
 
 While a gateway is down for long, a sealed report leaves as a file and the desk's receipt comes back. The file is
 exactly the body of `POST /v1/reports`, sealed and signed: it may travel by any channel. Only a receipt that holds takes
@@ -67,7 +67,7 @@ class DeskReceipt:
 
 
 def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
-    """Return the receipt if the gateway signed it for this very post; raises `FormatError`, `StatementError`."""
+    """Return the receipt if the gateway signed it for this post; raises `FormatError`, `StatementError`."""
     statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
     _check_same(statement, post)
     return Receipt(statement=statement, raw=raw)
@@ -132,7 +132,7 @@ def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Rec
 
 
 def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> DeskReceipt:
-    """Return the receipt if the desk signed it for this very post; raises `FormatError`, `StatementError`."""
+    """Return the receipt if the desk signed it for this post; raises `FormatError`, `StatementError`."""
     statement = verify_desk_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
     _check_same(statement, post)
     return DeskReceipt(statement=statement, raw=raw)

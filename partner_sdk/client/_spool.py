@@ -17,7 +17,7 @@ from partner_sdk.errors import FormatError, ReportAbuseError, StatementError, Tr
 from partner_sdk.wire.canonical import check_report_id, format_time
 from partner_sdk.wire.submission import Priority, ReportKind, peek_submission
 
-# When so many of one priority in a row did not get through, the others of it wait for the next flush: a gateway that is
+# After this many failures of one priority in a row, its others wait for the next flush: a gateway that is
 # down takes none of them. More than one, because a single report may be the cause itself; by priority, because each
 # has a rate limit of its own.
 MOST_UNANSWERED_IN_A_ROW: Final = 3
@@ -42,7 +42,7 @@ class Waiting:
 class WaitingEvidence:
     """The files of one report that the gateway does not hold whole, or whose digests it has not received.
 
-    `is_sealed` is false while the report itself was not sealed: then the same `report submit` goes on, not a flush.
+    `is_sealed` is false while the report itself was not sealed: then the same `report submit` continues it.
     """
 
     report_id: str
@@ -72,7 +72,7 @@ class Deliver(Protocol):
 
 
 def find_oldest(waiting: list[Waiting]) -> str | None:
-    """Return since when the oldest of these waits, or None where no time is known."""
+    """Return the time of the oldest waiting report, or None if no time is known."""
     return min((one.since for one in waiting if one.since is not None), default=None)
 
 

@@ -99,7 +99,7 @@ def seal_and_save(
     replaces: bool,
     on_saved: Callable[[str], None],
 ) -> None:
-    """Seal and save a report, and only then renew the key set and seal anew if it names another key.
+    """Seal and save a report, and only then renew the key set and seal again if it names another key.
 
     Without a saved key set one is fetched first. An error before `on_saved` was called means that nothing is
     saved; nothing is raised afterwards. A live agency is never sent an example of this package as it was: `FormatError`

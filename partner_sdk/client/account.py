@@ -242,7 +242,7 @@ class Rotation:
 
 
 def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> Rotation:
-    """Begin a rotation, or go on with one; safe to repeat after any failure.
+    """Begin a rotation, or continue one; safe to repeat after any failure.
 
     `ask_again` sends the question once more, for the same new keys, when the agency has refused it. Raises the
     errors of sending; `SealingError` (`no-active-key`) when the agency has no key to seal to. Run it again until

@@ -3,7 +3,7 @@
 Signs in one profile of RFC 9421 (WIRE.md §7): this is the client half, and wire/signature_profile.py the checking half.
 Never signs a request twice: a retry is a new request with a new signature.
 
-A read time-out alone bounds each wait for a byte: a server that sends one now and then would hold a caller for ever, in
+A read time-out alone bounds each wait for a byte: a server that sends one now and then would hold a caller forever, in
 the headers as in the body. Here each wait is cut to the time left until the deadline. No threads. Not bounded: looking
 up a name, and a SOCKS proxy's connections.
 

@@ -79,7 +79,7 @@ class Mailbox:
     def __init__(self, state: PartnerState, *, key_set: KeySet, now: datetime) -> None:
         self._state = state
         self._signers, self._now = key_set.mailbox_keys, now
-        # A message may be sealed to the key of before a rotation, or to the one that this partner is about to use.
+        # A message may be sealed to the key from before a rotation, or to the one that this partner is about to use.
         self._private_keys = {
             parse_base64url(key_file.key_id, length=KEY_ID_BYTES): _load(key_file)
             for key_file in list_mailbox_keys(state)
@@ -189,7 +189,7 @@ class Mailbox:
         return message
 
     def _keep(self, opened: OpenedMessage) -> bool:
-        """Save a message durably and return whether it is new; raises `MailboxError` if the chain does not hold."""
+        """Save a message durably and return whether it is new; raises `MailboxError` if the chain is broken."""
         number, digest = opened.message.number, message_sha256(opened.signed)
         position = self._state.read_position()
         kept = self._state.find_message(number)

@@ -1,7 +1,7 @@
 """`Partner`: the client of an online service, to submit reports, keep receipts and read its mailbox.
 
 Everything is kept in the partner's own folder (_partner_state.py). A report is sealed and saved before it is sent, and
-it counts as delivered only when a receipt for these very bytes was verified and saved. For one thread at a time.
+it counts as delivered only when a receipt for exactly these bytes was verified and saved. For one thread at a time.
 """
 
 import random
@@ -154,7 +154,7 @@ class Partner:
 
         `evidence` names a file for each `file_id` that is handed over; then the result is a `HandedOver`: the receipt,
         and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved. When sending
-        fails (`TransportError`, `ProblemError`) or the receipt does not hold (`StatementError`), the sealed report
+        fails (`TransportError`, `ProblemError`) or the receipt is not valid (`StatementError`), the sealed report
         stays in the folder and `resume` sends it again, then `resume_evidence` its files.
         """
         raw = report if isinstance(report, bytes) else encode(report)
@@ -187,7 +187,7 @@ class Partner:
         """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default).
 
         It is on disk, under the key set that is saved here, before the network is asked for a newer one: `on_saved`
-        hears its id then. Where the newer one names another key, the saved report is sealed anew to that. Without a
+        hears its id then. Where the newer one names another key, the saved report is sealed again to that. Without a
         saved key set one is fetched first. With `replaces` it takes the place of the saved one, which was never sent.
         Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`: then nothing is saved.
         """
@@ -245,7 +245,7 @@ class Partner:
     def get_progress(self, report_id: str) -> ReportProgress:
         """Ask how far an own report is, and save its receipt once more; raises `RefusedError` for any other.
 
-        Raises `StatementError` for one that was not sent from this folder, or if the receipt does not hold.
+        Raises `StatementError` for one that was not sent from this folder, or if the receipt is not valid.
         """
         check_report_id(report_id)
         reply = self.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)

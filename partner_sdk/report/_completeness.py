@@ -11,7 +11,7 @@ from typing import Any, Final
 from partner_sdk.report.model import Completeness, IndustryReport
 from partner_sdk.report.outline import Trail, Visited, follow, is_answered, make_trail
 
-# Of one kind of field, so many places are named; the others look like them, and a thousand logins fill no page.
+# At most this many places of one kind of field are named: a thousand logins must not fill the page.
 MOST_PLACES: Final = 3
 
 # Fields that identify and protect a person come first: who, from where, which child, and the messages.

@@ -40,7 +40,7 @@ from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 
 SCHEMA_CALL: Final = "GET /v1/schema/report.json"
 
-# Enough for a person to mend in one go.
+# Enough for a person to fix in one go.
 MOST_FAULTS: Final = 50
 _MUST_BE_THERE: Final = "Add this field: it is required."
 

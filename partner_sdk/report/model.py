@@ -330,7 +330,7 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class SealedIndustryReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The sealed text: the report, its completeness as its sender measured it, and the clear fields again for the desk.
 
-    A sender in another language may leave `completeness` out: the desk counts anew.
+    A sender in another language may leave `completeness` out: the desk measures it again.
     """
 
     clear: ClearFields

@@ -35,7 +35,7 @@ MAX_ACCOUNT_BODY_BYTES = 72 * 1024
 
 
 class NewKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The public keys that a partner goes over to, and the id of the submission key that it leaves."""
+    """The new public keys of a partner, and the id of the submission key that they replace."""
 
     context_key: str
     mailbox_key: str

@@ -59,7 +59,7 @@ class CheckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class CheckTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One page that a runner visits: the placement, and the address at which it is to be found."""
+    """One page that a runner visits: the placement and its address."""
 
     address: Annotated[str, Meta(min_length=1, max_length=2000)]
     placement: PlacementId

@@ -210,7 +210,7 @@ def to_base64url(raw: bytes) -> str:
 def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | None = None) -> bytes:
     """Return the bytes of canonical unpadded base64url, or raise `FormatError`.
 
-    `length` asks for exactly so many bytes, `max_bytes` for at most so many.
+    `length` is the exact number of bytes, `max_bytes` the largest.
     """
     if max_bytes is not None and len(text) > (max_bytes * 4 + 2) // 3:
         raise FormatError(f"A base64url value is larger than {max_bytes} bytes.", reason="too-large")

@@ -94,7 +94,7 @@ def make_exact_cell(label: str, *, title: str, value: int) -> DigestCell:
 
 
 def encode_digest(digest: Digest) -> bytes:
-    """Return the canonical bytes: the ones that are stored, signed and published for ever."""
+    """Return the canonical bytes, which are stored, signed and published."""
     check_digest(digest)
     return canonical.encode(digest)
 

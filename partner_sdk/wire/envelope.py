@@ -132,7 +132,7 @@ def padded_bytes(needed: int, *, purpose: str, sender: str) -> int:
 
 
 def unpad(padded: bytes, *, purpose: str, sender: str) -> bytes:
-    """Return the plaintext, or raise `OpeningError` (`bad-padding`) unless `pad` would print these very bytes."""
+    """Return the plaintext, or raise `OpeningError` (`bad-padding`) unless `pad` would give the same bytes."""
     if len(padded) < _LENGTH.size:
         raise OpeningError("The padding is too short to hold a length.", reason="bad-padding")
     (length,) = _LENGTH.unpack_from(padded)

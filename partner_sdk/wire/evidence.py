@@ -46,12 +46,12 @@ PlainSize = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 
 def count_plain_segments(plain_bytes: int) -> int:
-    """Return how many segments a plain file of so many bytes has; an empty file has one."""
+    """Return the number of segments of a plain file; an empty file has one."""
     return max(1, -(-plain_bytes // SEGMENT_TEXT_BYTES))
 
 
 def count_sealed_segments(sealed_bytes: int) -> int:
-    """Return how many segments so many sealed bytes are."""
+    """Return the number of segments of a sealed file."""
     return -(-sealed_bytes // SEGMENT_BYTES)
 
 
@@ -62,7 +62,7 @@ def count_padded_bytes(plain_bytes: int) -> int:
 
 
 def count_sealed_bytes(plain_bytes: int) -> int:
-    """Return how many bytes a file of so many has once it is sealed; raises `FormatError` (`too-large`) over 10 GiB."""
+    """Return the sealed size of a plain file; raises `FormatError` (`too-large`) over 10 GiB."""
     if not 0 <= plain_bytes <= MAX_FILE_BYTES:
         raise FormatError("A file may have at most 10 GiB.", reason="too-large")
     # A last segment that is full stays the last: none is added behind it.
@@ -71,17 +71,17 @@ def count_sealed_bytes(plain_bytes: int) -> int:
 
 
 def count_sealed_parts(sealed_bytes: int) -> int:
-    """Return how many parts so many sealed bytes are."""
+    """Return the number of parts of a sealed file."""
     return -(-sealed_bytes // PART_BYTES)
 
 
 def count_parts_of_plain(plain_bytes: int) -> int:
-    """Return how many parts a plain file of so many bytes has once it is sealed; raises as `count_sealed_bytes`."""
+    """Return the number of parts of a plain file once it is sealed; raises as `count_sealed_bytes`."""
     return count_sealed_parts(count_sealed_bytes(plain_bytes))
 
 
 def size_of_sealed_part(number: int, *, sealed_bytes: int) -> int:
-    """Return how many bytes one part of so many sealed bytes has: all are whole but the last."""
+    """Return the size of one part of a sealed file: all are whole but the last."""
     return min(PART_BYTES, sealed_bytes - number * PART_BYTES)
 
 

@@ -18,7 +18,7 @@ def _text(words: str, example: str, **schema: Any) -> Meta:
 
 
 def base64url_of(words: str, example: str, *, most_bytes: int | None = None, exact_bytes: int | None = None) -> Meta:
-    """Return the words of a field with bytes in base64url; at most, or exactly, so many bytes are taken."""
+    """Return the description of a field with bytes in base64url, of at most or exactly the given length."""
     schema: dict[str, Any] = {"contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*$"}
     most = exact_bytes or most_bytes
     if most is not None:

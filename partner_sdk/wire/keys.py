@@ -35,7 +35,7 @@ SealingState = Literal["pending", "active", "retired", "destroyed"]
 
 XWING_PUBLIC_KEY_BYTES = 1216  # ML-KEM-768 encapsulation key (1184), then X25519 (32)
 KEY_SET_LIFETIME = timedelta(days=90)
-# Signed anew each day: 60 days left means that a month of signing did not arrive.
+# Signed again each day: 60 days left means that a month of signing did not arrive.
 ALARM_BEFORE_EXPIRY = timedelta(days=60)
 ACCEPT_UNTIL_BEFORE_OPEN_END = timedelta(days=7)
 MAX_PIN_BYTES = 4096
@@ -208,7 +208,7 @@ def peek_delegated_at(raw: bytes) -> str:
 
 
 def follow_root(raw: bytes, *, pin: Pin) -> Pin:
-    """Return the pin to go on with after `raw` was verified: a change of root is followed once, to the root it names.
+    """Return the pin to use after `raw` was verified: a change of root is followed once, to the root it names.
 
     Raises `KeySetError` and `StatementError` as `verify_bundle` does.
     """

@@ -29,7 +29,7 @@ MAX_PURPOSE_CHARACTERS: Final = 300
 MAX_BODY_BYTES: Final = 32 * 1024
 
 # Outcomes of a partner's own report, the most frequent first. `duplicate` refers only to an earlier report of this
-# very partner: for another sender's report it would tell one service about another.
+# same partner: for another sender's report it would tell one service about another.
 OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
     ("used", "Used: it helps to protect a child or to find a suspect."),
     ("needs_more", "Not enough to act on: send anything else that you hold."),

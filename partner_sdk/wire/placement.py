@@ -30,7 +30,7 @@ _PLACEMENT = re.compile(PLACEMENT_PATTERN)
 
 
 class PlacementEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One placement as the register lists it: the link id, whose it is, and the service's name as people know it."""
+    """One placement as the register lists it: the link id, its owner, and the service's name as people know it."""
 
     partner: PartnerId
     placement: PlacementId

@@ -87,7 +87,7 @@ def verify_register(
         register = open_statement(
             raw,
             kind=StatementKind.REGISTER,
-            # Signed anew each day: a register needs a key whose use has not ended (WIRE.md §5.4).
+            # Signed again each day: a register needs a key whose use has not ended (WIRE.md §5.4).
             keys=verify_keys(key_set.register_keys, signed_at=now, now=now),
             payload_type=PartnerRegister,
             max_bytes=MAX_LIST_BYTES,
