@@ -104,8 +104,8 @@ def submit(
         report_id = saved
         call.speaker.say_progress(f"Report {saved} is sealed and saved: whatever happens now, `spool flush` sends it.")
 
-    partner = call.partner
     try:
+        partner = call.partner
         if to_file is not None:
             check_free(to_file)
         read = _read_report(file, answers=answers, **sent_as)

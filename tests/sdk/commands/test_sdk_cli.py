@@ -239,8 +239,10 @@ def test_p1_that_cannot_be_read_prints_the_emergency_words(line: Terminal, tmp_p
 
 def test_p1_from_a_folder_without_enrolment_prints_the_emergency_words(line: Terminal, tmp_path: Path) -> None:
     line.folder = tmp_path / "none"
-    assert line.run("report", "submit", REPORT, "--priority", "P1") == EXIT_FAILED
+    assert line.run("report", "submit", REPORT, "--priority", "P1", "--json") == EXIT_FAILED
     assert EMERGENCY in line.err
+    assert line.json()["delivered"] is False
+    assert line.json()["reason"] == "no-state"
 
 
 def test_fault_of_a_report_names_the_field_and_not_its_words(line: Terminal, tmp_path: Path) -> None:
