@@ -43,6 +43,13 @@ def test_registration_is_accepted_by_the_desk(sandbox: Sandbox, partner: Partner
         assert [one.state for one in list_changes(connection, with_decided=True)] == ["accepted"]
 
 
+def test_change_signed_by_a_key_that_has_just_ended_stops_nothing_else(sandbox: Sandbox, partner: Partner) -> None:
+    assert not rotate_keys(partner, now=utc_now()).is_done
+    send_registration(partner, TEMPLATE, now=utc_now())
+    sandbox.run_desk()
+    assert rotate_keys(partner, now=utc_now()).is_done
+
+
 @pytest.fixture
 def with_files(tmp_path: Path) -> tuple[bytes, dict[str, Path]]:
     """The full report without the hashes of its files, and a file for each."""
