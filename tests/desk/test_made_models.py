@@ -29,7 +29,7 @@ print(made_models._MODELS["model"])
         pytest.param("sys.exit()", id="its handlers run"),
     ],
 )
-def test_model_lives_as_long_as_its_maker_whatever_process_was_forked_from_it(tmp_path: Path, ending: str) -> None:
+def test_model_lives_as_long_as_its_maker_despite_forks(tmp_path: Path, ending: str) -> None:
     command = [sys.executable, "-c", MAKER.format(ending=ending), str(tmp_path)]
     maker = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     assert (tmp_path / "before" / "state").exists()

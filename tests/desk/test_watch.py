@@ -207,7 +207,7 @@ def test_alert_that_has_not_gone_out_in_two_minutes_is_an_alarm(loop: Loop) -> N
     assert codes(loop) == []
 
 
-def test_crisis_that_is_unread_past_its_promised_hour_is_an_alarm_whoever_took_the_alert(loop: Loop) -> None:
+def test_crisis_unread_past_its_promised_hour_is_an_alarm_even_if_acknowledged(loop: Loop) -> None:
     file_urgent(loop)
     with loop.desk.store.write() as connection:
         connection.execute(OUTBOX.update().values(state="sent", done_at=format_time(NOW)))
@@ -273,7 +273,7 @@ def test_health_is_503_where_the_feed_turns_this_desk_away_and_only_there(
     assert get_json(loop, "/health")[0] == 200
 
 
-def test_health_stays_200_whatever_waits_for_a_person(loop: Loop) -> None:
+def test_health_stays_200_while_work_waits_for_a_person(loop: Loop) -> None:
     file_urgent(loop)
     loop.clock.advance(hours=9)
     assert {"collector-stopped", "alert-not-sent"} <= set(get_status_codes(loop))

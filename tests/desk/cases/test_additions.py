@@ -100,7 +100,7 @@ def test_page_of_an_addition_shows_how_the_first_report_says_to_reach_the_person
     assert page.index("We must not contact") < page.index("In their own words")
 
 
-def test_addition_to_a_report_that_nobody_has_read_says_where_the_contact_is(loop: Loop, browser: Browser) -> None:
+def test_addition_to_an_unread_report_names_the_report_with_the_contact(loop: Loop, browser: Browser) -> None:
     reference = send_first(loop)
     added = add(loop, reference)
     loop.collect()

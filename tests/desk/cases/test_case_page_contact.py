@@ -77,7 +77,7 @@ def test_every_line_of_safe_contact_is_in_the_block_as_it_was_typed(desk: Desk, 
     assert set(CONTACT) == set(SafeContact.__struct_fields__)
 
 
-def test_whom_we_must_not_contact_comes_before_the_ways(desk: Desk, browser: Browser) -> None:
+def test_people_not_to_contact_come_before_the_ways(desk: Desk, browser: Browser) -> None:
     block = find_block(read(browser, desk, contact=make_contact(**CONTACT)))
     assert block.index("We must not contact") < block.index("My brother") < block.index("Ways to reach them")
 

@@ -106,7 +106,7 @@ def test_second_press_of_send_writes_nothing_more(desk: Desk, browser: Browser, 
 
 
 @pytest.mark.parametrize("changed", [{"reply_text": "Hello. More."}, {"counts": "yes"}, {"mark": ""}])
-def test_words_that_nobody_looked_at_are_not_sent(
+def test_reply_without_a_preview_is_not_sent(
     desk: Desk, browser: Browser, case_id: str, changed: dict[str, str]
 ) -> None:
     fields = {"reply_text": "Hello.", "counts": "no", "counts_reason": "phone is shared"}
@@ -225,7 +225,7 @@ def test_advice_of_a_reply_is_for_who_reads_it() -> None:
         ("no", "me", "hurting", ("samaritans", "shout")),
     ],
 )
-def test_reply_where_somebody_may_hurt_themselves_begins_with_who_helps_now(
+def test_reply_to_a_person_who_may_hurt_themselves_begins_with_help_now(
     under_18: str, who: str, feels: str, helplines: tuple[str, ...], language: str
 ) -> None:
     def list_advice(said: str) -> list[tuple[str, str]]:

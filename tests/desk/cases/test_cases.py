@@ -116,7 +116,7 @@ def test_closing_keeps_the_assessment_and_what_digests_count(loop: Loop) -> None
         assert list_cases(connection, state="closed") == [closed]
 
 
-def test_case_that_nobody_has_read_does_not_close(loop: Loop) -> None:
+def test_unread_case_does_not_close(loop: Loop) -> None:
     reference = collected(loop, under_18="no")
     with pytest.raises(CaseError) as caught:
         close(loop, reference)
@@ -205,7 +205,7 @@ def test_outcome_is_told_only_when_it_is_released(loop: Loop) -> None:
     assert stage_at_gateway(loop, told) == ("opened", "used")
 
 
-def test_duplicate_of_somebody_elses_report_is_told_as_used(loop: Loop) -> None:
+def test_duplicate_of_another_senders_report_is_sent_as_used(loop: Loop) -> None:
     other = collected(loop, under_18="no")
     first = collected(loop, door="industry")
     loop.clock.advance(seconds=1)
@@ -252,7 +252,7 @@ def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop
         (None, None),
     ],
 )
-def test_public_report_is_about_whom_the_register_names_whatever_the_spelling(
+def test_public_report_is_about_the_registered_owner_not_the_link_ids_prefix(
     loop: Loop, placement: str | None, provider: str | None
 ) -> None:
     agree(loop.desk, link_id="lobby-7")
@@ -270,7 +270,7 @@ def test_child_at_risk_in_an_industry_report_is_a_crisis(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("signs", [("self_harm",), ("other", "meeting_soon"), ("lives_with_child",), ()])
-def test_sign_of_harm_that_is_near_is_a_crisis_whatever_is_known(loop: Loop, signs: tuple[Any, ...]) -> None:
+def test_sign_of_near_harm_is_a_crisis_even_if_little_is_known(loop: Loop, signs: tuple[Any, ...]) -> None:
     example = make_industry_report()
     incident = msgspec.structs.replace(example.incident, harm_signs=signs)
     report = make_industry_report(incident=incident, children=NotHeld(not_held="not_yet_known"))

@@ -83,7 +83,7 @@ def read(loop: Loop, *references: str) -> None:
         open_case(loop.desk, reference, actor=ACTOR)
 
 
-def test_child_who_is_hurting_stands_before_everything_calmer_and_somebody_is_alerted(loop: Loop) -> None:
+def test_child_who_is_hurting_comes_before_calmer_reports_and_raises_an_alert(loop: Loop) -> None:
     calmer = [loop.send_public(kinds=("asked_for_pictures",)).reference for _ in range(3)]
     calmer += [send_industry(loop, "other", priority="P2") for _ in range(3)]
     loop.collect()
@@ -240,7 +240,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("reason", CHANGES)
 @pytest.mark.parametrize(("answers", "counts"), [(HURTING, [1]), ({}, [])], ids=["crisis", "calm"])
-def test_row_of_a_child_is_weighed_whatever_it_is_refused_for(
+def test_refused_row_of_a_child_is_weighed_for_every_reason(
     loop: Loop, reason: str, answers: dict[str, Any], counts: list[int]
 ) -> None:
     loop.send_public(**answers)
@@ -251,7 +251,7 @@ def test_row_of_a_child_is_weighed_whatever_it_is_refused_for(
 
 @pytest.mark.parametrize("reason", ["key-ended", "submission-mismatch", "intake-not-genuine"])
 @pytest.mark.parametrize(("signs", "counts"), [(("self_harm",), [1]), ((), [])], ids=["crisis", "calm"])
-def test_row_of_a_partner_is_weighed_whatever_it_is_refused_for(
+def test_refused_row_of_a_partner_is_weighed_for_every_reason(
     loop: Loop, reason: str, signs: tuple[Any, ...], counts: list[int]
 ) -> None:
     if reason == "key-ended":
@@ -274,7 +274,7 @@ def test_row_of_a_partner_whose_priority_the_gateway_lowered_is_weighed_as_the_p
     assert alerts(loop) == [1]
 
 
-def test_row_that_nobody_can_open_may_be_a_crisis_and_alerts_once_for_its_group(loop: Loop) -> None:
+def test_row_that_does_not_open_may_be_a_crisis_and_alerts_once_for_its_group(loop: Loop) -> None:
     for _ in range(2):
         loop.send_public()
         loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE acknowledged_at IS NULL")
@@ -283,7 +283,7 @@ def test_row_that_nobody_can_open_may_be_a_crisis_and_alerts_once_for_its_group(
 
 
 @pytest.mark.parametrize(("signs", "counts"), [(("self_harm",), [1]), ((), [])], ids=["crisis", "calm"])
-def test_file_is_weighed_whatever_it_is_refused_for(loop: Loop, signs: tuple[Any, ...], counts: list[int]) -> None:
+def test_refused_file_is_weighed_for_every_reason(loop: Loop, signs: tuple[Any, ...], counts: list[int]) -> None:
     sealed = seal_report(loop.partner, key=loop.sealing_key(), report=make_partners_report(*signs), priority="P3")
     suspend_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
     loop.clock.advance(days=30)

@@ -32,7 +32,7 @@ def get_cases(desk: Desk) -> list[CaseRow]:
         return list_cases(connection, state="all")
 
 
-def test_times_to_the_first_reading_are_those_that_somebody_waited(desk: Desk) -> None:
+def test_times_to_the_first_reading_are_real_waiting_times(desk: Desk) -> None:
     for hour in range(10, 20):
         add(desk, opened_at=f"2026-11-20T{hour}:00:00Z")
     add(desk, opened_at="2026-11-21T00:30:00Z")

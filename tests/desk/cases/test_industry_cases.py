@@ -151,7 +151,7 @@ def test_danger_of_a_case_is_raised_and_never_lowered(loop: Loop, was: bool, com
     assert find(loop, case.reference).crisis is counts
 
 
-def test_urgent_supplement_pages_whoever_is_on_duty(loop: Loop) -> None:
+def test_urgent_supplement_alerts_the_people_on_duty(loop: Loop) -> None:
     case = file(loop, calm_report(), priority="P3")
     assert loop.count("alerts") == 0
     file(loop, calm_report(), kind="supplement", earlier_reference=case.reference, priority="P1")

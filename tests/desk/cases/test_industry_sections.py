@@ -152,7 +152,7 @@ def test_times_are_read_to_the_second_and_codes_in_words() -> None:
 
 
 @pytest.mark.parametrize("said", [None, Completeness(missing=(), score=100)])
-def test_desk_counts_anew_how_complete_a_report_is_and_notes_who_counted_otherwise(said: Completeness | None) -> None:
+def test_desk_counts_completeness_itself_and_shows_a_different_count_by_the_sender(said: Completeness | None) -> None:
     honest = make_sealed_report(make_industry_report(), clear=make_clear_fields("example-chat"))
     assert honest.completeness is not None
     counted = count_completeness(msgspec.structs.replace(honest, completeness=said))

@@ -68,7 +68,7 @@ def test_lowered_case_keeps_its_factors_its_reply_and_the_reason(loop: Loop) -> 
     assert json.loads(entry.detail) == {"lane": "queue", "score": 5, "reason_sha256": digest}
 
 
-def test_case_that_a_person_moves_into_the_lane_alerts_though_somebody_has_read_it(loop: Loop) -> None:
+def test_read_case_moved_into_the_lane_raises_an_alert(loop: Loop) -> None:
     reference = loop.send_public().reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
@@ -79,7 +79,7 @@ def test_case_that_a_person_moves_into_the_lane_alerts_though_somebody_has_read_
     assert queue(loop) == [reference]
 
 
-def test_score_alone_alerts_nobody_and_keeps_the_time_of_the_lane(loop: Loop) -> None:
+def test_score_alone_raises_no_alert_and_keeps_the_time_of_the_lane(loop: Loop) -> None:
     reference = file_crisis(loop)
     since = get(loop, reference).crisis_since
     loop.clock.advance(minutes=1)
@@ -118,7 +118,7 @@ def test_same_crisis_said_once_more_brings_a_lowered_case_back_too(loop: Loop) -
     assert get(loop, first).crisis
 
 
-def test_crisis_that_nobody_has_read_is_not_lowered_and_its_alert_stays(loop: Loop, browser: Browser) -> None:
+def test_unread_crisis_is_not_lowered_and_its_alert_stays(loop: Loop, browser: Browser) -> None:
     reference = loop.send_public(feels="hurting").reference
     loop.collect()
     before = get(loop, reference)
@@ -138,7 +138,7 @@ def test_crisis_that_nobody_has_read_is_not_lowered_and_its_alert_stays(loop: Lo
     assert not move(loop, reference, "queue").crisis
 
 
-def test_crisis_whose_later_report_nobody_has_read_is_not_lowered(loop: Loop) -> None:
+def test_crisis_with_an_unread_later_report_is_not_lowered(loop: Loop) -> None:
     first = send_industry(loop)
     loop.collect()
     open_case(loop.desk, first, actor=ACTOR)

@@ -79,7 +79,7 @@ def test_time_at_the_end_of_the_calendar_is_judged_without_a_sum_that_leaves_it(
     assert judge(placed, reference).outcome == "expired"
 
 
-def test_report_is_read_when_judging_its_context_fails_in_a_way_that_nobody_foresaw(
+def test_report_is_read_when_judging_its_context_fails_unexpectedly(
     placed: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object, **_named: object) -> None:

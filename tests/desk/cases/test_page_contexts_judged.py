@@ -143,7 +143,7 @@ def read_page(browser: Browser, loop: Loop, reference: str) -> str:
     return answer.get_data(as_text=True)
 
 
-def test_key_of_nobody_is_forged(placed: Loop) -> None:
+def test_context_under_an_unknown_key_is_forged(placed: Loop) -> None:
     token = make_token(placed, signer=Partner(partner="a-stranger"), partner="a-stranger")
     assert judge(placed, send(placed, token)).outcome == "forged"
 

@@ -203,7 +203,7 @@ def test_document_shows_the_order_and_why(connection: Connection) -> None:
     assert write_table(file_all(connection)) in DOCUMENT.read_text()
 
 
-def test_next_to_read_is_the_first_that_nobody_has_opened(connection: Connection) -> None:
+def test_next_to_read_is_the_first_unopened_case(connection: Connection) -> None:
     first, second, *_ = file_all(connection)
     assert find_next(connection) == first
     connection.exec_driver_sql("UPDATE cases SET opened_at = 'x' WHERE case_id = ?", (first.case_id,))

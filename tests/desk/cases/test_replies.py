@@ -253,7 +253,7 @@ def test_report_opens_though_its_code_is_no_key(desk: Desk) -> None:
     assert len(noted) == 1
 
 
-def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock: Clock, feed: Feed) -> None:
+def test_waiting_reply_is_sent_once_and_stays_without_an_answer(desk: Desk, clock: Clock, feed: Feed) -> None:
     case = add_opened(desk)
     clock.now += timedelta(minutes=1)
     message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)

@@ -105,9 +105,7 @@ def test_opening_the_report_for_a_reply_is_in_the_audit_log_also_when_nothing_is
     assert count_openings(loop) == before + 1
 
 
-def test_report_that_nobody_has_read_is_not_opened_by_a_reply(
-    loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unread_report_is_not_opened_by_a_reply(loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unread = loop.send_public(reply_key=make_code_key(SEED)).reference
     loop.collect()
     assert run(loop, unread, "--text-file", write(tmp_path, TEXT.encode()), "--yes") == 2

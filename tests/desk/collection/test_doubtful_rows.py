@@ -63,7 +63,7 @@ def test_row_whose_sealed_priority_the_gateway_lowered_pages_all_the_same(loop: 
     assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
-def test_other_rows_that_are_set_aside_page_nobody(loop: Loop) -> None:
+def test_other_set_aside_rows_raise_no_alert(loop: Loop) -> None:
     loop.send_public()
     resign_newest(loop, placement="rival app\n")
     assert loop.collect().set_aside == 1

@@ -250,7 +250,7 @@ def test_file_with_one_more_byte_is_refused(loop: Loop) -> None:
         import_report(loop.desk, make_file(seal_for(loop)) + b"x", actor=ACTOR)
 
 
-def test_file_that_was_spelled_anew_on_its_way_is_the_same_report(loop: Loop) -> None:
+def test_file_encoded_differently_on_its_way_is_the_same_report(loop: Loop) -> None:
     sealed = seal_for(loop)
     assert import_report(loop.desk, make_file(sealed) + b"\n", actor=ACTOR).state == "filed"
     assert import_sealed(loop, sealed).state == "known"

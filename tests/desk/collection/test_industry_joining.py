@@ -167,7 +167,9 @@ def test_reports_that_name_either_reference_are_one_case_whenever_the_second_is_
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_case_of_another_shape_is_one_case_whatever_the_operator_chooses(data: st.DataObject, engine: Engine) -> None:
+def test_case_of_another_shape_is_one_case_in_any_order_the_operator_chooses(
+    data: st.DataObject, engine: Engine
+) -> None:
     sent = OTHER_SHAPES[data.draw(st.sampled_from(sorted(OTHER_SHAPES)))]
     order = tuple(data.draw(st.permutations(sent)))
     pages = data.draw(st.sampled_from(list(list_splits(order))))

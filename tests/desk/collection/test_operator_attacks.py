@@ -100,9 +100,7 @@ def test_two_envelopes_that_were_swapped_with_the_receipt_key_are_set_aside_too(
 @pytest.mark.parametrize(
     ("with_receipt_key", "reason"), [(False, "envelope-mismatch"), (True, "submission-not-genuine")]
 )
-def test_envelope_of_his_own_making_is_set_aside_whatever_he_signs(
-    loop: Loop, with_receipt_key: bool, reason: str
-) -> None:
+def test_forged_envelope_is_set_aside_under_any_signature(loop: Loop, with_receipt_key: bool, reason: str) -> None:
     sealed = send(loop)
     forged = forge(loop, sealed)
     exchange_newest_envelope(loop, forged, with_receipt_key=with_receipt_key)

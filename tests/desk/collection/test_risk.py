@@ -338,6 +338,6 @@ def test_file_that_contradicts_itself_is_refused(tmp_path: Path, written: str, i
     assert read_rules(Path(risk.__file__).with_name("risk.toml")) == load_rules()
 
 
-def test_codes_alone_come_out_whatever_was_written() -> None:
+def test_only_codes_come_out_for_any_text() -> None:
     report = make_public_report(story="Quetzal", name="Quetzal", feels="hurting")
     assert "Quetzal" not in assess(report, received_at=RECEIVED_AT).text

@@ -92,7 +92,7 @@ def test_every_line_that_a_request_suggests_is_understood(desk: Desk, capsys: py
 
 
 @pytest.mark.parametrize("deed", ["show", "suspend"])
-def test_request_for_the_button_is_not_taken_for_a_partner_that_nobody_knows(
+def test_request_for_the_button_is_not_taken_for_an_unknown_partner(
     desk: Desk, capsys: pytest.CaptureFixture[str], deed: str
 ) -> None:
     request_id, state = add_waiting(desk), str(desk.paths.state)

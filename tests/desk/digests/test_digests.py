@@ -243,7 +243,7 @@ def test_a_partner_without_incidents_is_hardly_ever_eligible() -> None:
     assert not is_eligible(adopted=False, drawn_total=None)
 
 
-def test_agreed_placements_are_the_labels_whatever_the_cases_say(store: DeskStore) -> None:
+def test_agreed_placements_are_the_labels_for_any_cases(store: DeskStore) -> None:
     add_cases(store, 9, placement="never-agreed")
     digest = make(store, placements=(("profile", "Profile page"),))
     assert list(find_values(digest, "placement")) == ["profile", "not_stated"]

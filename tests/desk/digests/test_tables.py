@@ -65,7 +65,7 @@ def test_a_repeated_weakness_counts_once_and_a_third_one_not_at_all() -> None:
     assert sum(count_table(TABLES["weakness"], [three])) == 2
 
 
-def test_labels_are_the_same_whatever_was_reported() -> None:
+def test_labels_are_the_same_for_any_reports() -> None:
     for table in TABLES.values():
         assert len(count_table(table, [])) == len(count_table(table, [make_cluster("a", kind="unheard_of")]))
         assert len(set(table.labels)) == len(table.labels)

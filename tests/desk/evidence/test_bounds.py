@@ -78,7 +78,7 @@ def serve_lines(loop: Loop, rows: tuple[EvidenceRow, ...]) -> FeedClient:
     return loop.make_feed(Serving)
 
 
-def test_long_list_of_what_nobody_names_is_a_few_alarms_in_one_commit(
+def test_long_list_of_unnamed_evidence_is_a_few_alarms_in_one_commit(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits: list[int] = []
@@ -162,7 +162,7 @@ def test_plan_lets_the_largest_of_a_partner_go_and_says_so(monkeypatch: pytest.M
     assert (sizes, plan.is_cut) == ([5, 0, 1], True)
 
 
-def test_partner_that_used_its_share_of_the_disk_keeps_back_nobody_else(
+def test_partner_that_used_its_share_of_the_disk_holds_back_no_other(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Partner("other-chat")

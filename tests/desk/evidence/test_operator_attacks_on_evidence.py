@@ -96,7 +96,7 @@ def test_good_parts_beside_a_bad_one_are_kept_and_not_fetched_again(loop: Loop) 
     assert_comes_after_all(loop, film)
 
 
-def test_parts_in_another_order_are_an_alarm_whatever_digest_he_names(loop: Loop) -> None:
+def test_parts_in_another_order_are_an_alarm_under_any_digest(loop: Loop) -> None:
     film = send_film(loop, make_film(TWO_PARTS))
     sha256 = [bytes.fromhex(one) for one in film.sealed.sha256]
     rename_parts(loop, film, sha256=sha256[::-1])

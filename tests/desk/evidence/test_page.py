@@ -193,7 +193,7 @@ def test_supplement_that_names_the_same_file_shows_it_once(loop: Loop) -> None:
     assert page.count("(file-1)") == 1
 
 
-def test_name_of_the_attachment_is_ours_whatever_the_sender_calls_it(loop: Loop) -> None:
+def test_name_of_the_attachment_is_ours_for_any_name_by_the_sender(loop: Loop) -> None:
     film = send_film(loop, make_film(file_id='../"x.exe\r\nSet-Cookie: a=b'))
     collect_all(loop)
     answer = open_file(browse(loop), loop, film.evidence_id)

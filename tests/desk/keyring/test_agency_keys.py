@@ -66,7 +66,7 @@ def test_new_signing_key_is_published_before_it_signs_and_the_old_one_ends_after
     assert list_pending(loop.desk) == ()
 
 
-def test_register_is_signed_anew_with_the_new_key_at_once_and_the_gateway_takes_it(loop: Loop) -> None:
+def test_register_is_signed_with_the_new_key_immediately_and_the_gateway_takes_it(loop: Loop) -> None:
     pending = begin_rotation(loop.desk, KeyRole.REGISTER, actor=ACTOR)
     publish(loop.desk, actor=ACTOR)
     forward(loop, KNOWN_BEFORE_USE + timedelta(minutes=1))
@@ -186,7 +186,7 @@ def test_next_quarters_key_that_lay_beside_a_leaked_one_never_seals(loop: Loop) 
         forward(loop, 40 * DAY)
 
 
-def test_replaced_key_set_key_signs_nothing_that_anybody_takes(loop: Loop, tmp_path: Path) -> None:
+def test_signature_by_a_replaced_key_set_key_is_refused(loop: Loop, tmp_path: Path) -> None:
     client = enrol_client(loop, tmp_path / "client")
     stolen = loop.desk.load_private_key(KeyRole.KEY_SET)
     old_word = loop.desk.paths.delegation.read_bytes()
@@ -214,7 +214,7 @@ def test_replaced_key_set_key_signs_nothing_that_anybody_takes(loop: Loop, tmp_p
         loop.restart_gateway()
 
 
-def test_leaked_signing_key_is_believed_by_nobody_after_it_was_revoked(loop: Loop) -> None:
+def test_leaked_signing_key_is_refused_after_its_revocation(loop: Loop) -> None:
     former = loop.desk.read_key(KeyRole.MAILBOX_SIGNING).key_id
     with pytest.raises(RotationError) as caught:
         revoke_signing_key(loop.desk, former, actor=ACTOR)

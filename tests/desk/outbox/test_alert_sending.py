@@ -72,7 +72,7 @@ def test_own_hours_of_the_agency_decide_who_is_alerted(loop: Loop, desk_pager: P
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 0)
 
 
-def test_alert_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
+def test_waiting_alert_goes_to_the_people_on_duty_when_it_is_sent(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager, now=IN_HOURS.replace(hour=16, minute=59))
@@ -97,7 +97,7 @@ def test_alert_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
         ({}, 0),
     ],
 )
-def test_whatever_is_in_the_crisis_lane_is_alerted(loop: Loop, changes: dict[str, Any], alerts: int) -> None:
+def test_every_report_in_the_crisis_lane_raises_an_alert(loop: Loop, changes: dict[str, Any], alerts: int) -> None:
     loop.send_public(**changes)
     loop.collect()
     assert len(list_all_alerts(loop.desk)) == alerts
@@ -249,7 +249,7 @@ def dropped(loop: Loop) -> list[str]:
         return list(connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "drop-alert")).scalars())
 
 
-def test_alert_that_could_not_go_out_is_dropped_once_somebody_has_opened_every_case_and_the_log_says_so(
+def test_unsent_alert_is_dropped_and_logged_once_every_case_is_open(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -262,9 +262,7 @@ def test_alert_that_could_not_go_out_is_dropped_once_somebody_has_opened_every_c
     assert dropped(loop) == ['{"count":3}']
 
 
-def test_alert_that_waits_counts_only_the_cases_that_nobody_has_opened(
-    loop: Loop, desk_pager: Posts, other_pager: Posts
-) -> None:
+def test_waiting_alert_counts_only_unopened_cases(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     desk_pager.status = 503
     file_urgent(loop)
@@ -293,9 +291,7 @@ def test_what_a_sender_adds_to_an_urgent_case_is_not_counted_beside_it(
     assert send_alerts(loop.desk).waiting == 1
 
 
-def test_alert_stays_while_a_row_that_was_set_aside_waits_for_somebody(
-    loop: Loop, desk_pager: Posts, other_pager: Posts
-) -> None:
+def test_alert_stays_while_a_set_aside_row_waits(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     desk_pager.status = 503
     file_urgent(loop)

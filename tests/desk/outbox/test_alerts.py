@@ -19,7 +19,7 @@ def codes(loop: Loop) -> list[str]:
     return [one.code for one in settle_alarms(loop.desk)]
 
 
-def test_alert_that_nobody_acknowledges_goes_to_the_other_target_and_is_an_alarm(
+def test_unacknowledged_alert_goes_to_the_other_target_and_is_an_alarm(
     loop: Loop,
     desk_pager: Posts,
     other_pager: Posts,
@@ -74,7 +74,7 @@ def test_repeat_that_the_other_target_does_not_take_is_tried_again_and_said(
     assert len(other_pager.taken) == 2
 
 
-def test_alert_whose_cases_were_all_opened_needs_nobody_more(
+def test_alert_with_all_cases_opened_needs_no_acknowledgement(
     loop: Loop,
     desk_pager: Posts,
     other_pager: Posts,

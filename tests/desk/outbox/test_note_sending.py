@@ -53,7 +53,7 @@ def test_person_who_asked_gets_one_neutral_mail(loop: Loop, mailbox: Mailbox) ->
     assert (row["state"], row["tries"], row["done_at"], row["last_error"]) == ("sent", 1, format_time(NOW), None)
 
 
-def test_note_is_queued_with_the_case_and_for_nobody_who_did_not_ask(loop: Loop) -> None:
+def test_note_is_queued_with_the_case_and_only_on_request(loop: Loop) -> None:
     send_asking(loop)
     send_asking(loop, signals=("honeypot",))
     send_asking(loop, contact={"who_sees": "not_sure"})

@@ -181,7 +181,7 @@ def test_two_runs_at_once_send_an_entry_once(desk: Desk, taker: Taker, kind: Out
 
 
 @EVERY_KIND
-def test_entry_that_is_queued_anew_while_it_is_sent_is_sent_again(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+def test_entry_queued_again_while_it_is_sent_is_sent_again(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
     put(desk, kind, "a")
     taker.meanwhile = lambda: put(desk, kind, "a")
     run(desk, kind, taker)
@@ -192,9 +192,7 @@ def test_entry_that_is_queued_anew_while_it_is_sent_is_sent_again(desk: Desk, ta
 
 
 @EVERY_KIND
-def test_entry_that_is_queued_anew_while_it_fails_keeps_its_fresh_try(
-    desk: Desk, taker: Taker, kind: OutboxKind
-) -> None:
+def test_entry_queued_again_while_it_fails_keeps_its_fresh_try(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
     put(desk, kind, "a")
     taker.faults["a"] = refuse("no")
     taker.meanwhile = lambda: put(desk, kind, "a")

@@ -63,7 +63,7 @@ def test_collect_sends_notes_at_its_end(served: Loop, capsys: pytest.CaptureFixt
     assert len(list((served.folder / "out").glob("*.eml"))) == 1
 
 
-def test_collect_pages_and_says_when_nobody_can_be_paged(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collect_alerts_and_warns_when_no_pager_is_on(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(served)
     assert run(served, "collect") == DONE
     assert capsys.readouterr().out.count("NO PAGER") == 2

@@ -185,7 +185,7 @@ def test_change_in_another_partners_name_or_under_another_id_is_refused(loop: Lo
     }
 
 
-def test_gateway_that_gives_a_change_to_another_partner_is_not_believed(loop: Loop, service: Service) -> None:
+def test_change_that_the_gateway_gives_to_another_partner_is_refused(loop: Loop, service: Service) -> None:
     loop.enrol(partner=Partner("other-chat"))
     service.rotate()
     loop.gateway_sql("UPDATE items SET address = 'other-chat'")
@@ -239,7 +239,7 @@ def test_registration_that_a_rotated_out_key_signs_later_is_refused(loop: Loop, 
     assert service.take_changes().refused == {("example-chat", "unknown-key"): 1}
 
 
-def test_change_whose_id_was_used_up_by_somebody_elses_bytes_takes_their_place(loop: Loop, service: Service) -> None:
+def test_change_replaces_forged_bytes_under_its_id(loop: Loop, service: Service) -> None:
     rotation = service.rotate()
     assert rotation.change_id is not None
     with loop.gateway.store.read() as connection:

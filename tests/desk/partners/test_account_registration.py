@@ -166,7 +166,7 @@ def test_submitter_is_looked_up_by_address_or_else_by_name(
     ("email", "is_registered", "notes"),
     [("safety@example.com", True, 1), ("safety@example.com", False, 0), ("moderator@chat.example", True, 0)],
 )
-def test_report_of_somebody_who_is_not_registered_is_filed_with_a_note_on_page_in_words_and_for_machines(
+def test_report_by_an_unregistered_submitter_is_filed_with_a_notice_everywhere(
     loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], email: str, *, is_registered: bool, notes: int
 ) -> None:
     service.enrol(registration=TEMPLATE)

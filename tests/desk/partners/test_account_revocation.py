@@ -192,7 +192,7 @@ def test_all_keys_end_with_the_one_in_force(loop: Loop, service: Service) -> Non
     assert [(entry.state, entry.former_keys) for entry in keys.register.partners] == [("suspended", ())]
 
 
-def test_key_of_somebody_else_is_not_revoked(loop: Loop, service: Service) -> None:
+def test_key_of_another_partner_is_not_revoked(loop: Loop, service: Service) -> None:
     with pytest.raises(PartnerError) as caught:
         revoke(loop, key_id="AAAAAAAAAAA")
     assert caught.value.reason == "unknown-key"

@@ -106,7 +106,7 @@ def test_all_that_do_not_open_are_declined_and_all_that_do_stay(desk: Desk) -> N
     open_adoption(desk, readable, actor="A. Analyst")
 
 
-def test_box_for_somebody_elses_key_counts_and_one_whose_key_file_is_missing_never_does(desk: Desk) -> None:
+def test_box_for_a_foreign_key_counts_and_one_with_a_missing_key_file_never_does(desk: Desk) -> None:
     ours = add_waiting(desk, 1)
     raw = bytearray(envelope_of(desk, ours))
     # The key id stands behind the first byte of an envelope: another one is nobody's.
@@ -311,7 +311,7 @@ def test_page_declines_nothing_without_a_token_or_a_session(desk: Desk, browser:
     assert state_of(desk, spoiled) == "waiting"
 
 
-def test_declined_request_says_when_by_whom_and_why(desk: Desk) -> None:
+def test_declined_request_shows_time_person_and_reason(desk: Desk) -> None:
     request_id = spoil(desk, 1)
     decline_adoption(desk, request_id, reason="It cannot be read.", actor="A. Analyst")
 

@@ -139,7 +139,7 @@ def test_envelope_over_its_bound_is_kept_as_its_hash_and_raises_an_alarm(loop: L
     assert [kind for kind, _ in alarms(loop)] == ["adoption-too-large"]
 
 
-def test_same_row_again_changes_nothing_whatever_it_holds(loop: Loop) -> None:
+def test_repeated_row_changes_nothing_with_any_content(loop: Loop) -> None:
     first = row_of(loop)
     feed = script(loop, (first, row_of(loop, envelope="AQAA")), (row_of(loop, envelope="AQAA"),))
 

@@ -57,9 +57,7 @@ def count_invitations(desk: Desk) -> int:
 
 @pytest.mark.parametrize("action", [invite, agree])
 @pytest.mark.parametrize("know", [know_by_place, know_by_request, know_by_invitation])
-def test_id_of_somebody_who_is_known_is_refused_to_a_stranger(
-    loop: Loop, know: Callable[[Desk], None], action: Action
-) -> None:
+def test_id_of_a_known_owner_is_refused_to_a_stranger(loop: Loop, know: Callable[[Desk], None], action: Action) -> None:
     know(loop.desk)
     before = count_invitations(loop.desk)
     request_id = add_waiting(loop.desk, 2, service=STRANGER)
@@ -87,7 +85,7 @@ def test_registered_partner_is_refused_a_place_until_a_person_says_that_it_asked
     assert [json.loads(one) for one in details] == [{"is_known_owner": True, "owner": "example-chat"}]
 
 
-def test_keys_of_a_registered_partner_are_not_replaced_whatever_a_person_says(loop: Loop) -> None:
+def test_keys_of_a_registered_partner_are_not_replaced_even_if_confirmed(loop: Loop) -> None:
     with pytest.raises(AdoptionError) as caught:
         invite_adopter(loop.desk, add_waiting(loop.desk), owner="example-chat", actor=ACTOR, is_known_owner=True)
     assert caught.value.reason == "known-partner"

@@ -120,7 +120,7 @@ def test_reading_a_report_again_takes_no_outcome_away(loop: Loop) -> None:
     assert stage_at_gateway(loop, case.reference) == ("opened", "used")
 
 
-def test_nothing_is_told_of_a_report_of_the_public_or_one_that_nobody_read(loop: Loop) -> None:
+def test_public_and_unread_reports_have_no_outcome_to_send(loop: Loop) -> None:
     public = loop.send_public(under_18="no").reference
     unread = file(loop)
     assert refuse(loop, public) == "public-report"

@@ -241,7 +241,7 @@ def test_partner_in_force_that_left_an_invitation_unused_is_told_so(loop: Loop) 
         approve_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
 
 
-def test_change_that_was_refused_as_it_came_names_nobody_who_decided(desk: Desk) -> None:
+def test_change_refused_on_arrival_names_no_person(desk: Desk) -> None:
     with desk.store.write() as connection:
         connection.execute(
             insert(ACCOUNT_CHANGES).values(

@@ -62,14 +62,14 @@ def test_every_surface_of_the_wire_has_words() -> None:
     assert set(SURFACE_TITLES) == set(get_args(Surface)) == set(SURFACES)
 
 
-def test_desk_offers_an_id_that_nobody_has_had(desk: Desk) -> None:
+def test_desk_offers_an_unused_id(desk: Desk) -> None:
     names = [agree(desk, position=f"Line {number}").placement for number in range(3)]
     assert names == [LINK_ID, f"{LINK_ID}-2", f"{LINK_ID}-3"]
     end_placement(desk, names[1], reason="gone", actor="test")
     assert agree(desk).placement == f"{LINK_ID}-4"
 
 
-def test_offered_id_is_well_spelled_for_the_longest_owner(desk: Desk) -> None:
+def test_offered_id_is_valid_for_the_longest_owner(desk: Desk) -> None:
     with desk.store.read() as connection:
         for owner in ("a" * 64, f"{'a' * 33}-{'b' * 30}"):
             offered = offer_link_id(connection, owner=owner, surface="direct_message")

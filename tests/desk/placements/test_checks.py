@@ -83,7 +83,7 @@ def test_same_check_again_changes_nothing(desk: Desk) -> None:
         {"address": "javascript:alert(1)"},
     ],
 )
-def test_check_of_a_page_that_nobody_agreed_is_counted_and_dropped(desk: Desk, changes: dict[str, Any]) -> None:
+def test_check_of_a_page_without_an_agreement_is_counted_and_dropped(desk: Desk, changes: dict[str, Any]) -> None:
     agree(desk)
     assert take(desk, make_check(**changes), make_check()) == TakenChecks(taken=1, repeated=0, unknown=1, not_yet=0)
     assert len(kept(desk)) == 1
@@ -135,7 +135,7 @@ def test_check_of_tomorrow_is_dropped(desk: Desk) -> None:
     assert ahead == TakenChecks(taken=1, repeated=0, unknown=0, not_yet=1)
 
 
-def test_only_the_newest_checks_are_kept_whatever_order_they_come_in(desk: Desk) -> None:
+def test_only_the_newest_checks_are_kept_in_any_order(desk: Desk) -> None:
     agree(desk)
     times = [f"2026-11-{day:02}T07:00:00Z" for day in range(1, KEPT_CHECKS + 4)]
     take(desk, *(make_check(checked_at=at) for at in reversed(times)))
@@ -187,7 +187,7 @@ def test_placement_stands_as_its_newest_check_says(
     assert format_age(stand(desk)[LINK_ID].days) == "31 days ago"
 
 
-def test_placement_that_nobody_ever_looked_at_is_late_after_a_month(desk: Desk, clock: Clock) -> None:
+def test_placement_without_a_check_is_late_after_a_month(desk: Desk, clock: Clock) -> None:
     agree(desk)
     clock.now += timedelta(days=30)
     assert stand(desk)[LINK_ID].code == "not_looked_at"

@@ -88,7 +88,7 @@ def test_long_list_has_pages(desk: Desk, browser: Browser, monkeypatch: pytest.M
     assert last.count("/placement/") == 1
 
 
-def test_page_of_a_placement_says_what_is_wrong_why_and_how_to_mend_it(desk: Desk, browser: Browser) -> None:
+def test_page_of_a_placement_shows_fault_reason_and_fix(desk: Desk, browser: Browser) -> None:
     agree(desk)
     add_sealed_case(desk, marker="x", placement=LINK_ID)
     take(
@@ -145,7 +145,7 @@ def test_form_takes_a_new_organisation_without_keys(desk: Desk, browser: Browser
         ({"agreed_on": "soon"}, "agreed_on", "Write the date like"),
     ],
 )
-def test_form_comes_back_with_every_answer_and_the_field_to_mend(
+def test_form_comes_back_with_every_answer_and_the_faulty_field(
     desk: Desk, browser: Browser, changes: dict[str, str], field: str, words: str
 ) -> None:
     browser.get("/placements/new")

@@ -73,7 +73,7 @@ def test_runner_hands_in_checks_twice_and_reads_nothing(desk: Desk, browser: Bro
         lambda _: "Bearer \N{SNOWMAN}".encode().decode("latin-1"),
     ],
 )
-def test_whoever_has_no_token_gets_one_answer_for_every_cause(
+def test_post_without_a_token_gets_one_answer_for_every_cause(
     desk: Desk, browser: Browser, token: str, make: Any
 ) -> None:
     refused = post(browser, make(token))
@@ -144,7 +144,7 @@ def test_posts_with_and_without_the_token_are_counted_apart(
     "foreign",
     [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
 )
-def test_post_that_another_site_made_is_refused_and_counts_for_nobody(
+def test_post_from_another_site_is_refused_and_not_counted(
     desk: Desk, browser: Browser, token: str, foreign: dict[str, str]
 ) -> None:
     values = {"data": make_post(make_check()), "content_type": "application/json", "base_url": ORIGIN}

@@ -37,7 +37,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.mark.parametrize("trick", TRICKS, ids=ascii)
-def test_every_value_of_every_template_is_spelled_out_wherever_it_stands(desk: Desk, trick: str) -> None:
+def test_every_value_of_every_template_shows_hidden_characters(desk: Desk, trick: str) -> None:
     app = make_desk_app(desk, origin=ORIGIN, secret_key=b"k" * 32)
     env = app.jinja_env.overlay(
         loader=DictLoader({"any": '<p title="{{ x }}">{{ x }}{{ m }}{{ [x] | join("; ") }}</p>'})
@@ -131,7 +131,7 @@ def test_what_a_language_needs_once_hides_nothing_in_a_row_or_elsewhere(said: st
     assert "[U+" in str(show_unshown(said))
 
 
-def test_report_with_tricks_of_direction_is_read_with_them_spelled_out_and_isolated(desk: Desk) -> None:
+def test_direction_tricks_in_a_report_are_shown_and_isolated(desk: Desk) -> None:
     tricks = "".join(one for one in TRICKS if one not in "\x00")  # NUL is refused before: no report can hold it
     case_id = add_sealed_case(
         desk, marker=f"marker {tricks} end", under_18="yes", report={"name": f"Sam\u202e{tricks}"}

@@ -260,7 +260,7 @@ def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
     assert "Choose at most two weaknesses" in response.text
 
 
-def test_a_case_that_nobody_read_cannot_be_closed(desk: Desk, browser: Browser) -> None:
+def test_an_unread_case_cannot_be_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     response = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert response.status_code == 409
@@ -346,7 +346,7 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     assert "The partner&#39;s copy" in second.get(f"/digests/{digest_id}").text
 
 
-def test_a_digest_of_a_running_quarter_or_of_nobody_is_refused_in_words(browser: Browser) -> None:
+def test_a_digest_of_a_running_quarter_or_unknown_partner_is_refused_in_words(browser: Browser) -> None:
     browser.get("/digests")
     for fields, said in (
         ({"partner": PARTNER, "quarter": "2026-Q4"}, "runs until"),
