@@ -122,7 +122,7 @@ def test_shell_completes_commands_options_and_choices(typed: str, monkeypatch: p
 
 def test_line_that_switches_completion_on_is_in_running_md() -> None:
     running = (Path(__file__).parents[2] / "docs" / "running.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"`eval \"\$\((.+)\)\"`", running)
+    (line,) = re.findall(r"`eval\s\"\$\((.+)\)\"`", running)
     for name in ("desk", "gateway"):
         variable, program = line.replace("DESK", name.upper()).replace("desk", name).split(" ")
         command = [Path(sys.executable).parent / program]
