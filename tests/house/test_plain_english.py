@@ -17,6 +17,7 @@ WORDS = re.compile(
 )
 # Of 10,000 words of docstrings; it was 270 once.
 MOST = {"gateway": 20, "partner_sdk": 20, "tests": 20}
+MOST_IN_DOCUMENTS = 100
 
 
 def measure(folder: str) -> float:
@@ -30,6 +31,18 @@ def measure(folder: str) -> float:
                 found += len(WORDS.findall(text))
     assert words >= 1000, folder
     return 10_000 * found / words
+
+
+def measure_documents() -> float:
+    """Return how many of the words 10,000 words of the documents hold, without code, decisions and the changelog."""
+    paths = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "widget/README.md", *(ROOT / "partner_sdk").glob("*.md")]
+    paths += [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/guides").glob("*.md")]
+    assert len(paths) >= 15
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    text = re.sub(r"^ *```.*?^ *```|`[^`]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+    words = re.findall(r"[A-Za-z']+", text)
+    assert len(words) >= 30_000
+    return 10_000 * len(WORDS.findall(text)) / len(words)
 
 
 def test_the_words_are_found() -> None:
@@ -47,3 +60,7 @@ def test_the_words_are_found() -> None:
 def test_docstrings_hold_few_of_the_words(folder: str) -> None:
     assert (ROOT / folder).is_dir()
     assert measure(folder) <= MOST[folder]
+
+
+def test_documents_hold_few_of_the_words() -> None:
+    assert measure_documents() <= MOST_IN_DOCUMENTS

@@ -57,6 +57,18 @@ def read_table(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def test_readme_is_a_screen_and_a_half_and_links_every_page() -> None:
+    lines = README.read_text("utf-8").splitlines()
+    assert len(lines) <= 90
+    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "<img"))] == []
+    pages = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/guides").glob("*.md")]
+    }
+    assert len(pages) >= 12
+    assert pages - set(re.findall(r"\]\(([^)#]+)", "\n".join(lines))) == set()
+
+
 def test_pythons_of_the_classifiers_are_those_that_operators_read_of() -> None:
     *earlier, last = re.findall(r"Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text("utf-8"))
     assert f"Python {', '.join(earlier)} or {last} " in RUNNING.read_text("utf-8")
