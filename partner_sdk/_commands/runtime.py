@@ -55,18 +55,14 @@ FEW_EXIT_CODES: Final = """Exit codes:
 EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
 
 
+@dataclass(frozen=True, slots=True)
 class Speaker:
     """Writes lines for one environment; results to standard output, everything else to standard error.
 
     Without an environment (no folder was found) lines have no mark.
     """
 
-    def __init__(
-        self, environment: "Environment | None", *, out: IO[str] | None = None, err: IO[str] | None = None
-    ) -> None:
-        self.environment = environment
-        self._out = out
-        self._err = err
+    environment: "Environment | None"
 
     @property
     def label(self) -> str:
@@ -75,15 +71,15 @@ class Speaker:
 
     def say(self, text: str) -> None:
         """Write a result, each of its lines marked."""
-        self._write(self._out or sys.stdout, text)
+        self._write(sys.stdout, text)
 
     def warn(self, text: str) -> None:
         """Write to standard error, each line marked."""
-        self._write(self._err or sys.stderr, text)
+        self._write(sys.stderr, text)
 
     def say_progress(self, text: str) -> None:
         """Write the progress of a long command: on a terminal only, in whole lines for screen readers."""
-        if (self._err or sys.stderr).isatty():
+        if sys.stderr.isatty():
             self.warn(text)
 
     def say_json(self, fields: dict[str, Any]) -> None:
@@ -93,18 +89,16 @@ class Speaker:
 
     def say_document(self, text: str) -> None:
         """Write a document for another program, without marks: it is ASCII, and its own format escapes the rest."""
-        out = self._out or sys.stdout
-        out.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-        out.flush()
+        sys.stdout.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        sys.stdout.flush()
 
     def say_csv(self, text: str) -> None:
         """Write CSV with the environment as its first column."""
-        out = self._out or sys.stdout
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         for place, row in enumerate(csv.reader(io.StringIO(text))):
             first = "environment" if place == 0 else self._name_environment()
             writer.writerow([first, *map(make_printable, row)])
-        out.flush()
+        sys.stdout.flush()
 
     def _name_environment(self) -> str:
         # Imported here, as below: a line without a mark needs no format of the wire.

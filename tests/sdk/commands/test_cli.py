@@ -1,6 +1,5 @@
 """The frame of the commands: each line names its environment, wrong words end in usage, and 999 is never lost."""
 
-import io
 import json
 import os
 import re
@@ -26,26 +25,23 @@ STEERING = "a\x1b[1A\x1b[2Kb\x07\x7f\x9b\u202ec\u200b\x00"
 HARMLESS = "a?[1A?[2Kb????c??"
 
 
-def test_lines_have_printable_characters_only() -> None:
-    out, err = io.StringIO(), io.StringIO()
-    speaker = Speaker("live", out=out, err=err)
+def test_lines_have_printable_characters_only(capsys: pytest.CaptureFixture[str]) -> None:
+    speaker = Speaker("live")
     speaker.say(f"{STEERING}\nZoë")
     speaker.warn(STEERING)
-    assert out.getvalue() == f"[live] {HARMLESS}\n[live] Zoë\n"
-    assert err.getvalue() == f"[live] {HARMLESS}\n"
+    assert capsys.readouterr() == (f"[live] {HARMLESS}\n[live] Zoë\n", f"[live] {HARMLESS}\n")
 
 
-def test_csv_has_printable_characters_only() -> None:
-    out = io.StringIO()
-    Speaker("live", out=out).say_csv(f"label\n{STEERING}\n")
-    assert out.getvalue() == f"environment,label\nlive,{HARMLESS}\n"
+def test_csv_has_printable_characters_only(capsys: pytest.CaptureFixture[str]) -> None:
+    Speaker("live").say_csv(f"label\n{STEERING}\n")
+    assert capsys.readouterr().out == f"environment,label\nlive,{HARMLESS}\n"
 
 
-def test_json_has_printable_characters_only_and_keeps_the_value() -> None:
-    out = io.StringIO()
-    Speaker("live", out=out).say_json({"text": STEERING})
-    assert json.loads(out.getvalue())["text"] == STEERING
-    assert all(line.isprintable() for line in out.getvalue().removesuffix("\n").split("\n"))
+def test_json_has_printable_characters_only_and_keeps_the_value(capsys: pytest.CaptureFixture[str]) -> None:
+    Speaker("live").say_json({"text": STEERING})
+    out = capsys.readouterr().out
+    assert json.loads(out)["text"] == STEERING
+    assert all(line.isprintable() for line in out.removesuffix("\n").split("\n"))
 
 
 @pytest.mark.parametrize("is_enrolled", [True, False])

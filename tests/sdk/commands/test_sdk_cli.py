@@ -378,10 +378,9 @@ def test_installed_command_answers() -> None:
     assert done.stdout.strip() == "0.1.0"
 
 
-def test_speaker_marks_every_line_of_a_text() -> None:
-    out = io.StringIO()
-    Speaker("sandbox", out=out, err=out).say("one\n\ntwo")
-    assert out.getvalue().splitlines() == [
+def test_speaker_marks_every_line_of_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Speaker("sandbox").say("one\n\ntwo")
+    assert capsys.readouterr().out.splitlines() == [
         "[sandbox: NOT A REPORT] one",
         "[sandbox: NOT A REPORT]",
         "[sandbox: NOT A REPORT] two",
