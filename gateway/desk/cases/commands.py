@@ -70,7 +70,7 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
 _COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"
-# Thousands of letters each, which nobody reads.
+# Thousands of letters each, too long to read.
 _NOT_READ: Final = frozenset({PUBLIC_WORDS["reply_key"], PUBLIC_WORDS["context"]})
 _HEADER: Final = _COLUMNS.format("SCORE", "PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
 

@@ -33,7 +33,7 @@ OLD_AFTER: Final = timedelta(days=30)
 _CLOCK_AHEAD: Final = timedelta(minutes=10)
 _MAX_FINDING_BYTES: Final = 16 * 1024
 
-# A runner that may not load the page says nothing about it: the earlier result stands.
+# A runner that may not load the page proves nothing about it: the earlier result counts.
 _WAS_NEVER_ASKED: Final = or_(
     *(func.instr(PLACEMENT_CHECKS.c.findings, f'"code":"{code}"'.encode()) > 0 for code in sorted(NEVER_ASKED))
 )

@@ -229,7 +229,7 @@ Index(
     CASES.c.case_id,
     sqlite_where=text(_UNREAD_CRISIS),
 )
-# The only order of the queue: open cases, the crisis lane, those that nothing holds back, the score, the longest wait.
+# The only order of the queue: open cases, the crisis lane, cases not held back, the score, the longest wait.
 Index(
     "ix_cases_queue",
     text("(closed_at IS NULL) DESC"),

@@ -184,7 +184,7 @@ def write_table(rows: list[CaseRow]) -> str:
     written = ["| | Report | Kind | Lane | Score | Why |", "|---|---|---|---|---|---|"]
     for place, row in enumerate(rows, start=1):
         line, why = LINES[int(row.reference[-2:]) - 1], list_reasons(row.factors)
-        reasons = "; ".join(f"{one.reason} ({one.points})" for one in why) or "nothing in its answers speaks of risk"
+        reasons = "; ".join(f"{one.reason} ({one.points})" for one in why) or "no answer points to risk"
         lane = "**crisis**" if row.crisis else "queue"
         written.append(f"| {place} | {line.said} | {line.kind} | {lane} | {row.score} | {reasons} |")
     return "\n".join(written) + "\n"
