@@ -245,7 +245,7 @@ def test_same_context_with_several_reports_is_told_with_their_references(placed:
     assert set(judged.others.references) < set(references[1:])
     view = make_context_view(judged)
     assert view is not None
-    assert view.notices[0][0].startswith("The very same came with 6 other reports: ")
+    assert view.notices[0][0].startswith("An identical one came with 6 other reports: ")
     assert view.notices[0][0].endswith(" and 1 more.")
 
 

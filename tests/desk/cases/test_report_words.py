@@ -49,6 +49,15 @@ def test_words_for_a_field_of_an_industry_report_are_of_a_field_that_there_is() 
     assert set(READING_WORDS) <= {field.description for field in list_fields()}
 
 
+def test_another_bodys_number_for_the_case_is_read_as_its_reference_and_not_as_a_phone_number() -> None:
+    child = make_child_details(already_told=("police",), other_reference="EX-2026-118")
+    lines = {
+        line.title: line.text for section in make_sections(make_public_report(child=child)) for line in section.lines
+    }
+    assert lines["Already told"] == "police"
+    assert lines["Reference number of the body already told"] == "EX-2026-118"
+
+
 def test_same_name_in_two_places_has_words_for_each() -> None:
     report = make_public_report(
         name="Sam",

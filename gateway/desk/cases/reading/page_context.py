@@ -100,7 +100,7 @@ def _list_notices(judged: JudgedContext, lines: tuple[ContextLine, ...]) -> Iter
         named = ", ".join(references)
         more = f" and {count - len(references)} more" if count > len(references) else ""
         reports = "another report" if count == 1 else f"{count} other reports"
-        yield f"The very same came with {reports}: {named}{more}.", "The same person may have reported twice."
+        yield f"An identical one came with {reports}: {named}{more}.", "The same person may have reported twice."
     if any(line.is_sensitive for line in lines):
         yield NEVER_NAME
 
