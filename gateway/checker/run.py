@@ -35,8 +35,8 @@ _LIST_MADE_BY: Final = "Make it with: report-abuse-desk placement targets --out 
 @click.command(
     cls=ExampleCommand,
     example="--list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24",
-    epilog="Exit codes: 0 every page came and its button is as agreed; 1 a button differs or a page did not come; "
-    "2 wrong use, or the desk refuses the checks; 3 the desk did not answer, run it again.",
+    epilog="Exit codes: 0 every page loaded with its button as agreed; 1 a button differs or a page did not load; "
+    "2 wrong usage, or the desk refused the checks; 3 the desk did not answer: try again.",
 )
 @click.option("--list", "list_file", type=_FILE, required=True, metavar="FILE", help="The desk's list of pages.")
 @click.option("--post", metavar="ORIGIN", help="The desk's listener: https, or http on this machine.")

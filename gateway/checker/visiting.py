@@ -183,7 +183,7 @@ def check_target(target: CheckTarget, *, port: int | None = None) -> None:
     """Raise `TransportError` (`bad-address`, `not-public`, `not-https`) for a page that must never be requested."""
     found = find_address(target.address)
     if found is None or found.has_userinfo:
-        raise TransportError("The address is not a web page's.", reason="bad-address")
+        raise TransportError("This is not the address of a web page.", reason="bad-address")
     if found.host in _OWN_HOSTS:
         raise TransportError(
             f"{found.host} is not public: the runner never visits its own machine.", reason="not-public"

@@ -9,9 +9,15 @@ from gateway.web.serving import ServingError
 
 
 @command(example="--once --json --state /tmp/demo --port 8700")
-@click.option("--state", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where everything goes.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The folder for everything that it writes.",
+)
 @click.option("--port", type=PORT, default=8700, show_default=True, metavar="PORT", help="First of four ports.")
-@click.option("--once", is_flag=True, help="Run the loop once and end.")
+@click.option("--once", is_flag=True, help="Run the loop once, then stop.")
 @json_option
 def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     """Run the demonstration."""
@@ -24,15 +30,18 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
 @command(example="--port 8800 --partner-folder partner")
 @click.option("--port", type=PORT, default=8800, show_default=True, metavar="PORT", help="Port on 127.0.0.1.")
 @click.option(
-    "--partner-folder", type=click.Path(path_type=Path), metavar="DIR", help="Written: a partner that is ready to send."
+    "--partner-folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the folder of a partner that is ready to send.",
 )
 @json_option
 def sandbox(port: int, partner_folder: Path | None, *, as_json: bool) -> int:
     """Serve a gateway and an automatic desk for a service's tests.
 
-    It runs until SIGTERM or SIGINT, on this machine alone, and takes no live report. The desk approves every partner,
-    opens each report and tells its outcome. After a partner's first report it asks one question and releases one digest
-    of fixed figures. Everything but the partner's folder is gone at the end.
+    It runs on this machine only, until SIGTERM or SIGINT, and takes no live reports. The desk approves every partner,
+    opens each report and sends its outcome. After a partner's first report it asks one question and releases one digest
+    of fixed figures. At the end it deletes everything but the partner's folder.
     """
     # Imported here: no other command loads the desk (docs/decisions/0034).
     from gateway.testing.serving import serve_sandbox

@@ -109,7 +109,9 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
         say(f"{error} The doors answer 503 until then.", to=sys.stderr)
     except Exception as error:  # noqa: BLE001 - full, locked, damaged: the form must still show the phone numbers
         log_failure(error, event="migration-failed")
-        say("The database cannot be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
+        say(
+            "The database cannot be used: `doctor` gives the details. The doors answer 503 until it can.", to=sys.stderr
+        )
 
 
 def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
@@ -175,7 +177,7 @@ def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig,
         print_json({"environment": config.environment, "instance": config.instance, "listeners": rows})
         return
     if config.environment == "sandbox":
-        say("SANDBOX: what comes in here is NOT A REPORT.")
+        say("SANDBOX: anything sent here is NOT A REPORT.")
     for row in rows:
         say(f"{', '.join(row['roles']):18} {row['address']}  (known as {row['origin']})")
     say("Stop with Ctrl-C.")

@@ -67,13 +67,13 @@ def init(state: Path, port: int, feed_port: int | None, *, as_json: bool, **sett
 def rotate_receipt_key(state: Path, *, as_json: bool) -> int:
     """Make the next receipt key and its card for the desk.
 
-    The gateway serves meanwhile, and signs with the new key after a restart.
+    The gateway can keep running; it signs with the new key after a restart.
     """
     card = begin_receipt_key_change(state, config=load_config(state), now=utc_now())
     if as_json:
         print_json({"card": str(card)})
         return DONE
-    say(f"The next receipt key waits. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
+    say(f"The next receipt key is ready. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
     say("Then restart this gateway: it signs with the new key from then on, and the desk ends the old one.")
     return DONE
 
@@ -85,7 +85,7 @@ def rotate_receipt_key(state: Path, *, as_json: bool) -> int:
 def pin(pin_file: Path, state: Path, *, as_json: bool) -> int:
     """Install a new agency.pin.
 
-    The desk makes one for its next feed key and after a change of the root. Restart the gateway afterwards.
+    The desk makes one for its next feed key and after a root change. Restart the gateway afterwards.
     """
     try:
         with pin_file.open("rb") as handle:
@@ -96,7 +96,7 @@ def pin(pin_file: Path, state: Path, *, as_json: bool) -> int:
     roots = {old.root_fingerprint, old.next_root_fingerprint}
     if new.environment != old.environment or new.root_fingerprint not in roots:
         raise SettingsError(
-            "This pin belongs to another agency or environment. A gateway keeps its agency for good: make a new one.",
+            "This pin belongs to another agency or environment. A gateway cannot change its agency: make a new one.",
             reason="wrong-root",
         )
     write_durably(StateFolder(state).pin, raw)
@@ -123,7 +123,7 @@ def restored(state: Path, *, as_json: bool) -> int:
     try:
         begin_epoch(store, epoch=epoch, now=utc_now())
     except StorageUnavailableError as error:
-        return complain(f"The database cannot be used ({error.reason}); `doctor` says more.", code=FAULT)
+        return complain(f"The database cannot be used ({error.reason}); `doctor` gives the details.", code=FAULT)
     finally:
         store.close()
     if as_json:

@@ -14,11 +14,11 @@ DONE: Final = 0
 FAULT: Final = 1
 WRONG_USE: Final = 2
 
-EXIT_CODES: Final = "Exit codes: 0 done; 1 a fault was found or a server did not stay up; 2 wrong use or settings."
+EXIT_CODES: Final = "Exit codes: 0 done; 1 a fault was found or a server stopped; 2 wrong usage or settings."
 PORT: Final = click.IntRange(1, 65_534)  # the port after it is used too
 
 program: Final = LazyGroup(
-    help="Make, serve and examine a gateway that takes sealed reports.",
+    help="Set up, run and check a gateway that takes sealed reports.",
     epilog=EXIT_CODES,
     table={
         "init": ("gateway.commands.state:init", "Make the state folder of a new gateway."),

@@ -216,7 +216,7 @@ class Loop:
         except FormWalkError as error:
             raise DemoError(str(error)) from None
         if said != [REPLY]:
-            raise DemoError("The returned person does not see the desk's reply.")
+            raise DemoError("The person who came back does not see the desk's reply.")
         return said[0]
 
     def submit_industry_report(self, file: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
     steps.take("service", loop.start_service)
     buttons = steps.take(
-        "button", loop.file_button_checks, "the button is as agreed on {} pages, and the desk has the checks"
+        "button", loop.file_button_checks, "the button is as agreed on {} pages, and the desk has the results"
     )
     public = steps.take("public report", loop.file_public_report, "the form was sent, and its number is {}")
     sent = steps.take(

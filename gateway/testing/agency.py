@@ -211,7 +211,7 @@ class SandboxAgency:
         with self.desk.store.read() as connection:
             held = find_held(connection, partner=partner, evidence_id=reference.evidence_id)
         if held is None:
-            raise OpeningError("The evidence has not come whole.", reason="does-not-open")
+            raise OpeningError("Some of the evidence is missing.", reason="does-not-open")
         parts = get_parts(self.desk.paths.evidence, partner=partner, evidence_id=reference.evidence_id)
         return b"".join(open_file(parts, held, reference=reference))
 

@@ -113,7 +113,7 @@ def no_connection() -> Scenario:
     """The gateway cannot be reached."""
 
     def play(_request: requests.PreparedRequest, _handle: Handle) -> requests.Response:
-        raise requests.exceptions.ConnectionError("The sandbox plays a gateway that is not there.")
+        raise requests.exceptions.ConnectionError("The sandbox simulates an unreachable gateway.")
 
     return Scenario("no-connection", play)
 
@@ -123,6 +123,6 @@ def answer_lost() -> Scenario:
 
     def play(request: requests.PreparedRequest, handle: Handle) -> requests.Response:
         handle(request)
-        raise requests.exceptions.ConnectionError("The sandbox cut the line after it had stored the report.")
+        raise requests.exceptions.ConnectionError("The sandbox closed the connection after storing the report.")
 
     return Scenario("answer-lost", play, REPORTS)

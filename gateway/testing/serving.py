@@ -82,7 +82,7 @@ def _print_ready(origin: str, files: dict[str, Path], *, as_json: bool) -> None:
     if as_json:
         print_json({"environment": "sandbox", "origin": origin} | {name: str(path) for name, path in files.items()})
         return
-    say("SANDBOX: nothing that comes in here is a report, and all of it is gone when this ends.")
+    say("SANDBOX: nothing sent here is a report, and all of it is deleted at the end.")
     say(f"{'the gateway':18} {origin}")
     say(f"{'a ready partner':18} {files['partner_folder']}")
     say(f"{'an invitation':18} {files['invitation']}")

@@ -116,7 +116,7 @@ class NetworkTurns:
     async def _wait(self, network: bytes) -> None:
         waiting = self._waiting.setdefault(network, deque())
         if len(waiting) >= MAX_WAITING_AFTER_REFUSALS and self.is_refused_often(network):
-            raise TooManyWaitingError("too many requests of one network wait")
+            raise TooManyWaitingError("too many requests from one network are waiting")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append(place)
         try:

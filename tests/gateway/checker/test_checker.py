@@ -289,7 +289,7 @@ def test_runner_waits_between_two_pages_of_one_host(site: Site):
             "127.0.0.1 is not public: the runner never visits its own machine.",
         ),
         ("http://chat.example/people/sam", "not-https", "The runner visits pages only over https, on port 443."),
-        ("odd", "no-address", "The address is not a web page's."),
+        ("odd", "no-address", "This is not the address of a web page."),
     ],
 )
 def test_page_that_is_never_asked_for_says_why_and_makes_nobody_wait(site: Site, address: str, code: str, said: str):
