@@ -33,7 +33,7 @@ class DeskProgram(LazyGroup):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - a traceback would print its message, which may be a report's words
-            fault = f"This release has a fault: {format_exception(error)}. Completed work is kept; tell its makers."
+            fault = f"This is a bug: {format_exception(error)}. Completed work is kept; report it to the developers."
             return complain(fault, code=LOOK)
 
 
@@ -45,7 +45,7 @@ def _make_group(name: str, summary: str, *, room: str, commands: dict[str, str])
 
 
 program: Final = DeskProgram(
-    help="The desk of the agency: the only holder of the keys that open reports.",
+    help="The agency's desk: the only holder of the keys that open reports.",
     epilog=EXIT_CODES,
     table={
         "init": ("gateway.desk.commands.setup:init", "Make a desk with all its keys, and agency.pin for the gateway."),
@@ -79,8 +79,8 @@ program: Final = DeskProgram(
                 "list": "List every key with its times.",
                 "rotate": "Make the successor of a signing key.",
                 "renew-delegation": "Sign the root's delegation to the key-set key for two more years, and publish.",
-                "change-root": "Make the next root the root, name its successor, and publish.",
-                "replace-sealing": "Seal to a new key, because the present one may have leaked, and publish.",
+                "change-root": "Switch to the next root, name its successor, and publish.",
+                "replace-sealing": "Replace the sealing key, which may have leaked, and publish.",
                 "revoke": "Revoke a signing key that leaked, with all its signatures, and publish.",
                 "destroy-sealing": "Destroy a sealing key that has expired.",
             },
@@ -113,7 +113,7 @@ program: Final = DeskProgram(
         ),
         "partner": _make_group(
             "partner",
-            "Online services that report, and get digests.",
+            "Online services that send reports and receive digests.",
             room="partners.commands",
             commands={
                 "invite": "Write an invitation file for a new partner and give its hash to the gateway.",
@@ -122,15 +122,15 @@ program: Final = DeskProgram(
                 "approve": "Put the keys of a checked enrolment into the register, sign it and publish it.",
                 "end-invitation": "End a partner's open invitation, and refuse an enrolment that waits for approval.",
                 "suspend": "Stop taking reports of a partner, sign the register and publish it.",
-                "revoke-key": "Revoke a partner's lost or stolen key, without any grace, and publish the register.",
-                "changes": "List the changes that partners ask for and that wait for a person.",
+                "revoke-key": "Revoke a partner's lost or stolen key immediately, and publish the register.",
+                "changes": "List the changes that partners ask for and a person has to decide.",
                 "accept-change": "Accept a change.",
-                "refuse-change": "Refuse a change, with the reason, which is kept.",
+                "refuse-change": "Refuse a change and record the reason.",
             },
         ),
         "placement": _make_group(
             "placement",
-            "Places of the button: agreements, link ids and checks.",
+            "Places that show the button: agreements, link ids and checks.",
             room="placements.commands",
             commands={
                 "agree": "Put an agreed placement into the register, under a link id of its own.",
@@ -154,7 +154,7 @@ program: Final = DeskProgram(
                 "show": "Open one request and print it; the audit log records it.",
                 "invite": "Write an invitation for a service that also wants to report, and print the mail to it.",
                 "agree": "Agree one placement with a service that asked, publish the register, and print the mail.",
-                "decline": "Decline a request, with the reason in words, and print the mail to the service.",
+                "decline": "Decline a request, with a reason, and print the mail to the service.",
                 "decline-unreadable": "Decline every request that no key of this desk opens.",
             },
         ),
@@ -167,9 +167,9 @@ program: Final = DeskProgram(
                 "next": "Print the case to read next: the first unread one of the queue.",
                 "show": "Open the report of a case and print it; the audit log records it.",
                 "move": "Move a case into the crisis lane or out of it, or to another score.",
-                "reply": "Show a reply and its recipient, ask, and seal it to the return code.",
+                "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",
                 "ask": "Ask the partner that sent a report one question about it.",
-                "outcome": "Tell the partner that sent a report its outcome, or withdraw that before it goes out.",
+                "outcome": "Tell the partner that sent a report its outcome, or withdraw it before it is sent.",
                 "close": "Close a case with its assessment.",
             },
         ),
@@ -177,7 +177,7 @@ program: Final = DeskProgram(
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(
             "outbox",
-            "All that this desk sends, short notes too: send, list, retry.",
+            "Everything this desk sends, including short notes: send, list, retry.",
             room="commands.outbox",
             commands={
                 "send": "Send every due entry: alerts, stages, messages, replies and notes.",
@@ -191,7 +191,7 @@ program: Final = DeskProgram(
             room="commands.outbox",
             commands={
                 "list": "List the alerts to the people on duty, the newest first.",
-                "acknowledge": "Take an alert and every earlier one in hand: they are not sent again.",
+                "acknowledge": "Acknowledge an alert and every earlier one: they are not sent again.",
             },
         ),
         "digest": _make_group(
@@ -205,7 +205,10 @@ program: Final = DeskProgram(
                 "list": "List the digests, newest quarter first.",
             },
         ),
-        "synthetic": ("gateway.desk.digests.commands:synthetic", "File marked, made-up, closed cases about a partner."),
+        "synthetic": (
+            "gateway.desk.digests.commands:synthetic",
+            "File made-up cases about a partner, marked and closed.",
+        ),
         "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
         "start-link": (
             "gateway.desk.commands.serving:start_link",

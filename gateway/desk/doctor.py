@@ -239,7 +239,7 @@ def _examine_pager(desk: Desk) -> Iterator[CheckResult]:
     for warning in warnings:
         yield verdict, warning, ""
     if not warnings:
-        yield "ok", "Alerts can be sent in and out of the desk's hours.", ""
+        yield "ok", "Alerts can be sent during and outside the desk's hours.", ""
 
 
 def _examine_hours(desk: Desk) -> Iterator[CheckResult]:

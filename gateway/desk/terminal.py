@@ -19,8 +19,8 @@ LOOK: Final = 1
 WRONG_USE: Final = 2
 TRY_AGAIN: Final = 3
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; "
-    "3 the gateway did not answer, run it again."
+    "Exit codes: 0 done; 1 done, but something needs a person; 2 wrong usage or settings, or refused; "
+    "3 the gateway did not answer: try again."
 )
 FILE: Final = click.Path(path_type=Path)
 
@@ -53,7 +53,9 @@ class DeskCommand(ExampleCommand):
                 show_envvar=True,
                 help="The desk's state folder.",
             ),
-            click.Option(["--as", "named_actor"], metavar="NAME", help="You, in the audit log.  [default: your login]"),
+            click.Option(
+                ["--as", "named_actor"], metavar="NAME", help="Your name in the audit log.  [default: your login]"
+            ),
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object for machines."),
         ]
         settings.setdefault("epilog", EXIT_CODES)

@@ -47,7 +47,7 @@ def _format_reading(words: str, reading: ReadingFigures) -> str:
     return (
         f"{words}: {reading.read} read, {reading.unread} unread. "
         f"First read after {_format_seconds(reading.median_seconds)} (median), "
-        f"{_format_seconds(reading.p90_seconds)} (nine of ten). On the day they came: {reading.same_day}."
+        f"{_format_seconds(reading.p90_seconds)} (nine of ten). Read the same day: {reading.same_day}."
     )
 
 

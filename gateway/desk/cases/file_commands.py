@@ -20,12 +20,12 @@ from gateway.desk.wiring import open_desk
 
 WHY_LEFT: Final = {
     "busy": "another run is fetching it",
-    "bytes": "one run takes no more",
-    "circle": "the gateway's list leads in a circle",
-    "disk": "too little of this disk is free",
-    "list": "one run holds no more of the gateway's list",
+    "bytes": "this run has reached its size limit",
+    "circle": "the gateway's list repeats itself",
+    "disk": "too little disk space is free",
+    "list": "the gateway's list is too long for one run",
     "pages": "the gateway's list does not end",
-    "time": "the time of this round is used up",
+    "time": "this run is out of time",
 }
 
 

@@ -151,7 +151,7 @@ def _say_timeline(partner: PartnerCase) -> None:
         if one.report_kind == "retraction":
             reason = partner.reasons.get(one.case_id, "not opened here")
             print_typed(f"THE PARTNER TAKES IT BACK ({one.reference})", reason)
-            say("Nothing is gone: the first report stands below. A person closes the case.")
+            say("Nothing is lost: the first report is unchanged below. The case stays open until a person closes it.")
     if len(partner.timeline) == 1:
         return
     say(f"The {len(partner.timeline)} reports of this case:")
@@ -169,7 +169,7 @@ def _say_questions(questions: Sequence[ShownQuestion]) -> None:
         clock = one.clock.words.upper() if one.clock.is_late else one.clock.words
         say(f"QUESTION asked {one.row.asked_at} by {one.row.asked_by}: {clock}")
         if one.words is None:
-            say("  It cannot be opened any more.")
+            say("  It can no longer be opened.")
             continue
         for title, text in (
             ("Question", one.words.question),
@@ -212,12 +212,17 @@ class Day(click.ParamType[date]):
     '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
 )
 @click.argument("case", help="Its reference or case id.")
-@click.option("--question", metavar="TEXT", help="The question; other users of this machine may see a command line.")
-@click.option("--question-file", type=FILE, metavar="FILE", help="Its plain text; - reads standard input.")
+@click.option("--question", metavar="TEXT", help="The question. Other users of this machine can see command lines.")
+@click.option(
+    "--question-file", type=FILE, metavar="FILE", help="The question in a plain text file; - reads standard input."
+)
 @click.option("--purpose", required=True, metavar="TEXT", help="The purpose of the question.")
 @click.option("--legal-basis", required=True, metavar="TEXT", help="Its legal basis.")
 @click.option(
-    "--due", type=Day(), metavar="DATE", help=f"Its day, e.g. 2026-12-24.  [default: in {DAYS_TO_ANSWER} days]"
+    "--due",
+    type=Day(),
+    metavar="DATE",
+    help=f"The answer is due on this day, e.g. 2026-12-24.  [default: in {DAYS_TO_ANSWER} days]",
 )
 def case_ask(call: Call, case: str, question: str | None, question_file: Path | None, **terms: Any) -> int:
     """Ask the partner that sent a report one question about it. Read the report first.
@@ -236,10 +241,10 @@ def case_ask(call: Call, case: str, question: str | None, question_file: Path | 
 @desk_command(example="K7QF-2M9TX-D --outcome used")
 @click.argument("case", help="Its reference or case id.")
 @click.option("--outcome", "code", type=click.Choice(OUTCOMES), help=f"The outcome for the partner. {_TOLD}")
-@click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the outcome that waits.")
+@click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the waiting outcome.")
 @click.option("--hold-until", type=Day(), metavar="DATE", help="Send it on this day, e.g. 2026-12-24.")
 def case_outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
-    """Tell the partner that sent a report its outcome, or withdraw that before it goes out.
+    """Tell the partner that sent a report its outcome, or withdraw it before it is sent.
 
     It goes with the next `collect`, or with the first one on the day of --hold-until. Reports of the public have none.
     """
@@ -248,7 +253,7 @@ def case_outcome(call: Call, case: str, code: str | None, hold_until: date | Non
     desk = open_desk(call.state)
     if code is None:
         signal = take_back(desk, case, actor=call.actor)
-        line = f"Withdrawn: the partner does not get {signal.outcome}."
+        line = f"Withdrawn: the partner will not get {signal.outcome}."
     else:
         signal = schedule_outcome(desk, case, outcome=code, hold_until=hold_until, actor=call.actor)
         when = "the next `collect`" if hold_until is None else f"the first `collect` from {signal.held_until}"

@@ -28,15 +28,17 @@ from gateway.desk.wiring import open_desk
 @click.option("--text-file", required=True, type=FILE, metavar="FILE", help="The plain text; - reads standard input.")
 @click.option("--is-the-reply", is_flag=True, help="This is the reply that is owed.")
 @click.option("--reason", default="", metavar="TEXT", help="With --is-the-reply: why there is no other safe way.")
-@click.option("--yes", "is_confirmed", is_flag=True, help="Send without asking; needed with --text-file -.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Send without confirmation; required with --text-file -.")
 def case_reply(call: Call, case: str, text_file: Path, reason: str, *, is_the_reply: bool, is_confirmed: bool) -> int:
-    """Show a reply and its recipient, ask, and seal it to the return code. Read the report first.
+    """Show a reply and its recipient, ask for confirmation, and seal it to the return code. Read the report first.
 
     The audit log records that the report was opened for it. The reply goes out with the next `collect`.
     """
     desk, actor = open_desk(call.state), call.actor
     if str(text_file) == FROM_HERE and not is_confirmed:
-        raise ReplyError("With --text-file - there is no question: add --yes.", reason="not-confirmed")
+        raise ReplyError(
+            "With --text-file - this command cannot ask for confirmation: add --yes.", reason="not-confirmed"
+        )
     draft = ReplyDraft(read_text(text_file), is_the_reply=is_the_reply, reason=reason)
     clean_text(draft.text)  # nothing is opened for a text that cannot be sent
     with desk.store.read() as connection:
@@ -60,7 +62,7 @@ def _show(found: CaseRow, checked: CheckedReply, *, is_counted: bool) -> None:
     say(f"To the return code of {checked.recipient.reference}, for case {found.case_id}:", to=sys.stderr)
     say_lines("\n" + checked.text + "\n", to=sys.stderr)
     if is_counted:
-        say(f"It counts as the reply that is owed. Because: {checked.reason}", to=sys.stderr)
+        say(f"It counts as the reply that is owed. Reason: {checked.reason}", to=sys.stderr)
     elif found.reply_owed and found.reply_code is None:
         say("It does not count as the reply that is owed.", to=sys.stderr)
     say("It cannot be taken back.", to=sys.stderr)

@@ -53,7 +53,7 @@ _ENROLMENT_ADVICE: Final = {
     "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
     "with a new invitation",
     "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
-    "invitation-expired": "the partner answered after the invitation's last day; write it a new one",
+    "invitation-expired": "the partner answered after the invitation's last day; invite it again",
     "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
 }
 _ENROLMENT_OTHERWISE: Final = "the answer did not pass the checks; write the partner a new invitation"
@@ -310,7 +310,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
 
 
 @desk_command(example="--clear 3")
-@click.option("--clear", type=int, metavar="NUMBER", help="Clear this alarm: you have looked into it.")
+@click.option("--clear", type=int, metavar="NUMBER", help="Clear this alarm, once you have looked into it.")
 def alarms(call: Call, clear: int | None) -> int:
     """List the open alarms: gaps, forks, forgeries.
 

@@ -57,7 +57,7 @@ def outbox_list(call: Call, *, with_done: bool) -> int:
         for entry in entries
     )
     found = {"entries": [asdict(entry) for entry in entries], "notes": [asdict(note) for note in notes]}
-    return print_result(call, found, *lines, empty="Nothing waits.")
+    return print_result(call, found, *lines, empty="Nothing is waiting.")
 
 
 @desk_command(example="12")
@@ -98,7 +98,7 @@ def alert_list(call: Call) -> int:
 @desk_command(example="7")
 @click.argument("number", type=int, help="Its number in the list.")
 def alert_acknowledge(call: Call, number: int) -> int:
-    """Take an alert and every earlier one in hand: they are not sent again."""
+    """Acknowledge an alert and every earlier one: they are not sent again."""
     desk = open_desk(call.state)
     with desk.store.write() as connection:
         count = acknowledge_alert(connection, number, actor=call.actor, now=desk.clock())
@@ -141,7 +141,7 @@ class OutboxRun:
     def tell(self, *, to: TextIO | None = None) -> None:
         """Print the counts and everything that waits for a person."""
         notes, alerts = self._notes, self._alerts
-        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} wait.", to=to)
+        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} waiting.", to=to)
         for code, count in sorted(notes.problems.items()):
             say(f"NOTE NOT SENT: {count} because of {code}. See `outbox list` and `doctor`.", to=to)
         if notes.error is not None:

@@ -71,7 +71,7 @@ def set_aside_open(call: Call, row: int) -> int:
 
 @desk_command()
 @click.option(
-    "--accept-ended-key", type=int, metavar="NUMBER", help="File this row though its partner's key had ended."
+    "--accept-ended-key", type=int, metavar="NUMBER", help="File this row even though its partner's key had ended."
 )
 def set_aside_retry(call: Call, accept_ended_key: int | None) -> int:
     """Judge every row again, with today's keys and register.

@@ -32,10 +32,18 @@ DATED_FILES: Final = (
 
 
 @desk_command(example="--gateway-origin https://report.example --feed https://feed.report.example")
-@click.option("--gateway-origin", required=True, metavar="URL", help="Its address for the public and partners.")
-@click.option("--feed", "feed_url", required=True, metavar="URL", help="Its feed's address for this desk.")
 @click.option(
-    "--environment", type=click.Choice(("live", "sandbox")), default="live", show_default=True, help="For good."
+    "--gateway-origin", required=True, metavar="URL", help="The gateway's address for the public and partners."
+)
+@click.option(
+    "--feed", "feed_url", required=True, metavar="URL", help="The address of the gateway's feed for this desk."
+)
+@click.option(
+    "--environment",
+    type=click.Choice(("live", "sandbox")),
+    default="live",
+    show_default=True,
+    help="Cannot be changed later.",
 )
 @click.option(
     "--agency-name", default="The agency", show_default=True, metavar="NAME", help="Shown on the desk's pages."
@@ -65,7 +73,7 @@ def init(call: Call, gateway_origin: str, feed_url: str, environment: Environmen
 
 
 @desk_command(example="gateway.card")
-@click.argument("card", type=FILE, help="gateway.card, as the gateway made it.")
+@click.argument("card", type=FILE, help="The gateway.card that the gateway made.")
 def gateway_add(call: Call, card: Path) -> int:
     """Accept the receipts of a gateway from now on."""
     try:
@@ -127,7 +135,7 @@ def audit_check(call: Call) -> int:
     """Check that no entry of the audit log was altered, removed or inserted."""
     with open_desk(call.state).store.read() as connection:
         count = audit.check_chain(connection)
-    return print_result(call, {"entries": count, "whole": True}, f"The audit log is whole: {count} entries.")
+    return print_result(call, {"entries": count, "whole": True}, f"The audit log is intact: {count} entries.")
 
 
 @click.command(cls=ExampleCommand, example="--days 90 --json", epilog=EXIT_CODES)

@@ -37,18 +37,18 @@ def _partner_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @desk_command(example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
 @_partner_options
-@click.option("--by", metavar="NAME", help="The maker.  [default: as --as]")
+@click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option(
     "--adopted",
     is_flag=True,
-    help="The partner shows the button, so it is eligible.  [default: if the register has a placement of it]",
+    help="The partner shows the button, so it is eligible.  [default: if the register has a placement for it]",
 )
 @click.option(
     "--threshold",
     type=int,
     metavar="N",
     help="Without the button, the noisy count of incidents that makes it eligible; "
-    f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less.",
+    f"{DEFAULT_THRESHOLD} or more, because noise alone often reaches lower counts.",
 )
 @click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
 def digest_make(
@@ -71,9 +71,9 @@ def digest_make(
     # The choice is final, so neither ground is ever a default: the register decides, or a person.
     if threshold is None and not adopted and not _has_adopted(desk, partner, quarter=quarter):
         raise DigestError(
-            "State why the partner gets a digest, as this is decided once: --adopted if it shows the button (the "
-            "register has no placement of it, see `placement agree`), or "
-            f"--threshold N for the incidents that it needs without ({DEFAULT_THRESHOLD} or more).",
+            "Choose why the partner gets a digest; this is decided only once: --adopted if it shows the button (the "
+            "register has no placement for it: see `placement agree`), or "
+            f"--threshold N, the incidents that it needs without the button ({DEFAULT_THRESHOLD} or more).",
             reason="no-limb",
         )
     order = DigestOrder(
@@ -116,7 +116,7 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
 
 @desk_command(example='2026-Q3.example-chat --by "B. Supervisor"')
 @_DIGEST
-@click.option("--by", metavar="NAME", help="The releaser, who is not the maker.  [default: as --as]")
+@click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
 def digest_release(call: Call, digest_id: str, by: str | None) -> int:
     """Release a digest into its partner's mailbox. Its maker cannot release it."""
     desk = open_desk(call.state)
@@ -140,7 +140,7 @@ def digest_list(call: Call, partner: str | None) -> int:
         for one in records
     )
     found = {"digests": [_describe(desk, record) for record in records]}
-    return print_result(call, found, *lines, empty="There is no digest yet.")
+    return print_result(call, found, *lines, empty="There are no digests yet.")
 
 
 @desk_command(example="--partner example-chat --quarter 2026-Q3 --count 240")
@@ -148,9 +148,9 @@ def digest_list(call: Call, partner: str | None) -> int:
 @click.option("--count", type=int, default=240, show_default=True, metavar="N", help="Number of cases.")
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same cases.")
 def synthetic(call: Call, partner: str, quarter_name: str | None, count: int, seed: int) -> int:
-    """File marked, made-up, closed cases about a partner.
+    """File made-up cases about a partner, marked and closed.
 
-    They lie in a past quarter and have no report behind them.
+    They belong to a past quarter and have no report behind them.
     """
     desk = open_desk(call.state)
     _check_partner(desk, partner)

@@ -81,7 +81,7 @@ def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> in
 @desk_command(example="--root /media/root")
 @click.option("--root", type=FILE, metavar="DIR", help="The folder of both root keys.  [default: in the state folder]")
 def keys_change_root(call: Call, root: Path | None) -> int:
-    """Make the next root the root, name its successor, and publish. The former root is removed from the folder.
+    """Switch to the next root, name its successor, and publish. The former root is removed from the folder.
 
     Gateway and partners have pinned the next root and follow by themselves. Still give the new agency.pin to the
     gateway's operator before the next change: report-abuse-gateway pin.
@@ -99,7 +99,7 @@ def keys_change_root(call: Call, root: Path | None) -> int:
 
 @desk_command()
 def keys_replace_sealing(call: Call) -> int:
-    """Seal to a new key, because the present one may have leaked, and publish.
+    """Replace the sealing key, which may have leaked, and publish.
 
     Earlier reports still open with the old key, here and for a thief.
     """

@@ -40,7 +40,7 @@ from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
 _REQUEST = click.argument("request_id", metavar="REQUEST", help="Its id in `adoption list`.")
-_OWNER = click.option("--owner", required=True, metavar="ID", help="The id that you choose for it, for good.")
+_OWNER = click.option("--owner", required=True, metavar="ID", help="The permanent id that you choose for it.")
 _KNOWN_OWNER = click.option(
     "--known-owner", is_flag=True, help="The id is known here, and you called its owner: the request is theirs."
 )
@@ -80,7 +80,7 @@ def adoption_show(call: Call, request_id: str) -> int:
     for title, text in format_asking(service):
         for place, one in enumerate(text.split("\n")):
             say(f"  {title if place == 0 else '':20} {one}")
-    say("The sender is not proven: call the organisation at a number that it has published, not at one above.")
+    say("The sender is not verified: call the organisation at a number that it has published, not at one above.")
     if row.state != "declined":
         if service.wants_to_report:
             say(f"Next: {suggest(f'adoption invite {row.request_id} --owner ID --out FILE')}")
@@ -95,7 +95,7 @@ def adoption_show(call: Call, request_id: str) -> int:
 @_REQUEST
 @_OWNER
 @_KNOWN_OWNER
-@click.option("--origin", metavar="URL", help="The gateway's address for it.  [default: as in desk.toml]")
+@click.option("--origin", metavar="URL", help="The gateway's address in the invitation.  [default: as in desk.toml]")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The invitation file to write.")
 def adoption_invite(
     call: Call, request_id: str, owner: str, origin: str | None, out: Path, *, known_owner: bool
@@ -173,10 +173,10 @@ def adoption_agree(call: Call, request_id: str, owner: str, *, known_owner: bool
 @_REQUEST
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for the service to read.")
 def adoption_decline(call: Call, request_id: str, why: str) -> int:
-    """Decline a request, with the reason in words, and print the mail to the service.
+    """Decline a request, with a reason, and print the mail to the service.
 
-    Its invitation ends too. After an agreed placement it cannot be declined: `placement end` ends a placement, and
-    `partner end-invitation` the invitation.
+    Its invitation ends too. A request with an agreed placement cannot be declined: end the placement with
+    `placement end`, and the invitation with `partner end-invitation`.
     """
     mail = decline_adoption(open_desk(call.state), request_id, reason=why, actor=call.actor)
     if call.as_json:
@@ -192,7 +192,7 @@ def adoption_decline(call: Call, request_id: str, why: str) -> int:
 
 @desk_command(example='--why "Sealed to no key of ours." --confirm 40')
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for this desk's record.")
-@click.option("--confirm", type=int, metavar="NUMBER", help="Their number, as the command without this option prints.")
+@click.option("--confirm", type=int, metavar="NUMBER", help="How many, as printed without this option.")
 def adoption_decline_unreadable(call: Call, why: str, confirm: int | None) -> int:
     """Decline every request that no key of this desk opens. The others stay as they are.
 

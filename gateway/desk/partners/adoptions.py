@@ -131,7 +131,7 @@ def parse_box(raw: bytes, *, environment: str, request_id: str) -> AskingService
     """
     request = parse_adoption(raw)
     if (request.environment, request.request_id) != (environment, request_id):
-        raise OpeningError("The box names another request than the one it came with.", reason="wrong-id")
+        raise OpeningError("The box names a different request from the one it came with.", reason="wrong-id")
     return request.service
 
 

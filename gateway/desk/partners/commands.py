@@ -37,16 +37,16 @@ _EXAMPLE_CHANGE = "0199c0de-0000-7000-8000-000000000000"
 _REASONS = "; ".join(f"{name}: {words}" for name, words in REFUSAL_REASONS.items())
 # By the previous state: the line to print, and its form when the gateway cannot be reached.
 _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
-    "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
-    "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),
-    "revoked": ("stays revoked, which is more than suspended: none of its keys is in force.", "stays revoked"),
+    "active": ("is suspended. If it may continue later, invite it again with `partner invite`.", "is suspended"),
+    "suspended": ("was already suspended: nothing was changed.", "was suspended before"),
+    "revoked": ("stays revoked, which is stronger than suspended: none of its keys is in force.", "stays revoked"),
 }
 
 
 @desk_command(example='"Example Chat" --partner example-chat --out example-chat.invitation')
 @click.argument("name", help="The partner's public name.")
-@click.option("--partner", "partner_id", required=True, metavar="ID", help="Its id: a-z, 0-9 and hyphens, for good.")
-@click.option("--origin", metavar="URL", help="The gateway's address for it.  [default: as in desk.toml]")
+@click.option("--partner", "partner_id", required=True, metavar="ID", help="Its permanent id: a-z, 0-9 and hyphens.")
+@click.option("--origin", metavar="URL", help="The gateway's address in the invitation.  [default: as in desk.toml]")
 @click.option(
     "--type", "kind", type=click.Choice(PARTNER_TYPES), help="Its type.  [default: as before; a new one is a service]"
 )
@@ -102,7 +102,7 @@ def partner_list(call: Call) -> int:
         waiting = "1 change waits" if row.changes == 1 else f"{row.changes} changes wait"
         waits = f"  {waiting}: see `partner changes`" if row.changes else ""
         lines.append(f"{row.state:10} {row.partner:24} {kind:19} {key:31} {row.since}  {row.name}{waits}")
-    empty = "There is no partner yet. `partner invite` makes the first one."
+    empty = "There are no partners yet. `partner invite` adds the first one."
     return print_result(call, {"partners": [asdict(row) for row in rows]}, *lines, empty=empty)
 
 
@@ -144,7 +144,7 @@ def partner_end_invitation(call: Call, partner_id: str) -> int:
     ended = end_invitation(desk, partner=partner_id, actor=call.actor)
     lines = [f"The invitation of {partner_id} has ended and can no longer be used."]
     if ended.enrolments:
-        lines.append("The enrolment that waited is refused.")
+        lines.append("The waiting enrolment is refused.")
     lines += _list_button_lines(desk, partner_id)
     return print_result(call, {"partner": partner_id, **asdict(ended)}, *lines)
 
@@ -168,9 +168,9 @@ def partner_suspend(call: Call, partner_id: str) -> int:
 @desk_command(example="example-chat")
 @_PARTNER
 @click.option("--key", "key_id", metavar="KEY-ID", help="One former key, with everything that it signed.")
-@click.option("--keep-successor", is_flag=True, help="The partner said by phone that its later keys are its own.")
+@click.option("--keep-successor", is_flag=True, help="The partner confirmed by phone that its later keys are its own.")
 def partner_revoke_key(call: Call, partner_id: str, key_id: str | None, *, keep_successor: bool) -> int:
-    """Revoke a partner's lost or stolen key, without any grace, and publish the register.
+    """Revoke a partner's lost or stolen key immediately, and publish the register.
 
     Without --key all keys of the partner end. Invite it again under the same id, and its reports stay its own.
 
@@ -194,7 +194,7 @@ def partner_revoke_key(call: Call, partner_id: str, key_id: str | None, *, keep_
 @desk_command(example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
 def partner_changes(call: Call, *, with_decided: bool) -> int:
-    """List the changes that partners ask for and that wait for a person."""
+    """List the changes that partners ask for and a person has to decide."""
     with open_desk(call.state).store.read() as connection:
         rows = list_changes(connection, with_decided=with_decided)
     lines = [line for change in rows for line in _list_change_lines(change)]
@@ -228,10 +228,10 @@ def partner_accept_change(call: Call, change_id: str) -> int:
 @_CHANGE
 @click.option("--why", required=True, type=click.Choice(tuple(REFUSAL_REASONS)), help=_REASONS)
 def partner_refuse_change(call: Call, change_id: str, why: RefusalReason) -> int:
-    """Refuse a change, with the reason, which is kept. Tell the partner: it may send a better one."""
+    """Refuse a change and record the reason. Tell the partner: it may send a better one."""
     change = refuse_change(open_desk(call.state), change_id=change_id, reason=why, actor=call.actor)
     return print_result(
-        call, {"change": asdict(change)}, f"The change of {change.partner} is refused: {REFUSAL_REASONS[why]}."
+        call, {"change": asdict(change)}, f"The change from {change.partner} is refused: {REFUSAL_REASONS[why]}."
     )
 
 

@@ -106,7 +106,7 @@ def placement_list(call: Call, owner: str | None) -> int:
         row = one.placement
         lines.append(f"{row.placement:40} {row.state:9} {_format_check(one):52} {row.owner:20} {format_placement(row)}")
     whose = "" if owner is None else f" with {owner}"
-    empty = f"No placement is agreed{whose} yet. `placement agree` begins with one."
+    empty = f"No placement is agreed{whose} yet. `placement agree` adds the first one."
     return print_result(call, {"placements": [_describe_standing(one) for one in standings]}, *lines, empty=empty)
 
 
@@ -217,8 +217,8 @@ def placement_import_checks(call: Call, file: Path) -> int:
 
 
 @desk_command()
-@click.option("--replace", is_flag=True, help="End the former token at once.")
-@click.option("--forget", is_flag=True, help="Only end the token.")
+@click.option("--replace", is_flag=True, help="Replace the current token, which stops working immediately.")
+@click.option("--forget", is_flag=True, help="End the token without making a new one.")
 def placement_runner_token(call: Call, *, replace: bool, forget: bool) -> int:
     """Make the checker's token and print it once. The desk keeps only a hash of it.
 

@@ -67,7 +67,7 @@ def format_standing(standing: Standing) -> str:
 def format_result(check: CheckRow) -> str:
     """Return the result of one check, e.g. `2 faults`."""
     if check.result == "unreachable" and not check.was_asked_for:
-        return "The page was not asked for"
+        return "The page was not requested"
     if check.result == "unreachable":
         return _STANDINGS["not_reached"]
     faults = "1 fault" if check.faults == 1 else f"{check.faults} faults"
@@ -87,9 +87,9 @@ def format_taken(taken: TakenChecks) -> str:
     """Return the result of a delivery, e.g. `Checks: 2 taken, 0 here already.`"""
     said = [f"{taken.taken} taken", f"{taken.repeated} here already"]
     if taken.unknown:
-        said.append(f"{taken.unknown} dropped, as they are of no agreed page")
+        said.append(f"{taken.unknown} dropped: not for an agreed page")
     if taken.not_yet:
-        said.append(f"{taken.not_yet} dropped, as they are dated in the future")
+        said.append(f"{taken.not_yet} dropped: dated in the future")
     return f"Checks: {', '.join(said)}."
 
 

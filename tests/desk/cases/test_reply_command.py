@@ -122,7 +122,7 @@ def test_reply_from_standard_input_needs_yes_on_the_command_line(
     assert "add --yes" in capsys.readouterr().err
     assert texts_written(loop, reference) == 0
     assert run(loop, *words, "--yes") == 0
-    assert "It counts as the reply that is owed. Because: no other way was given" in capsys.readouterr().err
+    assert "It counts as the reply that is owed. Reason: no other way was given" in capsys.readouterr().err
     with loop.desk.store.read() as connection:
         assert get_case(connection, reference).reply_code == "replied_by_return_code"
 

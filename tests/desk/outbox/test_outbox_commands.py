@@ -100,7 +100,7 @@ def test_list_shows_cases_and_codes_but_no_address(loop: Loop, capsys: pytest.Ca
     assert run(loop, "outbox", "send", "--json") == DONE
     assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
     assert run(loop, "outbox", "list") == DONE
-    assert capsys.readouterr().out == "Nothing waits.\n"
+    assert capsys.readouterr().out == "Nothing is waiting.\n"
     assert run(loop, "outbox", "list", "--all", "--json") == DONE
     (note,) = json.loads(capsys.readouterr().out)["notes"]
     assert (note["state"], note["channel"], "address_mac" in note) == ("sent", "email", False)

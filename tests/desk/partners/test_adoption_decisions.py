@@ -273,7 +273,7 @@ def test_commands_list_show_agree_and_decline(loop: Loop, capsys: pytest.Capture
     assert run(loop, "show", request_id) == 0
     out = capsys.readouterr().out
     assert f"S. {MARKER}" in out
-    assert "The sender is not proven" in out
+    assert "The sender is not verified" in out
 
     assert run(loop, "agree", request_id, *PLACE_WORDS) == 0
     out = capsys.readouterr().out

@@ -54,7 +54,7 @@ def test_enrolment_that_waits_is_refused_with_its_invitation(loop: Loop, capsys:
 
     assert end(loop, CALLED) == 0
 
-    assert "The enrolment that waited is refused." in capsys.readouterr().out
+    assert "The waiting enrolment is refused." in capsys.readouterr().out
     state = str(loop.desk.paths.state)
     assert main(("partner", "approve", CALLED, "--state", state, "--as", ACTOR)) == 2
 

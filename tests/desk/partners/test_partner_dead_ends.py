@@ -140,9 +140,9 @@ def test_invited_and_waiting_partners_are_told_apart(loop: Loop) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("active", "is suspended. If it may go on later, invite it again"),
-        ("suspended", "is suspended already"),
-        ("revoked", "stays revoked, which is more than suspended: none of its keys is in force"),
+        ("active", "is suspended. If it may continue later, invite it again"),
+        ("suspended", "was already suspended"),
+        ("revoked", "stays revoked, which is stronger than suspended: none of its keys is in force"),
     ],
 )
 def test_suspending_says_what_it_changed_and_that_buttons_stay(

@@ -261,7 +261,7 @@ def test_page_that_was_only_never_asked_for_says_why(desk: Desk) -> None:
     standing = stand(desk)[LINK_ID]
     assert standing.code == "not_reached"
     assert standing.last is not None
-    assert format_result(standing.last) == "The page was not asked for"
+    assert format_result(standing.last) == "The page was not requested"
     assert standing.last.findings[0].what == "127.0.0.1 is not public."
 
 
