@@ -14,7 +14,7 @@ PROGRAM: Final = "report-abuse-partner"
 _ROOM: Final = "partner_sdk._commands"
 COMMANDS: Final = {
     "report": (f"{_ROOM}.report:report", "Submit reports and follow them."),
-    "spool": (f"{_ROOM}.spool:spool", "Sealed reports that wait for their receipts."),
+    "spool": (f"{_ROOM}.spool:spool", "Sealed reports waiting for their receipts."),
     "evidence": (f"{_ROOM}.evidence:evidence", "Hand over files that belong to reports."),
     "receipt": (f"{_ROOM}.receipts:receipt", "Check and keep receipts."),
     "inbox": (f"{_ROOM}.mailbox:inbox", "Fetch, check, save and list the agency's messages."),

@@ -38,7 +38,7 @@ def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
             f"{folder} is not a partner folder: enrol first, or give yours with --state.", reason="no-state"
         )
     if stat.S_IMODE(mode) & 0o077:
-        raise LocalStateError(f"Others can enter {folder}: run chmod 700 on it.", reason="open-to-others")
+        raise LocalStateError(f"Other users can open {folder}: run chmod 700 on it.", reason="open-to-others")
 
 
 def write_durably(path: Path, raw: bytes) -> None:

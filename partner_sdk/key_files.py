@@ -109,7 +109,7 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
     except OSError:
         raise LocalStateError(f"The key file {path} is missing or cannot be read.", reason="no-key-file") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise LocalStateError(f"Others can read {path}: run chmod 600 on it.", reason="open-to-others")
+        raise LocalStateError(f"Other users can read {path}: run chmod 600 on it.", reason="open-to-others")
     key_file = parse_key_file(raw, name=str(path))
     if key_file.type != _type_of(role) or key_file.role != role.value:
         raise LocalStateError(

@@ -64,7 +64,7 @@ def enrol(call: Call, *, invitation: str, registration: str | None) -> int:
         f"Root fingerprint {found.root_fingerprint}",
         *_format_keys(made.key_ids),
         "Read these to the agency by phone. Run `doctor` to see when it has approved you.",
-        f"Delete {invitation}: its secret is used up.",
+        f"Delete {invitation}: its secret has been used.",
     )
     return call.answer({"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"}, lines)
 
@@ -136,8 +136,8 @@ def keys() -> None:
 
 
 @keys.command(example="")
-@click.option("--ask-again", is_flag=True, help="Ask once more for the same new keys, after a refusal.")
-@click.option("--anew", is_flag=True, help="Ask for other keys, although the last change is younger than 14 days.")
+@click.option("--ask-again", is_flag=True, help="Request the same new keys again after a refusal.")
+@click.option("--anew", is_flag=True, help="Request different keys, even if the last change was less than 14 days ago.")
 @shared_options
 def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
     """Change to new keys, without a pause.
@@ -152,7 +152,9 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
         partner.status()  # a refusal may lead back to the old keys, and then there is something to ask
         rotation = describe_rotation(partner.state)
         if rotation.is_done:
-            said = f"The new keys have been in force since {changed_at}. Nothing was sent; --anew requests other keys."
+            said = (
+                f"The new keys have been in force since {changed_at}. Nothing was sent; --anew requests different keys."
+            )
             return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
     rotation = rotate_keys(partner, now=now, ask_again=ask_again)
     if rotation.is_done:

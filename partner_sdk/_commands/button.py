@@ -75,7 +75,7 @@ def button() -> None:
     "--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="The language of the page."
 )
 @click.option("--size", type=click.Choice(SIZES), default=44, show_default=True, help="The icon's size in pixels.")
-@click.option("--theme", type=click.Choice(THEMES), help="Without it, the reader's own setting counts.")
+@click.option("--theme", type=click.Choice(THEMES), help="Default: the reader's own setting.")
 @origin_option
 @out_option
 @shared_options
@@ -133,8 +133,8 @@ button.add_command(check)
 
 @button.command(example="page.json --lifetime 3600 --href")
 @click.argument("file")
-@click.option("--lifetime", metavar="SECONDS", type=int, help="How long it counts: 1 to 86,400 (default: 43,200).")
-@click.option("--href", "is_href", is_flag=True, help="Print the whole address of the link.")
+@click.option("--lifetime", metavar="SECONDS", type=int, help="How long it is valid: 1 to 86,400 (default: 43,200).")
+@click.option("--href", "is_href", is_flag=True, help="Print the full address of the link.")
 @shared_options
 def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> int:
     """Seal the facts about one page, for its button's link.
@@ -169,9 +169,13 @@ def context(call: Call, *, file: str, lifetime: int | None, is_href: bool) -> in
 )
 @click.argument("file", required=False)
 @click.option("--example", "is_example", is_flag=True, help="Write an example to fill in.")
-@click.option("--origin", "--gateway", metavar="ADDRESS", help="The agency's (default: that of your folder).")
 @click.option(
-    "--root-fingerprint", metavar="HEX", help="Of the agency's root, 64 digits; without it TLS alone is trusted."
+    "--origin", "--gateway", metavar="ADDRESS", help="The agency's address (default: the one in your folder)."
+)
+@click.option(
+    "--root-fingerprint",
+    metavar="HEX",
+    help="The fingerprint of the agency's root, 64 digits; without it TLS alone is trusted.",
 )
 @shared_options
 def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None, root_fingerprint: str | None) -> int:

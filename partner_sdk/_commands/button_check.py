@@ -34,10 +34,10 @@ DEFAULT_HEIGHT: Final = 640
 DEFAULT_WIDTHS: Final = (320, 360, 1280)
 _SIDE: Final = click.IntRange(200, 4000)
 _EXIT_CODES: Final = """Exit codes:
-  0  no fault was seen: the button is as agreed, or works and its placement was not compared
-  1  it is not, and the faults are named; or the check itself failed
+  0  no fault found: the button is as agreed, or works and its placement was not compared
+  1  faults found and listed, or the check itself failed
   2  wrong usage
-  5  the page did not load, or never came to rest in the browser, so its button was not checked"""
+  5  the page did not load, or never settled in the browser, so its button was not checked"""
 
 # `button.check` is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
 
@@ -89,7 +89,7 @@ def _read_placement(text: str) -> str:
     multiple=True,
     default=DEFAULT_WIDTHS,
     show_default=True,
-    help="A screen's width, with --browser; more than once for more.",
+    help="A screen width, with --browser; may be repeated.",
 )
 @shared_options
 def check(
@@ -213,7 +213,7 @@ def _check_in_browser(
 
     is_root = os.geteuid() == 0
     if is_root:
-        call.speaker.warn("You are root: Chromium runs without its sandbox. Check only pages of your own in this way.")
+        call.speaker.warn("You are root: Chromium runs without its sandbox. Check only your own pages this way.")
     with open_chromium(is_root=is_root) as browser:
         return check_in_browser(
             source.raw,

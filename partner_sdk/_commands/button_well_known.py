@@ -121,7 +121,7 @@ def _format_fix(error: ReportAbuseError) -> str:
     if error.reason == "no-well-known":
         return f"Make it with `button well-known make`, and serve it at {PATH}."
     if isinstance(error, TransportError):
-        return "Look at the spelling of the address and whether the service answers, then check again."
+        return "Check the spelling of the address and that the service answers, then try again."
     return "Fix that, or make a new file with `button well-known make`."
 
 
@@ -146,9 +146,7 @@ def _read(call: Call, place: str) -> bytes:
     try:
         return transport.send("GET", PATH, is_signed=False, max_bytes=MAX_WELL_KNOWN_BYTES).body
     except ProblemError as error:
-        raise FormatError(
-            f"{origin}{PATH} answers {error.status}, where it has to answer 200.", reason="no-well-known"
-        ) from None
+        raise FormatError(f"{origin}{PATH} answers {error.status} instead of 200.", reason="no-well-known") from None
     except TransportError as error:
         # The transport speaks of a gateway: here it is the service's own server.
         raise TransportError(f"{origin} cannot be reached.", reason=error.reason) from None
@@ -166,7 +164,7 @@ def _get_contact(call: Call) -> ContactPoint:
         sent = None
     if sent is None:
         raise LocalStateError(
-            "Nothing is registered here to take the contact from: give --contact and --email.", reason="no-contact"
+            "This folder has no registration to take the contact from: give --contact and --email.", reason="no-contact"
         )
     return sent.registration.operational_contact
 

@@ -127,8 +127,8 @@ def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         return
     if not rotation.is_done:
         old_id, new_id = (ids[KeyRole.SUBMISSION.value] for ids in (rotation.key_ids, rotation.new_key_ids))
-        text = f"submission key id {new_id} waits for the agency in the place of {old_id}, change {rotation.change_id}"
-        mend = "Call the agency and read it both key ids. Once it accepts them, the next command switches by itself."
+        text = f"submission key id {new_id} is to replace {old_id}: the agency must accept change {rotation.change_id}"
+        mend = "Phone the agency and read out both key ids. Once it accepts them, the next command switches to them."
         yield Finding("new keys", "warning", text, mend)
 
 
@@ -204,7 +204,9 @@ def _clock(partner: Partner) -> Iterator[Finding]:
         yield Finding("clock", "fault", f"{text}, more than a day, which is not corrected", mend)
     elif abs(difference) >= CLOCK_TOLERANCE_SECONDS:
         corrected = "; requests are signed with the corrected time" if partner.transport.clock_offset_seconds else ""
-        yield Finding("clock", "warning", f"{text}{corrected}", "Set the clock of this machine; let NTP keep it.")
+        yield Finding(
+            "clock", "warning", f"{text}{corrected}", "Set this machine's clock and keep it synchronised (NTP)."
+        )
     else:
         yield Finding("clock", "ok", "agrees with the gateway")
 
@@ -216,7 +218,7 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         return
     since = find_oldest(waiting)
     text = f"{len(waiting)} sealed report(s) not delivered, the oldest since {since or 'an unknown time'}"
-    mend = "Run spool flush, and let a timer run it. While the gateway is down, spool write makes a file of a report."
+    mend = "Run spool flush, now and from a timer. While the gateway is down, spool write makes a file of a report."
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
@@ -231,7 +233,7 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
 
 def _evidence(partner: Partner) -> Iterator[Finding]:
     for one in list_waiting_evidence(partner.state):
-        text = f"{one.files} file(s) of report {one.report_id} wait since {one.since or 'an unknown time'}"
+        text = f"{one.files} file(s) of report {one.report_id} have been waiting since {one.since or 'an unknown time'}"
         if one.error is not None:
             mend = "Restore the file from your backup, or hand the evidence over again with a supplement."
             yield Finding("evidence", "fault", f"{text}: {one.error}", mend)
@@ -264,7 +266,7 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         text = f"{one.request.reference} is due {one.request.due_at}"
         mend = f"Run requests show {one.request.request_id}, and answer it."
         if one.state == "waiting":
-            mend = "The answer is sealed and waits: run spool flush."
+            mend = "The answer is sealed and waiting: run spool flush."
         if one.is_overdue(now):
             yield Finding("requests", "fault", f"{text}, which has passed", mend)
         elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
@@ -282,7 +284,7 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
                 "this machine", "warning", text, "Unset it if the gateway's certificate is refused, or use --ca-file."
             )
         else:
-            text = f"{name} names a file that is not there"
+            text = f"{name} names a file that does not exist"
             yield Finding(
                 "this machine", "warning", text, "Correct or unset it: every call without --ca-file fails with it."
             )

@@ -92,7 +92,7 @@ def status(call: Call) -> int:
             continue
         if entry is not None and not entry.is_done:
             rows.append(_look_at(call, entry, gateway=gateway))
-    lines = [] if rows else ["Nothing waits: all evidence is handed over."]
+    lines = [] if rows else ["Nothing is waiting: all evidence is handed over."]
     return call.answer({"evidence": rows}, lines, code=EXIT_NOT_DELIVERED if rows else EXIT_DONE)
 
 
@@ -105,7 +105,7 @@ def resume(call: Call) -> int:
     for handed in results:
         _say_handed(call, handed)
     fields = {"evidence": [_list_fields(call, handed) for handed in results]}
-    lines = [] if results else ["Nothing waits for evidence whose report is delivered."]
+    lines = [] if results else ["Nothing is waiting: every delivered report has its evidence."]
     is_whole = all(handed.is_complete for handed in results)
     return call.answer(fields, lines, code=EXIT_DONE if is_whole else EXIT_NOT_DELIVERED)
 
@@ -127,7 +127,7 @@ def discard(call: Call, *, report_id: str) -> int:
             journal.discard(report_id)
             raise
         journal.discard(report_id)
-    call.speaker.say(f"The evidence of report {report_id} is forgotten here; your files are where they were.")
+    call.speaker.say(f"The evidence of report {report_id} is no longer tracked here; your files are unchanged.")
     if is_named:
         call.speaker.say("The report still names it: send a correction so that the agency does not wait for it.")
     else:

@@ -45,7 +45,7 @@ UK_CHECKLIST: Final = "uk-checklist"
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write to this new file instead of standard output; never over another.",
+    help="Write to this new file instead of standard output; it must not exist yet.",
 )
 @click.option(
     "--suspect",

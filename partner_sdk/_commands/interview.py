@@ -232,7 +232,7 @@ class Course:
             if isinstance(said, dict):
                 if not found:
                     return self._keep(field, section, said)
-                self._ask.say("There are already answers; an empty line ends them.")
+                self._ask.say("There are already answers; an empty line ends the list.")
                 continue
             found.append(said)
             self._keep(field, section, found)
@@ -299,7 +299,7 @@ def _get_struct(field: Field) -> type[msgspec.Struct]:
     bare = get_value_type(field.type)
     inner = bare.item_type if isinstance(bare, inspect.VarTupleType) else bare
     if not isinstance(inner, inspect.StructType):
-        raise TypeError(f"{field.pattern} is no object of the model.")
+        raise TypeError(f"{field.pattern} is not an object of the model.")
     cls: type[msgspec.Struct] = inner.cls
     return cls
 

@@ -335,7 +335,7 @@ def explain(field: Field) -> str:
     if field.asked_by:
         lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")
     if field.needed == "should":
-        lines.append("Police use it: it counts for completeness, given or not held with a reason.")
+        lines.append('Police use this. A value counts towards completeness, and so does "not held" with a reason.')
     if field.when:
         lines.append(f"It must be there {field.when}.")
     if may_be_not_held(field.type):
@@ -358,9 +358,9 @@ def _format_question(field: Field, *, where: str) -> str:
     if hint is not None:
         lines.append(f"  {hint}{', or none' if _may_be_none(field) else ''}")
     if field.is_list:
-        lines.append("  One answer a line; an empty line ends them.")
+        lines.append("  One answer per line; an empty line ends the list.")
     if takes_lines(field):
-        lines.append("  It may have several lines. After it, a line with only a dot.")
+        lines.append("  It may have several lines. End it with a line that has only a dot.")
     return "\n".join(lines)
 
 

@@ -48,7 +48,7 @@ def format_request(request: InformationRequest) -> Iterator[str]:
     yield f"What it is for: {request.purpose}"
     yield f"Legal basis: {request.legal_basis}"
     yield f"Due by {request.due_at}."
-    yield "To answer, write a report and submit it; it goes to this report and to no other:"
+    yield "To answer, write a report and submit it; it is filed with this report only:"
     yield f"  report-abuse-partner report new --answers {request.request_id} --priority P3 --out answer.json"
     yield f"  report-abuse-partner report submit answer.json --answers {request.request_id} --priority P3"
 
@@ -108,7 +108,7 @@ def digest(call: Call, *, quarter: str | None, is_csv: bool, is_offline: bool) -
     alarms = () if is_offline else fetch_mailbox(call)
     found = [one for one in call.partner.digests() if quarter in (None, one.quarter)]
     if not found:
-        call.speaker.warn("No digest has come for that quarter." if quarter else "No digest has come yet.")
+        call.speaker.warn("No digest has arrived for that quarter." if quarter else "No digest has arrived yet.")
         return EXIT_ALARM if alarms else EXIT_FAILED
     if call.is_json:
         call.speaker.say_json({"digest": json.loads(render_json(found[-1]))})
@@ -125,7 +125,7 @@ def fetch_mailbox(call: Call) -> tuple[MailboxAlarm, ...]:
     try:
         alarms = call.partner.collect_mailbox().alarms
     except (TransportError, UnavailableError) as error:
-        call.speaker.warn(f"Only what was fetched before is shown. {error}")
+        call.speaker.warn(f"Only messages fetched earlier are shown. {error}")
     _warn(call, alarms)
     return alarms
 
@@ -135,7 +135,7 @@ def _warn(call: Call, alarms: tuple[MailboxAlarm, ...]) -> None:
         where = f" Message {alarm.message_id}." if alarm.message_id else ""
         call.speaker.warn(f"ALARM ({alarm.reason}): {alarm.text}{where}")
     if alarms:
-        call.speaker.warn("Tell the agency by another way than this service.")
+        call.speaker.warn("Tell the agency, but not through this service.")
 
 
 def _line(opened: OpenedMessage) -> str:
@@ -181,7 +181,7 @@ def _format_all(requests: tuple[Question, ...], *, now: datetime) -> Iterator[st
         yield f"  {one.request.question.splitlines()[0]}"
         yield f"  Legal basis: {one.request.legal_basis}"
     if not requests:
-        yield "The agency has asked nothing."
+        yield "The agency has asked no questions."
 
 
 def _format_state(one: Question, *, now: datetime) -> str:

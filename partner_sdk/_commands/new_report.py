@@ -35,9 +35,11 @@ _HOW_URGENT: Final = "How urgent is it? P1: a child is at risk now. P2: urgent. 
 @click.command(cls=PartnerCommand, example="--priority P2 --out report.json", exit_codes=FEW_EXIT_CODES)
 @priority_option(more=" It is asked if you leave this out.")
 @answering_options
-@click.option("--like", metavar="FILE", type=_PATH, help="Copy who reports from an earlier report or draft.")
+@click.option(
+    "--like", metavar="FILE", type=_PATH, help="Copy your organisation's details from an earlier report or draft."
+)
 @click.option("--out", metavar="FILE", type=_PATH, help=f"The new file, e.g. {DEFAULT_OUT} (the default).")
-@click.option("--draft", "begun", metavar="FILE", type=_PATH, help="Continue a file that was begun before.")
+@click.option("--draft", "begun", metavar="FILE", type=_PATH, help="Continue a file that was begun earlier.")
 @shared_options
 def new(
     call: Call,
@@ -129,7 +131,7 @@ def _say_end(call: Call, draft: Draft, *, priority: Priority, kind: ReportKind) 
         speaker.say("Missing, the most useful to police first:")
         for line in format_missing(completeness):
             speaker.say(f"  {line}")
-    speaker.say(f"{draft.path} holds your words in clear: keep it where your case files are safe.")
+    speaker.say(f"{draft.path} holds your words unencrypted: keep it as safe as your case files.")
     speaker.say("Nothing was sent. Next:")
     # A response goes to the report that the saved request names.
     earlier = "" if kind in {"initial", "response"} else " --earlier-reference REFERENCE"

@@ -89,7 +89,7 @@ def _compare_all(call: Call) -> int:
             f"ALARM: {one.reference or 'no reference'}, report {one.report_id}: {_FINDINGS[one.finding]}{why}."
         )
     if wrong:
-        speaker.warn("Keep this folder as it is, and phone the agency: not through this service.")
+        speaker.warn("Leave this folder as it is, and phone the agency; do not use this service for that.")
     return EXIT_ALARM if wrong else EXIT_DONE
 
 
@@ -124,7 +124,9 @@ def _judge(call: Call, file: str, *, is_to_keep: bool) -> int:
         f"The {signer} signed it for your report {found.report_id}.",
     ]
     if is_to_keep:
-        lines.append("It is kept: the report waits no longer." if is_new else "A receipt of this kind was kept before.")
+        lines.append(
+            "It is kept: the report is no longer waiting." if is_new else "A receipt of this kind was kept before."
+        )
     return call.answer({"verified": True, **list_receipt_fields(partner, found)}, lines)
 
 

@@ -70,7 +70,7 @@ def _read_report(
     "--to-file",
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="Do not send: write the sealed report to a new file, which may travel to the desk by any way.",
+    help="Do not send: write the sealed report to a new file, to reach the desk any other way.",
 )
 @shared_options
 def submit(
@@ -176,7 +176,7 @@ def show_receipts(call: Call) -> int:
     waiting = partner.state.list_undelivered()
     fields = {"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting}
     lines = [*map(_format_receipt, receipts), *(f"NOT DELIVERED  {report_id}" for report_id in waiting)]
-    return call.answer(fields, lines or ["Nothing was submitted from this folder yet."])
+    return call.answer(fields, lines or ["Nothing has been submitted from this folder yet."])
 
 
 def _format_receipt(receipt: Receipt | DeskReceipt) -> str:
@@ -212,7 +212,7 @@ def status(call: Call, *, report_id: str) -> int:
 def discard(call: Call, *, report_id: str) -> int:
     """Drop a sealed report that was never delivered."""
     call.partner.state.discard_submission(report_id)
-    call.speaker.say(f"Report {report_id} was never delivered and is gone from this folder.")
+    call.speaker.say(f"Report {report_id} was never delivered and has been removed from this folder.")
     return EXIT_DONE
 
 

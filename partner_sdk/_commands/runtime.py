@@ -41,7 +41,7 @@ EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
-  3  not delivered whole: the report, or its evidence, is saved; `spool flush` sends it
+  3  not fully delivered: the report or its evidence is saved; `spool flush` sends it
   4  alarm: a receipt is not valid, or something is wrong with the mailbox
   130  stopped with Ctrl-C"""
 
@@ -295,7 +295,7 @@ def shared_options(function: Run) -> Run:
     @click.option(
         "--ca-file", metavar="FILE", type=click.Path(path_type=Path), help="Trust only this certificate authority."
     )
-    @click.option("--json", "is_json", is_flag=True, help="Write one JSON object for a machine.")
+    @click.option("--json", "is_json", is_flag=True, help="Print one JSON object for machines.")
     @click.pass_context
     @wraps(function)
     def run(ctx: click.Context, /, **options: Any) -> int:
@@ -306,9 +306,11 @@ def shared_options(function: Run) -> Run:
     return run
 
 
-origin_option: Final = click.option("--origin", metavar="ADDRESS", help="The agency's (default: that of your folder).")
+origin_option: Final = click.option(
+    "--origin", metavar="ADDRESS", help="The agency's address (default: the one in your folder)."
+)
 out_option: Final = click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write there, and not to standard output."
+    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file instead of standard output."
 )
 
 

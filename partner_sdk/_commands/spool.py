@@ -32,13 +32,13 @@ from partner_sdk.wire.submission import peek_submission
 if TYPE_CHECKING:
     from partner_sdk.client._evidence_handover import HandedOver
 
-_NOTHING_WAITS: Final = "Nothing waits: every sealed report has its receipt, and all evidence is handed over."
+_NOTHING_WAITS: Final = "Nothing is waiting: every sealed report has its receipt, and all evidence is handed over."
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
 
 
 @click.group(cls=PartnerGroup)
 def spool() -> None:
-    """Sealed reports that wait for their receipts."""
+    """Sealed reports waiting for their receipts."""
 
 
 @spool.command(example="--json")
@@ -92,7 +92,7 @@ def flush_all(call: Call) -> int:
     elif not (attempts or evidence or left):
         call.speaker.say(_NOTHING_WAITS)
     for waiting in left:
-        call.speaker.warn(f"NOT WHOLE: evidence of report {waiting.report_id}. {_advise(waiting)}")
+        call.speaker.warn(f"INCOMPLETE: evidence of report {waiting.report_id}. {_advise(waiting)}")
     return EXIT_NOT_DELIVERED if failed or left else EXIT_DONE
 
 
@@ -121,11 +121,11 @@ def write_for_travel(call: Call, report_id: str, path: Path) -> int:
     }
     lines = [
         f"Report {report_id} is in {path}: {size:,} bytes, sealed and signed.",
-        "It may travel by any way: e-mail, a messenger, a memory stick. Only the desk can open it.",
+        "Send it any way you can: e-mail, a messenger, a memory stick. Only the desk can open it.",
         "Readable on the way: your partner id, priority, kind, ids and time. Nothing that you reported.",
     ]
     if clear is not None and clear.evidence_ids:
-        lines.append("Files of evidence do not travel in it. They follow through the gateway.")
+        lines.append("It contains no evidence files. They follow through the gateway.")
     if receipt is not None:
         lines.append(
             f"It was delivered before, as {receipt.reference}: it no longer waits, and a second copy does not count."
@@ -227,4 +227,4 @@ def _say_evidence(call: Call, handed: "HandedOver") -> None:
         call.warn_of(handed.error)
         warn_of_gone_files(call, handed)
     elif not call.is_json:
-        call.speaker.say(f"The evidence of report {handed.report_id} is handed over whole.")
+        call.speaker.say(f"All evidence of report {handed.report_id} is handed over.")

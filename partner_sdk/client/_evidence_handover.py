@@ -155,7 +155,7 @@ def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
         if str(path) in listed:
             detail = "The file_id comes first and the path second: swap them."
         else:
-            detail = "List each file that you hand over here, with the same file_id."
+            detail = "No file in the report has this file_id: list the file in the report first, or leave it out here."
         faults.append(FieldFault("#/files", detail))
     if len(files) > MAX_EVIDENCE_IDS:
         faults.append(FieldFault("#/files", f"Hand over at most {MAX_EVIDENCE_IDS:,} files with one report."))

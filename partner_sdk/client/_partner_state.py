@@ -370,5 +370,6 @@ def _check_usable(folder: Path) -> None:
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(
-            f"Others can enter {folder}: give a new folder with --state, and enrol makes it.", reason="open-to-others"
+            f"Other users can open {folder}: give a new folder with --state, and enrol creates it.",
+            reason="open-to-others",
         )

@@ -197,9 +197,7 @@ class Transport:
             # `requests` calls a time-out in the body, and while it sends, a lost connection.
             if time.monotonic() >= deadline or _is_read_timeout(error):
                 raise _make_timeout() from None
-            raise TransportError(
-                f"There is no connection to the gateway at {self.origin}.", reason="connection"
-            ) from None
+            raise TransportError(f"Could not connect to the gateway at {self.origin}.", reason="connection") from None
         self._note_date(response.headers.get("Date"))
         if 200 <= response.status_code < 300:
             return Reply(status=response.status_code, body=received)

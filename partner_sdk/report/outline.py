@@ -160,7 +160,7 @@ def _follow(trail: Trail, owner: Any, pointer: str, found: list[Visited]) -> Non
 
 def _outline_part(kind: inspect.Type, *, pattern: str) -> Part:
     if not isinstance(kind, inspect.StructType):
-        raise TypeError(f"{pattern} is no object of the model.")
+        raise TypeError(f"{pattern} is not an object of the model.")
     return Part(kind.cls.__name__, tuple(_outline_field(field, pattern=pattern) for field in kind.fields))
 
 

@@ -157,7 +157,7 @@ def _ask(
     except (OSError, ValueError, urllib3.exceptions.HTTPError):  # RequestException is an OSError
         if time.monotonic() >= deadline:
             raise _make_timeout() from None
-        raise TransportError("There is no connection to the host.", reason="connection") from None
+        raise TransportError("Could not connect to the host.", reason="connection") from None
     return FetchedPage(address=address, body=body, headers=dict(response.headers))
 
 

@@ -169,7 +169,7 @@ def test_progress_covers_reading_and_sending_and_ends_at_the_whole(tmp_path: Pat
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"file-9": "a"}, "List each file that you hand over here"),
+        ({"file-9": "a"}, "No file in the report has this file_id"),
         ({"a": "file-1"}, "swap them"),
     ],
 )

@@ -183,7 +183,7 @@ def test_key_set_of_another_environment_asks_for_a_new_invitation() -> None:
 def test_lost_connection_names_the_address(line: Terminal) -> None:
     down = Terminal(line.folder, ScriptedGateway(OSError()), line.capsys)
     assert down.run("inbox") == EXIT_FAILED
-    assert f"There is no connection to the gateway at {PUBLIC_ORIGIN}." in down.err
+    assert f"Could not connect to the gateway at {PUBLIC_ORIGIN}." in down.err
 
 
 @pytest.mark.parametrize("kind", ["supplement", "correction", "retraction"])

@@ -214,7 +214,7 @@ def test_variables_that_change_the_way_are_told_without_their_values(client: Cli
     }
     found = find(client, "this machine", environ=environ)
     assert [one.detail.split()[0] for one in found] == ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY"]
-    assert "names a file that is not there" in found[1].detail
+    assert "names a file that does not exist" in found[1].detail
     assert "NO_PROXY" in found[2].mend
     assert not any("zebra" in one.detail + one.mend for one in found)
 

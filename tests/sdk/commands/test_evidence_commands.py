@@ -101,7 +101,7 @@ def test_status_counts_the_parts_that_are_there_and_resume_sends_the_rest(
     assert "A supplement with the fingerprints of the sealed files followed: " in line.out
     for words in (("evidence", "status"), ("evidence", "resume")):
         assert line.run(*words) == 0
-        assert "Nothing waits" in line.out
+        assert "Nothing is waiting" in line.out
 
 
 def test_resuming_a_submit_goes_on_with_evidence_too(
@@ -138,7 +138,11 @@ def test_missing_file_fails_and_nothing_is_sealed(
 
 @pytest.mark.parametrize(
     ("pairs", "reason"),
-    [(["file-1=a", "file-1=b"], "twice-named"), (["a=file-1"], "swap them"), (["nine=a"], "List each file")],
+    [
+        (["file-1=a", "file-1=b"], "twice-named"),
+        (["a=file-1"], "swap them"),
+        (["nine=a"], "No file in the report has this file_id"),
+    ],
 )
 def test_pairs_that_do_not_fit_are_told(line: Terminal, report: str, pairs: list[str], reason: str) -> None:
     words = [word for pair in pairs for word in ("--evidence", pair)]

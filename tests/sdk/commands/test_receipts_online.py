@@ -56,7 +56,7 @@ def test_receipt_that_the_gateway_has_lost_is_an_alarm_and_is_named(line: Termin
     assert "2 of 3: the gateway has the same receipts" in line.out
     assert line.err.count("ALARM") == 1
     assert f"report {lost}: the gateway has NO receipt." in line.err
-    assert "phone the agency: not through this service" in line.err
+    assert "phone the agency; do not use this service for that" in line.err
 
 
 def test_receipt_that_is_another_at_the_gateway_is_an_alarm(line: Terminal, house: House) -> None:
@@ -85,7 +85,7 @@ def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal)
     down = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
     assert down.run(*VERIFY) == EXIT_FAILED
     assert "ALARM" not in down.err
-    assert "There is no connection to the gateway" in down.err
+    assert "Could not connect to the gateway" in down.err
 
 
 @pytest.mark.parametrize("words", [("--all",), ("--online",), ("--all", "--online", "file.json"), ()])

@@ -183,7 +183,7 @@ def test_question_mark_tells_what_the_model_says(tmp_path: Path) -> None:
     person = Person({**MUSTS, "Whether it has a link": ["?", "yes"]})
     assert walk(tmp_path / "r.json", person)["uk_link"] == "yes"
     (explained,) = [text for text in person.heard if "#/uk_link" in text]
-    for words in ("It takes one of", "SI 2026/268", "counts for completeness", "no longer kept"):
+    for words in ("It takes one of", "SI 2026/268", "counts towards completeness", "no longer kept"):
         assert words in explained
 
 

@@ -89,7 +89,7 @@ def states_of(line: Terminal) -> dict[str, str]:
 
 def test_nothing_asked_says_so(line: Terminal) -> None:
     assert line.run("requests") == 0
-    assert "The agency has asked nothing." in line.out
+    assert "The agency has asked no questions." in line.out
 
 
 def test_requests_are_listed_the_soonest_due_first_with_what_a_person_needs(line: Terminal, house: House) -> None:
@@ -330,7 +330,7 @@ def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down
     post_bodies(house, encode_body(REQUEST))
     assert line.run("requests") == 0
     assert down.run("requests") == 0
-    assert "Only what was fetched before" in down.err
+    assert "Only messages fetched earlier" in down.err
     assert REQUEST.request_id in down.out
 
 

@@ -201,7 +201,7 @@ def test_p1_that_is_not_delivered_prints_the_emergency_words_and_stays(broken_li
     assert line.run("report", "submit", "--resume") == 0
     assert "Delivered. Reference" in line.out
     assert line.run("report", "submit", "--resume") == 0
-    assert "Nothing waits" in line.out
+    assert "Nothing is waiting" in line.out
 
 
 def test_emergency_words_come_with_the_first_wait_for_a_p1(line: Terminal) -> None:
@@ -297,7 +297,7 @@ def make_sandbox_digest() -> Post:
 
 def test_digest_comes_as_table_json_and_csv(line: Terminal, house: House) -> None:
     assert line.run("digest") == EXIT_FAILED
-    assert "No digest has come yet" in line.err
+    assert "No digest has arrived yet" in line.err
     post_to(house, make_post(1, body=to_base64url(encode(make_digest())), kind="digest"))
     assert line.run("digest") == 0
     assert "Digest of 2026-Q3 for example-chat" in line.out
@@ -319,7 +319,7 @@ def test_digest_that_was_fetched_is_shown_while_the_gateway_is_down(line: Termin
     assert "digest" in line.out
     down = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
     assert down.run("digest") == 0
-    assert "Only what was fetched before" in down.err
+    assert "Only messages fetched earlier" in down.err
 
 
 def test_gap_in_the_mailbox_is_an_alarm(line: Terminal, house: House) -> None:

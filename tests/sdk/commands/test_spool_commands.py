@@ -47,7 +47,7 @@ def leave(broken_line: Terminal, *priorities: str) -> list[str]:
 def test_empty_spool_says_so_and_is_exit_code_0(line: Terminal) -> None:
     for command in ("status", "flush"):
         assert line.run("spool", command) == 0
-        assert "Nothing waits" in line.out
+        assert "Nothing is waiting" in line.out
     assert line.run("spool", "status", "--json") == 0
     said = line.json()
     assert (said["waiting"], said["oldest"], said["size_bytes"], said["reports"]) == (0, None, 0, [])
@@ -140,7 +140,7 @@ def test_evidence_that_waits_is_in_the_spool_until_a_flush_has_handed_it_over(
     assert [(one["files"], one["size_bytes"]) for one in _rows(line, "evidence")] == [(1, 1234)]
     gateway.fault = lambda _: None
     assert line.run("spool", "flush") == 0
-    assert f"The evidence of report {report_id} is handed over whole." in line.out
+    assert f"All evidence of report {report_id} is handed over." in line.out
     assert line.run("spool", "status") == 0
 
 

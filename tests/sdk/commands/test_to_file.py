@@ -146,12 +146,12 @@ def test_receipt_of_the_desk_ends_the_waiting(line: Terminal, broken_line: Termi
     assert "The agency's desk signed it" in broken_line.out
     assert broken_line.run("spool", "status") == 3
     assert broken_line.run("receipt", "add", str(came)) == 0
-    assert "waits no longer" in broken_line.out
+    assert "is no longer waiting" in broken_line.out
     kept = line.folder / "desk-receipts" / f"{report_id}.json"
     assert kept.read_bytes() == answer(out)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert line.run("spool", "flush") == 0
-    assert "Nothing waits" in line.out
+    assert "Nothing is waiting" in line.out
     assert line.run("report", "list") == 0
     assert REFERENCE in line.out
     assert "receipt of the desk" in line.out
