@@ -64,5 +64,5 @@ def test_every_folder_of_the_sdk_with_code_is_a_package() -> None:
     settings.read(SDK / "setup.cfg", encoding="utf-8")
     folders = {path.parent for path in FILES if path.suffix == ".py"}
     packages = sorted(".".join(("partner_sdk", *folder.parts)) for folder in folders)
-    assert len(packages) > 8
+    assert len(packages) >= 8
     assert sorted(settings["options"]["packages"].split()) == packages
