@@ -13,7 +13,7 @@ WRONG_USE: Final = 2
 TRY_AGAIN: Final = 3
 
 program: Final = LazyGroup(
-    help="Visit the registered pages of services and hand the desk checks of their buttons.",
+    help="Check the buttons on services' registered pages and send the results to the desk.",
     table={"run": ("gateway.checker.run:run", "Visit each page of the desk's list and check its button.")},
 )
 

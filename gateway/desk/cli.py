@@ -121,7 +121,7 @@ program: Final = DeskProgram(
                 "show": "Show one partner: its keys, its registration and the changes that it asks for.",
                 "approve": "Put the keys of a checked enrolment into the register, sign it and publish it.",
                 "end-invitation": "End a partner's open invitation, and refuse an enrolment that waits for approval.",
-                "suspend": "Stop taking reports of a partner, sign the register and publish it.",
+                "suspend": "Stop accepting a partner's reports, sign the register and publish it.",
                 "revoke-key": "Revoke a partner's lost or stolen key immediately, and publish the register.",
                 "changes": "List the changes that partners ask for and a person has to decide.",
                 "accept-change": "Accept a change.",
@@ -150,7 +150,7 @@ program: Final = DeskProgram(
             "Services that ask to show the button.",
             room="partners.adoption_commands",
             commands={
-                "list": "List the requests that wait.",
+                "list": "List the waiting requests.",
                 "show": "Open one request and print it; the audit log records it.",
                 "invite": "Write an invitation for a service that also wants to report, and print the mail to it.",
                 "agree": "Agree one placement with a service that asked, publish the register, and print the mail.",

@@ -85,7 +85,7 @@ def template(_: Call) -> int:
 @click.argument("file")
 @shared_options
 def update(call: Call, *, file: str) -> int:
-    """Send a registration, which the agency accepts or not.
+    """Send a registration for the agency to accept.
 
     FILE is the registration as JSON; - reads standard input.
     """
@@ -101,7 +101,7 @@ def update(call: Call, *, file: str) -> int:
 @account.command(example="--json")
 @shared_options
 def show(call: Call) -> int:
-    """Show the registration that was sent last."""
+    """Show the last registration sent."""
     sent = find_sent_registration(call.partner.state)
     fields = {"account": None if sent is None else msgspec.to_builtins(sent)}
     if sent is None:

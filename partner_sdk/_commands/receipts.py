@@ -57,7 +57,7 @@ def verify(call: Call, *, file: str | None, is_all: bool, is_online: bool) -> in
 @click.argument("file")
 @shared_options
 def add(call: Call, *, file: str) -> int:
-    """Keep the receipt of a report that travelled as a file.
+    """Keep the receipt of a report that was sent as a file.
 
     FILE is the receipt; - reads standard input.
     """

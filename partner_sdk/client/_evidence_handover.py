@@ -30,7 +30,7 @@ from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 
 # It brings no new fact, and the way of the P1 is for children at risk.
 SUPPLEMENT_PRIORITY: Final[Priority] = "P3"
-_OTHER_FILE: Final = "The file has another {}: hand over the reported file, or correct this field."
+_OTHER_FILE: Final = "The file has a different {}: hand over the reported file, or correct this field."
 _WAITS_ALREADY: Final = (
     "Report {report_id} with these same files is already sealed and saved: `spool flush` sends the rest of it and no "
     "part twice. This is a different report."

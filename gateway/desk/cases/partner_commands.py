@@ -246,7 +246,7 @@ def case_ask(call: Call, case: str, question: str | None, question_file: Path | 
 def case_outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
     """Tell the partner that sent a report its outcome, or withdraw it before it is sent.
 
-    It goes with the next `collect`, or with the first one on the day of --hold-until. Reports of the public have none.
+    It goes with the next `collect`, or with the first one on the day of --hold-until. Public reports have none.
     """
     if (code is None) != is_taken_back:
         raise click.UsageError("Give --outcome or --take-back.")

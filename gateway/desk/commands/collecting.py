@@ -147,7 +147,7 @@ def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
     read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, --reconcile
     found a difference, a note did not go out, or an alert was not delivered or acknowledged.
 
-    With --every it repeats until SIGTERM or SIGINT, whatever a round brings: alerts depend on it.
+    With --every it repeats until SIGTERM or SIGINT, even after a failed round: alerts depend on it.
     """
     one_round = partial(_collect_once, call, every=every, is_reconciled=is_reconciled)
     if every is None:

@@ -50,7 +50,7 @@ def set_aside_list(call: Call, *, by_row: bool, with_resolved: bool) -> int:
 def set_aside_open(call: Call, row: int) -> int:
     """Open a row and print its content; the audit log records it.
 
-    The content may be forged. Each of its lines stands behind a bar. The secrets that open evidence are left out. Exit
+    The content may be forged. Each of its lines is marked with a bar. The secrets that open evidence are left out. Exit
     code 1 when it does not open.
     """
     opened = open_row(open_desk(call.state), row, actor=call.actor)

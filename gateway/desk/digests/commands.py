@@ -118,7 +118,7 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
 @_DIGEST
 @click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
 def digest_release(call: Call, digest_id: str, by: str | None) -> int:
-    """Release a digest into its partner's mailbox. Its maker cannot release it."""
+    """Release a digest into its partner's mailbox. The person who made it cannot release it."""
     desk = open_desk(call.state)
     record = release_to_mailbox(desk, digest_id, by=by or call.actor)
     return print_result(

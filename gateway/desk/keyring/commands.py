@@ -39,7 +39,7 @@ def keys_list(call: Call) -> int:
 @desk_command(example="mailbox-signing")
 @click.argument("role", type=click.Choice([role.value for role in ROTATED_ROLES]), help="The key's role.")
 def keys_rotate(call: Call, role: str) -> int:
-    """Make the successor of a signing key. Nothing stops meanwhile.
+    """Make the successor of a signing key. Nothing stops in the meantime.
 
     A register key or a mailbox-signing key is published now, and signs from the first `publish` an hour later.
 
@@ -83,8 +83,8 @@ def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> in
 def keys_change_root(call: Call, root: Path | None) -> int:
     """Switch to the next root, name its successor, and publish. The former root is removed from the folder.
 
-    Gateway and partners have pinned the next root and follow by themselves. Still give the new agency.pin to the
-    gateway's operator before the next change: report-abuse-gateway pin.
+    The gateway and the partners have pinned the next root and switch by themselves. Still give the new agency.pin to
+    the gateway's operator before the next change: report-abuse-gateway pin.
     """
     desk = open_desk(call.state)
     pin = change_root(desk, root_folder=root or desk.paths.root, actor=call.actor)
@@ -101,7 +101,7 @@ def keys_change_root(call: Call, root: Path | None) -> int:
 def keys_replace_sealing(call: Call) -> int:
     """Replace the sealing key, which may have leaked, and publish.
 
-    Earlier reports still open with the old key, here and for a thief.
+    The old key still opens earlier reports, here and in a thief's hands.
     """
     desk = open_desk(call.state)
     name = replace_sealing_key(desk, actor=call.actor)
@@ -118,7 +118,7 @@ def keys_replace_sealing(call: Call) -> int:
 def keys_revoke(call: Call, key_id: str) -> int:
     """Revoke a signing key that leaked, with all its signatures, and publish.
 
-    A thief can sign with any date, so earlier signatures end too. Partners can no longer check old receipts and
+    A thief can sign with any date, so its earlier signatures end too. Partners can no longer check old receipts and
     messages of this key, and reports that wait at the gateway under a revoked receipt key are set aside for a person.
 
     Make the successor first: `keys rotate`. For a leaked key-set key use `keys renew-delegation --new-key`, for a

@@ -50,7 +50,7 @@ _EXAMPLE_ID = "0199c0de-0000-7000-8000-000000000000"
 @desk_command(example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
 def adoption_list(call: Call, *, with_decided: bool) -> int:
-    """List the requests that wait. Their senders stay sealed until `adoption show` opens one."""
+    """List the waiting requests. Their senders stay sealed until `adoption show` opens one."""
     with open_desk(call.state).store.read() as connection:
         rows = list_adoptions(connection, with_decided=with_decided)
     lines = []
@@ -67,7 +67,7 @@ def adoption_list(call: Call, *, with_decided: bool) -> int:
 def adoption_show(call: Call, request_id: str) -> int:
     """Open one request and print it; the audit log records it.
 
-    Its sender is not proven. Before you agree or invite, call the organisation at a number that it has published.
+    Its sender is not verified. Before you agree or invite, call the organisation at a number that it has published.
     """
     desk = open_desk(call.state)
     service = open_adoption(desk, request_id, actor=call.actor)

@@ -152,10 +152,10 @@ def partner_end_invitation(call: Call, partner_id: str) -> int:
 @desk_command(example="example-chat")
 @_PARTNER
 def partner_suspend(call: Call, partner_id: str) -> int:
-    """Stop taking reports of a partner, sign the register and publish it.
+    """Stop accepting a partner's reports, sign the register and publish it.
 
     Its buttons stay: a child on its pages can still press one. Use `placement suspend` for those, and for a service
-    without keys, which is no partner.
+    without keys, which is not a partner.
     """
     desk = open_desk(call.state)
     result, done = _SUSPENDED[suspend_partner(desk, partner=partner_id, actor=call.actor)]
@@ -175,9 +175,9 @@ def partner_revoke_key(call: Call, partner_id: str, key_id: str | None, *, keep_
     Without --key all keys of the partner end. Invite it again under the same id, and its reports stay its own.
 
     With --key a former key ends, with everything that it signed: the keys that followed it and the registrations.
-    Invite the partner again. Add --keep-successor only if the partner says by phone that those are its own.
+    Invite the partner again. Add --keep-successor only if the partner confirms by phone that those are its own.
 
-    Reports that the gateway took in before, and that this desk collects later, are set aside. Ask the partner about
+    Reports that the gateway accepted before, and that this desk collects later, are set aside. Ask the partner about
     them, then file them with `set-aside retry --accept-ended-key`.
     """
     desk = open_desk(call.state)

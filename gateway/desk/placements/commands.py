@@ -159,7 +159,7 @@ def placement_show(call: Call, link_id: str) -> int:
 @_LINK_ID
 @_term_options(required=False)
 def placement_change(call: Call, link_id: str, **terms: Any) -> int:
-    """Change the terms of a placement. Its owner and its link id stay for good."""
+    """Change the terms of a placement. Its owner and its link id cannot be changed."""
     row = change_placement(open_desk(call.state), link_id, TermChanges(**terms), actor=call.actor)
     return _print_changed(call, row, done=f"{row.placement} is changed: {format_placement(row)}.")
 
@@ -222,14 +222,14 @@ def placement_import_checks(call: Call, file: Path) -> int:
 def placement_runner_token(call: Call, *, replace: bool, forget: bool) -> int:
     """Make the checker's token and print it once. The desk keeps only a hash of it.
 
-    With it a checker can hand in checks and can read nothing here. Hand it over by a trusted channel.
+    With it a checker can submit checks and read nothing here. Hand it over by a trusted channel.
     """
     if replace and forget:
         raise click.UsageError("Give --replace or --forget.")
     desk = open_desk(call.state)
     if forget:
         ended = forget_runner_token(desk, actor=call.actor)
-        line = "The token has ended: no checker can hand in checks." if ended else "There is no token."
+        line = "The token has ended: no checker can submit checks." if ended else "There is no token."
         return print_result(call, {"forgotten": ended}, line)
     token = make_runner_token(desk, replace=replace, actor=call.actor)
     return print_result(call, {"token": token}, token)
