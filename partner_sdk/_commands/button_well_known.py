@@ -47,7 +47,7 @@ def well_known() -> None:
 @click.option("--placement", metavar="ID", required=True, help="The link id of the button that it names.")
 @click.option("--also", metavar="ID", multiple=True, help="Another agreed placement (may be repeated).")
 @click.option("--service", metavar="NAME", required=True, help="The name that people know.")
-@click.option("--hours", metavar="WORDS", required=True, help="When the contact is read, with the place.")
+@click.option("--hours", metavar="WORDS", required=True, help="When the team reads its messages, with the place.")
 @click.option("--contact", metavar="TEAM", help="The team to write to (default: your registration's contact).")
 @click.option("--email", metavar="ADDRESS", help="That team's address; it is public.")
 @click.option("--telephone", metavar="NUMBER", help="That team's number, if any; it is public.")
@@ -59,7 +59,7 @@ def well_known() -> None:
     default=("en",),
     help="Your service's language, e.g. en (may be repeated).",
 )
-@click.option("--days", metavar="N", type=int, default=MAX_DAYS - 1, help="How long it is valid (default: a year).")
+@click.option("--days", metavar="N", type=int, default=MAX_DAYS - 1, help="Days until it expires (default: a year).")
 @origin_option
 @out_option
 @shared_options
@@ -78,7 +78,7 @@ def make(
     origin: str | None,
     out: Path | None,
 ) -> int:
-    """Write the file; the contact is your registration's by default."""
+    """Write the file, with your registration's contact by default."""
     made = make_well_known(
         agency=call.get_origin(origin),
         placement=placement,
