@@ -39,9 +39,9 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
 def sandbox(port: int, partner_folder: Path | None, *, as_json: bool) -> int:
     """Serve a gateway and an automatic desk for a service's tests.
 
-    It runs on this machine only, until SIGTERM or SIGINT, and takes no live reports. The desk approves every partner,
-    opens each report and sends its outcome. After a partner's first report it asks one question and releases one digest
-    of fixed figures. At the end it deletes everything but the partner's folder.
+    It runs on this machine only, until SIGTERM, SIGINT or SIGHUP, and takes no live reports. The desk approves every
+    partner, opens each report and sends its outcome. After a partner's first report it asks one question and releases
+    one digest of fixed figures. At the end it deletes everything but the partner's folder.
     """
     # Imported here: no other command loads the desk (docs/decisions/0034).
     from gateway.testing.serving import serve_sandbox

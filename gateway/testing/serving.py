@@ -3,9 +3,12 @@
 The desk's keys stay in this process; the server's worker holds no more than that of any other gateway.
 """
 
+import signal
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from gateway.commands.serve import make_listener
@@ -22,20 +25,21 @@ from partner_sdk.wire.canonical import encode
 HOST: Final = "127.0.0.1"
 ROUND_SECONDS: Final = 1.0
 READY_PARTNER: Final = "example-service"
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> int:
-    """Serve a sandbox on this machine until SIGTERM or SIGINT, and return the exit code.
+    """Serve a sandbox on this machine until SIGTERM, SIGINT or SIGHUP, and return the exit code. Main thread only.
 
     `partner_folder` becomes the folder of a partner that is enrolled and approved; without it, one in the temporary
     folder does. Raises `ServingError` for a port in use, `LocalStateError` for a folder that is enrolled already.
     """
     listener = ListenerConfig(host=HOST, port=port, roles=("industry",), workers=1)
     check_port_is_free(make_listener(listener, state=Path()))
-    with make_temporary_folder() as name, closing(SandboxAgency(Path(name), origin=f"http://{HOST}:{port}")) as agency:
+    with _own_folder() as folder, closing(SandboxAgency(folder, origin=f"http://{HOST}:{port}")) as agency:
         files = {
-            "invitation": Path(name) / "invitation.json",
-            "partner_folder": partner_folder or Path(name) / "partner",
+            "invitation": folder / "invitation.json",
+            "partner_folder": partner_folder or folder / "partner",
             "pin": agency.desk.paths.pin,
         }
         stop = threading.Event()
@@ -56,6 +60,37 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
             stop.set()
             if staff.ident is not None:
                 staff.join()
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Make the temporary folder and delete it at the end, even if a signal stops the command: it holds keys.
+
+    The first signal raises `SystemExit`, and later ones are ignored, so that they do not interrupt the deletion: a
+    terminal that closes may send SIGHUP twice. SIGKILL leaves the folder behind.
+    """
+
+    def ignore() -> None:
+        for number in former:
+            signal.signal(number, signal.SIG_IGN)
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        ignore()
+        raise SystemExit(128 + number)
+
+    # A signal that is ignored stays so, e.g. SIGHUP under nohup.
+    former = {one: signal.getsignal(one) for one in STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN}
+    for one in former:
+        signal.signal(one, leave)
+    try:
+        with make_temporary_folder() as name:
+            try:
+                yield Path(name)
+            finally:
+                ignore()
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _work(agency: SandboxAgency, invitation: Path, stop: threading.Event) -> None:

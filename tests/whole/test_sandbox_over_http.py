@@ -1,6 +1,7 @@
 """`report-abuse-gateway sandbox` for clients that share no code with it: Node, and curl with the lines of the guide."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -55,7 +56,7 @@ def wait_for(look: Callable[[], T | None]) -> T:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (found := look()) is None:
         assert time.monotonic() < deadline
-        time.sleep(0.2)
+        time.sleep(0.05)
     return found
 
 
@@ -140,3 +141,45 @@ def test_second_sandbox_on_the_port_is_refused(sandbox: dict[str, Any]) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert f"127.0.0.1:{port}" in done.stderr
+
+
+def start(*command: str, temporary: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Start another sandbox, with its temporary folder in `temporary`."""
+    words = (sys.executable, "-m", "gateway.cli", "sandbox", "--port", str(find_free_port()), "--json")
+    return subprocess.Popen(
+        [*command, *words],
+        env={name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+        | {"TMPDIR": str(temporary)}
+        | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_sandbox_leaves_nothing_behind_when_its_terminal_closes(tmp_path: Path) -> None:
+    # A test run under nohup ignores SIGHUP, and its children would too.
+    with start("env", "--default-signal=HUP", temporary=tmp_path) as process:
+        assert process.stdout is not None
+        assert Path(json.loads(process.stdout.readline())["invitation"]).is_relative_to(tmp_path)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGHUP
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sandbox_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    with start("env", "--ignore-signal=HUP", temporary=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sandbox_that_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    with start(temporary=tmp_path) as process:
+        wait_for(lambda: next(tmp_path.glob("report-abuse-sandbox-*/desk"), None))
+        process.send_signal(signal.SIGTERM)
+        # 0 where the server began in the meantime.
+        assert process.wait(PATIENCE_SECONDS) in {0, 128 + signal.SIGTERM}
+    assert list(tmp_path.iterdir()) == []
