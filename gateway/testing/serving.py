@@ -48,6 +48,7 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
         def begin() -> None:
             invitation = agency.invite(READY_PARTNER, name="Example Service")
             with closing(make_session()) as session:
+                session.trust_env = False  # the machine's proxy may not reach this machine's own address
                 enrol(invitation, folder=files["partner_folder"], session=session)
             agency.approve()
             _invite(agency, files["invitation"], number=1)

@@ -183,3 +183,11 @@ def test_sandbox_that_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path:
         # 0 where the server began in the meantime.
         assert process.wait(PATIENCE_SECONDS) in {0, 128 + signal.SIGTERM}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sandbox_reaches_itself_without_the_proxy_of_the_machine(tmp_path: Path) -> None:
+    with start(temporary=tmp_path, http_proxy=f"http://127.0.0.1:{find_free_port()}") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["environment"] == "sandbox"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
