@@ -17,9 +17,11 @@ RATHER_NOT_SAY: Final = "rather_not_say"
 
 UNDER_AGE_LINE: Final = 18  # R3: a child is anyone under 18; the one place where the age line is written
 IS_NOT_UNDER_18: Final = NO  # to "Are you under 18?"; every other answer, and none, counts as a child (R3, R23)
-YOUNGEST_BANDS: Final = ("under_12", "12")
+_OFFERED_YOUNGEST: Final = ("under_12", "12")
+FORMER_YOUNGEST: Final = "12_or_under"  # no longer offered; older reports and gateways still carry it
+YOUNGEST_BANDS: Final = (*_OFFERED_YOUNGEST, FORMER_YOUNGEST)
 ADULT_BAND: Final = f"{UNDER_AGE_LINE}_plus"
-AGE_BANDS: Final = (*YOUNGEST_BANDS, "13_15", "16_17", ADULT_BAND, RATHER_NOT_SAY)
+AGE_BANDS: Final = (*_OFFERED_YOUNGEST, "13_15", "16_17", ADULT_BAND, RATHER_NOT_SAY)
 
 NOT_UK: Final = "not_uk"
 REGIONS: Final = ("england", "wales", "scotland", "northern_ireland", NOT_UK, NOT_SURE)

@@ -67,7 +67,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
     (house.state / "gateway.toml").unlink()
     write_config(house.state / "gateway.toml", odd)
     assert load_config(house.state) == odd
-    with pytest.raises(LocalStateError, match=r"gateway\.toml is there already"):
+    with pytest.raises(LocalStateError, match=r"gateway\.toml already exists"):
         write_config(house.state / "gateway.toml", odd)
 
 

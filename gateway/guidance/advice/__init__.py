@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import AGE_BANDS, Language
+from partner_sdk.wire.public_codes import AGE_BANDS, FORMER_YOUNGEST, YOUNGEST_BANDS, Language
 
 ADVICE_FOLDER: Final = Path(__file__).parent
 
@@ -36,6 +36,8 @@ Kind = Literal[
 Audience = Literal["child", "friend", "adult", "professional", "adult_self"]
 AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
+# Bands of older reports, by the one of today that gets the same advice.
+_FORMER_BANDS: Final = {FORMER_YOUNGEST: YOUNGEST_BANDS[0]}
 AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
 # Codes of the form's answer: the child in the report may self-harm, or the child who reports may.
 Feels = Literal["hurting", "reporter_hurting"]
@@ -117,6 +119,7 @@ def list_fitting_advice(
     `kinds`, `age_band` and `feels` are the form's option codes; unknown codes are ignored. The result is deterministic.
     """
     wanted = frozenset(kinds)
+    age_band = _FORMER_BANDS.get(age_band or "", age_band)
     fitting = [
         advice
         for advice in library.advice

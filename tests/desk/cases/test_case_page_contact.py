@@ -118,7 +118,10 @@ def test_danger_and_a_meeting_are_said_first(desk: Desk, browser: Browser) -> No
     ("changes", "expected"),
     [
         ({}, {ContactWarning.SEEN, ContactWarning.NO_WAY}),
-        ({"age_band": "under_12"}, {ContactWarning.YOUNG, ContactWarning.SEEN, ContactWarning.NO_WAY}),
+        *(
+            ({"age_band": band}, {ContactWarning.YOUNG, ContactWarning.SEEN, ContactWarning.NO_WAY})
+            for band in ("under_12", "12", "12_or_under")
+        ),
         ({"reporter_age_band": "under_12"}, {ContactWarning.YOUNG, ContactWarning.SEEN, ContactWarning.NO_WAY}),
         ({"contact": make_contact(ways=("call",), phone="0", who_sees="no")}, set()),
         ({"contact": make_contact(ways=("call",), phone=" ", who_sees="no")}, {ContactWarning.NO_WAY}),

@@ -60,6 +60,8 @@ def test_contact_that_is_not_safe_and_asked_for_gets_no_note(contact: dict[str, 
     "changes",
     [
         {"age_band": "under_12"},
+        {"age_band": "12"},
+        {"age_band": "12_or_under"},
         {"reporter_age_band": "under_12"},
         {"age_band": "under_12", "reporter_age_band": "", "under_18": "no"},
         {"age_band": "", "reporter_age_band": ""},

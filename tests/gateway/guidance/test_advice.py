@@ -154,7 +154,8 @@ def test_same_question_has_the_same_answer_whatever_the_order_of_its_kinds() -> 
 
 
 def test_help_for_nudes_follows_the_age() -> None:
-    assert "nude_of_you" in find_codes("threatens_to_share", age_band="under_12")
+    for band in ("under_12", "12", "12_or_under"):
+        assert "nude_of_you" in find_codes("threatens_to_share", age_band=band)
     assert "nude_of_you" not in find_codes("threatens_to_share", age_band="18_plus")
     assert "adult_nude_of_you" in find_codes("threatens_to_share", age_band="18_plus", audience="adult")
     assert "adult_nude_of_child" in find_codes("threatens_to_share", age_band="13_15", audience="adult")

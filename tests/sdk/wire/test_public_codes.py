@@ -90,8 +90,8 @@ def test_lists_have_no_code_twice_and_fit_the_report() -> None:
 
 def test_age_line_is_where_the_bands_part() -> None:
     assert UNDER_AGE_LINE == 18
-    assert (YOUNGEST_BANDS, ADULT_BAND) == (("under_12", "12"), "18_plus")
-    assert AGE_BANDS[:2] == YOUNGEST_BANDS
+    assert (YOUNGEST_BANDS, ADULT_BAND) == (("under_12", "12", "12_or_under"), "18_plus")
+    assert AGE_BANDS[:2] == YOUNGEST_BANDS[:2]
     assert AGE_BANDS[AGE_BANDS.index(ADULT_BAND) - 1].endswith(f"_{UNDER_AGE_LINE - 1}")
 
 

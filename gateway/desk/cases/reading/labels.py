@@ -241,6 +241,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
 _AGES: Final = {
     "under_12": "Under 12",
     "12": "12 years old",
+    "12_or_under": "12 or under",
     "13_15": "13 to 15",
     "16_17": "16 or 17",
     "18_plus": "18 or over",
