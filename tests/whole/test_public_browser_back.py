@@ -4,7 +4,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from tests.gateway.public.walks import LONG_WAY
-from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, walk_on, walk_way
+from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, walk_browser_to, walk_on, walk_way
 from tests.whole.public_server import PublicServer, open_phone
 
 STORY = "My very own words."
@@ -34,11 +34,11 @@ def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser
             if before:
                 previous = "/12" if before in {"/12", "/14"} and path in PAGES_WITH_MORE else before
                 page.go_back()
-                page.wait_for_url(f"{server.url}{previous}")
+                expect(page).to_have_url(f"{server.url}{previous}")
                 asked = {name for name in LONG_WAY[previous] if FIELD_BY_NAME[name].kind not in {"choice", "more"}}
                 assert set(list_kept(page, previous)) == asked, (path, previous)
                 walk_on(page, LONG_WAY[previous])
-                page.wait_for_url(f"{server.url}{path}")
+                expect(page).to_have_url(f"{server.url}{path}")
                 backs += 1
             before = path
         assert phone.complaints == []
@@ -53,7 +53,7 @@ def test_back_pressed_twice_at_once_keeps_the_words(browser: Browser, server: Pu
         page.fill("#story", STORY)
         go_on(page)
         page.evaluate("setTimeout(() => { history.back(); history.back(); })")
-        page.wait_for_url(f"{server.url}/9")
+        expect(page).to_have_url(f"{server.url}/9")
         expect(page.locator("#story")).to_have_value(STORY)
 
 
@@ -64,7 +64,7 @@ def test_back_from_a_side_page_returns_to_the_words(browser: Browser, server: Pu
         page.fill("#story", STORY)
         go_on(page, "footer button[value='see:privacy']")
         page.go_back()
-        page.wait_for_url(f"{server.url}/9")
+        expect(page).to_have_url(f"{server.url}/9")
         expect(page.locator("#story")).to_have_value(STORY)
 
 
@@ -78,3 +78,18 @@ def test_back_from_a_link_in_the_list_of_faults_stays_on_the_page(browser: Brows
         page.go_back()
         expect(page.locator("#name")).to_have_value("Sam")
         assert page.url == f"{server.url}/11"
+
+
+def test_back_from_a_page_with_a_fault_goes_back_and_keeps_the_words(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/9")
+        page.fill("#story", STORY)
+        go_on(page)
+        walk_browser_to(page, server.url, "/11")
+        go_on(page)
+        expect(page.locator("#faults")).to_be_visible()
+        page.go_back()
+        expect(page).to_have_url(f"{server.url}/9a")
+        page.go_back()
+        expect(page.locator("#story")).to_have_value(STORY)

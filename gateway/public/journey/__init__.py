@@ -70,6 +70,7 @@ __all__ = [
     "Priority",
     "ReaderProfile",
     "Screen",
+    "drop_buttons",
     "find_incomplete",
     "find_packed_answers",
     "get_country",
@@ -143,6 +144,11 @@ def keep_on_path(answers: Answers) -> dict[str, list[str]]:
 def find_incomplete(answers: Answers) -> Screen | None:
     """Find the first screen on the path that still needs an answer before Send."""
     return next((screen for screen in list_path(answers) if screen.list_faults(answers)), None)
+
+
+def drop_buttons(answers: Answers) -> dict[str, list[str]]:
+    """Return the answers without the buttons that only lead to more screens: they change no word of a report."""
+    return {name: list(values) for name, values in answers.items() if FIELD_BY_NAME[name].kind != "more"}
 
 
 def pack_answers(answers: Answers) -> str:

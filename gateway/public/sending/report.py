@@ -67,7 +67,7 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
         signals=(f"{DANGER_PREFIX}{called}",) if called else (),
         signposted=(),
         submitted_at="",
-        under_18=_get_under_18(own_age) or _get_said_before(draft),
+        under_18=_get_under_18(own_age, draft=draft),
     )
 
 
@@ -99,14 +99,18 @@ def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environme
     )
 
 
-def _get_under_18(age_band: str) -> str:
-    """Return the answer to "under 18?" that follows from the age band; empty if no age was asked."""
-    return {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
+def _get_under_18(age_band: str, *, draft: Draft) -> str:
+    """Return "yes", "no" or "rather_not_say" by the age given, or "" if none was asked for.
 
-
-def _get_said_before(draft: Draft) -> str:
-    """Return the age answer of the first Send, so that an adult still counts as one in an addition."""
-    return IS_NOT_UNDER_18 if draft.sent is not None and not draft.sent.is_owed_an_answer else ""
+    In an addition the answer of the first Send stands: a page that was still open cannot make a child's addition an
+    adult's, to whom no answer is owed.
+    """
+    given = {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
+    if draft.sent is None:
+        return given
+    if not draft.sent.is_owed_an_answer:
+        return IS_NOT_UNDER_18
+    return "" if given == IS_NOT_UNDER_18 else given
 
 
 def is_crisis(draft: Draft, report: PublicReport) -> bool:

@@ -24,6 +24,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     SCREENS,
     Answers,
+    drop_buttons,
     get_one,
     is_about_other,
     is_owed_an_answer,
@@ -220,7 +221,7 @@ def _make_sent(
 
     A returned sender saw that advice in another visit, and gets advice for the addition.
     """
-    text_mac = make_text_mac(answers, keys=keys)
+    text_mac = make_text_mac(drop_buttons(answers), keys=keys)
     reader = _get_reader(draft, answers)
     profile = make_profile(answers)
     advice = list_advice_codes(door, answers, audience=reader)

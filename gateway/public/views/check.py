@@ -20,6 +20,7 @@ from gateway.public.journey import (
     THANKS,
     Answers,
     Screen,
+    drop_buttons,
     find_incomplete,
     find_packed_answers,
     get_previous,
@@ -136,7 +137,7 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
         return _answer_sent_before(door, visit, opened, sent, shown)
     if read_action() == Action.KEEP_SAVED:
         return lead_to(CHECK)
-    if shown is not None and shown != keep_on_path(opened.draft.answers):
+    if shown is not None and drop_buttons(shown) != drop_buttons(keep_on_path(opened.draft.answers)):
         return _answer_other_words(door, visit, opened, shown)
     return _answer_button(door, visit, opened)
 
@@ -228,7 +229,7 @@ def _answer_sent_before(
     if not shown and opened.draft.is_being_added:
         # The page's answers arrived incomplete: use the unsent addition from the draft.
         shown = dict(opened.draft.answers)
-    is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
+    is_same = not shown or is_known_mac(make_text_mac(drop_buttons(shown), keys=visit.keys), known=sent.text_macs)
     if read_action() == Action.LANGUAGE:
         return lead_to(CHECK if shown and not is_same else THANKS)
     side = find_wanted_side(read_action())

@@ -22,7 +22,13 @@ from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
 from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.outline import get_report_type, get_value_type
 from partner_sdk.report.people import Child
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL, HONEYPOT_SIGNAL, LIMITED_SIGNAL
+from partner_sdk.wire.public_codes import (
+    CONTEXT_REFUSED_SIGNAL,
+    FAST_SIGNAL,
+    FORMER_YOUNGEST,
+    HONEYPOT_SIGNAL,
+    LIMITED_SIGNAL,
+)
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields, make_industry_report
@@ -121,6 +127,8 @@ def test_rules_name_only_answers_that_exist() -> None:
         for option in field.options:
             for who in ("me", "friend"):
                 public |= set(list_answers(msgspec.to_builtins(make_report({"who": [who]} | {name: [option]}))))
+    # Older reports hold the band that was one answer.
+    public |= {f"{name}={FORMER_YOUNGEST}" for name in ("age_band", "reporter_age_band")}
     marks = {f"signals={one}" for one in (HONEYPOT_SIGNAL, FAST_SIGNAL, LIMITED_SIGNAL, CONTEXT_REFUSED_SIGNAL)}
     given = {one for factor in rules.factor for one in factor.public}
     listed = {one for one in rules.nothing.public if "=" in one}

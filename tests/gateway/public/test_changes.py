@@ -78,6 +78,17 @@ def test_pages_that_can_wait_come_before_the_check_page_once_asked_for(public: P
     assert (report.person.handle, report.contact.times) == (MARKER, "After four")
 
 
+def test_button_to_more_pages_alone_makes_no_other_text(public: PublicHouse):
+    person = public.person_at("/14")
+    older = read_form(person.page)
+    person.press(more="yes")
+    person.walk_to("/14").send()
+    older.setlist("action", ["send"])
+    person.post("/14", older)
+    assert person.path == "/15"
+    assert len(public.reports()) == 1
+
+
 def test_page_with_more_opens_again_when_its_button_is_pressed_again(public: PublicHouse):
     person = public.person_at("/14", LONG_WAY)
     person.press("", change="10")

@@ -116,6 +116,18 @@ def test_supplement_in_the_same_visit_keeps_the_advice_that_was_given_first(publ
     assert (len(later.sent.report_ids), later.sent.advice) == (2, draft.sent.advice)
 
 
+@pytest.mark.parametrize(("first", "later", "under_18"), [("13_15", "18_plus", ""), ("18_plus", "13_15", "no")])
+def test_age_of_the_first_send_decides_about_an_addition_from_a_page_that_stayed_open(
+    public: PublicHouse, first: str, later: str, under_18: str
+):
+    person = public.person_at("/4")
+    older = person.fill({"age": later})
+    person.walk_to("/14", p4={"age": first}).send()
+    person.post("/4", older)
+    person.send()
+    assert [report.under_18 for report in public.reports()] == ["no" if first == "18_plus" else "yes", under_18]
+
+
 def test_who_has_a_return_code_is_shown_the_way_back(public: PublicHouse):
     person, reference, words = send(public)
     for page in (person, add_more(public, reference, words)):

@@ -97,6 +97,7 @@ def test_step_over_the_limit_waits_a_few_seconds_with_its_words(public: PublicHo
     person.press(story=MARKER)
     assert person.page.status_code == 429
     assert "Wait a few seconds" in person.text()
+    assert "/s/back." not in person.text()  # with an entry of the script's own, a reload would not post the words again
     assert read_form(person.page)["story"] == MARKER
     assert "tel:999" in person.text()
     person.press()
