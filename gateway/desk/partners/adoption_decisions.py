@@ -253,10 +253,15 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
 
 
 def parse_reason(text: str) -> str:
-    """Return a reason with single spaces. Raises `AdoptionError` (`no-reason`) unless it is one line."""
+    """Return a reason with single spaces. Raises `AdoptionError` (`no-reason`) unless it is one line.
+
+    It needs a letter or a digit, which the "…" of a suggested command lacks.
+    """
     said = " ".join(text.split())
-    if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
-        raise AdoptionError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+    if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable() or not any(map(str.isalnum, said)):
+        raise AdoptionError(
+            f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters, with a letter or a digit.", reason="no-reason"
+        )
     return said
 
 

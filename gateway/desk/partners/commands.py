@@ -287,9 +287,12 @@ def _list_next_commands(view: PartnerView) -> Iterator[str]:
     for kind in ("keys", "registration"):
         waiting = [change.change_id for change in view.changes if change.kind == kind]
         if waiting:
-            why = "|".join(REFUSAL_REASONS)
             yield f"Next: {suggest(f'partner accept-change {waiting[-1]}')}"
-            yield f"  or: {suggest(f'partner refuse-change {waiting[-1]} --why {why}')}"
+            # A placeholder that the command refuses: pasted as it is, the line changes nothing.
+            yield f"  or: {suggest(f'partner refuse-change {waiting[-1]} --why REASON')}"
+    if view.changes:
+        *others, last = REFUSAL_REASONS
+        yield f"      REASON is {', '.join(others)} or {last}."
 
 
 def _list_registration_lines(registration: Registration) -> Iterator[str]:

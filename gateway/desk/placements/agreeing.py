@@ -209,6 +209,8 @@ def _set_state(
 ) -> PlacementRow:
     if reason is not None:
         reason = read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
+        if not any(map(str.isalnum, reason)):  # e.g. the "…" of a suggested command
+            raise PlacementError("The reason needs a letter or a digit.", reason="no-reason")
     connection.execute(
         update(PLACEMENTS)
         .where(PLACEMENTS.c.placement == row.placement)

@@ -1,6 +1,7 @@
 """Changes of partners' keys at the desk: checked, waiting for a person, accepted once, never by themselves."""
 
 import json
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -282,6 +283,25 @@ def test_commands_show_what_waits_and_accept_it(
     assert rotation.new_key_ids["submission"] in capsys.readouterr().out
     assert main(["partner", "show", *state, "example-chat"]) == 0
     assert f"former key {rotation.key_ids['submission']}" in capsys.readouterr().out
+
+
+def test_refusal_that_is_suggested_is_refused_until_it_has_a_reason(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.rotate()
+    service.take_changes()
+    capsys.readouterr()
+    assert main(["partner", "show", "example-chat", "--state", str(loop.desk.paths.state)]) == 0
+    shown = capsys.readouterr().out
+    line = shown.partition("or: report-abuse-desk ")[2].partition("\n")[0]
+
+    # As a shell reads it: an unquoted `|` would run what follows it.
+    words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
+    assert not set("".join(words)) & set("|;&<>()$`")
+    assert main(words) == 2
+    choices = shown.partition("REASON is ")[2].partition("\n")[0]
+    assert choices == "more-needed, not-confirmed or not-the-partner."
+    assert main([*words[: words.index("REASON")], "more-needed", *words[words.index("REASON") + 1 :]]) == 0
 
 
 def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: Service) -> None:

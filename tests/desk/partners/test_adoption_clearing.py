@@ -159,7 +159,13 @@ def test_page_says_what_is_wrong_with_a_key_file_that_cannot_be_used(desk: Desk,
 
 @pytest.mark.parametrize(
     ("confirmed", "why", "reason"),
-    [(1, WHY, "count-changed"), (3, WHY, "count-changed"), (0, WHY, "count-changed"), (2, " ", "no-reason")],
+    [
+        (1, WHY, "count-changed"),
+        (3, WHY, "count-changed"),
+        (0, WHY, "count-changed"),
+        (2, " ", "no-reason"),
+        (2, "…", "no-reason"),
+    ],
 )
 def test_nothing_is_declined_unless_the_number_and_the_reason_are_said(
     confirmed: int, why: str, reason: str, desk: Desk

@@ -1,5 +1,7 @@
 """A request that was invited and then declined leaves no invitation behind, however far the service has come."""
 
+import shlex
+
 import msgspec
 import pytest
 
@@ -64,6 +66,20 @@ def test_request_of_a_partner_that_was_approved_is_not_declined(loop: Loop) -> N
 
     with loop.desk.store.read() as connection:
         assert get_adoption(connection, request_id).state == "invited"
+
+
+def test_decline_that_is_suggested_is_refused_until_it_has_a_reason(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request_id, state = add_waiting(loop.desk), ("--state", str(loop.desk.paths.state))
+    assert main(("adoption", "show", request_id, *state)) == 0
+    line = capsys.readouterr().out.partition("or: report-abuse-desk ")[2].partition("\n")[0]
+
+    assert main(shlex.split(line)) == 2
+
+    assert "a letter or a digit" in capsys.readouterr().err
+    with loop.desk.store.read() as connection:
+        assert get_adoption(connection, request_id).state == "waiting"
 
 
 def test_invitation_of_a_service_that_did_not_want_to_report_is_made_with_a_word(

@@ -88,6 +88,7 @@ def test_line_that_is_named_works_as_it_stands(desk: Desk, capsys: pytest.Captur
     (only,) = agree_with_forum(desk, 1)
     words = refusal_to_suspend(desk, FORUM).partition("Next: report-abuse-desk ")[2]
 
+    assert main([*shlex.split(words), "--state", str(desk.paths.state)]) == WRONG_USE
     line = words.replace('"…"', "Gone").split()
 
     assert main([*line, "--state", str(desk.paths.state)]) == DONE

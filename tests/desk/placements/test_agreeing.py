@@ -211,6 +211,8 @@ def test_state_changes_only_where_it_can_and_with_a_reason(desk: Desk) -> None:
     for deed, reason in (
         (lambda: resume_placement(desk, LINK_ID, actor="test"), "not-suspended"),
         (lambda: suspend_placement(desk, LINK_ID, reason=" ", actor="test"), "no-reason"),
+        (lambda: suspend_placement(desk, LINK_ID, reason="…", actor="test"), "no-reason"),
+        (lambda: end_placement(desk, LINK_ID, reason="…", actor="test"), "no-reason"),
         (lambda: end_placement(desk, LINK_ID, reason="x" * 301, actor="test"), "no-reason"),
         (lambda: suspend_placement(desk, "nobody", reason="x", actor="test"), "unknown-placement"),
     ):
