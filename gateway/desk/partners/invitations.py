@@ -121,6 +121,9 @@ def invite_in(
         raise PartnerError(str(error), reason="bad-partner-id") from None
     if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS:
         raise PartnerError(f"A name must have 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
+    if name.strip().startswith("-"):
+        # The desk suggests commands with the name in them, which would read it as an option.
+        raise PartnerError("A name must not begin with a hyphen.", reason="bad-name")
     check_kind(type, country)
     now, secret = desk.clock(), desk.random(SECRET_BYTES)
     pin = parse_pin(desk.paths.pin.read_bytes())

@@ -119,6 +119,14 @@ def test_partner_id_in_another_spelling_is_refused(loop: Loop, partner: str) -> 
     assert loop.count("invitations") == 0
 
 
+@pytest.mark.parametrize("name", ["--origin=https://evil.example", " -x"])
+def test_name_that_a_command_would_read_as_an_option_is_refused(loop: Loop, name: str) -> None:
+    with pytest.raises(PartnerError, match="hyphen") as caught:
+        invite_partner(loop.desk, partner="example-chat", name=name, origin=PUBLIC_ORIGIN, actor=ACTOR)
+    assert caught.value.reason == "bad-name"
+    assert loop.count("invitations") == 0
+
+
 def test_secret_is_good_for_one_enrolment(loop: Loop) -> None:
     invitation = invite(loop)
     loop.answer(invitation, partner=loop.partner)
