@@ -101,7 +101,7 @@ def flush_all(call: Call) -> int:
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @shared_options
 def write(call: Call, *, report_id: str, out: Path) -> int:
-    """Write a waiting report to a file that you can send any other way."""
+    """Write a waiting report to a file, to send another way."""
     return write_for_travel(call, report_id, out)
 
 
