@@ -8,19 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Final
 
 import msgspec
 
 from gateway.web.logs import log_event
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS, SPEC_VARIABLE, ServerSpec
+from gateway.web.stop_request import stop_on_signals
 
 POLL_SECONDS: Final = 0.05
 PORT_WAIT_SECONDS: Final = 3.0
@@ -214,12 +214,12 @@ class ServerGroup:
 
     def run(self, *, on_ready: Callable[[], None] | None = None) -> int:
         """Serve until SIGTERM or SIGINT, then stop all and return the exit code. Only for the main thread."""
-        with _stop_signals() as is_asked_to_stop:
+        with stop_on_signals() as stop:
             try:
                 self.start()
-                if on_ready is not None and not is_asked_to_stop.is_set():
+                if on_ready is not None and not stop.is_set():
                     on_ready()
-                while not is_asked_to_stop.wait(POLL_SECONDS * 4):
+                while not stop.wait(POLL_SECONDS * 4):
                     self.check()
             finally:
                 self.stop()
@@ -233,21 +233,6 @@ class ServerGroup:
                 "A server kept crashing, so all servers were stopped. The log shows the location of the error."
             )
         self._restarts.append(now)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    event = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    former = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield event
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _wait_until_ready(server: ServerProcess, *, timeout_seconds: float) -> None:

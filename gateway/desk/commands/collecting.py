@@ -1,13 +1,9 @@
 """Commands that collect from the gateway: collect, alarms."""
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from types import FrameType
 from typing import Final, TypeVar
 
 import click
@@ -43,6 +39,7 @@ from gateway.desk.terminal import (
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
+from gateway.web.stop_request import StopRequest, stop_on_signals
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.lazy_group import FiniteRange
 
@@ -65,7 +62,6 @@ _CHANGE_ADVICE: Final = {
     "key-in-use": "the new key was used before; the partner must make new ones",
 }
 _CHANGE_OTHERWISE: Final = "the change did not pass the checks; ask the partner whether it sent it"
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 T = TypeVar("T")
 # An urgent report must not wait at the gateway for longer than this.
 LONGEST_PAUSE_SECONDS: Final = 3600
@@ -106,28 +102,12 @@ def _advise_change(reason: str) -> str:
     return _CHANGE_ADVICE.get(reason, _CHANGE_OTHERWISE)
 
 
-def keep_going(work: Callable[[], int], *, every_seconds: float, stop: threading.Event) -> int:
+def keep_going(work: Callable[[], int], *, every_seconds: float, stop: StopRequest) -> int:
     """Do the work, wait, and do it again until `stop` is set; returns what the last run returned."""
     while True:
         code = work()
         if stop.wait(every_seconds):
             return code
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set; the current run finishes first."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @desk_command(example="--every 60")
@@ -153,7 +133,7 @@ def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
     if every is None:
         return one_round()
     load_config(DeskPaths(call.state))  # a fault in the settings ends the command before the first round
-    with stop_on_signal() as stop:
+    with stop_on_signals() as stop:
         return keep_going(lambda: _collect_or_complain(one_round), every_seconds=every, stop=stop)
 
 

@@ -1,0 +1,56 @@
+"""A request to stop, made by SIGTERM or SIGINT and waited for in the main thread."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Set once, and waited for. No `threading.Event`: its `set`, in the handler of a signal that interrupts its own
+    `wait`, would wait for the lock that the interrupted thread holds.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(self._reading, select.POLLIN)
+
+    def set(self) -> None:
+        """Make the request; safe in the handler of a signal."""
+        os.write(self._writing, b"\0")
+
+    def is_set(self) -> bool:
+        """Return whether the request was made."""
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the request; return whether it was made."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Give a request that SIGTERM and SIGINT make. Only for the main thread."""
+    request = StopRequest()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        request.set()
+
+    former = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        request.close()
