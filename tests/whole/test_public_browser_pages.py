@@ -46,3 +46,16 @@ def test_page_of_a_problem_of_machines_is_right_for_everyone(browser: Browser, s
         phone.page.goto(f"{server.url}/problems/malformed-request")
         assert list_page_faults(phone.page, language="en") == []
         assert phone.page.inner_text("h1") != ""
+
+
+@pytest.mark.parametrize("language", ["en", "cy"])
+def test_row_with_the_way_out_is_one_row_on_every_phone(browser: Browser, server: PublicServer, language: str):
+    heights = set()
+    with open_phone(browser, has_script=False, language=language) as phone:
+        phone.page.goto(server.url)
+        for width in range(320, 431, 5):
+            phone.page.set_viewport_size({"width": width, "height": 667})
+            box = phone.page.locator("header").bounding_box()
+            assert box is not None
+            heights.add(round(box["height"]))
+    assert max(heights) < 80, heights
