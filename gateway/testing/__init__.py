@@ -12,7 +12,7 @@ when they are first used (PEP 562), so that a test run without a sandbox does no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-_HOMES = {"Sandbox": "sandbox", "SandboxReport": "agency", "scenarios": ""}
+_HOMES = {"Sandbox": "sandbox", "SandboxReport": "agency"}
 
 __all__ = ["Sandbox", "SandboxReport", "scenarios"]
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module."""
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module 'gateway.testing' has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name) if home else import_module(f"{__name__}.{name}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

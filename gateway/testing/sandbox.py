@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from flask import Flask
 from requests import PreparedRequest, Response, Session
 from requests.exceptions import ConnectionError as NoConnectionError
 
@@ -48,7 +49,9 @@ DEFAULT_PARTNER: Final = "example-service"
 class _Adapter(WsgiTransport):
     """Plays the waiting scenarios; a request for another address gets no connection."""
 
-    waiting: list[Scenario]
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        self.waiting: list[Scenario] = []
 
     def answer(self, request: PreparedRequest) -> Response:
         """Play the first scenario that hits this request, or let the gateway answer."""
@@ -80,7 +83,6 @@ class Sandbox:
             self._agency.config, ("industry",), state=self._agency.gateway_state, gateway=self._agency.gateway
         )
         self._adapter = _Adapter(app)
-        self._adapter.waiting = []
         self._sessions: list[Session] = []
         self.waits: list[float] = []
 
@@ -127,7 +129,7 @@ class Sandbox:
         return session
 
     def invite(self, partner: str = DEFAULT_PARTNER, *, name: str = "Example Service") -> Invitation:
-        """Return an invitation, as the agency hands one out; raises `PartnerError` for a name that cannot be."""
+        """Return an invitation, as the agency hands one out; raises `PartnerError` for an unusable name."""
         return self._agency.invite(partner, name=name)
 
     def enrol(self, folder: Path, partner: str = DEFAULT_PARTNER, **settings: Any) -> Partner:
@@ -177,7 +179,13 @@ class Sandbox:
         outcome: Outcome | None = None,
         set_aside_reason: SetAsideReason | None = None,
     ) -> None:
-        """Let the desk collect a report and publish this stage of it. Raises `KeyError` for an unknown report."""
+        """Let the desk collect a report and publish this stage of it.
+
+        Only `set_aside` has a reason, and needs one; only `opened` can have an outcome: else raises `ValueError`.
+        Raises `KeyError` for an unknown report.
+        """
+        if (stage == "set_aside") != (set_aside_reason is not None) or (outcome is not None and stage != "opened"):
+            raise ValueError("`set_aside` needs a reason and no other stage has one; only `opened` has an outcome.")
         partners = {one.clear.report_id: one.clear.partner for one in self.reports}
         with self._agency.desk.store.write() as connection:
             queue_stage(

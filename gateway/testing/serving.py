@@ -15,6 +15,7 @@ from gateway.commands.serve import make_listener
 from gateway.commands.terminal import print_json, say
 from gateway.config import ListenerConfig
 from gateway.testing.agency import SandboxAgency, make_temporary_folder
+from gateway.web import stop_request
 from gateway.web.logs import log_failure
 from gateway.web.serving import ServerGroup, check_port_is_free
 from partner_sdk.client.account import enrol
@@ -25,7 +26,7 @@ from partner_sdk.wire.canonical import encode
 HOST: Final = "127.0.0.1"
 ROUND_SECONDS: Final = 1.0
 READY_PARTNER: Final = "example-service"
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOP_SIGNALS: Final = (*stop_request.STOP_SIGNALS, signal.SIGHUP)
 
 
 def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> int:
@@ -58,6 +59,7 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
         try:
             return ServerGroup([make_listener(listener, state=agency.gateway_state)]).run(on_ready=begin)
         finally:
+            _ignore_stop_signals()  # a second Ctrl-C must not delete the folder while the staff still writes there
             stop.set()
             if staff.ident is not None:
                 staff.join()
@@ -71,12 +73,8 @@ def _own_folder() -> Iterator[Path]:
     terminal that closes may send SIGHUP twice. SIGKILL leaves the folder behind.
     """
 
-    def ignore() -> None:
-        for number in former:
-            signal.signal(number, signal.SIG_IGN)
-
     def leave(number: int, _frame: FrameType | None) -> None:
-        ignore()
+        _ignore_stop_signals()
         raise SystemExit(128 + number)
 
     # A signal that is ignored stays so, e.g. SIGHUP under nohup.
@@ -88,10 +86,15 @@ def _own_folder() -> Iterator[Path]:
             try:
                 yield Path(name)
             finally:
-                ignore()
+                _ignore_stop_signals()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _ignore_stop_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _work(agency: SandboxAgency, invitation: Path, stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -12,18 +12,22 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Set once, and waited for. No `threading.Event`: its `set`, in the handler of a signal that interrupts its own
-    `wait`, would wait for the lock that the interrupted thread holds.
+    """A flag that a signal handler sets and the main thread waits for.
+
+    Not a `threading.Event`: if the signal interrupts `Event.wait`, the handler's `set` waits for ever for the lock that
+    the interrupted thread holds.
     """
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
         self._poll = select.poll()
         self._poll.register(self._reading, select.POLLIN)
 
     def set(self) -> None:
-        """Make the request; safe in the handler of a signal."""
-        os.write(self._writing, b"\0")
+        """Make the request; safe in a signal handler."""
+        with suppress(BlockingIOError):  # the pipe is full of earlier requests
+            os.write(self._writing, b"\0")
 
     def is_set(self) -> bool:
         """Return whether the request was made."""
@@ -41,7 +45,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Give a request that SIGTERM and SIGINT make. Only for the main thread."""
+    """Yield a request that SIGTERM and SIGINT set. Main thread only."""
     request = StopRequest()
 
     def ask(_number: int, _frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -40,15 +41,26 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         )
     assert process.stdout is not None
     with process.stdout:
-        line = process.stdout.readline()
-        assert line, (folder / "log").read_text("utf-8")
-        ready = json.loads(line)
+        try:
+            line = read_first_line(process)
+            assert line, (folder / "log").read_text("utf-8")
+            ready = json.loads(line)
+        except BaseException:
+            process.kill()
+            raise
         yield ready
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
         assert process.stdout.read() == ""
     assert not Path(ready["invitation"]).parent.exists()
     assert (folder / "partner" / "keys").is_dir()
+
+
+def read_first_line(process: "subprocess.Popen[str]") -> str:
+    """Read what a sandbox prints when it is ready; fail if it never is."""
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], PATIENCE_SECONDS)[0], "never ready"
+    return process.stdout.readline()
 
 
 def wait_for(look: Callable[[], T | None]) -> T:
@@ -137,7 +149,11 @@ def test_curl_with_the_lines_of_the_guide_is_the_ready_partner(sandbox: dict[str
 def test_second_sandbox_on_the_port_is_refused(sandbox: dict[str, Any]) -> None:
     port = sandbox["origin"].rpartition(":")[2]
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli", "sandbox", "--port", port], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "gateway.cli", "sandbox", "--port", port],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert f"127.0.0.1:{port}" in done.stderr
@@ -160,7 +176,7 @@ def test_sandbox_leaves_nothing_behind_when_its_terminal_closes(tmp_path: Path) 
     # A test run under nohup ignores SIGHUP, and its children would too.
     with start("env", "--default-signal=HUP", temporary=tmp_path) as process:
         assert process.stdout is not None
-        assert Path(json.loads(process.stdout.readline())["invitation"]).is_relative_to(tmp_path)
+        assert Path(json.loads(read_first_line(process))["invitation"]).is_relative_to(tmp_path)
         process.send_signal(signal.SIGHUP)
         assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGHUP
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +185,7 @@ def test_sandbox_leaves_nothing_behind_when_its_terminal_closes(tmp_path: Path) 
 def test_sandbox_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     with start("env", "--ignore-signal=HUP", temporary=tmp_path) as process:
         assert process.stdout is not None
-        assert process.stdout.readline()
+        assert read_first_line(process)
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
@@ -185,9 +201,37 @@ def test_sandbox_that_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+SLOW_STAFF = """
+import sys, time
+from pathlib import Path
+from gateway.cli import main
+from gateway.testing.agency import SandboxAgency
+def work(agency):
+    for number in range(30):
+        (agency.gateway_state.parent / f"work-{number}").write_text("")
+        time.sleep(0.1)
+    return []
+SandboxAgency.work = work
+sys.exit(main(["sandbox", "--port", sys.argv[1], "--json"]))
+"""
+
+
+def test_second_signal_while_the_staff_still_works_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW_STAFF, str(find_free_port())]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        read_first_line(process)
+        wait_for(lambda: next(tmp_path.glob("report-abuse-sandbox-*/work-0"), None))
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # the server has ended by then; a machine that is slower only makes the two signals one
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sandbox_reaches_itself_without_the_proxy_of_the_machine(tmp_path: Path) -> None:
     with start(temporary=tmp_path, http_proxy=f"http://127.0.0.1:{find_free_port()}") as process:
         assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["environment"] == "sandbox"
+        assert json.loads(read_first_line(process))["environment"] == "sandbox"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0

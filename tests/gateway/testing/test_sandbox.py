@@ -120,6 +120,13 @@ def test_progress_is_what_the_test_says(sandbox: Sandbox, partner: Partner) -> N
         ("opened", "needs_more", None),
         ("set_aside", None, "unreadable"),
     ]
+    for wrong in (
+        {"stage": "set_aside"},
+        {"stage": "opened", "set_aside_reason": "unreadable"},
+        {"stage": "collected", "outcome": "used"},
+    ):
+        with pytest.raises(ValueError, match="only `opened` has an outcome"):
+            sandbox.set_progress(opened, **wrong)
     with pytest.raises(KeyError):
         sandbox.set_progress("019ab3c5-7340-7ff3-b7d7-b412be473e63", stage="opened")
 
