@@ -230,7 +230,6 @@ def test_combination_counts_on_top_of_what_it_is_made_of_also_when_two_reports_s
 
 
 YOUNG = {"age_band": "under_12", "reporter_age_band": "under_12"}
-OLDER_YOUNG = {"age_band": "12_or_under", "reporter_age_band": "12_or_under"}  # as reports carried it before
 MAY_BE_NEAR = {"person": make_known_person(near="not_sure")}
 MAY_BE_NEAR_AND_KNOWS_HOME = {"person": make_known_person(near="not_sure", knows=("home", "school"))}
 TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_share",)}
@@ -241,8 +240,9 @@ TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_shar
     [
         (YOUNG | TOUCHED | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure", "danger": "not_sure"}, "young_and_hurt"),
         (YOUNG | TOUCHED | {"feels": "scared"}, "young_and_hurt"),
-        (OLDER_YOUNG | TOUCHED | {"feels": "scared"}, "young_and_hurt"),
-        (OLDER_YOUNG | {"kinds": ("on_camera",), "still": "not_sure"}, "young_and_made_to"),
+        # Older reports hold a band that the form no longer offers.
+        ({"age_band": "12_or_under"} | TOUCHED | {"feels": "scared"}, "young_and_hurt"),
+        ({"reporter_age_band": "12_or_under"} | TOUCHED | {"feels": "scared"}, "young_and_hurt"),
         (THREAT | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "yes"}, "may_turn_up"),
         (THREAT | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure"}, "may_turn_up"),
         (THREAT | {"when": "this_week", "still": "yes", "pictures": "me", "under_18": "yes"}, "sextortion_runs"),
