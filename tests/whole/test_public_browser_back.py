@@ -46,15 +46,17 @@ def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser
     assert len(server.public.reports()) == 1
 
 
-def test_back_pressed_twice_at_once_keeps_the_words(browser: Browser, server: PublicServer):
+def test_page_is_ready_for_a_second_back_before_the_first_is_answered(browser: Browser, server: PublicServer):
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
         bring_browser_to(page, server, "/9")
         page.fill("#story", STORY)
         go_on(page)
-        page.evaluate("setTimeout(() => { history.back(); history.back(); })")
-        expect(page).to_have_url(f"{server.url}/9")
-        expect(page.locator("#story")).to_have_value(STORY)
+        page.evaluate("document.querySelector('main button[value=back]').click = () => { document.title = 'pressed' }")
+        for _ in range(2):
+            page.evaluate("document.title = ''; setTimeout(() => history.back())")
+            expect(page).to_have_title("pressed")
+            assert page.evaluate("history.state") == "here"
 
 
 def test_back_from_a_side_page_returns_to_the_words(browser: Browser, server: PublicServer):
@@ -77,7 +79,8 @@ def test_back_from_a_link_in_the_list_of_faults_stays_on_the_page(browser: Brows
         page.fill("#name", "Sam")
         page.go_back()
         expect(page.locator("#name")).to_have_value("Sam")
-        assert page.url == f"{server.url}/11"
+        go_on(page, CONTINUE)  # only a page that is still there can
+        expect(page).to_have_url(f"{server.url}/12")
 
 
 def test_back_from_a_page_with_a_fault_goes_back_and_keeps_the_words(browser: Browser, server: PublicServer):

@@ -1,6 +1,7 @@
-// The phone's Back (swipe, key, button) does what the page's own Back does, while the page is alive: the words are kept
-// and go one screen back. A second entry in the history is what Back takes away; this script then presses the button.
-// Without this script, and from another site, Back shows the blank first page (docs/decisions/0018).
+// While a page of the form is open, the phone's Back (swipe, key or button) does what the page's own Back does: it goes
+// one screen back and keeps the text. Each page gets a second entry in the history. Back removes that entry, and this
+// script then presses the page's button. Without it, or from another site, Back shows the blank first page
+// (docs/decisions/0018).
 (function () {
   "use strict";
   var back = document.querySelector("main button[value=back], main button[value=return]");
@@ -12,9 +13,9 @@
 
   addEntry();
   window.addEventListener("popstate", function () {
-    // A link to a field, as in the list of faults, has an address of its own: Back from there stays on the page.
+    // A link to a field, e.g. in the list of faults, has its own entry: Back from there stays on the page.
     if (history.state === "here" || location.hash) return;
-    addEntry(); // a second press while the first is under way
+    addEntry(); // for a second press before the next page comes
     back.click();
   });
 })();

@@ -53,6 +53,7 @@ from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
 from gateway.public.visiting.drafts import (
     NO_VERSION,
+    Draft,
     DraftTooBigError,
     OpenedDraft,
     Sent,
@@ -77,7 +78,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL, YES
 
-FAST_SECONDS = 10  # too fast for eight questions; only a signal for the desk
+FAST_SECONDS = 10  # too fast for seven answers; only a signal for the desk
 MORE, PERSON = "more", "person"  # the button for optional details, and the first screen it leads to
 _KNOW = ("heading", "lead", "points")  # who will know
 TRIES = 3  # another tab may be faster; each try re-reads the draft
@@ -148,10 +149,13 @@ def _answer_other_words(
     """Show both texts if another tab saved different ones; the person picks, and nothing is overwritten."""
     if read_action() != Action.KEEP_TYPED:
         return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
-    draft = msgspec.structs.replace(opened.draft, answers=shown)
-    if not save_draft(door, visit.keys, draft, version=opened.version):
-        raise DraftMovedError("another tab saved this draft first")
+    _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=shown))
     return lead_to(CHECK)
+
+
+def _save(door: PublicDoor, visit: Visit, opened: OpenedDraft, draft: Draft) -> None:
+    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
+        raise DraftMovedError("another tab saved this draft first")
 
 
 def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
@@ -173,18 +177,14 @@ def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respo
 
 
 def _lead_to_more(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    """Lead to the pages that can wait: they come before the check page from now on."""
+    """Lead to the optional screens, which stand before the check page from now on."""
     answers = SCREEN_BY_NAME[CHECK].merge(opened.draft.answers, SCREEN_BY_NAME[CHECK].read(request.form.getlist))
-    draft = msgspec.structs.replace(opened.draft, answers=answers)
-    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
-        raise DraftMovedError("another tab saved this draft first")
+    _save(door, visit, opened, msgspec.structs.replace(opened.draft, answers=answers))
     return lead_to(PERSON)
 
 
 def _leave_context_out(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    draft = leave_context_out(opened.draft, is_refused=False)
-    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
-        raise DraftMovedError("another tab saved this draft first")
+    _save(door, visit, opened, leave_context_out(opened.draft, is_refused=False))
     return lead_to(CHECK)
 
 
