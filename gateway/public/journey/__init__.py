@@ -147,7 +147,7 @@ def find_incomplete(answers: Answers) -> Screen | None:
 
 
 def drop_buttons(answers: Answers) -> dict[str, list[str]]:
-    """Return the answers without the buttons that only lead to more screens: they change no word of a report."""
+    """Return the answers without the buttons that only lead to more screens and are no part of a report."""
     return {name: list(values) for name, values in answers.items() if FIELD_BY_NAME[name].kind != "more"}
 
 

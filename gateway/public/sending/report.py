@@ -100,10 +100,10 @@ def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environme
 
 
 def _get_under_18(age_band: str, *, draft: Draft) -> str:
-    """Return "yes", "no" or "rather_not_say" by the age given, or "" if none was asked for.
+    """Return "yes", "no" or "rather_not_say" for an age band, or "" if no age was asked for.
 
-    In an addition the answer of the first Send stands: a page that was still open cannot make a child's addition an
-    adult's, to whom no answer is owed.
+    In an addition, the age given at the first Send decides. Otherwise a page left open could turn a child's addition
+    into an adult's, who is owed no answer.
     """
     given = {"": "", ADULT_BAND: IS_NOT_UNDER_18, RATHER_NOT_SAY: RATHER_NOT_SAY}.get(age_band, YES)
     if draft.sent is None:

@@ -4,8 +4,8 @@ The rule, spelled out here and computed from the answers alone:
 - Only somebody who reports about themselves is asked where they live themselves. They read their own country's number,
   and 112, which works in many countries, where the country is not named or not in the data.
 - Everybody else reads 999. Where the report is about somebody in another country, that number stands beside it as
-  text ("There: 000"), and nothing offers to call it. Wherever such a reader is told to call, for somebody else, they
-  are told to say that it is not in the UK, and which number is that of people there.
+  text ("In danger there: 000"), and nothing offers to call it. Wherever such a reader is told to call, for somebody
+  else, they are told to say that it is not in the UK, and which number is that of people there.
 - Childline serves the UK and the islands beside it: it is named to a reader there for
   themselves, and to nobody for a child elsewhere.
 """
@@ -277,7 +277,7 @@ def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHous
     assert {"/6b", "/7", "/9", "/14", "/15"} <= set(pages)
     for path, page in pages.items():
         assert 'href="tel:999"' in page, path
-        assert "<p>There: 000</p>" in page, path
+        assert "<p>In danger there: 000</p>" in page, path
         assert 'href="tel:000"' not in page, path
         assert not re.search(r"[Cc]all 000", page), path
     assert "In danger there, people call this number." in pages["/6b"]

@@ -60,6 +60,7 @@ LONG_WORDS_ALLOWED = {
     "internet",
     "ireland",
     "nobody",
+    "reference",  # asked only of people who work with children
     "sexual",
     "something",
     "whoever",
