@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = No
     try:
         code = run_program(program, words, name=PROGRAM, obj=call)
     finally:
-        # Whatever stopped it: no slip of the hand may end in a usage line while a child is at risk.
+        # Also after a usage error: a typing mistake must not hide that a child is at risk.
         if code != EXIT_DONE and call.is_p1_waiting:
             call.speaker.warn(EMERGENCY)
     return code

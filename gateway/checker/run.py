@@ -75,7 +75,7 @@ def run(
 
     if every is None:
         return run_once()
-    # A service manager ends it with SIGTERM at any moment: the desk's checks are whole, and the rest are only late.
+    # A service manager may send SIGTERM at any moment: posted checks are complete, and the next run does the rest.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:

@@ -12,7 +12,7 @@ PROGRAM: Final = "report-abuse-desk"
 def suggest(command: str) -> str:
     """Return a command to paste, e.g. `report-abuse-desk alarms --state desk` for `alarms`.
 
-    It gets the `--state` of the command that runs. Pages run none, and the environment needs none.
+    It gets the `--state` of the running command; none on a page, or if the environment variable names the folder.
     """
     context = click.get_current_context(silent=True)
     call = None if context is None else context.params.get("call")

@@ -106,9 +106,6 @@ class ButtonStyle:
     theme: Theme | None = None
 
 
-PLAIN_STYLE: Final = ButtonStyle()
-
-
 def make_snippet(
     origin: str,
     *,

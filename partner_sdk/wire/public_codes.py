@@ -16,7 +16,7 @@ NOT_SURE: Final = "not_sure"
 RATHER_NOT_SAY: Final = "rather_not_say"
 
 UNDER_AGE_LINE: Final = 18  # R3: a child is anyone under 18; the one place where the age line is written
-IS_NOT_UNDER_18: Final = NO  # to "Are you under 18?"; every other answer, and none, counts as a child (R3, R23)
+IS_NOT_UNDER_18: Final = NO  # only this counts as an adult; every other answer, and none, as a child (R3, R23)
 _OFFERED_YOUNGEST: Final = ("under_12", "12")
 FORMER_YOUNGEST: Final = "12_or_under"  # no longer offered; older reports and gateways still carry it
 YOUNGEST_BANDS: Final = (*_OFFERED_YOUNGEST, FORMER_YOUNGEST)
@@ -30,7 +30,7 @@ MEETS_TODAY: Final = "today"
 MEETS_SOON: Final = (MEETS_TODAY, "next_days")
 MEETING_TIMES: Final = (*MEETS_SOON, "later", "no_day", NOT_SURE)
 
-# How the child feels whom the report is about. A child who tells of another says the second of themselves.
+# The feelings of the child in the report. A child who reports for another uses the second code for their own.
 HURTING: Final = "hurting"
 REPORTER_HURTING: Final = "reporter_hurting"
 

@@ -1,4 +1,4 @@
-"""Every bound as a literal, beside the sentence that states it: changing only the code or only the document fails.
+"""Bounds as literals, beside the sentences that state them: changing only the code or only the document fails.
 
 Other tests read a bound from the code they test, so they still pass when it changes.
 """
@@ -191,7 +191,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
 )
 
 
-# Bounds on what others send, or on how long somebody waits, that no document states.
+# Bounds on input sizes and waits that no document states.
 UNSTATED: tuple[tuple[str, object], ...] = (
     ("partner_sdk.wire.statements:MAX_STATEMENT_BYTES", 16 * KIB),
     ("partner_sdk.wire.statements:MAX_LIST_BYTES", 4 * MIB),
