@@ -163,6 +163,12 @@ def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
     return _show(opened.case, _add_template(state, content.report), content)
 
 
+def show_page_again(case: CaseRow, state: PageState) -> ResponseReturnValue:
+    """Draw the page after a fault: opened if the report has been read, so that no contact warning leaves the page."""
+    is_read = case.opened_at is not None and not case.synthetic
+    return show_opened_page(case, state) if is_read else show_closed_page(case, state)
+
+
 def _add_template(state: PageState, report: PublicReport | None) -> PageState:
     if not state.template or report is None:
         return state

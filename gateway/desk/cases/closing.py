@@ -4,6 +4,7 @@ Never closes a case automatically, and never before a child has had the reply it
 safe.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -79,7 +80,8 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
-        _check_may_close(found)
+        for refusal in list_refusals(connection, found, cluster_id=closing.cluster_id, release_outcome=release_outcome):
+            raise refusal
         joined = found if closing.cluster_id is None else get_case(connection, closing.cluster_id)
         first, second = (*closing.weaknesses, None, None)[:2]
         connection.execute(
@@ -102,7 +104,6 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
         is_to_send = release_outcome and closed.partner != PUBLIC_SENDER
         outcome = choose_partner_outcome(connection, closed) if is_to_send else None
         if outcome is not None:
-            check_may_send_outcome(connection, closed)
             record_outcome(
                 desk,
                 connection,
@@ -152,19 +153,30 @@ def _check_redirect(closing: Closing) -> None:
         raise CaseError(f"--redirected-to goes only with the outcome {OUT_OF_REMIT}.", reason="bad-code")
 
 
-def _check_may_close(found: CaseRow) -> None:
+def list_refusals(
+    connection: Connection, found: CaseRow, *, cluster_id: str | None, release_outcome: bool
+) -> Iterator[CaseError]:
+    """Yield every reason why this case may not close yet, e.g. unread and still owing a reply."""
     if found.closed_at is not None:
-        raise CaseError("This case is already closed.", reason="already-closed")
+        yield CaseError("This case is already closed.", reason="already-closed")
+        return
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        yield CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
     if found.reply_owed and found.reply_code is None:
-        raise CaseError(
+        yield CaseError(
             (
                 "This child is still owed a reply (R23). Record it with --reply-recorded, or explain why "
                 f"a reply would do harm with --reply-recorded {NO_SAFE_CONTACT} --reply-reason."
             ),
             reason="reply-owed",
         )
+    try:
+        if cluster_id is not None:
+            get_case(connection, cluster_id)
+        if release_outcome and found.partner != PUBLIC_SENDER:
+            check_may_send_outcome(connection, found)
+    except CaseError as error:
+        yield error
 
 
 def _close_joined(connection: Connection, closed: CaseRow) -> None:

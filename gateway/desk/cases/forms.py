@@ -4,7 +4,7 @@ The rules are in the modules beside this one; the forms only place each fault at
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -29,8 +29,9 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 # The field of the page for each refusal of the rules, by form.
-MOVE_FIELDS: Final = {"bad-lane": "lane", "bad-score": "score"}
+MOVE_FIELDS: Final = {"bad-lane": "lane", "bad-score": "score", "already-closed": "risk-title"}
 CLOSE_FIELDS: Final = {
+    "already-closed": "close-title",
     "reply-owed": "code",
     "not-opened": "report",
     "no-redirect": "redirected_to",
@@ -51,10 +52,10 @@ PARTNER_FIELDS: Final = {
 _QUESTIONS: Final = (
     *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
     ("best_placed", "Choose who is best placed to act."),
+    ("assessor", "Give the name of the person who assessed this."),
     ("kind", "Choose the main kind of report."),
     ("age_band", "Choose the age of the child, or “Not known”."),
     ("outcome", "Choose the outcome."),
-    ("assessor", "Give the name of the person who assessed this."),
 )
 COUNTS = (
     ("yes", "Yes, this is the reply they were promised"),
@@ -67,14 +68,16 @@ def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: s
     return Fault(fields.get(error.reason, otherwise), CASE_FAULTS.get(error.reason, str(error)))
 
 
-def list_faults(typed: Typed, weaknesses: tuple[str, ...]) -> list[Fault]:
-    """Return the faults that prevent closing a case, in the order of the form."""
-    faults = [Fault(name, message) for name, message in _QUESTIONS if not typed[name]]
+def list_faults(typed: Typed, weaknesses: tuple[str, ...], refusals: Iterable[CaseError]) -> list[Fault]:
+    """Return the faults that prevent closing a case, in the order of the page; `refusals` are those of the rules."""
+    refused = [make_case_fault(one, CLOSE_FIELDS, otherwise="cluster") for one in refusals]
+    faults = [fault for fault in refused if fault.field in {"report", "code"}]
+    faults += [Fault(name, message) for name, message in _QUESTIONS if not typed[name]]
     if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
         faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
     if len(weaknesses) > MOST_WEAKNESSES:
         faults.append(Fault("weakness", "Choose at most two weaknesses: the two that mattered most."))
-    return faults
+    return faults + [fault for fault in refused if fault not in faults]
 
 
 def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:

@@ -16,8 +16,9 @@ from gateway.desk.cases.case_page import (
     get_case_or_404,
     show_closed_page,
     show_opened_page,
+    show_page_again,
 )
-from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.closing import close_case, list_refusals
 from gateway.desk.cases.forms import CLOSE_FIELDS, MOVE_FIELDS, list_faults, make_case_fault, make_closing, parse_score
 from gateway.desk.cases.model import (
     CaseError,
@@ -126,7 +127,7 @@ def post_move(case_id: str) -> ResponseReturnValue:
         score, reason = parse_score(typed["score"]), typed["move_reason"]
         move_case(get_desk(), case.case_id, lane=typed["lane"], score=score, reason=reason, actor=get_name())
     except CaseError as error:
-        return show_closed_page(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
+        return show_page_again(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
 
 
@@ -137,13 +138,16 @@ def post_close(case_id: str) -> ResponseReturnValue:
     case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
     # A form without the field, e.g. from a script, is signed by the signed-in person.
     typed.setdefault("assessor", get_name())
-    faults = list_faults(typed, weaknesses)
+    desk, release = get_desk(), typed["release_outcome"] == "yes"
+    with desk.store.read() as connection:
+        refusals = list_refusals(connection, case, cluster_id=typed["cluster"] or None, release_outcome=release)
+        faults = list_faults(typed, weaknesses, refusals)
     if not faults:
-        closing, release = make_closing(typed, weaknesses), typed["release_outcome"] == "yes"
         try:
-            close_case(get_desk(), case.case_id, closing, actor=get_name(), release_outcome=release)
+            closing = make_closing(typed, weaknesses)
+            close_case(desk, case.case_id, closing, actor=get_name(), release_outcome=release)
         except CaseError as error:
             faults = [make_case_fault(error, CLOSE_FIELDS, otherwise="cluster")]
     if faults:
-        return show_closed_page(case, PageState(faults))
+        return show_page_again(case, PageState(faults))
     return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)

@@ -12,8 +12,7 @@ from gateway.desk.cases.case_page import (
     FORM_BYTES,
     PageState,
     get_case_or_404,
-    show_closed_page,
-    show_opened_page,
+    show_page_again,
 )
 from gateway.desk.cases.forms import PARTNER_FIELDS, make_case_fault, make_question, parse_optional_day
 from gateway.desk.cases.model import CaseError, CaseRow
@@ -76,9 +75,7 @@ def _make_fault(error: CaseError, *, day: str, otherwise: str) -> Fault:
 
 
 def _show_again(case: CaseRow, fault: Fault) -> ResponseReturnValue:
-    # Opens the report again if it has been read: the analyst writes the question beside it.
-    show = show_closed_page if case.opened_at is None else show_opened_page
-    return show(case, PageState([fault]))
+    return show_page_again(case, PageState([fault]))
 
 
 def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:

@@ -12,8 +12,8 @@ from gateway.desk.cases.case_page import (
     FORM_BYTES,
     PageState,
     get_case_or_404,
-    show_closed_page,
     show_opened_page,
+    show_page_again,
 )
 from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
 from gateway.desk.cases.model import CaseRow
@@ -73,11 +73,11 @@ def post_record(case_id: str) -> ResponseReturnValue:
     """Record how the person reporting was answered."""
     case, typed = get_case_or_404(case_id), read_typed()
     if not typed["code"]:
-        return show_closed_page(case, PageState([Fault("code", "Choose how the person was answered.")]))
+        return show_page_again(case, PageState([Fault("code", "Choose how the person was answered.")]))
     try:
         record_reply(get_desk(), case.case_id, code=typed["code"], reason=typed["reason"], actor=get_name())
     except ReportAbuseError as error:
-        return show_closed_page(case, PageState([make_reply_fault(error, typed)]))
+        return show_page_again(case, PageState([make_reply_fault(error, typed)]))
     return _go_to_replies(case)
 
 

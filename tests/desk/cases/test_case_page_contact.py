@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.cases.case_page import format_country
+from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reading import contact as contact_words
 from gateway.desk.cases.replies import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.wiring import Desk
@@ -178,3 +179,45 @@ def test_every_code_of_a_country_has_a_name(code: str | None, name: str) -> None
 def test_page_of_a_partners_report_has_no_such_block(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker="", door="industry")
     assert "How to reach this person safely" not in browser.get(f"/cases/{case_id}").text
+
+
+@pytest.mark.parametrize("action", ["close", "reply", "move"])
+def test_page_after_a_fault_keeps_the_report_open_and_the_warnings_first(
+    desk: Desk, browser: Browser, action: str
+) -> None:
+    report = {"person": make_known_person(near="yes"), "contact": make_contact(**CONTACT)}
+    case_id = add_sealed_case(desk, marker="", under_18="yes", report=report)
+    browser.get(f"/cases/{case_id}")
+    block = find_block(browser.post(f"/cases/{case_id}/read").text)
+    answer = browser.post(f"/cases/{case_id}/{action}", assessor="A. Assessor")
+    assert answer.status_code == 409
+    assert find_block(answer.text) == block
+    assert "lives there or sees the phone" in block
+    assert "In their own words" in answer.text
+
+
+@pytest.mark.parametrize("action", ["close", "reply", "move"])
+def test_fault_on_the_page_of_an_unread_report_does_not_open_it(desk: Desk, browser: Browser, action: str) -> None:
+    case_id = add_sealed_case(desk, marker="", under_18="yes")
+    browser.get(f"/cases/{case_id}")
+    answer = browser.post(f"/cases/{case_id}/{action}")
+    assert answer.status_code == 409
+    assert "Before you contact anyone" not in answer.text
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).opened_at is None
+
+
+def test_closing_form_names_the_owed_reply_and_the_unknown_case_with_the_blank_answers(
+    desk: Desk, browser: Browser
+) -> None:
+    case_id = add_sealed_case(desk, marker="", under_18="yes")
+    browser.get(f"/cases/{case_id}")
+    for is_read in (False, True):
+        faults = browser.post(f"/cases/{case_id}/close", assessor="", cluster="K7QF-2M9TX-D").text.split("<h1>")[0]
+        places = re.findall(r'<a href="#(\w+)">', faults)
+        assert places == [
+            *(() if is_read else ("report",)),
+            *("code", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
+            *("assessor", "kind", "age_band", "outcome", "cluster"),
+        ]
+        browser.post(f"/cases/{case_id}/read")
