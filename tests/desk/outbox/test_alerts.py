@@ -99,7 +99,7 @@ def test_button_on_the_first_page_acknowledges_by_name_and_needs_its_token(
     file_urgent(loop)
     send_alerts(loop.desk)
     browser = Browser(loop.desk).sign_in()
-    assert "I am dealing with it" in browser.get("/").text
+    assert '<button class="main-action" type="submit">I am dealing with it</button>' in browser.get("/").text
     assert browser.client.post("/alerts/1/acknowledge", base_url=ORIGIN).status_code == 400
     assert browser.post("/alerts/1/acknowledge").status_code == 303
     assert "dealing with it" not in browser.get("/").text
