@@ -24,7 +24,8 @@ from gateway.key_folder import make_keys
 from gateway.receipt_key_change import make_card
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
-from partner_sdk.durable_files import write_new_durably
+from partner_sdk.durable_files import read_bounded, write_new_durably
+from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.keys import Environment, GatewayCard, parse_pin
 
@@ -55,8 +56,8 @@ def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> Gatew
             f"{asked.state} is not empty. Name a new or empty folder with --state.", reason="state-exists"
         )
     try:
-        raw_pin = asked.pin_file.read_bytes()[: MAX_PIN_FILE_BYTES + 1]
-    except OSError:
+        raw_pin = read_bounded(asked.pin_file, max_bytes=MAX_PIN_FILE_BYTES)
+    except LocalStateError:
         raise SettingsError(f"Cannot read the pin {asked.pin_file}.", reason="no-pin") from None
     config = _make_config(asked, environment=parse_pin(raw_pin).environment)
     check_config(config)

@@ -102,6 +102,18 @@ def find_bytes(path: Path) -> bytes | None:
         raise LocalStateError(f"Cannot read {path}: {error.strerror}.", reason="unreadable") from None
 
 
+def read_bounded(path: Path, *, max_bytes: int) -> bytes:
+    """Return a file that a person named, and of one that is larger only one byte more than `max_bytes`.
+
+    The caller's parser has the same bound and refuses it. Raises `LocalStateError` (`unreadable`).
+    """
+    try:
+        with path.open("rb") as handle:
+            return handle.read(max_bytes + 1)
+    except OSError as error:
+        raise LocalStateError(f"Cannot read {path}: {error.strerror}.", reason="unreadable") from None
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock against other processes of this machine (released when a process dies)."""

@@ -1,4 +1,4 @@
-"""A finding of a doctor: one type, one JSON and one print for partner, gateway and desk."""
+"""A finding of a doctor, and text for a terminal: one type, one JSON and one print for partner, gateway and desk."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -18,6 +18,11 @@ class Finding:
     verdict: Verdict
     detail: str
     mend: str = ""
+
+
+def make_printable(text: str) -> str:
+    """Return a line with a question mark for each unprintable character, e.g. ESC: a terminal would obey it."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def is_well(findings: Collection[Finding]) -> bool:

@@ -10,6 +10,8 @@ import click
 from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
+from partner_sdk.finding import make_printable
+
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 
 
@@ -94,9 +96,7 @@ def run_program(program: click.Command, arguments: Sequence[str] | None, *, name
         return error.exit_code
     except click.UsageError as error:
         path = name if error.ctx is None else error.ctx.command_path
-        message = " ".join(error.format_message().split()).removesuffix(".")
-        # A terminal obeys control characters, and an argument may hold some.
-        message = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in message)
+        message = make_printable(" ".join(error.format_message().split()).removesuffix("."))
         sys.stderr.write(f"{name}: {message}. See `{path} --help`.\n")
         return error.exit_code
     except click.Abort:

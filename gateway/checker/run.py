@@ -14,7 +14,9 @@ from gateway.checker.cli import DONE, FAULTS, TRY_AGAIN, complain
 from gateway.checker.handing_over import DeskDoor, make_posts, post_checks, read_token, write_posts
 from gateway.checker.network_addresses import is_public, resolve_name
 from partner_sdk.client.http import read_clock
-from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.durable_files import read_bounded
+from partner_sdk.errors import FormatError, LocalStateError, TransportError
+from partner_sdk.finding import make_printable
 from partner_sdk.lazy_group import ExampleCommand, FiniteRange
 from partner_sdk.wire.button_check import MAX_CHECKS, ButtonCheck, CheckList
 from partner_sdk.wire.canonical import parse_exact
@@ -116,8 +118,8 @@ def run_checks(check_list: CheckList, *, door: DeskDoor | None, out: Path | None
 def read_check_list(file: Path) -> CheckList:
     """Return the desk's list; raises `FormatError`."""
     try:
-        raw = file.read_bytes()
-    except OSError:
+        raw = read_bounded(file, max_bytes=MAX_LIST_BYTES + 1)  # and the end of the last line
+    except LocalStateError:
         raise FormatError(f"Cannot read {file}. {_LIST_MADE_BY}", reason="no-list") from None
     try:
         return parse_exact(raw.removesuffix(b"\n"), kind=CheckList, max_bytes=MAX_LIST_BYTES)
@@ -129,7 +131,7 @@ def format_visit(visit: "Visit") -> str:
     """Return one line: result, placement, address, and the failure or the faults; no content of the page."""
     faults = [one.code for one in visit.check.findings if one.severity == "fault"]
     # The desk's address may contain mistyped control characters, which would affect a terminal.
-    address = "".join(one if one.isprintable() else "?" for one in visit.target.address)
+    address = make_printable(visit.target.address)
     return "  ".join(
         (f"{visit.check.result:<11}", visit.target.placement, address, visit.trouble or ", ".join(faults))
     ).rstrip()

@@ -14,7 +14,8 @@ from gateway.receipt_key_change import begin_receipt_key_change
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.creation import begin_epoch
 from gateway.web.settings import SettingsError
-from partner_sdk.durable_files import write_durably
+from partner_sdk.durable_files import read_bounded, write_durably
+from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.keys import parse_pin
 
 _EXAMPLE_STATE = "--state /var/lib/report-abuse"
@@ -88,9 +89,8 @@ def pin(pin_file: Path, state: Path, *, as_json: bool) -> int:
     The desk makes one for its next feed key and after a root change. Restart the gateway afterwards.
     """
     try:
-        with pin_file.open("rb") as handle:
-            raw = handle.read(MAX_PIN_FILE_BYTES + 1)
-    except OSError:
+        raw = read_bounded(pin_file, max_bytes=MAX_PIN_FILE_BYTES)
+    except LocalStateError:
         raise SettingsError(f"The pin {pin_file} is missing or unreadable.", reason="no-pin") from None
     new, old = parse_pin(raw), load_pin(state)
     roots = {old.root_fingerprint, old.next_root_fingerprint}

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.durable_files import read_bounded
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ def read_settings(path: Path, *, kind: type[T]) -> T:
     `kind` must forbid unknown fields. Reasons: `no-settings`, `bad-settings`.
     """
     try:
-        raw = path.read_bytes()
-    except OSError:
+        raw = read_bounded(path, max_bytes=MAX_SETTINGS_BYTES)
+    except LocalStateError:
         raise SettingsError(
             f"Cannot read the settings file {path}: it is missing or unreadable.", reason="no-settings"
         ) from None

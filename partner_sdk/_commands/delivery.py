@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Final, TypedDict, get_args
 
 import click
 
-from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Run, make_printable
+from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Run
 from partner_sdk.client._receipts import DeskReceipt, Receipt
 from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
+from partner_sdk.finding import make_printable
 from partner_sdk.wire.submission import Priority, ReportKind
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
+from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError, ProblemError, ReportAbuseError, ReportError
+from partner_sdk.finding import make_printable
 from partner_sdk.lazy_group import INTERRUPTED, ExampleCommand
 
 if TYPE_CHECKING:
@@ -111,11 +113,6 @@ class Speaker:
             marked = f"{self.label} {make_printable(line)}" if self.label else make_printable(line)
             stream.write(f"{marked.rstrip()}\n")
         stream.flush()
-
-
-def make_printable(text: str) -> str:
-    """Return one line with a question mark for each character that is not printable: controls, direction marks."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _read_clock() -> datetime:
@@ -316,13 +313,27 @@ out_option: Final = click.option(
 
 def read_input(name: str, *, max_bytes: int) -> bytes:
     """Return the bytes of a file (`-` is standard input), or raise `LocalStateError` (`no-such-file`)."""
+    if name == "-":
+        return sys.stdin.buffer.read(max_bytes + 1)
     try:
-        if name == "-":
-            return sys.stdin.buffer.read(max_bytes + 1)
-        with Path(name).open("rb") as handle:
-            return handle.read(max_bytes + 1)
-    except OSError as error:
-        raise LocalStateError(f"Cannot read {name}: {error.strerror}.", reason="no-such-file") from None
+        return read_bounded(Path(name), max_bytes=max_bytes)
+    except LocalStateError as error:
+        raise LocalStateError(str(error), reason="no-such-file") from None
+
+
+def is_address(place: str) -> bool:
+    """Return whether a page is named by its address on the web and not as a file, e.g. `https://chat.example`."""
+    return "://" in place
+
+
+def read_file_of_place(place: str, *, max_bytes: int) -> bytes:
+    """Return the bytes of a page that is not named by an address, as `read_input`."""
+    try:
+        return read_input(place, max_bytes=max_bytes)
+    except LocalStateError as error:
+        if place == "-" or Path(place).exists():
+            raise
+        raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
 
 
 def pick(value: object, *names: str) -> dict[str, Any]:

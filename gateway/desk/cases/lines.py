@@ -17,9 +17,12 @@ from gateway.desk.cases.reading.sections import Counted, ReportSection
 from gateway.desk.cases.replies import ReplyError
 from gateway.desk.terminal import say, say_lines
 from gateway.desk.wiring import Desk
+from partner_sdk.durable_files import read_bounded
+from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.public_report import PublicReport
 
 FROM_HERE: Final = "-"  # a file name for standard input
+MAX_TEXT_BYTES: Final = 64 * 1024  # more than any text that may be sent; the rules know the exact bounds
 _STEP: Final = "  "
 _MOST_MISSING: Final = 3  # the page of the case lists all of them
 
@@ -166,11 +169,19 @@ def _print_typed(margin: str, title: str, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a text from a file or, for `-`, from standard input. Raises `ReplyError` (`no-file`, `not-text`)."""
+    """Read a text from a file or, for `-`, from standard input.
+
+    Raises `ReplyError` (`no-file`, `not-text`, `text-too-long`).
+    """
     try:
-        raw = sys.stdin.buffer.read() if str(path) == FROM_HERE else path.read_bytes()
-    except OSError:
+        if str(path) == FROM_HERE:
+            raw = sys.stdin.buffer.read(MAX_TEXT_BYTES + 1)
+        else:
+            raw = read_bounded(path, max_bytes=MAX_TEXT_BYTES)
+    except LocalStateError:
         raise ReplyError(f"{path} cannot be read.", reason="no-file") from None
+    if len(raw) > MAX_TEXT_BYTES:
+        raise ReplyError(f"{path} is too long: a text has at most {MAX_TEXT_BYTES:,} bytes.", reason="text-too-long")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

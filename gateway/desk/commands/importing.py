@@ -11,7 +11,7 @@ from gateway.desk.commands.outbox import send_outbox
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
-from partner_sdk.durable_files import find_bytes, write_durably
+from partner_sdk.durable_files import find_bytes, read_bounded, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
@@ -58,11 +58,7 @@ def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as handle:
-            raw = handle.read(MAX_REPORT_BODY_BYTES + 1)
-    except OSError as error:
-        raise LocalStateError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
+    raw = read_bounded(path, max_bytes=MAX_REPORT_BODY_BYTES)
     if len(raw) > MAX_REPORT_BODY_BYTES:
         raise FormatError(f"{path} is larger than a sealed report may be.", reason="too-large")
     return raw

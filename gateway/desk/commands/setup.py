@@ -17,6 +17,8 @@ from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_comma
 from gateway.desk.wiring import open_desk, utc_now
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from gateway.guidance.stale_command import print_stale, stale_options
+from partner_sdk.durable_files import read_bounded
+from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.keys import MAX_CARD_BYTES, Environment, parse_gateway_card
@@ -77,9 +79,8 @@ def init(call: Call, gateway_origin: str, feed_url: str, environment: Environmen
 def gateway_add(call: Call, card: Path) -> int:
     """Accept the receipts of a gateway from now on."""
     try:
-        with card.open("rb") as handle:
-            raw = handle.read(MAX_CARD_BYTES + 1)
-    except OSError:
+        raw = read_bounded(card, max_bytes=MAX_CARD_BYTES)
+    except LocalStateError:
         raise BootstrapError(f"{card} is missing or unreadable.", reason="no-card") from None
     found = parse_gateway_card(raw)
     is_new = add_gateway(open_desk(call.state), found, actor=call.actor)

@@ -46,7 +46,8 @@ from gateway.desk.placements.runner import forget_runner_token, make_runner_toke
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import open_desk
-from partner_sdk.durable_files import write_durably
+from partner_sdk.durable_files import read_bounded, write_durably
+from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
 from partner_sdk.wire.canonical import encode
 
@@ -208,9 +209,8 @@ def placement_targets(call: Call, out: Path) -> int:
 def placement_import_checks(call: Call, file: Path) -> int:
     """Import checks from a file, by the same rules as those that a checker posts."""
     try:
-        with file.open("rb") as handle:
-            raw = handle.read(MAX_CHECKS_BODY_BYTES + 2)
-    except OSError:
+        raw = read_bounded(file, max_bytes=MAX_CHECKS_BODY_BYTES + 1)  # and the end of the last line
+    except LocalStateError:
         raise PlacementError(f"{file} is missing or unreadable.", reason="no-file") from None
     taken = take_checks(open_desk(call.state), raw.removesuffix(b"\n"), channel="file", actor=call.actor)
     return print_result(call, asdict(taken), format_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE)

@@ -18,6 +18,7 @@ from partner_sdk.button.check._known_names import format_names
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import SIZES
 from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.finding import make_printable
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
 
 Group = Literal["page", "link", "press", "words", "icon", "script", "place", "browser"]
@@ -157,7 +158,7 @@ def format_junit(check: ButtonCheck) -> str:
     if check.result == "unreachable":
         subjects = ["page"]  # one error: nothing is said of the rest
     for group in subjects:
-        case = ET.SubElement(suite, "testcase", classname=make_xml_text(check.address), name=GROUPS[group], time="0")
+        case = ET.SubElement(suite, "testcase", classname=make_printable(check.address), name=GROUPS[group], time="0")
         if check.result == "unreachable":
             said = check.findings[0].what if check.findings else "The page did not load."
             error = ET.SubElement(case, "error", type="unreachable", message=said)
@@ -183,8 +184,3 @@ def _add_findings(case: ET.Element, found: list[CheckFinding]) -> int:
     if rest:
         ET.SubElement(case, "system-out").text = "\n".join(line for one in rest for line in _format_finding(one))
     return 1 if faults else 0
-
-
-def make_xml_text(text: str) -> str:
-    """Return a text without the characters that XML 1.0 cannot hold (§2.2)."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -138,6 +138,16 @@ def test_text_that_cannot_be_sent_says_what_to_change(
     assert texts_written(loop, reference) == 0
 
 
+def test_file_of_any_size_is_refused_without_loading_it(
+    loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "reply.txt"
+    with path.open("wb") as handle:
+        handle.truncate(2**42)  # a sparse file: larger than the memory of any machine
+    assert run(loop, reference, "--text-file", str(path)) == 2
+    assert f"{path} is too long: a text has at most 65,536 bytes." in capsys.readouterr().err
+
+
 def test_file_that_is_not_there_is_named(loop: Loop, reference: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(loop, reference, "--text-file", "no-such-file.txt") == 2
     assert "no-such-file.txt cannot be read" in capsys.readouterr().err

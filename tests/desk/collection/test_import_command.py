@@ -107,7 +107,7 @@ def test_import_of_what_is_no_report_is_refused(this_time: Loop, run: Run, tmp_p
 
 def test_import_of_no_file_is_said(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none") == WRONG_USE
-    assert "cannot be read" in capsys.readouterr().err
+    assert "Cannot read" in capsys.readouterr().err
 
 
 def test_urgent_file_is_paged_at_once(this_time: Loop, run: Run, tmp_path: Path) -> None:

@@ -228,6 +228,14 @@ def test_list_that_is_none_of_the_desks_is_refused_with_the_line_that_makes_one(
     assert "report-abuse-desk placement targets --out pages.json" in said
 
 
+def test_list_of_any_size_is_refused_without_loading_it(tmp_path: Path, capsys):
+    file = tmp_path / "pages.json"
+    with file.open("wb") as handle:
+        handle.truncate(2**42)  # a sparse file: larger than the memory of any machine
+    assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
+    assert f"{file} is not the desk's list of pages." in capsys.readouterr().err
+
+
 def test_list_that_is_not_there_is_named_with_the_line_that_makes_it(tmp_path: Path, capsys):
     file = tmp_path / "pages.json"
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
