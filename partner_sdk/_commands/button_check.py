@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,7 +17,9 @@ from partner_sdk._commands.runtime import (
     EXIT_FAILED,
     Call,
     PartnerCommand,
+    is_address,
     origin_option,
+    read_file_of_place,
     read_input,
     shared_options,
 )
@@ -157,7 +159,7 @@ def _read_source(call: Call, page: str) -> Source:
     from partner_sdk.button.check.page_fetch import fetch_page, read_own_copy
 
     if not is_address(page):
-        raw = _read_file(page, max_bytes=MAX_PAGE_BYTES)
+        raw = read_file_of_place(page, max_bytes=MAX_PAGE_BYTES)
         return Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
     session = call.runtime.open_session()
     ca_file = None if call.ca_file is None else str(call.ca_file)
@@ -168,15 +170,6 @@ def _read_source(call: Call, page: str) -> Source:
         headers=fetched.headers,
         read_copy=partial(read_own_copy, page=fetched, session=session, ca_file=ca_file),
     )
-
-
-def _read_file(page: str, *, max_bytes: int) -> bytes:
-    try:
-        return read_input(page, max_bytes=max_bytes)
-    except LocalStateError as error:
-        if page == "-" or Path(page).exists():
-            raise
-        raise LocalStateError(f"{error} An address begins with https://", reason=error.reason) from None
 
 
 def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> None:
@@ -237,11 +230,6 @@ def _say(call: Call, check: ButtonCheck, *, form: str) -> None:
         call.speaker.say_document(format_junit(check))
     else:
         call.speaker.say("\n".join(format_check(check)))
-
-
-def is_address(page: str) -> bool:
-    """Return whether a page is named by its address on the web, and not as a file."""
-    return "://" in page
 
 
 def read_beside(address: str, *, page: str) -> bytes | None:

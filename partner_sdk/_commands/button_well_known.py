@@ -12,9 +12,10 @@ from partner_sdk._commands.runtime import (
     FEW_EXIT_CODES,
     Call,
     PartnerGroup,
+    is_address,
     origin_option,
     out_option,
-    read_input,
+    read_file_of_place,
     shared_options,
 )
 from partner_sdk.button.well_known import (
@@ -127,11 +128,8 @@ def _format_fix(error: ReportAbuseError) -> str:
 
 def _read(call: Call, place: str) -> bytes:
     """Return the bytes of a file, or of a service's address; follows no redirect."""
-    if not place.startswith(("https://", "http://")):
-        try:
-            return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
-        except LocalStateError as error:
-            raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
+    if not is_address(place):
+        return read_file_of_place(place, max_bytes=MAX_WELL_KNOWN_BYTES)
     # Imported here: making the file sends nothing, and loads nothing that sends.
     from partner_sdk.client.transport import Transport
 
