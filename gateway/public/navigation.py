@@ -23,6 +23,7 @@ SIDE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "privacy": "1f",
         "accessibility": "1g",
         "problem": "1h",
+        "you_matter": "1i",
         "stay_safe": "2a",
     }
 )

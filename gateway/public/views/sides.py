@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
-from gateway.public.navigation import Action, find_wanted_side, get_path
-from gateway.public.pages.layout import FormState, list_posts, make_form, render_page
+from gateway.public.navigation import Action, find_wanted_side, get_path, make_see_action
+from gateway.public.pages.layout import FormState, get_emergency_number, list_posts, make_form, render_page
 from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
 from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft
 from gateway.public.visiting.visit import (
@@ -79,6 +79,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
     names = {
         "agency": door.agency_name,
         "day": format_day(door.agency.accessibility.checked_on),
+        "emergency": get_emergency_number(door, profile.country),
         "ask": _format_how_to_ask(door, words),
     }
     return render_page(
@@ -98,10 +99,16 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
             for section in words.get("sections", ())
             if not (profile.country and section.get("is_uk_only"))
         ],
+        has_call=words.get("call", False),
         posts=list_posts(door, words.get("signposts", ()), profile=profile),
+        posts_heading=words.get("other_heading"),
+        side_links=[
+            {"path": get_path(link["side"]), "action": make_see_action(link["side"]), "text": link["text"]}
+            for link in words.get("side_links", ())
+        ],
         after=words.get("after", words.get("note", "")).format(**names),
         form_path=get_path(side),
-        go_back=words.get("back", door.wording.common()["back"]),
+        go_back=words["carry_on"] if form and "carry_on" in words else words["back"],
     )
 
 

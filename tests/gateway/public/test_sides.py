@@ -1,5 +1,6 @@
 """Side pages: open to all, never with a typed word; from the middle of the form they save it and lead back into it."""
 
+import html
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_side_page_is_open_to_all_and_leads_to_the_start(public: PublicHouse, si
     assert person.page.status_code == 200
     assert read_title(person.page) == WORDS.screen(side)["title"]
     assert "<form" not in person.text()
-    assert '<a class="button" href="/">' in person.text()
+    assert re.search('<a class="button( plain)?" href="/">', person.text())
     for about in ABOUT_PAGES:
         assert f'href="{PATHS[about]}"' in person.text(), about
     assert public.house.rows("drafts") == []
@@ -56,6 +57,7 @@ def test_side_page_names_its_helpers_with_number_or_address(public: PublicHouse,
         ("no_name", {"crimestoppers", "fearless", "iwf", "childline"}),  # R25
         ("saw_picture", {"iwf", "report_remove"}),  # R6
         ("own_thoughts", {"stop_it_now"}),
+        ("you_matter", {"childline", "samaritans", "shout"}),
         ("what_to_report", {"iwf", "report_harmful_content", "childline"}),  # R7, R31
         ("problem", {"emergency", "childline", "nspcc"}),
     ],
@@ -97,7 +99,7 @@ def test_every_screen_leads_to_side_pages_and_back_to_itself_with_its_unsaved_wo
         seen |= buttons
         person.press(**LONG_WAY[path])
     assert person.path == "/14"
-    assert seen == {*ABOUT_PAGES, "stay_safe", "no_name"}
+    assert seen == {*ABOUT_PAGES, "stay_safe", "no_name", "you_matter"}
 
 
 def test_check_page_leads_to_a_side_page_and_back_and_can_still_be_sent(public: PublicHouse):
@@ -217,10 +219,65 @@ def test_posts_need_the_token(public: PublicHouse):
 
 def test_there_are_no_other_side_pages(public: PublicHouse):
     person = public.person()
-    for path in ("/1", "/1i", "/2b", "/1A", "/1a/"):
+    for path in ("/1", "/1j", "/2b", "/1A", "/1a/"):
         person.get(path)
         assert person.page.status_code == 404, path
         assert "tel:999" in person.text()
+
+
+def read_words(person: Person) -> str:
+    """Return the words of a page's main part, without its tags."""
+    main = re.search(r"<main.*</main>", person.text(), re.DOTALL)
+    assert main is not None
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main[0])))
+
+
+def test_child_who_may_hurt_themselves_has_a_door_of_their_own_on_the_first_page(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    ways = re.findall(r'<li><a href="(/\w+)">([^<]+)</a>', person.text())
+    assert ways[0] == ("/1i", "I think about hurting myself")
+    assert person.text().index('value="start"') < person.text().index('href="/1i"')
+    # The other door must not be taken for this one: it says which thoughts it means.
+    assert [path for path, text in ways if "thoughts" in text] == ["/1d"]
+    assert "sexual thoughts about children" in dict(ways)["/1d"]
+
+
+def test_child_who_may_hurt_themselves_is_told_that_they_matter_and_whom_to_call(public: PublicHouse):
+    person = public.person()
+    person.get("/1i")
+    said = read_words(person)
+    assert said.index("You matter") < said.index("Call 999") < said.index("Childline") < said.index("You can tell us")
+    # The call is the one filled button.
+    assert re.findall(r'<a class="button[^>]*>', person.text())[0] == '<a class="button call-now" href="tel:999">'
+    assert '<a class="button plain" href="/">' in person.text()
+    for link in ("tel:08001111", "tel:116123", "sms:85258"):
+        assert f'href="{link}"' in person.text(), link
+    assert "sexual" not in said
+
+
+def test_page_about_own_thoughts_names_them_and_leads_to_the_other_door(public: PublicHouse):
+    person = public.person()
+    person.get("/1d")
+    assert "sexual thoughts about children" in read_words(person).split(". ")[0]
+    assert '<a href="/1i">I think about hurting myself</a>' in person.text()
+
+
+def test_question_how_you_feel_leads_straight_to_someone_to_talk_to(public: PublicHouse):
+    person = public.person_at("/9a")
+    person.press("see:you_matter", feels="scared")
+    assert person.path == "/1i"
+    assert "Carry on here" in person.text()
+    person.press("return")
+    assert (person.path, read_form(person.page)["feels"]) == ("/9a", "scared")
+
+
+def test_child_abroad_is_told_the_number_and_the_helpline_of_their_country(public: PublicHouse):
+    person = public.person_at("/9a", p6={"region": "not_uk"}, p6a={"country": "au"})
+    person.press("see:you_matter")
+    assert '<a class="button call-now" href="tel:000">' in person.text()
+    assert "Kids Helpline" in read_words(person)
+    assert "999" not in read_words(person)
 
 
 def test_who_sees_my_words_says_where_to_ask(tmp_path: Path):
