@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import gateway.public
+from gateway.public.assets import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
@@ -60,6 +61,17 @@ def test_pictures_hold_no_script_no_style_and_no_words():
     for path in pictures:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"<(script|style|text|image|foreignObject)|\s(style|href|on\w+)=", text), path.name
+
+
+def test_style_and_scripts_are_served_without_comments_and_otherwise_unchanged():
+    assets = load_assets()
+    sources = {name: (STATIC_FOLDER / name).read_text("utf-8") for name in ("look.css", "leave.js", "back.js")}
+    assert all("/*" in text or "//" in text for text in sources.values())
+    served = {name: assets[name].plain.decode() for name in sources}
+    assert not re.search(r"/\*|\n", served["look.css"])
+    for name, source in sources.items():
+        kept = re.sub(r"/\*.*?\*/|^\s*//.*$", "", source, flags=re.DOTALL if name == "look.css" else re.MULTILINE)
+        assert re.sub(r"\s", "", served[name]) == re.sub(r"\s", "", kept), name
 
 
 class VisibleWords(HTMLParser):
