@@ -5,15 +5,13 @@ The report's text appears only in the response to the post that opened it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final
 
-from babel import Locale
 from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
-from gateway.desk.cases.forms import COUNTS, Preview
+from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
@@ -69,8 +67,6 @@ MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
 MOST_FILES: Final = 500
 # Limit for the sealed bytes of reports that are opened for their files alone.
 MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
-# The form's code for a country that is not in its list.
-_OTHER: Final = "other"
 # A reply of 4,000 characters of four bytes each, percent-encoded, and some more: an overlong one comes back too.
 FORM_BYTES = 131_072
 
@@ -157,7 +153,7 @@ def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
         opened = open_case(get_desk(), case.case_id, actor=get_name())
         content = _lay_out(opened)
     except CaseError as error:
-        return _refuse(case, state, labels.CASE_FAULTS.get(error.reason, str(error)))
+        return _refuse(case, state, CASE_FAULTS.get(error.reason, str(error)))
     except (OpeningError, FormatError, LocalStateError) as error:
         return _refuse(case, state, str(error))
     return _show(opened.case, _add_template(state, content.report), content)
@@ -252,7 +248,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         lateness=format_lateness(days_late) if days_late else "",
         is_reply_waiting=is_waiting(case),
         is_abroad=case.region == NOT_UK,
-        country=format_country(case.country),
+        country=labels.format_country(case.country),
         can_write=can_write,
         has_other_way=bool(list_open_ways(*content.reports)),
         templates=list_templates(report) if report is not None and can_write else (),
@@ -267,13 +263,3 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         chosen_weaknesses=request.form.getlist("weakness"),
         labels=labels,
     )
-
-
-@lru_cache(maxsize=300)
-def format_country(code: str | None) -> str:
-    """Return the English name of a country; empty for none, and the code itself if it is unknown."""
-    if not code:
-        return ""
-    if code == _OTHER:
-        return "another country"
-    return str(Locale("en").territories.get(code.upper(), code))

@@ -21,8 +21,7 @@ from gateway.desk.cases.model import (
     parse_day,
 )
 from gateway.desk.cases.partner_side import Question
-from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.labels import ASSESSMENT, CASE_FAULTS
+from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.replies import ReplyDraft, clean_text
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
@@ -48,6 +47,50 @@ PARTNER_FIELDS: Final = {
     "nothing-waits": "told_outcome",
     "not-own-duplicate": "told_outcome",
     "not-opened": "report",
+}
+# The form's messages when the rules of casework refuse; the errors' own text is for the command line.
+CASE_FAULTS = {
+    "already-closed": "This case is already closed. Nothing was changed.",
+    "not-opened": "This report is still unread. Open it first.",
+    "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
+    "no-redirect": "This is out of remit: choose where they were sent.",
+    "no-assessor": "Give the name of the person who assessed this.",
+    "bad-code": "One of the answers is not on the list. Choose it again.",
+    "unknown-case": "No case has that id or reference.",
+    "synthetic": "This is a made-up case. It has no report to read.",
+    "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
+    "bad-score": "Give a score from 0 to 999, or leave it as it is.",
+    "move-reason-missing": "Give a reason for moving the case.",
+    "reason-too-long": "Make the reason shorter: 300 characters at most.",
+    "unprintable": "The text contains characters that a page cannot show. Remove them.",
+    "lowered-unread": (
+        "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
+    ),
+    "not-moved": "The case already has this lane and score. Change one of them.",
+    "outcome-waits": "An outcome is already waiting. Take it back before you choose another.",
+    "not-own-duplicate": ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
+}
+
+# The same for a reply: the field, and how to fix it.
+REPLY_FAULTS = {
+    "no-text": ("reply_text", "Write the reply first."),
+    "unprintable": ("reply_text", "The text contains characters that a page cannot show. Remove them."),
+    "reason-missing": ("reason", "Explain why there is no safe way to reply."),
+    "return-code-reason-missing": ("counts_reason", "Explain why the return code alone is enough."),
+    "reason-too-long": ("reason", "Make the reason shorter: 300 characters at most."),
+    "no-sealed-reply": ("code", "No reply has been written to the return code yet. Write one first."),
+    "no-reply-key": ("reply_text", "This report has no return code. Answer another way, then record it."),
+    "not-opened": ("report", "This report is still unread. Open it first."),
+    "first-not-opened": (
+        "report",
+        "This adds to a report that is still unread. Open that report first: it explains how to reach them safely.",
+    ),
+    "not-proven": (
+        "reply_text",
+        "This is not proven to come from the same person, so you cannot reply here. Reply from the first report.",
+    ),
+    "no-place": ("reply_text", "The gateway no longer keeps this return code. Answer another way."),
+    "no-sealing-key": ("reply_text", "The desk has no active sealing key. Run “report-abuse-desk publish”."),
 }
 _QUESTIONS: Final = (
     *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
@@ -139,7 +182,7 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules for replies."""
     if error.reason == "too-long":
         return Fault("reply_text", _format_too_long(len(normalise(typed["reply_text"]))))
-    field, said = labels.REPLY_FAULTS.get(error.reason, ("reply_text", str(error)))
+    field, said = REPLY_FAULTS.get(error.reason, ("reply_text", str(error)))
     if error.reason == "reason-too-long" and typed["code"] == "":
         field = "counts_reason"
     if error.reason == "return-code-reason-missing" and typed["code"] == REPLIED_BY_RETURN_CODE:

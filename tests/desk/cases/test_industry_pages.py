@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, schedule_outcome
-from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
@@ -294,7 +294,7 @@ def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     page = browser.get(path).text
     assert ("held back until" in page, "2026-12-24" in page, "Take it back" in page) == (True, True, True)
     second = browser.post(f"{path}/outcome", told_outcome="actioned")
-    assert (second.status_code, labels.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
+    assert (second.status_code, CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
     assert has_fault_read_with(second.text, "told_outcome")
     assert browser.post(f"{path}/outcome/take-back").status_code == 303
     assert "taken back" in browser.get(path).text

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, list_queue, move_case
-from gateway.desk.cases.reading import labels
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time
@@ -129,7 +129,7 @@ def test_unread_crisis_is_not_lowered_and_its_alert_stays(loop: Loop, browser: B
     browser.get(f"/cases/{before.case_id}")
     answer = browser.post(f"/cases/{before.case_id}/move", lane="queue", score="", move_reason="x")
     assert answer.status_code == 409
-    assert labels.CASE_FAULTS["lowered-unread"] in answer.text
+    assert CASE_FAULTS["lowered-unread"] in answer.text
     assert get(loop, reference) == before
     assert send_alerts(loop.desk).waiting == 1
     # A higher or lower score within the lane ends no alert.
@@ -193,7 +193,7 @@ def test_what_is_no_move_changes_nothing(loop: Loop, changes: dict[str, Any], re
             loop.desk, reference, **({"lane": "queue", "score": None, "reason": WHY} | changes), actor="A. Analyst"
         )
     assert caught.value.reason == reason
-    assert reason in labels.CASE_FAULTS
+    assert reason in CASE_FAULTS
     assert get(loop, reference) == before
     assert loop.count("case_moves") == 0
 
@@ -227,7 +227,7 @@ def test_page_that_refuses_a_move_keeps_what_was_typed(loop: Loop, browser: Brow
     for typed, fault in (("x", "bad-score"), ("9", "move-reason-missing")):
         answer = browser.post(f"/cases/{case.case_id}/move", lane="queue", score=typed, move_reason="")
         assert answer.status_code == 409
-        assert labels.CASE_FAULTS[fault] in answer.text
+        assert CASE_FAULTS[fault] in answer.text
         assert f'value="{typed}"' in answer.text
     assert get(loop, case.reference) == case
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
+from gateway.desk.cases.reading.labels import ACCESS_NEEDS, SPOKEN_LANGUAGES, WAYS
 from gateway.desk.cases.replies import (
     ContactWarning,
     get_line,
@@ -17,17 +18,12 @@ from gateway.desk.cases.replies import (
     list_warnings,
 )
 from partner_sdk.wire.public_codes import (
-    BY_ADULT,
     BY_CALL,
-    BY_EMAIL,
-    BY_SCHOOL,
     BY_TEXT,
     DANGER_PREFIX,
-    ENGLISH,
     MEETS_SOON,
     NO,
     NOT_SURE,
-    WELSH,
     YES,
 )
 from partner_sdk.wire.public_report import PublicReport
@@ -58,24 +54,10 @@ _WARNINGS: Final = {
         "Write to the return code, or ask the safeguarding adviser.",
     ),
 }
-_WAYS: Final = {
-    BY_CALL: "Call",
-    BY_TEXT: "Text",
-    BY_EMAIL: "E-mail",
-    BY_ADULT: "Through an adult they trust",
-    BY_SCHOOL: "At school",
-}
 _WHO_SEES: Final = {YES: "Yes", NO: "No, only they do", NOT_SURE: "They are not sure: treat it as yes"}
 _SAY_WHO: Final = {YES: "Yes", NO: "No", NOT_SURE: "They are not sure: treat it as no"}
 _NOTE: Final = {YES: "Yes, they asked for one", NO: "No"}
-_LANGUAGES: Final = {ENGLISH: "English", WELSH: "Welsh", "other": "Another language"}
 _MEETS: Final = dict(zip(MEETS_SOON, ("today", "in the next few days"), strict=True))
-_NEEDS: Final = {
-    "bsl": "British Sign Language",
-    "relay_uk": "Relay UK",
-    "easy_read": "Easy read",
-    "adult_helper": "An adult helps them",
-}
 _CALLED: Final = {
     f"{DANGER_PREFIX}called": "They told us they called 999.",
     f"{DANGER_PREFIX}cannot_call": "They told us they cannot call 999.",
@@ -222,7 +204,7 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
         ContactFact("Language", _format_language(report), "They did not say"),
         ContactFact(
             "Access needs",
-            "; ".join(_format_code(_NEEDS, need) for need in contact.access_needs),
+            "; ".join(_format_code(ACCESS_NEEDS, need) for need in contact.access_needs),
             "They named none",
         ),
         ContactFact("May a short note be sent?", _format_code(_NOTE, contact.may_send_note), "They were not asked: no"),
@@ -231,25 +213,25 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
 
 def _make_ways(report: PublicReport, *, barred_by: Sequence[PublicReport]) -> list[ContactWay]:
     contact = report.contact
-    picked = [way for way in contact.ways if way in _WAYS]
+    picked = [way for way in contact.ways if way in WAYS]
     # A contact detail for a way they did not pick is still shown, and marked.
-    others = [way for way in _WAYS if way not in picked and get_line(contact, way)]
+    others = [way for way in WAYS if way not in picked and get_line(contact, way)]
     if BY_CALL in picked or BY_TEXT in picked:
         others = [way for way in others if way not in {BY_CALL, BY_TEXT}]  # one number: it is shown once already
     elif BY_CALL in others and BY_TEXT in others:
         others.remove(BY_TEXT)
     return [
-        ContactWay(_WAYS[way], get_line(contact, way), way in picked, any(is_barred(one, way) for one in barred_by))
+        ContactWay(WAYS[way], get_line(contact, way), way in picked, any(is_barred(one, way) for one in barred_by))
         for way in (*picked, *others)
     ]
 
 
 def _format_language(report: PublicReport) -> str:
     contact = report.contact
-    spoken = _format_code(_LANGUAGES, contact.call_language)
+    spoken = _format_code(SPOKEN_LANGUAGES, contact.call_language)
     if contact.other_language:
         spoken = f"{spoken}: {contact.other_language}" if spoken else contact.other_language
-    return spoken or f"They filled in the form in {_LANGUAGES[report.language]}"
+    return spoken or f"They filled in the form in {SPOKEN_LANGUAGES[report.language]}"
 
 
 def _format_code(titles: dict[str, str], code: str) -> str:

@@ -5,11 +5,14 @@ Never leaves a field out and changes no character of the text, except that codes
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 from msgspec.structs import fields
 
-from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
+from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, format_country
+from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.public_report import PublicReport
 
 # The fields that a reader needs first; fields added by the machine come last.
@@ -20,6 +23,9 @@ _ADDED = frozenset(
         *("context", "placement", "reply_by", "reply_key", "signals", "signposted"),
     }
 )
+
+# The form's code for the page of helpers outside the UK, which is not one helper.
+_ABROAD: Final = "abroad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,15 @@ def make_sections(content: PublicReport) -> list[Section]:
     return [*sections, Section(_LAST, tuple(last))] if last else sections
 
 
-def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     # By the model, not by `to_builtins`, which omits a blank optional field.
     if isinstance(value, msgspec.Struct):
         for field in fields(value):
             yield from _flatten(getattr(value, field.name), (*path, field.encode_name))
     elif isinstance(value, list | tuple):
-        yield path, ", ".join(str(part) for part in value)
-    elif isinstance(value, bool):
-        yield path, "yes" if value else "no"
+        yield path, tuple(str(part) for part in value)
     else:
-        yield path, "" if value is None else str(value)
+        yield path, () if value is None else (str(value),)
 
 
 def _get_group(path: tuple[str, ...]) -> str:
@@ -70,7 +74,23 @@ def _get_group(path: tuple[str, ...]) -> str:
     return path[0].capitalize() if len(path) > 1 else "Answers"
 
 
-def _make_line(path: tuple[str, ...], text: str) -> Line:
+def _make_line(path: tuple[str, ...], values: tuple[str, ...]) -> Line:
     name = ".".join(path)
-    text = PUBLIC_ANSWERS.get(name, {}).get(text, text)
+    text = "; ".join(_format_answer(name, value) for value in values)
     return Line(PUBLIC_WORDS[name], text, len(text) > 80 or "\n" in text)
+
+
+def _format_answer(name: str, value: str) -> str:
+    if name == "country":
+        return format_country(value)
+    if name == "signposted":
+        return _name_helper(value)
+    return PUBLIC_ANSWERS.get(name, {}).get(value, value)
+
+
+@lru_cache(maxsize=100)
+def _name_helper(code: str) -> str:
+    if code == _ABROAD:
+        return "Help in the country where they live"
+    found = load_signposts().get(code)
+    return code if found is None else found.name

@@ -5,12 +5,16 @@ person reporting. A field of an industry report is named as its model describes 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
+
+from babel import Locale
 
 from gateway.desk.digests import tables
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox_message
-from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK
+from partner_sdk.wire import public_codes as codes
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
 BEST_PLACED = (
@@ -58,57 +62,13 @@ STATES = (
     ("not-eligible", "Not eligible"),
 )
 
-# The form's messages when the rules of casework refuse; the errors' own text is for the command line.
-CASE_FAULTS = {
-    "already-closed": "This case is already closed. Nothing was changed.",
-    "not-opened": "This report is still unread. Open it first.",
-    "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
-    "no-redirect": "This is out of remit: choose where they were sent.",
-    "no-assessor": "Give the name of the person who assessed this.",
-    "bad-code": "One of the answers is not on the list. Choose it again.",
-    "unknown-case": "No case has that id or reference.",
-    "synthetic": "This is a made-up case. It has no report to read.",
-    "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
-    "bad-score": "Give a score from 0 to 999, or leave it as it is.",
-    "move-reason-missing": "Give a reason for moving the case.",
-    "reason-too-long": "Make the reason shorter: 300 characters at most.",
-    "unprintable": "The text contains characters that a page cannot show. Remove them.",
-    "lowered-unread": (
-        "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
-    ),
-    "not-moved": "The case already has this lane and score. Change one of them.",
-    "outcome-waits": "An outcome is already waiting. Take it back before you choose another.",
-    "not-own-duplicate": ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
-}
-
-# The same for a reply: the field, and how to fix it.
-REPLY_FAULTS = {
-    "no-text": ("reply_text", "Write the reply first."),
-    "unprintable": ("reply_text", "The text contains characters that a page cannot show. Remove them."),
-    "reason-missing": ("reason", "Explain why there is no safe way to reply."),
-    "return-code-reason-missing": ("counts_reason", "Explain why the return code alone is enough."),
-    "reason-too-long": ("reason", "Make the reason shorter: 300 characters at most."),
-    "no-sealed-reply": ("code", "No reply has been written to the return code yet. Write one first."),
-    "no-reply-key": ("reply_text", "This report has no return code. Answer another way, then record it."),
-    "not-opened": ("report", "This report is still unread. Open it first."),
-    "first-not-opened": (
-        "report",
-        "This adds to a report that is still unread. Open that report first: it explains how to reach them safely.",
-    ),
-    "not-proven": (
-        "reply_text",
-        "This is not proven to come from the same person, so you cannot reply here. Reply from the first report.",
-    ),
-    "no-place": ("reply_text", "The gateway no longer keeps this return code. Answer another way."),
-    "no-sealing-key": ("reply_text", "The desk has no active sealing key. Run “report-abuse-desk publish”."),
-}
 REGIONS = (
     ("england", "England"),
     ("scotland", "Scotland"),
     ("wales", "Wales"),
     ("northern_ireland", "Northern Ireland"),
-    (NOT_UK, "Not in the UK"),
-    (NOT_SURE, "They are not sure"),
+    (codes.NOT_UK, "Not in the UK"),
+    (codes.NOT_SURE, "They are not sure"),
 )
 CHANNELS = (("email", "E-mail"), ("sms", "Text message"))
 POST_STATES = (
@@ -237,7 +197,24 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "who": "Who this is about",
 }
 
-# The form's own age bands, finer than those for closing a case.
+# The codes of the form that the reader sees, in the words of the desk; a test goes over every option of the form.
+WAYS: Final = {
+    codes.BY_CALL: "Call",
+    codes.BY_TEXT: "Text",
+    codes.BY_EMAIL: "E-mail",
+    codes.BY_ADULT: "Through an adult they trust",
+    codes.BY_SCHOOL: "At school",
+}
+LANGUAGES: Final[dict[str, str]] = {codes.ENGLISH: "English", codes.WELSH: "Welsh"}
+SPOKEN_LANGUAGES: Final = LANGUAGES | {"other": "Another language"}
+ACCESS_NEEDS: Final = {
+    "bsl": "British Sign Language",
+    "relay_uk": "Relay UK",
+    "easy_read": "Easy read",
+    "adult_helper": "An adult helps them",
+}
+_YES_NO: Final = {codes.YES: "Yes", codes.NO: "No", codes.NOT_SURE: "They are not sure"}
+# Finer than the bands for closing a case.
 _AGES: Final = {
     "under_12": "Under 12",
     "12": "12 years old",
@@ -247,9 +224,56 @@ _AGES: Final = {
     "18_plus": "18 or over",
     "rather_not_say": "Not known, or not said",
 }
-# Answer codes that are not plain text, by field.
+_KINDS: Final = {
+    "extra_nice": "Extra nice, gifts, secrets or a lie about age",
+    "sexual_talk": "Talk about sex",
+    "asked_for_pictures": "Asked for nudes",
+    "on_camera": "Asked for sexual things on camera",
+    "wants_to_meet": "Wants to meet",
+    "threatens_to_share": "Threatens to share pictures",
+    "gave_a_time": "Set a time for the threat",
+    "made_to_do_things": "Made to do things",
+    "touched_or_hurt": "Touched or hurt",
+    "shared_things": "Shared things and regrets it",
+    "saw_picture": "Saw a picture or video of a child",
+    "bullying": "Bullying",
+    "account_hacked": "Account hacked or faked",
+    "something_else": "Something else",
+    "not_sure": "They are not sure",
+}
+_BODIES: Final = {
+    "parent": "A parent",
+    "friend": "A friend",
+    "school": "Their school",
+    "police": "Police",
+    "childrens_services": "Children's services",
+    "app": "The app or site",
+}
+_SIGNALS: Final = {
+    f"{codes.DANGER_PREFIX}called": "They called 999",
+    f"{codes.DANGER_PREFIX}cannot_call": "They cannot call 999",
+    f"{codes.DANGER_PREFIX}carry_on": "They went on to the form without calling 999",
+    codes.HONEYPOT_SIGNAL: "Filled in a field that people cannot see",
+    codes.FAST_SIGNAL: "Filled in very fast",
+    codes.LIMITED_SIGNAL: "Came with many others",
+    codes.CONTEXT_REFUSED_SIGNAL: "What the service passed on could not be taken along",
+}
+# By field; an older or unknown code is shown as it is.
 PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "age_band": _AGES,
+    "child.already_told": _BODIES,
+    "child.child_knows": _YES_NO,
+    "child.is_with_you": _YES_NO,
+    "clear.environment": {"live": "Live", "sandbox": "Sandbox"},
+    "clear.kind": {"initial": "First report", "supplement": "Addition"},
+    "clear.partner": {PUBLIC_SENDER: "A person, through the form"},
+    "contact.access_needs": ACCESS_NEEDS,
+    "contact.call_language": SPOKEN_LANGUAGES,
+    "contact.may_say_who_we_are": _YES_NO,
+    "contact.may_send_note": _YES_NO,
+    "contact.ways": WAYS,
+    "contact.who_sees": _YES_NO,
+    "danger": _YES_NO,
     "feels": {
         "all_right": "All right",
         "scared": "Scared",
@@ -257,8 +281,58 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
         "reporter_hurting": "The person reporting also thinks about hurting themselves",
         "rather_not_say": "Not known, or not said",
     },
+    "kinds": _KINDS,
+    "language": LANGUAGES,
+    "meeting.when": {
+        "today": "Today",
+        "next_days": "In the next few days",
+        "later": "Later than that",
+        "no_day": "No day was said",
+        "not_sure": "They are not sure",
+    },
+    "person.in_real_life": _YES_NO,
+    "person.knows": {"home": "Where the child lives", "school": "The school", "real_name": "The real name"},
+    "person.near": _YES_NO,
+    "pictures": {
+        "me": "Of the person reporting",
+        "someone_else": "Of someone else",
+        "website": "Seen on a website",
+        "none": "There is no picture",
+        "not_sure": "They are not sure",
+    },
+    "region": dict(REGIONS),
     "reporter_age_band": _AGES,
+    "signals": _SIGNALS,
+    "still": _YES_NO,
+    "told": _BODIES,
+    "under_18": {"yes": "Yes", "no": "No", "rather_not_say": "They did not say: treat it as yes"},
+    "when": {
+        "today": "Today",
+        "this_week": "This week",
+        "longer_ago": "Longer ago",
+        "not_sure": "They are not sure",
+    },
+    "who": {
+        "me": "The person reporting",
+        "friend": "A friend",
+        "child_i_look_after": "A child they look after",
+        "child_i_work_with": "A child they work with",
+        "another_child": "Another child",
+        "not_sure": "They are not sure",
+    },
 }
+# The form's code for a country that is not in its list.
+_OTHER_COUNTRY: Final = "other"
+
+
+@lru_cache(maxsize=300)
+def format_country(code: str | None) -> str:
+    """Return the English name of a country; empty for none, and the code itself if it is unknown."""
+    if not code:
+        return ""
+    if code == _OTHER_COUNTRY:
+        return "another country"
+    return str(Locale("en").territories.get(code.upper(), code))
 
 
 # The SDK model describes a field to the partner that fills it in; these are shorter labels for the analyst.
