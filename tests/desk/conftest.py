@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.desk.wiring import Desk
 from tests.builders.compiled_statements import compiling_once
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.mail_server import Posts, run_receiver
+from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +24,24 @@ def statements_compiled_once() -> Iterator[None]:
 def loop(tmp_path: Path) -> Loop:
     """A desk and a gateway that know each other, with everything published and one approved partner."""
     return copy_loop(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The desk's clock, which a test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    """A desk with one partner and no gateway."""
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+@pytest.fixture
+def browser(desk: Desk) -> Browser:
+    """A signed-in officer at that desk."""
+    return Browser(desk).sign_in()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import html
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from gateway.desk.cases.reading.labels import format_country
 from gateway.desk.cases.replies import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import Meeting, SafeContact
-from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
+from tests.desk.view_builders import Browser, add_sealed_case
 from tests.public_report_builders import make_contact, make_known_person, make_public_report
 
 MARKER = "MARKER-<i>&\"'é\N{SNOWMAN}"
@@ -33,16 +32,6 @@ CONTACT: dict[str, Any] = {
     "who_must_not_know": f"My brother\n{MARKER}",
     "who_sees": "not_sure",
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def read(browser: Browser, desk: Desk, **report: Any) -> str:

@@ -4,7 +4,6 @@ import html
 import json
 import re
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,28 +26,12 @@ from tests.desk.view_builders import (
     has_fault_read_with,
     make_code_key,
     make_code_seed,
-    make_test_desk,
 )
 from tests.public_report_builders import make_contact, make_public_report
 
 MARKER = "MARKER-<i>&\"'é\N{SNOWMAN}"
 KEY = make_code_key(make_code_seed("lamp"))
 NOT_THE_REPLY = {"counts": "no", "counts_reason": ""}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
 from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.industry_builders import stage_at_gateway
 from tests.desk.outbox_builders import send_out
 from tests.desk.placement_builders import LINK_ID, agree
 
@@ -45,12 +46,6 @@ def get(loop: Loop, reference: str) -> CaseRow:
 
 def close(loop: Loop, reference: str, closing: Closing = CLOSING, **settings: Any) -> CaseRow:
     return close_case(loop.desk, reference, closing, actor=ACTOR, **settings)
-
-
-def stage_at_gateway(loop: Loop, reference: str) -> tuple[str, str | None]:
-    with loop.gateway.store.read() as connection:
-        row = connection.exec_driver_sql("SELECT stage, outcome FROM reports WHERE reference = ?", (reference,)).one()
-    return row.stage, row.outcome
 
 
 def test_report_opens_to_what_was_written(loop: Loop) -> None:

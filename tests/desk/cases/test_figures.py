@@ -2,7 +2,6 @@
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +11,9 @@ from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cli import main
 from gateway.desk.wiring import Desk
 from tests.desk.digests.digest_builders import add_case
-from tests.desk.view_builders import Clock, make_test_desk
 
 TODAY = date(2026, 11, 25)
 RECEIVED = "2026-11-20T09:00:00Z"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
 
 
 def add(desk: Desk, **changes: Any) -> None:

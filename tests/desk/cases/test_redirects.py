@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
-from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
+from tests.desk.view_builders import Browser, add_sealed_case
 
 ASSESSMENT = Assessment(
     assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="nobody"
@@ -31,16 +30,6 @@ ANSWERS = {
     "outcome": "out_of_remit",
     "assessor": "A. Analyst",
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def add_opened(desk: Desk, **report: Any) -> str:

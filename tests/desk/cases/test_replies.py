@@ -1,7 +1,6 @@
 """Replies to a return code: signed, sealed twice, stored, sent once; and never the reply that is owed by themselves."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +35,6 @@ from tests.desk.view_builders import (
     add_sealed_case,
     make_code_key,
     make_code_seed,
-    make_test_desk,
     open_by_code,
 )
 from tests.public_report_builders import make_contact, make_known_person
@@ -60,16 +58,6 @@ class Feed:
             raise TransportError("No answer.", reason="no-answer")
         self.taken += items
         return ("stored",) * len(items)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
 
 
 @pytest.fixture

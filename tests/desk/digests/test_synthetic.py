@@ -1,7 +1,6 @@
 """Synthetic cases: marked everywhere, never an envelope, the same data from the same seed."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -18,12 +17,6 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_digest, render_csv, render_table
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, make_order
-from tests.desk.view_builders import Clock, make_test_desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
 
 
 def make(desk: Desk, *, count: int = 400, seed: int = 1, quarter: Quarter = QUARTER) -> int:

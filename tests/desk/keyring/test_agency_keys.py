@@ -29,7 +29,6 @@ from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, si
 from partner_sdk.wire.statements import parse_statement
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
-from tests.desk.loop_model import copy_loop
 
 
 def published_key_set(loop: Loop) -> tuple[KeySet, bytes]:
@@ -43,11 +42,6 @@ def signer_of_register(loop: Loop) -> str:
 
 def forward(loop: Loop, step: timedelta) -> None:
     loop.clock.advance(seconds=step.total_seconds())
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Loop:
-    return copy_loop(tmp_path)
 
 
 @pytest.mark.parametrize("role", [KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING])

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,21 +20,11 @@ from partner_sdk.errors import (
 )
 from partner_sdk.wire.canonical import parse_time
 from tests.desk.outbox_builders import Taker, alarms, fail_with, list_outbox, refuse
-from tests.desk.view_builders import Clock, make_test_desk
+from tests.desk.view_builders import Clock
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 TO_GATEWAY = pytest.mark.parametrize("kind", [one for one in KINDS if one.is_for_gateway], ids=lambda kind: kind.name)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The outbox page: states, counts and next steps; no address, no word, and a retry only while it helps."""
 
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.opening import open_case
@@ -14,24 +12,9 @@ from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
-from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_code_key, make_code_seed, make_test_desk
+from tests.desk.view_builders import Browser, add_sealed_case, make_code_key, make_code_seed
 
 MARKER = "MARKER-\N{SNOWMAN}"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def add_note(desk: Desk, *, state: str, age: timedelta = timedelta(hours=1)) -> int:

@@ -2,7 +2,6 @@
 
 import html
 import json
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -24,20 +23,10 @@ from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_b
 from partner_sdk.wire.keys import make_sealing_key
 from partner_sdk.wire.sealing import seal
 from tests.desk.adoption_builders import CALLED, MARKED, add_waiting, list_actions
-from tests.desk.view_builders import Browser, Clock, make_test_desk
+from tests.desk.view_builders import Browser
 from tests.gateway.adoption_builders import make_id, make_request
 
 WHY = "Sealed to no key of ours."
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def spoil(desk: Desk, number: int, envelope: bytes = b"not a box") -> str:

@@ -3,7 +3,6 @@
 import html
 import re
 import shlex
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from gateway.desk.placements.register import list_placements
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.view_builders import Browser, Clock, make_test_desk
+from tests.desk.view_builders import Browser
 from tests.gateway.adoption_builders import make_id
 
 PLACE = {
@@ -23,16 +22,6 @@ PLACE = {
     "address": "https://chat.example/people/*",
     "position": "Under the name",
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def read(answer: TestResponse) -> str:

@@ -29,15 +29,9 @@ from tests.builders import PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.placement_builders import LINK_ID, agree
-from tests.desk.view_builders import Clock, make_test_desk
 
 FORUM = "small-forum"
 NOON = "2026-11-25T12:00:00Z"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
 
 
 def agree_with_forum(desk: Desk, count: int) -> list[str]:

@@ -1,6 +1,5 @@
 """Agreeing placements: link ids that are given once, owners that are known, states that end, a history of it all."""
 
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -29,12 +28,6 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import is_placement
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, POSITION, agree, get
-from tests.desk.view_builders import Clock, make_test_desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
 
 
 def refuse(desk: Desk, **changes: Any) -> str:

@@ -1,7 +1,6 @@
 """Submitted checks: matched to their owner, kept once, bounded, and reflected in the state of a placement."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,19 +23,9 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button_check import ButtonCheck, CheckTarget
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, agree, make_check, make_finding, make_post
-from tests.desk.view_builders import Clock, make_test_desk
+from tests.desk.view_builders import Clock
 
 HELP = "https://chat.example/help"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
 
 
 def take(desk: Desk, *checks: ButtonCheck) -> TakenChecks:

@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -24,17 +23,7 @@ from tests.desk.placement_builders import (
     make_finding,
     make_post,
 )
-from tests.desk.view_builders import Browser, Clock, add_sealed_case, has_fault_read_with, make_test_desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
+from tests.desk.view_builders import Browser, add_sealed_case, has_fault_read_with
 
 
 def take(desk: Desk, *checks: ButtonCheck) -> None:

@@ -17,11 +17,6 @@ from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Desk:
     desk = make_test_desk(tmp_path / "desk", clock)
     agree(desk)

@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,26 +26,11 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.placement_builders import agree, make_check, make_finding, make_post
-from tests.desk.view_builders import Browser, Clock, make_test_desk
+from tests.desk.view_builders import Browser, Clock
 from tests.gateway.adoption_builders import make_id
 
 MANY = 601
 NEVER_ASKED = (make_finding(code="not-https", severity="unseen"),)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def add_requests(desk: Desk, *states: str) -> list[str]:

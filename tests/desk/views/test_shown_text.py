@@ -14,7 +14,7 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.terminal import say, say_lines
 from gateway.desk.views.page import show_unshown
 from gateway.desk.wiring import Desk
-from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
+from tests.desk.view_builders import ORIGIN, Browser, add_sealed_case
 
 TEMPLATES = Path(views.__file__).parent / "templates" / "desk"
 TRICKS = {
@@ -29,11 +29,6 @@ TRICKS = {
     "\x9b": "[U+009B]",
     "\r": "[U+000D]",
 }
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_test_desk(tmp_path / "desk", Clock())
 
 
 @pytest.mark.parametrize("trick", TRICKS, ids=ascii)

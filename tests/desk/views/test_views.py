@@ -3,7 +3,6 @@
 import html
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from gateway.desk.sessions import StartLinkError, make_start_link, use_start_lin
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
-from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
+from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case
 
 MARKER = "MARKER-<b>&\"'é🙂\u202e end"
 SHOWN = "MARKER-<b>&\"'é🙂[U+202E] end"  # as pages show it: a direction that is hidden would turn the text around it
@@ -36,21 +35,6 @@ ANSWERS = {
     "assessor": "A. Assessor",
     "weakness": ["open_direct_messages", "slow_response"],
 }
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    return make_test_desk(tmp_path / "desk", clock)
-
-
-@pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk).sign_in()
 
 
 def list_routes(browser: Browser) -> list[tuple[str, str]]:
