@@ -22,7 +22,7 @@ import click
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError, ProblemError, ReportAbuseError, ReportError
 from partner_sdk.finding import make_printable
-from partner_sdk.lazy_group import INTERRUPTED, ExampleCommand
+from partner_sdk.lazy_group import ExampleCommand
 
 if TYPE_CHECKING:
     import requests
@@ -35,10 +35,8 @@ DEFAULT_STATE: Final = "report-abuse-partner"
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_NOT_DELIVERED = 3
 EXIT_ALARM = 4
-EXIT_STOPPED = INTERRUPTED
 EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error

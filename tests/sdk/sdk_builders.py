@@ -1,6 +1,7 @@
 """A partner's folder with known keys, and a gateway that answers from a script."""
 
 import io
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
@@ -23,6 +25,7 @@ from partner_sdk.wire.enrolment import Invitation
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException
+DOWN: list[Answer] = [TimeoutError()] * 90  # more tries than any command makes
 
 
 class ScriptedGateway(BaseAdapter):
@@ -78,6 +81,37 @@ def run_partner(
     )
     with mock.patch.dict(os.environ, {STATE_VARIABLE: str(folder)}):
         return main(words, runtime=runtime)
+
+
+class Terminal:
+    """A command line with a state folder, and its output."""
+
+    def __init__(
+        self,
+        folder: Path,
+        adapter: BaseAdapter,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        clock: StillClock | None = None,
+        origin: str = PUBLIC_ORIGIN,
+    ) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.origin = origin
+        self.adapter = adapter
+        self.capsys = capsys
+        self.out = ""
+        self.err = ""
+
+    def run(self, *words: str) -> int:
+        code = run_partner(*words, folder=self.folder, adapter=self.adapter, clock=self.clock, origin=self.origin)
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def json(self) -> dict[str, object]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
 
 
 def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitation:

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
 from gateway.testing import Sandbox
 from gateway.testing.transport import WsgiTransport
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.errors import FormatError, KeySetError, ReportError
 from partner_sdk.wire.adoption import (
@@ -220,7 +221,7 @@ def test_file_that_is_no_request_is_refused(raw: bytes) -> None:
 def test_neither_or_both_of_file_and_example_is_wrong_use(
     tmp_path: Path, adapter: BaseAdapter, words: tuple[str, ...]
 ) -> None:
-    assert run(tmp_path, adapter, *words) == EXIT_USAGE
+    assert run(tmp_path, adapter, *words) == click.UsageError.exit_code
 
 
 @pytest.mark.parametrize("origin", ["http://report.example", "https://report.example/path", "report.example"])

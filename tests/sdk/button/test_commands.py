@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 
 from gateway.testing.transport import WsgiTransport
-from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_USAGE
+from partner_sdk._commands.runtime import EXIT_FAILED
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import SCRIPT_INTEGRITY
 from partner_sdk.button.well_known import PATH, parse_well_known
@@ -16,9 +17,8 @@ from partner_sdk.client.partner import Partner as Client
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import NOW, PUBLIC_ORIGIN, House, StillClock
 from tests.sdk.button.button_builders import read_golden, read_link
-from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.renew_button_release import ORIGIN, PLACEMENT
-from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state, session_for
 
 MAKE = (
     *("button", "well-known", "make", "--placement", "example-chat-help", "--service", "Example Chat"),
@@ -88,7 +88,7 @@ def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Termi
     ],
 )
 def test_wish_that_was_not_agreed_is_wrong_usage(words: tuple[str, ...], line: Terminal) -> None:
-    assert line.run("button", "snippet", "--placement", PLACEMENT, *words) == EXIT_USAGE
+    assert line.run("button", "snippet", "--placement", PLACEMENT, *words) == click.UsageError.exit_code
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_address_of_the_agency_that_is_refused_is_told_how_to_be_spelled(
 
 
 def test_folder_that_is_none_is_named(alone: Terminal) -> None:
-    assert alone.run("button", "check", "page.html", "--state", "nosuch") == EXIT_USAGE
+    assert alone.run("button", "check", "page.html", "--state", "nosuch") == click.UsageError.exit_code
     assert "nosuch is not the folder of an enrolled partner" in alone.err
     assert alone.run("button", "context", "page.json", "--state", "nosuch") == EXIT_FAILED
     assert "give yours with --state" in alone.err

@@ -9,8 +9,7 @@ import pytest
 from partner_sdk.wire.page_context import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.sdk.button.test_page_contexts import AGENCY, EXAMPLE, make_folder, open_token
-from tests.sdk.commands.test_sdk_cli import Terminal
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from partner_sdk.button.well_known import WellKnown, encode_well_known, parse_we
 from partner_sdk.cli import program
 from tests.command_lines import parse
 from tests.pictures import MOST_BYTES, PICTURES, WRONGS
-from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY
-from tests.sdk.sdk_builders import ScriptedGateway
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal
 
 DOC = (REPOSITORY / "docs" / "placement.md").read_text(encoding="utf-8")
 # What follows ` > ` is the shell's.

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Runtime
 from partner_sdk.cli import main
 from partner_sdk.client.exchange import ENROLLED_ANEW, NOT_KNOWN, RetryPolicy, describe, send_patiently
@@ -24,8 +23,7 @@ from partner_sdk.errors import (
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.problems import NOT_AUTHORISED
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN, Agency, House, Partner
-from tests.sdk.commands.test_sdk_cli import Terminal
-from tests.sdk.sdk_builders import ScriptedGateway, make_invitation, make_state
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_invitation, make_state
 
 NO_REPLY = TransportError("no", reason="timeout")
 
@@ -118,12 +116,6 @@ def test_conflict_after_a_lost_reply_is_raised() -> None:
 
 
 REPORT = str(EXAMPLE_REPORT)
-
-
-@pytest.fixture
-def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    make_state(tmp_path / "partner", agency=house.agency)
-    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
 
 
 def test_partner_that_is_not_known_is_told_to_call_and_to_send_again(line: Terminal, house: House) -> None:

@@ -17,9 +17,8 @@ from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.submission import Priority
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, Partner, StillClock
 from tests.sdk.commands.test_requests import make_request, post_bodies
-from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.mailbox_builders import make_post, post_to
-from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state, session_for
 
 RAW = EXAMPLE_REPORT.read_bytes()
 

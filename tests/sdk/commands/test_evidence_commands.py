@@ -11,7 +11,6 @@ from partner_sdk.cli import main
 from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.errors import EvidenceError
 from partner_sdk.wire.canonical import encode
-from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.evidence_builders import (
     THREE_PARTS,
     Cut,
@@ -21,7 +20,7 @@ from tests.sdk.evidence_builders import (
     open_reference,
     write_plain,
 )
-from tests.sdk.sdk_builders import make_state
+from tests.sdk.sdk_builders import Terminal, make_state
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ import json
 import sys
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
-from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED, EXIT_USAGE
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED
 from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import ReportError
@@ -24,10 +25,9 @@ from partner_sdk.wire.mailbox_message import (
 )
 from partner_sdk.wire.submission import peek_submission
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
-from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
 from tests.sdk.mailbox_builders import Post, make_post, post_to
-from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal, session_for
 
 REFERENCE = "K7QF-2M9TX-D"
 REPORT_ID = make_report_id(NOW, bytes(10))
@@ -53,12 +53,6 @@ def post_bodies(house: House, *bodies: bytes, kind: str = "information-request")
         previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
         posts.append(make_post(place, previous, body=to_base64url(body), kind=kind))
     post_to(house, *posts)
-
-
-@pytest.fixture
-def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    make_state(tmp_path / "partner", agency=house.agency)
-    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
 
 
 @pytest.fixture
@@ -115,7 +109,7 @@ def test_request_is_shown_whole_with_the_way_to_answer(line: Terminal, house: Ho
 
 
 def test_wrong_use_of_show_is_told(line: Terminal) -> None:
-    assert line.run("requests", "show") == EXIT_USAGE
+    assert line.run("requests", "show") == click.UsageError.exit_code
     assert line.run("requests", "show", REPORT_ID) == EXIT_FAILED
     assert "no request with this id" in line.err
 
@@ -245,7 +239,7 @@ def test_answer_names_the_question_although_the_file_does_not(line: Terminal, ho
 
 def test_answer_of_another_kind_is_wrong_usage(line: Terminal) -> None:
     words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--kind", "supplement")
-    assert line.run(*words, "--priority", "P3") == EXIT_USAGE
+    assert line.run(*words, "--priority", "P3") == click.UsageError.exit_code
 
 
 @pytest.mark.parametrize("evidence", [(), ("--evidence", "file-1=/dev/null")])

@@ -13,7 +13,8 @@ from requests.adapters import BaseAdapter
 
 from gateway.store.invitations import put_invitation
 from gateway.testing.transport import WsgiTransport
-from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, EXIT_STOPPED, Speaker
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
+from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
@@ -26,45 +27,12 @@ from tests.builders import (
     Agency,
     House,
     Partner,
-    StillClock,
     make_house,
 )
 from tests.sdk.mailbox_builders import Post, make_post, post_to
-from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, run_partner
+from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal, make_digest, make_invitation, make_state
 
 REPORT = str(EXAMPLE_REPORT)
-DOWN = [TimeoutError()] * 30
-
-
-class Terminal:
-    """A command line with a state folder, and its output."""
-
-    def __init__(
-        self,
-        folder: Path,
-        adapter: BaseAdapter,
-        capsys: pytest.CaptureFixture[str],
-        *,
-        clock: StillClock | None = None,
-        origin: str = PUBLIC_ORIGIN,
-    ) -> None:
-        self.folder = folder
-        self.clock = clock
-        self.origin = origin
-        self.adapter = adapter
-        self.capsys = capsys
-        self.out = ""
-        self.err = ""
-
-    def run(self, *words: str) -> int:
-        code = run_partner(*words, folder=self.folder, adapter=self.adapter, clock=self.clock, origin=self.origin)
-        self.out, self.err = self.capsys.readouterr()
-        return code
-
-    def json(self) -> dict[str, object]:
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
 
 
 class OneFailure(BaseAdapter):
@@ -93,22 +61,9 @@ def sandbox(tmp_path: Path) -> House:
 
 
 @pytest.fixture
-def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    make_state(tmp_path / "partner", agency=house.agency)
-    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
-
-
-@pytest.fixture
 def rehearsal(sandbox: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     make_state(tmp_path / "partner", agency=sandbox.agency, partner=Partner(environment="sandbox"))
     return Terminal(tmp_path / "partner", WsgiTransport(sandbox.open_app("industry")), capsys)
-
-
-@pytest.fixture
-def broken_line(line: Terminal) -> Terminal:
-    """The key set is known, and then nothing answers any more."""
-    assert line.run("doctor") == 0
-    return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
 
 
 def test_submit_delivers_and_names_reference_and_receipt(line: Terminal) -> None:
@@ -216,7 +171,7 @@ def test_emergency_words_come_with_the_first_wait_for_a_p1(line: Terminal) -> No
 
 def test_emergency_words_come_when_a_p1_is_stopped_by_hand(line: Terminal) -> None:
     stopped = Terminal(line.folder, ScriptedGateway(KeyboardInterrupt()), line.capsys)
-    assert stopped.run("report", "submit", REPORT, "--priority", "P1") == EXIT_STOPPED
+    assert stopped.run("report", "submit", REPORT, "--priority", "P1") == INTERRUPTED
     assert stopped.err.count(EMERGENCY) == 1
     assert "Traceback" not in stopped.err
 

@@ -7,31 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.testing.transport import WsgiTransport
 from partner_sdk import durable_files
-from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED, EXIT_STOPPED, Speaker
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
 from partner_sdk._commands.spool import format_age
+from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import EXAMPLE_REPORT, NOW, House
-from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
 from tests.sdk.evidence_builders import Cut, EvidenceGateway, make_report, write_plain
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state
 
 REPORT = str(EXAMPLE_REPORT)
-
-
-@pytest.fixture
-def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    make_state(tmp_path / "partner", agency=house.agency)
-    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
-
-
-@pytest.fixture
-def broken_line(line: Terminal) -> Terminal:
-    """The key set is known, and then nothing answers any more."""
-    assert line.run("doctor") == 0
-    return Terminal(line.folder, ScriptedGateway(*DOWN * 3), line.capsys)
 
 
 def leave(broken_line: Terminal, *priorities: str) -> list[str]:
@@ -96,7 +82,7 @@ def test_p2_that_a_flush_does_not_deliver_fails_without_emergency_words(broken_l
 def test_flush_that_is_stopped_by_hand_while_a_p1_waits_prints_the_emergency_words(broken_line: Terminal) -> None:
     leave(broken_line, "P1")
     stopped = Terminal(broken_line.folder, ScriptedGateway(KeyboardInterrupt()), broken_line.capsys)
-    assert stopped.run("spool", "flush") == EXIT_STOPPED
+    assert stopped.run("spool", "flush") == INTERRUPTED
     assert stopped.err.count(EMERGENCY) == 1
 
 

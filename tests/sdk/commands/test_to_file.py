@@ -16,24 +16,10 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, par
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, SubmissionStatement, clear_fields_of
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House, StillClock
-from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal
 
 REPORT = str(EXAMPLE_REPORT)
 REFERENCE = "K7QF-2M9TX-D"
-
-
-@pytest.fixture
-def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    make_state(tmp_path / "partner", agency=house.agency)
-    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
-
-
-@pytest.fixture
-def broken_line(line: Terminal) -> Terminal:
-    """The key set is known, and then nothing answers any more."""
-    assert line.run("doctor") == 0
-    return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
 
 
 def write(line: Terminal, out: Path, priority: str = "P2") -> str:

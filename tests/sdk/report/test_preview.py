@@ -14,8 +14,7 @@ from partner_sdk.report import make_sealed_report, measure_completeness, parse_r
 from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, Agency, Partner, make_clear_fields
-from tests.sdk.commands.test_sdk_cli import Terminal
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import ScriptedGateway, Terminal, make_state
 
 THIN = parse_report(EXAMPLE_REPORT.read_bytes(), priority="P2")
 FULL = parse_report(FULL_REPORT.read_bytes(), priority="P2")
