@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 
 from gateway.demo.loop import Loop
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED
@@ -18,6 +17,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import parse_report
 from partner_sdk.wire.submission import Priority
 from tests.builders import EXAMPLE_REPORT
+from tests.gateway.web.process_watch import wait_until
 from tests.whole.test_kill_and_restart import members_of_the_gateway, stored
 
 LEAST_REPORTS = 6  # before the outage, during it, and after it
@@ -56,13 +56,6 @@ class Stream:
         self._partner.close()
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def kill_gateway(loop: Loop) -> None:
     members = members_of_the_gateway(loop)
     assert len(members) >= 3
@@ -83,16 +76,16 @@ def count_spool(loop: Loop) -> int:
 
 def test_each_report_of_an_outage_is_stored_exactly_once_after_a_flush(loop: Loop) -> None:
     with Stream(loop) as stream:
-        wait_until(lambda: len(stream.delivered) >= LEAST_REPORTS)
+        assert wait_until(lambda: len(stream.delivered) >= LEAST_REPORTS)
         kill_gateway(loop)
         before = len(stream.delivered)
         sealed_before = len(stream.sealed)
         time.sleep(DOWN_SECONDS)
-        wait_until(lambda: len(stream.sealed) >= sealed_before + LEAST_REPORTS)
+        assert wait_until(lambda: len(stream.sealed) >= sealed_before + LEAST_REPORTS)
         sealed_while_down = len(stream.sealed) - sealed_before
         delivered_by_then = len(stream.delivered)
         loop.start_gateway()
-        wait_until(lambda: len(stream.delivered) >= delivered_by_then + LEAST_REPORTS)
+        assert wait_until(lambda: len(stream.delivered) >= delivered_by_then + LEAST_REPORTS)
     assert delivered_by_then <= before + 1, "the gateway was not down"
     assert count_spool(loop) >= sealed_while_down
     with contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +24,7 @@ from gateway.guidance.signposts import load_signposts
 from gateway.web.serving import ServerGroup
 from tests.builders import Partner, make_house
 from tests.builders.local_servers import CERTIFICATE, find_free_port, make_tls, run_server
+from tests.gateway.web.process_watch import count_open, wait_until
 
 CONF = Path(__file__).resolve().parents[3] / "gateway" / "web" / "nginx" / "report-abuse.conf"
 INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"
@@ -157,35 +158,14 @@ def is_form(answer: bytes) -> bool:
     return answer.startswith(b"HTTP/1.1 200 ") and b"<form" in answer
 
 
-def count_open(lines: list[socket.socket]) -> int:
-    """Return how many connections the other side has not ended; reads nothing away."""
-    number = 0
-    for line in lines:
-        line.setblocking(False)
-        try:
-            number += bool(line.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            number += 1
-        except OSError:
-            pass
-    return number
-
-
 def test_silent_connections_of_one_address_are_bounded_and_another_gets_the_form(proxy: Proxy) -> None:
     with ExitStack() as stack:
         flood = [stack.enter_context(proxy.connect(FLOOD)) for _ in range(CONNECTIONS + 100)]
         assert is_form(proxy.ask(OTHER))
-        wait_until(lambda: count_open(flood) <= CONNECTIONS)
+        assert wait_until(lambda: count_open(flood) <= CONNECTIONS)
         assert is_form(proxy.ask(OTHER))
         with pytest.raises((ConnectionError, ssl.SSLError)):
             proxy.ask(FLOOD)
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_slow_handshakes_headers_and_bodies_are_ended_and_others_get_the_form(proxy: Proxy) -> None:
@@ -219,7 +199,7 @@ def test_large_bodies_of_one_address_are_bounded_and_another_partner_is_heard(pr
             answers.extend(read_answers(lines))
             return len(answers) >= 10
 
-        wait_until(have_all)
+        assert wait_until(have_all)
         assert [one.split(b"\r\n")[0] for one in answers] == [b"HTTP/1.1 503 Service Temporarily Unavailable"] * 10
         assert is_form(proxy.ask(BODIES))
         head = f"{post}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
