@@ -33,6 +33,7 @@ TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
     "/4b": {"who": "another_child"},
     "/5": {"their_age": "13_15"},
     "/7": {"kinds": ["wants_to_meet"]},
+    "/7b": {"meeting_when": "today"},
     "/9a": {"feels": "hurting"},
     "/10": {"more_person": "yes"},
 }

@@ -55,6 +55,7 @@ __all__ = [
     "CHECK",
     "DANGER",
     "DANGER_HELP",
+    "DO_NOT_GO",
     "FIELD_BY_NAME",
     "KIND_OPTIONS",
     "SCREENS",
@@ -93,6 +94,7 @@ __all__ = [
 
 START, DANGER, STORY, CHECK, THANKS = "start", "danger", "story", "check", "thanks"
 DANGER_HELP: Final = "danger_help"
+DO_NOT_GO: Final = "do_not_go"
 # The screens of an addition, after a return with the five words.
 ADDITION_SCREENS: Final = frozenset({DANGER, DANGER_HELP, STORY})
 

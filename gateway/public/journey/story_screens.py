@@ -7,6 +7,7 @@ from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     HURTING,
     MEETING_TIMES,
+    MEETS_SOON,
     NOT_SURE,
     RATHER_NOT_SAY,
     REPORTER_HURTING,
@@ -65,8 +66,9 @@ STORY_SCREENS = (
                 what_if_blank="not known",
             ),
         ),
-        branches=(_TO_PICTURES,),
+        branches=(Branch("do_not_go", (Given("meeting_when", MEETS_SOON),)), _TO_PICTURES),
     ),
+    Screen("do_not_go", "7d", "story", branches=(_TO_PICTURES,), shows=("childline",)),
     Screen(
         "pictures",
         "8",

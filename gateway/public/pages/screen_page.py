@@ -11,6 +11,7 @@ from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     DANGER_HELP,
+    DO_NOT_GO,
     SCREENS,
     Answers,
     Fault,
@@ -30,13 +31,13 @@ from gateway.public.pages.layout import (
     render_page,
 )
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
-from partner_sdk.wire.public_codes import YOUNGEST_BANDS
+from partner_sdk.wire.public_codes import MEETS_TODAY, YOUNGEST_BANDS
 
 _PARTS = ("after", "why", "card_heading", "card", "keys", "back_note")
 # Screens with UK helplines; a reader elsewhere first sees one of that country.
 _FIRST_ABROAD: Mapping[str, PostKind] = dict.fromkeys(("blackmail", "pictures_me", "pictures_other"), "report")
 # Screens that ask the reader to call about a child, who may be in another country.
-_CALL_FOR_CHILD = frozenset({DANGER_HELP, "keep_close"})
+_CALL_FOR_CHILD = frozenset({DANGER_HELP, "keep_close", DO_NOT_GO})
 _CALL_IN_NOTE = "meet"
 
 
@@ -109,6 +110,7 @@ def render_screen(
             {"action": make_see_action(link["side"]), "text": link["text"]} for link in words.get("side_links", ())
         ],
         go_on=words.get("carry_on"),
+        has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
         has_faults=bool(faults),
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
         notice=notice,
@@ -124,6 +126,10 @@ def render_screen(
         title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
+
+
+def _is_told_not_to_go_today(screen: Screen, answers: Answers) -> bool:
+    return screen.name == DO_NOT_GO and get_one(answers, "meeting_when") == MEETS_TODAY
 
 
 def _asks_one(screen: Screen) -> bool:

@@ -98,6 +98,15 @@ BRANCHES = [
     (go(kinds=["wants_to_meet", "bullying"]), put_in("kind", "meet")),
     (go(kinds=["wants_to_meet", "on_camera"]), put_in("kind", "meet", "pictures")),
     *(
+        (go(kinds="wants_to_meet", meeting_when=time), put_in("kind", "meet", "do_not_go"))
+        for time in ("today", "next_days")
+    ),
+    *(
+        (go(kinds="wants_to_meet", meeting_when=time), put_in("kind", "meet"))
+        for time in ("later", "no_day", "not_sure")
+    ),
+    (go(kinds=["wants_to_meet", "on_camera"], meeting_when="today"), put_in("kind", "meet", "do_not_go", "pictures")),
+    *(
         (go(kinds=kind), put_in("kind", "pictures"))
         for kind in ("asked_for_pictures", "on_camera", "shared_things", "saw_picture")
     ),
@@ -202,7 +211,7 @@ def test_nothing_is_needed_on_any_way_but_the_few(answers: dict[str, list[str]])
 
 
 # What only decides the way: blank leads another way, and is fine there.
-_WAYFINDING = ("who", "country", "pictures", "more", "more_person", "feels", "more_safe")
+_WAYFINDING = ("who", "country", "meeting_when", "pictures", "more", "more_person", "feels", "more_safe")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The reader decides the words, the helpers and the questions: a child, a friend, a carer, an adult at work."""
 
+import html
 import re
 
 import pytest
@@ -118,6 +119,54 @@ def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHous
         assert words in main, words
     person.press()
     assert person.path == "/7b"
+
+
+MEETS = {"p7": {"kinds": ["wants_to_meet"]}}
+
+
+@pytest.mark.parametrize(("when", "has_call"), [("today", True), ("next_days", False)])
+def test_child_who_is_asked_to_meet_soon_is_told_not_to_go_straight_after_the_answer(
+    public: PublicHouse, when: str, *, has_call: bool
+):
+    person = public.person_at("/7b", **MEETS)
+    person.press(meeting_when=when)
+    assert (person.path, read_title(person.page)) == ("/7d", "You do not have to go")
+    main = html.unescape(person.text().split("<main", 1)[1])
+    assert main.index("Do not go.") < main.index("Are you on the way, or are they near? Call 999.")
+    assert "Tell a grown-up where you are." in main
+    assert 'href="tel:08001111"' in main
+    # Today the call is the one filled button; "Carry on here" stands below it, as it does where someone is in danger.
+    assert ('<a class="button call-now" href="tel:999">Call 999</a>' in main) is has_call
+    assert re.findall(r'<button([^>]*)name="action" value="continue">Carry on here', main) == [
+        ' class="plain" ' if has_call else " "
+    ]
+    person.press()
+    assert person.path == "/9"
+
+
+@pytest.mark.parametrize(
+    ("who", "title", "words", "helper"),
+    [
+        ("friend", "Your friend does not have to go", "Ask your friend not to go. Do not go there yourself.", "08001111"),
+        ("another_child", "The child does not have to go", "Ask them not to go. Do not go there yourself.", "08001111"),
+    ],
+)
+def test_who_tells_of_a_meeting_of_another_child_reads_what_to_do_for_it(
+    public: PublicHouse, who: str, title: str, words: str, helper: str
+):
+    person = public.person_at("/7b", **MEETS, p4b={"who": who}, p5={"their_age": "13_15"})
+    person.press(meeting_when="today")
+    assert (person.path, read_title(person.page)) == ("/7d", title)
+    assert words in person.text()
+    assert f'href="tel:{helper}"' in person.text()
+
+
+def test_parent_is_told_to_keep_the_child_close_and_whom_to_ask(public: PublicHouse):
+    person = public.person_at("/7b", ADULT | {"/7": {"kinds": ["wants_to_meet"]}})
+    person.press(meeting_when="next_days")
+    assert person.path == "/7d"
+    assert "Keep the child with you, or with someone you trust." in person.text()
+    assert 'href="tel:08088005000"' in person.text().split("<main", 1)[1]
 
 
 def test_check_page_is_short_where_little_was_said(public: PublicHouse):

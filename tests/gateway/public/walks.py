@@ -17,6 +17,7 @@ LONG_WAY: ScreenAnswers = {
     "/6b": {},
     "/7": {"kinds": ["asked_for_pictures", "wants_to_meet"]},
     "/7b": {"meeting_when": "next_days", "meeting_place": "By the clock"},
+    "/7d": {},
     "/8": {"pictures": "me"},
     "/8a": {},
     "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
