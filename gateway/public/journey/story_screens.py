@@ -43,7 +43,24 @@ STORY_SCREENS = (
         ),
     ),
     # Straight after the tick: what to do against blackmail cannot wait for the end of a form.
-    Screen("blackmail", "7c", "pictures", branches=(_TO_MEETING,), shows=("report_remove",)),
+    Screen(
+        "blackmail",
+        "7c",
+        "pictures",
+        fields=(
+            Field(
+                "gave_a_time",
+                "checkboxes",
+                why="a threat with a deadline cannot wait",
+                who_uses="the person who reads first",
+                what_if_blank="no deadline given or known",
+                options=("gave_a_time",),
+                shown_if=(Given("kinds", ("threatens_to_share",)),),
+            ),
+        ),
+        branches=(_TO_MEETING,),
+        shows=("report_remove",),
+    ),
     Screen("other_worries", "7a", "story", shows=("childline", "report_harmful_content")),
     Screen(
         "meet",
@@ -81,16 +98,6 @@ STORY_SCREENS = (
                 who_uses="the next page, and the person who reads",
                 what_if_blank="not known",
                 options=("me", "someone_else", "website", "none", NOT_SURE),
-            ),
-            # Not among the kinds, because it gives details of one of them, and that page has no byte left in Welsh.
-            Field(
-                "gave_a_time",
-                "checkboxes",
-                why="a threat with a deadline cannot wait",
-                who_uses="the person who reads first",
-                what_if_blank="no deadline given or known",
-                options=("gave_a_time",),
-                shown_if=(Given("kinds", ("threatens_to_share",)),),
             ),
         ),
         branches=(

@@ -133,8 +133,12 @@ def _is_told_not_to_go_today(screen: Screen, answers: Answers) -> bool:
 
 
 def _asks_one(screen: Screen) -> bool:
-    """Return whether the title asks the only question; False if other questions are merely hidden this time."""
-    return sum(field.kind not in {"choice", "more"} and field.goes_with is None for field in screen.fields) == 1
+    """Return whether the title asks the only question; False if other questions are merely hidden this time.
+
+    The title of a page with helpers is about them.
+    """
+    asking = [field for field in screen.fields if field.kind not in {"choice", "more"} and field.goes_with is None]
+    return not screen.shows and len(asking) == 1
 
 
 def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> list[str]:

@@ -147,7 +147,7 @@ def test_every_choice_arrives(public: PublicHouse):
 
 
 def test_deadline_of_a_threat_arrives_among_the_kinds(public: PublicHouse):
-    public.person_at("/14", p7={"kinds": ["threatens_to_share"]}, p8={"gave_a_time": ["gave_a_time"]}).send()
+    public.person_at("/14", p7={"kinds": ["threatens_to_share"]}, p7c={"gave_a_time": ["gave_a_time"]}).send()
     (report,) = public.reports()
     assert report.kinds == ("threatens_to_share", "gave_a_time")
 
