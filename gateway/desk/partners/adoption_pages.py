@@ -30,9 +30,11 @@ from gateway.desk.partners.adoptions import (
     open_adoption,
 )
 from gateway.desk.partners.invitations import may_enrol
+from gateway.desk.placements.pages import PLACEMENT_FIELDS
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
 from gateway.desk.views.page import (
     MOST_LISTED,
+    Fault,
     Typed,
     get_desk,
     get_name,
@@ -50,12 +52,26 @@ from partner_sdk.wire.canonical import encode
 blueprint = Blueprint("adoption", __name__)
 FORM_BYTES: Final = 16_384
 
-# The required fields of a place, with their labels in the form.
+# The required fields of a place, with how to fix a blank one.
 _PLACE_WORDS: Final = {
-    "owner": "Its id at this desk",
-    "surface": "Kind of place",
-    "address": "Address of its pages",
-    "position": "Where on the page",
+    "owner": "Give the service an id at this desk.",
+    "surface": "Choose the kind of place.",
+    "address": "Give the address of its pages.",
+    "position": "Describe where the button is on the page.",
+}
+# The field of each refusal, and the fields of each form: the page prefixes their ids with the form.
+_FIELDS: Final = PLACEMENT_FIELDS | {
+    "known-owner": "owner",
+    "known-partner": "owner",
+    "other-owner": "owner",
+    "owner-known": "owner",
+    "bad-partner-id": "owner",
+    "no-reason": "why",
+}
+_FORMS: Final = {
+    "agree": frozenset({*_PLACE_WORDS, "look_at", "link_id", "service"}),
+    "invite": frozenset({"owner"}),
+    "decline": frozenset({"why"}),
 }
 
 
@@ -69,7 +85,7 @@ class Outcome:
     said: str = ""
     mail: Mail | None = None
     invitation: str | None = None
-    fault: str | None = None
+    faults: tuple[Fault, ...] = ()
     is_to_publish: bool = False
 
 
@@ -149,9 +165,11 @@ def post_open(request_id: str) -> ResponseReturnValue:
 def post_agree(request_id: str) -> ResponseReturnValue:
     """Agree one place with the service."""
     typed = read_typed()
+    missing = tuple(Fault(f"agree-{name}", said) for name, said in _PLACE_WORDS.items() if not typed[name])
+    if missing:
+        return _show(request_id, Outcome(faults=missing))
 
     def action() -> Outcome:
-        _check_filled_in(typed, _PLACE_WORDS)
         place = Place(
             surface=typed["surface"],
             address=typed["address"],
@@ -170,7 +188,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
         )
         return Outcome(f"{row.placement} is agreed with {row.owner}.", mail, is_to_publish=True)
 
-    return _do(request_id, action)
+    return _do(request_id, action, form="agree")
 
 
 @blueprint.post("/adoption/<request_id>/invite")
@@ -190,7 +208,7 @@ def post_invite(request_id: str) -> ResponseReturnValue:
         secret = encode(invitation).decode("utf-8")
         return Outcome(f"{invitation.partner} is invited.", mail, secret, is_to_publish=True)
 
-    return _do(request_id, action)
+    return _do(request_id, action, form="invite")
 
 
 @blueprint.post("/adoption/<request_id>/decline")
@@ -202,21 +220,16 @@ def post_decline(request_id: str) -> ResponseReturnValue:
         mail = decline_adoption(get_desk(), request_id, reason=read_typed()["why"], actor=get_name())
         return Outcome("Declined the request.", mail)
 
-    return _do(request_id, action)
+    return _do(request_id, action, form="decline")
 
 
-def _check_filled_in(typed: Typed, labels: dict[str, str]) -> None:
-    missing = [title for name, title in labels.items() if not typed[name]]
-    if missing:
-        raise AdoptionError(f"Fill in: {', '.join(missing)}.", reason="missing")
-
-
-def _do(request_id: str, action: Callable[[], Outcome]) -> ResponseReturnValue:
+def _do(request_id: str, action: Callable[[], Outcome], *, form: str) -> ResponseReturnValue:
     _get(request_id)
     try:
         outcome = action()
     except ReportAbuseError as error:
-        outcome = Outcome(fault=str(error))
+        field = _FIELDS.get(error.reason, "")
+        outcome = Outcome(faults=(Fault(f"{form}-{field}" if field in _FORMS[form] else "main", str(error)),))
     return _show(request_id, outcome)
 
 
@@ -225,12 +238,13 @@ def _show(request_id: str, outcome: Outcome) -> ResponseReturnValue:
     try:
         service = open_adoption(get_desk(), request_id, actor=get_name())
     except AdoptionError as error:
-        return _draw(line, None, outcome if outcome.said else Outcome(fault=outcome.fault or str(error)))
+        found = outcome if outcome.said or outcome.faults else Outcome(faults=(Fault("main", str(error)),))
+        return _draw(line, None, found)
     return _draw(line, service, outcome)
 
 
 def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -> ResponseReturnValue:
-    typed = read_typed() if outcome.fault else Typed()
+    typed = read_typed() if outcome.faults else Typed()
     typed["owner"] = typed["owner"] or line.owner or ""
     with get_desk().store.read() as connection:
         owner_name = None if line.owner is None else find_owner_name(connection, line.owner)
@@ -238,7 +252,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         is_invited = line.owner is not None and may_enrol(connection, line.owner, now=get_desk().clock())
     return show_page(
         "adoption_request.html",
-        status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
+        status=HTTPStatus.CONFLICT if outcome.faults else HTTPStatus.OK,
         line=line,
         service=service,
         asking=[] if service is None else labels.format_asking(service),
@@ -247,6 +261,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         places=places,
         may_enrol=is_invited,
         outcome=outcome,
+        faults=outcome.faults,
         typed=typed,
         labels=labels,
     )

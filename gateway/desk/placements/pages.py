@@ -41,7 +41,8 @@ from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_list_
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
-_FIELDS: Final = {
+# The field of the form for each refusal of the rules.
+PLACEMENT_FIELDS: Final = {
     "bad-owner": "owner",
     "unknown-owner": "owner",
     "owner-known": "new_owner",
@@ -111,7 +112,7 @@ def make_changes(typed: Typed) -> TermChanges:
 
 def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
     """Return the page's fault for an error of the rules."""
-    field, said = _FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
+    field, said = PLACEMENT_FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
     if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
         field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"
     elif field == "owner":

@@ -13,7 +13,7 @@ from gateway.desk.placements.register import list_placements
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.view_builders import Browser
+from tests.desk.view_builders import Browser, has_fault_read_with
 from tests.gateway.adoption_builders import make_id
 
 PLACE = {
@@ -31,6 +31,16 @@ def read(answer: TestResponse) -> str:
 def open_page(browser: Browser, request_id: str) -> str:
     browser.get(f"/adoption/{request_id}")
     return read(browser.post(f"/adoption/{request_id}/open"))
+
+
+def find_linked(page: str) -> list[str]:
+    """Return the fields that the faults link to; each is there, in an open fold, and read with its fault."""
+    fields = re.findall(r'<li><a href="#([\w-]+)">', page)
+    for field in fields:
+        assert has_fault_read_with(page, field), field
+        before = page[: page.index(f'id="{field}"')]
+        assert before[before.rindex("<details") :].startswith("<details open>"), field
+    return fields
 
 
 def state_of(desk: Desk, request_id: str) -> str:
@@ -115,7 +125,7 @@ def test_what_is_missing_is_said_and_what_was_typed_stays(desk: Desk, browser: B
 
     page = read(answer)
     assert answer.status_code == 409
-    assert "Fill in: Kind of place, Where on the page." in page
+    assert find_linked(page) == ["agree-surface", "agree-position"]
     assert 'value="https://chat.example/people/*"' in page
     assert state_of(desk, request_id) == "waiting"
 
@@ -194,3 +204,36 @@ def test_unknown_request_is_not_found(deed: str, browser: Browser) -> None:
     path = f"/adoption/{make_id(77)}{deed}"
     answer = browser.post(path, **PLACE) if deed else browser.get(path)
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("deed", "fields", "linked"),
+    [
+        ("agree", {"owner": "Chat 1"}, ["agree-owner"]),
+        ("agree", {"owner": PARTNER, "known_owner": ""}, ["agree-owner"]),
+        ("agree", {"surface": "nowhere"}, ["agree-surface"]),
+        ("agree", {"address": "http://chat.example/people"}, ["agree-address"]),
+        ("agree", {"look_at": "https://other.example/people/7"}, ["agree-look_at"]),
+        ("agree", {"link_id": "a b"}, ["agree-link_id"]),
+        ("agree", {"position": "x" * 500}, ["agree-position"]),
+        ("agree", {"service": "x" * 500}, ["agree-service"]),
+        ("agree", {"owner": "", "surface": "", "address": "", "position": ""}, [f"agree-{name}" for name in PLACE]),
+        ("invite", {"owner": ""}, ["invite-owner"]),
+        ("invite", {"owner": "Chat 1"}, ["invite-owner"]),
+        ("invite", {"owner": PARTNER}, ["invite-owner"]),
+        ("decline", {"why": ""}, ["decline-why"]),
+    ],
+)
+def test_each_fault_links_to_its_field_in_an_open_fold(
+    desk: Desk, browser: Browser, deed: str, fields: dict[str, str], linked: list[str]
+) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    sent = PLACE | {"known_owner": "yes"} | fields
+    answer = browser.post(f"/adoption/{request_id}/{deed}", **sent)
+    assert answer.status_code == 409
+    page = read(answer)
+    assert find_linked(page) == linked
+    assert page.count("<details open>") == 1
+    boxes = re.findall(r'name="known_owner" value="yes"( checked)?', page)
+    assert boxes == [" checked" if deed == form and sent["known_owner"] else "" for form in ("agree", "invite")]
