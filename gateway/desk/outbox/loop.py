@@ -42,8 +42,8 @@ _CRASH: Final = 500
 # After this many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry,
 # sent first in its batch and then alone, e.g. a message that kills a worker of the gateway.
 _MOST_SILENCES: Final = 3
-# After this many turns without an answer an entry waits between its turns: three such entries would make the gateway
-# look silent in every run. Until then it goes in the next run, because a silent gateway is no fault of the entry.
+# After this many turns in a row without an answer an entry waits between its turns: three such entries would make the
+# gateway look silent in every run. Until then it goes in the next run, because a silent gateway is not its fault.
 _MOST_UNANSWERED: Final = 3
 UNANSWERED_WAIT: Final = timedelta(minutes=5)
 # A gateway that refuses this many entries of a kind, one by one, would refuse the rest of this run as well.
@@ -329,12 +329,14 @@ class _Sending:
         now = self.run.desk.clock()
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
-                is_often_unanswered = is_unanswered and row.turn - row.tries >= _MOST_UNANSWERED
-                next_try = now + (UNANSWERED_WAIT if is_often_unanswered else timedelta())
-                note(connection, row, tries=row.tries - 1, next_try_at=format_time(next_try), last_error=code)
+                silences = row.silences + is_unanswered
+                waits = is_unanswered and silences >= _MOST_UNANSWERED
+                next_try = format_time(now + (UNANSWERED_WAIT if waits else timedelta()))
+                values = {"tries": row.tries - 1, "silences": silences, "next_try_at": next_try, "last_error": code}
+                note(connection, row, **values)
                 if row.lane:
                     self.silent_lanes.add(row.lane)
-                if is_unanswered and self.kind.most_tries is not None and row.turn >= self.kind.most_tries:
+                if is_unanswered and self.kind.most_tries is not None and silences >= self.kind.most_tries:
                     self._raise_alarm(connection, STUCK, code, now=now)
 
     def _fail(self, row: Row[Any], error: Exception) -> None:
@@ -360,7 +362,8 @@ class _Sending:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
                 return
             wait = get_wait(tries, random=self.run.desk.random, longest=self.kind.longest_wait)
-            note(connection, row, next_try_at=format_time(self.run.desk.clock() + wait), last_error=code)
+            next_try = format_time(self.run.desk.clock() + wait)
+            note(connection, row, silences=0, next_try_at=next_try, last_error=code)
         self.outcome.count(code)
 
     def _give_up(self, connection: Connection, row: Row[Any], verdict: GiveUp) -> None:

@@ -77,6 +77,7 @@ def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, no
     fresh = {
         "state": "waiting",
         "tries": 0,
+        "silences": 0,
         "queued_at": moment,
         "next_try_at": moment,
         "done_at": None,
@@ -185,7 +186,14 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
     connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id == number)
-        .values(state="waiting", turn=OUTBOX.c.turn + 1, tries=0, next_try_at=format_time(now), last_error=None)
+        .values(
+            state="waiting",
+            turn=OUTBOX.c.turn + 1,
+            tries=0,
+            silences=0,
+            next_try_at=format_time(now),
+            last_error=None,
+        )
     )
     audit.append_entry(connection, "send-again", row.subject, at=now, actor=actor, kind=row.kind)
     return OutboxRow(**row._mapping)

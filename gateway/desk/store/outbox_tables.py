@@ -20,6 +20,7 @@ OUTBOX: Final = Table(
     Column("state", Text, nullable=False),  # waiting, held, sent, given_up
     Column("turn", Integer, nullable=False),  # counts claims and queuings: only the newest one may record the result
     Column("tries", Integer, nullable=False),
+    Column("silences", Integer, nullable=False),  # turns in a row without an answer: each gives its try back
     Column("queued_at", Text, nullable=False),
     Column("next_try_at", Text, nullable=False),
     Column("done_at", Text),  # when it was sent or given up

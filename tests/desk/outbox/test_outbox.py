@@ -327,6 +327,33 @@ def test_entries_that_are_never_answered_do_not_silence_the_other_kinds(desk: De
     assert [row["state"] for row in list_outbox(desk, "stage")] == ["waiting"] * 3
 
 
+@TO_GATEWAY
+def test_wait_of_an_unanswered_entry_counts_silences_and_not_how_often_it_was_queued(
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
+) -> None:
+    silence = TransportError("reset", reason="no-reply")
+    for _ in range(25):  # e.g. a report whose stage changed 25 times
+        put(desk, kind, "a")
+        assert run(desk, kind, taker).sent == 1
+    put(desk, kind, "a")
+    taker.faults["a"] = silence
+    waits = []
+    for _ in range(4):
+        run(desk, kind, taker)
+        waits.append(parse_time(list_outbox(desk, kind.name)[0]["next_try_at"]) - clock.now)
+        clock.now += timedelta(minutes=5)
+    at_once, wait = timedelta(0), timedelta(minutes=5)
+    assert waits == [at_once, at_once, wait, wait]
+    assert alarms(desk, STUCK) == []
+    # An answer ends the row of silences, also one that is no delivery.
+    taker.faults["a"] = refuse("a-code")
+    run(desk, kind, taker)
+    clock.now = parse_time(list_outbox(desk, kind.name)[0]["next_try_at"])
+    taker.faults["a"] = silence
+    run(desk, kind, taker)
+    assert parse_time(list_outbox(desk, kind.name)[0]["next_try_at"]) == clock.now
+
+
 def test_message_that_waits_keeps_back_those_of_its_mailbox_alone(desk: Desk, clock: Clock, taker: Taker) -> None:
     kind = BY_NAME["message"]
     put(desk, kind, "one-1", "one-2", lane="one")

@@ -282,6 +282,7 @@ def _make_post() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("silences", sa.Integer(), nullable=False),
         sa.Column("queued_at", sa.Text(), nullable=False),
         sa.Column("next_try_at", sa.Text(), nullable=False),
         sa.Column("done_at", sa.Text()),
