@@ -15,7 +15,7 @@ from gateway.desk.cases.reading.page_context import TITLE, ContextView
 from gateway.desk.cases.reading.partner_case import ShownReport
 from gateway.desk.cases.reading.sections import Counted, ReportSection
 from gateway.desk.cases.replies import ReplyError
-from gateway.desk.terminal import say, say_lines
+from gateway.desk.terminal import say, say_typed
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
@@ -51,7 +51,7 @@ def print_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | No
 
 def print_typed(title: str, text: str, *, to: TextIO | None = None) -> None:
     """Print one field. Further lines of a text are indented: none of them can pass for a field of the report."""
-    say_lines(f"{title}: {text}".replace("\n", "\n    "), to=to)
+    say_typed(f"{title}: ", text, indent=_STEP * 2, to=to)
 
 
 def _print_block(block: ContactBlock, *, to: TextIO | None) -> None:
@@ -164,8 +164,7 @@ def _print_message(message: Message, *, margin: str) -> None:
 
 def _print_typed(margin: str, title: str, text: str) -> None:
     # Every further line is indented more than any title: none of them can pass for a field.
-    deeper = "\n" + margin + _STEP * 4
-    say_lines(f"{margin}{title}: {text}".replace("\n", deeper))
+    say_typed(f"{margin}{title}: ", text, indent=margin + _STEP * 4)
 
 
 def read_text(path: Path) -> str:

@@ -176,8 +176,7 @@ def _say_questions(questions: Sequence[ShownQuestion]) -> None:
             ("For", one.words.purpose),
             ("Under", one.words.legal_basis),
         ):
-            for number, line in enumerate(text.split("\n")):
-                say(f"    {line}" if number else f"  {title}: {line}")
+            print_typed(f"  {title}", text)
         if one.answer is not None:
             say(f"  Answered by {one.answer.reference}.")
 

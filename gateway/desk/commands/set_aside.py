@@ -14,7 +14,7 @@ from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.set_aside import RESOLUTIONS, SetAsideRow, list_set_aside, open_row, resolve_row
 from gateway.desk.collection.shelf import list_groups, resolve_group
-from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say, say_typed
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import open_desk
 
@@ -65,7 +65,7 @@ def set_aside_open(call: Call, row: int) -> int:
         return LOOK
     say("NOT VERIFIED: it may be forged. Its content:")
     for line in content.splitlines():
-        say(f"  | {line}")
+        say_typed("  | ", line, indent="  | ")
     return DONE
 
 

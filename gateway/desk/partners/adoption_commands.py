@@ -35,7 +35,18 @@ from gateway.desk.partners.invitations import hold_invitation_file, publish_invi
 from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, print_result, say, say_lines
+from gateway.desk.terminal import (
+    DONE,
+    FILE,
+    LOOK,
+    Call,
+    desk_command,
+    print_json,
+    print_result,
+    say,
+    say_lines,
+    say_typed,
+)
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
@@ -78,8 +89,7 @@ def adoption_show(call: Call, request_id: str) -> int:
         return DONE
     say(f"{row.request_id}: {row.state}, received {row.received_at}")
     for title, text in format_asking(service):
-        for place, one in enumerate(text.split("\n")):
-            say(f"  {title if place == 0 else '':20} {one}")
+        say_typed(f"  {title:20} ", text, indent=" " * 23)
     say("The sender is not verified: call the organisation at a number that it has published, not at one above.")
     if row.state != "declined":
         if service.wants_to_report:

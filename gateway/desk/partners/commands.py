@@ -25,7 +25,7 @@ from gateway.desk.partners.register import (
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, Call, desk_command, print_json, print_result, say
+from gateway.desk.terminal import DONE, FILE, Call, break_typed, desk_command, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.canonical import parse_time
@@ -296,6 +296,12 @@ def _list_next_commands(view: PartnerView) -> Iterator[str]:
 
 
 def _list_registration_lines(registration: Registration) -> Iterator[str]:
+    for line in _list_registered(registration):
+        yield from break_typed(line, indent=" " * 22)
+    yield from _list_gap_lines(list_registration_gaps(registration))
+
+
+def _list_registered(registration: Registration) -> Iterator[str]:
     yield f"  organisation        {registration.organisation} ({registration.sector})"
     for title, one in (
         ("administrator", registration.administrator),
@@ -308,7 +314,6 @@ def _list_registration_lines(registration: Registration) -> Iterator[str]:
     yield f"  out of hours        {registration.out_of_hours_telephone or '-'}"
     for platform in registration.platforms:
         yield f"  platform            {platform.name} {platform.url or ''}".rstrip()
-    yield from _list_gap_lines(list_registration_gaps(registration))
 
 
 def _list_gap_lines(gaps: tuple[str, ...]) -> Iterator[str]:

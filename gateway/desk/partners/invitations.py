@@ -124,6 +124,9 @@ def invite_in(
     if name.strip().startswith("-"):
         # The desk suggests commands with the name in them, which would read it as an option.
         raise PartnerError("A name must not begin with a hyphen.", reason="bad-name")
+    if not any(map(str.isalnum, name)):
+        # Such a name is the placeholder of a suggested command.
+        raise PartnerError("A name needs a letter or digit.", reason="bad-name")
     check_kind(type, country)
     now, secret = desk.clock(), desk.random(SECRET_BYTES)
     pin = parse_pin(desk.paths.pin.read_bytes())

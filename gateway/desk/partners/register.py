@@ -209,7 +209,9 @@ class OpenInvitation:
         """The command that invites the same partner again."""
         kind = "" if self.type is None else f" --type {self.type}"
         country = "" if self.country is None else f" --country {self.country}"
-        who = f"{shlex.quote(self.name)} --partner {self.partner}{kind}{country}"
+        # A name that `partner invite` would read as an option is left to the operator: it refuses such names now.
+        name = "…" if self.name.lstrip().startswith("-") else self.name
+        who = f"{shlex.quote(name)} --partner {self.partner}{kind}{country}"
         return suggest(f"partner invite {who} --out FILE")
 
 

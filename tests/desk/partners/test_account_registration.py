@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import requests
 
-from gateway.desk import audit
+from gateway.desk import audit, terminal
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.keyring import commands as keyring_commands
@@ -30,7 +30,7 @@ from gateway.desk.partners.registrations import find_authorisation, find_registr
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import parse_invitation
-from partner_sdk.wire.registration import TEMPLATE, Registration
+from partner_sdk.wire.registration import TEMPLATE, Platform, Registration
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop
@@ -301,6 +301,21 @@ def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next
     assert main(["partner", "accept-change", *state, older.change_id]) != 0
     assert "was replaced: a later one was accepted" in capsys.readouterr().err
     assert accepted(loop) == TEMPLATE
+
+
+def test_registered_names_never_reach_the_left_edge_of_a_screen(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.enrol()
+    platforms = (Platform(name="One" + " " * 90 + "Next:"), Platform(name="Z" * 100))
+    send_registration(service.open(), msgspec.structs.replace(TEMPLATE, platforms=platforms), now=NOW)
+    service.take_changes()
+    monkeypatch.setattr(terminal, "_find_width", lambda *streams: 80)
+    assert main(["partner", "show", "--state", str(loop.desk.paths.state), "example-chat"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert " " * 22 + "Z" * 42 in lines
+    (theirs,) = (line for line in lines if line.strip() == "Next:")
+    assert theirs.startswith(" " * 22)
 
 
 def test_approval_names_the_next_command_where_a_registration_waits(

@@ -20,7 +20,7 @@ from gateway.desk.partners.register import PartnerError, PartnerState, find_open
 from gateway.desk.partners.registrations import get_partner_view
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import PlacementError, get_placement
-from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, PARTNERS
+from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, INVITATIONS, PARTNERS
 from gateway.desk.terminal import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import TransportError
@@ -76,6 +76,19 @@ def test_long_list_of_places_is_named_by_its_command(desk: Desk) -> None:
     assert places[4] in said
     assert places[5] not in said
     assert "All 7 of them: report-abuse-desk placement list --owner small-forum" in said
+
+
+def test_old_name_that_a_command_would_read_as_an_option_is_left_to_the_operator(desk: Desk) -> None:
+    invite_partner(desk, partner="example-chat", name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR)
+    with desk.store.write() as connection:  # from a release before such names were refused
+        connection.execute(update(INVITATIONS).values(name="--origin=https://evil.example"))
+    with desk.store.read() as connection:
+        invitation = find_open_invitation(connection, "example-chat", now=desk.clock())
+
+    assert invitation is not None
+    assert invitation.command == "report-abuse-desk partner invite '…' --partner example-chat --out FILE"
+    with pytest.raises(PartnerError, match="letter or digit"):
+        invite_partner(desk, partner="example-chat", name="…", origin=PUBLIC_ORIGIN, actor=ACTOR)
 
 
 def test_line_that_is_named_works_as_it_stands(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
