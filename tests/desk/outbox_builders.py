@@ -15,8 +15,8 @@ from gateway.desk.config import CarriersConfig, PagerConfig, check_config
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import list_alerts
-from gateway.desk.outbox.loop import GAVE_UP, GiveUp, Outcome
-from gateway.desk.outbox.queue import KindName, record
+from gateway.desk.outbox.loop import GAVE_UP, GiveUp, OutboxKind, Outcome, Run, send_kind
+from gateway.desk.outbox.queue import KindName, queue, record
 from gateway.desk.outbox_run import send_due
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
@@ -174,3 +174,19 @@ def fail_with(status: int) -> UnavailableError:
 def alarms(desk: Desk, kind: str = GAVE_UP) -> list[str]:
     with desk.store.read() as connection:
         return list_subjects(connection, kind)
+
+
+def put(desk: Desk, kind: OutboxKind, *subjects: str, lane: str = "") -> None:
+    """Queue records of one kind."""
+    with desk.store.write() as connection:
+        queue(connection, kind.name, subjects, now=desk.clock(), lane=lane)
+
+
+def run(desk: Desk, kind: OutboxKind, taker: Taker, *, in_run: Run | None = None) -> Outcome:
+    """Send what is due of one kind to the taker."""
+    return send_kind(in_run or Run(desk), replace(kind, open=lambda _run: taker, before=None, after=None))
+
+
+def states(desk: Desk, kind: OutboxKind) -> list[str]:
+    """Return the states of the entries of a kind, in their order."""
+    return [row["state"] for row in list_outbox(desk, kind.name)]

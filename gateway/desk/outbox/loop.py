@@ -330,10 +330,8 @@ class _Sending:
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
                 silences = row.silences + is_unanswered
-                waits = is_unanswered and silences >= _MOST_UNANSWERED
-                next_try = format_time(now + (UNANSWERED_WAIT if waits else timedelta()))
-                values = {"tries": row.tries - 1, "silences": silences, "next_try_at": next_try, "last_error": code}
-                note(connection, row, **values)
+                next_try = format_time(now + UNANSWERED_WAIT * (is_unanswered and silences >= _MOST_UNANSWERED))
+                note(connection, row, tries=row.tries - 1, silences=silences, next_try_at=next_try, last_error=code)
                 if row.lane:
                     self.silent_lanes.add(row.lane)
                 if is_unanswered and self.kind.most_tries is not None and silences >= self.kind.most_tries:
@@ -362,8 +360,7 @@ class _Sending:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
                 return
             wait = get_wait(tries, random=self.run.desk.random, longest=self.kind.longest_wait)
-            next_try = format_time(self.run.desk.clock() + wait)
-            note(connection, row, silences=0, next_try_at=next_try, last_error=code)
+            note(connection, row, silences=0, next_try_at=format_time(self.run.desk.clock() + wait), last_error=code)
         self.outcome.count(code)
 
     def _give_up(self, connection: Connection, row: Row[Any], verdict: GiveUp) -> None:
