@@ -23,13 +23,11 @@ from partner_sdk.button.snippet import (
     FORMS,
     LANGUAGES,
     SIZES,
-    THEMES,
     WAYS,
     By,
     Form,
     Language,
     Size,
-    Theme,
     make_link,
     make_policy,
     make_style,
@@ -75,7 +73,6 @@ def button() -> None:
     "--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="The language of the page."
 )
 @click.option("--size", type=click.Choice(SIZES), default=44, show_default=True, help="The icon's size in pixels.")
-@click.option("--theme", type=click.Choice(THEMES), help="Default: the reader's own setting.")
 @origin_option
 @out_option
 @shared_options
@@ -87,12 +84,11 @@ def snippet(
     form: Form,
     language: Language,
     size: Size,
-    theme: Theme | None,
     origin: str | None,
     out: Path | None,
 ) -> int:
     """Write the button for one agreed place."""
-    style = make_style(language=language, form=form, size=size, theme=theme)
+    style = make_style(language=language, form=form, size=size)
     agency = call.get_origin(origin)
     text = make_flavour(flavour, origin=agency, placement=placement, style=style)
     name = FILE_NAMES[flavour]
@@ -184,7 +180,7 @@ def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None,
     FILE is the request as JSON; - reads standard input.
     """
     from partner_sdk.button.adoption import MAX_FILE_BYTES, ask_for_the_button, list_optional_fields, parse_asking_file
-    from partner_sdk.wire.adoption import EXAMPLE
+    from partner_sdk.wire.adoption import EXAMPLE, format_request_number
 
     if is_example == (file is not None):
         raise click.UsageError("Give a FILE, or --example to write one.")

@@ -137,8 +137,7 @@ def _quote_for_php(text: str) -> str:
 
 
 def _format_style(style: ButtonStyle) -> str:
-    theme = "" if style.theme is None else f", theme={style.theme!r}"
-    return f"language={style.language!r}, form={style.form!r}, size={style.size}{theme}"
+    return f"language={style.language!r}, form={style.form!r}, size={style.size}"
 
 
 NAME: Final = "report_abuse_button"
@@ -186,12 +185,11 @@ class ReportAbuseButton:
         language: str = "en",
         form: str = "script",
         size: int = 44,
-        theme: str | None = None,
     ) -> None:
         """Check the agency's address and the style; raises `FormatError`, so that a mistake stops the start."""
         check_origin(origin)
         self.origin = origin
-        self.style = make_style(language=language, form=form, size=size, theme=theme)
+        self.style = make_style(language=language, form=form, size=size)
         if app is not None:
             self.init_app(app)
 
@@ -212,7 +210,6 @@ class ReportAbuseButton:
                 language=language or style.language,
                 form=style.form,
                 size=style.size,
-                theme=style.theme,
                 context=context or None,
             )
         )

@@ -85,11 +85,9 @@ def check_token(context: str) -> None:
 
 
 Form = Literal["script", "link"]
-Theme = Literal["light", "dark"]
 Size = Literal[44, 56, 64]
 LANGUAGES: Final = tuple(WORDS)
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
-THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
 # In CSS pixels. 44 is the least that a thumb hits safely (WCAG 2.2, 2.5.5).
 SIZES: Final[tuple[Size, ...]] = get_args(Size)
 # W3C Referrer Policy §3.1: whatever the page's policy is, the agency is not told whose page asks for the one file.
@@ -98,12 +96,11 @@ _UNTOLD: Final = ' referrerpolicy="no-referrer"'
 
 @dataclass(frozen=True, slots=True)
 class ButtonStyle:
-    """How the button is shown: all that a service may choose. Without a theme the reader's own setting counts."""
+    """How the button is shown: all that a service may choose. Its colours are the same on every page."""
 
     language: Language = "en"
     form: Form = "script"
     size: Size = 44
-    theme: Theme | None = None
 
 
 def make_snippet(
@@ -113,7 +110,6 @@ def make_snippet(
     language: str = "en",
     form: str = "script",
     size: int = 44,
-    theme: str | None = None,
     context: str | None = None,
 ) -> str:
     """Return the HTML; raises `FormatError` for a value that is not agreed: it names the agreed ones and never escapes.
@@ -126,24 +122,16 @@ def make_snippet(
     return format_snippet(
         make_link(origin, placement=placement, context=context),
         origin=origin,
-        style=make_style(language=language, form=form, size=size, theme=theme),
+        style=make_style(language=language, form=form, size=size),
     )
 
 
-def make_style(*, language: str, form: str, size: int, theme: str | None) -> ButtonStyle:
+def make_style(*, language: str, form: str, size: int) -> ButtonStyle:
     """Return the choices of a service; raises `FormatError` (`bad-button`) for one that does not exist."""
     for name, given, known in (("language", language, LANGUAGES), ("form", form, FORMS), ("size", size, SIZES)):
         if given not in known:
             raise FormatError(f"The {name} of the button is one of {_list(known)}.", reason="bad-button")
-    if theme is not None and theme not in THEMES:
-        raise FormatError(f"The theme is one of {_list(THEMES)}, or none.", reason="bad-button")
-    if theme is not None and form == "link":
-        raise FormatError(
-            "A theme needs the form with script: the plain link takes your page's colours.", reason="bad-button"
-        )
-    return ButtonStyle(
-        language=cast("Language", language), form=cast("Form", form), size=cast("Size", size), theme=theme
-    )
+    return ButtonStyle(language=cast("Language", language), form=cast("Form", form), size=cast("Size", size))
 
 
 def format_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
@@ -159,9 +147,8 @@ def format_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
         icon = f'<img src="{origin}{ICON_PATH}" alt="" {side}{_UNTOLD}>'
         return f"{sentence}\n{opening}{icon} {words.text}</a>\n"
     icon = f'<svg {side} viewBox="{ICON_BOX}" aria-hidden="true">{ICON_SHAPES}</svg>'
-    theme = "" if style.theme is None else f' theme="{style.theme}"'
     return (
-        f"{sentence}\n<{ELEMENT}{lang}{theme}>{opening}{icon} {words.text}</a></{ELEMENT}>\n"
+        f"{sentence}\n<{ELEMENT}{lang}>{opening}{icon} {words.text}</a></{ELEMENT}>\n"
         f'<script src="{origin}{SCRIPT_PATH}" integrity="{SCRIPT_INTEGRITY}" crossorigin="anonymous"{_UNTOLD} defer>'
         "</script>\n"
     )

@@ -93,6 +93,12 @@ EXAMPLE: Final = AskingService(
 )
 
 
+def format_request_number(request_id: str) -> str:
+    """Return the short number of a request, e.g. `81d5-0c2f`: the end of its id, for mails and the telephone."""
+    end = request_id[-8:]
+    return f"{end[:4]}-{end[4:]}"
+
+
 def adoption_context(*, environment: str, request_id: str) -> SealContext:
     """Return the context of a request's box; the service has no key yet, so the sender is the public."""
     return SealContext(

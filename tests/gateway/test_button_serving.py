@@ -14,13 +14,19 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_button_files
+from partner_sdk.button.release import EARLIER_SCRIPTS, VERSION
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import make_public_house
 from tests.gateway.public.person import Person
 
-RAW = {name: files("widget").joinpath("1.0.0", name).read_bytes() for name in MEDIA_TYPES}
+VERSIONS = (*EARLIER_SCRIPTS, VERSION)
+RAWS = {
+    version: {name: files("widget").joinpath(version, name).read_bytes() for name in MEDIA_TYPES}
+    for version in VERSIONS
+}
+RAW = RAWS[VERSION]
 DIGEST = hashlib.sha256(RAW[ICON]).hexdigest()
-LASTING = [f"/button/1.0.0/{SCRIPT}", f"/button/1.0.0/{ICON}", f"/button/{DIGEST}/{ICON}"]
+LASTING = [f"/button/{VERSION}/{SCRIPT}", f"/button/{VERSION}/{ICON}", f"/button/{DIGEST}/{ICON}"]
 YEAR_SECONDS = 31536000
 
 
@@ -119,11 +125,15 @@ def test_part_of_a_file_is_asked_for_and_the_whole_comes(app: Flask, part: str):
 def test_integrities_are_those_of_the_files_in_one_spelling(app: Flask):
     answer = get(app, "/button/sri.json")
     expected = {
-        name: {"integrity": "sha384-" + base64.b64encode(hashlib.sha384(raw).digest()).decode(), "size": len(raw)}
-        for name, raw in RAW.items()
+        version: {
+            name: {"integrity": "sha384-" + base64.b64encode(hashlib.sha384(raw).digest()).decode(), "size": len(raw)}
+            for name, raw in raws.items()
+        }
+        for version, raws in RAWS.items()
     }
     said = json.loads(answer.data)
-    assert said["1.0.0"] == expected
+    assert said == expected
+    assert said["1.0.0"][SCRIPT]["integrity"] == EARLIER_SCRIPTS["1.0.0"]
     assert answer.data == json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     assert answer.content_type == "application/json"
     assert "immutable" not in answer.headers["Cache-Control"]
@@ -151,6 +161,14 @@ def test_nothing_else_stands_there(app: Flask, path: str):
     answer = get(app, path)
     assert answer.status_code == 404
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_release_is_served_as_it_was_released(app: Flask, version: str):
+    for name, raw in RAWS[version].items():
+        answer = get(app, f"/button/{version}/{name}")
+        assert (answer.status_code, answer.data) == (200, raw)
+        assert "immutable" in answer.headers["Cache-Control"]
 
 
 def test_gateway_says_the_digest_of_the_icon(app: Flask):

@@ -60,7 +60,7 @@ def test_page_loads_nothing_but_its_style_and_the_button(service: FlaskClient, p
     loads = [(tag, one.get("src") or one["href"]) for tag, one in given if "src" in one or tag == "link"]
     assert loads == [
         ("link", "/static/service.css"),
-        ("script", f"{PUBLIC_ORIGIN}/button/1.0.0/report-abuse-button.js"),
+        ("script", f"{PUBLIC_ORIGIN}/button/1.1.0/report-abuse-button.js"),
     ]
     assert [tag for tag, one in given if set(one) & {"style", "onclick", "onload"}] == []
 

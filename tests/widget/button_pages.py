@@ -12,8 +12,8 @@ PLACEMENT = "example-chat-profile"
 SCRIPT_BYTES = files("widget").joinpath(VERSION, "report-abuse-button.js").read_bytes()
 COPY = "/copy/report-abuse-button.js"
 SCRIPT_TAG = re.compile(r"<script .*?</script>\n")
-# What the element draws for a reader who asks for a light page.
-FACE = {"words": WORDS["en"].text, "colour": "rgb(21, 70, 80)", "ground": "rgb(255, 255, 255)"}
+# The element's drawing, on a light page and on a dark one.
+FACE = {"words": WORDS["en"].text, "colour": "rgb(21, 70, 80)", "ground": "rgb(246, 198, 91)"}
 LEAST_PIXELS = 44
 
 

@@ -133,7 +133,7 @@ def test_second_version_on_a_page_does_nothing(
     visitor: Visitor, agency: AgencyDoor, host: HostPages, *, is_first: bool
 ):
     # The later version differs by the face's ground alone, so that it can be told which of the two has drawn.
-    later = SCRIPT_BYTES.replace(b"background: #fff;", b"background: #eee;")
+    later = SCRIPT_BYTES.replace(b"background: #f6c65b;", b"background: #eee;")
     assert later != SCRIPT_BYTES
     integrity = "sha384-" + base64.b64encode(hashlib.sha384(later).digest()).decode()
     scripts = [make_script(f"{agency.url}{SCRIPT_PATH}"), make_script(put_copy(host, body=later), integrity=integrity)]

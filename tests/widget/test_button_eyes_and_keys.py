@@ -11,7 +11,7 @@ from partner_sdk.button.snippet import SIZES, WORDS, make_snippet
 from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import LOOK, SEE, SETTLED, Chromium, Visit, Visitor
-from tests.widget.button_pages import FACE, PLACEMENT, check_dressed, put_button
+from tests.widget.button_pages import FACE, LEAST_PIXELS, PLACEMENT, check_dressed, put_button
 from tests.widget.host_pages import HostPages, make_page
 
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
@@ -19,6 +19,18 @@ RING = """() => {
   const face = document.querySelector('report-abuse-button').shadowRoot.querySelector('[aria-hidden=true]')
   const look = getComputedStyle(face)
   return [document.activeElement.localName, look.outlineStyle, parseFloat(look.outlineWidth), look.outlineColor]
+}"""
+EARLIER_ELEMENT = '<report-abuse-button theme="light">'
+# The boxes of face and icon, the middle of the line of words, and both radii.
+NESTING = """() => {
+  const face = document.querySelector('report-abuse-button').shadowRoot.querySelector('[aria-hidden=true]')
+  const icon = face.querySelector('svg')
+  const range = document.createRange()
+  range.selectNodeContents(face.querySelector('data'))
+  const line = range.getBoundingClientRect()
+  const corners = [face, icon].map(part => parseFloat(getComputedStyle(part).borderTopLeftRadius))
+  const boxes = [face, icon].map(part => part.getBoundingClientRect().toJSON())
+  return [...boxes, (line.top + line.bottom) / 2, corners]
 }"""
 # The words of the face and the icon must stand inside it, whatever the size of the text.
 SPILLS = """() => [...document.querySelectorAll('report-abuse-button')].map(button => {
@@ -61,18 +73,45 @@ def _measure_luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_theme_follows_the_reader_unless_the_page_names_one(
+def test_face_is_the_same_yellow_on_a_light_and_on_a_dark_page(
     page: Page, agency: AgencyDoor, host: HostPages, scheme: Any
 ):
-    themes = (None, "light", "dark")
-    snippets = "".join(make_snippet(agency.url, placement=PLACEMENT, theme=theme) for theme in themes)
+    snippets = "".join(make_snippet(agency.url, placement=PLACEMENT, size=size) for size in SIZES)
+    # A page of the time when the element had a theme.
+    earlier = make_snippet(agency.url, placement=PLACEMENT).replace("<report-abuse-button>", EARLIER_ELEMENT)
+    assert EARLIER_ELEMENT in earlier
     page.emulate_media(color_scheme=scheme)
-    open_page(page, host.put("/", make_page(snippets)))
+    open_page(page, host.put("/", make_page(snippets + earlier)))
     buttons = page.evaluate(LOOK)["buttons"]
-    for theme, button in zip(themes, buttons, strict=True):
-        assert button["isDressed"]
+    assert len(buttons) == len(SIZES) + 1
+    for button in buttons:
+        check_dressed(button)
         assert measure_contrast(button["colour"], button["ground"]) >= LEAST_CONTRAST
-        assert (button["ground"] == FACE["ground"]) == ((theme or scheme) == "light")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_icon_nests_in_the_face_and_the_words_stand_on_its_optical_middle(
+    page: Page, agency: AgencyDoor, host: HostPages, size: int
+):
+    open_page(page, put_button(host, agency.url, size=size))
+    face, icon, words, corners = page.evaluate(NESTING)
+    # As much yellow to the left of the icon as above and below it, and one centre for both corners.
+    gaps = {icon["left"] - face["left"], icon["top"] - face["top"], face["bottom"] - icon["bottom"]}
+    assert gaps == {3}
+    assert corners[0] - corners[1] == 3
+    # The bubble's own middle is 22 of 48: the words stand between it and the middle of the tile.
+    bubble, tile = icon["top"] + size * 22 / 48, icon["top"] + size / 2
+    assert bubble < words < tile
+
+
+def test_all_that_is_yellow_can_be_pressed(page: Page, agency: AgencyDoor, host: HostPages):
+    open_page(page, put_button(host, agency.url))
+    left, top, width, height = see_button(page)["box"]
+    assert height == LEAST_PIXELS + 6
+    edges = [(left + width / 2, top + 1), (left + width / 2, top + height - 1), (left + 1, top + height / 2)]
+    edges.append((left + width - 1, top + height / 2))
+    hit = [page.evaluate("([x, y]) => document.elementFromPoint(x, y).localName", [x, y]) for x, y in edges]
+    assert hit == ["a"] * 4
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -27,16 +27,27 @@ from partner_sdk.button.check.page import (
     list_ancestors,
     list_elements,
 )
-from partner_sdk.button.release import ICON_INTEGRITY, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.release import (
+    EARLIER_SCRIPTS,
+    ICON_INTEGRITY,
+    ICON_PATH,
+    SCRIPT_INTEGRITY,
+    SCRIPT_PATH,
+    VERSION,
+)
 from partner_sdk.button.snippet import SIZES, make_policy
 
 if TYPE_CHECKING:
     from justhtml import Node
 
 
+_EARLIER: Final = {SCRIPT_PATH.replace(VERSION, version): digest for version, digest in EARLIER_SCRIPTS.items()}
+_ICON_PATHS: Final = (ICON_PATH, *(ICON_PATH.replace(VERSION, version) for version in EARLIER_SCRIPTS))
+
+
 def is_released_script(raw: bytes) -> bool:
-    """Return whether these are the bytes of the released script."""
-    return _hash(raw) == SCRIPT_INTEGRITY
+    """Return whether these are the bytes of the newest script, or of an earlier release."""
+    return _hash(raw) in (SCRIPT_INTEGRITY, *_EARLIER.values())
 
 
 def is_released_icon(raw: bytes) -> bool:
@@ -175,7 +186,7 @@ def _judge_image(subject: Subject, image: "Node", *, read_resource: ReadResource
     address, agency = find_address(absolute), find_address(subject.expected.origin)
     own = find_address(subject.button.page.address)
     if address is not None and agency is not None and address.host == agency.host:
-        return "" if address.origin == agency.origin and address.path == ICON_PATH else "icon-at-other-address"
+        return "" if address.origin == agency.origin and address.path in _ICON_PATHS else "icon-at-other-address"
     if address is None or (own is not None and address.host == own.host):
         read = read_resource(absolute)
         if read is None:
@@ -228,7 +239,7 @@ def list_scripts(page: Page) -> list["Node"]:
         node
         for node in list_elements(page.root, "script")
         if any(_FILE_NAME in get_attribute(node, name) for name in ("src", *_LAZY_SOURCES))
-        or get_attribute(node, "integrity") == SCRIPT_INTEGRITY
+        or get_attribute(node, "integrity") in (SCRIPT_INTEGRITY, *_EARLIER.values())
     )
     return list(islice(found, MAX_SCRIPTS))
 
@@ -269,11 +280,17 @@ def _see_script(subject: Subject, script: "Node", *, read_resource: ReadResource
     integrity = get_attribute(script, "integrity").split()
     if not is_agencys and not is_own:
         yield notice("script-at-other-host", subject, at=script)
-    elif is_agencys and address is not None and address.path != SCRIPT_PATH:
+    elif is_agencys and address is not None and address.path not in (SCRIPT_PATH, *_EARLIER):
         yield notice("unknown-version", subject, at=script)
     elif integrity:
-        if integrity != [SCRIPT_INTEGRITY]:
+        if is_agencys and address is not None:
+            released = [_EARLIER.get(address.path, SCRIPT_INTEGRITY)]
+        else:
+            released = [SCRIPT_INTEGRITY, *_EARLIER.values()]
+        if len(integrity) != 1 or integrity[0] not in released:
             yield notice("unknown-hash", subject, at=script)
+        elif integrity[0] != SCRIPT_INTEGRITY:
+            yield notice("earlier-version", subject, at=script)
     elif is_agencys:
         yield notice("no-hash", subject, at=script)
     else:
@@ -292,6 +309,8 @@ def _see_own_copy(subject: Subject, script: "Node", *, read: bytes | None) -> It
         yield notice("script-unseen", subject, at=script)
     elif not is_released_script(read):
         yield notice("unknown-hash", subject, at=script)
+    elif _hash(read) != SCRIPT_INTEGRITY:
+        yield notice("earlier-version", subject, at=script)
 
 
 def _waits(script: "Node") -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
 from partner_sdk.button.snippet import WORDS, make_snippet
 
 ORIGIN: Final = "https://report.agency.example"
@@ -152,6 +152,9 @@ FILE_SEEDS = (
     Seed("script-at-other-host", f'src="{ORIGIN}{SCRIPT_PATH}"', f'src="https://cdn.example{SCRIPT_PATH}"'),
     Seed("unknown-version", SCRIPT_PATH, "/button/0.0.1/report-abuse-button.js"),
     Seed("unknown-hash", 'integrity="sha384-', 'integrity="sha384-AAAA'),
+    # The hash of a released file, at the address of another one: a browser refuses the script.
+    Seed("unknown-hash", SCRIPT_INTEGRITY, EARLIER_SCRIPTS["1.0.0"]),
+    Seed("unknown-hash", SCRIPT_PATH, SCRIPT_PATH.replace(VERSION, "1.0.0")),
     Seed("no-hash", f' integrity="{SCRIPT_INTEGRITY}"', ""),
     Seed("no-crossorigin", ' crossorigin="anonymous"', ""),
     Seed("no-crossorigin", ' crossorigin="anonymous"', ' crossorigin="use-credentials"'),

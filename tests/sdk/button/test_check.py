@@ -11,7 +11,7 @@ import pytest
 from partner_sdk.button.check import Expected, check_page, make_unreachable
 from partner_sdk.button.check import findings as codes_room
 from partner_sdk.button.check.findings import read_codes
-from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.release import EARLIER_SCRIPTS, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
 from partner_sdk.button.snippet import LANGUAGES, SIZES, make_snippet
 from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT, Seed, make_page
@@ -62,6 +62,16 @@ def test_good_page_has_no_finding(language: str, form: str, size: int):
     for lang in LANGUAGES if language == "cy" else ("en",):
         found = check(make_page(snippet, lang=lang))
         assert (found.result, found.placement, list_codes(found)) == ("passes", PLACEMENT, [])
+
+
+def test_earlier_release_is_advised_to_change_and_is_no_fault():
+    earlier = WITH_SCRIPT.replace(SCRIPT_PATH, SCRIPT_PATH.replace(VERSION, "1.0.0"))
+    found = check(make_page(earlier.replace(SCRIPT_INTEGRITY, EARLIER_SCRIPTS["1.0.0"])))
+    assert [(one.code, one.severity) for one in found.findings] == [("earlier-version", "advice")]
+    assert SCRIPT_PATH in found.findings[0].mend
+    image = PLAIN.replace(ICON_PATH, ICON_PATH.replace(VERSION, "1.0.0"))
+    assert image != PLAIN
+    assert list_codes(check(make_page(image))) == []
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_name_in_the_tree_is_not_told_twice(line: Terminal, tmp_path: Path, monk
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "out.txt"
-    command = ("button", "snippet", "--placement", PLACEMENT, "--for", flavour, "--theme", "dark", "--size", "56")
+    command = ("button", "snippet", "--placement", PLACEMENT, "--for", flavour, "--size", "56")
     assert line.run(*command) == 0
     printed = line.out
     assert line.run(*command, "--out", str(file)) == 0
@@ -75,7 +75,6 @@ def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Termi
     written = file.read_text(encoding="utf-8")
     assert written.rstrip("\n") == printed.rstrip("\n")
     assert PUBLIC_ORIGIN in written
-    assert "dark" in written
     assert line.run(*command, "--json") == 0
     assert line.json()["text"] == written
 
@@ -83,7 +82,7 @@ def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Termi
 @pytest.mark.parametrize(
     "words",
     [
-        *(("--size", "28"), ("--language", "fr"), ("--for", "angular"), ("--theme", "red"), ("--form", "button")),
+        *(("--size", "28"), ("--language", "fr"), ("--for", "angular"), ("--theme", "dark"), ("--form", "button")),
         ("--label", "Help"),
     ],
 )
@@ -96,7 +95,6 @@ def test_wish_that_was_not_agreed_is_wrong_usage(words: tuple[str, ...], line: T
     [
         (("--placement", "Example Chat"), "bad-placement"),
         (("--placement", PLACEMENT, "--origin", "http://report.example"), "bad-origin"),
-        (("--placement", PLACEMENT, "--form", "link", "--theme", "dark"), "bad-button"),
         (("--placement", PLACEMENT, "--out", "/nowhere/at/all.html"), "cannot-write"),
     ],
 )

@@ -26,7 +26,7 @@ USE_JINJA = '{{% from "report_abuse.jinja" import report_abuse_button %}}{{{{ re
 
 
 def make(flavour: str, language: str = "en", form: str = "script", **wishes: object) -> str:
-    style = make_style(language=language, form=form, **{"size": 44, "theme": None, **wishes})
+    style = make_style(language=language, form=form, **{"size": 44, **wishes})
     return make_flavour(flavour, origin=ORIGIN, placement=PLACEMENT, style=style)
 
 
@@ -132,11 +132,10 @@ def test_django_tag_takes_placement_and_context(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_size_and_theme_reach_every_flavour(flavour: str) -> None:
-    text = make(flavour, size=64, theme="dark")
+def test_size_reaches_every_flavour(flavour: str) -> None:
+    text = make(flavour, size=64)
     assert re.search(r'"64"|size=64', text)
     assert not re.search(r'"44"|size=44', text)
-    assert "dark" in text
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -149,7 +148,7 @@ def test_flavour_says_nothing_of_its_template_and_is_not_made_for_a_bad_word(fla
                 flavour,
                 origin=origin,
                 placement=placement,
-                style=make_style(language="en", form="link", size=44, theme=None),
+                style=make_style(language="en", form="link", size=44),
             )
 
 

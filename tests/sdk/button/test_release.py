@@ -30,6 +30,17 @@ def test_hash_is_that_of_the_released_file(path: str, integrity: str) -> None:
     assert format_integrity((FOLDER / Path(path).name).read_bytes()) == integrity
 
 
+def test_earlier_release_stays_as_it_was_and_keeps_its_hash() -> None:
+    folders = {path.name for path in WIDGET.iterdir() if path.name[0].isdigit()}
+    assert folders == {release.VERSION, *release.EARLIER_SCRIPTS}
+    for version, integrity in release.EARLIER_SCRIPTS.items():
+        assert format_integrity((WIDGET / version / Path(release.SCRIPT_PATH).name).read_bytes()) == integrity
+        assert format_integrity((WIDGET / version / "button.svg").read_bytes()) == release.ICON_INTEGRITY
+    assert release.EARLIER_SCRIPTS["1.0.0"] == (
+        "sha384-RARdjo9dJcqi3ftDQRQS/JHNUH0zkfkfj/lJlKozhO/j6HU5zyvrecgOhmD5S3sk"
+    )
+
+
 def test_icon_in_the_page_is_the_released_one() -> None:
     icon = (FOLDER / "button.svg").read_text(encoding="utf-8")
     assert read_shapes(icon) == release.ICON_SHAPES

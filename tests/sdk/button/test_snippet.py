@@ -67,14 +67,6 @@ def test_size_is_that_of_the_icon(size: int) -> None:
         assert html == read_golden("en", form).replace('width="44" height="44"', f'width="{size}" height="{size}"')
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_theme_stands_on_the_element(theme: str) -> None:
-    html = make_snippet(ORIGIN, placement=PLACEMENT, theme=theme)
-    assert html == read_golden("en", "script").replace(
-        "<report-abuse-button>", f'<report-abuse-button theme="{theme}">'
-    )
-
-
 def test_context_stands_behind_the_link() -> None:
     html = make_snippet(ORIGIN, placement=PLACEMENT, context=TOKEN)
     assert html == read_golden("en", "script").replace(LINK, f"{LINK}#context={TOKEN}")
@@ -115,13 +107,7 @@ def test_word_that_is_no_context_is_refused(context: str) -> None:
     assert caught.value.reason == "bad-context"
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
-        *({"language": "fr"}, {"form": "button"}, {"size": 28}, {"size": 100}, {"theme": "red"}),
-        {"theme": "dark", "form": "link"},
-    ],
-)
+@pytest.mark.parametrize("wish", [{"language": "fr"}, {"form": "button"}, {"size": 28}, {"size": 100}])
 def test_wish_that_was_not_agreed_is_refused(wish: dict[str, object]) -> None:
     with pytest.raises(FormatError) as caught:
         make_snippet(ORIGIN, placement=PLACEMENT, **wish)
