@@ -209,8 +209,9 @@ def adopt(call: Call, *, file: str | None, is_example: bool, origin: str | None,
         "status": "waiting",
         "trusted_by": "root" if sent.is_pinned else "tls" if has_tls else "nothing",
     }
+    number = format_request_number(sent.request_id)
     lines = [
-        f"Sent to the agency, request {sent.request_id}. A person there reads it and writes to you.",
+        f"Sent to the agency, request {number}. A person there reads it and writes to you.",
         "Nothing is agreed yet, and nothing is published. They may call you first.",
     ]
     return call.answer(fields, lines)

@@ -49,8 +49,10 @@ from gateway.desk.terminal import (
 )
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
+from partner_sdk.wire.adoption import format_request_number
 
 _REQUEST = click.argument("request_id", metavar="REQUEST", help="Its id in `adoption list`.")
+_QUOTED = click.argument("request_id", metavar="REQUEST", help="Its id in `adoption list`, or the short number there.")
 _OWNER = click.option("--owner", required=True, metavar="ID", help="The permanent id that you choose for it.")
 _KNOWN_OWNER = click.option(
     "--known-owner", is_flag=True, help="The id is known here, and you called its owner: the request is theirs."
@@ -67,14 +69,16 @@ def adoption_list(call: Call, *, with_decided: bool) -> int:
     lines = []
     for row in rows:
         decided = "" if row.decided_at is None else f"  {row.owner or '-'} {row.decided_at} by {row.decided_by}"
-        lines.append(f"{row.state:9} {row.received_at}  {row.request_id}{decided}")
+        lines.append(
+            f"{row.state:9} {row.received_at}  {format_request_number(row.request_id)}  {row.request_id}{decided}"
+        )
     if any(row.state == "waiting" for row in rows):
         lines.append("Next: `adoption show ID` opens one.")
     return print_result(call, {"requests": [asdict(row) for row in rows]}, *lines, empty="No request waits.")
 
 
 @desk_command(example=_EXAMPLE_ID)
-@_REQUEST
+@_QUOTED
 def adoption_show(call: Call, request_id: str) -> int:
     """Open one request and print it; the audit log records it.
 

@@ -6,6 +6,7 @@ from typing import Final
 from gateway.desk.partners.adoption_clearing import UnreadableRequests
 from gateway.desk.placements.register import SURFACE_TITLES
 from partner_sdk.wire.adoption import AskingService
+from partner_sdk.wire.adoption import format_request_number as format_request_number  # shown by the templates
 
 SEND_YOURSELF: Final = (
     "Nothing was sent: the desk never writes to a service it does not know. Read this text, "

@@ -4,6 +4,7 @@ Never trusts a request: its sender is unproven, so a person first calls back at 
 than people could read: the gateway is not trusted, and any stranger can send one.
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -33,6 +34,7 @@ INTAKE: Final = Intake(
     too_large="adoption-too-large",
 )
 MOST_WAITING: Final = 2_000
+_NUMBER: Final = re.compile(r"[0-9a-f]{4}-[0-9a-f]{4}")
 
 
 class AdoptionError(ReportAbuseError):
@@ -78,7 +80,7 @@ def list_adoptions(
 
 
 def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
-    """Return one request without opening it, or raise `AdoptionError` (`unknown-request`)."""
+    """Return one request by its id or its short number, unopened, or raise `AdoptionError` (`unknown-request`)."""
     return _to_line(_get_row(connection, request_id))
 
 
@@ -86,7 +88,8 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
     """Open one request for a person, and record the reader. Raises `AdoptionError` if it does not open."""
     with desk.store.write() as connection:
         found = read_adoption(connection, desk, request_id)
-        audit.append_entry(connection, "open-adoption", request_id, at=desk.clock(), actor=actor)
+        opened = get_adoption(connection, request_id).request_id
+        audit.append_entry(connection, "open-adoption", opened, at=desk.clock(), actor=actor)
     return found
 
 
@@ -151,12 +154,18 @@ def _explain_next_step(line: AdoptionLine, *, is_open: bool = False) -> str:
 
 
 def _get_row(connection: Connection, request_id: str) -> Row[Any]:
-    row = connection.execute(select(ADOPTION_REQUESTS).where(ADOPTION_REQUESTS.c.request_id == request_id)).first()
-    if row is None:
+    ids = ADOPTION_REQUESTS.c.request_id
+    # A service quotes the short number, e.g. `81d5-0c2f`, from its thank-you page.
+    is_number = _NUMBER.fullmatch(request_id) is not None
+    is_it = ids.endswith(request_id.replace("-", "")) if is_number else ids == request_id
+    rows = connection.execute(select(ADOPTION_REQUESTS).where(is_it).limit(2)).all()
+    if not rows:
         raise AdoptionError(
             "No request has that id. `adoption list --all` shows every request.", reason="unknown-request"
         )
-    return row
+    if len(rows) > 1:
+        raise AdoptionError("Two requests have that number: give the whole id.", reason="unknown-request")
+    return rows[0]
 
 
 def _to_line(row: Row[Any]) -> AdoptionLine:

@@ -6,11 +6,16 @@ import shlex
 
 import msgspec
 import pytest
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from gateway.desk.partners.adoptions import get_adoption
+from gateway.desk.partners.adoptions import AdoptionError, get_adoption
 from gateway.desk.placements.register import list_placements
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.adoption import format_request_number
+from partner_sdk.wire.canonical import make_report_id
+from tests.builders import NOW
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.view_builders import Browser, has_fault_read_with
@@ -59,6 +64,30 @@ def test_list_shows_what_waits_and_no_word_of_who_asks(desk: Desk, browser: Brow
         assert text not in page + everything
     assert "Requests for the button</a> (1 waiting)" in read(browser.get("/placements"))
     assert '<b>1</b> <a href="/adoption">request for the button</a>' in read(browser.get("/"))
+
+
+def test_request_is_found_by_the_number_that_its_sender_quotes(desk: Desk, browser: Browser) -> None:
+    first, other = add_waiting(desk, 1), add_waiting(desk, 2)
+    number = format_request_number(first)
+
+    assert number in read(browser.get("/adoption"))
+    page = read(browser.get(f"/adoption/{number}"))
+    assert (first in page, other in page) == (True, False)
+    read(browser.post(f"/adoption/{number}/open"))
+    assert [action for _, action in list_actions(desk, first)] == ["open-adoption"]
+    assert browser.get("/adoption/ffff-ffff").status_code == 404
+
+
+def test_number_of_two_requests_is_asked_for_whole(desk: Desk) -> None:
+    first, second = (make_report_id(NOW, bytes([one, *range(9)])) for one in (1, 2))
+    assert format_request_number(first) == format_request_number(second)
+    for place, request_id in enumerate((first, second), 1):
+        spoilt = add_waiting(desk, place)
+        with desk.store.write() as connection:
+            is_it = ADOPTION_REQUESTS.c.request_id == spoilt
+            connection.execute(update(ADOPTION_REQUESTS).where(is_it).values(request_id=request_id))
+    with desk.store.read() as connection, pytest.raises(AdoptionError, match="give the whole id"):
+        get_adoption(connection, format_request_number(first))
 
 
 def test_request_is_opened_by_a_post_and_that_is_noted(desk: Desk, browser: Browser) -> None:

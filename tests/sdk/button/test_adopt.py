@@ -22,6 +22,7 @@ from partner_sdk.wire.adoption import (
     MAX_MESSAGE_CHARACTERS,
     AdoptionRequest,
     AskingService,
+    format_request_number,
     parse_adoption,
     seal_adoption,
 )
@@ -122,7 +123,7 @@ def test_request_checked_under_the_root_says_nothing_of_trust(
 
     out, err = capsys.readouterr()
     (request,) = open_waiting(house)
-    assert request.request_id in out
+    assert format_request_number(request.request_id) in out
     assert "[live]" in out
     assert err == ""
 
