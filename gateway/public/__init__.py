@@ -90,6 +90,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             words=load_return_words(),
         ),
         assets=load_assets(),
+        origin=gateway.config.public_origin,
         agency_name=gateway.config.agency_name,
         agency_contact=gateway.config.agency_contact.strip(),
         banner=gateway.config.banner,

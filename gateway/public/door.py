@@ -43,6 +43,7 @@ class PublicDoor:
     advice: Mapping[Language, AdviceLibrary]
     ways_back: WaysBack
     assets: Mapping[str, Asset]
+    origin: str
     agency_name: str
     agency_contact: str
     banner: str

@@ -87,6 +87,7 @@ SIDEWAYS = """() => [document.documentElement.scrollWidth > innerWidth ? 'the pa
   .filter(part => part.getBoundingClientRect().right > innerWidth + 0.5)
   .map(part => `${part.tagName} ${part.className} ${part.innerText}`)].filter(name => name)"""
 TARGETS = """() => [...document.querySelectorAll('main a, main button, nav a, header a, .pick, .box')]
+  .filter(part => !part.closest('[inert]'))  // a picture of a button: nothing to press
   .map(part => [part.innerText || part.id || part.name, part.getBoundingClientRect()])
   .filter(([, box]) => box.width > 2 && (box.height < 43.5 || box.width < 43.5)).map(([name]) => name)"""
 # With forced colours only borders and underlines tell a button from words.

@@ -8,7 +8,7 @@ from partner_sdk.wire.public_codes import LANGUAGES
 from tests.desk.adoption_builders import CALLED, add_waiting
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 from tests.gateway.adoption_builders import TYPED, open_waiting
-from tests.whole.browser_walk import list_page_faults
+from tests.whole.browser_walk import list_page_faults, wait_until
 from tests.whole.public_server import PublicServer, open_phone
 from tests.whole.test_desk_browser import show
 
@@ -34,6 +34,13 @@ def test_page_for_services_is_right_for_everyone_and_works_without_script(
         assert list_page_faults(page, language=language) == []
         page.click(SEND)
         expect(page.locator("#faults")).to_be_focused()
+        assert list_page_faults(page, language=language) == []
+        page.fill('[name="link_name"]', "Example Chat")
+        page.click('button[value="html"]')
+        # The page opens at what was asked for, and the button is drawn by its own script on both grounds.
+        expect(page.locator("#ready")).to_be_in_viewport()
+        drawn = "[...document.querySelectorAll('report-abuse-button')].filter(one => one.shadowRoot).length === 2"
+        wait_until(page, drawn)
         assert list_page_faults(page, language=language) == []
         phone.check_silence(server.url)
     with open_phone(browser, has_script=False, language=language) as phone:

@@ -1,4 +1,4 @@
-"""The page for services: the button, the form to ask for it, and the thank-you page.
+"""The page for services: the button, its HTML to paste, the form to ask for it, and the thank-you page.
 
 Never keeps typed text: it is sealed and stored in the same request, or shown on the page again.
 """
@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from flask import request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor, get_door
@@ -18,9 +19,13 @@ from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.pages.screen_page import FieldView, OptionView
 from gateway.public.sending.adoption import (
     FIELDS,
+    LINK_NAME,
     FaultKind,
     ServiceField,
     Typed,
+    find_link_id,
+    is_link_name_alone,
+    judge_link_name,
     judge_service_form,
     make_asking_service,
     read_service_form,
@@ -44,14 +49,16 @@ from gateway.store import StorageUnavailableError
 from gateway.store.items import NoRoomError
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
-from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
+from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.snippet import FORMS, make_snippet
 from partner_sdk.errors import FormatError, SealingError
+from partner_sdk.wire.adoption import format_request_number
 
 # The longest message with twelve bytes for each character, and short lines.
 ASKING_BODY_BYTES = 64 * 1024
 FULL_RETRY_SECONDS = 3600
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
+EXAMPLE_LINK_ID: Final = "example-service"
 BLANK: Final = read_service_form(lambda _name: ())
 
 
@@ -67,12 +74,19 @@ def show_for_services() -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit="public-adoption", csrf=CsrfRule.TOKEN, body_bytes=ASKING_BODY_BYTES, log_word=LOG_WORD)
 def post_for_services() -> ResponseReturnValue:
-    """Seal and store the request and redirect to the thank-you page; else show the page again with its text."""
-    door, typed = get_door(), read_service_form(request.form.getlist)
-    if read_action() == Action.LANGUAGE:
+    """Seal and store the request and redirect to the thank-you page; else show the page again with its text.
+
+    The button above the HTML shows the HTML, and so does Enter in its field while the request is blank: browsers press
+    the button that sends the request then.
+    """
+    door, typed, action = get_door(), read_service_form(request.form.getlist), read_action()
+    if action == Action.LANGUAGE:
         switch_language()
         refresh_language()
         return render_for_services(door, typed, make_blank_form())
+    if action == Action.HTML or (action == Action.SEND and is_link_name_alone(typed)):
+        fault = judge_link_name(typed)
+        return render_for_services(door, typed, make_blank_form(), faults={LINK_NAME: fault} if fault else {})
     faults = judge_service_form(typed)
     if faults:
         return render_for_services(door, typed, make_blank_form(), faults=faults)
@@ -115,9 +129,13 @@ def render_for_services(
     faults: Mapping[str, FaultKind] = MappingProxyType({}),
     notice: NoticeName | None = None,
 ) -> str:
-    """Render the page with its form and all typed text."""
-    words = door.service_wording[get_language()]
+    """Render the page with its form, all typed text, and the HTML for a name that gives a link id."""
+    language = get_language()
+    words = door.service_wording[language]
     views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
+    link_name = _make_link_view(typed, words, fault=faults.get(LINK_NAME))
+    link_id = find_link_id(typed)
+    sample = make_snippet(door.origin, placement=EXAMPLE_LINK_ID, language=language)
     return render_page(
         door,
         "for_services.html",
@@ -127,12 +145,19 @@ def render_for_services(
         default_action=Action.SEND,
         title=words["title"],
         page=words,
-        button=BUTTON_WORDS[get_language()],
-        icon_path=ICON_PATH,
+        # The page loads the script once and from its own address.
+        button=Markup(sample.partition("<script")[0]),  # noqa: S704 - the SDK's own HTML, with no typed text
+        script_path=SCRIPT_PATH,
+        script_integrity=SCRIPT_INTEGRITY,
+        link_name=link_name,
+        link_id=link_id,
+        snippets=[]
+        if link_id is None
+        else [(form, make_snippet(door.origin, placement=link_id, language=language, form=form)) for form in FORMS],
         sections=_fill_in(words["sections"], agency=door.agency_name),
         fields_shown=views,
         has_faults=bool(faults),
-        faults=[{"target": _get_target(view), "text": view.fault} for view in views if view.fault],
+        faults=[{"target": _get_target(view), "text": view.fault} for view in (link_name, *views) if view.fault],
         notice=None if notice is None else _make_notice(door, words, notice),
     )
 
@@ -149,7 +174,9 @@ def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: s
         title=words["sent"]["title"],
         page=words,
         points=[point.format(agency=door.agency_name) for point in words["sent"]["points"]],
-        request=None if request_id is None else words["sent"]["request"].format(request_id=request_id),
+        request=None
+        if request_id is None
+        else words["sent"]["request"].format(number=format_request_number(request_id)),
         icon_path=ICON_PATH,
         script_path=SCRIPT_PATH,
     )
@@ -176,6 +203,20 @@ def _make_view(field: ServiceField, typed: Typed, words: ServiceWording, *, faul
             )
             for code in field.options
         ),
+    )
+
+
+def _make_link_view(typed: Typed, words: ServiceWording, *, fault: str | None) -> FieldView:
+    said = words["html"]
+    return FieldView(
+        name=LINK_NAME,
+        kind="text",
+        label=said["label"],
+        hint=said["hint"],
+        fault="" if fault is None else said[fault],
+        value="".join(typed[LINK_NAME]),
+        autocomplete="off",
+        options=(),
     )
 
 

@@ -68,7 +68,7 @@ class FormParser(HTMLParser):
         kind = given.get("type", "text")
         if tag == "title":
             self.is_in_title = True
-        elif tag == "textarea":
+        elif tag == "textarea" and "name" in given:
             self.area = given["name"]
             self.areas.append(self.area)
             self.fields.add(self.area, "")

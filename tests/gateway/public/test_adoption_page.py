@@ -5,6 +5,7 @@ import re
 import pytest
 
 from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
+from partner_sdk.wire.adoption import format_request_number
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.adoption_builders import MARKER, MAX_WAITING, TYPED, fill_up, open_waiting
@@ -231,13 +232,18 @@ def test_page_says_what_the_button_is_not_and_leads_on_from_everywhere(public: P
 def test_thanks_name_the_request_and_lead_to_the_button(public: PublicHouse, language: str):
     person = ask(public, language)
     (request,) = open_waiting(public.house)
-    assert request.request_id in person.text()
-    assert "docs/placement.md" in person.text()
+    number = format_request_number(request.request_id)
+    assert re.fullmatch(r"[0-9a-f]{4}-[0-9a-f]{4}", number)
+    assert f"{number}." in person.text()
+    assert request.request_id not in person.text()
+    # No path of our repository: a service has no use for it.
+    assert "docs/" not in person.text().replace("/v1/docs", "")
+    assert "/for-services#html" in person.text()
     for path in (ICON_PATH, SCRIPT_PATH):
         assert f'href="{path}"' in person.text()
         assert public.person().get(path).status_code == 200
     person.press("language")
-    assert request.request_id in person.text()
+    assert number in person.text()
     assert request.request_id not in str(public.session_of(person))
 
 
