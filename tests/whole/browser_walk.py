@@ -33,7 +33,6 @@ TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
     "/4b": {"who": "another_child"},
     "/5": {"their_age": "13_15"},
     "/7": {"kinds": ["wants_to_meet"]},
-    "/7b": {"meeting_when": "today"},
     "/9a": {"feels": "hurting"},
     "/10": {"more_person": "yes"},
 }
@@ -54,10 +53,11 @@ CARER: ScreenAnswers = ADULT | {
     "/8": {"pictures": "someone_else"},
     "/10": {"more_person": "yes"},
 }
+MEETS: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
 ASKED_AGAIN = {"/3", "/4", "/5", "/6", "/11", "/12"}  # what cannot be left blank
 TYPED_ON = {"/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b"}
 REFUSED = {f"{path} blank" for path in ASKED_AGAIN} | {f"{path} too long" for path in TYPED_ON}
-EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER)
+EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER, MEETS)
 
 # Brings what a selector names first to the middle of the screen: where that is, whether it or its label is what lies
 # there on top, and whether it is picked.

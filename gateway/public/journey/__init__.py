@@ -35,7 +35,7 @@ to a single choice, or a text that is too long invalidates it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -66,6 +66,7 @@ __all__ = [
     "TYPED",
     "UNKNOWN_READER",
     "Answers",
+    "Far",
     "Fault",
     "Field",
     "Priority",
@@ -89,6 +90,7 @@ __all__ = [
     "list_signposted",
     "list_urgent",
     "make_profile",
+    "name_far",
     "pack_answers",
 ]
 
@@ -98,9 +100,47 @@ DO_NOT_GO: Final = "do_not_go"
 # The screens of an addition, after a return with the five words.
 ADDITION_SCREENS: Final = frozenset({DANGER, DANGER_HELP, STORY})
 
+Far = Literal["started", "halfway", "nearly", "last", "extra"]
+_STAGES: Final[tuple[Far, ...]] = ("started", "halfway", "nearly", "last")
+_MOST_LEFT: Final = (
+    6,
+    3,
+    0,
+)  # pages before the check page at the start of each later stage: thirds of the shortest way
+
 SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
 FIELD_BY_NAME: Mapping[str, Field] = {field.name: field for screen in SCREENS for field in screen.fields}
+
+
+def _list_ways_on(screen: Screen, *, is_asked: bool) -> list[str]:
+    """List the screens that may follow; `is_asked` adds those that only a button of the kind `more` leads to."""
+    branches = [
+        branch
+        for branch in screen.branches
+        if is_asked or not any(FIELD_BY_NAME[one.field].kind == "more" for one in branch.when)
+    ]
+    return [screen.goes_to, *(branch.go for branch in branches)]
+
+
+def _make_far() -> Mapping[str, Far]:
+    """Name for each screen how far it is, by the fewest pages that can be left to the check page.
+
+    Relies on the order of SCREENS: none leads to an earlier one, except the optional ones. A longer branch, e.g.
+    `country`, takes no word of an earlier page back.
+    """
+    left, found = {CHECK: 0}, {START: 0}
+    for screen in reversed(SCREENS):
+        ways = [left[name] for name in _list_ways_on(screen, is_asked=True) if name in left]
+        left.setdefault(screen.name, 1 + min(ways, default=0))
+    for screen in (one for one in SCREENS if one.name in found):
+        stage = max(found[screen.name], sum(left[screen.name] <= most for most in _MOST_LEFT))
+        found |= {name: max(found.get(name, 0), stage) for name in _list_ways_on(screen, is_asked=False)}
+        found[screen.name] = stage
+    return {screen.name: _STAGES[found[screen.name]] if screen.name in found else "extra" for screen in SCREENS}
+
+
+_FAR: Final = _make_far()
 
 
 def get_next(screen: Screen, answers: Answers) -> Screen:
@@ -117,6 +157,12 @@ def list_path(answers: Answers) -> tuple[Screen, ...]:
     while path[-1].name != CHECK:
         path.append(get_next(path[-1], answers))
     return tuple(path)
+
+
+def name_far(screen: Screen, *, is_late: bool = False) -> Far:
+    """Name how far a screen is. `is_late`: the check page was seen, so every screen before it is nearly the last."""
+    far = _FAR[screen.name]
+    return "nearly" if is_late and far in {"started", "halfway"} else far
 
 
 def list_addition_places(answers: Answers) -> tuple[str, ...]:

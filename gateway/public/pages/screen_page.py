@@ -20,6 +20,7 @@ from gateway.public.journey import (
     get_one,
     is_about_other,
     make_profile,
+    name_far,
 )
 from gateway.public.navigation import Action, get_path, make_see_action
 from gateway.public.pages.layout import (
@@ -75,8 +76,12 @@ def render_screen(
     faults: Sequence[Fault] = (),
     notice: Mapping[str, Any] | None = None,
     service: str = "",
+    is_late: bool = False,
 ) -> str:
-    """Render a screen with its answers, its faults, or a notice above it; `service` is the button's service."""
+    """Render a screen with its answers, its faults, or a notice above it.
+
+    `service` is the button's service. `is_late`: the check page was seen before.
+    """
     words, voice = door.wording.screen(screen.name), make_voice(answers)
     fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
@@ -111,6 +116,7 @@ def render_screen(
         ],
         go_on=words.get("carry_on"),
         has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
+        far=door.wording.table["far"][name_far(screen, is_late=is_late)],
         has_faults=bool(faults),
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
         notice=notice,

@@ -27,6 +27,7 @@ from gateway.public.journey import (
     keep_on_path,
     list_path,
     make_profile,
+    name_far,
 )
 from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import make_form, make_waiting_form, render_page
@@ -193,7 +194,7 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
     incomplete = find_incomplete(answers)
     if incomplete is not None:
         form = make_form(visit.keys, opened.version)
-        return render_screen(door, incomplete, answers, form, faults=incomplete.list_faults(answers))
+        return render_screen(door, incomplete, answers, form, faults=incomplete.list_faults(answers), is_late=True)
     if door.is_practice:
         practise_send(door, visit.keys, opened, answers)
         return lead_to(THANKS)
@@ -298,6 +299,7 @@ def render_check(
         default_action=Action.SEND,
         title=addition["title"] if is_addition else find_in_voice(words, "title", voice=voice),
         lead=addition["lead"] if is_addition else find_in_voice(words, "lead", voice=voice),
+        far=door.wording.table["far"][name_far(SCREEN_BY_NAME[CHECK])],
         form_path=get_path(CHECK),
         groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
         can_change=not is_addition,

@@ -96,7 +96,7 @@ def show_screen(name: str) -> ResponseReturnValue:
     is_prefilled = any(field.prefill for field in screen.fields)
     service = find_service_name(door, opened.draft.placement) if is_prefilled else None
     form = make_form(visit.keys, opened.version)
-    return render_screen(door, screen, opened.draft.answers, form, service=service or "")
+    return render_screen(door, screen, opened.draft.answers, form, service=service or "", is_late=is_late(opened.draft))
 
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -164,7 +164,7 @@ def _save_and_lead(
     faults = _list_faults(screen, answers, draft=opened.draft) if is_on else screen.list_too_long(answers)
     if faults:
         form = make_form(visit.keys, opened.version)
-        return render_screen(door, screen, answers, form, faults=faults)
+        return render_screen(door, screen, answers, form, faults=faults, is_late=is_late(opened.draft))
     if action == Action.LANGUAGE:
         switch_language()
     language = get_other_language() if action == Action.LANGUAGE else get_language()
@@ -200,7 +200,7 @@ def _answer_after_sent(
         return lead_to(THANKS)
     faults = screen.list_too_long(posted)
     if faults:
-        return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults)
+        return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults, is_late=True)
     draft = msgspec.structs.replace(opened.draft, answers=screen.merge(opened.draft.answers, posted))
     if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
         return answer_stale(door, screen, visit, opened, posted)
@@ -255,6 +255,11 @@ def get_following(screen: Screen, draft: Draft) -> Screen:
     while draft.has_seen_check and following.name in draft.gone_past and is_settled(following, draft.answers):
         following = get_next(following, draft.answers)
     return following
+
+
+def is_late(draft: Draft) -> bool:
+    """Return whether the check page was seen before: in an addition, before the first Send."""
+    return draft.has_seen_check or draft.sent is not None
 
 
 def is_settled(screen: Screen, answers: Answers) -> bool:

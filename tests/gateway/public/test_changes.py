@@ -1,9 +1,12 @@
 """Change on the check page: back to the check at once, past nothing that the new answers make needful."""
 
+import re
+
 import pytest
 
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
+from tests.gateway.public.return_builders import come_back, read_numbers
 from tests.gateway.public.walks import LONG_WAY
 
 MARKER = "These are my own words."
@@ -15,6 +18,10 @@ def change(public: PublicHouse, path: str) -> Person:
     person.press("", change=path)
     assert person.path == f"/{path}"
     return person
+
+
+def read_far(person: Person) -> list[str]:
+    return re.findall(r'<p class="far">([^<]+)</p>', person.text())
 
 
 def test_change_leads_back_to_the_check_page(public: PublicHouse):
@@ -116,3 +123,26 @@ def test_what_is_off_the_path_after_a_change_is_not_sent(public: PublicHouse):
     assert "United States" not in person.text()
     person.send()
     assert (public.reports()[0].country, public.reports()[0].region) == ("", "wales")
+
+
+def test_change_after_the_last_page_is_nearly_done(public: PublicHouse):
+    person = public.person_at("/14")
+    assert read_far(person) == ["Last page"]
+    person.press("change", change="3")
+    assert read_far(person) == ["Nearly done"]
+    person.press(danger="")
+    assert read_far(person) == ["Nearly done"]
+    person.press(danger="no")
+    assert (person.path, read_far(person)) == ("/14", ["Last page"])
+    person.press(more="yes")
+    assert (person.path, read_far(person)) == ("/10", ["Extra questions"])
+
+
+def test_what_is_added_after_coming_back_is_nearly_done_from_its_first_page(public: PublicHouse):
+    person = come_back(public, *read_numbers(public.person_at("/14").send()))
+    person.press("add")
+    assert (person.path, read_far(person)) == ("/3", ["Nearly done"])
+    person.press(danger="no")
+    assert read_far(person) == ["Nearly done"]
+    person.press(story="One more thing.")
+    assert read_far(person) == ["Last page"]

@@ -23,6 +23,7 @@ from gateway.public.journey import (
     keep_on_path,
     list_path,
     list_signposted,
+    name_far,
 )
 from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from partner_sdk.wire.public_codes import ADULT_BAND, UNDER_AGE_LINE
@@ -183,6 +184,42 @@ def test_back_is_the_way_that_one_came(answers: dict[str, list[str]]):
     assert path[-1].name == CHECK
     for before, after in pairwise(path):
         assert get_previous(after, answers) is before
+
+
+CARERS = [go(who=who, their_age="13_15") for who in ("child_i_look_after", "child_i_work_with")]
+WALKS = [list_path(answers) for answers in (*(one for one, _ in BRANCHES), *CARERS, *map(flatten, ALL_WAYS))]
+FAR = ("started", "halfway", "nearly", "last")
+EXTRA = {"person", "person_more", "safe", "safe_more"}
+FEWEST_LEFT = {
+    screen.name: min(len(path) - 1 - path.index(screen) for path in WALKS if screen in path)
+    for screen in SCREENS
+    if screen.name != THANKS
+}
+
+
+@pytest.mark.parametrize("path", WALKS, ids=lambda path: path[-2].name)
+def test_how_far_it_is_never_goes_backwards_on_the_way(path: tuple[Screen, ...]):
+    far = [name_far(screen) for screen in path]
+    extra = {screen.name for screen, said in zip(path, far, strict=True) if said == "extra"}
+    assert extra == EXTRA & {screen.name for screen in path}
+    ranks = [FAR.index(said) for said in far if said != "extra"]
+    assert ranks == sorted(ranks)
+    assert set(ranks) == set(range(len(FAR)))
+    assert (far[0], far[-1]) == ("started", "last")
+
+
+def test_how_far_it_is_is_true_for_who_answers_the_least():
+    left = {said: {FEWEST_LEFT[name] for name in FEWEST_LEFT if name_far(SCREEN_BY_NAME[name]) == said} for said in FAR}
+    assert FEWEST_LEFT[START] == 11
+    assert (min(left["started"]), max(left["started"])) == (7, 11)
+    # The country is one page more, for whoever lives abroad.
+    assert (min(left["halfway"]), max(left["halfway"])) == (4, 7)
+    assert left["nearly"] == {1, 2, 3}
+    assert left["last"] == {0}
+
+
+def test_whoever_changes_an_answer_is_nearly_done_on_every_page():
+    assert {name_far(screen, is_late=True) for screen in SCREENS} == {"nearly", "last", "extra"}
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)

@@ -4,22 +4,17 @@ import gzip
 import re
 from pathlib import Path
 
-import brotli
 import pytest
-from werkzeug.test import TestResponse
 
-import gateway.public
 from gateway.public.journey import SCREENS
 from gateway.public.navigation import SIDE_PATHS
+from gateway.public.wording import load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
-from tests.gateway.public.person import SHORT_ANSWERS, Person, list_answers, read_title, wants_more
+from tests.gateway.public.person import Person, list_answers, read_title, wants_more
 from tests.gateway.public.walks import ADULT, ALL_WAYS, ScreenAnswers
 
-FIRST_PAGE_BYTES = 14_000
-LATER_PAGE_BYTES = 8_000
-OWN_FILES_BYTES = 8_000
 FORM = "application/x-www-form-urlencoded"
 # What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
 ASKED_AGAIN = ("/3", "/4", "/5", "/6", "/11", "/12")
@@ -142,6 +137,18 @@ def test_every_field_has_a_label_and_every_description_exists(pages: dict[str, s
     assert checked > 150
 
 
+FAR = re.compile(r'<p class="far">([^<]+)</p>')
+
+
+def test_every_screen_says_in_words_how_far_it_is(pages: dict[str, str]):
+    words = [set(load_wording(language).table["far"].values()) for language in LANGUAGES]
+    said = {screen.path: FAR.findall(pages[f"/{screen.path}"]) for screen in SCREENS}
+    assert said.pop("") == said.pop("15") == []  # Start has a button of that name, and after Send all is done
+    assert {len(found) for found in said.values()} == {1}
+    assert {found[0] for found in said.values()} in words
+    assert "%" not in str(said)
+
+
 def test_back_and_continue_are_buttons_of_the_same_form(pages: dict[str, str]):
     for screen in SCREENS:
         text = pages[f"/{screen.path}"]
@@ -149,33 +156,6 @@ def test_back_and_continue_are_buttons_of_the_same_form(pages: dict[str, str]):
             continue
         assert text.count("<form ") == 1, screen.name
         assert '<button class="plain back" name="action" value="back">' in text, screen.name
-
-
-def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse):
-    for language in LANGUAGES:
-        person = public.person()
-        answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
-        # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
-        files = set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text()))
-        answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
-        assert [answer.status_code for answer in answers] == [200] * 5
-        assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
-    person = public.person().start()
-    while person.path != "/14":
-        person.press(**SHORT_ANSWERS.get(person.path, {}))
-        assert len(person.page.data) + header_bytes(person.page) <= LATER_PAGE_BYTES, person.path
-
-
-def header_bytes(answer: TestResponse) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in answer.headers)
-
-
-def test_style_and_script_together_are_small():
-    folder = Path(gateway.public.__file__).parent / "static"
-    files = [path for path in folder.iterdir() if path.suffix != ".svg" and path.stem != "services"]  # for adults alone
-    sizes = {path.name: len(brotli.compress(path.read_bytes())) for path in files}
-    assert set(sizes) == {"look.css", "leave.js", "back.js"}
-    assert sum(sizes.values()) <= OWN_FILES_BYTES
 
 
 def test_own_files_have_lasting_names_and_pages_are_never_kept_or_compressed(public: PublicHouse):

@@ -4,17 +4,21 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import brotli
+from werkzeug.test import TestResponse
+
 import gateway.public
 from gateway.public.assets import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
-from tests.gateway.public.person import Person, list_answers, wants_more
-from tests.gateway.public.test_pages import header_bytes
+from tests.gateway.public.person import SHORT_ANSWERS, Person, list_answers, wants_more
 from tests.gateway.public.walks import ALL_WAYS
 
 PAGE_BYTES = 8_000
+FIRST_PAGE_BYTES = 14_000
+OWN_FILES_BYTES = 8_000
 PICTURED = ("kinds", "contact_ways")
 # They show what was typed, so their weight is not theirs alone.
 SHOW_ANSWERS = {"/14", "/15"}
@@ -37,6 +41,33 @@ def test_every_blank_page_is_small_in_each_language(public: PublicHouse):
         weights = weigh_pages(public, language)
         assert {f"/{screen.path}" for screen in SCREENS if screen.path} - SHOW_ANSWERS <= set(weights)
         assert {path: weight for path, weight in weights.items() if weight > PAGE_BYTES} == {}, language
+
+
+def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse):
+    for language in LANGUAGES:
+        person = public.person()
+        answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
+        # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
+        files = set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text()))
+        answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
+    person = public.person().start()
+    while person.path != "/14":
+        person.press(**SHORT_ANSWERS.get(person.path, {}))
+        assert len(person.page.data) + header_bytes(person.page) <= PAGE_BYTES, person.path
+
+
+def header_bytes(answer: TestResponse) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in answer.headers)
+
+
+def test_style_and_script_together_are_small():
+    folder = Path(gateway.public.__file__).parent / "static"
+    files = [path for path in folder.iterdir() if path.suffix != ".svg" and path.stem != "services"]  # for adults alone
+    sizes = {path.name: len(brotli.compress(path.read_bytes())) for path in files}
+    assert set(sizes) == {"look.css", "leave.js", "back.js"}
+    assert sum(sizes.values()) <= OWN_FILES_BYTES
 
 
 def test_every_option_with_a_picture_has_one_and_no_picture_is_left_over(public: PublicHouse):
