@@ -1,8 +1,10 @@
-"""The lines of docs/running.md and docs/casework.md run as they are written and in their order, on one machine."""
+"""The lines of docs/running.md, docs/casework.md and docs/data.md run as written and in their order, on one machine."""
 
 import json
-import re
+import os
 import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,14 +18,13 @@ from gateway.cli import main as run_gateway
 from gateway.desk.cli import main as run_desk
 from partner_sdk.cli import main as run_partner
 from tests.builders import EXAMPLE_REPORT
-from tests.builders.local_servers import find_free_ports
+from tests.builders.local_servers import find_free_port, find_free_ports, make_tls
+from tests.documents import PROXY, SET_UP, list_lines
+from tests.gateway.web.test_nginx import HOSTS, write_conf
 from tests.house.sources import ROOT
 
 PROGRAMS = {"report-abuse-gateway": run_gateway, "report-abuse-desk": run_desk, "report-abuse-partner": run_partner}
-# Sections whose every line runs here; the others need root, a lost database, or a file of a partner.
-SET_UP = ("3 ", "4 ", "7 ", "8 ", "9 ")
 WORK = ("Read a case", "Ask a partner", "Close a case", "Partners", "Digests")
-LISTS = ("List old entries",)
 PATIENCE_SECONDS = 60
 
 
@@ -35,26 +36,27 @@ class Machine:
         self.served: subprocess.Popen[bytes] | None = None
         self.names = {
             "/var/lib/": f"{folder}/",
+            "/var/backups/": f"{folder}/backups/",
+            "/etc/": f"{folder}/etc/",
+            "gateway/web/nginx/": f"{ROOT}/gateway/web/nginx/",
             "https://report.example": f"http://127.0.0.1:{self.port}",
             "https://feed.report.example": f"http://127.0.0.1:{self.port + 1}",
             "http://127.0.0.1:8080": f"http://127.0.0.1:{self.port}",
         }
 
-    def read_lines(self, document: str, sections: tuple[str, ...]) -> Iterator[list[str]]:
-        """Yield the words of each line of the shell blocks of some sections."""
-        text = (ROOT / "docs" / document).read_text(encoding="utf-8")
-        for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
-            if section.startswith(sections):
-                for block in re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE):
-                    yield from (shlex.split(line) for line in block.replace("\\\n", " ").splitlines())
+    def run_all(self, runner: str, document: str, *sections: str) -> list[tuple[int, str]]:
+        """Run the lines of a document and return each with its exit code."""
+        return [(self.run(line), line) for line in list_lines(runner, document, *sections)]
 
-    def run(self, words: list[str]) -> int:
-        """Run one line and return its exit code."""
+    def run(self, line: str) -> int:
+        """Run one line and return its exit code: a command of ours in this process, any other in a shell."""
         for name, here in self.names.items():
-            words = [word.replace(name, here) for word in words]
-        program, *arguments = words
+            line = line.replace(name, here)
+        program, *arguments = shlex.split(line)
         if program == "curl":
             return 0 if requests.get(arguments[-1], timeout=PATIENCE_SECONDS).ok else 22
+        if program not in PROGRAMS:
+            return subprocess.run(["sh", "-euc", line], check=False).returncode
         if arguments[0] == "serve":
             return self.serve(arguments)
         if program == "report-abuse-gateway" and arguments[0] == "init":
@@ -63,10 +65,10 @@ class Machine:
         return PROGRAMS[program](arguments)
 
     def serve(self, arguments: list[str]) -> int:
-        """Serve the gateway beside the next lines."""
+        """Serve the gateway beside the next lines; return the number of doors that never answered."""
         self.served = subprocess.Popen([sys.executable, "-m", "gateway.cli", *arguments], stderr=subprocess.DEVNULL)
         ends = time.monotonic() + PATIENCE_SECONDS
-        waits = [self.port, self.port + 1]
+        waits = [self.port + 1] if "feed" in arguments else [self.port, self.port + 1]
         while waits and time.monotonic() < ends and self.served.poll() is None:
             try:
                 requests.get(f"http://127.0.0.1:{waits[0]}/health", timeout=5)  # the doors answer 503 until `publish`
@@ -91,10 +93,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     machine.stop()
 
 
-def test_lines_lead_from_the_first_key_to_a_closed_case(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended = []
-    for words in machine.read_lines("running.md", SET_UP):
-        ended.append((machine.run(words), " ".join(words)))
+    for line in list_lines(SET_UP, "docs/running.md", "3 ", "4 ", "7 ", "8 ", "9 "):
+        ended.append((machine.run(line), line))
         # What one machine's operator hands to the other's.
         for made in ("report-abuse-desk/agency.pin", "report-abuse-gateway/gateway.card"):
             if (machine.folder / made).exists():
@@ -114,9 +118,45 @@ def test_lines_lead_from_the_first_key_to_a_closed_case(machine: Machine, capsys
     (change,) = json.loads(capsys.readouterr().out)["changes"]
     machine.names["01a211d3-7340-7ff3-b7d7-b412be473e63"] = change["change_id"]
     Path("question.txt").write_text("[message]", encoding="utf-8")
-    ended = [(machine.run(words), " ".join(words)) for words in machine.read_lines("casework.md", WORK)]
+    ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
     assert len(ended) == 16
     assert [line for code, line in ended if code > ("partner changes" in line)] == []
-    ended = [(machine.run(words), " ".join(words)) for words in machine.read_lines("data.md", LISTS)]
+    ended = machine.run_all(SET_UP, "docs/data.md")
     assert [code for code, _ in ended if code not in {0, 1}] == []
     assert len(ended) == 2
+
+    (machine.folder / "backups").mkdir()
+    assert [code for code, _ in machine.run_all(SET_UP, "docs/running.md", "Backup")] == [0, 0, 0]
+    for name in ("desk", "gateway"):
+        (copy,) = (machine.folder / "backups").glob(f"{name}-*.sqlite")
+        with sqlite3.connect(copy) as connection:
+            assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+    machine.names["2026-11-25"] = copy.stem.removeprefix("gateway-")
+    machine.stop()
+    ended = machine.run_all(SET_UP, "docs/running.md", "The gateway's database")
+    assert len(ended) == 7
+    # `collect` gives 1 for the new epoch, which waits for a person who knows of the restore.
+    assert [line for code, line in ended if code > (" collect " in line)] == []
+    capsys.readouterr()
+    assert run_desk(["alarms", "--json", *desk]) == 1
+    assert "new-epoch" in {one["kind"] for one in json.loads(capsys.readouterr().out)["alarms"]}
+
+
+def test_lines_of_the_proxy_end_in_a_file_that_nginx_takes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine.folder / "etc/nginx").mkdir(parents=True)
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin")
+    assert shutil.which("nginx"), "No nginx here. Run: .ci/test-tools"
+    copied, sockets = (machine.folder / "etc" / name for name in ("nginx/nginx.conf", "systemd/system/nginx.service.d"))
+    ended = []
+    for line in list_lines(PROXY, "docs/running.md"):
+        if line == "nginx -t":
+            # As the document says: other names and certificates. And ports that need no root.
+            for host in HOSTS:
+                (machine.folder / host).mkdir()
+                make_tls(machine.folder / host, host=host)
+            ports = {"port": find_free_port(), "plain_port": find_free_port(), "public_port": machine.port}
+            machine.names[line] = f"nginx -t -q -c {write_conf(machine.folder, source=copied, **ports)}"
+        ended.append((machine.run(line), line))
+    assert [line for code, line in ended if code] == []
+    assert [line.split()[0] for _, line in ended] == ["cp", "mkdir", "cp", "nginx"]
+    assert "ExecStartPre=" in (sockets / "sockets.conf").read_text("utf-8")

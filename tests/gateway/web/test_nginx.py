@@ -68,9 +68,9 @@ def read_all(line: socket.socket) -> bytes:
     return came
 
 
-def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int) -> Path:
+def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int, source: Path = CONF) -> Path:
     """Write the shipped file, changed only in its listener, its upstream and its paths."""
-    text = CONF.read_text(encoding="utf-8")
+    text = source.read_text(encoding="utf-8")
     for shipped, here in (
         ("listen 443 backlog", f"listen 127.0.0.1:{port} backlog"),
         ("    listen [::]:443 backlog=4096;\n", ""),

@@ -1,0 +1,98 @@
+"""The shell blocks of the documents: which test runs each, and the closed list of lines that no test may run."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.house.sources import ROOT
+
+_RUN: Final = "tests/whole/test_documents_run.py::"
+SET_UP: Final = _RUN + "test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup"
+PROXY: Final = _RUN + "test_lines_of_the_proxy_end_in_a_file_that_nginx_takes"
+ALONE: Final = "tests/sdk/button/test_placement_doc.py::test_lines_run_as_they_stand_for_a_service_without_any_folder"
+
+# The test that runs the blocks of a section, by document and the beginning of its heading.
+RUN_BY: Final[dict[tuple[str, str], str]] = {
+    ("docs/casework.md", "Ask a partner"): SET_UP,
+    ("docs/casework.md", "Close a case"): SET_UP,
+    ("docs/casework.md", "Digests"): SET_UP,
+    ("docs/casework.md", "Partners"): SET_UP,
+    ("docs/casework.md", "Read a case"): SET_UP,
+    ("docs/data.md", "List old entries"): SET_UP,
+    ("docs/running.md", "3 "): SET_UP,
+    ("docs/running.md", "4 "): SET_UP,
+    ("docs/running.md", "6 "): PROXY,
+    ("docs/running.md", "7 "): SET_UP,
+    ("docs/running.md", "8 "): SET_UP,
+    ("docs/running.md", "9 "): SET_UP,
+    ("docs/running.md", "Backup"): SET_UP,
+    ("docs/running.md", "The gateway's database"): SET_UP,
+}
+
+_ROOT: Final = "changes the machine itself, as root"
+_SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
+_INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
+_PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
+# Lines that no test may run as they are written, each with its reason.
+NOT_RUN: Final[dict[str, str]] = {
+    "apt-get install nginx libnginx-mod-stream": _ROOT,
+    "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
+    "make bench": "takes hours on an idle machine",
+    "make demo": "serves until it is stopped; tests/whole/test_demo.py runs what it runs",
+    "make install": _INSTALLS,
+    "make test": "runs these tests",
+    "swapoff --all": _ROOT,
+    "sysctl --load /etc/sysctl.d/60-report-abuse.conf": _ROOT,
+    "systemctl daemon-reload": _ROOT,
+    "systemctl disable --now kdump-tools.service": _ROOT,
+    f"systemctl mask {_SLEEP}": _ROOT,
+    "systemctl restart nginx": _ROOT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One shell block: its document, the heading above it, and its lines with continued ones joined."""
+
+    document: str
+    section: str
+    lines: tuple[str, ...]
+
+
+def list_documents() -> list[Path]:
+    """Return every document but the changelog, which names commands that are gone."""
+    found = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "partner_sdk").glob("*.md"), ROOT / "widget/README.md"]
+    found += sorted((ROOT / "docs").rglob("*.md"))
+    assert len(found) >= 45
+    return found
+
+
+def list_blocks(*documents: str) -> Iterator[Block]:
+    """Yield the shell blocks of these documents, or of all of them."""
+    for path in [ROOT / one for one in documents] or list_documents():
+        section = ""
+        for heading, block in re.findall(
+            r"^##+ (.+?)$|^ *```(?:sh|console)\n(.*?)^ *```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        ):
+            section = heading or section
+            if block:
+                lines = block.replace("\\\n", " ").splitlines()
+                yield Block(path.relative_to(ROOT).as_posix(), section, tuple(line for line in lines if line))
+
+
+def find_runner(block: Block) -> str | None:
+    """Return the test that runs a block, or None if each of its lines is one that no test may run."""
+    for (document, section), test in RUN_BY.items():
+        if block.document == document and block.section.startswith(section):
+            return test
+    return None
+
+
+def list_lines(runner: str, document: str, *sections: str) -> Iterator[str]:
+    """Yield the lines of a document that a test has to run, in their order; of these sections only, if any is named."""
+    for block in list_blocks(document):
+        if find_runner(block) == runner and (not sections or block.section.startswith(sections)):
+            yield from (line for line in block.lines if " ".join(shlex.split(line)) not in NOT_RUN)
