@@ -14,7 +14,7 @@ from pathlib import Path
 STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 FILES_PATH = "/s/"
-HASH_CHARACTERS = 10
+HASH_CHARACTERS = 6
 
 
 @dataclass(frozen=True, slots=True)

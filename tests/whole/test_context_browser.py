@@ -96,7 +96,7 @@ def test_context_goes_from_the_link_to_the_desk_and_is_in_no_address_and_no_file
         page = phone.page
         page.goto(door.link())
         expect(page.locator(NOTE)).to_be_visible()
-        expect(page.get_by_text("The site you came from has passed on where this happened.")).to_be_visible()
+        expect(page.get_by_text("The app told us where this happened.")).to_be_visible()
         assert page.url == door.link("")
         assert "context" not in read_addresses(page)
         assert page.locator(FIELD).input_value() == door.token

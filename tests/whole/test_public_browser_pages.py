@@ -1,16 +1,24 @@
 """Every page beside the way in a real browser, both languages: axe, 320 px, large text, dark, forced colours."""
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Browser
 
+from gateway.demo.loop import BANNER
+from gateway.public.door import EXTENSION
 from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.whole.browser_walk import bring_browser_to, go_on, list_page_faults
+from tests.whole.browser_walk import START, bring_browser_to, go_on, list_page_faults
 from tests.whole.public_server import PublicServer, open_phone
 
 # Where the top that stays ends, and where what a link of a refusal leads to begins.
 SHOWN = """() => [document.querySelector('.top').getBoundingClientRect().bottom,
   document.querySelector(location.hash).closest('.field').querySelector('.label').getBoundingClientRect().top]"""
+
+SIZES = {"phone": (390, 664), "computer": (1280, 720)}
+CONTEXT = "#context=1.example-chat.00000000-0000-0000-0000-000000000000.AAAA"
+BANNERS = {"none": {}, "practice": {"is_practice": True}, "demonstration": {"banner": BANNER}}
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -59,3 +67,26 @@ def test_row_with_the_way_out_is_one_row_on_every_phone(browser: Browser, server
             assert box is not None
             heights.add(round(box["height"]))
     assert max(heights) < 80, heights
+
+
+@pytest.mark.parametrize("banner", BANNERS)
+def test_start_is_seen_without_scrolling_on_a_phone_and_on_a_computer(
+    browser: Browser, server: PublicServer, banner: str
+):
+    extensions = server.public.app.extensions
+    extensions[EXTENSION] = replace(extensions[EXTENSION], **BANNERS[banner])
+    ends: dict[tuple[str, ...], float] = {}
+    for size, (width, height) in SIZES.items():
+        with open_phone(browser, has_script=True) as phone:
+            phone.page.set_viewport_size({"width": width, "height": height})
+            for language in LANGUAGES:
+                for name, fragment in (("", ""), ("with a context", CONTEXT)):
+                    phone.page.goto("about:blank")
+                    phone.page.goto(f"{server.url}/?lang={language}{fragment}")
+                    assert phone.page.locator("#passed-on").is_visible() == bool(fragment)
+                    assert phone.page.locator(".banner").count() == (banner != "none")
+                    box = phone.page.locator(START).bounding_box()
+                    assert box is not None
+                    ends[size, language, name] = box["y"] + box["height"] - height
+    assert len(ends) == 8
+    assert {where: over for where, over in ends.items() if over > 0} == {}

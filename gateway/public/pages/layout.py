@@ -100,6 +100,7 @@ def render_page(
         form=form,
         ways=ways,
         default_action=default_action,
+        run_by=door.wording.common()["run_by"].format(agency=door.agency_name),
         about_pages=[(side, get_path(side), make_see_action(side)) for side in ABOUT_PAGES],
         **parts,
     )

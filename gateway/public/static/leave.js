@@ -39,9 +39,8 @@
     }
   });
 
-  // The hint about the keys is hidden without this script.
-  var keys = document.getElementById("leave-keys");
-  if (keys) keys.hidden = false;
+  // Hints about the keys are hidden without this script.
+  Array.prototype.forEach.call(document.querySelectorAll(".keys"), function (keys) { keys.hidden = false; });
 
   // The other job (WIRE.md 8.2): move a service's sealed page context from the address into the first page's form.
   // A page without that form, e.g. a wait page, only removes it. A malformed context is replaced with "-".

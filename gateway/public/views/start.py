@@ -145,6 +145,5 @@ def render_start(
         screen=words,
         has_left=has_left,
         context=context or PostedContext(),
-        run_by=words["run_by"].format(agency=door.agency_name),
         notice=None if notice_page is None else make_notice(door, notice_page, has_words=False),
     )

@@ -48,7 +48,7 @@ def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse)
         person = public.person()
         answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
         # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
-        files = set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text()))
+        files = set(re.findall(r'(?:href|src)="(/s/[^"#]+)', person.text()))
         answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
         assert [answer.status_code for answer in answers] == [200] * 5
         assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
