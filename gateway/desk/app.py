@@ -17,6 +17,7 @@ from gateway.desk.cases import file_pages, question_pages, reply_pages
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reply_templates import load_release_files
+from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
@@ -112,7 +113,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
-        *(case_pages, file_pages, reply_pages, question_pages),
+        *(case_pages, file_pages, reply_pages, question_pages, set_aside_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
     ):
         app.register_blueprint(pages.blueprint)

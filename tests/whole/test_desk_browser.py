@@ -41,7 +41,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     loop.clock.advance(minutes=9)
     found["alarms"] = browser.get("/").text
     assert "Something has stopped" in found["alarms"]
-    assert "1 group of reports set aside" in found["alarms"]
+    assert "1 report is set aside" in found["alarms"]
+    found["set aside"] = browser.post("/set-aside/1/open").text
+    assert "It cannot be decrypted" in found["set aside"]
     return found
 
 
@@ -56,7 +58,7 @@ def show(browser: Chromium, html: str, *, width: int) -> Page:
 
 
 @pytest.mark.parametrize("width", [320, 800, 1280])
-@pytest.mark.parametrize("name", ["cases", "changed", "full", "alarms"])
+@pytest.mark.parametrize("name", ["cases", "changed", "full", "alarms", "set aside"])
 def test_page_of_the_desk_does_not_scroll_sideways(
     browser: Chromium, pages: dict[str, str], name: str, width: int
 ) -> None:

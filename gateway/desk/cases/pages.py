@@ -41,9 +41,10 @@ from gateway.desk.cases.queue import (
     move_case,
 )
 from gateway.desk.cases.reading.partner_case import format_open_questions
-from gateway.desk.collection.shelf import list_groups
+from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
@@ -72,6 +73,7 @@ def list_all() -> ResponseReturnValue:
         alarms = count_alarms(connection)
         alerts = list_unacknowledged(connection)
         set_aside = list_groups(connection)
+        names = get_partner_names(connection)
         adoption_count = count_button_requests(connection)
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
@@ -83,6 +85,9 @@ def list_all() -> ResponseReturnValue:
         alerts=alerts,
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),
+        set_aside_total=sum(group.count for group in set_aside),
+        format_cause=format_cause,
+        format_sender=lambda partner: format_sender(partner, names=names),
         set_aside_urgent=sum(group.urgent for group in set_aside),
         adoption_count=adoption_count,
         cases=listed,

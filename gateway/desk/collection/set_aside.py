@@ -4,6 +4,7 @@ Acknowledging such a row to the gateway means "the desk has these bytes", never 
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -273,6 +274,19 @@ def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ReportAbuseError):
             continue
     return OpenedRow(row, None, None, fault)
+
+
+def format_plain(plain: bytes) -> str:
+    """Return the sealed content as text: JSON indented, anything else unchanged."""
+    try:
+        value = msgspec.json.decode(plain)
+        evidence = value.get("evidence") if isinstance(value, dict) else None
+        for one in evidence if isinstance(evidence, list) else ():
+            if isinstance(one, dict):
+                one.pop("secret", None)
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return plain.decode("utf-8", "backslashreplace")
 
 
 def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:

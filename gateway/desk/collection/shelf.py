@@ -3,6 +3,7 @@
 A row claims its own sender: unverified, but enough to keep one sender's flood out of the others' room.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ from gateway.desk.outbox.alerts import find_waiting
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The most rows that wait here for one claimed sender: a flood from one leaves room for the others. Further rows stay at
 # the gateway, unacknowledged, and are taken once rows here are resolved.
@@ -25,9 +27,44 @@ MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
 # Beyond a full share there is extra room for rows that seal a crisis, so that each of them alerts and can be found.
 MOST_CRISES_OF_ONE: Final = 100
 
+# Why a row is set aside, for a person who reads it on a page.
+EXPLANATIONS: Final = {
+    "bad-padding": "the sealed report is padded wrongly",
+    "clear-fields-mismatch": "the sealed report names other facts than its statement",
+    "does-not-open": "the sealed report does not open",
+    "door-mismatch": "it did not come through the door that it names",
+    "duplicate-reference": "its reference belongs to another report",
+    "duplicate-report-id": "its id belongs to another report",
+    "envelope-mismatch": "the sealed report is not the one that the gateway accepted",
+    "intake-misspelled": "the gateway's statement breaks the format",
+    "intake-not-genuine": "the gateway's statement is not genuine",
+    "key-ended": "the sender's key had ended",
+    "malformed": "it cannot be read",
+    "no-intake-statement": "the gateway's statement is missing",
+    "submission-mismatch": "the sender's statement is not the one that the gateway accepted",
+    "submission-not-genuine": "the sender did not sign it",
+    "unknown-key": "it is sealed to a key that this desk does not have",
+    "unreadable-content": "it opens, but its format is unknown",
+    "wrong-environment": "it is for another environment",
+    "wrong-instance": "a gateway of another name signed it",
+    "wrong-purpose": "it is sealed for another purpose",
+}
+
 
 class SetAsideError(ReportAbuseError):
     """The row does not exist, or is already resolved."""
+
+
+def format_cause(reason: str) -> str:
+    """Return why a row is set aside, in words; a code without words stays as it is."""
+    return EXPLANATIONS.get(reason, reason)
+
+
+def format_sender(partner: str | None, *, names: Mapping[str, str]) -> str:
+    """Return the sender that a row claims, by its name, e.g. `Example Chat`."""
+    if not partner:
+        return "No sender"
+    return "The public form" if partner == PUBLIC_SENDER else names.get(partner, f"{partner} (unknown here)")
 
 
 @dataclass(frozen=True, slots=True)

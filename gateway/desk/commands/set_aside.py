@@ -3,7 +3,6 @@
 Never lets the content of a row, which may be forged, pass for a line of the desk's.
 """
 
-import json
 from dataclasses import asdict
 
 import click
@@ -12,7 +11,14 @@ import msgspec
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
-from gateway.desk.collection.set_aside import RESOLUTIONS, SetAsideRow, list_set_aside, open_row, resolve_row
+from gateway.desk.collection.set_aside import (
+    RESOLUTIONS,
+    SetAsideRow,
+    format_plain,
+    list_set_aside,
+    open_row,
+    resolve_row,
+)
 from gateway.desk.collection.shelf import list_groups, resolve_group
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say, say_typed
 from gateway.desk.watch import settle_alarms
@@ -54,7 +60,7 @@ def set_aside_open(call: Call, row: int) -> int:
     code 1 when it does not open.
     """
     opened = open_row(open_desk(call.state), row, actor=call.actor)
-    content = None if opened.plain is None else _format_plain(opened.plain)
+    content = None if opened.plain is None else format_plain(opened.plain)
     if call.as_json:
         under = None if opened.clear is None else msgspec.to_builtins(opened.clear)
         print_json({"clear": under, "content": content, "fault": opened.fault, "row": asdict(opened.row)})
@@ -131,16 +137,3 @@ def _line(row: SetAsideRow) -> str:
     marks = f"{'URGENT' if row.is_urgent else '':6} {'ALARM' if row.alarmed else '':5}"
     way = ", came as a file" if row.channel == BY_FILE else ""
     return f"{row.id:5} {row.priority} {marks} {row.reason:24} {row.set_aside_at} claims to be {claim}{way}"
-
-
-def _format_plain(plain: bytes) -> str:
-    """Return the sealed content as text: JSON indented, anything else unchanged."""
-    try:
-        value = msgspec.json.decode(plain)
-        evidence = value.get("evidence") if isinstance(value, dict) else None
-        for one in evidence if isinstance(evidence, list) else ():
-            if isinstance(one, dict):
-                one.pop("secret", None)
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return plain.decode("utf-8", "backslashreplace")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from gateway.desk.alarms import clear_alarm
 from gateway.desk.cases.model import get_case
@@ -11,7 +12,7 @@ from gateway.desk.cli import main
 from gateway.desk.collection import collect, shelf
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
-from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
+from gateway.desk.collection.shelf import EXPLANATIONS, SetAsideError, list_groups, resolve_group
 from gateway.desk.collection.standing import get_collector_state, note_collected
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.key_ends import suspend_partner
@@ -94,8 +95,9 @@ def test_rows_of_one_sender_and_one_cause_are_one_line_with_what_the_sender_stat
     ]
     assert groups[0].first_at < groups[0].last_at
     page = Browser(loop.desk).sign_in().get("/").text
-    assert "2 groups of reports set aside" in page
-    assert "2 state P1, 3 state P3" in page
+    assert "6 reports are set aside: they did not verify or open" in page
+    assert f"<b>Example Chat</b>, 5 reports: {escape(EXPLANATIONS[REASON])} (may be urgent)" in page
+    assert REASON not in page
 
 
 @pytest.mark.usefixtures("small_shelf")
@@ -307,8 +309,9 @@ def test_group_that_may_be_urgent_stands_first_and_is_marked_and_so_are_its_rows
     assert [(one.reason, one.urgent, one.count) for one in groups] == [(REASON, 1, 1), ("duplicate-reference", 1, 3)]
     assert [(row.id, row.is_urgent) for row in rows] == [(4, True), (3, True), (1, False), (2, False)]
     page = Browser(loop.desk).sign_in().get("/").text
-    assert "<b>2 may be urgent:</b> 2 groups" in page
-    assert page.count("<b>Urgent (1):</b>") == 2
+    assert '4 reports are set aside: they did not verify or open. <b class="stop">2 may be urgent</b>' in page
+    assert page.index("1 report: ") < page.index("(may be urgent)") < page.index("3 reports: ")
+    assert "(1 may be urgent)" in page
     assert list_lines(loop, capsys, "list")[0].split()[:3] == ["1", "URGENT", "(1)"]
     assert [line.split()[0] for line in list_lines(loop, capsys, "list", "--rows") if "URGENT" in line] == ["4", "3"]
     (text,) = list_lines(loop, capsys, "list", "--json")

@@ -1,14 +1,21 @@
 """`set-aside open`: a person reads a row's sealed content, as far as it opens; isolated, unverified, and noted."""
 
+import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import pytest
 
 from gateway.desk.cli import main
+from gateway.desk.collection.collect import DUPLICATE_ID
 from gateway.desk.collection.importing import import_report
+from gateway.desk.collection.row_checks import KEY_ENDED
+from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside
+from gateway.desk.collection.set_aside_pages import RESOLUTION_TITLES
+from gateway.desk.collection.shelf import EXPLANATIONS
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from partner_sdk.wire.envelope import KEY_ID_BYTES
@@ -19,7 +26,11 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import make_film, seal_with, tell_of
 from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
+from tests.desk.view_builders import Browser, has_fault_read_with
 
+ENVELOPE = "partner_sdk/wire/envelope.py"
+# Of another box than a report's, and of a collection that failed.
+NOT_OF_ROWS = {"wrong-recipient", "unexpected"}
 TRICK = "\x1b[2J\u202e"
 
 
@@ -132,3 +143,66 @@ def test_secrets_that_open_evidence_are_left_out(loop: Loop, open_it: Callable[.
     assert film.evidence_id in text
     assert '"secret"' not in text
     assert film.reference.secret not in text
+
+
+def set_aside_two(loop: Loop) -> None:
+    """Set aside a child's report that opens, and a partner's that does not."""
+    taken = loop.send_public().reference
+    loop.collect()
+    loop.send_public(story=f"He knows where I live <b> {TRICK}")
+    resign_newest(loop, reference=taken)
+    loop.send_industry()
+    loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE door = 'industry'")
+    loop.collect()
+
+
+def test_page_lists_what_is_set_aside_and_opens_a_row_only_by_a_post_that_is_noted(loop: Loop) -> None:
+    set_aside_two(loop)
+    browser = Browser(loop.desk).sign_in()
+    assert '<a href="/set-aside">Read them</a>' in browser.get("/").text
+    listed = browser.get("/set-aside").text
+    assert "The public form" in listed
+    assert "Its reference belongs to another report" in listed
+    assert "He knows where I live" not in listed
+    assert browser.get("/set-aside/2/open").status_code == 405
+    opened = browser.post("/set-aside/2/open").text
+    assert "Not verified: it may be forged." in opened
+    assert "He knows where I live &lt;b&gt;" in opened
+    assert "\u202e" not in opened
+    assert [actor for actor, _ in audited(loop)] == ["A. Assessor"]
+    assert "He knows where I live" not in browser.get("/set-aside").text
+    assert "It cannot be decrypted, because it cannot be read." in browser.post("/set-aside/1/open").text
+    assert [browser.post(f"/set-aside/{number}/open").status_code for number in ("9", "x", "9" * 16)] == [404] * 3
+
+
+def test_row_leaves_the_list_once_a_person_has_chosen_how_it_was_dealt_with(loop: Loop) -> None:
+    set_aside_two(loop)
+    browser = Browser(loop.desk).sign_in()
+    browser.get("/set-aside")
+    unsaid = browser.post("/set-aside/2/resolve", how="known")
+    assert unsaid.status_code == 409
+    assert has_fault_read_with(unsaid.text, "how")
+    assert browser.post("/set-aside/2/resolve", how="police-told").status_code == 303
+    assert browser.post("/set-aside/2/resolve", how="police-told").status_code == 404
+    assert "The public form" not in browser.get("/set-aside").text
+    with loop.desk.store.read() as connection:
+        rows = list_set_aside(connection, with_resolved=True)
+    assert [(row.id, row.resolution) for row in rows if row.resolved_at] == [(2, "police-told")]
+
+
+def test_every_cause_and_every_resolution_has_words() -> None:
+    sources = [*Path("gateway/desk/collection").glob("*.py"), *map(Path, ("gateway/desk/vault.py", ENVELOPE))]
+    raised = {name for file in sources for name in list_reasons(file)}
+    assert len(raised) >= 18
+    assert set(EXPLANATIONS) == {*raised, KEY_ENDED, DUPLICATE_ID} - NOT_OF_ROWS
+    assert tuple(RESOLUTION_TITLES) == RESOLUTIONS
+
+
+def list_reasons(file: Path) -> Iterator[str]:
+    """Yield the reasons with which a module refuses a row, as written in its source."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in {"RowRefusedError", "OpeningError", "_clash"}:
+            yield from (one.value.value for one in node.keywords if isinstance(one.value, ast.Constant))
+        elif isinstance(node, ast.Assign) and "reason" in {getattr(one, "id", "") for one in node.targets}:
+            yield from (one.value for one in ast.walk(node.value) if isinstance(one, ast.Constant) and one.value)
