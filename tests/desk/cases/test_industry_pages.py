@@ -147,6 +147,16 @@ def test_correction_says_what_it_says_otherwise(loop: Loop) -> None:
     assert re.search(r"User name</th>.*example_adult.*example_other", changes[: changes.index("</table>")], re.DOTALL)
 
 
+def test_supplement_shows_only_what_it_says_otherwise(loop: Loop) -> None:
+    case = file(loop, make_full_report())
+    file(loop, kind="supplement", earlier_reference=case.reference)  # a short report: it leaves most fields blank
+    page = open_page(loop, case)
+    changes = page[page.index("Differences from the first report") :]
+    changes = changes[: changes.index("</table>")]
+    assert 'data-title="This one"' in changes
+    assert "Left blank" not in changes
+
+
 def test_page_of_a_later_report_opens_that_one_and_leads_to_the_first(loop: Loop) -> None:
     case = file(loop, make_full_report())
     later = file(loop, kind="supplement", earlier_reference=case.reference)

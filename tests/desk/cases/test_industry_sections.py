@@ -187,10 +187,13 @@ def test_differences_of_a_later_report_are_named_field_by_field() -> None:
     assert changes["Whether it has a link to the United Kingdom"] == ("Yes", "Not held: they do not know why")
     assert changes["People whose conduct is reported 1: User name"] == ("example_adult", "example_other")
     assert changes["People whose conduct is reported 1: Vehicle"] == ("Not held: not collected", "Blue van")
-    assert changes["People whose conduct is reported 1: E-mail addresses"] == ("2 given: see below", "")
-    assert changes["People whose conduct is reported 2"] == ("", "Given: see below")
+    assert changes["People whose conduct is reported 1: E-mail addresses"] == ("2 given", "")
+    assert changes["People whose conduct is reported 2"] == ("", "Given")
     assert len(changes) == 5
     assert list_changes(first, first) == []
+    # An addition need not repeat what the first report says.
+    added = [one.title for one in list_changes(first, later, is_addition=True)]
+    assert added == [title for title in changes if title != "People whose conduct is reported 1: E-mail addresses"]
 
 
 def test_differences_end_at_a_hundred() -> None:

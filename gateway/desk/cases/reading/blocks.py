@@ -282,9 +282,13 @@ class Change:
     after: Value
 
 
-def list_changes(before: IndustryReport, after: IndustryReport) -> list[Change]:
-    """Return the first hundred differences, in the order of the model."""
-    return list(islice(_compare(get_outline(), before, after, ()), MOST_CHANGES))
+def list_changes(before: IndustryReport, after: IndustryReport, *, is_addition: bool = False) -> list[Change]:
+    """Return the first hundred differences, in the order of the model.
+
+    An addition need not repeat the first report, so a field that it leaves blank is no difference.
+    """
+    found = _compare(get_outline(), before, after, ())
+    return list(islice((one for one in found if one.after != BLANK or not is_addition), MOST_CHANGES))
 
 
 def _compare(part: Part, before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
@@ -315,9 +319,9 @@ def _format_value(field: Field, value: Any) -> Value:
         return BLANK
     if field.part is not None and not isinstance(value, NotHeld):
         count = len(value) if field.is_list else 1
-        return Value(f"{count} given: see below")
+        return Value(f"{count} given")
     return format_value(field, value)
 
 
 def _count(entry: Any) -> Value:
-    return BLANK if entry is None else Value("Given: see below")
+    return BLANK if entry is None else Value("Given")

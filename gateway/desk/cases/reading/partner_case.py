@@ -167,7 +167,8 @@ def _show(one: OpenedReport, *, first: IndustryReport | None, budget: PageBudget
         return _show_cover(one.case, one.content, first=first, budget=budget)
     report = one.content.report
     compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
-    changes = list_changes(first, report) if compared and first is not None else []
+    is_addition = one.case.report_kind != "correction"
+    changes = list_changes(first, report, is_addition=is_addition) if compared and first is not None else []
     own = report.reporter.own_reference
     most_messages = None
     if budget is not None:
