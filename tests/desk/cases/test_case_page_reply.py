@@ -316,8 +316,8 @@ def test_hour_by_which_a_report_is_to_be_read_stands_beside_the_day_of_the_answe
     case_id = add_sealed_case(desk, marker="", under_18="yes", report={"reply_by": "2026-11-27"}, **columns)
     said = f"{hour} on Wednesday 25 November"
     page = browser.get(f"/cases/{case_id}").text
-    assert f"<dt>Read by</dt><dd>{said}</dd>" in page
-    assert page.index("<dt>Read by") < page.index("An answer by Friday 27 November")
+    assert f"<dt>To be read by</dt><dd>{said}</dd>" in page
+    assert page.index("<dt>To be read by") < page.index("An answer by Friday 27 November")
     clock.now += timedelta(hours=4, minutes=1)
     browser.sign_in()
     assert f"{said}, which has passed</dd>" in browser.get(f"/cases/{case_id}").text

@@ -58,7 +58,7 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
     page = browser.get("/outbox").text
     for said in (
         "<b>1</b> alert waits",
-        "<b>2</b> for return codes wait",
+        "<b>2</b> replies wait for a collection",
         "Not sent",
         "A reply",
         "Confirmation that the report was read",
