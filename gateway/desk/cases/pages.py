@@ -44,8 +44,7 @@ from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
-from gateway.desk.partners.register import get_partner_names
-from gateway.desk.placements.register import count_button_requests
+from gateway.desk.placements.register import count_button_requests, get_owner_names
 from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 from gateway.guidance.risk import list_reasons
@@ -73,7 +72,7 @@ def list_all() -> ResponseReturnValue:
         alarms = count_alarms(connection)
         alerts = list_unacknowledged(connection)
         set_aside = list_groups(connection)
-        names = get_partner_names(connection)
+        names = get_owner_names(connection)
         adoption_count = count_button_requests(connection)
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)

@@ -18,7 +18,7 @@ from gateway.desk.collection.set_aside import (
     resolve_row,
 )
 from gateway.desk.collection.shelf import SetAsideError, format_cause, format_sender
-from gateway.desk.partners.register import get_partner_names
+from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -82,7 +82,7 @@ def _parse_number(number: str) -> int:
 def _show(opened: OpenedRow | None = None, *, faults: list[Fault] | None = None) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
         rows = list_set_aside(connection)
-        names = get_partner_names(connection)
+        names = get_owner_names(connection)
     listed_page = read_list_page(found=len(rows))
     content = "" if opened is None or opened.plain is None else format_plain(opened.plain)
     return show_page(
