@@ -53,6 +53,7 @@ ACTION_FIELD: Final = "action"
 
 Opinion = Literal["yes", "partly", "no"]
 OPINIONS: Final[tuple[Opinion, ...]] = ("yes", "partly", "no")
+OPINION_PART: Final = "ok"  # the place of these buttons on their page, where the tap is answered
 
 _SEE: Final = "see:"
 _OPINION: Final = "ok:"

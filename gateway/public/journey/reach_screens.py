@@ -88,6 +88,14 @@ REACH_SCREENS = (
                 what_if_blank="not known: nothing is sent automatically",
                 options=YES_NO_UNSURE,
             ),
+            Field(
+                "who_must_not_know",
+                "text",
+                why="people whom the agency must not contact",
+                who_uses="everyone who works on the report",
+                what_if_blank="not known",
+                max_characters=BLOCK_MAX,
+            ),
         ),
         branches=(Branch("person", (Given("more", (YES,)),)),),
     ),
@@ -139,6 +147,14 @@ REACH_SCREENS = (
                 ),
             ),
             Field(
+                "safe_word",
+                "text",
+                why="proves to the child that the caller is the agency",
+                who_uses="the person who answers",
+                what_if_blank="none is used",
+                max_characters=SHORT,
+            ),
+            Field(
                 "more_safe",
                 "more",
                 why="optional details on a page of their own",
@@ -154,22 +170,6 @@ REACH_SCREENS = (
         "12b",
         "check",
         fields=(
-            Field(
-                "safe_word",
-                "text",
-                why="proves to the child that the caller is the agency",
-                who_uses="the person who answers",
-                what_if_blank="none is used",
-                max_characters=SHORT,
-            ),
-            Field(
-                "who_must_not_know",
-                "text",
-                why="people whom the agency must not contact",
-                who_uses="everyone who works on the report",
-                what_if_blank="not known",
-                max_characters=BLOCK_MAX,
-            ),
             Field(
                 "call_language",
                 "radios",

@@ -124,10 +124,7 @@ def render_screen(
         screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
-        points=[
-            *(point.format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()),
-            *(there if screen.name in _CALL_FOR_CHILD else ()),
-        ],
+        points=_list_points(screen, words, numbers, there, voice=voice),
         note=" ".join((note, *(there if screen.name == _CALL_IN_NOTE else ()))),
         title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
@@ -151,6 +148,18 @@ def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> l
     lead = list(find_in_voice(words, "lead", voice=voice) or ())
     is_young = get_one(answers, "age") in YOUNGEST_BANDS
     return [*lead, *words.get("lead_young", ())] if is_young else lead
+
+
+def _list_points(
+    screen: Screen, words: Mapping[str, Any], numbers: Mapping[str, str], there: Sequence[str], *, voice: Voice
+) -> list[str]:
+    """List the points; the words for a call about a child in another country belong to the last, which is the call."""
+    points = [str(point).format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()]
+    if not there or screen.name not in _CALL_FOR_CHILD:
+        return points
+    if screen.name == DANGER_HELP:  # its title is the call
+        return [" ".join(there), *points]
+    return [*points[:-1], " ".join((points[-1], *there))]
 
 
 def _list_posts(
@@ -198,7 +207,9 @@ def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, F
 
 def _format_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
     if fault.kind == "too_long":
-        return str(door.wording.table["errors"]["too_long"]).format(limit=f"{fault.field.max_characters:,}")
+        name = find_in_voice(door.wording.field(screen.name, fault.field.name), "summary", voice=voice)
+        limit = f"{fault.field.max_characters:,}"
+        return str(door.wording.table["errors"]["too_long"]).format(field=name, limit=limit)
     return str(find_in_voice(door.wording.field(screen.name, fault.field.name), "blank", voice=voice))
 
 

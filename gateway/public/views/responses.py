@@ -46,10 +46,10 @@ def read_action(default: str = "") -> str:
     return request.form.get(ACTION_FIELD, default)
 
 
-def lead_to(place: str) -> ResponseReturnValue:
-    """Redirect to a place inside the visit; its page may show typed text, once."""
+def lead_to(place: str, *, part: str = "") -> ResponseReturnValue:
+    """Redirect to a place inside the visit, or to a part of its page; the page may show typed text, once."""
     go_to_place(place)
-    return redirect(get_path(place), SEE_OTHER)
+    return redirect(f"{get_path(place)}#{part}" if part else get_path(place), SEE_OTHER)
 
 
 def turn_away(place: str = START) -> ResponseReturnValue:

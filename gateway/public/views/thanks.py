@@ -16,6 +16,7 @@ from gateway.guidance.agency import Promise
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.navigation import (
+    OPINION_PART,
     OPINIONS,
     Action,
     Opinion,
@@ -51,12 +52,13 @@ from gateway.public.wording import Voice, find_in_voice, format_day, get_languag
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.public_codes import CANNOT_CALL, HURTING
+from partner_sdk.wire.public_codes import CALLED, CANNOT_CALL, HURTING
 
 _UK_EMERGENCY: Final = "999"  # the only number in the library's texts
 RETRY_SECONDS = 10  # the report is stored: only the number is missing
 # Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.
-_CALL_FIRST: Final = frozenset({"danger", "called", "meeting_today"})
+_CALL_FIRST: Final = frozenset({"danger", "meeting_today"})
+_NO_CALL_BUTTON: Final = frozenset({CANNOT_CALL, CALLED})  # for a reader who cannot call, or has called already
 _MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
@@ -90,7 +92,7 @@ def post_thanks(name: str) -> ResponseReturnValue:
         switch_language()
     if opinion is not None and not door.is_practice:
         _count_tap(door, visit, opinion)
-    return lead_to(name)
+    return lead_to(name, part="" if opinion is None else OPINION_PART)
 
 
 def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
@@ -149,13 +151,13 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
 def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) -> Mapping[str, Any] | None:
     """Make the block for urgent matters at the top, with the next step for each. None if there are none.
 
-    The call is the one filled button; a reader who cannot call gets the other ways instead.
+    The call is the one filled button; a reader who cannot call gets the other ways, and one who has called none.
     """
     if not codes:
         return None
     words, voice = door.wording.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
     emergency, there = get_emergency_number(door, profile.country), list_words_there(door, profile)
-    call_at = None if CANNOT_CALL in codes else next((code for code in codes if code in _CALL_FIRST), None)
+    call_at = next((code for code in codes if code in _CALL_FIRST), None) if _NO_CALL_BUTTON.isdisjoint(codes) else None
     parts: list[Mapping[str, Any]] = []
     for code in codes:
         to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]

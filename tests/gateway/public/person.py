@@ -145,7 +145,7 @@ class Person:
     def get(self, path: str, **headers: str) -> TestResponse:
         """Type an address, or follow a link if `headers` ask for it; redirects are followed by hand."""
         answer = self.client.get(path, base_url=self.origin, headers=self._make_headers(headers))
-        self.page, self.path = answer, path
+        self.page, self.path = answer, path.partition("#")[0]
         return answer
 
     def post(self, path: str, data: MultiDict[str, str], **headers: str) -> TestResponse:

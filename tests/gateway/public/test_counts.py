@@ -1,5 +1,6 @@
 """Counts of the public form: a word, a week and a number, and nothing that leads back to a person."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,14 @@ def test_one_tap_at_the_end_is_counted_once(public: PublicHouse):
     assert 'value="ok:' not in person.text()
     person.press("ok:no")
     assert counts_of(public) == {("form-was-ok:partly", WEEK): 1}
+
+
+def test_tap_is_answered_where_it_stands(public: PublicHouse):
+    # Without script the address alone brings a reader back to that place, and puts the focus there.
+    person = public.person_at("/15")
+    assert person.post("/15", person.fill({}, "ok:yes")).location == "/15#ok"
+    assert re.search(r'<div id="ok" tabindex="-1">\s*<p role="status">Thank you. That helps us', person.text())
+    assert 'value="ok:' not in person.text()
 
 
 @pytest.mark.parametrize("action", ["", "ok:", "ok:maybe", "send", "continue", "ok:yes "])

@@ -179,6 +179,7 @@ def render_all(door: PublicDoor, answers: Answers) -> Iterator[tuple[str, str]]:
         "meet",
         "not_alone",
         "keep_close",
+        "do_not_go",
         "pictures_me",
         "pictures_other",
         "kind",
@@ -251,13 +252,29 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                 if is_child_abroad(who, where[0], age):
                     assert CHILDLINE not in page, (name, where, age)
                 if is_elsewhere(who, where[0]):
-                    is_asked_to_call = name.split(",")[0] in {"danger_help", "meet", "keep_close", "thanks"}
+                    is_asked_to_call = name.split(",")[0] in {
+                        "danger_help",
+                        "meet",
+                        "do_not_go",
+                        "keep_close",
+                        "thanks",
+                    }
                     is_for_others = is_asked_to_call and name != "thanks, hurting"
                     assert (NOT_IN_UK[language] in main) is is_for_others, (name, where, age)
                     assert not is_for_others or (there or "") in main, (name, where, age)
                     assert not re.search(FOR_THE_CHILD, main), (name, where, age)
                 seen += 1
     assert seen > len(SOME_WHERE) * len(AGES) * 10
+
+
+@pytest.mark.parametrize(("path", "way"), [("/9c", {}), ("/7d", {"/7": {"kinds": ["wants_to_meet"]}})])
+def test_number_of_the_other_country_stands_with_the_call_and_not_apart(public: PublicHouse, path: str, way: dict):
+    told = {"/9a": {"feels": "hurting"}, "/7b": {"meeting_when": "today"}, "/6": {"region": "not_uk"}}
+    person = public.person_at(path, ADULT | told | {"/6a": {"country": "au"}} | way)
+    items = [html.unescape(item) for item in re.findall(r"<li>([^<]+)</li>", person.text())]
+    (called,) = [item for item in items if "Call 999." in item]
+    assert called.endswith("Call 999. Say that it is not in the UK. The number for people there is 000.")
+    assert not [item for item in items if item.startswith(("Say that", "The number"))]
 
 
 def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHouse):

@@ -223,6 +223,7 @@ def test_text_that_is_too_long_stays_on_the_page(public: PublicHouse):
     person.press(story="long " * 1001)
     assert read_title(person.page) == "Error: What happened?"
     assert "long " * 1001 in person.text()
+    assert person.text().count("What happened: that is more than fits here.") == 2  # in the list and at the field
     assert "5,000 letters" in person.text()
     person.press("back", story="long " * 1001)
     assert read_title(person.page) == "Error: What happened?"

@@ -129,6 +129,10 @@ def test_set_time_is_asked_beside_the_threat_and_not_beside_the_pictures(public:
     assert "set a time" not in person.text()
 
 
+def test_parent_who_has_told_the_local_police_is_welcome(public: PublicHouse):
+    assert "Have you told the local police? Tell us too." in public.person_at("/10c", ADULT).text()
+
+
 MEETS = {"p7": {"kinds": ["wants_to_meet"]}}
 
 

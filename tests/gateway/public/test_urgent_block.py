@@ -122,10 +122,11 @@ def test_page_without_the_worst_has_no_block(public: PublicHouse, answers: Scree
 
 
 def test_call_is_the_one_filled_button_but_not_for_who_cannot_call(public: PublicHouse):
-    for answers, is_first in ((DANGER, True), (CALLED, True), (TODAY, True), (CANNOT_CALL, False), (HURTING, False)):
+    for answers, is_first in ((DANGER, True), (CALLED, False), (TODAY, True), (CANNOT_CALL, False), (HURTING, False)):
         block = read_block(public.person_at("/15", SHORT_ANSWERS | answers))
         assert ('<a class="button call-now" href="tel:999">Call 999</a>' in block) is is_first, answers
-    assert "call-now" not in read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL | TODAY))
+    for answers in (CANNOT_CALL, CALLED):
+        assert "call-now" not in read_block(public.person_at("/15", SHORT_ANSWERS | answers | TODAY)), answers
     block = read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL))
     assert 'href="sms:999"' in block
     assert "Only if your phone was set up for it before" in block

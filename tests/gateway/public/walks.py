@@ -46,6 +46,7 @@ LONG_WAY: ScreenAnswers = {
         "phone": "01632 960002",
         "email": "sam@child.example",
         "near": "no",
+        "who_must_not_know": "My uncle",
     },
     "/14": {"more": "yes"},
     "/10": {
@@ -67,11 +68,10 @@ LONG_WAY: ScreenAnswers = {
         "may_say_who_we_are": "no",
         "contact_times": "After four",
         "may_send_note": "yes",
+        "safe_word": "pancake",
         "more_safe": "yes",
     },
     "/12b": {
-        "safe_word": "pancake",
-        "who_must_not_know": "My uncle",
         "call_language": "other",
         "other_language": "Polish",
         "access_needs": ["bsl"],
