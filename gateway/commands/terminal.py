@@ -17,6 +17,7 @@ WRONG_USE: Final = 2
 EXIT_CODES: Final = "Exit codes: 0 done; 1 a fault was found or a server stopped; 2 wrong usage or settings."
 PORT: Final = click.IntRange(1, 65_534)  # the port after it is used too
 
+_SIGNOFF: Final = "List, give and withdraw the checks of the words that people read."
 program: Final = LazyGroup(
     help="Set up, run and check a gateway that takes sealed reports.",
     epilog=EXIT_CODES,
@@ -32,6 +33,19 @@ program: Final = LazyGroup(
         "doctor": ("gateway.commands.checks:doctor", "Check a gateway and list its faults."),
         "counts": ("gateway.commands.checks:counts", "List the weekly counts of the form and of each campaign's link."),
         "stale-data": ("gateway.commands.checks:stale_data", "List facts whose last check is too old."),
+        "signoff": (
+            LazyGroup(
+                "signoff",
+                help=_SIGNOFF,
+                epilog=EXIT_CODES,
+                table={
+                    "list": ("gateway.commands.signoff:list_all", "List every check: given, owed or stale."),
+                    "give": ("gateway.commands.signoff:give", "Record that the words of a check were read."),
+                    "withdraw": ("gateway.commands.signoff:withdraw", "Withdraw a check that was given."),
+                },
+            ),
+            _SIGNOFF,
+        ),
         "demo": ("gateway.commands.demo:demo", "Run the demonstration."),
         "sandbox": ("gateway.commands.demo:sandbox", "Serve a gateway and an automatic desk for a service's tests."),
     },
