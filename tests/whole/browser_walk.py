@@ -103,7 +103,8 @@ UNMARKED = """() => [...document.querySelectorAll('button, .button, .leave, .pic
 
 def go_on(page: Page, button: str = CONTINUE) -> None:
     """Press a button, and wait for the page that it leads to."""
-    with page.expect_navigation():  # a click alone returns while the old page may still go
+    # A click alone returns while the old page may still go, and a touch is a navigation too: it adds an entry for Back.
+    with page.expect_event("load"):
         page.click(button)
 
 
@@ -122,7 +123,7 @@ def tap(page: Page, selector: str) -> None:
 def walk_on(page: Page, answers: Mapping[str, str | list[str]], *, button: str = "") -> None:
     """Fill in a page that has come whole and go on to the next, by its own button or another one."""
     last = fill_page(page, answers)
-    with page.expect_navigation():
+    with page.expect_event("load"):
         tap(page, button or last)
 
 
@@ -201,7 +202,7 @@ def bring_browser_to(
     cookie = person.client.get_cookie(server.public.app.config["SESSION_COOKIE_NAME"], domain="127.0.0.1")
     assert cookie is not None
     page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": server.url, "httpOnly": True}])
-    with page.expect_navigation():
+    with page.expect_event("load"):
         page.evaluate("path => { location.href = path }", path)
     assert path_of(page, server.url) == path
 

@@ -33,6 +33,7 @@ def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser
                 break
             if before:
                 previous = "/12" if before in {"/12", "/14"} and path in PAGES_WITH_MORE else before
+                page.click("h1")  # Back passes over pages that nobody touched: there the server shows the blank start
                 page.go_back()
                 expect(page).to_have_url(f"{server.url}{previous}")
                 asked = {name for name in LONG_WAY[previous] if FIELD_BY_NAME[name].kind not in {"choice", "more"}}
@@ -53,6 +54,7 @@ def test_page_is_ready_for_a_second_back_before_the_first_is_answered(browser: B
         page.fill("#story", STORY)
         go_on(page)
         page.evaluate("document.querySelector('main button[value=back]').click = () => { document.title = 'pressed' }")
+        page.click("h1")
         for _ in range(2):
             page.evaluate("document.title = ''; setTimeout(() => history.back())")
             expect(page).to_have_title("pressed")
@@ -65,6 +67,7 @@ def test_back_from_a_side_page_returns_to_the_words(browser: Browser, server: Pu
         bring_browser_to(page, server, "/9")
         page.fill("#story", STORY)
         go_on(page, "footer button[value='see:privacy']")
+        page.click("h1")
         page.go_back()
         expect(page).to_have_url(f"{server.url}/9")
         expect(page.locator("#story")).to_have_value(STORY)
@@ -92,7 +95,8 @@ def test_back_from_a_page_with_a_fault_goes_back_and_keeps_the_words(browser: Br
         walk_browser_to(page, server.url, "/11")
         go_on(page)
         expect(page.locator("#faults")).to_be_visible()
-        page.go_back()
-        expect(page).to_have_url(f"{server.url}/9a")
-        page.go_back()
+        for path in ("/9a", "/9"):
+            page.click("h1")
+            page.go_back()
+            expect(page).to_have_url(f"{server.url}{path}")
         expect(page.locator("#story")).to_have_value(STORY)

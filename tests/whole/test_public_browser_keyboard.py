@@ -68,7 +68,7 @@ def tab_to(page: Page, wanted: str) -> None:
 
 def press(page: Page, key: str) -> None:
     """Press a key that leads to another page."""
-    with page.expect_navigation():
+    with page.expect_event("load"):
         page.keyboard.press(key)
 
 

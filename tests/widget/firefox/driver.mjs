@@ -1,5 +1,5 @@
-// Drives Firefox for the tests of the button: reads a visit a line, answers with what was seen there, a line each.
-// Judges nothing: pytest does, with the same expectations as for Chromium.
+// Drives Firefox for the tests of the button and the form: reads a visit a line, answers with the sights there, a line
+// each. Judges nothing: pytest does, with the same expectations as for Chromium.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import puppeteer from 'puppeteer-core'
@@ -16,6 +16,7 @@ async function openBrowser (hasScript) {
       headless: true,
       protocolTimeout: 60000,
       defaultViewport: null, // a viewport is set below
+      args: ['--remote-allow-system-access'], // for `runInWindow`
       // Firefox never starts under faketime, with which the tests are run; no page of these tests depends on the day.
       env: { ...process.env, LD_PRELOAD: '' },
       extraPrefsFirefox: {
@@ -30,39 +31,118 @@ async function openBrowser (hasScript) {
   return browsers.get(hasScript)
 }
 
+// Acts, and waits until another document has come whole. Back may first change only the address of this one.
+async function changeDocument (page, act) {
+  await page.evaluate('window.isOld = true')
+  await act()
+  for (const ends = Date.now() + 60000; Date.now() < ends;) {
+    if (await page.evaluate("!window.isOld && document.readyState === 'complete'").catch(() => false)) return
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error(`No other page came after ${page.url()}.`)
+}
+
+// Runs in the window of the browser, around its pages. False in a Firefox that offers no such window (140 may not).
+async function runInWindow (page, expression) {
+  const { connection } = page.browser()
+  const { result: tree } = await connection.send('browsingContext.getTree', { 'moz:scope': 'chrome' })
+  const shell = tree.contexts.find(context => context.url.endsWith('/browser.xhtml'))
+  await page.bringToFront()
+  if (!shell) return false
+  const { result } = await connection.send('script.evaluate', {
+    expression, target: { context: shell.context }, awaitPromise: true
+  })
+  if (result.type !== 'success') throw new Error(JSON.stringify(result))
+  return true
+}
+
+// Alt+Left, where people press it: keys that a driver sends reach only the page.
+const BACK_KEY = `{
+  const keys = Cc['@mozilla.org/text-input-processor;1'].createInstance(Ci.nsITextInputProcessor)
+  const alt = new KeyboardEvent('', { key: 'Alt', code: 'AltLeft', keyCode: 18 })
+  const left = new KeyboardEvent('', { key: 'ArrowLeft', code: 'ArrowLeft', keyCode: 37 })
+  keys.beginInputTransactionForTests(window)
+  for (const [turn, key] of [['keydown', alt], ['keydown', left], ['keyup', left], ['keyup', alt]]) keys[turn](key)
+}`
+
+async function pressBack (page) {
+  if (!await runInWindow(page, BACK_KEY)) await page.mainFrame().browsingContext.traverseHistory(-1)
+}
+
+// Closes the page, and opens it again as "Reopen closed tab" does: with its history and what was typed.
+async function closeAndRestore (page) {
+  const context = page.browserContext()
+  const address = page.url()
+  const before = new Set(await context.pages())
+  const hasClosed = await runInWindow(page, `(async () => {
+    gBrowser.removeTab(gBrowser.selectedTab, { animate: false })
+    while (!SessionStore.getClosedTabCountForWindow(window)) await new Promise(resolve => setTimeout(resolve, 20))
+    SessionStore.undoCloseTab(window, 0)
+  })()`)
+  if (!hasClosed) {
+    await page.close()
+    const opened = await context.newPage()
+    await opened.goto(address)
+    return opened
+  }
+  for (const ends = Date.now() + 60000; Date.now() < ends;) {
+    const restored = (await context.pages()).find(one => !before.has(one) && one.url() !== 'about:blank')
+    if (restored && await restored.evaluate("document.readyState === 'complete'").catch(() => false)) return restored
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error(`Nothing was restored of ${address}.`)
+}
+
+// By its place, as a finger would: puppeteer's own click waits for a script of the page's, which may be off.
+async function tap (page, selector) {
+  const [x, y] = await page.evaluate(`(() => {
+    const part = document.querySelector(${JSON.stringify(selector)})
+    part.scrollIntoView({ block: 'center', behavior: 'instant' })
+    const box = part.getBoundingClientRect()
+    return [box.x + box.width / 2, box.y + box.height / 2]
+  })()`)
+  await page.mouse.click(x, y)
+}
+
 const STEPS = {
   look: async (page, source, seen) => { seen.push(await page.evaluate(`(${source})()`)) },
   run: (page, source) => page.evaluate(`(${source})()`),
   press: (page, key) => page.keyboard.press(key),
   follow: (page, key) => Promise.all([page.waitForNavigation(), page.keyboard.press(key)]),
-  // By its place, as a finger would: puppeteer's own click waits for a script of the page's, which may be off.
-  click: async (page, selector) => {
-    const [x, y] = await page.evaluate(`(() => {
-      const part = document.querySelector(${JSON.stringify(selector)})
-      part.scrollIntoView({ block: 'center', behavior: 'instant' })
-      const box = part.getBoundingClientRect()
-      return [box.x + box.width / 2, box.y + box.height / 2]
-    })()`)
-    await Promise.all([page.waitForNavigation(), page.mouse.click(x, y)])
-  }
+  click: (page, selector) => Promise.all([page.waitForNavigation(), tap(page, selector)]),
+  tap,
+  change: (page, selector) => changeDocument(page, () => tap(page, selector)),
+  open: (page, address) => page.goto(address),
+  'back by key': page => changeDocument(page, () => pressBack(page)),
+  'back by history': page => changeDocument(page, () => page.mainFrame().browsingContext.traverseHistory(-1))
 }
 
 async function visit ({ address, steps, has_script: hasScript, width, height }) {
   const context = await (await openBrowser(hasScript)).createBrowserContext()
-  try {
-    const page = await context.newPage()
-    const requests = []
-    const complaints = []
+  const requests = []
+  const complaints = []
+  async function watchPage (page) {
     page.on('request', request => requests.push(request.url()))
     page.on('console', message => complaints.push(message.text()))
     page.on('pageerror', error => complaints.push(error.message))
     // Not page.setViewport: that also sends emulation.setScreenOrientationOverride, which Firefox has only since 144,
     // and Debian may still hold 140. The version of puppeteer-core is locked, so this inside of it stays as it is.
     await page.mainFrame().browsingContext.setViewport({ viewport: { width, height } })
+    return page
+  }
+  try {
+    let page = await watchPage(await context.newPage())
     await page.evaluateOnNewDocument(readFileSync(watch, 'utf8'))
     await page.goto(address)
     const seen = []
-    for (const [name, what] of steps) await STEPS[name](page, what, seen)
+    for (const [name, what] of steps) {
+      try {
+        if (name === 'restore') page = await watchPage(await closeAndRestore(page))
+        else await STEPS[name](page, what, seen)
+      } catch (error) {
+        throw new Error(`${name} ${what} at ${page.url()} after ${JSON.stringify(seen.at(-1))}: ${error}`)
+      }
+    }
     return { seen, requests, complaints, cookies: (await page.cookies()).length, address: page.url() }
   } finally {
     await context.close()
