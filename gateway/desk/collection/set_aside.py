@@ -276,17 +276,25 @@ def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
     return OpenedRow(row, None, None, fault)
 
 
-def format_plain(plain: bytes) -> str:
-    """Return the sealed content as text: JSON indented, anything else unchanged."""
+def format_plain(plain: bytes, *, with_blanks: bool = True) -> str:
+    """Return the sealed content as text: JSON indented, without the secrets of evidence; anything else unchanged."""
     try:
         value = msgspec.json.decode(plain)
         evidence = value.get("evidence") if isinstance(value, dict) else None
         for one in evidence if isinstance(evidence, list) else ():
             if isinstance(one, dict):
                 one.pop("secret", None)
-        return json.dumps(value, indent=2, ensure_ascii=False)
+        return json.dumps(value if with_blanks else _drop_blanks(value), indent=2, ensure_ascii=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return plain.decode("utf-8", "backslashreplace")
+
+
+def _drop_blanks(value: object) -> object:
+    # Most answers of a report are blank: a person reads what is said first.
+    if isinstance(value, dict):
+        kept = {name: _drop_blanks(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in (None, "", [], {})}
+    return [_drop_blanks(one) for one in value] if isinstance(value, list) else value
 
 
 def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:

@@ -84,7 +84,7 @@ def _show(opened: OpenedRow | None = None, *, faults: list[Fault] | None = None)
         rows = list_set_aside(connection)
         names = get_owner_names(connection)
     listed_page = read_list_page(found=len(rows))
-    content = "" if opened is None or opened.plain is None else format_plain(opened.plain)
+    content = "" if opened is None or opened.plain is None else format_plain(opened.plain, with_blanks=False)
     return show_page(
         "set_aside.html",
         rows=rows[listed_page.rows],

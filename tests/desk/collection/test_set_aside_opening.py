@@ -168,6 +168,7 @@ def test_page_lists_what_is_set_aside_and_opens_a_row_only_by_a_post_that_is_not
     opened = browser.post("/set-aside/2/open").text
     assert "Not verified: it may be forged." in opened
     assert "He knows where I live &lt;b&gt;" in opened
+    assert "who_must_not_know" not in opened  # left blank
     assert "\u202e" not in opened
     assert [actor for actor, _ in audited(loop)] == ["A. Assessor"]
     assert "He knows where I live" not in browser.get("/set-aside").text
