@@ -49,7 +49,7 @@ from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reade
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
-from gateway.desk.placements.register import find_placement
+from gateway.desk.placements.register import find_owner_name, find_placement
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
@@ -209,6 +209,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
+        provider_name = None if case.provider is None else find_owner_name(connection, case.provider)
     is_public = case.partner == PUBLIC_SENDER
     partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
@@ -227,6 +228,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         moves=moves,
+        provider_name=provider_name,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,

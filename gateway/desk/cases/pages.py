@@ -85,6 +85,7 @@ def list_all() -> ResponseReturnValue:
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),
         set_aside_total=sum(group.count for group in set_aside),
+        names=names,
         format_cause=format_cause,
         format_sender=lambda partner: format_sender(partner, names=names),
         set_aside_urgent=sum(group.urgent for group in set_aside),

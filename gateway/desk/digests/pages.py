@@ -113,6 +113,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
     with desk.store.read() as connection:
         records = list_records(connection)
         adopters = list_adopters(connection)
+    names = _get_partners()
     quarter = get_last_closed_quarter(desk.clock())
     quarters = [quarter]
     for _ in range(QUARTERS_OFFERED - 1):
@@ -120,9 +121,10 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
     return show_page(
         "digests.html",
         records=records,
+        names=names,
         partners=[
             (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
-            for partner, name in _get_partners().items()
+            for partner, name in names.items()
         ],
         quarters=quarters,
         chosen=read_typed(),
@@ -138,6 +140,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
     return show_page(
         "digest.html",
         record=record,
+        partner_name=_get_partners().get(record.partner, record.partner),
         digest=digest,
         text=None if digest is None else render_table(digest),
         certainty=None if digest is None else format_interval_share(digest.interval_permille),

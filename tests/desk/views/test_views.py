@@ -284,6 +284,7 @@ def test_the_queue_marks_the_crisis_lane_with_its_two_strongest_factors_and_made
     add_sealed_case(desk, marker=MARKER, crisis=True, score=160, factors=factors, priority="P1")
     add_cases(desk.store, 1, synthetic=True, reference="SYNTHETIC-2026-Q3-00001")
     page = browser.get("/").text
+    assert "<td>Example Chat</td>" in page
     assert ">Crisis<" in page
     assert "<b>160</b>" in page
     assert "Says that someone is in danger right now" in page
@@ -318,6 +319,7 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     made = browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
     assert made.headers["Location"] == f"/digests/{digest_id}"
     preview = browser.get(f"/digests/{digest_id}").text
+    assert f"<h1>{QUARTER.name}, Example Chat</h1>" in preview
     for needed in ("made-up cases", "0.9 of 1.0", "A second person must read it", "95 %", "cost 0.4"):
         assert needed in preview
     with desk.store.read() as connection:
