@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -32,6 +33,8 @@ MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+# A host of database_uri on this machine, with or without a port.
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]|::1)(:\d+)?")
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
 ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
@@ -70,6 +73,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `agency_contact` is an e-mail or postal address for data-protection requests, shown on the privacy page. If it is
     empty, that page points to the form.
 
+    `database_uri` is empty for `gateway.sqlite` in the state folder, or the address of a PostgreSQL database.
+
     `drafts_max_rows` caps the unfinished forms that are stored, 8 KiB each, or 64 KiB for a long story. At the cap no
     new form can be started; those in progress can be finished and sent. `drafts_max_rows_per_network` is the share of
     one network (/24 or /48), e.g. a school with thirty classes that start within an hour. `campaigns` lists the words a
@@ -84,6 +89,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     agency_name: str = "The agency"
     agency_contact: str = ""
     banner: str = ""
+    database_uri: str = ""
     lock_timeout_seconds: float = 5.0
     body_timeout_seconds: float = DEFAULT_BODY_SECONDS
     trusted_proxies: int = 0
@@ -151,6 +157,7 @@ def check_config(config: GatewayConfig) -> None:
             "instance must be 1 to 39 characters: a-z, 0-9 and hyphens, e.g. gateway-1.", reason="bad-settings"
         )
     _check_shown_texts(config)
+    _check_database_uri(config.database_uri)
     for key, number, least, most in (
         ("lock_timeout_seconds", config.lock_timeout_seconds, 0.1, 60),
         ("body_timeout_seconds", config.body_timeout_seconds, 1, 300),
@@ -174,6 +181,29 @@ def _check_shown_texts(config: GatewayConfig) -> None:
     for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
         if len(getattr(config, key)) > most:
             raise SettingsError(f"{key} must be at most {most} characters long.", reason="bad-settings")
+
+
+def _check_database_uri(uri: str) -> None:
+    """Raise `SettingsError` for an address with a password, or one over a network without proof of the server.
+
+    The driver takes a password from its own file (https://www.postgresql.org/docs/15/libpq-pgpass.html).
+    """
+    if not uri:
+        return
+    parts = urlsplit(uri)
+    # Not parts.hostname: libpq takes several hosts, e.g. `postgresql://gateway@db-1,db-2:5433/reports`.
+    user, _, hosts = parts.netloc.rpartition("@")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme != "postgresql":
+        raise SettingsError("database_uri must begin with postgresql://, or be empty.", reason="bad-database")
+    if ":" in user or "password" in options:
+        raise SettingsError("database_uri must hold no password: put it into a .pgpass file.", reason="bad-database")
+    named = [*hosts.split(","), *options.get("host", "").split(","), *options.get("hostaddr", "").split(",")]
+    is_local = all(not host or host.startswith("/") or _LOOPBACK.fullmatch(host) for host in named)
+    if not is_local and options.get("sslmode") != "verify-full":
+        raise SettingsError(
+            "database_uri leads to another machine: it must end with ?sslmode=verify-full.", reason="bad-database"
+        )
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:

@@ -25,6 +25,15 @@ from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 
+_ADVICE_ON_SERVERS = {
+    "missing": "Check that the server of database_uri runs, and that this machine may connect to it.",
+    "read-only": "database_uri leads to a replica, or its user may not write. Name the primary, or all hosts.",
+    "schema": "Run `serve`: it makes and migrates the tables.",
+    "unsafe": (
+        "The server needs PostgreSQL 15 or newer, encoding UTF8, fsync = on and synchronous_commit = on (or "
+        "remote_apply): with less, a report with a receipt could be lost."
+    ),
+}
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold
 
 
@@ -97,6 +106,8 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
             return
         detail = f"The database cannot be used ({error.reason}): the form and the API answer 503."
         mend = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
+        if config.database_uri:
+            mend = _ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
         yield Finding("store", "fault", detail, mend=mend)
         return
     if instance is None or instance.name != config.instance:

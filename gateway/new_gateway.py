@@ -22,6 +22,7 @@ from gateway.config import (
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
 from gateway.receipt_key_change import make_card
+from gateway.store import StorageUnavailableError
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_new_durably
@@ -47,6 +48,7 @@ class NewGateway:
     banner: str
     feed_origin: str | None = None
     trusted_proxies: int = 0
+    database_uri: str = ""
 
 
 def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> GatewayCard:
@@ -80,6 +82,7 @@ def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfi
         public_origin=asked.origin,
         feed_origin=f"http://{host}:{asked.feed_port}" if asked.feed_origin is None else asked.feed_origin,
         trusted_proxies=asked.trusted_proxies,
+        database_uri=asked.database_uri,
         agency_name=asked.agency_name,
         banner=asked.banner,
         listeners=(
@@ -96,14 +99,18 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
     folder.evidence.mkdir(mode=0o700)
     write_new_durably(folder.pin, raw_pin)
     write_agency_example(folder.agency)
-    make_store(
-        folder.database,
-        lock_path=folder.lock,
-        name=config.instance,
-        epoch=str(uuid.uuid4()),
-        now=now,
-        lock_timeout_seconds=config.lock_timeout_seconds,
-    ).close()
+    try:
+        make_store(
+            folder.database,
+            lock_path=folder.lock,
+            name=config.instance,
+            epoch=str(uuid.uuid4()),
+            now=now,
+            uri=config.database_uri,
+            lock_timeout_seconds=config.lock_timeout_seconds,
+        ).close()
+    except StorageUnavailableError as error:
+        raise SettingsError(f"The database cannot be used ({error.reason}).", reason="no-database") from error
     card = make_card(config, receipt_key=receipt)
     write_new_durably(folder.card, encode(card) + b"\n")
     write_config(folder.config, config)

@@ -86,6 +86,6 @@ def find_latest_instant(store: Store) -> datetime | None:
     """Return the stored time of the newest report or published list."""
     rows = store.look(
         "SELECT max(at) FROM (SELECT accepted_at AS at FROM published UNION ALL "
-        "SELECT at FROM (SELECT received_at AS at FROM reports ORDER BY position DESC LIMIT 1))"
+        "SELECT at FROM (SELECT received_at AS at FROM reports ORDER BY position DESC LIMIT 1) AS newest) AS known"
     )
     return datetime.fromtimestamp(rows[0][0], UTC) if rows and rows[0][0] is not None else None

@@ -66,7 +66,12 @@ def make_gateway(
     """
     folder = StateFolder(state)
     pin = load_pin(state)
-    store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    store = open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
     key_state = KeyState(store, pin=pin, clock=clock)
     signer = ReceiptSigner(load_signing_key(read_receipt_key(state)), random=random)
     limits = Limits(

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
+from tests.postgresql import Server, running_server
 
 SHORT_AFTER_LONG = 3
 
@@ -89,10 +91,36 @@ def partner() -> Partner:
     return Partner()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on each database that its mark names."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark is not None and "database_uri" in metafunc.fixturenames:
+        metafunc.parametrize("database_uri", mark.args, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The PostgreSQL server that all workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    with running_server(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as server:
+        yield server
+
+
 @pytest.fixture
-def house(tmp_path: Path, partner: Partner) -> House:
+def database_uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty database on the server, or "" for SQLite."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    server: Server = request.getfixturevalue("postgresql_server")
+    with server.lend_database() as uri:
+        yield uri
+
+
+@pytest.fixture
+def house(tmp_path: Path, partner: Partner, database_uri: str) -> House:
     """A gateway that knows one partner and has everything published."""
-    return make_house(tmp_path / "gateway", partners=(partner,))
+    return make_house(tmp_path / "gateway", partners=(partner,), database_uri=database_uri)
 
 
 @pytest.fixture

@@ -42,7 +42,12 @@ def doctor(state: Path, *, as_json: bool) -> int:
 def counts(state: Path, *, as_json: bool) -> int:
     """List the weekly counts of the form and of each campaign's link."""
     folder, config = StateFolder(state), load_config(state)
-    store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    store = open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
     try:
         with store.read() as connection:
             weekly = list_counts(connection)

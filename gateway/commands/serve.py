@@ -94,16 +94,26 @@ def make_listener(listener: ListenerConfig, *, state: Path, body_seconds: float 
 
 def _open_store(state: Path, *, config: GatewayConfig) -> Store:
     folder = StateFolder(state)
-    return open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    return open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
 
 
 def _migrate(state: Path, *, config: GatewayConfig) -> None:
     folder = StateFolder(state)
-    if not folder.database.exists():
+    if not config.database_uri and not folder.database.exists():
         say("There is no database: the doors answer 503 until it is restored.", to=sys.stderr)
         return
     try:
-        migrate_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+        migrate_store(
+            folder.database,
+            lock_path=folder.lock,
+            uri=config.database_uri,
+            lock_timeout_seconds=config.lock_timeout_seconds,
+        )
     except UnknownSchemaError as error:
         log_failure(error, event="migration-failed")
         say(f"{error} The doors answer 503 until then.", to=sys.stderr)

@@ -36,6 +36,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--instance", default="gateway-1", show_default=True, metavar="NAME", help="The gateway's name.")
 @click.option("--agency-name", default="The agency", show_default=True, metavar="NAME", help="Shown to the public.")
 @click.option("--banner", default="", metavar="TEXT", help="A line on every page of the form.")
+@click.option("--database-uri", default="", metavar="URI", help="A PostgreSQL database.  [default: a file]")
 @json_option
 def init(state: Path, port: int, feed_port: int | None, *, as_json: bool, **settings: Any) -> int:
     """Make the state folder of a new gateway."""
@@ -117,7 +118,11 @@ def restored(state: Path, *, as_json: bool) -> int:
     """
     folder, config = StateFolder(state), load_config(state)
     store = open_store(
-        folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds, is_checked=False
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+        is_checked=False,
     )
     epoch = str(uuid.uuid4())
     try:

@@ -11,9 +11,24 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, LargeBinary, Select, Table, bindparam, case, cast, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Table,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
+from gateway.store.databases import surviving_damage
 from gateway.store.failures import is_damage
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import from_epoch_seconds, items, reports, to_epoch_seconds
@@ -24,6 +39,7 @@ from partner_sdk.wire.feed_messages import StageItem, WaitingReports
 STAGE_COLLECTED = "collected"
 STAGE_OPENED = "opened"
 ANSWER_BYTES = 16 * 1024 * 1024  # a page of envelopes is held in memory while it is sent
+ROWS_AT_A_TIME = 8
 DELETE_BATCH = 200  # short transactions, so that a child's report does not wait
 
 
@@ -90,16 +106,24 @@ _WAITING_POSITIONS = (
     .order_by(reports.c.position)
 )
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
+# The desk treats an unknown priority as the most urgent; so does this. Its parts are literals, because PostgreSQL takes
+# the expression in GROUP BY for another one if they are parameters.
+_SHOWN_PRIORITY: ColumnElement[Any] = case(
+    (
+        reports.c.priority.in_((literal_column("'P2'"), literal_column("'P3'"))),
+        reports.c.priority,
+    ),
+    else_=literal_column("'P1'"),
+)
 _WAITING_BY_PRIORITY = (
     select(
-        # The desk treats an unknown priority as the most urgent; so does this.
-        case((reports.c.priority.in_(("P2", "P3")), reports.c.priority), else_="P1").label("priority"),
+        _SHOWN_PRIORITY.label("priority"),
         func.count().label("count"),
         cast(func.min(reports.c.received_at), BigInteger).label("oldest"),
     )
     .where(reports.c.acknowledged_at.is_(None))
-    .group_by("priority")
-    .order_by("priority")
+    .group_by(_SHOWN_PRIORITY)
+    .order_by(_SHOWN_PRIORITY)
 )
 _IS_WAITING = select(reports.c.acknowledged_at.is_(None))
 _LINK = select(
@@ -156,13 +180,15 @@ def read_waiting(connection: Connection, *, limit: int, after: int = 0, max_byte
 
     At most `limit` reports, and about `max_bytes` of envelopes.
     """
+    rows = _read_in_order(connection, after=after, most=limit + 1)
     try:
-        return _fill_page(_read_in_order(connection, after=after, most=limit + 1), limit=limit, max_bytes=max_bytes)
+        with surviving_damage(connection):
+            return _fill_page(rows, limit=limit, max_bytes=max_bytes)
     except DBAPIError as error:
         if not is_damage(error):
             raise
-    rows = _read_one_by_one(connection, after=after, most=limit + 1)
-    return _fill_page(rows, limit=limit, max_bytes=max_bytes)
+    one_by_one = _read_one_by_one(connection, after=after, most=limit + 1)
+    return _fill_page(one_by_one, limit=limit, max_bytes=max_bytes)
 
 
 def _fill_page(rows: Iterator[WaitingReport | int], *, limit: int, max_bytes: int) -> WaitingPage:
@@ -181,7 +207,9 @@ def _fill_page(rows: Iterator[WaitingReport | int], *, limit: int, max_bytes: in
 
 
 def _read_in_order(connection: Connection, *, after: int, most: int) -> Iterator[WaitingReport]:
-    result = connection.execute(_WAITING.limit(most), {"after": after})
+    # PostgreSQL's driver would fetch a page's every envelope before the first is looked at.
+    options = {"stream_results": True, "max_row_buffer": ROWS_AT_A_TIME}
+    result = connection.execute(_WAITING.limit(most), {"after": after}, execution_options=options)
     try:
         while (row := result.fetchone()) is not None:
             yield WaitingReport(*row)
@@ -196,7 +224,7 @@ def _read_one_by_one(connection: Connection, *, after: int, most: int) -> Iterat
         yield WaitingReport(*rows[0]) if rows else position
 
 
-def _list_waiting_positions(connection: Connection, *, after: int, most: int) -> Iterator[int]:
+def _list_waiting_positions(connection: Connection, *, after: int, most: int | None) -> Iterator[int]:
     found = _try_read(connection, _WAITING_POSITIONS.limit(most), {"after": after})
     if found is not None:
         yield from (row.position for row in found)
@@ -211,7 +239,8 @@ def _list_waiting_positions(connection: Connection, *, after: int, most: int) ->
 def _try_read(connection: Connection, query: Select[Any], values: dict[str, int]) -> Sequence[Any] | None:
     """Return the rows of a query, or None if it needs a damaged page."""
     try:
-        return connection.execute(query, values).all()
+        with surviving_damage(connection):
+            return connection.execute(query, values).all()
     except DBAPIError as error:
         if not is_damage(error):
             raise
@@ -223,7 +252,7 @@ def count_waiting(connection: Connection) -> int:
     found = _try_read(connection, _COUNT_WAITING, {})
     if found is not None:
         return int(found[0][0])
-    return sum(1 for _ in _list_waiting_positions(connection, after=0, most=-1))
+    return sum(1 for _ in _list_waiting_positions(connection, after=0, most=None))
 
 
 def get_newest_position(connection: Connection) -> int:

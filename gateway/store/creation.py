@@ -1,4 +1,4 @@
-"""Creates a database file, and migrates an old one to the schema of this release.
+"""Creates the tables of a database, and the file if it is one, and migrates an old one to the schema of this release.
 
 Never run by a door: `init` and `serve` run it once, before the first worker starts.
 """
@@ -7,9 +7,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
-from gateway.store.engine import WriterLock, make_sqlite_engine
+from gateway.store.databases import Database, make_database
+from gateway.store.engine import WriterLock
+from gateway.store.failures import find_driver_reason, make_storage_error
 from gateway.store.high_water import NOTHING_YET, find_instance, put_instance
 from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION
@@ -37,15 +40,17 @@ def make_store(
     name: str,
     epoch: str,
     now: datetime,
+    uri: str = "",
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
 ) -> Store:
-    """Create the database file if it is missing, migrate it, set its instance name and first epoch, and open it.
+    """Migrate a database, set its instance name and first epoch, and open it; creates the file `path` without a `uri`.
 
-    An existing file keeps its name and epoch.
+    An existing database keeps its name and epoch. Nobody creates one on a server but its administrator.
     """
-    _make_file(path)
-    migrate_store(path, lock_path=lock_path, lock_timeout_seconds=lock_timeout_seconds)
-    store = open_store(path, lock_path=lock_path, lock_timeout_seconds=lock_timeout_seconds)
+    if not uri:
+        _make_file(path)
+    migrate_store(path, lock_path=lock_path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
+    store = open_store(path, lock_path=lock_path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     with store.write() as connection:
         if find_instance(connection) is None:
             put_instance(connection, name=name, epoch=epoch, now=now)
@@ -67,26 +72,42 @@ def begin_epoch(store: Store, *, epoch: str, now: datetime) -> None:
         store.reset_mark(NOTHING_YET if newest is None else newest)
 
 
-def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
-    """Migrate an existing file to the newest schema, one process at a time. Raises `UnknownSchemaError`."""
-    engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
+def migrate_store(
+    path: Path, *, lock_path: Path, uri: str = "", lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> None:
+    """Migrate an existing database to the newest schema, one process at a time.
+
+    Raises `UnknownSchemaError` and StorageUnavailableError.
+    """
+    database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
-    with lock.hold(), engine.connect() as connection:
+    with lock.hold(), _connect(database) as connection:
         if not _is_newest(connection):
-            run_migrations(connection)
+            database.check_safety(connection)
+            run_migrations(connection, database=database)
     lock.close()
 
 
+def _connect(database: Database) -> Connection:
+    try:
+        return database.engine.connect()
+    except DBAPIError as error:
+        raise make_storage_error(find_driver_reason(error.orig) or "missing") from error
+
+
 def _is_newest(connection: Connection) -> bool:
-    """Return whether the file has the schema of this release, so that a start can skip the migrations."""
+    """Return whether the database has the schema of this release, so that a start can skip the migrations."""
     found = _list_revisions(connection)
     connection.rollback()
     # Alembic refuses a file with more than one revision.
     return found == [SCHEMA_REVISION]
 
 
-def run_migrations(connection: Connection, *, revision: str = "head") -> None:
-    """Run the migrations on an open connection, in one transaction. Raises `UnknownSchemaError`."""
+def run_migrations(connection: Connection, *, database: Database, revision: str = "head") -> None:
+    """Run the migrations on an open connection, in one transaction. Raises `UnknownSchemaError`.
+
+    Another gateway that migrates the same database waits for its turn, and then finds nothing to do.
+    """
     # Alembic takes 60 ms to import, and a door never needs it.
     from alembic import command
     from alembic.config import Config
@@ -95,6 +116,7 @@ def run_migrations(connection: Connection, *, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["database"] = database
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     unknown = set(_list_revisions(connection)) - known
     connection.rollback()
@@ -104,7 +126,7 @@ def run_migrations(connection: Connection, *, revision: str = "head") -> None:
 
 
 def _list_revisions(connection: Connection) -> list[str]:
-    known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    known = inspect(connection).has_table("alembic_version")
     return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()) if known else []
 
 

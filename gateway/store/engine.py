@@ -1,15 +1,14 @@
-"""Database connections, transactions, the writers' queue, and prepared statements.
+"""The queue of one gateway's writers, and prepared statements.
 
-Never creates a database file: a missing file is a failure to report, not a reason to start an empty store.
 Writers are serialised over all threads and processes, first come, first served, with a bounded wait. With SQLite's own
 busy handler a latecomer is as likely to win as the first in line (99th percentile 55-540 ms under 8 writers); in this
-queue it takes 4-20 ms. The lock only orders writers: BEGIN IMMEDIATE still guards the data if the lock file is removed.
-A dead process never holds it, because flock ends with the process (docs/decisions/0008).
+queue it takes 4-20 ms. The lock only orders writers: the database's own lock (BEGIN IMMEDIATE, or PostgreSQL's advisory
+lock) still guards the data if the lock file is removed. A dead process never holds it, because flock ends with the
+process (docs/decisions/0008).
 """
 
 import fcntl
 import os
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -17,62 +16,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 from sqlalchemy.sql import ClauseElement
 
 from gateway.store.failures import get_system_reason, make_storage_error
 
-# One row for each setting, with its reason. https://www.sqlite.org/pragma.html
-SQLITE_PRAGMAS = (
-    ("journal_mode", "WAL", "readers never wait for the writer"),
-    ("synchronous", "FULL", "a commit returns after the write-ahead log is on the disk: a receipt is a promise"),
-    ("secure_delete", "ON", "deleted data is overwritten, not only unlinked"),
-    ("temp_store", "MEMORY", "no row is ever written to a temporary file"),
-    ("foreign_keys", "ON", "SQLite leaves them off by default"),
-    ("trusted_schema", "OFF", "a file altered by hand must not run functions"),
-)
 FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
 LONGEST_PAUSE_SECONDS = 0.001
-
-
-def make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
-    """Build an engine over an existing SQLite file; opens nothing yet."""
-    address = f"file:{quote(str(path.absolute()))}?mode=rw"
-
-    def open_connection() -> sqlite3.Connection:
-        # isolation_level=None: the driver begins no transactions itself; begin_write and begin_read do.
-        connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout_seconds
-        )
-        try:
-            for name, value, _reason in SQLITE_PRAGMAS:
-                connection.execute(f"PRAGMA {name} = {value}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    # The store keeps its connections open itself; a pool would add its bookkeeping to every commit. hide_parameters: an
-    # error message must not repeat bound values.
-    return create_engine("sqlite://", creator=open_connection, poolclass=NullPool, hide_parameters=True)
-
-
-def begin_write(connection: Connection) -> None:
-    """Begin a transaction that already has the write lock, so that it cannot fail half-way with a deadlock."""
-    connection.begin()
-    if connection.dialect.name == "sqlite":
-        # Through the driver: Core's own execution would cost more than the statement.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")
-
-
-def begin_read(connection: Connection) -> None:
-    """Begin a transaction that sees one snapshot of the database."""
-    connection.begin()
-    if connection.dialect.name == "sqlite":
-        connection.connection.cursor().execute("BEGIN")
 
 
 class PreparedStatement:

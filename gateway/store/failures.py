@@ -10,8 +10,9 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError
 
-# behind: the database has lost committed reports. log-gone: its write-ahead log was removed while in use.
-FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken", "behind", "log-gone"]
+# behind: the database has lost committed reports. log-gone: its write-ahead log was removed while in use. unsafe: the
+# settings of its server could lose a committed report.
+FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken", "behind", "log-gone", "unsafe"]
 
 # https://www.sqlite.org/rescode.html: primary codes; an extended code carries its primary code in the low byte.
 REASON_OF_SQLITE_CODE: dict[int, FailureReason] = {
@@ -27,6 +28,22 @@ REASON_OF_SQLITE_CODE: dict[int, FailureReason] = {
     sqlite3.SQLITE_NOTADB: "broken",
     sqlite3.SQLITE_NOMEM: "broken",
     sqlite3.SQLITE_AUTH: "broken",
+}
+# https://www.postgresql.org/docs/15/errcodes-appendix.html: a whole code, or the class that it begins with.
+REASON_OF_SQLSTATE: dict[str, FailureReason] = {
+    "08": "missing",  # connection exceptions
+    "57P": "missing",  # the server stops, starts, or ended this session
+    "25P03": "missing",  # it ended a session that was idle in its transaction
+    "55P03": "locked",
+    "40": "locked",  # deadlock, serialisation failure
+    "57014": "locked",  # cancelled
+    "53300": "locked",  # too many connections
+    "53100": "full",
+    "53": "broken",  # out of memory
+    "25006": "read-only",  # a replica
+    "42501": "read-only",  # no permission
+    "58": "broken",  # input and output
+    "XX": "broken",  # damaged data or index, internal errors
 }
 REASON_OF_ERRNO: dict[int, FailureReason] = {
     errno.ENOSPC: "full",
@@ -56,7 +73,15 @@ def make_storage_error(reason: FailureReason) -> StorageUnavailableError:
 def find_driver_reason(error: BaseException | None) -> FailureReason | None:
     """Return the reason if the storage failed, or None if the statement did (a constraint, or a bug of ours)."""
     code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else REASON_OF_SQLITE_CODE.get(code & 0xFF)
+    if code is not None:
+        return REASON_OF_SQLITE_CODE.get(code & 0xFF)
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        # PostgreSQL's driver found no server, or lost it before an answer.
+        is_lost = hasattr(error, "sqlstate") and type(error).__name__ == "OperationalError"
+        return "missing" if is_lost else None
+    prefixes = (state[:length] for length in (5, 3, 2))
+    return next((REASON_OF_SQLSTATE[prefix] for prefix in prefixes if prefix in REASON_OF_SQLSTATE), None)
 
 
 def is_damage(error: DBAPIError) -> bool:

@@ -6,17 +6,19 @@ Never confirms a write before it is committed and synced; never keeps half of on
 import contextlib
 import logging
 import os
+import secrets
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, or_, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store.engine import PreparedStatement, WriterLock, begin_read, begin_write, make_sqlite_engine
+from gateway.store.databases import Database, FileIdentity, leave_out_values, make_database
+from gateway.store.engine import PreparedStatement, WriterLock
 from gateway.store.failures import (
     StorageUnavailableError,
     find_driver_reason,
@@ -28,11 +30,11 @@ from gateway.store.schema import SCHEMA_REVISION, probes, reports
 from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
-TRUNCATE_WAIT_MILLISECONDS = 200
 PROBE_BYTES = 68 * 1024  # a padded public report with its statement
 
 _OWN_PROBE = probes.c.process == bindparam("process")
-# Each process rewrites its own row, and deletes rows older than an hour.
+# Each store rewrites its own row and deletes rows older than an hour. The number of its row is random, because process
+# ids repeat on two machines.
 _FORGET_PROBES = PreparedStatement(
     delete(probes).where(or_(_OWN_PROBE, probes.c.written_at < bindparam("forgotten_before")))
 )
@@ -43,27 +45,27 @@ _READ_PROBE = PreparedStatement(select(probes.c.token).where(_OWN_PROBE))
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
 
 
-FileIdentity = tuple[int, int]
 # A connection with the database file and the write-ahead log that it has open; None without a log.
 KeptConnection = tuple[FileIdentity, FileIdentity | None, Connection]
+Result = TypeVar("Result")
 
 
 class Store:
     """One database in one process: `write()` and `read()` give a connection inside one transaction."""
 
-    def __init__(self, path: Path, *, engine: Engine, lock: WriterLock, is_checked: bool = True) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, database: Database, lock: WriterLock, is_checked: bool = True) -> None:
+        self.path = path  # the mark and other files of this gateway's own have its name
         self._mark = HighWaterMark(path.with_suffix(".mark"))
         self._is_checked = is_checked
         self._next_mark: Mark | None = None  # of the current write; there is only one at a time
         self._is_log_gone = False
         self._left_open: list[Connection] = []
-        self._log_path = f"{path}-wal"
-        self._engine = engine
+        self._database = database
         self._lock = lock
         self._process_id = os.getpid()
+        self._probe_id = secrets.randbits(62)
         # Core wraps the driver's errors; statements run by the driver itself (`look`, `prepared`) raise them unwrapped.
-        self._driver_errors = (DBAPIError, engine.dialect.loaded_dbapi.Error)
+        self._driver_errors = (DBAPIError, database.engine.dialect.loaded_dbapi.Error)
         # Each connection is kept with its open file. append and pop are atomic, so reading needs no lock.
         self._idle_writers: list[KeptConnection] = []
         self._idle_readers: list[KeptConnection] = []
@@ -78,9 +80,9 @@ class Store:
 
         Raises StorageUnavailableError when the storage fails or the turn does not come in time.
         """
-        with self._lock.hold(), self._connected(self._idle_writers) as connection:
+        with self._lock.hold():
             self._next_mark = None
-            with self._transaction(connection, is_write=True):
+            with self._transaction(self._idle_writers, is_write=True) as connection:
                 yield connection
             if self._next_mark is not None:
                 self._put_mark(self._next_mark)
@@ -110,7 +112,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading one snapshot of the database; never waits for a writer."""
-        with self._connected(self._idle_readers) as connection, self._transaction(connection, is_write=False):
+        with self._transaction(self._idle_readers, is_write=False) as connection:
             yield connection
 
     def look(self, query: str) -> list[tuple[Any, ...]]:
@@ -118,17 +120,17 @@ class Store:
 
         A single statement is consistent without a transaction, which takes a quarter of the time of `read`.
         """
-        with self._connected(self._idle_readers) as connection:
-            driver_connection = connection.connection
-            try:
-                cursor = driver_connection.cursor()
-                cursor.execute(query)
-                rows = list(cursor.fetchall())
-                cursor.close()
-                driver_connection.rollback()
-            except self._driver_errors as error:
-                _abandon(connection)
-                raise _translate(error) from error
+
+        def run(connection: Connection) -> list[tuple[Any, ...]]:
+            cursor = connection.connection.cursor()
+            cursor.execute(query)
+            rows = list(cursor.fetchall())
+            cursor.close()
+            connection.connection.rollback()
+            return rows
+
+        connection, rows = self._start(self._idle_readers, run)
+        self._give_back(self._idle_readers, connection)
         return rows
 
     def check(self) -> None:
@@ -139,8 +141,9 @@ class Store:
         """
         token = os.urandom(PROBE_BYTES)
         now = int(time.time())
-        values = {"process": self._process_id, "written_at": now, "forgotten_before": now - 3600, "token": token}
+        values = {"process": self._probe_id, "written_at": now, "forgotten_before": now - 3600, "token": token}
         with self.write() as connection:
+            self._database.check_safety(connection)
             # No other process stores a report or writes the mark meanwhile.
             mark = self.find_mark() if self._is_checked else None
             if mark is not None and not _holds(connection, mark):
@@ -153,23 +156,21 @@ class Store:
             raise make_storage_error("broken")
 
     def has_damage(self) -> bool:
-        """Return whether SQLite's own check finds a malformed page; reads the whole database, and blocks no one.
+        """Return whether the database's own check finds a malformed page; reads all of it, and blocks no one.
 
-        Raises StorageUnavailableError if the file cannot be opened at all.
+        Raises StorageUnavailableError if the database cannot be opened at all.
         """
         try:
-            return self.look("PRAGMA quick_check(1)") != [("ok",)]
+            with self.read() as connection:
+                return self._database.has_damage(connection)
         except StorageUnavailableError as error:
             if error.reason != "broken":
                 raise
             return True
 
     def has_log(self) -> bool:
-        """Return whether the write-ahead log has any content."""
-        try:
-            return os.stat(self._log_path).st_size > 0  # noqa: PTH116 - as in _identify_file
-        except FileNotFoundError:
-            return False
+        """Return whether `truncate_log` has anything to do."""
+        return self._database.has_log()
 
     def truncate_log(self) -> bool:
         """Move the write-ahead log into the database and truncate it; returns False if a reader was in the way.
@@ -177,17 +178,10 @@ class Store:
         Until then the log may still hold deleted bytes. Waits only briefly for a reader, because all writers wait
         meanwhile.
         """
-        with self._lock.hold(), self._connected(self._idle_writers) as connection:
-            try:
-                patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-                connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(patience, TRUNCATE_WAIT_MILLISECONDS)}")
-                busy, _pages, _moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-                connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
-                connection.rollback()
-            except self._driver_errors as error:
-                _abandon(connection)
-                raise _translate(error) from error
-        return not busy
+        with self._lock.hold():
+            connection, was_truncated = self._start(self._idle_writers, self._database.truncate_log)
+            self._give_back(self._idle_writers, connection)
+        return was_truncated
 
     def close(self) -> None:
         """Close idle connections; the store opens again at its next use."""
@@ -198,34 +192,49 @@ class Store:
             _close_all(self._idle_readers)
         self._lock.close()
 
-    @contextmanager
-    def _connected(self, idle: list[KeptConnection]) -> Iterator[Connection]:
+    def _start(
+        self, idle: list[KeptConnection], action: Callable[[Connection], Result]
+    ) -> tuple[KeptConnection, Result]:
+        """Take a connection and run `action` on it, which begins a transaction or is one by itself.
+
+        A kept connection may have ended with its server: then nothing was done yet, so another one is tried, and at
+        last a new one. Closes the connection after a failure. Raises StorageUnavailableError.
+        """
         if os.getpid() != self._process_id:
             # https://www.sqlite.org/howtocorrupt.html §2.6: a connection must not be carried across a fork.
             raise RuntimeError("A store must be opened in the process that uses it.")
-        kept = self._take(idle)
-        connection = kept[2]
-        try:
-            yield connection
-        finally:
-            if not connection.closed:
-                idle.append(kept)
+        while True:
+            kept, is_new = self._take(idle)
+            try:
+                return kept, action(kept[2])
+            except self._driver_errors as error:
+                _abandon(kept[2])
+                failure = _translate(error)
+                if is_new or not (isinstance(failure, StorageUnavailableError) and failure.reason == "missing"):
+                    raise failure from error
+            except BaseException:
+                _abandon(kept[2])
+                raise
 
-    def _take(self, idle: list[KeptConnection]) -> KeptConnection:
-        """Return a connection to the current files; raises StorageUnavailableError."""
+    def _give_back(self, idle: list[KeptConnection], kept: KeptConnection) -> None:
+        if not kept[2].closed:
+            idle.append(kept)
+
+    def _take(self, idle: list[KeptConnection]) -> tuple[KeptConnection, bool]:
+        """Return a connection to the current database, and whether it is new; raises StorageUnavailableError."""
         if self._is_log_gone:
             raise make_storage_error("log-gone")
-        file = self._identify_file()
+        file = self._database.identify()
         kept = _take_idle(idle, file=file)
         # A new connection would make a new log beside the one that the others still write to.
         in_use = kept or self._find_neighbour(file)
-        if in_use is not None and in_use[1] is not None and in_use[1] != self._find_log():
+        if in_use is not None and in_use[1] is not None and in_use[1] != self._database.find_log():
             self._leave_log(in_use[2])
             raise make_storage_error("log-gone")
-        if kept is None:
-            connection = self._open()
-            kept = (file, self._find_log(), connection)
-        return kept
+        if kept is not None:
+            return kept, False
+        connection = self._open()
+        return (file, self._database.find_log(), connection), True
 
     def _find_neighbour(self, file: FileIdentity) -> KeptConnection | None:
         for idle in (self._idle_writers, self._idle_readers):
@@ -233,13 +242,6 @@ class Store:
                 if kept[0] == file:
                     return kept
         return None
-
-    def _find_log(self) -> FileIdentity | None:
-        try:
-            found = os.stat(self._log_path)  # noqa: PTH116 - as in _identify_file
-        except OSError:
-            return None
-        return (found.st_dev, found.st_ino)
 
     def _leave_log(self, connection: Connection) -> None:
         """Save the content of a removed log, and use the database no more until this process ends.
@@ -251,9 +253,9 @@ class Store:
         self._is_log_gone = True
         self._left_open.append(connection)
         log_event("storage-log-gone", level=logging.ERROR)
-        if self._find_log() is None:
+        if self._database.find_log() is None:
             with contextlib.suppress(*self._driver_errors):
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                self._database.save_removed_log(connection)
 
     def _put_mark(self, mark: Mark) -> None:
         try:
@@ -263,16 +265,15 @@ class Store:
             log_failure(error, event="mark-not-written")
 
     @contextmanager
-    def _transaction(self, connection: Connection, *, is_write: bool) -> Iterator[None]:
+    def _transaction(self, idle: list[KeptConnection], *, is_write: bool) -> Iterator[Connection]:
         """Run the block in one transaction; closes the connection after a failure of the driver."""
+        database = self._database
+        kept, _ = self._start(idle, database.begin_write if is_write else database.begin_read)
+        connection = kept[2]
         try:
+            yield connection
             if is_write:
-                begin_write(connection)
-            else:
-                begin_read(connection)
-            yield
-            if is_write:
-                connection.commit()
+                database.commit(connection)
             else:
                 connection.rollback()
         except self._driver_errors as error:
@@ -284,28 +285,30 @@ class Store:
             except self._driver_errors:
                 _abandon(connection)
             raise
-
-    def _identify_file(self) -> FileIdentity:
-        # An open connection to a removed or replaced file would go on "committing" into nothing.
-        try:
-            found = os.stat(self.path)  # noqa: PTH116 - runs for every commit, and is several times as fast as Path
-        except OSError as error:
-            raise make_storage_error(get_system_reason(error)) from error
-        return (found.st_dev, found.st_ino)
+        finally:
+            self._give_back(idle, kept)
 
     def _open(self) -> Connection:
         # Read the mark first: data read afterwards is never older than it.
         mark = self.find_mark() if self._is_checked else None
         try:
-            connection = self._engine.connect()
+            connection = self._database.engine.connect()
         except DBAPIError as error:
+            raise _translate(error) from error
+        try:
+            self._database.check_safety(connection)
+        except StorageUnavailableError:
+            connection.close()
+            raise
+        except self._driver_errors as error:
+            _abandon(connection)
             raise _translate(error) from error
         try:
             revision = connection.execute(_READ_REVISION).scalar_one_or_none()
             connection.rollback()
         except DBAPIError as error:
             connection.close()
-            # A file without our tables fails with a plain "no such table".
+            # A database without our tables fails with a plain "no such table".
             raise make_storage_error(find_driver_reason(error.orig) or "schema") from error
         if revision != SCHEMA_REVISION:
             connection.close()
@@ -371,21 +374,26 @@ def _abandon(connection: Connection) -> None:
 
 def _translate(error: Exception) -> Exception:
     reason = find_driver_reason(error.orig if isinstance(error, DBAPIError) else error)
-    return error if reason is None else make_storage_error(reason)
+    if reason is not None:
+        return make_storage_error(reason)
+    leave_out_values(error)
+    return error
 
 
 def open_store(
     path: Path,
     *,
     lock_path: Path,
+    uri: str = "",
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
     is_checked: bool = True,
 ) -> Store:
-    """Return the store over an existing database file; it is opened at the first use.
+    """Return the store over an existing database: the server at `uri`, or the file `path`; opened at the first use.
 
-    A missing file is not an error here: the doors must run, and answer 503 or show the phone numbers. `is_checked`
-    refuses a database behind its high-water mark; only starting a new epoch disables it.
+    A missing database is not an error here: the doors must run, and answer 503 or show the phone numbers. `is_checked`
+    refuses a database behind its high-water mark; only starting a new epoch disables it. Raises SettingsError if the
+    server's driver is not installed.
     """
-    engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
+    database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
-    return Store(path, engine=engine, lock=lock, is_checked=is_checked)
+    return Store(path, database=database, lock=lock, is_checked=is_checked)

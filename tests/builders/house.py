@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import msgspec
 from flask import Flask
 
 from gateway.app import make_app
@@ -28,6 +29,7 @@ from tests.builders.clock import StillClock
 from tests.builders.doors import Door
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.builders.parties import Agency, Partner, verify_key_of
+from tests.postgresql import connect
 
 PUBLIC_ORIGIN = "https://report.example"
 FEED_ORIGIN = "https://feed.example"
@@ -92,6 +94,8 @@ class House:
 
     def is_new(self) -> bool:
         """Return whether nothing was stored since this house was made, and no time has gone by."""
+        if self.config.database_uri:
+            return False
         database = StateFolder(self.state).database
         log = database.with_name(f"{database.name}-wal")
         is_logged = log.exists() and log.stat().st_size > 0
@@ -100,18 +104,21 @@ class House:
     def items(self, kind: ItemKind) -> list[KeptItem]:
         """Return the items of a kind as the database keeps them, the oldest first."""
         columns = "address, item_id, put_at, acknowledged_at, envelope_sha256, envelope"
-        with self._open_database() as connection:
-            rows = connection.execute(f"SELECT {columns} FROM items WHERE kind = ? ORDER BY position", (kind.name,))  # noqa: S608 - our names
-            return [KeptItem(*row) for row in rows]
+        rows = self.query(f"SELECT {columns} FROM items WHERE kind = '{kind.name}' ORDER BY position")  # noqa: S608 - our names
+        return [KeptItem(*row) for row in rows]
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Return all rows of a table of the database."""
-        with self._open_database() as connection:
-            return list(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608 - our name
+        return self.query(f"SELECT * FROM {table}")  # noqa: S608 - our name
 
-    def _open_database(self) -> "closing[sqlite3.Connection]":
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, past our code."""
+        if self.config.database_uri:
+            with connect(self.config.database_uri) as server:
+                return list(server.execute(text).fetchall())
         address = f"file:{quote(str(StateFolder(self.state).database.absolute()))}?mode=rw"
-        return closing(sqlite3.connect(address, uri=True))
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            return list(connection.execute(text))
 
 
 def make_house(
@@ -121,6 +128,7 @@ def make_house(
     limits: LimitsConfig | None = None,
     roles: Sequence[Role] = (),
     partners: tuple[Partner, ...] = (),
+    database_uri: str = "",
 ) -> House:
     """Make the state folder of a new gateway: settings, pin, keys, database. Unless `partners` name who stands in the
     register, nothing is published yet.
@@ -132,7 +140,9 @@ def make_house(
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, raw in model.files.items():
         _put_file(state / name, raw)
-    config = _make_config(agency, limits=limits, roles=roles)
+    config = msgspec.structs.replace(_make_config(agency, limits=limits, roles=roles), database_uri=database_uri)
+    if database_uri:
+        _move_to_server(StateFolder(state).database, database_uri)
     write_config(StateFolder(state).config, config)
     return House(
         state=state,
@@ -142,6 +152,15 @@ def make_house(
         first_database=model.files[StateFolder(state).database.name],
         clock=StillClock(agency.now),
     )
+
+
+def _move_to_server(file: Path, uri: str) -> None:
+    """Move the first rows of a gateway into an empty database on a server; it has no file then."""
+    with closing(sqlite3.connect(file)) as source, connect(uri) as target:
+        for table in ("instance", "published"):
+            for row in source.execute(f"SELECT * FROM {table}"):  # noqa: S608 - our names
+                target.execute(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", row)  # noqa: S608 - as above
+    file.unlink()
 
 
 @dataclass(frozen=True, slots=True)

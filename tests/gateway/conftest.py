@@ -10,9 +10,9 @@ from tests.gateway.store_builders import HURRIED_SECONDS, hurry
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> PublicHouse:
+def public(tmp_path: Path, database_uri: str) -> PublicHouse:
     """A gateway with a public door."""
-    return make_public_house(tmp_path)
+    return make_public_house(tmp_path, database_uri=database_uri)
 
 
 @pytest.fixture
@@ -22,6 +22,6 @@ def hurried_public(tmp_path: Path) -> PublicHouse:
 
 
 @pytest.fixture
-def hurried_house(tmp_path: Path, partner: Partner) -> House:
+def hurried_house(tmp_path: Path, partner: Partner, database_uri: str) -> House:
     """A gateway that knows one partner, for a test that locks its store on purpose."""
-    return hurry(make_house(tmp_path / "hurried", partners=(partner,)))
+    return hurry(make_house(tmp_path / "hurried", partners=(partner,), database_uri=database_uri))

@@ -21,14 +21,15 @@ PATIENT_SECONDS = 60.0  # for tests in which nobody may run out of time
 HURRIED_SECONDS = 0.3  # for tests that hold the lock on purpose and have a single writer, who waits in vain
 
 
-def new_store(folder: Path, *, lock_timeout_seconds: float = PATIENT_SECONDS) -> Store:
-    """Make the store of a state folder, or open the one that is there."""
+def new_store(folder: Path, *, uri: str = "", lock_timeout_seconds: float = PATIENT_SECONDS) -> Store:
+    """Make the store of a state folder, or open the one that is there; with a `uri` it is on a server."""
     return make_store(
         folder / "gateway.sqlite",
         lock_path=folder / "gateway.lock",
         name="gateway-test",
         epoch="epoch-one",
         now=NOW,
+        uri=uri,
         lock_timeout_seconds=lock_timeout_seconds,
     )
 

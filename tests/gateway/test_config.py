@@ -110,6 +110,20 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
         ("least_free_percent = 20", "least_free_percent = 4", "evidence.least_free_percent"),
         ("least_free_percent = 20", "least_free_percent = 91", "evidence.least_free_percent"),
         ('public_origin = "https://report.example"', "", "public_origin"),
+        *(
+            ('database_uri = ""', f'database_uri = "{uri}"', "database_uri")
+            for uri in (
+                "sqlite:///gateway.sqlite",
+                "mysql://gateway@db/reports",
+                "postgresql://gateway:secret@localhost/reports",
+                "postgresql://gateway@localhost/reports?password=secret",
+                "postgresql://gateway@db.example/reports",
+                "postgresql://gateway@localhost,db.example:5433/reports?sslmode=require",
+                "postgresql://gateway@/reports?host=db.example",
+                "postgresql://gateway@localhost/reports?hostaddr=192.0.2.1",
+                "postgresql://gateway@127.0.0.1.example/reports",
+            )
+        ),
     ],
 )
 def test_value_that_cannot_work_is_an_error_that_names_its_key(house: House, old: str, new: str, name: str) -> None:
@@ -118,6 +132,20 @@ def test_value_that_cannot_work_is_an_error_that_names_its_key(house: House, old
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(SettingsError, match=name):
         load_config(house.state)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql:///reports",
+        "postgresql://gateway@/reports?host=/var/run/postgresql",
+        "postgresql://gateway@127.0.0.1:5433/reports",
+        "postgresql://gateway@[::1]/reports",
+        "postgresql://gateway@db-1.example,db-2.example:5433/reports?sslmode=verify-full&sslrootcert=system",
+    ],
+)
+def test_address_of_a_server_is_taken_on_this_machine_or_with_proof_of_the_server(uri: str) -> None:
+    check_config(make_config(database_uri=uri))
 
 
 @pytest.mark.parametrize(

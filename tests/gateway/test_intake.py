@@ -45,6 +45,8 @@ from tests.builders import (
 )
 from tests.gateway.store_builders import new_industry_report, new_public_report
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 DRAFT = b"\x07" * 32
 
 
@@ -116,6 +118,7 @@ def test_each_statement_names_its_senders_one_before_and_counts_no_other_sender(
             assert statements[after].previous == hashlib.sha256(receipts[before]).hexdigest()
 
 
+@pytest.mark.databases("sqlite")  # tests/gateway/store/test_postgresql.py looks at the other plan
 def test_a_place_is_found_by_index_alone_however_many_reports_there_are(gateway: Gateway) -> None:
     """It is looked up while every other writer waits."""
     with gateway.store.read() as connection:

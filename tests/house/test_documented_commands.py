@@ -27,7 +27,7 @@ PROGRAMS = {
 }
 # What else a block may run.
 OTHER_PROGRAMS = {"apt-get", "chmod", "cp", "curl", "export", "mkdir", "nginx", "rm", "sqlite3", "swapoff", "sysctl"}
-OTHER_PROGRAMS |= {"systemctl"}
+OTHER_PROGRAMS |= {"createdb", "createuser", "pg_dump", "systemctl"}
 LEAST_NAMED = 130
 
 

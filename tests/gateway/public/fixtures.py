@@ -117,9 +117,17 @@ class PublicHouse:
         self.house.publish(Partner().entry(), serial=self.serial, **key_set)
 
 
-def make_public_house(folder: Path, *, limits: LimitsConfig | None = None, **settings: object) -> PublicHouse:
+def make_public_house(
+    folder: Path, *, limits: LimitsConfig | None = None, database_uri: str = "", **settings: object
+) -> PublicHouse:
     """Make the gateway, publish its keys and one partner, and open its doors."""
-    house = make_house(folder / "gateway", roles=("public", "industry"), limits=limits, partners=(Partner(),))
+    house = make_house(
+        folder / "gateway",
+        roles=("public", "industry"),
+        limits=limits,
+        partners=(Partner(),),
+        database_uri=database_uri,
+    )
     house.config = msgspec.structs.replace(house.config, **settings)
     gateway = house.open_gateway()
     return PublicHouse(house, gateway, house.open_app("public", "industry", gateway=gateway))

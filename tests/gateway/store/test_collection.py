@@ -27,7 +27,9 @@ from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.feed_messages import StageItem
 from partner_sdk.wire.items import MAILBOX_MESSAGE
 from tests.builders import DAY, NOW, Agency, House, Partner
-from tests.gateway.store_builders import new_industry_report, open_raw
+from tests.gateway.store_builders import new_industry_report
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 MARKER = b"bytes-that-must-be-gone-from-the-disk"
 
@@ -121,7 +123,7 @@ def test_a_repeated_acknowledgement_keeps_the_first_time(gateway: Gateway, partn
     send(gateway, partner, number=1)
     acknowledge_all(gateway.store)
     acknowledge_all(gateway.store, at=10 * DAY)
-    rows = open_raw(gateway.store.path).execute("SELECT acknowledged_at, stage FROM reports").fetchall()
+    rows = gateway.store.look("SELECT acknowledged_at, stage FROM reports")
     assert rows == [(int(NOW.timestamp()), "collected")]
 
 
@@ -157,10 +159,10 @@ def test_an_envelope_goes_30_days_after_its_acknowledgement_and_its_statement_st
     send(gateway, partner, number=1)
     assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED) == Forgotten(drafts=0, envelopes=0, places=0)
     assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED + timedelta(seconds=1)) == Forgotten(0, 1, 0)
-    rows = open_raw(gateway.store.path).execute(
+    rows = gateway.store.look(
         "SELECT envelope IS NULL, length(envelope_sha256), submission IS NULL FROM reports ORDER BY position"
     )
-    assert rows.fetchall() == [(1, 32, 0), (0, 32, 0)]
+    assert rows == [(1, 32, 0), (0, 32, 0)]
     # The same report again still gets its receipt, also with the envelope gone.
     again = gateway.intake.accept(report)
     assert (again.receipt, again.is_new) == (receipt, False)
@@ -174,6 +176,7 @@ def test_no_envelope_goes_before_the_desk_has_it_whatever_its_age(gateway: Gatew
     assert len(waiting(gateway.store)[0]) == 2
 
 
+@pytest.mark.databases("sqlite")
 def test_deleted_bytes_are_in_no_file_of_the_state_folder(gateway: Gateway, partner: Partner) -> None:
     key_id = parse_base64url(Agency().sealing_key.key_id)
     envelope = Envelope(key_id=key_id, box=bytes(1136) + MARKER * 400).to_bytes()
@@ -197,5 +200,5 @@ def test_more_than_one_batch_is_deleted_and_mail_goes_the_same_way(gateway: Gate
             if number:
                 assert acknowledge_item(connection, MAILBOX_MESSAGE, **key, now=NOW)
     assert delete_collected(gateway.store, before=NOW + DAY) == DELETE_BATCH + 2
-    rows = open_raw(gateway.store.path).execute("SELECT item_id FROM items WHERE envelope IS NOT NULL").fetchall()
+    rows = gateway.store.look("SELECT item_id FROM items WHERE envelope IS NOT NULL")
     assert rows == [("message-0",)]

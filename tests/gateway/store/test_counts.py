@@ -8,9 +8,11 @@ from gateway.store import Store
 from gateway.store.counts import Count, add_count, list_counts
 from tests.gateway.store_builders import new_store
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
-def test_counts_add_up_by_name_and_week(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
+
+def test_counts_add_up_by_name_and_week(tmp_path: Path, database_uri: str) -> None:
+    store = new_store(tmp_path, uri=database_uri)
     for name, week in (("sent", "2026-W48"), ("sent", "2026-W48"), ("sent", "2026-W49"), ("left", "2026-W48")):
         with store.write() as connection:
             add_count(connection, name=name, week=week)
@@ -28,8 +30,8 @@ def count_and_fail(store: Store) -> None:
         raise LookupError("what was counted did not happen")
 
 
-def test_count_goes_with_the_transaction_that_it_is_part_of(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
+def test_count_goes_with_the_transaction_that_it_is_part_of(tmp_path: Path, database_uri: str) -> None:
+    store = new_store(tmp_path, uri=database_uri)
     with pytest.raises(LookupError):
         count_and_fail(store)
     with store.read() as connection:

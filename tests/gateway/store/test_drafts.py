@@ -17,9 +17,12 @@ HOUR = timedelta(hours=1)
 DRAFT = b"\x07" * 32
 
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = new_store(tmp_path)
+def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
+    store = new_store(tmp_path, uri=database_uri)
     yield store
     store.close()
 

@@ -63,10 +63,13 @@ def make_id(number: int) -> str:
     return make_report_id(NOW, number.to_bytes(10, "big"))
 
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
     """A store with places for two references."""
-    store = new_store(tmp_path)
+    store = new_store(tmp_path, uri=database_uri)
     with store.write() as connection:
         for reference in ADDRESSES["reply"]:
             put_return_place(connection, reference=reference, box=b"place", expires_at=NOW + 60 * DAY)
@@ -104,8 +107,8 @@ def own(store: Store, kind: ItemKind, address: str, **settings: Any) -> list[str
 
 def kept(store: Store, kind: ItemKind) -> list[tuple[int | None, bytes | None]]:
     with store.read() as connection:
-        query = "SELECT acknowledged_at, envelope FROM items WHERE kind = ? ORDER BY position"
-        return [tuple(row) for row in connection.exec_driver_sql(query, (kind.name,))]
+        query = f"SELECT acknowledged_at, envelope FROM items WHERE kind = '{kind.name}' ORDER BY position"  # noqa: S608 - our names
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def test_table_of_kinds_has_them_all() -> None:
@@ -362,9 +365,17 @@ def test_reply_waits_only_where_somebody_can_return(store: Store) -> None:
     assert kept(store, REPLY) == []
 
 
-@pytest.mark.parametrize("moment", [10**15, -(10**15), "soon"])
-def test_altered_time_keeps_no_item_back(store: Store, moment: object) -> None:
+@pytest.mark.parametrize("moment", ["1000000000000000", "-1000000000000000"])
+def test_altered_time_keeps_no_item_back(store: Store, moment: str) -> None:
     put(store, ENROLMENT)
     with store.write() as connection:
-        connection.exec_driver_sql("UPDATE items SET put_at = ?", (moment,))
+        connection.exec_driver_sql(f"UPDATE items SET put_at = {moment}")  # noqa: S608 - our own numbers
+    assert [item.item_id for item in waiting(store, ENROLMENT)] == [make_id(1)]
+
+
+@pytest.mark.databases("sqlite")  # PostgreSQL's columns have a type
+def test_altered_time_of_another_type_keeps_no_item_back(store: Store) -> None:
+    put(store, ENROLMENT)
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE items SET put_at = 'soon'")
     assert [item.item_id for item in waiting(store, ENROLMENT)] == [make_id(1)]

@@ -17,6 +17,7 @@ import gateway.store
 import gateway.store.schema
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
+from gateway.store.databases import SqliteFile
 from gateway.store.high_water import find_instance
 from gateway.store.schema import SCHEMA_REVISION, metadata
 from gateway.store.store import open_store
@@ -107,18 +108,18 @@ def test_a_file_of_before_the_first_release_or_of_a_newer_one_is_refused_and_lef
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "gateway.sqlite"
-    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
-    with engine.connect() as connection:
+    path.touch()
+    database = SqliteFile(path, lock_timeout_seconds=1)
+    with database.engine.connect() as connection:
         # The last statement of the migration meets a table that is there already.
         connection.exec_driver_sql("CREATE TABLE instance (stranger INTEGER)")
         connection.commit()
         before = connection.exec_driver_sql("SELECT name FROM sqlite_master").all()
         connection.rollback()
         with pytest.raises(Exception, match="already exists"):
-            run_migrations(connection)
+            run_migrations(connection, database=database)
         connection.rollback()
         assert connection.exec_driver_sql("SELECT name FROM sqlite_master").all() == before
-    engine.dispose()
 
 
 def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:

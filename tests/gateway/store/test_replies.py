@@ -27,10 +27,13 @@ def message_id(number: int) -> str:
     return make_report_id(NOW, number.to_bytes(10, "big"))
 
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, database_uri: str) -> Store:
     """A store with a place for one reference."""
-    store = new_store(tmp_path)
+    store = new_store(tmp_path, uri=database_uri)
     with store.write() as connection:
         put_return_place(connection, reference=ONE, box=b"box", expires_at=NOW + DAY)
     return store
@@ -121,6 +124,7 @@ def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypa
     assert sweep_return_places(store, now=NOW + DAY) == 5
 
 
+@pytest.mark.databases("sqlite")
 def test_swept_boxes_are_in_no_file(store: Store, tmp_path: Path) -> None:
     marker = b"box-of-a-place-that-has-had-its-time"
     with store.write() as connection:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.store import Store, open_store
 from gateway.store.boxes import find_draft, put_draft
-from gateway.store.engine import SQLITE_PRAGMAS
+from gateway.store.databases import SQLITE_PRAGMAS
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 
