@@ -1,16 +1,13 @@
-"""The page for services and the desk's pages of requests in a real browser: axe, 320 px, dark, large, no script."""
+"""The page for services in a real browser: axe, 320 px, dark, large, no script."""
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.desk.adoption_builders import CALLED, add_waiting
-from tests.desk.view_builders import Browser, Clock, make_test_desk
 from tests.gateway.adoption_builders import TYPED, open_waiting
 from tests.whole.browser_walk import list_page_faults, wait_until
 from tests.whole.public_server import PublicServer, open_phone
-from tests.whole.test_desk_browser import show
 
 SEND = "#answers .actions button"
 
@@ -58,31 +55,3 @@ def test_page_for_services_is_right_for_everyone_and_works_without_script(
         page.press('[name="contact_name"]', "Enter")  # the first button of the form is the one that sends
         assert page.url.endswith("/for-services/sent")
         assert list_page_faults(page, language=language) == []
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The list, a request that is open, and one with a place that was agreed."""
-    desk = make_test_desk(tmp_path_factory.mktemp("desk") / "desk", Clock())
-    request_id = add_waiting(desk)
-    browser = Browser(desk).sign_in()
-    found = {"list": browser.get("/adoption").text}
-    browser.get(f"/adoption/{request_id}")
-    found["open"] = browser.post(f"/adoption/{request_id}/open").text
-    found["agreed"] = browser.post(
-        f"/adoption/{request_id}/agree",
-        owner=CALLED,
-        surface="profile",
-        address="https://chat.example/people/*",
-        position="Under the name",
-    ).text
-    found["invited"] = browser.post(f"/adoption/{request_id}/invite", owner=CALLED).text
-    return found
-
-
-@pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("name", ["list", "open", "agreed", "invited"])
-def test_page_of_a_request_does_not_scroll_sideways(browser: Chromium, pages: dict[str, str], name: str, width: int):
-    page = show(browser, pages[name], width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.close()

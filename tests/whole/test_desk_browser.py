@@ -1,28 +1,36 @@
 """The desk's pages in a real browser: no page scrolls sideways, on a phone or a wide screen, and tables fit."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
 from gateway.desk.app import STYLE_FILE
+from gateway.desk.placements.checks import take_checks
 from tests.builders import make_industry_report
+from tests.desk.adoption_builders import CALLED, add_waiting
 from tests.desk.cases.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.evidence_builders import make_film
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
-from tests.desk.view_builders import Browser
+from tests.desk.placement_builders import LINK_ID, agree, make_check, make_finding, make_post
+from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
 
 LONG_NAME = "IMG_20261102_a-rather-long-name-of-a-file-without-a-blank.mp4"
+LONG_ADDRESS = "https://chat.example/" + "a-rather-long-part-of-a-path-without-a-blank" * 6
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
 WIDER_THAN_ITS_BOX = "one => one.scrollWidth - one.clientWidth"
+WIDTHS = (320, 800, 1280)
+CASE_PAGES = ("cases", "changed", "full", "alarms", "set aside")
+PLACEMENT_PAGES = ("placements", "placement", "new placement", "refused placement", "case of a placement")
+REQUEST_PAGES = ("requests", "open request", "agreed request", "invited service")
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The case list, a case with a file that changed, and one with a supplement that differs in many fields."""
-    loop = copy_loop(tmp_path_factory.mktemp("desk"))
+def make_case_pages(folder: Path) -> dict[str, str]:
+    """Return the case list, a case with a file that changed, and one with a supplement that differs in many fields."""
+    loop = copy_loop(folder)
     changed = send_first(loop, make_film(b"before"), name=LONG_NAME)
     new = make_film(b"after")
     send_cover(loop, new, earlier=changed.reference, report=make_cover(new, is_changed=True))
@@ -47,6 +55,57 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
+def make_placement_pages(folder: Path) -> dict[str, str]:
+    """Return the list, a placement with findings, the form empty and refused, and a case that came from a placement."""
+    desk = make_test_desk(folder / "desk", Clock())
+    agree(desk)
+    agree(desk, link_id="long", address=LONG_ADDRESS, look_at=None, service="A" * 80, position="b" * 200)
+    findings = (make_finding(), make_finding(severity="advice", what="c" * 600, where="line 7"))
+    checks = (
+        make_check(checked_at="2026-11-20T07:00:00Z", result="unreachable", placement=None),
+        make_check(result="faults", findings=findings, placement="long"),
+    )
+    assert take_checks(desk, make_post(*checks), channel="runner", actor="runner").taken == 2
+    case = add_sealed_case(desk, marker="x", placement=LINK_ID)
+    browser = Browser(desk).sign_in()
+    refused = browser.post("/placements/new", owner="example-chat", surface="chat", service="x", address="y").text
+    return {
+        "placements": browser.get("/placements").text,
+        "placement": browser.get(f"/placement/{LINK_ID}").text,
+        "new placement": browser.get("/placements/new").text,
+        "refused placement": refused,
+        "case of a placement": browser.get(f"/cases/{case}").text,
+    }
+
+
+def make_request_pages(folder: Path) -> dict[str, str]:
+    """Return the list of requests, and one that is open, has an agreed place, and is invited."""
+    desk = make_test_desk(folder / "desk", Clock())
+    request_id = add_waiting(desk)
+    browser = Browser(desk).sign_in()
+    found = {"requests": browser.get("/adoption").text}
+    browser.get(f"/adoption/{request_id}")
+    found["open request"] = browser.post(f"/adoption/{request_id}/open").text
+    found["agreed request"] = browser.post(
+        f"/adoption/{request_id}/agree",
+        owner=CALLED,
+        surface="profile",
+        address="https://chat.example/people/*",
+        position="Under the name",
+    ).text
+    found["invited service"] = browser.post(f"/adoption/{request_id}/invite", owner=CALLED).text
+    return found
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every page that is looked at here, by its name."""
+    found: dict[str, str] = {}
+    for make in (make_case_pages, make_placement_pages, make_request_pages):
+        found |= make(tmp_path_factory.mktemp("desk"))
+    return found
+
+
 def show(browser: Chromium, html: str, *, width: int) -> Page:
     style = f"<style>{STYLE_FILE.read_text()}</style>"
     html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: style, html)
@@ -57,18 +116,17 @@ def show(browser: Chromium, html: str, *, width: int) -> Page:
     return page
 
 
-@pytest.mark.parametrize("width", [320, 800, 1280])
-@pytest.mark.parametrize("name", ["cases", "changed", "full", "alarms", "set aside"])
-def test_page_of_the_desk_does_not_scroll_sideways(
-    browser: Chromium, pages: dict[str, str], name: str, width: int
-) -> None:
+@pytest.mark.parametrize("name", [*CASE_PAGES, *PLACEMENT_PAGES, *REQUEST_PAGES])
+def test_page_of_the_desk_does_not_scroll_sideways(browser: Chromium, pages: dict[str, str], name: str) -> None:
     assert ("All files handed over" in pages[name]) is (name == "changed")
-    page = show(browser, pages[name], width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page = show(browser, pages[name], width=WIDTHS[0])
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
     page.close()
 
 
-@pytest.mark.parametrize("width", [320, 800, 1280])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_table_of_differences_fits_and_each_column_keeps_its_share(
     browser: Chromium, pages: dict[str, str], width: int
 ) -> None:
