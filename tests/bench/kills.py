@@ -1,4 +1,4 @@
-"""The long form of two tests: kills the gateway many times while it takes reports, forms and evidence.
+"""The long form of a test: kills the gateway many times while it takes reports, forms and evidence.
 
     .venv/bin/python -m tests.bench.kills 100
 
@@ -11,19 +11,17 @@ from pathlib import Path
 
 from tests.builders.local_servers import find_free_ports
 from tests.whole.loop_in_process import open_enrolled_loop
-from tests.whole.test_evidence_durability import check_parts_survive
-from tests.whole.test_kill_and_restart import check_reports_survive
+from tests.whole.test_kill_and_restart import check_all_survives
 
 
 def main() -> None:
-    """Run both, each on a new gateway."""
+    """Run it on a new gateway."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    for check in (check_reports_survive, check_parts_survive):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_enrolled_loop(Path(folder), port=find_free_ports(4)) as loop,
-        ):
-            check(loop, kills=kills)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_enrolled_loop(Path(folder), port=find_free_ports(4)) as loop,
+    ):
+        check_all_survives(loop, kills=kills)
 
 
 if __name__ == "__main__":

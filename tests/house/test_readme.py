@@ -1,7 +1,7 @@
 """README and docs match the code: settings, limits, alarms, log fields, links, decisions.
 
 Commands: test_documented_commands.py parses them, and tests/whole/test_documents_run.py runs them. The addresses of the
-README: tests/whole/test_readme_addresses.py.
+README: tests/whole/test_demo.py.
 """
 
 import re

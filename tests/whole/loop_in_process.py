@@ -1,8 +1,8 @@
-"""Opens a loop for the tests that start from one: its servers are processes, the short commands run in this one.
+"""Opens a loop for the tests that start from one: its servers are processes, its short commands run in this one.
 
-The commands are the same, read the same words and write the same files; a process for each would cost a test file some
-seconds before its first test. They run one after another, because their output would mix. A test's own commands of the
-loop are processes, as a person would start them.
+The commands are the same, read the same words and write the same files, and a process for each takes half a second of a
+core. They run one after another, because their output would mix. test_demo.py and test_documents_run.py start each
+command as a process, as a person would.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from gateway.demo.loop import Loop
+from gateway.demo.processes import DemoError
 
 
 @contextlib.contextmanager
@@ -29,15 +30,16 @@ def open_enrolled_loop(folder: Path, *, port: int) -> Iterator[Loop]:
             loop.start_gateway()
             loop.publish()
             loop.enrol_partner()
-        yield loop
+            yield loop
 
 
 def run_here(module: str, *words: str) -> str:
-    """Run a command in this process and return its output."""
+    """Run a command in this process and return its output; raises `DemoError` if it fails."""
     said, complaint = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
         code = import_module(module).main(words)
-    assert code == 0, f"{module} {' '.join(words[:2])} ended with {code}: {complaint.getvalue()}"
+    if code != 0:
+        raise DemoError(f"{module} {' '.join(words[:2])} ended with {code}: {complaint.getvalue()}")
     return said.getvalue()
 
 

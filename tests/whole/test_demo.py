@@ -1,7 +1,6 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
 
-One whole run with --json, until SIGTERM. On its folder a run of two steps ends by itself with --once, and another run
-is ended with Ctrl-C in the middle of a step; both print their steps on standard output.
+One whole run with --json until SIGTERM, a run of two steps with --once on its folder, and one that Ctrl-C ends.
 """
 
 import contextlib
@@ -29,9 +28,11 @@ from gateway.demo.form_walk import walk_to_thanks
 from gateway.demo.loop import ANSWERS
 from gateway.demo.service.app import PLACES
 from tests.builders.local_servers import find_free_ports
+from tests.gateway.web.process_watch import wait_until
 from tests.house.sources import ROOT
+from tests.whole.readme_addresses import SIGNS, ask_addresses, count_addresses, sign_in_twice
 
-# A whole run takes 25 seconds of a core, and many tests may use it too: only what never ends shall meet this end.
+# A whole run takes 25 seconds of a core that other tests use too: only a run that never ends may reach this.
 RUN_SECONDS = 600
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "buttons_pass": int,
@@ -186,10 +187,7 @@ def list_steps(lines: Iterable[str]) -> list[str]:
 
 def check_nothing_is_left(newcomer: Newcomer) -> None:
     # What was interrupted in a moment of its own start ends by itself, a moment later.
-    deadline = time.monotonic() + 30
-    while newcomer.find_processes() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert newcomer.find_processes() == []
+    assert wait_until(lambda: newcomer.find_processes() == [], patience_seconds=30)
     for port in range(newcomer.port, newcomer.port + 4):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -220,29 +218,30 @@ def check_it_runs_until(
     return said
 
 
-@pytest.fixture(scope="module")
-def typed() -> dict[str, str]:
-    """The fate of a report typed into the form after the start, by the printed commands."""
-    return {"queue": ""}
-
-
 @dataclass(frozen=True)
 class Run:
-    """The run's standard output and its other lines, and the seconds until it waited."""
+    """The run's output, the seconds until it waited, and what its addresses and its sign-in link answered then."""
 
     told: str
     said: list[str]
     watched_seconds: float
+    answers: dict[str, requests.Response]
+    sign_ins: list[int]
+    typed: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def whole(newcomer: Newcomer, typed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole run with --json, on a fresh folder, used and then ended with SIGTERM."""
 
     def run_printed(line: str) -> str:
         done = newcomer.run_command(shlex.split(line))
         assert (done.returncode, done.stderr) == (0, ""), line
         return done.stdout
+
+    answers: dict[str, requests.Response] = {}
+    sign_ins: list[int] = []
+    typed = {"queue": ""}
 
     def type_a_report(said: list[str]) -> None:
         lists, shows = (next(line for line in said if f" case {what} " in line) for what in ("list", "show"))
@@ -253,13 +252,19 @@ def whole(newcomer: Newcomer, typed: dict[str, str], tmp_path_factory: pytest.Te
         typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
         typed["all"] = run_printed(f"{lists} --all --json")
 
+    def use_all(said: list[str]) -> None:
+        type_a_report(said)
+        answers.update(ask_addresses(newcomer.port))
+        (link,) = re.findall(r"http://\S+/start/\S+", "\n".join(said))
+        sign_ins.extend(sign_in_twice(link))
+
     out, started = tmp_path_factory.mktemp("whole") / "told", time.monotonic()
     with running(newcomer, "--json", out=out) as process:
         said = read_until(process, is_last=lambda line: line == STEPS_ARE_DONE)
         watched, told = time.monotonic() - started, out.read_text(encoding="utf-8")
-        said += check_it_runs_until(signal.SIGTERM, newcomer, process, use=type_a_report)
+        said += check_it_runs_until(signal.SIGTERM, newcomer, process, use=use_all)
     assert out.read_text(encoding="utf-8") == told
-    return Run(told, said, watched_seconds=watched)
+    return Run(told, said, watched, answers, sign_ins, typed)
 
 
 def check_result(told: str) -> dict[str, Any]:
@@ -275,14 +280,12 @@ def test_it_runs_until_it_is_ended_and_tells_each_step_and_the_addresses(whole: 
     assert whole.said[-1] == "Press Ctrl-C to stop."
 
 
-def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(
-    whole: Run, typed: dict[str, str]
-) -> None:
-    assert len(whole.said) > len(STEPS)
-    assert typed["reference"] in typed["queue"]
-    assert ANSWERS["story"][0] in typed["shown"]
-    cases = json.loads(typed["all"])["cases"]
-    assert [case["reference"] for case in cases if case["closed_at"] is None] == [typed["reference"]]
+def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(whole: Run) -> None:
+    reference = whole.typed["reference"]
+    assert reference in whole.typed["queue"]
+    assert ANSWERS["story"][0] in whole.typed["shown"]
+    cases = json.loads(whole.typed["all"])["cases"]
+    assert [case["reference"] for case in cases if case["closed_at"] is None] == [reference]
     assert len([case for case in cases if case["closed_at"] is not None]) >= 2
 
 
@@ -308,15 +311,25 @@ def test_seconds_are_those_of_the_steps(whole: Run) -> None:
     assert whole.watched_seconds / 2 < check_result(whole.told)["seconds"] <= whole.watched_seconds
 
 
-def test_everything_is_written_under_its_folder(newcomer: Newcomer, whole: Run) -> None:
-    assert whole.told
-    assert newcomer.list_written() == set()
-    assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
+def test_each_address_of_the_readme_answers_as_its_table_states(whole: Run) -> None:
+    assert list(whole.answers) == list(SIGNS)
+    assert count_addresses() == len(SIGNS)
+    for description, answer in whole.answers.items():
+        # The desk opens for no one: without a sign-in its first page explains how to get one.
+        assert answer.status_code == (401 if description.startswith("the desk") else 200), description
+        assert SIGNS[description] in answer.text
 
 
-def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, whole: Run) -> None:
+def test_printed_link_signs_in_at_the_desk_once(whole: Run) -> None:
+    *once, again = whole.sign_ins
+    assert once == [200, 200]
+    assert again in {400, 401}
+
+
+def test_everything_is_written_under_its_folder_and_nothing_runs_on(newcomer: Newcomer, whole: Run) -> None:
     assert whole.told
     check_nothing_is_left(newcomer)
+    assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
 
 
 def test_on_a_used_folder_it_begins_anew_and_with_once_ends_by_itself_after_the_last_step(

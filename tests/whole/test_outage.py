@@ -1,15 +1,16 @@
-"""A gateway that is killed and stays down under a stream of submissions: after a flush each is stored exactly once."""
+"""A gateway is killed and stays down: after a flush each report is stored exactly once, or goes round it by file."""
 
 import contextlib
-import os
-import signal
+import json
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 from gateway.demo.loop import Loop
+from gateway.demo.processes import DemoError
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
@@ -18,11 +19,10 @@ from partner_sdk.report import parse_report
 from partner_sdk.wire.submission import Priority
 from tests.builders import EXAMPLE_REPORT
 from tests.gateway.web.process_watch import wait_until
-from tests.whole.test_kill_and_restart import members_of_the_gateway, stored
+from tests.whole.senders import PAUSE_SECONDS, kill_gateway, stored
 
 LEAST_REPORTS = 6  # before the outage, during it, and after it
 DOWN_SECONDS = 8.0
-PAUSE_SECONDS = 0.15
 RAW = EXAMPLE_REPORT.read_bytes()
 
 
@@ -54,15 +54,6 @@ class Stream:
         self._stopping.set()
         self._thread.join()
         self._partner.close()
-
-
-def kill_gateway(loop: Loop) -> None:
-    members = members_of_the_gateway(loop)
-    assert len(members) >= 3
-    for pid in members:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    loop.processes.forget_killed()
 
 
 def begin_flush(loop: Loop) -> subprocess.Popen[str]:
@@ -117,3 +108,48 @@ def test_flush_while_the_gateway_is_down_names_the_emergency_and_keeps_all(loop:
     assert loop.run_partner("spool", "flush", "--json")["undelivered"] == []
     report_ids, _ = stored(loop)
     assert report_ids.count(report_id) == 1
+
+
+def count_cases(loop: Loop) -> int:
+    return len(json.loads(loop.run_desk("case", "list", "--json"))["cases"])
+
+
+def test_report_reaches_the_desk_by_file_while_the_gateway_is_down(loop: Loop, tmp_path: Path) -> None:
+    before = loop.collect()
+    loop.run_partner("doctor")  # saves a key set, as every day does
+    kill_gateway(loop)
+    out, receipt = tmp_path / "for-the-desk.json", tmp_path / "from-the-desk.json"
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--json")
+    report_id = loop.run_partner(*words)["report_id"]
+    imported = json.loads(loop.run_desk("import", str(out), "--receipt-out", str(receipt), "--json"))
+    assert imported["state"] == "filed"
+    added = loop.run_partner("receipt", "add", str(receipt), "--json")
+    assert (added["report_id"], added["reference"]) == (report_id, imported["reference"])
+    assert (added["signed_by"], added["verified"]) == ("desk", True)
+    assert loop.run_partner("spool", "status", "--json")["waiting"] == 0
+    loop.start_gateway()
+    assert loop.run_partner("spool", "flush", "--json")["delivered"] == []
+    assert count_cases(loop) == before + 1
+
+
+def test_report_that_comes_by_file_and_through_the_gateway_is_one_case(loop: Loop, tmp_path: Path) -> None:
+    before = loop.collect()
+    kill_gateway(loop)
+    out, receipt = tmp_path / "out.json", tmp_path / "receipt.json"
+    try:
+        with contextlib.suppress(DemoError):  # it ends with 3: not delivered
+            loop.run_partner("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2")
+        (report_id,) = [path.stem for path in (loop.partner_state / "submissions").iterdir()
+                        if not list(loop.partner_state.glob(f"*receipts/{path.name}"))]  # fmt: skip
+        loop.run_partner("spool", "write", report_id, str(out))
+        loop.run_desk("import", str(out), "--receipt-out", str(receipt))
+    finally:
+        loop.start_gateway()
+    assert [one["report_id"] for one in loop.run_partner("spool", "flush", "--json")["delivered"]] == [report_id]
+    loop.run_desk("collect")
+    assert count_cases(loop) == before + 1
+    loop.run_partner("receipt", "add", str(receipt))
+    assert {path.parent.name for path in loop.partner_state.glob(f"*receipts/{report_id}.json")} == {
+        "receipts",
+        "desk-receipts",
+    }

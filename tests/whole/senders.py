@@ -1,0 +1,259 @@
+"""Threads that send reports, forms and evidence to a loop's gateway, and a look at the gateway's processes and rows."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import requests
+
+from gateway.clock import utc_now
+from gateway.demo.form_walk import FormWalkError, walk_form
+from gateway.demo.loop import ANSWERS, Loop
+from partner_sdk.client.partner import Partner as SdkPartner
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import make_report_id
+from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
+from partner_sdk.wire.keys import find_active_sealing_key
+from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
+from tests.builders import Partner, SealedReport, seal_report, sign_request
+from tests.builders.evidence import SealedEvidence
+from tests.gateway.web.process_watch import find_living
+
+SENDERS = 3
+FORMS = 2
+# After each report, part and form. A gateway that is not there refuses in no time: asking again at once takes the cores
+# that it needs to start, and that other tests need.
+PAUSE_SECONDS = 0.15
+
+
+class Senders:
+    """Threads that send reports through both doors and note every acknowledgement; they repeat unacknowledged ones."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.acknowledged: set[str] = set()
+        self.thanked: list[str] = []
+        self.cut: list[str] = []
+        self.stopping = threading.Event()
+        self.on_its_way = threading.Condition()
+        self.sending = 0
+        partner = SdkPartner.open(loop.partner_state)
+        key = find_active_sealing_key(partner.refresh_key_set(), now=utc_now())
+        assert key is not None
+        self.key = key
+        self.private_key = load_signing_key(partner.state.read_key(KeyRole.SUBMISSION))
+        self.threads = [threading.Thread(target=self._send_reports) for _ in range(SENDERS)]
+        self.threads += [threading.Thread(target=self._fill_forms) for _ in range(FORMS)]
+
+    def _send_reports(self) -> None:
+        while not self.stopping.is_set():
+            sealed = self.make_report()
+            while not self.send(sealed) and not self.stopping.wait(PAUSE_SECONDS):
+                pass
+            self.stopping.wait(PAUSE_SECONDS)
+
+    def make_report(self) -> SealedReport:
+        """Return a new sealed report."""
+        now = utc_now()
+        return seal_report(Partner(), key=self.key, signed_by=self.private_key, created_at=now, priority="P1")
+
+    def send(self, sealed: SealedReport) -> bool:
+        """Send it once; return whether it was acknowledged."""
+        url = f"{self.loop.origin}/v1/reports"
+        headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=utc_now())
+        try:
+            with self.counted():
+                answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
+        except requests.RequestException as error:
+            self.cut.append(repr(error))
+            return False
+        if answer.status_code in (200, 201):
+            self.acknowledged.add(sealed.clear.report_id)
+            return True
+        assert answer.status_code in (429, 503), answer.text
+        return False
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request while it is on its way, and notify waiting threads."""
+        with self.on_its_way:
+            self.sending += 1
+            self.on_its_way.notify_all()
+        try:
+            yield
+        finally:
+            with self.on_its_way:
+                self.sending -= 1
+
+    def wait_for_request(self) -> None:
+        """Return as soon as a report is on its way: the kill then hits a busy process."""
+        with self.on_its_way:
+            assert self.on_its_way.wait_for(lambda: self.sending, timeout=60)
+
+    def wait_for(self, *, acknowledged: int = 0, thanked: int = 0) -> None:
+        """Return when so many reports were acknowledged, and forms thanked for, since the first start."""
+        deadline = time.monotonic() + 120
+        while len(self.acknowledged) < acknowledged or len(self.thanked) < thanked:
+            assert time.monotonic() < deadline
+            time.sleep(PAUSE_SECONDS)
+
+    def _fill_forms(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.thanked.append(walk_form(self.loop.origin, ANSWERS))
+            except (requests.RequestException, FormWalkError) as error:
+                self.cut.append(repr(error))
+            self.stopping.wait(PAUSE_SECONDS)
+
+    def __enter__(self) -> "Senders":
+        # msgspec 0.22.0 makes what it knows of a type at its first use, and may crash when two threads do so at once.
+        self.make_report()
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class EvidenceSender:
+    """Hands over evidence, one part after the other, and notes every part that was acknowledged."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.private_key = load_signing_key(SdkPartner.open(loop.partner_state).state.read_key(KeyRole.SUBMISSION))
+        self.acknowledged: list[tuple[str, int, str]] = []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, *, content_type: str = CONTENT_TYPE
+    ) -> requests.Response | None:
+        """Send one request; None without an answer."""
+        url = f"{self.loop.origin}{path}"
+        headers = sign_request(
+            method,
+            url,
+            body=body,
+            private_key=self.private_key,
+            created=utc_now(),
+            content_type=content_type,
+        )
+        with contextlib.suppress(requests.RequestException):
+            return requests.request(method, url, data=body, headers=headers, timeout=10)
+        return None
+
+    def put(self, evidence: SealedEvidence, number: int) -> bool:
+        """Send a part once; return whether it was acknowledged."""
+        part = evidence.parts[number]
+        answer = self.call("PUT", f"{evidence.path}/{number}", part, content_type=PART_CONTENT_TYPE)
+        if answer is None:
+            return False
+        if answer.status_code in (200, 201):
+            self.acknowledged.append((evidence.evidence_id, number, hashlib.sha256(part).hexdigest()))
+            return True
+        assert answer.status_code == 503, answer.text
+        return False
+
+    def _run(self) -> None:
+        while not self.stopping.is_set():
+            evidence = new_evidence(PART_BYTES, LEAST_SEALED_BYTES)
+            for number in range(2):
+                while not self.put(evidence, number) and not self.stopping.wait(PAUSE_SECONDS):
+                    pass
+                self.stopping.wait(PAUSE_SECONDS)
+
+    def __enter__(self) -> "EvidenceSender":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.thread.join()
+
+
+def new_evidence(*sizes: int) -> SealedEvidence:
+    """Return evidence with an id of this moment."""
+    return new_evidence_of(*map(os.urandom, sizes))
+
+
+def new_evidence_of(*parts: bytes) -> SealedEvidence:
+    """Return evidence of these parts with an id of this moment."""
+    return SealedEvidence(make_report_id(utc_now(), os.urandom(10)), parts)
+
+
+def members_of_the_gateway(loop: Loop) -> list[int]:
+    """Return the command and all its servers and workers. Their environment is closed to everybody but root."""
+    mine = str(loop.gateway_state).encode()
+    found, newest = [], {pid for pid in find_living() if mine in read_command(pid)}
+    while newest:
+        found += sorted(newest)
+        newest = {child for pid in newest for child in find_living(parent=pid)} - set(found)
+    return found
+
+
+def read_command(pid: int) -> bytes:
+    """Return the command line of a process; nothing where it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def stored(loop: Loop) -> tuple[list[str], list[str]]:
+    """Return report ids of partners and references of the public door, as stored."""
+    database = sqlite3.connect(loop.gateway_state / "gateway.sqlite")
+    rows = database.execute("SELECT door, report_id, reference FROM reports").fetchall()
+    database.close()
+    return [r[1] for r in rows if r[0] == "industry"], [r[2] for r in rows if r[0] == "public"]
+
+
+def kill_gateway(loop: Loop, *, when: Callable[[], None] = lambda: None) -> None:
+    """Kill every process of the gateway at once, as soon as `when` returns."""
+    members = members_of_the_gateway(loop)
+    assert len(members) >= 3
+    when()
+    for pid in members:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    loop.processes.forget_killed()
+
+
+@contextlib.contextmanager
+def traced(loop: Loop, calls: str, *, to: Path) -> Iterator[None]:
+    """Write these system calls of every process of the gateway to a file while the block runs."""
+    # All of them: a worker that was just started opens the database with its first request.
+    members = members_of_the_gateway(loop)
+    assert len(members) >= 3
+    pids = [argument for pid in members for argument in ("-p", str(pid))]
+    with subprocess.Popen(
+        ["strace", "-f", "-tt", "-y", "-s", "16", "-e", f"trace={calls}", "-o", str(to), *pids],
+        stderr=subprocess.DEVNULL,
+    ) as tracer:
+        try:
+            wait_until_traced(members)
+            yield
+        finally:
+            tracer.send_signal(signal.SIGINT)
+
+
+def wait_until_traced(pids: list[int]) -> None:
+    """Return once every thread of these processes is traced."""
+    deadline = time.monotonic() + 60
+    while not all(map(is_traced, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_traced(pid: int) -> bool:
+    """Return whether every thread of a process has a tracer (proc(5), `TracerPid`)."""
+    threads = list(Path(f"/proc/{pid}/task").glob("*/status"))
+    return all("TracerPid:\t0\n" not in status.read_text() for status in threads) and bool(threads)
