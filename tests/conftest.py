@@ -9,12 +9,31 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
 from tests.postgresql import Server, running_server
 
 SHORT_AFTER_LONG = 3
+# Firefox takes four seconds of a core to start, twice: with script and without. One worker runs all the tests with it.
+WITH_FIREFOX = frozenset(
+    f"tests/widget/test_{name}.py"
+    for name in (
+        *("button_bad_pages", "button_drawing", "button_eyes_and_keys", "button_layout", "button_plain_link"),
+        *("button_policies", "button_two_clicks", "firefox_driver"),
+    )
+)
+
+
+class OneFirefox(LoadFileScheduling):
+    """Gives a worker a file at a time, and all files with Firefox to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "Firefox" if file in WITH_FIREFOX else file
+
 
 # How long an example takes to make or to try says more about the machine than about us.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +43,11 @@ settings.load_profile("any machine")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the file that the names of tests are written to which read the clock of this machine."""
     parser.addoption("--clock-readers", type=Path, metavar="FILE", help="write there which tests read the clock")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Schedule file by file with one Firefox."""
+    return OneFirefox(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """Two browsers that make the same visits and report in the same words: the tests judge both alike."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -140,9 +141,17 @@ def open_chromium_visitor() -> Iterator[Chromium]:
 
 
 @contextmanager
-def open_firefox_visitor() -> Iterator[Firefox]:
-    """Start Firefox; fail with the line that installs missing parts."""
-    driver = subprocess.Popen(make_driver_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def open_firefox_visitor(log: Path) -> Iterator[Firefox]:
+    """Start Firefox, its driver's commands written to `log`; fail with the line that installs missing parts."""
+    with log.open("wb") as commands:
+        driver = subprocess.Popen(
+            make_driver_command(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=commands,
+            env={**os.environ, "DEBUG": "puppeteer:webDriverBiDi:SEND*"},
+            text=True,
+        )
     with driver:
         yield Firefox(driver)
         assert driver.stdin is not None

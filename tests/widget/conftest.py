@@ -1,6 +1,7 @@
 """A service, an agency and two browsers, started at most once for each file of the button's tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -55,9 +56,15 @@ def check_browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def firefox() -> Iterator[Firefox]:
+def firefox_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands that Firefox was sent so far."""
+    return tmp_path_factory.mktemp("firefox") / "commands"
+
+
+@pytest.fixture(scope="session")
+def firefox(firefox_log: Path) -> Iterator[Firefox]:
     """Debian's Firefox, which is slow to start: it runs in a process of its own and may stay for the other files."""
-    with open_firefox_visitor() as visitor:
+    with open_firefox_visitor(firefox_log) as visitor:
         yield visitor
 
 

@@ -1,15 +1,13 @@
 """Node's libraries in tests are locked and name no registry; the driver needs no newer Firefox than Debian's."""
 
 import json
-import os
 import re
-import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.widget.browsers import Visit, make_driver_command
+from tests.conftest import WITH_FIREFOX
+from tests.widget.browsers import Firefox, Visit
 from tests.widget.host_pages import HostPages
 
 FOLDER = Path(__file__).parent / "firefox"
@@ -71,26 +69,23 @@ def test_driver_needs_one_library_at_one_version_and_the_node_of_the_distributio
     assert {name for name in imported if not name.startswith("node:")} == set(wanted)
 
 
-def test_driver_asks_only_what_the_oldest_firefox_of_a_supported_debian_knows(host: HostPages):
+def test_driver_asks_only_what_the_oldest_firefox_of_a_supported_debian_knows(
+    firefox: Firefox, firefox_log: Path, host: HostPages
+):
     target = host.put("/target", "<p>Target</p>")
     link = host.put("/", f"<a id=link href={target}>Link</a>")
     steps = (("run", "() => window.scrollTo(0, 0)"), ("press", "Tab"), ("look", "() => innerWidth"), ("click", "#link"))
-    visits = (
-        Visit(link, (*steps, ("look", "() => [innerWidth, innerHeight]")), width=420, height=360),
-        Visit(link, (("press", "Tab"), ("follow", "Enter")), has_script=False),
-    )
-    driver = subprocess.run(
-        make_driver_command(),
-        input="".join(f"{json.dumps(asdict(visit))}\n" for visit in visits),
-        env={**os.environ, "DEBUG": "puppeteer:webDriverBiDi:SEND*"},
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=180,
-    )
-    pressed, followed = map(json.loads, driver.stdout.splitlines())
-    assert (pressed["seen"], pressed["address"]) == ([420, [420, 360]], target)
-    assert followed["address"] == target
-    sent = set(re.findall(r'"id":\d+,"method":"(\w+\.\w+)"', driver.stderr))
+    pressed = firefox.visit(Visit(link, (*steps, ("look", "() => [innerWidth, innerHeight]")), width=420, height=360))
+    assert (pressed.seen, pressed.address) == ([420, [420, 360]], target)
+    followed = firefox.visit(Visit(link, (("press", "Tab"), ("follow", "Enter")), has_script=False))
+    assert followed.address == target
+    sent = set(re.findall(r'"id":\d+,"method":"(\w+\.\w+)"', firefox_log.read_text("utf-8")))
     assert {"session.new", "browsingContext.setViewport", "input.performActions"} < sent
     assert sent - TOLERATED <= KNOWN_TO_OLDEST
+
+
+def test_files_with_firefox_are_those_that_one_worker_runs():
+    folder = Path(__file__).parent
+    uses = re.compile(r"\b(visitor: Visitor|firefox: Firefox)\b")
+    found = {f"tests/widget/{path.name}" for path in folder.glob("test_*.py") if uses.search(path.read_text("utf-8"))}
+    assert found == WITH_FIREFOX
