@@ -22,6 +22,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Partners"): SET_UP,
     ("docs/casework.md", "Read a case"): SET_UP,
     ("docs/data.md", "List old entries"): SET_UP,
+    ("docs/data.md", "Words and who has checked them"): SET_UP,
     ("docs/running.md", "3 "): SET_UP,
     ("docs/running.md", "4 "): SET_UP,
     ("docs/running.md", "6 "): PROXY,
@@ -36,14 +37,17 @@ _ROOT: Final = "changes the machine itself, as root"
 _SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
 _INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
 _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
+_SERVES: Final = "serves until it is stopped; tests/whole/test_demo.py runs what it runs"
 # Lines that no test may run as they are written, each with its reason.
 NOT_RUN: Final[dict[str, str]] = {
     "apt-get install nginx libnginx-mod-stream": _ROOT,
     "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
     "make bench": "takes hours on an idle machine",
-    "make demo": "serves until it is stopped; tests/whole/test_demo.py runs what it runs",
+    "make demo": _SERVES,
     "make install": _INSTALLS,
     "make test": "runs these tests",
+    "report-abuse-gateway demo --state /tmp/panel": _SERVES,
+    "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
     "swapoff --all": _ROOT,
     "sysctl --load /etc/sysctl.d/60-report-abuse.conf": _ROOT,
     "systemctl daemon-reload": _ROOT,

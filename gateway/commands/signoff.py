@@ -37,7 +37,7 @@ def list_all(state: Path, *, as_json: bool) -> int:
 
 
 @command(
-    example=f'form-en-youth-panel {_STATE} --by "S. Safety" --role "Youth panel lead" --words 81d50c2f --on 2026-12-01'
+    example=f'form-en-youth-panel {_STATE} --by "S. Safety" --role "Youth panel lead" --words 81d50c2f --on 2026-11-20'
 )
 @_KEY
 @state_option

@@ -16,6 +16,7 @@ import requests
 
 from gateway.cli import main as run_gateway
 from gateway.desk.cli import main as run_desk
+from gateway.signoffs import SIGNOFFS_FILE, get_check
 from partner_sdk.cli import main as run_partner
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port, find_free_ports, make_tls
@@ -121,9 +122,11 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
     assert len(ended) == 16
     assert [line for code, line in ended if code > ("partner changes" in line)] == []
+    machine.names["81d50c2f"] = get_check("form-en-youth-panel").code
     ended = machine.run_all(SET_UP, "docs/data.md")
     assert [code for code, _ in ended if code not in {0, 1}] == []
-    assert len(ended) == 2
+    assert len(ended) == 4
+    assert (machine.folder / "report-abuse-gateway" / SIGNOFFS_FILE).exists()
 
     (machine.folder / "backups").mkdir()
     assert [code for code, _ in machine.run_all(SET_UP, "docs/running.md", "Backup")] == [0, 0, 0]
