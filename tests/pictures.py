@@ -106,9 +106,20 @@ def take_pictures(folder: Path) -> list[Path]:
             _take(browser, f"{service}{one.path}", folder / f"{one.name}.png", size=PHONE, script=one.script)
             for one in WRONGS
         ]
+        made.append(_take_button(browser, agency.url, folder / "button.png"))
         made.append(_take_form(browser, agency.server, folder / "form.png"))
         made.append(_take_desk(browser, Path(state) / "loop", folder / "desk.png"))
     return made
+
+
+def _take_button(browser: Browser, agency: str, file: Path) -> Path:
+    """Take the button itself, on the light and the dark ground of the page for services."""
+    page = browser.new_page(viewport={"width": SCREEN[0], "height": 1400}, color_scheme="light")  # no scrolling
+    page.goto(f"{agency}/for-services", wait_until="networkidle")
+    check_is_dressed(page)
+    file.write_bytes(shrink_png(page.locator("figure").screenshot(animations="disabled")))
+    page.close()
+    return file
 
 
 def _take_form(browser: Browser, server: PublicServer, file: Path) -> Path:
