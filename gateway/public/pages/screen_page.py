@@ -37,9 +37,8 @@ from partner_sdk.wire.public_codes import MEETS_TODAY, YOUNGEST_BANDS
 _PARTS = ("after", "why", "card_heading", "card", "keys", "back_note")
 # Screens with UK helplines; a reader elsewhere first sees one of that country.
 _FIRST_ABROAD: Mapping[str, PostKind] = dict.fromkeys(("blackmail", "pictures_me", "pictures_other"), "report")
-# Screens that ask the reader to call about a child, who may be in another country.
-_CALL_FOR_CHILD = frozenset({DANGER_HELP, "keep_close", DO_NOT_GO})
-_CALL_IN_NOTE = "meet"
+# The part that asks the reader to call about a child, who may be in another country.
+_CALL_IN: Mapping[str, str] = {DANGER_HELP: "lead", DO_NOT_GO: "lead", "keep_close": "points", "meet": "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,14 @@ def render_screen(
         "emergency": get_emergency_number(door, profile.country),
         "anywhere": door.countries[OTHER].emergency,
     }
-    note, there = (
-        str(find_in_voice(words, "note", voice=voice) or "").format(**numbers),
-        list_words_there(door, profile),
-    )
+    there = list_words_there(door, profile)
+
+    def list_lines(part: str) -> list[str]:
+        """List the lines of a part; the words for a call about a child in another country follow its last line."""
+        said = find_in_voice(words, part, voice=voice) or ()
+        lines = [line.format(**numbers) for line in ([said] if isinstance(said, str) else said)]
+        return [*lines[:-1], " ".join((lines[-1], *there))] if lines and _CALL_IN.get(screen.name) == part else lines
+
     return render_page(
         door,
         "danger_help.html" if screen.name == DANGER_HELP else "screen.html",
@@ -108,7 +111,7 @@ def render_screen(
         ways="buttons",
         default_action=Action.CONTINUE,
         form_path=get_path(screen.name),
-        lead=_list_lead(words, answers, voice=voice),
+        lead=[*list_lines("lead"), *(words.get("lead_young", ()) if get_one(answers, "age") in YOUNGEST_BANDS else ())],
         posts=_list_posts(door, screen, words, answers, voice=voice),
         posts_heading=words.get("other_heading"),
         side_links=[
@@ -124,8 +127,8 @@ def render_screen(
         screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
-        points=_list_points(screen, words, numbers, there, voice=voice),
-        note=" ".join((note, *(there if screen.name == _CALL_IN_NOTE else ()))),
+        points=list_lines("points"),
+        note=" ".join(list_lines("note")),
         title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
@@ -142,24 +145,6 @@ def _asks_one(screen: Screen) -> bool:
     """
     asking = [field for field in screen.fields if field.kind not in {"choice", "more"} and field.goes_with is None]
     return not screen.shows and len(asking) == 1
-
-
-def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> list[str]:
-    lead = list(find_in_voice(words, "lead", voice=voice) or ())
-    is_young = get_one(answers, "age") in YOUNGEST_BANDS
-    return [*lead, *words.get("lead_young", ())] if is_young else lead
-
-
-def _list_points(
-    screen: Screen, words: Mapping[str, Any], numbers: Mapping[str, str], there: Sequence[str], *, voice: Voice
-) -> list[str]:
-    """List the points; the words for a call about a child in another country belong to the last, which is the call."""
-    points = [str(point).format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()]
-    if not there or screen.name not in _CALL_FOR_CHILD:
-        return points
-    if screen.name == DANGER_HELP:  # its title is the call
-        return [" ".join(there), *points]
-    return [*points[:-1], " ".join((points[-1], *there))]
 
 
 def _list_posts(

@@ -144,7 +144,7 @@ def test_child_who_is_asked_to_meet_soon_is_told_not_to_go_straight_after_the_an
     person.press(meeting_when=when)
     assert (person.path, read_title(person.page)) == ("/7d", "You do not have to go")
     main = html.unescape(person.text().split("<main", 1)[1])
-    assert main.index("Do not go.") < main.index("Are you on the way, or are they near? Call 999.")
+    assert main.index("Do not go.") < main.index("Are you on the way, or are they near? Call 999.") < main.index("<li>")
     assert "Tell a grown-up where you are." in main
     assert 'href="tel:08001111"' in main
     # Today the call is the one filled button; "Carry on here" stands below it, as it does where someone is in danger.
