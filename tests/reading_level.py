@@ -27,6 +27,7 @@ BODIES = (
     "Stop It Now",
     "CEOP Education",
     "Samaritans",
+    "Find A Helpline",
     "Shout",
     "Relay UK",
     "ICO",

@@ -89,6 +89,19 @@ def load_countries(path: Path = COUNTRIES_FILE) -> Mapping[str, Country]:
     return {country.code: country for country in countries}
 
 
+def get_country_or_other(countries: Mapping[str, Country], code: str) -> Country:
+    """Return a country, or the entry for all others if the code is blank or unknown."""
+    return countries.get(code, countries[OTHER])
+
+
+def get_talk(countries: Mapping[str, Country], code: str) -> TalkTo:
+    """Return the helpline for children in a country, or the list of those of all countries."""
+    talk = get_country_or_other(countries, code).talk or countries[OTHER].talk
+    if talk is None:
+        raise SettingsError(f"{COUNTRIES_FILE}: the entry {OTHER} needs a helpline.", reason="bad-settings")
+    return talk
+
+
 def _make_country(code: str, values: Mapping[str, Any], *, path: Path) -> Country:
     try:
         country = msgspec.convert({"code": code, **values}, type=Country, strict=True)

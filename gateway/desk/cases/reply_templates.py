@@ -14,17 +14,21 @@ import msgspec
 
 from gateway.desk.outbox.notes import load_note_texts
 from gateway.guidance.advice import (
+    UK_EMERGENCY,
+    UK_ONLY,
     Advice,
     AdviceLibrary,
     Audience,
     fill_sentences,
     get_audience,
     list_fitting_advice,
+    list_names_abroad,
     load_advice,
 )
+from gateway.guidance.countries import get_country_or_other, get_talk, load_countries
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.public_codes import LANGUAGES, WELSH, Language
+from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, WELSH, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 WELSH_READER: Final = "a first-language Welsh reader"
@@ -111,6 +115,7 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     """Return the matching texts in the report's language: a whole reply first, then short ones, then single advice."""
     texts, library, names = load_library(report.language)
+    names, emergency = _adapt_to_place(names, report)
     is_grown_up = is_from_grown_up(report)
     # Frames and short texts address a child or an adult; advice also covers friends, people at work and adults who
     # report about themselves.
@@ -124,8 +129,11 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
         feels=report.feels,
     )
     frame = texts.full[audience]
-    pieces = [" ".join(fill_sentences(one, names=names)) for one in advice]
-    whole = "\n\n".join((frame.opening.strip(), *pieces, frame.closing.strip()))
+    if report.region == NOT_UK:
+        advice = tuple(one for one in advice if one.code not in UK_ONLY)
+    filled = {one: " ".join(fill_sentences(one, names=names, emergency=emergency)) for one in advice}
+    filled = {one: piece for one, piece in filled.items() if piece}  # abroad, no sentence may be left
+    whole = "\n\n".join((frame.opening.strip(), *filled.values(), frame.closing.strip()))
     return (
         ReplyTemplate(FULL, "A whole reply with advice for this report", whole),
         *(
@@ -133,11 +141,28 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
             for one in texts.template
             if one.audience == audience
         ),
-        *(
-            ReplyTemplate(f"{ADVICE_PREFIX}{one.code}", _make_title(one), piece)
-            for one, piece in zip(advice, pieces, strict=True)
-        ),
+        *(ReplyTemplate(f"{ADVICE_PREFIX}{one.code}", _make_title(one), piece) for one, piece in filled.items()),
     )
+
+
+def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Mapping[str, str], str]:
+    """Return the names of the bodies and the emergency number for the reader of a reply.
+
+    Only a reader who reports about themselves can be in another country; about a child there, an adult is told the
+    child's helpline.
+    """
+    if report.region != NOT_UK:
+        return names, UK_EMERGENCY
+    countries = load_countries()
+    talk = get_talk(countries, report.country)
+    helpline = f"{talk.name} ({talk.phone or talk.url})"
+    is_grown_up = is_from_grown_up(report)
+    if report.who not in {"", "me"}:
+        return {**names, "childline": helpline} if is_grown_up else names, UK_EMERGENCY
+    emergency = get_country_or_other(countries, report.country).emergency
+    if is_grown_up:  # its readers are offered the list for adults, also where a text names the NSPCC
+        return {**list_names_abroad(names, helpline=helpline), "nspcc": names["find_a_helpline"]}, emergency
+    return list_names_abroad(names, helpline=helpline), emergency
 
 
 def needs_welsh_reader(report: PublicReport) -> bool:

@@ -4,6 +4,7 @@ Never contains a telephone number except 999: names of helplines are placeholder
 fills.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
@@ -53,6 +54,15 @@ LEFT_OUT: Final = frozenset(
 )
 # Report Remove serves the UK only; the page about pictures names the service of another country.
 UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
+UK_EMERGENCY: Final = "999"  # the only number in the texts
+# Bodies that serve people in the UK alone; for a child in another country, its helpline stands for Childline.
+UK_BODIES: Final = frozenset(
+    {
+        *("childline", "childline_bsl", "nspcc", "papyrus", "police_not_urgent", "report_harmful_content"),
+        *("report_remove", "revenge_porn_helpline", "samaritans", "shout"),
+    }
+)
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
 Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
@@ -62,6 +72,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A few sentences that belong together. No `kinds` or no `ages` means all of them; lower `order` comes first.
 
     `also` names other audiences for the same text. Advice with `feels` is only for that answer, and comes first.
+    `sentences_abroad` replace the sentences for a reader in another country.
     """
 
     code: str
@@ -72,6 +83,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ages: tuple[AgeBand, ...] = ()
     feels: tuple[Feels, ...] = ()
     also: tuple[Audience, ...] = ()
+    sentences_abroad: tuple[Sentence, ...] = ()
 
     @property
     def is_general(self) -> bool:
@@ -148,6 +160,20 @@ def list_thanks_codes(
     return sorted(codes, key=lambda code: code not in FIRST)
 
 
-def fill_sentences(advice: Advice, *, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the sentences with the placeholders filled; `names` has an entry for each key of the signposts."""
-    return tuple(sentence.format_map(names) for sentence in advice.sentences)
+def fill_sentences(advice: Advice, *, names: Mapping[str, str], emergency: str = UK_EMERGENCY) -> tuple[str, ...]:
+    """Return the sentences with the placeholders filled, for a reader whose emergency number is `emergency`.
+
+    `names` has the bodies that the reader can use, by their keys. In another country bodies of the UK are missing: a
+    sentence that names one is left out. Raises KeyError for any other name that is missing.
+    """
+    is_abroad = not names.keys() >= UK_BODIES
+    return tuple(
+        sentence.replace(UK_EMERGENCY, emergency).format_map(names)
+        for sentence in (is_abroad and advice.sentences_abroad) or advice.sentences
+        if names.keys() >= UK_BODIES.intersection(_PLACEHOLDER.findall(sentence))
+    )
+
+
+def list_names_abroad(names: Mapping[str, str], *, helpline: str) -> dict[str, str]:
+    """Return the names of the bodies that a reader in another country can use, with the helpline of that country."""
+    return {key: name for key, name in names.items() if key not in UK_BODIES} | {"childline": helpline}

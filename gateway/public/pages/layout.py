@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from flask import render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
-from gateway.guidance.advice import Audience
+from gateway.guidance.advice import UK_BODIES, Audience
 from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
 from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile, pack_answers
@@ -34,11 +34,11 @@ _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
 )
 # The UK emergency services; a reader in another country sees that country's number instead.
 _EMERGENCY: Final = "emergency"
-_EMERGENCY_UK_ONLY: Final = frozenset({"emergency_bsl", "emergency_sms"})
-# UK helplines: a child in another country sees the one there instead of Childline. An adult reporting their own
-# childhood keeps Samaritans, because the helplines of other countries are for children.
-_CHILDLINE: Final = "childline"
-_HELPLINES_UK_ONLY: Final = frozenset({"childline_bsl", "nspcc", "papyrus", "samaritans", "shout"})
+_UK_ONLY: Final = UK_BODIES | {"emergency_bsl", "emergency_sms"}
+# In another country a child sees the helpline there, and an adult a list of all countries, because the helplines in our
+# data are for children.
+_ABROAD: Final = MappingProxyType({"child": "childline", "adult_self": "samaritans"})
+_FOR_ADULTS_ABROAD: Final = "find_a_helpline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str 
     `there` is the emergency number of the report's country: shown as text, never as a call link.
     """
     number = get_emergency_number(door, profile.country)
-    there = find_talk_there(door, profile)
+    there = next(iter(list_talk_there(door, profile)), None)
     key = _TALK[profile.reader]
     return {
         "emergency": number,
@@ -126,11 +126,14 @@ def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str 
     }
 
 
-def find_talk_there(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None] | None:
-    """Find the helpline for a child in another country; None in the UK, and for every other reader."""
-    if profile.reader != "child" or not profile.country:
-        return None
-    return list_posts_abroad(door, profile.country, kind="talk")[0]
+def list_talk_there(door: PublicDoor, profile: ReaderProfile) -> list[Mapping[str, str | None]]:
+    """List the helplines for a reader in another country; none in the UK."""
+    if not profile.country:
+        return []
+    if profile.reader == "child":
+        return list_posts_abroad(door, profile.country, kind="talk")
+    said = door.wording.screen("abroad")["post_anywhere"]["talk"]
+    return [{**_make_post(door, _FOR_ADULTS_ABROAD, country=profile.country), "text": said}]
 
 
 def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:
@@ -169,13 +172,10 @@ def list_posts(
 ) -> list[Mapping[str, str | None]]:
     """List helplines with their purpose, adapted to this reader and to the child's country."""
     posts: list[Mapping[str, str | None]] = []
-    is_child_abroad = bool(profile.country) and profile.reader == "child"
     for entry in entries:
         key = entry["key"]
-        if (profile.country and key in _EMERGENCY_UK_ONLY) or (is_child_abroad and key in _HELPLINES_UK_ONLY):
-            continue
-        if is_child_abroad and key == _CHILDLINE:
-            posts += list_posts_abroad(door, profile.country, kind="talk")
+        if profile.country and key in _UK_ONLY:
+            posts += list_talk_there(door, profile) if key == _ABROAD.get(profile.reader) else []
             continue
         is_here_alone = bool(profile.country_there) and "only_here" in entry
         text = entry.get("text_there", entry["text"]) if profile.country_there else entry["text"]

@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from gateway.guidance.advice import FIRST, fill_sentences
+from gateway.guidance.advice import FIRST, fill_sentences, list_names_abroad
 from gateway.guidance.agency import Promise
+from gateway.guidance.countries import get_talk
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.navigation import (
@@ -27,10 +28,9 @@ from gateway.public.navigation import (
 )
 from gateway.public.pages.layout import (
     FormState,
-    find_talk_there,
     get_emergency_number,
     list_posts,
-    list_posts_abroad,
+    list_talk_there,
     list_words_there,
     make_form,
     render_page,
@@ -54,7 +54,6 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.public_codes import CALLED, CANNOT_CALL, HURTING
 
-_UK_EMERGENCY: Final = "999"  # the only number in the library's texts
 RETRY_SECONDS = 10  # the report is stored: only the number is missing
 # Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.
 _CALL_FIRST: Final = frozenset({"danger", "meeting_today"})
@@ -122,7 +121,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
     promise = get_promise(door, sent)
-    has_talk_there = find_talk_there(door, profile) is not None
+    talk_there = list_talk_there(door, profile)
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted
     return render_page(
         door,
@@ -143,8 +142,8 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         has_way_back=sent.reply_key is not None,
         read=words["read"].format(read_by=format_read_by(door, promise, is_timed=sent.is_crisis)),
         reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=format_day(promise.reply_by)),
-        talk="" if has_talk_there else words["talk"].format(**help_names),
-        talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
+        talk="" if talk_there else words["talk"].format(**help_names),
+        talk_posts=talk_there,
     )
 
 
@@ -188,8 +187,9 @@ def _list_urgent_talk(
 
     A reader who may self-harm gets their own helplines, even in a report about another person.
     """
-    if find_talk_there(door, profile) is not None:
-        return list_posts_abroad(door, profile.country, kind="talk")
+    there = list_talk_there(door, profile)
+    if there:
+        return there
     if HURTING in codes:
         voice = ("",) if profile.reader in {"child", "friend"} else ("_self", *voice)
     entries = find_in_voice(door.wording.screen("urgent"), "signposts", voice=voice)
@@ -197,19 +197,17 @@ def _list_urgent_talk(
 
 
 def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
-    codes = list_shown_advice(sent)
-    said = _format_advice(door, codes, emergency=get_emergency_number(door, profile.country))
-    if codes and codes[0] in FIRST:
-        said[0] = " ".join((said[0], *list_words_there(door, profile)))
-    return said
-
-
-def _format_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
-    """Return each entry as text in the current language; `emergency` is the reader's number."""
+    """List the advice as texts in the current language, with the bodies and the number of the reader's country."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
-    names = {key: post.get_name(get_language()) for key, post in door.signposts.items()}
-    texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
-    return [text.replace(_UK_EMERGENCY, emergency) for text in texts]
+    names: Mapping[str, str] = {key: post.get_name(get_language()) for key, post in door.signposts.items()}
+    if profile.country:
+        names = list_names_abroad(names, helpline=get_talk(door.countries, profile.country).name)
+    emergency = get_emergency_number(door, profile.country)
+    codes = [code for code in list_shown_advice(sent) if code in library]
+    said = {code: " ".join(fill_sentences(library[code], names=names, emergency=emergency)) for code in codes}
+    if codes and codes[0] in FIRST:
+        said[codes[0]] = " ".join((said[codes[0]], *list_words_there(door, profile)))
+    return [text for text in said.values() if text]
 
 
 def list_shown_advice(sent: Sent) -> list[str]:

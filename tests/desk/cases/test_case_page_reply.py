@@ -16,8 +16,9 @@ from gateway.desk.cli import main
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
+from gateway.guidance.advice import KINDS
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.wire.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from tests.desk.view_builders import (
     Browser,
@@ -194,6 +195,40 @@ def test_advice_of_a_reply_is_for_who_reads_it() -> None:
     }
     assert len(texts) == 5
     assert "The child" not in whole(under_18="no", who="me")
+
+
+UK_ALONE = re.compile(
+    "999|0800 1111|116 123|85258|0808 800 5000|Samaritans|Shout|NSPCC|Papyrus|Report Remove|Harmful Content|Revenge"
+)
+ABROAD = {"region": "not_uk", "country": "au", "who": "me", "feels": "hurting"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("under_18", ["yes", "no"])
+@pytest.mark.parametrize("country", ["au", "other", ""])
+def test_ready_reply_to_a_reader_in_another_country_names_no_body_of_the_uk(
+    language: Language, under_18: str, country: str
+) -> None:
+    given = ABROAD | {"kinds": KINDS, "language": language, "under_18": under_18, "country": country}
+    templates = list_templates(make_public_report(**given))
+    assert len(templates) > 5
+    for one in templates:
+        assert UK_ALONE.search(one.text) is None, (one.code, one.text)
+        assert one.text.strip(), one.code
+        assert "{" not in one.text, one.code
+    assert ("000" if country == "au" else "112") in templates[0].text
+    helpline = {"au": "Kids Helpline (1800 55 1800)"}.get(country, "Child Helpline International (https://")
+    assert (helpline in templates[0].text) is (under_18 == "yes")
+    assert ("Find A Helpline (https://findahelpline.com)" in templates[0].text) is (under_18 == "no")
+
+
+def test_ready_reply_to_a_reader_in_the_uk_about_a_child_abroad_keeps_the_readers_number() -> None:
+    given = ABROAD | {"who": "child_i_look_after", "under_18": "no"}
+    text = list_templates(make_public_report(**given))[0].text
+    assert "999" in text
+    assert "NSPCC" in text
+    assert "The child can talk to Kids Helpline (1800 55 1800)" in text
+    assert "Childline" not in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -100,7 +100,7 @@ def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 11, 27, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 11, 28, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert len(owed) == 15
@@ -140,6 +140,7 @@ def test_signposts_of_the_whole_journey_are_there() -> None:
         "emergency_bsl",
         "emergency_sms",
         "fearless",
+        "find_a_helpline",
         "ico",
         "iwf",
         "nspcc",

@@ -101,7 +101,7 @@ def list_advice(language: str) -> list[Page]:
     for kind in KINDS:
         for audience in AUDIENCES:
             found = list_fitting_advice(library, kinds=[kind], age_band="13_15", audience=audience, limit=99)
-            texts = tuple(sentence for advice in found for sentence in advice.sentences)
+            texts = tuple(sentence for advice in found for sentence in (*advice.sentences, *advice.sentences_abroad))
             if not any((page.voice, page.texts) == (audience, texts) for page in pages):
                 pages.append(Page(f"advice: {kind}", audience, texts))
     return pages

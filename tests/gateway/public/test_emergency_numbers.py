@@ -8,6 +8,8 @@ The rule, spelled out here and computed from the answers alone:
   else, they are told to say that it is not in the UK, and which number is that of people there.
 - Childline serves the UK and the islands beside it: it is named to a reader there for
   themselves, and to nobody for a child elsewhere.
+- A reader in another country is offered no helpline of the UK: a child that of the country, an adult a list of those
+  of all countries.
 """
 
 import html
@@ -55,6 +57,8 @@ SOME_WHERE = [
     *(("not_uk", code) for code in ("au", "co", "us", "ke", "other", "zz", "")),
 ]
 CHILDLINE = "0800 1111"
+FOR_ADULTS_ABROAD = "Find A Helpline"
+ONLY_IN_UK = {"tel:116123", "sms:85258", "tel:08088005000", "tel:08000684141", "tel:03456000459", "tel:101"}
 NOT_IN_UK = {"en": "Say that it is not in the UK.", "cy": "Mae angen dweud nad yw hyn yn y DU."}
 # What a post says of the UK's Childline where it is for the child whom the report is about.
 FOR_THE_CHILD = r"<li><span>[^<]*(?:for them|the child|iddyn nhw|plentyn)[^<]*</span> <a[^>]*tel:08001111"
@@ -103,6 +107,11 @@ def is_child_abroad(who: str, region: str, age: Answers) -> bool:
     return region == "not_uk" and who in ABOUT_THEMSELVES and age.get("age") != ["18_plus"]
 
 
+def is_abroad(who: str, region: str) -> bool:
+    """Return whether the reader is in another country: helplines of the UK do not answer there."""
+    return region == "not_uk" and who in ABOUT_THEMSELVES
+
+
 def find_helpline(country: str) -> str:
     """Return the name of the helpline of a country; one that names none has the list of all countries."""
     return (COUNTRIES.get(country, COUNTRIES["other"]).talk or COUNTRIES["other"].talk).name
@@ -120,6 +129,8 @@ def test_help_bar_has_the_readers_own_number_for_every_who_where_and_age(public:
                 helpline = COUNTRIES.get(where[1], COUNTRIES["other"]).talk or COUNTRIES["other"].talk
                 assert bar["talk_phone"] == (helpline.phone or helpline.name), (who, where, age)
                 assert bar["talk_phone"] != CHILDLINE or where[1] in {"gg", "im", "je"}, (who, where, age)
+            elif is_abroad(who, where[0]):
+                assert bar["talk_phone"] == FOR_ADULTS_ABROAD, (who, where, age)
             seen += 1
     assert seen == len(WHO) * len(WHERE) * len(AGES) == 3_234
 
@@ -146,6 +157,8 @@ def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_an
                 talk = {str(post["name"]): str(post["text"]) for post in block["talk"]}
                 if is_child_abroad(who, where[0], age):
                     assert list(talk) == [find_helpline(where[1])], (code, *case)
+                elif is_abroad(who, where[0]):
+                    assert list(talk) == [FOR_ADULTS_ABROAD], (code, *case)
                 if elsewhere:
                     assert "them" not in talk.get("Childline", ""), (code, *case)
                 if elsewhere and code == "keep_close":
@@ -251,6 +264,8 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                 assert (there or "") in bar, (name, where, age)
                 if is_child_abroad(who, where[0], age):
                     assert CHILDLINE not in page, (name, where, age)
+                elif is_abroad(who, where[0]):
+                    assert not ONLY_IN_UK & set(re.findall(r'href="([^"]+)"', page)), (name, where, age)
                 if is_elsewhere(who, where[0]):
                     is_asked_to_call = name.split(",")[0] in {
                         "danger_help",

@@ -130,7 +130,7 @@ UNCLEAR = re.compile(r"(They|Them|That|These|Those|He|She)\b|It (?!is\b|can hurt
 def test_each_item_of_a_list_names_its_subject():
     assert UNCLEAR.match("They want you to call.") is not None
     assert UNCLEAR.match("It goes when you leave.") is not None
-    advice = [(one.code, text) for one in load_advice("en").advice for text in one.sentences]
+    advice = [(one.code, text) for one in load_advice("en").advice for text in (*one.sentences, *one.sentences_abroad)]
     items = [(path, text) for path, text in TEXTS if LISTS.search(path)] + advice
     assert len(items) > 200
     assert [(path, text) for path, text in items if UNCLEAR.match(text)] == []
