@@ -11,11 +11,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
 from gateway.desk.app import STYLE_FILE
-from gateway.desk.collection.filing import file_cases
+from gateway.desk.collection.filing import NewCase, file_cases
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.guidance.agency import Agency
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
@@ -32,7 +37,7 @@ MOST_BYTES: Final = 40_000
 PHONE: Final = (320, 568)
 LARGER_PHONE: Final = (375, 666)
 SCREEN: Final = (960, 480)
-DESK: Final = (1280, 757)
+DESK: Final = (1280, 680)
 KIND_PAGE: Final = "/7"
 # Places in the queue of docs/queue.md: of both doors, in the crisis lane and behind it.
 CASES: Final = (1, 8, 11, 20, 24, 26)
@@ -135,7 +140,8 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
     loop = copy_loop(folder)
     cases = [
         replace(
-            make_case(LINES[place - 1], place),
+            case := make_case(LINES[place - 1], place),
+            content=_promise(case, loop.desk.agency),
             reference=make_reference("live", random=sha256(bytes([place])).digest()[:RANDOM_BYTES]),
         )
         for place in CASES
@@ -152,6 +158,14 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
     _save(page, file)
     page.close()
     return file
+
+
+def _promise(case: NewCase, agency: Agency) -> SealedContent:
+    """Return the report with the day that its form would have promised."""
+    if not isinstance(case.content, PublicReport):
+        return case.content
+    promise = agency.make_promise(parse_time(case.received_at), is_crisis=False)
+    return msgspec.structs.replace(case.content, reply_by=promise.reply_by.isoformat())
 
 
 def _save(page: Page, file: Path) -> None:
