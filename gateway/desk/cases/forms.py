@@ -199,6 +199,16 @@ def _format_too_long(count: int) -> str:
     )
 
 
+def list_question_faults(typed: Typed) -> list[Fault]:
+    """Return the blank parts of a question to a partner, in the order of the form."""
+    parts = (
+        ("question", "Write the question first."),
+        ("purpose", "Give the purpose of the question."),
+        ("legal_basis", "Name the law that allows the question."),
+    )
+    return [Fault(name, message) for name, message in parts if not typed[name]]
+
+
 def make_question(typed: Typed) -> Question:
     """Return the question from the form. Raises `CaseError` (`bad-day`)."""
     return Question(

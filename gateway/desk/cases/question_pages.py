@@ -14,7 +14,13 @@ from gateway.desk.cases.case_page import (
     get_case_or_404,
     show_page_again,
 )
-from gateway.desk.cases.forms import PARTNER_FIELDS, make_case_fault, make_question, parse_optional_day
+from gateway.desk.cases.forms import (
+    PARTNER_FIELDS,
+    list_question_faults,
+    make_case_fault,
+    make_question,
+    parse_optional_day,
+)
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.partner_side import ask_partner, schedule_outcome, take_back
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
@@ -29,6 +35,8 @@ blueprint = Blueprint("partner_questions", __name__)
 def post_ask(case_id: str) -> ResponseReturnValue:
     """Write a question to the partner's mailbox; faults come back at their fields, with every answer kept."""
     case, typed = get_case_or_404(case_id), read_typed()
+    if faults := list_question_faults(typed):
+        return _show_again(case, *faults)
     try:
         ask_partner(get_desk(), case.case_id, make_question(typed), actor=get_name())
     except CaseError as error:
@@ -74,8 +82,8 @@ def _make_fault(error: CaseError, *, day: str, otherwise: str) -> Fault:
     return make_case_fault(error, PARTNER_FIELDS | {"bad-day": day}, otherwise=otherwise)
 
 
-def _show_again(case: CaseRow, fault: Fault) -> ResponseReturnValue:
-    return show_page_again(case, PageState([fault]))
+def _show_again(case: CaseRow, *faults: Fault) -> ResponseReturnValue:
+    return show_page_again(case, PageState(faults))
 
 
 def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:

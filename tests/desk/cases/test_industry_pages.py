@@ -235,6 +235,15 @@ def ask_on_page(browser: Browser, case_id: str, **fields: str) -> tuple[int, str
     return answer.status_code, html.unescape(answer.text)
 
 
+def test_question_form_names_everything_that_is_blank_at_once(loop: Loop) -> None:
+    case = read(loop)
+    browser = Browser(loop.desk).sign_in()
+    browser.get(f"/cases/{case.case_id}")
+    code, page = ask_on_page(browser, case.case_id, question=" ", purpose="", legal_basis="")
+    assert code == 409
+    assert re.findall(r'<li><a href="#(\w+)">', page) == ["question", "purpose", "legal_basis"]
+
+
 def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
     case = read(loop)
     browser = Browser(loop.desk).sign_in("S. Contact")
