@@ -137,9 +137,11 @@ def list_all() -> ResponseReturnValue:
         link_ids = [one.placement for one in found[listed_page.rows]]
         standings = list_standings(connection, now=now, link_ids=link_ids)
         adoption_count = count_button_requests(connection)
+        owner_names = get_owner_names(connection)
     return show_page(
         "placements.html",
         standings=standings,
+        owner_names=owner_names,
         shown=shown,
         listed_page=listed_page,
         agreed_count=sum(one.state == "agreed" for one in living),

@@ -47,6 +47,7 @@ def test_list_says_in_words_how_each_placement_stands(desk: Desk, browser: Brows
     assert "2 faults" in page
     assert "3 days ago" in page
     assert f"Profile page: {POSITION}" in page
+    assert "<td>Small Forum CIC</td>" in page
 
 
 def test_list_is_told_apart_by_what_needs_a_person_and_what_has_ended(desk: Desk, browser: Browser) -> None:
