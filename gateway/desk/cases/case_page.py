@@ -37,7 +37,7 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
-from gateway.desk.cases.queue import list_moves
+from gateway.desk.cases.queue import find_next, list_moves
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections
@@ -209,6 +209,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
+        next_case = find_next(connection)
         provider_name = None if case.provider is None else find_owner_name(connection, case.provider)
     is_public = case.partner == PUBLIC_SENDER
     partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())
@@ -228,6 +229,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         moves=moves,
+        next_case=next_case,
         provider_name=provider_name,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,

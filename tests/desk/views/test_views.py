@@ -267,12 +267,21 @@ def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Brow
     assert "Assessment and outcome" in browser.get(f"/cases/{case_id}").text
 
 
+def test_page_of_a_case_leads_to_the_next_one_to_read(desk: Desk, browser: Browser) -> None:
+    first, second = (add_sealed_case(desk, marker=MARKER, score=score) for score in (90, 10))
+    link = re.compile(r'<a href="/cases/([^"]+)">Next to read: ')
+    assert link.findall(browser.get(f"/cases/{second}").text) == [first]
+    assert link.findall(browser.get(f"/cases/{first}").text) == []
+    assert link.findall(browser.post(f"/cases/{first}/read").text) == [second]
+
+
 def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     browser.post(f"/cases/{case_id}/read")
     browser.post(f"/cases/{case_id}/close", **ANSWERS)
     response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
     assert CASE_FAULTS["already-closed"] in response.text
+    assert "Next to read" not in response.text
     with desk.store.read() as connection:
         assert get_case(connection, case_id).outcome == "used"
 
