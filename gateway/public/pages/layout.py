@@ -85,7 +85,8 @@ def render_page(
 
     The `profile` selects the emergency number and the helpline of the help bar. `ways` makes the language switch and
     the side pages either buttons of the page's form, so that typed text is kept, or links. `default_action` is the
-    action of the Enter key in such a form.
+    action of the Enter key in such a form. `quiet` replaces a `title` that would reveal too much in the history of a
+    shared phone.
     """
     return render_template(
         f"public/{template}",

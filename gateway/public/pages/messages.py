@@ -27,6 +27,7 @@ def render_message(
         door,
         "message.html",
         title=words["title"],
+        quiet=words.get("quiet"),
         lead=words["lead"],
         posts=list_posts(door, phones["signposts"]),
         posts_heading=phones["heading"],

@@ -43,12 +43,13 @@ _CALL_IN: Mapping[str, str] = {DANGER_HELP: "lead", DO_NOT_GO: "lead", "keep_clo
 
 @dataclass(frozen=True, slots=True)
 class OptionView:
-    """One option of a field, for the template; `extra` is the field for its details."""
+    """One option of a field, for the template: `heading` stands above it, `extra` is the field for its details."""
 
     code: str
     label: str
     target: str
     is_picked: bool
+    heading: str = ""
     extra: "FieldView | None" = None
 
 
@@ -129,6 +130,7 @@ def render_screen(
         more=_list_buttons(door, screen, asked, "more", voice=voice),
         points=list_lines("points"),
         note=" ".join(list_lines("note")),
+        quiet=words.get("quiet"),
         title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
@@ -184,7 +186,7 @@ def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, F
     if not extras:
         return view
     options = tuple(
-        OptionView(option.code, option.label, option.target, option.is_picked, extras.get(option.code))
+        OptionView(option.code, option.label, option.target, option.is_picked, extra=extras.get(option.code))
         for option in view.options
     )
     return FieldView(view.name, view.kind, view.label, view.hint, options, view.value, view.fault)
@@ -216,7 +218,11 @@ def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, faul
         hint=str(find_in_voice(words, "hint", voice=voice) or ""),
         options=tuple(
             OptionView(
-                code, format_answer(door, screen, field, code, voice=voice), f"{field.name}-{code}", code in given
+                code,
+                format_answer(door, screen, field, code, voice=voice),
+                f"{field.name}-{code}",
+                code in given,
+                words.get("headings", {}).get(code, ""),
             )
             for code in codes
         ),

@@ -89,6 +89,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
         form=form,
         ways="links" if form is None else "buttons",
         title=words["title"],
+        quiet=words.get("quiet"),
         lead=_fill_in(words["lead"], names),
         sections=[
             {

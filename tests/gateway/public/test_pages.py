@@ -1,6 +1,7 @@
 """Every page: help and leaving in one place, neutral titles, no script needed, small on the wire."""
 
 import gzip
+import html
 import re
 from pathlib import Path
 
@@ -22,6 +23,9 @@ NOT_NEUTRAL = re.compile(
     r"abuse|sex|police|crime|report|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd", re.IGNORECASE
 )
 ERROR = re.compile("^(Error|Gwall): ")
+# A page whose heading would tell too much in the history of a phone has another title.
+TABLES = [load_wording(language).table[part] for language in LANGUAGES for part in ("screen", "page")]
+QUIET = {page["quiet"] for table in TABLES for page in table.values() if "quiet" in page}
 # The numbers of the help bar, for everyone: other tests have who is told other ones.
 HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000|116123)"')
 
@@ -104,7 +108,7 @@ def test_every_page_has_one_heading_and_its_title_says_the_same(pages: dict[str,
         title = re.search(r"<title>(.*?)</title>", text)
         assert len(headings) == 1, path
         assert title is not None
-        assert ERROR.sub("", title[1]) == headings[0], path
+        assert ERROR.sub("", html.unescape(title[1])) in {html.unescape(headings[0]), *QUIET}, path
 
 
 def test_error_page_says_so_in_title_summary_and_field(pages: dict[str, str]):

@@ -183,6 +183,24 @@ def test_every_side_page_has_words_and_its_link(language: str):
     assert set(words.table["about"]) == set(ABOUT_PAGES)
 
 
+# A title stays in the history of a shared phone, where the next person reads it.
+LOUD = re.compile(
+    r"danger|\d{3}|{\w+}|picture|video|nude|take \w+ down|website|share|meet|thought|hurt|wiped|abuse|sex|police|crime|"
+    r"perygl|llun|fideo|noeth|i lawr|rannu|gwrdd|cwrdd|meddyl|niwed|dileu|rhyw\b|rhywiol|heddlu|trosedd",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_title_tells_the_next_person_at_this_phone_what_it_was_about(language: str):
+    assert LOUD.search("Call {emergency} now")
+    table = load_wording(language).table
+    pages = [page for part in ("screen", "page") for name, page in table[part].items() if name != "urgent"]
+    titles = [page.get("quiet", text) for page in pages for key, text in page.items() if re.match(r"title(_|$)", key)]
+    assert len(titles) > 60
+    assert [title for title in titles if LOUD.search(title)] == []
+
+
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 def test_no_words_are_left_of_a_field_option_or_voice_that_is_no_more(screen: Screen):
     fields: dict[str, Any] = WORDS.screen(screen.name).get("field", {})
@@ -190,8 +208,8 @@ def test_no_words_are_left_of_a_field_option_or_voice_that_is_no_more(screen: Sc
     for name, found in fields.items():
         for key in found:
             plain = next((key.removesuffix(ending) for ending in ENDINGS if key.endswith(ending)), key)
-            assert plain in {"label", "hint", "summary", "blank", "options"}, (name, key)
-            if plain == "options":
+            assert plain in {"label", "hint", "summary", "blank", "options", "headings"}, (name, key)
+            if plain in {"options", "headings"}:
                 assert set(found[key]) <= set(FIELD_BY_NAME[name].options), (name, key)
 
 

@@ -15,7 +15,7 @@ LONG_WAY: ScreenAnswers = {
     "/6": {"region": "not_uk"},
     "/6a": {"country": "us"},
     "/6b": {},
-    "/7": {"kinds": ["asked_for_pictures", "wants_to_meet"]},
+    "/7": {"kinds": ["wants_to_meet", "asked_for_pictures"]},
     "/7b": {"meeting_when": "next_days", "meeting_place": "By the clock"},
     "/7d": {},
     "/8": {"pictures": "me"},
