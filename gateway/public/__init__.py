@@ -41,10 +41,10 @@ from gateway.public.views.screens import post_screen, show_screen
 from gateway.public.views.sides import post_side, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
-from gateway.public.views.unusual import answer_csrf_failure, make_error_page
+from gateway.public.views.unusual import answer_csrf_failure, make_error_page, show_problem
 from gateway.public.visiting.visit import apply_languages, make_state_key
 from gateway.public.wording import load_service_wording, load_wordings
-from gateway.web.problem_pages import not_found, use_html_error
+from gateway.web.problem_pages import not_found, use_html_error, use_problem_page
 from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway
@@ -106,6 +106,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     on_csrf_failure(app, blueprint=BLUEPRINT, answer=answer_csrf_failure)
     # With a public door, every error outside the API paths gets a kind page.
     use_html_error(app, make_error_page)
+    use_problem_page(app, show_problem)
 
 
 def make_blueprint() -> Blueprint:

@@ -35,6 +35,8 @@ _BY_STATUS = {
 
 HtmlError = Callable[[int, str], ResponseReturnValue]
 """Renders the error page of a door for a status and a request id."""
+ProblemPage = Callable[[Problem], ResponseReturnValue]
+"""Renders the page of a problem type in the look of a door."""
 
 blueprint = Blueprint("problems", __name__, template_folder="templates")
 
@@ -66,6 +68,7 @@ class _ProblemPages:
         self.origin = origin
         self.api_prefixes = tuple(prefix.rstrip("/") for prefix in api_prefixes)
         self.html_error = html_error
+        self.problem_page: ProblemPage = _render_plainly
 
     def is_api_path(self, path: str) -> bool:
         """Return whether a path belongs to an API."""
@@ -86,6 +89,11 @@ def register_problems(
 def use_html_error(app: Flask, html_error: HtmlError) -> None:
     """Set the renderer of error pages outside the API prefixes; a door calls it when it registers itself."""
     _pages(app).html_error = html_error
+
+
+def use_problem_page(app: Flask, problem_page: ProblemPage) -> None:
+    """Set the renderer of the pages of problem types; a door calls it when it registers itself."""
+    _pages(app).problem_page = problem_page
 
 
 def make_problem_response(
@@ -121,6 +129,10 @@ def show_problem(slug: str) -> ResponseReturnValue:
     problem = problems.find_problem(slug)
     if problem is None or problem.slug != slug:
         not_found()
+    return _pages(current_app).problem_page(problem)
+
+
+def _render_plainly(problem: Problem) -> ResponseReturnValue:
     return render_template("web/problem.html", problem=problem)
 
 

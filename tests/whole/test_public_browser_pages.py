@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from gateway.demo.loop import BANNER
 from gateway.public.door import EXTENSION
 from gateway.public.navigation import SIDE_PATHS
+from partner_sdk.wire.problems import RATE_LIMITED
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.whole.browser_walk import START, bring_browser_to, go_on, list_page_faults
 from tests.whole.public_server import PublicServer, open_phone
@@ -51,9 +52,14 @@ def test_link_of_a_refusal_shows_the_label_and_the_words_below_the_top_of_a_smal
 
 def test_page_of_a_problem_of_machines_is_right_for_everyone(browser: Browser, server: PublicServer):
     with open_phone(browser, has_script=True) as phone:
-        phone.page.goto(f"{server.url}/problems/malformed-request")
+        phone.page.goto(f"{server.url}/problems/rate-limited")
         assert list_page_faults(phone.page, language="en") == []
-        assert phone.page.inner_text("h1") != ""
+        assert phone.page.inner_text("h1") == RATE_LIMITED.title
+        assert RATE_LIMITED.advice in phone.page.inner_text("main")
+        phone.page.click("a.tongue")
+        expect(phone.page.get_by_text("Eisiau dweud rhywbeth wrthon ni?")).to_be_visible()
+        phone.page.click("main a.button")
+        assert phone.page.url == f"{server.url}/"
 
 
 @pytest.mark.parametrize("language", ["en", "cy"])

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen, find_packed_answers
 from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
-from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
+from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form, render_page
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.screen_page import Row, list_rows, render_screen
 from gateway.public.sending.adoption import read_service_form
@@ -24,8 +24,16 @@ from gateway.public.views.responses import TOO_MANY_REQUESTS, is_asked_to_wait
 from gateway.public.views.start import render_start
 from gateway.public.visiting.drafts import NO_VERSION
 from gateway.public.visiting.from_button import has_shown_context, read_context
-from gateway.public.visiting.visit import find_visit, get_posted_version, has_cookie, is_own_form, start_visit
+from gateway.public.visiting.visit import (
+    find_visit,
+    get_posted_version,
+    has_cookie,
+    is_own_form,
+    remember_asked_language,
+    start_visit,
+)
 from gateway.web.request_checks import REFUSED
+from partner_sdk.wire.problems import Problem
 
 KIND_PAGES: Mapping[int, str] = {
     404: "not_found",
@@ -90,6 +98,14 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
         typed = [] if screen is None else list_rows(door, _read_all_posted(screen))
     go_on = door.wording.page("not_found")["start"]
     return render_message(door, page, go_on=go_on, typed=typed, is_for_all=is_sent_away), status
+
+
+def show_problem(problem: Problem) -> ResponseReturnValue:
+    """Explain an answer of the API to its reader, an engineer; a child who came here finds the first page."""
+    door = get_door()
+    remember_asked_language()
+    words = door.wording.page("not_found")
+    return render_page(door, "problem.html", ways="links", title=problem.title, page=words, problem=problem)
 
 
 def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
