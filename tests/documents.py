@@ -12,15 +12,23 @@ from tests.house.sources import ROOT
 _RUN: Final = "tests/whole/test_documents_run.py::"
 SET_UP: Final = _RUN + "test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup"
 PROXY: Final = _RUN + "test_lines_of_the_proxy_end_in_a_file_that_nginx_takes"
-ALONE: Final = "tests/sdk/button/test_placement_doc.py::test_lines_run_as_they_stand_for_a_service_without_any_folder"
+PLACEMENT: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_placement_page_run_in_order"
+
+CASEWORK: Final = "tests/desk/cases/test_casework_lines.py"
+README: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_readme_run_in_order"
 
 # The test that runs the blocks of a section, by document and the beginning of its heading.
 RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Ask a partner"): SET_UP,
     ("docs/casework.md", "Close a case"): SET_UP,
     ("docs/casework.md", "Digests"): SET_UP,
+    ("docs/casework.md", "Evidence"): SET_UP,
     ("docs/casework.md", "Partners"): SET_UP,
     ("docs/casework.md", "Read a case"): SET_UP,
+    ("docs/casework.md", "Reply to a person"): CASEWORK,
+    ("docs/casework.md", "Rows that were set aside"): CASEWORK,
+    ("docs/casework.md", "Sign in"): CASEWORK,
+    ("docs/casework.md", "The button's places"): CASEWORK,
     ("docs/data.md", "List old entries"): SET_UP,
     ("docs/data.md", "Words and who has checked them"): SET_UP,
     ("docs/running.md", "3 "): SET_UP,
@@ -31,23 +39,48 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/running.md", "9 "): SET_UP,
     ("docs/running.md", "Backup"): SET_UP,
     ("docs/running.md", "The gateway's database"): SET_UP,
+    ("docs/placement.md", ""): PLACEMENT,
+    ("partner_sdk/README.md", ""): README,
+    ("widget/README.md", ""): README,
 }
 
 _ROOT: Final = "changes the machine itself, as root"
 _SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
 _INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
+_SERVES: Final = "serves until it is stopped; on another port in "
 _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
-_SERVES: Final = "serves until it is stopped; tests/whole/test_demo.py runs what it runs"
 # Lines that no test may run as they are written, each with its reason.
 NOT_RUN: Final[dict[str, str]] = {
     "apt-get install nginx libnginx-mod-stream": _ROOT,
     "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
     "make bench": "takes hours on an idle machine",
-    "make demo": _SERVES,
+    "make demo": f"{_SERVES}tests/whole/test_demo.py",
     "make install": _INSTALLS,
     "make test": "runs these tests",
-    "report-abuse-gateway demo --state /tmp/panel": _SERVES,
+    "report-abuse-gateway demo --state /tmp/panel": f"{_SERVES}tests/whole/test_demo.py",
     "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
+    "pip install ./partner_sdk": _INSTALLS,
+    "pip install ./partner_sdk .": _INSTALLS,
+    "pip install ./partner_sdk .[testing]": _INSTALLS,
+    "report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24": (
+        "repeats until it is stopped; tests/gateway/checker runs it once"
+    ),
+    "report-abuse-desk serve --state /var/lib/report-abuse-desk --port 8702": (
+        f"{_SERVES}tests/desk/test_desk_serving.py"
+    ),
+    "report-abuse-gateway sandbox --port 8800": f"{_SERVES}tests/whole/test_sandbox_over_http.py",
+    "report-abuse-gateway sandbox --port 8800 --partner-folder partner": (
+        f"{_SERVES}tests/whole/test_sandbox_over_http.py"
+    ),
+    "report-abuse-partner button check https://chat.example/messages --placement example-chat-dm"
+    " --origin https://report.example": _PUBLIC,
+    "report-abuse-partner button check https://chat.example/messages --placement example-chat-dm"
+    " --origin https://report.example --browser": _PUBLIC,
+    "report-abuse-partner button well-known check https://chat.example": (
+        "needs a public address; tests/sdk/button/test_commands.py runs the command on a local one"
+    ),
+    "report-abuse-partner button check https://chat.example/profile --placement example-chat-profile"
+    " --origin https://report.example": _PUBLIC,
     "swapoff --all": _ROOT,
     "sysctl --load /etc/sysctl.d/60-report-abuse.conf": _ROOT,
     "systemctl daemon-reload": _ROOT,

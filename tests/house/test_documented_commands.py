@@ -3,6 +3,7 @@
 Commands of ```bash blocks are the guide's for other languages: tests/contract/test_any_language_guide.py.
 """
 
+import ast
 import re
 import shlex
 import subprocess
@@ -17,7 +18,9 @@ from gateway.commands.terminal import program as gateway_program
 from gateway.desk.cli import program as desk_program
 from partner_sdk.cli import program as partner_program
 from tests.command_lines import list_commands, parse
+from tests.documents import NOT_RUN, RUN_BY, find_runner, list_blocks, list_documents
 from tests.house.sources import ROOT
+from tests.house.sources import parse as parse_source
 
 PROGRAMS = {
     "report-abuse-gateway": gateway_program,
@@ -29,14 +32,6 @@ PROGRAMS = {
 OTHER_PROGRAMS = {"apt-get", "chmod", "cp", "curl", "export", "mkdir", "nginx", "rm", "sqlite3", "swapoff", "sysctl"}
 OTHER_PROGRAMS |= {"createdb", "createuser", "pg_dump", "systemctl"}
 LEAST_NAMED = 130
-
-
-def list_documents() -> list[Path]:
-    # Without the changelog, which names commands that are gone.
-    found = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "partner_sdk").glob("*.md"), ROOT / "widget/README.md"]
-    found += sorted((ROOT / "docs").rglob("*.md"))
-    assert len(found) >= 45
-    return found
 
 
 def find_lines() -> Iterator[tuple[str, list[str]]]:
@@ -68,6 +63,34 @@ def test_line_of_a_block_can_be_run(words: list[str]) -> None:
         assert set(arguments[2:]) <= {".", ".[testing]"}
     else:
         assert name in OTHER_PROGRAMS
+
+
+def test_every_line_of_a_block_runs_in_a_test_or_is_in_the_closed_list() -> None:
+    blocks = list(list_blocks())
+    assert len(blocks) >= 45
+    unknown = [
+        (block.document, line)
+        for block in blocks
+        for line in block.lines
+        if find_runner(block) is None and strip(line) not in NOT_RUN
+    ]
+    assert unknown == []
+    assert set(NOT_RUN) - {strip(line) for block in blocks for line in block.lines} == set()
+
+
+def test_runner_of_each_section_runs_it() -> None:
+    used = {find_runner(block) for block in list_blocks()}
+    assert set(RUN_BY.values()) <= used
+    for runner in set(RUN_BY.values()):
+        file, _, name = runner.partition("::")
+        tests = {node.name for node in ast.walk(parse_source(ROOT / file)) if isinstance(node, ast.FunctionDef)}
+        assert name in tests if name else tests
+        assert "list_lines(" in (ROOT / file).read_text("utf-8")
+
+
+def strip(line: str) -> str:
+    """Return a line with its words as the shell takes them."""
+    return " ".join(shlex.split(line, comments=True))
 
 
 def test_no_line_and_no_program_is_lost() -> None:

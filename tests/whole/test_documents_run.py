@@ -18,14 +18,16 @@ from gateway.cli import main as run_gateway
 from gateway.desk.cli import main as run_desk
 from gateway.signoffs import SIGNOFFS_FILE, get_check
 from partner_sdk.cli import main as run_partner
-from tests.builders import EXAMPLE_REPORT
+from partner_sdk.wire.canonical import encode
+from tests.builders import make_industry_report
 from tests.builders.local_servers import find_free_port, find_free_ports, make_tls
 from tests.documents import PROXY, SET_UP, list_lines
 from tests.gateway.web.test_nginx import HOSTS, write_conf
 from tests.house.sources import ROOT
+from tests.sdk.evidence_builders import make_report
 
 PROGRAMS = {"report-abuse-gateway": run_gateway, "report-abuse-desk": run_desk, "report-abuse-partner": run_partner}
-WORK = ("Read a case", "Ask a partner", "Close a case", "Partners", "Digests")
+WORK = ("Read a case", "Evidence", "Ask a partner", "Close a case", "Partners", "Digests")
 PATIENCE_SECONDS = 60
 
 
@@ -110,8 +112,13 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
 
     desk, partner = (["--state", str(machine.folder / name)] for name in ("report-abuse-desk", "report-abuse"))
     capsys.readouterr()
-    assert run_partner(["report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json", *partner]) == 0
+    Path("clip.mp4").write_bytes(b"a film")
+    report = make_industry_report(files=make_report("file-1").files)
+    Path("report.json").write_bytes(encode(report))
+    words = ["report", "submit", "report.json", "--priority", "P2", *partner]
+    assert run_partner([*words, "--evidence", "file-1=clip.mp4", "--json"]) == 0
     machine.names["K7QF-2M9TX-D"] = json.loads(capsys.readouterr().out)["reference"]
+    assert run_partner([*words, "--to-file", "sealed-report.json"]) == 0
     assert run_partner(["keys", "rotate", *partner]) == 0
     assert run_desk(["collect", *desk]) == 0
     capsys.readouterr()
@@ -120,7 +127,8 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     machine.names["01a211d3-7340-7ff3-b7d7-b412be473e63"] = change["change_id"]
     Path("question.txt").write_text("[message]", encoding="utf-8")
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
-    assert len(ended) == 16
+    assert len(ended) == 19
+    assert Path("file-1.bin").read_bytes() == b"a film"
     assert [line for code, line in ended if code > ("partner changes" in line)] == []
     machine.names["81d50c2f"] = get_check("form-en-youth-panel").code
     ended = machine.run_all(SET_UP, "docs/data.md")

@@ -1,0 +1,62 @@
+"""The lines of docs/casework.md that need a child's report, a file, a forged row or a page run as they are written."""
+
+import io
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cli import main
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.import_builders import import_sealed, seal_for
+from tests.desk.loop_model import copy_loop_of_now
+from tests.desk.view_builders import make_code_key, make_code_seed
+from tests.documents import CASEWORK, list_lines
+
+DOCUMENT = "docs/casework.md"
+
+
+@pytest.fixture
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """A desk and a gateway at the time of this machine; paths of the document lie in its folder."""
+    monkeypatch.chdir(tmp_path)
+    return copy_loop_of_now(tmp_path)
+
+
+def run_section(loop: Loop, section: str, **names: str) -> list[int]:
+    """Run the lines of a section and return their exit codes."""
+    here = {"/var/lib/report-abuse-desk": str(loop.desk.paths.state), **names}
+    codes = []
+    for line in list_lines(CASEWORK, DOCUMENT, section):
+        for name, value in here.items():
+            line = line.replace(name, value)
+        codes.append(main(shlex.split(line)[1:]))
+    return codes
+
+
+def test_person_signs_in(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_section(loop, "Sign in") == [0]
+    assert "http://127.0.0.1:8702/" in capsys.readouterr().out
+
+
+def test_person_is_answered(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = loop.send_public(reply_key=make_code_key(make_code_seed("lamp river coat seven"))).reference
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    (tmp_path / "reply.txt").write_text("We have read it. [message]", encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"yes\n")))
+    assert run_section(loop, "Reply to a person", **{"K7QF-2M9TX-D": reference}) == [0, 0]
+
+
+def test_forged_row_is_settled(loop: Loop) -> None:
+    reason = import_sealed(loop, seal_for(loop, signed_by=Ed25519PrivateKey.generate())).reason
+    names = {"submission-not-genuine": str(reason), "open 3 ": "open 1 ", "--up-to 41": "--up-to 1"}
+    assert run_section(loop, "Rows that were set aside", **names) == [0, 0, 0, 0]
+
+
+def test_pages_are_listed_for_the_runner(loop: Loop, tmp_path: Path) -> None:
+    assert run_section(loop, "The button's places") == [0, 0]
+    assert (tmp_path / "pages.json").is_file()
