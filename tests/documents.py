@@ -47,11 +47,14 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
 _ROOT: Final = "changes the machine itself, as root"
 _SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
 _INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
+_SERVER: Final = "needs the administrator of a PostgreSQL server; the tests of gateway/store run one of their own"
 _SERVES: Final = "serves until it is stopped; on another port in "
 _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
 # Lines that no test may run as they are written, each with its reason.
 NOT_RUN: Final[dict[str, str]] = {
     "apt-get install nginx libnginx-mod-stream": _ROOT,
+    "createdb --owner=gateway --encoding=UTF8 --template=template0 reports": _SERVER,
+    "createuser gateway": _SERVER,
     "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
     "make bench": "takes hours on an idle machine",
     "make demo": f"{_SERVES}tests/whole/test_demo.py",
@@ -59,6 +62,7 @@ NOT_RUN: Final[dict[str, str]] = {
     "make test": "runs these tests",
     "report-abuse-gateway demo --state /tmp/panel": f"{_SERVES}tests/whole/test_demo.py",
     "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
+    "pg_dump --format=custom --exclude-table-data=drafts --file=/var/backups/reports-$(date +%F).dump reports": _SERVER,
     "pip install ./partner_sdk": _INSTALLS,
     "pip install ./partner_sdk .": _INSTALLS,
     "pip install ./partner_sdk .[testing]": _INSTALLS,
@@ -68,6 +72,8 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-desk serve --state /var/lib/report-abuse-desk --port 8702": (
         f"{_SERVES}tests/desk/test_desk_serving.py"
     ),
+    "report-abuse-gateway init --state /var/lib/report-abuse-gateway --pin agency.pin --origin https://report.example"
+    " --database-uri postgresql://gateway@db.example/reports?sslmode=verify-full": _SERVER,
     "report-abuse-gateway sandbox --port 8800": f"{_SERVES}tests/whole/test_sandbox_over_http.py",
     "report-abuse-gateway sandbox --port 8800 --partner-folder partner": (
         f"{_SERVES}tests/whole/test_sandbox_over_http.py"

@@ -129,7 +129,9 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
     assert len(ended) == 19
     assert Path("file-1.bin").read_bytes() == b"a film"
-    assert [line for code, line in ended if code > ("partner changes" in line)] == []
+    # `import` sends alerts too, and gives 1: a case was moved to the crisis lane, and this desk has no pager.
+    assert [line for code, line in ended if code > ("partner changes" in line or " import " in line)] == []
+    assert Path("sealed-report.json.receipt.json").is_file()
     machine.names |= {"81d50c2f": get_check("form-en-youth-panel").code, " --on 2026-12-01": ""}
     ended = machine.run_all(SET_UP, "docs/data.md") + machine.run_all(SET_UP, "docs/panel/README.md")
     # The lists give 1 while something is owed; `give` gives 0.
