@@ -24,7 +24,6 @@ from tests.gateway.public.reading_table import (
     ENDINGS,
     TABLE,
     VOICES,
-    Page,
     list_advice,
     list_pages,
     make_table,
@@ -82,13 +81,14 @@ def test_the_formula_says_what_it_should():
     assert grade_of("Tell Report Harmful Content.") == grade_of("Tell Bob.")  # a name is not a child's fault
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.name}-{page.voice}")
-def test_page_is_easy_to_read(page: Page):
-    assert page.texts
-    if page.words >= PROSE_WORDS:
-        assert page.grade is not None
-        assert page.grade <= HIGHEST_GRADE, f"{page.name} ({page.voice}): grade {page.grade}. {page.prose}"
-    assert page.longest <= MOST_WORDS_IN_A_SENTENCE, f"{page.name} ({page.voice}): {page.longest} words"
+def test_every_page_is_easy_to_read():
+    assert len(PAGES) > 100
+    for page in PAGES:
+        assert page.texts
+        if page.words >= PROSE_WORDS:
+            assert page.grade is not None
+            assert page.grade <= HIGHEST_GRADE, f"{page.name} ({page.voice}): grade {page.grade}. {page.prose}"
+        assert page.longest <= MOST_WORDS_IN_A_SENTENCE, f"{page.name} ({page.voice}): {page.longest} words"
 
 
 def test_most_pages_have_enough_prose_to_be_measured():

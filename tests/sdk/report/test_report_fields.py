@@ -18,7 +18,7 @@ from partner_sdk.errors import FieldFault, ReportError
 from partner_sdk.report import IndustryReport, parse_report, report_schema
 from partner_sdk.report._reading import MOST_FAULTS
 from partner_sdk.report.model import Category, DiscoveredBy, Sector
-from partner_sdk.report.outline import Field, list_fields
+from partner_sdk.report.outline import list_fields
 from partner_sdk.report.values import NotHeldReason
 from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT
@@ -117,31 +117,32 @@ def test_conversation_alone_is_a_report_and_its_messages_stay_in_order() -> None
 # Absence is information
 
 
-@pytest.mark.parametrize("field", FREE, ids=lambda field: field.pattern)
-def test_whatever_is_no_must_may_be_not_held_for_a_reason(field: Field) -> None:
-    report, pointer = with_value(field.pattern, {"not_held": "not_collected"})
-    if field.pattern == "/files":  # then neither a message nor a profile can name one
-        del report["conversations"], report["suspects"][0]["avatar_file_id"]
-    read(report)
-    spoiled, _ = with_value(field.pattern, {"not_held": MARKER})
-    (fault,) = faults_of(spoiled)
-    assert fault == FieldFault(f"{pointer}/not_held", f"Give one of {', '.join(sorted(get_args(NotHeldReason)))}.")
-
-
-@pytest.mark.parametrize("field", FREE, ids=lambda field: field.pattern)
-@pytest.mark.parametrize("value", [MARKER, -1, {"unknown": MARKER}, {}, 0.5])
-def test_fault_of_a_free_field_says_in_plain_words_what_to_give(field: Field, value: Any) -> None:
-    report, pointer = with_value(field.pattern, value)
-    try:
+def test_field_that_is_no_must_may_be_not_held_for_a_reason() -> None:
+    assert len(FREE) > 150
+    for field in FREE:
+        report, pointer = with_value(field.pattern, {"not_held": "not_collected"})
+        if field.pattern == "/files":  # then neither a message nor a profile can name one
+            del report["conversations"], report["suspects"][0]["avatar_file_id"]
         read(report)
-    except ReportError:
-        (fault,) = faults_of(report)
-        assert fault.pointer == pointer
-        assert fault.detail.startswith("Give ") or fault.detail.startswith("Name a file ")
-        assert fault.detail.endswith('or {"not_held": reason}.') or fault.detail.startswith("Name a file ")
-        assert not re.search(r"Expected|Invalid|\||\bstr\b|\bint\b|regex|null", fault.detail)
-    else:
-        assert value == MARKER
+        spoiled, _ = with_value(field.pattern, {"not_held": MARKER})
+        (fault,) = faults_of(spoiled)
+        assert fault == FieldFault(f"{pointer}/not_held", f"Give one of {', '.join(sorted(get_args(NotHeldReason)))}.")
+
+
+@pytest.mark.parametrize("value", [MARKER, -1, {"unknown": MARKER}, {}, 0.5])
+def test_fault_of_a_free_field_says_in_plain_words_what_to_give(value: Any) -> None:
+    for field in FREE:
+        report, pointer = with_value(field.pattern, value)
+        try:
+            read(report)
+        except ReportError:
+            (fault,) = faults_of(report)
+            assert fault.pointer == pointer
+            assert fault.detail.startswith("Give ") or fault.detail.startswith("Name a file ")
+            assert fault.detail.endswith('or {"not_held": reason}.') or fault.detail.startswith("Name a file ")
+            assert not re.search(r"Expected|Invalid|\||\bstr\b|\bint\b|regex|null", fault.detail)
+        else:
+            assert value == MARKER, field.pattern
 
 
 @pytest.mark.parametrize("kind", get_args(ReportKind))
@@ -200,7 +201,6 @@ def test_unknown_field_is_refused_wherever_it_stands(pointer: str) -> None:
 TIMES = [field.pattern for field in list_fields() if field.name.endswith(("_at", "_until"))]
 
 
-@pytest.mark.parametrize("pattern", TIMES)
 @pytest.mark.parametrize(
     "text",
     [
@@ -215,12 +215,13 @@ TIMES = [field.pattern for field in list_fields() if field.name.endswith(("_at",
         "yesterday",
     ],
 )
-def test_time_has_one_spelling_and_its_day_exists(pattern: str, text: str) -> None:
+def test_time_has_one_spelling_and_its_day_exists(text: str) -> None:
     assert len(TIMES) >= 20
-    report, pointer = with_value(pattern, text)
-    (fault,) = faults_of(report)
-    assert fault.pointer == pointer
-    assert "2026-11-25T08:30:00Z" in fault.detail or fault.detail == "Give a date that exists."
+    for pattern in TIMES:
+        report, pointer = with_value(pattern, text)
+        (fault,) = faults_of(report)
+        assert fault.pointer == pointer
+        assert "2026-11-25T08:30:00Z" in fault.detail or fault.detail == "Give a date that exists."
 
 
 @pytest.mark.parametrize("text", ["2012", "2012-02", "2012-02-29"])
