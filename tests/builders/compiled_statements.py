@@ -15,9 +15,9 @@ from sqlalchemy import Dialect, Engine
 from sqlalchemy.util import LRUCache
 
 import gateway.desk.store.engine
-import gateway.store.engine
+import gateway.store.databases
 
-_MODULES: Final = (gateway.desk.store.engine, gateway.store.engine)
+_MODULES: Final = (gateway.desk.store.engine, gateway.store.databases)
 _STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
 
 
