@@ -59,12 +59,12 @@ PLACEMENT_FIELDS: Final = {
     "no-reason": "reason",
     "no-change": "service",
 }
-# The required terms of a placement, with the labels and the order of the form.
-_TERM_TITLES: Final = {
-    "service": "Service, as people know it",
-    "surface": "Kind of page",
-    "position": "Where on the page",
-    "address": "Address",
+# How to fix each blank required term of a placement, in the order of the form.
+_MISSING_TERMS: Final = {
+    "service": "Give the name of the service, as people know it.",
+    "surface": "Choose the kind of page.",
+    "position": "Describe where the button is on the page.",
+    "address": "Give the address of the page.",
 }
 # Replaces the rules' messages that are written for a terminal.
 _WORDS: Final = {
@@ -83,9 +83,9 @@ def list_missing(typed: Typed) -> list[Fault]:
     For a single one, the rules have a better message.
     """
     is_new = bool(typed["new_owner"] or typed["new_owner_name"])
-    asked = {"new_owner": "Its id", "new_owner_name": "Its name"} if is_new else {"owner": "Owner"}
-    titles = asked | _TERM_TITLES
-    missing = [Fault(name, f"Fill in: {title}.") for name, title in titles.items() if not typed[name]]
+    new = {"new_owner": "Give the organisation an id.", "new_owner_name": "Give the name of the organisation."}
+    asked = new if is_new else {"owner": "Choose the owner of the service."}
+    missing = [Fault(name, said) for name, said in (asked | _MISSING_TERMS).items() if not typed[name]]
     return missing if len(missing) > 1 else []
 
 

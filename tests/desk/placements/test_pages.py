@@ -206,10 +206,10 @@ def test_digest_form_says_who_carries_the_button(desk: Desk, browser: Browser) -
 def test_empty_form_names_everything_that_is_missing_the_first_field_first(desk: Desk, browser: Browser) -> None:
     browser.get("/placements/new")
     page = unescape(browser.post("/placements/new", **dict.fromkeys(TERMS, "")).text)
-    fields = re.findall(r'<li><a href="#(\w+)">Fill in: ', page)
+    fields = re.findall(r'<li><a href="#(\w+)">', page)
     assert fields == ["owner", "service", "surface", "position", "address"]
     new = unescape(browser.post("/placements/new", new_owner="small-forum").text)
-    assert '<a href="#new_owner_name">Fill in: Its name.' in new
+    assert '<a href="#new_owner_name">Give the name of the organisation.' in new
     assert '<a href="#new_owner">' not in new
     assert count(desk) == 0
 
