@@ -44,7 +44,7 @@ def examine(
     if not StateFolder(state).config.is_file():
         # First, because advice about another party's folder would do harm.
         return (
-            Finding("settings", "fault", f"There is no gateway in {state}.", mend="Run `report-abuse-gateway init`."),
+            Finding("settings", "fault", f"There is no gateway in {state}.", fix="Run `report-abuse-gateway init`."),
         )
     try:
         config = load_config(state)
@@ -65,14 +65,14 @@ def examine(
 def _examine_folder(state: Path) -> Finding:
     mode = stat.S_IMODE(state.stat().st_mode)
     if mode & 0o077:
-        return Finding("folder", "warning", f"Other users can read {state}.", mend="Run `chmod 700` on it.")
+        return Finding("folder", "warning", f"Other users can read {state}.", fix="Run `chmod 700` on it.")
     return Finding("folder", "ok", f"Only its owner has access; the database is {StateFolder(state).database.name}.")
 
 
 def _examine_hours(gateway: Gateway, *, state: Path) -> Finding:
     stale = gateway.agency.find_stale_holidays(gateway.clock())
     if stale is not None:
-        return Finding("hours", *stale, mend=f"Add the new list to {StateFolder(state).agency}.")
+        return Finding("hours", *stale, fix=f"Add the new list to {StateFolder(state).agency}.")
     return Finding("hours", "ok", f"The desk's hours and holidays are up to date ({gateway.agency.desk.zone}).")
 
 
@@ -83,7 +83,7 @@ def _examine_proxies(config: GatewayConfig) -> Iterator[Finding]:
     if is_behind_one and not config.trusted_proxies:
         detail = "The form listens on loopback but trusts no proxy: behind a proxy, all visitors count as one network."
         yield Finding(
-            "proxies", "warning", detail, mend="Set the number of proxies in gateway.toml, e.g. trusted_proxies = 1."
+            "proxies", "warning", detail, fix="Set the number of proxies in gateway.toml, e.g. trusted_proxies = 1."
         )
 
 
@@ -102,17 +102,17 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         has_mark = gateway.store.find_mark() is not None
     except StorageUnavailableError as error:
         if error.reason == "behind":
-            yield Finding("store", "fault", BEHIND, mend=advise_behind(state))
+            yield Finding("store", "fault", BEHIND, fix=advise_behind(state))
             return
         detail = f"The database cannot be used ({error.reason}): the form and the API answer 503."
-        mend = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
+        fix = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
         if config.database_uri:
-            mend = _ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
-        yield Finding("store", "fault", detail, mend=mend)
+            fix = _ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
+        yield Finding("store", "fault", detail, fix=fix)
         return
     if instance is None or instance.name != config.instance:
         detail = "The database belongs to a different instance from the one in gateway.toml."
-        yield Finding("store", "fault", detail, mend="Restore both files from the same backup.")
+        yield Finding("store", "fault", detail, fix="Restore both files from the same backup.")
         return
     yield Finding("store", "ok", "A row the size of a report was written and read back.")
     if newest is not None and not has_mark:
@@ -120,11 +120,11 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
             f"{StateFolder(state).database.with_suffix('.mark').name} is missing or unreadable, although there are "
             "reports."
         )
-        mend = (
+        fix = (
             "If the database was restored from a backup, run `report-abuse-gateway restored`. If not, do nothing: the "
             "next report writes the file again."
         )
-        yield Finding("mark", "warning", detail, mend=mend)
+        yield Finding("mark", "warning", detail, fix=fix)
     yield _examine_pages(gateway)
     yield _examine_clock(gateway)
     yield _examine_evidence(gateway, folder=StateFolder(state).evidence)
@@ -138,28 +138,28 @@ def _examine_pages(gateway: Gateway) -> Finding:
             "Pages of the database are damaged. "
             "The desk still collects every readable report, and lists the others by position."
         )
-        mend = "Run `collect` at the desk until nothing more arrives, then restore (docs/running.md, Damaged database)."
-        return Finding("pages", "fault", detail, mend=mend)
+        fix = "Run `collect` at the desk until nothing more arrives, then restore (docs/running.md, Damaged database)."
+        return Finding("pages", "fault", detail, fix=fix)
     return Finding("pages", "ok", "No page of the database is damaged.")
 
 
 def _examine_evidence(gateway: Gateway, *, folder: Path) -> Finding:
     if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        return Finding("evidence", "warning", f"Other users can read {folder}.", mend="Run `chmod 700` on it.")
+        return Finding("evidence", "warning", f"Other users can read {folder}.", fix="Run `chmod 700` on it.")
     try:
         free, least = gateway.evidence.blobs.measure_free_share(), gateway.evidence.limits.least_free_share
         with gateway.store.read() as connection:
             waiting, held_bytes = count_evidence(connection)
     except StorageUnavailableError as error:
         detail = f"The folder {folder} cannot be used ({error.reason})."
-        return Finding("evidence", "fault", detail, mend="Check the disk and the owner of the folder.")
+        return Finding("evidence", "fault", detail, fix="Check the disk and the owner of the folder.")
     detail = f"{waiting} waiting for the desk, {held_bytes / 1024**3:.1f} GiB stored, {free:.0%} of the disk free."
     if free < least:
         detail = f"{detail} Evidence is refused below {least:.0%}; reports are still accepted."
-        return Finding("evidence", "fault", detail, mend="Free disk space.")
+        return Finding("evidence", "fault", detail, fix="Free disk space.")
     if free < least + WARN_ABOVE_LEAST:
         detail = f"{detail} Evidence is refused below {least:.0%}."
-        return Finding("evidence", "warning", detail, mend="Free disk space.")
+        return Finding("evidence", "warning", detail, fix="Free disk space.")
     return Finding("evidence", "ok", detail)
 
 
@@ -168,25 +168,25 @@ def _examine_keys(gateway: Gateway) -> Iterator[Finding]:
     keys = gateway.key_state.find_keys()
     if gateway.key_state.load_fault is not None:
         detail = f"A stored key set or register was refused ({gateway.key_state.load_fault})."
-        yield Finding("published", "fault", detail, mend="Run `publish` at the desk.")
+        yield Finding("published", "fault", detail, fix="Run `publish` at the desk.")
     if keys is None:
-        mend = "Add gateway.card at the desk, then run `publish` there."
-        yield Finding("key set", "fault", "None yet: the form and the API answer 503.", mend=mend)
+        fix = "Add gateway.card at the desk, then run `publish` there."
+        yield Finding("key set", "fault", "None yet: the form and the API answer 503.", fix=fix)
         return
     left = parse_time(keys.key_set.expires_at) - now
     detail = f"Serial {keys.key_set.serial}, {max(0, left.days)} days left."
     if left <= timedelta(0):
         yield Finding(
-            "key set", "fault", f"{detail} Partners refuse an expired key set.", mend="Run `publish` at the desk."
+            "key set", "fault", f"{detail} Partners refuse an expired key set.", fix="Run `publish` at the desk."
         )
     elif left < ALARM_BEFORE_EXPIRY:
         detail = f"{detail} The desk should sign a new one every day, and has not."
-        yield Finding("key set", "warning", detail, mend="Find out why `publish` no longer runs at the desk.")
+        yield Finding("key set", "warning", detail, fix="Find out why `publish` no longer runs at the desk.")
     else:
         yield Finding("key set", "ok", detail)
     if keys.find_active_sealing_key(now=now) is None:
         detail = "None is active: the form shows phone numbers and accepts no report."
-        yield Finding("sealing key", "fault", detail, mend="Run `publish` at the desk.")
+        yield Finding("sealing key", "fault", detail, fix="Run `publish` at the desk.")
     else:
         yield Finding("sealing key", "ok", "One is active.")
     wrong_key = find_wrong_receipt_key(
@@ -197,16 +197,16 @@ def _examine_keys(gateway: Gateway) -> Iterator[Finding]:
     elif keys.has_receipt_key(gateway.receipt_key_id):
         yield Finding("receipt key", "ok", "Published: partners can verify receipts.")
     else:
-        mend = "Add gateway.card at the desk, then run `publish` there."
+        fix = "Add gateway.card at the desk, then run `publish` there."
         yield Finding(
             "receipt key",
             "fault",
             "Not in the key set: the desk would refuse every report from this gateway.",
-            mend=mend,
+            fix=fix,
         )
     if keys.register is None:
-        mend = "Run `publish` at the desk."
-        yield Finding("register", "warning", "None published yet: no partner can report.", mend=mend)
+        fix = "Run `publish` at the desk."
+        yield Finding("register", "warning", "None published yet: no partner can report.", fix=fix)
     else:
         yield Finding("register", "ok", f"Serial {keys.register.serial}, {len(keys.register.partners)} partners.")
 
@@ -227,12 +227,12 @@ def _examine_next_receipt_key(gateway: Gateway, *, state: Path) -> Iterator[Find
             "next receipt key",
             "warning",
             "The agency has published it; this gateway still signs with the old key.",
-            mend="Restart the gateway.",
+            fix="Restart the gateway.",
         )
     else:
         yield Finding(
             "next receipt key",
             "warning",
             "Not published yet.",
-            mend=f"Give {state / NEXT_CARD_FILE} to the desk, and run `publish` there.",
+            fix=f"Give {state / NEXT_CARD_FILE} to the desk, and run `publish` there.",
         )

@@ -161,8 +161,8 @@ def examine_signoffs(state: Path) -> Finding:
     if counts["given"] == len(standings):
         return Finding("words", "ok", f"{detail}.")
     ended = f", {counts['stale']} ended because the words changed" if counts["stale"] else ""
-    mend = "`report-abuse-gateway signoff list` shows which; docs/panel/ has the sheets."
-    return Finding("words", "warning", f"{detail}, {counts['owed']} are owed{ended}.", mend=mend)
+    fix = "`report-abuse-gateway signoff list` shows which; docs/panel/ has the sheets."
+    return Finding("words", "warning", f"{detail}, {counts['owed']} are owed{ended}.", fix=fix)
 
 
 def _make_check(row: Mapping[str, Any]) -> Check:

@@ -44,12 +44,12 @@ def find_wrong_receipt_key(key_state: KeyState, *, store: Store, receipt_key_id:
         f"keys/receipt.key is {receipt_key_id}, but the agency has published {', '.join(usable) or 'none'} "
         f"for use now, so the desk would refuse every report.{signed}"
     )
-    mend = (
+    fix = (
         "Restore the right keys/receipt.key from your backup. If it is lost, run `report-abuse-gateway "
         "rotate-receipt-key` and `serve --roles feed`, give the new card to the desk, run `publish` there, then "
         "restart the gateway."
     )
-    return Finding("receipt key", "fault", detail, mend=mend)
+    return Finding("receipt key", "fault", detail, fix=fix)
 
 
 def find_newest_signer(store: Store) -> str | None:
@@ -79,7 +79,7 @@ def find_wrong_clock(key_state: KeyState, *, store: Store, now: datetime) -> Fin
     minutes = int(behind.total_seconds() // 60)
     read = f"it reads {format_time(now)}, but {what} at {format_time(at)}."
     detail = f"The clock is at least {minutes} minutes behind: {read}"
-    return Finding("clock", "fault", detail, mend="Set this machine's clock and keep it synchronised (NTP).")
+    return Finding("clock", "fault", detail, fix="Set this machine's clock and keep it synchronised (NTP).")
 
 
 def find_latest_instant(store: Store) -> datetime | None:

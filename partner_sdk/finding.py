@@ -11,13 +11,13 @@ Verdict = Literal["ok", "warning", "fault"]
 class Finding:
     """One thing that was looked at: `ok`, `warning` (a person should know) or `fault` (something fails, or soon will).
 
-    `mend` is the way to fix it, e.g. "Free some room.". Empty where all is well, and for an error in its own words.
+    `fix` is how to repair it, e.g. "Free some room.". Empty where all is well, and for an error in its own words.
     """
 
     name: str
     verdict: Verdict
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def make_printable(text: str) -> str:
@@ -34,7 +34,7 @@ def format_finding(finding: Finding) -> tuple[str, ...]:
     """Return the lines of a finding for a terminal; the fix stands below the fault."""
     verdict = finding.verdict if finding.verdict == "ok" else finding.verdict.upper()
     found = f"{verdict:8} {finding.name}: {finding.detail}"
-    return (found, f"         What to do: {finding.mend}") if finding.mend else (found,)
+    return (found, f"         What to do: {finding.fix}") if finding.fix else (found,)
 
 
 def describe_findings(findings: Collection[Finding]) -> dict[str, object]:

@@ -169,9 +169,9 @@ def _check_key_and_clock(
         store.close()
     if wrong_clock is not None:
         log_event("clock-wrong", level=logging.ERROR)
-        say(f"{wrong_clock.detail} {wrong_clock.mend}", to=sys.stderr)
+        say(f"{wrong_clock.detail} {wrong_clock.fix}", to=sys.stderr)
     if wrong_key is not None and takes_reports:
-        raise ServingError(f"{wrong_key.detail}\n{wrong_key.mend}")
+        raise ServingError(f"{wrong_key.detail}\n{wrong_key.fix}")
 
 
 def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig, as_json: bool) -> None:

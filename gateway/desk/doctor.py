@@ -57,7 +57,7 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
     findings = [_examine_folder(desk.paths)]
     for name, check in _CHECKS:
         try:
-            findings += [Finding(name, verdict, detail, mend) for verdict, detail, mend in check(desk)]
+            findings += [Finding(name, verdict, detail, fix) for verdict, detail, fix in check(desk)]
         except ReportAbuseError as error:
             findings.append(Finding(name, "fault", str(error)))
     return findings
@@ -65,7 +65,7 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
 
 def _examine_folder(paths: DeskPaths) -> Finding:
     if paths.state.stat().st_mode & 0o077:
-        return Finding("folder", "fault", f"Other users can open {paths.state}.", mend="Run chmod 700 on it.")
+        return Finding("folder", "fault", f"Other users can open {paths.state}.", fix="Run chmod 700 on it.")
     return Finding("folder", "ok", f"Only this user can open {paths.state}.")
 
 

@@ -79,11 +79,11 @@ def _folder(folder: Path) -> Iterator[Finding]:
         if found.st_uid != os.geteuid():
             foreign.append(path)
     if open_ones:
-        mend = f"Run chmod -R go= {folder}. {_IF_READ}"
-        yield Finding("folder", "fault", f"others can reach {_name(open_ones)}", mend)
+        fix = f"Run chmod -R go= {folder}. {_IF_READ}"
+        yield Finding("folder", "fault", f"others can reach {_name(open_ones)}", fix)
     if foreign:
-        mend = f"Run every command as one user, and chown -R {folder} to that user."
-        yield Finding("folder", "warning", f"another user owns {_name(foreign)}", mend)
+        fix = f"Run every command as one user, and chown -R {folder} to that user."
+        yield Finding("folder", "warning", f"another user owns {_name(foreign)}", fix)
     if not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("folder", "fault", f"{folder} cannot be written to", "Run this as the user who owns the folder.")
     free = shutil.disk_usage(folder).free
@@ -105,10 +105,10 @@ def _keys(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         try:
             key_file = partner.state.read_key(role)
         except LocalStateError as error:
-            mend = "Restore the folder from its backup; without one, ask the agency for a new invitation."
+            fix = "Restore the folder from its backup; without one, ask the agency for a new invitation."
             if error.reason == "open-to-others":
-                mend = f"Run chmod 600 on it. {_IF_READ}"
-            yield Finding(name, "fault", str(error), mend)
+                fix = f"Run chmod 600 on it. {_IF_READ}"
+            yield Finding(name, "fault", str(error), fix)
             continue
         if now - parse_time(key_file.created_at) > KEYS_ARE_OLD_AFTER:
             yield Finding(name, "warning", f"id {key_file.key_id} is more than a year old", "Run keys rotate.")
@@ -122,14 +122,14 @@ def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
             yield Finding("new keys", "ok", "the agency has accepted them, and this folder now uses them")
         rotation = describe_rotation(partner.state)
     except LocalStateError as error:
-        mend = "Restore the folder from its backup, or ask the agency for a new invitation."
-        yield Finding("new keys", "fault", str(error), mend)
+        fix = "Restore the folder from its backup, or ask the agency for a new invitation."
+        yield Finding("new keys", "fault", str(error), fix)
         return
     if not rotation.is_done:
         old_id, new_id = (ids[KeyRole.SUBMISSION.value] for ids in (rotation.key_ids, rotation.new_key_ids))
         text = f"submission key id {new_id} is to replace {old_id}: the agency must accept change {rotation.change_id}"
-        mend = "Phone the agency and read out both key ids. Once it accepts them, the next command switches to them."
-        yield Finding("new keys", "warning", text, mend)
+        fix = "Phone the agency and read out both key ids. Once it accepts them, the next command switches to them."
+        yield Finding("new keys", "warning", text, fix)
 
 
 def _goes_over(partner: Partner, *, now: datetime) -> bool:
@@ -177,12 +177,12 @@ def _approval(partner: Partner) -> Iterator[Finding]:
         status = partner.status()
     except NotAuthorisedError:
         text = "the gateway does not know this key: not approved yet, suspended, revoked, or replaced by a newer one"
-        mend = f"Call the agency with the key ids above; then run spool flush. {ENROLLED_ANEW}"
-        yield Finding("approval", "fault", text, mend)
+        fix = f"Call the agency with the key ids above; then run spool flush. {ENROLLED_ANEW}"
+        yield Finding("approval", "fault", text, fix)
         return
     except ReportAbuseError as error:
-        mend = "Fix the key set first." if isinstance(error, TransportError) else "Run doctor again in a few minutes."
-        yield Finding("approval", "fault", f"{error} ({error.reason})", mend)
+        fix = "Fix the key set first." if isinstance(error, TransportError) else "Run doctor again in a few minutes."
+        yield Finding("approval", "fault", f"{error} ({error.reason})", fix)
         return
     caller = status.caller
     if status.environment != profile.environment or caller is None or caller.partner != profile.partner:
@@ -200,8 +200,8 @@ def _clock(partner: Partner) -> Iterator[Finding]:
         return
     text = f"this machine is {abs(difference)} seconds {'behind' if difference > 0 else 'ahead of'} the gateway"
     if abs(difference) > MAX_CLOCK_CORRECTION_SECONDS:
-        mend = "Set the clock of this machine, or tell the agency if yours is right."
-        yield Finding("clock", "fault", f"{text}, more than a day, which is not corrected", mend)
+        fix = "Set the clock of this machine, or tell the agency if yours is right."
+        yield Finding("clock", "fault", f"{text}, more than a day, which is not corrected", fix)
     elif abs(difference) >= CLOCK_TOLERANCE_SECONDS:
         corrected = "; requests are signed with the corrected time" if partner.transport.clock_offset_seconds else ""
         yield Finding(
@@ -218,25 +218,25 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         return
     since = find_oldest(waiting)
     text = f"{len(waiting)} sealed report(s) not delivered, the oldest since {since or 'an unknown time'}"
-    mend = "Run spool flush, now and from a timer. While the gateway is down, spool write makes a file of a report."
+    fix = "Run spool flush, now and from a timer. While the gateway is down, spool write makes a file of a report."
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
         yield Finding("spool", "fault", f"cannot be read: {unread}", mend_unread)
     if any(one.priority == "P1" for one in waiting):
-        yield Finding("spool", "fault", f"{text}; a P1 among them", f"If a child is in danger now, call 999. {mend}")
+        yield Finding("spool", "fault", f"{text}; a P1 among them", f"If a child is in danger now, call 999. {fix}")
     elif since is None or now - parse_time(since) > SPOOL_IS_OLD_AFTER:
-        yield Finding("spool", "fault", text, mend)
+        yield Finding("spool", "fault", text, fix)
     else:
-        yield Finding("spool", "warning", text, mend)
+        yield Finding("spool", "warning", text, fix)
 
 
 def _evidence(partner: Partner) -> Iterator[Finding]:
     for one in list_waiting_evidence(partner.state):
         text = f"{one.files} file(s) of report {one.report_id} have been waiting since {one.since or 'an unknown time'}"
         if one.error is not None:
-            mend = "Restore the file from your backup, or hand the evidence over again with a supplement."
-            yield Finding("evidence", "fault", f"{text}: {one.error}", mend)
+            fix = "Restore the file from your backup, or hand the evidence over again with a supplement."
+            yield Finding("evidence", "fault", f"{text}: {one.error}", fix)
         elif not one.is_sealed:
             yield Finding(
                 "evidence", "warning", f"{text}, and the report is not sealed", "Run the same report submit again."
@@ -248,29 +248,29 @@ def _evidence(partner: Partner) -> Iterator[Finding]:
 def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     alarms = list_gap_alarms(partner.state)
     for alarm in alarms:
-        mend = "Run inbox. If the gap remains, phone the agency; do not use this service for that."
-        yield Finding("mailbox", "warning", alarm.text, mend)
+        fix = "Run inbox. If the gap remains, phone the agency; do not use this service for that."
+        yield Finding("mailbox", "warning", alarm.text, fix)
     if not alarms:
         yield Finding("mailbox", "ok", f"unbroken up to message {partner.state.read_position().number}")
     try:
         kept = list_requests(partner.state, messages=partner.messages())
     except ReportAbuseError as error:
-        mend = "Restore the mailbox folder from your backup, and tell the agency."
-        yield Finding("requests", "fault", f"saved messages cannot be read: {error}", mend)
+        fix = "Restore the mailbox folder from your backup, and tell the agency."
+        yield Finding("requests", "fault", f"saved messages cannot be read: {error}", fix)
         return
     if kept.unreadable:
         numbers = ", ".join(map(str, kept.unreadable))
-        mend = "Update this program. If that does not help, ask the agency for the question."
-        yield Finding("requests", "warning", f"the request in message {numbers} cannot be read", mend)
+        fix = "Update this program. If that does not help, ask the agency for the question."
+        yield Finding("requests", "warning", f"the request in message {numbers} cannot be read", fix)
     for one in kept.questions:
         text = f"{one.request.reference} is due {one.request.due_at}"
-        mend = f"Run requests show {one.request.request_id}, and answer it."
+        fix = f"Run requests show {one.request.request_id}, and answer it."
         if one.state == "waiting":
-            mend = "The answer is sealed and waiting: run spool flush."
+            fix = "The answer is sealed and waiting: run spool flush."
         if one.is_overdue(now):
-            yield Finding("requests", "fault", f"{text}, which has passed", mend)
+            yield Finding("requests", "fault", f"{text}, which has passed", fix)
         elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
-            yield Finding("requests", "warning", text, mend)
+            yield Finding("requests", "warning", text, fix)
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -291,8 +291,8 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
     for name in _PROXY_VARIABLES:
         if environ.get(name):
             text = f"{name} is set and changes how the gateway is reached"
-            mend = "Add the gateway's host to NO_PROXY if it is reached directly."
-            yield Finding("this machine", "warning", text, mend)
+            fix = "Add the gateway's host to NO_PROXY if it is reached directly."
+            yield Finding("this machine", "warning", text, fix)
 
 
 @click.command(cls=PartnerCommand, example="")

@@ -42,7 +42,7 @@ def begin(loop: Loop) -> Path:
 
 
 def verdict(loop: Loop) -> str:
-    return {one.name: one.mend for one in examine(state_of(loop), clock=loop.clock)}.get("next receipt key", "")
+    return {one.name: one.fix for one in examine(state_of(loop), clock=loop.clock)}.get("next receipt key", "")
 
 
 def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:

@@ -6,7 +6,7 @@ from partner_sdk.finding import Finding, describe_findings, format_finding, is_w
 from tests.house.sources import files, module_of, parse
 
 WELL = Finding("disk", "ok", "There is room.")
-WARNING = Finding("keys", "warning", "One is old.", mend="Run keys rotate.")
+WARNING = Finding("keys", "warning", "One is old.", fix="Run keys rotate.")
 FAULT = Finding("store", "fault", "It cannot be used.")
 
 
@@ -25,8 +25,8 @@ def test_only_a_fault_makes_findings_not_well() -> None:
 def test_findings_for_machines_keep_their_order_and_say_whether_all_is_well() -> None:
     assert describe_findings([WARNING, WELL]) == {
         "findings": [
-            {"name": "keys", "verdict": "warning", "detail": "One is old.", "mend": "Run keys rotate."},
-            {"name": "disk", "verdict": "ok", "detail": "There is room.", "mend": ""},
+            {"name": "keys", "verdict": "warning", "detail": "One is old.", "fix": "Run keys rotate."},
+            {"name": "disk", "verdict": "ok", "detail": "There is room.", "fix": ""},
         ],
         "well": True,
     }

@@ -270,14 +270,14 @@ def test_doctor_says_how_much_room_there_is(
         if finding.name == "evidence"
     ]
     assert found.verdict == verdict
-    assert words in f"{found.detail} {found.mend}"
+    assert words in f"{found.detail} {found.fix}"
 
 
 def test_doctor_warns_of_a_folder_that_is_open_to_others(house: House, industry: Door) -> None:
     send_parts(industry, make_evidence())
     (house.state / "evidence").chmod(0o755)
     found = {finding.name: finding for finding in examine(house.state, clock=house.clock)}
-    assert (found["evidence"].verdict, "chmod 700" in found["evidence"].mend) == ("warning", True)
+    assert (found["evidence"].verdict, "chmod 700" in found["evidence"].fix) == ("warning", True)
 
 
 def test_bytes_of_a_partner_that_look_like_a_private_key_do_not_stop_the_gateway(house: House) -> None:

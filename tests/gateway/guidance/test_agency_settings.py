@@ -220,7 +220,7 @@ def test_bank_holidays_that_end_soon_are_a_warning(tmp_path: Path) -> None:
     late = StillClock(datetime(2028, 11, 20, tzinfo=UTC))
     (soon,) = [one for one in examine(house.state, clock=late) if one.name == "hours"]
     assert (soon.verdict, soon.detail) == ("warning", "The list of bank holidays ends in 41 days.")
-    assert str(StateFolder(house.state).agency) in soon.mend
+    assert str(StateFolder(house.state).agency) in soon.fix
     assert with_hours(bank_holidays="none").find_stale_holidays(late()) is None
     last, after = datetime(2028, 12, 31, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
     assert [(with_hours().find_stale_holidays(day) or ("",))[0] for day in (last, after)] == ["warning", "fault"]

@@ -59,7 +59,7 @@ def test_removed_log_with_acknowledged_reports_is_refused_with_the_line_to_run(
     check_refused(house, "behind")
     line = f"report-abuse-gateway restored --state {house.state}"
     (store,) = [one for one in examine(house.state, clock=house.clock) if one.name == "store"]
-    assert (store.verdict, line in (store.mend or "")) == ("fault", True)
+    assert (store.verdict, line in (store.fix or "")) == ("fault", True)
     _look_for_lost_reports(house.state, config=house.config)
     assert line in capsys.readouterr().err
 

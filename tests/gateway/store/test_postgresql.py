@@ -262,7 +262,7 @@ def test_server_that_could_lose_a_committed_report_is_refused(
     try:
         check_refused(own_house.open_gateway(), "unsafe")
         (store,) = [one for one in examine(own_house.state, clock=own_house.clock) if one.name == "store"]
-        assert (store.verdict, "synchronous_commit" in (store.mend or "")) == ("fault", True)
+        assert (store.verdict, "synchronous_commit" in (store.fix or "")) == ("fault", True)
     finally:
         own_server.stop()
         own_server.start()

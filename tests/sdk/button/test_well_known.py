@@ -179,6 +179,6 @@ def test_other_agency_than_ones_own_is_a_fault() -> None:
     findings = list(list_findings(make(), now=NOW, agency="https://other.example"))
     assert not is_well(findings)
     (fault,) = [one for one in findings if one.verdict == "fault"]
-    assert (fault.name, "https://other.example" in fault.mend) == ("agency", True)
+    assert (fault.name, "https://other.example" in fault.fix) == ("agency", True)
     # Who gave --origin need not be enrolled anywhere.
     assert fault.detail == f"it names {ORIGIN}, and the agency's address is https://other.example"

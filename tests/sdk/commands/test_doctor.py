@@ -1,4 +1,4 @@
-"""`doctor`: each thing that is wrong is found, and comes with a sentence about how to mend it."""
+"""`doctor`: each thing that is wrong is found, and comes with a sentence about how to fix it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,8 +34,8 @@ def find(client: Client, name: str, *, days: int = 0, environ: Mapping[str, str]
     """Return the findings of one name that are not well, and check that each names its fix."""
     found = list(examine(client, now=NOW + days * DAY, environ=environ or {}))
     for one in found:
-        assert (one.mend == "") == (one.verdict == "ok"), one
-        assert one.mend == "" or one.mend.endswith("."), one
+        assert (one.fix == "") == (one.verdict == "ok"), one
+        assert one.fix == "" or one.fix.endswith("."), one
     return [one for one in found if one.name == name and one.verdict != "ok"]
 
 
@@ -48,8 +48,8 @@ def test_p1_that_waits_fails_and_the_mending_begins_with_999(client: Client) -> 
     (one,) = find(client, "spool")
     assert one.verdict == "fault"
     assert "a P1 among them" in one.detail
-    assert one.mend.startswith("If a child is in danger now, call 999.")
-    assert "spool flush" in one.mend
+    assert one.fix.startswith("If a child is in danger now, call 999.")
+    assert "spool flush" in one.fix
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, "warning"), (2, "fault")])
@@ -58,7 +58,7 @@ def test_report_that_waits_is_told_with_its_age_and_fails_after_a_day(client: Cl
     (one,) = find(client, "spool", days=days)
     assert one.verdict == verdict
     assert format_time(NOW) in one.detail
-    assert "999" not in one.mend
+    assert "999" not in one.fix
 
 
 def test_submission_that_cannot_be_read_is_named(client: Client) -> None:
@@ -68,8 +68,8 @@ def test_submission_that_cannot_be_read_is_named(client: Client) -> None:
     assert any(report_id in text for text in texts)
 
 
-@pytest.mark.parametrize(("is_sealed", "mend"), [(True, "spool flush"), (False, "the same report submit")])
-def test_evidence_that_waits_is_told(client: Client, is_sealed: bool, mend: str) -> None:
+@pytest.mark.parametrize(("is_sealed", "fix"), [(True, "spool flush"), (False, "the same report submit")])
+def test_evidence_that_waits_is_told(client: Client, is_sealed: bool, fix: str) -> None:
     report_id = seal(client, "P3") if is_sealed else make_report_id(NOW, bytes(10))
     file = JournalFile(
         digest=None,
@@ -92,7 +92,7 @@ def test_evidence_that_waits_is_told(client: Client, is_sealed: bool, mend: str)
     EvidenceJournal(client.state.folder).save(entry)
     (one,) = find(client, "evidence")
     assert report_id in one.detail
-    assert mend in one.mend
+    assert fix in one.fix
 
 
 def test_damaged_evidence_entry_is_told_and_stops_nothing(client: Client) -> None:
@@ -113,15 +113,15 @@ def test_requests_that_are_late_or_soon_due_are_told(client: Client, house: Hous
     found = find(client, "requests")
     assert [one.verdict for one in found] == ["warning", "fault", "warning"]
     assert "message 4 cannot be read" in found[0].detail
-    assert late.request_id in found[1].mend
-    assert soon.request_id in found[2].mend
+    assert late.request_id in found[1].fix
+    assert soon.request_id in found[2].fix
 
 
 def test_gap_in_the_mailbox_is_told_with_the_telephone(client: Client, house: House) -> None:
     post_to(house, make_post(1), make_post(3, previous="ab" * 32))
     client.collect_mailbox()
     (one,) = find(client, "mailbox")
-    assert "phone the agency" in one.mend
+    assert "phone the agency" in one.fix
 
 
 def test_saved_message_that_is_damaged_is_told(client: Client, house: House) -> None:
@@ -137,15 +137,15 @@ def test_file_that_others_can_read_is_named_with_the_command(client: Client) -> 
     file.chmod(0o644)
     (one,) = find(client, "folder")
     assert str(file) in one.detail
-    assert f"chmod -R go= {client.state.folder}" in one.mend
+    assert f"chmod -R go= {client.state.folder}" in one.fix
 
 
 @pytest.mark.parametrize("name", ["folder", "submission key"])
 def test_key_that_others_may_have_read_is_ended_by_the_agency_and_not_rotated(client: Client, name: str) -> None:
     (client.state.folder / "keys" / "submission.key").chmod(0o644)
     (one,) = find(client, name)
-    assert "phone the agency: it revokes your keys and invites you again" in one.mend
-    assert "rotate" not in one.mend
+    assert "phone the agency: it revokes your keys and invites you again" in one.fix
+    assert "rotate" not in one.fix
 
 
 def test_many_open_files_are_counted_not_all_named(client: Client) -> None:
@@ -169,13 +169,13 @@ def test_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
 def test_old_keys_are_to_be_rotated(client: Client) -> None:
     days = KEYS_ARE_OLD_AFTER.days + 60
     found = find(client, "submission key", days=days)
-    assert [(one.verdict, one.mend) for one in found] == [("warning", "Run keys rotate.")]
+    assert [(one.verdict, one.fix) for one in found] == [("warning", "Run keys rotate.")]
 
 
 def test_missing_key_is_told_with_what_is_left_to_do(client: Client) -> None:
     (client.state.folder / "keys" / "context.key").unlink()
     (one,) = find(client, "context key")
-    assert "backup" in one.mend
+    assert "backup" in one.fix
 
 
 @pytest.mark.parametrize(("answer", "words"), [(TimeoutError(), "network"), ((503, {}, b""), "Wait a few minutes")])
@@ -187,7 +187,7 @@ def test_gateway_that_does_not_answer_is_told_with_what_to_check(
     offline = Client.open(tmp_path / "partner", session=session, clock=StillClock(), sleep=lambda _: None)
     (one,) = find(offline, "key set")
     assert one.verdict == "fault"
-    assert words in one.mend
+    assert words in one.fix
     assert [clock.verdict for clock in find_again(tmp_path, answer, "clock")] == ["warning"]
 
 
@@ -199,7 +199,7 @@ def find_again(tmp_path: Path, answer: BaseException | tuple[int, dict[str, str]
 def test_partner_that_is_not_approved_is_told_to_call(client: Client, house: House) -> None:
     house.publish(Partner().entry(state="suspended"), serial=2)
     (one,) = find(client, "approval")
-    assert "Call the agency" in one.mend
+    assert "Call the agency" in one.fix
 
 
 def test_variables_that_change_the_way_are_told_without_their_values(client: Client, tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_variables_that_change_the_way_are_told_without_their_values(client: Cli
     found = find(client, "this machine", environ=environ)
     assert [one.detail.split()[0] for one in found] == ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY"]
     assert "names a file that does not exist" in found[1].detail
-    assert "NO_PROXY" in found[2].mend
-    assert not any("zebra" in one.detail + one.mend for one in found)
+    assert "NO_PROXY" in found[2].fix
+    assert not any("zebra" in one.detail + one.fix for one in found)
 
 
 def test_command_prints_what_to_do_below_what_is_wrong(
@@ -231,4 +231,4 @@ def test_command_prints_what_to_do_below_what_is_wrong(
     assert line.run("doctor", "--json") == EXIT_FAILED
     rows = line.json()["findings"]
     assert isinstance(rows, list)
-    assert all(bool(row["mend"]) == (row["verdict"] != "ok") for row in rows)
+    assert all(bool(row["fix"]) == (row["verdict"] != "ok") for row in rows)
