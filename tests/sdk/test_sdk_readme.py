@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from importlib import import_module
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
@@ -16,6 +17,7 @@ from partner_sdk.cli import program
 from partner_sdk.client import _partner_state as partner_state
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
+from partner_sdk.lazy_group import INTERRUPTED
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.registration import TEMPLATE
@@ -46,11 +48,10 @@ def test_every_command_is_shown() -> None:
 def test_exit_codes_are_those_of_the_command() -> None:
     table = dict(re.findall(r"^\| ([0-9]+) \| (.*?) \|$", README, re.MULTILINE))
     in_help = dict(re.findall(r"^  ([0-9]+)  (.*)$", cli_output.EXIT_CODES, re.MULTILINE))
-    codes = {
-        str(value) for name, value in vars(cli_output).items() if name.startswith("EXIT_") and name != "EXIT_CODES"
-    }
+    own = {value for name, value in vars(cli_output).items() if name.startswith("EXIT_") and name != "EXIT_CODES"}
     assert table == in_help
-    assert set(table) == codes == {"0", "1", "2", "3", "4", "130"}
+    assert set(table) == {str(code) for code in (*own, click.UsageError.exit_code, INTERRUPTED)}
+    assert set(table) == {"0", "1", "2", "3", "4", "130"}
 
 
 def test_emergency_words_are_quoted() -> None:
