@@ -27,12 +27,18 @@ WITH_FIREFOX = frozenset(
 )
 
 
-class OneFirefox(LoadFileScheduling):
-    """Gives a worker a file at a time, and all files with Firefox to the same one."""
+# These read and parse every source, each worker once for all of them.
+READS_SOURCES = "tests/house/"
+
+
+class FilesTogether(LoadFileScheduling):
+    """Gives a worker a file at a time, and those with Firefox, and those that read all sources, to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "Firefox" if file in WITH_FIREFOX else file
+        if file in WITH_FIREFOX:
+            return "Firefox"
+        return READS_SOURCES if file.startswith(READS_SOURCES) else file
 
 
 # How long an example takes to make or to try says more about the machine than about us.
@@ -46,8 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """Schedule file by file with one Firefox."""
-    return OneFirefox(config, log) if config.getvalue("dist") == "loadfile" else None
+    """Schedule file by file with the few that belong together."""
+    return FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

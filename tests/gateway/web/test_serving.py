@@ -185,8 +185,8 @@ def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     assert answers[0].isdecimal()
 
 
-# Some requests are always on their way; without a rest they would take the cores that a new worker needs to start.
-BETWEEN_SECONDS = 0.01
+# A hundred requests a second; without a rest they would take the cores that a new worker needs to start.
+BETWEEN_SECONDS = 0.03
 
 
 @contextmanager
