@@ -161,7 +161,8 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
     for code in codes:
         to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]
         if there and code != HURTING:  # possible self-harm concerns the reader, who is here
-            to_do.append(" ".join(there))
+            at = max((place for place, line in enumerate(to_do) if emergency in line), default=-1)
+            to_do[at] = " ".join((to_do[at], *there))  # beside the call
             there = []  # show it once
         parts.append(
             {

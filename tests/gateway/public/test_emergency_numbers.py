@@ -147,6 +147,8 @@ def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_an
                 block = make_urgent(door, [code], make_profile(make_answers(who, where, age)))
                 assert block is not None
                 to_do = " ".join(block["parts"][0]["to_do"])
+                # Each item is read on its own: "it" would name nothing there.
+                assert not [line for line in block["parts"][0]["to_do"] if line.startswith(NOT_IN_UK["en"])], case
                 for_others = elsewhere and code != "hurting"  # who may hurt themselves is here, whoever else is there
                 assert ("Say that it is not in the UK." in to_do) is for_others, (code, *case)
                 assert (f"The number for people there is {there}." in to_do) is (for_others and there is not None)

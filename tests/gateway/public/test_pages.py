@@ -111,6 +111,15 @@ def test_every_page_has_one_heading_and_its_title_says_the_same(pages: dict[str,
         assert ERROR.sub("", html.unescape(title[1])) in {html.unescape(headings[0]), *QUIET}, path
 
 
+def test_rows_of_buttons_hold_nothing_else(pages: dict[str, str]):
+    # The buttons of a row are equally high: a long note among them would stretch each of them.
+    rows = [
+        (path, row) for path, text in pages.items() for row in re.findall('(?s)<div class="actions">.*?</div>', text)
+    ]
+    assert len(rows) > 40
+    assert [path for path, row in rows if "<p" in row] == []
+
+
 def test_error_page_says_so_in_title_summary_and_field(pages: dict[str, str]):
     errors = {path: text for path, text in pages.items() if path.endswith(("error", "errors"))}
     assert len(errors) == len(ASKED_AGAIN) + 1

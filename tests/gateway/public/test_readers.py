@@ -205,6 +205,6 @@ def test_only_what_fits_the_picked_ways_is_asked_about_safety(
 ):
     details = {"adult": "My aunt", "school": "Ms Example", "phone": "01632 960001", "email": "sam@child.example"}
     text = public.person_at("/12a", p12={"contact_ways": ways, **details}).text()
-    assert "When is a good time?</label>" in text
+    assert "When is a good time to talk?</label>" in text
     assert '<label class="unseen" for="contact_times">' not in text
     assert ('name="who_sees"' in text, 'name="may_say_who_we_are"' in text) == asked
