@@ -220,7 +220,7 @@ def test_toggle_on_a_side_page_in_the_middle_stays_there_and_leads_back(public: 
         ),
         (
             {"p4": {"age": "18_plus"}, "p4b": {}, "p6": {"region": "not_uk"}, "p6a": {"country": "us"}},
-            ["tel:911", "tel:08088005000"],
+            ["tel:911", "https://findahelpline.com"],
         ),
     ],
 )

@@ -20,7 +20,9 @@ FORM = "application/x-www-form-urlencoded"
 # What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
 ASKED_AGAIN = ("/3", "/4", "/5", "/6", "/11", "/12")
 NOT_NEUTRAL = re.compile(
-    r"abuse|sex|police|crime|report|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd", re.IGNORECASE
+    r"abuse|sex|police|crime|report|danger|\d{3}|take it down"
+    r"|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd|perygl|dynnu",
+    re.IGNORECASE,
 )
 ERROR = re.compile("^(Error|Gwall): ")
 # A page whose heading would tell too much in the history of a phone has another title.
