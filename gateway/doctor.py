@@ -53,7 +53,7 @@ def examine(
         return (Finding("settings", "fault", str(error)),)
     return (
         Finding("settings", "ok", f"{config.environment} gateway {config.instance} at {config.public_origin}"),
-        _examine_folder(state),
+        _examine_folder(state, config=config),
         _examine_hours(gateway, state=state),
         # Nobody in danger reads the words of a practice gateway.
         *([] if config.environment == "sandbox" else [examine_signoffs(state)]),
@@ -62,11 +62,12 @@ def examine(
     )
 
 
-def _examine_folder(state: Path) -> Finding:
+def _examine_folder(state: Path, *, config: GatewayConfig) -> Finding:
     mode = stat.S_IMODE(state.stat().st_mode)
     if mode & 0o077:
         return Finding("folder", "warning", f"Other users can read {state}.", fix="Run `chmod 700` on it.")
-    return Finding("folder", "ok", f"Only its owner has access; the database is {StateFolder(state).database.name}.")
+    database = "that of database_uri" if config.database_uri else StateFolder(state).database.name
+    return Finding("folder", "ok", f"Only its owner has access; the database is {database}.")
 
 
 def _examine_hours(gateway: Gateway, *, state: Path) -> Finding:

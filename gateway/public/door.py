@@ -73,7 +73,7 @@ class PublicDoor:
         if self.is_practice:
             return
         try:
-            with self.store.write() as connection:
+            with self.store.write_beside() as connection:
                 add_count(connection, name=event, week=self.clock().strftime("%G-W%V"))  # ISO 8601
         except StorageUnavailableError as error:
             # A count that is off by one is no reason to show a child an error.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, text, update
 
 from gateway.store.engine import PreparedStatement
 from gateway.store.schema import drafts, items, return_places, to_epoch_seconds
@@ -41,8 +41,13 @@ class Draft:
 _SAME = drafts.c.draft_id == bindparam("wanted_id")
 # Prepared: every page of the form reads its draft, and every post saves it.
 _FIND = PreparedStatement(select(drafts.c.version, drafts.c.box).where(_SAME, drafts.c.expires_at > bindparam("now")))
-_EXISTS = PreparedStatement(select(drafts.c.version).where(_SAME))
-_INSERT = PreparedStatement(insert(drafts).values({c.name: bindparam(c.name) for c in drafts.c}))
+# Text, because Core has ON CONFLICT only by dialect, and each takes 30 ms to load. Both databases know it.
+_INSERT = PreparedStatement(
+    text(
+        f"INSERT INTO drafts ({', '.join(drafts.c.keys())}) VALUES (:{', :'.join(drafts.c.keys())}) "  # noqa: S608 - our own names
+        "ON CONFLICT DO NOTHING"
+    )
+)
 _REPLACE = PreparedStatement(
     update(drafts)
     .where(_SAME, drafts.c.version == bindparam("old_version"))
@@ -85,19 +90,16 @@ def put_draft(
     """Store `version` of a draft: version 1 if there is none, else exactly one above the stored version.
 
     The draft counts for the network that began it, wherever it is saved from later. Returns False, and changes nothing,
-    when another tab was faster.
+    when another tab was faster. Right beside other writers: each version is one statement.
     """
     expiry = to_epoch_seconds(expires_at)
     if version != FIRST_VERSION:
         new = {"new_version": version, "new_box": box, "new_expiry": expiry, "new_kind": kind}
         old = {"wanted_id": draft_id, "old_version": version - 1}
         return bool(_REPLACE.run(connection, {**old, **new}).rowcount == 1)
-    if _EXISTS.run(connection, {"wanted_id": draft_id}).fetchone() is not None:
-        return False
     row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry, "kind": kind}
     row["network_slot"] = network_slot if kind == "writing" else None
-    _INSERT.run(connection, row)
-    return True
+    return bool(_INSERT.run(connection, row).rowcount == 1)
 
 
 def has_rows(connection: Connection, *, number: int) -> bool:

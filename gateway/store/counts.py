@@ -5,8 +5,9 @@ Never counts by person, network or report, and never by less than a week.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, select, text
 
+from gateway.store.engine import PreparedStatement
 from gateway.store.schema import counts
 
 
@@ -19,19 +20,19 @@ class Count:
     number: int
 
 
-_ADD = (
-    update(counts)
-    .where(counts.c.name == bindparam("wanted_name"), counts.c.week == bindparam("wanted_week"))
-    .values(number=counts.c.number + 1)
+# Text, because Core has ON CONFLICT only by dialect. Both databases know it.
+_ADD = PreparedStatement(
+    text(
+        "INSERT INTO counts (name, week, number) VALUES (:name, :week, 1) "
+        "ON CONFLICT (name, week) DO UPDATE SET number = counts.number + 1"
+    )
 )
 _LIST = select(counts.c.name, counts.c.week, counts.c.number).order_by(counts.c.week, counts.c.name)
 
 
 def add_count(connection: Connection, *, name: str, week: str) -> None:
-    """Add one to a count; the first of a week inserts its row."""
-    # Writers are serialised (decision 0008), so no other writer can insert the row in between.
-    if connection.execute(_ADD, {"wanted_name": name, "wanted_week": week}).rowcount == 0:
-        connection.execute(insert(counts), {"name": name, "week": week, "number": 1})
+    """Add one to a count; the first of a week inserts its row. Right beside other writers."""
+    _ADD.run(connection, {"name": name, "week": week})
 
 
 def list_counts(connection: Connection) -> list[Count]:

@@ -57,6 +57,7 @@ class Database(Protocol):
     """The calls of the store that differ between the two."""
 
     engine: Engine
+    has_one_writer: bool
 
     def identify(self) -> FileIdentity:
         """Identify the database that a new connection would open. Raises StorageUnavailableError."""
@@ -79,6 +80,9 @@ class Database(Protocol):
     def begin_write(self, connection: Connection) -> None:
         """Begin a transaction in the writer's turn, so that it cannot fail half-way with a deadlock."""
 
+    def begin_write_beside(self, connection: Connection) -> None:
+        """Begin a transaction that writes beside other writers; never called where there is one writer."""
+
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one snapshot of the database."""
 
@@ -91,6 +95,8 @@ class Database(Protocol):
 
 class SqliteFile:
     """A database in one file, for the processes of one machine."""
+
+    has_one_writer = True
 
     def __init__(self, path: Path, *, lock_timeout_seconds: float) -> None:
         self.path = path
@@ -142,6 +148,8 @@ class SqliteFile:
         # Through the driver: Core's own execution would cost more than the statement.
         connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
+    begin_write_beside = begin_write
+
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction; its first read fixes its snapshot."""
         connection.begin()
@@ -179,6 +187,8 @@ def _make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
 
 class PostgresqlServer:
     """A database on a server, which any number of gateways may share."""
+
+    has_one_writer = False
 
     def __init__(self, uri: str, *, lock_timeout_seconds: float) -> None:
         self.engine = _make_postgresql_engine(uri, lock_timeout_seconds=lock_timeout_seconds)
@@ -227,6 +237,11 @@ class PostgresqlServer:
         connection.connection.cursor().execute(
             f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({WRITERS_TURN})"
         )
+
+    def begin_write_beside(self, connection: Connection) -> None:
+        """Begin a transaction without a turn."""
+        connection.begin()
+        connection.connection.cursor().execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction; its first read fixes its snapshot."""

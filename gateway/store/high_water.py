@@ -12,9 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.store.schema import instance, to_epoch_seconds
+from gateway.store.engine import PreparedStatement
+from gateway.store.failures import find_driver_reason
+from gateway.store.schema import instance, reports, to_epoch_seconds
 
 _LINE: Final = "{:020d} {} {:08x}\n"
 _LINE_BYTES: Final = len(_LINE.format(0, "0" * 64, 0))
@@ -28,6 +30,21 @@ class Mark(NamedTuple):
 
 
 NOTHING_YET: Final = Mark(0, bytes(32))
+_AT_MARK = PreparedStatement(select(reports.c.intake_sha256).where(reports.c.position == bindparam("position")))
+
+
+def holds_report(connection: Connection, mark: Mark) -> bool:
+    """Return whether the database holds the report of the mark; its row is never deleted."""
+    if mark.position == 0:
+        return True
+    try:
+        row = _AT_MARK.run(connection, {"position": mark.position}).fetchone()
+    except connection.dialect.loaded_dbapi.Error as error:
+        # A damaged page must not block the other reports.
+        if find_driver_reason(error) == "broken":
+            return True
+        raise
+    return row is not None and row[0] == mark.intake_sha256
 
 
 class HighWaterMark:

@@ -25,8 +25,8 @@ from gateway.store.failures import (
     get_system_reason,
     make_storage_error,
 )
-from gateway.store.high_water import HighWaterMark, Mark
-from gateway.store.schema import SCHEMA_REVISION, probes, reports
+from gateway.store.high_water import HighWaterMark, Mark, holds_report
+from gateway.store.schema import SCHEMA_REVISION, probes
 from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
@@ -39,7 +39,6 @@ _FORGET_PROBES = PreparedStatement(
     delete(probes).where(or_(_OWN_PROBE, probes.c.written_at < bindparam("forgotten_before")))
 )
 _WRITE_PROBE = PreparedStatement(insert(probes).values({c.name: bindparam(c.name) for c in probes.c}))
-_AT_MARK = PreparedStatement(select(reports.c.intake_sha256).where(reports.c.position == bindparam("position")))
 _READ_PROBE = PreparedStatement(select(probes.c.token).where(_OWN_PROBE))
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
@@ -82,10 +81,23 @@ class Store:
         """
         with self._lock.hold():
             self._next_mark = None
-            with self._transaction(self._idle_writers, is_write=True) as connection:
+            with self._transaction(self._idle_writers, self._database.begin_write) as connection:
                 yield connection
             if self._next_mark is not None:
                 self._put_mark(self._next_mark)
+
+    @contextmanager
+    def write_beside(self) -> Iterator[Connection]:
+        """As `write`, but beside other writers where the database can: a child's page never waits behind reports.
+
+        Only for statements that are right whatever others commit between them.
+        """
+        if self._database.has_one_writer:
+            with self.write() as connection:
+                yield connection
+        else:
+            with self._transaction(self._idle_writers, self._database.begin_write_beside) as connection:
+                yield connection
 
     def advance_mark(self, mark: Mark) -> None:
         """Advance the high-water mark to the report of this write, once it is committed.
@@ -112,7 +124,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading one snapshot of the database; never waits for a writer."""
-        with self._transaction(self._idle_readers, is_write=False) as connection:
+        with self._transaction(self._idle_readers, self._database.begin_read, is_write=False) as connection:
             yield connection
 
     def look(self, query: str) -> list[tuple[Any, ...]]:
@@ -146,7 +158,7 @@ class Store:
             self._database.check_safety(connection)
             # No other process stores a report or writes the mark meanwhile.
             mark = self.find_mark() if self._is_checked else None
-            if mark is not None and not _holds(connection, mark):
+            if mark is not None and not holds_report(connection, mark):
                 raise make_storage_error("behind")
             _FORGET_PROBES.run(connection, values)
             _WRITE_PROBE.run(connection, values)
@@ -265,15 +277,16 @@ class Store:
             log_failure(error, event="mark-not-written")
 
     @contextmanager
-    def _transaction(self, idle: list[KeptConnection], *, is_write: bool) -> Iterator[Connection]:
+    def _transaction(
+        self, idle: list[KeptConnection], begin: Callable[[Connection], None], *, is_write: bool = True
+    ) -> Iterator[Connection]:
         """Run the block in one transaction; closes the connection after a failure of the driver."""
-        database = self._database
-        kept, _ = self._start(idle, database.begin_write if is_write else database.begin_read)
+        kept, _ = self._start(idle, begin)
         connection = kept[2]
         try:
             yield connection
             if is_write:
-                database.commit(connection)
+                self._database.commit(connection)
             else:
                 connection.rollback()
         except self._driver_errors as error:
@@ -322,26 +335,13 @@ class Store:
 def _reaches(connection: Connection, mark: Mark) -> bool:
     """Return whether the database contains the report of the mark. Its row is never deleted."""
     try:
-        return _holds(connection, mark)
+        return holds_report(connection, mark)
     except connection.dialect.loaded_dbapi.Error as error:
         connection.close()
         raise _translate(error) from error
     finally:
         if not connection.closed:
             connection.rollback()
-
-
-def _holds(connection: Connection, mark: Mark) -> bool:
-    if mark.position == 0:
-        return True
-    try:
-        row = _AT_MARK.run(connection, {"position": mark.position}).fetchone()
-    except connection.dialect.loaded_dbapi.Error as error:
-        # A damaged page must not block the other reports.
-        if find_driver_reason(error) == "broken":
-            return True
-        raise
-    return row is not None and row[0] == mark.intake_sha256
 
 
 def _take_idle(idle: list[KeptConnection], *, file: FileIdentity) -> KeptConnection | None:

@@ -16,9 +16,9 @@ def public(tmp_path: Path, database_uri: str) -> PublicHouse:
 
 
 @pytest.fixture
-def hurried_public(tmp_path: Path) -> PublicHouse:
+def hurried_public(tmp_path: Path, database_uri: str) -> PublicHouse:
     """A gateway with a public door, for a test that locks its store on purpose."""
-    return make_public_house(tmp_path, lock_timeout_seconds=HURRIED_SECONDS)
+    return make_public_house(tmp_path, database_uri=database_uri, lock_timeout_seconds=HURRIED_SECONDS)
 
 
 @pytest.fixture

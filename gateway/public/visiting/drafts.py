@@ -234,7 +234,8 @@ def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: in
     code and records of Send are always saved.
     """
     is_new = version == NO_VERSION and get_kind(draft) == "writing"
-    with door.store.write() as connection:
+    # Beside other writers the cap may be passed by as many forms as begin at the same moment.
+    with door.store.write_beside() as connection:
         if is_new and is_full_for_network(connection, door):
             raise TooManyDraftsError("the cap on drafts is reached")
         return write_draft(connection, door, keys, draft, version=version, is_new=is_new)
@@ -290,5 +291,5 @@ def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
 
     Either way it is unreadable once the secret has left the cookie.
     """
-    with suppress(StorageUnavailableError), door.store.write() as connection:
+    with suppress(StorageUnavailableError), door.store.write_beside() as connection:
         delete_draft(connection, draft_id=keys.draft_id)

@@ -1,5 +1,6 @@
 """Counts by week: numbers and nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,19 @@ def test_counts_add_up_by_name_and_week(tmp_path: Path, database_uri: str) -> No
             Count("sent", "2026-W48", 2),
             Count("sent", "2026-W49", 1),
         ]
+
+
+def test_no_count_is_lost_among_many_writers(tmp_path: Path, database_uri: str) -> None:
+    store = new_store(tmp_path, uri=database_uri)
+
+    def count(_number: int) -> None:
+        with store.write_beside() as connection:
+            add_count(connection, name="sent", week="2026-W48")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(count, range(24)))
+    with store.read() as connection:
+        assert list_counts(connection) == [Count("sent", "2026-W48", 24)]
 
 
 def count_and_fail(store: Store) -> None:

@@ -28,7 +28,7 @@ def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
 
 
 def put(store: Store, version: int, box: bytes, *, draft_id: bytes = DRAFT, age: timedelta = timedelta()) -> bool:
-    with store.write() as connection:
+    with store.write_beside() as connection:
         return put_draft(connection, draft_id=draft_id, version=version, box=box, expires_at=NOW - age + HOUR)
 
 
@@ -62,6 +62,13 @@ def test_of_two_tabs_at_once_exactly_one_is_stored(store: Store) -> None:
         stored = list(pool.map(lambda number: put(store, 2, b"tab %d" % number), range(12)))
     assert stored.count(True) == 1
     assert find(store) == Draft(version=2, box=b"tab %d" % stored.index(True))
+
+
+def test_of_two_first_tabs_at_once_exactly_one_is_stored(store: Store) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        stored = list(pool.map(lambda number: put(store, 1, b"tab %d" % number), range(12)))
+    assert stored.count(True) == 1
+    assert find(store) == Draft(version=1, box=b"tab %d" % stored.index(True))
 
 
 def test_a_draft_is_gone_at_its_expiry_even_before_the_sweep(store: Store) -> None:

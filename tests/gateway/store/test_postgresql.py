@@ -105,6 +105,17 @@ def test_a_writer_waits_for_another_gateway_no_longer_than_its_time(house: House
     assert gateway.intake.accept(new_public_report()).is_new
 
 
+def test_child_writes_on_while_another_gateway_has_the_turn(hurried_public: PublicHouse) -> None:
+    """Reports may wait behind a flood of reports; no page of the form does."""
+    person = hurried_public.person().start()
+    with connect(hurried_public.house.config.database_uri) as stranger:
+        stranger.execute(f"SELECT pg_advisory_lock({WRITERS_TURN})")
+        person.walk_to("/14")
+        assert person.send().path != "/15"
+    assert person.send().path == "/15"
+    assert len(hurried_public.reports()) == 1
+
+
 # A server that dies.
 
 
