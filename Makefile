@@ -47,8 +47,8 @@ bench: install ## measure, and write the tables of docs/performance.md (NAMES="i
 vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)
 
-pictures: install ## take the pictures of README.md and docs/placement.md again (needs Chromium)
-	@$(VENV)/python -m tests.pictures
+pictures: install ## take the pictures of README.md and docs/placement.md again, and contact sheets of the form (SHEETS=1: these alone)
+	@$(VENV)/python -m tests.pictures $(if $(SHEETS),sheets)
 
 lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
 	@$(VENV)/python -m pip install --quiet uv

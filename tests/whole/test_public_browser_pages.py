@@ -10,6 +10,8 @@ from gateway.public.door import EXTENSION
 from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.problems import RATE_LIMITED
 from partner_sdk.wire.public_codes import LANGUAGES
+from tests.gateway.public.walks import SHORT_ANSWERS
+from tests.pictures import CONTEXT
 from tests.whole.browser_walk import START, bring_browser_to, go_on, list_page_faults
 from tests.whole.public_server import PublicServer, open_phone
 
@@ -18,7 +20,7 @@ SHOWN = """() => [document.querySelector('.top').getBoundingClientRect().bottom,
   document.querySelector(location.hash).closest('.field').querySelector('.label').getBoundingClientRect().top]"""
 
 SIZES = {"phone": (390, 664), "computer": (1280, 720)}
-CONTEXT = "#context=1.example-chat.00000000-0000-0000-0000-000000000000.AAAA"
+
 BANNERS = {"none": {}, "practice": {"is_practice": True}, "demonstration": {"banner": BANNER}}
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
@@ -96,3 +98,38 @@ def test_start_is_seen_without_scrolling_on_a_phone_and_on_a_computer(
                     ends[size, language, name] = box["y"] + box["height"] - height
     assert len(ends) == 8
     assert {where: over for where, over in ends.items() if over > 0} == {}
+
+
+BOXES = """selector => [...document.querySelectorAll(selector)].map(part => part.getBoundingClientRect().toJSON())"""
+
+
+def test_computer_shows_help_beside_the_question_and_equal_buttons(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        page.set_viewport_size({"width": 1280, "height": 720})
+        bring_browser_to(page, server, "/3a", SHORT_ANSWERS | {"/3": {"danger": "yes"}})
+        (question,), (beside,), (side,) = (page.evaluate(BOXES, part) for part in ("main", ".beside", ".side"))
+        assert question["right"] < beside["left"]
+        assert question["top"] < side["bottom"] < 720
+        assert page.locator(".keys").first.is_visible()
+        buttons = page.evaluate(BOXES, "form .actions > :not(.back)")
+        assert len(buttons) == 3
+        assert len({(box["width"], box["height"], box["left"]) for box in buttons}) == 1
+        page.set_viewport_size({"width": 390, "height": 664})
+        assert not page.locator(".side").is_visible()
+        assert list_page_faults(page, language="en") == []
+
+
+def test_card_of_a_helpline_is_one_link_and_a_computer_says_to_use_a_phone(browser: Browser, server: PublicServer):
+    for is_phone in (False, True):
+        context = browser.new_context(
+            viewport={"width": 768, "height": 1024}, has_touch=is_phone, is_mobile=is_phone, locale="en"
+        )
+        page = context.new_page()
+        page.goto(f"{server.url}/1b")
+        cards, links = page.evaluate(BOXES, ".posts li"), page.evaluate(BOXES, ".posts li > a.call")
+        assert len(cards) == 4
+        assert links == cards
+        said = page.get_by_text("Use a phone to call.")
+        assert [line.is_visible() for line in said.all()] == [not is_phone] * 2
+        context.close()
