@@ -35,9 +35,8 @@ def test_reload_keeps_the_open_page(browser: Browser, server: PublicServer, *, h
         expect(phone.page.get_by_text("My very own words")).to_be_visible()
 
 
-@WAYS_TO_RUN
-def test_back_button_of_the_page_keeps_every_letter(browser: Browser, server: PublicServer, *, has_script: bool):
-    with open_phone(browser, has_script=has_script) as phone:
+def test_back_button_of_the_page_keeps_every_letter(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
         bring_browser_to(phone.page, server, "/9")
         phone.page.fill("#story", f"\n{STORY}")
         go_on(phone.page, BACK)
@@ -45,9 +44,8 @@ def test_back_button_of_the_page_keeps_every_letter(browser: Browser, server: Pu
         expect(phone.page.locator("#story")).to_have_value(f"\n{STORY}")
 
 
-@WAYS_TO_RUN
-def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server: PublicServer, *, has_script: bool):
-    with open_phone(browser, has_script=has_script) as phone:
+def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
         page = phone.page
         bring_browser_to(page, server, "/7")
         page.check("#kinds-wants_to_meet")
@@ -61,15 +59,14 @@ def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server
         expect(page.locator("#meeting_place")).to_have_value("By the clock")
 
 
-@WAYS_TO_RUN
-def test_side_page_on_the_way_leads_back_to_what_was_typed(browser: Browser, server: PublicServer, *, has_script: bool):
-    with open_phone(browser, has_script=has_script) as phone:
+def test_side_page_on_the_way_leads_back_to_what_was_typed(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
         page = phone.page
         bring_browser_to(page, server, "/9")
         page.fill("#story", STORY)
         go_on(page, "footer button[value='see:privacy']")
         assert path_of(page, server.url) == "/1f"
-        assert not has_script or list_page_faults(page, language="en") == []  # axe is a script
+        assert list_page_faults(page, language="en") == []
         go_on(page, LANGUAGE)
         go_on(page, "main button[value=return]")
         assert (path_of(page, server.url), page.get_attribute("html", "lang")) == ("/9", "cy")
