@@ -173,6 +173,16 @@ program: Final = DeskProgram(
                 "close": "Close a case with its assessment.",
             },
         ),
+        "signoff": _make_group(
+            "signoff",
+            "Checks of the words that this desk sends: list, give, withdraw.",
+            room="cases.signoff_commands",
+            commands={
+                "list": "List every check: given, owed or stale.",
+                "give": "Record that the words of a check were read.",
+                "withdraw": "Withdraw a check that was given.",
+            },
+        ),
         "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(

@@ -46,6 +46,7 @@ from gateway.desk.cases.reading.page_context import ContextView, make_context_vi
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
+from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
@@ -211,6 +212,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         moves = list_moves(connection, case)
         next_case = find_next(connection)
         provider_name = None if case.provider is None else find_owner_name(connection, case.provider)
+        is_welsh = content.report is not None and needs_welsh_reader(content.report)
+        is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
     is_public = case.partner == PUBLIC_SENDER
     partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
@@ -257,7 +260,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         has_other_way=bool(list_open_ways(*content.reports)),
         templates=list_templates(report) if report is not None and can_write else (),
         is_welsh=report is not None and report.language == WELSH,
-        is_welsh_unchecked=report is not None and needs_welsh_reader(report),
+        is_welsh_unchecked=is_welsh_unchecked,
         most_characters=MAX_BODY_CHARACTERS,
         counts_options=COUNTS,
         preview=state.preview,
