@@ -153,7 +153,7 @@ def _fetch_key(get_key_set: Callable[[], KeySet], *, clock: Callable[[], datetim
         ) from None
     if key is None:
         raise SealingError(
-            "Nothing was sealed or saved: the agency has no key to seal reports to now.", reason="no-active-key"
+            "Nothing was sealed or saved: the agency has no active key for reports.", reason="no-active-key"
         )
     return key
 

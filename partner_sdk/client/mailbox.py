@@ -185,7 +185,7 @@ class Mailbox:
         if message.environment != profile.environment:
             raise MailboxError("The message is for another environment.", reason="wrong-environment")
         if not 1 <= message.number < MAX_MESSAGE_NUMBER:
-            raise MailboxError("The message has an impossible number.", reason="bad-number")
+            raise MailboxError("The number of this message is out of range.", reason="bad-number")
         return message
 
     def _keep(self, opened: OpenedMessage) -> bool:

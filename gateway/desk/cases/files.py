@@ -180,7 +180,7 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
         raise CaseFileError("The report names no such file. `evidence list` shows its files.", reason="unknown-file")
     if len(found) > 1:
         raise CaseFileError(
-            ("The report names two files like this. Use the evidence id instead."), reason="unknown-file"
+            ("The report has two files with this id. Use the evidence id instead."), reason="unknown-file"
         )
     if found[0].held is None:
         raise CaseFileError("This file has not reached the desk yet.", reason="not-here")
@@ -337,7 +337,7 @@ def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
     if not found:
         raise CaseFileError("The case names no such file. `evidence list` shows its files.", reason="unknown-file")
     if len([row for row in found if row.file.replaced_by is None]) > 1:
-        raise CaseFileError("A report names two files like this. Use the evidence id instead.", reason="unknown-file")
+        raise CaseFileError("A report has two files with this id. Use the evidence id instead.", reason="unknown-file")
     here = [row for row in found if row.file.held is not None]
     if not here:
         raise CaseFileError("This file has not reached the desk yet.", reason="not-here")

@@ -333,7 +333,7 @@ def _print_collected(collected: Collected) -> None:
 
 
 def _print_reconciled(reconciled: Reconciled) -> None:
-    say(f"{reconciled.compared} links compared with the gateway.")
+    say(f"{reconciled.compared} links of the receipt chains compared with the gateway.")
     if reconciled.brought_back:
         say(f"{reconciled.brought_back} report(s) that this desk had lost are back.")
     if not reconciled.is_whole:
