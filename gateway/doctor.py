@@ -103,7 +103,7 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         has_mark = gateway.store.find_mark() is not None
     except StorageUnavailableError as error:
         if error.reason == "behind":
-            yield Finding("store", "fault", BEHIND, fix=advise_behind(state))
+            yield Finding("store", "fault", BEHIND, fix=advise_behind(state, is_on_server=bool(config.database_uri)))
             return
         detail = f"The database cannot be used ({error.reason}): the form and the API answer 503."
         fix = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."

@@ -24,6 +24,7 @@ from gateway.key_folder import make_keys
 from gateway.receipt_key_change import make_card
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import make_store
+from gateway.store.high_water import find_instance
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_new_durably
 from partner_sdk.errors import LocalStateError
@@ -99,18 +100,29 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
     folder.evidence.mkdir(mode=0o700)
     write_new_durably(folder.pin, raw_pin)
     write_agency_example(folder.agency)
+    epoch = str(uuid.uuid4())
     try:
-        make_store(
+        store = make_store(
             folder.database,
             lock_path=folder.lock,
             name=config.instance,
-            epoch=str(uuid.uuid4()),
+            epoch=epoch,
             now=now,
             uri=config.database_uri,
             lock_timeout_seconds=config.lock_timeout_seconds,
-        ).close()
+        )
+        with store.read() as connection:
+            found = find_instance(connection)
+        store.close()
     except StorageUnavailableError as error:
         raise SettingsError(f"The database cannot be used ({error.reason}).", reason="no-database") from error
+    if found is None or found.epoch != epoch:
+        # Another receipt key in its chains would have the desk refuse every report.
+        raise SettingsError(
+            "The database already belongs to a gateway. For a second gateway on it copy the first one's state folder "
+            "(docs/running.md, PostgreSQL); for a new one make an empty database.",
+            reason="database-taken",
+        )
     card = make_card(config, receipt_key=receipt)
     write_new_durably(folder.card, encode(card) + b"\n")
     write_config(folder.config, config)

@@ -18,12 +18,16 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 BEHIND: Final = "The database has lost reports for which this gateway issued receipts."
 
 
-def advise_behind(state: Path) -> str:
+def advise_behind(state: Path, *, is_on_server: bool) -> str:
     """Return the fix for a database that is behind its high-water mark."""
+    first = (
+        "Find the server that has the reports, if this one was a standby that was behind, or restore its newest copy."
+        if is_on_server
+        else "Restore the newest copy of the database, or put gateway.sqlite-wal back if it was moved."
+    )
     return (
-        "Restore the newest copy of the database, or put gateway.sqlite-wal back if it was moved. If reports are still "
-        f"missing, run `report-abuse-gateway restored --state {state}`: it starts a new epoch (docs/running.md, "
-        "Restore)."
+        f"{first} If reports are still missing, run `report-abuse-gateway restored --state {state}`: it starts a new "
+        "epoch (docs/running.md, Restore)."
     )
 
 

@@ -133,7 +133,8 @@ def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
     except StorageUnavailableError as error:
         if error.reason == "behind":
             log_failure(error, event="storage-behind")
-            say(f"{BEHIND} The doors refuse every report until then.\n{advise_behind(state)}", to=sys.stderr)
+            advice = advise_behind(state, is_on_server=bool(config.database_uri))
+            say(f"{BEHIND} The doors refuse every report until then.\n{advice}", to=sys.stderr)
     finally:
         store.close()
 

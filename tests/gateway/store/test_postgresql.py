@@ -18,7 +18,8 @@ from gateway.store.collection import count_waiting, list_links, read_waiting
 from gateway.store.databases import WRITERS_TURN, PostgresqlServer
 from gateway.store.schema import metadata
 from gateway.wiring import Gateway
-from tests.builders import DAY, NOW, House, Partner, make_house
+from partner_sdk.wire.canonical import encode
+from tests.builders import DAY, NOW, Agency, House, Partner, make_house
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_STORY, read_title
 from tests.gateway.store.test_writers import check_chain
@@ -114,6 +115,21 @@ def test_child_writes_on_while_another_gateway_has_the_turn(hurried_public: Publ
         assert person.send().path != "/15"
     assert person.send().path == "/15"
     assert len(hurried_public.reports()) == 1
+
+
+def test_commands_make_one_gateway_on_a_database_and_no_second_with_other_keys(
+    tmp_path: Path, database_uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pin = tmp_path / "agency.pin"
+    pin.write_bytes(encode(Agency().pin()))
+    asked = ["--pin", str(pin), "--origin", "https://report.example", "--database-uri", database_uri]
+    assert main(["init", "--state", str(tmp_path / "one"), *asked]) == 0
+    assert not (tmp_path / "one" / "gateway.sqlite").exists()
+    main(["doctor", "--state", str(tmp_path / "one")])
+    assert "ok       store:" in capsys.readouterr().out
+    assert main(["init", "--state", str(tmp_path / "two"), *asked]) != 0
+    assert "already belongs to a gateway" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
 
 
 # A server that dies.
@@ -239,6 +255,8 @@ def test_fail_over_to_a_server_without_the_newest_receipts_is_refused(house: Hou
     with connect(house.config.database_uri) as stranger:
         stranger.execute("DELETE FROM reports WHERE position > 2")
     check_refused(other.open_gateway(), "behind")
+    (store,) = [one for one in examine(other.state, clock=other.clock) if one.name == "store"]
+    assert ("standby" in (store.fix or ""), "sqlite" in (store.fix or "")) == (True, False)
     assert house.open_gateway().intake.accept(new_public_report()).is_new
     assert main(["restored", "--state", str(other.state)]) == 0
     assert other.open_gateway().intake.accept(new_public_report()).is_new
