@@ -48,6 +48,10 @@ def test_thank_you_page_takes_one_tap_and_is_right_for_everyone(browser: Browser
         expect(phone.page.get_by_role("status")).to_be_visible()
         assert taps.count() == 0
         assert phone.page.locator(REFERENCE).count() == 2
+        # The answer stands where the tap was: in sight, with the focus, and not at the top of the page.
+        assert phone.page.evaluate("document.activeElement.id") == "ok"
+        assert phone.page.evaluate("scrollY") > 0
+        expect(phone.page.get_by_role("status")).to_be_in_viewport()
         check_page(phone.page, "/15#ok", language)
 
 

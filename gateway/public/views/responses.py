@@ -49,7 +49,7 @@ def read_action(default: str = "") -> str:
 def lead_to(place: str, *, part: str = "") -> ResponseReturnValue:
     """Redirect to a place inside the visit, or to a part of its page; the page may show typed text, once."""
     go_to_place(place)
-    return redirect(f"{get_path(place)}#{part}" if part else get_path(place), SEE_OTHER)
+    return redirect(get_path(place) + (f"#{part}" if part else ""), SEE_OTHER)
 
 
 def turn_away(place: str = START) -> ResponseReturnValue:

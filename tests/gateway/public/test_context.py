@@ -349,5 +349,11 @@ def test_only_two_files_of_the_door_redirect_and_the_one_way_out_ends_its_fragme
     assert len(sources) >= 35
     redirecting = {name for name, text in sources.items() if re.search(r"\bredirect\(|Location", text)}
     assert redirecting == {"views/responses.py", "views/leave.py"}
-    assert re.findall(r"redirect\((.*?),", sources["views/responses.py"]) == ["get_path(place)"] * 2
+    # To a path of the door, and to a part of its page that a view names by a constant.
+    assert re.findall(r"redirect\((.*?),", sources["views/responses.py"]) == [
+        'get_path(place) + (f"#{part}" if part else "")',
+        "get_path(place)",
+    ]
+    parts = {part for text in sources.values() for part in re.findall(r"lead_to\(\w+, part=(.*)\)", text)}
+    assert parts == {'"" if opinion is None else OPINION_PART'}
     assert public.person().get("/leave").location.endswith("#")
