@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 import gateway.public
 from gateway.public.assets import STATIC_FOLDER, load_assets
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
+from partner_sdk.button.release import ICON_SHAPES
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
@@ -83,6 +84,19 @@ def test_every_option_with_a_picture_has_one_and_no_picture_is_left_over(public:
         assert answer.content_type == "image/svg+xml"
         assert answer.get_data(as_text=True) == drawn
     assert shown == codes
+
+
+def test_sign_of_the_button_stands_on_the_page_and_not_in_the_tab(public: PublicHouse):
+    # A child who checks where the button leads finds the same hand; in the tab and the history it would stand out.
+    static = {name: (STATIC_FOLDER / name).read_text(encoding="utf-8") for name in ("hill.svg", "icon.svg")}
+    assert ICON_SHAPES in static["hill.svg"]
+    assert ICON_SHAPES not in static["icon.svg"]
+    person = public.person()
+    for path in ("/", "/1a"):
+        person.get(path)
+        assert re.search(r'<header.*<img class="mark" src="/s/hill\.\w+\.svg#hand" alt="">', person.text(), re.DOTALL)
+        assert re.search(r'<link rel="icon" href="/s/icon\.', person.text())
+        assert "<p>Run by The agency.</p>" in person.text().split("<footer>")[1]
 
 
 def test_pictures_hold_no_script_no_style_and_no_words():
