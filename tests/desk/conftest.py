@@ -7,6 +7,7 @@ import pytest
 
 from gateway.desk.wiring import Desk
 from tests.builders.compiled_statements import compiling_once
+from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.mail_server import Posts, run_receiver
@@ -42,6 +43,12 @@ def desk(tmp_path: Path, clock: Clock) -> Desk:
 def browser(desk: Desk) -> Browser:
     """A signed-in officer at that desk."""
     return Browser(desk).sign_in()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    """A partner of that loop, enrolled through its own client."""
+    return copy_enrolled_service(tmp_path)
 
 
 @pytest.fixture

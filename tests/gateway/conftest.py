@@ -1,12 +1,31 @@
 """Fixtures of the gateway's tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.store import Store
+from gateway.wiring import Gateway
 from tests.builders import House, Partner, make_house
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
-from tests.gateway.store_builders import HURRIED_SECONDS, hurry
+from tests.gateway.store_builders import HURRIED_SECONDS, hurry, new_store
+
+
+@pytest.fixture
+def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
+    """An empty database of the gateway."""
+    store = new_store(tmp_path, uri=database_uri)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def gateway(house: House) -> Iterator[Gateway]:
+    """The parts of a gateway that knows one partner."""
+    gateway = house.open_gateway()
+    yield gateway
+    gateway.store.close()
 
 
 @pytest.fixture

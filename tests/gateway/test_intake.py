@@ -50,13 +50,6 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql")
 DRAFT = b"\x07" * 32
 
 
-@pytest.fixture
-def gateway(house: House) -> Iterator[Gateway]:
-    gateway = house.open_gateway()
-    yield gateway
-    gateway.store.close()
-
-
 def open_receipt(gateway: Gateway, receipt: bytes) -> IntakeStatement:
     keys = gateway.key_state.find_keys()
     assert keys is not None

@@ -1,7 +1,6 @@
 """The gateway's view of keys: only documents that the pinned root signed, and the newest of them in every process."""
 
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,6 @@ def agency() -> Agency:
 @pytest.fixture
 def clock() -> StillClock:
     return StillClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = new_store(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

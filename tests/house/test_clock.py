@@ -19,7 +19,7 @@ NAMES: Final = {
     "date": {"today"},
     "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "asctime"},
 }
-# Whoever else reads the clock, with the reason why the day does not matter there.
+# Other readers of the clock, with the reason why the day does not matter there.
 OTHERS: Final = {
     "gateway/limit_store.py": "counts the seconds of a window",
     "gateway/store/store.py": "forgets its probes after an hour",

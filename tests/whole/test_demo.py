@@ -274,7 +274,7 @@ def check_result(told: str) -> dict[str, Any]:
     return result
 
 
-def test_it_runs_until_it_is_ended_and_tells_each_step_and_the_addresses(whole: Run) -> None:
+def test_it_prints_each_step_and_the_addresses_and_runs_until_it_is_ended(whole: Run) -> None:
     assert list_steps(whole.said[: len(STEPS)]) == STEPS
     assert whole.said[len(STEPS)] == STEPS_ARE_DONE
     assert whole.said[-1] == "Press Ctrl-C to stop."
@@ -289,7 +289,7 @@ def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_
     assert len([case for case in cases if case["closed_at"] is not None]) >= 2
 
 
-def test_standard_output_is_one_json_object_of_what_the_loop_brought(whole: Run) -> None:
+def test_standard_output_is_one_json_object_of_the_results(whole: Run) -> None:
     assert len(whole.told.splitlines()) == 1
     result = check_result(whole.told)
     assert REFERENCE.fullmatch(result["public_reference"])
@@ -345,7 +345,7 @@ def test_on_a_used_folder_it_begins_anew_and_with_once_ends_by_itself_after_the_
     check_nothing_is_left(newcomer)
 
 
-def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_ctrl_c_during_a_step_stops_it_with_a_message_and_no_process_left(newcomer: Newcomer, tmp_path: Path) -> None:
     other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
     with running(other) as process:
         said = read_until(process, is_last=lambda line: line.startswith("gateway  "))

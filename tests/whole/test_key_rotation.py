@@ -50,7 +50,7 @@ def test_rotation_under_a_stream_of_reports_refuses_and_loses_none(loop: Loop, s
     references += [submit(first), submit(second)]  # it waits for a person
     loop.collect()
     service.accept(rotation.change_id)
-    # From here the register names the new key alone, and nobody has told the processes.
+    # From here the register names the new key alone, and no process has heard of it.
     references += [submit(first), submit(second), submit(first)]
     assert find_pending(first.state) is None
     new = first.state.read_key(KeyRole.SUBMISSION).key_id

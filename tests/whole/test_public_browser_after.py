@@ -55,7 +55,7 @@ def test_thank_you_page_takes_one_tap_and_is_right_for_everyone(browser: Browser
         check_page(phone.page, "/15#ok", language)
 
 
-# Danger and self-harm, and somebody who cannot call: the two longest blocks.
+# Danger and self-harm, and a person who cannot call: the two longest blocks.
 URGENT_ROUTES = (
     (
         SHORT_ANSWERS | {"/3": {"danger": "yes"}, "/3a": {"called": "carry_on"}, "/9a": {"feels": "hurting"}},
@@ -66,7 +66,7 @@ URGENT_ROUTES = (
 
 
 @EACH_LANGUAGE_AND_SCRIPT
-def test_what_cannot_wait_is_in_sight_without_scrolling(
+def test_urgent_steps_are_in_sight_without_scrolling(
     browser: Browser, server: PublicServer, language: str, *, has_script: bool
 ):
     for way, first in URGENT_ROUTES:
@@ -147,7 +147,7 @@ def test_person_comes_back_adds_and_is_answered_without_script(browser: Browser,
 
 
 @LANGUAGES_TO_RUN
-def test_every_page_of_practice_says_so_and_is_right_for_everyone(
+def test_every_practice_page_has_the_banner_and_is_right_for_everyone(
     browser: Browser, practice: PublicServer, language: str
 ):
     banner = practice.public.app.extensions["public_door"].wordings[language].common()["practice"]

@@ -33,7 +33,7 @@ def test_back_from_every_screen_keeps_the_words_and_goes_one_screen_back(browser
                 break
             if before:
                 previous = "/12" if before in {"/12", "/14"} and path in PAGES_WITH_MORE else before
-                page.click("h1")  # Back passes over pages that nobody touched: there the server shows the blank start
+                page.click("h1")  # Back passes over untouched pages: there the server shows the blank start
                 page.go_back()
                 expect(page).to_have_url(f"{server.url}{previous}")
                 asked = {name for name in LONG_WAY[previous] if FIELD_BY_NAME[name].kind not in {"choice", "more"}}

@@ -66,7 +66,7 @@ def tell_story(page: Page, server: PublicServer) -> None:
 
 
 @LANGUAGES_TO_RUN
-def test_page_that_is_not_here_and_what_is_too_much(server: PublicServer, look: tuple[Phone, Check]):
+def test_missing_page_and_too_large_an_answer_are_explained(server: PublicServer, look: tuple[Phone, Check]):
     phone, check = look
     tell_story(phone.page, server)
     phone.page.evaluate("document.querySelector('form').enctype = 'multipart/form-data'")

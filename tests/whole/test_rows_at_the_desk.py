@@ -58,7 +58,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     references = {}
     for name, way in WAYS.items():
         person = make_person(loop).start()
-        loop.clock.advance(minutes=2)  # a person takes a while; whoever does not is flagged
+        loop.clock.advance(minutes=2)  # a person takes a while; a faster one is flagged
         person.walk_to("/14", way).send()
         references[name] = person.text().split('class="reference" translate="no">')[1].split("<")[0]
     # The seventh wants to give no name: the form hands over, and nothing comes to the desk (R25).

@@ -48,7 +48,7 @@ def close(loop: Loop, reference: str, closing: Closing = CLOSING, **settings: An
     return close_case(loop.desk, reference, closing, actor=ACTOR, **settings)
 
 
-def test_report_opens_to_what_was_written(loop: Loop) -> None:
+def test_report_opens_to_the_words_as_written(loop: Loop) -> None:
     public = open_case(loop.desk, collected(loop, story="Hello \N{SNOWMAN}"), actor=ACTOR)
     assert public.content.story == "Hello \N{SNOWMAN}"  # type: ignore[union-attr]  # a report of the public
     industry = open_case(loop.desk, collected(loop, door="industry"), actor=ACTOR)
@@ -76,7 +76,7 @@ def test_queue_is_by_risk_then_by_clock_never_by_arrival(loop: Loop) -> None:
         assert [case.reference for case in list_cases(connection)] == [danger, urgent, later, last]
 
 
-def test_first_opening_is_noted_and_told_to_the_partner_after_it_was_collected(loop: Loop) -> None:
+def test_first_opening_is_noted_and_sent_to_the_partner_after_collecting(loop: Loop) -> None:
     reference = collected(loop, door="industry")
     assert stage_at_gateway(loop, reference) == ("collected", None)
     first = open_case(loop.desk, reference, actor=ACTOR).case.opened_at
@@ -90,13 +90,13 @@ def test_first_opening_is_noted_and_told_to_the_partner_after_it_was_collected(l
     assert [entry.actor for entry in entries] == [ACTOR, "second-analyst"]
 
 
-def test_nothing_is_told_about_a_report_of_the_public(loop: Loop) -> None:
+def test_stage_of_a_public_report_is_sent_to_no_partner(loop: Loop) -> None:
     open_case(loop.desk, collected(loop, under_18="no"), actor=ACTOR)
     assert send_out(loop.desk, "stage") == 0
     assert loop.count("stages") == 0
 
 
-def test_closing_keeps_the_assessment_and_what_digests_count(loop: Loop) -> None:
+def test_closing_keeps_the_assessment_and_the_fields_that_digests_count(loop: Loop) -> None:
     agree(loop.desk)
     reference = collected(loop, under_18="no", placement=LINK_ID)
     open_case(loop.desk, reference, actor=ACTOR)
@@ -190,7 +190,7 @@ def test_case_does_not_close_while_an_answer_is_missing(loop: Loop, field: str, 
     assert get(loop, reference).closed_at is None
 
 
-def test_outcome_is_told_only_when_it_is_released(loop: Loop) -> None:
+def test_outcome_is_sent_only_when_it_is_released(loop: Loop) -> None:
     quiet, told = collected(loop, door="industry"), collected(loop, door="industry")
     for reference, release in ((quiet, False), (told, True)):
         open_case(loop.desk, reference, actor=ACTOR)
@@ -216,7 +216,7 @@ def test_duplicate_of_another_senders_report_is_sent_as_used(loop: Loop) -> None
     assert get(loop, first).cluster_id == get(loop, other).cluster_id
 
 
-def test_first_of_a_partners_two_reports_is_never_told_as_a_duplicate_of_the_second(loop: Loop) -> None:
+def test_first_of_a_partners_two_reports_is_never_a_duplicate_of_the_second(loop: Loop) -> None:
     first = collected(loop, door="industry")
     loop.clock.advance(seconds=1)
     second = collected(loop, door="industry")

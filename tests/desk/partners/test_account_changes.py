@@ -24,16 +24,11 @@ from partner_sdk.wire.canonical import encode, format_time, make_report_id
 from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders import NOW, Partner
-from tests.desk.account_builders import Service, copy_enrolled_service
+from tests.desk.account_builders import Service
 from tests.desk.desk_loop import ACTOR, Loop
 
 WAITS_AGAIN = "UPDATE items SET envelope = ?, acknowledged_at = NULL WHERE kind = 'account-change'"
 SEALED_CHANGE = "SELECT envelope FROM items WHERE kind = 'account-change'"
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Service:
-    return copy_enrolled_service(tmp_path)
 
 
 @pytest.fixture

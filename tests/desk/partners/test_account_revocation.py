@@ -19,14 +19,9 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import DAY, NOW
-from tests.desk.account_builders import REPORT, Service, copy_enrolled_service
+from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Service:
-    return copy_enrolled_service(tmp_path)
 
 
 @pytest.fixture

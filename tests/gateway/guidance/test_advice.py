@@ -95,7 +95,7 @@ def test_reader_follows_from_age_and_whom_it_is_about(is_grown_up: bool, who: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_but_a_child_about_itself_is_told_what_they_should_do_as_one(kind: str) -> None:
+def test_only_a_child_about_itself_gets_advice_for_a_child(kind: str) -> None:
     for audience in AUDIENCES:
         found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", audience=audience, limit=99)
         text = " ".join(sentence for advice in found for sentence in advice.sentences)
@@ -105,20 +105,20 @@ def test_nobody_but_a_child_about_itself_is_told_what_they_should_do_as_one(kind
             assert "the child" not in text, audience
 
 
-def test_adult_about_their_own_childhood_is_sent_to_who_listens_to_adults() -> None:
+def test_adult_about_their_own_childhood_is_sent_to_services_for_adults() -> None:
     text = str([advice.sentences for advice in LIBRARY.advice if advice.audience == "adult_self"])
     assert "{samaritans}" in text
     assert not re.search("{(childline|nspcc|report_remove)}", text)
 
 
-def test_adult_at_work_is_told_to_keep_to_their_procedure_and_gets_no_more() -> None:
+def test_adult_at_work_gets_the_advice_to_keep_to_their_procedure_alone() -> None:
     found = find_codes(*KINDS, audience="professional")
     assert found[0] == "adult_call_999"
     assert {"professional_procedure", "professional_do_not_ask", "professional_do_not_copy"} <= set(found)
     assert len(found) == 5
 
 
-def test_general_advice_of_a_child_is_what_it_must_be() -> None:
+def test_general_advice_of_a_child_is_the_agreed_one() -> None:
     assert find_codes() == GENERAL_OF_A_CHILD
 
 
@@ -186,7 +186,7 @@ def test_placeholders_are_filled_with_the_names_of_signposts() -> None:
     assert not [sentence for sentence in filled if "{" in sentence]
 
 
-def test_body_that_nobody_named_is_an_error() -> None:
+def test_body_without_a_name_is_an_error() -> None:
     with pytest.raises(KeyError):
         fill_sentences(make_advice("a", sentences=("Talk to {nobody}.",)), names={})
 

@@ -210,17 +210,17 @@ def test_how_far_it_is_never_goes_backwards_on_the_way():
         assert (far[0], far[-1]) == ("started", "last")
 
 
-def test_how_far_it_is_is_true_for_who_answers_the_least():
+def test_progress_is_true_on_the_shortest_way():
     left = {said: {FEWEST_LEFT[name] for name in FEWEST_LEFT if name_far(SCREEN_BY_NAME[name]) == said} for said in FAR}
     assert FEWEST_LEFT[START] == 11
     assert (min(left["started"]), max(left["started"])) == (7, 11)
-    # The country is one page more, for whoever lives abroad.
+    # The country is one page more, for a person abroad.
     assert (min(left["halfway"]), max(left["halfway"])) == (4, 7)
     assert left["nearly"] == {1, 2, 3}
     assert left["last"] == {0}
 
 
-def test_whoever_changes_an_answer_is_nearly_done_on_every_page():
+def test_changing_an_answer_is_nearly_done_on_every_page():
     assert {name_far(screen, is_late=True) for screen in SCREENS} == {"nearly", "last", "extra"}
 
 
@@ -328,11 +328,11 @@ def test_answers_that_are_off_the_path_are_not_kept():
         (go(who="friend", their_age="13_15", feels="hurting"), ("childline", "samaritans", "papyrus")),
     ],
 )
-def test_helpers_that_the_answers_led_past_are_told(answers: dict[str, list[str]], codes: tuple[str, ...]):
+def test_helpers_on_the_way_of_the_answers_are_kept(answers: dict[str, list[str]], codes: tuple[str, ...]):
     assert list_signposted(answers) == codes
 
 
-def test_each_helper_is_told_once():
+def test_each_helper_is_kept_once():
     answers = go(kinds="threatens_to_share", pictures="me", age="18_plus")
     codes = list_signposted(answers)
     assert len(codes) == len(set(codes))
@@ -357,7 +357,7 @@ def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is
     assert ("grown_up" in names_of(answers)) is not is_child
 
 
-def test_age_of_who_types_and_of_the_child_are_kept_apart():
+def test_age_of_the_reporter_and_of_the_child_are_kept_apart():
     answers = go(who="friend", age="18_plus", their_age="under_12")
     assert is_about_other(answers)
     assert (keep_on_path(answers)["age"], keep_on_path(answers)["their_age"]) == (["18_plus"], ["under_12"])

@@ -74,7 +74,7 @@ def find_all_long_words(text: str) -> set[str]:
     return find_long_words(text) | {word.lower() for word in words_of(masked) if textstat.syllable_count(word) >= 3}
 
 
-def test_the_formula_says_what_it_should():
+def test_reading_grades_of_known_sentences():
     assert grade_of("The cat sat on the mat. It was fat.") < 1
     assert grade_of("Institutional accountability necessitates comprehensive documentation procedures.") > 20
     assert grade_of("Call 999. It has 3 digits.") < 4  # textstat 0.7.7 fails on digits
@@ -136,7 +136,7 @@ def test_each_item_of_a_list_names_its_subject():
     assert [(path, text) for path, text in items if UNCLEAR.match(text)] == []
 
 
-def test_error_words_never_blame_and_say_what_to_do():
+def test_error_words_never_blame_and_ask_for_an_action():
     faults = [text for path, text in TEXTS if ".blank" in path]
     assert len(faults) >= 12
     assert {text.split()[0] for text in faults} <= FIRST_WORDS_OF_FAULTS
@@ -192,7 +192,7 @@ LOUD = re.compile(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_title_tells_the_next_person_at_this_phone_what_it_was_about(language: str):
+def test_no_title_shows_the_next_person_at_this_phone_the_subject(language: str):
     assert LOUD.search("Call {emergency} now")
     table = load_wording(language).table
     pages = [page for part in ("screen", "page") for name, page in table[part].items() if name != "urgent"]
@@ -216,7 +216,7 @@ def test_no_words_are_left_of_a_field_option_or_voice_that_is_no_more(screen: Sc
 @pytest.mark.parametrize(
     "field", [field for field in FIELD_BY_NAME.values() if "not_sure" in field.options], ids=lambda field: field.name
 )
-def test_not_knowing_is_said_in_plain_words(field: Field):
+def test_not_knowing_has_plain_words(field: Field):
     screen = next(screen for screen in SCREENS if field in screen.fields)
     assert WORDS.option(screen.name, field.name, "not_sure") in {"I'm not sure", "I don't know"}
 
@@ -228,7 +228,7 @@ def test_missing_word_is_an_error():
         WORDS.option("danger", "danger", "perhaps")
 
 
-def test_start_says_what_must_be_known_before_anything_is_written():
+def test_start_explains_the_terms_before_anything_is_written():
     # Specification of the form, screen 1; R1: also what was not online; R38: beside the service's own way to report.
     told = " ".join(text for _, text in walk(WORDS.screen("start")))
     assert told.index("We are a police team") < told.index("You are not in trouble")
@@ -291,7 +291,7 @@ SAID_AT_CHECK = SAID | {"cy": SAID["cy"] | {"your account": "pa un oedd yn edryc
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_person_is_told_of_everything_that_a_context_can_hold(language: str):
+def test_page_names_everything_that_a_context_can_hold(language: str):
     # The first page has one calm sentence and the choice; the check page has it all, and asks again.
     assert {field.name for field in fields(PageContext)} == set(TOLD_OF)
     holding = {field.name for field in fields(PageContext) if "Context" in str(field.type)}
@@ -305,7 +305,7 @@ def test_person_is_told_of_everything_that_a_context_can_hold(language: str):
         assert SAID_AT_CHECK[language][told] in check, told
 
 
-def test_every_signpost_says_when_and_against_what_it_was_checked():
+def test_every_signpost_has_the_day_and_source_of_its_check():
     signposts = load_signposts()
     assert len(signposts) > 10
     for key, post in signposts.items():
@@ -342,12 +342,12 @@ SHOWING = [screen for screen in SCREENS if screen.shows and screen.shows != ("ab
 
 @pytest.mark.parametrize("screen", SHOWING, ids=lambda screen: screen.name)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_helpers_that_the_desk_is_told_of_are_those_on_the_page(screen: Screen, language: str):
+def test_helpers_at_the_desk_are_those_on_the_page(screen: Screen, language: str):
     words = load_wording(language).screen(screen.name)
     assert set(screen.shows) <= {entry["key"] for entry in words["signposts"]}
 
 
 @pytest.mark.parametrize(("language", "site"), [("en", "the app told us"), ("cy", "ddywedodd yr ap")])
-def test_box_on_the_first_page_says_what_would_be_left_out(language: Language, site: str):
+def test_box_on_the_first_page_names_the_data_that_it_leaves_out(language: Language, site: str):
     # A reader may look at the box alone: "it" would then name nothing.
     assert site in load_wording(language).table["screen"]["start"]["leave_out"]

@@ -1,6 +1,5 @@
 """The desk's side of the reports: waiting ones, acknowledgement, stages, and deletion after it."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,19 +25,12 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.feed_messages import StageItem
 from partner_sdk.wire.items import MAILBOX_MESSAGE
-from tests.builders import DAY, NOW, Agency, House, Partner
+from tests.builders import DAY, NOW, Agency, Partner
 from tests.gateway.store_builders import new_industry_report
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 MARKER = b"bytes-that-must-be-gone-from-the-disk"
-
-
-@pytest.fixture
-def gateway(house: House) -> Iterator[Gateway]:
-    gateway = house.open_gateway()
-    yield gateway
-    gateway.store.close()
 
 
 def waiting(store: Store, *, limit: int = 100, max_bytes: int = 1 << 30) -> tuple[list[WaitingReport], bool]:

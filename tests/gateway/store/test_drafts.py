@@ -1,9 +1,7 @@
 """Drafts: the newest version wins only if it builds on the one before, and nothing outlives its hour."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,20 +9,12 @@ from gateway.housekeeping import Forgotten, clean_store
 from gateway.store import Store
 from gateway.store.boxes import SWEEP_BATCH, Draft, delete_draft, find_draft, put_draft, sweep_drafts
 from tests.builders import NOW
-from tests.gateway.store_builders import new_store
 
 HOUR = timedelta(hours=1)
 DRAFT = b"\x07" * 32
 
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-
-
-@pytest.fixture
-def store(tmp_path: Path, database_uri: str) -> Iterator[Store]:
-    store = new_store(tmp_path, uri=database_uri)
-    yield store
-    store.close()
 
 
 def put(store: Store, version: int, box: bytes, *, draft_id: bytes = DRAFT, age: timedelta = timedelta()) -> bool:

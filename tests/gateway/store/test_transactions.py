@@ -1,7 +1,6 @@
 """Transactions of the store: all or nothing, on connections that stay open and are set as promised."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 
 DRAFT = b"\x07" * 32
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = new_store(tmp_path)
-    yield store
-    store.close()
 
 
 def put(connection: Connection, draft_id: bytes = DRAFT) -> None:

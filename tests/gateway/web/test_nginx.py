@@ -245,7 +245,7 @@ class Echo(BaseHTTPRequestHandler):
         """Drop the line."""
 
 
-def test_gateway_is_told_the_visitors_address_and_when_it_is_gone_a_kind_page_comes() -> None:
+def test_gateway_gets_the_visitors_address_and_a_kind_page_stands_in_for_it() -> None:
     head = f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\nX-Forwarded-For: {OTHER}\r\n\r\n"
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     with open_folder() as folder, run_nginx(folder, user="", public_port=echo.server_port) as proxy:

@@ -171,7 +171,7 @@ def test_policy_that_blocks_the_script_is_found_with_the_line_that_is_missing(po
         ("shown-as-text", f"<div>{escape(PLAIN)}</div>"),
     ],
 )
-def test_page_without_a_button_says_where_it_lies_instead(code: str, markup: str):
+def test_page_without_a_button_names_where_it_lies_instead(code: str, markup: str):
     found = check(make_page(markup))
     assert list_codes(found) == [code]
     assert found.placement is None
@@ -202,20 +202,20 @@ def test_unknown_placement_is_found_against_the_agreed_ones():
     assert list_codes(check(make_page(PLAIN), expected=expected)) == ["unknown-placement"]
 
 
-def test_placement_is_said_not_to_be_compared_when_none_was_named():
+def test_placement_is_not_compared_when_none_was_named():
     found = check(make_page(PLAIN), expected=Expected(ORIGIN))
     assert (found.result, list_codes(found)) == ("passes", ["placement-not-compared"])
     assert found.findings[0].severity == "unseen"
     assert "--placement" in found.findings[0].mend
 
 
-def test_wrong_placement_is_told_with_both_ids():
+def test_wrong_placement_names_both_ids():
     found = check(make_page(PLAIN), expected=Expected(ORIGIN, placement="example-chat-room"))
     assert f"The link names {PLACEMENT}; the agreed placement is example-chat-room." in found.findings[0].what
 
 
 @pytest.mark.parametrize("frame", ['<iframe src="/report"></iframe>', '<object data="/report"></object>'])
-def test_page_whose_button_may_lie_in_a_frame_is_told_that_it_does_not_count_there(frame: str):
+def test_button_that_may_lie_in_a_frame_does_not_count_there(frame: str):
     told = "A button in a frame does not count"
     assert told in check(make_page(frame)).findings[0].mend
     assert told not in check(make_page("")).findings[0].mend
@@ -314,7 +314,7 @@ def test_finding_repeats_no_name_of_an_attribute_that_a_page_made_up(place: str)
     assert found["counted"].endswith("(data-gtm..., data-track...).")
 
 
-def test_finding_says_nothing_in_brackets_where_no_name_is_known():
+def test_finding_has_no_brackets_where_no_name_is_known():
     (found,) = check(make_page(PLAIN.replace("<a ", "<a zebra4711-tell-them-x=1 "))).findings
     assert (found.code, found.what) == ("altered", "The button has attributes that the snippet has not.")
 

@@ -78,7 +78,7 @@ def test_every_sector_may_report_the_financial_one_too(sector: str) -> None:
 
 
 @pytest.mark.parametrize("way", get_args(DiscoveredBy))
-def test_every_way_of_finding_out_can_be_said(way: str) -> None:
+def test_every_way_of_finding_out_has_a_value(way: str) -> None:
     assert {"user_complaint", "employee", "hash_match"} < set(get_args(DiscoveredBy))
     assert read({**THIN, "discovery": {**THIN["discovery"], "discovered_by": way}}).discovery.discovered_by == way
 
@@ -130,7 +130,7 @@ def test_field_that_is_no_must_may_be_not_held_for_a_reason() -> None:
 
 
 @pytest.mark.parametrize("value", [MARKER, -1, {"unknown": MARKER}, {}, 0.5])
-def test_fault_of_a_free_field_says_in_plain_words_what_to_give(value: Any) -> None:
+def test_fault_of_a_free_field_asks_in_plain_words_for_a_value(value: Any) -> None:
     for field in FREE:
         report, pointer = with_value(field.pattern, value)
         try:
@@ -146,7 +146,7 @@ def test_fault_of_a_free_field_says_in_plain_words_what_to_give(value: Any) -> N
 
 
 @pytest.mark.parametrize("kind", get_args(ReportKind))
-def test_every_kind_asks_for_what_makes_it_useful(kind: ReportKind) -> None:
+def test_every_kind_requires_the_fields_that_make_it_useful(kind: ReportKind) -> None:
     asked = {"correction": "change_reason", "retraction": "change_reason", "response": "answers_request"}.get(kind)
     if asked is None:
         read(THIN, kind=kind)
@@ -225,7 +225,7 @@ def test_time_has_one_spelling_and_its_day_exists(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["2012", "2012-02", "2012-02-29"])
-def test_day_of_birth_is_said_as_far_as_it_is_known(text: str) -> None:
+def test_day_of_birth_may_be_a_year_or_a_month(text: str) -> None:
     read(with_value("/children/born_on", text)[0])
 
 
@@ -286,7 +286,7 @@ def test_reference_of_a_linked_report_has_its_check_digit() -> None:
         ("/incident/narrative", "", "a text of 1 to 100,000 characters"),
     ],
 )
-def test_fault_says_what_the_field_takes(pattern: str, bad: Any, words: str) -> None:
+def test_fault_names_the_values_of_the_field(pattern: str, bad: Any, words: str) -> None:
     report, pointer = with_value(pattern, bad)
     (fault,) = faults_of(report)
     assert fault.pointer.startswith(pointer)
@@ -296,7 +296,7 @@ def test_fault_says_what_the_field_takes(pattern: str, bad: Any, words: str) -> 
 # The schema that anybody may fetch
 
 
-def test_schema_marks_every_field_and_says_who_asks_for_it() -> None:
+def test_schema_marks_every_field_with_its_source() -> None:
     schema = report_schema()
     assert schema["$schema"].endswith("2020-12/schema")
     fields = [one for name, part in schema["$defs"].items() if name != "NotHeld" for one in part["properties"].values()]
@@ -334,7 +334,7 @@ def test_every_missing_must_is_named_at_once() -> None:
     ]
 
 
-def test_unknown_field_is_told_with_the_names_that_are_not_given_and_never_with_its_own() -> None:
+def test_unknown_field_is_refused_with_the_names_not_given_and_never_its_own() -> None:
     report = {**THIN, MARKER: THIN["discovery"]}
     del report["discovery"]
     unknown, missing = faults_of(report)
