@@ -250,7 +250,7 @@ def list_waiting_evidence(connection: Connection, *, limit: int, after: int = 0)
 
 def count_evidence(connection: Connection) -> tuple[int, int]:
     """Return the number of pieces waiting for the desk, and the bytes stored in total."""
-    return connection.execute(_COUNT_WAITING).scalar_one(), connection.execute(_SUM_HELD).scalar_one()
+    return connection.execute(_COUNT_WAITING).scalar_one(), int(connection.execute(_SUM_HELD).scalar_one())
 
 
 def acknowledge_evidence(

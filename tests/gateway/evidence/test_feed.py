@@ -17,6 +17,8 @@ from tests.builders.evidence import (
 )
 from tests.problem_shape import check_problem
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def make_id(number: int) -> str:
     """Return an id that sorts by its number."""

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from gateway.store.evidence import count_evidence
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, SEGMENT_BYTES
 from tests.builders import Door, House, Partner
 from tests.builders.evidence import (
@@ -15,6 +16,8 @@ from tests.builders.evidence import (
     put_part,
     send_parts,
 )
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
 def test_parts_are_stored_and_told_back_in_order_when_they_come_out_of_order(industry: Door) -> None:
@@ -123,3 +126,15 @@ def test_rate_limit_of_parts_is_told_and_is_not_that_of_reports(house: House, in
     answer = put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     assert answer.headers["RateLimit"].startswith('"partner-part";r=5999;')
     assert industry.get(evidence.path).headers["RateLimit"].startswith('"partner-evidence";r=1199;')
+
+
+def test_waiting_evidence_and_its_bytes_are_counted_in_whole_numbers(
+    house: House, industry: Door, partner: Partner
+) -> None:
+    evidence = make_evidence(PART_BYTES, LEAST_SEALED_BYTES)
+    hand_over(industry, evidence)
+    name_in_report(house, partner, evidence.evidence_id)
+    with house.open_gateway().store.read() as connection:
+        counted = count_evidence(connection)
+    assert counted == (1, sum(len(part) for part in evidence.parts))
+    assert [type(number) for number in counted] == [int, int]
