@@ -148,7 +148,7 @@ def test_what_is_missing_is_said_and_no_word_is_lost(
 def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Browser, case_id: str) -> None:
     fields = {"reply_text": "Hello.", "counts": "yes", "counts_reason": "phone is shared"}
     seen = post(browser, case_id, "preview", **fields)
-    assert "It counts as the reply they were promised. Reason: phone is shared" in seen.text
+    assert "It counts as the reply they were promised. Reason: “<bdi>phone is shared</bdi>”." in seen.text
     post(browser, case_id, "send", **fields, **get_hidden(seen.text))
     with desk.store.read() as connection:
         assert get_case(connection, case_id).reply_code == "replied_by_return_code"

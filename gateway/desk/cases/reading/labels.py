@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from babel import Locale
-
 from gateway.desk.digests import tables
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox_message
@@ -332,6 +330,8 @@ def format_country(code: str | None) -> str:
         return ""
     if code == _OTHER_COUNTRY:
         return "another country"
+    from babel import Locale  # only a report that names a country pays for loading it
+
     return str(Locale("en").territories.get(code.upper(), code))
 
 
