@@ -78,7 +78,8 @@ class Server:
         try:
             yield server
         finally:
-            server.stop("immediate")
+            if server.is_running():  # a test that failed may have left it stopped
+                server.stop("immediate")
             shutil.rmtree(server.folder)
 
     def uri(self, database: str = "postgres") -> str:
