@@ -122,6 +122,18 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
                 "postgresql://gateway@/reports?host=db.example",
                 "postgresql://gateway@localhost/reports?hostaddr=192.0.2.1",
                 "postgresql://gateway@127.0.0.1.example/reports",
+                "postgresql://gateway@db.example@localhost/reports",
+                "postgresql://gateway@[::1/reports",
+                "postgresql://gateway@localhost,db.example/reports?sslmode=prefer#?sslmode=verify-full",
+                "postgresql://gateway@local host/reports",
+                "postgresql://gateway@db.example/reports?sslmode=verify-full&ssl=true",
+                "postgresql://gateway@db.example/reports?sslmode=disable&sslmode=verify-full",
+                "postgresql://gateway@db.example/reports?sslmode=verify-full&sslpassword=secret",
+                "postgresql://gateway@localhost/reports?host=db.example&host=localhost",
+                "postgresql://gateway@localhost/reports?sslmode=wrong",
+                "postgresql://gateway@localhost/reports?options=-c%20synchronous_commit%3Doff",
+                "postgresql:///reports?PASSWORD=secret",
+                "postgresql:///reports?service=remote",
             )
         ),
     ],
@@ -146,6 +158,13 @@ def test_value_that_cannot_work_is_an_error_that_names_its_key(house: House, old
 )
 def test_address_of_a_server_is_taken_on_this_machine_or_with_proof_of_the_server(uri: str) -> None:
     check_config(make_config(database_uri=uri))
+
+
+def test_unknown_option_of_an_address_is_refused_with_the_known_ones() -> None:
+    """A wrong option must not first appear as a server that cannot be reached."""
+    with pytest.raises(SettingsError, match=r"each at most once: channel_binding, host, .*sslmode") as refused:
+        check_config(make_config(database_uri="postgresql://gateway@db.example/reports?sslmode=verify-full&marker=1"))
+    assert "marker" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
