@@ -175,20 +175,20 @@ class Limits:
         app.before_request_funcs[None].insert(1, self._check_route)
         app.after_request(self._add_headers)
 
-    def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
-        """Count this request under a limit and return the result; never refuses.
+    def is_over(self, name: str, *, subject: str | None = None) -> bool:
+        """Count this request under a limit and return whether it exceeds the quota; never refuses.
 
         `subject` is the partner, reference or mark, for limits that count those. Raises `KeyError` for an unknown name.
         """
+        counted = self._list_counted(self._rows[name], subject=subject)
+        return self._ask_store(lambda strategy: _has_breach(strategy, counted))
+
+    def _count(self, name: str, *, subject: str | None) -> LimitState:
         row = self._rows[name]
         counted = self._list_counted(row, subject=subject)
-
-        def count(strategy: FixedWindowRateLimiter) -> LimitState:
-            # Stop at the first breach: a request over the limit of its /64 is not counted for the /48 around it.
-            is_over = not all(strategy.hit(item, key) for item, key in counted)
-            return self._read_state(row, counted, strategy, is_over=is_over)
-
-        return self._ask_store(count)
+        return self._ask_store(
+            lambda strategy: self._read_state(row, counted, strategy, is_over=_has_breach(strategy, counted))
+        )
 
     def _ask_store(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
         """Ask the shared store, or this worker's own memory while the store is down."""
@@ -233,7 +233,7 @@ class Limits:
 
     def check(self, name: str, *, subject: str | None = None) -> None:
         """Count this request under a limit and raise `RequestRefusedError` (429) when it is over."""
-        state = self.limit_state(name, subject=subject)
+        state = self._count(name, subject=subject)
         g.limit_states = [*g.get("limit_states", ()), state]
         if state.is_over:
             raise RequestRefusedError(RATE_LIMITED, retry_after_seconds=state.reset_seconds)
@@ -292,6 +292,11 @@ class Limits:
             remaining=0 if is_over else min(row.quota, *(window.remaining for window in windows)),
             reset_seconds=min(row.window_seconds, reset_seconds),
         )
+
+
+def _has_breach(strategy: FixedWindowRateLimiter, counted: Sequence[tuple[RateLimitItemPerSecond, str]]) -> bool:
+    """Count a request; stop at the first breach: one over the limit of its /64 is not counted for the /48 around it."""
+    return not all(strategy.hit(item, key) for item, key in counted)
 
 
 def _open_store(storage_uri: str) -> Storage:

@@ -18,7 +18,7 @@ from tests.postgresql import Server, running_server
 
 SHORT_AFTER_LONG = 3
 # Firefox takes four seconds of a core to start, twice: with script and without. One worker runs all the tests with it.
-WITH_FIREFOX = frozenset(
+WITH_FIREFOX = frozenset({"tests/whole/test_public_firefox.py"}) | frozenset(
     f"tests/widget/test_{name}.py"
     for name in (
         *("button_bad_pages", "button_drawing", "button_eyes_and_keys", "button_layout", "button_plain_link"),

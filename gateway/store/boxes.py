@@ -61,20 +61,22 @@ _REPLACE = PreparedStatement(
 )
 
 
-def _count_up_to(rows: Select[Any]) -> Select[Any]:
-    return select(func.count()).select_from(rows.limit(bindparam("number")).subquery())
+def _count_up_to(rows: Select[Any]) -> PreparedStatement:
+    # SQLAlchemy binds a missing offset to a name of its own.
+    first = rows.limit(bindparam("number")).offset(literal_column("0"))
+    return PreparedStatement(select(func.count()).select_from(first.subquery()))
 
 
-_WRITING = select(drafts.c.kind).where(drafts.c.kind == "writing")
+_WRITING = select(drafts.c.kind).where(drafts.c.kind == literal_column("'writing'"))
 _COUNT_WRITING = _count_up_to(_WRITING)
 _COUNT_IN_SLOT = _count_up_to(_WRITING.where(drafts.c.network_slot == bindparam("slot")))
 _DELETE = delete(drafts).where(_SAME)
 
 
-def find_draft(connection: Connection, *, draft_id: bytes, now: datetime) -> Draft | None:
-    """Return the draft unless it has expired."""
-    row = _FIND.run(connection, {"wanted_id": draft_id, "now": to_epoch_seconds(now)}).fetchone()
-    return None if row is None else Draft(*row)
+def find_draft(store: Store, *, draft_id: bytes, now: datetime) -> Draft | None:
+    """Return the draft unless it has expired, without a transaction. Raises StorageUnavailableError."""
+    rows = store.look(_FIND, {"wanted_id": draft_id, "now": to_epoch_seconds(now)})
+    return Draft(*rows[0]) if rows else None
 
 
 def put_draft(
@@ -104,12 +106,12 @@ def put_draft(
 
 def has_rows(connection: Connection, *, number: int) -> bool:
     """Return whether at least `number` drafts are being written, including expired ones not yet swept."""
-    return int(connection.execute(_COUNT_WRITING, {"number": number}).scalar_one()) >= number
+    return bool(_COUNT_WRITING.run(connection, {"number": number}).fetchone()[0] >= number)
 
 
 def has_rows_in_slot(connection: Connection, *, slot: int, number: int) -> bool:
     """Return whether at least `number` drafts are being written by the networks of one slot."""
-    return int(connection.execute(_COUNT_IN_SLOT, {"slot": slot, "number": number}).scalar_one()) >= number
+    return bool(_COUNT_IN_SLOT.run(connection, {"slot": slot, "number": number}).fetchone()[0] >= number)
 
 
 def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:

@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,15 +127,15 @@ class Store:
         with self._transaction(self._idle_readers, self._database.begin_read, is_write=False) as connection:
             yield connection
 
-    def look(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of one query without parameters, for queries that run at every request.
-
-        A single statement is consistent without a transaction, which takes a quarter of the time of `read`.
-        """
+    def look(self, query: str | PreparedStatement, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of one query, in a quarter of the time of `read`: alone it is consistent anyway."""
 
         def run(connection: Connection) -> list[tuple[Any, ...]]:
-            cursor = connection.connection.cursor()
-            cursor.execute(query)
+            if isinstance(query, PreparedStatement):
+                cursor = query.run(connection, values or {})
+            else:
+                cursor = connection.connection.cursor()
+                cursor.execute(query)
             rows = list(cursor.fetchall())
             cursor.close()
             connection.connection.rollback()

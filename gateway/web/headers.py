@@ -1,11 +1,15 @@
 """The response headers of each surface: one table, with a reason in each row, `default-src 'none'` first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, current_app, request
 
 from gateway.web.rules import find_current_rule
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 SURFACES = ("page", "asset", "api", "button", "desk")
 
@@ -124,6 +128,20 @@ HEADERS: tuple[HeaderRow, ...] = (
     ),
 )
 
+Pairs = tuple[tuple[str, str], ...]
+
+
+class WebResponse(Response):
+    """A response that ends with the fixed headers of its surface: checked at startup, and copied by no answer."""
+
+    fixed: Pairs = ()
+
+    def get_wsgi_response(self, environ: "WSGIEnvironment") -> "tuple[Iterable[bytes], str, list[tuple[str, str]]]":
+        """Return body, status and all headers."""
+        body, status, headers = super().get_wsgi_response(environ)
+        return body, status, [*headers, *self.fixed]
+
+
 SurfaceOf = Callable[[str], str]
 """Maps the path of a request to its surface, if its route names none."""
 
@@ -134,6 +152,8 @@ _EXTENSION = "response_headers"
 class _Headers:
     surface_of: SurfaceOf
     rows: Mapping[str, tuple[HeaderRow, ...]]
+    names: Mapping[str, frozenset[str]]  # in lower case
+    fixed: Mapping[str, Pairs]
 
 
 def headers_for(surface: str, *, is_https: bool) -> tuple[HeaderRow, ...]:
@@ -146,7 +166,13 @@ def headers_for(surface: str, *, is_https: bool) -> tuple[HeaderRow, ...]:
 def apply_headers(app: Flask, *, surface_of: SurfaceOf, is_https: bool) -> None:
     """Add the table's headers to every response of `app`, including errors."""
     rows = {surface: headers_for(surface, is_https=is_https) for surface in SURFACES}
-    app.extensions[_EXTENSION] = _Headers(surface_of=surface_of, rows=rows)
+    app.extensions[_EXTENSION] = _Headers(
+        surface_of=surface_of,
+        rows=rows,
+        names={surface: frozenset(row.name.lower() for row in found) for surface, found in rows.items()},
+        fixed={surface: tuple((row.name, row.value) for row in found) for surface, found in rows.items()},
+    )
+    app.response_class = WebResponse
     app.after_request(_add_headers)
 
 
@@ -156,6 +182,9 @@ def _add_headers(response: Response) -> Response:
     surface = stated.surface if stated is not None and stated.surface else headers.surface_of(request.path)
     # Collect the names once: each assignment to a header searches the whole list.
     present = {name.lower() for name, _ in response.headers}
+    if isinstance(response, WebResponse) and response.status_code < 400 and present.isdisjoint(headers.names[surface]):
+        response.fixed = headers.fixed[surface]
+        return response
     for row in headers.rows[surface]:
         if row.name.lower() not in present:
             response.headers.add(row.name, row.value)

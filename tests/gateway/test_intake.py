@@ -300,8 +300,7 @@ def test_the_extra_write_is_stored_together_with_a_new_report_and_only_with_it(g
     report = new_public_report(extra_write=put_sent)
     accepted = gateway.intake.accept(report)
     gateway.intake.accept(report)  # a second put_sent would fail its own assertion
-    with gateway.store.read() as connection:
-        draft = find_draft(connection, draft_id=DRAFT, now=NOW)
+    draft = find_draft(gateway.store, draft_id=DRAFT, now=NOW)
     assert draft is not None
     assert draft.box.decode() == accepted.reference
 

@@ -71,7 +71,7 @@ def get_status() -> ResponseReturnValue:
 @counted.get("/flagged")
 @rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_flagged() -> ResponseReturnValue:
-    return {"over": get_limits().limit_state("public-send").is_over}
+    return {"over": get_limits().is_over("public-send")}
 
 
 @counted.get("/v1/reports/<partner>/<name>")
@@ -161,7 +161,7 @@ def count_tries(app: Flask, *, address: str, times: int, reference: str = "K7QF"
     environ = {"REMOTE_ADDR": address}
     with app.test_request_context("/flagged", environ_overrides=environ):
         limits = app.extensions["limits-under-test"]
-        return [limits.limit_state("come-back", subject=reference).is_over for _ in range(times)]
+        return [limits.is_over("come-back", subject=reference) for _ in range(times)]
 
 
 @pytest.mark.parametrize("storage_uri", ["memory://", "broken://"])
@@ -187,13 +187,13 @@ def test_limit_must_be_asked_for_the_subject_that_it_counts() -> None:
     app = make_app()
     with app.test_request_context("/v1/status"):
         with pytest.raises(ValueError, match="counts"):
-            get_limits().limit_state("partner-report")
+            get_limits().is_over("partner-report")
         with pytest.raises(ValueError, match="counts"):
-            get_limits().limit_state("public-send", subject="one")
+            get_limits().is_over("public-send", subject="one")
         with pytest.raises(ValueError, match="counts"):
-            get_limits().limit_state("come-back")
+            get_limits().is_over("come-back")
         with pytest.raises(KeyError):
-            get_limits().limit_state("no-such-limit")
+            get_limits().is_over("no-such-limit")
 
 
 @pytest.mark.parametrize(

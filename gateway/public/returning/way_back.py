@@ -111,9 +111,9 @@ class WaysBack:
 
     def _is_tried_too_often(self, reference: str) -> bool:
         # The reference first: a try refused there does not use the network's share.
-        if self.limits.limit_state("come-back", subject=reference).is_over:
+        if self.limits.is_over("come-back", subject=reference):
             return True
-        return self.limits.limit_state("come-back-network").is_over
+        return self.limits.is_over("come-back-network")
 
     def _derive_seed(self, code: str, *, reference: str) -> bytes:
         with self.derivations:

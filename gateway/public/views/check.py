@@ -203,7 +203,7 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
 
 def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers) -> ResponseReturnValue:
     """Store the report. Over the limit, the person is asked to wait first, and the report is flagged."""
-    is_over = door.limits.limit_state("public-send").is_over
+    is_over = door.limits.is_over("public-send")
     if is_over and is_held_up(door):
         is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow", answers=answers)
         page = render_check(

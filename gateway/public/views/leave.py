@@ -14,6 +14,7 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.views.responses import SEE_OTHER
 from gateway.public.visiting.drafts import wipe_draft
 from gateway.public.visiting.visit import find_referrer_host, find_visit, is_prefetch
+from gateway.web.headers import WebResponse
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -24,7 +25,7 @@ CLEAR_SITE_DATA = '"cookies", "storage"'
 WIPE_WAIT_SECONDS = 0.15  # the target: away from our page within 300 ms
 
 
-class _Away(Response):
+class _Away(WebResponse):
     """A redirect whose address keeps its empty fragment, which overrides ours; Werkzeug would cut it."""
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:

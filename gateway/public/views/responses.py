@@ -111,7 +111,7 @@ def is_asked_to_wait(door: PublicDoor, name: str, *, walker: JourneyKeys | None 
     A wait lets one request through, and with a `walker` also further steps of the same journey for a while. A new
     journey waits in its network's queue: e.g. one of a hundred waiting starts continues each second.
     """
-    if not door.limits.limit_state(name).is_over:
+    if not door.limits.is_over(name):
         return False
     return is_held_up(door, queue=name if walker is None and name in QUEUED else "", walker=walker)
 
@@ -126,7 +126,7 @@ def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None 
         return False
     wait = get_wait()
     # Counted here as well as in the cookie, because a cookie can be copied and sent a hundred times.
-    if wait.is_over and not door.limits.limit_state("public-wait", subject=wait.mark).is_over:
+    if wait.is_over and not door.limits.is_over("public-wait", subject=wait.mark):
         forget_wait(walks_on=walker)
         return False
     if wait.is_ahead:
@@ -142,4 +142,4 @@ def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None 
 
 def _is_rushing(door: PublicDoor, walker: JourneyKeys) -> bool:
     """Count a step of a journey after its wait; return whether it is faster than any person."""
-    return door.limits.limit_state("public-walk", subject=walker.form_token).is_over
+    return door.limits.is_over("public-walk", subject=walker.form_token)

@@ -112,7 +112,7 @@ def _count_campaign(door: PublicDoor, word: str) -> None:
 
     Stops counting for a network over its limit: each count is a write, and writers queue with Send.
     """
-    if word in door.campaigns and not door.is_practice and not door.limits.limit_state("public-campaign").is_over:
+    if word in door.campaigns and not door.is_practice and not door.limits.is_over("public-campaign"):
         door.count(f"campaign:{word}")
 
 

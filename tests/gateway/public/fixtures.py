@@ -12,7 +12,6 @@ import pytest
 from flask import Flask
 
 from gateway.config import LimitsConfig
-from gateway.limits import LimitState
 from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
 from gateway.web.web_app import CookieSerializer
 from gateway.wiring import Gateway
@@ -135,10 +134,9 @@ def make_public_house(
 
 def put_over(public: PublicHouse, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the named limits answer that this network is over."""
+    is_over = public.gateway.limits.is_over
 
-    count = public.gateway.limits.limit_state
+    def answer(name: str, *, subject: str | None = None) -> bool:
+        return name in names or is_over(name, subject=subject)
 
-    def state(name: str, *, subject: str | None = None) -> LimitState:
-        return LimitState(name, True, 1, 600, 0, 600) if name in names else count(name, subject=subject)
-
-    monkeypatch.setattr(public.gateway.limits, "limit_state", state)
+    monkeypatch.setattr(public.gateway.limits, "is_over", answer)

@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from gateway.housekeeping import clean_store
-from gateway.limits import LimitState, make_rows
+from gateway.limits import make_rows
 from gateway.public.returning import return_code
 from gateway.public.returning.way_back import RETURN_DAYS
 from partner_sdk.key_files import load_xwing_private_key
@@ -20,7 +20,7 @@ from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.reply_message import place_context, reply_context
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import NOW
-from tests.gateway.public.fixtures import PublicHouse, make_public_house
+from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public.person import list_files, read_title
 from tests.gateway.public.return_builders import (
     ANSWER,
@@ -201,9 +201,9 @@ def test_one_network_has_a_share_over_all_references_which_a_spent_reference_doe
     assert [(row.quota, row.window_seconds) for row in rows if row.name == "come-back-network"] == [(300, 3600)]
     for _ in range(30):  # only ten of these are the network's
         come_back(public, sent[0][0], WRONG_WORDS, address=SCHOOL)
-    count = public.gateway.limits.limit_state
+    is_over = public.gateway.limits.is_over
     with public.app.test_request_context("/16", environ_overrides={"REMOTE_ADDR": SCHOOL}):
-        left = [count("come-back-network").is_over for _ in range(289)]
+        left = [is_over("come-back-network") for _ in range(289)]
     assert not any(left)
     assert come_back(public, *sent[1], address=SCHOOL).path == "/17"
     assert REFUSED in come_back(public, *sent[2], address=SCHOOL).text()
@@ -302,12 +302,7 @@ def test_network_over_its_limit_waits_a_few_seconds_and_keeps_what_it_typed(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
     _, reference, words = send(public)
-    count = public.gateway.limits.limit_state
-
-    def over(name: str, *, subject: str | None = None) -> LimitState:
-        return LimitState(name, True, 1, 600, 0, 600) if name == "public-return" else count(name, subject=subject)
-
-    monkeypatch.setattr(public.gateway.limits, "limit_state", over)
+    put_over(public, monkeypatch, "public-return")
     person = come_back(public, reference, words)
     assert person.page.status_code == 429
     assert f'value="{words}"' in person.text()

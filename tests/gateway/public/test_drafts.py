@@ -115,8 +115,8 @@ def test_draft_that_does_not_fit_is_an_error_of_its_own() -> None:
         box_of(make_draft(story=["x" * PADDED_SIZES[1]]))
 
 
-# The names of the form's fields since `_INFO_BOX` ends in v3; new ones are added here.
-FIELDS_OF_V3 = """
+# The names of the form's fields since `_INFO` ends in v4; new ones are added here.
+FIELDS_OF_V4 = """
     access_needs adult age already_told call_language called child_birth child_knows child_name child_place
     child_school contact_times contact_ways country danger email feels gave_a_time how_met in_real_life
     is_with_you kinds knows may_say_who_we_are may_send_note meeting_place meeting_when more more_person more_safe name
@@ -127,9 +127,9 @@ FIELDS_OF_V3 = """
 
 
 def test_field_that_is_gone_or_renamed_asks_for_a_new_label_of_drafts() -> None:
-    assert drafts._INFO_BOX.endswith(b"v3"), "A new label: list the fields of today here."
+    assert drafts._INFO.endswith(b"v4"), "A new label: list the fields of today here."
     # An open draft of before would lose its answer in silence, e.g. a meeting today.
-    assert set(FIELDS_OF_V3.split()) == set(FIELD_BY_NAME), "Gone or renamed: raise _INFO_BOX. New: add it here."
+    assert set(FIELDS_OF_V4.split()) == set(FIELD_BY_NAME), "Gone or renamed: raise _INFO. New: add it here."
 
 
 def test_box_that_seals_less_than_a_length_is_unreadable() -> None:

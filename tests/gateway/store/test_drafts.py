@@ -23,8 +23,7 @@ def put(store: Store, version: int, box: bytes, *, draft_id: bytes = DRAFT, age:
 
 
 def find(store: Store, *, later: timedelta = timedelta()) -> Draft | None:
-    with store.read() as connection:
-        return find_draft(connection, draft_id=DRAFT, now=NOW + later)
+    return find_draft(store, draft_id=DRAFT, now=NOW + later)
 
 
 def test_each_version_builds_on_the_one_before(store: Store) -> None:
