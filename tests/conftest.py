@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,9 @@ from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
 from tests.postgresql import Server, running_server
+
+if TYPE_CHECKING:
+    from tests.widget.browsers import Firefox
 
 SHORT_AFTER_LONG = 3
 # Firefox takes four seconds of a core to start, twice: with script and without. One worker runs all the tests with it.
@@ -44,6 +48,21 @@ class FilesTogether(LoadFileScheduling):
 # How long an example takes to make or to try says more about the machine than about us.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def firefox_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands that Firefox was sent so far."""
+    return tmp_path_factory.mktemp("firefox") / "commands"
+
+
+@pytest.fixture(scope="session")
+def firefox(firefox_log: Path) -> "Iterator[Firefox]":
+    """Debian's Firefox, which is slow to start: it runs in a process of its own and may stay for the other files."""
+    from tests.widget.browsers import open_firefox_visitor  # loads Playwright, which most workers never need
+
+    with open_firefox_visitor(firefox_log) as visitor:
+        yield visitor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

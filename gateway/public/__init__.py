@@ -14,7 +14,7 @@ from gateway.guidance.countries import load_countries
 from gateway.guidance.risk import load_rules
 from gateway.guidance.signposts import load_signposts
 from gateway.public.assets import FILES_PATH, find_asset, load_assets
-from gateway.public.door import EXTENSION, PublicDoor, get_door, get_file_path
+from gateway.public.door import EXTENSION, PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
 from gateway.public.navigation import (
     COME_BACK,
@@ -42,8 +42,8 @@ from gateway.public.views.sides import post_side, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page, show_problem
-from gateway.public.visiting.visit import apply_languages, make_state_key
-from gateway.public.wording import load_service_wording, load_wordings
+from gateway.public.visiting.visit import make_state_key, select_language
+from gateway.public.wording import load_service_wording, load_wordings, select_language_by
 from gateway.web.problem_pages import not_found, use_html_error, use_problem_page
 from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -68,6 +68,7 @@ VIEWS: Mapping[str, tuple[View, View]] = {
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the public door to an app."""
     load_rules()  # a damaged file stops the start, not a child's Send
+    assets = load_assets()
     app.extensions[EXTENSION] = PublicDoor(
         store=gateway.store,
         intake=gateway.intake,
@@ -89,7 +90,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             random=gateway.random,
             words=load_return_words(),
         ),
-        assets=load_assets(),
+        assets=assets,
         origin=gateway.config.public_origin,
         agency_name=gateway.config.agency_name,
         agency_contact=gateway.config.agency_contact.strip(),
@@ -100,8 +101,9 @@ def register(app: Flask, gateway: Gateway) -> None:
         is_practice=gateway.config.environment == "sandbox",
         campaigns=frozenset(gateway.config.campaigns),
     )
-    apply_languages(app)
+    select_language_by(app, select_language)
     app.register_blueprint(make_blueprint())
+    app.add_template_global({name: asset.path for name, asset in assets.items()}.__getitem__, "asset")
     register_button(app)
     on_csrf_failure(app, blueprint=BLUEPRINT, answer=answer_csrf_failure)
     # With a public door, every error outside the API paths gets a kind page.
@@ -112,7 +114,6 @@ def register(app: Flask, gateway: Gateway) -> None:
 def make_blueprint() -> Blueprint:
     """Make the routes of every place: one numbered path for each screen of the journey."""
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
-    door.add_app_template_global(get_file_path, "asset")
     door.add_app_template_global(get_path, "path_of")
     for screen in SCREENS:
         if screen.name not in VIEWS:

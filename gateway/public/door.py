@@ -86,8 +86,3 @@ def get_door() -> PublicDoor:
     if not isinstance(door, PublicDoor):
         raise TypeError("app.extensions['public_door'] was replaced.")
     return door
-
-
-def get_file_path(name: str) -> str:
-    """Return the address of one of the door's files, for the templates."""
-    return get_door().assets[name].path

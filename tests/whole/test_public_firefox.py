@@ -1,6 +1,6 @@
 """Back and Leave in Firefox, in one browser for all tests: Chromium's have files of their own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -10,7 +10,7 @@ from tests.gateway.public.person import CHECK, NAMED_BUTTONS, SHORT_ANSWERS, lis
 from tests.gateway.public.walks import LONG_WAY
 from tests.whole.browser_walk import BACK, CONTINUE, SEND, START
 from tests.whole.public_server import PublicServer
-from tests.widget.browsers import Firefox, Step, Visit, open_firefox_visitor
+from tests.widget.browsers import Firefox, Step, Visit
 
 STORY = "My very own words."
 BACKS = ("back by key", "back by history")
@@ -35,13 +35,6 @@ FILL = """() => {
     else part.value = value
   }
 }"""
-
-
-@pytest.fixture(scope="module")
-def firefox() -> Iterator[Firefox]:
-    """Debian's Firefox."""
-    with open_firefox_visitor() as visitor:
-        yield visitor
 
 
 def list_filled(answers: Mapping[str, str | list[str]]) -> dict[str, str]:

@@ -1,14 +1,13 @@
 """A service, an agency and two browsers, started at most once for each file of the button's tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from partner_sdk.button.check._browser import open_chromium
 from tests.widget.agency_door import AgencyDoor, open_agency_door
-from tests.widget.browsers import Chromium, Firefox, Visitor, open_chromium_visitor, open_firefox_visitor
+from tests.widget.browsers import Chromium, Visitor, open_chromium_visitor
 from tests.widget.host_pages import HostPages, serve_host_pages
 
 
@@ -53,19 +52,6 @@ def check_browser() -> Iterator[Browser]:
     """Chromium, as the command starts it."""
     with open_chromium(is_root=True) as browser:
         yield browser
-
-
-@pytest.fixture(scope="session")
-def firefox_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The commands that Firefox was sent so far."""
-    return tmp_path_factory.mktemp("firefox") / "commands"
-
-
-@pytest.fixture(scope="session")
-def firefox(firefox_log: Path) -> Iterator[Firefox]:
-    """Debian's Firefox, which is slow to start: it runs in a process of its own and may stay for the other files."""
-    with open_firefox_visitor(firefox_log) as visitor:
-        yield visitor
 
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])

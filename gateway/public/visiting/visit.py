@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
 from babel import negotiate_locale
-from flask import Flask, current_app, g, request, session
-from flask_babel import Babel  # type: ignore[import-untyped]  # the package ships no types
+from flask import current_app, g, request, session
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.drafts import (
@@ -307,19 +309,18 @@ def _now_seconds() -> int:
     return int(get_door().clock().timestamp())
 
 
-def apply_languages(app: Flask) -> None:
-    """Make Flask-Babel use `select_language` for each request."""
-    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=select_language)
-
-
-def select_language() -> str:
+def select_language() -> Language:
     """Return the language of this request."""
     picked = find_asked_language() or find_picked_language()
-    if picked is not None:
-        return picked
+    return _negotiate(request.headers.get("Accept-Language", "")) if picked is None else picked
+
+
+@lru_cache(maxsize=64)
+def _negotiate(accepted: str) -> Language:
     # Not Werkzeug's best_match (3.1): it takes a later "en" before a first "cy-GB", so English for a Welsh phone.
-    wanted = [tag for tag, quality in request.accept_languages if quality > 0]
-    return negotiate_locale(wanted, LANGUAGES, sep="-") or DEFAULT_LANGUAGE
+    wanted = [tag for tag, quality in parse_accept_header(accepted, LanguageAccept) if quality > 0]
+    found = (negotiate_locale(wanted, LANGUAGES, sep="-") or "").lower()
+    return next((one for one in LANGUAGES if one == found), DEFAULT_LANGUAGE)
 
 
 def find_asked_language() -> Language | None:

@@ -6,15 +6,15 @@ addresses adults at work: its texts have no reading age and are separate, so tha
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from flask import g
-from flask_babel import format_date, get_locale, refresh  # type: ignore[import-untyped]  # the package ships no types
+from babel.dates import format_date
+from flask import Flask, current_app, g
 
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader, make_profile
@@ -156,17 +156,17 @@ def _list_grown_up_endings(reader: Audience) -> Voice:
     return _OF_OWN_CHILDHOOD if reader == "adult_self" else _GROWN_UP
 
 
+def select_language_by(app: Flask, select: Callable[[], Language]) -> None:
+    """Set how an app selects the language of a request."""
+    app.extensions[_LANGUAGE] = select
+
+
 def get_language() -> Language:
-    """Return the language of this request."""
-    # Called for every text of a page; the library's own lookup passes two proxies each time.
+    """Return the language of this request, selected once: it is asked for at every text of a page."""
     known: Language | None = g.get(_LANGUAGE)
-    if known is not None:
-        return known
-    locale = get_locale()
-    code = None if locale is None else locale.language
-    language = next((one for one in LANGUAGES if one == code), DEFAULT_LANGUAGE)
-    setattr(g, _LANGUAGE, language)
-    return language
+    if known is None:
+        known = g.public_language = current_app.extensions[_LANGUAGE]()
+    return known
 
 
 def get_other_language() -> Language:
@@ -177,11 +177,10 @@ def get_other_language() -> Language:
 def refresh_language() -> None:
     """Switch the current answer to the language that was just picked."""
     g.pop(_LANGUAGE, None)
-    refresh()
 
 
 def format_day(day: date) -> str:
     """Return a day as a child would name it: weekday, number and month."""
-    said = str(format_date(day, "EEEE d MMMM"))
+    said = format_date(day, "EEEE d MMMM", locale=get_language())
     # Welsh writes days and months in lower case within a sentence; CLDR capitalises them as in a list.
     return said[0].lower() + said[1:] if get_language() == WELSH else said
