@@ -3,7 +3,7 @@
 An app with a route without a rule does not start.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -135,6 +135,16 @@ def get_body_terms(app: Flask, *, method: str, path: str) -> BodyTerms:
         return NO_BODY
     stated = find_rule(app, endpoint)
     return NO_BODY if stated is None else BodyTerms(ceiling=stated.body_bytes, room=stated.room)
+
+
+def list_fixed_terms(app: Flask) -> Mapping[tuple[str, str], BodyTerms]:
+    """List the terms of every route whose path has no variable part, by method and path: the loop need not match it."""
+    return {
+        (method, route.rule): BodyTerms(ceiling=stated.body_bytes, room=stated.room)
+        for route in app.url_map.iter_rules()
+        if "<" not in route.rule and (stated := find_rule(app, route.endpoint)) is not None
+        for method in (route.methods or set()) - SAFE_METHODS
+    }
 
 
 def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None:

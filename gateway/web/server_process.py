@@ -4,6 +4,7 @@ Started by `serving.py` as `python -m gateway.web.server_process`; never by hand
 of gunicorn's threads, but its workers survive a killed master and keep serving: hence the guards.
 """
 
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -89,6 +90,9 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     signal.signal(LEAVE_SIGNAL, leave)
     if not count_trusted_proxies(app):
         SilentConnections(port=spec.port, busy=bridge.busy).watch()
+    # The app lives as long as the worker: no collection of garbage needs to walk through it again.
+    gc.collect()
+    gc.freeze()
     if has_loaded is not None:
         has_loaded.send_bytes(b"1")
         has_loaded.close()
@@ -104,11 +108,12 @@ def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
     """Return the body rule of an app, from the rules of its routes. An app without rules accepts no bodies."""
     from flask import Flask
 
-    from gateway.web.rules import NO_BODY, get_body_terms
+    from gateway.web.rules import NO_BODY, get_body_terms, list_fixed_terms
 
     if not isinstance(app, Flask):
         return lambda _method, _path: NO_BODY
-    return lambda method, path: get_body_terms(app, method=method, path=path)
+    fixed = list_fixed_terms(app)
+    return lambda method, path: fixed.get((method, path)) or get_body_terms(app, method=method, path=path)
 
 
 def make_journey_finder(app: Callable[..., Any]) -> "JourneyFinder":

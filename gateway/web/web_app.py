@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from flask import Flask, Request, Response
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from flask.templating import Environment
 from itsdangerous import BadSignature
 from werkzeug.http import dump_cookie
 from werkzeug.routing import MapAdapter
@@ -124,8 +125,20 @@ class PageSessions(SecureCookieSessionInterface):
         return hashlib.blake2b(journey, digest_size=16).digest() if isinstance(journey, bytes) else None
 
 
+class TableEnvironment(Environment):
+    """Templates that look a text up in its table at once; Jinja first asks for an attribute, which fails each time."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return the entry of a table, or else the attribute."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 class WebApp(Flask):
     """A Flask app whose last-resort log has the type and location of an exception, not the path and the message."""
+
+    jinja_environment = TableEnvironment
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a view or hook unchanged: none is a coroutine, and Flask asks sixteen times for each request."""
