@@ -35,9 +35,9 @@ _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
 # The UK emergency services; a reader in another country sees that country's number instead.
 _EMERGENCY: Final = "emergency"
 _UK_ONLY: Final = UK_BODIES | {"emergency_bsl", "emergency_sms"}
+_TALK_IN_UK: Final = frozenset({"childline", "nspcc", "papyrus", "samaritans", "shout"})
 # In another country a child sees the helpline there, and an adult a list of all countries, because the helplines in our
 # data are for children.
-_ABROAD: Final = MappingProxyType({"child": "childline", "adult_self": "samaritans"})
 _FOR_ADULTS_ABROAD: Final = "find_a_helpline"
 
 
@@ -171,12 +171,18 @@ def _find_emergency_there(door: PublicDoor, country: str, *, own: str) -> str | 
 def list_posts(
     door: PublicDoor, entries: Sequence[Mapping[str, str]], *, profile: ReaderProfile = UNKNOWN_READER
 ) -> list[Mapping[str, str | None]]:
-    """List helplines with their purpose, adapted to this reader and to the child's country."""
+    """List helplines with their purpose, adapted to this reader and to the child's country.
+
+    A reader abroad gets one entry of their own in the place of the UK's helplines for talking.
+    """
     posts: list[Mapping[str, str | None]] = []
+    there = list_talk_there(door, profile)
     for entry in entries:
         key = entry["key"]
         if profile.country and key in _UK_ONLY:
-            posts += list_talk_there(door, profile) if key == _ABROAD.get(profile.reader) else []
+            if key in _TALK_IN_UK:
+                posts += there
+                there = []
             continue
         is_here_alone = bool(profile.country_there) and "only_here" in entry
         text = entry.get("text_there", entry["text"]) if profile.country_there else entry["text"]

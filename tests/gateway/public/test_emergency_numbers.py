@@ -25,7 +25,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import FIELD_BY_NAME, SCREEN_BY_NAME, Answers, make_profile
 from gateway.public.journey.kinds import URGENT_RULES
 from gateway.public.navigation import make_see_action
-from gateway.public.pages.layout import make_blank_form, make_help_bar
+from gateway.public.pages.layout import list_posts, make_blank_form, make_help_bar
 from gateway.public.pages.messages import render_stale
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.views.check import render_check
@@ -309,6 +309,17 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                     assert not re.search(FOR_THE_CHILD, main), (name, where, age)
                 seen += 1
     assert seen > len(SOME_WHERE) * len(AGES) * 10
+
+
+def test_who_may_hurt_themselves_is_shown_a_helpline_for_every_who_where_and_age(public: PublicHouse, door: PublicDoor):
+    with ask_in(public):
+        entries = door.wording.screen("you_matter")["signposts"]
+        for who, where, age in product(WHO, WHERE, AGES):
+            posts = list_posts(door, entries, profile=make_profile(make_answers(who, where, age)))
+            links = [post["phone_link"] or post.get("text_link") or post["url"] for post in posts]
+            assert len(links) >= 1, (who, where, age)
+            assert len(set(links)) == len(links), (who, where, age)
+            assert not is_abroad(who, where[0]) or not ONLY_IN_UK & set(links), (who, where, age)
 
 
 @pytest.mark.parametrize(("path", "way"), [("/9c", {}), ("/7d", {"/7": {"kinds": ["wants_to_meet"]}})])
