@@ -211,7 +211,7 @@ def agree_place(
             new_owner=service.organisation if find_owner_name(connection, owner) is None else None,
         )
         row = agree_in(connection, desk, agreement, actor=actor)
-        connection.execute(insert(ADOPTION_PLACES).values(placement=row.placement, request_id=request_id))
+        connection.execute(insert(ADOPTION_PLACES).values(placement=row.placement, request_id=line.request_id))
         _decide(
             connection,
             desk,
@@ -222,7 +222,7 @@ def agree_place(
             action="agree",
             is_known_owner=is_known_owner,
         )
-        places = _list_places(connection, request_id, owner=owner)
+        places = _list_places(connection, line.request_id, owner=owner)
     mail = make_agreed_mail(service, places=places, origin=desk.config.gateway_origin, agency=desk.config.agency_name)
     return row, mail
 
@@ -238,7 +238,7 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
         line = get_adoption(connection, request_id)
         if line.state == "agreed":
             said_more = _explain_invited(connection, desk, owner=line.owner)
-            raise AdoptionError(f"{_explain_agreed(connection, request_id)}{said_more}", reason="agreed")
+            raise AdoptionError(f"{_explain_agreed(connection, line.request_id)}{said_more}", reason="agreed")
         if line.state == "declined":
             raise AdoptionError(f"{_format_declined(line)} There is nothing left to do.", reason="declined")
         if line.state == "invited" and line.owner is not None:

@@ -16,11 +16,13 @@ from gateway.desk.partners.adoption_decisions import (
     agree_place,
     decline_adoption,
     invite_adopter,
+    list_agreed_places,
     read_texts,
 )
 from gateway.desk.partners.adoptions import AdoptionError, get_adoption
 from gateway.desk.placements.register import SURFACE_TITLES, PlacementError, find_owner_name, list_placements
 from partner_sdk.button.snippet import make_snippet
+from partner_sdk.wire.adoption import format_request_number
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.page_context import Surface
 from tests.desk.adoption_builders import (
@@ -75,6 +77,19 @@ def test_service_without_keys_is_registered_by_its_first_place_and_gets_its_link
     assert all(f"--placement {one}" in second.text for one in placements)
     assert line_of(loop, request_id) == ("agreed", CALLED)
     assert [action for _, action in list_actions(loop.desk, request_id)] == ["agree-adoption"] * 2
+
+
+def test_place_agreed_by_the_short_number_belongs_to_its_request(loop: Loop) -> None:
+    request_id = add_waiting(loop.desk)
+    number = format_request_number(request_id)
+
+    row, mail = agree_place(loop.desk, number, owner=CALLED, place=PLACE, actor=ACTOR)
+
+    assert f"--placement {row.placement}" in mail.text
+    with loop.desk.store.read() as connection:
+        assert list_agreed_places(connection, request_id) == [row.placement]
+    with pytest.raises(AdoptionError, match=f"placement end {row.placement} "):
+        decline_adoption(loop.desk, number, reason="No longer wanted", actor=ACTOR)
 
 
 def replace_place(place: Place, **changes: str) -> Place:
