@@ -25,26 +25,29 @@ blueprint = Blueprint("outbox", __name__)
 FORM_BYTES = 4096
 MOST_LISTED = 200
 _NUMBER = re.compile(r"[0-9]{1,15}")
-# Why a note did not go out; any other code is shown as it is, to be looked up in the log.
-_FAULTS: Final = {
+# Why a note did not go out, by its code.
+NOTE_FAULTS: Final = {
     "address-delayed": "The address takes no mail for now",
     "address-refused": "The address takes no mail",
     "channel-off": "This way is switched off",
     "country-off": "No texts go to this country",
     "does-not-open": "The report does not open",
+    "domain-full": "Today's share of this mail server is used",
     "folder": "The mail folder cannot be written",
     "login-refused": "The carrier refused the login",
     "mail-refused": "The mail server refused it",
     "no-address": "No usable address",
     "no-connection": "No connection",
-    "no-mail": "No mail carrier is set up",
     "no-report": "The report is gone",
     "no-tls": "No encrypted connection",
     "sender-refused": "The mail server refused the sender",
     "server-error": "A fault at the carrier",
+    "text-messages-full": "Today's share of text messages is used",
     "timeout": "No answer in time",
     "tls": "The connection is not trusted",
+    "too-late": "Not sent in three days",
     "unexpected": "An unexpected fault: see the log",
+    "unknown-channel": "This desk does not know this way",
 }
 
 
@@ -99,7 +102,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         "outbox.html",
         fault=fault,
         notes=notes,
-        note_faults=_FAULTS,
+        note_faults=NOTE_FAULTS,
         hidden=max(0, sum(counts.values()) - len(notes)),
         counts=counts,
         # A given-up note may be tried again only while its text is still right.

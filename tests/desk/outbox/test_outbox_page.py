@@ -1,13 +1,20 @@
 """The outbox page: states, counts and next steps; no address, no word, and a retry only while it helps."""
 
+import ast
+import re
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.outbox import note_sending
 from gateway.desk.outbox.alerts import add_alert
+from gateway.desk.outbox.loop import UNEXPECTED
 from gateway.desk.outbox.queue import queue
+from gateway.desk.outbox_pages import NOTE_FAULTS
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
@@ -109,3 +116,19 @@ def test_case_says_what_became_of_its_note(desk: Desk, browser: Browser) -> None
     with desk.store.read() as connection:
         case_id = connection.execute(select(OUTBOX.c.subject).where(OUTBOX.c.id == note_id)).scalar()
     assert "(e-mail): given up" in browser.get(f"/cases/{case_id}").text
+
+
+def test_every_fault_of_a_note_has_words_and_no_other_has() -> None:
+    sources = [*Path("gateway/desk/carriers").glob("*.py"), Path(note_sending.__file__)]
+    raised = {code for file in sources for code in list_codes(file)}
+    assert len(raised) >= 17
+    assert set(NOTE_FAULTS) == {*raised, note_sending.SMS_FULL, note_sending.DOMAIN_FULL, UNEXPECTED, "too-late"}
+
+
+def list_codes(file: Path) -> Iterator[str]:
+    """Yield the codes with which a note is held, given up or not delivered, as written in the source."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else getattr(node, "name", "")
+        if name in {"DeliveryError", "GiveUp", "Hold", "_code_of"}:
+            texts = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
+            yield from (text for text in texts if isinstance(text, str) and re.fullmatch("[a-z-]+", text))
