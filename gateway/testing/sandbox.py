@@ -17,6 +17,7 @@ from requests.exceptions import ConnectionError as NoConnectionError
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.desk.cases.partner_side import Question
+from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
 from gateway.desk.keyring.publication import publish
 from gateway.desk.outbox.queue import queue_stage
@@ -171,6 +172,16 @@ class Sandbox:
         partner, reference = references[evidence_id]
         return self._agency.read_evidence(partner, reference)
 
+    def import_file(self, sealed: bytes) -> bytes:
+        """Let the desk take a report from a sealed file, and return the file for `receipt add`.
+
+        Raises `FormatError` for another file, and `ValueError` for a report that the desk sets aside.
+        """
+        imported = import_report(self._agency.desk, sealed, actor=STAFF)
+        if imported.receipt is None:
+            raise ValueError("The desk set this report aside: it has no receipt.")
+        return imported.receipt
+
     def set_progress(
         self,
         report_id: str,
@@ -228,6 +239,10 @@ class Sandbox:
     def waiting_scenarios(self) -> list[str]:
         """The names of the scenarios that have not happened yet: none should be left at the end of a test."""
         return [scenario.name for scenario in self._adapter.waiting]
+
+    def cancel_scenarios(self) -> None:
+        """Let no waiting scenario happen."""
+        self._adapter.waiting.clear()
 
     def rotate_sealing_key(self) -> None:
         """Publish a new sealing key. Boxes to the former one are still taken, as at a live agency."""

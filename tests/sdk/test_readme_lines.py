@@ -12,9 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.collection.importing import import_report
 from gateway.testing import Sandbox, scenarios
-from gateway.testing.agency import STAFF
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
@@ -146,7 +144,7 @@ def leave_a_file_unsent(service: Service, _: pytest.MonkeyPatch) -> None:
     service.write("report.json", encode(make_report("file-1")))
     service.sandbox.next_requests(scenarios.unavailable(), times=20)
     service.run("report-abuse-partner report submit report.json --priority P1 --evidence file-1=clip.mp4")
-    service.sandbox._adapter.waiting.clear()
+    service.sandbox.cancel_scenarios()
     (waiting,) = service.read_json("evidence status")["evidence"]
     service.names[ID] = waiting["report_id"]
 
@@ -163,10 +161,8 @@ def write_it_again(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def carry_it_to_the_desk(service: Service, _: pytest.MonkeyPatch) -> None:
-    desk = service.sandbox._agency.desk
-    imported = import_report(desk, (service.folder / "sealed-report.json").read_bytes(), actor=STAFF)
-    assert imported.receipt is not None
-    service.write("from-the-desk.json", imported.receipt)
+    receipt = service.sandbox.import_file((service.folder / "sealed-report.json").read_bytes())
+    service.write("from-the-desk.json", receipt)
 
 
 def be_asked(service: Service, _: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from gateway.desk.partners.account_changes import list_changes
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk.client.account import rotate_keys, send_registration
-from partner_sdk.errors import OpeningError, UnavailableError
+from partner_sdk.errors import FormatError, OpeningError, UnavailableError
 from partner_sdk.wire import problems
 from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.registration import TEMPLATE
@@ -93,3 +93,16 @@ def test_evidence_that_has_not_come_or_is_not_named_is_not_there(
             sandbox.read_evidence(one.evidence_id)
     with pytest.raises(KeyError):
         sandbox.read_evidence("019ab3c5-7340-7ff3-b7d7-b412be473e63")
+
+
+def test_scenarios_that_are_cancelled_never_happen(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.problem(problems.STORAGE_UNAVAILABLE, path="/v1/reports"), times=5)
+    sandbox.cancel_scenarios()
+    assert sandbox.waiting_scenarios == []
+    partner.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
+    assert sandbox.waits == []
+
+
+def test_file_that_is_no_sealed_report_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(FormatError):
+        sandbox.import_file(b"{}")
