@@ -22,7 +22,6 @@ NAMES: Final = {
 # Other readers of the clock, with the reason why the day does not matter there.
 OTHERS: Final = {
     "gateway/limit_store.py": "counts the seconds of a window",
-    "gateway/web/web_app.py": "counts the seconds of a cookie",
     "gateway/store/store.py": "forgets its probes after an hour",
     "tests/other_days.py": "moves the clock",
     "tests/bench/figures.py": "dates what was measured",

@@ -142,7 +142,8 @@ def test_child_who_is_asked_to_meet_soon_is_told_not_to_go_straight_after_the_an
 ):
     person = public.person_at("/7b", **MEETS)
     person.press(meeting_when=when)
-    assert (person.path, read_title(person.page)) == ("/7d", "You do not have to go")
+    assert person.path == "/7d"
+    assert "<h1>You do not have to go</h1>" in person.text()
     main = html.unescape(person.text().split("<main", 1)[1])
     assert main.index("Do not go.") < main.index("Are you on the way, or are they near? Call 999.") < main.index("<li>")
     assert "Tell a grown-up where you are." in main
@@ -168,7 +169,8 @@ def test_who_tells_of_a_meeting_of_another_child_reads_what_to_do_for_it(
 ):
     person = public.person_at("/7b", **MEETS, p4b={"who": who}, p5={"their_age": "13_15"})
     person.press(meeting_when="today")
-    assert (person.path, read_title(person.page)) == ("/7d", title)
+    assert person.path == "/7d"
+    assert f"<h1>{title}</h1>" in person.text()
     assert words in person.text()
     assert 'href="tel:08001111"' in person.text()
 
