@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -106,6 +107,30 @@ class Server:
         """Stop it: in order, or with `immediate` at once, as a power failure would."""
         self._control("stop", "-m", mode)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the server's processes where they are: connections stay open, and nothing answers."""
+        with connect(self.uri()) as connection:
+            found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+        processes = [int((self._data / "postmaster.pid").read_text().split()[0]), *(row[0] for row in found)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    @contextmanager
+    def without_standby(self) -> Iterator[Any]:
+        """Let it wait for a synchronous standby that does not exist; gives an operator's connection."""
+        with connect(self.uri()) as operator:
+            try:
+                _set_standby(operator, "'missing'")
+                yield operator
+            finally:
+                _set_standby(operator, "''")
+
     def damage(self, file: str, *, page: int) -> None:
         """Change bytes in a page of a stopped server's file, as a bad disk does."""
         with (self._data / file).open("r+b") as raw:
@@ -185,6 +210,14 @@ def _locked(file: Any) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _set_standby(operator: Any, name: str) -> None:
+    operator.execute(f"ALTER SYSTEM SET synchronous_standby_names = {name}")
+    operator.execute("SELECT pg_reload_conf()")
+    while operator.execute("SHOW synchronous_standby_names").fetchone() != (name.strip("'"),):
+        time.sleep(0.01)
+    operator.execute("CHECKPOINT")  # by the process that sets it for all, which reads the settings first
 
 
 def _is_root() -> bool:

@@ -84,6 +84,7 @@ def migrate_store(
     with lock.hold(), _connect(database) as connection:
         if not _is_newest(connection):
             database.check_safety(connection)
+            database.lift_time_limit(connection)
             run_migrations(connection, database=database)
     lock.close()
 

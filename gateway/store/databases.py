@@ -1,7 +1,7 @@
 """The two databases of the store, and every difference between them: SQLite in a file, PostgreSQL on a server.
 
 Never creates a database: a missing one is a failure to report, not a reason to start an empty store. Never writes to a
-PostgreSQL server that could lose a committed report, nor to a replica.
+PostgreSQL server that could lose a committed report, nor to a replica. Never waits for a server without a limit.
 
 Writers take turns on both. SQLite has one writer by itself. On PostgreSQL each write holds one advisory lock until it
 ends, so two gateways on one database take their turns too, and every rule that holds for the single writer holds there
@@ -44,6 +44,8 @@ POSTGRESQL_SESSION: Final = (
     ("tcp_keepalives_interval", "5", "as above"),
     ("tcp_keepalives_count", "3", "as above"),
 )
+# A server waits for a lock itself; anything else that takes longer than this, beyond that wait, has gone wrong.
+ANSWER_SECONDS: Final = 5.0
 OLDEST_POSTGRESQL: Final = 150_000
 # Any number will do; it must only be the same in every gateway, and differ from that of other programs.
 WRITERS_TURN: Final = 0x7265_706F_7274
@@ -81,13 +83,19 @@ class Database(Protocol):
         """Begin a transaction in the writer's turn, so that it cannot fail half-way with a deadlock."""
 
     def begin_write_beside(self, connection: Connection) -> None:
-        """Begin a transaction that writes beside other writers; never called where there is one writer."""
+        """Begin a transaction that writes beside other writers, and waits for no standby.
+
+        Never called where there is one writer.
+        """
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one snapshot of the database."""
 
     def commit(self, connection: Connection) -> None:
         """Commit, and return once the transaction is durable."""
+
+    def lift_time_limit(self, connection: Connection) -> None:
+        """Let the statements of this connection take as long as they need: for migrations."""
 
     def has_damage(self, connection: Connection) -> bool:
         """Return whether the database's own check has found a damaged page."""
@@ -158,6 +166,9 @@ class SqliteFile:
     def commit(self, connection: Connection) -> None:
         """Commit."""
         connection.commit()
+
+    def lift_time_limit(self, connection: Connection) -> None:
+        """Do nothing: a file answers or fails."""
 
     def has_damage(self, connection: Connection) -> bool:
         """Read every page, without blocking a writer."""
@@ -231,17 +242,21 @@ class PostgresqlServer:
         """Begin a transaction in this writer's turn, in one round trip.
 
         READ COMMITTED: each statement after the lock sees all that earlier writers committed. A commit is visible, and
-        with synchronous standbys replicated, before its lock is released.
+        with synchronous standbys replicated, before its lock is released. The message in the log makes every commit
+        wait for the standbys, even that of a repeated report, which writes nothing: its first commit may not have.
         """
         connection.begin()
         connection.connection.cursor().execute(
-            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({WRITERS_TURN})"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({WRITERS_TURN}); "
+            "SELECT pg_logical_emit_message(true, 'report-abuse', '')"
         )
 
     def begin_write_beside(self, connection: Connection) -> None:
-        """Begin a transaction without a turn."""
+        """Begin a transaction without a turn, durable at its server: nothing in it has a receipt."""
         connection.begin()
-        connection.connection.cursor().execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        connection.connection.cursor().execute(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = local"
+        )
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction; its first read fixes its snapshot."""
@@ -249,11 +264,23 @@ class PostgresqlServer:
         connection.connection.cursor().execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def commit(self, connection: Connection) -> None:
-        """Commit; raises RuntimeError where PostgreSQL would answer COMMIT with a silent rollback."""
+        """Commit; raises RuntimeError where PostgreSQL would answer COMMIT with a silent rollback.
+
+        Raises StorageUnavailableError (`missing`) where it commits with a warning: a wait for a standby was cancelled.
+        https://www.postgresql.org/docs/15/warm-standby.html#SYNCHRONOUS-REPLICATION-HA
+        """
         driver: Any = connection.connection.dbapi_connection
         if driver.pgconn.transaction_status == _IN_ERROR:
             raise RuntimeError("A statement of this transaction failed, and its error was not passed on.")
+        driver.notices.clear()
         connection.commit()
+        if "WARNING" in driver.notices:
+            raise make_storage_error("missing")
+
+    def lift_time_limit(self, connection: Connection) -> None:
+        """Let the connection wait for each answer until it comes."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.answer_seconds = None
 
     def has_damage(self, connection: Connection) -> bool:
         """Return whether the server has met a page with a wrong checksum in this database or its shared tables."""
@@ -280,9 +307,12 @@ def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float) -> Engine:
 
     def open_connection() -> Any:
         # autocommit: the driver begins no transactions itself; begin_write and begin_read do.
-        return engine.dialect.loaded_dbapi.connect(uri, autocommit=True, **settings)
+        connection = connection_class.connect(uri, autocommit=True, **settings)
+        connection.answer_seconds = lock_timeout_seconds + ANSWER_SECONDS
+        return connection
 
     try:
+        connection_class = _make_connection_class()
         engine = create_engine(
             "postgresql+psycopg://", creator=open_connection, poolclass=NullPool, hide_parameters=True
         )
@@ -291,6 +321,35 @@ def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float) -> Engine:
             "database_uri needs the PostgreSQL driver: install report-abuse-gateway[postgresql].", reason="no-driver"
         ) from None
     return engine
+
+
+def _make_connection_class() -> Any:
+    """Return the driver's connection with a limit to each wait for an answer. Raises ImportError."""
+    import psycopg
+
+    class LimitedConnection(psycopg.Connection[Any]):
+        """Closes itself when an answer is overdue; `notices` has the severity of each notice that came."""
+
+        answer_seconds: float | None = None
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.notices = notices = set[str | None]()
+            # Not a method of this object, which would then live until the next search for cycles.
+            self.add_notice_handler(lambda notice: notices.add(notice.severity_nonlocalized))
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            """Wait for the answer to one request: the driver waits here alone."""
+            try:
+                return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+            except psycopg.OperationalError as error:
+                if error.sqlstate is not None or self.closed:
+                    raise
+                # The answer may still come, so nothing else can be asked here.
+                self.close()
+                raise psycopg.errors.ConnectionTimeout("The server did not answer in time.") from None
+
+    return LimitedConnection
 
 
 def _fetch(connection: Connection, query: str) -> tuple[Any, ...]:

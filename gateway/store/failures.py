@@ -77,11 +77,21 @@ def find_driver_reason(error: BaseException | None) -> FailureReason | None:
         return REASON_OF_SQLITE_CODE.get(code & 0xFF)
     state = getattr(error, "sqlstate", None)
     if state is None:
-        # PostgreSQL's driver found no server, or lost it before an answer.
-        is_lost = hasattr(error, "sqlstate") and type(error).__name__ == "OperationalError"
+        # PostgreSQL's driver found no server, or lost it before an answer. With no answer it is a subclass.
+        is_lost = hasattr(error, "sqlstate") and _has_class(error, "OperationalError")
         return "missing" if is_lost else None
     prefixes = (state[:length] for length in (5, 3, 2))
     return next((REASON_OF_SQLSTATE[prefix] for prefix in prefixes if prefix in REASON_OF_SQLSTATE), None)
+
+
+def is_overdue(error: BaseException | None) -> bool:
+    """Return whether a PostgreSQL server did not answer in time; it may still carry out what it was asked."""
+    return _has_class(getattr(error, "orig", error), "ConnectionTimeout")
+
+
+def _has_class(error: BaseException | None, name: str) -> bool:
+    # By name, because the driver is not installed everywhere.
+    return any(one.__name__ == name for one in type(error).__mro__)
 
 
 def is_damage(error: DBAPIError) -> bool:

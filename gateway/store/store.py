@@ -23,6 +23,7 @@ from gateway.store.failures import (
     StorageUnavailableError,
     find_driver_reason,
     get_system_reason,
+    is_overdue,
     make_storage_error,
 )
 from gateway.store.high_water import HighWaterMark, Mark, holds_report
@@ -210,7 +211,7 @@ class Store:
         """Take a connection and run `action` on it, which begins a transaction or is one by itself.
 
         A kept connection may have ended with its server: then nothing was done yet, so another one is tried, and at
-        last a new one. Closes the connection after a failure. Raises StorageUnavailableError.
+        last a new one, unless the server is silent. Closes a connection that failed. Raises StorageUnavailableError.
         """
         if os.getpid() != self._process_id:
             # https://www.sqlite.org/howtocorrupt.html §2.6: a connection must not be carried across a fork.
@@ -222,7 +223,7 @@ class Store:
             except self._driver_errors as error:
                 _abandon(kept[2])
                 failure = _translate(error)
-                if is_new or not (isinstance(failure, StorageUnavailableError) and failure.reason == "missing"):
+                if is_new or is_overdue(error) or getattr(failure, "reason", "") != "missing":
                     raise failure from error
             except BaseException:
                 _abandon(kept[2])

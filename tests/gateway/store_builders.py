@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from gateway.intake import NewReport
-from gateway.store import Store
+from gateway.store import StorageUnavailableError, Store
 from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.wire.submission import PUBLIC_SENDER
@@ -63,6 +64,13 @@ def new_public_report(*, envelope: bytes | None = None, **settings: Any) -> NewR
         clear=make_clear_fields(PUBLIC_SENDER, priority="P3"),
         **settings,
     )
+
+
+def check_refused(gateway: Gateway, reason: str) -> None:
+    """Check that a report is refused for this reason."""
+    with pytest.raises(StorageUnavailableError) as refused:
+        gateway.intake.accept(new_public_report())
+    assert refused.value.reason == reason
 
 
 class RawDatabase(sqlite3.Connection):

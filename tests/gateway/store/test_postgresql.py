@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ from gateway.store.boxes import find_draft, put_draft
 from gateway.store.collection import count_waiting, list_links, read_waiting
 from gateway.store.databases import WRITERS_TURN, PostgresqlServer
 from gateway.store.schema import metadata
-from gateway.wiring import Gateway
 from partner_sdk.wire.canonical import encode
-from tests.builders import DAY, NOW, Agency, House, Partner, make_house
+from tests.builders import DAY, NOW, Agency, House, Partner
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_STORY, read_title
 from tests.gateway.store.test_writers import check_chain
 from tests.gateway.store_builders import (
+    check_refused,
     finish_process,
     hurry,
     new_industry_report,
@@ -37,26 +36,6 @@ from tests.postgresql import Server, connect
 pytestmark = pytest.mark.databases("postgresql")
 
 DRAFT = b"\x07" * 32
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    """A server that these tests may stop; it runs at the start and at the end of each."""
-    with Server.make_for_one_test() as server:
-        yield server
-
-
-@pytest.fixture
-def own_house(own_server: Server, tmp_path: Path, partner: Partner) -> Iterator[House]:
-    """A gateway on that server."""
-    with own_server.lend_database() as uri:
-        yield make_house(tmp_path / "own", partners=(partner,), database_uri=uri)
-
-
-def check_refused(gateway: Gateway, reason: str) -> None:
-    with pytest.raises(StorageUnavailableError) as refused:
-        gateway.intake.accept(new_public_report())
-    assert refused.value.reason == reason
 
 
 def copy_gateway(house: House, state: Path) -> House:
