@@ -30,8 +30,9 @@ _ADVICE_ON_SERVERS = {
     "read-only": "database_uri leads to a replica, or its user may not write. Name the primary, or all hosts.",
     "schema": "Run `serve`: it makes and migrates the tables.",
     "unsafe": (
-        "The server needs PostgreSQL 15 or newer, encoding UTF8, fsync = on and synchronous_commit = on (or "
-        "remote_apply): with less, a report with a receipt could be lost."
+        "The server needs PostgreSQL 15 or newer, encoding UTF8, fsync = on, full_page_writes = on, "
+        "synchronous_commit = on (or remote_apply) and no UNLOGGED table: with less, a report with a receipt could be "
+        "lost."
     ),
 }
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold

@@ -35,6 +35,7 @@ SQLITE_PRAGMAS: Final = (
 POSTGRESQL_NEEDS: Final = (
     ("fsync", ("on",), "a commit returns after the write-ahead log is on the disk: a receipt is a promise"),
     ("synchronous_commit", ("on", "remote_apply"), "as fsync; with synchronous standbys it includes their disks"),
+    ("full_page_writes", ("on",), "a power failure in the middle of a page must not lose the rows beside it"),
     ("server_encoding", ("UTF8",), "text is compared and returned as it was stored"),
 )
 # Settings of our own sessions. https://www.postgresql.org/docs/15/runtime-config-client.html
@@ -44,6 +45,8 @@ POSTGRESQL_SESSION: Final = (
     ("tcp_keepalives_interval", "5", "as above"),
     ("tcp_keepalives_count", "3", "as above"),
 )
+# An UNLOGGED table is empty after a crash, and on every standby.
+_HAS_UNLOGGED: Final = "EXISTS (SELECT FROM pg_class WHERE relpersistence = 'u' AND pg_table_is_visible(oid))"
 # A server waits for a lock itself; anything else that takes longer than this, beyond that wait, has gone wrong.
 ANSWER_SECONDS: Final = 5.0
 OLDEST_POSTGRESQL: Final = 150_000
@@ -228,12 +231,13 @@ class PostgresqlServer:
         """Refuse a replica (`read-only`), and an old server or one whose settings could lose a report (`unsafe`)."""
         names = [name for name, _accepted, _reason in POSTGRESQL_NEEDS]
         columns = ", ".join(f"current_setting('{name}')" for name in names)
-        query = f"SELECT pg_is_in_recovery(), current_setting('server_version_num')::int, {columns}"
-        in_recovery, version, *found = _fetch(connection, query)
+        version_and_tables = f"current_setting('server_version_num')::int, {_HAS_UNLOGGED}"
+        query = f"SELECT pg_is_in_recovery(), {version_and_tables}, {columns}"
+        in_recovery, version, has_unlogged, *found = _fetch(connection, query)
         if in_recovery:
             raise make_storage_error("read-only")
         is_safe = all(value in accepted for value, (_, accepted, _) in zip(found, POSTGRESQL_NEEDS, strict=True))
-        if version < OLDEST_POSTGRESQL or not is_safe:
+        if version < OLDEST_POSTGRESQL or has_unlogged or not is_safe:
             raise make_storage_error("unsafe")
         # Held for this session: a reload of the server's settings must not weaken it from now on.
         connection.connection.cursor().execute(f"SET synchronous_commit = {found[names.index('synchronous_commit')]}")

@@ -260,7 +260,9 @@ def test_replica_is_never_written_to(own_server: Server, own_house: House) -> No
     assert gateway.intake.accept(new_public_report()).is_new
 
 
-@pytest.mark.parametrize("setting", ["synchronous_commit=off", "synchronous_commit=local", "fsync=off"])
+@pytest.mark.parametrize(
+    "setting", ["synchronous_commit=off", "synchronous_commit=local", "fsync=off", "full_page_writes=off"]
+)
 def test_server_that_could_lose_a_committed_report_is_refused(
     own_server: Server, own_house: House, setting: str
 ) -> None:
@@ -270,10 +272,22 @@ def test_server_that_could_lose_a_committed_report_is_refused(
     try:
         check_refused(own_house.open_gateway(), "unsafe")
         (store,) = [one for one in examine(own_house.state, clock=own_house.clock) if one.name == "store"]
-        assert (store.verdict, "synchronous_commit" in (store.fix or "")) == ("fault", True)
+        assert (store.verdict, f"{name} = on" in (store.fix or "")) == ("fault", True)
     finally:
         own_server.stop()
         own_server.start()
+    assert own_house.open_gateway().intake.accept(new_public_report()).is_new
+
+
+def test_table_that_a_crash_would_empty_is_refused(own_server: Server, own_house: House) -> None:
+    gateway = own_house.open_gateway()
+    assert gateway.intake.accept(new_public_report()).is_new
+    for setting, refused in (("UNLOGGED", True), ("LOGGED", False)):
+        with connect(own_house.config.database_uri) as operator:
+            operator.execute(f"ALTER TABLE reports SET {setting}")
+        if refused:
+            check_refused(own_house.open_gateway(), "unsafe")
+            assert own_house.open_app("public").test_client().get("/health").status_code == 503
     assert own_house.open_gateway().intake.accept(new_public_report()).is_new
 
 
