@@ -1,4 +1,5 @@
-"""The two databases of the store, and every difference between them: SQLite in a file, PostgreSQL on a server.
+"""The two databases of the store, SQLite in a file and PostgreSQL on a server: the calls that differ are here, error
+codes in `failures.py`.
 
 Never creates a database: a missing one is a failure to report, not a reason to start an empty store. Never writes to a
 PostgreSQL server that could lose a committed report, nor to a replica. Never waits for a server without a limit.

@@ -223,7 +223,7 @@ def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: in
     code and records of Send are always saved.
     """
     is_new = version == NO_VERSION and get_kind(draft) == "writing"
-    # Beside other writers the cap may be passed by as many forms as begin at the same moment.
+    # Without a turn, forms that begin at the same moment may exceed the cap.
     with door.store.write_beside() as connection:
         if is_new and is_full_for_network(connection, door):
             raise TooManyDraftsError("the cap on drafts is reached")
