@@ -229,7 +229,7 @@ def _check_database_uri(uri: str) -> None:
     is_local = all(not host or host.startswith("/") or _LOOPBACK.fullmatch(host) for host in named)
     if not is_local and options.get("sslmode") != "verify-full":
         raise SettingsError(
-            "database_uri leads to another machine: it must end with ?sslmode=verify-full.", reason="bad-database"
+            "database_uri leads to another machine: it needs sslmode=verify-full.", reason="bad-database"
         )
 
 

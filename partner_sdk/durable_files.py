@@ -103,9 +103,9 @@ def find_bytes(path: Path) -> bytes | None:
 
 
 def read_bounded(path: Path, *, max_bytes: int) -> bytes:
-    """Return a file that a person named, and of one that is larger only one byte more than `max_bytes`.
+    """Return at most `max_bytes` + 1 bytes of a file: the extra byte lets the caller refuse a larger one.
 
-    The caller's parser has the same bound and refuses it. Raises `LocalStateError` (`unreadable`).
+    Raises `LocalStateError` (`unreadable`).
     """
     try:
         with path.open("rb") as handle:
