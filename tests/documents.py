@@ -30,7 +30,6 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Sign in"): CASEWORK,
     ("docs/casework.md", "The button's places"): CASEWORK,
     ("docs/data.md", ""): SET_UP,
-    ("docs/panel/README.md", "After it"): SET_UP,
     ("docs/running.md", "3 "): SET_UP,
     ("docs/running.md", "4 "): SET_UP,
     ("docs/running.md", "6 "): PROXY,
