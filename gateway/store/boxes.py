@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, text, update
 
-from gateway.store.engine import PreparedStatement
+from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import drafts, items, return_places, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.items import REPLY

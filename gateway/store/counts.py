@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from gateway.store.engine import PreparedStatement
+from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import counts
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.databases import Database, make_database
-from gateway.store.engine import WriterLock
 from gateway.store.failures import find_driver_reason, make_storage_error
 from gateway.store.high_water import NOTHING_YET, find_instance, put_instance
 from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
+from gateway.store.writer_lock import WriterLock
 from partner_sdk.durable_files import sync_folder
 
 

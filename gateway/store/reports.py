@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select
 
-from gateway.store.engine import PreparedStatement
 from gateway.store.high_water import Mark
+from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import instance, reports, to_epoch_seconds
 
 STAGE_RECEIVED = "received"

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.databases import Database, FileIdentity, leave_out_values, make_database
-from gateway.store.engine import PreparedStatement, WriterLock
 from gateway.store.failures import (
     StorageUnavailableError,
     find_driver_reason,
@@ -27,7 +26,9 @@ from gateway.store.failures import (
     make_storage_error,
 )
 from gateway.store.high_water import HighWaterMark, Mark, holds_report
+from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import SCHEMA_REVISION, probes
+from gateway.store.writer_lock import WriterLock
 from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
@@ -43,7 +44,6 @@ _WRITE_PROBE = PreparedStatement(insert(probes).values({c.name: bindparam(c.name
 _READ_PROBE = PreparedStatement(select(probes.c.token).where(_OWN_PROBE))
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
-
 
 # A connection with the database file and the write-ahead log that it has open; None without a log.
 KeptConnection = tuple[FileIdentity, FileIdentity | None, Connection]

@@ -1,4 +1,4 @@
-"""The queue of one gateway's writers, and prepared statements.
+"""The queue of one gateway's writers.
 
 Writers are serialised over all threads and processes, first come, first served, with a bounded wait. With SQLite's own
 busy handler a latecomer is as likely to win as the first in line (99th percentile 55-540 ms under 8 writers); in this
@@ -12,49 +12,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection
-from sqlalchemy.sql import ClauseElement
 
 from gateway.store.failures import get_system_reason, make_storage_error
 
 FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
 LONGEST_PAUSE_SECONDS = 0.001
-
-
-class PreparedStatement:
-    """A SQLAlchemy Core statement, compiled once and run by the driver itself.
-
-    All parameters are named `bindparam`s of plain types: numbers, text, bytes. Core's own execution adds 10 to 30
-    microseconds to SQLite's 3 for each statement; a report has four of them, a walk through the form about fifty. Rare
-    statements use Core.
-    """
-
-    __slots__ = ("_compiled", "_statement")
-
-    def __init__(self, statement: ClauseElement) -> None:
-        self._statement = statement
-        self._compiled: dict[
-            str, tuple[str, tuple[str, ...] | None]
-        ] = {}  # by dialect: SQL text and the order of its parameters
-
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        """Run the statement in the connection's transaction and return the driver's cursor (PEP 249)."""
-        text, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(text, values if order is None else tuple([values[name] for name in order]))
-        return cursor
-
-    def _compile(self, connection: Connection) -> tuple[str, tuple[str, ...] | None]:
-        compiled = self._statement.compile(dialect=connection.dialect)
-        order: list[str] | None = getattr(compiled, "positiontup", None)
-        result = (str(compiled), None if order is None else tuple(order))
-        self._compiled[connection.dialect.name] = result
-        return result
 
 
 class ThreadQueue:
