@@ -19,8 +19,8 @@ from partner_sdk._commands.runtime import (
     PartnerCommand,
     is_address,
     origin_option,
-    read_file_of_place,
     read_input,
+    read_page_file,
     shared_options,
 )
 from partner_sdk.client.exchange import check_origin
@@ -159,7 +159,7 @@ def _read_source(call: Call, page: str) -> Source:
     from partner_sdk.button.check.page_fetch import fetch_page, read_own_copy
 
     if not is_address(page):
-        raw = read_file_of_place(page, max_bytes=MAX_PAGE_BYTES)
+        raw = read_page_file(page, max_bytes=MAX_PAGE_BYTES)
         return Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
     session = call.runtime.open_session()
     ca_file = None if call.ca_file is None else str(call.ca_file)

@@ -15,7 +15,7 @@ from partner_sdk._commands.runtime import (
     is_address,
     origin_option,
     out_option,
-    read_file_of_place,
+    read_page_file,
     shared_options,
 )
 from partner_sdk.button.well_known import (
@@ -129,7 +129,7 @@ def _format_fix(error: ReportAbuseError) -> str:
 def _read(call: Call, place: str) -> bytes:
     """Return the bytes of a file, or of a service's address; follows no redirect."""
     if not is_address(place):
-        return read_file_of_place(place, max_bytes=MAX_WELL_KNOWN_BYTES)
+        return read_page_file(place, max_bytes=MAX_WELL_KNOWN_BYTES)
     # Imported here: making the file sends nothing, and loads nothing that sends.
     from partner_sdk.client.transport import Transport
 

@@ -324,7 +324,7 @@ def is_address(place: str) -> bool:
     return "://" in place
 
 
-def read_file_of_place(place: str, *, max_bytes: int) -> bytes:
+def read_page_file(place: str, *, max_bytes: int) -> bytes:
     """Return the bytes of a page that is not named by an address, as `read_input`."""
     try:
         return read_input(place, max_bytes=max_bytes)
