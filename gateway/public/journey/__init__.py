@@ -66,10 +66,10 @@ __all__ = [
     "TYPED",
     "UNKNOWN_READER",
     "Answers",
-    "Far",
     "Fault",
     "Field",
     "Priority",
+    "Progress",
     "ReaderProfile",
     "Screen",
     "drop_buttons",
@@ -80,6 +80,7 @@ __all__ = [
     "get_one",
     "get_previous",
     "get_priority",
+    "get_progress",
     "get_reader",
     "is_about_other",
     "is_grown_up",
@@ -90,7 +91,6 @@ __all__ = [
     "list_signposted",
     "list_urgent",
     "make_profile",
-    "name_far",
     "pack_answers",
 ]
 
@@ -100,13 +100,10 @@ DO_NOT_GO: Final = "do_not_go"
 # The screens of an addition, after a return with the five words.
 ADDITION_SCREENS: Final = frozenset({DANGER, DANGER_HELP, STORY})
 
-Far = Literal["started", "halfway", "nearly", "last", "extra"]
-_STAGES: Final[tuple[Far, ...]] = ("started", "halfway", "nearly", "last")
-_MOST_LEFT: Final = (
-    6,
-    3,
-    0,
-)  # pages before the check page at the start of each later stage: thirds of the shortest way
+Progress = Literal["started", "halfway", "nearly", "last", "extra"]
+_STAGES: Final[tuple[Progress, ...]] = ("started", "halfway", "nearly", "last")
+# Pages before the check page at the start of each later stage: thirds of the shortest way.
+_MOST_LEFT: Final = (6, 3, 0)
 
 SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
@@ -123,7 +120,7 @@ def _list_ways_on(screen: Screen, *, is_asked: bool) -> list[str]:
     return [screen.goes_to, *(branch.go for branch in branches)]
 
 
-def _make_far() -> Mapping[str, Far]:
+def _make_progress() -> Mapping[str, Progress]:
     """Name for each screen how far it is, by the fewest pages that can be left to the check page.
 
     Relies on the order of SCREENS: none leads to an earlier one, except the optional ones. A longer branch, e.g.
@@ -140,7 +137,7 @@ def _make_far() -> Mapping[str, Far]:
     return {screen.name: _STAGES[found[screen.name]] if screen.name in found else "extra" for screen in SCREENS}
 
 
-_FAR: Final = _make_far()
+_PROGRESS: Final = _make_progress()
 
 
 def get_next(screen: Screen, answers: Answers) -> Screen:
@@ -159,10 +156,10 @@ def list_path(answers: Answers) -> tuple[Screen, ...]:
     return tuple(path)
 
 
-def name_far(screen: Screen, *, is_late: bool = False) -> Far:
-    """Name how far a screen is. `is_late`: the check page was seen, so every screen before it is nearly the last."""
-    far = _FAR[screen.name]
-    return "nearly" if is_late and far in {"started", "halfway"} else far
+def get_progress(screen: Screen, *, is_late: bool = False) -> Progress:
+    """Return how far a screen is. `is_late`: the check page was seen, so every screen before it is nearly the last."""
+    progress = _PROGRESS[screen.name]
+    return "nearly" if is_late and progress in {"started", "halfway"} else progress
 
 
 def list_addition_places(answers: Answers) -> tuple[str, ...]:

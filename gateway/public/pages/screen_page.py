@@ -18,9 +18,9 @@ from gateway.public.journey import (
     Field,
     Screen,
     get_one,
+    get_progress,
     is_about_other,
     make_profile,
-    name_far,
 )
 from gateway.public.navigation import Action, get_path, make_see_action
 from gateway.public.pages.layout import (
@@ -120,7 +120,7 @@ def render_screen(
         ],
         go_on=words.get("carry_on"),
         has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
-        far=door.wording.table["far"][name_far(screen, is_late=is_late)],
+        progress=door.wording.table["progress"][get_progress(screen, is_late=is_late)],
         has_faults=bool(faults),
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
         notice=notice,

@@ -24,10 +24,10 @@ from gateway.public.journey import (
     find_incomplete,
     find_packed_answers,
     get_previous,
+    get_progress,
     keep_on_path,
     list_path,
     make_profile,
-    name_far,
 )
 from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import make_form, make_waiting_form, render_page
@@ -299,7 +299,7 @@ def render_check(
         default_action=Action.SEND,
         title=addition["title"] if is_addition else find_in_voice(words, "title", voice=voice),
         lead=addition["lead"] if is_addition else find_in_voice(words, "lead", voice=voice),
-        far=door.wording.table["far"][name_far(SCREEN_BY_NAME[CHECK])],
+        progress=door.wording.table["progress"][get_progress(SCREEN_BY_NAME[CHECK])],
         form_path=get_path(CHECK),
         groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
         can_change=not is_addition,

@@ -21,7 +21,7 @@ def change(public: PublicHouse, path: str) -> Person:
 
 
 def read_far(person: Person) -> list[str]:
-    return re.findall(r'<p class="far">([^<]+)</p>', person.text())
+    return re.findall(r'<p class="progress">([^<]+)</p>', person.text())
 
 
 def test_change_leads_back_to_the_check_page(public: PublicHouse):

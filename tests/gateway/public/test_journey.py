@@ -17,12 +17,12 @@ from gateway.public.journey import (
     Answers,
     find_incomplete,
     get_previous,
+    get_progress,
     is_about_other,
     is_owed_an_answer,
     keep_on_path,
     list_path,
     list_signposted,
-    name_far,
 )
 from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from partner_sdk.wire.public_codes import ADULT_BAND, UNDER_AGE_LINE
@@ -190,7 +190,7 @@ def test_back_is_the_way_that_one_came():
 
 CARERS = [go(who=who, their_age="13_15") for who in ("child_i_look_after", "child_i_work_with")]
 WALKS = [list_path(answers) for answers in (*(one for one, _ in BRANCHES), *CARERS, *map(flatten, ALL_WAYS))]
-FAR = ("started", "halfway", "nearly", "last")
+STAGES = ("started", "halfway", "nearly", "last")
 EXTRA = {"person", "person_more", "safe", "safe_more"}
 FEWEST_LEFT = {
     screen.name: min(len(path) - 1 - path.index(screen) for path in WALKS if screen in path)
@@ -201,17 +201,20 @@ FEWEST_LEFT = {
 
 def test_how_far_it_is_never_goes_backwards_on_the_way():
     for path in WALKS:
-        far = [name_far(screen) for screen in path]
-        extra = {screen.name for screen, said in zip(path, far, strict=True) if said == "extra"}
+        stages = [get_progress(screen) for screen in path]
+        extra = {screen.name for screen, said in zip(path, stages, strict=True) if said == "extra"}
         assert extra == EXTRA & {screen.name for screen in path}
-        ranks = [FAR.index(said) for said in far if said != "extra"]
+        ranks = [STAGES.index(said) for said in stages if said != "extra"]
         assert ranks == sorted(ranks)
-        assert set(ranks) == set(range(len(FAR)))
-        assert (far[0], far[-1]) == ("started", "last")
+        assert set(ranks) == set(range(len(STAGES)))
+        assert (stages[0], stages[-1]) == ("started", "last")
 
 
 def test_progress_is_true_on_the_shortest_way():
-    left = {said: {FEWEST_LEFT[name] for name in FEWEST_LEFT if name_far(SCREEN_BY_NAME[name]) == said} for said in FAR}
+    left = {
+        said: {FEWEST_LEFT[name] for name in FEWEST_LEFT if get_progress(SCREEN_BY_NAME[name]) == said}
+        for said in STAGES
+    }
     assert FEWEST_LEFT[START] == 11
     assert (min(left["started"]), max(left["started"])) == (7, 11)
     # The country is one page more, for a person abroad.
@@ -221,7 +224,7 @@ def test_progress_is_true_on_the_shortest_way():
 
 
 def test_changing_an_answer_is_nearly_done_on_every_page():
-    assert {name_far(screen, is_late=True) for screen in SCREENS} == {"nearly", "last", "extra"}
+    assert {get_progress(screen, is_late=True) for screen in SCREENS} == {"nearly", "last", "extra"}
 
 
 @pytest.mark.parametrize("answers", [{}, SHORT, flatten(LONG_WAY)])

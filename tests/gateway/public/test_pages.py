@@ -153,11 +153,11 @@ def test_every_field_has_a_label_and_every_description_exists(pages: dict[str, s
     assert checked > 150
 
 
-FAR = re.compile(r'<p class="far">([^<]+)</p>')
+FAR = re.compile(r'<p class="progress">([^<]+)</p>')
 
 
 def test_every_screen_says_in_words_how_far_it_is(pages: dict[str, str]):
-    words = [set(load_wording(language).table["far"].values()) for language in LANGUAGES]
+    words = [set(load_wording(language).table["progress"].values()) for language in LANGUAGES]
     said = {screen.path: FAR.findall(pages[f"/{screen.path}"]) for screen in SCREENS}
     assert said.pop("") == said.pop("15") == []  # Start has a button of that name, and after Send all is done
     assert {len(found) for found in said.values()} == {1}
