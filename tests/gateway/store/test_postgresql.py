@@ -379,8 +379,7 @@ def test_error_that_was_swallowed_does_not_end_as_a_commit(tmp_path: Path, datab
 
     with pytest.raises(RuntimeError, match="not passed on"):
         swallow()
-    with store.read() as connection:
-        assert find_draft(connection, draft_id=DRAFT, now=NOW) is None
+    assert find_draft(store, draft_id=DRAFT, now=NOW) is None
 
 
 @pytest.mark.databases
