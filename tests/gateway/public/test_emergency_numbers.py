@@ -349,7 +349,7 @@ def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHous
     assert {"/6b", "/7", "/9", "/14", "/15"} <= set(pages)
     for path, page in pages.items():
         assert 'href="tel:999"' in page, path
-        assert "<p>In danger there: 000</p>" in page, path
+        assert "<p>In danger there: <b>000</b></p>" in page, path
         assert 'href="tel:000"' not in page, path
         assert not re.search(r"[Cc]all 000", page), path
     assert "In danger there, people call this number." in pages["/6b"]
