@@ -69,7 +69,7 @@ def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_o
         if person.path == "/8a":
             assert "NCMEC CyberTipline" in person.text()
         if person.path == "/9b":
-            assert "call 911" in person.text()
+            assert "Call 911." in person.text()
             assert "Childhelp" in person.text()
         person.press(**ABROAD.get(person.path, {}))
     text = person.send().text()
@@ -109,12 +109,13 @@ def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(publi
     assert re.search(r">Childhelp</b> <b [^>]*>1-800-422-4453</b> <span>Talk to someone there</span></a>", main)
 
 
-@pytest.mark.parametrize(("who", "title"), [("me", "You can stop this"), ("friend", "Your friend can stop this")])
-def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHouse, who: str, title: str):
+@pytest.mark.parametrize(("who", "they"), [("me", "You do"), ("friend", "Your friend does")])
+def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHouse, who: str, they: str):
     person = public.person_at("/7", p4b={"who": who}, p5={"their_age": "13_15"})
     person.press(kinds=["wants_to_meet", "threatens_to_share"])
-    assert (person.path, read_title(person.page)) == ("/7c", title)
+    assert (person.path, read_title(person.page)) == ("/7c", "What you can do")  # others may see the title in a tab
     main = person.text().split("<main", 1)[1]
+    assert f"<h1>{they} not have to do what they say</h1>" in main
     for words in ("pay. Paying does not make it stop", "send more pictures", "not in trouble", "Report Remove"):
         assert words in main, words
     person.press()
@@ -129,8 +130,25 @@ def test_set_time_is_asked_beside_the_threat_and_not_beside_the_pictures(public:
     assert "set a time" not in person.text()
 
 
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"who": "me"}, "It is a picture of someone else"),
+        ({"who": "friend"}, "It is a picture of my friend, or of someone else"),
+        ({"who": "another_child"}, "It is a picture of the child, or of someone else"),
+    ],
+)
+def test_picture_of_the_child_has_an_answer_of_its_own(public: PublicHouse, about: dict[str, str], words: str):
+    person = public.person_at("/8", p4b=about, p5={"their_age": "13_15"}, p7={"kinds": ["asked_for_pictures"]})
+    assert f">{words}</label>" in person.text()
+    person.press(pictures="someone_else")
+    while person.path != "/14":
+        person.press(**SHORT_ANSWERS.get(person.path, {}))
+    assert words in person.text()
+
+
 def test_parent_who_has_told_the_local_police_is_welcome(public: PublicHouse):
-    assert "Have you told the local police? Tell us too." in public.person_at("/10c", ADULT).text()
+    assert "Tell us too, even if the local police know." in public.person_at("/10c", ADULT).text()
 
 
 MEETS = {"p7": {"kinds": ["wants_to_meet"]}}
