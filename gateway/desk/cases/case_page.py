@@ -45,7 +45,7 @@ from gateway.desk.cases.reading.page_budget import PageBudget
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
-from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
+from gateway.desk.cases.reply_templates import list_templates
 from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
@@ -212,7 +212,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         moves = list_moves(connection, case)
         next_case = find_next(connection)
         provider_name = None if case.provider is None else find_owner_name(connection, case.provider)
-        is_welsh = content.report is not None and needs_welsh_reader(content.report)
+        is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
     is_public = case.partner == PUBLIC_SENDER
     partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())

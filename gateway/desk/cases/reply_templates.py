@@ -28,7 +28,7 @@ from gateway.guidance.advice import (
 from gateway.guidance.countries import get_country_or_other, get_talk, load_countries
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, WELSH, Language
+from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 WELSH_READER: Final = "a first-language Welsh reader"
@@ -42,7 +42,7 @@ _MOST_ADVICE: Final = 9
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check, due or done. `by` and `done_on` are set once it is done."""
+    """One check, due or done. `by`, `done_on` and `words_sha256` are set once it is done."""
 
     words: Words
     version: str
@@ -51,11 +51,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     noted_on: date
     by: str = ""
     done_on: date | None = None
+    words_sha256: str = ""
 
     @property
     def is_made(self) -> bool:
-        """Whether it has a name and a day."""
-        return self.state == "done" and bool(self.by.strip()) and self.done_on is not None
+        """Whether it has a name, a day and the digest of the words that were read."""
+        is_named = bool(self.by.strip()) and self.done_on is not None
+        return self.state == "done" and is_named and self.words_sha256 != ""
 
 
 class Signoffs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,12 +70,6 @@ class Signoffs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_signoffs() -> Signoffs:
     """Return the checks of this release. Raises `SettingsError`."""
     return read_settings(SIGNOFFS_FILE, kind=Signoffs)
-
-
-def is_checked(words: Words, *, version: str, who: str, signoffs: Signoffs | None = None) -> bool:
-    """Return whether this version of the text was checked by a reviewer of that kind."""
-    checks = (signoffs or load_signoffs()).check
-    return any(one.is_made for one in checks if (one.words, one.version, one.who) == (words, version, who))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +159,6 @@ def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Map
     if is_grown_up:  # its readers are offered the list for adults, also where a text names the NSPCC
         return {**list_names_abroad(names, helpline=helpline), "nspcc": names["find_a_helpline"]}, emergency
     return list_names_abroad(names, helpline=helpline), emergency
-
-
-def needs_welsh_reader(report: PublicReport) -> bool:
-    """Return whether the texts for this report are in Welsh that no Welsh reader has checked yet."""
-    if report.language != WELSH:
-        return False
-    return not is_checked("replies", version=load_texts(WELSH).version, who=WELSH_READER)
 
 
 @cache

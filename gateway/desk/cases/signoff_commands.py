@@ -40,9 +40,9 @@ def signoff_list(call: Call) -> int:
 @_KEY
 @_BY
 @_ROLE
-@click.option("--words", metavar="CODE", help="The code of the words that were read, as `list` prints it.")
+@click.option("--words", required=True, metavar="CODE", help="The code of the words that were read.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="When it was checked.  [default: today]")
-def signoff_give(call: Call, key: str, by: str, role: str, words: str | None, on: datetime | None) -> int:
+def signoff_give(call: Call, key: str, by: str, role: str, words: str, on: datetime | None) -> int:
     """Record that the words of a check were read.
 
     Give it when the reader found them right. It counts for exactly these words: when a release changes them, the check
@@ -65,18 +65,20 @@ def signoff_withdraw(call: Call, key: str, by: str, role: str, why: str) -> int:
 
     The audit log keeps both.
     """
-    return _record(open_desk(call.state), call, key, action=WITHDRAW, words=None, by=by, role=role, why=why)
+    return _record(open_desk(call.state), call, key, action=WITHDRAW, by=by, role=role, why=why)
 
 
 def _explain(one: Standing) -> str:
     if one.detail is None or "why" in one.detail:
-        return "given with the release" if one.state == "given" else f"needs: {one.needs}"
+        if one.state == "given":
+            return "given with the release"
+        return f"{'given with the release, for other words; ' if one.state == 'stale' else ''}needs: {one.needs}"
     given = f"by {one.detail['by']} ({one.detail['role']}) on {one.detail['checked_on']}"
     return given if one.state == "given" else f"{given}, for the words {one.detail['words_sha256'][:CODE_CHARACTERS]}"
 
 
-def _record(desk: Desk, call: Call, key: str, *, action: str, words: str | None, **said: str) -> int:
-    found, digest = record_signoff(desk, key, action=action, words=words, actor=call.actor, **said)
+def _record(desk: Desk, call: Call, key: str, *, action: str, words: str | None = None, **said: str) -> int:
+    found = record_signoff(desk, key, action=action, words=words, actor=call.actor, **said)
     done = "given" if action == GIVE else "withdrawn"
     line = f"{key} is {done} by {said['by']} ({said['role']}) for the words {found.words}, {found.version}."
-    return print_result(call, {"key": key, "state": done, "words_sha256": digest, **said}, line)
+    return print_result(call, {"key": key, "state": done, "words_sha256": found.words_sha256, **said}, line)

@@ -1,7 +1,8 @@
 """Checks of the words that the desk sends: which are owed, and who gave which, for exactly which words.
 
-The release lists the checks (`signoffs.toml`). One that is given later is an entry of the audit log with the digest of
-the words that were read, so it needs no release, and ends when the words change.
+The release lists the checks (`signoffs.toml`). One that is given later is an entry of the audit log, so it needs no
+release. Each has the digest of the words that were read, and ends when they change. After a withdrawal only a later
+entry counts.
 """
 
 import hashlib
@@ -44,6 +45,7 @@ class Standing:
     state: str
     version: str
     words: str
+    words_sha256: str
     detail: dict[str, Any] | None
 
 
@@ -60,12 +62,10 @@ def is_given(connection: Connection, key: str) -> bool:
     return any(one.state == "given" for one in list_standings(connection) if one.key == key)
 
 
-def record_signoff(
-    desk: Desk, key: str, *, action: str, words: str | None, actor: str, **said: str
-) -> tuple[Standing, str]:
-    """Record an act on a check, and return the check and the digest of its words. Raises `SignoffError`.
+def record_signoff(desk: Desk, key: str, *, action: str, actor: str, words: str | None = None, **said: str) -> Standing:
+    """Record an act on a check, and return the check as it was. Raises `SignoffError`.
 
-    With `words`, the code that the reader saw, the act is refused if the words are others now.
+    To give one needs `words`, the code that the reader saw: if the words are others now, it is refused.
     """
     for text in said.values():
         if not text.strip() or not text.isprintable() or len(text) > MOST_CHARACTERS:
@@ -74,31 +74,34 @@ def record_signoff(
         found = {one.key: one for one in list_standings(connection)}.get(key)
         if found is None:
             raise SignoffError("No check has that key. `signoff list` shows every key.", reason="unknown-check")
-        if words is not None and words.strip().lower() != found.words:
+        if action == GIVE and (words or "").strip().lower() != found.words:
             raise SignoffError(
                 f"The words have changed since they were read: their code is {found.words} now.", reason="other-words"
             )
         if action == WITHDRAW and found.state != "given":
             raise SignoffError("This check is not given: there is nothing to withdraw.", reason="not-given")
-        digest = next(_digest_words(check) for check in load_signoffs().check if _make_key(check) == key)
-        detail = {**said, "version": found.version, "words_sha256": digest}
+        detail = {**said, "version": found.version, "words_sha256": found.words_sha256}
         audit.append_entry(connection, action, key, at=desk.clock(), actor=actor, **detail)
-    return found, digest
+    return found
 
 
 def _judge(check: Check, entries: Sequence[tuple[str, str, dict[str, Any]]]) -> Standing:
     key, digest = _make_key(check), _digest_words(check)
-    own = [(action, detail) for action, subject, detail in entries if subject == key]
-    last = next((one for one in reversed(own) if one[1]["words_sha256"] == digest), None)
-    if last is not None:
-        state = "given" if last[0] == GIVE else "owed"
-    elif check.is_made:
+    given: list[dict[str, Any]] = []
+    withdrawn = None
+    for action, subject, detail in entries:
+        if subject == key and action == WITHDRAW:
+            given, withdrawn = [], detail
+        elif subject == key:
+            given.append(detail)
+    found = next((detail for detail in reversed(given) if detail["words_sha256"] == digest), None)
+    is_of_release = withdrawn is None and check.is_made
+    if found is not None or (is_of_release and check.words_sha256 == digest):
         state = "given"
     else:
-        last = own[-1] if own and own[-1][0] == GIVE else None
-        state = "stale" if last else "owed"
-    detail = None if last is None else last[1]
-    return Standing(key, check.who, state, check.version, digest[:CODE_CHARACTERS], detail)
+        state = "stale" if given or is_of_release else "owed"
+        found = given[-1] if given else withdrawn
+    return Standing(key, check.who, state, check.version, digest[:CODE_CHARACTERS], digest, found)
 
 
 def _make_key(check: Check) -> str:

@@ -1,14 +1,16 @@
 """`report-abuse-desk signoff`: checks of the words that the desk sends, as entries of the audit log."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.desk.cases import signoffs
-from gateway.desk.cases.reply_templates import WELSH_READER, load_signoffs
-from gateway.desk.cases.signoffs import WELSH_REPLIES
+from gateway.desk.cases.reply_templates import WELSH_READER, Signoffs, load_signoffs
+from gateway.desk.cases.signoffs import CODE_CHARACTERS, WELSH_REPLIES, list_standings
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
@@ -33,6 +35,16 @@ def desk(tmp_path: Path) -> Desk:
 
 def signoff(desk: Desk, *words: str) -> int:
     return main(["signoff", *words, "--state", str(desk.paths.state)])
+
+
+def give(desk: Desk, key: str = WELSH_REPLIES) -> int:
+    """Give a check for the words of today."""
+    return signoff(desk, "give", key, *WHO, "--words", find_words(desk, key)[:CODE_CHARACTERS])
+
+
+def find_words(desk: Desk, key: str = WELSH_REPLIES) -> str:
+    with desk.store.read() as connection:
+        return next(one.words_sha256 for one in list_standings(connection) if one.key == key)
 
 
 def read_checks(desk: Desk, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -60,7 +72,7 @@ def test_checked_welsh_takes_the_note_off_the_page_until_the_words_change(
     browser = Browser(desk).sign_in()
     case_id = add_sealed_case(desk, marker="", report={"reply_key": KEY, "language": WELSH})
     assert said in browser.post(f"/cases/{case_id}/read").text
-    assert signoff(desk, "give", WELSH_REPLIES, *WHO) == DONE
+    assert give(desk) == DONE
     assert said not in browser.post(f"/cases/{case_id}/read").text
 
     read = signoffs._read_words
@@ -73,11 +85,64 @@ def test_checked_welsh_takes_the_note_off_the_page_until_the_words_change(
 
 def test_withdrawn_check_is_owed_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert signoff(desk, "withdraw", WELSH_REPLIES, *WHO, "--why", "Read another version.") == WRONG_USE
-    signoff(desk, "give", WELSH_REPLIES, *WHO)
+    give(desk)
     assert signoff(desk, "withdraw", WELSH_REPLIES, *WHO, "--why", "Read another version.") == DONE
     found = read_checks(desk, capsys)[WELSH_REPLIES]
     assert (found["state"], found["needs"]) == ("owed", WELSH_READER)
     assert signoff(desk, "list") == LOOK
+
+
+def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Let the release hold the check of the Welsh replies as done, or with changes."""
+    owed = load_signoffs().check
+    (row,) = [one for one in owed if (one.words, one.who) == ("replies", WELSH_READER)]
+    made = {"state": "done", "by": "A. Reader", "done_on": date(2026, 12, 1), **changes}
+    done = msgspec.structs.replace(row, **made)
+    checks = Signoffs(tuple(done if one is row else one for one in owed))
+    monkeypatch.setattr(signoffs, "load_signoffs", lambda: checks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "given"),
+        ({"state": "owed"}, "owed"),
+        ({"by": " "}, "owed"),
+        ({"done_on": None}, "owed"),
+        ({"words_sha256": ""}, "owed"),
+        ({"words_sha256": "f" * 64}, "stale"),
+    ],
+)
+def test_check_of_the_release_counts_for_its_own_words_only(
+    desk: Desk,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    state: str,
+) -> None:
+    check_in_release(monkeypatch, **{"words_sha256": find_words(desk), **changes})
+    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == state
+    if state == "stale":
+        signoff(desk, "list")
+        assert f"given with the release, for other words; needs: {WELSH_READER}" in capsys.readouterr().out
+
+
+def test_last_withdrawal_outlives_other_words_and_the_release(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "A Welsh speaker has not checked these texts yet"
+    browser = Browser(desk).sign_in()
+    case_id = add_sealed_case(desk, marker="", report={"reply_key": KEY, "language": WELSH})
+    check_in_release(monkeypatch, words_sha256=find_words(desk))
+    assert said not in browser.post(f"/cases/{case_id}/read").text
+    assert signoff(desk, "withdraw", WELSH_REPLIES, *WHO, "--why", "Read another version.") == DONE
+    assert said in browser.post(f"/cases/{case_id}/read").text
+
+    read = signoffs._read_words
+    monkeypatch.setattr(signoffs, "_read_words", lambda path: {**read(path), "closing": "Other words"})
+    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "owed"
+    assert give(desk) == DONE
+    assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "given"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +158,7 @@ def test_withdrawn_check_is_owed_again(desk: Desk, capsys: pytest.CaptureFixture
 def test_mistake_is_named_and_nothing_is_recorded(
     desk: Desk, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
 ) -> None:
-    assert signoff(desk, "give", *words) == WRONG_USE
+    code = () if "--words" in words else ("--words", find_words(desk)[:CODE_CHARACTERS])
+    assert signoff(desk, "give", *words, *code) == WRONG_USE
     assert said in capsys.readouterr().err
     assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == "owed"
