@@ -1,9 +1,12 @@
 """The checks of the words that people read: which are owed, and who gave which, for exactly which words.
 
 The release lists the checks (`public/wording/signoffs.toml`). One that is given while the gateway runs is a line of
-`signoffs.jsonl` in the state folder, so it needs no release. Each line holds the digest of the words that were read: as
-soon as they change, the check is owed again. A line holds the digest of the one before it, so that a changed or removed
-line is noticed; nothing is ever taken out.
+`signoffs.jsonl` in the state folder, so it needs no release. Each check holds the digest of the words that were read:
+as soon as they change, the check is owed again. After a withdrawal only a later line counts.
+
+Each line holds the digest of the one before it, and `signoffs.last` that of the last one: a line that was changed or
+removed is noticed, with a mistake in mind. Nothing is signed: a person who may write in the state folder can make both
+files anew.
 
 Never names a child: a panel is named by the adult who ran it.
 """
@@ -24,7 +27,7 @@ from gateway.guidance.advice import ADVICE_FOLDER
 from gateway.public.wording import WORDING_FOLDER, load_wording
 from partner_sdk.button.release import ICON_INTEGRITY, SCRIPT_INTEGRITY
 from partner_sdk.button.snippet import WORDS
-from partner_sdk.durable_files import find_bytes, held, sync_folder
+from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import format_time
@@ -32,6 +35,7 @@ from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import Line
 
 SIGNOFFS_FILE: Final = "signoffs.jsonl"
+LAST_FILE: Final = "signoffs.last"
 CODE_CHARACTERS: Final = 8
 ALL_PAGES: Final = "all"
 # The last part of a key, by the reviewer that a check needs.
@@ -58,6 +62,7 @@ class Check:
     pages: tuple[str, ...]
     digest: str
     release_by: str = ""
+    release_digest: str = ""
 
     @property
     def code(self) -> str:
@@ -127,8 +132,7 @@ def record(
         raise SignoffError("The day of the check lies ahead: give the day on which it was made.", reason="bad-day")
     path = state / SIGNOFFS_FILE
     with held(path):
-        raw = find_bytes(path) or b""
-        _parse(raw)
+        raw = _read(state)
         entry = _make_entry(
             act=act,
             at=format_time(now),
@@ -141,13 +145,15 @@ def record(
             words_sha256=check.digest,
             why=why,
         )
-        _append(path, msgspec.json.encode(entry, order="sorted") + b"\n")
+        line = msgspec.json.encode(entry, order="sorted")
+        _append(path, line + b"\n")
+        write_durably(state / LAST_FILE, f"{hashlib.sha256(line).hexdigest()}\n".encode())
     return entry
 
 
 def read_entries(state: Path) -> tuple[Entry, ...]:
     """Return all lines, the oldest first. Raises `SignoffError` (`damaged`) for a line that was changed or removed."""
-    return _parse(find_bytes(state / SIGNOFFS_FILE) or b"")
+    return _parse(_read(state))
 
 
 def examine_signoffs(state: Path) -> Finding:
@@ -177,6 +183,7 @@ def _make_check(row: Mapping[str, Any]) -> Check:
         pages=pages,
         digest=hashlib.sha256(raw).hexdigest(),
         release_by=f"{row['by']} on {row['done_on']}" if row["state"] == "done" else "",
+        release_digest=row["words_sha256"] if row["state"] == "done" else "",
     )
 
 
@@ -196,14 +203,21 @@ def _read_words(words: str, language: Language, *, pages: tuple[str, ...]) -> An
 
 
 def _judge(check: Check, entries: tuple[Entry, ...]) -> Standing:
-    own = [entry for entry in entries if entry.key == check.key]
-    last = next((entry for entry in reversed(own) if entry.words_sha256 == check.digest), None)
-    if last is not None:
-        return Standing(check, "given" if last.act == "give" else "owed", last)
-    if check.release_by:
+    given: list[Entry] = []
+    withdrawn = None
+    for entry in entries:
+        if entry.key == check.key and entry.act == "withdraw":
+            given, withdrawn = [], entry
+        elif entry.key == check.key:
+            given.append(entry)
+    read = next((entry for entry in reversed(given) if entry.words_sha256 == check.digest), None)
+    if read is not None:
+        return Standing(check, "given", read)
+    if withdrawn is None and check.release_digest == check.digest:
         return Standing(check, "given", None)
-    ended = own[-1] if own and own[-1].act == "give" else None
-    return Standing(check, "stale" if ended else "owed", ended)
+    if given:
+        return Standing(check, "stale", given[-1])
+    return Standing(check, "stale" if withdrawn is None and check.release_by else "owed", withdrawn)
 
 
 def _make_entry(**fields: str | None) -> Entry:
@@ -214,6 +228,20 @@ def _make_entry(**fields: str | None) -> Entry:
             "A name, a role and a reason are one line of 1 to 100 characters, without a space at an end.",
             reason="bad-name",
         ) from None
+
+
+def _read(state: Path) -> bytes:
+    """Return the whole lines of the file, compared with the digest of the last one."""
+    # In this order, so that a line of another process between the two is the one case below.
+    kept, raw = find_bytes(state / LAST_FILE) or b"", find_bytes(state / SIGNOFFS_FILE) or b""
+    lines = _parse(raw)
+    # A stop between the two writes leaves the digest of the line before.
+    if kept.decode("ascii", "replace").strip() not in {_digest_last(raw), lines[-1].previous if lines else ""}:
+        raise SignoffError(
+            f"The last line of {SIGNOFFS_FILE} is not the one that {LAST_FILE} names: restore both from a backup.",
+            reason="damaged",
+        )
+    return raw
 
 
 def _parse(raw: bytes) -> tuple[Entry, ...]:

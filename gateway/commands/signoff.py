@@ -43,10 +43,10 @@ def list_all(state: Path, *, as_json: bool) -> int:
 @state_option
 @_BY
 @_ROLE
-@click.option("--words", metavar="CODE", help="The code of the words on the sign-off sheet, as `list` prints it.")
+@click.option("--words", required=True, metavar="CODE", help="The code of the words on the sign-off sheet.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="When it was checked.  [default: today]")
 @json_option
-def give(key: str, state: Path, *, by: str, role: str, words: str | None, on: datetime | None, as_json: bool) -> int:
+def give(key: str, state: Path, *, by: str, role: str, words: str, on: datetime | None, as_json: bool) -> int:
     """Record that the words of a check were read.
 
     Give it when the reader found them right. It counts for exactly these words: when a release
@@ -54,7 +54,7 @@ def give(key: str, state: Path, *, by: str, role: str, words: str | None, on: da
     """
     load_config(state)
     check = get_check(key)
-    if words is not None and words.strip().lower() != check.code:
+    if words.strip().lower() != check.code:
         raise SignoffError(
             f"The words have changed since the sheet was printed: theirs is {check.code} now. Have them read again.",
             reason="other-words",
@@ -95,8 +95,11 @@ def _record(state: Path, key: str, *, act: Act, as_json: bool, **said: Any) -> i
 
 def _explain(one: Standing) -> str:
     entry = one.entry
+    if entry is None and one.state == "given":
+        return f"by {one.check.release_by}"
     if entry is None:
-        return f"by {one.check.release_by}" if one.check.release_by else f"needs: {one.check.who}"
+        given = f"by {one.check.release_by}, for other words; " if one.state == "stale" else ""
+        return f"{given}needs: {one.check.who}"
     if entry.act == "withdraw":
         return f"withdrawn by {entry.by}; needs: {one.check.who}"
     given = f"by {entry.by} ({entry.role}) on {entry.checked_on}"
@@ -112,4 +115,5 @@ def _describe(one: Standing) -> dict[str, object]:
         "state": one.state,
         "version": one.check.version,
         "words": one.check.code,
+        "words_sha256": one.check.digest,
     }

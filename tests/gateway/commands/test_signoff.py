@@ -1,7 +1,9 @@
 """`report-abuse-gateway signoff`: checks of the words are given without a release, and end when the words change."""
 
+import dataclasses
 import json
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from gateway.cli import main
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.doctor import examine
 from gateway.public.wording import Wording, load_wording
-from gateway.signoffs import SIGNOFFS_FILE, list_checks
+from gateway.signoffs import LAST_FILE, SIGNOFFS_FILE, get_check, list_checks
 from tests.builders import Agency, make_house
 
 KEY = "form-en-youth-panel"
@@ -26,6 +28,11 @@ def state(tmp_path: Path) -> Path:
 
 def signoff(state: Path, *words: str) -> int:
     return main(["signoff", *words, "--state", str(state)])
+
+
+def give(state: Path, key: str, *words: str) -> int:
+    """Give a check for the words of today."""
+    return signoff(state, "give", key, *WHO, "--words", get_check(key).code, *words)
 
 
 def read_checks(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -55,7 +62,7 @@ def test_every_check_is_owed_until_it_is_given(state: Path, capsys: pytest.Captu
 def test_check_is_given_by_a_name_for_exactly_these_words(state: Path, capsys: pytest.CaptureFixture[str]):
     code = read_checks(state, capsys)[KEY]["words"]
 
-    assert signoff(state, "give", KEY, *WHO, "--words", code, "--on", "2026-11-20") == DONE
+    assert give(state, KEY, "--on", "2026-11-20") == DONE
     assert f"{KEY} is given by S. Safety (Youth panel lead) for the words {code}, " in capsys.readouterr().out
 
     found = read_checks(state, capsys)
@@ -72,7 +79,7 @@ def test_check_ends_when_its_words_change_and_not_when_others_do(
 ):
     keys = (KEY, "form-en-safeguarding", "form-cy-youth-panel", "button-en-youth-panel")
     for key in keys:
-        assert signoff(state, "give", key, *WHO) == DONE
+        assert give(state, key) == DONE
     # The safeguarding staff read some screens, and this is none of theirs.
     change_words(monkeypatch, screen="who")
     found = read_checks(state, capsys)
@@ -83,7 +90,7 @@ def test_check_ends_when_its_words_change_and_not_when_others_do(
 
     change_words(monkeypatch, screen="feels")
     assert read_checks(state, capsys)["form-en-safeguarding"]["state"] == "stale"
-    assert signoff(state, "give", KEY, *WHO) == DONE
+    assert give(state, KEY) == DONE
     assert read_checks(state, capsys)[KEY]["state"] == "given"
     monkeypatch.undo()
     # The earlier words were read as well: back with them, their check counts.
@@ -93,7 +100,7 @@ def test_check_ends_when_its_words_change_and_not_when_others_do(
 def test_new_version_of_the_same_words_ends_nothing(
     state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    signoff(state, "give", KEY, *WHO)
+    give(state, KEY)
     found = load_wording("en")
     raised = Wording(language="en", version="en-99", table={**found.table, "version": "en-99"})
     monkeypatch.setattr(signoffs, "load_wording", lambda one: raised if one == "en" else load_wording(one))
@@ -103,7 +110,62 @@ def test_new_version_of_the_same_words_ends_nothing(
 def test_sheet_with_the_code_of_other_words_is_refused(state: Path, capsys: pytest.CaptureFixture[str]):
     assert signoff(state, "give", KEY, *WHO, "--words", "00000000") == WRONG_USE
     assert "The words have changed since the sheet was printed" in capsys.readouterr().err
+    assert signoff(state, "give", KEY, *WHO) == WRONG_USE
+    assert "--words" in capsys.readouterr().err
     assert not (state / SIGNOFFS_FILE).exists()
+
+
+def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Let the release hold the check as done for the words of today, or with changes."""
+    done = {"release_by": "R. Release on 2026-11-01", "release_digest": get_check(KEY).digest, **changes}
+    rows = tuple(dataclasses.replace(one, **done) if one.key == KEY else one for one in list_checks())
+    monkeypatch.setattr(signoffs, "list_checks", lambda: rows)
+
+
+def test_check_of_the_release_counts_for_its_own_words_only(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        check_in_release(patch)
+        assert read_checks(state, capsys)[KEY]["state"] == "given"
+    check_in_release(monkeypatch, release_digest="f" * 64)
+    assert read_checks(state, capsys)[KEY]["state"] == "stale"
+    signoff(state, "list")
+    assert "by R. Release on 2026-11-01, for other words; needs: youth advisory panel" in capsys.readouterr().out
+
+
+def test_row_of_a_release_is_done_with_a_digest_only(monkeypatch: pytest.MonkeyPatch):
+    row = tomllib.loads((signoffs.WORDING_FOLDER / "signoffs.toml").read_text("utf-8"))["check"][0]
+    done = {**row, "state": "done", "by": "R. Release", "done_on": "2026-11-01"}
+    digest = get_check(KEY).digest
+    assert signoffs._make_check({**done, "words_sha256": digest}).release_digest == digest
+    with pytest.raises(KeyError):
+        signoffs._make_check(done)
+
+
+def test_last_withdrawal_outlives_other_words_and_the_release(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        check_in_release(patch)
+        assert signoff(state, "withdraw", KEY, *WHO, "--why", "Wrong sheet.") == DONE
+        assert read_checks(state, capsys)[KEY]["state"] == "owed"
+    # The next release has other words, and its row is done for those.
+    check_in_release(monkeypatch, digest="f" * 64, release_digest="f" * 64)
+    assert read_checks(state, capsys)[KEY]["state"] == "owed"
+    assert signoff(state, "give", KEY, *WHO, "--words", "f" * 8) == DONE
+    assert read_checks(state, capsys)[KEY]["state"] == "given"
+
+
+def test_withdrawal_ends_what_was_given_for_earlier_words(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    give(state, KEY)
+    with monkeypatch.context() as patch:
+        change_words(patch)
+        give(state, KEY)
+        assert signoff(state, "withdraw", KEY, *WHO, "--why", "Nobody read it.") == DONE
+    assert read_checks(state, capsys)[KEY]["state"] == "owed"
 
 
 @pytest.mark.parametrize(
@@ -119,27 +181,27 @@ def test_sheet_with_the_code_of_other_words_is_refused(state: Path, capsys: pyte
 def test_mistake_is_named_and_nothing_is_recorded(
     state: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
 ):
-    assert signoff(state, "give", *words) == WRONG_USE
+    assert signoff(state, "give", *words, "--words", get_check(KEY).code) == WRONG_USE
     assert said in capsys.readouterr().err
     assert not (state / SIGNOFFS_FILE).exists()
 
 
 def test_withdrawn_check_is_owed_and_the_record_keeps_both(state: Path, capsys: pytest.CaptureFixture[str]):
     assert signoff(state, "withdraw", KEY, *WHO, "--why", "Wrong sheet.") == WRONG_USE
-    signoff(state, "give", KEY, *WHO)
+    give(state, KEY)
     assert signoff(state, "withdraw", KEY, *WHO, "--why", "two\nlines") == WRONG_USE
     assert signoff(state, "withdraw", KEY, *WHO, "--why", "Wrong sheet.") == DONE
     assert read_checks(state, capsys)[KEY]["state"] == "owed"
     acts = [json.loads(line)["act"] for line in (state / SIGNOFFS_FILE).read_text("utf-8").splitlines()]
     assert acts == ["give", "withdraw"]
-    signoff(state, "give", KEY, *WHO)
+    give(state, KEY)
     assert read_checks(state, capsys)[KEY]["state"] == "given"
 
 
-@pytest.mark.parametrize("damage", ["changed", "removed", "cut"])
+@pytest.mark.parametrize("damage", ["changed", "removed", "cut", "last changed", "last removed", "all removed"])
 def test_changed_record_is_noticed(state: Path, capsys: pytest.CaptureFixture[str], damage: str):
     for key in (KEY, "form-cy-youth-panel", "button-en-youth-panel"):
-        signoff(state, "give", key, *WHO)
+        give(state, key)
     file = state / SIGNOFFS_FILE
     raw = file.read_bytes()
     lines = raw.splitlines(keepends=True)
@@ -147,9 +209,12 @@ def test_changed_record_is_noticed(state: Path, capsys: pytest.CaptureFixture[st
         "changed": raw.replace(b"S. Safety", b"N. Nobody", 1),
         "removed": lines[0] + lines[2],
         "cut": raw[:-9],
+        "last changed": lines[0] + lines[1] + lines[2].replace(b"S. Safety", b"N. Nobody"),
+        "last removed": lines[0] + lines[1],
+        "all removed": b"",
     }
     file.write_bytes(damaged[damage])
-    for words in (("list",), ("give", KEY, *WHO)):
+    for words in (("list",), ("give", KEY, *WHO, "--words", get_check(KEY).code)):
         capsys.readouterr()
         assert signoff(state, *words) == WRONG_USE
         assert SIGNOFFS_FILE in capsys.readouterr().err
@@ -158,12 +223,23 @@ def test_changed_record_is_noticed(state: Path, capsys: pytest.CaptureFixture[st
     assert "FAULT    words: " in capsys.readouterr().out
 
 
+def test_stop_between_the_line_and_its_digest_loses_nothing(state: Path, capsys: pytest.CaptureFixture[str]):
+    give(state, "form-cy-youth-panel")
+    before = (state / LAST_FILE).read_bytes()
+    give(state, KEY)
+    (state / LAST_FILE).write_bytes(before)
+    assert read_checks(state, capsys)[KEY]["state"] == "given"
+    assert give(state, "button-en-youth-panel") == DONE
+    assert read_checks(state, capsys)["button-en-youth-panel"]["state"] == "given"
+    assert stat.S_IMODE((state / LAST_FILE).stat().st_mode) == 0o600
+
+
 def test_doctor_warns_of_what_is_owed_and_is_content_when_all_is_given(state: Path, capsys: pytest.CaptureFixture[str]):
     total = len(list_checks())
     main(["doctor", "--state", str(state)])
     assert f"WARNING  words: 0 of {total} checks of the words are given, {total} are owed." in capsys.readouterr().out
     for check in list_checks():
-        assert signoff(state, "give", check.key, *WHO) == DONE
+        assert give(state, check.key) == DONE
     assert "Every check is given." in capsys.readouterr().out
     main(["doctor", "--state", str(state)])
     assert f"ok       words: {total} of {total} checks of the words are given." in capsys.readouterr().out
@@ -171,7 +247,7 @@ def test_doctor_warns_of_what_is_owed_and_is_content_when_all_is_given(state: Pa
 
 
 def test_folder_that_is_no_gateway_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert signoff(tmp_path, "give", KEY, *WHO) == WRONG_USE
+    assert give(tmp_path, KEY) == WRONG_USE
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err.startswith("report-abuse-gateway: ")
 
