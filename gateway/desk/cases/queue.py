@@ -8,7 +8,7 @@ adds a factor raises the case again (`collection/joining.py`).
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, func, insert, or_, select, text, update
@@ -26,7 +26,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import CASE_MOVES, CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.canonical import format_time, parse_time
 
 _MOST_AT_ONCE: Final = 500
 QueueState = Literal["open", "overdue", "closed", "all"]
@@ -183,7 +183,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
                 reason=reason,
             )
         )
-        since = format_time(now) if came_in else found.crisis_since if crisis else None
+        since = _get_later(found.opened_at, now=now) if came_in else found.crisis_since if crisis else None
         same = CASES.c.case_id == found.case_id
         connection.execute(
             update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
@@ -202,6 +202,15 @@ def list_moves(connection: Connection, case: CaseRow) -> list[CaseMove]:
     columns = [CASE_MOVES.c[name] for name in CaseMove.__dataclass_fields__]
     query = select(*columns).where(CASE_MOVES.c.case_id.in_({case.case_id, case.first_id}))
     return [CaseMove(**row._mapping) for row in connection.execute(query.order_by(CASE_MOVES.c.id.desc()))]
+
+
+def _get_later(opened_at: str | None, *, now: datetime) -> str:
+    """Return the time of coming into the crisis lane: later than the reading, or `count_unread` drops its alert.
+
+    Times have whole seconds, so a case can be read and moved in the same one.
+    """
+    after = now if opened_at is None else parse_time(opened_at) + timedelta(seconds=1)
+    return format_time(max(now, after))
 
 
 def _get_movable(connection: Connection, wanted: str) -> CaseRow:

@@ -79,6 +79,14 @@ def test_read_case_moved_into_the_lane_raises_an_alert(loop: Loop) -> None:
     assert queue(loop) == [reference]
 
 
+def test_case_moved_into_the_lane_in_the_second_of_its_reading_keeps_its_alert(loop: Loop) -> None:
+    reference = loop.send_public().reference
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    move(loop, reference, "crisis")
+    assert send_alerts(loop.desk).waiting == 1
+
+
 def test_score_alone_raises_no_alert_and_keeps_the_time_of_the_lane(loop: Loop) -> None:
     reference = file_crisis(loop)
     since = get(loop, reference).crisis_since
