@@ -129,13 +129,13 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
     assert len(ended) == 19
     assert Path("file-1.bin").read_bytes() == b"a film"
-    # `import` sends alerts too, and gives 1: a case was moved to the crisis lane, and this desk has no pager.
-    assert [line for code, line in ended if code > ("partner changes" in line or " import " in line)] == []
+    # `import` sends the alerts too, and gives 1: a case was moved into the crisis lane, and this desk has no pager.
+    assert [line for code, line in ended if code != (" import " in line)] == []
     assert Path("sealed-report.json.receipt.json").is_file()
     machine.names |= {"81d50c2f": get_check("form-en-youth-panel").code, " --on 2026-12-01": ""}
     ended = machine.run_all(SET_UP, "docs/data.md")
     # The lists give 1 while something is owed; `give` gives 0.
-    assert [line for code, line in ended if code > (" stale-data " in line or " list " in line)] == []
+    assert [line for code, line in ended if code != (" give " not in line)] == []
     assert len(ended) == 4
     assert (machine.folder / "report-abuse-gateway" / SIGNOFFS_FILE).exists()
 
@@ -150,7 +150,7 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     ended = machine.run_all(SET_UP, "docs/running.md", "The gateway's database")
     assert len(ended) == 7
     # `collect` gives 1 for the new epoch, which waits for a person who knows of the restore.
-    assert [line for code, line in ended if code > (" collect " in line)] == []
+    assert [line for code, line in ended if code != (" collect " in line)] == []
     capsys.readouterr()
     assert run_desk(["alarms", "--json", *desk]) == 1
     assert "new-epoch" in {one["kind"] for one in json.loads(capsys.readouterr().out)["alarms"]}
