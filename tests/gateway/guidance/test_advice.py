@@ -69,9 +69,9 @@ def test_codes_of_the_form_are_those_of_the_library() -> None:
 def test_every_kind_has_advice_of_its_own(kind: str) -> None:
     for audience, age_band in product(AUDIENCES, [*AGE_BANDS, None]):
         found = list_fitting_advice(LIBRARY, kinds=[kind], age_band=age_band, audience=audience, limit=99)
-        assert audience not in EVERY_KIND or kind in found[0].kinds
-        assert all(audience in {advice.audience, *advice.also} for advice in found)
-        assert sum(advice.is_general for advice in found) == GENERAL[audience]
+        assert audience not in EVERY_KIND or kind in found[0].kinds, (audience, age_band)
+        assert all(audience in {advice.audience, *advice.also} for advice in found), (audience, age_band)
+        assert sum(advice.is_general for advice in found) == GENERAL[audience], (audience, age_band)
 
 
 @pytest.mark.parametrize(

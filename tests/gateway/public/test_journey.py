@@ -140,7 +140,7 @@ BRANCHES = [
 
 def test_answers_lead_past_the_screens_of_the_table():
     for answers, names in BRANCHES:
-        assert names_of(answers) == names
+        assert names_of(answers) == names, answers
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_no_screen_is_a_dead_end_whatever_was_answered():
     few = [FIELD_BY_NAME[name] for name in ("danger", "age", "who", "their_age", "region")]
     for values in product(*[("", *field.options) for field in few]):
         answers = {field.name: [value] for field, value in zip(few, values, strict=True) if value}
-        assert names_of(answers)[-1] == CHECK  # a circle would never come here
+        assert names_of(answers)[-1] == CHECK, answers  # a circle would never come here
 
 
 def _fields_of(conditions: tuple) -> list:
@@ -182,10 +182,10 @@ EVERY_ANSWERS = [answers for answers, _ in BRANCHES] + [flatten(way) for way in 
 def test_back_is_the_way_that_one_came():
     for answers in EVERY_ANSWERS:
         path = list_path(answers)
-        assert path[0].name == START
-        assert path[-1].name == CHECK
+        assert path[0].name == START, answers
+        assert path[-1].name == CHECK, answers
         for before, after in pairwise(path):
-            assert get_previous(after, answers) is before
+            assert get_previous(after, answers) is before, (after.name, answers)
 
 
 CARERS = [go(who=who, their_age="13_15") for who in ("child_i_look_after", "child_i_work_with")]
@@ -203,11 +203,11 @@ def test_how_far_it_is_never_goes_backwards_on_the_way():
     for path in WALKS:
         stages = [get_progress(screen) for screen in path]
         extra = {screen.name for screen, said in zip(path, stages, strict=True) if said == "extra"}
-        assert extra == EXTRA & {screen.name for screen in path}
+        assert extra == EXTRA & {screen.name for screen in path}, path
         ranks = [STAGES.index(said) for said in stages if said != "extra"]
-        assert ranks == sorted(ranks)
-        assert set(ranks) == set(range(len(STAGES)))
-        assert (stages[0], stages[-1]) == ("started", "last")
+        assert ranks == sorted(ranks), path
+        assert set(ranks) == set(range(len(STAGES))), path
+        assert (stages[0], stages[-1]) == ("started", "last"), path
 
 
 def test_progress_is_true_on_the_shortest_way():
@@ -248,8 +248,8 @@ def test_nothing_is_needed_on_any_way_but_the_few():
     needed = {*SEVEN, "their_age"} | {"adult", "phone", "email"}
     for answers in EVERY_ANSWERS:
         kept = {name: values for name, values in answers.items() if name in needed or name in _WAYFINDING}
-        assert names_of(kept) == names_of(answers)
-        assert find_incomplete({**kept, "story": ["A few words."]}) is None
+        assert names_of(kept) == names_of(answers), answers
+        assert find_incomplete({**kept, "story": ["A few words."]}) is None, answers
 
 
 # What only decides the way: blank leads another way, and is fine there.

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import pytest
 from requests.adapters import BaseAdapter
@@ -222,7 +221,7 @@ def test_file_that_is_no_request_is_refused(raw: bytes) -> None:
 def test_neither_or_both_of_file_and_example_is_wrong_use(
     tmp_path: Path, adapter: BaseAdapter, words: tuple[str, ...]
 ) -> None:
-    assert run(tmp_path, adapter, *words) == click.UsageError.exit_code
+    assert run(tmp_path, adapter, *words) == 2
 
 
 @pytest.mark.parametrize("origin", ["http://report.example", "https://report.example/path", "report.example"])

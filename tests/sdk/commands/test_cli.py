@@ -91,7 +91,7 @@ REPORT = str(EXAMPLE_REPORT)
 def test_p1_behind_wrong_words_prints_the_usage_and_the_emergency_words(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words) == click.UsageError.exit_code
+    assert main(words) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "See `report-abuse-partner" in said.err
@@ -103,7 +103,7 @@ def test_p1_behind_wrong_words_prints_the_usage_and_the_emergency_words(
 def test_wrong_words_without_a_p1_print_the_usage_alone(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words) == click.UsageError.exit_code
+    assert main(words) == 2
     said = capsys.readouterr()
     assert "See `report-abuse-partner" in said.err
     assert EMERGENCY not in said.err
@@ -143,7 +143,7 @@ def test_wrong_usage_of_a_p1_says_999_and_shows_the_usage_of_the_command(
 
 
 def test_wrong_usage_without_a_p1_has_no_emergency_words(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(("report", "submit", "x", "--priority", "P2", "--knid", "response")) == click.UsageError.exit_code
+    assert main(("report", "submit", "x", "--priority", "P2", "--knid", "response")) == 2
     said = capsys.readouterr().err
     assert "No such option '--knid'" in said
     assert "--kind" in said
@@ -207,7 +207,7 @@ def test_priority_is_read_in_either_case(tmp_path: Path, capsys: pytest.CaptureF
 def test_options_before_the_command_are_wrong_usage(
     before: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main((*before, "doctor", "--json")) == click.UsageError.exit_code
+    assert main((*before, "doctor", "--json")) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "See `report-abuse-partner --help`." in said.err

@@ -1,6 +1,5 @@
 """`receipt verify --all --online`: every kept receipt beside the one that the gateway has now, byte for byte."""
 
-import click
 import pytest
 import requests
 
@@ -82,7 +81,7 @@ def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal)
 
 @pytest.mark.parametrize("words", [("--all",), ("--online",), ("--all", "--online", "file.json"), ()])
 def test_words_that_do_not_go_together_are_wrong_usage(line: Terminal, words: tuple[str, ...]) -> None:
-    assert line.run("receipt", "verify", *words) == click.UsageError.exit_code
+    assert line.run("receipt", "verify", *words) == 2
 
 
 def test_progress_is_said_every_two_seconds(line: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
