@@ -135,12 +135,6 @@ def test_enter_in_the_name_alone_shows_the_html(public: PublicHouse):
     assert 'id="faults"' not in person.text()
 
 
-def test_every_link_id_that_the_page_makes_opens_the_form(public: PublicHouse):
-    person = public.person()
-    person.start("/?from=example-chat")
-    assert person.path == "/2"
-
-
 def test_page_says_where_the_button_belongs_and_what_to_write_beside_it(public: PublicHouse):
     text = public.person().get(PAGE).get_data(as_text=True)
     for words in ("Block", "above the conversation", "pause menu", "You can report to us, to the police, or to both."):
