@@ -14,6 +14,8 @@ from pathlib import Path
 STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 FILES_PATH = "/s/"
+# 24 bits: a name need only differ from the same file's in another release, and every page repeats these names, which
+# the first round trip must carry.
 HASH_CHARACTERS = 6
 
 

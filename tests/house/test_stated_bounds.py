@@ -198,7 +198,6 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
 )
 
 
-# Bounds on input sizes and waits that no document states.
 @cache
 def read(document: str) -> str:
     return re.sub(r"\s+", " ", (ROOT / document).read_text(encoding="utf-8"))
