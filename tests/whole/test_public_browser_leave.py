@@ -20,6 +20,7 @@ TELLS_THAT_IT_WAS_REMEMBERED = """addEventListener('pageshow', event => {
   if (event.persisted && location.hostname === 'localhost') location.replace('/remembered');
 })"""
 LEAVES = "document.getElementById('leave').click()"
+WIPES = """document.querySelector("main a[href='/leave']").click()"""
 # What a page shows and holds when its script has run, and before the browser went anywhere.
 SEEN_AT_ONCE = """() => {
   %s;
@@ -134,12 +135,20 @@ def test_no_word_comes_back_and_no_row_stays_after_leaving(
         check_gone(phone, server, words)
 
 
-# Without script this link and the row's are the same plain link.
-@pytest.mark.parametrize("open_page", [open_thanks, open_replies], ids=lambda opening: opening.__name__)
-def test_wiping_at_the_end_leaves_as_well(remembering_browser: Browser, server: PublicServer, open_page: Opening):
-    with open_phone(remembering_browser, has_script=True) as phone:
+@pytest.mark.parametrize(
+    ("open_page", "has_script"),
+    [(open_thanks, True), (open_thanks, False), (open_replies, True)],
+    ids=["thanks-script", "thanks-no-script", "replies-script"],
+)
+def test_wiping_at_the_end_leaves_as_well(
+    remembering_browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+):
+    with open_phone(remembering_browser, has_script=has_script) as phone:
         words = open_page(phone.page, server)
-        phone.page.click("main a[href='/leave']")
+        if has_script:
+            assert phone.page.evaluate(SEEN_AT_ONCE % WIPES) == ["none", "", ""]
+        else:
+            phone.page.click("main a[href='/leave']")
         check_gone(phone, server, words)
 
 
