@@ -19,8 +19,8 @@ from tests.whole.public_server import PublicServer, open_phone
 
 THANKS = "We have got what you sent"
 STORY = "My very own words.\nA second line, with \U0001f642 and <b>.\n\nThe end. "
-# The scripts take no part in a form: they leave, press Back, and carry a context. So only what meets those, and the
-# whole journey, goes without them too; test_public_browser_branches.py walks every screen without them.
+# A form must work without script (decision 0005), and the scripts take no part in one: they leave, press Back and carry
+# a context. So a test runs without, and also with script where it meets those, or is the whole journey.
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
 
 
@@ -60,7 +60,7 @@ def test_whole_journey_arrives_as_it_was_typed(browser: Browser, server: PublicS
 
 
 def test_two_clicks_on_send_make_one_report(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(browser, has_script=False) as phone:
         open_check(phone.page, server)
         phone.page.dblclick(SEND, no_wait_after=True)
         read_number(phone.page)
@@ -68,7 +68,7 @@ def test_two_clicks_on_send_make_one_report(browser: Browser, server: PublicServ
 
 
 def test_send_in_two_tabs_makes_one_report_with_one_number(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(browser, has_script=False) as phone:
         bring_browser_to(phone.page, server, "/12")
         fill_page(phone.page, SHORT_ANSWERS["/12"])
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/14")
@@ -80,7 +80,7 @@ def test_send_in_two_tabs_makes_one_report_with_one_number(browser: Browser, ser
 
 
 def test_send_again_after_a_lost_answer_makes_one_report(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(browser, has_script=False) as phone:
         open_check(phone.page, server)
         taken: list[int] = []
 
@@ -113,7 +113,7 @@ def test_back_after_send_shows_no_word_and_sends_nothing(
 
 
 def test_send_in_a_tab_that_stood_before_it_leads_to_the_same_number(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(browser, has_script=False) as phone:
         bring_browser_to(phone.page, server, "/14")
         sent = open_second_tab(phone.page, SEND, address=f"{server.url}/15")
         number = read_number(sent)
@@ -125,7 +125,7 @@ def test_send_in_a_tab_that_stood_before_it_leads_to_the_same_number(browser: Br
 
 
 def test_second_tab_shows_both_texts_and_sends_what_was_picked(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(browser, has_script=False) as phone:
         bring_browser_to(phone.page, server, "/7")
         phone.page.check("#kinds-extra_nice")
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/9")
