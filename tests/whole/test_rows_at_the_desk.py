@@ -129,7 +129,7 @@ def test_child_who_is_hurting_is_first_at_the_desk_and_alerted_though_the_gatewa
 
 @pytest.mark.parametrize("collects_between", [False, True], ids=["at once", "one by one"])
 @pytest.mark.parametrize(("way", "is_owed"), [(UNDER_18, True), (ADULT, False)], ids=["child", "adult"])
-def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
+def test_addition_after_send_is_owed_an_answer_as_the_report_was(
     tmp_path: Path, way: ScreenAnswers, *, is_owed: bool, collects_between: bool
 ) -> None:
     loop = copy_loop(tmp_path, is_enrolled=False)

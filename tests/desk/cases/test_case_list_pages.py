@@ -125,7 +125,7 @@ def test_page_loads_no_more_cases_than_it_shows(desk: Desk) -> None:
     assert [one for one in loaded if "LIMIT" not in one and "joined_to IN" not in one] == []
 
 
-def test_what_is_added_finds_its_report_without_reading_all_that_its_sender_sent(desk: Desk) -> None:
+def test_addition_finds_its_report_without_reading_every_report_of_its_sender(desk: Desk) -> None:
     with desk.store.write() as connection:
         connection.exec_driver_sql("UPDATE cases SET adds_to = 'REF-0001' WHERE case_id = 'case-0002'")
     for path in ("/cases/case-0001", "/cases/case-0002"):

@@ -138,7 +138,7 @@ def test_change_after_the_last_page_is_nearly_done(public: PublicHouse):
     assert (person.path, read_far(person)) == ("/10", ["Extra questions"])
 
 
-def test_what_is_added_after_coming_back_is_nearly_done_from_its_first_page(public: PublicHouse):
+def test_addition_after_coming_back_is_nearly_done_from_its_first_page(public: PublicHouse):
     person = come_back(public, *read_numbers(public.person_at("/14").send()))
     person.press("add")
     assert (person.path, read_far(person)) == ("/3", ["Nearly done"])

@@ -189,7 +189,7 @@ def test_danger_comes_first_in_what_is_added_and_decides_how_soon_it_is_read(pub
     assert second.signals == ("danger-cannot_call",)
 
 
-def test_what_is_added_without_danger_needs_a_few_words(public: PublicHouse):
+def test_addition_without_danger_needs_a_few_words(public: PublicHouse):
     _, reference, words = send(public)
     person = come_back(public, reference, words)
     person.press("add")
@@ -241,7 +241,7 @@ def test_page_of_an_addition_that_was_sent_leads_to_its_thank_you_page(public: P
 
 
 @pytest.mark.parametrize("words_field", ["", "not what the page held"])
-def test_what_is_added_is_sent_though_the_words_of_the_page_were_lost_on_the_way(public: PublicHouse, words_field: str):
+def test_addition_is_sent_though_the_words_of_the_page_were_lost_on_the_way(public: PublicHouse, words_field: str):
     _, reference, words = send(public)
     person = come_back(public, reference, words)
     person.press("add")

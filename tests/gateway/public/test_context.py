@@ -262,7 +262,7 @@ def test_store_that_cannot_keep_it_at_the_start_lets_the_journey_begin(
     assert person.path == "/15"
 
 
-def test_what_is_added_after_send_or_with_the_words_carries_none(public: PublicHouse):
+def test_addition_after_send_or_with_the_words_carries_no_context(public: PublicHouse):
     person = at_check(public)
     before = person.fill({}, "send")
     person.send()

@@ -25,6 +25,7 @@ NOT_NEUTRAL = re.compile(
     re.IGNORECASE,
 )
 ERROR = re.compile("^(Error|Gwall): ")
+TITLES = "<h1>(.*?)</h1>", "<title>(.*?)</title>", r'<html lang="(\w+)"'
 # A page whose heading would reveal too much in the history of a phone has another title.
 QUIET = {
     (language, get_path(name)): screen["quiet"]
@@ -109,14 +110,12 @@ def test_titles_and_paths_are_neutral(pages: dict[str, str]):
 
 
 def test_every_page_has_one_heading_and_its_title_is_that_or_its_own_quiet_one(pages: dict[str, str]):
-    quiet = set()
+    seen = set()
     for path, text in pages.items():
-        (heading,), (title,) = (re.findall(f"<{tag}>(.*?)</{tag}>", text) for tag in ("h1", "title"))
-        (language,) = re.findall('<html lang="(\\w+)"', text)
-        own = (language, path.partition(" ")[0])
-        quiet |= {own} & set(QUIET)
+        ((heading, title, language),) = zip(*(re.findall(part, text) for part in TITLES), strict=True)
+        seen.add(own := (language, path.partition(" ")[0]))
         assert ERROR.sub("", html.unescape(title)) == QUIET.get(own, html.unescape(heading)), path
-    assert len(quiet) == len(QUIET) / len(LANGUAGES)
+    assert len(seen & set(QUIET)) == len(QUIET) / len(LANGUAGES)
 
 
 def test_rows_of_buttons_hold_nothing_else(pages: dict[str, str]):
@@ -336,7 +335,7 @@ def test_other_sites_open_beside_the_form_and_the_page_says_so_once(pages: dict[
     assert outside > 10
 
 
-def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHouse):
+def test_first_page_explains_once_why_a_form_that_was_left_is_blank(public: PublicHouse):
     said = "You left the form. It is blank now, to keep you safe."
     person = public.person()
     person.get("/")
@@ -351,7 +350,7 @@ def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHo
     assert said not in person.text()
 
 
-def test_nobody_is_told_of_a_form_that_was_begun_longer_ago_than_a_draft_lives(public: PublicHouse):
+def test_first_page_mentions_no_form_whose_draft_has_expired(public: PublicHouse):
     person = public.person_at("/9")
     public.house.clock.advance(minutes=61)
     person.get("/7", Sec_Fetch_Site="none")
@@ -359,7 +358,7 @@ def test_nobody_is_told_of_a_form_that_was_begun_longer_ago_than_a_draft_lives(p
     assert "You left the form" not in person.text()
 
 
-def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
+def test_first_page_mentions_no_form_that_was_never_begun(public: PublicHouse):
     person = public.person()
     person.get("/")
     person.get("/7")
@@ -387,16 +386,3 @@ def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: 
 def test_adult_is_asked_for_the_childs_age(public: PublicHouse):
     person = public.person_at("/5", p4={"age": "18_plus"}, p4b={"who": "child_i_look_after"})
     assert read_title(person.page) == "How old is the child?"
-
-
-def test_only_the_youngest_are_offered_a_grown_up_to_help(public: PublicHouse):
-    offer = "A grown-up you trust can help you with this"
-    assert offer in public.person_at("/12", p4={"age": "under_12"}).text()
-    assert offer not in public.person_at("/12").text()
-    # An age from before the person said that they are grown up counts no more.
-    person = public.person_at("/6", p4={"age": "under_12"})
-    for _ in range(2):
-        person.press("back")
-    assert person.path == "/4"
-    person.press(age="18_plus")
-    assert offer not in person.walk_to("/12").text()

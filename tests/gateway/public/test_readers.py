@@ -155,7 +155,7 @@ MEETS = {"p7": {"kinds": ["wants_to_meet"]}}
 
 
 @pytest.mark.parametrize(("when", "has_call"), [("today", True), ("next_days", False)])
-def test_child_who_is_asked_to_meet_soon_is_told_not_to_go_straight_after_the_answer(
+def test_child_asked_to_meet_soon_reads_do_not_go_straight_after_the_answer(
     public: PublicHouse, when: str, *, has_call: bool
 ):
     person = public.person_at("/7b", **MEETS)
@@ -182,7 +182,7 @@ def test_child_who_is_asked_to_meet_soon_is_told_not_to_go_straight_after_the_an
         ("another_child", "The child does not have to go", "Ask them not to go. Do not go there yourself."),
     ],
 )
-def test_who_tells_of_a_meeting_of_another_child_reads_what_to_do_for_it(
+def test_report_of_a_meeting_of_another_child_leads_to_advice_for_that_child(
     public: PublicHouse, who: str, title: str, words: str
 ):
     person = public.person_at("/7b", **MEETS, p4b={"who": who}, p5={"their_age": "13_15"})
@@ -193,7 +193,7 @@ def test_who_tells_of_a_meeting_of_another_child_reads_what_to_do_for_it(
     assert 'href="tel:08001111"' in person.text()
 
 
-def test_parent_is_told_to_keep_the_child_close_and_whom_to_ask(public: PublicHouse):
+def test_parent_reads_to_keep_the_child_close_and_where_to_ask(public: PublicHouse):
     person = public.person_at("/7b", ADULT | {"/7": {"kinds": ["wants_to_meet"]}})
     person.press(meeting_when="next_days")
     assert person.path == "/7d"
@@ -228,3 +228,16 @@ def test_only_what_fits_the_picked_ways_is_asked_about_safety(
     assert "When is a good time to talk?</label>" in text
     assert '<label class="unseen" for="contact_times">' not in text
     assert ('name="who_sees"' in text, 'name="may_say_who_we_are"' in text) == asked
+
+
+def test_only_the_youngest_are_offered_a_grown_up_to_help(public: PublicHouse):
+    offer = "A grown-up you trust can help you with this"
+    assert offer in public.person_at("/12", p4={"age": "under_12"}).text()
+    assert offer not in public.person_at("/12").text()
+    # An age from before the person said that they are grown up counts no more.
+    person = public.person_at("/6", p4={"age": "under_12"})
+    for _ in range(2):
+        person.press("back")
+    assert person.path == "/4"
+    person.press(age="18_plus")
+    assert offer not in person.walk_to("/12").text()

@@ -243,7 +243,7 @@ def test_child_who_may_hurt_themselves_has_a_door_of_their_own_on_the_first_page
     assert "sexual thoughts about children" in dict(ways)["/1d"]
 
 
-def test_child_who_may_hurt_themselves_is_told_that_they_matter_and_whom_to_call(public: PublicHouse):
+def test_child_who_may_hurt_themselves_reads_that_they_matter_and_gets_numbers_to_call(public: PublicHouse):
     person = public.person()
     person.get("/1i")
     said = read_words(person)
@@ -272,7 +272,7 @@ def test_question_how_you_feel_leads_straight_to_someone_to_talk_to(public: Publ
     assert (person.path, read_form(person.page)["feels"]) == ("/9a", "scared")
 
 
-def test_child_abroad_is_told_the_number_and_the_helpline_of_their_country(public: PublicHouse):
+def test_child_abroad_gets_the_number_and_the_helpline_of_their_country(public: PublicHouse):
     person = public.person_at("/9a", p6={"region": "not_uk"}, p6a={"country": "au"})
     person.press("see:you_matter")
     assert '<a class="button call-now" href="tel:000">' in person.text()

@@ -79,7 +79,7 @@ def test_what_can_wait_is_not_urgent(answers: ScreenAnswers):
     assert not is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
 
 
-def test_whoever_may_hurt_themselves_is_told_apart():
+def test_self_harm_of_the_reporter_and_of_the_child_get_different_blocks():
     said = flatten(FRIEND | HURTING)
     assert list_urgent(said) == ("keep_close",)
     assert list_urgent(flatten(FRIEND | SELF_OF_A_FRIEND)) == ("hurting",)
@@ -207,7 +207,7 @@ def test_block_stays_where_words_are_added_that_are_not_urgent(public: PublicHou
     assert read_block(person) == block != ""
 
 
-def test_what_is_added_after_coming_back_is_answered_as_well(public: PublicHouse):
+def test_addition_of_a_danger_after_coming_back_gets_the_urgent_block(public: PublicHouse):
     person = public.person_at("/15")
     (sent,) = [draft.sent for draft in public.drafts_of(person)]
     assert sent is not None
@@ -230,7 +230,7 @@ def test_number_of_another_country_is_said_and_not_offered(public: PublicHouse):
     assert "tel:000" not in block
 
 
-def test_child_in_another_country_is_told_its_own_number(public: PublicHouse):
+def test_child_in_another_country_gets_its_own_number(public: PublicHouse):
     block = read_block(public.person_at("/15", SHORT_ANSWERS | ABROAD | CANNOT_CALL | HURTING))
     assert "999" not in block
     assert "Can someone call 000 for you?" in block
@@ -297,7 +297,7 @@ def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: Pub
     assert (first.reply_by, added.reply_by) == (promised, promised)
 
 
-def test_what_is_added_days_later_to_a_report_of_the_crisis_lane_is_promised_as_a_crisis_is(public: PublicHouse):
+def test_addition_hours_later_to_a_report_of_the_crisis_lane_gets_the_promise_of_a_crisis(public: PublicHouse):
     clock = public.house.clock
     clock.advance(seconds=(FRIDAY_NIGHT - clock()).total_seconds())
     reference, words = read_numbers(public.person_at("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send())
