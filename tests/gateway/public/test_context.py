@@ -98,6 +98,22 @@ def test_context_is_left_out_on_the_check_page_without_a_script(public: PublicHo
     assert CONTEXT_REFUSED_SIGNAL not in report.signals
 
 
+@pytest.mark.parametrize("language", ["en", "cy"])
+def test_check_page_lists_what_a_context_may_hold_with_the_way_to_leave_it_out(public: PublicHouse, language: str):
+    person = at_check(public)
+    if language == "cy":
+        person.press("language")
+    words = load_wording(language).screen("check")["context"]
+    told, _, after = person.text().replace("&#39;", "'").partition(words["text"])
+    assert words["label"] in told
+    button, _, rest = after.partition("</button>")
+    assert f'value="leave_out">{words["leave_out"]}<' in button
+    assert 'value="send"' in rest
+    person.press("leave_out")
+    assert words["text"] not in person.text().replace("&#39;", "'")
+    assert public.drafts_of(person)[0].context is None
+
+
 def test_context_that_one_tab_left_out_is_not_sent_by_the_other(public: PublicHouse):
     person = at_check(public)
     other_tab = person.fill({}, "send")
