@@ -163,7 +163,7 @@ def examine_signoffs(state: Path) -> Finding:
     except LocalStateError as error:
         return Finding("words", "fault", str(error))
     counts = {wanted: sum(one.state == wanted for one in standings) for wanted in ("given", "owed", "stale")}
-    detail = f"{counts['given']} of {len(standings)} checks of the words are given"
+    detail = f"{counts['given']} of {len(standings)} sign-offs are given"
     if counts["given"] == len(standings):
         return Finding("words", "ok", f"{detail}.")
     ended = f", {counts['stale']} ended because the words changed" if counts["stale"] else ""

@@ -56,7 +56,8 @@ def give(key: str, state: Path, *, by: str, role: str, words: str, on: datetime 
     check = get_check(key)
     if words.strip().lower() != check.code:
         raise SignoffError(
-            f"The words have changed since the sheet was printed: theirs is {check.code} now. Have them read again.",
+            f"The words have changed since the sheet was printed: their code is now {check.code}. "
+            "Have them read again.",
             reason="other-words",
         )
     day = None if on is None else on.date()
@@ -81,15 +82,15 @@ def withdraw(key: str, state: Path, *, by: str, role: str, why: str, as_json: bo
     return _record(state, key, act="withdraw", by=by, role=role, why=why, as_json=as_json)
 
 
-def _record(state: Path, key: str, *, act: Act, as_json: bool, **said: Any) -> int:
-    entry = record(state, get_check(key), act=act, now=utc_now(), **said)
+def _record(state: Path, key: str, *, act: Act, as_json: bool, **fields: Any) -> int:
+    entry = record(state, get_check(key), act=act, now=utc_now(), **fields)
     if as_json:
         print_json(msgspec.to_builtins(entry))
         return DONE
     done = "is given" if act == "give" else "is withdrawn"
     say(f"{entry.key} {done} by {entry.by} ({entry.role}) for the words {entry.words_sha256[:8]}, {entry.version}.")
     left = sum(one.state != "given" for one in list_standings(state))
-    say("Every check is given." if left == 0 else f"Checks still to give: {left}.")
+    say("Every sign-off is given." if left == 0 else f"Sign-offs still owed: {left}.")
     return DONE
 
 

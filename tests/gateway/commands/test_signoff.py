@@ -237,12 +237,12 @@ def test_stop_between_the_line_and_its_digest_loses_nothing(state: Path, capsys:
 def test_doctor_warns_of_what_is_owed_and_is_content_when_all_is_given(state: Path, capsys: pytest.CaptureFixture[str]):
     total = len(list_checks())
     main(["doctor", "--state", str(state)])
-    assert f"WARNING  words: 0 of {total} checks of the words are given, {total} are owed." in capsys.readouterr().out
+    assert f"WARNING  words: 0 of {total} sign-offs are given, {total} are owed." in capsys.readouterr().out
     for check in list_checks():
         assert give(state, check.key) == DONE
-    assert "Every check is given." in capsys.readouterr().out
+    assert "Every sign-off is given." in capsys.readouterr().out
     main(["doctor", "--state", str(state)])
-    assert f"ok       words: {total} of {total} checks of the words are given." in capsys.readouterr().out
+    assert f"ok       words: {total} of {total} sign-offs are given." in capsys.readouterr().out
     assert signoff(state, "list") == DONE
 
 
