@@ -61,6 +61,19 @@ def test_page_is_ready_for_a_second_back_before_the_first_is_answered(browser: B
             assert page.evaluate("history.state") == "here"
 
 
+def test_back_pressed_twice_at_once_keeps_the_words(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        bring_browser_to(page, server, "/9")
+        page.fill("#story", STORY)
+        go_on(page)
+        page.click("h1")
+        with page.expect_event("load"):
+            page.evaluate("setTimeout(() => { history.back(); history.back(); })")
+        expect(page).to_have_url(f"{server.url}/9")
+        expect(page.locator("#story")).to_have_value(STORY)
+
+
 def test_back_from_a_side_page_returns_to_the_words(browser: Browser, server: PublicServer):
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
