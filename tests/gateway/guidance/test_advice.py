@@ -162,6 +162,7 @@ def test_help_for_nudes_follows_the_age() -> None:
 
 
 def test_words_are_short_and_kind() -> None:
+    assert len(LIBRARY.advice) == 86
     for text in (text for advice in LIBRARY.advice for text in advice.sentences):
         for sentence in sentences_of(text):
             assert len(words_of(sentence)) <= MOST_WORDS_IN_A_SENTENCE, sentence
