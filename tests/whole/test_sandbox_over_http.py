@@ -1,5 +1,6 @@
-"""`report-abuse-gateway sandbox` for clients that share no code with it: Node, and curl with the lines of the guide."""
+"""`report-abuse-gateway sandbox` for clients that share no code with it: Node, and bash with the lines of the guide."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,12 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from gateway.clock import utc_now
 from partner_sdk import Partner, parse_invitation
+from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.enrolment import enrolment_context, make_partner_pin
+from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.keys import get_active_sealing_key, verify_bundle
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port
 from tests.house.sources import ROOT
@@ -148,31 +155,63 @@ def test_ready_partner_sends_and_answers_the_question(sandbox: dict[str, Any]) -
     assert [one.synthetic for one in partner.digests()] == [True]
 
 
-def test_curl_with_the_lines_of_the_guide_is_the_ready_partner(sandbox: dict[str, Any], tmp_path: Path) -> None:
-    folder = Path(sandbox["partner_folder"])
-    seed = parse_base64url(json.loads((folder / "keys" / "submission.key").read_bytes())["secret"])
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "submission.pem").write_bytes(pem)
-    blocks = re.findall(r"^```bash\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    spellings, new_keys = blocks[:2]
-    keys = "\n".join(line for line in new_keys.splitlines() if not line.startswith("openssl genpkey"))
-    (fetch_keys,) = (block for block in blocks if "/v1/keys" in block)
-    (sign_in,) = (block for block in blocks if "/v1/status" in block)
-    script = "\n".join(("set -eu", spellings, keys, fetch_keys, sign_in))
+def list_guide_blocks() -> list[str]:
+    """Return the blocks of the guide, as they are written."""
+    return re.findall(r"^```bash\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def run_guide(*blocks: str, folder: Path, **variables: str) -> str:
+    """Run blocks of the guide in one shell and return its output."""
     done = subprocess.run(
-        ["bash", "-c", script],
-        env={"ORIGIN": sandbox["origin"], "PATH": "/usr/local/bin:/usr/bin:/bin"},
-        cwd=tmp_path,
+        ["bash", "-c", "\n".join(("set -eu", *blocks))],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", **variables},
+        cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    status = json.loads(done.stdout)
-    assert (status["environment"], status["caller"]["partner"]) == ("sandbox", "example-service")
-    assert {"delegation", "key_set", "root_change"} == set(json.loads((tmp_path / "keys.json").read_bytes()))
+    return done.stdout
+
+
+def test_lines_of_the_guide_lead_from_an_invitation_to_a_receipt(sandbox: dict[str, Any], tmp_path: Path) -> None:
+    # Bash has no HPKE: the X-Wing key pair and the two sealed boxes alone are made here.
+    spellings, new_keys, fetch, own_keys, statement, enrol, report, submission, send, sign_in = list_guide_blocks()
+    raw = Path(sandbox["invitation"]).read_bytes()
+    invitation = parse_invitation(raw)
+    where = {"ORIGIN": invitation.origin, "ENVIRONMENT": invitation.environment, "PARTNER": invitation.partner}
+
+    def run(*blocks: str) -> str:
+        return run_guide(spellings, *blocks, folder=tmp_path, **where)
+
+    def seal_for_agency(name: str, context: SealContext) -> None:
+        keys = verify_bundle((tmp_path / "keys.json").read_bytes(), pin=make_partner_pin(invitation), now=utc_now())
+        key = get_active_sealing_key(keys, now=utc_now())
+        box = seal((tmp_path / f"{name}.json").read_bytes(), key=key, context=context)
+        (tmp_path / context.purpose).with_suffix(".envelope").write_bytes(box.to_bytes())
+
+    (tmp_path / "invitation.json").write_bytes(raw)
+    (tmp_path / "mailbox.public").write_bytes(xwing_public_bytes(os.urandom(32)))
+    run(new_keys, fetch)
+    kept_keys = "\n".join(line for line in new_keys.splitlines() if not line.startswith("openssl genpkey"))
+    run(kept_keys, own_keys, statement)
+    hashed = json.loads((tmp_path / "own-keys.json").read_bytes())["secret_sha256"]
+    context = {"environment": invitation.environment, "partner": invitation.partner, "hashed_secret": hashed}
+    seal_for_agency("sealed-keys", enrolment_context(**context))
+    run(kept_keys, own_keys, enrol)
+    status = wait_for(lambda: (answer := json.loads(run(kept_keys, sign_in))).get("caller") and answer)
+    assert (status["environment"], status["caller"]["partner"]) == ("sandbox", invitation.partner)
+
+    (tmp_path / "report.json").write_bytes(EXAMPLE_REPORT.read_bytes())
+    run(report)
+    clear = msgspec.json.decode((tmp_path / "clear.json").read_bytes(), type=ClearFields)
+    seal_for_agency("sealed", report_context(clear))
+    run(kept_keys, statement, submission, send)
+    receipt = json.loads((tmp_path / "receipt.json").read_bytes())
+    payload = json.loads(parse_base64url(receipt["payload"]))
+    assert payload["clear"] == json.loads((tmp_path / "clear.json").read_bytes())
+    assert payload["submission_sha256"] == hashlib.sha256((tmp_path / "statement.json").read_bytes()).hexdigest()
 
 
 def test_second_sandbox_on_the_port_is_refused(sandbox: dict[str, Any]) -> None:
