@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
+from partner_sdk.client._receipts import write_sealed_file
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems
 from partner_sdk.wire.reference import check_reference
@@ -72,17 +74,19 @@ def test_test_of_the_guide_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert sandbox.waiting_scenarios == []
 
 
-def test_every_call_of_the_table_works(tmp_path: Path) -> None:
+def test_every_call_of_the_table_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = re.findall(r"^\| [^|`]* \| (.*`.*) \|$", TEXT.split("## Test your own code")[1], re.MULTILINE)
     calls = [call for row in rows for call in re.findall(r"`([^`]+)`", row)]
     assert len(calls) >= 15
     with Sandbox() as sandbox:
         partner: Partner = sandbox.enrol(tmp_path / "partner")
         receipt = partner.submit((REPOSITORY / "partner_sdk/examples/report.json").read_bytes(), priority="P2")
-        known = {"FieldFault": FieldFault, "problems": problems, "receipt": receipt}
+        write_sealed_file(partner.state, receipt.report_id, tmp_path / "sealed-report.json", now=utc_now())
+        monkeypatch.chdir(tmp_path)
+        known = {"FieldFault": FieldFault, "Path": Path, "problems": problems, "receipt": receipt}
         for call in calls:
             made = eval(call, {**known, "sandbox": sandbox, "scenarios": scenarios})  # noqa: S307 - our own guide
-            assert (made is not None) == call.startswith(("scenarios.", "sandbox.send_"))
+            assert (made is not None) == call.startswith(("scenarios.", "sandbox.send_", "sandbox.import_file"))
     played = {name for name in dir(scenarios) if callable(getattr(scenarios, name)) and name.islower()}
     named = set(re.findall(r"scenarios\.(\w+)", TEXT))
     assert named <= played

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,12 +89,14 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """A new folder in which the documents' relative paths lie."""
-    monkeypatch.chdir(tmp_path)
-    machine = Machine(tmp_path)
-    yield machine
-    machine.stop()
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A new folder in which the documents' relative paths lie, with a short name: nginx's sockets lie there too."""
+    with tempfile.TemporaryDirectory(prefix="documents-") as folder:
+        monkeypatch.chdir(folder)
+        machine = Machine(Path(folder))
+        yield machine
+        machine.stop()
+        monkeypatch.undo()  # before the folder goes
 
 
 def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(

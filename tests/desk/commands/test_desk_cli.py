@@ -259,7 +259,7 @@ def test_a_story_cannot_pass_for_a_field_of_the_report(desk: Terminal, loop: Loo
     desk.run("collect")
     lines = desk.run("case", "show", reference).out.splitlines()
     assert "    Is someone in danger now?: yes\N{REPLACEMENT CHARACTER}name: Nobody" in lines
-    assert [line for line in lines if line.startswith("Is someone in danger now?")] == ["Is someone in danger now?: no"]
+    assert [line for line in lines if line.startswith("Is someone in danger now?")] == ["Is someone in danger now?: No"]
 
 
 def test_machines_are_told_what_speaks_against_an_addition(desk: Terminal, loop: Loop) -> None:
