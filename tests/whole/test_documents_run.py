@@ -17,7 +17,7 @@ import requests
 
 from gateway.cli import main as run_gateway
 from gateway.desk.cli import main as run_desk
-from gateway.signoffs import SIGNOFFS_FILE, get_check
+from gateway.signoffs import SIGNOFFS_FILE, list_checks
 from partner_sdk.cli import main as run_partner
 from partner_sdk.wire.canonical import encode
 from tests.builders import make_industry_report
@@ -135,7 +135,8 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     # `import` sends the alerts too, and gives 1: a case was moved into the crisis lane, and this desk has no pager.
     assert [line for code, line in ended if code != (" import " in line)] == []
     assert Path("sealed-report.json.receipt.json").is_file()
-    machine.names |= {"81d50c2f": get_check("form-en-youth-panel").code, " --on 2026-12-01": ""}
+    (code,) = (check.code for check in list_checks() if check.key == "form-en-youth-panel")
+    machine.names |= {"81d50c2f": code, " --on 2026-12-01": ""}
     ended = machine.run_all(SET_UP, "docs/data.md")
     # The lists give 1 while something is owed; `give` gives 0.
     assert [line for code, line in ended if code != (" give " not in line)] == []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -26,50 +26,23 @@ from gateway.guidance.advice import (
     load_advice,
 )
 from gateway.guidance.countries import get_country_or_other, get_talk, load_countries
+from gateway.guidance.signoffs import Row, Rows
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
-WELSH_READER: Final = "a first-language Welsh reader"
 SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
-
-Words = Literal["replies", "notes"]
 TEMPLATES_FOLDER: Final = Path(__file__).parent
 FULL: Final = "full"
 ADVICE_PREFIX: Final = "advice-"
 _MOST_ADVICE: Final = 9
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check, due or done. `by`, `done_on` and `words_sha256` are set once it is done."""
-
-    words: Words
-    version: str
-    who: str
-    state: Literal["owed", "done"]
-    noted_on: date
-    by: str = ""
-    done_on: date | None = None
-    words_sha256: str = ""
-
-    @property
-    def is_made(self) -> bool:
-        """Whether it has a name, a day and the digest of the words that were read."""
-        is_named = bool(self.by.strip()) and self.done_on is not None
-        return self.state == "done" and is_named and self.words_sha256 != ""
-
-
-class Signoffs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`signoffs.toml`."""
-
-    check: tuple[Check, ...]
-
-
 @cache
-def load_signoffs() -> Signoffs:
+def load_signoffs() -> tuple[Row, ...]:
     """Return the checks of this release. Raises `SettingsError`."""
-    return read_settings(SIGNOFFS_FILE, kind=Signoffs)
+    return read_settings(SIGNOFFS_FILE, kind=Rows).check
 
 
 @dataclass(frozen=True, slots=True)

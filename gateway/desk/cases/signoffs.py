@@ -1,123 +1,83 @@
-"""Checks of the words that the desk sends: which are owed, and who gave which, for exactly which words.
+"""The desk's record of the checks of the words that it sends: entries of the audit log.
 
-The release lists the checks (`signoffs.toml`). One that is given later is an entry of the audit log, so it needs no
-release. Each has the digest of the words that were read, and ends when they change. After a withdrawal only a later
-entry counts.
+The rules are those of `guidance/signoffs.py`, and the checks those of `signoffs.toml`.
 """
 
-import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.cases.reply_templates import TEMPLATES_FOLDER, WELSH_READER, Check, load_signoffs
+from gateway.desk.cases.reply_templates import TEMPLATES_FOLDER, load_signoffs
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import ADVICE_FOLDER
-from partner_sdk.errors import LocalStateError
-from partner_sdk.wire.public_codes import WELSH
+from gateway.guidance.signoffs import Act, Entry, Row, Standing, check_act, find_standing, judge, make_check, make_entry
 
-GIVE: Final = "give-signoff"
-WITHDRAW: Final = "withdraw-signoff"
+ACTS: Final[dict[str, Act]] = {"give-signoff": "give", "withdraw-signoff": "withdraw"}
+"""The acts, by the actions of the audit log."""
 WELSH_REPLIES: Final = "replies-cy-welsh-reader"
-_READERS: Final = {WELSH_READER: "welsh-reader", "safeguarding staff": "safeguarding"}
-CODE_CHARACTERS: Final = 8
-MOST_CHARACTERS: Final = 200
 _NOTES_FILE: Final = TEMPLATES_FOLDER.parent / "outbox" / "notes.toml"
-
-
-class SignoffError(LocalStateError):
-    """A check is unknown, or its words have changed; the message gives the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A check now: `given`, `owed`, or `stale` if it was given for other words. `detail` is that of its last entry."""
-
-    key: str
-    needs: str
-    state: str
-    version: str
-    words: str
-    words_sha256: str
-    detail: dict[str, Any] | None
 
 
 def list_standings(connection: Connection) -> list[Standing]:
     """Return every check with its state at this desk."""
-    query = select(AUDIT.c.action, AUDIT.c.subject, AUDIT.c.detail).where(AUDIT.c.action.in_((GIVE, WITHDRAW)))
-    rows = connection.execute(query.order_by(AUDIT.c.id))
-    entries = [(row.action, row.subject, json.loads(row.detail)) for row in rows]
-    return [_judge(check, entries) for check in load_signoffs().check]
+    query = select(AUDIT.c.action, AUDIT.c.subject, AUDIT.c.detail).where(AUDIT.c.action.in_(ACTS))
+    entries = [
+        msgspec.convert({**json.loads(row.detail), "act": ACTS[row.action], "key": row.subject}, Entry)
+        for row in connection.execute(query.order_by(AUDIT.c.id))
+    ]
+    return [judge(make_check(row, _list_words(row)), entries) for row in load_signoffs()]
 
 
 def is_given(connection: Connection, key: str) -> bool:
     """Return whether a check was given for the words of today."""
-    return any(one.state == "given" for one in list_standings(connection) if one.key == key)
+    return find_standing(list_standings(connection), key).state == "given"
 
 
-def record_signoff(desk: Desk, key: str, *, action: str, actor: str, words: str | None = None, **said: str) -> Standing:
-    """Record an act on a check, and return the check as it was. Raises `SignoffError`.
+def record_signoff(
+    desk: Desk,
+    key: str,
+    *,
+    action: str,
+    actor: str,
+    by: str,
+    role: str,
+    words: str | None = None,
+    checked_on: date | None = None,
+    why: str | None = None,
+) -> Entry:
+    """Record an act on a check, and return its entry.
 
-    To give one needs `words`, the code that the reader saw: if the words are others now, it is refused.
+    Raises `SignoffError` for an unknown check or an act that `check_act` or `make_entry` refuses.
     """
-    for text in said.values():
-        if not text.strip() or not text.isprintable() or len(text) > MOST_CHARACTERS:
-            raise SignoffError("A name, a role and a reason are one line of 1 to 200 characters.", reason="bad-name")
+    act, today = ACTS[action], desk.clock().date()
     with desk.store.write() as connection:
-        found = {one.key: one for one in list_standings(connection)}.get(key)
-        if found is None:
-            raise SignoffError("No check has that key. `signoff list` shows every key.", reason="unknown-check")
-        if action == GIVE and (words or "").strip().lower() != found.words:
-            raise SignoffError(
-                f"The words have changed since they were read: their code is {found.words} now.", reason="other-words"
-            )
-        if action == WITHDRAW and found.state != "given":
-            raise SignoffError("This check is not given: there is nothing to withdraw.", reason="not-given")
-        detail = {**said, "version": found.version, "words_sha256": found.words_sha256}
+        standing = find_standing(list_standings(connection), key)
+        check_act(standing, act=act, words=words, checked_on=checked_on, today=today)
+        day = None if act == "withdraw" else checked_on or today
+        entry = make_entry(Entry, standing.check, act=act, by=by, role=role, checked_on=day, why=why)
+        detail = {name: value for name, value in msgspec.to_builtins(entry).items() if value is not None}
+        del detail["act"], detail["key"]
         audit.append_entry(connection, action, key, at=desk.clock(), actor=actor, **detail)
-    return found
+    return entry
 
 
-def _judge(check: Check, entries: Sequence[tuple[str, str, dict[str, Any]]]) -> Standing:
-    key, digest = _make_key(check), _digest_words(check)
-    given: list[dict[str, Any]] = []
-    withdrawn = None
-    for action, subject, detail in entries:
-        if subject == key and action == WITHDRAW:
-            given, withdrawn = [], detail
-        elif subject == key:
-            given.append(detail)
-    found = next((detail for detail in reversed(given) if detail["words_sha256"] == digest), None)
-    is_of_release = withdrawn is None and check.is_made
-    if found is not None or (is_of_release and check.words_sha256 == digest):
-        state = "given"
-    else:
-        state = "stale" if given or is_of_release else "owed"
-        found = given[-1] if given else withdrawn
-    return Standing(key, check.who, state, check.version, digest[:CODE_CHARACTERS], digest, found)
-
-
-def _make_key(check: Check) -> str:
-    language = WELSH if check.who == WELSH_READER else check.version.partition("-")[0]
-    return f"{check.words}-{language}-{_READERS[check.who]}"
-
-
-def _digest_words(check: Check) -> str:
-    """Return the digest of the words that a check is about, without their version."""
-    if check.words == "notes":
-        files = [_NOTES_FILE]
-    else:
-        name = f"{check.version.partition('-')[0]}.toml"
-        files = [TEMPLATES_FOLDER / f"reply_templates_{name}", ADVICE_FOLDER / name]
-    raw = json.dumps([_read_words(path) for path in files], sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(raw.encode()).hexdigest()
+def _list_words(row: Row) -> list[Any]:
+    if row.words == "notes":
+        return [_read_words(_NOTES_FILE)]
+    return [
+        _read_words(path)
+        for path in (
+            TEMPLATES_FOLDER / f"reply_templates_{row.language}.toml",
+            ADVICE_FOLDER / f"{row.language}.toml",
+        )
+    ]
 
 
 def _read_words(path: Path) -> dict[str, Any]:

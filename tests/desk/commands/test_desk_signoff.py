@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from gateway.desk.cases import signoffs
-from gateway.desk.cases.reply_templates import WELSH_READER, Signoffs, load_signoffs
-from gateway.desk.cases.signoffs import CODE_CHARACTERS, WELSH_REPLIES, list_standings
+from gateway.desk.cases.reply_templates import load_signoffs
+from gateway.desk.cases.signoffs import WELSH_REPLIES, list_standings
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
+from gateway.guidance.signoffs import CODE_CHARACTERS, WELSH_READER
 from partner_sdk.wire.public_codes import WELSH
 from tests.desk.view_builders import (
     Browser,
@@ -44,7 +45,7 @@ def give(desk: Desk, key: str = WELSH_REPLIES) -> int:
 
 def find_words(desk: Desk, key: str = WELSH_REPLIES) -> str:
     with desk.store.read() as connection:
-        return next(one.words_sha256 for one in list_standings(connection) if one.key == key)
+        return next(one.check.digest for one in list_standings(connection) if one.check.key == key)
 
 
 def read_checks(desk: Desk, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def read_checks(desk: Desk, capsys: pytest.CaptureFixture[str]) -> dict[str, Any
 
 def test_every_check_of_the_desk_is_owed_and_can_be_given(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     found = read_checks(desk, capsys)
-    assert len(found) == len(load_signoffs().check) >= 4
+    assert len(found) == len(load_signoffs()) >= 4
     assert {one["state"] for one in found.values()} == {"owed"}
     assert signoff(desk, "list") == LOOK
     for key, one in found.items():
@@ -94,11 +95,11 @@ def test_withdrawn_check_is_owed_again(desk: Desk, capsys: pytest.CaptureFixture
 
 def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Let the release hold the check of the Welsh replies as done, or with changes."""
-    owed = load_signoffs().check
+    owed = load_signoffs()
     (row,) = [one for one in owed if (one.words, one.who) == ("replies", WELSH_READER)]
     made = {"state": "done", "by": "A. Reader", "done_on": date(2026, 12, 1), **changes}
     done = msgspec.structs.replace(row, **made)
-    checks = Signoffs(tuple(done if one is row else one for one in owed))
+    checks = tuple(done if one is row else one for one in owed)
     monkeypatch.setattr(signoffs, "load_signoffs", lambda: checks)
 
 
@@ -124,7 +125,7 @@ def test_check_of_the_release_counts_for_its_own_words_only(
     assert read_checks(desk, capsys)[WELSH_REPLIES]["state"] == state
     if state == "stale":
         signoff(desk, "list")
-        assert f"given with the release, for other words; needs: {WELSH_READER}" in capsys.readouterr().out
+        assert f"by A. Reader on 2026-12-01, for other words; needs: {WELSH_READER}" in capsys.readouterr().out
 
 
 def test_last_withdrawal_outlives_other_words_and_the_release(
@@ -151,8 +152,8 @@ def test_last_withdrawal_outlives_other_words_and_the_release(
         (("replies-fr-welsh-reader", *WHO), "No check has that key"),
         ((WELSH_REPLIES, *WHO, "--words", "00000000"), "The words have changed since they were read"),
         ((WELSH_REPLIES, *WHO, "--on", "2999-01-01"), "The day of the check lies ahead"),
-        ((WELSH_REPLIES, "--by", " ", "--role", "Reader"), "one line of 1 to 200 characters"),
-        ((WELSH_REPLIES, "--by", "A\nB", "--role", "Reader"), "one line of 1 to 200 characters"),
+        ((WELSH_REPLIES, "--by", " ", "--role", "Reader"), "one line of 1 to 100 characters"),
+        ((WELSH_REPLIES, "--by", "A\nB", "--role", "Reader"), "one line of 1 to 100 characters"),
     ],
 )
 def test_mistake_is_named_and_nothing_is_recorded(

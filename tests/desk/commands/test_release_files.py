@@ -9,13 +9,13 @@ import pytest
 
 from gateway.desk.cases.reply_templates import (
     SIGNOFFS_FILE,
-    WELSH_READER,
     load_release_files,
     load_signoffs,
     load_texts,
 )
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
+from gateway.guidance.signoffs import WELSH_READER
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.public_codes import LANGUAGES, WELSH
 from tests.desk.desk_loop import Loop
@@ -75,7 +75,7 @@ def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:
     wanted = {("replies", load_texts(language).version, "safeguarding staff") for language in LANGUAGES}
     wanted.add(("replies", load_texts(WELSH).version, WELSH_READER))
     wanted.add(("notes", notes.load_note_texts().version, WELSH_READER))
-    listed = [(one.words, one.version, one.who) for one in load_signoffs().check]
+    listed = [(one.words, one.version, one.who) for one in load_signoffs()]
     assert wanted <= set(listed)
     assert len(set(listed)) == len(listed)
 

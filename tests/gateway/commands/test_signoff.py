@@ -1,20 +1,22 @@
 """`report-abuse-gateway signoff`: checks of the words are given without a release, and end when the words change."""
 
-import dataclasses
 import json
 import stat
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway import signoffs
 from gateway.cli import main
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.doctor import examine
+from gateway.guidance.signoffs import Check, Row
 from gateway.public.wording import Wording, load_wording
-from gateway.signoffs import LAST_FILE, SIGNOFFS_FILE, get_check, list_checks
+from gateway.signoffs import LAST_FILE, SIGNOFFS_FILE, list_checks
 from tests.builders import Agency, make_house
 
 KEY = "form-en-youth-panel"
@@ -33,6 +35,10 @@ def signoff(state: Path, *words: str) -> int:
 def give(state: Path, key: str, *words: str) -> int:
     """Give a check for the words of today."""
     return signoff(state, "give", key, *WHO, "--words", get_check(key).code, *words)
+
+
+def get_check(key: str) -> Check:
+    return next(one for one in list_checks() if one.key == key)
 
 
 def read_checks(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -109,17 +115,19 @@ def test_new_version_of_the_same_words_ends_nothing(
 
 def test_sheet_with_the_code_of_other_words_is_refused(state: Path, capsys: pytest.CaptureFixture[str]):
     assert signoff(state, "give", KEY, *WHO, "--words", "00000000") == WRONG_USE
-    assert "The words have changed since the sheet was printed" in capsys.readouterr().err
+    assert "The words have changed since they were read" in capsys.readouterr().err
     assert signoff(state, "give", KEY, *WHO) == WRONG_USE
     assert "--words" in capsys.readouterr().err
     assert not (state / SIGNOFFS_FILE).exists()
 
 
-def check_in_release(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Let the release hold the check as done for the words of today, or with changes."""
-    done = {"release_by": "R. Release on 2026-11-01", "release_digest": get_check(KEY).digest, **changes}
-    rows = tuple(dataclasses.replace(one, **done) if one.key == KEY else one for one in list_checks())
-    monkeypatch.setattr(signoffs, "list_checks", lambda: rows)
+def check_in_release(monkeypatch: pytest.MonkeyPatch, *, is_new: bool = False, **changes: Any) -> None:
+    """Let the release hold the check as done for the words of today, or with changes, or with new words of its own."""
+    found = get_check(KEY)
+    row = {"state": "done", "by": "R. Release", "done_on": date(2026, 11, 1), "words_sha256": found.digest, **changes}
+    done = Check(msgspec.structs.replace(found.row, **row), changes.get("words_sha256", "") if is_new else found.digest)
+    checks = tuple(done if one.key == KEY else one for one in list_checks())
+    monkeypatch.setattr(signoffs, "list_checks", lambda: checks)
 
 
 def test_check_of_the_release_counts_for_its_own_words_only(
@@ -128,19 +136,26 @@ def test_check_of_the_release_counts_for_its_own_words_only(
     with monkeypatch.context() as patch:
         check_in_release(patch)
         assert read_checks(state, capsys)[KEY]["state"] == "given"
-    check_in_release(monkeypatch, release_digest="f" * 64)
+    check_in_release(monkeypatch, words_sha256="f" * 64)
     assert read_checks(state, capsys)[KEY]["state"] == "stale"
     signoff(state, "list")
     assert "by R. Release on 2026-11-01, for other words; needs: youth advisory panel" in capsys.readouterr().out
 
 
-def test_row_of_a_release_is_done_with_a_digest_only(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("missing", [{"state": "owed"}, {"by": " "}, {"done_on": None}, {"words_sha256": ""}])
+def test_row_of_a_release_is_done_with_a_name_a_day_and_a_digest_only(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, missing: dict[str, Any]
+):
+    check_in_release(monkeypatch, **missing)
+    assert read_checks(state, capsys)[KEY]["state"] == "owed"
+
+
+def test_row_of_a_release_names_a_known_reviewer_and_nothing_unknown():
     row = tomllib.loads((signoffs.WORDING_FOLDER / "signoffs.toml").read_text("utf-8"))["check"][0]
-    done = {**row, "state": "done", "by": "R. Release", "done_on": "2026-11-01"}
-    digest = get_check(KEY).digest
-    assert signoffs._make_check({**done, "words_sha256": digest}).release_digest == digest
-    with pytest.raises(KeyError):
-        signoffs._make_check(done)
+    assert msgspec.convert(row, Row) == get_check(KEY).row
+    for wrong in ({"who": "a colleague"}, {"words": "letters"}, {"said_by": "R. Release"}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({**row, **wrong}, Row)
 
 
 def test_last_withdrawal_outlives_other_words_and_the_release(
@@ -151,7 +166,7 @@ def test_last_withdrawal_outlives_other_words_and_the_release(
         assert signoff(state, "withdraw", KEY, *WHO, "--why", "Wrong sheet.") == DONE
         assert read_checks(state, capsys)[KEY]["state"] == "owed"
     # The next release has other words, and its row is done for those.
-    check_in_release(monkeypatch, digest="f" * 64, release_digest="f" * 64)
+    check_in_release(monkeypatch, is_new=True, words_sha256="f" * 64)
     assert read_checks(state, capsys)[KEY]["state"] == "owed"
     assert signoff(state, "give", KEY, *WHO, "--words", "f" * 8) == DONE
     assert read_checks(state, capsys)[KEY]["state"] == "given"
@@ -171,7 +186,7 @@ def test_withdrawal_ends_what_was_given_for_earlier_words(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("form-fr-youth-panel", *WHO), "`report-abuse-gateway signoff list` shows every key"),
+        (("form-fr-youth-panel", *WHO), "`signoff list` shows every key"),
         ((KEY, "--by", " ", "--role", "Lead"), "one line of 1 to 100 characters"),
         ((KEY, "--by", "A\nB", "--role", "Lead"), "one line of 1 to 100 characters"),
         ((KEY, "--by", "A" * 101, "--role", "Lead"), "one line of 1 to 100 characters"),

@@ -1,0 +1,176 @@
+"""Checks of the words that people read, for form and desk: which are owed, and which count for the words of today.
+
+A release lists its checks in the `signoffs.toml` of each room. A check that is given later is an entry of that room's
+own record, so it needs no release. Each has the digest of the words that were read, and ends when they change. After a
+withdrawal only a later entry counts.
+
+Never names a child: a panel is named by the adult who ran it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.public_codes import WELSH
+from partner_sdk.wire.registration import Line
+
+CODE_CHARACTERS: Final = 8
+WELSH_READER: Final = "a first-language Welsh reader"
+# The last part of a key, by the reviewer that a check needs.
+REVIEWERS: Final = {
+    "youth advisory panel": "youth-panel",
+    "safeguarding staff": "safeguarding",
+    WELSH_READER: "welsh-reader",
+}
+Act = Literal["give", "withdraw"]
+State = Literal["given", "owed", "stale"]
+
+
+class SignoffError(LocalStateError):
+    """A sign-off cannot be recorded or read; the message gives the remedy."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One check of a `signoffs.toml`, owed or done. `by`, `done_on` and `words_sha256` are set once it is done."""
+
+    words: Literal["form", "advice", "button", "replies", "notes"]
+    version: str
+    who: Literal["youth advisory panel", "safeguarding staff", "a first-language Welsh reader"]
+    state: Literal["owed", "done"]
+    noted_on: date
+    pages: tuple[str, ...] = ()
+    by: str = ""
+    done_on: date | None = None
+    words_sha256: str = ""
+    # The words themselves where they are short, as the button's are; a test compares them.
+    sentence: str = ""
+    text: str = ""
+    label: str = ""
+
+    @property
+    def language(self) -> str:
+        """The language that is read: the notes have one version for both."""
+        return WELSH if self.who == WELSH_READER else self.version.partition("-")[0]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has a name, a day and the digest of the words that were read."""
+        return self.state == "done" and bool(self.by.strip() and self.done_on and self.words_sha256)
+
+
+class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `signoffs.toml`."""
+
+    check: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the release, with the digest of the words of today."""
+
+    row: Row
+    digest: str
+
+    @property
+    def key(self) -> str:
+        """Return its name in commands, e.g. `form-en-youth-panel`."""
+        return f"{self.row.words}-{self.row.language}-{REVIEWERS[self.row.who]}"
+
+    @property
+    def code(self) -> str:
+        """Return the start of the digest, which stands on the sign-off sheet, e.g. `81d50c2f`."""
+        return self.digest[:CODE_CHARACTERS]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An act on a check, with the words that it was about."""
+
+    act: Act
+    by: Line
+    key: str
+    role: Line
+    version: str
+    words_sha256: str
+    checked_on: date | None = None
+    why: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A check with its state now, and the entry that counts for it or has ended."""
+
+    check: Check
+    state: State
+    entry: Entry | None
+
+
+E = TypeVar("E", bound=Entry)
+
+
+def make_check(row: Row, words: Any) -> Check:
+    """Return a check of `words`: a table, a list or text, without its version, because a new number ends no check."""
+    raw = json.dumps(words, sort_keys=True, ensure_ascii=False, default=str).encode()
+    return Check(row=row, digest=hashlib.sha256(raw).hexdigest())
+
+
+def make_entry(kind: type[E], check: Check, **fields: Any) -> E:
+    """Return an entry about the words of today. Raises `SignoffError` (`bad-name`)."""
+    about = {"key": check.key, "version": check.row.version, "words_sha256": check.digest}
+    try:
+        return msgspec.convert({**fields, **about}, kind)
+    except msgspec.ValidationError:
+        raise SignoffError(
+            "A name, a role and a reason are one line of 1 to 100 characters, without a space at an end.",
+            reason="bad-name",
+        ) from None
+
+
+def judge(check: Check, entries: Iterable[Entry]) -> Standing:
+    """Return the state of a check. `entries` are those of the whole record, the oldest first."""
+    given: list[Entry] = []
+    withdrawn = None
+    for entry in entries:
+        if entry.key == check.key and entry.act == "withdraw":
+            given, withdrawn = [], entry
+        elif entry.key == check.key:
+            given.append(entry)
+    read = next((entry for entry in reversed(given) if entry.words_sha256 == check.digest), None)
+    if read is not None:
+        return Standing(check, "given", read)
+    is_of_release = withdrawn is None and check.row.is_done
+    if is_of_release and check.row.words_sha256 == check.digest:
+        return Standing(check, "given", None)
+    if given:
+        return Standing(check, "stale", given[-1])
+    return Standing(check, "stale" if is_of_release else "owed", withdrawn)
+
+
+def find_standing(standings: Iterable[Standing], key: str) -> Standing:
+    """Return the standing of a check. Raises `SignoffError` (`unknown-check`)."""
+    found = next((one for one in standings if one.check.key == key), None)
+    if found is None:
+        raise SignoffError("No check has that key. `signoff list` shows every key.", reason="unknown-check")
+    return found
+
+
+def check_act(standing: Standing, *, act: Act, words: str | None, checked_on: date | None, today: date) -> None:
+    """Refuse to give other words than those of today, or for a day ahead, and to withdraw what is not given.
+
+    `words` is the code on the sheet that was read. Raises `SignoffError`: `other-words`, `bad-day`, `not-given`.
+    """
+    if act == "withdraw" and standing.state != "given":
+        raise SignoffError("This check is not given: there is nothing to withdraw.", reason="not-given")
+    if act == "give" and (words or "").strip().lower() != standing.check.code:
+        raise SignoffError(
+            f"The words have changed since they were read: their code is now {standing.check.code}. "
+            "Have them read again.",
+            reason="other-words",
+        )
+    if checked_on is not None and checked_on > today:
+        raise SignoffError("The day of the check lies ahead: give the day on which it was made.", reason="bad-day")
