@@ -3,7 +3,6 @@
 Never shows an address or a message's text.
 """
 
-import re
 from http import HTTPStatus
 from typing import Final
 
@@ -16,15 +15,13 @@ from gateway.desk.outbox.notes import get_references, list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state
 from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_run import send_again
-from gateway.desk.views.page import get_desk, get_name, show_page
-from gateway.web.problem_pages import not_found
+from gateway.desk.views.page import get_desk, get_name, parse_row_number, show_page
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("outbox", __name__)
 FORM_BYTES = 4096
 MOST_LISTED = 200
-_NUMBER = re.compile(r"[0-9]{1,15}")
 # Why a note did not go out, by its code.
 NOTE_FAULTS: Final = {
     "address-delayed": "The address takes no mail for now",
@@ -62,10 +59,8 @@ def list_all() -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_retry(number: str) -> ResponseReturnValue:
     """Put a given-up entry back into the queue."""
-    if not _NUMBER.fullmatch(number):
-        not_found()
     try:
-        send_again(get_desk(), int(number), actor=get_name())
+        send_again(get_desk(), parse_row_number(number), actor=get_name())
     except OutboxError as error:
         return _show(fault=str(error))
     return redirect(url_for("outbox.list_all"), HTTPStatus.SEE_OTHER)
@@ -75,12 +70,10 @@ def post_retry(number: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_acknowledge(number: str) -> ResponseReturnValue:
     """Record that the signed-in person is dealing with an alert and every earlier one."""
-    if not _NUMBER.fullmatch(number):
-        not_found()
     desk = get_desk()
     try:
         with desk.store.write() as connection:
-            acknowledge_alert(connection, int(number), actor=get_name(), now=desk.clock())
+            acknowledge_alert(connection, parse_row_number(number), actor=get_name(), now=desk.clock())
     except AlertError as error:
         return _show(fault=str(error))
     return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)

@@ -3,7 +3,6 @@
 Content appears only in the response to the post that opened it. Never verified: a row may be forged.
 """
 
-import re
 from http import HTTPStatus
 from typing import Final
 
@@ -19,7 +18,7 @@ from gateway.desk.collection.set_aside import (
 )
 from gateway.desk.collection.shelf import SetAsideError, format_cause, format_sender
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
+from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -33,7 +32,6 @@ RESOLUTION_TITLES: Final = {
     "police-told": "The police know",
     "lost": "It cannot be saved",
 }
-_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 
 @blueprint.get("/set-aside")
@@ -60,7 +58,7 @@ def post_resolve(number: str) -> ResponseReturnValue:
     desk = get_desk()
     try:
         with desk.store.write() as connection:
-            resolve_row(connection, _parse_number(number), resolution=how, actor=get_name(), now=desk.clock())
+            resolve_row(connection, parse_row_number(number), resolution=how, actor=get_name(), now=desk.clock())
     except SetAsideError:
         not_found()
     return redirect(url_for("set_aside.list_all"), HTTPStatus.SEE_OTHER)
@@ -68,15 +66,9 @@ def post_resolve(number: str) -> ResponseReturnValue:
 
 def _open(number: str) -> OpenedRow:
     try:
-        return open_row(get_desk(), _parse_number(number), actor=get_name())
+        return open_row(get_desk(), parse_row_number(number), actor=get_name())
     except SetAsideError:
         not_found()
-
-
-def _parse_number(number: str) -> int:
-    if not _NUMBER.fullmatch(number):
-        not_found()
-    return int(number)
 
 
 def _show(opened: OpenedRow | None = None, *, faults: list[Fault] | None = None) -> ResponseReturnValue:

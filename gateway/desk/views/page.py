@@ -18,6 +18,7 @@ from markupsafe import Markup
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
+from gateway.web.problem_pages import not_found
 from gateway.web.rules import Login, find_current_rule
 
 BREAK_AFTER: Final = timedelta(minutes=50)
@@ -25,6 +26,7 @@ _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
@@ -191,3 +193,10 @@ def read_list_page(*, found: int) -> ListPage:
 def parse_small_number(text: str) -> int | None:
     """Return a number of up to six digits from a browser, or None for any other text."""
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_row_number(text: str) -> int:
+    """Return the row number in a path of up to 15 digits; any other path is not found."""
+    if not _ROW_NUMBER.fullmatch(text):
+        not_found()
+    return int(text)
