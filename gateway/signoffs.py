@@ -24,7 +24,7 @@ from gateway.guidance.signoffs import (
     SignoffError,
     Standing,
     check_act,
-    find_standing,
+    get_standing,
     judge,
     make_check,
     make_entry,
@@ -83,7 +83,7 @@ def record(
     with held(path):
         raw = _read(state)
         entries = _parse(raw)
-        standing = find_standing((judge(check, entries) for check in list_checks()), key)
+        standing = get_standing((judge(check, entries) for check in list_checks()), key)
         check_act(standing, act=act, words=words, checked_on=checked_on, today=now.date())
         entry = make_entry(
             KeptEntry,

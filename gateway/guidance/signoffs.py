@@ -151,7 +151,7 @@ def judge(check: Check, entries: Iterable[Entry]) -> Standing:
     return Standing(check, "stale" if is_of_release else "owed", withdrawn)
 
 
-def find_standing(standings: Iterable[Standing], key: str) -> Standing:
+def get_standing(standings: Iterable[Standing], key: str) -> Standing:
     """Return the standing of a check. Raises `SignoffError` (`unknown-check`)."""
     found = next((one for one in standings if one.check.key == key), None)
     if found is None:

@@ -17,7 +17,7 @@ from gateway.desk.cases.reply_templates import TEMPLATES_FOLDER, load_signoffs
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import ADVICE_FOLDER
-from gateway.guidance.signoffs import Act, Entry, Row, Standing, check_act, find_standing, judge, make_check, make_entry
+from gateway.guidance.signoffs import Act, Entry, Row, Standing, check_act, get_standing, judge, make_check, make_entry
 
 ACTS: Final[dict[str, Act]] = {"give-signoff": "give", "withdraw-signoff": "withdraw"}
 """The acts, by the actions of the audit log."""
@@ -37,7 +37,7 @@ def list_standings(connection: Connection) -> list[Standing]:
 
 def is_given(connection: Connection, key: str) -> bool:
     """Return whether a check was given for the words of today."""
-    return find_standing(list_standings(connection), key).state == "given"
+    return get_standing(list_standings(connection), key).state == "given"
 
 
 def record_signoff(
@@ -58,7 +58,7 @@ def record_signoff(
     """
     act, today = ACTS[action], desk.clock().date()
     with desk.store.write() as connection:
-        standing = find_standing(list_standings(connection), key)
+        standing = get_standing(list_standings(connection), key)
         check_act(standing, act=act, words=words, checked_on=checked_on, today=today)
         day = None if act == "withdraw" else checked_on or today
         entry = make_entry(Entry, standing.check, act=act, by=by, role=role, checked_on=day, why=why)
