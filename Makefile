@@ -54,7 +54,7 @@ lock: install ## resolve the newest libraries into requirements.lock, with hashe
 	@$(VENV)/python -m pip install --quiet uv
 	@$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation -w .venv/wheels ./partner_sdk
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --extra postgresql --find-links .venv/wheels \
+		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --extra postgresql --extra valkey --extra objects --extra metrics --find-links .venv/wheels \
 		--no-emit-package report-abuse-partner-sdk -o requirements.lock setup.cfg
 
 clean: ## remove what was built (not the state folder)
