@@ -34,7 +34,7 @@ from tests.desk.loop_model import copy_loop
 from tests.desk.view_builders import Browser as DeskBrowser
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
-from tests.whole.browser_walk import ASKED_AGAIN, EVERY_WAY, bring_browser_to, list_refused, wait_until, walk_way
+from tests.whole.browser_walk import ASKED_AGAIN, bring_browser_to, list_refused, see_every_page, wait_until
 from tests.whole.example_service import serve_example_service
 from tests.whole.public_server import PublicServer, open_chromium, open_phone, serve_public
 from tests.widget.agency_door import open_agency_door
@@ -253,13 +253,10 @@ def _take_screens(browser: Browser, server: PublicServer, folder: Path, language
         for path in BESIDE:
             page.goto(f"{server.url}{path}")
             take(path)
-        for way in EVERY_WAY:
-            for path in walk_way(page, server.url, way):
-                if path in stops:
-                    continue
-                take(path)
-                if path in ASKED_AGAIN:
-                    take(next(list_refused(page, path)))
+        for path in see_every_page(page, server, language=language):
+            take(path)
+            if path in ASKED_AGAIN:
+                take(next(list_refused(page, path)))
     return stops
 
 

@@ -7,15 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
-from tests.gateway.public.person import (
-    CHECK,
-    NAMED_BUTTONS,
-    SHORT_ANSWERS,
-    list_answers,
-    open_public_reports,
-    wants_more,
-)
-from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
+from tests.gateway.public.person import CHECK, NAMED_BUTTONS, SHORT_ANSWERS, list_answers, wants_more
+from tests.gateway.public.walks import EVERY_WAY, LONG_WAY, ScreenAnswers
 from tests.whole.public_server import PATIENCE_MILLISECONDS, PublicServer
 
 # Only the button that people see: the one that Enter presses stands before it, unseen.
@@ -25,39 +18,9 @@ LANGUAGE = "button.tongue"
 SCREEN_BY_PATH = {f"/{screen.path}": screen for screen in SCREENS}
 REFERENCE = ".reference"  # the number and the five words of the thank-you page
 
-# The shortest way of a child: six answers and Send.
-SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/6", "/7", "/11", "/12")}
-# With these every branch of the table is walked.
-TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
-    "/4": {"age": "18_plus"},
-    "/4b": {"who": "another_child"},
-    "/5": {"their_age": "13_15"},
-    "/7": {"kinds": ["wants_to_meet"]},
-    "/9a": {"feels": "hurting"},
-    "/10": {"more_person": "yes"},
-}
-FRIEND: ScreenAnswers = SHORT_ANSWERS | {
-    "/4b": {"who": "friend"},
-    "/5": {"their_age": "18_plus"},
-    "/7": {"kinds": ["threatens_to_share", "wants_to_meet"]},
-    "/10": {},
-    "/9a": {"feels": "reporter_hurting"},
-}
-BULLIED: ScreenAnswers = ADULT | {
-    "/4": {"age": "16_17"},
-    "/7": {"kinds": ["bullying"]},
-    "/9a": {"feels": "reporter_hurting"},
-}
-CARER: ScreenAnswers = ADULT | {
-    "/7": {"kinds": ["shared_things"]},
-    "/8": {"pictures": "someone_else"},
-    "/10": {"more_person": "yes"},
-}
-MEETS: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
 ASKED_AGAIN = {"/3", "/4", "/5", "/6", "/11", "/12"}  # what cannot be left blank
 TYPED_ON = {"/7b", "/9", "/10", "/10a", "/10c", "/10d", "/11", "/12", "/12a", "/12b"}
 REFUSED = {f"{path} blank" for path in ASKED_AGAIN} | {f"{path} too long" for path in TYPED_ON}
-EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER, MEETS)
 
 # Brings what a selector names first to the middle of the screen: where that is, whether it or its label is what lies
 # there on top, and whether it is picked.
@@ -238,14 +201,24 @@ def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
     raise AssertionError(f"the way has no end, stands at {page.url}")
 
 
-def check_stored_ways(server: PublicServer, language: str) -> None:
-    """Check that each of `EVERY_WAY` ended in a report that carries its own answers and the language of the form."""
-    reports = open_public_reports(server.house, server.gateway)
-    assert len(reports) == len(EVERY_WAY)
-    assert {report.language for report in reports} == {language}
-    for report, way in zip(reports, EVERY_WAY, strict=True):
-        assert report.reporter_age_band == way["/4"]["age"]
-        assert report.story == way.get("/9", {}).get("story", report.story)
+def see_every_page(page: Page, server: PublicServer, *, language: str = "en") -> Iterator[str]:
+    """Stop once at each page that any way has: walk the long way to its end, then come to those that it misses.
+
+    To these the browser is brought. That each way leads to them, and to a stored report, needs no browser to see
+    (tests/gateway/public/test_every_way.py).
+    """
+    seen: set[str] = set()
+    for path in walk_way(page, server.url, LONG_WAY):
+        if path not in seen:
+            seen.add(path)
+            yield path
+    for way in EVERY_WAY:
+        person = server.public.person(origin=server.url, language=language)
+        for path in person.list_pages(way):
+            if path not in seen:
+                seen.add(path)
+                bring_browser_to(page, server, path, way, language=language)
+                yield path
 
 
 def list_refused(page: Page, path: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ from gateway.public.sending.send import PRACTICE_REFERENCE
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.return_builders import ANSWER, WRONG_WORDS, post_reply
-from tests.gateway.public.walks import ADULT
-from tests.whole.browser_walk import REFERENCE, SEND, SHORTEST, come_back, go_on, list_page_faults, send, walk_way
+from tests.gateway.public.walks import ADULT, SHORTEST
+from tests.whole.browser_walk import REFERENCE, SEND, come_back, go_on, list_page_faults, send, walk_way
 from tests.whole.public_server import PublicServer, open_phone, serve_public
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.whole.browser_walk import SHORTEST, bring_browser_to, path_of, start, walk_browser_to
+from tests.gateway.public.walks import SHORTEST
+from tests.whole.browser_walk import bring_browser_to, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])

@@ -6,16 +6,7 @@ In Welsh, and without script: test_public_browser_branches.py.
 from playwright.sync_api import Browser
 
 from gateway.public.journey import SCREENS
-from tests.whole.browser_walk import (
-    ASKED_AGAIN,
-    EVERY_WAY,
-    REFUSED,
-    TYPED_ON,
-    check_stored_ways,
-    list_page_faults,
-    list_refused,
-    walk_way,
-)
+from tests.whole.browser_walk import ASKED_AGAIN, REFUSED, TYPED_ON, list_page_faults, list_refused, see_every_page
 from tests.whole.public_server import PublicServer, open_phone
 
 PATHS = {f"/{screen.path}" for screen in SCREENS} - {"/"}
@@ -25,7 +16,7 @@ KEPT = """async () => [...Object.keys(localStorage), ...Object.keys(sessionStora
   ...(await navigator.serviceWorker.getRegistrations()).map(one => one.scope)]"""
 
 
-def test_every_screen_and_refusal_is_right_for_everyone_and_every_way_is_stored(browser: Browser, server: PublicServer):
+def test_every_screen_and_refusal_is_right_for_everyone(browser: Browser, server: PublicServer):
     seen: set[str] = set()
     with open_phone(browser, has_script=True) as phone:
         page = phone.page
@@ -34,15 +25,11 @@ def test_every_screen_and_refusal_is_right_for_everyone_and_every_way_is_stored(
             assert list_page_faults(page, language="en") == [], stop
             seen.add(stop)
 
-        for way in EVERY_WAY:
-            for path in walk_way(page, server.url, way):
-                if path in seen:
-                    continue
-                look(path)
-                if path in ASKED_AGAIN | TYPED_ON:
-                    for stop in list_refused(page, path):
-                        look(stop)
+        for path in see_every_page(page, server):
+            look(path)
+            if path in ASKED_AGAIN | TYPED_ON:
+                for stop in list_refused(page, path):
+                    look(stop)
             assert page.evaluate(KEPT) == []
         phone.check_silence(server.url)
     assert seen == PATHS | REFUSED
-    check_stored_ways(server, "en")

@@ -36,7 +36,7 @@ SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
 }
 # Buttons that stand in the place of Continue, or beside it: a browser posts the one that was pressed.
 NAMED_BUTTONS = ("called", "more", "more_person", "more_safe")
-CHECK = "/14"
+CHECK, THANKS = "/14", "/15"
 # The pages that can wait: a button of the check page leads to them.
 LATER_PAGES = ("/10", "/10a", "/12a", "/12b")
 
@@ -199,6 +199,16 @@ class Person:
                 return self
             self.press(**list_answers(self.path, answers))
         raise AssertionError(f"never came to {path}, stands at {self.path}")
+
+    def list_pages(self, way: Mapping[str, dict[str, str | list[str]]]) -> list[str]:
+        """Walk a whole way and send; return every page on it in order, from the first after Start to the thank-you."""
+        self.start()
+        pages = [self.path]
+        while self.path != THANKS:
+            is_last = self.path == CHECK and (self.has_said_more or not wants_more(way))
+            self.press(*(["send"] if is_last else []), **({} if is_last else list_answers(self.path, way)))
+            pages.append(self.path)
+        return pages
 
     def walk_to_next(self, **answers: str | list[str]) -> "Person":
         """Answer the page that is shown, as on the shortest path unless `answers` differ."""

@@ -118,3 +118,34 @@ URGENT: ScreenAnswers = SHORT_ANSWERS | {
     "/7": {"kinds": ["wants_to_meet"]},
     "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
 }
+
+# The shortest way of a child: six answers and Send.
+SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/6", "/7", "/11", "/12")}
+TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
+    "/4": {"age": "18_plus"},
+    "/4b": {"who": "another_child"},
+    "/5": {"their_age": "13_15"},
+    "/7": {"kinds": ["wants_to_meet"]},
+    "/9a": {"feels": "hurting"},
+    "/10": {"more_person": "yes"},
+}
+FRIEND: ScreenAnswers = SHORT_ANSWERS | {
+    "/4b": {"who": "friend"},
+    "/5": {"their_age": "18_plus"},
+    "/7": {"kinds": ["threatens_to_share", "wants_to_meet"]},
+    "/10": {},
+    "/9a": {"feels": "reporter_hurting"},
+}
+BULLIED: ScreenAnswers = ADULT | {
+    "/4": {"age": "16_17"},
+    "/7": {"kinds": ["bullying"]},
+    "/9a": {"feels": "reporter_hurting"},
+}
+CARER: ScreenAnswers = ADULT | {
+    "/7": {"kinds": ["shared_things"]},
+    "/8": {"pictures": "someone_else"},
+    "/10": {"more_person": "yes"},
+}
+MEETS: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
+# With these every branch of the table is walked.
+EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER, MEETS)
