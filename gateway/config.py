@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from gateway.databases.addresses import check_database_uri
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.key_folder import check_no_foreign_keys
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
@@ -33,18 +33,6 @@ MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-# A host of database_uri on this machine, with or without a port.
-_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]|::1)(:\d+)?")
-# The options of database_uri (https://www.postgresql.org/docs/15/libpq-connect.html): a closed list, because
-# others would undo a check here, e.g. `ssl=true` undoes `sslmode=verify-full`, and `service` names another server.
-DATABASE_OPTIONS: Final = frozenset(
-    {
-        *("host", "hostaddr", "port", "passfile"),
-        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "channel_binding"),
-    }
-)
-SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
 ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
@@ -167,7 +155,7 @@ def check_config(config: GatewayConfig) -> None:
             "instance must be 1 to 39 characters: a-z, 0-9 and hyphens, e.g. gateway-1.", reason="bad-settings"
         )
     _check_shown_texts(config)
-    _check_database_uri(config.database_uri)
+    check_database_uri(config.database_uri)
     for key, number, least, most in (
         ("lock_timeout_seconds", config.lock_timeout_seconds, 0.1, 60),
         ("body_timeout_seconds", config.body_timeout_seconds, 1, 300),
@@ -191,46 +179,6 @@ def _check_shown_texts(config: GatewayConfig) -> None:
     for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
         if len(getattr(config, key)) > most:
             raise SettingsError(f"{key} must be at most {most} characters long.", reason="bad-settings")
-
-
-def _check_database_uri(uri: str) -> None:
-    """Raise `SettingsError` for an address with a password, or one over a network without proof of the server.
-
-    The driver takes a password from its own file (https://www.postgresql.org/docs/15/libpq-pgpass.html). It reads an
-    address by rules of its own, so forms that it and Python could read differently are refused (e.g. two `@`).
-    """
-    if not uri:
-        return
-    if not uri.startswith("postgresql://"):
-        raise SettingsError("database_uri must begin with postgresql://, or be empty.", reason="bad-database")
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        parts = None
-    if parts is None or "#" in uri or " " in uri or not uri.isprintable() or parts.netloc.count("@") > 1:
-        raise SettingsError(
-            "database_uri must look like postgresql://gateway@db.example/reports?sslmode=verify-full.",
-            reason="bad-database",
-        )
-    # Not parts.hostname: libpq takes several hosts, e.g. `postgresql://gateway@db-1,db-2:5433/reports`.
-    user, _, hosts = parts.netloc.rpartition("@")
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    options = dict(pairs)
-    if ":" in user or _PASSWORDS & options.keys():
-        raise SettingsError("database_uri must hold no password: put it into a .pgpass file.", reason="bad-database")
-    if len(pairs) != len(options) or not options.keys() <= DATABASE_OPTIONS:
-        raise SettingsError(
-            f"database_uri takes these options, each at most once: {', '.join(sorted(DATABASE_OPTIONS))}.",
-            reason="bad-database",
-        )
-    if options.get("sslmode", SSL_MODES[0]) not in SSL_MODES:
-        raise SettingsError(f"sslmode in database_uri must be one of {', '.join(SSL_MODES)}.", reason="bad-database")
-    named = [*hosts.split(","), *options.get("host", "").split(","), *options.get("hostaddr", "").split(",")]
-    is_local = all(not host or host.startswith("/") or _LOOPBACK.fullmatch(host) for host in named)
-    if not is_local and options.get("sslmode") != "verify-full":
-        raise SettingsError(
-            "database_uri leads to another machine: it needs sslmode=verify-full.", reason="bad-database"
-        )
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:

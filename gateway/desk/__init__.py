@@ -12,5 +12,6 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 7. cases: `cases/`, with `cases/reading/`: an opened report as text
 8. entry: `doctor`, `outbox_pages`, `app` (all pages), `commands/`, `cli`
 
-Never imports the rest of the gateway (only ``gateway.web`` and ``gateway.guidance``), and the gateway never imports it.
+Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the
+gateway never imports it.
 """

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.databases.failures import make_storage_error
 from gateway.evidence.blobs import BlobName, Blobs
 from gateway.store import Store
 from gateway.store.evidence import (
@@ -22,7 +23,6 @@ from gateway.store.evidence import (
     is_part_here,
     list_parts,
 )
-from gateway.store.failures import make_storage_error
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart, list_evidence_faults
 

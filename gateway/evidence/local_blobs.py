@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from gateway.databases.failures import get_system_reason, make_storage_error
 from gateway.evidence.blobs import BlobName
-from gateway.store.failures import get_system_reason, make_storage_error
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import FormatError
 

@@ -5,7 +5,7 @@ connection:` give the connection for the functions of `reports`, `collection`, `
 `published` and `high_water`.
 """
 
-from gateway.store.failures import StorageUnavailableError
+from gateway.databases.failures import StorageUnavailableError
 from gateway.store.store import Store, open_store
 
 __all__ = ["StorageUnavailableError", "Store", "open_store"]

@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store.databases import surviving_damage
-from gateway.store.failures import is_damage
+from gateway.databases.database import surviving_damage
+from gateway.databases.failures import is_damage
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import from_epoch_seconds, items, reports, to_epoch_seconds
 from gateway.store.store import Store

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store.databases import Database, make_database
-from gateway.store.failures import find_driver_reason, make_storage_error
+from gateway.databases.database import Database, make_database
+from gateway.databases.failures import find_driver_reason, make_storage_error
 from gateway.store.high_water import NOTHING_YET, find_instance, put_instance
 from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.store.failures import find_driver_reason
+from gateway.databases.failures import find_driver_reason
 from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import instance, reports, to_epoch_seconds
 

@@ -17,14 +17,15 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store.databases import Database, FileIdentity, leave_out_values, make_database
-from gateway.store.failures import (
+from gateway.databases.database import Database, make_database, translate_error
+from gateway.databases.failures import (
     StorageUnavailableError,
     find_driver_reason,
     get_system_reason,
     is_overdue,
     make_storage_error,
 )
+from gateway.databases.sqlite_file import FileIdentity
 from gateway.store.high_water import HighWaterMark, Mark, holds_report
 from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import SCHEMA_REVISION, probes
@@ -222,7 +223,7 @@ class Store:
                 return kept, action(kept[2])
             except self._driver_errors as error:
                 _abandon(kept[2])
-                failure = _translate(error)
+                failure = translate_error(error)
                 if is_new or is_overdue(error) or getattr(failure, "reason", "") != "missing":
                     raise failure from error
             except BaseException:
@@ -292,7 +293,7 @@ class Store:
                 connection.rollback()
         except self._driver_errors as error:
             _abandon(connection)
-            raise _translate(error) from error
+            raise translate_error(error) from error
         except BaseException:
             try:
                 connection.rollback()
@@ -308,7 +309,7 @@ class Store:
         try:
             connection = self._database.engine.connect()
         except DBAPIError as error:
-            raise _translate(error) from error
+            raise translate_error(error) from error
         try:
             self._database.check_safety(connection)
         except StorageUnavailableError:
@@ -316,7 +317,7 @@ class Store:
             raise
         except self._driver_errors as error:
             _abandon(connection)
-            raise _translate(error) from error
+            raise translate_error(error) from error
         try:
             revision = connection.execute(_READ_REVISION).scalar_one_or_none()
             connection.rollback()
@@ -339,7 +340,7 @@ def _reaches(connection: Connection, mark: Mark) -> bool:
         return holds_report(connection, mark)
     except connection.dialect.loaded_dbapi.Error as error:
         connection.close()
-        raise _translate(error) from error
+        raise translate_error(error) from error
     finally:
         if not connection.closed:
             connection.rollback()
@@ -371,14 +372,6 @@ def _abandon(connection: Connection) -> None:
     # If the rollback fails too, keep the first error; closing the file ends the transaction anyway.
     connection.invalidate()
     connection.close()
-
-
-def _translate(error: Exception) -> Exception:
-    reason = find_driver_reason(error.orig if isinstance(error, DBAPIError) else error)
-    if reason is not None:
-        return make_storage_error(reason)
-    leave_out_values(error)
-    return error
 
 
 def open_store(

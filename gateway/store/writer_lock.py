@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.store.failures import get_system_reason, make_storage_error
+from gateway.databases.failures import get_system_reason, make_storage_error
 
 FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms; poll sooner
 LONGEST_PAUSE_SECONDS = 0.001

@@ -14,10 +14,10 @@ import sqlalchemy
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.util import LRUCache
 
+import gateway.databases.sqlite_file
 import gateway.desk.store.engine
-import gateway.store.databases
 
-_MODULES: Final = (gateway.desk.store.engine, gateway.store.databases)
+_MODULES: Final = (gateway.desk.store.engine, gateway.databases.sqlite_file)
 _STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
 
 

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from gateway.cli import main
+from gateway.databases.failures import StorageUnavailableError
 from gateway.housekeeping import housekeeping
 from gateway.store.boxes import put_draft
-from gateway.store.failures import StorageUnavailableError
 from gateway.store.high_water import find_instance
 from tests.builders import NOW, House
 

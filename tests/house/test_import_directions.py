@@ -94,13 +94,17 @@ def test_guidance_imports_of_the_gateway_only_web() -> None:
     assert [a for a in wrong if a[1] != "gateway"] == []
 
 
-def test_desk_imports_of_the_gateway_only_web_and_guidance() -> None:
-    wrong = [
-        a
-        for a in arrows("gateway.desk", 20)
-        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.guidance", "gateway.desk")
-    ]
-    assert [a for a in wrong if a[1] != "gateway"] == []
+def test_desk_imports_of_the_gateway_only_web_databases_and_guidance() -> None:
+    shared = ("gateway.web", "gateway.databases", "gateway.guidance")
+    found = [a for a in arrows("gateway.desk", 20) if starts(a[1], "gateway") and a[1] != "gateway"]
+    assert [a for a in found if not starts(a[1], *shared, "gateway.desk")] == []
+
+
+def test_databases_import_of_the_gateway_only_web_and_know_no_table() -> None:
+    found = arrows("gateway.databases", 5)
+    own = [a for a in found if starts(a[1], "gateway") and a[1] != "gateway"]
+    assert [a for a in own if not starts(a[1], "gateway.web", "gateway.databases")] == []
+    assert [a for a in found if starts(a[1], "sqlalchemy.Table", "partner_sdk", *FLASK_FAMILY)] == []
 
 
 def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
@@ -207,7 +211,7 @@ def test_widget_imports_nothing() -> None:
 
 
 def test_intake_and_store_know_no_flask() -> None:
-    rooms = ("gateway.intake", "gateway.store", "gateway.evidence", "gateway.key_state")
+    rooms = ("gateway.intake", "gateway.store", "gateway.databases", "gateway.evidence", "gateway.key_state")
     sources = [path for path in files(".py") if starts(module_of(path), *rooms)]
     assert len(sources) >= 8
     wrong = [(module_of(path), name) for path in sources for name in imports_of(path) if starts(name, *FLASK_FAMILY)]

@@ -194,7 +194,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.web.server_spec:DEFAULT_WORKER_MIB", 512, RUNNING, "when it holds more than 512 MiB"),
     ("gateway.web.serving:STOP_TIMEOUT_SECONDS", 12.0, RUNNING, "up to 12 seconds"),
     ("gateway.store.soundness:PROBE_SECONDS", 5.0, RUNNING, "tried at most once in five seconds by each process"),
-    ("gateway.store.databases:ANSWER_SECONDS", 5.0, RUNNING, "within `lock_timeout_seconds` and 5 seconds more"),
+    ("gateway.databases.postgresql:ANSWER_SECONDS", 5.0, RUNNING, "within `lock_timeout_seconds` and 5 seconds more"),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config import load_config
+from gateway.databases.failures import make_storage_error
 from gateway.doctor import examine
 from gateway.evidence import keeper
 from gateway.evidence.keeper import EvidenceLimits
@@ -15,7 +16,6 @@ from gateway.evidence.local_blobs import LocalBlob
 from gateway.housekeeping import sweep_evidence
 from gateway.key_folder import ForeignKeyError
 from gateway.store.evidence import add_part
-from gateway.store.failures import make_storage_error
 from gateway.wiring import Gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES

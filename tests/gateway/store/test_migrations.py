@@ -15,9 +15,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
 import gateway.store.schema
+from gateway.databases.sqlite_file import SqliteFile
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
-from gateway.store.databases import SqliteFile
 from gateway.store.high_water import find_instance
 from gateway.store.schema import SCHEMA_REVISION, metadata
 from gateway.store.store import open_store

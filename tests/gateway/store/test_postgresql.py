@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from gateway.cli import main
+from gateway.databases.postgresql import WRITERS_TURN, PostgresqlServer
 from gateway.doctor import examine
 from gateway.store import StorageUnavailableError, reports
 from gateway.store.boxes import find_draft, put_draft
 from gateway.store.collection import count_waiting, list_links, read_waiting
-from gateway.store.databases import WRITERS_TURN, PostgresqlServer
 from gateway.store.schema import metadata
 from partner_sdk.wire.canonical import encode
 from tests.builders import DAY, NOW, Agency, House, Partner

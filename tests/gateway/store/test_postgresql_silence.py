@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.databases.postgresql import PostgresqlServer
 from gateway.store import StorageUnavailableError
-from gateway.store.databases import PostgresqlServer
 from tests.builders import House, Partner
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_STORY

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from gateway.databases.sqlite_file import SQLITE_PRAGMAS
 from gateway.store import Store, open_store
 from gateway.store.boxes import find_draft, put_draft
-from gateway.store.databases import SQLITE_PRAGMAS
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 

@@ -1,37 +1,20 @@
-"""The two databases of the store, SQLite in a file and PostgreSQL on a server: the calls that differ are here, error
-codes in `failures.py`.
+"""A database on a PostgreSQL server, which any number of processes may share.
 
-Never creates a database: a missing one is a failure to report, not a reason to start an empty store. Never writes to a
-PostgreSQL server that could lose a committed report, nor to a replica. Never waits for a server without a limit.
-
-Writers take turns on both. SQLite has one writer by itself. On PostgreSQL each write holds one advisory lock until it
-ends, so two gateways on one database take their turns too, and every rule that holds for the single writer holds there
-(docs/decisions/0036).
+Never writes to a server that could lose a committed report, nor to a replica. Never waits for a server without a limit.
+Each write holds one advisory lock until it ends, so two gateways on one database take turns too, and every rule that
+holds for the single writer of a file holds here (docs/decisions/0036).
 """
 
-import os
-import sqlite3
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any, Final, Protocol
-from urllib.parse import quote, urlsplit
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gateway.store.failures import get_system_reason, make_storage_error
+from gateway.databases.failures import make_storage_error
+from gateway.databases.sqlite_file import FileIdentity
 from gateway.web.settings import SettingsError
 
-# One row for each setting, with its reason. https://www.sqlite.org/pragma.html
-SQLITE_PRAGMAS: Final = (
-    ("journal_mode", "WAL", "readers never wait for the writer"),
-    ("synchronous", "FULL", "a commit returns after the write-ahead log is on the disk: a receipt is a promise"),
-    ("secure_delete", "ON", "deleted data is overwritten, not only unlinked"),
-    ("temp_store", "MEMORY", "no row is ever written to a temporary file"),
-    ("foreign_keys", "ON", "SQLite leaves them off by default"),
-    ("trusted_schema", "OFF", "a file altered by hand must not run functions"),
-)
 # Settings that a server must have, with the accepted values. https://www.postgresql.org/docs/15/runtime-config-wal.html
 POSTGRESQL_NEEDS: Final = (
     ("fsync", ("on",), "a commit returns after the write-ahead log is on the disk: a receipt is a promise"),
@@ -53,151 +36,7 @@ ANSWER_SECONDS: Final = 5.0
 OLDEST_POSTGRESQL: Final = 150_000
 # Any number will do; it must only be the same in every gateway, and differ from that of other programs.
 WRITERS_TURN: Final = 0x7265_706F_7274
-TRUNCATE_WAIT_MILLISECONDS: Final = 200
 _IN_ERROR: Final = 3  # libpq: PQTRANS_INERROR
-
-FileIdentity = tuple[int, int]
-
-
-class Database(Protocol):
-    """The calls of the store that differ between the two."""
-
-    engine: Engine
-    has_one_writer: bool
-
-    def identify(self) -> FileIdentity:
-        """Identify the database that a new connection would open. Raises StorageUnavailableError."""
-
-    def find_log(self) -> FileIdentity | None:
-        """Identify the write-ahead log beside the database, or None if there is none here."""
-
-    def has_log(self) -> bool:
-        """Return whether a log of our own holds content that `truncate_log` would remove."""
-
-    def truncate_log(self, connection: Connection) -> bool:
-        """Remove deleted bytes from the log; returns False if a reader was in the way."""
-
-    def save_removed_log(self, connection: Connection) -> None:
-        """Move the content of a removed log that this connection has open into the database."""
-
-    def check_safety(self, connection: Connection) -> None:
-        """Raise StorageUnavailableError if the database could lose a committed report."""
-
-    def begin_write(self, connection: Connection) -> None:
-        """Begin a transaction in the writer's turn, so that it cannot fail half-way with a deadlock."""
-
-    def begin_write_beside(self, connection: Connection) -> None:
-        """Begin a transaction that writes beside other writers, and waits for no standby.
-
-        Never called where there is one writer.
-        """
-
-    def begin_read(self, connection: Connection) -> None:
-        """Begin a transaction that sees one snapshot of the database."""
-
-    def commit(self, connection: Connection) -> None:
-        """Commit, and return once the transaction is durable."""
-
-    def lift_time_limit(self, connection: Connection) -> None:
-        """Let the statements of this connection take as long as they need: for migrations."""
-
-    def has_damage(self, connection: Connection) -> bool:
-        """Return whether the database's own check has found a damaged page."""
-
-
-class SqliteFile:
-    """A database in one file, for the processes of one machine."""
-
-    has_one_writer = True
-
-    def __init__(self, path: Path, *, lock_timeout_seconds: float) -> None:
-        self.path = path
-        self.engine = _make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
-        self._log_path = f"{path}-wal"
-
-    def identify(self) -> FileIdentity:
-        """Identify the file: an open connection to a removed or replaced one would "commit" into nothing."""
-        try:
-            found = os.stat(self.path)  # noqa: PTH116 - runs for every commit, and is several times as fast as Path
-        except OSError as error:
-            raise make_storage_error(get_system_reason(error)) from error
-        return (found.st_dev, found.st_ino)
-
-    def find_log(self) -> FileIdentity | None:
-        """Identify the write-ahead log."""
-        try:
-            found = os.stat(self._log_path)  # noqa: PTH116 - as above
-        except OSError:
-            return None
-        return (found.st_dev, found.st_ino)
-
-    def has_log(self) -> bool:
-        """Return whether the write-ahead log has any content."""
-        try:
-            return os.stat(self._log_path).st_size > 0  # noqa: PTH116 - as above
-        except FileNotFoundError:
-            return False
-
-    def truncate_log(self, connection: Connection) -> bool:
-        """Move the log into the database and truncate it; waits only briefly for a reader."""
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(patience, TRUNCATE_WAIT_MILLISECONDS)}")
-        busy, _pages, _moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
-        connection.rollback()
-        return not busy
-
-    def save_removed_log(self, connection: Connection) -> None:
-        """Move the log into the database, without waiting."""
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-    def check_safety(self, connection: Connection) -> None:
-        """Accept: the connection made its own settings."""
-
-    def begin_write(self, connection: Connection) -> None:
-        """Begin a transaction that already has the write lock."""
-        connection.begin()
-        # Through the driver: Core's own execution would cost more than the statement.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")
-
-    begin_write_beside = begin_write
-
-    def begin_read(self, connection: Connection) -> None:
-        """Begin a transaction; its first read fixes its snapshot."""
-        connection.begin()
-        connection.connection.cursor().execute("BEGIN")
-
-    def commit(self, connection: Connection) -> None:
-        """Commit."""
-        connection.commit()
-
-    def lift_time_limit(self, connection: Connection) -> None:
-        """Do nothing: a file answers or fails."""
-
-    def has_damage(self, connection: Connection) -> bool:
-        """Read every page, without blocking a writer."""
-        return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() != "ok")
-
-
-def _make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
-    address = f"file:{quote(str(path.absolute()))}?mode=rw"
-
-    def open_connection() -> sqlite3.Connection:
-        # isolation_level=None: the driver begins no transactions itself; begin_write and begin_read do.
-        connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout_seconds
-        )
-        try:
-            for name, value, _reason in SQLITE_PRAGMAS:
-                connection.execute(f"PRAGMA {name} = {value}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    # The store keeps its connections open itself; a pool would add its bookkeeping to every commit. hide_parameters: an
-    # error message must not repeat bound values.
-    return create_engine("sqlite://", creator=open_connection, poolclass=NullPool, hide_parameters=True)
 
 
 class PostgresqlServer:
@@ -365,25 +204,3 @@ def _fetch(connection: Connection, query: str) -> tuple[Any, ...]:
     finally:
         cursor.close()
     return tuple(row)
-
-
-def make_database(path: Path, *, uri: str, lock_timeout_seconds: float) -> Database:
-    """Return the database of a state folder: the server at `uri`, or the file `path` if it is empty.
-
-    Opens nothing yet. Raises SettingsError if the server's driver is not installed.
-    """
-    if uri:
-        return PostgresqlServer(uri, lock_timeout_seconds=lock_timeout_seconds)
-    return SqliteFile(path, lock_timeout_seconds=lock_timeout_seconds)
-
-
-def surviving_damage(connection: Connection) -> AbstractContextManager[Any]:
-    """Let the transaction go on after a read in the block failed: PostgreSQL would refuse every later statement."""
-    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
-
-
-def leave_out_values(error: Exception) -> None:
-    """Shorten the text of a driver's error to its first line: PostgreSQL's DETAIL repeats the values of the row."""
-    for one in (error, error.orig if isinstance(error, DBAPIError) else None):
-        if one is not None and one.args and isinstance(one.args[0], str):
-            one.args = (one.args[0].split("\n", 1)[0], *one.args[1:])
