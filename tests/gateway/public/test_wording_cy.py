@@ -109,6 +109,15 @@ def test_no_english_is_left():
     assert [path for path, text in ALL_TEXTS.items() if re.search(pattern, text)] == []
 
 
+def test_sentence_is_whole_where_the_english_one_is():
+    def find_end(text: str) -> str:
+        return "".join(re.findall(r"[.?!]\W*$", text))[:1]
+
+    pairs = {path: (ENGLISH.get(path) or ENGLISH[drop_voice(path)], text) for path, text in TEXTS.items()}
+    assert len([path for path, (english, _) in pairs.items() if find_end(english)]) > 300
+    assert [path for path, (english, welsh) in pairs.items() if find_end(english) and not find_end(welsh)] == []
+
+
 def test_advice_has_the_entries_and_the_bodies_of_the_english():
     def shape(language: str) -> list[tuple[object, ...]]:
         return [
