@@ -15,19 +15,17 @@ import msgspec
 from gateway.desk.outbox.notes import load_note_texts
 from gateway.guidance.advice import (
     UK_EMERGENCY,
-    UK_ONLY,
     Advice,
     AdviceLibrary,
     Audience,
     fill_sentences,
     get_audience,
     list_fitting_advice,
-    list_names_abroad,
     load_advice,
 )
 from gateway.guidance.countries import get_country_or_other, get_talk, load_countries
 from gateway.guidance.signoffs import Row, Rows
-from gateway.guidance.signposts import load_signposts
+from gateway.guidance.signposts import list_names_abroad, load_signposts
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.wire.public_codes import LANGUAGES, NOT_UK, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
@@ -83,8 +81,8 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     """Return the matching texts in the report's language: a whole reply first, then short ones, then single advice."""
-    texts, library, names = load_library(report.language)
-    names, emergency = _adapt_to_place(names, report)
+    texts, library, bodies = load_library(report.language)
+    names, emergency, is_abroad = _adapt_to_place(bodies, report)
     is_grown_up = is_from_grown_up(report)
     # Frames and short texts address a child or an adult; advice also covers friends, people at work and adults who
     # report about themselves.
@@ -98,9 +96,9 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
         feels=report.feels,
     )
     frame = texts.full[audience]
-    if report.region == NOT_UK:
-        advice = tuple(one for one in advice if one.code not in UK_ONLY)
-    filled = {one: " ".join(fill_sentences(one, names=names, emergency=emergency)) for one in advice}
+    filled = {
+        one: " ".join(fill_sentences(one, names=names, emergency=emergency, is_abroad=is_abroad)) for one in advice
+    }
     filled = {one: piece for one, piece in filled.items() if piece}  # abroad, no sentence may be left
     whole = "\n\n".join((frame.opening.strip(), *filled.values(), frame.closing.strip()))
     return (
@@ -114,24 +112,26 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     )
 
 
-def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Mapping[str, str], str]:
-    """Return the names of the bodies and the emergency number for the reader of a reply.
+def _adapt_to_place(names: Mapping[str, str], report: PublicReport) -> tuple[Mapping[str, str | None], str, bool]:
+    """Return the names of the bodies and the emergency number for the reader of a reply, and whether they are abroad.
 
     Only a reader who reports about themselves can be in another country; about a child there, an adult is told the
     child's helpline.
     """
     if report.region != NOT_UK:
-        return names, UK_EMERGENCY
-    countries = load_countries()
+        return {**names}, UK_EMERGENCY, False
+    countries, signposts = load_countries(), load_signposts()
     talk = get_talk(countries, report.country)
     helpline = f"{talk.name} ({talk.phone or talk.url})"
     is_grown_up = is_from_grown_up(report)
     if report.who not in {"", "me"}:
-        return {**names, "childline": helpline} if is_grown_up else names, UK_EMERGENCY
+        found = list_names_abroad(names, signposts=signposts)
+        return found | {"childline": helpline} if is_grown_up else found, UK_EMERGENCY, False
     emergency = get_country_or_other(countries, report.country).emergency
+    found = list_names_abroad(names, signposts=signposts, helpline=helpline)
     if is_grown_up:  # its readers are offered the list for adults, also where a text names the NSPCC
-        return {**list_names_abroad(names, helpline=helpline), "nspcc": names["find_a_helpline"]}, emergency
-    return list_names_abroad(names, helpline=helpline), emergency
+        found["nspcc"] = names["find_a_helpline"]
+    return found, emergency, True
 
 
 @cache

@@ -52,16 +52,7 @@ LEFT_OUT: Final = frozenset(
         *("friend_not_their_fault", "friend_talk", "self_talk"),
     }
 )
-# Report Remove serves the UK only; the page about pictures names the service of another country.
-UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
 UK_EMERGENCY: Final = "999"  # the only number in the texts
-# Bodies that serve people in the UK alone; for a child in another country, its helpline stands for Childline.
-UK_BODIES: Final = frozenset(
-    {
-        *("childline", "childline_bsl", "nspcc", "papyrus", "police_not_urgent", "report_harmful_content"),
-        *("report_remove", "revenge_porn_helpline", "samaritans", "shout"),
-    }
-)
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
@@ -72,7 +63,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A few sentences that belong together. No `kinds` or no `ages` means all of them; lower `order` comes first.
 
     `also` names other audiences for the same text. Advice with `feels` is only for that answer, and comes first.
-    `sentences_abroad` replace the sentences for a reader in another country.
+    `sentences_abroad` replace the sentences for a reader in another country. One string may hold several sentences that
+    mean nothing without the body that the last one names, e.g. "Is there a nude of them? {report_remove} can help."
     """
 
     code: str
@@ -147,33 +139,26 @@ def list_fitting_advice(
     return (*urgent, *special[: max(limit - len(general), 0)], *general)
 
 
-def list_thanks_codes(
-    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str, audience: Audience, is_abroad: bool
-) -> list[str]:
+def list_thanks_codes(library: AdviceLibrary, *, kinds: Iterable[str], age_band: str, audience: Audience) -> list[str]:
     """List the codes of the thank-you page's advice: danger first, then the most specific, then the general."""
     general = sum(one.is_general for one in library.advice if one.is_for(audience))
     found = list_fitting_advice(
         library, kinds=kinds, age_band=age_band, audience=audience, limit=general + MOST_SPECIAL
     )
-    left_out = LEFT_OUT | UK_ONLY if is_abroad else LEFT_OUT
-    codes = [advice.code for advice in found if advice.code not in left_out]
+    codes = [advice.code for advice in found if advice.code not in LEFT_OUT]
     return sorted(codes, key=lambda code: code not in FIRST)
 
 
-def fill_sentences(advice: Advice, *, names: Mapping[str, str], emergency: str = UK_EMERGENCY) -> tuple[str, ...]:
+def fill_sentences(
+    advice: Advice, *, names: Mapping[str, str | None], emergency: str = UK_EMERGENCY, is_abroad: bool = False
+) -> tuple[str, ...]:
     """Return the sentences with the placeholders filled, for a reader whose emergency number is `emergency`.
 
-    `names` has the bodies that the reader can use, by their keys. In another country bodies of the UK are missing: a
-    sentence that names one is left out. Raises KeyError for any other name that is missing.
+    `names` has the bodies by their keys. A sentence that names one without a name here is left out, because the body
+    is no help in that country. Raises KeyError for an unknown key.
     """
-    is_abroad = not names.keys() >= UK_BODIES
     return tuple(
         sentence.replace(UK_EMERGENCY, emergency).format_map(names)
         for sentence in (is_abroad and advice.sentences_abroad) or advice.sentences
-        if names.keys() >= UK_BODIES.intersection(_PLACEHOLDER.findall(sentence))
+        if all(names[key] is not None for key in _PLACEHOLDER.findall(sentence))
     )
-
-
-def list_names_abroad(names: Mapping[str, str], *, helpline: str) -> dict[str, str]:
-    """Return the names of the bodies that a reader in another country can use, with the helpline of that country."""
-    return {key: name for key, name in names.items() if key not in UK_BODIES} | {"childline": helpline}

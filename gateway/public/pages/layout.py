@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from flask import render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
-from gateway.guidance.advice import UK_BODIES, Audience
+from gateway.guidance.advice import Audience
 from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
 from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile, pack_answers
@@ -32,10 +32,8 @@ _TALK: Final[Mapping[Audience, str]] = MappingProxyType(
         "adult_self": "samaritans",
     }
 )
-# The UK emergency services; a reader in another country sees that country's number instead.
+# A reader in another country sees that country's number instead.
 _EMERGENCY: Final = "emergency"
-_UK_ONLY: Final = UK_BODIES | {"emergency_bsl", "emergency_sms"}
-_TALK_IN_UK: Final = frozenset({"childline", "nspcc", "papyrus", "samaritans", "shout"})
 # In another country a child sees the helpline there, and an adult a list of all countries, because the helplines in our
 # data are for children.
 _FOR_ADULTS_ABROAD: Final = "find_a_helpline"
@@ -179,10 +177,11 @@ def list_posts(
     there = list_talk_there(door, profile)
     for entry in entries:
         key = entry["key"]
-        if profile.country and key in _UK_ONLY:
-            if key in _TALK_IN_UK:
-                posts += there
-                there = []
+        abroad = door.signposts[key].abroad if profile.country else None
+        if abroad == "helpline":
+            posts += there
+            there = []
+        if abroad is not None:
             continue
         is_here_alone = bool(profile.country_there) and "only_here" in entry
         text = entry.get("text_there", entry["text"]) if profile.country_there else entry["text"]

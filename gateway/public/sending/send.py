@@ -46,7 +46,6 @@ from gateway.public.visiting.drafts import (
 )
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.public_codes import NOT_UK
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
@@ -285,5 +284,4 @@ def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience)
         kinds=answers.get("kinds", ()),
         age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
         audience=audience,
-        is_abroad=get_one(answers, "region") == NOT_UK,
     )

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from gateway.guidance.advice import FIRST, fill_sentences, list_names_abroad
+from gateway.guidance.advice import FIRST, fill_sentences
 from gateway.guidance.agency import Promise
 from gateway.guidance.countries import get_talk
+from gateway.guidance.signposts import list_names_abroad
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.navigation import (
@@ -200,15 +201,24 @@ def _list_urgent_talk(
 def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
     """List the advice as texts in the current language, with the bodies and the number of the reader's country."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
-    names: Mapping[str, str] = {key: post.get_name(get_language()) for key, post in door.signposts.items()}
-    if profile.country:
-        names = list_names_abroad(names, helpline=get_talk(door.countries, profile.country).name)
-    emergency = get_emergency_number(door, profile.country)
+    names = _name_bodies(door, profile)
+    emergency, is_abroad = get_emergency_number(door, profile.country), bool(profile.country)
     codes = [code for code in list_shown_advice(sent) if code in library]
-    said = {code: " ".join(fill_sentences(library[code], names=names, emergency=emergency)) for code in codes}
+    said = {
+        code: " ".join(fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad))
+        for code in codes
+    }
     if codes and codes[0] in FIRST:
         said[codes[0]] = " ".join((said[codes[0]], *list_words_there(door, profile)))
     return [text for text in said.values() if text]
+
+
+def _name_bodies(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None]:
+    names = {key: post.get_name(get_language()) for key, post in door.signposts.items()}
+    if profile.country:
+        helpline = get_talk(door.countries, profile.country).name
+        return list_names_abroad(names, signposts=door.signposts, helpline=helpline)
+    return list_names_abroad(names, signposts=door.signposts) if profile.country_there else {**names}
 
 
 def list_shown_advice(sent: Sent) -> list[str]:

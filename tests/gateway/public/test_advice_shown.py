@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.guidance.advice import AUDIENCES, FIRST, KINDS, LEFT_OUT, UK_ONLY, Audience, load_advice
+from gateway.guidance.advice import AUDIENCES, FIRST, KINDS, LEFT_OUT, Audience, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
 from gateway.public.sending.send import list_advice_codes
 from tests.gateway.public.fixtures import make_public_house
+from tests.gateway.public.person import SHORT_ANSWERS
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_library_and_form_know_the_same_kinds():
 
 def test_codes_that_are_named_here_are_in_the_library():
     codes = {advice.code for advice in load_advice("en").advice}
-    assert codes >= LEFT_OUT | FIRST | UK_ONLY
+    assert codes >= LEFT_OUT | FIRST
     assert codes == {advice.code for advice in load_advice("cy").advice}
 
 
@@ -44,11 +45,14 @@ def test_kind_has_its_own_advice(door: PublicDoor):
     assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]}, audience="child")
 
 
-def test_help_that_is_only_for_the_uk_is_not_named_to_who_lives_elsewhere(door: PublicDoor):
-    answers = {"kinds": ["shared_things"], "age": ["13_15"]}
-    assert "nude_of_you" in list_advice_codes(door, answers, audience="child")
-    abroad = answers | {"region": ["not_uk"], "country": ["us"]}
-    assert not set(list_advice_codes(door, abroad, audience="child")) & UK_ONLY
+@pytest.mark.parametrize("who", ["me", "friend"])
+def test_help_that_is_only_for_the_uk_is_not_named_for_a_child_elsewhere(tmp_path: Path, who: str):
+    public = make_public_house(tmp_path)
+    way = SHORT_ANSWERS | {"/4b": {"who": who}, "/5": {"their_age": "13_15"}, "/7": {"kinds": ["shared_things"]}}
+    advice = {"me": "Is there a nude of you", "friend": "Is there a nude of them"}[who]
+    for region, is_named in (("england", True), ("not_uk", False)):
+        text = public.person_at("/14", way | {"/6": {"region": region}, "/6a": {"country": "us"}}).send().text()
+        assert (advice in text, "Report Remove" in text) == (is_named, is_named), region
 
 
 def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
