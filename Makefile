@@ -1,9 +1,11 @@
 # The front door for people and for .ci/run: `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types tests vectors bench pictures lock clean
+.PHONY: help install demo cluster test lint types tests vectors bench pictures lock clean
 
 PORT ?= 8700
 STATE ?= state/demo
+CLUSTER_PORT ?= 8740
+CLUSTER_STATE ?= state/cluster
 VENV := .venv/bin
 
 help: ## list the commands
@@ -14,6 +16,9 @@ install: ## make .venv with everything that demo and tests need (PYTHON=python3.
 
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
 	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
+
+cluster: install ## the same on two gateways, PostgreSQL and nginx with TLS (ONCE=1; CLUSTER_PORT=8740)
+	@exec $(VENV)/report-abuse-gateway cluster --state $(CLUSTER_STATE) --port $(CLUSTER_PORT) $(if $(ONCE),--once)
 
 # Each test that starts a process would else compile the code anew where PYTHONDONTWRITEBYTECODE is set, as in many images.
 test tests: export PYTHONDONTWRITEBYTECODE :=

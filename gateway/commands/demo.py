@@ -1,4 +1,6 @@
-"""`report-abuse-gateway demo` and `sandbox`: the whole loop to look at, and an agency for the tests of a service."""
+"""`report-abuse-gateway demo`, `cluster` and `sandbox`: the whole loop to look at, on one gateway or on a cluster of
+servers as an operator has them, and an agency for the tests of a service.
+"""
 
 from pathlib import Path
 
@@ -25,6 +27,27 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     from gateway.demo import run_demo
 
     return run_demo(state, port=port, once=once, as_json=as_json)
+
+
+@command(example="--once --state /tmp/cluster --port 8740")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The folder for the states of gateways, desk and partner.",
+)
+@click.option("--port", type=PORT, default=8740, show_default=True, metavar="PORT", help="First of 16 ports.")
+@click.option("--once", is_flag=True, help="Run the loop once, then stop.")
+@json_option
+def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
+    """Run the demonstration on two gateways, PostgreSQL and nginx.
+
+    Each is a process of its own on this machine, from the distribution's packages. Their data is deleted at the end.
+    """
+    from gateway.demo import run_cluster
+
+    return run_cluster(state, port=port, once=once, as_json=as_json)
 
 
 @command(example="--port 8800 --partner-folder partner")

@@ -47,6 +47,7 @@ program: Final = LazyGroup(
             _SIGNOFF,
         ),
         "demo": ("gateway.commands.demo:demo", "Run the demonstration."),
+        "cluster": ("gateway.commands.demo:cluster", "Run the demonstration on a cluster of servers."),
         "sandbox": ("gateway.commands.demo:sandbox", "Serve a gateway and an automatic desk for a service's tests."),
     },
 )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
@@ -22,6 +22,7 @@ ASSESSOR: Final = "Alex Assessor"
 MAKER, RELEASER = "Morgan Maker", "Robin Releaser"
 SYNTHETIC_CASES: Final = 400
 COLLECT_SECONDS: Final = 2
+PORTS: Final = 4
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
 
 # Mild and synthetic; placeholders for a child's answers.
@@ -93,12 +94,78 @@ def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
     )
 
 
+class Site(Protocol):
+    """The gateway's side of a loop: its addresses, its servers, and how it is made and started."""
+
+    @property
+    def origin(self) -> str:
+        """The gateway's public origin."""
+
+    @property
+    def feed_origin(self) -> str:
+        """The feed's origin."""
+
+    def list_ports(self) -> list[int]:
+        """Return the ports that its own processes listen on."""
+
+    def start_servers(self, processes: Processes) -> str:
+        """Start everything that the gateway stands on; returns its description, empty for nothing."""
+
+    def list_init_options(self) -> tuple[str, ...]:
+        """Return the options of `report-abuse-gateway init`, beyond those of every loop."""
+
+    def start_gateway(self, processes: Processes, *, state: Path) -> str:
+        """Start what `init` made in `state`; returns where it serves."""
+
+    def close(self) -> None:
+        """Remove what its servers leave; call it when they have stopped."""
+
+
+class OneMachine:
+    """One gateway over plain HTTP, with its database in its own folder."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self.origin = f"http://127.0.0.1:{ports.gateway}"
+        self.feed_origin = f"http://127.0.0.1:{ports.feed}"
+
+    def list_ports(self) -> list[int]:
+        """Return the ports of the doors and of the feed."""
+        return [self._ports.gateway, self._ports.feed]
+
+    def start_servers(self, processes: Processes) -> str:
+        """Start nothing: the gateway needs no other server."""
+        return ""
+
+    def list_init_options(self) -> tuple[str, ...]:
+        """Return the ports of both listeners."""
+        return ("--port", str(self._ports.gateway), "--feed-port", str(self._ports.feed))
+
+    def start_gateway(self, processes: Processes, *, state: Path) -> str:
+        """Start the gateway's listeners."""
+        processes.start("gateway", GATEWAY, "serve", "--state", str(state))
+        processes.wait_for(f"{self.origin}/health")
+        processes.wait_for(f"{self.feed_origin}/health")
+        return f"the gateway serves on {self._ports.gateway}, the feed on {self._ports.feed}"
+
+    def close(self) -> None:
+        """Remove nothing: everything is in the loop's folder."""
+
+
 class Loop:
     """One agency, one gateway and one partner under one folder. `on_page` is called with the form's page headings."""
 
-    def __init__(self, folder: Path, *, port: int, on_page: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        on_page: Callable[[str], None] = lambda _: None,
+        site: Site | None = None,
+    ) -> None:
         self.folder = folder
         self.ports = Ports(port)
+        self.site: Site = OneMachine(self.ports) if site is None else site
         self.gateway_state, self.desk_state, self.partner_state = (
             folder / name for name in ("gateway", "desk", "partner")
         )
@@ -109,27 +176,30 @@ class Loop:
     @property
     def origin(self) -> str:
         """The gateway's public origin."""
-        return f"http://127.0.0.1:{self.ports.gateway}"
-
-    @property
-    def feed_origin(self) -> str:
-        """The feed's origin."""
-        return f"http://127.0.0.1:{self.ports.feed}"
+        return self.site.origin
 
     @property
     def service(self) -> str:
         """The example service's origin."""
         return f"http://127.0.0.1:{self.ports.service}"
 
+    def list_ports(self) -> list[int]:
+        """Return every port that the loop listens on."""
+        return [*self.site.list_ports(), self.ports.desk, self.ports.service]
+
+    def start_servers(self) -> str:
+        """Start everything that the gateway stands on."""
+        check_ports_are_free(self.list_ports())
+        return self.site.start_servers(self.processes)
+
     def make_keys(self) -> str:
         """Make the desk's keys and the gateway with its pin, and add the gateway to the desk."""
-        check_ports_are_free(range(self.ports.first, self.ports.first + 4))
-        self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.feed_origin)
+        self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.site.feed_origin)
         self._write_to_a_folder()
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
-            "--origin", self.origin, "--port", str(self.ports.gateway), "--feed-port", str(self.ports.feed),
-            "--agency-name", "The example agency", "--banner", BANNER,
+            "--origin", self.origin, "--agency-name", "The example agency", "--banner", BANNER,
+            *self.site.list_init_options(),
         )  # fmt: skip
         self.run_desk("gateway", "add", str(self.gateway_state / "gateway.card"))
         return "the desk made the agency's keys, the gateway its receipt key"
@@ -143,10 +213,7 @@ class Loop:
 
     def start_gateway(self) -> str:
         """Start the gateway's listeners."""
-        self.processes.start("gateway", GATEWAY, "serve", "--state", str(self.gateway_state))
-        self.processes.wait_for(f"{self.origin}/health")
-        self.processes.wait_for(f"{self.feed_origin}/health")
-        return f"the gateway serves on {self.ports.gateway}, the feed on {self.ports.feed}"
+        return self.site.start_gateway(self.processes, state=self.gateway_state)
 
     def publish(self) -> str:
         """Publish the first key set and register through the feed."""
@@ -291,3 +358,4 @@ class Loop:
     def stop(self) -> None:
         """End every process."""
         self.processes.stop()
+        self.site.close()

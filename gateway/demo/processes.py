@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from pwd import getpwnam
 from typing import IO
 
 import requests
@@ -29,20 +31,13 @@ class Processes:
     def __init__(self, log_folder: Path) -> None:
         self._log_folder = log_folder
         self._running: list[subprocess.Popen[bytes]] = []
+        self.named: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
 
     def run(self, module: str, *arguments: str) -> str:
         """Run a command to its end and return its output; raises `DemoError` with its error output if it fails."""
-        command = [sys.executable, "-m", module, *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False, text=True)
-        except subprocess.TimeoutExpired:
-            raise DemoError(f"{module} {arguments[0]} took longer than {COMMAND_SECONDS} seconds.") from None
-        if done.returncode != 0:
-            raise DemoError(
-                f"{module} {' '.join(arguments[:2])} ended with {done.returncode}: {_last_lines(done.stderr)}"
-            )
-        return done.stdout
+        name = f"{module} {' '.join(arguments[:2])}"
+        return run_program(name, [sys.executable, "-m", module, *arguments])
 
     def run_together(self, commands: Sequence[Sequence[str]]) -> list[str]:
         """Run commands in parallel, each a module and its arguments; results as from `run`, in the given order."""
@@ -50,16 +45,40 @@ class Processes:
             return list(pool.map(lambda command: self.run(*command), commands))
 
     def start(self, name: str, module: str, *arguments: str) -> None:
-        """Start a long-running command; its output goes to NAME.log."""
+        """Start a long-running command of ours; its output goes to NAME.log."""
+        self.start_program(name, [sys.executable, "-m", module, *arguments])
+
+    def start_program(self, name: str, command: Sequence[str], *, user: str | None = None) -> None:
+        """Start a long-running program, as another user if one is named; its output goes to NAME.log."""
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log = (self._log_folder / f"{name}.log").open("ab")
         self._logs.append(log)
-        command = [sys.executable, "-m", module, *arguments]
         # Its own group: Ctrl-C reaches only this process, which then stops the children in order.
-        self._running.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+        self.named[name] = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            user=user,
+            group=None if user is None else getpwnam(user).pw_gid,
+            extra_groups=None if user is None else [],
+        )
+        self._running.append(self.named[name])
 
     def wait_for(self, address: str) -> None:
         """Wait until an address answers with any status (a gateway without keys answers 503), or raise `DemoError`."""
+
+        def has_answered() -> bool:
+            with contextlib.suppress(requests.RequestException):
+                requests.get(address, timeout=2, allow_redirects=False)
+                return True
+            return False
+
+        self.wait_until(has_answered, name=address)
+
+    def wait_until(self, has_answered: Callable[[], bool], *, name: str) -> None:
+        """Wait until a server answers; raise `DemoError` if it does not, or if any process ends meanwhile."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             for process in self._running:
@@ -67,11 +86,10 @@ class Processes:
                     raise DemoError(
                         f"A process ended early with code {process.returncode}; see the logs in {self._log_folder}."
                     )
-            with contextlib.suppress(requests.RequestException):
-                requests.get(address, timeout=2, allow_redirects=False)
+            if has_answered():
                 return
             time.sleep(0.1)
-        raise DemoError(f"{address} did not answer within {START_SECONDS} seconds; see the logs in {self._log_folder}.")
+        raise DemoError(f"{name} did not answer within {START_SECONDS} seconds; see the logs in {self._log_folder}.")
 
     def forget_killed(self) -> None:
         """Forget processes that were killed elsewhere, so that they can be started again."""
@@ -96,6 +114,36 @@ class Processes:
             log.close()
         self._running.clear()
         self._logs.clear()
+
+
+def run_program(name: str, command: Sequence[str], *, user: str | None = None, **environment: str) -> str:
+    """Run a program to its end and return its output; raises `DemoError` with its error output if it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            text=True,
+            user=user,
+            group=None if user is None else getpwnam(user).pw_gid,
+            extra_groups=None if user is None else [],
+            env={**os.environ, **environment},
+        )
+    except subprocess.TimeoutExpired:
+        raise DemoError(f"{name} took longer than {COMMAND_SECONDS} seconds.") from None
+    if done.returncode != 0:
+        raise DemoError(f"{name} ended with {done.returncode}: {_last_lines(done.stderr)}")
+    return done.stdout
+
+
+def get_program(name: str, *, package: str, folders: Sequence[str] = ("/usr/sbin",)) -> str:
+    """Return the path of a program; raises `DemoError` with the line that installs it."""
+    for path in (*folders, None):
+        if found := shutil.which(name, path=path):
+            return found
+    raise DemoError(f"There is no {name} on this machine. Run: sudo apt-get install {package}")
 
 
 def check_ports_are_free(ports: Sequence[int]) -> None:

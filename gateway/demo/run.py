@@ -16,30 +16,46 @@ from types import FrameType
 from typing import Any, Final
 
 from gateway.clock import utc_now
-from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, Loop
+from gateway.demo.cluster import PORTS as CLUSTER_PORTS
+from gateway.demo.cluster import Cluster
+from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PORTS, Loop, OneMachine, Ports, Site
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
-LAST_PORT: Final = 65535 - 3
+LAST_PORT: Final = 65535
 DONE, STEP_FAILED, WRONG_USE = 0, 1, 2
 
 
 def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
-    """Run the loop and return the exit code."""
+    """Run the loop on one plain gateway and return the exit code."""
+    return _run(state, port=port, once=once, as_json=as_json, name="demo", ports=PORTS, make_site=OneMachine)
+
+
+def run_cluster(state: Path, *, port: int, once: bool, as_json: bool) -> int:
+    """Run the loop on a cluster and return the exit code."""
+    return _run(
+        state, port=port, once=once, as_json=as_json, name="cluster", ports=CLUSTER_PORTS, make_site=Cluster
+    )  # fmt: skip
+
+
+def _run(
+    state: Path, *, port: int, once: bool, as_json: bool, name: str, ports: int, make_site: Callable[[Ports], Site]
+) -> int:
     print_line = _make_printer(to_error=as_json)
     try:
-        _check_port(port)
+        _check_port(port, count=ports)
         folder = _claim_folder(state)
     except DemoError as error:
-        print_line(f"report-abuse-gateway demo: {error}")
+        print_line(f"report-abuse-gateway {name}: {error}")
         return WRONG_USE
     signal.signal(signal.SIGTERM, _stop_on_signal)
-    loop = Loop(folder, port=port)
+    loop = Loop(folder, port=port, site=make_site(Ports(port)))
     try:
-        check_ports_are_free(range(port, port + 4))
+        check_ports_are_free(loop.list_ports())
     except DemoError as error:
         print_line(f"failed: step 'keys': {error}")
+        loop.stop()
         return STEP_FAILED
     _empty_folder(folder)
     try:
@@ -66,6 +82,7 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     start = time.monotonic()
     steps = _Steps(print_line)
     quarter = last_closed_quarter(utc_now())
+    steps.take("servers", loop.start_servers)
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
     steps.take("publish", loop.publish)
@@ -135,7 +152,8 @@ class _Steps:
             brought = step()
         except DemoError as error:
             raise DemoError(f"step {name!r}: {error}") from None
-        self._print_line(f"{name:>16}  {line.format(_short(brought))}")
+        if brought != "":  # a single gateway starts no servers
+            self._print_line(f"{name:>16}  {line.format(_short(brought))}")
         return brought
 
 
@@ -145,9 +163,10 @@ def _short(brought: Any) -> str:
     return str(brought)
 
 
-def _check_port(port: int) -> None:
-    if not 1024 <= port <= LAST_PORT:
-        raise DemoError(f"--port is the first of four consecutive ports, from 1024 to {LAST_PORT}.")
+def _check_port(port: int, *, count: int) -> None:
+    last = LAST_PORT - count + 1
+    if not 1024 <= port <= last:
+        raise DemoError(f"--port is the first of {count} consecutive ports, from 1024 to {last}.")
 
 
 def _claim_folder(folder: Path) -> Path:
@@ -185,7 +204,7 @@ def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
     print_line("")
     print_line(f"the form             {loop.origin}/")
     print_line(f"the industry door    {loop.origin}/v1/status")
-    print_line(f"the feed             {loop.feed_origin}/health")
+    print_line(f"the feed             {loop.site.feed_origin}/health")
     print_line(f"the desk (one use)   {loop.make_start_link()}")
     print_line(f"a service's pages    {loop.service}/")
     print_line("")

@@ -1,17 +1,11 @@
 """The short commands of a loop that is opened for the tests run in the test's own process, one at a time."""
 
-import pytest
-
-from tests.whole.loop_in_process import run_alone_here
+from tests.whole.loop_in_process import run_here_in_turn
 
 
-def test_one_command_runs_here_and_its_words_are_given_back() -> None:
-    (said,) = run_alone_here([("partner_sdk.cli", "account", "template", "--state", "nowhere")])
-    assert '"operational_contact"' in said
-
-
-def test_more_than_one_command_at_once_is_refused_before_one_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    one = ("partner_sdk.cli", "account", "template", "--state", "nowhere")
-    with pytest.raises(ValueError, match="processes of their own"):
-        run_alone_here([one, one])
-    assert capsys.readouterr().out == ""
+def test_commands_run_here_in_their_order_and_the_output_of_each_is_given_back() -> None:
+    template, version = run_here_in_turn(
+        [("partner_sdk.cli", "account", "template", "--state", "nowhere"), ("gateway.cli", "init", "--help")]
+    )
+    assert '"operational_contact"' in template
+    assert version.startswith("Usage: report-abuse-gateway init")

@@ -1,0 +1,221 @@
+"""The cluster that `report-abuse-gateway cluster` rehearses on loopback: two gateways on one PostgreSQL, behind nginx.
+
+Each server is the distribution's own program. Its data is in a short-lived folder whose path is short enough for the
+sockets of nginx, and which the servers' own users can enter; `stop` removes it.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.config import ROLES, GatewayConfig, ListenerConfig, Role, StateFolder, load_config, write_config
+from gateway.demo.loop import GATEWAY, Ports
+from gateway.demo.processes import DemoError, Processes, get_program, run_program
+
+HOST: Final = "localhost"  # TLS sends a name, never an address (RFC 6066 §3)
+PORTS: Final = 16
+GATEWAYS: Final = ("gateway-1", "gateway-2")
+# Small, as everything here shares one machine; what keeps a report safe stays at the server's own values.
+POSTGRESQL_SETTINGS: Final = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "jit=off", "max_connections=80")
+
+
+class Cluster:
+    """The servers of a cluster on consecutive ports, the first of which `ports` names."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._first = ports.first
+        self.origin = f"https://{HOST}:{ports.gateway}"
+        self.feed_origin = f"https://{HOST}:{ports.feed}"
+        self.folder = Path(tempfile.mkdtemp(prefix="cluster-"))
+        self.folder.chmod(0o755)
+        self.certificate = self.folder / "tls.crt"
+        self.passwords = self.folder / "pgpass"
+
+    @property
+    def plain_port(self) -> int:
+        """The port of nginx that redirects to TLS."""
+        return self._first + 4
+
+    @property
+    def database_port(self) -> int:
+        """The port of PostgreSQL."""
+        return self._first + 5
+
+    @property
+    def database_uri(self) -> str:
+        """The gateways' database."""
+        return f"postgresql://gateway@127.0.0.1:{self.database_port}/reports?passfile={self.passwords}"
+
+    def get_port(self, gateway: str, role: Role) -> int:
+        """Return the port of one role of one gateway."""
+        return self._first + 10 + len(ROLES) * GATEWAYS.index(gateway) + ROLES.index(role)
+
+    def list_ports(self) -> list[int]:
+        """Return every port of the cluster."""
+        doors = [self.get_port(gateway, role) for gateway in GATEWAYS for role in ROLES]
+        return [self._first, self._first + 1, self.plain_port, self.database_port, *doors]
+
+    def start_servers(self, processes: Processes) -> str:
+        """Start PostgreSQL and nginx; let every command trust the cluster's certificate."""
+        self._start_database(processes)
+        self._start_proxy(processes)
+        os.environ["REQUESTS_CA_BUNDLE"] = str(self.certificate)
+        return f"PostgreSQL on {self.database_port}, nginx with TLS on {self._first} and {self._first + 1}"
+
+    def list_init_options(self) -> tuple[str, ...]:
+        """Return the feed's address, the database and the one proxy in front."""
+        return ("--feed-origin", self.feed_origin, "--database-uri", self.database_uri, "--trusted-proxies", "1")
+
+    def start_gateway(self, processes: Processes, *, state: Path) -> str:
+        """Give each gateway its state folder and ports, and start them."""
+        config = load_config(state)
+        for name in GATEWAYS:
+            self._settle(self.get_state(name, state=state), first=state, config=config, name=name)
+        for name in GATEWAYS:
+            self.start_one(processes, name=name, state=state)
+        for name in GATEWAYS:
+            for role in ROLES:
+                processes.wait_for(f"http://127.0.0.1:{self.get_port(name, role)}/health")
+        return f"{len(GATEWAYS)} gateways serve behind {self.origin}, the feed behind {self.feed_origin}"
+
+    def start_one(self, processes: Processes, *, name: str, state: Path) -> None:
+        """Start one gateway."""
+        processes.start(name, GATEWAY, "serve", "--state", str(self.get_state(name, state=state)))
+
+    def get_state(self, name: str, *, state: Path) -> Path:
+        """Return the state folder of one gateway: the first has that of `init`, the others copies of it."""
+        return state if name == GATEWAYS[0] else state.with_name(f"{state.name}-{name.rpartition('-')[2]}")
+
+    def close(self) -> None:
+        """Remove the servers' data; call it when they have stopped."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _settle(self, folder: Path, *, first: Path, config: GatewayConfig, name: str) -> None:
+        if not folder.exists():
+            # As docs/running.md has it: everything but the mark, the lock and the evidence, which both share.
+            shutil.copytree(first, folder, ignore=shutil.ignore_patterns("gateway.mark", "gateway.lock*", "evidence"))
+            StateFolder(folder).evidence.symlink_to(StateFolder(first).evidence)
+        listeners = tuple(
+            ListenerConfig(host="127.0.0.1", port=self.get_port(name, role), roles=(role,), workers=1) for role in ROLES
+        )
+        StateFolder(folder).config.unlink()
+        write_config(StateFolder(folder).config, msgspec.structs.replace(config, listeners=listeners))
+
+    def _start_database(self, processes: Processes) -> None:
+        user = _find_server_user()
+        data, password = self.folder / "postgresql", secrets.token_hex(16)
+        data.mkdir(mode=0o700)
+        new = self.folder / "password"
+        _write_private(new, password, user=user)
+        _write_private(self.passwords, "".join(f"*:*:*:{name}:{password}\n" for name in ("postgres", "gateway")))
+        if user is not None:
+            shutil.chown(data, user)
+        options = ("--username=postgres", "--auth=scram-sha-256", f"--pwfile={new}", "--encoding=UTF8", "--no-locale")
+        run_program("initdb", [_get_postgresql("initdb"), "-D", str(data), *options, "--data-checksums"], user=user)
+        new.unlink()
+        settings = (f"port={self.database_port}", f"unix_socket_directories={data}", *POSTGRESQL_SETTINGS)
+        given = [word for setting in settings for word in ("-c", setting)]
+        processes.start_program("postgresql", [_get_postgresql("postgres"), "-D", str(data), *given], user=user)
+        processes.wait_until(self._has_database, name="PostgreSQL")
+        self._ask_database(f"CREATE ROLE gateway LOGIN PASSWORD '{password}'")
+        self._ask_database("CREATE DATABASE reports OWNER gateway ENCODING UTF8 TEMPLATE template0")
+
+    def _has_database(self) -> bool:
+        try:
+            self._ask_database("SELECT 1")
+        except DemoError:
+            return False
+        return True
+
+    def _ask_database(self, statement: str) -> str:
+        address = ("-h", "127.0.0.1", "-p", str(self.database_port), "-U", "postgres", "-d", "postgres")
+        command = [_get_postgresql("psql"), *address, "-X", "-q", "-A", "-t", "-c", statement]
+        return run_program("psql", command, PGPASSFILE=str(self.passwords))
+
+    def _start_proxy(self, processes: Processes) -> None:
+        key = self.folder / "tls.key"
+        run_program(
+            "openssl",
+            [
+                get_program("openssl", package="openssl"),
+                *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"),
+                *("-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"),
+                *("-keyout", str(key), "-out", str(self.certificate)),
+            ],
+        )
+        key.chmod(0o600)
+        conf = self.folder / "nginx.conf"
+        conf.write_text(self._fit_proxy_settings(), encoding="utf-8")
+        nginx = get_program("nginx", package="nginx libnginx-mod-stream")
+        processes.start_program("nginx", [nginx, "-c", str(conf), "-g", "daemon off;"])
+
+    def _fit_proxy_settings(self) -> str:
+        """Return the shipped nginx file, changed in addresses, paths and the names of this machine alone."""
+        text = (files("gateway.web") / "nginx" / "report-abuse.conf").read_text(encoding="utf-8")
+        tls, feed_tls = "unix:/run/report-abuse-tls.sock", "unix:/run/report-abuse-feed.sock"
+        feed_layer = f"  server {{\n    listen 127.0.0.1:{self._first + 1};\n    proxy_pass {feed_tls};\n  }}\n"
+        upstreams = "".join(self._make_upstream(role) for role in ROLES)
+        return replace_all(
+            text,
+            (
+                ("modules/ngx", "/usr/lib/nginx/modules/ngx"),
+                ("    listen [::]:443 backlog=4096;\n", ""),
+                ("    listen [::]:80;\n", ""),
+                ("    listen 443 backlog", f"    listen 127.0.0.1:{self._first} backlog"),
+                ("    listen 80;", f"    listen 127.0.0.1:{self.plain_port};"),
+                ("}\n\nhttp {\n", f"{feed_layer}}}\n\nhttp {{\n{upstreams}"),
+                # The feed has the form's name here, so it needs a socket of its own.
+                (f"    listen {tls} ssl proxy_protocol;\n    server_name feed.report.example;",
+                 f"    listen {feed_tls} ssl proxy_protocol;\n    server_name {HOST};"),
+                ("server_name report.example;", f"server_name {HOST};"),
+                ("https://report.example/", f"{self.origin}/"),
+                ("allow 192.0.2.10;", "allow 127.0.0.1;"),
+                ("http://127.0.0.1:8080", "http://public"),
+                ("http://127.0.0.1:8081", "http://feed"),
+                ("http://127.0.0.1:8082", "http://industry"),
+                *((f"/etc/ssl/{name}report.example.crt", str(self.certificate)) for name in ("feed.", "")),
+                *((f"/etc/ssl/{name}report.example.key", str(self.folder / "tls.key")) for name in ("feed.", "")),
+                ("/run/", f"{self.folder}/"),
+            ),
+        )  # fmt: skip
+
+    def _make_upstream(self, role: Role) -> str:
+        servers = "".join(f" server 127.0.0.1:{self.get_port(name, role)};" for name in GATEWAYS)
+        return f"  upstream {role} {{{servers} }}\n"
+
+
+def replace_all(text: str, changes: Sequence[tuple[str, str]]) -> str:
+    """Replace each part of a text; raises `DemoError` for one that is not there."""
+    for old, new in changes:
+        if old not in text:
+            raise DemoError(f"The shipped settings of nginx have no {old.strip()!r}.")
+        text = text.replace(old, new)
+    return text
+
+
+def _get_postgresql(name: str) -> str:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    return get_program(name, package="postgresql", folders=[str(folder) for folder in folders])
+
+
+def _find_server_user() -> str | None:
+    """Return the user of PostgreSQL, which refuses to run as root; None for an ordinary user, who runs it."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _write_private(path: Path, text: str, *, user: str | None = None) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    if user is not None:
+        shutil.chown(path, user)
