@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -14,7 +15,7 @@ from gateway.databases.addresses import check_database_uri
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.key_folder import check_no_foreign_keys
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
-from gateway.web.settings import SettingsError, check_origin, read_settings
+from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.intake import INSTANCE_PATTERN
 from partner_sdk.wire.keys import Environment, Pin, parse_pin
@@ -33,6 +34,9 @@ MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+MEMORY_URI: Final = "memory://"
+STORE_SCHEMES: Final = ("valkey", "valkeys", "valkey+unix")
+_CA_OPTION: Final = "ssl_ca_certs"
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
 ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
@@ -49,9 +53,14 @@ class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The limiter's storage, and the reports per minute for each partner (P1 reports have a second, equal quota)."""
+    """The store of limits and nonces, and the reports per minute for each partner (P1 has a second, equal quota).
 
-    storage_uri: str = "memory://"
+    `storage_uri` is Valkey's address, which all gateways share, or `memory://`: then each worker counts for itself and
+    keeps no nonces.
+    """
+
+    storage_uri: str = MEMORY_URI
+    password_file: str = ""
     partner_reports_per_minute: int = 1200
 
 
@@ -169,6 +178,7 @@ def check_config(config: GatewayConfig) -> None:
             raise SettingsError(f"{key} must be between {least} and {most}.", reason="bad-settings")
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
+    _check_store_uri(config.limits.storage_uri)
     _check_campaigns(config.campaigns)
     _check_listeners(config)
 
@@ -179,6 +189,46 @@ def _check_shown_texts(config: GatewayConfig) -> None:
     for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
         if len(getattr(config, key)) > most:
             raise SettingsError(f"{key} must be at most {most} characters long.", reason="bad-settings")
+
+
+def _check_store_uri(uri: str) -> None:
+    """Raise `SettingsError` for an address that is not Valkey's, holds a password, or leads over a network without TLS.
+
+    A socket or a loopback address needs no TLS. e.g. `valkeys://gateway@limits.example:6379/0`.
+    """
+    if uri in ("", MEMORY_URI):
+        return
+    try:
+        parts = urlsplit(uri)
+        password, host, _port = parts.password, parts.hostname or "", parts.port
+    except ValueError:
+        raise SettingsError("limits.storage_uri is not an address.", reason="bad-settings") from None
+    if parts.scheme not in STORE_SCHEMES:
+        raise SettingsError(
+            "limits.storage_uri must be memory://, or begin with valkeys://, valkey:// or valkey+unix://.",
+            reason="bad-settings",
+        )
+    if password is not None:
+        raise SettingsError(
+            "limits.storage_uri must hold no password: put it into the file of limits.password_file.",
+            reason="bad-settings",
+        )
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    if parts.fragment or (options and (parts.scheme != "valkeys" or [name for name, _ in options] != [_CA_OPTION])):
+        raise SettingsError(
+            f"limits.storage_uri takes one option, for valkeys:// alone: {_CA_OPTION}, a file of certificates.",
+            reason="bad-settings",
+        )
+    if parts.scheme == "valkey+unix" and (host or not parts.path):
+        raise SettingsError(
+            "limits.storage_uri must look like valkey+unix:///run/valkey/valkey.sock.", reason="bad-settings"
+        )
+    if parts.scheme == "valkey" and not is_loopback(host):
+        raise SettingsError(
+            "limits.storage_uri leads to another machine: it must begin with valkeys://.", reason="bad-settings"
+        )
+    if parts.scheme == "valkeys" and not host:
+        raise SettingsError("limits.storage_uri names no host.", reason="bad-settings")
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_folder import find_next_receipt_key
 from gateway.receipt_key_change import NEXT_CARD_FILE
+from gateway.shared_store import SharedStore, ValkeyStore
 from gateway.signoffs import examine_signoffs
 from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
@@ -59,6 +60,7 @@ def examine(
         # Nobody in danger reads the words of a practice gateway.
         *([] if config.environment == "sandbox" else [examine_signoffs(state)]),
         *_examine_proxies(config),
+        *_examine_shared_store(gateway.shared),
         *_examine_store(gateway, config=config, state=state),
     )
 
@@ -87,6 +89,21 @@ def _examine_proxies(config: GatewayConfig) -> Iterator[Finding]:
         yield Finding(
             "proxies", "warning", detail, fix="Set the number of proxies in gateway.toml, e.g. trusted_proxies = 1."
         )
+
+
+def _examine_shared_store(shared: SharedStore) -> Iterator[Finding]:
+    if not isinstance(shared.storage, ValkeyStore):
+        return
+    try:
+        weakness = shared.storage.find_weakness()
+    except Exception as error:  # noqa: BLE001 - each cause has its own class; all mean that no gateway can count there
+        detail = f"Valkey does not answer ({type(error).__name__}): each worker counts limits and nonces for itself."
+        yield Finding("limits", "fault", detail, fix="Check the server of limits.storage_uri and its password.")
+        return
+    if weakness is not None:
+        yield Finding("limits", "warning", weakness, fix="Set valkey.conf as docs/running.md shows.")
+        return
+    yield Finding("limits", "ok", "All gateways count limits and nonces in one Valkey.")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,38 +1,28 @@
 """Rate limits for one network, partner or reference, counted with the library `limits`.
 
 Never stores a name or an address, only keyed hashes. Never refuses a child's Send: at the public door a limit only
-reports "over", and the door flags the report or shows a page that slows down. Never fails with its store: while that is
-down, each worker counts in its own memory.
+reports "over", and the door flags the report or shows a page that slows down. Never fails with its store, which counts
+in the worker's own memory while Valkey is away.
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
 
 from flask import Flask, Response, current_app, g, request
 from limits import RateLimitItemPerSecond
-from limits.errors import ConfigurationError
-from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from gateway.limit_store import SCHEME, ProcessStore
-from gateway.web.logs import log_failure
+from gateway.shared_store import SharedStore
 from gateway.web.network_bucket import TIERS, BucketHasher, Tier, list_networks
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.request_checks import REFUSED
 from gateway.web.rules import find_current_rule
-from gateway.web.settings import SettingsError
 from partner_sdk.wire.problems import RATE_LIMITED
 
 # Without Flask-Limiter: one shared limit by its decorator cost 12 % of a report's CPU in paired rounds, and other ways
 # to use it up to 44 % (27 November 2026). The bar is 5 %.
-T = TypeVar("T")
-
-MEMORY_URI = "memory://"
-RETRY_SECONDS = 15  # after a failure of the store, each worker counts in its own memory for this long
 SLOW_SECONDS = 3  # the shortest wait of a sender over a limit
 TURN_SECONDS = 1
 QUEUE_SECONDS = 30  # the longest wait, so that "wait a few seconds" stays true
@@ -144,17 +134,14 @@ class Limits:
     """The limits of one app."""
 
     def __init__(
-        self, *, rows: tuple[LimitRow, ...], storage_uri: str, hasher: BucketHasher, clock: Callable[[], float]
+        self, *, rows: tuple[LimitRow, ...], store: SharedStore, hasher: BucketHasher, clock: Callable[[], float]
     ) -> None:
         self._hasher = hasher
         self._clock = clock
         self._turns = TurnQueues()
         self._rows = {row.name: row for row in rows}
         self._items = {(row.name, tier): _make_item(row, tier=tier) for row in rows for tier in TIERS}
-        self.store = _open_store(storage_uri)
-        self._shared = FixedWindowRateLimiter(self.store)
-        self._own = FixedWindowRateLimiter(ProcessStore())
-        self._left_alone_until = 0.0
+        self.store = store
 
     @property
     def names(self) -> frozenset[str]:
@@ -181,27 +168,14 @@ class Limits:
         `subject` is the partner, reference or mark, for limits that count those. Raises `KeyError` for an unknown name.
         """
         counted = self._list_counted(self._rows[name], subject=subject)
-        return self._ask_store(lambda strategy: _has_breach(strategy, counted))
+        return self.store.count(lambda strategy: _has_breach(strategy, counted))
 
     def _count(self, name: str, *, subject: str | None) -> LimitState:
         row = self._rows[name]
         counted = self._list_counted(row, subject=subject)
-        return self._ask_store(
+        return self.store.count(
             lambda strategy: self._read_state(row, counted, strategy, is_over=_has_breach(strategy, counted))
         )
-
-    def _ask_store(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
-        """Ask the shared store, or this worker's own memory while the store is down."""
-        if not self._is_store_down():
-            try:
-                return ask(self._shared)
-            except Exception as error:  # noqa: BLE001 - each driver has its own errors; fall back to memory
-                log_failure(error)
-                self._left_alone_until = time.monotonic() + RETRY_SECONDS
-        return ask(self._own)
-
-    def _is_store_down(self) -> bool:
-        return time.monotonic() < self._left_alone_until
 
     def _list_counted(self, row: LimitRow, *, subject: str | None) -> list[tuple[RateLimitItemPerSecond, str]]:
         """List the counters of a request: the subject, or each tier of its network."""
@@ -262,17 +236,13 @@ class Limits:
     def _read_remaining(self, rows: list[LimitRow]) -> list[LimitState]:
         """Return the remaining quota of limits that did not count this request, or nothing if it is unknown."""
         subject = g.get("limit_caller")
-        if subject is None or self._is_store_down():
+        if subject is None or self.store.is_away():
             return []
-        try:
-            return [
-                self._read_state(row, self._list_counted(row, subject=subject), self._shared)
-                for row in rows
-                if row.subject is Subject.PARTNER
-            ]
-        except Exception as error:  # noqa: BLE001 - each driver has its own errors; missing figures must not fail a request
-            log_failure(error)
-            return []
+        return [self._read_remaining_of(row, subject=subject) for row in rows if row.subject is Subject.PARTNER]
+
+    def _read_remaining_of(self, row: LimitRow, *, subject: str) -> LimitState:
+        counted = self._list_counted(row, subject=subject)
+        return self.store.count(lambda strategy: self._read_state(row, counted, strategy))
 
     def _read_state(
         self,
@@ -299,25 +269,6 @@ def _has_breach(strategy: FixedWindowRateLimiter, counted: Sequence[tuple[RateLi
     return not all(strategy.hit(item, key) for item, key in counted)
 
 
-def _open_store(storage_uri: str) -> Storage:
-    """Return the store at an address; raises `SettingsError` if it cannot be used."""
-    uri = f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri
-    try:
-        store = storage_from_string(uri, **_storage_options(storage_uri))
-    except ConfigurationError:
-        # The library's message repeats the address, which may contain a password.
-        raise SettingsError(
-            "limits.storage_uri names an unknown kind of store, or one whose client library is not installed.",
-            reason="bad-settings",
-        ) from None
-    if not isinstance(store, Storage):
-        raise SettingsError(
-            "limits.storage_uri names an asynchronous store; use its synchronous form, e.g. redis:// for async+redis://.",
-            reason="bad-settings",
-        )
-    return store
-
-
 def _make_item(row: LimitRow, *, tier: Tier) -> RateLimitItemPerSecond:
     namespace = row.name if row.subject is not Subject.NETWORK else f"{row.name}{tier}"
     return RateLimitItemPerSecond(row.quota * _WIDER[tier], row.window_seconds, namespace=namespace)
@@ -339,10 +290,3 @@ def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState]
     if states:
         left = ", ".join(f'"{state.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
         response.headers["RateLimit"] = left
-
-
-def _storage_options(storage_uri: str) -> dict[str, str | int]:
-    # A hanging store must not hang a door: give up after a second and count in memory.
-    if storage_uri.startswith(("redis", "valkey")):
-        return {"socket_connect_timeout": 1, "socket_timeout": 1}
-    return {}

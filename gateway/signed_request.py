@@ -6,6 +6,8 @@ keys. Both answer in canonical JSON, or with stored signed bytes.
 """
 
 import hashlib
+import re
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +16,7 @@ from typing import Any, Final
 
 from flask import Response, current_app, request
 
+from gateway.shared_store import SharedStore
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
 from partner_sdk.errors import SignatureProfileError
@@ -35,6 +38,12 @@ from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 # Larger than any chunk that the server reads from a connection (granian: 408 KiB), so that none is split.
 PIECE_BYTES: Final = 1024 * 1024
 
+# A proxy that passes a request to a second gateway repeats this header: the same nonce is then no replay. Outsiders
+# cannot know the value of another's request, and without the header each request is a delivery of its own.
+DELIVERY_VARIABLE: Final = "HTTP_X_DELIVERY_ID"
+_REPLAY_ADVICE: Final = "This nonce was used before: sign each try afresh, with a new nonce."
+_DELIVERY: Final = re.compile(r"[0-9a-f]{32}")
+
 KeyFinder = Callable[[str], bytes | None]
 """Returns the raw public key for a key id that may sign here now, or None."""
 
@@ -45,8 +54,8 @@ def has_signature() -> bool:
     return "HTTP_SIGNATURE" in environ or "HTTP_SIGNATURE_INPUT" in environ
 
 
-def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> SignatureClaim:
-    """Verify this request's signature and return its claims.
+def check_signature(*, origin: str, find_key: KeyFinder, now: datetime, shared: SharedStore) -> SignatureClaim:
+    """Verify this request's signature and return its claims; `shared` keeps the nonces that were used.
 
     Raises `SignatureProfileError` for any fault in the signature, and refuses a content type that differs from the
     route's.
@@ -70,6 +79,8 @@ def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> Signa
         raise
     if public_key is None:
         raise SignatureProfileError("The key is unknown.", reason="unknown-key")
+    if not shared.claim_nonce(claim.key_id, claim.nonce, delivery=_get_delivery(request.environ)):
+        raise SignatureProfileError("The nonce was used before.", reason="replayed", advice=_REPLAY_ADVICE)
     return claim
 
 
@@ -127,6 +138,11 @@ def check_path() -> None:
 def parse_public_key(text: str) -> bytes:
     """Return the raw bytes of a public key from a signed list, which was verified when it was accepted."""
     return parse_base64url(text, length=PUBLIC_KEY_BYTES)
+
+
+def _get_delivery(environ: Mapping[str, str]) -> str:
+    named = environ.get(DELIVERY_VARIABLE, "")
+    return named if _DELIVERY.fullmatch(named) else secrets.token_hex(16)
 
 
 def _get_content_type() -> str:

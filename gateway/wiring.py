@@ -20,6 +20,7 @@ from gateway.intake import Intake, ReceiptSigner
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
 from gateway.limits import Limits, make_rows
+from gateway.shared_store import SharedStore, open_shared_store
 from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher
@@ -46,6 +47,7 @@ class Gateway:
     intake: Intake
     evidence: EvidenceKeeper
     limits: Limits
+    shared: SharedStore
     clock: Clock
     random: Random
     receipt_key_id: str
@@ -74,9 +76,10 @@ def make_gateway(
     )
     key_state = KeyState(store, pin=pin, clock=clock)
     signer = ReceiptSigner(load_signing_key(read_receipt_key(state)), random=random)
+    shared = open_shared_store(config.limits.storage_uri, password_file=config.limits.password_file)
     limits = Limits(
         rows=make_rows(partner_reports_per_minute=config.limits.partner_reports_per_minute),
-        storage_uri=config.limits.storage_uri,
+        store=shared,
         hasher=BucketHasher(read_cookie_secret(state), clock=clock),
         clock=lambda: clock().timestamp(),
     )
@@ -91,6 +94,7 @@ def make_gateway(
             store, blobs=LocalBlobs(folder.evidence, measure=measure), limits=read_evidence_limits(config), clock=clock
         ),
         limits=limits,
+        shared=shared,
         clock=clock,
         random=random,
         receipt_key_id=signer.key_id,

@@ -56,7 +56,9 @@ def get_caller() -> Caller:
         found = keys.find_partner(key_id)
         return None if found is None else parse_public_key(found.submission_key)
 
-    claim = check_signature(origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock())
+    claim = check_signature(
+        origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock(), shared=gateway.shared
+    )
     entry = keys.find_partner(claim.key_id)
     if entry is None:
         raise SignatureProfileError("The key is unknown.", reason="unknown-key")

@@ -57,7 +57,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
         trusted_proxies=2,
         drafts_max_rows=17,
         drafts_max_rows_per_network=3,
-        limits=LimitsConfig(storage_uri="redis://limits.example:6379/0", partner_reports_per_minute=7),
+        limits=LimitsConfig(storage_uri="valkeys://gateway@limits.example:6379/0", partner_reports_per_minute=7),
         evidence=EvidenceConfig(partner_gib=3, least_free_percent=33),
         listeners=(
             ListenerConfig(host="::1", port=1, roles=("public", "industry"), workers=3, threads=9),
@@ -329,3 +329,44 @@ def test_settings_of_an_earlier_release_take_evidence_as_the_defaults_say(house:
     assert path.read_text().count(section) == 1
     path.write_text(path.read_text().replace(section, ""))
     assert load_config(house.state).evidence == EvidenceConfig()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "",
+            "memory://",
+            "valkey://127.0.0.1:6379/0",
+            "valkey://gateway@localhost",
+            "valkey+unix:///run/valkey/valkey.sock",
+        ),
+        *("valkeys://limits.example:6379/0", "valkeys://gateway@limits.example?ssl_ca_certs=/etc/ssl/valkey.pem"),
+    ],
+)
+def test_store_of_limits_is_memory_or_valkey(uri: str) -> None:
+    check_config(make_config(limits=LimitsConfig(storage_uri=uri)))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "redis://127.0.0.1",
+            "memcached://127.0.0.1",
+            "async+valkey://127.0.0.1",
+            "valkey",
+            "valkeys://",
+            "valkeys://[",
+        ),
+        *("valkey://limits.example", "valkey://192.0.2.1:6379", "valkey://", "valkeys://limits.example:port"),
+        *("valkey+unix://", "valkey+unix://limits.example/socket", "valkeys://limits.example?ssl_cert_reqs=none"),
+        *("valkeys://limits.example?ssl_ca_certs=/a&ssl_ca_certs=/b", "valkeys://limits.example?ssl_ca_certs=/a#b"),
+        *("valkeys://:marker@limits.example", "valkeys://gateway:@limits.example", "valkey://gateway:marker@127.0.0.1"),
+        "valkeys://limits.example?password=marker",
+    ],
+)
+def test_address_of_the_store_of_limits_is_closed_local_or_under_tls_and_without_a_password(uri: str) -> None:
+    with pytest.raises(SettingsError, match=r"limits\.storage_uri") as caught:
+        check_config(make_config(limits=LimitsConfig(storage_uri=uri)))
+    assert "marker" not in str(caught.value)

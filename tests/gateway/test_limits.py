@@ -14,8 +14,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
 from gateway.clock import utc_now
-from gateway.limit_store import SWEEP_EVERY, ProcessStore
 from gateway.limits import Effect, Limits, Subject, make_rows
+from gateway.shared_store import SWEEP_EVERY, ProcessStore, open_shared_store
 from gateway.web.network_bucket import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
@@ -91,7 +91,7 @@ def make_app(*, storage_uri: str = "memory://", now: Callable[[], datetime] | No
     clock = now or utc_now
     limits = Limits(
         rows=rows,
-        storage_uri=storage_uri,
+        store=open_shared_store(storage_uri),
         hasher=BucketHasher(SECRET, clock=clock),
         clock=lambda: utc_now().timestamp(),
     )
@@ -242,7 +242,7 @@ def test_store_and_log_hold_no_address_and_no_partner() -> None:
         for _ in range(4):
             get(app, "/v1/status")
             get(app, "/v1/reports/partner-one/partner-report")
-    storage = app.extensions["limits-under-test"].store
+    storage = app.extensions["limits-under-test"].store.storage
     assert isinstance(storage, ProcessStore)
     keys = storage.keys
     assert len(keys) == 2
@@ -296,14 +296,14 @@ def test_store_that_comes_back_counts_again_and_is_left_alone_until_then() -> No
     assert statuses(app, "/v1/status", *[ADDRESS] * 3) == [200, 200, 429]
     assert BrokenStorage.tries == 1  # a store that hangs costs one request its patience, not each
     BrokenStorage.is_down = False
-    app.extensions["limits-under-test"]._left_alone_until = 0.0  # RETRY_SECONDS later
+    app.extensions["limits-under-test"].store.look_again()  # as RETRY_SECONDS later
     assert statuses(app, "/v1/status", *[ADDRESS] * 3) == [200, 200, 429]
     assert BrokenStorage.tries == 4
 
 
 def test_window_of_the_own_store_ends_and_what_has_passed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 1_000.0}
-    monkeypatch.setattr("gateway.limit_store.time", SimpleNamespace(time=lambda: clock["now"]))
+    monkeypatch.setattr("gateway.shared_store.time", SimpleNamespace(time=lambda: clock["now"]))
     store = ProcessStore()
     assert [store.incr("one", 60), store.incr("one", 60), store.incr("two", 600)] == [1, 2, 1]
     assert (store.get("one"), store.get_expiry("one")) == (2, 1_060.0)

@@ -6,6 +6,8 @@ import hashlib
 import pytest
 from flask import Flask
 
+from gateway.config import MEMORY_URI
+from gateway.shared_store import open_shared_store
 from gateway.signed_request import check_path, check_signature
 from gateway.web.problem_pages import RequestRefusedError
 from partner_sdk.errors import SignatureProfileError
@@ -56,7 +58,7 @@ def test_forged_signature_would_hold_for_the_stand_in():
         return BASE_POINT
 
     with Flask(__name__).test_request_context("/feed/status", headers=forged_headers(url)):
-        claim = check_signature(origin=FEED_ORIGIN, find_key=find_key, now=NOW)
+        claim = check_signature(origin=FEED_ORIGIN, find_key=find_key, now=NOW, shared=open_shared_store(MEMORY_URI))
 
     assert (asked, claim.key_id) == (["AAAAAAAAAAA"], "AAAAAAAAAAA")
 
@@ -67,7 +69,7 @@ def test_unknown_key_is_refused_by_the_step_itself():
         Flask(__name__).test_request_context("/feed/status", headers=forged_headers(url)),
         pytest.raises(SignatureProfileError),
     ):
-        check_signature(origin=FEED_ORIGIN, find_key=lambda _: None, now=NOW)
+        check_signature(origin=FEED_ORIGIN, find_key=lambda _: None, now=NOW, shared=open_shared_store(MEMORY_URI))
 
 
 def test_right_key_under_another_id_is_refused(house: House):

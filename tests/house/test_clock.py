@@ -21,7 +21,7 @@ NAMES: Final = {
 }
 # Other readers of the clock, with the reason why the day does not matter there.
 OTHERS: Final = {
-    "gateway/limit_store.py": "counts the seconds of a window",
+    "gateway/shared_store.py": "counts the seconds of a window",
     "gateway/store/store.py": "forgets its probes after an hour",
     "tests/other_days.py": "moves the clock",
     "tests/bench/figures.py": "dates what was measured",
