@@ -166,13 +166,16 @@ def _examine_evidence(gateway: Gateway, *, folder: Path) -> Finding:
     if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         return Finding("evidence", "warning", f"Other users can read {folder}.", fix="Run `chmod 700` on it.")
     try:
-        free, least = gateway.evidence.blobs.measure_free_share(), gateway.evidence.limits.least_free_share
+        free, least = gateway.evidence.blobs.find_free_share(), gateway.evidence.limits.least_free_share
         with gateway.store.read() as connection:
             waiting, held_bytes = count_evidence(connection)
     except StorageUnavailableError as error:
         detail = f"The folder {folder} cannot be used ({error.reason})."
         return Finding("evidence", "fault", detail, fix="Check the disk and the owner of the folder.")
-    detail = f"{waiting} waiting for the desk, {held_bytes / 1024**3:.1f} GiB stored, {free:.0%} of the disk free."
+    detail = f"{waiting} waiting for the desk, {held_bytes / 1024**3:.1f} GiB stored"
+    if free is None:
+        return Finding("evidence", "ok", f"{detail}.")
+    detail = f"{detail}, {free:.0%} of the disk free."
     if free < least:
         detail = f"{detail} Evidence is refused below {least:.0%}; reports are still accepted."
         return Finding("evidence", "fault", detail, fix="Free disk space.")

@@ -3,11 +3,12 @@
 - Drafts and return places: when they expire. Collected envelopes: 30 days after the desk acknowledged them.
 - Evidence that no report names: all of it, 14 days after its newest part.
 - Evidence that the desk acknowledged 30 days ago: its parts. Its digest stays.
-- Files without a row: after a day. A process died between writing the file and the row, or deleting them.
+- Blobs without a row: after a day. A process died between writing the blob and the row, or deleting them.
 
-Rows go first, files last. Wiped and replaced drafts remain in the write-ahead log, so each round truncates the log if
-anything was written since the last. Never deletes data that the desk has not acknowledged, never holds the writers'
-lock for long, and never stops serving: a failed step is logged, and the next round runs.
+Rows go first; blobs go last and outside the writers' lock, because the name of a blob is random: no later row can have
+it. Wiped and replaced drafts remain in the write-ahead log, so each round truncates the log if anything was written
+since the last. Never deletes data that the desk has not acknowledged, never holds the writers' lock for long, and never
+stops serving: a failed step is logged, and the next round runs.
 """
 
 import threading
@@ -17,24 +18,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
-from gateway.evidence.blobs import BlobName, Blobs
+from gateway.evidence.blobs import Blobs
 from gateway.store import Store
 from gateway.store.boxes import sweep_drafts, sweep_return_places
 from gateway.store.collection import delete_collected
-from gateway.store.evidence import DeletedParts, find_evidence, forget_collected, forget_unreferenced, list_parts
+from gateway.store.evidence import forget_collected, forget_unreferenced, list_named_blobs
 from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 
 KEEP_UNREFERENCED: Final = timedelta(days=14)
 KEEP_UNNAMED: Final = timedelta(days=1)  # longer than any upload of a part
-DELETE_BATCH: Final = 10  # files for each turn of the writers' lock, so that a child's report does not wait
 
-Forget = Callable[..., DeletedParts | None]
+Forget = Callable[..., list[str] | None]
 KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice a loss
 ROUND_SECONDS: Final = 60.0
-# Reads every folder of evidence.
+# Lists every blob.
 UNNAMED_EVERY: Final = timedelta(hours=1)
 # Reads the whole database.
 PAGES_EVERY: Final = timedelta(hours=6)
@@ -43,20 +41,24 @@ PAGES_EVERY: Final = timedelta(hours=6)
 def sweep_evidence(store: Store, *, blobs: Blobs, now: datetime) -> int:
     """Delete expired evidence and return the number of pieces deleted. Safe to run from any process.
 
-    Raises `StorageUnavailableError`; files it leaves behind are deleted a day later.
+    Raises `StorageUnavailableError`; blobs that it leaves behind are deleted a day later.
     """
     unreferenced = _sweep(store, blobs=blobs, before=now - KEEP_UNREFERENCED, forget=forget_unreferenced)
     return unreferenced + _sweep(store, blobs=blobs, before=now - KEEP_COLLECTED, forget=forget_collected)
 
 
 def sweep_unnamed(store: Store, *, blobs: Blobs, now: datetime) -> int:
-    """Delete files without a row and return their number; raises `StorageUnavailableError`."""
+    """Delete blobs without a row and return their number; raises `StorageUnavailableError`.
+
+    A row follows its blob within an hour (`gateway.evidence.keeper.MAX_UPLOAD`), so after a day none can follow.
+    """
     removed = 0
     for names in blobs.list_old_blobs(before=now - KEEP_UNNAMED):
-        if names:
-            with store.read() as connection:
-                unnamed = _leave_out_named(connection, names)
-            removed += _remove_unnamed(store, blobs=blobs, names=unnamed)
+        with store.read() as connection:
+            named = list_named_blobs(connection, names)
+        unnamed = [name for name in names if name not in named]
+        blobs.remove_blobs(unnamed)
+        removed += len(unnamed)
     return removed
 
 
@@ -64,31 +66,11 @@ def _sweep(store: Store, *, blobs: Blobs, before: datetime, forget: Forget) -> i
     swept = 0
     while True:
         with store.write() as connection:
-            deleted = forget(connection, before=before)
-        if deleted is None:
+            names = forget(connection, before=before)
+        if names is None:
             return swept
-        names = [BlobName(deleted.partner, deleted.evidence_id, row.part, row.sha256) for row in deleted.parts]
-        _remove_unnamed(store, blobs=blobs, names=names)
+        blobs.remove_blobs(names)
         swept += 1
-
-
-def _remove_unnamed(store: Store, *, blobs: Blobs, names: list[BlobName]) -> int:
-    """Delete blobs of one piece of evidence inside the writers' lock, so that no new row can name them meanwhile."""
-    removed = 0
-    for start in range(0, len(names), DELETE_BATCH):
-        batch = names[start : start + DELETE_BATCH]
-        with store.write() as connection:
-            unnamed = _leave_out_named(connection, batch)
-            blobs.remove_blobs(unnamed)
-        removed += len(unnamed)
-    return removed
-
-
-def _leave_out_named(connection: Connection, names: list[BlobName]) -> list[BlobName]:
-    found = find_evidence(connection, partner=names[0].partner, evidence_id=names[0].evidence_id)
-    rows = [] if found is None else list_parts(connection, position=found.position)
-    named = {(row.part, row.sha256) for row in rows}
-    return [name for name in names if (name.part, name.sha256) not in named]
 
 
 @dataclass(frozen=True, slots=True)

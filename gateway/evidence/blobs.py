@@ -1,40 +1,37 @@
-"""The interface of a place for the bytes of parts.
+"""The interface of a place for the bytes of parts: a folder (`local_blobs.py`).
 
-Never overwrites: a blob's name contains the digest of its bytes, so different bytes are another blob. The row in the
-store names the one that counts.
+Never overwrites: every upload of a part is a new blob with a random name, e.g. `9f86d081884c7d659a2feaa0c55ad015`, and
+a row in the store names the blob that counts. So a name says nothing to a reader of the place, and the bytes of a name
+that no row has after a day can be deleted without a lock.
 """
 
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.evidence import MAX_PARTS
-from partner_sdk.wire.submission import check_partner_id
+from gateway.databases.failures import make_storage_error
 
-SHA256_BYTES = 32
+_NAME_BYTES: Final = 16
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class BlobName:
-    """The name of a blob; raises `FormatError` or `ValueError` unless it is canonical.
+def make_blob_name() -> str:
+    """Return a new random name."""
+    return secrets.token_hex(_NAME_BYTES)
 
-    Paths are built from these fields alone.
-    """
 
-    partner: str
-    evidence_id: str
-    part: int
-    sha256: bytes
+def is_blob_name(name: str) -> bool:
+    """Return whether `make_blob_name` can have made this name."""
+    return _NAME.fullmatch(name) is not None
 
-    def __post_init__(self) -> None:
-        """Check every field."""
-        check_partner_id(self.partner)
-        check_report_id(self.evidence_id)
-        if not 0 <= self.part < MAX_PARTS or len(self.sha256) != SHA256_BYTES:
-            raise ValueError("A blob name needs a part number and a SHA-256.")
+
+def check_blob_name(name: str) -> None:
+    """Raise `StorageUnavailableError` for the name in a row that was altered by hand."""
+    if not is_blob_name(name):
+        raise make_storage_error("broken")
 
 
 class NewBlob(Protocol):
@@ -50,20 +47,20 @@ class NewBlob(Protocol):
 class Blobs(Protocol):
     """A place for blobs. Every call raises `StorageUnavailableError` when the place cannot be used."""
 
-    def new_blob(self, name: BlobName, *, is_first: bool) -> AbstractContextManager[NewBlob]:
-        """Begin a blob. `is_first` is True unless a part of this evidence is already durable."""
+    def new_blob(self, name: str) -> AbstractContextManager[NewBlob]:
+        """Begin a blob; refuses a name that is taken, at the latest in `keep`."""
 
-    def has_blob(self, name: BlobName, *, size_bytes: int) -> bool:
-        """Return whether the blob is stored in full length."""
+    def measure_blobs(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the size in bytes of each of these blobs that exists."""
 
-    def read_blob(self, name: BlobName) -> bytes:
+    def read_blob(self, name: str) -> bytes:
         """Return the bytes."""
 
-    def remove_blobs(self, names: list[BlobName]) -> None:
+    def remove_blobs(self, names: Sequence[str]) -> None:
         """Delete blobs; ignores missing ones."""
 
-    def list_old_blobs(self, *, before: datetime) -> Iterator[list[BlobName]]:
-        """Yield blobs written before `before`, one piece of evidence at a time; delete unfinished ones."""
+    def list_old_blobs(self, *, before: datetime) -> Iterator[list[str]]:
+        """Yield blobs written before `before`, whole or not, some hundreds at a time."""
 
-    def measure_free_share(self) -> float:
-        """Return the free share of the disk, 0 to 1."""
+    def find_free_share(self) -> float | None:
+        """Return the free share of the place, 0 to 1; None if it has no end that can be seen."""

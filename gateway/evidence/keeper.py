@@ -1,16 +1,19 @@
 """Stores the parts that partners upload: bytes first, then the row, then the answer.
 
-Never confirms a part before its bytes, name and row are on the disk. A failure before that leaves at most a file
-without a row, which the sweep deletes.
+Never confirms a part before its bytes, name and row are durable. A failure before that leaves at most a blob without a
+row, which the sweep deletes. Never waits for the place of the blobs while it holds the writers' lock, because reports
+wait for that lock.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from gateway.databases.failures import make_storage_error
-from gateway.evidence.blobs import BlobName, Blobs
-from gateway.store import Store
+from gateway.evidence.blobs import Blobs, make_blob_name
+from gateway.store import StorageUnavailableError, Store
 from gateway.store.evidence import (
     ConflictingEvidenceError,
     PartRow,
@@ -24,7 +27,11 @@ from gateway.store.evidence import (
     list_parts,
 )
 from partner_sdk.errors import FieldFault
+from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart, list_evidence_faults
+
+# Far longer than any upload, far shorter than the day after which the sweep deletes a blob without a row.
+MAX_UPLOAD: Final = timedelta(hours=1)
 
 CopyBody = Callable[[Callable[[bytes], object]], None]
 """Passes each piece of a body to a function; raises unless the body matches the signed digest."""
@@ -64,28 +71,32 @@ class EvidenceKeeper:
         self._clock = clock
 
     def put_part(self, part: PartRow, *, partner: str, evidence_id: str, copy_body: CopyBody) -> bool:
-        """Store a part durably; return True, or False if the same bytes are already stored.
+        """Store a part durably; return True, or False if the same bytes are already stored. `part` names no blob yet.
 
         Raises `FormatError` for an id that is not canonical, `ConflictingEvidenceError`, `EvidencePausedError`,
         `EvidenceQuotaError`, and any error of `copy_body`.
         """
+        check_report_id(evidence_id)
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
             stored = None if found is None else find_part(connection, position=found.position, part=part.part)
             held_bytes = count_held_bytes(connection, partner=partner)
-        name = BlobName(partner, evidence_id, part.part, part.sha256)
-        if is_part_here(found, stored, part=part):
-            if self.blobs.has_blob(name, size_bytes=part.size_bytes):
+        lost = None
+        if stored is not None and is_part_here(found, stored, part=part):
+            if self._list_there([stored]):
                 copy_body(_ignore)
                 return False
+            lost = stored.blob
         elif held_bytes + part.size_bytes > self.limits.partner_bytes:
             raise EvidenceQuotaError("The partner's evidence quota is used up.")
-        if self.blobs.measure_free_share() < self.limits.least_free_share:
+        free_share = self.blobs.find_free_share()
+        if free_share is not None and free_share < self.limits.least_free_share:
             raise EvidencePausedError("The disk is nearly full.")
-        with self.blobs.new_blob(name, is_first=found is None or not found.has_parts) as blob:
+        part, began_at = replace(part, blob=make_blob_name()), self._clock()
+        with self.blobs.new_blob(part.blob) as blob:
             copy_body(blob.write)
             blob.keep()
-        return self._add_row(part, name=name)
+        return self._add_row(part, partner=partner, evidence_id=evidence_id, lost=lost, began_at=began_at)
 
     def find_state(self, *, partner: str, evidence_id: str) -> EvidenceState | None:
         """Return the stored parts, and the digest once complete; None if the evidence is not this partner's.
@@ -97,7 +108,7 @@ class EvidenceKeeper:
             parts = [] if found is None else list_parts(connection, position=found.position)
         if found is None:
             return None
-        there = self._list_there(parts, partner=partner, evidence_id=evidence_id)
+        there = self._list_there(parts)
         return EvidenceState(
             digest=None if found.digest is None else found.digest.hex(),
             parts=tuple(StoredPart(part=row.part, sha256=row.sha256.hex()) for row in there),
@@ -116,7 +127,7 @@ class EvidenceKeeper:
         if _is_complete(found, post=post):
             return post.digest
         # Check the bytes before taking the lock that all writers wait for, and the rows again inside it.
-        there = self._list_there(parts, partner=partner, evidence_id=evidence_id)
+        there = self._list_there(parts)
         _check_complete(there, post=post)
         with self._store.write() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
@@ -142,28 +153,31 @@ class EvidenceKeeper:
             stored = find_part(connection, position=found.position, part=part)
         if stored is None:
             return None
-        return self.blobs.read_blob(BlobName(partner, evidence_id, part, stored.sha256))
+        return self.blobs.read_blob(stored.blob)
 
-    def _add_row(self, part: PartRow, *, name: BlobName) -> bool:
-        with self._store.write() as connection:
-            # The sweep deletes inside this lock, so bytes that exist now stay.
-            if not self.blobs.has_blob(name, size_bytes=part.size_bytes):
-                raise make_storage_error("missing")
-            try:
-                return add_part(
-                    connection, partner=name.partner, evidence_id=name.evidence_id, part=part, now=self._clock()
-                )
-            except ConflictingEvidenceError:
-                # Another request stored other bytes first: no row names these.
-                self.blobs.remove_blobs([name])
-                raise
+    def _add_row(self, part: PartRow, *, partner: str, evidence_id: str, lost: str | None, began_at: datetime) -> bool:
+        """Store the row that names the blob; deletes the blob if other bytes, or the same ones, were stored first."""
+        is_named = False
+        try:
+            with self._store.write() as connection:
+                now = self._clock()
+                if now - began_at > MAX_UPLOAD:  # e.g. this machine was asleep: the sweep may have taken the blob
+                    raise make_storage_error("missing")
+                is_named = add_part(connection, partner=partner, evidence_id=evidence_id, part=part, lost=lost, now=now)
+        except ConflictingEvidenceError:
+            self._discard(part.blob)
+            raise
+        if not is_named:
+            self._discard(part.blob)
+        return is_named
 
-    def _list_there(self, parts: list[PartRow], *, partner: str, evidence_id: str) -> list[PartRow]:
-        return [
-            row
-            for row in parts
-            if self.blobs.has_blob(BlobName(partner, evidence_id, row.part, row.sha256), size_bytes=row.size_bytes)
-        ]
+    def _discard(self, blob: str) -> None:
+        with suppress(StorageUnavailableError):  # then the sweep deletes it a day later
+            self.blobs.remove_blobs([blob])
+
+    def _list_there(self, parts: list[PartRow]) -> list[PartRow]:
+        sizes = self.blobs.measure_blobs([row.blob for row in parts])
+        return [row for row in parts if sizes.get(row.blob) == row.size_bytes]
 
 
 def _is_complete(found: StoredEvidence, *, post: CompletePost) -> bool:

@@ -5,7 +5,7 @@ deletes the parts of evidence named by a report before the desk has acknowledged
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, func, insert, select, update
@@ -17,11 +17,21 @@ _FIND = select(
     evidence.c.position, evidence.c.newest_part_at.is_not(None), evidence.c.digest, evidence.c.size_bytes
 ).where(*_SAME)
 _PARTS = (
-    select(evidence_parts.c.part, evidence_parts.c.size_bytes, evidence_parts.c.sha256)
+    select(evidence_parts.c.part, evidence_parts.c.size_bytes, evidence_parts.c.sha256, evidence_parts.c.blob)
     .where(evidence_parts.c.position == bindparam("wanted_position"))
     .order_by(evidence_parts.c.part)
 )
 _PART = _PARTS.where(evidence_parts.c.part == bindparam("wanted_part"))
+_NAME_OTHER_BLOB = (
+    update(evidence_parts)
+    .where(
+        evidence_parts.c.position == bindparam("wanted_position"),
+        evidence_parts.c.part == bindparam("wanted_part"),
+        evidence_parts.c.blob == bindparam("lost_blob"),
+    )
+    .values(blob=bindparam("new_blob"))
+)
+_NAMED = select(evidence_parts.c.blob).where(evidence_parts.c.blob.in_(bindparam("blobs", expanding=True)))
 _ADD_TO_HELD = (
     update(evidence)
     .where(evidence.c.position == bindparam("wanted_position"))
@@ -101,11 +111,15 @@ class StoredEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """One part: its number from 0, and size and SHA-256 of its sealed bytes."""
+    """One part: its number from 0, size and SHA-256 of its sealed bytes, and the name of the blob that holds them.
+
+    Rows are equal if the bytes are, in whichever blob.
+    """
 
     part: int
     size_bytes: int
     sha256: bytes
+    blob: str = field(default="", compare=False)
 
 
 def find_evidence(connection: Connection, *, partner: str, evidence_id: str) -> StoredEvidence | None:
@@ -139,21 +153,32 @@ def count_held_bytes(connection: Connection, *, partner: str) -> int:
     return int(connection.execute(_HELD_BY, {"wanted_partner": partner}).scalar_one())
 
 
-def add_part(connection: Connection, *, partner: str, evidence_id: str, part: PartRow, now: datetime) -> bool:
-    """Insert the row of a part; False if it exists. Raises `ConflictingEvidenceError`.
+def add_part(
+    connection: Connection, *, partner: str, evidence_id: str, part: PartRow, lost: str | None, now: datetime
+) -> bool:
+    """Insert the row of a part, or let an existing one name this blob instead of the `lost` one.
 
-    Never call it before the bytes and their name are on the disk.
+    Returns False if the part is here in another blob. Raises `ConflictingEvidenceError`. Never call it before the bytes
+    and their name are durable.
     """
     found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
     stored = None if found is None else find_part(connection, position=found.position, part=part.part)
-    if is_part_here(found, stored, part=part):
-        return False
+    if found is not None and is_part_here(found, stored, part=part):
+        wanted = {"wanted_position": found.position, "wanted_part": part.part}
+        changed = connection.execute(_NAME_OTHER_BLOB, {**wanted, "lost_blob": lost, "new_blob": part.blob})
+        return changed.rowcount == 1
     position = (
         _insert_evidence(connection, partner=partner, evidence_id=evidence_id) if found is None else found.position
     )
     connection.execute(
         insert(evidence_parts),
-        {"position": position, "part": part.part, "size_bytes": part.size_bytes, "sha256": part.sha256},
+        {
+            "position": position,
+            "part": part.part,
+            "size_bytes": part.size_bytes,
+            "sha256": part.sha256,
+            "blob": part.blob,
+        },
     )
     connection.execute(
         _ADD_TO_HELD, {"wanted_position": position, "new_bytes": part.size_bytes, "now": to_epoch_seconds(now)}
@@ -220,15 +245,6 @@ class WaitingEvidence:
     parts: list[PartRow]
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedParts:
-    """Evidence whose part rows were deleted; its files are deleted next."""
-
-    partner: str
-    evidence_id: str
-    parts: list[PartRow]
-
-
 def list_waiting_evidence(connection: Connection, *, limit: int, after: int = 0) -> list[WaitingEvidence]:
     """Return the oldest waiting evidence after a position.
 
@@ -261,14 +277,25 @@ def acknowledge_evidence(
     return connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)}).rowcount == 1
 
 
-def forget_unreferenced(connection: Connection, *, before: datetime) -> DeletedParts | None:
-    """Delete the rows of the oldest evidence that no report names, if its newest part came before `before`."""
+def list_named_blobs(connection: Connection, blobs: Sequence[str]) -> set[str]:
+    """Return those of these blobs, at most a thousand, that a row names."""
+    return set(connection.execute(_NAMED, {"blobs": list(blobs)}).scalars())
+
+
+def forget_unreferenced(connection: Connection, *, before: datetime) -> list[str] | None:
+    """Delete the rows of the oldest evidence that no report names, if its newest part came before `before`.
+
+    Returns the names of its blobs, which no row has then; None if there is no such evidence.
+    """
     condition = (evidence.c.referenced_at.is_(None), evidence.c.newest_part_at < to_epoch_seconds(before))
     return _forget_first(connection, *condition, order=evidence.c.newest_part_at, then=_FORGET_EVIDENCE)
 
 
-def forget_collected(connection: Connection, *, before: datetime) -> DeletedParts | None:
-    """Delete the part rows of the evidence acknowledged first, if before `before`; its digest stays."""
+def forget_collected(connection: Connection, *, before: datetime) -> list[str] | None:
+    """Delete the part rows of the evidence acknowledged first, if before `before`; its digest stays.
+
+    Returns the names of its blobs, or None, as `forget_unreferenced` does.
+    """
     condition = (
         evidence.c.acknowledged_at < to_epoch_seconds(before),
         evidence.c.acknowledged_at.is_not(None),  # matches the partial index
@@ -279,11 +306,11 @@ def forget_collected(connection: Connection, *, before: datetime) -> DeletedPart
 
 def _forget_first(
     connection: Connection, *condition: ColumnElement[bool], order: ColumnElement[int], then: Executable
-) -> DeletedParts | None:
+) -> list[str] | None:
     row = connection.execute(select(*_COLUMNS).where(*condition).order_by(order).limit(1)).first()
     if row is None:
         return None
     parts = list_parts(connection, position=row.position)
     connection.execute(_FORGET_PARTS, {"wanted_position": row.position})
     connection.execute(then, {"wanted_position": row.position})
-    return DeletedParts(partner=row.partner, evidence_id=row.evidence_id, parts=parts)
+    return [part.blob for part in parts]

@@ -212,7 +212,7 @@ counts = Table(
     Column("number", Integer, nullable=False),
 )
 
-# Sealed evidence: stored parts, completion, and reports that name it. The bytes are in files (gateway/evidence). Never
+# Sealed evidence: stored parts, completion, and reports that name it. The bytes are in blobs (gateway/evidence). Never
 # a file's name, type or true size. An id belongs to one partner: another partner's same id is another row.
 evidence = Table(
     "evidence",
@@ -254,4 +254,6 @@ evidence_parts = Table(
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("size_bytes", Integer, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
+    Column("blob", String(32), nullable=False),  # a random name, and each blob has one row at most
+    UniqueConstraint("blob"),
 )

@@ -115,6 +115,13 @@ def name_in_report(house: House, partner: Partner, *evidence_ids: str, **changes
 
 
 def list_blobs(house: House) -> list[str]:
-    """Return the files below the folder of evidence, as `<partner>/<id>/<name>`."""
+    """Return the names of the files in the folder of evidence."""
     folder = house.state / "evidence"
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def get_blob(house: House, evidence: SealedEvidence, part: int = 0) -> str:
+    """Return the name of the blob of a part, as the database has it."""
+    joined = "SELECT blob FROM evidence_parts JOIN evidence USING (position)"
+    ((name,),) = house.query(f"{joined} WHERE evidence_id = '{evidence.evidence_id}' AND part = {part}")
+    return str(name)

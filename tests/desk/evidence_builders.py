@@ -174,6 +174,16 @@ def part_files(loop: Loop, film: Film) -> list[Path]:
     return sorted(loop.desk.paths.evidence.glob(f"*/{film.evidence_id}/*"))
 
 
+def blob_files(loop: Loop, film: Film) -> list[Path]:
+    """Return the files of a film at the gateway, in the order of its parts."""
+    with loop.gateway.store.read() as connection:
+        names = connection.exec_driver_sql(
+            "SELECT blob FROM evidence_parts JOIN evidence USING (position) WHERE evidence_id = ? ORDER BY part",
+            (film.evidence_id,),
+        ).scalars()
+        return [loop.folder / "gateway" / "evidence" / name for name in names]
+
+
 def newest_case(loop: Loop) -> CaseRow:
     """Return the newest case."""
     with loop.desk.store.read() as connection:

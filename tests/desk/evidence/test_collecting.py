@@ -20,6 +20,7 @@ from tests.desk.desk_loop import Loop, page_of
 from tests.desk.evidence_builders import (
     PART,
     Film,
+    blob_files,
     collect,
     collect_all,
     count_parts_asked,
@@ -160,7 +161,7 @@ def test_disk_that_fails_ends_the_run_without_an_acknowledgement(loop: Loop, mon
 
 def test_file_that_the_gateway_cannot_read_keeps_back_no_other(loop: Loop) -> None:
     lost, other = send_film(loop), send_film(loop)
-    for path in (loop.folder / "gateway" / "evidence").glob(f"*/{lost.evidence_id}/*"):
+    for path in blob_files(loop, lost):
         path.unlink()
     loop.collect()
     with pytest.raises(UnavailableError):

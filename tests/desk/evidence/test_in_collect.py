@@ -21,6 +21,7 @@ from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.evidence_builders import (
     PART,
     SEGMENT_TEXT,
+    blob_files,
     collect,
     held,
     make_film,
@@ -57,7 +58,7 @@ def test_evidence_that_is_not_right_is_said_and_gives_the_exit_code_to_look(
     served: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = send_film(served)
-    for path in (served.folder / "gateway" / "evidence").glob(f"*/{film.evidence_id}/*"):
+    for path in blob_files(served, film):
         path.write_bytes(b"x" * film.sealed.size_bytes)
     assert run(served) == LOOK
     assert "ALARM: 1 files of evidence do not match the gateway's list" in capsys.readouterr().out

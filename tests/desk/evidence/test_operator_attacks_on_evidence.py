@@ -18,6 +18,7 @@ from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import (
     Film,
+    blob_files,
     collect,
     collect_all,
     held,
@@ -32,12 +33,6 @@ from tests.desk.forgery import alarms
 
 OTHER = Partner("other-service")
 TWO_PARTS = os.urandom(PART_BYTES + 10)
-
-
-def blobs(loop: Loop, film: Film) -> list[Path]:
-    """Return the files of a film at the gateway, in the order of its parts."""
-    found = list((loop.folder / "gateway" / "evidence").glob(f"*/{film.evidence_id}/*"))
-    return sorted(found, key=lambda path: int(path.name.partition("-")[0]))
 
 
 def position_of(loop: Loop, film: Film) -> int:
@@ -69,7 +64,7 @@ def rename_parts(loop: Loop, film: Film, *, sha256: list[bytes], digest: bytes |
 
 def test_swapped_bytes_of_two_parts_are_an_alarm_never_acknowledged_and_fetched_again(loop: Loop) -> None:
     films = send_film(loop), send_film(loop)
-    first, second = (blobs(loop, film)[0] for film in films)
+    first, second = (blob_files(loop, film)[0] for film in films)
     one, two = first.read_bytes(), second.read_bytes()
     first.write_bytes(two)
     second.write_bytes(one)
@@ -86,7 +81,7 @@ def test_swapped_bytes_of_two_parts_are_an_alarm_never_acknowledged_and_fetched_
 
 def test_good_parts_beside_a_bad_one_are_kept_and_not_fetched_again(loop: Loop) -> None:
     film = send_film(loop, make_film(TWO_PARTS))
-    path = blobs(loop, film)[0]
+    path = blob_files(loop, film)[0]
     good = path.read_bytes()
     path.write_bytes(os.urandom(len(good)))
     assert collect_all(loop).spoiled == 1
@@ -114,7 +109,7 @@ def test_parts_in_another_order_are_an_alarm_under_any_digest(loop: Loop) -> Non
 @pytest.mark.parametrize("way", ["shorter", "empty", "gone"])
 def test_bytes_that_were_cut_are_never_acknowledged_and_come_when_they_are_whole(loop: Loop, way: str) -> None:
     film = send_film(loop)
-    path = blobs(loop, film)[0]
+    path = blob_files(loop, film)[0]
     good = path.read_bytes()
     if way == "gone":
         loop.gateway_sql("UPDATE evidence_parts SET part = 7 WHERE position = ?", position_of(loop, film))
@@ -158,10 +153,10 @@ def test_urgent_report_without_a_digest_is_safe_from_bytes_of_his_own_too(loop: 
     # A P1 goes before its evidence: there is no digest to compare yet, but nobody without its secret seals a file.
     film, bogus = make_film(digest=None), make_film(b"bytes of the operator")
     send_film(loop, film, priority="P1")
-    path = blobs(loop, film)[0]
+    path = blob_files(loop, film)[0]
     raw = bogus.sealed.parts[0]
     sha256 = hashlib.sha256(raw).digest()
-    path.with_name(f"0-{sha256.hex()}").write_bytes(raw)
+    path.write_bytes(raw)
     rename_parts(loop, film, sha256=[sha256], digest=evidence_digest([sha256], size_bytes=len(raw)))
     assert collect_all(loop).collected == 1
     to = tmp_path / "film.bin"
@@ -188,16 +183,17 @@ def test_evidence_of_two_partners_that_was_swapped_is_an_alarm_and_goes_to_neith
 def test_bytes_and_digests_of_two_partners_that_were_swapped_are_an_alarm(loop: Loop) -> None:
     loop.enrol(partner=OTHER)
     mine, theirs = send_film(loop), send_film(loop, partner=OTHER)
-    paths = {film.evidence_id: blobs(loop, film)[0] for film in (mine, theirs)}
+    paths = {film.evidence_id: blob_files(loop, film)[0] for film in (mine, theirs)}
     for film, other in ((mine, theirs), (theirs, mine)):
         sha256 = other.sealed.sha256[0]
-        paths[film.evidence_id].with_name(f"0-{sha256}").write_bytes(other.sealed.parts[0])
+        paths[film.evidence_id].write_bytes(other.sealed.parts[0])
         rename_parts(loop, film, sha256=[bytes.fromhex(sha256)], digest=bytes.fromhex(other.sealed.digest))
     assert collect_all(loop).refused == 2
     assert kinds(loop) == [OTHER_DIGEST] * 2
     assert (held(loop), len(waiting(loop))) == ([], 2)
     for film in (mine, theirs):
         sha256 = film.sealed.sha256[0]
+        paths[film.evidence_id].write_bytes(film.sealed.parts[0])
         rename_parts(loop, film, sha256=[bytes.fromhex(sha256)], digest=bytes.fromhex(film.sealed.digest))
     assert_comes_after_all(loop, mine, theirs)
 
@@ -220,7 +216,7 @@ def test_evidence_that_comes_again_with_another_digest_is_an_alarm_and_replaces_
     collect_all(loop)
     raw = make_film(b"bytes of the operator").sealed.parts[0]
     sha256 = hashlib.sha256(raw).digest()
-    blobs(loop, film)[0].with_name(f"0-{sha256.hex()}").write_bytes(raw)
+    blob_files(loop, film)[0].write_bytes(raw)
     rename_parts(loop, film, sha256=[sha256], digest=evidence_digest([sha256], size_bytes=len(raw)))
     loop.gateway_sql("UPDATE evidence SET acknowledged_at = NULL")
     assert collect(loop).refused == 1

@@ -1,5 +1,6 @@
 """Evidence from a partner to the desk: parts in any order, completion, the report that names it, the feed."""
 
+import re
 import stat
 
 import pytest
@@ -113,12 +114,23 @@ def test_files_of_evidence_are_for_their_owner_alone(house: House, industry: Doo
 
     folder = house.state / "evidence"
     (name,) = list_blobs(house)
-    assert name == f"example-chat/{evidence.evidence_id}/0-{evidence.sha256[0]}"
     path = folder / name
     assert path.read_bytes() == evidence.parts[0]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    for place in (folder, path.parent, path.parent.parent):
-        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_name_of_a_blob_tells_nothing_and_is_new_for_each_upload(house: House, industry: Door) -> None:
+    evidence = make_evidence()
+    names = set()
+    for _ in range(2):
+        put_part(industry, f"{evidence.path}/0", evidence.parts[0])
+        (name,) = list_blobs(house)
+        names.add(name)
+        (house.state / "evidence" / name).unlink()
+    assert len(names) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in names)
+    assert evidence.sha256[0][:32] not in names
 
 
 def test_rate_limit_of_parts_is_told_and_is_not_that_of_reports(house: House, industry: Door, partner: Partner) -> None:

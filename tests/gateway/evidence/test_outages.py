@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,16 +12,25 @@ from gateway.config import load_config
 from gateway.databases.failures import make_storage_error
 from gateway.doctor import examine
 from gateway.evidence import keeper
-from gateway.evidence.keeper import EvidenceLimits
-from gateway.evidence.local_blobs import LocalBlob
-from gateway.housekeeping import sweep_evidence
+from gateway.evidence.keeper import MAX_UPLOAD, EvidenceLimits
+from gateway.evidence.local_blobs import LocalBlob, LocalBlobs
+from gateway.housekeeping import KEEP_UNNAMED, Rounds, sweep_evidence
 from gateway.key_folder import ForeignKeyError
 from gateway.store.evidence import add_part
 from gateway.wiring import Gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
 from tests.builders import DAY, Door, House, Partner, seal_report
-from tests.builders.evidence import SealedEvidence, complete, hand_over, list_blobs, make_evidence, put_part, send_parts
+from tests.builders.evidence import (
+    SealedEvidence,
+    complete,
+    get_blob,
+    hand_over,
+    list_blobs,
+    make_evidence,
+    put_part,
+    send_parts,
+)
 from tests.problem_shape import check_problem
 
 
@@ -102,8 +112,9 @@ def fail_on(number: int, call: Call, *, code: int) -> Call:
     [
         ("write", 1, errno.ENOSPC),
         ("write", 4, errno.ENOSPC),
-        ("fsync", 4, errno.EIO),
-        ("fsync", 4, errno.ENOSPC),
+        ("fsync", 1, errno.EIO),
+        ("fsync", 2, errno.EIO),
+        ("fsync", 3, errno.ENOSPC),
     ],
 )
 def test_disk_that_is_full_in_the_middle_of_a_part_is_503_and_leaves_nothing_half_stored(
@@ -141,7 +152,7 @@ def test_store_that_is_away_is_503(house: House, industry: Door) -> None:
         assert answer.status_code == 503
 
 
-def test_process_that_dies_between_bytes_and_row_leaves_bytes_that_a_repeat_takes(
+def test_process_that_dies_between_bytes_and_row_leaves_a_blob_for_the_sweep_and_a_repeat_works(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Died(BaseException):
@@ -155,16 +166,16 @@ def test_process_that_dies_between_bytes_and_row_leaves_bytes_that_a_repeat_take
     with pytest.raises(Died):
         put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     monkeypatch.undo()
-    assert len(list_blobs(house)) == 1
+    (stray,) = list_blobs(house)
     assert house.rows("evidence") == []
     assert industry.get(evidence.path).status_code == 404
 
     hand_over(industry, evidence)
 
-    assert len(list_blobs(house)) == 1
+    assert list_blobs(house) == sorted([stray, get_blob(house, evidence)])
 
 
-def test_bytes_are_synced_before_they_get_their_name_and_the_name_before_the_row(
+def test_bytes_are_synced_before_their_name_and_the_name_before_the_row(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -177,11 +188,12 @@ def test_bytes_are_synced_before_they_get_their_name_and_the_name_before_the_row
         return run
 
     monkeypatch.setattr(os, "fsync", note("sync the bytes", os.fsync))
-    monkeypatch.setattr("gateway.evidence.local_blobs.Path.rename", note("name", os.rename))
     monkeypatch.setattr("gateway.evidence.local_blobs.sync_folder", note("sync the folder", lambda _folder: None))
     monkeypatch.setattr("gateway.evidence.keeper.add_part", note("row", add_part))
     send_parts(industry, make_evidence())
-    assert steps == [*["sync the folder"] * 3, "sync the bytes", "name", "sync the folder", "row"]
+    send_parts(industry, make_evidence())
+    stored = ["sync the bytes", "sync the folder", "row"]
+    assert steps == ["sync the folder", *stored, *stored], "the first one also makes the folder"
 
 
 def test_other_bytes_that_come_at_the_same_time_lose_and_leave_nothing(
@@ -199,8 +211,7 @@ def test_other_bytes_that_come_at_the_same_time_lose_and_leave_nothing(
     answer = put_part(industry, f"{winner.path}/0", loser.parts[0])
 
     check_problem(answer, problems.CONFLICTING_EVIDENCE)
-    (name,) = list_blobs(house)
-    assert name.endswith(winner.sha256[0])
+    assert list_blobs(house) == [get_blob(house, winner)]
     assert complete(industry, winner).status_code == 200
 
 
@@ -220,23 +231,67 @@ def test_same_bytes_that_come_at_the_same_time_are_both_told_that_they_are_here(
     assert len(list_blobs(house)) == len(house.rows("evidence_parts")) == 1
 
 
-def test_bytes_that_the_sweep_takes_before_their_row_stands_are_503(
+def test_part_that_took_so_long_that_the_sweep_may_have_taken_it_is_503(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep looks at the rows inside the writers' lock: a part that got its row there keeps its bytes."""
+    """A machine that slept for a day stores no row of a blob that another gateway has deleted as one without a row."""
     evidence = make_evidence()
     keep = LocalBlob.keep
 
-    def keep_and_lose(blob: LocalBlob) -> None:
+    def keep_and_sleep(blob: LocalBlob) -> None:
         keep(blob)
-        (name,) = list_blobs(house)
-        (house.state / "evidence" / name).unlink()
+        house.clock.now += MAX_UPLOAD + timedelta(seconds=1)
 
-    monkeypatch.setattr(LocalBlob, "keep", keep_and_lose)
+    monkeypatch.setattr(LocalBlob, "keep", keep_and_sleep)
     check_problem(put_part(industry, f"{evidence.path}/0", evidence.parts[0]), problems.STORAGE_UNAVAILABLE)
     assert house.rows("evidence") == []
+    assert MAX_UPLOAD < KEEP_UNNAMED / 2
     monkeypatch.undo()
+    hand_over(house.open_industry(Partner()), evidence)
+
+
+def test_blob_under_a_name_that_is_taken_is_503_and_the_first_stays(
+    house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_evidence(), make_evidence()
+    send_parts(industry, first)
+    monkeypatch.setattr("gateway.evidence.keeper.make_blob_name", lambda: get_blob(house, first))
+
+    check_problem(put_part(industry, f"{second.path}/0", second.parts[0]), problems.STORAGE_UNAVAILABLE)
+
+    monkeypatch.undo()
+    assert (house.state / "evidence" / get_blob(house, first)).read_bytes() == first.parts[0]
+    hand_over(industry, second)
+
+
+def test_no_part_waits_for_the_place_of_blobs_while_it_holds_the_writers_lock(
+    house: House, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports wait for that lock, and the place may be a server that is silent."""
+    gateway = house.open_gateway()
+    industry = house.open_industry(partner, gateway=gateway)
+    calls: list[str] = []
+
+    def look(name: str) -> Call:
+        call = getattr(LocalBlobs, name)
+
+        def run(*arguments: Any, **settings: Any) -> Any:
+            calls.append(name)
+            with gateway.store.write():  # fails if this thread holds the lock already
+                pass
+            return call(*arguments, **settings)
+
+        return run
+
+    for name in ("new_blob", "measure_blobs", "remove_blobs", "list_old_blobs", "find_free_share"):
+        monkeypatch.setattr(LocalBlobs, name, look(name))
+    evidence = make_evidence()
     hand_over(industry, evidence)
+    check_problem(put_part(industry, f"{evidence.path}/0", bytes(LEAST_SEALED_BYTES)), problems.CONFLICTING_EVIDENCE)
+    house.clock.now += 15 * DAY
+    Rounds(gateway.store, blobs=gateway.evidence.blobs, clock=house.clock).run()
+    assert house.rows("evidence_parts") == []
+    assert set(calls) == {"new_blob", "measure_blobs", "remove_blobs", "list_old_blobs", "find_free_share"}
 
 
 def test_row_that_cannot_be_written_is_503_and_a_repeat_works(
@@ -282,9 +337,9 @@ def test_doctor_warns_of_a_folder_that_is_open_to_others(house: House, industry:
 
 def test_bytes_of_a_partner_that_look_like_a_private_key_do_not_stop_the_gateway(house: House) -> None:
     """A file that was being written when the process died may be short, and its content is the sender's choice."""
-    folder = house.state / "evidence" / "example-chat"
-    folder.mkdir(parents=True)
-    (folder / ".0-0123456789abcdef.new").write_bytes(b"-----BEGIN PRIVATE KEY-----")
+    folder = house.state / "evidence"
+    folder.mkdir()
+    (folder / ("0" * 32)).write_bytes(b"-----BEGIN PRIVATE KEY-----")
     assert load_config(house.state) == house.config
     (house.state / "example-chat").write_bytes(b"-----BEGIN PRIVATE KEY-----")
     with pytest.raises(ForeignKeyError):

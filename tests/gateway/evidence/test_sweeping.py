@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from gateway import housekeeping
+from gateway.databases.failures import make_storage_error
 from gateway.housekeeping import Rounds, sweep_evidence, sweep_unnamed
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
 from tests.builders import DAY, Door, House, Partner, seal_report
 from tests.builders.evidence import (
     SealedEvidence,
+    get_blob,
     hand_over,
     list_blobs,
     make_evidence,
@@ -175,7 +177,7 @@ def test_parts_go_30_days_after_the_desk_has_them_and_the_digest_stays(
     assert sweep(house) == 1
     assert sweep(house) == 0
 
-    assert [name.split("/")[1] for name in list_blobs(house)] == [waiting.evidence_id]
+    assert list_blobs(house) == [get_blob(house, waiting)]
     again = house.open_industry(partner)
     assert again.get(evidence.path).json == {"digest": evidence.digest, "parts": []}
     assert put_part(again, f"{evidence.path}/0", evidence.parts[0]).status_code == 409
@@ -183,34 +185,28 @@ def test_parts_go_30_days_after_the_desk_has_them_and_the_digest_stays(
     assert part.status_code == 404
 
 
-def test_bytes_that_no_row_names_go_after_a_day_and_named_ones_stay(house: House, industry: Door) -> None:
+def test_blobs_that_no_row_names_go_after_a_day_and_named_ones_stay(house: House, industry: Door) -> None:
     evidence = make_evidence()
     send_parts(industry, evidence)
     (named,) = list_blobs(house)
-    folder = named.rpartition("/")[0]
-    strays = [f"{folder}/1-{'a' * 64}", f"{folder}/.1-0123456789abcdef.new"]
-    lonely = f"example-chat/{make_evidence().evidence_id}/0-{'b' * 64}"
-    foreign = [f"{folder}/notes.txt", f"{folder}/01-{'a' * 64}"]
-    for name in (*strays, lonely, *foreign):
-        path = house.state / "evidence" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"x")
+    strays = ["a" * 32, "b" * 32]
+    foreign = ["notes.txt", "A" * 32, f"{'a' * 32}.old"]
+    for name in (*strays, *foreign):
+        (house.state / "evidence" / name).write_bytes(b"x")
         make_old(house, name, age=DAY - SECOND)
     assert sweep_blobs(house) == 0
     assert len(list_blobs(house)) == 6
 
-    for name in (named, *strays, lonely, *foreign):
+    for name in (named, *strays, *foreign):
         make_old(house, name, age=DAY + SECOND)
     assert sweep_blobs(house) == 2
 
     assert list_blobs(house) == sorted([named, *foreign]), "what has no name of a blob is not ours to delete"
-    assert not (house.state / "evidence" / lonely).parent.exists()
 
 
 def test_one_round_of_housekeeping_sweeps_rows_and_bytes(house: House, industry: Door) -> None:
     send_parts(industry, make_evidence())
-    stray = f"example-chat/{make_evidence().evidence_id}/0-{'b' * 64}"
-    (house.state / "evidence" / stray).parent.mkdir()
+    stray = "b" * 32
     (house.state / "evidence" / stray).write_bytes(b"x")
     house.clock.now += 15 * DAY
     make_old(house, stray, age=2 * DAY)
@@ -250,8 +246,10 @@ def test_row_that_was_altered_by_hand_leads_to_no_other_file_and_ends_no_cleanin
     outside = house.state / "keys"
     names = sorted(outside.iterdir())
     with gateway.store.write() as connection:
-        connection.exec_driver_sql("UPDATE evidence SET partner = '../keys' WHERE position = 1")
+        connection.exec_driver_sql("UPDATE evidence_parts SET blob = '../keys/receipt.key' WHERE position = 1")
     house.clock.now += 15 * DAY
+    for name in list_blobs(house):
+        make_old(house, name, age=2 * DAY)
     rounds = Rounds(gateway.store, blobs=gateway.evidence.blobs, clock=house.clock)
 
     rounds.run()
@@ -262,24 +260,29 @@ def test_row_that_was_altered_by_hand_leads_to_no_other_file_and_ends_no_cleanin
     assert list_blobs(house) == [], "its bytes go as bytes that no row names"
 
 
-def test_part_that_gets_its_row_while_the_sweep_looks_keeps_its_bytes(
+def test_part_that_is_sent_again_while_the_sweep_looks_keeps_its_bytes(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process died between bytes and row, and the partner repeats the part while the sweep runs, a day later."""
+    """A process died between blob and row, and the partner repeats the part while the sweep runs, a day later."""
     evidence = make_evidence()
-    name = f"example-chat/{evidence.evidence_id}/0-{evidence.sha256[0]}"
-    (house.state / "evidence" / name).parent.mkdir(parents=True)
-    (house.state / "evidence" / name).write_bytes(evidence.parts[0])
-    make_old(house, name, age=2 * DAY)
-    look = housekeeping._leave_out_named
+    with monkeypatch.context() as broken:
+        broken.setattr("gateway.evidence.keeper.add_part", fail_to_store)
+        assert put_part(industry, f"{evidence.path}/0", evidence.parts[0]).status_code == 503
+    (stray,) = list_blobs(house)
+    make_old(house, stray, age=2 * DAY)
+    look = housekeeping.list_named_blobs
 
     def look_and_wait(*arguments: Any) -> Any:
         monkeypatch.undo()
-        unnamed = look(*arguments)
-        assert len(unnamed) == 1
+        named = look(*arguments)
+        assert named == set()
         send_parts(house.open_industry(Partner()), evidence)
-        return unnamed
+        return named
 
-    monkeypatch.setattr(housekeeping, "_leave_out_named", look_and_wait)
-    assert sweep_blobs(house) == 0
-    assert list_blobs(house) == [name]
+    monkeypatch.setattr(housekeeping, "list_named_blobs", look_and_wait)
+    assert sweep_blobs(house) == 1
+    assert list_blobs(house) == [get_blob(house, evidence)] != [stray]
+
+
+def fail_to_store(*_: object, **__: object) -> bool:
+    raise make_storage_error("full")

@@ -129,8 +129,10 @@ def _make_evidence() -> None:
         sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.LargeBinary(32), nullable=False),
+        sa.Column("blob", sa.String(32), nullable=False),
         sa.ForeignKeyConstraint(["position"], ["evidence.position"], name="fk_evidence_parts_position_evidence"),
         sa.PrimaryKeyConstraint("position", "part", name=op.f("pk_evidence_parts")),
+        sa.UniqueConstraint("blob", name=op.f("uq_evidence_parts_blob")),
     )
 
 
