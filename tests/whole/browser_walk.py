@@ -90,6 +90,11 @@ def walk_on(page: Page, answers: Mapping[str, str | list[str]], *, button: str =
         tap(page, button or last)
 
 
+def name_option(name: str, code: str) -> str:
+    """Return the selector of an option; only the first one of a question has an id, for the link of a fault."""
+    return f'[name={name}][value="{code}"]'
+
+
 def fill_page(page: Page, answers: Mapping[str, str | list[str]]) -> str:
     """Fill in a page that has come whole; return the button that goes on."""
     button = CONTINUE
@@ -99,7 +104,7 @@ def fill_page(page: Page, answers: Mapping[str, str | list[str]]) -> str:
             button = f"main button[name={name}][value={value}]"
         elif FIELD_BY_NAME[name].options:
             for code in [value] if isinstance(value, str) else value:
-                picked.append(f"#{name}-{code}")
+                picked.append(name_option(name, code))
                 tap(page, picked[-1])
         elif FIELD_BY_NAME[name].kind == "select":
             page.select_option(f"#{name}", value)
@@ -224,7 +229,7 @@ def see_every_page(page: Page, server: PublicServer, *, language: str = "en") ->
 def list_refused(page: Page, path: str) -> Iterator[str]:
     """Stop at the messages on a screen with missing answers, and with texts that are too long; then empty it."""
     asked = SCREEN_BY_PATH[path].fields
-    for code in (f"#{field.goes_with.field}-{field.goes_with.any_of[0]}" for field in asked if field.goes_with):
+    for code in (name_option(one.goes_with.field, one.goes_with.any_of[0]) for one in asked if one.goes_with):
         if not page.is_checked(code):
             page.check(code)
     if any(field.required or (field.goes_with and field.is_needed_with) for field in asked):
@@ -236,8 +241,10 @@ def list_refused(page: Page, path: str) -> Iterator[str]:
         yield from _press_and_see_faults(page, f"{path} too long")
     for field in texts:
         page.fill(f"#{field.name}", "")
-    for picked in page.eval_on_selector_all("[type=checkbox]:checked", "boxes => boxes.map(box => box.id)"):
-        page.uncheck(f"#{picked}")
+    for picked in page.eval_on_selector_all(
+        "[type=checkbox]:checked", "boxes => boxes.map(box => [box.name, box.value])"
+    ):
+        page.uncheck(name_option(*picked))
 
 
 def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:

@@ -48,10 +48,10 @@ def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server
     with open_phone(browser, has_script=False) as phone:
         page = phone.page
         bring_browser_to(page, server, "/7")
-        page.check("#kinds-wants_to_meet")
+        page.check("[value=wants_to_meet]")
         go_on(page, LANGUAGE)
         assert page.get_attribute("html", "lang") == "cy"
-        expect(page.locator("#kinds-wants_to_meet")).to_be_checked()
+        expect(page.locator("[value=wants_to_meet]")).to_be_checked()
         go_on(page)
         page.fill("#meeting_place", "By the clock")
         go_on(page, LANGUAGE)

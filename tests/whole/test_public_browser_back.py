@@ -4,7 +4,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from tests.gateway.public.walks import LONG_WAY
-from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, walk_browser_to, walk_on, walk_way
+from tests.whole.browser_walk import CONTINUE, bring_browser_to, go_on, name_option, walk_browser_to, walk_on, walk_way
 from tests.whole.public_server import PublicServer, open_phone
 
 STORY = "My very own words."
@@ -20,7 +20,7 @@ def list_kept(page: Page, path: str) -> list[str]:
             kept += [name] if page.input_value(f"#{name}") == value else []
         elif field.kind not in {"choice", "more"}:
             codes = [value] if isinstance(value, str) else value
-            kept += [name] if all(page.is_checked(f"#{name}-{code}") for code in codes) else []
+            kept += [name] if all(page.is_checked(name_option(name, code)) for code in codes) else []
     return kept
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public.walks import SHORTEST
-from tests.whole.browser_walk import bring_browser_to, path_of, start, walk_browser_to
+from tests.whole.browser_walk import bring_browser_to, name_option, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
@@ -77,12 +77,13 @@ def answer(page: Page, answers: Mapping[str, str | list[str]]) -> None:
     """Pick and type with the keyboard."""
     for name, value in answers.items():
         for code in [value] if isinstance(value, str) else value:
-            if page.locator(f"[type=checkbox]#{name}-{code}").count():
-                tab_to(page, f"#{name}-{code}")
+            option = name_option(name, code)
+            if page.locator(f"[type=checkbox]{option}").count():
+                tab_to(page, option)
                 page.keyboard.press("Space")
-            elif page.locator(f"[type=radio]#{name}-{code}").count():
+            elif page.locator(f"[type=radio]{option}").count():
                 tab_to(page, f"[name={name}]")
-                pick_radio(page, f"#{name}-{code}")
+                pick_radio(page, option)
             else:
                 tab_to(page, f"#{name}")
                 page.keyboard.type(code)

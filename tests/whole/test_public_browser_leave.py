@@ -45,7 +45,7 @@ def open_contact(page: Page, server: PublicServer) -> list[str]:
     """Stand before the page that asks how to be reached, typed and not sent."""
     bring_browser_to(page, server, "/11")
     walk_browser_to(page, server.url, "/12")
-    page.check("#contact_ways-school")
+    page.check("[value=school]")
     page.fill("#school", MARKER)
     return [MARKER]
 

@@ -43,7 +43,7 @@ def test_link_of_a_refusal_shows_the_label_and_the_words_below_the_top_of_a_smal
         page = phone.page
         bring_browser_to(page, server, "/12", language=language)
         for way in ("call", "email"):
-            page.check(f"#contact_ways-{way}")
+            page.check(f"[value={way}]")
         go_on(page)
         for field in ("phone", "email"):
             page.click(f"#faults a[href='#{field}']")

@@ -46,7 +46,7 @@ def test_whole_journey_arrives_as_it_was_typed(browser: Browser, server: PublicS
         go_on(page)
         by_adult = {"/12": {"contact_ways": ["school", "adult"], "school": "Ms Example", "adult": "My aunt"}}
         walk_browser_to(page, server.url, "/12a", SHORT_ANSWERS | by_adult)
-        page.check("#may_say_who_we_are-no")
+        page.check("[name=may_say_who_we_are][value=no]")
         page.fill("#safe_word", "pancake")
         go_on(page)
         walk_browser_to(page, server.url, "/14")
@@ -127,7 +127,7 @@ def test_send_in_a_tab_that_stood_before_it_leads_to_the_same_number(browser: Br
 def test_second_tab_shows_both_texts_and_sends_what_was_picked(browser: Browser, server: PublicServer):
     with open_phone(browser, has_script=False) as phone:
         bring_browser_to(phone.page, server, "/7")
-        phone.page.check("#kinds-extra_nice")
+        phone.page.check("[value=extra_nice]")
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/9")
         go_on(phone.page)
         other.fill("#story", "What the first tab said.")

@@ -94,7 +94,7 @@ def test_words_are_shown_after_an_hour_away(server: PublicServer, look: tuple[Ph
 def test_two_tabs_show_both_texts(server: PublicServer, look: tuple[Phone, Check]):
     phone, check = look
     walk_browser_to(phone.page, server.url, "/7")
-    phone.page.check("#kinds-extra_nice")
+    phone.page.check("[value=extra_nice]")
     other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/9")
     go_on(phone.page)
     other.fill("#story", "What the other tab said.")

@@ -12,14 +12,16 @@ from tests.whole.browser_walk import BACK, CONTINUE, SEND, START
 from tests.whole.public_server import PublicServer
 from tests.widget.browsers import Firefox, Step, Visit
 
+# The name of a field, or of an option with its code, e.g. `kinds-bullying`.
+KEY = "part => ['radio', 'checkbox'].includes(part.type) ? `${part.name}-${part.value}` : part.name"
 STORY = "My very own words."
 BACKS = ("back by key", "back by history")
 # The path, and every field with what it holds or that it is picked.
 LOOK: Step = (
     "look",
-    """() => [location.pathname, Object.fromEntries([...document.querySelectorAll('main [id][name]')]
+    f"""() => [location.pathname, Object.fromEntries([...document.querySelectorAll('main .field [name]')]
       .filter(part => !['radio', 'checkbox'].includes(part.type) || part.checked)
-      .map(part => [part.id, part.value]))]""",
+      .map(part => [({KEY})(part), part.value]))]""",
 )
 # What a person sees, could read out of a field, or could find in the store of the browser.
 LOOK_AT_WORDS: Step = (
@@ -28,17 +30,18 @@ LOOK_AT_WORDS: Step = (
       ...[...document.querySelectorAll('input, textarea')].map(part => part.value)].join(' ')]""",
 )
 TOUCH: Step = ("tap", "h1")
-FILL = """() => {
-  for (const [id, value] of Object.entries(%s)) {
-    const part = document.getElementById(id)
+FILL = f"""() => {{
+  const parts = [...document.querySelectorAll('main .field [name]')]
+  for (const [key, value] of Object.entries(%s)) {{
+    const part = parts.find(one => ({KEY})(one) === key)
     if (['radio', 'checkbox'].includes(part.type)) part.checked = true
     else part.value = value
-  }
-}"""
+  }}
+}}"""
 
 
 def list_filled(answers: Mapping[str, str | list[str]]) -> dict[str, str]:
-    """List the ids of the fields that answers fill or pick, each with its value."""
+    """List the keys of the fields that answers fill or pick, each with its value."""
     filled = {}
     for name, value in answers.items():
         if name in NAMED_BUTTONS:

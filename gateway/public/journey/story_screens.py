@@ -17,6 +17,7 @@ from partner_sdk.wire.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
 _TO_MEETING = Branch("meet", (Given("kinds", ("wants_to_meet",)),))
+_TO_BLACKMAIL = Branch("blackmail", (Given("kinds", ("threatens_to_share",)),))
 _TO_PICTURES = Branch("pictures", (Given("kinds", ABOUT_PICTURES),))
 _TO_CHILD = Branch("about_child", (Given("who", CARERS),))
 
@@ -36,30 +37,12 @@ STORY_SCREENS = (
             ),
         ),
         branches=(
-            Branch("blackmail", (Given("kinds", ("threatens_to_share",)),)),
+            # A meeting that may be today comes first: it is a danger to life.
             _TO_MEETING,
+            _TO_BLACKMAIL,
             Branch("other_worries", (Given("kinds", OTHER_WORRIES, only=True),)),
             _TO_PICTURES,
         ),
-    ),
-    # Straight after the tick: what to do against blackmail cannot wait for the end of a form.
-    Screen(
-        "blackmail",
-        "7c",
-        "pictures",
-        fields=(
-            Field(
-                "gave_a_time",
-                "checkboxes",
-                why="a threat with a deadline cannot wait",
-                who_uses="the person who reads first",
-                what_if_blank="no deadline given or known",
-                options=("gave_a_time",),
-                shown_if=(Given("kinds", ("threatens_to_share",)),),
-            ),
-        ),
-        branches=(_TO_MEETING,),
-        shows=("report_remove",),
     ),
     Screen("other_worries", "7a", "story", shows=("childline", "report_harmful_content")),
     Screen(
@@ -83,9 +66,27 @@ STORY_SCREENS = (
                 what_if_blank="not known",
             ),
         ),
-        branches=(Branch("do_not_go", (Given("meeting_when", MEETS_SOON),)), _TO_PICTURES),
+        branches=(Branch("do_not_go", (Given("meeting_when", MEETS_SOON),)), _TO_BLACKMAIL, _TO_PICTURES),
     ),
-    Screen("do_not_go", "7d", "story", branches=(_TO_PICTURES,), shows=("childline",)),
+    Screen("do_not_go", "7d", "story", branches=(_TO_BLACKMAIL, _TO_PICTURES), shows=("childline",)),
+    # Straight after the tick, or after a meeting: advice against blackmail cannot wait for the end of a form.
+    Screen(
+        "blackmail",
+        "7c",
+        "pictures",
+        fields=(
+            Field(
+                "gave_a_time",
+                "checkboxes",
+                why="a threat with a deadline cannot wait",
+                who_uses="the person who reads first",
+                what_if_blank="no deadline given or known",
+                options=("gave_a_time",),
+                shown_if=(Given("kinds", ("threatens_to_share",)),),
+            ),
+        ),
+        shows=("report_remove",),
+    ),
     Screen(
         "pictures",
         "8",

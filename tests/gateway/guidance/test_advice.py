@@ -100,7 +100,9 @@ def test_only_a_child_about_itself_gets_advice_for_a_child(kind: str) -> None:
         found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", audience=audience, limit=99)
         text = " ".join(sentence for advice in found for sentence in advice.sentences)
         if audience in {"friend", "adult", "professional"}:
-            assert not re.search("nude of you|you said yes|If you sent|camera off. You can end", text), audience
+            assert not re.search("naked picture of you|you said yes|If you sent|camera off. You can end", text), (
+                audience
+            )
         if audience in {"child", "adult_self"}:
             assert "the child" not in text, audience
 

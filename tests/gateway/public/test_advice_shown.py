@@ -49,7 +49,7 @@ def test_kind_has_its_own_advice(door: PublicDoor):
 def test_help_that_is_only_for_the_uk_is_not_named_for_a_child_elsewhere(tmp_path: Path, who: str):
     public = make_public_house(tmp_path)
     way = SHORT_ANSWERS | {"/4b": {"who": who}, "/5": {"their_age": "13_15"}, "/7": {"kinds": ["shared_things"]}}
-    advice = {"me": "Is there a nude of you", "friend": "Is there a nude of them"}[who]
+    advice = {"me": "Is there a naked picture of you", "friend": "Is there a naked picture of them"}[who]
     for region, is_named in (("england", True), ("not_uk", False)):
         text = public.person_at("/14", way | {"/6": {"region": region}, "/6a": {"country": "us"}}).send().text()
         assert (advice in text, "Report Remove" in text) == (is_named, is_named), region

@@ -111,7 +111,7 @@ BRANCHES = [
         for kind in ("asked_for_pictures", "on_camera", "shared_things", "saw_picture")
     ),
     (go(kinds="threatens_to_share"), put_in("kind", "blackmail", "pictures")),
-    (go(kinds=["threatens_to_share", "wants_to_meet"]), put_in("kind", "blackmail", "meet", "pictures")),
+    (go(kinds=["threatens_to_share", "wants_to_meet"]), put_in("kind", "meet", "blackmail", "pictures")),
     (go(kinds="shared_things", pictures="me"), put_in("kind", "pictures", "pictures_me")),
     (go(kinds="shared_things", pictures="someone_else"), put_in("kind", "pictures", "pictures_other")),
     (go(kinds="saw_picture", pictures="website"), put_in("kind", "pictures", "pictures_website")),

@@ -146,9 +146,11 @@ def test_error_page_says_so_in_title_summary_and_field(pages: dict[str, str]):
 def test_every_field_has_a_label_and_every_description_exists(pages: dict[str, str]):
     checked = 0
     for path, text in pages.items():
-        for name in re.findall(r'<(?:input|textarea|select)[^>]*? id="([\w-]+)"', text):
-            is_wrapped = re.search(rf'<label class="pick"><input[^>]* id="{name}"', text)
-            assert is_wrapped or f'for="{name}"' in text, (path, name)
+        for label, tag in re.findall(r'(<label class="pick">)?<((?:input|textarea|select) [^>]*)>', text):
+            if 'type="hidden"' in tag:
+                continue
+            name = re.search(r' id="([\w-]+)"', tag)
+            assert label or (name is not None and f'for="{name[1]}"' in text), (path, tag)
             checked += 1
         for described in re.findall(r'aria-describedby="([^"]*)"', text):
             for target in described.split():

@@ -46,7 +46,7 @@ def test_child_who_tells_about_a_friend_reads_about_the_friend(public: PublicHou
         assert "the child" not in person.text(), path
     text = person.walk_to("/14", way).send().text()
     assert "Tell them not to go, not even to a busy place." in text
-    assert not re.search("If you said yes|nude of you|Do not go to meet them", text)
+    assert not re.search("If you said yes|naked picture of you|Do not go to meet them", text)
     assert "0800 1111" in text
 
 
@@ -112,14 +112,24 @@ def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(publi
 @pytest.mark.parametrize(("who", "they"), [("me", "You do"), ("friend", "Your friend does")])
 def test_help_against_blackmail_comes_straight_after_its_tick(public: PublicHouse, who: str, they: str):
     person = public.person_at("/7", p4b={"who": who}, p5={"their_age": "13_15"})
-    person.press(kinds=["wants_to_meet", "threatens_to_share"])
+    person.press(kinds=["threatens_to_share", "asked_for_pictures"])
     assert (person.path, read_title(person.page)) == ("/7c", "What you can do")  # others may see the title in a tab
     main = person.text().split("<main", 1)[1]
     assert f"<h1>{they} not have to do what they say</h1>" in main
     for words in ("pay. Paying does not make it stop", "send more pictures", "not in trouble", "Report Remove"):
         assert words in main, words
+    assert "I need to talk to someone now" in main
     person.press()
-    assert person.path == "/7b"
+    assert person.path == "/8"
+
+
+@pytest.mark.parametrize("when", ["today", "later"])
+def test_meeting_comes_before_blackmail_because_it_can_be_today(public: PublicHouse, when: str):
+    person, visited = public.person_at("/7"), []
+    for answers in ({"kinds": ["wants_to_meet", "threatens_to_share"]}, {"meeting_when": when}, {}, {}):
+        person.press(**answers)
+        visited.append(person.path)
+    assert visited == (["/7b", "/7d", "/7c", "/8"] if when == "today" else ["/7b", "/7c", "/8", "/9"])
 
 
 def test_set_time_is_asked_beside_the_threat_and_not_beside_the_pictures(public: PublicHouse):

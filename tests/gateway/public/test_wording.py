@@ -63,6 +63,7 @@ LONG_WORDS_ALLOWED = {
     "reference",  # asked only of people who work with children
     "sexual",
     "something",
+    "underwear",  # asked for in a picture: without the word, a young child finds no box that fits
     "whoever",
 }
 FIRST_WORDS_OF_FAULTS = {"Pick", "Type", "Give"}
@@ -147,7 +148,7 @@ def test_contact_faults_offer_another_way():
     reach = WORDS.table["screen"]["reach"]["field"]
     assert "pick Through an adult I trust" in reach["contact_ways"]["blank"]
     for name in ("adult", "school", "phone", "email"):
-        assert "pick a way that works" in reach[name]["blank"], name
+        assert reach[name]["blank"].endswith(", or take away the tick."), name
 
 
 def test_no_telephone_number_but_999_stands_in_the_words():

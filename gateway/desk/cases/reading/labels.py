@@ -225,7 +225,7 @@ _AGES: Final = {
 _KINDS: Final = {
     "extra_nice": "Extra nice, gifts, secrets or a lie about age",
     "sexual_talk": "Talk about sex",
-    "asked_for_pictures": "Asked for nudes",
+    "asked_for_pictures": "Asked for naked pictures",
     "on_camera": "Asked for sexual things on camera",
     "wants_to_meet": "Wants to meet",
     "threatens_to_share": "Threatens to share pictures",
