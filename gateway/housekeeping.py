@@ -65,7 +65,7 @@ def sweep_unnamed(store: Store, *, blobs: Blobs, now: datetime) -> int:
 def _sweep(store: Store, *, blobs: Blobs, before: datetime, forget: Forget) -> int:
     swept = 0
     while True:
-        with store.write() as connection:
+        with store.write(alone=True) as connection:
             names = forget(connection, before=before)
         if names is None:
             return swept

@@ -49,6 +49,9 @@ class Database(Protocol):
         Never called where there is one writer.
         """
 
+    def check_unbroken(self, connection: Connection) -> None:
+        """Raise RuntimeError if the transaction of a block that ended well can no longer be committed."""
+
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one snapshot of the database."""
 

@@ -36,7 +36,7 @@ ANSWER_SECONDS: Final = 5.0
 OLDEST_POSTGRESQL: Final = 150_000
 # Any number will do; it must only be the same in every gateway, and differ from that of other programs.
 WRITERS_TURN: Final = 0x7265_706F_7274
-_IN_ERROR: Final = 3  # libpq: PQTRANS_INERROR
+_IN_TRANSACTION, _IN_ERROR = 2, 3  # libpq: PQTRANS_INTRANS, PQTRANS_INERROR
 
 
 class PostgresqlServer:
@@ -101,6 +101,12 @@ class PostgresqlServer:
         connection.connection.cursor().execute(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = local"
         )
+
+    def check_unbroken(self, connection: Connection) -> None:
+        """Raise RuntimeError if a statement failed, or the transaction has ended."""
+        driver: Any = connection.connection.dbapi_connection
+        if driver.pgconn.transaction_status != _IN_TRANSACTION:
+            raise RuntimeError("The transaction failed in a block that did not pass on the error.")
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction; its first read fixes its snapshot."""

@@ -6,7 +6,7 @@ Never creates the file: a missing one is a failure to report, not a reason to st
 import os
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -84,6 +84,12 @@ class SqliteFile:
         connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
     begin_write_beside = begin_write
+
+    def check_unbroken(self, connection: Connection) -> None:
+        """Raise RuntimeError if SQLite has rolled the transaction back by itself, e.g. on a full disk."""
+        driver: Any = connection.connection.dbapi_connection
+        if not driver.in_transaction:
+            raise RuntimeError("The transaction ended in a block that did not pass on the error.")
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction; its first read fixes its snapshot."""

@@ -1,4 +1,4 @@
-"""The gateway's storage: one file for each kind of data, one transaction for each change.
+"""The gateway's storage: one file for each kind of data, each change whole or not at all.
 
 `open_store(path, lock_path=...)` returns a `Store`. `with store.write() as connection:` and `with store.read() as
 connection:` give the connection for the functions of `reports`, `collection`, `items`, `invitations`, `boxes`,

@@ -125,7 +125,7 @@ def sweep_drafts(store: Store, *, now: datetime) -> int:
     statement = delete(drafts).where(drafts.c.draft_id.in_(expired.scalar_subquery()))
     swept = 0
     while True:
-        with store.write() as connection:
+        with store.write(alone=True) as connection:
             batch = connection.execute(statement).rowcount
         swept += batch
         if batch < SWEEP_BATCH:
@@ -173,7 +173,7 @@ def sweep_return_places(store: Store, *, now: datetime) -> int:
     )
     swept = 0
     while True:
-        with store.write() as connection:
+        with store.write(alone=True) as connection:
             references = list(connection.execute(expired).scalars())
             if references:
                 connection.execute(_FORGET_REPLIES, {"wanted_places": references})

@@ -359,7 +359,7 @@ def _delete_envelopes(store: Store, *, table: Table, before: datetime) -> int:
     )
     deleted = 0
     while True:
-        with store.write() as connection:
+        with store.write(alone=True) as connection:
             batch = connection.execute(
                 update(table).where(key.in_(collected.scalar_subquery())).values(envelope=None)
             ).rowcount

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.databases.failures import find_driver_reason
+from gateway.databases.failures import find_driver_reason, get_system_reason, make_storage_error
 from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import instance, reports, to_epoch_seconds
 
@@ -58,12 +58,14 @@ class HighWaterMark:
         self._file: int | None = None
 
     def find(self) -> Mark | None:
-        """Return the mark, or None if it is missing or unreadable. Raises `OSError`."""
+        """Return the mark, or None if it is missing or unreadable. Raises StorageUnavailableError."""
         try:
             file = self._file if self._file is not None else self._open()
+            return _parse(os.pread(file, _LINE_BYTES, 0))
         except FileNotFoundError:
             return None
-        return _parse(os.pread(file, _LINE_BYTES, 0))
+        except OSError as error:
+            raise make_storage_error(get_system_reason(error)) from error
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

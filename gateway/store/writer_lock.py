@@ -30,22 +30,22 @@ class ThreadQueue:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._is_held = False
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[tuple[threading.Lock, bool]] = deque()
 
-    def acquire(self, timeout_seconds: float) -> bool:
-        """Wait for this thread's turn; returns False on a timeout."""
+    def acquire(self, timeout_seconds: float, *, joins: bool = False) -> bool:
+        """Wait for this thread's turn; returns False on a timeout. Only a thread that `joins` gets it by `pass_on`."""
         with self._guard:
             if not self._is_held:
                 self._is_held = True
                 return True
             turn = threading.Lock()
             turn.acquire()
-            self._waiting.append(turn)
+            self._waiting.append((turn, joins))
         if turn.acquire(timeout=timeout_seconds):
             return True
         with self._guard:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
+            if (turn, joins) in self._waiting:
+                self._waiting.remove((turn, joins))
                 return False
         return True  # handed over just after the wait ended
 
@@ -53,9 +53,17 @@ class ThreadQueue:
         """Hand the lock to the thread that has waited longest."""
         with self._guard:
             if self._waiting:
-                self._waiting.popleft().release()
+                self._waiting.popleft()[0].release()
             else:
                 self._is_held = False
+
+    def pass_on(self) -> bool:
+        """Hand the lock to the thread that has waited longest, if it joins; returns whether that was done."""
+        with self._guard:
+            if not self._waiting or not self._waiting[0][1]:
+                return False
+            self._waiting.popleft()[0].release()
+            return True
 
 
 class WriterLock:
@@ -66,27 +74,53 @@ class WriterLock:
         self._paths = (lock_path, lock_path.with_name(lock_path.name + ".next"))
         self._threads = ThreadQueue()
         self._descriptors: tuple[int, int] | None = None
+        self._locked: int | None = None  # the locked file; a thread that gets the lock by `pass_on` finds it so
         self._owner: int | None = None
         self._process_id = os.getpid()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Hold the lock for the block; raises StorageUnavailableError on a timeout."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def take(self, *, joins: bool = False) -> None:
+        """Wait for the lock; raises StorageUnavailableError on a timeout.
+
+        A thread that `joins` may get it by `pass_on`, from a thread that has left its work open.
+        """
         deadline = time.monotonic() + self.timeout_seconds
         if self._owner == threading.get_ident():
             raise RuntimeError("A write inside a write would wait for itself: pass on the connection instead.")
         if os.getpid() != self._process_id:
             # A flock belongs to the open file, which a fork shares: parent and child would both hold it.
             raise RuntimeError("A store must be opened in the process that uses it.")
-        if not self._threads.acquire(self.timeout_seconds):
+        if not self._threads.acquire(self.timeout_seconds, joins=joins):
             raise make_storage_error("locked")
-        try:
-            held = self._lock_files(deadline)
-            self._owner = threading.get_ident()
+        if self._locked is None:
             try:
-                yield
-            finally:
-                self._owner = None
+                self._locked = self._lock_files(deadline)
+            except BaseException:
+                self._threads.release()
+                raise
+        self._owner = threading.get_ident()
+
+    def pass_on(self) -> bool:
+        """Hand the lock to the thread of this process that has waited longest, if it joins, else keep it."""
+        self._owner = None
+        if self._threads.pass_on():
+            return True
+        self._owner = threading.get_ident()
+        return False
+
+    def release(self) -> None:
+        """Give the lock up, for any thread or process."""
+        held, self._locked, self._owner = self._locked, None, None
+        try:
+            if held is not None:
                 fcntl.flock(held, fcntl.LOCK_UN)
         finally:
             self._threads.release()

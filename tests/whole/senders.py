@@ -228,14 +228,17 @@ def kill_gateway(loop: Loop, *, when: Callable[[], None] = lambda: None) -> None
 
 
 @contextlib.contextmanager
-def traced(loop: Loop, calls: str, *, to: Path) -> Iterator[None]:
-    """Write these system calls of every process of the gateway to a file while the block runs."""
+def traced(loop: Loop, calls: str, *, to: Path, text_bytes: int = 16) -> Iterator[None]:
+    """Write these system calls of every process of the gateway to a file while the block runs.
+
+    `text_bytes` of each buffer are in it.
+    """
     # All of them: a worker that was just started opens the database with its first request.
     members = members_of_the_gateway(loop)
     assert len(members) >= 3
     pids = [argument for pid in members for argument in ("-p", str(pid))]
     with subprocess.Popen(
-        ["strace", "-f", "-tt", "-y", "-s", "16", "-e", f"trace={calls}", "-o", str(to), *pids],
+        ["strace", "-f", "-tt", "-y", "-s", str(text_bytes), "-e", f"trace={calls}", "-o", str(to), *pids],
         stderr=subprocess.DEVNULL,
     ) as tracer:
         try:

@@ -3,6 +3,7 @@
 Nothing is stored twice, the system calls show the sync before each answer, and evidence is held in memory once.
 """
 
+import base64
 import hashlib
 import os
 import random
@@ -12,11 +13,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.config import StateFolder
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.store.writer_lock import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT
 from tests.gateway.web.process_watch import find_living, wait_until
@@ -38,6 +42,8 @@ KILLS_PER_FORM = 2
 LONGEST_PAUSE_SECONDS = 1.5
 REPORTS_IN_TRACE = 10
 PARTS_IN_TRACE = 6
+SENDERS_IN_TRACE = 8
+REPORT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 MAX_ADDED_BYTES = 64 * 1024 * 1024
 ROUNDS = 8
 
@@ -129,6 +135,54 @@ def synced_answers(lines: list[str]) -> list[tuple[int, bool]]:
             answers.append((pages, not unsynced))
             pages = 0
     return answers
+
+
+def test_each_of_several_reports_at_once_is_synced_before_its_answer_is_written(loop: Loop, tmp_path: Path) -> None:
+    """Writers that wait share a commit, so the trace must show each report's own bytes in the log that was synced."""
+    senders, trace, sent = Senders(loop), tmp_path / "trace", 0
+    lock = WriterLock(StateFolder(loop.gateway_state).lock, timeout_seconds=60)
+    with (
+        traced(loop, "fdatasync,fsync,sendto,sendmsg,write,writev,pwrite64", to=trace, text_bytes=8192),
+        ThreadPoolExecutor(SENDERS_IN_TRACE) as pool,
+    ):
+        # Until two of them have waited in one process: which process takes a connection is left to the system.
+        while max(read_synced(trace)[1], default=0) < 2:
+            with lock.hold():
+                asked = [pool.submit(senders.send, senders.make_report()) for _ in range(SENDERS_IN_TRACE)]
+                assert wait_until(lambda: senders.sending == SENDERS_IN_TRACE)
+                time.sleep(0.2)
+            assert all(one.result() for one in asked)
+            sent += SENDERS_IN_TRACE
+            assert sent < 50 * SENDERS_IN_TRACE
+    lock.close()
+    answers, _ = read_synced(trace)
+    assert len(answers) == sent == len(senders.acknowledged), "the trace missed answers"
+    assert set(answers) == senders.acknowledged
+    assert all(answers.values()), f"{list(answers.values()).count(False)} answers went out before the log was synced"
+
+
+def read_synced(trace: Path) -> tuple[dict[str, bool], list[int]]:
+    """Return whether each report that was answered with 201 was synced before, and how many each sync covered."""
+    unsynced, synced, answers = set[str](), set[str](), dict[str, bool]()
+    syncing: dict[str, set[str]] = {}
+    covered = []
+    for line in trace.read_text(errors="replace").splitlines() if trace.exists() else []:
+        process = line.split(" ", 1)[0]
+        if "-wal>" in line and "pwrite64(" in line:
+            unsynced.update(REPORT_ID.findall(line))
+        elif "-wal>" in line and ("fdatasync(" in line or "fsync(" in line):
+            syncing[process] = set(unsynced)
+        elif '"HTTP/1.1 201' in line:
+            payload = re.search(r'payload\\":\\"([A-Za-z0-9_-]+)', line)
+            assert payload is not None, line
+            text = base64.urlsafe_b64decode(payload[1] + "=" * (-len(payload[1]) % 4)).decode()
+            (report_id,) = re.findall(rf'"report_id":"({REPORT_ID.pattern})"', text)
+            answers[report_id] = report_id in synced
+        if re.search(r"f(data)?sync(\(| resumed)", line) and "unfinished" not in line and process in syncing:
+            covered.append(len(syncing[process] - synced))
+            synced |= syncing.pop(process)
+            unsynced -= synced
+    return answers, covered
 
 
 def test_bytes_name_and_row_are_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:

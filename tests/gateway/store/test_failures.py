@@ -59,7 +59,7 @@ def test_a_full_disk_stores_neither_report_nor_draft(house: House) -> None:
     gateway = house.open_gateway()
     with gateway.store.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    limited = gateway.store._idle_writers[0][2]
+    limited = gateway.store._connections.writers[0][2]
     driver = limited.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     driver.execute(f"PRAGMA max_page_count = {pages}")

@@ -377,7 +377,7 @@ def test_error_that_was_swallowed_does_not_end_as_a_commit(tmp_path: Path, datab
             with pytest.raises(ProgrammingError):
                 connection.exec_driver_sql("SELECT no_such_column FROM drafts")
 
-    with pytest.raises(RuntimeError, match="not passed on"):
+    with pytest.raises(RuntimeError, match="did not pass on"):
         swallow()
     assert find_draft(store, draft_id=DRAFT, now=NOW) is None
 

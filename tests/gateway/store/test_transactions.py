@@ -80,17 +80,17 @@ def test_connections_stay_open_and_are_used_again(store: Store) -> None:
         with store.write() as connection:
             put(connection, bytes([number]) * 32)
         assert is_there(store, bytes([number]) * 32)
-    assert (len(store._idle_writers), len(store._idle_readers)) == (1, 1)
+    assert (len(store._connections.writers), len(store._connections.readers)) == (1, 1)
     store.close()
     assert not open_files_of(store.path.parent)
 
 
 def test_a_store_opened_before_a_fork_is_refused_in_the_child(store: Store) -> None:
     assert not is_there(store)
-    store._process_id = os.getpid() + 1
+    store._connections._process_id = os.getpid() + 1
     with pytest.raises(RuntimeError, match="in the process"):
         is_there(store)
-    store._process_id = os.getpid()
+    store._connections._process_id = os.getpid()
 
 
 def test_a_failed_transaction_leaves_no_connection_behind(store: Store) -> None:

@@ -103,16 +103,23 @@ def test_different_reports_with_one_id_from_many_threads_are_stored_once(house: 
 
 
 def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: House, partner: Partner) -> None:
-    """Each process is killed a little later than the one before: between two commits or in the middle of one."""
-    promised: list[str] = []
+    """Each process is killed a little later than the one before: between two commits or in the middle of one.
+
+    The last one is killed when several writers have made their savepoints in one transaction, before its commit.
+    """
+    threads, promised, lost = 4, [], []
     killed = 0
     for turn in range(6):
-        process = start_process("writer_process", str(house.state), "100000")
+        at_commit = ["3"] if turn == 5 else []
+        process = start_process("writer_process", str(house.state), "100000", str(threads), *at_commit)
         assert process.stdout is not None
-        promised.append(process.stdout.readline().strip())
-        time.sleep(0.004 * turn + 0.001 * (turn % 3))
-        process.send_signal(signal.SIGKILL)
-        promised += complete_lines(process)
+        lines = [process.stdout.readline().strip()]
+        if not at_commit:
+            time.sleep(0.004 * turn + 0.001 * (turn % 3))
+            process.send_signal(signal.SIGKILL)
+        lines += complete_lines(process)
+        promised += [line for line in lines if not line.startswith("lost ")]
+        lost += [line.removeprefix("lost ") for line in lines if line.startswith("lost ")]
         killed += process.returncode == -signal.SIGKILL
     assert killed == 6
     gateway = open_patient(house)
@@ -120,9 +127,12 @@ def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: Hou
     mark = HighWaterMark(StateFolder(house.state).path / "gateway.mark").find()
     assert mark is not None
     # A process that is killed has written its mark, or the one before.
-    assert stored - 1 <= mark.position <= stored
-    # One report of each process can be durable without its promise having been printed.
-    assert len(promised) <= stored <= len(promised) + 6
+    assert stored - threads <= mark.position <= stored
+    # The reports of one transaction of each process can be durable without their promises having been printed.
+    assert len(promised) <= stored <= len(promised) + 6 * threads
+    assert len(lost) >= 2
+    assert not set(lost) & {row[0] for row in house.query("SELECT report_id FROM reports")}
+    assert not set(lost) & {line.split(":")[0] for line in promised}
     # The gateway goes on where the order and the sender's chain end.
     ((own,),) = gateway.store.look("SELECT count(*) FROM reports WHERE partner != 'public'")
     receipt = gateway.intake.accept(new_industry_report(partner)).receipt
