@@ -12,6 +12,9 @@ from tests.house.sources import ROOT
 _RUN: Final = "tests/whole/test_documents_run.py::"
 SET_UP: Final = _RUN + "test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup"
 PROXY: Final = _RUN + "test_lines_of_the_proxy_end_in_a_file_that_nginx_takes"
+_OPERATIONS: Final = "tests/whole/test_operations_run.py::"
+OPERATIONS: Final = _OPERATIONS + "test_lines_lead_to_two_gateways_and_a_restore_finds_what_came_after_the_archive"
+UNITS: Final = "tests/gateway/test_operations.py::test_lines_of_the_units_lay_them_where_systemd_looks"
 PLACEMENT: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_placement_page_run_in_order"
 
 CASEWORK: Final = "tests/desk/cases/test_casework_lines.py"
@@ -30,6 +33,8 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Sign in"): CASEWORK,
     ("docs/casework.md", "The button's places"): CASEWORK,
     ("docs/data.md", ""): SET_UP,
+    ("docs/operations.md", "Services and timers"): UNITS,
+    ("docs/operations.md", ""): OPERATIONS,
     ("docs/running.md", "3 "): SET_UP,
     ("docs/running.md", "4 "): SET_UP,
     ("docs/running.md", "6 "): PROXY,
@@ -52,6 +57,8 @@ _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py ru
 # Lines that no test may run as they are written, each with its reason.
 NOT_RUN: Final[dict[str, str]] = {
     "apt-get install nginx libnginx-mod-stream": _ROOT,
+    "apt-get install postgresql": _ROOT,
+    "apt-get install valkey-server": _ROOT,
     "createdb --owner=gateway --encoding=UTF8 --template=template0 reports": _SERVER,
     "createuser gateway": _SERVER,
     "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
@@ -92,6 +99,8 @@ NOT_RUN: Final[dict[str, str]] = {
     "systemctl disable --now kdump-tools.service": _ROOT,
     f"systemctl mask {_SLEEP}": _ROOT,
     "systemctl restart nginx": _ROOT,
+    "systemctl restart postgresql": _ROOT,
+    "systemctl restart valkey-server": _ROOT,
 }
 
 

@@ -99,6 +99,23 @@ class Server:
         options = " ".join(f"-c {name}={value!r}" for name, value in {**SETTINGS, **settings}.items())
         self._control("start", "-o", f"-k {self.folder} {options}", "-l", str(self.folder / "log"))
 
+    def own(self, *names: str) -> None:
+        """Give these folders below its own to the user of the server."""
+        for name in names:
+            for path in (self.folder / name, *(self.folder / name).rglob("*")):
+                if self._owner:
+                    shutil.chown(path, self._owner["user"], self._owner["group"])
+
+    def restore(self, name: str, **settings: str) -> None:
+        """Start it on the data of another folder, as after the loss of its disk, and return when it is writable."""
+        self._data = self.folder / name
+        self._data.chmod(0o700)
+        self.own(name)
+        self.start(**settings)
+        with connect(self.uri()) as connection:
+            while connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
+                time.sleep(0.02)
+
     def is_running(self) -> bool:
         """Return whether it takes connections."""
         return (self._data / "postmaster.pid").exists() and self._control("status", is_checked=False) == 0

@@ -41,7 +41,7 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
 @click.option("--once", is_flag=True, help="Run the loop once, then stop.")
 @json_option
 def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
-    """Run the demonstration on two gateways, PostgreSQL and nginx.
+    """Run the demonstration on two gateways, PostgreSQL, Valkey and nginx.
 
     Each is a process of its own on this machine, from the distribution's packages. Their data is deleted at the end.
     """

@@ -1,7 +1,8 @@
-"""The cluster that `report-abuse-gateway cluster` rehearses on loopback: two gateways on one PostgreSQL, behind nginx.
+"""The cluster of `report-abuse-gateway cluster`: two gateways with PostgreSQL and Valkey behind nginx with TLS.
 
-Each server is the distribution's own program. Its data is in a short-lived folder whose path is short enough for the
-sockets of nginx, and which the servers' own users can enter; `stop` removes it.
+Each server is the distribution's own program, with the shipped settings (gateway/operations). Its data is in a
+short-lived folder whose path is short enough for the sockets of nginx, and which the servers' own users can enter;
+`close` removes it.
 """
 
 import os
@@ -22,9 +23,10 @@ from gateway.demo.processes import DemoError, Processes, get_program, run_progra
 
 HOST: Final = "localhost"  # TLS sends a name, never an address (RFC 6066 §3)
 PORTS: Final = 16
+WAL_ARCHIVE: Final = "/var/backups/report-abuse/wal"
 GATEWAYS: Final = ("gateway-1", "gateway-2")
-# Small, as everything here shares one machine; what keeps a report safe stays at the server's own values.
-POSTGRESQL_SETTINGS: Final = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "jit=off", "max_connections=80")
+# Small, as everything here shares one machine; what keeps a report safe is in the shipped settings.
+POSTGRESQL_SETTINGS: Final = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "jit=off")
 
 
 class Cluster:
@@ -37,7 +39,8 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="cluster-"))
         self.folder.chmod(0o755)
         self.certificate = self.folder / "tls.crt"
-        self.passwords = self.folder / "pgpass"
+        self.password, self.passwords = self.folder / "password", self.folder / "pgpass"
+        self._limits_socket = self.folder / "valkey.sock"
 
     @property
     def plain_port(self) -> int:
@@ -64,11 +67,13 @@ class Cluster:
         return [self._first, self._first + 1, self.plain_port, self.database_port, *doors]
 
     def start_servers(self, processes: Processes) -> str:
-        """Start PostgreSQL and nginx; let every command trust the cluster's certificate."""
+        """Start all but the gateways; let every command trust the cluster's certificate."""
         self._start_database(processes)
+        self._start_limits(processes)
         self._start_proxy(processes)
         os.environ["REQUESTS_CA_BUNDLE"] = str(self.certificate)
-        return f"PostgreSQL on {self.database_port}, nginx with TLS on {self._first} and {self._first + 1}"
+        doors = f"nginx with TLS on {self._first} and {self._first + 1}"
+        return f"PostgreSQL on {self.database_port}, Valkey on a socket, {doors}"
 
     def list_init_options(self) -> tuple[str, ...]:
         """Return the feed's address, the database and the one proxy in front."""
@@ -107,38 +112,58 @@ class Cluster:
             ListenerConfig(host="127.0.0.1", port=self.get_port(name, role), roles=(role,), workers=1) for role in ROLES
         )
         StateFolder(folder).config.unlink()
-        write_config(StateFolder(folder).config, msgspec.structs.replace(config, listeners=listeners))
+        limits = msgspec.structs.replace(
+            config.limits, storage_uri=f"valkey+unix://gateway@{self._limits_socket}", password_file=str(self.password)
+        )
+        settled = msgspec.structs.replace(config, listeners=listeners, limits=limits)
+        write_config(StateFolder(folder).config, settled)
 
     def _start_database(self, processes: Processes) -> None:
         user = _find_server_user()
-        data, password = self.folder / "postgresql", secrets.token_hex(16)
-        data.mkdir(mode=0o700)
-        new = self.folder / "password"
+        data, archive = self.folder / "postgresql", self.folder / "wal"
+        for folder in (data, archive):
+            folder.mkdir(mode=0o700)
+            if user is not None:
+                shutil.chown(folder, user)
+        password, new = secrets.token_hex(16), self.folder / "new-password"
         _write_private(new, password, user=user)
+        _write_private(self.password, password)
         _write_private(self.passwords, "".join(f"*:*:*:{name}:{password}\n" for name in ("postgres", "gateway")))
-        if user is not None:
-            shutil.chown(data, user)
         options = ("--username=postgres", "--auth=scram-sha-256", f"--pwfile={new}", "--encoding=UTF8", "--no-locale")
         run_program("initdb", [_get_postgresql("initdb"), "-D", str(data), *options, "--data-checksums"], user=user)
         new.unlink()
-        settings = (f"port={self.database_port}", f"unix_socket_directories={data}", *POSTGRESQL_SETTINGS)
-        given = [word for setting in settings for word in ("-c", setting)]
+        settings = read_shipped("postgresql/report-abuse.conf").replace(WAL_ARCHIVE, str(archive))
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as conf:
+            conf.write(settings)
+        places = (f"port={self.database_port}", f"unix_socket_directories={data}", *POSTGRESQL_SETTINGS)
+        given = [word for setting in places for word in ("-c", setting)]
         processes.start_program("postgresql", [_get_postgresql("postgres"), "-D", str(data), *given], user=user)
         processes.wait_until(self._has_database, name="PostgreSQL")
-        self._ask_database(f"CREATE ROLE gateway LOGIN PASSWORD '{password}'")
-        self._ask_database("CREATE DATABASE reports OWNER gateway ENCODING UTF8 TEMPLATE template0")
+        made = self.folder / "databases.sql"
+        made.write_text(read_shipped("postgresql/databases.sql"), encoding="utf-8")
+        self._ask_database("-f", str(made))
+        self._ask_database("-c", f"ALTER ROLE gateway PASSWORD '{password}'")
 
     def _has_database(self) -> bool:
         try:
-            self._ask_database("SELECT 1")
+            self._ask_database("-c", "SELECT 1")
         except DemoError:
             return False
         return True
 
-    def _ask_database(self, statement: str) -> str:
+    def _ask_database(self, *words: str) -> str:
         address = ("-h", "127.0.0.1", "-p", str(self.database_port), "-U", "postgres", "-d", "postgres")
-        command = [_get_postgresql("psql"), *address, "-X", "-q", "-A", "-t", "-c", statement]
+        command = [_get_postgresql("psql"), *address, "-X", "-q", "-v", "ON_ERROR_STOP=1", *words]
         return run_program("psql", command, PGPASSFILE=str(self.passwords))
+
+    def _start_limits(self, processes: Processes) -> None:
+        settings = read_shipped("valkey.conf").replace("PASSWORD", self.password.read_text(encoding="utf-8"))
+        places = f"port 0\nunixsocket {self._limits_socket}\nunixsocketperm 700\ndir {self.folder}\n"
+        conf = self.folder / "valkey.conf"
+        _write_private(conf, settings + places)
+        program = get_program("valkey-server", "redis-server", package="valkey-server")
+        processes.start_program("valkey", [program, str(conf)])
+        processes.wait_until(self._limits_socket.exists, name="Valkey")
 
     def _start_proxy(self, processes: Processes) -> None:
         key = self.folder / "tls.key"
@@ -190,6 +215,11 @@ class Cluster:
     def _make_upstream(self, role: Role) -> str:
         servers = "".join(f" server 127.0.0.1:{self.get_port(name, role)};" for name in GATEWAYS)
         return f"  upstream {role} {{{servers} }}\n"
+
+
+def read_shipped(name: str) -> str:
+    """Return a file of gateway/operations."""
+    return (files("gateway") / "operations" / name).read_text(encoding="utf-8")
 
 
 def replace_all(text: str, changes: Sequence[tuple[str, str]]) -> str:

@@ -138,12 +138,13 @@ def run_program(name: str, command: Sequence[str], *, user: str | None = None, *
     return done.stdout
 
 
-def get_program(name: str, *, package: str, folders: Sequence[str] = ("/usr/sbin",)) -> str:
-    """Return the path of a program; raises `DemoError` with the line that installs it."""
-    for path in (*folders, None):
-        if found := shutil.which(name, path=path):
-            return found
-    raise DemoError(f"There is no {name} on this machine. Run: sudo apt-get install {package}")
+def get_program(*names: str, package: str, folders: Sequence[str] = ("/usr/sbin",)) -> str:
+    """Return the path of the first program that is here; raises `DemoError` with the line that installs it."""
+    for name in names:
+        for path in (*folders, None):
+            if found := shutil.which(name, path=path):
+                return found
+    raise DemoError(f"There is no {names[0]} on this machine. Run: sudo apt-get install {package}")
 
 
 def check_ports_are_free(ports: Sequence[int]) -> None:

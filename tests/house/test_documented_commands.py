@@ -30,7 +30,7 @@ PROGRAMS = {
 }
 # What else a block may run.
 OTHER_PROGRAMS = {"apt-get", "chmod", "cp", "curl", "export", "mkdir", "nginx", "rm", "sqlite3", "swapoff", "sysctl"}
-OTHER_PROGRAMS |= {"createdb", "createuser", "pg_dump", "systemctl"}
+OTHER_PROGRAMS |= {"createdb", "createuser", "pg_basebackup", "pg_dump", "psql", "systemctl", "touch"}
 LEAST_NAMED = 130
 
 

@@ -102,7 +102,18 @@ def put_tools(machine: Machine, *, is_root: bool, firefox: str, newest: str) -> 
     version = machine.programs / "firefox version"
     version.write_text(f"Mozilla Firefox {firefox}\n", "utf-8")
     browsers = ("chromium", "chromium-headless-shell")
-    for name in (*browsers, "strace", "faketime", "sqlite3", "openssl", "node", "php", "npm", "valkey-server"):
+    for name in (
+        *browsers,
+        "strace",
+        "faketime",
+        "sqlite3",
+        "openssl",
+        "systemd-analyze",
+        "node",
+        "php",
+        "npm",
+        "valkey-server",
+    ):
         machine.put(name, f'#!/bin/sh\necho "{name} $*" >>"$LOG"\n')
     # What Debian's wrappers write on stderr is no version.
     machine.put("firefox-esr", f'#!/bin/sh\necho "9: [: unexpected operator" >&2\ncat "{version}"\n')

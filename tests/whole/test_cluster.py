@@ -1,5 +1,6 @@
 """The demonstration on a cluster: two gateways on one PostgreSQL behind nginx with TLS, each a process of its own."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.cli import main as run_gateway
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
 from gateway.demo.loop import ANSWERS, Loop, Ports
 from gateway.demo.processes import DemoError
@@ -39,7 +41,7 @@ def test_each_step_of_the_demonstration_passes_through_tls_and_two_gateways(
     assert [line.strip().split("  ")[0] for line in printed] == STEPS
     assert (result["desk_opened"], result["receipt_verified"], result["digest_opened"]) == (2, True, True)
     assert loop.origin.startswith("https://")
-    assert set(GATEWAYS) | {"postgresql", "nginx", "desk"} <= set(loop.processes.named)
+    assert set(GATEWAYS) | {"postgresql", "valkey", "nginx", "desk"} <= set(loop.processes.named)
     assert [name for name, one in loop.processes.named.items() if one.poll() is not None] == []
 
 
@@ -63,6 +65,19 @@ def test_change_of_the_shipped_proxy_file_that_no_longer_fits_is_refused() -> No
     assert replace_all("listen 443;", [("443", "8443")]) == "listen 8443;"
     with pytest.raises(DemoError, match="no 'listen 80;'"):
         replace_all("listen 443;", [("listen 80;", "listen 8080;")])
+
+
+def test_doctor_of_each_gateway_finds_the_servers_of_the_cluster(
+    cluster: tuple[Loop, list[str], dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop, _, _ = cluster
+    assert isinstance(loop.site, Cluster)
+    for name in GATEWAYS:
+        run_gateway(["doctor", "--json", "--state", str(loop.site.get_state(name, state=loop.gateway_state))])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        # The example's bank holidays end one day, and the words of the form are not signed off here.
+        assert [one for one in findings if one["verdict"] != "ok" and one["name"] not in {"hours", "words"}] == []
+        assert {"limits", "store", "key set"} <= {one["name"] for one in findings}
 
 
 def test_missing_program_is_named_with_its_step_and_the_line_that_installs_it(tmp_path: Path) -> None:
