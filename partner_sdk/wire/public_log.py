@@ -1,0 +1,342 @@
+"""The public log of accepted reports: an RFC 6962 tree as C2SP tlog-tiles, under a signed checkpoint (WIRE.md §6.8).
+
+An entry is the time of its batch and 32 bytes: the digest of a receipt, or random bytes. Only a holder of the receipt
+can tell them apart, because the receipt contains a signature and the digest of a box that nobody else can compute.
+
+Needs nothing but the standard library and `cryptography`, so that a check from outside loads no other part of this.
+https://c2sp.org/tlog-tiles https://c2sp.org/tlog-checkpoint https://c2sp.org/signed-note
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from partner_sdk.errors import LogError
+
+TILE_HEIGHT: Final = 8
+TILE_WIDTH: Final = 256
+HASH_BYTES: Final = 32
+TIME_BYTES: Final = 8
+ENTRY_BYTES: Final = TIME_BYTES + HASH_BYTES
+BUNDLED_BYTES: Final = 2 + ENTRY_BYTES  # an entry in a tile of entries, behind its length
+MAX_TILE_BYTES: Final = TILE_WIDTH * BUNDLED_BYTES
+MAX_CHECKPOINT_BYTES: Final = 16 * 1024
+MAX_SIZE: Final = 2**62
+# From the receipt to the entry of its batch, in seconds; and a batch by the clock of another gateway may seem earlier.
+LOGGED_WITHIN_SECONDS: Final = 60
+CLOCK_SKEW_SECONDS: Final = 60
+# How far a search goes on behind that, to tell a late entry from none.
+MAX_LATE_TILES: Final = 256
+
+_RECEIPT_LABEL: Final = b"report-abuse log entry v1\0"
+_ED25519: Final = b"\x01"  # signed-note, "Signature types"
+_SIGNATURE: Final = re.compile("\N{EM DASH} ([^ +\n]+) ([A-Za-z0-9+/]+={0,2})")
+_CHECKPOINT: Final = re.compile(r"([^ +\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
+EMPTY_ROOT: Final = hashlib.sha256().digest()
+
+Node = Callable[[int, int], bytes]
+"""Returns the hash of a complete subtree: of 2^level entries, the index-th of its level."""
+Fetch = Callable[[str, int], bytes]
+"""Returns a file of the log by its path below the log, e.g. `tile/0/000.p/7`, of at most so many bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The size and root hash of a log at one moment; `origin` is the log's name, e.g. `report.example/log`."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def origin_of(public_origin: str) -> str:
+    """Return the log's name for the address of a gateway, e.g. `report.example/log`."""
+    return f"{urlsplit(public_origin).netloc}/log"
+
+
+# Entries
+
+
+def digest_receipt(receipt: bytes) -> bytes:
+    """Return the digest of a signed intake statement, by which the log holds it."""
+    return hashlib.sha256(_RECEIPT_LABEL + receipt).digest()
+
+
+def format_entry(*, at: int, digest: bytes) -> bytes:
+    """Return an entry of the batch made `at` so many seconds since 1970."""
+    return at.to_bytes(TIME_BYTES, "big") + digest
+
+
+def time_of(entry: bytes) -> int:
+    """Return the time of an entry's batch, in seconds since 1970."""
+    return int.from_bytes(entry[:TIME_BYTES], "big")
+
+
+def bundle_entries(entries: bytes) -> bytes:
+    """Return a tile of entries, each behind its length, from the entries alone (tlog-tiles, "Log entries")."""
+    length = ENTRY_BYTES.to_bytes(2, "big")
+    return b"".join(length + entry for entry in split(entries, ENTRY_BYTES))
+
+
+def parse_bundle(raw: bytes, *, width: int) -> tuple[bytes, ...]:
+    """Return the entries of a tile; raises `LogError` (`malformed`)."""
+    found = split(raw, BUNDLED_BYTES)
+    length = ENTRY_BYTES.to_bytes(2, "big")
+    if len(raw) != width * BUNDLED_BYTES or any(one[:2] != length for one in found):
+        raise LogError("A tile of entries has another form.", reason="malformed")
+    return tuple(one[2:] for one in found)
+
+
+def split(raw: bytes, size: int) -> list[bytes]:
+    """Return bytes in pieces of one size."""
+    return [raw[start : start + size] for start in range(0, len(raw), size)]
+
+
+# The tree (RFC 6962 §2.1)
+
+
+def hash_leaf(entry: bytes) -> bytes:
+    """Return the hash of an entry."""
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def hash_children(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def compute_root(node: Node, size: int, *, through: Collection[int] = (), start: int = 0) -> bytes:
+    """Return the hash of the entries from `start` to `size`, from complete subtrees.
+
+    A subtree with a place of `through` inside is not asked for but computed from its parts. Roots that are computed
+    from the same parts prove something about each other: through the size of an older tree, that the newer one extends
+    it (RFC 6962 §2.1.2); through an entry, that the tree contains it (§2.1.1).
+    """
+    count = size - start
+    if count == 0:
+        return EMPTY_ROOT
+    level = count.bit_length() - 1
+    if count == 1 << level and not any(start < place < size for place in through):
+        return node(level, start >> level)
+    middle = start + (1 << (level if count > 1 << level else level - 1))
+    left = compute_root(node, middle, through=through, start=start)
+    return hash_children(left, compute_root(node, size, through=through, start=middle))
+
+
+def fold(hashes: list[bytes]) -> bytes:
+    """Return the root of a complete subtree."""
+    while len(hashes) > 1:
+        hashes = [hash_children(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
+    return hashes[0]
+
+
+# Tiles
+
+
+def format_tile_path(level: int | None, tile: int, *, width: int = TILE_WIDTH) -> str:
+    """Return the path of a tile below the log, e.g. `tile/0/x001/x234/067.p/8`; level None is the entries."""
+    digits = f"{tile:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    *before, last = (digits[i : i + 3] for i in range(0, len(digits), 3))
+    name = "/".join([*(f"x{part}" for part in before), last])
+    return f"tile/{'entries' if level is None else level}/{name}{'' if width == TILE_WIDTH else f'.p/{width}'}"
+
+
+def parse_tile_path(path: str) -> tuple[int | None, int, int]:
+    """Return level (None for entries), number and width of a tile; raises `LogError` (`malformed`)."""
+    found = re.fullmatch(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([0-9]{1,3}))?", path)
+    if found is not None:
+        level = None if found[1] == "entries" else int(found[1])
+        tile, width = int(re.sub("[x/]", "", found[2])), int(found[3] or TILE_WIDTH)
+        if width and format_tile_path(level, tile, width=width) == path:
+            return level, tile, width
+    raise LogError("No tile has this path.", reason="malformed")
+
+
+class Tiles:
+    """The tiles of one log at one size, each fetched once. Proves nothing: roots computed from them do."""
+
+    def __init__(self, fetch: Fetch, *, size: int) -> None:
+        self.size = size
+        self._fetch = fetch
+        self._kept: dict[tuple[int | None, int], tuple[bytes, ...]] = {}
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree; raises `LogError` and the errors of `fetch`."""
+        first = index << (level % TILE_HEIGHT)
+        offset = first % TILE_WIDTH
+        hashes = self._get(level // TILE_HEIGHT, first // TILE_WIDTH)
+        return fold(list(hashes[offset : offset + (1 << (level % TILE_HEIGHT))]))
+
+    def get_entries(self, tile: int) -> tuple[bytes, ...]:
+        """Return the entries of a tile; raises `LogError` and the errors of `fetch`."""
+        return self._get(None, tile)
+
+    def get_time(self, index: int) -> int:
+        """Return the time of an entry's batch."""
+        return time_of(self.get_entries(index // TILE_WIDTH)[index % TILE_WIDTH])
+
+    def _get(self, level: int | None, tile: int) -> tuple[bytes, ...]:
+        kept = self._kept.get((level, tile))
+        if kept is None:
+            width = min(TILE_WIDTH, (self.size >> (TILE_HEIGHT * (level or 0))) - tile * TILE_WIDTH)
+            raw = self._fetch(format_tile_path(level, tile, width=width), MAX_TILE_BYTES)
+            if level is None:
+                kept = parse_bundle(raw, width=width)
+            elif len(raw) == width * HASH_BYTES:
+                kept = tuple(split(raw, HASH_BYTES))
+            else:
+                raise LogError("A tile has another length.", reason="malformed")
+            self._kept[level, tile] = kept
+        return kept
+
+
+# Checkpoints
+
+
+def make_key_name(origin: str, public_key: bytes) -> bytes:
+    """Return the four bytes that name a key of a log (signed-note, "Signatures")."""
+    return hashlib.sha256(f"{origin}\n".encode() + _ED25519 + public_key).digest()[:4]
+
+
+def format_verifier(origin: str, public_key: bytes) -> str:
+    """Return a log's public key as one line, e.g. `report.example/log+1a2b3c4d+AZ...`, as witnesses take it."""
+    key = base64.b64encode(_ED25519 + public_key).decode()
+    return f"{origin}+{make_key_name(origin, public_key).hex()}+{key}"
+
+
+def parse_verifier(line: str) -> tuple[str, bytes]:
+    """Return the name of a log and its raw public key from such a line; raises `LogError` (`bad-key`)."""
+    origin, _, rest = line.strip().partition("+")
+    try:
+        key = base64.b64decode(rest.partition("+")[2], validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 1 + HASH_BYTES or format_verifier(origin, key[1:]) != line.strip():
+        raise LogError("This is not the public key of a log.", reason="bad-key")
+    return origin, key[1:]
+
+
+def sign_checkpoint(checkpoint: Checkpoint, *, private_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed note of a checkpoint."""
+    root = base64.b64encode(checkpoint.root).decode()
+    text = f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n"
+    name = make_key_name(checkpoint.origin, private_key.public_key().public_bytes_raw())
+    signature = base64.b64encode(name + private_key.sign(text.encode())).decode()
+    return f"{text}\n\N{EM DASH} {checkpoint.origin} {signature}\n".encode()
+
+
+def parse_checkpoint(raw: bytes, *, origin: str, public_keys: Collection[bytes]) -> Checkpoint:
+    """Return a checkpoint of this log that one of its keys has signed.
+
+    Signatures by others, e.g. witnesses, are ignored. Raises `LogError`: `malformed`, `wrong-origin`, `unknown-key`,
+    `bad-signature`.
+    """
+    try:
+        text, _, signatures = raw.decode().partition("\n\n")
+    except UnicodeDecodeError:
+        text, signatures = "", ""
+    text += "\n"
+    found = _CHECKPOINT.fullmatch(text)
+    lines = [_SIGNATURE.fullmatch(line) for line in signatures.removesuffix("\n").split("\n")]
+    is_whole = None not in lines and signatures.endswith("\n") and len(raw) <= MAX_CHECKPOINT_BYTES
+    if found is None or not is_whole or int(found[2]) > MAX_SIZE:
+        raise LogError("This is not a checkpoint.", reason="malformed")
+    if found[1] != origin:
+        raise LogError("The checkpoint belongs to another log.", reason="wrong-origin")
+    known = {make_key_name(origin, key): key for key in public_keys}
+    is_signed = [_is_signed(text, line[2], known=known) for line in lines if line and line[1] == origin]
+    if True not in is_signed:
+        raise LogError("The checkpoint is not signed by a known key of the log.", reason="unknown-key")
+    return Checkpoint(origin, int(found[2]), _decode(found[3]))
+
+
+def _is_signed(text: str, encoded: str, *, known: Mapping[bytes, bytes]) -> bool:
+    signature = _decode(encoded)
+    key = known.get(signature[:4])
+    if key is None:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature[4:], text.encode())
+    except (InvalidSignature, ValueError):
+        raise LogError("The checkpoint's signature is not valid.", reason="bad-signature") from None
+    return True
+
+
+def _decode(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raw = b""
+    if base64.b64encode(raw).decode() != text:
+        raise LogError("This is not a checkpoint.", reason="malformed")
+    return raw
+
+
+# Checks
+
+
+def check_extends(older: Checkpoint, newer: Checkpoint, *, tiles: Tiles) -> None:
+    """Raise `LogError` unless the newer tree, whose `tiles` these are, begins with all of the older one.
+
+    Reasons: `rolled-back`, `forked`; `malformed` for tiles that do not give the newer root.
+    """
+    if newer.size < older.size:
+        raise LogError(f"The log had {older.size} entries, and has {newer.size} now.", reason="rolled-back")
+    if newer.size == older.size and newer.root != older.root:
+        raise LogError(f"The log shows two histories of {older.size} entries.", reason="forked")
+    if newer == older or older.size == 0:
+        return
+    if compute_root(tiles.node, newer.size, through=(older.size,)) != newer.root:
+        raise LogError("The log's tiles do not give the hash of its checkpoint.", reason="malformed")
+    if compute_root(tiles.node, older.size) != older.root:
+        raise LogError(f"The log has changed among its first {older.size} entries.", reason="forked")
+
+
+def check_included(index: int, entry: bytes, checkpoint: Checkpoint, *, tiles: Tiles) -> None:
+    """Raise `LogError` (`not-included`) unless the tree has this entry at this place."""
+    own = hash_leaf(entry)
+
+    def node(level: int, place: int) -> bytes:
+        return own if (level, place) == (0, index) else tiles.node(level, place)
+
+    if compute_root(node, checkpoint.size, through=(index, index + 1)) != checkpoint.root:
+        raise LogError("The log's tiles do not give the hash of its checkpoint.", reason="not-included")
+
+
+def find_entry(digest: bytes, *, received_at: int, tiles: Tiles) -> tuple[int, bytes] | None:
+    """Return place and bytes of the entry with this digest, near the time of its receipt or late; None if missing.
+
+    Times in a log never go back, so the search is a binary one. Reading whole tiles hides which entry is wanted.
+    """
+    low, high = 0, tiles.size
+    while low < high:
+        middle = (low + high) // 2
+        if tiles.get_time(middle) < received_at - CLOCK_SKEW_SECONDS:
+            low = middle + 1
+        else:
+            high = middle
+    first = low // TILE_WIDTH
+    for tile in range(first, min(first + MAX_LATE_TILES, -(-tiles.size // TILE_WIDTH))):
+        for place, entry in enumerate(tiles.get_entries(tile)):
+            if entry[TIME_BYTES:] == digest:
+                return tile * TILE_WIDTH + place, entry
+    return None
+
+
+def check_in_time(entry: bytes, *, received_at: int) -> None:
+    """Raise `LogError` (`late`) for an entry that came long after the time that its receipt states.
+
+    Either the receipt is dated back, or the log stood still for a while.
+    """
+    late = time_of(entry) - received_at
+    if late > LOGGED_WITHIN_SECONDS:
+        raise LogError(f"The log holds it {late} seconds after the time that its receipt states.", reason="late")

@@ -1,0 +1,217 @@
+"""The public log's formats: the tree against pymerkle, notes against the C2SP documents, and each way of cheating."""
+
+import base64
+from itertools import pairwise
+
+import pytest
+from pymerkle import InmemoryTree
+
+from partner_sdk.errors import LogError
+from partner_sdk.wire.public_log import (
+    EMPTY_ROOT,
+    ENTRY_BYTES,
+    TILE_WIDTH,
+    Checkpoint,
+    Tiles,
+    check_extends,
+    check_in_time,
+    check_included,
+    compute_root,
+    digest_receipt,
+    find_entry,
+    format_entry,
+    format_tile_path,
+    format_verifier,
+    hash_leaf,
+    origin_of,
+    parse_checkpoint,
+    parse_tile_path,
+    parse_verifier,
+    sign_checkpoint,
+)
+from tests.builders.logs import LOG, LOG_KEY, LOG_PUBLIC, PlainLog, make_entries, root_of, sha256
+
+SIZES = (1, 2, 3, 7, 8, 255, 256, 257, 300, 511, 512, 513, 700)
+# With a tile of the second level, and a partial one.
+LARGE = TILE_WIDTH**2 + 300
+
+
+@pytest.fixture(scope="module")
+def large() -> PlainLog:
+    return PlainLog(make_entries(LARGE))
+
+
+def tiles_of(log: PlainLog) -> Tiles:
+    return Tiles(log.fetch, size=len(log.entries))
+
+
+def reason_of(check: object, *arguments: object, **named: object) -> str:
+    with pytest.raises(LogError) as refused:
+        check(*arguments, **named)  # type: ignore[operator]
+    return refused.value.reason
+
+
+def test_root_from_tiles_is_that_of_another_library_at_every_size(large: PlainLog) -> None:
+    oracle = InmemoryTree(algorithm="sha256")
+    for entry in large.entries:
+        oracle.append_entry(entry)
+    assert compute_root(tiles_of(PlainLog([])).node, 0) == EMPTY_ROOT
+    for size in (*SIZES, TILE_WIDTH**2, TILE_WIDTH**2 + 1, LARGE):
+        assert compute_root(tiles_of(large).node, size) == oracle.get_root(size), size
+
+
+def test_log_is_proved_to_extend_each_earlier_size_of_itself(large: PlainLog) -> None:
+    logs = [PlainLog(large.entries[:size]) for size in SIZES]
+    for older, newer in pairwise([PlainLog([]), *logs]):
+        check_extends(older.checkpoint, newer.checkpoint, tiles=tiles_of(newer))
+    newest = large.checkpoint
+    for older in logs:
+        check_extends(older.checkpoint, newest, tiles=tiles_of(large))
+    # A proof takes few files, whatever the size of the log.
+    large.asked.clear()
+    check_extends(logs[-1].checkpoint, newest, tiles=tiles_of(large))
+    assert len(large.asked) == len(set(large.asked)) <= 5
+
+
+@pytest.mark.parametrize("place", [0, 254, 255, 256, 299])
+def test_changed_entry_is_a_fork_for_everyone_who_saw_it_before(place: int) -> None:
+    older = PlainLog(make_entries(300))
+    newer = PlainLog(make_entries(700))
+    newer.entries[place] = newer.entries[place][:8] + sha256(b"another")
+    assert reason_of(check_extends, older.checkpoint, newer.checkpoint, tiles=tiles_of(newer)) == "forked"
+    shorter = PlainLog(newer.entries[:300])
+    assert reason_of(check_extends, older.checkpoint, shorter.checkpoint, tiles=tiles_of(shorter)) == "forked"
+
+
+def test_shorter_log_was_rolled_back() -> None:
+    older, newer = PlainLog(make_entries(300)), PlainLog(make_entries(299))
+    assert reason_of(check_extends, older.checkpoint, newer.checkpoint, tiles=tiles_of(newer)) == "rolled-back"
+
+
+def test_old_tiles_do_not_hide_that_the_checkpoint_is_of_another_tree() -> None:
+    older, newer, forged = PlainLog(make_entries(300)), PlainLog(make_entries(700)), PlainLog(make_entries(700))
+    forged.entries[5] = forged.entries[6]
+    assert reason_of(check_extends, older.checkpoint, forged.checkpoint, tiles=tiles_of(newer)) == "malformed"
+
+
+def test_each_entry_is_proved_and_no_other_in_its_place() -> None:
+    for size in SIZES:
+        log = PlainLog(make_entries(size))
+        for index in {0, size // 2, size - 1}:
+            check_included(index, log.entries[index], log.checkpoint, tiles=tiles_of(log))
+            other = format_entry(at=1, digest=sha256(b"another"))
+            assert reason_of(check_included, index, other, log.checkpoint, tiles=tiles_of(log)) == "not-included"
+            beside = (index + 1) % size
+            if beside != index:
+                entry = log.entries[index]
+                assert reason_of(check_included, beside, entry, log.checkpoint, tiles=tiles_of(log)) == "not-included"
+
+
+def test_entry_is_found_by_its_time_in_few_files(large: PlainLog) -> None:
+    for index in (0, 4000, LARGE - 1):
+        at, digest = int.from_bytes(large.entries[index][:8], "big"), large.entries[index][8:]
+        large.asked.clear()
+        assert find_entry(digest, received_at=at - 5, tiles=tiles_of(large)) == (index, large.entries[index])
+        assert len(large.asked) <= 12
+    assert find_entry(sha256(b"hidden"), received_at=1_000_400, tiles=tiles_of(PlainLog(make_entries(700)))) is None
+
+
+def test_entry_that_came_long_after_its_receipt_is_late() -> None:
+    entry = format_entry(at=1_000_060, digest=bytes(32))
+    check_in_time(entry, received_at=1_000_000)
+    assert reason_of(check_in_time, entry, received_at=999_999) == "late"
+
+
+def test_file_of_another_length_is_refused() -> None:
+    log = PlainLog(make_entries(9))
+    log.changed |= {"tile/0/000.p/9": bytes(9 * 32 - 1), "tile/entries/000.p/9": bytes(9 * 42)}
+    assert reason_of(tiles_of(log).node, 0, 0) == "malformed"
+    assert reason_of(tiles_of(log).get_entries, 0) == "malformed"
+
+
+def test_paths_of_tiles_are_those_of_the_specification() -> None:
+    # The examples of https://c2sp.org/tlog-tiles.
+    assert format_tile_path(0, 1234067) == "tile/0/x001/x234/067"
+    assert format_tile_path(None, 273, width=112) == "tile/entries/273.p/112"
+    for level, tile, width in ((0, 0, 256), (None, 999, 256), (1, 1000, 1), (7, 10**9, 255)):
+        assert parse_tile_path(format_tile_path(level, tile, width=width)) == (level, tile, width)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tile/0/0",
+        "tile/00/000",
+        "tile/0/x000/000",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/07",
+        "tile/-1/0",
+    ],
+)
+def test_path_of_another_spelling_is_refused(path: str) -> None:
+    assert reason_of(parse_tile_path, path) == "malformed"
+
+
+def test_checkpoint_is_a_signed_note() -> None:
+    log = PlainLog(make_entries(5))
+    text, signature = log.note.decode().split("\n\n")
+    assert text.split("\n") == [LOG, "5", base64.b64encode(root_of(log.entries)).decode()]
+    name = sha256(LOG.encode(), b"\n\x01", LOG_PUBLIC)[:4]
+    signed = base64.b64encode(name + LOG_KEY.sign(f"{text}\n".encode())).decode()
+    assert signature == f"— {LOG} {signed}\n"
+    assert parse_checkpoint(log.note, origin=LOG, public_keys=[LOG_PUBLIC]) == log.checkpoint
+
+
+def test_checkpoint_may_carry_lines_and_signatures_of_others() -> None:
+    witness = "— witness.example/w " + base64.b64encode(bytes(76)).decode() + "\n"
+    note = PlainLog(make_entries(5)).note
+    assert parse_checkpoint(note + witness.encode(), origin=LOG, public_keys=[LOG_PUBLIC]).size == 5
+    text = note.split(b"\n\n")[0] + b"\nmore\n"
+    signature = base64.b64encode(sha256(LOG.encode(), b"\n\x01", LOG_PUBLIC)[:4] + LOG_KEY.sign(text)).decode()
+    extended = text + f"\n— {LOG} {signature}\n".encode()
+    assert parse_checkpoint(extended, origin=LOG, public_keys=[LOG_PUBLIC]).size == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("\n5\n", "\n6\n", "bad-signature"),
+        ("\n5\n", "\n05\n", "malformed"),
+        ("\n5\n", "\n5000000000000000000\n", "malformed"),
+        (f"{LOG}\n5", "other.example/log\n5", "wrong-origin"),
+        ("\n\n", "\n", "malformed"),
+        (f"— {LOG}", "— other.example/log", "unknown-key"),
+        ("— ", "- ", "malformed"),
+    ],
+)
+def test_changed_checkpoint_is_refused(old: str, new: str, reason: str) -> None:
+    note = PlainLog(make_entries(5)).note.decode()
+    assert old in note
+    changed = note.replace(old, new, 1).encode()
+    assert reason_of(parse_checkpoint, changed, origin=LOG, public_keys=[LOG_PUBLIC]) == reason
+
+
+def test_checkpoint_under_an_unknown_key_is_refused() -> None:
+    note = sign_checkpoint(Checkpoint(LOG, 0, EMPTY_ROOT), private_key=LOG_KEY)
+    assert reason_of(parse_checkpoint, note, origin=LOG, public_keys=[bytes(32)]) == "unknown-key"
+    assert reason_of(parse_checkpoint, note[:-1], origin=LOG, public_keys=[LOG_PUBLIC]) == "malformed"
+
+
+def test_public_key_is_one_line_that_is_read_back() -> None:
+    line = format_verifier(LOG, LOG_PUBLIC)
+    assert parse_verifier(f"{line}\n") == (LOG, LOG_PUBLIC)
+    assert reason_of(parse_verifier, line.replace("+", "+0", 1)) == "bad-key"
+    assert reason_of(parse_verifier, "log") == "bad-key"
+
+
+def test_log_is_named_after_the_gateway() -> None:
+    assert origin_of("https://report.example") == LOG
+    assert origin_of("http://127.0.0.1:8700") == "127.0.0.1:8700/log"
+
+
+def test_entry_holds_no_byte_of_the_receipt() -> None:
+    entry = format_entry(at=1, digest=digest_receipt(b"receipt"))
+    assert len(entry) == ENTRY_BYTES
+    assert entry[8:] == sha256(b"report-abuse log entry v1\0receipt")
+    assert hash_leaf(entry) == sha256(b"\0", entry)
