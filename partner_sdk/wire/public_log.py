@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,10 +33,10 @@ MAX_SIZE: Final = 2**62
 # From the receipt to the entry of its batch, in seconds; and a batch by the clock of another gateway may seem earlier.
 LOGGED_WITHIN_SECONDS: Final = 60
 CLOCK_SKEW_SECONDS: Final = 60
-# How far a search goes on behind that, to tell a late entry from none.
-MAX_LATE_TILES: Final = 256
+MAX_LATE_TILES: Final = 256  # how far a search goes on behind that, to tell a late entry from none
 
 _RECEIPT_LABEL: Final = b"report-abuse log entry v1\0"
+_LENGTH: Final = ENTRY_BYTES.to_bytes(2, "big")
 _ED25519: Final = b"\x01"  # signed-note, "Signature types"
 _SIGNATURE: Final = re.compile("\N{EM DASH} ([^ +\n]+) ([A-Za-z0-9+/]+={0,2})")
 _CHECKPOINT: Final = re.compile(r"([^ +\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
@@ -67,7 +67,12 @@ def origin_of(public_origin: str) -> str:
 
 def digest_receipt(receipt: bytes) -> bytes:
     """Return the digest of a signed intake statement, by which the log holds it."""
-    return hashlib.sha256(_RECEIPT_LABEL + receipt).digest()
+    return digest_logged(hashlib.sha256(receipt).digest())
+
+
+def digest_logged(receipt_sha256: bytes) -> bytes:
+    """Return that digest from the receipt's SHA-256."""
+    return hashlib.sha256(_RECEIPT_LABEL + receipt_sha256).digest()
 
 
 def format_entry(*, at: int, digest: bytes) -> bytes:
@@ -82,15 +87,13 @@ def time_of(entry: bytes) -> int:
 
 def bundle_entries(entries: bytes) -> bytes:
     """Return a tile of entries, each behind its length, from the entries alone (tlog-tiles, "Log entries")."""
-    length = ENTRY_BYTES.to_bytes(2, "big")
-    return b"".join(length + entry for entry in split(entries, ENTRY_BYTES))
+    return b"".join(_LENGTH + entry for entry in split(entries, ENTRY_BYTES))
 
 
 def parse_bundle(raw: bytes, *, width: int) -> tuple[bytes, ...]:
     """Return the entries of a tile; raises `LogError` (`malformed`)."""
     found = split(raw, BUNDLED_BYTES)
-    length = ENTRY_BYTES.to_bytes(2, "big")
-    if len(raw) != width * BUNDLED_BYTES or any(one[:2] != length for one in found):
+    if len(raw) != width * BUNDLED_BYTES or any(one[:2] != _LENGTH for one in found):
         raise LogError("A tile of entries has another form.", reason="malformed")
     return tuple(one[2:] for one in found)
 
@@ -116,9 +119,9 @@ def hash_children(left: bytes, right: bytes) -> bytes:
 def compute_root(node: Node, size: int, *, through: Collection[int] = (), start: int = 0) -> bytes:
     """Return the hash of the entries from `start` to `size`, from complete subtrees.
 
-    A subtree with a place of `through` inside is not asked for but computed from its parts. Roots that are computed
-    from the same parts prove something about each other: through the size of an older tree, that the newer one extends
-    it (RFC 6962 §2.1.2); through an entry, that the tree contains it (§2.1.1).
+    A subtree with a place of `through` inside is computed from its parts. Roots of the same parts prove something:
+    through the size of an older tree, that the newer one extends it (RFC 6962 §2.1.2); through an entry, that the tree
+    contains it (§2.1.1).
     """
     count = size - start
     if count == 0:
@@ -136,6 +139,52 @@ def fold(hashes: list[bytes]) -> bytes:
     while len(hashes) > 1:
         hashes = [hash_children(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
     return hashes[0]
+
+
+class GrowingTree:
+    """The right edge of a tree: enough to add entries and to compute its root.
+
+    `edge` has the hashes of the tile on each level that is not full yet, lowest level first. `changed` collects the
+    hashes of each tile, by level and number, that an entry was added to.
+    """
+
+    def __init__(self, size: int = 0, edge: Sequence[bytes] = ()) -> None:
+        """Raise `LogError` (`malformed`) for an edge that does not belong to a tree of this size."""
+        widths = [(size >> (TILE_HEIGHT * level)) % TILE_WIDTH for level in range(count_levels(size))]
+        if [len(hashes) for hashes in edge] != [width * HASH_BYTES for width in widths]:
+            raise LogError("The edge of the tree does not belong to its size.", reason="malformed")
+        self.size = size
+        self.edge = list(edge)
+        self.changed: dict[tuple[int, int], bytes] = {}
+
+    def add_entry(self, entry: bytes) -> None:
+        """Add an entry at the end."""
+        added, count = hash_leaf(entry), self.size
+        self.size += 1
+        for level in range(count_levels(self.size)):
+            if level == len(self.edge):
+                self.edge.append(b"")
+            self.edge[level] += added
+            self.changed[level, count // TILE_WIDTH] = self.edge[level]
+            if len(self.edge[level]) < TILE_WIDTH * HASH_BYTES:
+                break
+            added, count = fold(split(self.edge[level], HASH_BYTES)), count // TILE_WIDTH
+            self.edge[level] = b""
+
+    def compute_root(self) -> bytes:
+        """Return the root hash."""
+        return compute_root(self._node, self.size)
+
+    def _node(self, level: int, index: int) -> bytes:
+        within = 1 << (level % TILE_HEIGHT)
+        first = (index * within) % TILE_WIDTH
+        hashes = split(self.edge[level // TILE_HEIGHT], HASH_BYTES)
+        return fold(hashes[first : first + within])
+
+
+def count_levels(size: int) -> int:
+    """Return how many levels of tiles a tree of this size has."""
+    return -(-size.bit_length() // TILE_HEIGHT)
 
 
 # Tiles
@@ -234,29 +283,39 @@ def sign_checkpoint(checkpoint: Checkpoint, *, private_key: Ed25519PrivateKey) -
     return f"{text}\n\N{EM DASH} {checkpoint.origin} {signature}\n".encode()
 
 
-def parse_checkpoint(raw: bytes, *, origin: str, public_keys: Collection[bytes]) -> Checkpoint:
+def peek_checkpoint(raw: bytes) -> Checkpoint:
+    """Read a checkpoint without believing it; raises `LogError` (`malformed`)."""
+    return _parse_note(raw)[0]
+
+
+def verify_checkpoint(raw: bytes, *, origin: str, public_keys: Collection[bytes]) -> Checkpoint:
     """Return a checkpoint of this log that one of its keys has signed.
 
     Signatures by others, e.g. witnesses, are ignored. Raises `LogError`: `malformed`, `wrong-origin`, `unknown-key`,
     `bad-signature`.
     """
-    try:
-        text, _, signatures = raw.decode().partition("\n\n")
-    except UnicodeDecodeError:
-        text, signatures = "", ""
-    text += "\n"
-    found = _CHECKPOINT.fullmatch(text)
-    lines = [_SIGNATURE.fullmatch(line) for line in signatures.removesuffix("\n").split("\n")]
-    is_whole = None not in lines and signatures.endswith("\n") and len(raw) <= MAX_CHECKPOINT_BYTES
-    if found is None or not is_whole or int(found[2]) > MAX_SIZE:
-        raise LogError("This is not a checkpoint.", reason="malformed")
-    if found[1] != origin:
+    checkpoint, text, signatures = _parse_note(raw)
+    if checkpoint.origin != origin:
         raise LogError("The checkpoint belongs to another log.", reason="wrong-origin")
     known = {make_key_name(origin, key): key for key in public_keys}
-    is_signed = [_is_signed(text, line[2], known=known) for line in lines if line and line[1] == origin]
-    if True not in is_signed:
+    if not any(_is_signed(text, encoded, known=known) for name, encoded in signatures if name == origin):
         raise LogError("The checkpoint is not signed by a known key of the log.", reason="unknown-key")
-    return Checkpoint(origin, int(found[2]), _decode(found[3]))
+    return checkpoint
+
+
+def _parse_note(raw: bytes) -> tuple[Checkpoint, str, list[tuple[str, str]]]:
+    """Return the checkpoint, the text that is signed, and name and base64 of each signature."""
+    try:
+        text, _, rest = raw.decode().partition("\n\n")
+    except UnicodeDecodeError:
+        text, rest = "", ""
+    found = _CHECKPOINT.fullmatch(f"{text}\n")
+    signatures = [_SIGNATURE.fullmatch(line) for line in rest.removesuffix("\n").split("\n")]
+    is_whole = rest.endswith("\n") and None not in signatures and len(raw) <= MAX_CHECKPOINT_BYTES
+    if found is None or not is_whole or int(found[2]) > MAX_SIZE:
+        raise LogError("This is not a checkpoint.", reason="malformed")
+    checkpoint = Checkpoint(found[1], int(found[2]), _decode(found[3]))
+    return checkpoint, f"{text}\n", [(line[1], line[2]) for line in signatures if line is not None]
 
 
 def _is_signed(text: str, encoded: str, *, known: Mapping[bytes, bytes]) -> bool:
