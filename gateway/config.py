@@ -1,6 +1,6 @@
 """The gateway's settings: `gateway.toml` in the state folder, checked once at startup.
 
-Never holds a secret or a path to a key: the gateway's two keys are in `keys/`.
+Never holds a secret or a path to a key: the gateway's own keys are in `keys/`.
 """
 
 import re

@@ -8,23 +8,27 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
-from gateway.key_folder import find_next_receipt_key
-from gateway.receipt_key_change import NEXT_CARD_FILE
+from gateway.key_change import NEXT_CARD_FILE
+from gateway.key_folder import SIGNING_ROLES, find_signing_key
 from gateway.shared_store import SharedStore, ValkeyStore
 from gateway.signoffs import examine_signoffs
-from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
+from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
 from gateway.store.evidence import count_evidence
 from gateway.store.high_water import find_instance
+from gateway.store.log_tiles import find_oldest_unlogged, read_head
 from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import parse_time
+from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
+from partner_sdk.wire.public_log import origin_of
 
 _ADVICE_ON_SERVERS = {
     "missing": "Check that the server of database_uri runs, and that this machine may connect to it.",
@@ -36,6 +40,7 @@ _ADVICE_ON_SERVERS = {
         "lost."
     ),
 }
+LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold
 
 
@@ -148,7 +153,9 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
     yield _examine_clock(gateway)
     yield _examine_evidence(gateway, folder=StateFolder(state).evidence)
     yield from _examine_keys(gateway)
-    yield from _examine_next_receipt_key(gateway, state=state)
+    yield _examine_log(gateway, state=state)
+    for role in SIGNING_ROLES:
+        yield from _examine_next_key(gateway, role, state=state)
 
 
 def _examine_pages(gateway: Gateway) -> Finding:
@@ -216,7 +223,7 @@ def _examine_keys(gateway: Gateway) -> Iterator[Finding]:
     )
     if wrong_key is not None:
         yield wrong_key
-    elif keys.has_receipt_key(gateway.receipt_key_id):
+    elif keys.has_key(gateway.receipt_key_id):
         yield Finding("receipt key", "ok", "Published: partners can verify receipts.")
     else:
         fix = "Add gateway.card at the desk, then run `publish` there."
@@ -239,22 +246,31 @@ def _examine_clock(gateway: Gateway) -> Finding:
     )
 
 
-def _examine_next_receipt_key(gateway: Gateway, *, state: Path) -> Iterator[Finding]:
-    following = find_next_receipt_key(state)
+def _examine_log(gateway: Gateway, *, state: Path) -> Finding:
+    key = find_signing_key(state, KeyRole.LOG)
+    if key is None:
+        return Finding("log", "fault", "There is no log key: reports are taken, and not logged.", fix=LOG_KEY_FIX)
+    head, now = read_head(gateway.store), gateway.clock()
+    oldest = find_oldest_unlogged(gateway.store, head)
+    if oldest is not None and now - oldest > LOG_LATE:
+        detail = f"Reports since {format_time(oldest)} are not in the public log."
+        fix = "If `serve` runs, look for log-not-published in its output; if not, start it."
+        return Finding("log", "fault", detail, fix=fix)
+    keys = gateway.key_state.find_keys()
+    if keys is not None and not keys.has_key(key.key_id):
+        fix = "Add gateway.card at the desk, then run `publish` there."
+        return Finding("log", "warning", "The log key is not in the key set: nobody can check the log.", fix=fix)
+    return Finding("log", "ok", f"{head.size} entries, real and random, at {origin_of(gateway.config.public_origin)}.")
+
+
+def _examine_next_key(gateway: Gateway, role: KeyRole, *, state: Path) -> Iterator[Finding]:
+    following, name = find_signing_key(state, role, is_next=True), f"next {role.value} key"
     if following is None:
         return
     keys = gateway.key_state.find_keys()
-    if keys is not None and keys.has_receipt_key(following.key_id):
-        yield Finding(
-            "next receipt key",
-            "warning",
-            "The agency has published it; this gateway still signs with the old key.",
-            fix="Restart the gateway.",
-        )
+    if keys is not None and keys.has_key(following.key_id):
+        detail = "The agency has published it; this gateway still signs with the old key."
+        yield Finding(name, "warning", detail, fix="Restart the gateway.")
     else:
-        yield Finding(
-            "next receipt key",
-            "warning",
-            "Not published yet.",
-            fix=f"Give {state / NEXT_CARD_FILE} to the desk, and run `publish` there.",
-        )
+        fix = f"Give {state / NEXT_CARD_FILE} to the desk, and run `publish` there."
+        yield Finding(name, "warning", "Not published yet.", fix=fix)

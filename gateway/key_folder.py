@@ -1,4 +1,4 @@
-"""The gateway's two keys (receipt and cookie), and the refusal of every other private key.
+"""The gateway's own keys (receipt, log and cookie), and the refusal of every other private key.
 
 Never reads a key that opens anything: a gateway refuses to start if it finds one.
 """
@@ -23,11 +23,13 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.keys import Environment
 
 RECEIPT_KEY = "receipt.key"
-NEXT_RECEIPT_KEY = "receipt.next.key"
+LOG_KEY = "log.key"
 COOKIE_KEY = "cookie.key"
 KEY_FOLDER = "keys"
 
-_OWN_ROLES = frozenset({KeyRole.RECEIPT.value, KeyRole.COOKIE.value})
+# The keys that sign: the agency publishes a new one before the gateway uses it.
+SIGNING_ROLES = (KeyRole.RECEIPT, KeyRole.LOG)
+_OWN_ROLES = frozenset({KeyRole.RECEIPT.value, KeyRole.LOG.value, KeyRole.COOKIE.value})
 # Private keys of other tools, which do not belong in a gateway's state folder.
 _FOREIGN_MARKS = (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-")
 
@@ -67,16 +69,16 @@ def _check_file(path: Path, *, raw: bytes, is_key_folder: bool) -> None:
         role = _role_of(path, raw=raw)
         if role not in _OWN_ROLES:
             raise ForeignKeyError(
-                f"{path} is a private {role} key. A gateway holds only its receipt key and its cookie key. Remove the "
-                "file before you start the gateway.",
+                f"{path} is a private {role} key. A gateway holds only its receipt, log and cookie keys. "
+                "Remove the file before you start the gateway.",
                 reason="foreign-key",
             )
     elif any(mark in raw for mark in _FOREIGN_MARKS):
         raise ForeignKeyError(f"{path} is a private key. A gateway must not hold it; remove it.", reason="foreign-key")
     elif is_key_folder:
         raise ForeignKeyError(
-            f"{path} is not a key of this gateway. Only {RECEIPT_KEY} and {COOKIE_KEY} belong in {KEY_FOLDER}/; "
-            "remove it.",
+            f"{path} is not a key of this gateway. Only {RECEIPT_KEY}, {LOG_KEY} and {COOKIE_KEY} belong in "
+            f"{KEY_FOLDER}/; remove it.",
             reason="foreign-key",
         )
 
@@ -89,9 +91,9 @@ def _role_of(path: Path, *, raw: bytes) -> str:
 
 
 def make_keys(state: Path, *, environment: Environment, created_at: str) -> KeyFile:
-    """Make the receipt key and the cookie key of a new gateway; return the receipt key."""
-    receipt = new_key(KeyRole.RECEIPT, environment=environment, created_at=created_at)
-    write_key_file(state / KEY_FOLDER / RECEIPT_KEY, receipt)
+    """Make the keys of a new gateway; return the receipt key."""
+    receipt = make_signing_key(state, KeyRole.RECEIPT, environment=environment, created_at=created_at)
+    make_signing_key(state, KeyRole.LOG, environment=environment, created_at=created_at)
     cookie = new_key(KeyRole.COOKIE, environment=environment, created_at=created_at)
     write_key_file(state / KEY_FOLDER / COOKIE_KEY, cookie)
     return receipt
@@ -102,27 +104,32 @@ def read_receipt_key(state: Path) -> KeyFile:
     return read_key_file(state / KEY_FOLDER / RECEIPT_KEY, role=KeyRole.RECEIPT)
 
 
-def make_next_receipt_key(state: Path, *, environment: Environment, created_at: str) -> KeyFile:
-    """Make the next receipt key, or return the one already made."""
-    path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
+def make_signing_key(
+    state: Path, role: KeyRole, *, environment: Environment, created_at: str, is_next: bool = False
+) -> KeyFile:
+    """Make a signing key, or the next one; return the one that is there already."""
+    path = _path_of(state, role, is_next=is_next)
     if path.exists():
-        return read_key_file(path, role=KeyRole.RECEIPT)
-    key_file = new_key(KeyRole.RECEIPT, environment=environment, created_at=created_at)
+        return read_key_file(path, role=role)
+    key_file = new_key(role, environment=environment, created_at=created_at)
     write_key_file(path, key_file)
     return key_file
 
 
-def find_next_receipt_key(state: Path) -> KeyFile | None:
-    """Return the next receipt key, which the agency has yet to publish, or None."""
-    path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
-    return read_key_file(path, role=KeyRole.RECEIPT) if path.exists() else None
+def find_signing_key(state: Path, role: KeyRole, *, is_next: bool = False) -> KeyFile | None:
+    """Return a signing key, or the next one, which the agency has yet to publish; None if there is none."""
+    path = _path_of(state, role, is_next=is_next)
+    return read_key_file(path, role=role) if path.exists() else None
 
 
-def use_next_receipt_key(state: Path) -> None:
-    """Replace the receipt key with the next one; does nothing if another process already has."""
-    folder = state / KEY_FOLDER
+def use_next_key(state: Path, role: KeyRole) -> None:
+    """Replace a signing key with the next one; does nothing if another process already has."""
     with contextlib.suppress(FileNotFoundError):
-        (folder / NEXT_RECEIPT_KEY).replace(folder / RECEIPT_KEY)
+        _path_of(state, role, is_next=True).replace(_path_of(state, role))
+
+
+def _path_of(state: Path, role: KeyRole, *, is_next: bool = False) -> Path:
+    return state / KEY_FOLDER / f"{role.value}{'.next' if is_next else ''}.key"
 
 
 def read_cookie_secret(state: Path) -> bytes:

@@ -70,9 +70,9 @@ class AcceptedKeys:
                 return key if accepts_envelope(key, now=now) else None
         return None
 
-    def has_receipt_key(self, key_id: str) -> bool:
-        """Return whether the key set lists this receipt key, so that partners can verify its receipts."""
-        return any(key.key_id == key_id for key in self.key_set.receipt_keys)
+    def has_key(self, key_id: str) -> bool:
+        """Return whether the key set lists this receipt key or log key, so that partners can verify its signatures."""
+        return any(key.key_id == key_id for key in (*self.key_set.receipt_keys, *self.key_set.log_keys))
 
 
 class KeyState:

@@ -1,4 +1,4 @@
-"""Makes a new gateway's state folder: its two keys, settings, empty store and card for the desk.
+"""Makes a new gateway's state folder: its keys, settings, empty store and card for the desk.
 
 Never leaves half a gateway: a failure removes everything already written.
 """
@@ -20,8 +20,8 @@ from gateway.config import (
     write_config,
 )
 from gateway.guidance.agency import write_agency_example
+from gateway.key_change import make_card
 from gateway.key_folder import make_keys
-from gateway.receipt_key_change import make_card
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import make_store
 from gateway.store.high_water import find_instance
@@ -96,7 +96,7 @@ def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfi
 def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) -> GatewayCard:
     folder = StateFolder(state)
     folder.path.chmod(0o700)
-    receipt = make_keys(state, environment=config.environment, created_at=format_time(now))
+    make_keys(state, environment=config.environment, created_at=format_time(now))
     folder.evidence.mkdir(mode=0o700)
     write_new_durably(folder.pin, raw_pin)
     write_agency_example(folder.agency)
@@ -123,7 +123,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
             "(docs/running.md, PostgreSQL); for a new one make an empty database.",
             reason="database-taken",
         )
-    card = make_card(config, receipt_key=receipt)
+    card = make_card(config, state=state)
     write_new_durably(folder.card, encode(card) + b"\n")
     write_config(folder.config, config)
     load_config(state)

@@ -15,6 +15,7 @@ from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.statements import parse_statement
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+LOG_KEY_FIX: Final = "Run `report-abuse-gateway rotate-log-key`, give the card to the desk, and run `publish` there."
 BEHIND: Final = "The database has lost reports for which this gateway issued receipts."
 
 

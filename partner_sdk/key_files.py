@@ -37,6 +37,7 @@ class KeyRole(Enum):
     MAILBOX_SIGNING = "mailbox-signing"
     RECEIPT = "receipt"
     COOKIE = "cookie"
+    LOG = "log"
     SUBMISSION = "submission"
     CONTEXT = "context"
     MAILBOX = "mailbox"

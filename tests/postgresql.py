@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.store.creation import migrate_store
+from gateway.store.schema import metadata
 
 MISSING = "The tests need PostgreSQL 15 or newer. Run: sudo apt-get install postgresql"
 PATIENT_SECONDS = 60
@@ -28,17 +29,13 @@ SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "16MB",
 }
-_TABLES = (
-    *("evidence_parts", "evidence", "items", "reports", "drafts", "return_places", "invitations", "published"),
-    *("instance", "probes", "counts"),
-)
 _END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 _WIPE = "; ".join(
     [
-        *(f"DELETE FROM {table}" for table in _TABLES),  # noqa: S608 - our own names
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608 - our own names
         *(f"ALTER SEQUENCE {table}_position_seq RESTART" for table in ("evidence", "items")),
     ]
 )

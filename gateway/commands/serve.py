@@ -1,8 +1,10 @@
 """`report-abuse-gateway serve`: brings the database up to date and serves the listeners until a signal."""
 
 import logging
+import secrets
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -25,15 +27,18 @@ from gateway.config import (
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
-from gateway.key_folder import read_cookie_secret, read_receipt_key
+from gateway.key_change import finish_key_changes
+from gateway.key_folder import find_signing_key, read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
-from gateway.receipt_key_change import finish_receipt_key_change
-from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
+from gateway.public_log import publishing
+from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import UnknownSchemaError, migrate_store
 from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
+from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.public_log import origin_of
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
 
@@ -61,12 +66,15 @@ def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
     configure_logging("serve")
     _migrate(state, config=config)
     _look_for_lost_reports(state, config=config)
-    _settle_receipt_key(state, config=config)
+    _settle_keys(state, config=config)
     _check_key_and_clock(state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=state, body_seconds=seconds) for one in chosen])
     blobs = LocalBlobs(StateFolder(state).evidence)
-    with housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now):
+    with (
+        housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now),
+        _publishing(state, config=config),
+    ):
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=as_json))
 
 
@@ -99,6 +107,16 @@ def _open_store(state: Path, *, config: GatewayConfig) -> Store:
         lock_path=folder.lock,
         uri=config.database_uri,
         lock_timeout_seconds=config.lock_timeout_seconds,
+    )
+
+
+def _publishing(state: Path, *, config: GatewayConfig) -> AbstractContextManager[object]:
+    if find_signing_key(state, KeyRole.LOG) is None:
+        log_event("log-key-missing", level=logging.ERROR)
+        say(f"There is no log key: reports are taken, and not logged. {LOG_KEY_FIX}", to=sys.stderr)
+    origin = origin_of(config.public_origin)
+    return publishing(
+        _open_store(state, config=config), state=state, origin=origin, clock=utc_now, random=secrets.token_bytes
     )
 
 
@@ -139,12 +157,12 @@ def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
         store.close()
 
 
-def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
+def _settle_keys(state: Path, *, config: GatewayConfig) -> None:
     store = _open_store(state, config=config)
     try:
-        finish_receipt_key_change(state, store=store, pin=load_pin(state), clock=utc_now)
+        finish_key_changes(state, config=config, store=store, pin=load_pin(state), clock=utc_now)
     except StorageUnavailableError as error:
-        log_failure(error, event="receipt-key-not-settled")  # the doors answer 503; the next start looks again
+        log_failure(error, event="keys-not-settled")  # the doors answer 503; the next start looks again
     finally:
         store.close()
 

@@ -1,4 +1,4 @@
-"""`report-abuse-gateway init`, `rotate-receipt-key`, `pin`, `restored`: make a gateway's state folder or change it."""
+"""Commands that make a gateway's state folder or change it: init, rotate-receipt-key, rotate-log-key, pin, restored."""
 
 import uuid
 from pathlib import Path
@@ -9,13 +9,14 @@ import click
 from gateway.clock import utc_now
 from gateway.commands.terminal import DONE, FAULT, PORT, command, complain, json_option, print_json, say, state_option
 from gateway.config import StateFolder, load_config, load_pin
+from gateway.key_change import NEXT_CARD_FILE, begin_key_change
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NewGateway, create_gateway
-from gateway.receipt_key_change import begin_receipt_key_change
 from gateway.store import StorageUnavailableError, open_store
 from gateway.store.creation import begin_epoch
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.keys import parse_pin
 
 _EXAMPLE_STATE = "--state /var/lib/report-abuse"
@@ -71,12 +72,31 @@ def rotate_receipt_key(state: Path, *, as_json: bool) -> int:
 
     The gateway can keep running; it signs with the new key after a restart.
     """
-    card = begin_receipt_key_change(state, config=load_config(state), now=utc_now())
+    card = begin_key_change(state, KeyRole.RECEIPT, config=load_config(state), now=utc_now())
     if as_json:
         print_json({"card": str(card)})
         return DONE
     say(f"The next receipt key is ready. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
     say("Then restart this gateway: it signs with the new key from then on, and the desk ends the old one.")
+    return DONE
+
+
+@command(example=_EXAMPLE_STATE)
+@state_option
+@json_option
+def rotate_log_key(state: Path, *, as_json: bool) -> int:
+    """Make the next key of the public log and its card for the desk.
+
+    A gateway from a release without a public log gets its first one, and logs from then on. The gateway can keep
+    running; it signs with a next key after a restart.
+    """
+    card = begin_key_change(state, KeyRole.LOG, config=load_config(state), now=utc_now())
+    if as_json:
+        print_json({"card": str(card)})
+        return DONE
+    say(f"The log key is ready. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
+    if card.name == NEXT_CARD_FILE:
+        say("Then restart this gateway: it signs with the new key from then on, and the desk ends the old one.")
     return DONE
 
 

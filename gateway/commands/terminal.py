@@ -27,6 +27,10 @@ program: Final = LazyGroup(
             "gateway.commands.state:rotate_receipt_key",
             "Make the next receipt key and its card for the desk.",
         ),
+        "rotate-log-key": (
+            "gateway.commands.state:rotate_log_key",
+            "Make the next key of the public log and its card for the desk.",
+        ),
         "pin": ("gateway.commands.state:pin", "Install a new agency.pin."),
         "restored": ("gateway.commands.state:restored", "Begin a new epoch of receipts after a restore."),
         "serve": ("gateway.commands.serve:serve", "Serve the configured listeners until SIGTERM or SIGINT."),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex
 
-SCHEMA_REVISION = "r1"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "r2"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row id only if the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -256,4 +256,27 @@ evidence_parts = Table(
     Column("sha256", LargeBinary(32), nullable=False),
     Column("blob", String(32), nullable=False),  # a random name, and each blob has one row at most
     UniqueConstraint("blob"),
+)
+
+# The public log (gateway/public_log.py): on level 0 the entries, above it hashes; 256 to a full tile. An entry is a
+# time and 32 bytes that only a holder of the receipt can tell from random ones.
+log_tiles = Table(
+    "log_tiles",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("tile", BigKey, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("batch", Integer, nullable=False),
+    Column("report_position", BigInteger, nullable=False),  # of the newest report in the log
+    Column("root", LargeBinary(32), nullable=False),
+    Column("checkpoint", LargeBinary, nullable=False),
+    CheckConstraint("position = 1", name="one_row"),
 )

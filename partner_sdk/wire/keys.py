@@ -66,8 +66,8 @@ class VerifyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     verify_until: str
 
 
-class KeySet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every public key of the agency for one environment."""
+class KeySet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Every public key of the agency for one environment, and of its gateway; without a public log, no `log_keys`."""
 
     environment: Environment
     serial: int
@@ -77,6 +77,7 @@ class KeySet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     receipt_keys: tuple[VerifyKey, ...]
     mailbox_keys: tuple[VerifyKey, ...]
     register_keys: tuple[VerifyKey, ...]
+    log_keys: tuple[VerifyKey, ...] = ()
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -331,7 +332,7 @@ def _check_keys(key_set: KeySet) -> None:
             raise KeySetError("A sealing key does not have the id or the suite that it claims.", reason="bad-key")
         if not parse_time(sealing.not_before) <= parse_time(sealing.seal_until) <= parse_time(sealing.open_until):
             raise KeySetError("The times of a sealing key are out of order.", reason="bad-key")
-    for verify in (*key_set.receipt_keys, *key_set.mailbox_keys, *key_set.register_keys):
+    for verify in (*key_set.receipt_keys, *key_set.mailbox_keys, *key_set.register_keys, *key_set.log_keys):
         if verify.key_id != key_id_of(parse_base64url(verify.public_key, length=PUBLIC_KEY_BYTES)):
             raise KeySetError("A signing key does not have the id that it claims.", reason="bad-key")
         if not parse_time(verify.not_before) <= parse_time(verify.use_until) <= parse_time(verify.verify_until):
@@ -342,7 +343,10 @@ def _check_keys(key_set: KeySet) -> None:
 
 
 def _roles(key_set: KeySet) -> tuple[tuple[SealingKey | VerifyKey, ...], ...]:
-    return (key_set.sealing_keys, key_set.receipt_keys, key_set.mailbox_keys, key_set.register_keys)
+    return (
+        *(key_set.sealing_keys, key_set.receipt_keys, key_set.mailbox_keys),
+        *(key_set.register_keys, key_set.log_keys),
+    )
 
 
 def _within(moment: datetime, start: str, end: str) -> bool:
@@ -357,29 +361,31 @@ MAX_CARD_BYTES = 4096
 
 
 class ReceiptKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The public half of a gateway's receipt key."""
+    """The public half of a gateway's receipt key, or of the key of its public log."""
 
     key_id: str
     public_key: str
 
 
-class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The gateway's name, and the public key that checks its receipts. No secret."""
+class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The gateway's name, and the public keys that check its receipts and its public log. No secret."""
 
     environment: Environment
     instance: str
     origin: str
     receipt_key: ReceiptKey
-    type: Literal["report-abuse/gateway-card"] = "report-abuse/gateway-card"
+    type: Literal["report-abuse/gateway-card"]
+    log_key: ReceiptKey | None = None
 
 
 def parse_gateway_card(raw: bytes) -> GatewayCard:
     """Read the bytes of a card file, or raise `KeySetError` (`bad-card`)."""
     try:
         card = parse_exact(raw.rstrip(b"\n"), kind=GatewayCard, max_bytes=MAX_CARD_BYTES)
-        public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
+        keys = [key for key in (card.receipt_key, card.log_key) if key is not None]
+        ids = [key_id_of(parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)) for key in keys]
     except FormatError as error:
         raise KeySetError(f"This is not a gateway.card file: {error}", reason="bad-card") from None
-    if card.receipt_key.key_id != key_id_of(public_key):
+    if [key.key_id for key in keys] != ids or len(set(ids)) != len(ids):
         raise KeySetError("The card's key does not have the id that it claims.", reason="bad-card")
     return card

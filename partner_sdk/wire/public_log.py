@@ -372,11 +372,8 @@ def check_included(index: int, entry: bytes, checkpoint: Checkpoint, *, tiles: T
 
 
 def find_entry(digest: bytes, *, received_at: int, tiles: Tiles) -> tuple[int, bytes] | None:
-    """Return place and bytes of the entry with this digest, near the time of its receipt or late; None if missing.
-
-    Times in a log never go back, so the search is a binary one. Reading whole tiles hides which entry is wanted.
-    """
-    low, high = 0, tiles.size
+    """Return place and bytes of the entry with this digest, near the time of its receipt or late; None if missing."""
+    low, high = 0, tiles.size  # times in a log never go back
     while low < high:
         middle = (low + high) // 2
         if tiles.get_time(middle) < received_at - CLOCK_SKEW_SECONDS:

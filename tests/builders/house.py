@@ -21,7 +21,7 @@ from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.key_files import KeyFile
+from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.items import ItemKind
 from partner_sdk.wire.register import RegisterEntry
@@ -86,9 +86,14 @@ class House:
         return Door(self.open_app("feed", gateway=gateway), FEED_ORIGIN, self.clock, self.agency.feed_key)
 
     def publish(self, *entries: RegisterEntry, serial: int = 1, **key_set: Any) -> None:
-        """Publish a key set that names this gateway's receipt key, and a register of these partners."""
+        """Publish a key set that names this gateway's receipt key and log key, and a register of these partners."""
         key_state = self.open_gateway().key_state
-        settings = {"receipt_keys": (verify_key_of(self.receipt_key, now=self.agency.now),), **key_set}
+        log_key = read_key_file(self.state / "keys" / "log.key", role=KeyRole.LOG)
+        settings = {
+            "receipt_keys": (verify_key_of(self.receipt_key, now=self.agency.now),),
+            "log_keys": (verify_key_of(log_key, now=self.agency.now),),
+            **key_set,
+        }
         key_state.accept_key_set(self.agency.bundle(serial=serial, **settings))
         key_state.accept_register(self.agency.register(*entries, serial=serial))
 

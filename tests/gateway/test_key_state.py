@@ -271,8 +271,8 @@ def test_it_is_known_whether_the_desk_has_published_our_receipt_key(key_state: K
     key_state.accept_key_set(agency.bundle(receipt_keys=(verify_key_of(receipt),)))
     accepted = key_state.find_keys()
     assert accepted is not None
-    assert accepted.has_receipt_key(receipt.key_id)
-    assert not accepted.has_receipt_key(agency.key(KeyRole.FEED).key_id)
+    assert accepted.has_key(receipt.key_id)
+    assert not accepted.has_key(agency.key(KeyRole.FEED).key_id)
 
 
 def test_threads_never_see_a_new_version_with_old_keys(store: Store, agency: Agency, clock: StillClock) -> None:

@@ -97,7 +97,7 @@ def test_help_before_a_command_is_the_help_of_the_program(
 
 
 COMPLETED = {
-    "report-abuse-gateway rot": ["rotate-receipt-key"],
+    "report-abuse-gateway rot": ["rotate-receipt-key", "rotate-log-key"],
     "report-abuse-desk ke": ["keys"],
     "report-abuse-desk keys re": ["renew-delegation", "replace-sealing", "revoke"],
     "report-abuse-desk case close --urg": ["--urgent", "--urgent-dissemination"],

@@ -324,6 +324,7 @@ def test_doctor_says_what_a_new_gateway_still_needs(
         "pages": "ok",
         "clock": "ok",
         "key set": "fault",
+        "log": "ok",
     }
 
 

@@ -12,8 +12,8 @@ from gateway.commands.serve import _check_key_and_clock
 from gateway.config import StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
 from gateway.doctor import examine
-from gateway.key_folder import find_next_receipt_key, read_receipt_key
-from gateway.receipt_key_change import begin_receipt_key_change, finish_receipt_key_change
+from gateway.key_change import begin_key_change, finish_key_changes
+from gateway.key_folder import find_signing_key, read_receipt_key
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.keys import parse_gateway_card
@@ -34,11 +34,13 @@ def state_of(loop: Loop) -> Path:
 
 def finish(loop: Loop) -> bool:
     gateway = loop.gateway
-    return finish_receipt_key_change(state_of(loop), store=gateway.store, pin=gateway.pin, clock=loop.clock)
+    return finish_key_changes(
+        state_of(loop), config=gateway.config, store=gateway.store, pin=gateway.pin, clock=loop.clock
+    )
 
 
 def begin(loop: Loop) -> Path:
-    return begin_receipt_key_change(state_of(loop), config=loop.gateway.config, now=loop.clock())
+    return begin_key_change(state_of(loop), KeyRole.RECEIPT, config=loop.gateway.config, now=loop.clock())
 
 
 def verdict(loop: Loop) -> str:
@@ -48,7 +50,7 @@ def verdict(loop: Loop) -> str:
 def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:
     former = read_receipt_key(state_of(loop)).key_id
     card = begin(loop)
-    following = find_next_receipt_key(state_of(loop))
+    following = find_signing_key(state_of(loop), KeyRole.RECEIPT, is_next=True)
     assert following is not None
     assert not finish(loop)
     assert "Give" in verdict(loop)
@@ -58,7 +60,7 @@ def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:
     assert read_receipt_key(state_of(loop)).key_id == former
     assert finish(loop)
     assert read_receipt_key(state_of(loop)).key_id == following.key_id
-    assert find_next_receipt_key(state_of(loop)) is None
+    assert find_signing_key(state_of(loop), KeyRole.RECEIPT, is_next=True) is None
     assert parse_gateway_card(StateFolder(state_of(loop)).card.read_bytes()).receipt_key.key_id == following.key_id
     assert verdict(loop) == ""
 

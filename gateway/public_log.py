@@ -1,0 +1,199 @@
+"""Publishes the public log: each 30 seconds one batch of a fixed size, real entries hidden among random ones.
+
+An entry holds the digest of a receipt, which only its holders know, or random bytes; a batch is in the order of its
+digests. So neither the size of the log nor a place in it counts reports. A batch that is too small for the reports of
+its 30 seconds grows in steps of four, keeps that size until midnight (UTC), and begins to grow at a random number, so
+that one report more cannot be told from its size (docs/decisions/0038).
+
+The store's turn to write is held from the old head to the new one, so that several gateways on one database publish one
+history. Never signs a head whose tiles do not give the root that was signed before.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection
+
+from gateway.key_folder import find_signing_key
+from gateway.store import Store
+from gateway.store.log_tiles import LogHead, get_head, get_tile, list_unlogged, put_batch, read_head, read_tile
+from gateway.web.logs import log_failure
+from partner_sdk.errors import LogError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.public_log import (
+    ENTRY_BYTES,
+    HASH_BYTES,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Checkpoint,
+    GrowingTree,
+    bundle_entries,
+    count_levels,
+    digest_logged,
+    format_entry,
+    hash_leaf,
+    parse_tile_path,
+    sign_checkpoint,
+    split,
+)
+
+BATCH_SECONDS: Final = 30
+SMALLEST_BATCH: Final = 16
+BATCH_GROWTH: Final = 4
+MAX_BATCH: Final = 4096
+# A batch is looked for this often, so that one that fails or is late still comes within a minute of each receipt.
+POLL_SECONDS: Final = 5.0
+# The next batch waits for a clock that went back by less than this; behind that, the old time was wrong.
+MAX_CLOCK_WAIT_SECONDS: Final = 300
+_DAY: Final = 24 * 3600
+
+
+class LogPublisher:
+    """Publishes one gateway's log. `random(n)` gives n secret random bytes."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        origin: str,
+        private_key: Ed25519PrivateKey,
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._origin = origin
+        self._private_key = private_key
+        self._clock = clock
+        self._random = random
+
+    def publish(self) -> bool:
+        """Add a batch if one is due; return whether it was. Safe to call at any time and from any process.
+
+        Raises StorageUnavailableError, and `LogError` (`malformed`) for stored tiles that were changed.
+        """
+        if not _is_due(read_head(self._store), now=self._read_clock()):
+            return False
+        with self._store.write() as connection:
+            head, now = get_head(connection), self._read_clock()
+            if not _is_due(head, now=now):  # another gateway was faster
+                return False
+            self._add_batch(connection, head, now=max(now, head.published_at))
+        return True
+
+    def _add_batch(self, connection: Connection, head: LogHead, *, now: int) -> None:
+        found = list_unlogged(connection, after=head.report_position, limit=MAX_BATCH)
+        batch = self._choose_size(len(found), head=head, now=now)
+        dummies = [self._random(HASH_BYTES) for _ in range(batch - len(found))]
+        digests = sorted([*(digest_logged(sha256) for _, sha256 in found), *dummies])
+        added = [format_entry(at=now, digest=digest) for digest in digests]
+        entries, tree = _load_edge(connection, head)
+        for entry in added:
+            tree.add_entry(entry)
+        checkpoint = Checkpoint(self._origin, tree.size, tree.compute_root())
+        new_head = LogHead(
+            size=tree.size,
+            root=checkpoint.root,
+            published_at=now,
+            batch=batch,
+            report_position=found[-1][0] if found else head.report_position,
+            checkpoint=sign_checkpoint(checkpoint, private_key=self._private_key),
+        )
+        put_batch(connection, new_head, tiles=_list_changed(tree, entries + b"".join(added), first=head.size))
+
+    def _choose_size(self, waiting: int, *, head: LogHead, now: int) -> int:
+        size = head.batch if head.published_at // _DAY == now // _DAY else SMALLEST_BATCH
+        while size < MAX_BATCH and waiting > size - self._draw(size // 2):
+            size *= BATCH_GROWTH
+        return size
+
+    def _draw(self, most: int) -> int:
+        return int.from_bytes(self._random(4), "big") % (most + 1)
+
+    def _read_clock(self) -> int:
+        return int(self._clock().timestamp())
+
+
+def _is_due(head: LogHead, *, now: int) -> bool:
+    is_later = now // BATCH_SECONDS > head.published_at // BATCH_SECONDS
+    return is_later or now < head.published_at - MAX_CLOCK_WAIT_SECONDS
+
+
+def _load_edge(connection: Connection, head: LogHead) -> tuple[bytes, GrowingTree]:
+    """Return the entries of the last tile that is not full, and the tree; raises `LogError` (`malformed`)."""
+    edge = []
+    for level in range(count_levels(head.size)):
+        tile, width = divmod(head.size >> (TILE_HEIGHT * level), TILE_WIDTH)
+        edge.append(get_tile(connection, level=level, tile=tile) if width else b"")
+    entries = edge[0] if edge else b""
+    tree = GrowingTree(head.size, [_hash_entries(entries), *edge[1:]][: len(edge)])
+    if tree.compute_root() != head.root:
+        raise LogError("The stored tiles of the log do not give the root that was signed.", reason="malformed")
+    return entries, tree
+
+
+def _hash_entries(entries: bytes) -> bytes:
+    return b"".join(hash_leaf(entry) for entry in split(entries, ENTRY_BYTES))
+
+
+def _list_changed(tree: GrowingTree, entries: bytes, *, first: int) -> dict[tuple[int, int], bytes]:
+    """Return the changed tiles as they are stored; `entries` begin with the tile of the entry `first`."""
+    contents = split(entries, TILE_WIDTH * ENTRY_BYTES)
+    changed = {(0, first // TILE_WIDTH + number): content for number, content in enumerate(contents)}
+    return changed | {key: hashes for key, hashes in tree.changed.items() if key[0] > 0}
+
+
+def find_log_file(store: Store, path: str) -> bytes | None:
+    """Return a file of the log by its path below it, e.g. `checkpoint`, or None if there is none.
+
+    A tile that is full now also gives its partial ones. Raises StorageUnavailableError.
+    """
+    if path == "checkpoint":
+        return read_head(store).checkpoint or None
+    try:
+        level, tile, width = parse_tile_path(path)
+    except LogError:
+        return None
+    stored = read_tile(store, level=level or 0, tile=tile)
+    wanted = stored[: width * (HASH_BYTES if level else ENTRY_BYTES)]
+    if len(wanted) < width * (HASH_BYTES if level else ENTRY_BYTES):
+        return None
+    return bundle_entries(wanted) if level is None else wanted if level else _hash_entries(wanted)
+
+
+@contextmanager
+def publishing(
+    store: Store, *, state: Path, origin: str, clock: Callable[[], datetime], random: Callable[[int], bytes]
+) -> Iterator[threading.Event]:
+    """Publish the log in a thread until the block ends, under the log key of `state` as soon as there is one.
+
+    Yields an event that is set after each round. A failed round is logged, and tried again with the next batch.
+    """
+    stopping, done = threading.Event(), threading.Event()
+
+    def run() -> None:
+        wait = 0.0
+        while not stopping.wait(wait):
+            wait = POLL_SECONDS
+            try:
+                key = find_signing_key(state, KeyRole.LOG)
+                if key is not None:
+                    private_key = load_signing_key(key)
+                    LogPublisher(store, origin=origin, private_key=private_key, clock=clock, random=random).publish()
+            except Exception as error:  # noqa: BLE001 - a bad key or a full disk must not stop the servers
+                log_failure(error, event="log-not-published")
+                wait = BATCH_SECONDS
+            done.set()
+
+    thread = threading.Thread(target=run, name="public-log", daemon=True)
+    thread.start()
+    try:
+        yield done
+    finally:
+        stopping.set()
+        thread.join()
+        store.close()
