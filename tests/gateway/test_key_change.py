@@ -12,11 +12,12 @@ from gateway.commands.serve import _check_key_and_clock
 from gateway.config import StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
 from gateway.doctor import examine
+from gateway.key_change import NEXT_CARD_FILE as NEXT
 from gateway.key_change import begin_key_change, finish_key_changes
 from gateway.key_folder import find_signing_key, read_receipt_key
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
-from partner_sdk.wire.keys import parse_gateway_card
+from partner_sdk.wire.keys import KeySet, parse_gateway_card
 from tests.builders import StillClock, make_house, make_key
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
@@ -43,6 +44,12 @@ def begin(loop: Loop) -> Path:
     return begin_key_change(state_of(loop), KeyRole.RECEIPT, config=loop.gateway.config, now=loop.clock())
 
 
+def read_key_set(loop: Loop) -> KeySet:
+    keys = loop.gateway.key_state.find_keys()
+    assert keys is not None
+    return keys.key_set
+
+
 def verdict(loop: Loop) -> str:
     return {one.name: one.fix for one in examine(state_of(loop), clock=loop.clock)}.get("next receipt key", "")
 
@@ -63,6 +70,30 @@ def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:
     assert find_signing_key(state_of(loop), KeyRole.RECEIPT, is_next=True) is None
     assert parse_gateway_card(StateFolder(state_of(loop)).card.read_bytes()).receipt_key.key_id == following.key_id
     assert verdict(loop) == ""
+
+
+def test_log_key_changes_as_the_receipt_key_does_and_an_older_gateway_gets_its_first(loop: Loop) -> None:
+    (former,) = [key.key_id for key in read_key_set(loop).log_keys]
+    assert begin_key_change(state_of(loop), KeyRole.LOG, config=loop.gateway.config, now=loop.clock()).name == NEXT
+    card = begin(loop)  # one card names both next keys
+    following = [find_signing_key(state_of(loop), role, is_next=True) for role in (KeyRole.RECEIPT, KeyRole.LOG)]
+    read = parse_gateway_card(card.read_bytes())
+    assert [read.receipt_key.key_id, read.log_key and read.log_key.key_id] == [key and key.key_id for key in following]
+    add_gateway(loop.desk, read, actor=ACTOR)
+    loop.publish()
+    assert finish(loop)
+    assert not card.exists()
+    assert [find_signing_key(state_of(loop), role) for role in (KeyRole.RECEIPT, KeyRole.LOG)] == following
+    end_receipt_key(loop.desk, former, actor=ACTOR)
+    (state_of(loop) / "keys" / "log.key").unlink()
+    first = begin_key_change(state_of(loop), KeyRole.LOG, config=loop.gateway.config, now=loop.clock())
+    assert first == StateFolder(state_of(loop)).card
+    found = parse_gateway_card(first.read_bytes())
+    assert found.receipt_key == read.receipt_key
+    assert found.log_key not in {None, read.log_key}
+    assert add_gateway(loop.desk, found, actor=ACTOR)
+    loop.publish()
+    assert len(read_key_set(loop).log_keys) == 3
 
 
 def test_change_that_is_begun_twice_makes_one_key(loop: Loop) -> None:

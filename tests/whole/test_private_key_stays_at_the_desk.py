@@ -90,7 +90,7 @@ from partner_sdk.wire.sealing import make_suite
 
 state, marker = Path(sys.argv[1]), sys.argv[2].encode()
 secrets = [parse_base64url(parse_key_file(path.read_bytes(), name="").secret) for path in (state / "keys").iterdir()]
-assert len(secrets) == 2
+assert len(secrets) == 3
 database = sqlite3.connect(state / "gateway.sqlite")
 tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
 blobs = [value for table in tables for row in database.execute(f"SELECT * FROM {table}") for value in row

@@ -10,18 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
 from gateway.desk.keyring.delegation import sign_delegation
 from gateway.desk.keyring.key_set import (
+    LOG_ROLE,
     RECEIPT_ROLE,
     SEAL_GRACE,
     add_sealing_key,
     add_verify_key,
     end_use,
-    list_verify_entries,
+    find_verify_role,
 )
 from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.store import open_store
@@ -33,8 +34,8 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import GatewayCard, Pin, fingerprint_of
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.keys import GatewayCard, Pin, ReceiptKey, fingerprint_of
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 # The keys in daily use; the roots are kept offline.
 DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
@@ -72,9 +73,9 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
 
 
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
-    """Trust this gateway's receipts from now on; False if it was known. Takes effect for others at `publish`.
+    """Trust this gateway's receipts and log from now on; False if all keys were known. `publish` tells the others.
 
-    Its receipt key is valid for this one instance only. Raises `BootstrapError` (`wrong-environment`, `wrong-origin`,
+    Its keys are valid for this one instance only. Raises `BootstrapError` (`wrong-environment`, `wrong-origin`,
     `bad-instance`, `key-in-use`).
     """
     if card.environment != desk.config.environment:
@@ -89,32 +90,39 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
         )
     if not re.fullmatch(INSTANCE_PATTERN, card.instance):
         raise BootstrapError("The name on this card is not a valid gateway name.", reason="bad-instance")
-    public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
-    key_id, now = key_id_of(public_key), desk.clock()
     with desk.store.write() as connection:
-        known = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key_id)).first()
-        if known is not None and known.instance == card.instance:
-            return False
-        if known is not None:
-            raise BootstrapError(
-                "The key on this card already has another use at this desk. Make a new key for this gateway.",
-                reason="key-in-use",
-            )
-        add_verify_key(connection, RECEIPT_ROLE, public_key, now=now, instance=card.instance)
-        audit.append_entry(connection, "add-gateway", card.instance, at=now, actor=actor, receipt_key_id=key_id)
+        is_new = _add_key(desk, connection, card, RECEIPT_ROLE, card.receipt_key, actor=actor)
+        if card.log_key is not None:
+            is_new |= _add_key(desk, connection, card, LOG_ROLE, card.log_key, actor=actor)
+    return is_new
+
+
+def _add_key(desk: Desk, connection: Connection, card: GatewayCard, role: str, key: ReceiptKey, *, actor: str) -> bool:
+    known = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key.key_id)).first()
+    if known is not None and (known.role, known.instance) == (role, card.instance):
+        return False
+    if known is not None:
+        raise BootstrapError(
+            "The key on this card already has another use at this desk. Make a new key for this gateway.",
+            reason="key-in-use",
+        )
+    public_key, now = parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES), desk.clock()
+    add_verify_key(connection, role, public_key, now=now, instance=card.instance)
+    audit.append_entry(connection, "add-gateway", card.instance, at=now, actor=actor, **{f"{role}_key_id": key.key_id})
     return True
 
 
 def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
-    """End a gateway's receipt key now; its earlier signatures stay valid. Raises `BootstrapError` (`unknown-key`)."""
+    """End a gateway's receipt or log key now; earlier receipts stay valid. Raises `BootstrapError` (`unknown-key`)."""
     now = desk.clock()
     with desk.store.write() as connection:
-        if key_id not in {key.key_id for key in list_verify_entries(connection, RECEIPT_ROLE)}:
+        role = find_verify_role(connection, key_id)
+        if role not in {RECEIPT_ROLE, LOG_ROLE}:
             raise BootstrapError(
-                (f"No receipt key has the id {key_id}. `keys list` shows every key."), reason="unknown-key"
+                (f"No receipt or log key has the id {key_id}. `keys list` shows every key."), reason="unknown-key"
             )
         end_use(connection, key_id, at=now)
-        audit.append_entry(connection, "end-receipt-key", key_id, at=now, actor=actor)
+        audit.append_entry(connection, f"end-{role}-key", key_id, at=now, actor=actor)
 
 
 def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:

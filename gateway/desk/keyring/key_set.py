@@ -29,6 +29,7 @@ SEAL_GRACE: Final = timedelta(days=30)
 # Content is kept for a year (SI 2026/268); a case may be opened until then.
 OPEN_AFTER_SEAL: Final = timedelta(days=400)
 RECEIPT_ROLE: Final = "receipt"
+LOG_ROLE: Final = "log"
 SIGNING_KEY_USE: Final = timedelta(days=730)
 # Receipts and messages are evidence: their keys are accepted for six years after use (WIRE.md §5.4).
 VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
@@ -150,7 +151,7 @@ def _find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
 def add_verify_key(
     connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
 ) -> None:
-    """Enter a public signing key with its times; for a receipt key also its gateway."""
+    """Enter a public signing key with its times; for a receipt key or log key also its gateway."""
     use_until = now + SIGNING_KEY_USE
     connection.execute(
         insert(VERIFY_KEYS).values(
@@ -165,9 +166,9 @@ def add_verify_key(
     )
 
 
-def has_verify_key(connection: Connection, key_id: str) -> bool:
-    """Return whether this key is entered."""
-    return connection.execute(select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.key_id == key_id)).first() is not None
+def find_verify_role(connection: Connection, key_id: str) -> str | None:
+    """Return the role of a public signing key, or None if it is not entered."""
+    return connection.execute(select(VERIFY_KEYS.c.role).where(VERIFY_KEYS.c.key_id == key_id)).scalar()
 
 
 def has_role(connection: Connection, role: str) -> bool:
@@ -238,6 +239,7 @@ def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet
         receipt_keys=list_verify_entries(connection, RECEIPT_ROLE),
         mailbox_keys=list_verify_entries(connection, KeyRole.MAILBOX_SIGNING.value),
         register_keys=list_verify_entries(connection, KeyRole.REGISTER.value),
+        log_keys=list_verify_entries(connection, LOG_ROLE),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from gateway.desk.keyring.delegation import read_delegation
+from gateway.desk.keyring.key_set import LOG_ROLE, RECEIPT_ROLE
 from gateway.desk.keyring.signing_keys import list_pending
 from gateway.desk.store.key_tables import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
@@ -16,7 +17,7 @@ from partner_sdk.wire.statements import key_id_of
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One key. `of` is the quarter of a sealing key or the gateway of a receipt key; `advice` is often empty."""
+    """One key. `of` is the quarter of a sealing key, or the gateway of its own; `advice` is often empty."""
 
     role: str
     key_id: str
@@ -91,6 +92,6 @@ def _list_verify(desk: Desk, *, now: datetime) -> list[KeyRow]:
 
 
 def _advise(role: str) -> str:
-    if role == "receipt":
-        return "give the gateway a new key: report-abuse-gateway rotate-receipt-key, then gateway add"
+    if role in {RECEIPT_ROLE, LOG_ROLE}:
+        return f"give the gateway a new key: report-abuse-gateway rotate-{role}-key, then gateway add"
     return f"keys rotate {role}"

@@ -16,8 +16,8 @@ from gateway.desk.keyring.key_set import (
     add_verify_key,
     end_use,
     find_newest_published,
+    find_verify_role,
     get_or_make_key_file,
-    has_verify_key,
     reject_key,
 )
 from gateway.desk.wiring import Desk
@@ -61,7 +61,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     if role is KeyRole.FEED:
         write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=key_file.public_key)) + b"\n")
     with desk.store.write() as connection:
-        if role in LISTED_ROLES and not has_verify_key(connection, key_file.key_id):
+        if role in LISTED_ROLES and find_verify_role(connection, key_file.key_id) is None:
             add_verify_key(connection, role.value, parse_base64url(key_file.public_key), now=now)
         audit.append_entry(connection, f"begin-rotation-{role.value}", key_file.key_id, at=now, actor=actor)
     return PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)

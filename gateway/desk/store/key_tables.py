@@ -22,7 +22,7 @@ SEALING_KEYS: Final = Table(
     Column("destroyed_at", Text),
 )
 
-# Receipt keys (from gateway cards), the mailbox-signing key and the register key.
+# Receipt keys and log keys (from gateway cards), the mailbox-signing key and the register key.
 VERIFY_KEYS: Final = Table(
     "verify_keys",
     METADATA,
@@ -32,7 +32,7 @@ VERIFY_KEYS: Final = Table(
     Column("not_before", Text, nullable=False),
     Column("use_until", Text, nullable=False),
     Column("verify_until", Text, nullable=False),
-    Column("instance", Text),  # of a receipt key: its one gateway
+    Column("instance", Text),  # of a receipt key or log key: its one gateway
 )
 
 # Signed key sets and registers as bytes, so that a serial has only one text.
