@@ -3,7 +3,7 @@
 An entry holds the digest of a receipt, which only its holders know, or random bytes; a batch is in the order of its
 digests. So neither the size of the log nor a place in it counts reports. A batch that is too small for the reports of
 its 30 seconds grows in steps of four, keeps that size until midnight (UTC), and begins to grow at a random number, so
-that one report more cannot be told from its size (docs/decisions/0038).
+that one report more cannot be told from its size (docs/decisions/0040).
 
 The store's turn to write is held from the old head to the new one, so that several gateways on one database publish one
 history. Never signs a head whose tiles do not give the root that was signed before.

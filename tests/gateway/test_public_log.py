@@ -219,14 +219,17 @@ def test_gateway_without_a_log_key_takes_reports_and_logs_them_once_it_has_one(h
     key_path = house.state / "keys" / "log.key"
     key_file = key_path.read_bytes()
     key_path.unlink()
-    settings = {"state": house.state, "origin": "report.example/log", "clock": house.clock, "random": is_never_early}
-    with publishing(house.open_gateway().store, **settings) as done:  # type: ignore[arg-type]
-        assert done.wait(30)
+
+    def run_once() -> None:
+        store, origin = house.open_gateway().store, "report.example/log"
+        with publishing(store, state=house.state, origin=origin, clock=house.clock, random=is_never_early) as done:
+            assert done.wait(30)
+
+    run_once()
     assert read_head(gateway.store).size == 0
     receipt = gateway.intake.accept(new_public_report()).receipt
     key_path.write_bytes(key_file)
     key_path.chmod(0o600)
-    with publishing(house.open_gateway().store, **settings) as done:  # type: ignore[arg-type]
-        assert done.wait(30)
+    run_once()
     _, tiles = read_log(house, gateway)
     assert digest_receipt(receipt) in {entry[8:] for entry in tiles.get_entries(0)}
