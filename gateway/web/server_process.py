@@ -117,12 +117,12 @@ def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
 
 
 def make_journey_finder(app: Callable[..., Any]) -> "JourneyFinder":
-    """Return a function that finds the journey in an app's cookie; an app without our sessions has none."""
+    """Return a function that finds the journey in a request's cookie; an app without our sessions has none."""
     from gateway.web.web_app import PageSessions, WebApp
 
     sessions = app.session_interface if isinstance(app, WebApp) else None
     if not isinstance(app, WebApp) or not isinstance(sessions, PageSessions):
-        return lambda _cookies: None
+        return lambda _environ: None
     return partial(sessions.find_journey, name=app.config["SESSION_COOKIE_NAME"])
 
 

@@ -26,6 +26,7 @@ from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
 from gateway.web.request_checks import apply_body_limits, apply_csrf
 from gateway.web.request_log import apply_access_log, apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
+from gateway.web.wsgi_environ import OPENED_SESSION
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import parse_base64url, prepare_types, to_base64url
 
@@ -82,6 +83,8 @@ class PageSessions(SecureCookieSessionInterface):
         """Return the session of a page, or one that refuses writes. The route is not yet known here."""
         if request.path.startswith(self._api_prefixes):
             return self.make_null_session(app)
+        if OPENED_SESSION in request.environ:
+            return self.session_class(request.environ[OPENED_SESSION])
         return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
@@ -111,16 +114,22 @@ class PageSessions(SecureCookieSessionInterface):
             self._attributes = cookie.removeprefix("name=")
         return self._attributes
 
-    def find_journey(self, cookies: str, *, name: str) -> bytes | None:
-        """Return a hash of the journey in the cookie `name` of a Cookie header, or None without a valid one."""
+    def find_journey(self, environ: dict[str, Any], *, name: str) -> bytes | None:
+        """Return a hash of the journey in a request's cookie `name`, or None without a valid one.
+
+        Leaves the session in the environ for `open_session`, so that each cookie is opened once.
+        """
         start = f"{name}="
-        value = next((one[len(start) :] for one in cookies.split("; ") if one.startswith(start)), None)
+        cookies = environ["HTTP_COOKIE"].split("; ")
+        value = next((one[len(start) :] for one in cookies if one.startswith(start)), None)
         if value is None:
             return None
         try:
-            journey = self._serializer.loads(value, max_age=JOURNEY_SECONDS).get(JOURNEY)
+            session = self._serializer.loads(value, max_age=JOURNEY_SECONDS)
         except BadSignature:
             return None
+        environ[OPENED_SESSION] = session
+        journey = session.get(JOURNEY)
         return hashlib.blake2b(journey, digest_size=16).digest() if isinstance(journey, bytes) else None
 
 

@@ -25,8 +25,8 @@ WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 BodyRule = Callable[[str, str], BodyTerms]
 """Returns the body terms for a method and a path; `NO_BODY` if no body is accepted."""
-JourneyFinder = Callable[[str], bytes | None]
-"""Returns a hash of the journey in a Cookie header, or None without one that this gateway signed."""
+JourneyFinder = Callable[[Environ], bytes | None]
+"""Returns a hash of the journey in a request's cookie, or None without one that this gateway signed."""
 
 _CLOSE: Final = (b"connection", b"close")
 # A request of the form has about 2 KiB, a signed one 3 KiB. The server itself stops at 64 KiB and 100 headers.
@@ -57,7 +57,7 @@ class WsgiBridge:
         bodies: BodyReader,
         threads: int,
         trusted_proxies: int = 0,
-        find_journey: JourneyFinder = lambda _cookies: None,
+        find_journey: JourneyFinder = lambda _environ: None,
     ) -> None:
         self._app = app
         self._networks = CallerNetworks(trusted_proxies=trusted_proxies)
@@ -117,7 +117,7 @@ class WsgiBridge:
         cookies = environ.get("HTTP_COOKIE")
         if cookies is None or len(cookies) > MAX_HEAD_BYTES or environ["PATH_INFO"].startswith(_MACHINES):
             return Caller(network)
-        return Caller(network, self._find_journey(cookies))
+        return Caller(network, self._find_journey(environ))
 
     def _turn(self, room: BodyRoom) -> AbstractAsyncContextManager[object]:
         return self._part_turns if room is BodyRoom.PARTS else nullcontext()

@@ -14,6 +14,8 @@ from urllib.parse import unquote_to_bytes
 Scope = Mapping[str, Any]
 """`scope` of an HTTP request (ASGI 3.0): raw bytes; `raw_path` is the path before decoding."""
 
+OPENED_SESSION: Final = "report_abuse.session"
+"""Environ key: the session in the caller's cookie, which the bridge has opened to know the journey."""
 # A proxy and we could read two of them differently; RFC 9110 §5.3 allows no list for these.
 _SINGLE: Final = frozenset(
     {"CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_ENCODING", "HTTP_HOST", "HTTP_TRANSFER_ENCODING"}
@@ -74,8 +76,9 @@ def make_environ(scope: Scope) -> dict[str, Any]:
 
 
 def drop_headers(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an environ without the caller's headers, for the answer to a head that is too large."""
-    return {name: value for name, value in environ.items() if not name.startswith(("HTTP_", "CONTENT_", "QUERY_"))}
+    """Return an environ without the caller's headers and session, for the answer to a head that is too large."""
+    dropped = ("HTTP_", "CONTENT_", "QUERY_", OPENED_SESSION)
+    return {name: value for name, value in environ.items() if not name.startswith(dropped)}
 
 
 @lru_cache(maxsize=512)

@@ -6,12 +6,15 @@ import threading
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from gateway.public.wording import load_wording
 from gateway.web.request_checks import REFUSED
 from gateway.web.request_threads import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_OF_A_JOURNEY
 from gateway.web.server_process import make_journey_finder
-from gateway.web.web_app import CookieSerializer
+from gateway.web.web_app import CookieSerializer, Session
 from gateway.web.wsgi_bridge import WsgiBridge
+from gateway.web.wsgi_environ import OPENED_SESSION, drop_headers
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form
 from tests.gateway.web.bridge_builders import FORM, Call, call_all, hold, make_bridge, serve
@@ -94,7 +97,11 @@ def test_class_keeps_sending_while_one_pupil_floods_with_refused_posts_from_the_
 def test_made_up_or_foreign_cookie_takes_nobody_past_the_throttle(public: PublicHouse) -> None:
     school = School(public)
     good = school.cookie_of(public.person_at("/9"))
-    find = make_journey_finder(public.app)
+    finder = make_journey_finder(public.app)
+
+    def find(cookies: str) -> bytes | None:
+        return finder({"HTTP_COOKIE": cookies})
+
     assert find(good.decode()) is not None
     assert find(f"other=1; {good.decode()}") == find(good.decode())
     name = good.partition(b"=")[0]
@@ -108,6 +115,36 @@ def test_made_up_or_foreign_cookie_takes_nobody_past_the_throttle(public: Public
         assert serve(bridge, Call(path=b"/3", headers=headers, address=FLOOD)).status in {400, 429}
     network = bridge._networks.name_caller({"REMOTE_ADDR": FLOOD})
     assert bridge._turns.strangers.is_refused_often(network)
+
+
+def test_cookie_is_opened_once_for_the_turn_and_for_the_page(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = School(public)
+    bridge = school.make_bridge()
+    pupils = [public.person_at("/9"), public.person_at("/9")]
+    opened: list[str] = []
+    loads = CookieSerializer.loads
+
+    def count(self: CookieSerializer, value: str, *, max_age: int | None = None) -> Session:
+        opened.append(value)
+        return loads(self, value, max_age=max_age)
+
+    monkeypatch.setattr(CookieSerializer, "loads", count)
+    cookies = [school.cookie_of(pupil) for pupil in pupils]
+    sent = [post_step(one, cookie, story="It began.") for one, cookie in zip(pupils, cookies, strict=True)]
+    serve(bridge, *sent)
+    assert [one.status for one in sent] == [303, 303]
+    assert sorted(opened) == sorted(cookie.decode().partition("=")[2] for cookie in cookies)
+
+
+def test_answer_made_for_everybody_has_no_session_of_a_caller(public: PublicHouse) -> None:
+    school = School(public)
+    cookie = school.cookie_of(public.person_at("/9")).decode()
+    environ: dict[str, object] = {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9", "HTTP_COOKIE": cookie}
+    school.make_bridge()._name_caller(environ)
+    assert OPENED_SESSION in environ
+    assert drop_headers(environ) == {"REMOTE_ADDR": FLOOD, "PATH_INFO": "/9"}
 
 
 def test_journey_that_is_refused_often_stands_with_the_strangers_and_no_other_one_does(public: PublicHouse) -> None:
