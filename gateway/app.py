@@ -105,7 +105,8 @@ def apply_environment_header(app: Flask, *, environment: Environment) -> None:
     value = format_environment(environment)
 
     def add(response: Response) -> Response:
-        if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
+        path = request.path
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
             response.headers[ENVIRONMENT_HEADER] = value
         return response
 

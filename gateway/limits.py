@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from limits import RateLimitItemPerSecond
 from limits.strategies import FixedWindowRateLimiter
 
@@ -216,7 +216,7 @@ class Limits:
         if REFUSED in request.environ:
             # The server has already refused it.
             return
-        stated = find_current_rule(current_app)
+        stated = find_current_rule()
         row = self._rows.get(stated.limit) if stated is not None else None
         if row is not None and row.subject is Subject.NETWORK and row.effect is Effect.REFUSE:
             self.check(row.name)
@@ -226,7 +226,7 @@ class Limits:
         if states:
             set_headers(response, policies=states, states=states)
             return response
-        stated = find_current_rule(current_app)
+        stated = find_current_rule()
         rows = [self._rows[name] for name in stated.limits if name in self._rows] if stated else []
         refusing = [row for row in rows if row.effect is Effect.REFUSE]
         if refusing:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Response, current_app, request
+from flask import Response, request
 
 from gateway.shared_store import SharedStore
 from gateway.web.problem_pages import RequestRefusedError
@@ -147,7 +147,7 @@ def _get_delivery(environ: Mapping[str, str]) -> str:
 
 def _get_content_type() -> str:
     """Return the media type of this route; a route without a rule accepts no body."""
-    stated = find_current_rule(current_app)
+    stated = find_current_rule()
     return CONTENT_TYPE if stated is None else stated.body_media_type
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 
 from gateway.web.rules import find_current_rule
 
@@ -145,15 +145,35 @@ class WebResponse(Response):
 SurfaceOf = Callable[[str], str]
 """Maps the path of a request to its surface, if its route names none."""
 
-_EXTENSION = "response_headers"
-
 
 @dataclass(frozen=True, slots=True)
 class _Headers:
+    """The rows of one app by surface, and `add`, its hook."""
+
     surface_of: SurfaceOf
     rows: Mapping[str, tuple[HeaderRow, ...]]
     names: Mapping[str, frozenset[str]]  # in lower case
     fixed: Mapping[str, Pairs]
+
+    def add(self, response: Response) -> Response:
+        """Add the headers of the answer's surface."""
+        stated = find_current_rule()
+        surface = stated.surface if stated is not None and stated.surface else self.surface_of(request.path)
+        # Collect the names once: each assignment to a header searches the whole list.
+        present = {name.lower() for name, _ in response.headers}
+        is_plain = response.status_code < 400 and present.isdisjoint(self.names[surface])
+        if is_plain and isinstance(response, WebResponse):
+            response.fixed = self.fixed[surface]
+            return response
+        for row in self.rows[surface]:
+            if row.name.lower() not in present:
+                response.headers.add(row.name, row.value)
+            elif not (row.may_replace and response.status_code < 400):
+                response.headers[row.name] = row.value
+        if response.status_code >= 400:
+            # An error must not be cached in place of a file.
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 def headers_for(surface: str, *, is_https: bool) -> tuple[HeaderRow, ...]:
@@ -166,31 +186,11 @@ def headers_for(surface: str, *, is_https: bool) -> tuple[HeaderRow, ...]:
 def apply_headers(app: Flask, *, surface_of: SurfaceOf, is_https: bool) -> None:
     """Add the table's headers to every response of `app`, including errors."""
     rows = {surface: headers_for(surface, is_https=is_https) for surface in SURFACES}
-    app.extensions[_EXTENSION] = _Headers(
+    headers = _Headers(
         surface_of=surface_of,
         rows=rows,
         names={surface: frozenset(row.name.lower() for row in found) for surface, found in rows.items()},
         fixed={surface: tuple((row.name, row.value) for row in found) for surface, found in rows.items()},
     )
     app.response_class = WebResponse
-    app.after_request(_add_headers)
-
-
-def _add_headers(response: Response) -> Response:
-    headers = current_app.extensions[_EXTENSION]
-    stated = find_current_rule(current_app)
-    surface = stated.surface if stated is not None and stated.surface else headers.surface_of(request.path)
-    # Collect the names once: each assignment to a header searches the whole list.
-    present = {name.lower() for name, _ in response.headers}
-    if isinstance(response, WebResponse) and response.status_code < 400 and present.isdisjoint(headers.names[surface]):
-        response.fixed = headers.fixed[surface]
-        return response
-    for row in headers.rows[surface]:
-        if row.name.lower() not in present:
-            response.headers.add(row.name, row.value)
-        elif not (row.may_replace and response.status_code < 400):
-            response.headers[row.name] = row.value
-    if response.status_code >= 400:
-        # An error must not be cached in place of a file.
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    app.after_request(headers.add)

@@ -42,24 +42,22 @@ def _check_body() -> None:
         raise RequestRefusedError(problems.STORAGE_UNAVAILABLE)
     if refused is not None:
         abort(refused)
-    stated = find_current_rule(current_app)
+    stated = find_current_rule()
     if stated is None:
         return
-    is_safe = request.method in SAFE_METHODS
-    limit = 0 if is_safe else stated.body_bytes
-    # Werkzeug enforces these while it reads.
-    request.max_content_length = limit
-    request.max_form_memory_size = limit
-    if is_safe:
-        if request.content_length or "HTTP_TRANSFER_ENCODING" in environ:
+    length = request.content_length
+    if request.method in SAFE_METHODS:
+        if length or "HTTP_TRANSFER_ENCODING" in environ:
             raise RequestRefusedError(problems.BODY_NOT_ALLOWED)
         return
+    # Werkzeug enforces these while it reads.
+    request.max_content_length = request.max_form_memory_size = stated.body_bytes
     if "HTTP_TRANSFER_ENCODING" in environ:
         # Werkzeug silently cuts a body without a length at the limit: half a story would look whole.
         abort(HTTPStatus.LENGTH_REQUIRED)
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
-    if request.content_length is not None and request.content_length > limit:
+    if length is not None and length > stated.body_bytes:
         raise RequestRefusedError(problems.BODY_TOO_LARGE)
     _check_media_type(stated.body_media_type)
     if stated.body_media_type == FORM:
@@ -144,7 +142,7 @@ def _csrf(app: Flask) -> _Csrf:
 def _check_post() -> None:
     if request.method in SAFE_METHODS or request.endpoint is None:
         return
-    stated = find_current_rule(current_app)
+    stated = find_current_rule()
     if stated is not None and stated.csrf in EXEMPT:
         return
     csrf = _csrf(current_app)

@@ -7,7 +7,7 @@ without an app does not load Flask.
 import time
 import uuid
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from gateway.web.logs import describe_requests_by, log_event
 from gateway.web.rules import find_current_rule
@@ -74,5 +74,5 @@ def _describe_request() -> dict[str, str]:
 def _route() -> str:
     if request.url_rule is None:
         return "unmatched"
-    stated = find_current_rule(current_app)
+    stated = find_current_rule()
     return (stated.log_word if stated is not None else "") or request.url_rule.rule

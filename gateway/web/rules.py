@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from werkzeug.exceptions import HTTPException
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -17,6 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_LIMIT = "none"
 
 _ATTRIBUTE = "route_rule"
+_ENVIRON_KEY = "report_abuse.route_rule"
 
 
 class Login(Enum):
@@ -120,9 +121,12 @@ def find_rule(app: Flask, endpoint: str | None) -> RouteRule | None:
     return stated if isinstance(stated, RouteRule) else None
 
 
-def find_current_rule(app: Flask) -> RouteRule | None:
-    """Return the rule of the current request, or None if it matched no route."""
-    return find_rule(app, request.endpoint)
+def find_current_rule() -> RouteRule | None:
+    """Return the rule of the current request, or None if it matched no route; half a dozen hooks ask for it."""
+    environ = request.environ
+    if _ENVIRON_KEY not in environ:
+        environ[_ENVIRON_KEY] = find_rule(current_app, request.endpoint)
+    return environ[_ENVIRON_KEY]  # type: ignore[no-any-return]  # an environ holds anything
 
 
 def get_body_terms(app: Flask, *, method: str, path: str) -> BodyTerms:

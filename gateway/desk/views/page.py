@@ -142,7 +142,7 @@ def _turn_away_other_host() -> ResponseReturnValue | None:
 
 
 def _turn_away_signed_out() -> ResponseReturnValue | None:
-    stated = find_current_rule(current_app)
+    stated = find_current_rule()
     if stated is not None and stated.login is Login.STAFF and find_name() is None:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED)
     return None
