@@ -1,11 +1,15 @@
 """Forged posts are refused; a child behind a proxy, on an old phone or slow to type is not. CSRF is on, over https."""
 
+from functools import partial
+
 import pytest
 from flask.testing import FlaskClient
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
 from gateway.clock import utc_now
+from gateway.web.rules import CsrfRule, find_rule
+from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.web_builders import ORIGIN, call, make_test_app
 
 
@@ -84,12 +88,38 @@ def test_door_may_show_the_page_again_with_the_words() -> None:
 
 def test_token_does_not_age(monkeypatch: pytest.MonkeyPatch) -> None:
     client, token = open_form()
-    # Flask-WTF's own limit is an hour; a child may take all evening, or come back to an open tab after a week.
+    # A child may take all evening, or come back to an open tab after a week.
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(utc_now().timestamp()) + 7 * 86_400)
     assert post(client, token).status_code == 200
 
 
-def test_check_is_on() -> None:
-    app = make_test_app()
-    assert app.config["WTF_CSRF_ENABLED"] is True
-    assert app.config["WTF_CSRF_TIME_LIMIT"] is None
+def test_session_keeps_one_token_and_no_other_session_has_it() -> None:
+    client, token = open_form()
+    assert client.get("/3", base_url=ORIGIN).get_data(as_text=True) == token
+    tokens = {open_form()[1] for _ in range(20)} | {token}
+    assert len(tokens) == 21
+    assert {len(one) for one in tokens} == {43}  # 32 random bytes in base64url
+
+
+@pytest.mark.parametrize("token", [None, "", "\u0175" * 43])
+def test_no_view_that_takes_a_form_is_reached_without_the_token(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
+    reached: list[str] = []
+
+    def reach(**arguments: str) -> str:
+        reached.append(str(arguments))
+        return ""
+
+    forms = []
+    for route in public.app.url_map.iter_rules():
+        stated = find_rule(public.app, route.endpoint)
+        if stated is not None and stated.csrf is CsrfRule.TOKEN:
+            forms.append(route.rule)
+            monkeypatch.setitem(public.app.view_functions, route.endpoint, stated(partial(reach)))
+    assert len(forms) > 30
+    client = public.app.test_client()
+    client.get("/", base_url=ORIGIN)
+    for path in forms:
+        client.post(path, base_url=ORIGIN, data={} if token is None else {"csrf_token": token})
+    assert reached == []
