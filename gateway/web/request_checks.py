@@ -4,7 +4,7 @@ Bodies are checked by their headers before a byte is read, may not be encoded or
 is ever written.
 
 Forged posts fail on a token bound to the session and on a foreign origin. Never off. The token is random, in the signed
-cookie and in each form (docs/decisions/0038). It has no time limit and there is no strict Referer check, because both
+cookie and in each form (docs/decisions/0041). It has no time limit and there is no strict Referer check, because both
 refuse children who did nothing wrong (a slow typist; a school proxy that strips the header). A header that is present
 and foreign is refused.
 """
@@ -85,7 +85,6 @@ CsrfFailure = Callable[[], ResponseReturnValue]
 
 TOKEN: Final = "csrf_token"  # noqa: S105 - a name, not a secret
 """The token's name in the session, in forms, and in templates as a function."""
-TOKEN_BYTES: Final = 32
 _EXTENSION = "csrf_failures"
 
 
@@ -122,7 +121,7 @@ def get_csrf_token() -> str:
     """Return the token of this session for a form; made at the first form."""
     token = session.get(TOKEN)
     if not isinstance(token, str):
-        token = session[TOKEN] = secrets.token_urlsafe(TOKEN_BYTES)
+        token = session[TOKEN] = secrets.token_urlsafe(32)
     return token
 
 

@@ -37,7 +37,7 @@ ROWS: Final[Rows] = {
     "log line": (("request_log.py", "_log_answer"),),
     "limiter": (("limits.py", "check"),),
     "keys still the newest?": (("key_state.py", "find_keys"),),
-    "header table": (("headers.py", "_add_headers"),),
+    "header table": (("headers.py", "add"),),
     "body rule": (("request_checks.py", "_check_body"),),
     "everything": (("door_profile.py", "call"),),
 }

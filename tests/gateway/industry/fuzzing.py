@@ -63,7 +63,7 @@ class FuzzedHouse:
 
     def forget_counts(self) -> None:
         """Reset every limit, so that the next request reaches its target."""
-        self.gateway.limits.store.reset()
+        self.gateway.limits.store.storage.reset()
 
     def ask(self, environ: dict[str, Any]) -> Answer:
         """Return the app's answer to an environ, as the server hands one over."""

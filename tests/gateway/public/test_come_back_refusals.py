@@ -335,7 +335,7 @@ def test_browser_without_cookies_is_told_with_phone_numbers(public: PublicHouse)
 def test_tries_are_counted_by_a_keyed_hash_and_never_by_the_reference(public: PublicHouse):
     _, reference, _ = send(public)
     come_back(public, reference, WRONG_WORDS)
-    keys = " ".join(public.gateway.limits.store.keys)
+    keys = " ".join(public.gateway.limits.store.storage.keys)
     assert "come-back" in keys
     assert reference not in keys
     assert reference.replace("-", "") not in keys
