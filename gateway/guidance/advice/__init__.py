@@ -63,8 +63,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A few sentences that belong together. No `kinds` or no `ages` means all of them; lower `order` comes first.
 
     `also` names other audiences for the same text. Advice with `feels` is only for that answer, and comes first.
-    `sentences_abroad` replace the sentences for a reader in another country. One string may hold several sentences that
-    mean nothing without the body that the last one names, e.g. "Is there a nude of them? {report_remove} can help."
+    Advice `with_picture` is left out where the person answered that there is none. `sentences_abroad` replace the
+    sentences for a reader in another country. One string may hold several sentences that mean nothing without the body
+    that the last one names, e.g. "Is there a picture? {report_remove} can help."
     """
 
     code: str
@@ -75,6 +76,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ages: tuple[AgeBand, ...] = ()
     feels: tuple[Feels, ...] = ()
     also: tuple[Audience, ...] = ()
+    with_picture: bool = False
     sentences_abroad: tuple[Sentence, ...] = ()
 
     @property
@@ -139,13 +141,15 @@ def list_fitting_advice(
     return (*urgent, *special[: max(limit - len(general), 0)], *general)
 
 
-def list_thanks_codes(library: AdviceLibrary, *, kinds: Iterable[str], age_band: str, audience: Audience) -> list[str]:
+def list_thanks_codes(
+    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str, audience: Audience, has_no_picture: bool
+) -> list[str]:
     """List the codes of the thank-you page's advice: danger first, then the most specific, then the general."""
     general = sum(one.is_general for one in library.advice if one.is_for(audience))
     found = list_fitting_advice(
         library, kinds=kinds, age_band=age_band, audience=audience, limit=general + MOST_SPECIAL
     )
-    codes = [advice.code for advice in found if advice.code not in LEFT_OUT]
+    codes = [one.code for one in found if one.code not in LEFT_OUT and not (has_no_picture and one.with_picture)]
     return sorted(codes, key=lambda code: code not in FIRST)
 
 

@@ -284,4 +284,5 @@ def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience)
         kinds=answers.get("kinds", ()),
         age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
         audience=audience,
+        has_no_picture=get_one(answers, "pictures") == "none",
     )

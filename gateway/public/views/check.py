@@ -285,7 +285,7 @@ def render_check(
     voice = make_voice(answers)
     addition = door.wording.screen("check_more")
     on_path = list_path(answers)
-    screens = [screen for screen in SCREENS if screen in on_path]
+    groups, blanks = list_groups(door, answers, screens=[one for one in SCREENS if is_addition or one in on_path])
     if visit is None:
         form = make_waiting_form(words=answers)
     else:
@@ -301,7 +301,9 @@ def render_check(
         lead=addition["lead"] if is_addition else find_in_voice(words, "lead", voice=voice),
         progress=door.wording.table["progress"][get_progress(SCREEN_BY_NAME[CHECK])],
         form_path=get_path(CHECK),
-        groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
+        groups=groups,
+        blanks=[] if is_addition else blanks,
+        left_blank=find_in_voice(words, "left_blank", voice=voice),
         can_change=not is_addition,
         know=None if is_addition else {part: find_in_voice(words, f"know_{part}", voice=voice) for part in _KNOW},
         more=None if is_addition or answers.get(MORE) else _make_more(door, words, voice=voice),
@@ -318,19 +320,21 @@ def _make_more(door: PublicDoor, words: Mapping[str, Any], *, voice: Voice) -> M
 
 
 def list_groups(
-    door: PublicDoor, answers: Answers, *, screens: Sequence[Screen], only_given: bool
-) -> list[Mapping[str, Any]]:
-    """List the answers by screen, so that each screen has one button to change it.
+    door: PublicDoor, answers: Answers, *, screens: Sequence[Screen]
+) -> tuple[list[Mapping[str, Any]], list[Row]]:
+    """List the answers by screen, so that each screen has one button to change it, and the questions left blank.
 
-    A blank screen is one line: its question, and that it has no answer.
+    A screen without any answer is one such question, by its title.
     """
     groups: list[Mapping[str, Any]] = []
+    blanks: list[Row] = []
     for screen in screens:
         rows = list_rows(door, answers, screens=(screen,))
-        rows = [row for row in rows if row.texts] if only_given else rows
-        if len(rows) > 1 and not any(row.texts for row in rows):
+        given = [row for row in rows if row.texts]
+        if given:
+            groups.append({"path": screen.path, "label": given[0].label, "rows": given})
+            blanks += [row for row in rows if not row.texts]
+        elif rows:
             title = find_in_voice(door.wording.screen(screen.name), "title", voice=make_voice(answers))
-            rows = [Row(str(title), screen.path, ())]
-        if rows:
-            groups.append({"path": screen.path, "label": rows[0].label, "rows": rows})
-    return groups
+            blanks.append(Row(str(title), screen.path, ()))
+    return groups, blanks

@@ -59,6 +59,8 @@ RETRY_SECONDS = 10  # the report is stored: only the number is missing
 # Codes of `URGENT_RULES`: those that ask for a call first, and possible self-harm.
 _CALL_FIRST: Final = frozenset({"danger", "meeting_today"})
 _NO_CALL_BUTTON: Final = frozenset({CANNOT_CALL, CALLED})  # for a reader who cannot call, or has called already
+_MEETINGS: Final = frozenset({"meeting_today", "meeting_soon"})
+_MEETING_KINDS: Final = ("wants_to_meet",)  # the kinds of the advice that the block for a meeting has already
 _MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
@@ -143,8 +145,9 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         has_way_back=sent.reply_key is not None,
         read=words["read"].format(read_by=format_read_by(door, promise, is_timed=sent.is_crisis)),
         reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=format_day(promise.reply_by)),
-        talk="" if talk_there else words["talk"].format(**help_names),
-        talk_posts=talk_there,
+        # The block at the top lists whom to talk to.
+        talk="" if talk_there or sent.urgent else words["talk"].format(**help_names),
+        talk_posts=[] if sent.urgent else talk_there,
     )
 
 
@@ -204,6 +207,8 @@ def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[s
     names = _name_bodies(door, profile)
     emergency, is_abroad = get_emergency_number(door, profile.country), bool(profile.country)
     codes = [code for code in list_shown_advice(sent) if code in library]
+    if not _MEETINGS.isdisjoint(sent.urgent):  # the block at the top has that advice
+        codes = [code for code in codes if library[code].kinds != _MEETING_KINDS]
     said = {
         code: " ".join(fill_sentences(library[code], names=names, emergency=emergency, is_abroad=is_abroad))
         for code in codes

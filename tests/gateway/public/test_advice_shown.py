@@ -55,6 +55,14 @@ def test_help_that_is_only_for_the_uk_is_not_named_for_a_child_elsewhere(tmp_pat
         assert (advice in text, "Report Remove" in text) == (is_named, is_named), region
 
 
+def test_help_to_take_a_picture_down_is_left_out_where_there_is_none(door: PublicDoor):
+    answers = {"kinds": ["asked_for_pictures"], "age": ["under_12"]}
+    assert "nude_of_you" in list_advice_codes(door, answers, audience="child")
+    codes = list_advice_codes(door, answers | {"pictures": ["none"]}, audience="child")
+    assert "nude_of_you" not in codes
+    assert "asked_for_pictures" in codes
+
+
 def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
     public = make_public_house(tmp_path)
     person = public.person().start().walk_to("/14").send()

@@ -31,6 +31,23 @@ def test_change_leads_back_to_the_check_page(public: PublicHouse):
     assert MARKER in person.text()
 
 
+def test_blank_questions_stand_together_with_a_button_each(public: PublicHouse):
+    text = public.person_at("/14").text()
+    part = text.split('<p id="blanks">')[1].split("</div>")[0]
+    assert part.startswith("You left these blank. That is fine.</p>")
+    assert re.findall(r'value="([^"]*)">([^<]*)</button>', part) == [
+        ("9", "When it last happened"),
+        ("9a", "How do you feel right now?"),
+        ("12", "Lives with you or sees your phone"),
+        ("12", "Who we must not talk to"),
+    ]
+    assert "Not given" not in text
+    person = change(public, "9a")
+    person.press(feels="scared")
+    assert person.path == "/14"
+    assert '<button class="plain" name="change" value="9a">How do you feel' not in person.text()
+
+
 def test_change_to_danger_still_shows_the_call_page(public: PublicHouse):
     person = change(public, "3")
     person.press(danger="yes")

@@ -18,7 +18,7 @@ def test_adult_about_their_own_childhood_is_not_spoken_to_as_a_carer(public: Pub
     person.walk_to("/14", way).send()
     main = person.text().split("<main", 1)[1]
     assert "It was not your fault." in main
-    assert "Call Samaritans on 116 123" in main
+    assert re.search(r">Samaritans</b> <b[^>]*>116 123<", main)
     assert not re.search("the child|a child|NSPCC|Childline|not in trouble", main)
     assert "Talk to the NSPCC" not in person.text()
 

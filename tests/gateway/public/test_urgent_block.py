@@ -159,11 +159,20 @@ def test_words_are_about_the_child_whom_it_is_about(public: PublicHouse):
     assert "You told us that someone wants to meet the child today." in block
     assert "Keep the child with you, or with someone you trust." in block
     block = read_block(public.person_at("/15", FRIEND | TODAY))
-    assert "Ask them not to go. Do not go there yourself." in block
+    assert "Ask them not to go, not even to a busy place. Do not go there yourself." in block
     block = read_block(public.person_at("/15", FRIEND | SELF_OF_A_FRIEND))
     assert "You told us that you think about hurting yourself." in block
     block = read_block(public.person_at("/15", OWN_CHILDHOOD | TODAY))
     assert "the child" not in block
+
+
+@pytest.mark.parametrize("who", [SHORT_ANSWERS, FRIEND, ADULT, OWN_CHILDHOOD])
+def test_page_below_the_block_repeats_neither_the_meeting_nor_whom_to_talk_to(public: PublicHouse, who: ScreenAnswers):
+    below = public.person_at("/15", who | TODAY).text().split("<h1>")[1].split("<footer>")[0]
+    assert not re.search("busy place|Is it today|in their place|want to meet|Want to talk to someone", below)
+    below = public.person_at("/15", who | TODAY | {"/7b": {"meeting_when": "later"}}).text().split("<main")[1]
+    assert re.search("Is it today|is it today", below)
+    assert "Want to talk to someone now?" in below
 
 
 @pytest.mark.parametrize("name", READERS)
