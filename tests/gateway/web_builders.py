@@ -7,11 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app, request, session
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
 from werkzeug.test import TestResponse
 
 from gateway.web.logs import AllowListFormatter
 from gateway.web.problem_pages import RequestRefusedError
-from gateway.web.request_checks import get_csrf_token, on_csrf_failure
+from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.web_app import WebApp, finish_web_app, make_web_app
 from partner_sdk.errors import FieldFault
@@ -31,7 +32,7 @@ machines = Blueprint("machines", __name__)
 def show_form() -> ResponseReturnValue:
     """Show the form's token."""
     session["here"] = True
-    return get_csrf_token()
+    return str(generate_csrf())
 
 
 @pages.post("/3")

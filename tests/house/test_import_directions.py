@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 import gateway.desk
 from tests.house.sources import ROOMS, ROOT, files, imports_of, module_of
 
-FLASK_FAMILY = ("flask", "werkzeug", "jinja2", "markupsafe", "limits")
+FLASK_FAMILY = ("flask", "flask_wtf", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
 
 
 def starts(name: str, *rooms: str) -> bool:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from flask import render_template
+from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
 from gateway.guidance.advice import Audience
 from gateway.guidance.countries import OTHER, PostKind
@@ -19,7 +20,6 @@ from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile, pack_
 from gateway.public.navigation import ABOUT_PAGES, Action, get_path, make_see_action
 from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
 from gateway.public.wording import get_language, get_other_language
-from gateway.web.request_checks import get_csrf_token
 
 Ways = Literal["buttons", "links", "none"]
 # The UK helpline for each audience, by its key in the signposts.
@@ -53,7 +53,7 @@ class FormState:
 def make_form(keys: JourneyKeys, version: int, *, words: Answers | None = None, again: bool = False) -> FormState:
     """Make the hidden fields; pass `words` if the page shows more than its own fields."""
     packed = "" if words is None else pack_answers(words)
-    return FormState(get_csrf_token(), keys.form_token, version, packed, again)
+    return FormState(generate_csrf(), keys.form_token, version, packed, again)
 
 
 def make_waiting_form(*, words: Answers | None = None) -> FormState:
@@ -66,7 +66,7 @@ def make_waiting_form(*, words: Answers | None = None) -> FormState:
 
 def make_blank_form() -> FormState:
     """Make the hidden fields of a form that belongs to no journey."""
-    return FormState(get_csrf_token(), "", NO_VERSION)
+    return FormState(generate_csrf(), "", NO_VERSION)
 
 
 def render_page(

@@ -47,8 +47,8 @@ _MAIL_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]")
 _MOST_SHOWN: Final = 10_000
 
 
-# Tried as a `FlaskForm` of Flask-WTF: the error summary stayed as it is, and it was no shorter or plainer. Each field
-# needed a filter, because WTForms keeps an unknown option and reports it in English; mypy saw no types.
+# Tried as a `FlaskForm` of Flask-WTF: error summary and token stayed as they are, and it was no shorter or plainer.
+# Each field needed a filter, because WTForms keeps an unknown option and reports it in English; mypy saw no types.
 @dataclass(frozen=True, slots=True)
 class ServiceField:
     """One field: its constraints, and its autocomplete name (WCAG 1.3.5)."""
