@@ -88,6 +88,7 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         ),
         LimitRow("come-back-network", 300, 3600, network, flag, "the same across all references: 3 s of CPU; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
+        LimitRow("log-read", 3000, 60, network, refuse, "a check of the whole log reads a file for 256 entries"),
         LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored unverified"),
         LimitRow("adoption", 20, 3600, network, refuse, "a person reads each request to show the button"),
         LimitRow("partner-report", reports, 60, partner, refuse, "one partner's bug must not fill the disk"),

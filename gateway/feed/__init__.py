@@ -5,7 +5,7 @@ Never accepts a key other than the feed key in `agency.pin`, and never runs in a
 
 from flask import Blueprint, Flask
 
-from gateway.feed.calls import get_reconciliation, get_status, post_invitations, post_stages, put_list
+from gateway.feed.calls import get_log_file, get_reconciliation, get_status, post_invitations, post_stages, put_list
 from gateway.feed.items import get_evidence_part, get_items, post_acknowledgements, post_items
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
@@ -18,6 +18,7 @@ ROUTES = (
     ("POST", "/feed/acknowledgements", post_acknowledgements),
     ("GET", "/feed/evidence/<partner>/<evidence_id>/<part>", get_evidence_part),
     ("GET", "/feed/reconciliation", get_reconciliation),
+    ("GET", "/feed/log/<path:path>", get_log_file),
     ("PUT", "/feed/lists/<name>", put_list),
     ("POST", "/feed/invitations", post_invitations),
     ("POST", "/feed/stages", post_stages),

@@ -6,6 +6,7 @@ Never stores a list that is not signed under the pinned root, or that is older t
 from flask import Response
 
 from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
+from gateway.public_log import find_log_file
 from gateway.refusals import UnknownItemError
 from gateway.signed_request import answer_json
 from gateway.store import StorageUnavailableError
@@ -77,6 +78,15 @@ def get_reconciliation() -> Response:
         for link in links
     )
     return answer_json(ReconciliationPage(more=more, statements=statements))
+
+
+@rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_log_file(path: str) -> Response:
+    """Answer with a file of the public log, as everybody gets it; 404 if there is none."""
+    raw = find_log_file(get_desk_request().gateway.store, path)
+    if raw is None:
+        raise UnknownItemError("The public log has no such file.", reason="unknown-log-file")
+    return Response(raw, content_type="application/octet-stream")
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)

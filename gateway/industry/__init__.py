@@ -10,7 +10,7 @@ from gateway.industry.documents import TEMPLATES, get_docs, get_docs_file, get_o
 from gateway.industry.evidence import get_evidence, post_evidence_complete, put_evidence_part
 from gateway.industry.mailbox import get_mailbox, post_mailbox_ack
 from gateway.industry.reports import get_report, post_report
-from gateway.industry.service import get_keys, get_mailbox_schema, get_schema, get_status
+from gateway.industry.service import get_keys, get_log_file, get_mailbox_schema, get_schema, get_status
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway
@@ -35,13 +35,15 @@ ROUTES = (
     ("GET", "/v1/docs", get_docs),
     ("GET", "/v1/docs/<name>", get_docs_file),
 )
+# For anybody, and no call of a partner: files of the public log.
+LOG_ROUTE = ("GET", "/log/<path:path>", get_log_file)
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Add the routes of `/v1` to an app; views read the gateway from the app."""
+    """Add the routes of `/v1` and the public log to an app; views read the gateway from the app."""
     blueprint = Blueprint("industry", __name__, template_folder=str(TEMPLATES))
     blueprint.before_request(check_path)
     register_refusals(blueprint)
-    for method, path, view in ROUTES:
+    for method, path, view in (*ROUTES, LOG_ROUTE):
         blueprint.add_url_rule(path, view_func=view, methods=[method])
     app.register_blueprint(blueprint)

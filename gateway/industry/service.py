@@ -1,13 +1,14 @@
-"""Public facts about this gateway: its state, the agency's signed key set, and the schemas of sealed content."""
+"""Public facts about this gateway: its state, the agency's signed key set, the schemas of sealed content, its log."""
 
 import hashlib
 from functools import lru_cache
 from http import HTTPStatus
 
-from flask import Response, current_app, request
+from flask import Response, abort, current_app, request
 
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys, get_caller
+from gateway.public_log import find_log_file
 from gateway.signed_request import answer_bytes, answer_json, has_signature
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
@@ -17,6 +18,9 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.keys import KeySetBundle
 from partner_sdk.wire.mailbox_message import mailbox_schema
 from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
+
+LOG_TILE_SECONDS = 365 * 24 * 3600
+LOG_PARTIAL_SECONDS = 60
 
 
 @rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
@@ -91,6 +95,20 @@ def get_schema() -> Response:
 def get_mailbox_schema() -> Response:
     """Answer every caller."""
     return answer_bytes(_encode_mailbox_schema())
+
+
+@rule(login=Login.OPEN, limit="log-read", csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def get_log_file(path: str) -> Response:
+    """Answer every caller with a file of the public log (WIRE.md §6.8); 404 if there is none."""
+    raw = find_log_file(get_gateway(current_app).store, path)
+    if raw is None:
+        abort(HTTPStatus.NOT_FOUND)
+    if path == "checkpoint":
+        return Response(raw, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
+    # A tile never changes under its path. A partial one is of use until the next batch.
+    lifetime = LOG_PARTIAL_SECONDS if ".p/" in path else LOG_TILE_SECONDS
+    kept = {"Cache-Control": f"public, max-age={lifetime}, immutable"}
+    return Response(raw, content_type="application/octet-stream", headers=kept)
 
 
 @lru_cache(maxsize=1)

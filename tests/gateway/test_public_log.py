@@ -1,5 +1,6 @@
 """The gateway publishes its log: on time, in batches that count nobody, as one history on both databases."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +234,31 @@ def test_gateway_without_a_log_key_takes_reports_and_logs_them_once_it_has_one(h
     run_once()
     _, tiles = read_log(house, gateway)
     assert digest_receipt(receipt) in {entry[8:] for entry in tiles.get_entries(0)}
+
+
+def test_files_are_served_to_anybody_and_full_tiles_are_kept_for_a_year(house: House, gateway: Gateway) -> None:
+    go_on(house, gateway, 17)
+    door = house.open_industry(gateway=gateway)
+    head = read_head(gateway.store)
+    answer = door.get("/log/checkpoint")
+    assert (answer.status_code, answer.data) == (200, head.checkpoint)
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.content_type == "text/plain; charset=utf-8"
+    for path, seconds in (("tile/0/000", 31_536_000), ("tile/entries/001.p/16", 60)):
+        answer = door.get(f"/log/{path}")
+        assert (answer.status_code, answer.data) == (200, find_log_file(gateway.store, path))
+        assert answer.headers["Cache-Control"] == f"public, max-age={seconds}, immutable"
+        assert answer.content_type == "application/octet-stream"
+        assert "Set-Cookie" not in answer.headers
+    absent = door.get("/log/tile/0/001.p/17")
+    assert (absent.status_code, absent.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_desk_gets_the_same_files_over_the_feed(house: House, gateway: Gateway) -> None:
+    go_on(house, gateway)
+    feed = house.open_feed(gateway=gateway)
+    assert feed.get("/feed/log/checkpoint").data == read_head(gateway.store).checkpoint
+    assert feed.get("/feed/log/tile/0/000.p/16").data == find_log_file(gateway.store, "tile/0/000.p/16")
+    assert feed.get("/feed/log/tile/0/001").status_code == 404
+    stranger = dataclasses.replace(feed, key=None)
+    assert stranger.get("/feed/log/checkpoint").status_code == 401
