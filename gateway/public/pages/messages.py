@@ -4,7 +4,7 @@ The page for two tabs shows both texts, so that the person picks and no text is 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway.public.door import PublicDoor
 from gateway.public.journey import CHECK, SCREENS, Answers, Screen, make_profile
@@ -12,6 +12,8 @@ from gateway.public.navigation import get_path
 from gateway.public.pages.layout import FormState, list_posts, render_page
 from gateway.public.pages.screen_page import Row, list_rows
 from gateway.public.wording import get_other_language
+
+_WITHOUT_WORDS: Final = "not_found"
 
 
 def render_message(
@@ -26,6 +28,7 @@ def render_message(
     return render_page(
         door,
         "message.html",
+        ways="links" if page == _WITHOUT_WORDS else "none",  # a link to another page would lose the typed text
         title=words["title"],
         quiet=words.get("quiet"),
         lead=words["lead"],

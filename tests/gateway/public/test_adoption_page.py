@@ -278,3 +278,11 @@ def test_browser_may_fill_in_what_it_knows_of_its_owner(public: PublicHouse):
         "contact_telephone": "tel",
         "organisation": "organization",
     }
+
+
+def test_html_comes_first_and_what_is_read_once_is_folded(public: PublicHouse):
+    main = public.person().get(PAGE).get_data(as_text=True).split("<main")[1]
+    places = [main.index(part) for part in ('id="html"', "<figure", "<blockquote", "<details>", 'id="ask"')]
+    assert places == sorted(places)
+    folded = re.findall(r"<details>\s*<summary>([^<]+)</summary>", main)
+    assert folded == ["What the button is", "What it is not", "What happens when you ask"]

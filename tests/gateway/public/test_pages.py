@@ -208,6 +208,7 @@ def test_wrong_address_or_method_gets_a_kind_page(public: PublicHouse, method: s
     answer = public.person().client.open(path, method=method, base_url=PUBLIC_ORIGIN)
     assert answer.status_code == status
     assert "This page is not here" in answer.get_data(as_text=True)
+    assert 'href="/1e"' in answer.get_data(as_text=True)  # nothing was typed here: the foot has its links
     assert "tel:999" in answer.get_data(as_text=True)
 
 
