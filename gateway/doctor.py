@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import GatewayConfig, StateFolder, load_config
+from gateway.databases.failures import ADVICE_ON_SERVERS
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_change import NEXT_CARD_FILE
 from gateway.key_folder import SIGNING_ROLES, find_signing_key
@@ -30,16 +31,6 @@ from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 from partner_sdk.wire.public_log import origin_of
 
-_ADVICE_ON_SERVERS = {
-    "missing": "Check that the server of database_uri runs, and that this machine may connect to it.",
-    "read-only": "database_uri leads to a replica, or its user may not write. Name the primary, or all hosts.",
-    "schema": "Run `serve`: it makes and migrates the tables.",
-    "unsafe": (
-        "The server needs PostgreSQL 15 or newer, encoding UTF8, fsync = on, full_page_writes = on, "
-        "synchronous_commit = on (or remote_apply) and no UNLOGGED table: with less, a report with a receipt could be "
-        "lost."
-    ),
-}
 LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold
 
@@ -131,7 +122,7 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         detail = f"The database cannot be used ({error.reason}): the form and the API answer 503."
         fix = "Check the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
         if config.database_uri:
-            fix = _ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
+            fix = ADVICE_ON_SERVERS.get(error.reason, "Check the server of database_uri, its log and its disk.")
         yield Finding("store", "fault", detail, fix=fix)
         return
     if instance is None or instance.name != config.instance:

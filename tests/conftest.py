@@ -15,7 +15,7 @@ from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
-from tests.postgresql import Server, running_server
+from tests.postgresql import MakeTables, Server, make_gateway_tables, running_server
 
 if TYPE_CHECKING:
     from tests.widget.browsers import Firefox
@@ -156,13 +156,19 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 @pytest.fixture
-def database_uri(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of an empty database on the server, or "" for SQLite."""
+def make_tables() -> MakeTables:
+    """Make the tables of `database_uri`: those of a gateway, or of a desk in the desk's tests."""
+    return make_gateway_tables
+
+
+@pytest.fixture
+def database_uri(request: pytest.FixtureRequest, make_tables: MakeTables) -> Iterator[str]:
+    """The address of a database without a row on the server, or "" for SQLite."""
     if getattr(request, "param", "sqlite") == "sqlite":
         yield ""
         return
     server: Server = request.getfixturevalue("postgresql_server")
-    with server.lend_database() as uri:
+    with server.lend_database(make_tables) as uri:
         yield uri
 
 

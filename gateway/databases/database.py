@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.failures import find_driver_reason, make_storage_error
@@ -78,6 +78,12 @@ def make_database(path: Path, *, uri: str, lock_timeout_seconds: float) -> Datab
 def surviving_damage(connection: Connection) -> AbstractContextManager[Any]:
     """Let the transaction go on after a read in the block failed: PostgreSQL would refuse every later statement."""
     return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+
+
+def list_revisions(connection: Connection) -> list[str]:
+    """Return the revisions that the database states; none if it has no tables yet."""
+    known = inspect(connection).has_table("alembic_version")
+    return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()) if known else []
 
 
 def translate_error(error: Exception) -> Exception:

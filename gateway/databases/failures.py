@@ -45,6 +45,17 @@ REASON_OF_SQLSTATE: dict[str, FailureReason] = {
     "58": "broken",  # input and output
     "XX": "broken",  # damaged data or index, internal errors
 }
+# For operators, where `database_uri` names a server.
+ADVICE_ON_SERVERS: dict[FailureReason, str] = {
+    "missing": "Check that the server of database_uri runs, and that this machine may connect to it.",
+    "read-only": "database_uri leads to a replica, or its user may not write. Name the primary, or all hosts.",
+    "schema": "Run `serve`: it makes and migrates the tables.",
+    "unsafe": (
+        "The server needs PostgreSQL 15 or newer, encoding UTF8, fsync = on, full_page_writes = on, "
+        "synchronous_commit = on (or remote_apply) and no UNLOGGED table: with less, a report with a receipt could be "
+        "lost."
+    ),
+}
 REASON_OF_ERRNO: dict[int, FailureReason] = {
     errno.ENOSPC: "full",
     errno.EDQUOT: "full",

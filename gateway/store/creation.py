@@ -7,14 +7,14 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from gateway.databases.database import Database, make_database
+from gateway.databases.database import Database, list_revisions, make_database
 from gateway.databases.failures import find_driver_reason, make_storage_error
-from gateway.store.high_water import NOTHING_YET, find_instance, put_instance
+from gateway.store.high_water import NOTHING_YET, HighWaterMark, find_instance, holds_report, put_instance
 from gateway.store.reports import find_newest
-from gateway.store.schema import SCHEMA_REVISION
+from gateway.store.schema import SCHEMA_REVISION, metadata
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
 from partner_sdk.durable_files import sync_folder
@@ -89,6 +89,33 @@ def migrate_store(
     lock.close()
 
 
+def move_store(
+    path: Path, *, lock_path: Path, uri: str, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> dict[str, int]:
+    """Copy the rows of the file `path` into an empty database of the server at `uri`, and return their numbers.
+
+    The chains and the high-water mark go on there. Raises `MoveError` and StorageUnavailableError (`behind`).
+    """
+    from gateway.databases.moving import move_rows
+
+    mark = HighWaterMark(path.with_suffix(".mark"))
+
+    def check(connection: Connection) -> None:
+        newest = mark.find()
+        if newest is not None and not holds_report(connection, newest):
+            raise make_storage_error("behind")
+
+    database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
+    return move_rows(
+        path,
+        database,
+        metadata=metadata,
+        revision=SCHEMA_REVISION,
+        migrate=lambda: migrate_store(path, lock_path=lock_path, uri=uri, lock_timeout_seconds=lock_timeout_seconds),
+        check=check,
+    )
+
+
 def _connect(database: Database) -> Connection:
     try:
         return database.engine.connect()
@@ -98,37 +125,20 @@ def _connect(database: Database) -> Connection:
 
 def _is_newest(connection: Connection) -> bool:
     """Return whether the database has the schema of this release, so that a start can skip the migrations."""
-    found = _list_revisions(connection)
+    found = list_revisions(connection)
     connection.rollback()
     # Alembic refuses a file with more than one revision.
     return found == [SCHEMA_REVISION]
 
 
 def run_migrations(connection: Connection, *, database: Database, revision: str = "head") -> None:
-    """Run the migrations on an open connection, in one transaction. Raises `UnknownSchemaError`.
+    """Run the migrations on an open connection, in one transaction. Raises `UnknownSchemaError`."""
+    from gateway.databases.migrations import UnknownRevisionError, migrate
 
-    Another gateway that migrates the same database waits for its turn, and then finds nothing to do.
-    """
-    # Alembic takes 60 ms to import, and a door never needs it.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    config.attributes["database"] = database
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    unknown = set(_list_revisions(connection)) - known
-    connection.rollback()
-    if unknown:
-        raise UnknownSchemaError(unknown.pop())
-    command.upgrade(config, revision)
-
-
-def _list_revisions(connection: Connection) -> list[str]:
-    known = inspect(connection).has_table("alembic_version")
-    return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()) if known else []
+    try:
+        migrate(connection, database=database, folder=Path(__file__).parent / "migrations", revision=revision)
+    except UnknownRevisionError as error:
+        raise UnknownSchemaError(error.revision) from error
 
 
 def _make_file(path: Path) -> None:

@@ -5,7 +5,6 @@ address or a device.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -19,15 +18,11 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateIndex
+
+from gateway.databases.columns import Number, add_partial_index
 
 SCHEMA_REVISION = "r2"  # the newest file in migrations/versions; a test compares
-
-# SQLite makes a key its row id only if the type is exactly INTEGER.
-BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
     naming_convention={
@@ -37,9 +32,6 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
-
-_WHERE = "rows_held"
-
 
 _LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
@@ -59,31 +51,12 @@ def from_epoch_seconds(seconds: int) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
 
-def add_partial_index(name: str, *columns: Column[Any], where: str) -> None:
-    """Add a partial index to the table of `columns`, for rows where `where` is true, on SQLite and PostgreSQL.
-
-    Never pass a condition from outside: it becomes part of a statement unescaped.
-    """
-    Index(name, *columns, sqlite_where=text(where), info={_WHERE: where})
-
-
-# Not `postgresql_where`, which loads the whole dialect and adds about 30 ms to the start of every process. Instead this
-# file replaces SQLAlchemy's CREATE INDEX for PostgreSQL, in every process that imports it: other indexes keep
-# SQLAlchemy's text, and those added here get a WHERE after it. tests/gateway/store/test_partial_indexes.py compares
-# both with SQLAlchemy's own.
-@compiles(CreateIndex, "postgresql")
-def _format_for_postgresql(create: CreateIndex, compiler: Any, **options: Any) -> str:
-    formatted: str = compiler.visit_create_index(create, **options)
-    where = create.element.info.get(_WHERE)
-    return formatted if where is None else " WHERE ".join((formatted, where))
-
-
 # Blobs come last: SQLite reads a row's overflow pages only for columns that a query names.
 reports = Table(
     "reports",
     metadata,
     # The order of insertion, by which the feed pages. Only the desk sees it, because it counts all senders.
-    Column("position", BigKey, primary_key=True, autoincrement=False),
+    Column("position", Number, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),  # in the chain of its sender
     Column("epoch", String(36), nullable=False),
     Column("report_id", String(36), nullable=False),
@@ -125,7 +98,7 @@ add_partial_index("ix_reports_collected", reports.c.acknowledged_at, where=_COLL
 items = Table(
     "items",
     metadata,
-    Column("position", BigKey, primary_key=True),
+    Column("position", Number, primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("address", String(64), nullable=False),
     Column("item_id", String(36), nullable=False),
@@ -217,7 +190,7 @@ counts = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("position", BigKey, primary_key=True),
+    Column("position", Number, primary_key=True),
     Column("evidence_id", String(36), nullable=False),
     Column("partner", String(64), nullable=False),
     Column("newest_part_at", BigInteger),  # null while a report names it and no part has arrived
@@ -246,7 +219,7 @@ evidence_parts = Table(
     metadata,
     Column(
         "position",
-        BigKey,
+        Number,
         ForeignKey("evidence.position", name="fk_evidence_parts_position_evidence"),
         primary_key=True,
         autoincrement=False,
@@ -264,7 +237,7 @@ log_tiles = Table(
     "log_tiles",
     metadata,
     Column("level", Integer, primary_key=True, autoincrement=False),
-    Column("tile", BigKey, primary_key=True, autoincrement=False),
+    Column("tile", Number, primary_key=True, autoincrement=False),
     Column("content", LargeBinary, nullable=False),
 )
 

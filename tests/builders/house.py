@@ -19,7 +19,7 @@ from gateway.app import make_app
 from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
-from gateway.store.creation import make_store
+from gateway.store.creation import make_store, move_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode, format_time
@@ -147,7 +147,9 @@ def make_house(
         _put_file(state / name, raw)
     config = msgspec.structs.replace(_make_config(agency, limits=limits, roles=roles), database_uri=database_uri)
     if database_uri:
-        _move_to_server(StateFolder(state).database, database_uri)
+        folder = StateFolder(state)
+        move_store(folder.database, lock_path=folder.lock, uri=database_uri)
+        folder.database.unlink()
     write_config(StateFolder(state).config, config)
     return House(
         state=state,
@@ -157,15 +159,6 @@ def make_house(
         first_database=model.files[StateFolder(state).database.name],
         clock=StillClock(agency.now),
     )
-
-
-def _move_to_server(file: Path, uri: str) -> None:
-    """Move the first rows of a gateway into an empty database on a server; it has no file then."""
-    with closing(sqlite3.connect(file)) as source, connect(uri) as target:
-        for table in ("instance", "published"):
-            for row in source.execute(f"SELECT * FROM {table}"):  # noqa: S608 - our names
-                target.execute(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", row)  # noqa: S608 - as above
-    file.unlink()
 
 
 @dataclass(frozen=True, slots=True)
