@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from gateway.databases.addresses import check_database_uri
 from gateway.desk.addresses import find_email_address
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
@@ -150,6 +151,8 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gateway_origin: str
     feed_url: str
     agency_name: str = "The agency"
+    # Empty for `desk.sqlite` in the state folder, or the address of a PostgreSQL database of the desk's own.
+    database_uri: str = ""
     # Of the evidence disk: one partner's flood leaves room for the files of the others.
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     carriers: CarriersConfig = CarriersConfig()
@@ -205,7 +208,7 @@ class DeskPaths:
 
     @property
     def database(self) -> Path:
-        """The database of reports, cases and actions."""
+        """The database of reports, cases and actions, unless `database_uri` names a server."""
         return self.state / "desk.sqlite"
 
     @property
@@ -242,6 +245,7 @@ def check_config(config: DeskConfig) -> None:
     """Raise `SettingsError` if an address is not allowed, or settings do not fit one another."""
     check_origin(config.gateway_origin, key="gateway_origin")
     check_origin(config.feed_url, key="feed_url")
+    check_database_uri(config.database_uri)
     check_carriers(config.carriers, pager=config.pager)
 
 

@@ -82,11 +82,12 @@ def open_desk(
 ) -> Desk:
     """Open the desk of a state folder. Raises `DeskConfigError`, `SettingsError` or `DeskStoreError`."""
     paths = DeskPaths(state)
+    config = load_config(paths)
     return Desk(
-        config=load_config(paths),
+        config=config,
         agency=load_agency(paths.agency),
         paths=paths,
-        store=open_store(paths.database),
+        store=open_store(paths.database, uri=config.database_uri),
         clock=clock,
         random=random,
         open_session=functools.cache(_make_session) if session is None else lambda: session,

@@ -15,9 +15,8 @@ from sqlalchemy import Dialect, Engine
 from sqlalchemy.util import LRUCache
 
 import gateway.databases.sqlite_file
-import gateway.desk.store.engine
 
-_MODULES: Final = (gateway.desk.store.engine, gateway.databases.sqlite_file)
+_MODULES: Final = (gateway.databases.sqlite_file,)
 _STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
 
 

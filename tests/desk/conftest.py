@@ -10,8 +10,10 @@ from tests.builders.compiled_statements import compiling_once
 from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.made_models import make_desk_tables
 from tests.desk.mail_server import Posts, run_receiver
 from tests.desk.view_builders import Browser, Clock, make_test_desk
+from tests.postgresql import MakeTables
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,9 +24,14 @@ def statements_compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Loop:
+def make_tables() -> MakeTables:
+    return make_desk_tables
+
+
+@pytest.fixture
+def loop(tmp_path: Path, database_uri: str) -> Loop:
     """A desk and a gateway that know each other, with everything published and one approved partner."""
-    return copy_loop(tmp_path)
+    return copy_loop(tmp_path, desk_uri=database_uri)
 
 
 @pytest.fixture
@@ -34,9 +41,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
+def desk(tmp_path: Path, clock: Clock, database_uri: str) -> Desk:
     """A desk with one partner and no gateway."""
-    return make_test_desk(tmp_path / "desk", clock)
+    return make_test_desk(tmp_path / "desk", clock, database_uri=database_uri)
 
 
 @pytest.fixture

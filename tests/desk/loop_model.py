@@ -6,19 +6,29 @@ import requests
 
 from gateway.app import make_app
 from gateway.clock import utc_now
-from gateway.config import load_config
+from gateway.config import StateFolder, load_config
 from gateway.desk.wiring import open_desk
+from gateway.store.creation import move_store
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway
 from tests.builders import StillClock
 from tests.builders.made_once import making_once
 from tests.desk.desk_loop import FEED_ORIGIN, Loop, make_loop
-from tests.desk.made_models import copy_model, hold_open
+from tests.desk.made_models import copy_model, hold_open, move_to_server, name_server
 
 
-def copy_loop(folder: Path, *, is_enrolled: bool = True) -> Loop:
-    """Put both state folders of a model into `folder`, and open them as new processes do."""
+def copy_loop(folder: Path, *, is_enrolled: bool = True, desk_uri: str = "", gateway_uri: str = "") -> Loop:
+    """Put both state folders of a model into `folder`, and open them as new processes do.
+
+    The rows of each go to a database of a server, if its address is given.
+    """
     copy_model(("loop", is_enrolled), lambda model: _fill_loop(model, is_enrolled=is_enrolled), into=folder)
+    move_to_server(folder / "desk", desk_uri)
+    if gateway_uri:
+        state = StateFolder(folder / "gateway")
+        move_store(state.database, lock_path=state.lock, uri=gateway_uri)
+        state.database.unlink()
+        name_server(state.config, gateway_uri)
     loop = open_loop(folder)
     hold_open(loop.desk.store)
     return loop

@@ -9,7 +9,11 @@ import weakref
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
-from gateway.desk.store import DeskStore
+from gateway.databases.database import make_database
+from gateway.databases.sqlite_file import SqliteFile
+from gateway.desk.audit import check_chain
+from gateway.desk.config import DeskPaths
+from gateway.desk.store import DeskStore, move_store
 
 _MODELS: dict[Hashable, Path] = {}
 
@@ -44,7 +48,30 @@ def hold_open(store: DeskStore) -> DeskStore:
     closes it. A test's own connections come one after the other, and each would be both. Never for a test that kills a
     process: the log with its repair would be missing.
     """
-    held = sqlite3.connect(str(store.engine.url.database), check_same_thread=False)
+    if not isinstance(store.database, SqliteFile):
+        return store
+    held = sqlite3.connect(store.database.path, check_same_thread=False)
     held.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the log is opened by the first who reads
-    weakref.finalize(store.engine, held.close)
+    weakref.finalize(store.database, held.close)
     return store
+
+
+def make_desk_tables(uri: str) -> None:
+    """Make the tables of a desk in an empty database of a server."""
+    DeskStore(make_database(Path(), uri=uri, lock_timeout_seconds=5)).migrate()
+
+
+def move_to_server(state: Path, uri: str) -> None:
+    """Move the rows of a desk into a database of a server, unless `uri` is empty; it has no file then."""
+    if uri:
+        paths = DeskPaths(state)
+        move_store(paths.database, uri=uri, check=check_chain)
+        paths.database.unlink()
+        name_server(paths.config, uri)
+
+
+def name_server(settings: Path, uri: str) -> None:
+    """Write the address of a server into settings that name none."""
+    before = settings.read_text("utf-8")
+    assert before.count('database_uri = ""') == 1
+    settings.write_text(before.replace('database_uri = ""', f'database_uri = "{uri}"'), "utf-8")

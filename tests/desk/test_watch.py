@@ -257,7 +257,7 @@ def test_health_is_503_where_a_sealing_key_is_missing(loop: Loop) -> None:
 
 
 def test_health_is_503_where_the_database_cannot_be_written(loop: Loop) -> None:
-    event.listen(loop.desk.store.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    event.listen(loop.desk.store.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
     assert get_json(loop, "/health") == (503, {"reason": "store-not-writable", "role": "desk", "status": "unfit"})
 
 

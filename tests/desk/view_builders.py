@@ -33,7 +33,7 @@ from partner_sdk.wire.sealing import make_suite, seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.made_models import copy_model, hold_open
+from tests.desk.made_models import copy_model, hold_open, move_to_server
 from tests.public_report_builders import make_contact, make_public_report
 
 ORIGIN = "http://127.0.0.1:8003"
@@ -50,9 +50,10 @@ class Clock:
         return self.now
 
 
-def make_test_desk(folder: Path, clock: Clock) -> Desk:
+def make_test_desk(folder: Path, clock: Clock, *, database_uri: str = "") -> Desk:
     """Put a desk with one partner into a folder, and open it as a new process does."""
     copy_model(("desk", clock()), lambda model: _fill_desk(model, clock=clock), into=folder)
+    move_to_server(folder, database_uri)
     desk = open_desk(folder, clock=clock)
     hold_open(desk.store)
     return desk

@@ -1,27 +1,49 @@
 """The way back: a child sends, the desk reads and answers, the child comes back with its words, and adds more."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from gateway.desk.audit import check_chain
+from gateway.desk.cases.closing import Assessment, Closing, close_case
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven, open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.made_models import make_desk_tables
 from tests.desk.outbox_builders import send_out
 from tests.gateway.public.person import Person, list_files
 from tests.gateway.public.return_builders import read_numbers
+from tests.postgresql import Server
 
 ANSWER = "Reply-Marker: you did the right thing. Ask for Alex when you call."
 STORY = "Story-Marker: more happened."
 
 
+ASSESSMENT = Assessment(
+    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
+)
+CLOSING = Closing(assessment=ASSESSMENT, outcome="used", kind="grooming", age_band="13_15")
+
+
 @pytest.fixture
-def loop(tmp_path: Path) -> Loop:
-    return copy_loop(tmp_path, is_enrolled=False)
+def loop(tmp_path: Path, database_uri: str, desk_uri: str) -> Loop:
+    return copy_loop(tmp_path, is_enrolled=False, gateway_uri=database_uri, desk_uri=desk_uri)
+
+
+@pytest.fixture
+def desk_uri(request: pytest.FixtureRequest, database_uri: str) -> Iterator[str]:
+    """The address of a desk's database beside that of the gateway, or "" for SQLite."""
+    if not database_uri:
+        yield ""
+        return
+    server: Server = request.getfixturevalue("postgresql_server")
+    with server.lend_database(make_desk_tables) as uri:
+        yield uri
 
 
 def make_person(loop: Loop) -> Person:
@@ -42,6 +64,7 @@ def come_back(loop: Loop, reference: str, words: str) -> Person:
     return person
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
     reference, words = send(loop)
     assert "We have got it. Our team will read it." in come_back(loop, reference, words).text()
@@ -50,10 +73,14 @@ def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
     open_case(loop.desk, reference, actor=ACTOR)
     send_out(loop.desk, "reply")
     assert "Someone from our team has read it." in come_back(loop, reference, words).text()
-    write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
+    draft = ReplyDraft(ANSWER, is_the_reply=True, reason="the phone is shared")
+    write_reply(loop.desk, reference, draft, actor=ACTOR)
     assert ANSWER not in come_back(loop, reference, words).text()
     send_out(loop.desk, "reply")
     assert ANSWER in come_back(loop, reference, words).text()
+    assert close_case(loop.desk, reference, CLOSING, actor=ACTOR).closed_at
+    with loop.desk.store.read() as connection:
+        assert check_chain(connection) >= 5
 
 
 def test_answer_can_be_read_on_no_disk(loop: Loop) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, TextClause, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import (
@@ -79,13 +79,14 @@ def count_queue(connection: Connection, *, state: QueueState, today: date | None
     # All cases of the state, counted through an index, minus the few that are joined to another case.
     closed_at = CASES.c.closed_at
     of_state = () if state == "all" else (closed_at.is_(None) if state == "open" else closed_at.is_not(None),)
-    # The + keeps SQLite from using the index of that condition: there are many open cases, and few joined ones.
-    each = () if state == "all" else (text(f"+cases.closed_at IS {'NULL' if state == 'open' else 'NOT NULL'}"),)
+    # The added text keeps the index of that condition out of use: there are many open cases, and few joined ones.
+    plain = closed_at.concat("")
+    each = () if state == "all" else (plain.is_(None) if state == "open" else plain.is_not(None),)
     joined = _count(connection, CASES.c.joined_to > "", *each, _make_first_query(state).exists())
     return _count(connection, *of_state) - joined
 
 
-def _count(connection: Connection, *conditions: ColumnElement[bool] | TextClause) -> int:
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
 
 

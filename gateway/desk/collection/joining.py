@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import Boolean, Connection, Row, bindparam, case, func, or_, select, update
 
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
@@ -314,8 +314,8 @@ _RAISE: Final = (
         factors=bindparam("to_factors"),
         priority=bindparam("to_priority"),
         # Raised and never lowered: the larger of both.
-        crisis=func.max(CASES.c.crisis, bindparam("to_crisis")),
-        score=func.max(CASES.c.score, bindparam("to_score")),
+        crisis=or_(CASES.c.crisis, bindparam("to_crisis", type_=Boolean)),
+        score=case((CASES.c.score > bindparam("to_score"), CASES.c.score), else_=bindparam("to_score")),
         crisis_since=func.coalesce(CASES.c.crisis_since, bindparam("since")),
     )
 )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, false, func, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
@@ -216,7 +216,7 @@ def list_unnotified(connection: Connection) -> list[UnnotifiedRow]:
             SET_ASIDE.c.reference,
             SET_ASIDE.c.reason,
             SET_ASIDE.c.is_proven,
-            func.coalesce(is_filed, 0).label("is_filed"),
+            func.coalesce(is_filed, false()).label("is_filed"),
         ).where(
             SET_ASIDE.c.reference.is_not(None),
             SET_ASIDE.c.claimed_partner != PUBLIC_SENDER,

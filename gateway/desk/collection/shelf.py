@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Integer, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
@@ -168,8 +168,8 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
         select(
             *keys,
             columns.stated_priority,
-            func.max(columns.alarmed).label("alarmed"),
-            func.sum(columns.is_urgent, type_=Integer).label("urgent"),
+            func.max(cast(columns.alarmed, Integer)).label("alarmed"),
+            func.sum(cast(columns.is_urgent, Integer)).label("urgent"),
             func.max(columns.id).label("last_id"),
             func.count().label("rows"),
             func.min(columns.set_aside_at).label("first_at"),

@@ -50,10 +50,17 @@ DATED_FILES: Final = (
 @click.option(
     "--agency-name", default="The agency", show_default=True, metavar="NAME", help="Shown on the desk's pages."
 )
-def init(call: Call, gateway_origin: str, feed_url: str, environment: Environment, agency_name: str) -> int:
+@click.option("--database-uri", default="", metavar="URI", help="A PostgreSQL database.  [default: a file]")
+def init(
+    call: Call, gateway_origin: str, feed_url: str, environment: Environment, agency_name: str, database_uri: str
+) -> int:
     """Make a desk with all its keys, and agency.pin for the gateway."""
     config = DeskConfig(
-        environment=environment, gateway_origin=gateway_origin, feed_url=feed_url, agency_name=agency_name
+        environment=environment,
+        gateway_origin=gateway_origin,
+        feed_url=feed_url,
+        agency_name=agency_name,
+        database_uri=database_uri,
     )
     pin = make_desk(call.state, config=config, now=utc_now(), random=secrets.token_bytes, actor=call.actor)
     paths = DeskPaths(call.state)

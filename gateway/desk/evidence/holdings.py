@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.desk.store.schema import CASES, EVIDENCE, NAMED_EVIDENCE, SET_ASIDE
 from partner_sdk.wire.canonical import format_time
@@ -85,17 +84,16 @@ def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held
 
 def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
     """Record that evidence is complete here; the caller has synced every part of it. Safe to repeat."""
-    connection.execute(
-        insert(EVIDENCE)
-        .values(
-            partner=held.partner,
-            evidence_id=held.evidence_id,
-            digest=held.digest,
-            size_bytes=held.size_bytes,
-            collected_at=format_time(now),
+    if find_held(connection, partner=held.partner, evidence_id=held.evidence_id) is None:
+        connection.execute(
+            insert(EVIDENCE).values(
+                partner=held.partner,
+                evidence_id=held.evidence_id,
+                digest=held.digest,
+                size_bytes=held.size_bytes,
+                collected_at=format_time(now),
+            )
         )
-        .on_conflict_do_nothing()
-    )
 
 
 def drop_held(connection: Connection, held: Held) -> None:

@@ -134,7 +134,7 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
     root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
     daily = {role: make(role, paths.keys / f"{role.value}.key") for role in DAILY_ROLES}
     paths.delegation.write_bytes(sign_delegation(root, daily[KeyRole.KEY_SET], now=now))
-    store = open_store(paths.database, create=True)
+    store = open_store(paths.database, uri=config.database_uri, create=True)
     this_quarter = get_quarter_of(now)
     with store.write() as connection:
         for quarter in (this_quarter, this_quarter.next()):

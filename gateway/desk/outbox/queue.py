@@ -9,8 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, cast, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from gateway.desk import audit
 from gateway.desk.store.outbox_tables import OUTBOX, STAGES
@@ -80,15 +93,21 @@ def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, no
         "silences": 0,
         "queued_at": moment,
         "next_try_at": moment,
-        "done_at": None,
-        "last_error": None,
     }
     values = [{"kind": kind, "subject": subject, "lane": lane, "turn": 0, **fresh} for subject in subjects]
     if values:
-        # A new turn: a run that is sending the earlier entry cannot mark this one as sent.
-        again = {**fresh, "turn": OUTBOX.c.turn + 1}
-        statement = insert(OUTBOX).on_conflict_do_update(index_elements=["kind", "subject"], set_=again)
-        connection.execute(statement, values)
+        connection.execute(_QUEUE, values)
+
+
+# Text, because Core has ON CONFLICT only by dialect. Both databases know it. A new turn: a run that is sending the
+# earlier entry cannot mark this one as sent.
+_QUEUE: Final = text(
+    "INSERT INTO outbox (kind, subject, lane, turn, state, tries, silences, queued_at, next_try_at)"
+    " VALUES (:kind, :subject, :lane, :turn, :state, :tries, :silences, :queued_at, :next_try_at)"
+    " ON CONFLICT (kind, subject) DO UPDATE SET turn = outbox.turn + 1, state = excluded.state, tries = excluded.tries,"
+    " silences = excluded.silences, queued_at = excluded.queued_at, next_try_at = excluded.next_try_at, done_at = NULL,"
+    " last_error = NULL"
+)
 
 
 def record(kind: KindName, subject: ColumnElement[Any]) -> ColumnElement[bool]:

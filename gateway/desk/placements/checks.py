@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, not_, or_, select
 
+from gateway.databases.columns import FindBytes
 from gateway.desk import audit
 from gateway.desk.placements.page_addresses import is_page_of
 from gateway.desk.placements.register import PlacementRow, PlacementState, list_placements, to_placement
@@ -35,7 +36,7 @@ _MAX_FINDING_BYTES: Final = 16 * 1024
 
 # A runner that may not load the page proves nothing about it: the earlier result counts.
 _WAS_NEVER_ASKED: Final = or_(
-    *(func.instr(PLACEMENT_CHECKS.c.findings, f'"code":"{code}"'.encode()) > 0 for code in sorted(NEVER_ASKED))
+    *(FindBytes(PLACEMENT_CHECKS.c.findings, f'"code":"{code}"'.encode()) > 0 for code in sorted(NEVER_ASKED))
 )
 _NEWEST_FIRST: Final = (
     _WAS_NEVER_ASKED,

@@ -3,6 +3,6 @@
 Never keeps typed text in the clear: content stays in its envelope and is opened to view.
 """
 
-from gateway.desk.store.engine import DeskStore, DeskStoreError, copy_fields, open_store
+from gateway.desk.store.engine import DeskStore, DeskStoreError, copy_fields, move_store, open_store
 
-__all__ = ["DeskStore", "DeskStoreError", "copy_fields", "open_store"]
+__all__ = ["DeskStore", "DeskStoreError", "copy_fields", "move_store", "open_store"]

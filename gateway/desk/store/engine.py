@@ -1,31 +1,32 @@
-"""Opens the desk's database: SQLite in WAL with synchronous=FULL, one writer at a time.
+"""Opens the desk's database, SQLite in a file or PostgreSQL on a server, with one writer at a time.
 
 A commit returns after the write-ahead log is on the disk; only then may the desk acknowledge the stored rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.exc import DBAPIError
 
+from gateway.databases.database import Database, list_revisions, make_database, translate_error
+from gateway.databases.failures import ADVICE_ON_SERVERS, FailureReason, StorageUnavailableError
+from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import ReportAbuseError
 
 # The newest migration; a test compares it with Alembic's head in migrations/versions.
 HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
-
-_PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # acknowledging is allowed only after our own fsync (docs/decisions/0003)
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA temp_store = MEMORY",  # nothing readable reaches a disk on the way
-)
+_ADVICE: Final[dict[FailureReason, str]] = {
+    "locked": "Stop the other command, or wait for its end, and run this again.",
+    "full": "Free disk space, and run this again.",
+    "read-only": "Let this user write to the database and its folder.",
+    "missing": "Put it back where it was, or restore a backup.",
+    "broken": "Keep a copy of it, and restore a backup.",
+}
 
 
 if TYPE_CHECKING:
@@ -47,115 +48,117 @@ class DeskStoreError(ReportAbuseError):
 class DeskStore:
     """The desk's database. `write()` and `read()` each open one transaction."""
 
-    engine: Engine
+    database: Database
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection in one writing transaction, durable once the block ends without an error."""
-        with _named_errors(), self.engine.connect() as connection:
-            connection = connection.execution_options(desk_begin="BEGIN IMMEDIATE")
-            with connection.begin():
-                yield connection
+        with self._connect() as connection:
+            self.database.begin_write(connection)
+            yield connection
+            self.database.commit(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection in one reading transaction."""
-        with _named_errors(), self.engine.connect() as connection, connection.begin():
+        with self._connect() as connection:
+            self.database.begin_read(connection)
             yield connection
+
+    def migrate(self) -> None:
+        """Give the database the tables of this release. Raises `DeskStoreError` (`unknown-store`)."""
+        from gateway.databases.migrations import UnknownRevisionError, migrate
+
+        with self._connect() as connection:
+            self.database.lift_time_limit(connection)
+            try:
+                migrate(connection, database=self.database, folder=Path(__file__).parent / "migrations")
+            except UnknownRevisionError as error:
+                raise DeskStoreError(
+                    f"This release does not know the schema of the desk's database ({error.revision}). If a newer "
+                    "release made it, install that release. If it is older than the first release, keep its folder "
+                    "with the version that made it, and make a new desk in an empty folder with `init`.",
+                    reason="unknown-store",
+                ) from error
 
     def close(self) -> None:
         """Close the database."""
-        self.engine.dispose()
+        self.database.engine.dispose()
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        # A new connection each time: a command opens the database, works and leaves, and threads share nothing.
+        engine = self.database.engine
+        try:
+            with engine.connect() as connection:
+                self.database.check_safety(connection)
+                yield connection
+        except StorageUnavailableError as error:
+            raise self._make_error(error.reason) from None
+        except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
+            translated = translate_error(error)
+            if isinstance(translated, StorageUnavailableError):
+                raise self._make_error(translated.reason) from None
+            raise
+
+    def _make_error(self, reason: FailureReason) -> DeskStoreError:
+        # Our own text: a driver's could repeat an address or a value.
+        advice = "" if self.database.has_one_writer else ADVICE_ON_SERVERS.get(reason, "")
+        code = {"broken": "store-damaged", "unsafe": "store-unsafe"}.get(reason, "store-unavailable")
+        return DeskStoreError(
+            f"The desk's database cannot be used ({reason}). {advice or _ADVICE.get(reason, _ADVICE['broken'])}",
+            reason=code,
+        )
 
 
-def open_store(path: Path, *, create: bool = False) -> DeskStore:
-    """Open the desk's database and migrate it to this release's schema. Raises `DeskStoreError`.
+def open_store(path: Path, *, uri: str = "", create: bool = False) -> DeskStore:
+    """Open the desk's database and migrate it to this release's schema. Raises `DeskStoreError` and `SettingsError`.
 
-    `create` makes a new one, readable by its owner only, and refuses an existing file.
+    It is the server's at `uri`, or the file `path`. `create` makes a new one: a file readable by its owner only, or
+    the tables in an empty database of the server; it refuses one that is in use.
     """
-    if create:
+    if create and not uri:
         try:
             path.touch(mode=0o600, exist_ok=False)
         except FileExistsError:
             raise DeskStoreError(f"{path} already exists.", reason="store-exists") from None
-    elif not path.is_file():
+    elif not uri and not path.is_file():
         raise DeskStoreError(
             f"There is no desk database at {path}. Run `report-abuse-desk init` first.", reason="no-store"
         )
-    store = DeskStore(_make_engine(path))
+    store = DeskStore(make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS))
     with store.read() as connection:
-        revision = _find_revision(connection)
-    if revision != HEAD_REVISION:
-        _migrate(store, revision=revision)
+        revisions = list_revisions(connection)
+        if uri:
+            _check_owner(connection, is_new=create)
+    if revisions != [HEAD_REVISION]:
+        store.migrate()
     return store
 
 
-def _make_engine(path: Path) -> Engine:
-    # NullPool: a command opens the file, works and leaves; nothing is shared between threads of the web page.
-    engine = create_engine(
-        f"sqlite:///{path}", poolclass=NullPool, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+def move_store(path: Path, *, uri: str, check: Callable[[Connection], object]) -> dict[str, int]:
+    """Copy the rows of the file `path` into an empty database of the server at `uri`, and return their numbers.
+
+    `check` looks at them before they are committed. Raises `MoveError`.
+    """
+    from gateway.databases.moving import move_rows
+    from gateway.desk.store.migrations import METADATA
+
+    store = DeskStore(make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS))
+    return move_rows(
+        path, store.database, metadata=METADATA, revision=HEAD_REVISION, migrate=store.migrate, check=check
     )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
 
 
-def _on_connect(raw_connection: Any, _record: object) -> None:
-    raw_connection.isolation_level = None  # we send BEGIN ourselves: sqlite3 would begin too late for a write lock
-    for pragma in _PRAGMAS:
-        raw_connection.execute(pragma)
-
-
-def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("desk_begin", "BEGIN"))
-
-
-def _find_revision(connection: Connection) -> str | None:
-    known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
-    if known is None:
-        return None
-    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
-    return None if row is None else str(row[0])
-
-
-def _migrate(store: DeskStore, *, revision: str | None) -> None:
-    # Alembic costs 100 ms to import, and nearly every start finds the current schema.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with store.write() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise DeskStoreError(
-                (
-                    f"This release does not know the schema of the desk's database ({revision}). If a newer "
-                    "release made it, install that release. If it is older than the first release, keep its "
-                    "folder with the version that made it, and make a new desk in an empty folder with "
-                    "`init`."
-                ),
-                reason="unknown-store",
-            ) from error
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        # Only the driver's own short text: a statement's parameters may contain text of a report.
+def _check_owner(connection: Connection, *, is_new: bool) -> None:
+    """Raise `DeskStoreError` unless the server's database is this desk's, or, for a new desk, has no rows of any."""
+    tables = inspect(connection).get_table_names()
+    is_desk = AUDIT.name in tables
+    if is_new and tables and (not is_desk or connection.execute(select(AUDIT.c.id).limit(1)).first() is not None):
         raise DeskStoreError(
-            (
-                f"The desk's database is busy or the disk is full ({error.orig}). Free disk space or stop "
-                "the other command, then run this again. Nothing was changed."
-            ),
-            reason="store-unavailable",
-        ) from None
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        raise DeskStoreError(f"The desk's database is damaged ({error.orig}).", reason="store-damaged") from None
+            "The database of database_uri is in use: a new desk needs an empty one of its own.", reason="store-exists"
+        )
+    if not is_new and not is_desk:
+        raise DeskStoreError(
+            "The database of database_uri holds no desk. Correct database_uri in desk.toml.", reason="no-store"
+        )

@@ -6,37 +6,38 @@ opening it is recorded.
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 
+from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.schema import METADATA
 
 # Organisations that show the button but have no keys here. If one enrols later, it keeps its id.
 ADOPTERS: Final = Table(
     "adopters",
     METADATA,
-    Column("owner", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("added_at", Text, nullable=False),
-    Column("added_by", Text, nullable=False),
+    Column("owner", PlainText, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("added_at", PlainText, nullable=False),
+    Column("added_by", PlainText, nullable=False),
 )
 
 # One row for each link id ever used. Rows stay for good: no id is ever used twice.
 PLACEMENTS: Final = Table(
     "placements",
     METADATA,
-    Column("placement", Text, primary_key=True),
-    Column("owner", Text, nullable=False),  # a partner or an adopter
-    Column("service", Text, nullable=False),
-    Column("surface", Text, nullable=False),
-    Column("address", Text, nullable=False),  # may hold `*` for one part of the path
-    Column("look_at", Text),  # the one page that a runner visits
-    Column("position", Text, nullable=False),
-    Column("agreed_on", Text, nullable=False),
-    Column("agreed_by", Text, nullable=False),
-    Column("state", Text, nullable=False),  # agreed, suspended, ended
-    Column("state_at", Text, nullable=False),
-    Column("state_by", Text, nullable=False),
-    Column("state_reason", Text),
+    Column("placement", PlainText, primary_key=True),
+    Column("owner", PlainText, nullable=False),  # a partner or an adopter
+    Column("service", PlainText, nullable=False),
+    Column("surface", PlainText, nullable=False),
+    Column("address", PlainText, nullable=False),  # may hold `*` for one part of the path
+    Column("look_at", PlainText),  # the one page that a runner visits
+    Column("position", PlainText, nullable=False),
+    Column("agreed_on", PlainText, nullable=False),
+    Column("agreed_by", PlainText, nullable=False),
+    Column("state", PlainText, nullable=False),  # agreed, suspended, ended
+    Column("state_at", PlainText, nullable=False),
+    Column("state_by", PlainText, nullable=False),
+    Column("state_reason", PlainText),
     Index(None, "owner"),
     Index(None, "look_at"),
 )
@@ -45,12 +46,12 @@ PLACEMENTS: Final = Table(
 PLACEMENT_HISTORY: Final = Table(
     "placement_history",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("placement", Text, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("deed", Text, key="action", nullable=False),  # agree, change, suspend, resume, end
-    Column("reason", Text),
+    Column("id", Number, primary_key=True),
+    Column("placement", PlainText, nullable=False),
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText, nullable=False),
+    Column("deed", PlainText, key="action", nullable=False),  # agree, change, suspend, resume, end
+    Column("reason", PlainText),
     Column("terms", LargeBinary, nullable=False),
     Index(None, "placement"),
 )
@@ -58,18 +59,18 @@ PLACEMENT_HISTORY: Final = Table(
 PLACEMENT_CHECKS: Final = Table(
     "placement_checks",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("placement", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("checked_at", Text, nullable=False),
-    Column("method", Text, nullable=False),  # static, browser
-    Column("checker", Text, nullable=False),
-    Column("result", Text, nullable=False),  # passes, faults, unreachable
-    Column("named", Text),  # the link id that the page's button names
-    Column("faults", Integer, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("placement", PlainText, nullable=False),
+    Column("address", PlainText, nullable=False),
+    Column("checked_at", PlainText, nullable=False),
+    Column("method", PlainText, nullable=False),  # static, browser
+    Column("checker", PlainText, nullable=False),
+    Column("result", PlainText, nullable=False),  # passes, faults, unreachable
+    Column("named", PlainText),  # the link id that the page's button names
+    Column("faults", Number, nullable=False),
     Column("findings", LargeBinary, nullable=False),
-    Column("taken_at", Text, nullable=False),
-    Column("channel", Text, nullable=False),  # runner, file
+    Column("taken_at", PlainText, nullable=False),
+    Column("channel", PlainText, nullable=False),  # runner, file
     UniqueConstraint("placement", "address", "method", "checked_at"),
     Index(None, "placement", "checked_at"),
 )
@@ -79,24 +80,24 @@ RUNNER_TOKENS: Final = Table(
     "runner_tokens",
     METADATA,
     Column("token_sha256", LargeBinary, primary_key=True),
-    Column("made_at", Text, nullable=False),
-    Column("made_by", Text, nullable=False),
-    Column("ended_at", Text),
-    Column("ended_by", Text),
+    Column("made_at", PlainText, nullable=False),
+    Column("made_by", PlainText, nullable=False),
+    Column("ended_at", PlainText),
+    Column("ended_by", PlainText),
 )
 
 # Requests for the button, still sealed, and the decision on each.
 ADOPTION_REQUESTS: Final = Table(
     "adoption_requests",
     METADATA,
-    Column("request_id", Text, primary_key=True),
-    Column("state", Text, nullable=False),  # waiting, invited, agreed, declined
+    Column("request_id", PlainText, primary_key=True),
+    Column("state", PlainText, nullable=False),  # waiting, invited, agreed, declined
     Column("envelope", LargeBinary, nullable=False),
-    Column("received_at", Text, nullable=False),
-    Column("owner", Text),  # the id that the desk chose: a partner's, or of a service without keys
-    Column("reason", Text),  # the desk's reason for declining it
-    Column("decided_at", Text),
-    Column("decided_by", Text),
+    Column("received_at", PlainText, nullable=False),
+    Column("owner", PlainText),  # the id that the desk chose: a partner's, or of a service without keys
+    Column("reason", PlainText),  # the desk's reason for declining it
+    Column("decided_at", PlainText),
+    Column("decided_by", PlainText),
     Index(None, "state", "received_at"),
 )
 
@@ -104,7 +105,7 @@ ADOPTION_REQUESTS: Final = Table(
 ADOPTION_PLACES: Final = Table(
     "adoption_places",
     METADATA,
-    Column("placement", Text, primary_key=True),
-    Column("request_id", Text, nullable=False),
+    Column("placement", PlainText, primary_key=True),
+    Column("request_id", PlainText, nullable=False),
     Index(None, "request_id"),
 )

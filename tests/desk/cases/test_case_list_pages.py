@@ -78,9 +78,9 @@ def list_plans(desk: Desk, path: str) -> list[tuple[str, str]]:
         asked.append((statement, parameters))
 
     browser = Browser(desk).sign_in()
-    event.listen(desk.store.engine, "before_cursor_execute", note)
+    event.listen(desk.store.database.engine, "before_cursor_execute", note)
     assert browser.get(path).status_code == 200
-    event.remove(desk.store.engine, "before_cursor_execute", note)
+    event.remove(desk.store.database.engine, "before_cursor_execute", note)
     plans = []
     with desk.store.read() as connection:
         for statement, parameters in asked:
@@ -118,9 +118,9 @@ def test_page_loads_no_more_cases_than_it_shows(desk: Desk) -> None:
             loaded.append(statement)
 
     browser = Browser(desk).sign_in()
-    event.listen(desk.store.engine, "before_cursor_execute", note)
+    event.listen(desk.store.database.engine, "before_cursor_execute", note)
     browser.get("/")
-    event.remove(desk.store.engine, "before_cursor_execute", note)
+    event.remove(desk.store.database.engine, "before_cursor_execute", note)
     assert len(loaded) >= 2
     assert [one for one in loaded if "LIMIT" not in one and "joined_to IN" not in one] == []
 

@@ -312,7 +312,7 @@ def test_no_address_is_in_any_file_log_or_audit_entry_of_the_desk(
     assert len(mailbox.taken) == 2
     assert {row["state"] for row in list_all_notes(desk)} >= {"sent", "held"}
     markers = (b"quetzal", b"QUETZAL", b"7700900123", b"7700 900123")
-    desk.store.engine.dispose()
+    desk.store.database.engine.dispose()
     files = [path for path in desk.paths.state.rglob("*") if path.is_file()]
     assert len(files) >= 8
     found = [path.name for path in files if any(marker in path.read_bytes() for marker in markers)]

@@ -1,14 +1,6 @@
-"""Alembic's entry: runs the desk's migrations on the connection that the store hands over."""
+"""Alembic's entry point: runs the desk's migrations on the connection that the store gives it."""
 
-from alembic import context
-
+from gateway.databases.migrations import run_in_one_transaction
 from gateway.desk.store.migrations import METADATA
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
-    transactional_ddl=True,
-    render_as_batch=True,
-)
-with context.begin_transaction():
-    context.run_migrations()
+run_in_one_transaction(METADATA)

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
 
 revision = "r1"
@@ -12,6 +13,13 @@ depends_on = None
 
 # A trigger holds them: rows are only ever added.
 _APPEND_ONLY = ("audit", "ledger", "case_moves")
+# PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
+_REFUSE = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -20,34 +28,44 @@ def upgrade() -> None:
     _make_cases()
     _make_post()
     _make_evidence()
+    is_on_server = op.get_bind().dialect.name == "postgresql"
+    if is_on_server:
+        op.execute(_REFUSE)
     for table in _APPEND_ONLY:
-        for verb in ("UPDATE", "DELETE"):
+        for verb in ("UPDATE", "DELETE", "TRUNCATE") if is_on_server else ("UPDATE", "DELETE"):
+            refusal = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             op.execute(
                 f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                + ("EXECUTE FUNCTION refuse_change()" if is_on_server else refusal)
             )
+
+
+def _is(value: bool, /) -> str:
+    """Return a condition on a Boolean column, e.g. `= 1` on SQLite and `= true` on PostgreSQL."""
+    literal = sa.true() if value else sa.false()
+    return f"= {literal.compile(dialect=op.get_bind().dialect)}"
 
 
 def _make_cases() -> None:
     op.create_table(
         "alarms",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("raised_at", sa.Text(), nullable=False),
-        sa.Column("cleared_at", sa.Text()),
-        sa.Column("cleared_by", sa.Text()),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("subject", PlainText, nullable=False),
+        sa.Column("raised_at", PlainText, nullable=False),
+        sa.Column("cleared_at", PlainText),
+        sa.Column("cleared_by", PlainText),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarms")),
         sa.UniqueConstraint("kind", "subject", name=op.f("uq_alarms_kind_subject")),
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("at", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("id", Number, autoincrement=False, nullable=False),
+        sa.Column("at", PlainText, nullable=False),
+        sa.Column("actor", PlainText, nullable=False),
+        sa.Column("action", PlainText, nullable=False),
+        sa.Column("subject", PlainText, nullable=False),
+        sa.Column("detail", PlainText, nullable=False),
         sa.Column("previous_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("entry_sha256", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
@@ -55,67 +73,67 @@ def _make_cases() -> None:
     )
     op.create_table(
         "case_moves",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("case_id", sa.Text(), nullable=False),
-        sa.Column("moved_at", sa.Text(), nullable=False),
-        sa.Column("moved_by", sa.Text(), nullable=False),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("case_id", PlainText, nullable=False),
+        sa.Column("moved_at", PlainText, nullable=False),
+        sa.Column("moved_by", PlainText, nullable=False),
         sa.Column("crisis_before", sa.Boolean(), nullable=False),
-        sa.Column("score_before", sa.Integer(), nullable=False),
+        sa.Column("score_before", Number, nullable=False),
         sa.Column("crisis", sa.Boolean(), nullable=False),
-        sa.Column("score", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("score", Number, nullable=False),
+        sa.Column("reason", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_moves")),
     )
     op.execute("CREATE INDEX ix_case_moves_case_id ON case_moves (case_id)")
     op.create_table(
         "cases",
-        sa.Column("case_id", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("provider", sa.Text()),
-        sa.Column("report_id", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("door", sa.Text(), nullable=False),
-        sa.Column("placement", sa.Text()),
-        sa.Column("priority", sa.Text(), nullable=False),
-        sa.Column("received_at", sa.Text(), nullable=False),
-        sa.Column("collected_at", sa.Text(), nullable=False),
-        sa.Column("opened_at", sa.Text()),
-        sa.Column("closed_at", sa.Text()),
-        sa.Column("factors", sa.Text(), server_default=sa.text("''"), nullable=False),
-        sa.Column("crisis", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("score", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("crisis_since", sa.Text()),
-        sa.Column("is_behind", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("case_id", PlainText, nullable=False),
+        sa.Column("environment", PlainText, nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("provider", PlainText),
+        sa.Column("report_id", PlainText, nullable=False),
+        sa.Column("reference", PlainText, nullable=False),
+        sa.Column("door", PlainText, nullable=False),
+        sa.Column("placement", PlainText),
+        sa.Column("priority", PlainText, nullable=False),
+        sa.Column("received_at", PlainText, nullable=False),
+        sa.Column("collected_at", PlainText, nullable=False),
+        sa.Column("opened_at", PlainText),
+        sa.Column("closed_at", PlainText),
+        sa.Column("factors", PlainText, server_default=sa.text("''"), nullable=False),
+        sa.Column("crisis", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("score", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("crisis_since", PlainText),
+        sa.Column("is_behind", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("reply_owed", sa.Boolean(), nullable=False),
-        sa.Column("reply_code", sa.Text()),
-        sa.Column("reply_reason", sa.Text()),
-        sa.Column("reply_recorded_at", sa.Text()),
-        sa.Column("assessor", sa.Text()),
-        sa.Column("immediate_risk", sa.Text()),
-        sa.Column("urgent", sa.Text()),
-        sa.Column("urgent_dissemination", sa.Text()),
-        sa.Column("best_placed", sa.Text()),
-        sa.Column("kind", sa.Text()),
-        sa.Column("age_band", sa.Text()),
-        sa.Column("outcome", sa.Text()),
-        sa.Column("weakness_1", sa.Text()),
-        sa.Column("weakness_2", sa.Text()),
-        sa.Column("cluster_id", sa.Text()),
+        sa.Column("reply_code", PlainText),
+        sa.Column("reply_reason", PlainText),
+        sa.Column("reply_recorded_at", PlainText),
+        sa.Column("assessor", PlainText),
+        sa.Column("immediate_risk", PlainText),
+        sa.Column("urgent", PlainText),
+        sa.Column("urgent_dissemination", PlainText),
+        sa.Column("best_placed", PlainText),
+        sa.Column("kind", PlainText),
+        sa.Column("age_band", PlainText),
+        sa.Column("outcome", PlainText),
+        sa.Column("weakness_1", PlainText),
+        sa.Column("weakness_2", PlainText),
+        sa.Column("cluster_id", PlainText),
         sa.Column("synthetic", sa.Boolean(), nullable=False),
-        sa.Column("reply_by", sa.Text()),
-        sa.Column("region", sa.Text()),
-        sa.Column("country", sa.Text()),
-        sa.Column("has_reply_key", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("flagged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("redirected_to", sa.Text()),
-        sa.Column("adds_to", sa.Text()),
-        sa.Column("reply_key_sha256", sa.Text()),
-        sa.Column("channel", sa.Text(), server_default=sa.text("'gateway'"), nullable=False),
-        sa.Column("other_reference", sa.Text()),
-        sa.Column("report_kind", sa.Text()),
-        sa.Column("joined_to", sa.Text()),
-        sa.Column("answers_request", sa.Text()),
+        sa.Column("reply_by", PlainText),
+        sa.Column("region", PlainText),
+        sa.Column("country", PlainText),
+        sa.Column("has_reply_key", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("flagged", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("redirected_to", PlainText),
+        sa.Column("adds_to", PlainText),
+        sa.Column("reply_key_sha256", PlainText),
+        sa.Column("channel", PlainText, server_default=sa.text("'gateway'"), nullable=False),
+        sa.Column("other_reference", PlainText),
+        sa.Column("report_kind", PlainText),
+        sa.Column("joined_to", PlainText),
+        sa.Column("answers_request", PlainText),
         sa.CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name=op.f("ck_cases_weakness_order")),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_cases")),
         sa.UniqueConstraint("environment", "partner", "report_id", name=op.f("uq_cases_environment_partner_report_id")),
@@ -124,13 +142,17 @@ def _make_cases() -> None:
     op.execute(
         "CREATE INDEX ix_cases_ahead"
         " ON cases (partner, is_behind)"
-        " WHERE crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
+        f" WHERE crisis {_is(True)} AND opened_at IS NULL AND closed_at IS NULL"
     )
     op.execute("CREATE INDEX ix_cases_closed_at_received_at ON cases (closed_at, received_at)")
-    op.execute("CREATE INDEX ix_cases_crisis ON cases (crisis_since) WHERE crisis = 1")
+    op.execute(f"CREATE INDEX ix_cases_crisis ON cases (crisis_since) WHERE crisis {_is(True)}")
     op.execute("CREATE INDEX ix_cases_joined_to ON cases (joined_to)")
     op.execute("CREATE INDEX ix_cases_other_reference ON cases (other_reference)")
-    op.execute("CREATE INDEX ix_cases_owed ON cases (reply_owed, reply_code, closed_at, reply_by) WHERE reply_owed = 1")
+    op.execute(
+        "CREATE INDEX ix_cases_owed"
+        " ON cases (reply_owed, reply_code, closed_at, reply_by)"
+        f" WHERE reply_owed {_is(True)}"
+    )
     op.execute("CREATE INDEX ix_cases_provider_closed_at ON cases (provider, closed_at)")
     op.execute(
         "CREATE INDEX ix_cases_queue"
@@ -140,55 +162,55 @@ def _make_cases() -> None:
     op.execute(
         "CREATE INDEX ix_cases_unread_crisis"
         " ON cases (partner, score DESC, received_at, case_id)"
-        " WHERE crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
+        f" WHERE crisis {_is(True)} AND opened_at IS NULL AND closed_at IS NULL"
     )
     op.create_table(
         "chain_links",
-        sa.Column("instance", sa.Text(), nullable=False),
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("epoch", sa.Text(), nullable=False),
+        sa.Column("instance", PlainText, nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("sequence", Number, nullable=False),
+        sa.Column("epoch", PlainText, nullable=False),
         sa.Column("statement_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("previous_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("followed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("instance", "partner", "sequence", "epoch", name=op.f("pk_chain_links")),
     )
-    op.execute("CREATE INDEX ix_chain_links_followed ON chain_links (followed) WHERE followed = 0")
+    op.execute(f"CREATE INDEX ix_chain_links_followed ON chain_links (followed) WHERE followed {_is(False)}")
     op.create_table(
         "collector",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("succeeded_at", sa.Text()),
-        sa.Column("failed_at", sa.Text()),
-        sa.Column("failure", sa.Text()),
-        sa.Column("is_refused", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("urgent_waiting", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("urgent_since", sa.Text()),
-        sa.Column("others_waiting", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("others_since", sa.Text()),
-        sa.Column("probed_at", sa.Text()),
-        sa.Column("feed_instance", sa.Text()),
-        sa.Column("feed_epoch", sa.Text()),
-        sa.Column("feed_position", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("left_position", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("succeeded_at", PlainText),
+        sa.Column("failed_at", PlainText),
+        sa.Column("failure", PlainText),
+        sa.Column("is_refused", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("urgent_waiting", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("urgent_since", PlainText),
+        sa.Column("others_waiting", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("others_since", PlainText),
+        sa.Column("probed_at", PlainText),
+        sa.Column("feed_instance", PlainText),
+        sa.Column("feed_epoch", PlainText),
+        sa.Column("feed_position", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("left_position", Number, server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_collector")),
     )
     op.create_table(
         "reports",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("report_id", sa.Text(), nullable=False),
-        sa.Column("door", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("priority", sa.Text(), nullable=False),
-        sa.Column("earlier_reference", sa.Text()),
-        sa.Column("schema_version", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("instance", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.Text(), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("received_at", sa.Text(), nullable=False),
-        sa.Column("collected_at", sa.Text(), nullable=False),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("environment", PlainText, nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("report_id", PlainText, nullable=False),
+        sa.Column("door", PlainText, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("priority", PlainText, nullable=False),
+        sa.Column("earlier_reference", PlainText),
+        sa.Column("schema_version", PlainText, nullable=False),
+        sa.Column("reference", PlainText, nullable=False),
+        sa.Column("instance", PlainText, nullable=False),
+        sa.Column("epoch", PlainText, nullable=False),
+        sa.Column("sequence", Number, nullable=False),
+        sa.Column("received_at", PlainText, nullable=False),
+        sa.Column("collected_at", PlainText, nullable=False),
         sa.Column("intake_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("envelope_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("intake", sa.LargeBinary(), nullable=False),
@@ -204,30 +226,30 @@ def _make_cases() -> None:
     op.create_table(
         "sessions",
         sa.Column("secret_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("began_at", sa.Text(), nullable=False),
+        sa.Column("name", PlainText, nullable=False),
+        sa.Column("began_at", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("secret_sha256", name=op.f("pk_sessions")),
     )
     op.create_table(
         "set_aside",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", Number, nullable=False),
         sa.Column("row_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", PlainText, nullable=False),
         sa.Column("alarmed", sa.Boolean(), nullable=False),
-        sa.Column("priority", sa.Text(), nullable=False),
-        sa.Column("is_urgent", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("stated_priority", sa.Text()),
-        sa.Column("claimed_partner", sa.Text()),
-        sa.Column("claimed_report_id", sa.Text()),
+        sa.Column("priority", PlainText, nullable=False),
+        sa.Column("is_urgent", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("stated_priority", PlainText),
+        sa.Column("claimed_partner", PlainText),
+        sa.Column("claimed_report_id", PlainText),
         sa.Column("intake_sha256", sa.LargeBinary()),
         sa.Column("row", sa.LargeBinary(), nullable=False),
-        sa.Column("set_aside_at", sa.Text(), nullable=False),
-        sa.Column("resolved_at", sa.Text()),
-        sa.Column("resolution", sa.Text()),
-        sa.Column("channel", sa.Text(), server_default=sa.text("'gateway'"), nullable=False),
-        sa.Column("reference", sa.Text()),
-        sa.Column("is_proven", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("told", sa.Text()),
+        sa.Column("set_aside_at", PlainText, nullable=False),
+        sa.Column("resolved_at", PlainText),
+        sa.Column("resolution", PlainText),
+        sa.Column("channel", PlainText, server_default=sa.text("'gateway'"), nullable=False),
+        sa.Column("reference", PlainText),
+        sa.Column("is_proven", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("told", PlainText),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_set_aside")),
         sa.UniqueConstraint("row_sha256", name=op.f("uq_set_aside_row_sha256")),
     )
@@ -237,56 +259,56 @@ def _make_cases() -> None:
 def _make_post() -> None:
     op.create_table(
         "alerts",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("target", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("first_at", sa.Text(), nullable=False),
-        sa.Column("acknowledged_at", sa.Text()),
-        sa.Column("acknowledged_by", sa.Text()),
-        sa.Column("repeats", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("repeated_at", sa.Text()),
-        sa.Column("repeated_to", sa.Text()),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("target", PlainText, nullable=False),
+        sa.Column("count", Number, nullable=False),
+        sa.Column("first_at", PlainText, nullable=False),
+        sa.Column("acknowledged_at", PlainText),
+        sa.Column("acknowledged_by", PlainText),
+        sa.Column("repeats", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("repeated_at", PlainText),
+        sa.Column("repeated_to", PlainText),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "mailbox_messages",
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("message_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("number", Number, nullable=False),
+        sa.Column("message_id", PlainText, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
         sa.Column("signed", sa.LargeBinary(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
-        sa.Column("issued_at", sa.Text(), nullable=False),
-        sa.Column("signed_sha256", sa.Text()),
+        sa.Column("issued_at", PlainText, nullable=False),
+        sa.Column("signed_sha256", PlainText),
         sa.Column("desk_copy", sa.LargeBinary()),
-        sa.Column("replaces", sa.Text()),
+        sa.Column("replaces", PlainText),
         sa.PrimaryKeyConstraint("partner", "number", name=op.f("pk_mailbox_messages")),
         sa.UniqueConstraint("message_id", name=op.f("uq_mailbox_messages_message_id")),
     )
     op.create_table(
         "notes",
-        sa.Column("case_id", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("case_id", PlainText, nullable=False),
+        sa.Column("channel", PlainText, nullable=False),
+        sa.Column("language", PlainText, nullable=False),
         sa.Column("address_mac", sa.LargeBinary()),
         sa.Column("domain_mac", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_notes")),
     )
     op.create_table(
         "outbox",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("lane", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("turn", sa.Integer(), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("silences", sa.Integer(), nullable=False),
-        sa.Column("queued_at", sa.Text(), nullable=False),
-        sa.Column("next_try_at", sa.Text(), nullable=False),
-        sa.Column("done_at", sa.Text()),
-        sa.Column("last_error", sa.Text()),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("subject", PlainText, nullable=False),
+        sa.Column("lane", PlainText, nullable=False),
+        sa.Column("state", PlainText, nullable=False),
+        sa.Column("turn", Number, nullable=False),
+        sa.Column("tries", Number, nullable=False),
+        sa.Column("silences", Number, nullable=False),
+        sa.Column("queued_at", PlainText, nullable=False),
+        sa.Column("next_try_at", PlainText, nullable=False),
+        sa.Column("done_at", PlainText),
+        sa.Column("last_error", PlainText),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("kind", "subject", name=op.f("uq_outbox_kind_subject")),
         sqlite_autoincrement=True,
@@ -294,24 +316,24 @@ def _make_post() -> None:
     op.execute("CREATE INDEX ix_outbox_kind_state_next_try_at ON outbox (kind, state, next_try_at)")
     op.create_table(
         "reply_messages",
-        sa.Column("message_id", sa.Text(), nullable=False),
-        sa.Column("case_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("message_id", PlainText, nullable=False),
+        sa.Column("case_id", PlainText, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("reference", PlainText, nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("desk_copy", sa.LargeBinary()),
-        sa.Column("written_at", sa.Text(), nullable=False),
-        sa.Column("written_by", sa.Text(), nullable=False),
+        sa.Column("written_at", PlainText, nullable=False),
+        sa.Column("written_by", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_reply_messages")),
     )
     op.execute("CREATE INDEX ix_reply_messages_case_id ON reply_messages (case_id)")
     op.create_table(
         "stages",
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("report_id", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text()),
-        sa.Column("set_aside_reason", sa.Text()),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("report_id", PlainText, nullable=False),
+        sa.Column("stage", PlainText, nullable=False),
+        sa.Column("outcome", PlainText),
+        sa.Column("set_aside_reason", PlainText),
         sa.PrimaryKeyConstraint("partner", "report_id", name=op.f("pk_stages")),
     )
 
@@ -319,27 +341,27 @@ def _make_post() -> None:
 def _make_evidence() -> None:
     op.create_table(
         "evidence",
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("evidence_id", sa.Text(), nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("evidence_id", PlainText, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
-        sa.Column("collected_at", sa.Text(), nullable=False),
-        sa.Column("acknowledged_at", sa.Text()),
+        sa.Column("size_bytes", Number, nullable=False),
+        sa.Column("collected_at", PlainText, nullable=False),
+        sa.Column("acknowledged_at", PlainText),
         sa.PrimaryKeyConstraint("partner", "evidence_id", name=op.f("pk_evidence")),
     )
     op.create_table(
         "imported_reports",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("report_id", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("id", Number, nullable=False),
+        sa.Column("environment", PlainText, nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("report_id", PlainText, nullable=False),
+        sa.Column("reference", PlainText, nullable=False),
         sa.Column("submission_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("submission", sa.LargeBinary(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("receipt", sa.LargeBinary(), nullable=False),
-        sa.Column("imported_at", sa.Text(), nullable=False),
-        sa.Column("imported_by", sa.Text(), nullable=False),
+        sa.Column("imported_at", PlainText, nullable=False),
+        sa.Column("imported_by", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_imported_reports")),
         sa.UniqueConstraint(
             "environment", "partner", "report_id", name=op.f("uq_imported_reports_environment_partner_report_id")
@@ -349,9 +371,9 @@ def _make_evidence() -> None:
     op.execute("CREATE INDEX ix_imported_reports_reference ON imported_reports (reference)")
     op.create_table(
         "named_evidence",
-        sa.Column("partner", sa.Text(), nullable=False),
-        sa.Column("evidence_id", sa.Text(), nullable=False),
-        sa.Column("report_id", sa.Text(), nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("evidence_id", PlainText, nullable=False),
+        sa.Column("report_id", PlainText, nullable=False),
         sa.Column("digest", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("partner", "evidence_id", "report_id", name=op.f("pk_named_evidence")),
     )
