@@ -97,10 +97,7 @@ class Server:
     def start(self, **settings: str) -> None:
         """Start the server, and make its data first if there is none."""
         if not self._data.exists():
-            self.folder.mkdir(exist_ok=True)
-            self.folder.chmod(0o755)
-            if self._owner:
-                shutil.chown(self.folder, self._owner["user"], self._owner["group"])
+            self._make_folder()
             options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--username=gateway", "-k")
             self._run("initdb", "-D", str(self._data), *options, "--no-instructions")
         options = " ".join(f"-c {name}={value!r}" for name, value in {**SETTINGS, **settings}.items())
@@ -122,6 +119,31 @@ class Server:
         with connect(self.uri()) as connection:
             while connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
                 time.sleep(0.02)
+
+    @contextmanager
+    def with_standby(self) -> "Iterator[Server]":
+        """Run a copy that replays this server's log, and whose disk this server's commits wait for."""
+        standby = Server(Path(tempfile.mkdtemp(prefix="postgresql-")))
+        standby._make_folder()
+        copied = ("-D", str(standby._data), "-d", self.uri(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        standby._run("pg_basebackup", *copied)
+        try:
+            standby.start()
+            with connect(self.uri()) as operator:
+                _set_standby(operator, "'*'")
+            yield standby
+        finally:
+            if standby.is_running():
+                standby.stop("immediate")
+            shutil.rmtree(standby.folder)
+            if not self.is_running():  # after a fail-over
+                self.start()
+            with connect(self.uri()) as operator:
+                _set_standby(operator, "''")
+
+    def promote(self) -> None:
+        """Make a primary of a running standby."""
+        self._control("promote")
 
     def is_running(self) -> bool:
         """Return whether it takes connections."""
@@ -200,6 +222,12 @@ class Server:
         with connect(self.uri()) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.folder.chmod(0o755)
+        if self._owner:
+            shutil.chown(self.folder, self._owner["user"], self._owner["group"])
 
     def _control(self, *command: str, is_checked: bool = True) -> int:
         wait = ("-t", str(PATIENT_SECONDS), "-w")

@@ -6,7 +6,7 @@ holds for the single writer of a file holds here (docs/decisions/0036).
 """
 
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
@@ -152,8 +152,8 @@ def _make_postgresql_engine(uri: str, *, lock_timeout_seconds: float) -> Engine:
         "tcp_user_timeout": str(milliseconds),
     }
 
-    if "," in urlsplit(uri).netloc:
-        settings["target_session_attrs"] = "primary"  # of several hosts
+    if "," in unquote(uri):  # several hosts, before the path or in an option
+        settings["target_session_attrs"] = "primary"
 
     def open_connection() -> Any:
         # autocommit: the driver begins no transactions itself; begin_write and begin_read do.

@@ -1,8 +1,9 @@
-"""A PostgreSQL server that does not answer, and one whose synchronous standby does not."""
+"""A PostgreSQL server that does not answer, one whose synchronous standby does not, and fail-over to the standby."""
 
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 
 from gateway.databases.postgresql import PostgresqlServer
 from gateway.store import StorageUnavailableError
-from tests.builders import House, Partner
+from tests.builders import House, Partner, make_house
 from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_STORY
+from tests.gateway.store.test_postgresql import copy_gateway
+from tests.gateway.store.test_writers import check_chain
 from tests.gateway.store_builders import HURRIED_SECONDS, check_refused, hurry, new_industry_report, new_public_report
 from tests.postgresql import Server
 
@@ -122,3 +125,47 @@ def test_report_gets_no_receipt_when_the_wait_for_its_standby_is_cancelled(
             canceller.join()
     assert len(cancelled) >= 2
     assert (gateway.intake.accept(report).is_new, len(own_house.rows("reports"))) == (False, 1)
+
+
+def test_fail_over_to_the_standby_loses_no_acknowledged_report_and_doubles_none(
+    own_server: Server, tmp_path: Path
+) -> None:
+    """The gateways name both servers: nobody changes a setting while the primary dies."""
+    senders, reports_each = 4, 12
+    refused: list[str] = []
+    promised: list[str] = []
+    receipts: dict[str, bytes] = {}
+    done = threading.Event()
+
+    def send(number: int) -> None:
+        gateway, partner = gateways[number % 2], Partner()
+        for turn in range(reports_each):
+            report = new_public_report() if turn % 2 else new_industry_report(partner)
+            while True:
+                try:
+                    accepted = gateway.intake.accept(report)
+                except StorageUnavailableError as error:
+                    refused.append(error.reason)
+                    done.wait(0.02)
+                else:
+                    promised.append(f"{report.clear.report_id}:{accepted.reference}")
+                    receipts[report.clear.report_id] = accepted.receipt
+                    break
+
+    with own_server.lend_database() as uri, own_server.with_standby() as standby:
+        house = hurry(make_house(tmp_path / "one", database_uri=f"{uri},{standby.folder}", partners=(Partner(),)))
+        gateways = [house.open_gateway(), copy_gateway(house, tmp_path / "other").open_gateway()]
+        with ThreadPoolExecutor(senders) as pool:
+            running = [pool.submit(send, number) for number in range(senders)]
+            while len(promised) < senders * reports_each // 3:
+                done.wait(0.002)
+            own_server.stop("immediate")
+            standby.promote()
+            for one in running:
+                one.result()
+        assert check_chain(gateways[0], promised=promised) == len(promised) == senders * reports_each
+        assert refused
+        assert set(refused) <= {"missing", "locked"}
+        stored = dict(gateways[1].store.look("SELECT report_id, intake FROM reports"))
+        assert {report_id: bytes(intake) for report_id, intake in stored.items()} == receipts
+        assert not own_server.is_running()
