@@ -33,6 +33,9 @@ MAX_BANNER_CHARACTERS = 300
 MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-]{1,64}){0,8}")
+_REGION = re.compile(r"[a-z0-9-]{0,32}")
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 MEMORY_URI: Final = "memory://"
 STORE_SCHEMES: Final = ("valkey", "valkeys", "valkey+unix")
@@ -65,13 +68,18 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The evidence quota of a partner in GiB, and the percentage of the disk to keep free.
+    """The evidence quota of a partner in GiB, the percentage of the disk to keep free, and the bucket if there is one.
 
-    A file may have up to 10 GiB; it is stored until 30 days after the desk has collected it.
+    A file may have up to 10 GiB; it is stored until 30 days after the desk has collected it. `store_uri` is empty for
+    `evidence/` in the state folder, or a bucket, e.g. `s3://reports-evidence/gateway-1`. `store_endpoint` and
+    `store_region` are for a store other than AWS.
     """
 
     partner_gib: int = 200
     least_free_percent: int = 20
+    store_uri: str = ""
+    store_endpoint: str = ""
+    store_region: str = ""
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,6 +188,7 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
     _check_store_uri(config.limits.storage_uri)
     _check_campaigns(config.campaigns)
+    _check_bucket(config.evidence)
     _check_listeners(config)
 
 
@@ -229,6 +238,23 @@ def _check_store_uri(uri: str) -> None:
         )
     if parts.scheme == "valkeys" and not host:
         raise SettingsError("limits.storage_uri names no host.", reason="bad-settings")
+
+
+def _check_bucket(evidence: EvidenceConfig) -> None:
+    if not evidence.store_uri and (evidence.store_endpoint or evidence.store_region):
+        raise SettingsError(
+            "evidence.store_endpoint and evidence.store_region need evidence.store_uri.", reason="bad-settings"
+        )
+    if evidence.store_uri and not _BUCKET.fullmatch(evidence.store_uri):
+        raise SettingsError(
+            "evidence.store_uri must look like s3://reports-evidence/gateway-1: a bucket and a prefix, no password, "
+            "no final slash.",
+            reason="bad-settings",
+        )
+    if not _REGION.fullmatch(evidence.store_region):
+        raise SettingsError("evidence.store_region must look like eu-west-2.", reason="bad-settings")
+    if evidence.store_endpoint:
+        check_origin(evidence.store_endpoint, key="evidence.store_endpoint")
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Checks a gateway's state folder and reports each fault with its fix.
 
-Never changes anything except a test row in the store, and never prints a secret.
+Never changes anything except a test row in the store and a probe among the evidence, and never prints a secret.
 """
 
 import stat
@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.databases.failures import ADVICE_ON_SERVERS
+from gateway.evidence.blobs import check_blobs
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_change import NEXT_CARD_FILE
 from gateway.key_folder import SIGNING_ROLES, find_signing_key
@@ -32,6 +33,17 @@ from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 from partner_sdk.wire.public_log import origin_of
 
 LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
+_ADVICE_ON_BUCKETS = {
+    "missing": "Check that store_endpoint answers this machine, and that the bucket exists.",
+    "read-only": (
+        "Check the credentials in the environment of `serve`: they must be allowed to list the bucket, and to get, put "
+        "and delete its objects."
+    ),
+    "unsafe": (
+        "Another gateway uses this bucket and prefix, or the store ignores If-None-Match and overwrites objects. "
+        "Choose another prefix or store (docs/running.md, Evidence in a bucket)."
+    ),
+}
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold
 
 
@@ -163,16 +175,21 @@ def _examine_pages(gateway: Gateway) -> Finding:
 def _examine_evidence(gateway: Gateway, *, folder: Path) -> Finding:
     if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         return Finding("evidence", "warning", f"Other users can read {folder}.", fix="Run `chmod 700` on it.")
+    bucket = gateway.config.evidence.store_uri
     try:
+        check_blobs(gateway.evidence.blobs)
         free, least = gateway.evidence.blobs.find_free_share(), gateway.evidence.limits.least_free_share
         with gateway.store.read() as connection:
             waiting, held_bytes = count_evidence(connection)
     except StorageUnavailableError as error:
-        detail = f"The folder {folder} cannot be used ({error.reason})."
-        return Finding("evidence", "fault", detail, fix="Check the disk and the owner of the folder.")
+        detail = f"{bucket or f'The folder {folder}'} cannot be used ({error.reason}): evidence gets 503."
+        fix = "Check the disk and the owner of the folder."
+        if bucket:
+            fix = _ADVICE_ON_BUCKETS.get(error.reason, _ADVICE_ON_BUCKETS["missing"])
+        return Finding("evidence", "fault", detail, fix=fix)
     detail = f"{waiting} waiting for the desk, {held_bytes / 1024**3:.1f} GiB stored"
     if free is None:
-        return Finding("evidence", "ok", f"{detail}.")
+        return Finding("evidence", "ok", f"{detail} in {bucket}.")
     detail = f"{detail}, {free:.0%} of the disk free."
     if free < least:
         detail = f"{detail} Evidence is refused below {least:.0%}; reports are still accepted."

@@ -13,8 +13,9 @@ from flask import Flask
 
 from gateway.clock import utc_now
 from gateway.config import GatewayConfig, StateFolder, load_pin
+from gateway.evidence import open_blobs
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
-from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
+from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.guidance.agency import Agency, load_agency
 from gateway.intake import Intake, ReceiptSigner
 from gateway.key_folder import read_cookie_secret, read_receipt_key
@@ -64,7 +65,7 @@ def make_gateway(
 ) -> Gateway:
     """Open the parts of the gateway in the state folder `state`; `measure` returns the free share of a disk.
 
-    Raises `SettingsError` when the agency's settings are missing or wrong.
+    Raises `SettingsError` when the agency's settings are missing or wrong, or the library of a bucket is missing.
     """
     folder = StateFolder(state)
     pin = load_pin(state)
@@ -91,7 +92,10 @@ def make_gateway(
         key_state=key_state,
         intake=Intake(store, key_state=key_state, signer=signer, clock=clock),
         evidence=EvidenceKeeper(
-            store, blobs=LocalBlobs(folder.evidence, measure=measure), limits=read_evidence_limits(config), clock=clock
+            store,
+            blobs=open_blobs(config, folder=folder, measure=measure),
+            limits=read_evidence_limits(config),
+            clock=clock,
         ),
         limits=limits,
         shared=shared,

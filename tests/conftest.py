@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,9 +14,11 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
+from gateway.config import EvidenceConfig
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
 from tests.postgresql import MakeTables, Server, make_gateway_tables, running_server
+from tests.seaweedfs import BUCKET, CREDENTIALS, SeaweedFS, running_seaweedfs
 
 if TYPE_CHECKING:
     from tests.widget.browsers import Firefox
@@ -141,10 +144,20 @@ def partner() -> Partner:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on each database that its mark names."""
-    mark = metafunc.definition.get_closest_marker("databases")
-    if mark is not None and "database_uri" in metafunc.fixturenames:
-        metafunc.parametrize("database_uri", mark.args, indirect=True)
+    """Run a test on each database, and with evidence in each place, that its marks name."""
+    marks = {
+        fixture: mark.args
+        for name, fixture in (("databases", "database_uri"), ("places", "evidence_place"))
+        if (mark := metafunc.definition.get_closest_marker(name)) is not None and fixture in metafunc.fixturenames
+    }
+    if len(marks) == 1:
+        ((fixture, names),) = marks.items()
+        metafunc.parametrize(fixture, names, indirect=True)
+    elif marks:
+        # Neither knows of the other: each database with the first place, and the first database with the other places.
+        databases, places = marks.values()
+        pairs = [*((name, places[0]) for name in databases), *((databases[0], name) for name in places[1:])]
+        metafunc.parametrize(tuple(marks), pairs, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -172,10 +185,30 @@ def database_uri(request: pytest.FixtureRequest, make_tables: MakeTables) -> Ite
         yield uri
 
 
+@pytest.fixture(scope="module")
+def seaweedfs() -> Iterator[SeaweedFS]:
+    """The object store of a file of tests."""
+    with running_seaweedfs() as server:
+        yield server
+
+
 @pytest.fixture
-def house(tmp_path: Path, partner: Partner, database_uri: str) -> House:
+def evidence_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EvidenceConfig:
+    """The settings of an empty bucket, or of the folder."""
+    if getattr(request, "param", "folder") == "folder":
+        return EvidenceConfig()
+    server: SeaweedFS = request.getfixturevalue("seaweedfs")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return EvidenceConfig(store_uri=f"s3://{BUCKET}/{uuid.uuid4().hex}", store_endpoint=server.endpoint)
+
+
+@pytest.fixture
+def house(tmp_path: Path, partner: Partner, database_uri: str, evidence_place: EvidenceConfig) -> House:
     """A gateway that knows one partner and has everything published."""
-    return make_house(tmp_path / "gateway", partners=(partner,), database_uri=database_uri)
+    return make_house(
+        tmp_path / "gateway", partners=(partner,), database_uri=database_uri, evidence_place=evidence_place
+    )
 
 
 @pytest.fixture

@@ -80,6 +80,9 @@ NOT_RUN: Final[dict[str, str]] = {
     ),
     "report-abuse-gateway init --state /var/lib/report-abuse-gateway --pin agency.pin --origin https://report.example"
     " --database-uri postgresql://gateway@db.example/reports?sslmode=verify-full": _SERVER,
+    "report-abuse-gateway copy-evidence --state /var/lib/report-abuse-gateway": (
+        "needs an object store; tests/gateway/evidence/test_bucket.py runs it on one"
+    ),
     "report-abuse-gateway sandbox --port 8800": f"{_SERVES}tests/whole/test_sandbox_over_http.py",
     "report-abuse-gateway sandbox --port 8800 --partner-folder partner": (
         f"{_SERVES}tests/whole/test_sandbox_over_http.py"

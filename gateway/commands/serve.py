@@ -24,7 +24,8 @@ from gateway.config import (
     load_pin,
     parse_roles,
 )
-from gateway.evidence.local_blobs import LocalBlobs
+from gateway.evidence import open_blobs
+from gateway.evidence.blobs import Blobs, check_blobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
 from gateway.key_change import finish_key_changes
@@ -70,7 +71,8 @@ def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
     _check_key_and_clock(state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=state, body_seconds=seconds) for one in chosen])
-    blobs = LocalBlobs(StateFolder(state).evidence)
+    blobs = open_blobs(config, folder=StateFolder(state))
+    _check_evidence(blobs)
     with (
         housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now),
         _publishing(state, config=config),
@@ -191,6 +193,19 @@ def _check_key_and_clock(
         say(f"{wrong_clock.detail} {wrong_clock.fix}", to=sys.stderr)
     if wrong_key is not None and takes_reports:
         raise ServingError(f"{wrong_key.detail}\n{wrong_key.fix}")
+
+
+def _check_evidence(blobs: Blobs) -> None:
+    # Not an end of the start: only evidence answers 503.
+    try:
+        check_blobs(blobs)
+    except StorageUnavailableError as error:
+        log_failure(error, event="evidence-place-unusable")
+        say(
+            f"The place of evidence cannot be used ({error.reason}): `doctor` gives the details. Evidence gets 503 "
+            "until then; reports are accepted.",
+            to=sys.stderr,
+        )
 
 
 def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig, as_json: bool) -> None:

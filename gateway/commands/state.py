@@ -1,4 +1,4 @@
-"""Commands that make a gateway's state folder or change it: init, rotate-receipt-key, rotate-log-key, pin, restored."""
+"""Commands that make a gateway's state or change it: init, pin, restored, copy-evidence, and two for keys."""
 
 import uuid
 from pathlib import Path
@@ -7,8 +7,23 @@ from typing import Any
 import click
 
 from gateway.clock import utc_now
-from gateway.commands.terminal import DONE, FAULT, PORT, command, complain, json_option, print_json, say, state_option
+from gateway.commands.terminal import (
+    DONE,
+    FAULT,
+    PORT,
+    WRONG_USE,
+    command,
+    complain,
+    json_option,
+    print_json,
+    say,
+    state_option,
+)
 from gateway.config import StateFolder, load_config, load_pin
+from gateway.evidence import open_blobs
+from gateway.evidence.blobs import check_blobs
+from gateway.evidence.copying import copy_blobs
+from gateway.evidence.local_blobs import LocalBlobs
 from gateway.key_change import NEXT_CARD_FILE, begin_key_change
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NewGateway, create_gateway
 from gateway.store import StorageUnavailableError, open_store
@@ -156,3 +171,41 @@ def restored(state: Path, *, as_json: bool) -> int:
     else:
         say(f"Epoch {epoch} begins. Run `report-abuse-desk collect` next: the desk reports the new epoch.")
     return DONE
+
+
+@command(example=_EXAMPLE_STATE)
+@state_option
+@json_option
+def copy_evidence(state: Path, *, as_json: bool) -> int:
+    """Copy the folder of evidence into the bucket of the settings.
+
+    Run it before the restart that takes the new settings, and again after it. It deletes nothing.
+    """
+    folder, config = StateFolder(state), load_config(state)
+    if not config.evidence.store_uri:
+        return complain(f"Name the bucket in {folder.config} first: store_uri under [evidence].", code=WRONG_USE)
+    store = open_store(
+        folder.database,
+        lock_path=folder.lock,
+        uri=config.database_uri,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
+    try:
+        target = open_blobs(config, folder=folder)
+        check_blobs(target)
+        counted = copy_blobs(store, source=LocalBlobs(folder.evidence), target=target)
+    except StorageUnavailableError as error:
+        return complain(
+            f"The database or the bucket cannot be used ({error.reason}); `doctor` gives the details.", code=FAULT
+        )
+    finally:
+        store.close()
+    counts = {kind: counted[kind] for kind in ("copied", "there", "missing", "damaged")}
+    if as_json:
+        print_json(counts)
+    else:
+        say(
+            f"{counts['copied']} parts copied, {counts['there']} were there; {counts['missing']} are missing from the "
+            f"folder, {counts['damaged']} are damaged in it: their senders are asked for them again."
+        )
+    return FAULT if counts["missing"] or counts["damaged"] else DONE

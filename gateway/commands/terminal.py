@@ -33,6 +33,10 @@ program: Final = LazyGroup(
         ),
         "pin": ("gateway.commands.state:pin", "Install a new agency.pin."),
         "restored": ("gateway.commands.state:restored", "Begin a new epoch of receipts after a restore."),
+        "copy-evidence": (
+            "gateway.commands.state:copy_evidence",
+            "Copy the folder of evidence into the bucket of the settings.",
+        ),
         "serve": ("gateway.commands.serve:serve", "Serve the configured listeners until SIGTERM or SIGINT."),
         "doctor": ("gateway.commands.checks:doctor", "Check a gateway and list its faults."),
         "counts": ("gateway.commands.checks:counts", "List the weekly counts of the form and of each campaign's link."),

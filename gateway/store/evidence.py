@@ -31,6 +31,12 @@ _NAME_OTHER_BLOB = (
     )
     .values(blob=bindparam("new_blob"))
 )
+_PARTS_BY_BLOB = (
+    select(evidence_parts.c.part, evidence_parts.c.size_bytes, evidence_parts.c.sha256, evidence_parts.c.blob)
+    .where(evidence_parts.c.blob > bindparam("after"))
+    .order_by(evidence_parts.c.blob)
+    .limit(bindparam("limit"))
+)
 _NAMED = select(evidence_parts.c.blob).where(evidence_parts.c.blob.in_(bindparam("blobs", expanding=True)))
 _ADD_TO_HELD = (
     update(evidence)
@@ -275,6 +281,11 @@ def acknowledge_evidence(
     """Mark evidence with this digest as held by the desk; False if there is none. Safe to repeat."""
     wanted = {"wanted_id": evidence_id, "wanted_partner": partner, "wanted_digest": digest}
     return connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)}).rowcount == 1
+
+
+def list_parts_by_blob(connection: Connection, *, after: str, limit: int) -> list[PartRow]:
+    """Return the parts of all evidence in the order of their blobs, after the blob `after`."""
+    return [PartRow(*row) for row in connection.execute(_PARTS_BY_BLOB, {"after": after, "limit": limit})]
 
 
 def list_named_blobs(connection: Connection, blobs: Sequence[str]) -> set[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -115,9 +116,17 @@ def name_in_report(house: House, partner: Partner, *evidence_ids: str, **changes
 
 
 def list_blobs(house: House) -> list[str]:
-    """Return the names of the files in the folder of evidence."""
+    """Return the names of the files in the folder of evidence, or of the blobs in the bucket."""
+    if house.config.evidence.store_uri:
+        pages = house.open_gateway().evidence.blobs.list_old_blobs(before=datetime.max.replace(tzinfo=UTC))
+        return sorted(name for page in pages for name in page)
     folder = house.state / "evidence"
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def lose_blob(house: House, name: str) -> None:
+    """Let the place of evidence lose a blob, as a disk does that was restored too late."""
+    house.open_gateway().evidence.blobs.remove_blobs([name])
 
 
 def get_blob(house: House, evidence: SealedEvidence, part: int = 0) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from flask import Flask
 
 from gateway.app import make_app
-from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
+from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store, move_store
@@ -134,6 +134,7 @@ def make_house(
     roles: Sequence[Role] = (),
     partners: tuple[Partner, ...] = (),
     database_uri: str = "",
+    evidence_place: EvidenceConfig | None = None,
 ) -> House:
     """Make the state folder of a new gateway: settings, pin, keys, database. Unless `partners` name who stands in the
     register, nothing is published yet.
@@ -145,7 +146,11 @@ def make_house(
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, raw in model.files.items():
         _put_file(state / name, raw)
-    config = msgspec.structs.replace(_make_config(agency, limits=limits, roles=roles), database_uri=database_uri)
+    config = msgspec.structs.replace(
+        _make_config(agency, limits=limits, roles=roles),
+        database_uri=database_uri,
+        evidence=evidence_place or EvidenceConfig(),
+    )
     if database_uri:
         folder = StateFolder(state)
         move_store(folder.database, lock_path=folder.lock, uri=database_uri)

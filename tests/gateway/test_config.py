@@ -58,7 +58,9 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
         drafts_max_rows=17,
         drafts_max_rows_per_network=3,
         limits=LimitsConfig(storage_uri="valkeys://gateway@limits.example:6379/0", partner_reports_per_minute=7),
-        evidence=EvidenceConfig(partner_gib=3, least_free_percent=33),
+        evidence=EvidenceConfig(
+            partner_gib=3, least_free_percent=33, store_uri="s3://reports-evidence/gateway-1", store_region="eu-west-2"
+        ),
         listeners=(
             ListenerConfig(host="::1", port=1, roles=("public", "industry"), workers=3, threads=9),
             ListenerConfig(host="127.0.0.1", port=2, roles=("feed",)),
@@ -326,9 +328,11 @@ def test_every_refusal_is_an_error_of_the_house() -> None:
 def test_settings_of_an_earlier_release_take_evidence_as_the_defaults_say(house: House) -> None:
     path = house.state / "gateway.toml"
     section = "[evidence]\npartner_gib = 200\nleast_free_percent = 20\n"
-    assert path.read_text().count(section) == 1
-    path.write_text(path.read_text().replace(section, ""))
-    assert load_config(house.state).evidence == EvidenceConfig()
+    bucket = 'store_uri = ""\nstore_endpoint = ""\nstore_region = ""\n'
+    assert path.read_text().count(section + bucket) == 1
+    for left in (section, ""):
+        path.write_text(path.read_text().replace(f"{section}{bucket}" if left else section, left))
+        assert load_config(house.state).evidence == EvidenceConfig()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.builders import Door, House, Partner
 from tests.builders.evidence import (
     hand_over,
     list_blobs,
+    lose_blob,
     make_evidence,
     make_two_parts,
     name_in_report,
@@ -18,7 +19,7 @@ from tests.builders.evidence import (
     send_parts,
 )
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = [pytest.mark.databases("sqlite", "postgresql"), pytest.mark.places("folder", "bucket")]
 
 
 def test_parts_are_stored_and_told_back_in_order_when_they_come_out_of_order(industry: Door) -> None:
@@ -108,6 +109,7 @@ def test_two_partners_may_use_one_id_and_neither_learns_of_the_other(house: Hous
     ]
 
 
+@pytest.mark.places("folder")
 def test_files_of_evidence_are_for_their_owner_alone(house: House, industry: Door) -> None:
     evidence = make_evidence()
     send_parts(industry, evidence)
@@ -127,7 +129,7 @@ def test_name_of_a_blob_tells_nothing_and_is_new_for_each_upload(house: House, i
         put_part(industry, f"{evidence.path}/0", evidence.parts[0])
         (name,) = list_blobs(house)
         names.add(name)
-        (house.state / "evidence" / name).unlink()
+        lose_blob(house, name)
     assert len(names) == 2
     assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in names)
     assert evidence.sha256[0][:32] not in names
