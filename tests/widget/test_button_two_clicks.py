@@ -26,9 +26,8 @@ def test_two_clicks_without_script_come_to_the_first_screen_and_tell_the_service
     first = next(asked for asked in agency.requests if asked.path == f"/?from={PLACEMENT}")
     assert (first.referer, first.cookie) == (None, None)
     # From the agency's own first page on it may be told of its own pages; the service's icon tells it nothing either.
-    assert [asked for asked in agency.requests if asked.path == ICON_PATH] == (
-        [Asked(ICON_PATH, None, None)] if form == "link" else []
-    )
+    icons = {asked for asked in agency.requests if asked.path == ICON_PATH}
+    assert icons == ({Asked(ICON_PATH, None, None)} if form == "link" else set())
     told = {asked.referer for asked in agency.requests} - {None}
     assert told != set()
     assert [referer for referer in told if not str(referer).startswith(f"{agency.url}/")] == []
@@ -54,8 +53,11 @@ def test_file_of_the_button_is_asked_for_without_a_word_of_the_service_whatever_
     page = make_page(make_snippet(agency.url, placement=PLACEMENT, form=form))
     headers = {"Referrer-Policy": "unsafe-url"}
     visitor.visit(Visit(host.put("/secret-room", page, headers=headers)))
-    path = SCRIPT_PATH if form == "script" else ICON_PATH
-    assert [asked for asked in agency.requests if asked.path != "/favicon.ico"] == [Asked(path, None, None)]
+    asked = [one for one in agency.requests if one.path != "/favicon.ico"]
+    # Firefox 153 asks twice for the picture in 2 of 100 visits, where its early look at the page and the page itself
+    # meet; both requests are the same. Each must be silent.
+    found = asked if form == "script" else list(set(asked))
+    assert found == [Asked(SCRIPT_PATH if form == "script" else ICON_PATH, None, None)]
 
 
 def test_word_of_the_service_is_seen_where_there_is_one(visitor: Visitor, agency: AgencyDoor, host: HostPages):
