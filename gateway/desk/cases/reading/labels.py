@@ -313,7 +313,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "who": {
         "me": "The person reporting",
         "friend": "A friend",
-        "child_i_look_after": "A child they look after",
+        "child_i_look_after": "Their child, or a child they look after",
         "child_i_work_with": "A child they work with",
         "another_child": "Another child",
         "not_sure": "They are not sure",
