@@ -18,6 +18,7 @@ UNITS: Final = "tests/gateway/test_operations.py::test_lines_of_the_units_lay_th
 PLACEMENT: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_placement_page_run_in_order"
 
 CASEWORK: Final = "tests/desk/cases/test_casework_lines.py"
+MOVING: Final = "tests/whole/test_moving_rows.py::test_lines_move_gateway_and_desk_and_everything_goes_on"
 README: Final = "tests/sdk/test_readme_lines.py::test_lines_of_the_readme_run_in_order"
 
 # The test that runs the blocks of a section, by document and the beginning of its heading.
@@ -42,6 +43,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/running.md", "8 "): SET_UP,
     ("docs/running.md", "9 "): SET_UP,
     ("docs/running.md", "Backup"): SET_UP,
+    ("docs/running.md", "Move from SQLite"): MOVING,
     ("docs/running.md", "The gateway's database"): SET_UP,
     ("docs/placement.md", ""): PLACEMENT,
     ("partner_sdk/README.md", ""): README,

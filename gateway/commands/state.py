@@ -27,7 +27,7 @@ from gateway.evidence.local_blobs import LocalBlobs
 from gateway.key_change import NEXT_CARD_FILE, begin_key_change
 from gateway.new_gateway import MAX_PIN_FILE_BYTES, NewGateway, create_gateway
 from gateway.store import StorageUnavailableError, open_store
-from gateway.store.creation import begin_epoch
+from gateway.store.creation import begin_epoch, move_store
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_durably
 from partner_sdk.errors import LocalStateError
@@ -209,3 +209,21 @@ def copy_evidence(state: Path, *, as_json: bool) -> int:
             f"folder, {counts['damaged']} are damaged in it: their senders are asked for them again."
         )
     return FAULT if counts["missing"] or counts["damaged"] else DONE
+
+
+@command(example=_EXAMPLE_STATE)
+@state_option
+@json_option
+def move_database(state: Path, *, as_json: bool) -> int:
+    """Copy the rows of gateway.sqlite to the server of database_uri.
+
+    Stop the gateway first, and write `database_uri` into gateway.toml. The database there must be empty. The file stays
+    as it is. After an error nothing is changed, and the command may be run again, also after it has finished.
+    """
+    folder, config = StateFolder(state), load_config(state)
+    moved = move_store(folder.database, lock_path=folder.lock, uri=config.database_uri)
+    if as_json:
+        print_json({"rows": moved})
+    else:
+        say(f"The server has all {sum(moved.values())} rows of {folder.database}, {moved['reports']} of them reports.")
+    return DONE

@@ -37,6 +37,10 @@ program: Final = LazyGroup(
             "gateway.commands.state:copy_evidence",
             "Copy the folder of evidence into the bucket of the settings.",
         ),
+        "move-database": (
+            "gateway.commands.state:move_database",
+            "Copy the rows of gateway.sqlite to the server of database_uri.",
+        ),
         "serve": ("gateway.commands.serve:serve", "Serve the configured listeners until SIGTERM or SIGINT."),
         "doctor": ("gateway.commands.checks:doctor", "Check a gateway and list its faults."),
         "counts": ("gateway.commands.checks:counts", "List the weekly counts of the form and of each campaign's link."),

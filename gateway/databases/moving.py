@@ -59,6 +59,10 @@ def move_rows(
     `migrate` makes the tables in an empty database; `check` looks at the copied rows and raises if they are not whole.
     Raises `MoveError`; one of the file or the server has the reason of its storage, e.g. `unsafe`.
     """
+    if target.has_one_writer:
+        raise MoveError("Write the address of the server into the settings first (database_uri).", reason="no-server")
+    if not file.is_file():
+        raise MoveError(f"There is no {file}: nothing to move.", reason="no-file")
     with _named_errors(), _reading(file) as source:
         before = source.exec_driver_sql("PRAGMA data_version").scalar_one()
         if list_revisions(source) != [revision]:

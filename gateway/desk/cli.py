@@ -62,6 +62,10 @@ program: Final = DeskProgram(
             "gateway.desk.commands.setup:publish_command",
             "Sign the key set and the register, and publish them.",
         ),
+        "move-database": (
+            "gateway.desk.commands.setup:move_database",
+            "Copy the rows of desk.sqlite to the server of database_uri.",
+        ),
         "doctor": ("gateway.desk.commands.setup:doctor", "Check this desk and list its faults."),
         "audit": _make_group(
             "audit",

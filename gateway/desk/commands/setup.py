@@ -7,11 +7,12 @@ from typing import Final
 import click
 
 from gateway.desk import audit
-from gateway.desk.config import DeskConfig, DeskPaths
+from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key, make_desk
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk, utc_now
@@ -128,6 +129,20 @@ def publish_command(call: Call) -> int:
         },
         f"Key set: {_describe(published.key_set)}. Register: {_describe(published.register)}.",
     )
+
+
+@desk_command()
+def move_database(call: Call) -> int:
+    """Copy the rows of desk.sqlite to the server of database_uri.
+
+    Stop the desk first, and write `database_uri` into desk.toml. The database there must be empty. The file stays as it
+    is. After an error nothing is changed, and the command may be run again, also after it has finished.
+    """
+    paths = DeskPaths(call.state)
+    moved = move_store(paths.database, uri=load_config(paths).database_uri, check=audit.check_chain)
+    rows, entries = sum(moved.values()), moved["audit"]
+    text = f"The server has all {rows} rows of {paths.database}. The audit log is intact: {entries} entries."
+    return print_result(call, {"rows": moved}, text)
 
 
 @desk_command(example="--json")
