@@ -80,7 +80,7 @@ class Server:
     @classmethod
     @contextmanager
     def make_for_one_test(cls) -> "Iterator[Server]":
-        """Run a server that nobody shares, for a test that stops it."""
+        """Run a server for one test alone, which may stop it."""
         server = cls(Path(tempfile.mkdtemp(prefix="postgresql-")))
         server.start()
         try:

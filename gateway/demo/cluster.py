@@ -41,6 +41,7 @@ class Cluster:
         self.certificate = self.folder / "tls.crt"
         self.password, self.passwords = self.folder / "password", self.folder / "pgpass"
         self._limits_socket = self.folder / "valkey.sock"
+        self.server_user = _find_server_user()
 
     @property
     def plain_port(self) -> int:
@@ -69,7 +70,7 @@ class Cluster:
     def start_servers(self, processes: Processes) -> str:
         """Start all but the gateways; let every command trust the cluster's certificate."""
         self._start_database(processes)
-        self._start_limits(processes)
+        self.start_limits(processes)
         self._start_proxy(processes)
         os.environ["REQUESTS_CA_BUNDLE"] = str(self.certificate)
         doors = f"nginx with TLS on {self._first} and {self._first + 1}"
@@ -87,13 +88,17 @@ class Cluster:
         for name in GATEWAYS:
             self.start_one(processes, name=name, state=state)
         for name in GATEWAYS:
-            for role in ROLES:
-                processes.wait_for(f"http://127.0.0.1:{self.get_port(name, role)}/health")
+            self.wait_for_one(processes, name=name)
         return f"{len(GATEWAYS)} gateways serve behind {self.origin}, the feed behind {self.feed_origin}"
 
     def start_one(self, processes: Processes, *, name: str, state: Path) -> None:
         """Start one gateway."""
         processes.start(name, GATEWAY, "serve", "--state", str(self.get_state(name, state=state)))
+
+    def wait_for_one(self, processes: Processes, *, name: str) -> None:
+        """Wait until every role of one gateway answers."""
+        for role in ROLES:
+            processes.wait_for(f"http://127.0.0.1:{self.get_port(name, role)}/health")
 
     def get_state(self, name: str, *, state: Path) -> Path:
         """Return the state folder of one gateway: the first has that of `init`, the others copies of it."""
@@ -119,7 +124,7 @@ class Cluster:
         write_config(StateFolder(folder).config, settled)
 
     def _start_database(self, processes: Processes) -> None:
-        user = _find_server_user()
+        user = self.server_user
         data, archive = self.folder / "postgresql", self.folder / "wal"
         for folder in (data, archive):
             folder.mkdir(mode=0o700)
@@ -156,10 +161,12 @@ class Cluster:
         command = [_get_postgresql("psql"), *address, "-X", "-q", "-v", "ON_ERROR_STOP=1", *words]
         return run_program("psql", command, PGPASSFILE=str(self.passwords))
 
-    def _start_limits(self, processes: Processes) -> None:
+    def start_limits(self, processes: Processes) -> None:
+        """Start Valkey."""
         settings = read_shipped("valkey.conf").replace("PASSWORD", self.password.read_text(encoding="utf-8"))
         places = f"port 0\nunixsocket {self._limits_socket}\nunixsocketperm 700\ndir {self.folder}\n"
         conf = self.folder / "valkey.conf"
+        conf.unlink(missing_ok=True)
         _write_private(conf, settings + places)
         program = get_program("valkey-server", "redis-server", package="valkey-server")
         processes.start_program("valkey", [program, str(conf)])

@@ -91,12 +91,11 @@ class Processes:
             time.sleep(0.1)
         raise DemoError(f"{name} did not answer within {START_SECONDS} seconds; see the logs in {self._log_folder}.")
 
-    def forget_killed(self) -> None:
-        """Forget processes that were killed elsewhere, so that they can be started again."""
-        for process in self._running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1)
-        self._running = [process for process in self._running if process.poll() is None]
+    def forget(self, name: str) -> None:
+        """Wait for the end of a process that was killed elsewhere, so that it can be started again."""
+        gone = self.named.pop(name)
+        gone.wait(STOP_SECONDS)
+        self._running.remove(gone)
 
     def stop(self) -> None:
         """Stop every process, newest first: terminate, then kill its group."""

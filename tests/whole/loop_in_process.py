@@ -13,14 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
-from gateway.demo.loop import Loop
+from gateway.demo.loop import Loop, Site
 from gateway.demo.processes import DemoError
 
 
 @contextlib.contextmanager
-def open_enrolled_loop(folder: Path, *, port: int) -> Iterator[Loop]:
+def open_enrolled_loop(folder: Path, *, port: int, site: Site | None = None) -> Iterator[Loop]:
     """Yield a running loop with an enrolled partner: keys made, gateway served, lists published."""
-    with running_here(Loop(folder, port=port)) as loop:
+    with running_here(Loop(folder, port=port, site=site)) as loop:
+        loop.start_servers()
         loop.make_keys()
         loop.start_gateway()
         loop.publish()

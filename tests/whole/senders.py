@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import requests
@@ -36,11 +37,22 @@ PAUSE_SECONDS = 0.15
 class Senders:
     """Threads that send reports through both doors and note every acknowledgement; they repeat unacknowledged ones."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        senders: int = SENDERS,
+        forms: int = FORMS,
+        pause_seconds: float = PAUSE_SECONDS,
+        expected: Collection[int] = (429, 503),
+    ) -> None:
         self.loop = loop
         self.acknowledged: set[str] = set()
         self.thanked: list[str] = []
         self.cut: list[str] = []
+        self.seen: Counter[str] = Counter()  # e.g. "report: 201", "form: no answer"
+        self._pause_seconds = pause_seconds
+        self._expected = {200, 201, *expected}
         self.stopping = threading.Event()
         self.on_its_way = threading.Condition()
         self.sending = 0
@@ -49,15 +61,15 @@ class Senders:
         assert key is not None
         self.key = key
         self.private_key = load_signing_key(partner.state.read_key(KeyRole.SUBMISSION))
-        self.threads = [threading.Thread(target=self._send_reports) for _ in range(SENDERS)]
-        self.threads += [threading.Thread(target=self._fill_forms) for _ in range(FORMS)]
+        self.threads = [threading.Thread(target=self._send_reports) for _ in range(senders)]
+        self.threads += [threading.Thread(target=self._fill_forms) for _ in range(forms)]
 
     def _send_reports(self) -> None:
         while not self.stopping.is_set():
             sealed = self.make_report()
-            while not self.send(sealed) and not self.stopping.wait(PAUSE_SECONDS):
+            while not self.send(sealed) and not self.stopping.wait(self._pause_seconds):
                 pass
-            self.stopping.wait(PAUSE_SECONDS)
+            self.stopping.wait(self._pause_seconds)
 
     def make_report(self) -> SealedReport:
         """Return a new sealed report."""
@@ -73,11 +85,13 @@ class Senders:
                 answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
         except requests.RequestException as error:
             self.cut.append(repr(error))
+            self.seen["report: no answer"] += 1
             return False
+        self.seen[f"report: {answer.status_code}"] += 1
+        assert answer.status_code in self._expected, answer.text
         if answer.status_code in (200, 201):
             self.acknowledged.add(sealed.clear.report_id)
             return True
-        assert answer.status_code in (429, 503), answer.text
         return False
 
     @contextlib.contextmanager
@@ -108,9 +122,14 @@ class Senders:
         while not self.stopping.is_set():
             try:
                 self.thanked.append(walk_form(self.loop.origin, ANSWERS))
-            except (requests.RequestException, FormWalkError) as error:
+                self.seen["form: thanked"] += 1
+            except requests.RequestException as error:
                 self.cut.append(repr(error))
-            self.stopping.wait(PAUSE_SECONDS)
+                self.seen["form: no answer"] += 1
+            except FormWalkError as error:
+                self.cut.append(repr(error))
+                self.seen[f"form: {error}"] += 1
+            self.stopping.wait(self._pause_seconds)
 
     def __enter__(self) -> "Senders":
         # msgspec 0.22.0 makes what it knows of a type at its first use, and may crash when two threads do so at once.
@@ -128,8 +147,10 @@ class Senders:
 class EvidenceSender:
     """Hands over evidence, one part after the other, and notes every part that was acknowledged."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, *, pause_seconds: float = PAUSE_SECONDS, expected: Collection[int] = (503,)) -> None:
         self.loop = loop
+        self.seen: Counter[str] = Counter()
+        self._pause_seconds, self._expected = pause_seconds, {200, 201, *expected}
         self.private_key = load_signing_key(SdkPartner.open(loop.partner_state).state.read_key(KeyRole.SUBMISSION))
         self.acknowledged: list[tuple[str, int, str]] = []
         self.stopping = threading.Event()
@@ -156,21 +177,22 @@ class EvidenceSender:
         """Send a part once; return whether it was acknowledged."""
         part = evidence.parts[number]
         answer = self.call("PUT", f"{evidence.path}/{number}", part, content_type=PART_CONTENT_TYPE)
+        self.seen[f"part: {'no answer' if answer is None else answer.status_code}"] += 1
         if answer is None:
             return False
+        assert answer.status_code in self._expected, answer.text
         if answer.status_code in (200, 201):
             self.acknowledged.append((evidence.evidence_id, number, hashlib.sha256(part).hexdigest()))
             return True
-        assert answer.status_code == 503, answer.text
         return False
 
     def _run(self) -> None:
         while not self.stopping.is_set():
             evidence = new_evidence(PART_BYTES, LEAST_SEALED_BYTES)
             for number in range(2):
-                while not self.put(evidence, number) and not self.stopping.wait(PAUSE_SECONDS):
+                while not self.put(evidence, number) and not self.stopping.wait(self._pause_seconds):
                     pass
-                self.stopping.wait(PAUSE_SECONDS)
+                self.stopping.wait(self._pause_seconds)
 
     def __enter__(self) -> "EvidenceSender":
         self.thread.start()
@@ -179,6 +201,19 @@ class EvidenceSender:
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
         self.thread.join()
+
+
+def check_parts(loop: Loop, sender: EvidenceSender) -> None:
+    """Check that the gateway lists and holds every part that it acknowledged."""
+    states: dict[str, list[dict[str, object]]] = {}
+    held = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (loop.gateway_state / "evidence").iterdir()}
+    for evidence_id, number, digest in sender.acknowledged:
+        if evidence_id not in states:
+            answer = sender.call("GET", f"/v1/evidence/{evidence_id}")
+            assert answer is not None
+            states[evidence_id] = answer.json()["parts"]
+        assert {"part": number, "sha256": digest} in states[evidence_id]
+        assert digest in held
 
 
 def new_evidence(*sizes: int) -> SealedEvidence:
@@ -224,7 +259,7 @@ def kill_gateway(loop: Loop, *, when: Callable[[], None] = lambda: None) -> None
     for pid in members:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    loop.processes.forget_killed()
+    loop.processes.forget("gateway")
 
 
 @contextlib.contextmanager
