@@ -6,6 +6,7 @@ Never imports the desk.
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from gateway.web.problem_pages import API_PREFIXES
 from gateway.web.server_spec import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
+from partner_sdk.key_files import SEED_BYTES
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
 
@@ -37,11 +39,11 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
     `gateway` replaces the parts that would otherwise be opened from `state`.
     """
     check_roles(roles, key="roles")
-    gateway = make_gateway(config, state=state) if gateway is None else gateway
+    gateway = make_gateway(config, state=state, roles=roles) if gateway is None else gateway
     app = make_web_app(
         "gateway",
         origin=config.origin_for(roles),
-        secret_key=hmac.new(read_cookie_secret(state), _SESSION_LABEL, hashlib.sha256).digest(),
+        secret_key=_make_session_secret(state, roles=roles),
         surface_of=_surface_of,
         html_error=_plain_error,
         cookie_name=COOKIE_NAME,
@@ -61,6 +63,13 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
         _register_role(app, gateway, role=role)
     finish_web_app(app, limits=gateway.limits.names)
     return app
+
+
+def _make_session_secret(state: Path, *, roles: Sequence[Role]) -> bytes:
+    """Return the secret that signs cookies; only the form has any, so other roles never read the cookie key."""
+    if "public" not in roles:
+        return secrets.token_bytes(SEED_BYTES)
+    return hmac.digest(read_cookie_secret(state), _SESSION_LABEL, hashlib.sha256)
 
 
 def _register_role(app: Flask, gateway: Gateway, *, role: Role) -> None:
@@ -84,7 +93,7 @@ def make_worker_app() -> Flask:
     roles = parse_roles(os.environ.get(ROLES_VARIABLE, ""))
     state = Path(os.environ[STATE_VARIABLE])
     configure_logging("+".join(roles))
-    return make_app(load_config(state), roles, state=state)
+    return make_app(load_config(state, roles=roles), roles, state=state)
 
 
 def _surface_of(path: str) -> str:

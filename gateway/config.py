@@ -114,6 +114,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     limits: LimitsConfig = LimitsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
 
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Every role that a listener has."""
+        return tuple(role for role in ROLES if any(role in one.roles for one in self.listeners))
+
     def origin_for(self, roles: Sequence[Role]) -> str:
         """Return the origin for a listener with these roles."""
         return self.feed_origin if set(roles) == {"feed"} else self.public_origin
@@ -133,12 +138,12 @@ class StateFolder:
         self.evidence = path / EVIDENCE_FOLDER  # sealed parts; may be a separate disk
 
 
-def load_config(state: Path) -> GatewayConfig:
-    """Read and check the settings of the gateway in `state`.
+def load_config(state: Path, *, roles: Sequence[Role] = ROLES) -> GatewayConfig:
+    """Read and check the settings of the gateway in `state`, for a process that has some of its roles.
 
     Raises `SettingsError` naming the key, or `ForeignKeyError` when the folder holds another party's private key.
     """
-    check_no_foreign_keys(state, left_out=EVIDENCE_FOLDER)
+    check_no_foreign_keys(state, left_out=EVIDENCE_FOLDER, roles=roles)
     config = read_settings(state / CONFIG_FILE, kind=GatewayConfig)
     check_config(config)
     pin = load_pin(state)

@@ -15,7 +15,8 @@ from gateway.databases.failures import ADVICE_ON_SERVERS
 from gateway.evidence.blobs import check_blobs
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_change import NEXT_CARD_FILE
-from gateway.key_folder import SIGNING_ROLES, find_signing_key
+from gateway.key_folder import LOG_KEY, find_signing_key, list_role_keys, list_signing_roles
+from gateway.key_state import AcceptedKeys
 from gateway.shared_store import SharedStore, ValkeyStore
 from gateway.signoffs import examine_signoffs
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
@@ -58,7 +59,7 @@ def examine(
         )
     try:
         config = load_config(state)
-        gateway = make_gateway(config, state=state, clock=clock, measure=measure)
+        gateway = make_gateway(config, state=state, roles=config.roles, clock=clock, measure=measure)
     except ReportAbuseError as error:
         return (Finding("settings", "fault", str(error)),)
     return (
@@ -154,10 +155,12 @@ def _examine_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         yield Finding("mark", "warning", detail, fix=fix)
     yield _examine_pages(gateway)
     yield _examine_clock(gateway)
-    yield _examine_evidence(gateway, folder=StateFolder(state).evidence)
+    if gateway.own_evidence is not None:
+        yield _examine_evidence(gateway, folder=StateFolder(state).evidence)
     yield from _examine_keys(gateway)
-    yield _examine_log(gateway, state=state)
-    for role in SIGNING_ROLES:
+    if LOG_KEY in list_role_keys(config.roles):
+        yield _examine_log(gateway, state=state)
+    for role in list_signing_roles(config.roles):
         yield from _examine_next_key(gateway, role, state=state)
 
 
@@ -226,26 +229,25 @@ def _examine_keys(gateway: Gateway) -> Iterator[Finding]:
         yield Finding("sealing key", "fault", detail, fix="Run `publish` at the desk.")
     else:
         yield Finding("sealing key", "ok", "One is active.")
-    wrong_key = find_wrong_receipt_key(
-        gateway.key_state, store=gateway.store, receipt_key_id=gateway.receipt_key_id, now=gateway.clock()
-    )
-    if wrong_key is not None:
-        yield wrong_key
-    elif keys.has_key(gateway.receipt_key_id):
-        yield Finding("receipt key", "ok", "Published: partners can verify receipts.")
-    else:
-        fix = "Add gateway.card at the desk, then run `publish` there."
-        yield Finding(
-            "receipt key",
-            "fault",
-            "Not in the key set: the desk would refuse every report from this gateway.",
-            fix=fix,
-        )
+    if gateway.receipt_key_id:
+        yield _examine_receipt_key(gateway, keys)
     if keys.register is None:
         fix = "Run `publish` at the desk."
         yield Finding("register", "warning", "None published yet: no partner can report.", fix=fix)
     else:
         yield Finding("register", "ok", f"Serial {keys.register.serial}, {len(keys.register.partners)} partners.")
+
+
+def _examine_receipt_key(gateway: Gateway, keys: AcceptedKeys) -> Finding:
+    wrong_key = find_wrong_receipt_key(
+        gateway.key_state, store=gateway.store, receipt_key_id=gateway.receipt_key_id, now=gateway.clock()
+    )
+    if wrong_key is not None:
+        return wrong_key
+    if keys.has_key(gateway.receipt_key_id):
+        return Finding("receipt key", "ok", "Published: partners can verify receipts.")
+    detail = "Not in the key set: the desk would refuse every report from this gateway."
+    return Finding("receipt key", "fault", detail, fix="Add gateway.card at the desk, then run `publish` there.")
 
 
 def _examine_clock(gateway: Gateway) -> Finding:

@@ -100,7 +100,7 @@ def clean_store(store: Store, *, now: datetime) -> Forgotten:
 class Rounds:
     """The rounds of one process."""
 
-    def __init__(self, store: Store, *, blobs: Blobs, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
@@ -120,9 +120,13 @@ class Rounds:
         clean_store(self._store, now=now)
 
     def _sweep_evidence(self, now: datetime) -> None:
+        if self._blobs is None:
+            return
         sweep_evidence(self._store, blobs=self._blobs, now=now)
 
     def _sweep_unnamed(self, now: datetime) -> None:
+        if self._blobs is None:
+            return
         if self._looked_at is None or now - self._looked_at >= UNNAMED_EVERY:
             sweep_unnamed(self._store, blobs=self._blobs, now=now)
             self._looked_at = now
@@ -135,11 +139,11 @@ class Rounds:
 
 @contextmanager
 def housekeeping(
-    store: Store, *, blobs: Blobs, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
+    store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
 ) -> Iterator[threading.Event]:
     """Clean `store` and `blobs` in a thread, now and then every `round_seconds`, until the block ends.
 
-    Yields an event that is set after each round.
+    The form alone has no evidence, so no blobs. Yields an event that is set after each round.
     """
     stopping, done = threading.Event(), threading.Event()
     rounds = Rounds(store, blobs=blobs, clock=clock)

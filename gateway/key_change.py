@@ -3,12 +3,19 @@
 Never signs with a next key that the agency has not published, because nobody could verify its signatures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
-from gateway.config import GatewayConfig, StateFolder
-from gateway.key_folder import SIGNING_ROLES, find_signing_key, make_signing_key, read_receipt_key, use_next_key
+from gateway.config import ROLES, GatewayConfig, Role, StateFolder
+from gateway.key_folder import (
+    SIGNING_ROLES,
+    find_signing_key,
+    list_signing_roles,
+    make_signing_key,
+    read_receipt_key,
+    use_next_key,
+)
 from gateway.key_state import KeyState
 from gateway.store import Store
 from partner_sdk.durable_files import write_durably
@@ -57,17 +64,27 @@ def _name_key(key_file: KeyFile) -> ReceiptKey:
 
 
 def finish_key_changes(
-    state: Path, *, config: GatewayConfig, store: Store, pin: Pin, clock: Callable[[], datetime]
+    state: Path,
+    *,
+    config: GatewayConfig,
+    store: Store,
+    pin: Pin,
+    clock: Callable[[], datetime],
+    roles: Collection[Role] = ROLES,
 ) -> bool:
     """Switch to each next key that the agency has published; return whether it did.
 
-    Call it before the servers start, because each server reads its key once.
+    Call it before the servers start, because each server reads its key once. A service with some `roles` switches the
+    keys that it reads, and leaves the cards, which name all of them.
     """
-    pending = [role for role in SIGNING_ROLES if find_signing_key(state, role, is_next=True) is not None]
+    own = list_signing_roles(roles)
+    pending = [role for role in own if find_signing_key(state, role, is_next=True) is not None]
     keys = KeyState(store, pin=pin, clock=clock).find_keys() if pending else None
     done = [role for role in pending if keys is not None and keys.has_key(_get_next_id(state, role))]
     for role in done:
         use_next_key(state, role)
+    if len(own) < len(SIGNING_ROLES):
+        return bool(done)
     if done:
         write_durably(StateFolder(state).card, encode(make_card(config, state=state)) + b"\n")
     if done == pending:

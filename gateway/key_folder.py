@@ -4,8 +4,12 @@ Never reads a key that opens anything: a gateway refuses to start if it finds on
 """
 
 import contextlib
+import hashlib
+import hmac
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import (
@@ -27,6 +31,15 @@ LOG_KEY = "log.key"
 COOKIE_KEY = "cookie.key"
 KEY_FOLDER = "keys"
 
+# The keys that each role reads. A machine or a service of one role needs no others, and never opens them. The feed's
+# service publishes the log, because no caller on the internet reaches it.
+ROLE_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "public": frozenset({RECEIPT_KEY, COOKIE_KEY}),
+    "industry": frozenset({RECEIPT_KEY}),
+    "feed": frozenset({LOG_KEY}),
+}
+_LIMIT_LABEL: Final = b"report-abuse limit secret v1"
+
 # The keys that sign: the agency publishes a new one before the gateway uses it.
 SIGNING_ROLES = (KeyRole.RECEIPT, KeyRole.LOG)
 _OWN_ROLES = frozenset({KeyRole.RECEIPT.value, KeyRole.LOG.value, KeyRole.COOKIE.value})
@@ -38,19 +51,31 @@ class ForeignKeyError(ReportAbuseError):
     """The state folder holds another party's private key."""
 
 
-def check_no_foreign_keys(state: Path, *, left_out: str = "") -> None:
+def list_role_keys(roles: Iterable[str]) -> frozenset[str]:
+    """Return the names of the keys that a process with these roles reads."""
+    return frozenset().union(*(ROLE_KEYS[role] for role in roles))
+
+
+def list_signing_roles(roles: Iterable[str]) -> list[KeyRole]:
+    """Return the signing keys that a process with these roles reads."""
+    keys = list_role_keys(roles)
+    return [role for role in SIGNING_ROLES if f"{role.value}.key" in keys]
+
+
+def check_no_foreign_keys(state: Path, *, left_out: str = "", roles: Iterable[str] = tuple(ROLE_KEYS)) -> None:
     """Raise `ForeignKeyError` when a file under `state` is a private key that is not the gateway's own.
 
     Key files are small, so larger files (e.g. the database) are not read. `left_out` is the folder in `state` with data
-    from partners, whose contents must not stop the gateway.
+    from partners, whose contents must not stop the gateway. A key that only other roles read is not opened.
     """
+    unread = {state / KEY_FOLDER / name for name in list_role_keys(ROLE_KEYS) - list_role_keys(roles)}
     for folder, names, files in os.walk(state):
         if Path(folder) == state and left_out in names:
             names.remove(left_out)
         for name in sorted(files):
             path = Path(folder) / name
             try:
-                if not path.is_file() or path.stat().st_size > MAX_KEY_FILE_BYTES:
+                if path in unread or not path.is_file() or path.stat().st_size > MAX_KEY_FILE_BYTES:
                     continue
                 raw = path.read_bytes()
             except FileNotFoundError:
@@ -133,6 +158,15 @@ def _path_of(state: Path, role: KeyRole, *, is_next: bool = False) -> Path:
 
 
 def read_cookie_secret(state: Path) -> bytes:
-    """Read the 32-byte secret from which the cookie signature and the limiter's daily key are derived."""
+    """Read the 32-byte secret from which the cookie signature is derived."""
     key_file = read_key_file(state / KEY_FOLDER / COOKIE_KEY, role=KeyRole.COOKIE)
     return parse_base64url(key_file.secret, length=SEED_BYTES)
+
+
+def derive_limit_secret(receipt_key: KeyFile) -> bytes:
+    """Return the secret from which the limiter's daily key is derived, the same at every gateway.
+
+    From the receipt key, because both roles that count hold it (HMAC, RFC 2104; its label keeps it apart).
+    """
+    seed = parse_base64url(receipt_key.secret, length=SEED_BYTES)
+    return hmac.digest(seed, _LIMIT_LABEL, hashlib.sha256)

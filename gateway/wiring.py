@@ -4,7 +4,7 @@ Never holds a decryption key.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,20 +12,20 @@ from pathlib import Path
 from flask import Flask
 
 from gateway.clock import utc_now
-from gateway.config import GatewayConfig, StateFolder, load_pin
+from gateway.config import ROLES, GatewayConfig, Role, StateFolder, load_pin
 from gateway.evidence import open_blobs
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.guidance.agency import Agency, load_agency
 from gateway.intake import Intake, ReceiptSigner
-from gateway.key_folder import read_cookie_secret, read_receipt_key
+from gateway.key_folder import RECEIPT_KEY, derive_limit_secret, list_role_keys, read_receipt_key
 from gateway.key_state import KeyState
 from gateway.limits import Limits, make_rows
 from gateway.shared_store import SharedStore, open_shared_store
 from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher
-from partner_sdk.key_files import load_signing_key
+from partner_sdk.key_files import SEED_BYTES, load_signing_key
 from partner_sdk.wire.keys import Pin
 
 Clock = Callable[[], datetime]
@@ -36,34 +36,58 @@ BYTES_IN_GIB = 1024**3
 _EXTENSION = "gateway"
 
 
+class RoleError(RuntimeError):
+    """A door asked for a part that its role does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts that the doors share; `clock` gives aware UTC, `random(n)` gives n secret random bytes."""
+    """The parts that the doors share; `clock` gives aware UTC, `random(n)` gives n secret random bytes.
+
+    A role has only what it needs: the feed has no receipt key, so no intake, and the form has no evidence.
+    """
 
     config: GatewayConfig
     agency: Agency
     pin: Pin
     store: Store
     key_state: KeyState
-    intake: Intake
-    evidence: EvidenceKeeper
+    own_intake: Intake | None
+    own_evidence: EvidenceKeeper | None
     limits: Limits
     shared: SharedStore
     clock: Clock
     random: Random
-    receipt_key_id: str
+    receipt_key_id: str  # empty without a receipt key
     soundness: Soundness
+
+    @property
+    def intake(self) -> Intake:
+        """The intake of reports; raises `RoleError` on the feed."""
+        if self.own_intake is None:
+            raise RoleError("This role has no receipt key.")
+        return self.own_intake
+
+    @property
+    def evidence(self) -> EvidenceKeeper:
+        """The keeper of evidence; raises `RoleError` at the form."""
+        if self.own_evidence is None:
+            raise RoleError("This role has no evidence.")
+        return self.own_evidence
 
 
 def make_gateway(
     config: GatewayConfig,
     *,
     state: Path,
+    roles: Collection[Role] = ROLES,
     clock: Clock = utc_now,
     random: Random = secrets.token_bytes,
     measure: FreeShare = measure_free_share,
 ) -> Gateway:
-    """Open the parts of the gateway in the state folder `state`; `measure` returns the free share of a disk.
+    """Open the parts that `roles` need of the gateway in the state folder `state`.
+
+    `measure` returns the free share of a disk.
 
     Raises `SettingsError` when the agency's settings are missing or wrong, or the library of a bucket is missing.
     """
@@ -76,12 +100,15 @@ def make_gateway(
         lock_timeout_seconds=config.lock_timeout_seconds,
     )
     key_state = KeyState(store, pin=pin, clock=clock)
-    signer = ReceiptSigner(load_signing_key(read_receipt_key(state)), random=random)
+    receipt_key = read_receipt_key(state) if RECEIPT_KEY in list_role_keys(roles) else None
+    signer = None if receipt_key is None else ReceiptSigner(load_signing_key(receipt_key), random=random)
+    # Without a receipt key nothing is counted: the feed has one caller, and no limit.
+    secret = random(SEED_BYTES) if receipt_key is None else derive_limit_secret(receipt_key)
     shared = open_shared_store(config.limits.storage_uri, password_file=config.limits.password_file)
     limits = Limits(
         rows=make_rows(partner_reports_per_minute=config.limits.partner_reports_per_minute),
         store=shared,
-        hasher=BucketHasher(read_cookie_secret(state), clock=clock),
+        hasher=BucketHasher(secret, clock=clock),
         clock=lambda: clock().timestamp(),
     )
     return Gateway(
@@ -90,8 +117,10 @@ def make_gateway(
         pin=pin,
         store=store,
         key_state=key_state,
-        intake=Intake(store, key_state=key_state, signer=signer, clock=clock),
-        evidence=EvidenceKeeper(
+        own_intake=None if signer is None else Intake(store, key_state=key_state, signer=signer, clock=clock),
+        own_evidence=None
+        if set(roles) == {"public"}
+        else EvidenceKeeper(
             store,
             blobs=open_blobs(config, folder=folder, measure=measure),
             limits=read_evidence_limits(config),
@@ -101,7 +130,7 @@ def make_gateway(
         shared=shared,
         clock=clock,
         random=random,
-        receipt_key_id=signer.key_id,
+        receipt_key_id="" if signer is None else signer.key_id,
         soundness=Soundness(store),
     )
 

@@ -3,8 +3,8 @@
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ import click
 from gateway.clock import utc_now
 from gateway.commands.terminal import FAULT, command, complain, json_option, print_json, say, state_option
 from gateway.config import (
+    ROLES,
     ROLES_VARIABLE,
     STATE_VARIABLE,
     GatewayConfig,
@@ -29,7 +30,15 @@ from gateway.evidence.blobs import Blobs, check_blobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
 from gateway.key_change import finish_key_changes
-from gateway.key_folder import find_signing_key, read_cookie_secret, read_receipt_key
+from gateway.key_folder import (
+    COOKIE_KEY,
+    LOG_KEY,
+    RECEIPT_KEY,
+    find_signing_key,
+    list_role_keys,
+    read_cookie_secret,
+    read_receipt_key,
+)
 from gateway.key_state import KeyState
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
@@ -57,32 +66,37 @@ def serve(state: Path, roles: str | None, *, as_json: bool) -> int:
 
 
 def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
-    config = load_config(state)
+    wanted = ROLES if roles is None else parse_roles(roles)
+    config = load_config(state, roles=wanted)
+    chosen = choose_listeners(config, roles=wanted)
+    served = {role for one in chosen for role in one.roles}
+    keys = list_role_keys(served)
     # Read here too: a missing file is one plain line here, and not an entry in each worker's log.
     load_agency(StateFolder(state).agency)
-    read_receipt_key(state)
-    read_cookie_secret(state)
-    wanted = None if roles is None else parse_roles(roles)
-    chosen = choose_listeners(config, roles=wanted)
+    if RECEIPT_KEY in keys:
+        read_receipt_key(state)
+    if COOKIE_KEY in keys:
+        read_cookie_secret(state)
     configure_logging("serve")
     _migrate(state, config=config)
     _look_for_lost_reports(state, config=config)
-    _settle_keys(state, config=config)
-    _check_key_and_clock(state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
+    _settle_keys(state, config=config, roles=served)
+    _check_key_and_clock(state, config=config, has_receipt_key=RECEIPT_KEY in keys)
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=state, body_seconds=seconds) for one in chosen])
-    blobs = open_blobs(config, folder=StateFolder(state))
-    _check_evidence(blobs)
+    blobs = None if served == {"public"} else open_blobs(config, folder=StateFolder(state))
+    if blobs is not None:
+        _check_evidence(blobs)
     with (
         housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now),
-        _publishing(state, config=config),
+        _publishing(state, config=config) if LOG_KEY in keys else nullcontext(),
     ):
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=as_json))
 
 
-def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role] | None) -> tuple[ListenerConfig, ...]:
-    """Return the listeners that have no role outside `roles` (all when None); raises `ServingError` for none."""
-    chosen = tuple(listener for listener in config.listeners if roles is None or set(listener.roles) <= set(roles))
+def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role]) -> tuple[ListenerConfig, ...]:
+    """Return the listeners that have no role outside `roles`; raises `ServingError` for none."""
+    chosen = tuple(listener for listener in config.listeners if set(listener.roles) <= set(roles))
     if not chosen:
         raise ServingError("No configured listener has only these roles. Look at [[listeners]] in gateway.toml.")
     return chosen
@@ -159,10 +173,10 @@ def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
         store.close()
 
 
-def _settle_keys(state: Path, *, config: GatewayConfig) -> None:
+def _settle_keys(state: Path, *, config: GatewayConfig, roles: Collection[Role]) -> None:
     store = _open_store(state, config=config)
     try:
-        finish_key_changes(state, config=config, store=store, pin=load_pin(state), clock=utc_now)
+        finish_key_changes(state, config=config, store=store, pin=load_pin(state), clock=utc_now, roles=roles)
     except StorageUnavailableError as error:
         log_failure(error, event="keys-not-settled")  # the doors answer 503; the next start looks again
     finally:
@@ -170,19 +184,18 @@ def _settle_keys(state: Path, *, config: GatewayConfig) -> None:
 
 
 def _check_key_and_clock(
-    state: Path, *, config: GatewayConfig, takes_reports: bool, clock: Callable[[], datetime] = utc_now
+    state: Path, *, config: GatewayConfig, has_receipt_key: bool, clock: Callable[[], datetime] = utc_now
 ) -> None:
     """Raise `ServingError` for a receipt key that is not the agency's; print and log a wrong clock.
 
-    The feed alone starts with any key: it is how a new one is published.
+    The feed has no receipt key, so it starts in any case: it is how a new one is published.
     """
     store, now = _open_store(state, config=config), clock()
     try:
         key_state = KeyState(store, pin=load_pin(state), clock=clock)
         wrong_clock = find_wrong_clock(key_state, store=store, now=now)
-        wrong_key = find_wrong_receipt_key(
-            key_state, store=store, receipt_key_id=read_receipt_key(state).key_id, now=now
-        )
+        key_id = read_receipt_key(state).key_id if has_receipt_key else None
+        wrong_key = find_wrong_receipt_key(key_state, store=store, receipt_key_id=key_id, now=now) if key_id else None
     except StorageUnavailableError as error:
         log_failure(error, event="start-not-checked")
         return
@@ -191,7 +204,7 @@ def _check_key_and_clock(
     if wrong_clock is not None:
         log_event("clock-wrong", level=logging.ERROR)
         say(f"{wrong_clock.detail} {wrong_clock.fix}", to=sys.stderr)
-    if wrong_key is not None and takes_reports:
+    if wrong_key is not None:
         raise ServingError(f"{wrong_key.detail}\n{wrong_key.fix}")
 
 

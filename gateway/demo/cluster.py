@@ -194,7 +194,6 @@ class Cluster:
         text = (files("gateway.web") / "nginx" / "report-abuse.conf").read_text(encoding="utf-8")
         tls, feed_tls = "unix:/run/report-abuse-tls.sock", "unix:/run/report-abuse-feed.sock"
         feed_layer = f"  server {{\n    listen 127.0.0.1:{self._first + 1};\n    proxy_pass {feed_tls};\n  }}\n"
-        upstreams = "".join(self._make_upstream(role) for role in ROLES)
         return replace_all(
             text,
             (
@@ -203,25 +202,26 @@ class Cluster:
                 ("    listen [::]:80;\n", ""),
                 ("    listen 443 backlog", f"    listen 127.0.0.1:{self._first} backlog"),
                 ("    listen 80;", f"    listen 127.0.0.1:{self.plain_port};"),
-                ("}\n\nhttp {\n", f"{feed_layer}}}\n\nhttp {{\n{upstreams}"),
+                ("}\n\nhttp {\n", f"{feed_layer}}}\n\nhttp {{\n"),
                 # The feed has the form's name here, so it needs a socket of its own.
                 (f"    listen {tls} ssl proxy_protocol;\n    server_name feed.report.example;",
                  f"    listen {feed_tls} ssl proxy_protocol;\n    server_name {HOST};"),
                 ("server_name report.example;", f"server_name {HOST};"),
                 ("https://report.example/", f"{self.origin}/"),
                 ("allow 192.0.2.10;", "allow 127.0.0.1;"),
-                ("http://127.0.0.1:8080", "http://public"),
-                ("http://127.0.0.1:8081", "http://feed"),
-                ("http://127.0.0.1:8082", "http://industry"),
+                self._make_servers("public", shipped=8080),
+                self._make_servers("feed", shipped=8081),
+                self._make_servers("industry", shipped=8082),
                 *((f"/etc/ssl/{name}report.example.crt", str(self.certificate)) for name in ("feed.", "")),
                 *((f"/etc/ssl/{name}report.example.key", str(self.folder / "tls.key")) for name in ("feed.", "")),
                 ("/run/", f"{self.folder}/"),
             ),
         )  # fmt: skip
 
-    def _make_upstream(self, role: Role) -> str:
-        servers = "".join(f" server 127.0.0.1:{self.get_port(name, role)};" for name in GATEWAYS)
-        return f"  upstream {role} {{{servers} }}\n"
+    def _make_servers(self, role: Role, *, shipped: int) -> tuple[str, str]:
+        """Return the shipped line of an upstream, and a line for each gateway in its place."""
+        line = "    server 127.0.0.1:{} max_fails=1 fail_timeout=10s;\n"
+        return line.format(shipped), "".join(line.format(self.get_port(name, role)) for name in GATEWAYS)
 
 
 def read_shipped(name: str) -> str:

@@ -1,7 +1,7 @@
 """Turns a network address into keyed hashes of its network, which limits and rooms count by.
 
-Never logs or stores an address. The hash key changes every day and is derived from the cookie secret on the disk, so
-the limiter's store alone does not reveal addresses; the store and the secret together do.
+Never logs or stores an address. The hash key changes every day and is derived from the receipt key on the disk, so the
+limiter's store alone does not reveal addresses; the store and that key together do.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class _DailyKey:
 
 
 class BucketHasher:
-    """Hashes networks and partner names under a key derived from the cookie secret and the UTC date.
+    """Hashes networks and partner names under a key derived from a secret and the UTC date.
 
     All workers derive the same key (HMAC, RFC 2104).
     """

@@ -144,7 +144,7 @@ def test_pin_of_another_agency_is_refused_and_a_new_feed_key_taken(
 def serve_once(state: Path, *roles: str, clock: StillClock) -> ServingError | None:
     """Return why the gateway does not start, None where nothing keeps it from it."""
     try:
-        _check_key_and_clock(state, config=load_config(state), takes_reports=roles != ("feed",), clock=clock)
+        _check_key_and_clock(state, config=load_config(state), has_receipt_key=roles != ("feed",), clock=clock)
     except ServingError as error:
         return error
     return None

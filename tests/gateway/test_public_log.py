@@ -26,10 +26,16 @@ from partner_sdk.wire.public_log import (
     origin_of,
     verify_checkpoint,
 )
-from tests.builders import House, Partner
+from tests.builders import House, Partner, make_house
 from tests.gateway.store_builders import new_industry_report, new_public_report
 
 both = pytest.mark.databases("sqlite", "postgresql")
+
+
+@pytest.fixture
+def house(tmp_path: Path, partner: Partner, database_uri: str) -> House:
+    """A gateway whose service has the feed, which publishes the log."""
+    return make_house(tmp_path / "gateway", partners=(partner,), database_uri=database_uri, roles=("feed",))
 
 
 def is_never_early(count: int) -> bytes:

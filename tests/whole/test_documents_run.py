@@ -172,7 +172,8 @@ def test_lines_of_the_proxy_end_in_a_file_that_nginx_takes(machine: Machine, mon
             for host in HOSTS:
                 (machine.folder / host).mkdir()
                 make_tls(machine.folder / host, host=host)
-            ports = {"port": find_free_port(), "plain_port": find_free_port(), "public_port": machine.port}
+            ports = {"port": find_free_port(), "plain_port": find_free_port()}
+            ports |= {"public": [machine.port], "industry": machine.port}
             machine.names[line] = f"nginx -t -q -c {write_conf(machine.folder, source=copied, **ports)}"
         ended.append((machine.run(line), line))
     assert [line for code, line in ended if code] == []

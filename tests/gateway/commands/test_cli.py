@@ -18,7 +18,7 @@ import requests
 from gateway.cli import main
 from gateway.commands.serve import choose_listeners, make_listener
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE, program
-from gateway.config import ListenerConfig, load_config, write_config
+from gateway.config import ROLES, ListenerConfig, load_config, write_config
 from gateway.doctor import _examine_proxies, examine
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
@@ -279,7 +279,7 @@ def test_gateway_with_a_private_sealing_key_does_not_start(
 
 
 def test_serve_with_an_open_or_missing_key_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    house = make_house(tmp_path / "gateway")
+    house = make_house(tmp_path / "gateway", roles=("public",))
     (house.state / "keys" / "cookie.key").chmod(0o644)
     assert main(["serve", "--state", str(house.state)]) == WRONG_USE
     assert "chmod 600" in capsys.readouterr().err
@@ -290,7 +290,7 @@ def test_serve_with_an_open_or_missing_key_is_refused(tmp_path: Path, capsys: py
 def test_roles_choose_among_the_configured_listeners(tmp_path: Path) -> None:
     config = make_served_house(tmp_path).config
     industry, feed = config.listeners
-    assert choose_listeners(config, roles=None) == (industry, feed)
+    assert choose_listeners(config, roles=ROLES) == (industry, feed)
     assert choose_listeners(config, roles=("public", "industry")) == (industry,)
     assert choose_listeners(config, roles=("feed",)) == (feed,)
     with pytest.raises(ServingError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.key_folder import read_cookie_secret
+from gateway.key_folder import derive_limit_secret, read_receipt_key
 from gateway.limits import QUEUE_SECONDS, SLOW_SECONDS
 from gateway.web.network_bucket import SLOTS, BucketHasher
 from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
@@ -15,7 +15,7 @@ MARKER = "These are my own words."
 
 def find_other_network(public: PublicHouse) -> str:
     """Return an address whose network has another slot than that of everybody else here: two in 4,096 share one."""
-    hasher = BucketHasher(read_cookie_secret(public.house.state), clock=public.gateway.clock)
+    hasher = BucketHasher(derive_limit_secret(read_receipt_key(public.house.state)), clock=public.gateway.clock)
     addresses = (f"198.51.{number}.7" for number in range(100))
     return next(one for one in addresses if hasher.pick_slot(one) != hasher.pick_slot("127.0.0.1"))
 
@@ -43,7 +43,7 @@ def test_network_that_fills_its_share_of_drafts_closes_the_form_to_no_other_netw
 def test_draft_names_no_network_and_a_record_of_send_not_even_its_slot(public: PublicHouse):
     person = public.person(address="203.0.113.77").start().walk_to("/4")
     (row,) = public.house.rows("drafts")
-    hasher = BucketHasher(read_cookie_secret(public.house.state), clock=public.gateway.clock)
+    hasher = BucketHasher(derive_limit_secret(read_receipt_key(public.house.state)), clock=public.gateway.clock)
     assert row[5] == hasher.pick_slot("203.0.113.77") < SLOTS == 4096
     others = (f"10.{number // 250}.{number % 250}.1" for number in range(60_000))
     assert any(hasher.pick_slot(one) == row[5] for one in others)  # one of some 4,000 networks in the slot

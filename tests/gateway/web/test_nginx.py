@@ -8,8 +8,10 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,8 +32,10 @@ CONF = Path(__file__).resolve().parents[3] / "gateway" / "web" / "nginx" / "repo
 INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"
 HOSTS = FORM_HOST, FEED_HOST = "report.example", "feed.report.example"
 FLOOD, SCHOOL, OTHER, BODIES = "127.0.7.1", "127.0.8.1", "127.0.9.1", "127.0.10.1"
+SHIPPED_SERVER = "    server 127.0.0.1:8080 max_fails=1 fail_timeout=10s;\n"
 CONNECTIONS, PARTNER_BODIES, SILENT_SECONDS = 1000, 20, 10.0  # as the file says
 PATIENCE_SECONDS = 30.0
+FORGED = "a" * 32
 USERS = ("", "nobody") if os.geteuid() == 0 else ("",)
 
 
@@ -68,15 +72,18 @@ def read_all(line: socket.socket) -> bytes:
     return came
 
 
-def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int, source: Path = CONF) -> Path:
-    """Write the shipped file, changed only in its listener, its upstream and its paths."""
+def write_conf(
+    folder: Path, *, port: int, plain_port: int, public: Sequence[int], industry: int, source: Path = CONF
+) -> Path:
+    """Write the shipped file, changed only in its listener, its upstreams and its paths."""
     text = source.read_text(encoding="utf-8")
     for shipped, here in (
         ("listen 443 backlog", f"listen 127.0.0.1:{port} backlog"),
         ("    listen [::]:443 backlog=4096;\n", ""),
         ("listen 80;", f"listen 127.0.0.1:{plain_port};"),
         ("    listen [::]:80;\n", ""),
-        ("127.0.0.1:8080", f"127.0.0.1:{public_port}"),
+        (SHIPPED_SERVER, "".join(SHIPPED_SERVER.replace("8080", str(one)) for one in public)),
+        ("127.0.0.1:8082", f"127.0.0.1:{industry}"),
         *((f"/etc/ssl/{host}.crt", f"{folder}/{host}/{CERTIFICATE}") for host in HOSTS),
         *((f"/etc/ssl/{host}.key", f"{folder}/{host}/server.key") for host in HOSTS),
         ("/run/", f"{folder}/"),
@@ -90,15 +97,15 @@ def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int, so
 
 
 @contextmanager
-def run_nginx(folder: Path, *, user: str, public_port: int) -> Iterator[Proxy]:
-    """Run Debian's nginx with the shipped file in front of `public_port`."""
+def run_nginx(folder: Path, *, user: str, public: Sequence[int], industry: int = 1) -> Iterator[Proxy]:
+    """Run Debian's nginx with the shipped file in front of these ports."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     assert program, INSTALL_LINE
     made = Proxy(folder, find_free_port(), find_free_port())
     for host in HOSTS:
         (folder / host).mkdir()
         make_tls(folder / host, host=host)
-    conf = write_conf(folder, port=made.port, plain_port=made.plain_port, public_port=public_port)
+    conf = write_conf(folder, port=made.port, plain_port=made.plain_port, public=public, industry=industry)
     for path in (folder, conf, *(file for host in HOSTS for file in (folder / host).iterdir())) if user else ():
         shutil.chown(path, user)
     nginx = subprocess.Popen(
@@ -125,21 +132,29 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture(scope="module", params=USERS, ids=lambda user: user or "self")
-def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    """A gateway behind Debian's nginx, which runs as the user of the tests, and as an ordinary user."""
+@pytest.fixture(scope="module")
+def doors() -> Iterator[tuple[int, int]]:
+    """The ports of a gateway's form and of its industry door, each with processes of its own."""
     with open_folder() as folder:
         house = make_house(folder / "gateway", roles=("public", "industry"))
         house.publish(Partner().entry())
         settings = msgspec.structs.replace(house.config, trusted_proxies=1)
         (house.state / CONFIG_FILE).unlink()
         write_config(house.state / CONFIG_FILE, settings)
-        public = ListenerConfig(host="127.0.0.1", port=find_free_port(), roles=("public",), workers=1)
-        with (
-            ServerGroup([make_listener(public, state=house.state)]),
-            run_nginx(folder, user=request.param, public_port=public.port) as made,
-        ):
-            yield made
+        public, industry = (
+            ListenerConfig(host="127.0.0.1", port=find_free_port(), roles=(role,), workers=1)
+            for role in ("public", "industry")
+        )
+        with ServerGroup([make_listener(one, state=house.state) for one in (public, industry)]):
+            yield public.port, industry.port
+
+
+@pytest.fixture(scope="module", params=USERS, ids=lambda user: user or "self")
+def proxy(request: pytest.FixtureRequest, doors: tuple[int, int]) -> Iterator[Proxy]:
+    """That gateway behind Debian's nginx, which runs as the user of the tests, and as an ordinary user."""
+    public, industry = doors
+    with open_folder() as folder, run_nginx(folder, user=request.param, public=[public], industry=industry) as made:
+        yield made
 
 
 def wait_for(proxy: Proxy, nginx: "subprocess.Popen[bytes]") -> None:
@@ -248,7 +263,7 @@ class Echo(BaseHTTPRequestHandler):
 def test_gateway_gets_the_visitors_address_and_a_kind_page_stands_in_for_it() -> None:
     head = f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\nX-Forwarded-For: {OTHER}\r\n\r\n"
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    with open_folder() as folder, run_nginx(folder, user="", public_port=echo.server_port) as proxy:
+    with open_folder() as folder, run_nginx(folder, user="", public=[echo.server_port]) as proxy:
         with run_server(echo):
             assert f"visitor=['{FLOOD}']".encode() in proxy.ask(FLOOD, head)
         gone = proxy.ask(OTHER)
@@ -258,6 +273,81 @@ def test_gateway_gets_the_visitors_address_and_a_kind_page_stands_in_for_it() ->
     assert f'href="{childline.phone_link}">{childline.phone}<'.encode() in gone
     assert b'href="tel:999"' in gone
     assert b'lang="cy"' in gone
+
+
+class Taker(ThreadingHTTPServer):
+    """A gateway that keeps each post that it takes whole, and answers with `status`, or dies without one (0)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(("127.0.0.1", 0), TakerHandler)
+        self.status = status
+        self.took: list[tuple[str | None, bytes]] = []
+
+
+class TakerHandler(Echo):
+    """Keeps the delivery and the body of a post."""
+
+    server: Taker
+
+    def do_POST(self) -> None:
+        """Take the body."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.took.append((self.headers["X-Delivery-Id"], body))
+        if self.server.status:
+            self.send_response(self.server.status)
+            self.end_headers()
+            self.wfile.write(b"an answer of the gateway")
+
+
+def post_through(path: str, *gateways: Taker) -> list[bytes]:
+    """Post four times through nginx in front of these gateways, with a delivery id of our own."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_folder())
+        ports = [one.server_port for one in gateways]
+        proxy = stack.enter_context(run_nginx(folder, user="", public=ports))
+        for one in gateways:
+            stack.enter_context(run_server(one))
+        return [proxy.ask(OTHER, post_to(path, f"X-Delivery-Id: {FORGED}\r\n")) for _ in range(4)]
+
+
+@pytest.mark.parametrize(("path", "repeated"), [("/3", 1), ("/for-services", 0)])
+def test_request_of_a_gateway_that_died_goes_to_the_other_once_unless_it_has_no_id(path: str, repeated: int) -> None:
+    dying, living = Taker(0), Taker(200)
+    answers = post_through(path, dying, living)
+    # The gateway that died is left alone afterwards. Where nothing is repeated, a child gets the phone numbers.
+    assert len(dying.took) == 1
+    assert sum(b"an answer of the gateway" in one for one in answers) == 3 + repeated
+    assert sum(b"You did nothing wrong" in one for one in answers) == 1 - repeated
+    assert living.took.count(dying.took[0]) == repeated  # the same delivery and body
+    assert len({delivery for delivery, _ in living.took} - {FORGED}) == len(living.took)
+
+
+def test_answer_that_a_gateway_is_busy_is_passed_on_and_never_asked_of_another() -> None:
+    busy, other = Taker(503), Taker(503)
+    assert [b"an answer of the gateway" in one for one in post_through("/3", busy, other)] == [True] * 4
+    assert len(busy.took) + len(other.took) == 4
+
+
+def post_to(path: str, more: str = "", *, kind: str = "application/x-www-form-urlencoded", body: str = "a=1") -> str:
+    head = f"POST {path} HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\n{more}Content-Type: {kind}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+
+
+def test_flood_at_the_industry_door_leaves_the_form_open(proxy: Proxy) -> None:
+    post = post_to("/v1/reports", kind="application/json", body="x" * 200_000)
+    is_over, answers = threading.Event(), []
+
+    def flood(source: str) -> None:
+        while not is_over.is_set():
+            answers.append(proxy.ask(source, post)[:12])
+
+    with ThreadPoolExecutor(6) as pool:
+        floods = [pool.submit(flood, f"127.0.11.{number}") for number in range(1, 7)]
+        assert wait_until(lambda: len(answers) >= 6)
+        assert [is_form(proxy.ask(OTHER)) for _ in range(10)] == [True] * 10
+        is_over.set()
+    assert all(one.exception() is None for one in floods)
+    assert {one[9:] for one in answers} <= {b"401", b"503"}
 
 
 def test_name_that_is_not_ours_gets_no_certificate_and_plain_http_is_led_to_the_form(proxy: Proxy) -> None:
@@ -284,7 +374,7 @@ def test_no_file_of_nginx_names_an_address_or_holds_a_body(proxy: Proxy) -> None
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 200000\r\n\r\n"
     )
     proxy.ask(FLOOD, head + "story=" + (marker.decode() * 9000)[: 200000 - 6])
-    files = [path for path in proxy.folder.rglob("*") if path.is_file() and "gateway" not in path.parts]
+    files = [path for path in proxy.folder.rglob("*") if path.is_file()]
     assert len(files) >= 5
     for path in files:
         held = path.read_bytes()
