@@ -7,16 +7,17 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, list_revisions, make_database
 from gateway.databases.failures import find_driver_reason, make_storage_error
 from gateway.store.high_water import NOTHING_YET, HighWaterMark, find_instance, holds_report, put_instance
 from gateway.store.reports import find_newest
-from gateway.store.schema import SCHEMA_REVISION, metadata
+from gateway.store.schema import SCHEMA_REVISION, instance, metadata
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
+from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import sync_folder
 
 
@@ -77,11 +78,18 @@ def migrate_store(
 ) -> None:
     """Migrate an existing database to the newest schema, one process at a time.
 
-    Raises `UnknownSchemaError` and StorageUnavailableError.
+    Raises `UnknownSchemaError`, StorageUnavailableError, and SettingsError for a server's database of another program,
+    e.g. of the desk, whose schemas have the same names.
     """
     database = make_database(path, uri=uri, lock_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     with lock.hold(), _connect(database) as connection:
+        tables = inspect(connection).get_table_names() if uri else []
+        if tables and instance.name not in tables:
+            raise SettingsError(
+                "The database of database_uri belongs to another program: a gateway needs an empty one of its own.",
+                reason="database-taken",
+            )
         if not _is_newest(connection):
             database.check_safety(connection)
             database.lift_time_limit(connection)

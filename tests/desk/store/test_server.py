@@ -5,12 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
+from gateway.cli import main as run_gateway
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main
 from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
+from gateway.desk.store.migrations import METADATA
 from partner_sdk.errors import LocalStateError
-from tests.builders import NOW
+from partner_sdk.wire.canonical import encode
+from tests.builders import NOW, Agency
 from tests.postgresql import Server, connect
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -150,3 +154,17 @@ def test_database_of_a_gateway_is_no_desk(tmp_path: Path, postgresql_server: Ser
             with pytest.raises(DeskStoreError) as refused:
                 open_store(tmp_path / "desk.sqlite", uri=of_gateway, create=is_new)
             assert refused.value.reason == reason
+
+
+def test_database_of_a_desk_is_no_gateway(
+    tmp_path: Path, store: DeskStore, database_uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Revisions of both have the same names: a migration of the gateway would run."""
+    append(store, "one")
+    pin = tmp_path / "agency.pin"
+    pin.write_bytes(encode(Agency().pin()))
+    asked = ["init", "--state", str(tmp_path / "gateway"), "--pin", str(pin), "--origin", "https://report.example"]
+    assert run_gateway([*asked, "--database-uri", database_uri]) == 2
+    assert "belongs to another program" in capsys.readouterr().err
+    with store.read() as connection:
+        assert set(inspect(connection).get_table_names()) == {"alembic_version", *METADATA.tables}
