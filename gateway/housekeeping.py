@@ -92,8 +92,8 @@ def clean_store(store: Store, *, now: datetime) -> Forgotten:
         envelopes=delete_collected(store, before=now - KEEP_COLLECTED),
         places=sweep_return_places(store, now=now),
     )
-    if store.has_log():
-        store.truncate_log()
+    if store.has_deleted_bytes():
+        store.erase_deleted_bytes()
     return forgotten
 
 

@@ -13,26 +13,26 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.failures import find_driver_reason, make_storage_error
 from gateway.databases.postgresql import PostgresqlServer
-from gateway.databases.sqlite_file import FileIdentity, SqliteFile
+from gateway.databases.sqlite_file import Identity, SqliteFile
 
 
 class Database(Protocol):
-    """The calls of the store that differ between the two."""
+    """The calls of the stores that differ between the two."""
 
     engine: Engine
     has_one_writer: bool
 
-    def identify(self) -> FileIdentity:
+    def identify(self) -> Identity:
         """Identify the database that a new connection would open. Raises StorageUnavailableError."""
 
-    def find_log(self) -> FileIdentity | None:
-        """Identify the write-ahead log beside the database, or None if there is none here."""
+    def find_own_log(self) -> Identity | None:
+        """Identify the log that this machine keeps beside the database, or None if there is none here."""
 
-    def has_log(self) -> bool:
-        """Return whether a log of our own holds content that `truncate_log` would remove."""
+    def has_deleted_bytes(self) -> bool:
+        """Return whether deleted bytes may be left that `erase_deleted_bytes` would remove."""
 
-    def truncate_log(self, connection: Connection) -> bool:
-        """Remove deleted bytes from the log; returns False if a reader was in the way."""
+    def erase_deleted_bytes(self, connection: Connection) -> bool:
+        """Erase the bytes of deleted rows, if they are ours to erase; returns False if a reader was in the way."""
 
     def save_removed_log(self, connection: Connection) -> None:
         """Move the content of a removed log that this connection has open into the database."""

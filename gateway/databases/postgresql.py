@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.databases.failures import make_storage_error
-from gateway.databases.sqlite_file import FileIdentity
+from gateway.databases.sqlite_file import Identity
 from gateway.web.settings import SettingsError
 
 # Settings that a server must have, with the accepted values. https://www.postgresql.org/docs/15/runtime-config-wal.html
@@ -47,20 +47,20 @@ class PostgresqlServer:
     def __init__(self, uri: str, *, lock_timeout_seconds: float) -> None:
         self.engine = _make_postgresql_engine(uri, lock_timeout_seconds=lock_timeout_seconds)
 
-    def identify(self) -> FileIdentity:
+    def identify(self) -> Identity:
         """Return a constant: a server that was replaced ends its connections."""
         return (0, 0)
 
-    def find_log(self) -> FileIdentity | None:
+    def find_own_log(self) -> Identity | None:
         """Return None: the log is the server's."""
         return None
 
-    def has_log(self) -> bool:
-        """Return False: the log is the server's."""
+    def has_deleted_bytes(self) -> bool:
+        """Return False: pages and log are the server's."""
         return False
 
-    def truncate_log(self, connection: Connection) -> bool:
-        """Do nothing: the server reuses its log by itself."""
+    def erase_deleted_bytes(self, connection: Connection) -> bool:
+        """Do nothing: the server uses their space again by itself."""
         del connection
         return True
 

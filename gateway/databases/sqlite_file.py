@@ -25,7 +25,7 @@ SQLITE_PRAGMAS: Final = (
 )
 TRUNCATE_WAIT_MILLISECONDS: Final = 200
 
-FileIdentity = tuple[int, int]
+Identity = tuple[int, int]
 
 
 class SqliteFile:
@@ -38,7 +38,7 @@ class SqliteFile:
         self.engine = _make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
         self._log_path = f"{path}-wal"
 
-    def identify(self) -> FileIdentity:
+    def identify(self) -> Identity:
         """Identify the file: an open connection to a removed or replaced one would "commit" into nothing."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - runs for every commit, and is several times as fast as Path
@@ -46,7 +46,7 @@ class SqliteFile:
             raise make_storage_error(get_system_reason(error)) from error
         return (found.st_dev, found.st_ino)
 
-    def find_log(self) -> FileIdentity | None:
+    def find_own_log(self) -> Identity | None:
         """Identify the write-ahead log."""
         try:
             found = os.stat(self._log_path)  # noqa: PTH116 - as above
@@ -54,14 +54,14 @@ class SqliteFile:
             return None
         return (found.st_dev, found.st_ino)
 
-    def has_log(self) -> bool:
+    def has_deleted_bytes(self) -> bool:
         """Return whether the write-ahead log has any content."""
         try:
             return os.stat(self._log_path).st_size > 0  # noqa: PTH116 - as above
         except FileNotFoundError:
             return False
 
-    def truncate_log(self, connection: Connection) -> bool:
+    def erase_deleted_bytes(self, connection: Connection) -> bool:
         """Move the log into the database and truncate it; waits only briefly for a reader."""
         patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(patience, TRUNCATE_WAIT_MILLISECONDS)}")

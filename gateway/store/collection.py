@@ -344,7 +344,7 @@ def delete_collected(store: Store, *, before: datetime) -> int:
     """
     deleted = sum(_delete_envelopes(store, table=table, before=before) for table in (reports, items))
     if deleted:
-        store.truncate_log()
+        store.erase_deleted_bytes()
     return deleted
 
 

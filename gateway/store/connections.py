@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.database import Database, translate_error
 from gateway.databases.failures import StorageUnavailableError, find_driver_reason, is_overdue, make_storage_error
-from gateway.databases.sqlite_file import FileIdentity
+from gateway.databases.sqlite_file import Identity
 from gateway.store.high_water import HighWaterMark, Mark, holds_report
 from gateway.store.schema import SCHEMA_REVISION
 from gateway.web.logs import log_event
@@ -23,7 +23,7 @@ from gateway.web.logs import log_event
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
 
 # A connection with the database file and the write-ahead log that it has open; None without a log.
-KeptConnection = tuple[FileIdentity, FileIdentity | None, Connection]
+KeptConnection = tuple[Identity, Identity | None, Connection]
 Result = TypeVar("Result")
 
 
@@ -82,15 +82,15 @@ class Connections:
         kept = _take_idle(idle, file=file)
         # A new connection would make a new log beside the one that the others still write to.
         in_use = kept or self._find_neighbour(file)
-        if in_use is not None and in_use[1] is not None and in_use[1] != self._database.find_log():
+        if in_use is not None and in_use[1] is not None and in_use[1] != self._database.find_own_log():
             self._leave_log(in_use[2])
             raise make_storage_error("log-gone")
         if kept is not None:
             return kept, False
         connection = self._open()
-        return (file, self._database.find_log(), connection), True
+        return (file, self._database.find_own_log(), connection), True
 
-    def _find_neighbour(self, file: FileIdentity) -> KeptConnection | None:
+    def _find_neighbour(self, file: Identity) -> KeptConnection | None:
         for idle in (self.writers, self.readers):
             for kept in idle[-1:]:
                 if kept[0] == file:
@@ -107,7 +107,7 @@ class Connections:
         self.is_log_gone = True
         self._left_open.append(connection)
         log_event("storage-log-gone", level=logging.ERROR)
-        if self._database.find_log() is None:
+        if self._database.find_own_log() is None:
             with contextlib.suppress(*self.driver_errors):
                 self._database.save_removed_log(connection)
 
@@ -154,7 +154,7 @@ def _reaches(connection: Connection, mark: Mark) -> bool:
             connection.rollback()
 
 
-def _take_idle(idle: list[KeptConnection], *, file: FileIdentity) -> KeptConnection | None:
+def _take_idle(idle: list[KeptConnection], *, file: Identity) -> KeptConnection | None:
     """Return a kept connection to this file; closes those to a file that no longer exists."""
     while True:
         try:

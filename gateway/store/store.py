@@ -149,18 +149,20 @@ class Store:
                 raise
             return True
 
-    def has_log(self) -> bool:
-        """Return whether `truncate_log` has anything to do."""
-        return self._database.has_log()
+    def has_deleted_bytes(self) -> bool:
+        """Return whether `erase_deleted_bytes` has anything to do."""
+        return self._database.has_deleted_bytes()
 
-    def truncate_log(self) -> bool:
+    def erase_deleted_bytes(self) -> bool:
         """Move the write-ahead log into the database and truncate it; returns False if a reader was in the way.
 
         Until then the log may still hold deleted bytes. Waits only briefly for a reader, because all writers wait
         meanwhile.
         """
         with self._lock.hold():
-            connection, was_truncated = self._connections.start(self._connections.writers, self._database.truncate_log)
+            connection, was_truncated = self._connections.start(
+                self._connections.writers, self._database.erase_deleted_bytes
+            )
             self._connections.give_back(self._connections.writers, connection)
         return was_truncated
 

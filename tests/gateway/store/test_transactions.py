@@ -111,7 +111,7 @@ def test_a_look_sees_what_was_committed_and_holds_no_state(store: Store) -> None
     assert store.look("SELECT count(*) FROM drafts") == [(0,)]
     write_one(store)
     assert store.look("SELECT count(*) FROM drafts") == [(1,)]
-    assert store.truncate_log()
+    assert store.erase_deleted_bytes()
 
 
 def test_emptying_the_log_says_when_a_reader_was_in_the_way(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_emptying_the_log_says_when_a_reader_was_in_the_way(tmp_path: Path) -> N
     write_one(store)
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM drafts").scalar_one() == 1
-        assert not store.truncate_log()
-    assert store.truncate_log()
+        assert not store.erase_deleted_bytes()
+    assert store.erase_deleted_bytes()
     assert (tmp_path / "gateway.sqlite-wal").stat().st_size == 0
     store.close()
 
