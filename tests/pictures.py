@@ -32,9 +32,19 @@ from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
 from tests.desk.view_builders import Browser as DeskBrowser
+from tests.gateway.public.person import CHECK, THANKS
+from tests.gateway.public.walks import GROWN_UP_PICTURE, MEETS, SHORTEST, TOLD_LATER, URGENT
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
-from tests.whole.browser_walk import ASKED_AGAIN, bring_browser_to, list_refused, see_every_page, wait_until
+from tests.whole.browser_walk import (
+    ASKED_AGAIN,
+    SEND,
+    bring_browser_to,
+    list_refused,
+    see_every_page,
+    wait_until,
+    walk_on,
+)
 from tests.whole.example_service import serve_example_service
 from tests.whole.public_server import PublicServer, open_chromium, open_phone, serve_public
 from tests.widget.agency_door import open_agency_door
@@ -49,6 +59,8 @@ KIND_PAGE: Final = "/7"
 # Places in the queue of docs/queue.md: of both doors, in the crisis lane and behind it.
 CASES: Final = (1, 8, 11, 20, 24, 26)
 SHEETS: Final = ROOT / "build" / "sheets"
+# Ways to a check page with blank questions, and to a thank-you page with each urgent part.
+SENT: Final = {"calm": SHORTEST, "danger": URGENT, "meeting": MEETS, "hurting": GROWN_UP_PICTURE, "a child": TOLD_LATER}
 HEIGHTS: Final = {320: 568, 390: 664, 768: 1024, 1280: 720}
 WIDTHS: Final = tuple(HEIGHTS)
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
@@ -257,6 +269,11 @@ def _take_screens(browser: Browser, server: PublicServer, folder: Path, language
             take(path)
             if path in ASKED_AGAIN:
                 take(next(list_refused(page, path)))
+        for name, way in SENT.items():
+            bring_browser_to(page, server, CHECK, way, language=language)
+            take(f"{CHECK} {name}")
+            walk_on(page, {}, button=SEND)
+            take(f"{THANKS} {name}")
     return stops
 
 

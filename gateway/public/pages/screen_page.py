@@ -85,12 +85,6 @@ def render_screen(
     words, voice = door.wording.screen(screen.name), make_voice(answers)
     fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
-    drawn = [field for field in asked if field.kind not in {"choice", "more"} and field.goes_with is None]
-    views = {
-        field.name: _view(door, screen, field, answers, fault_texts.get(field.name, ""), service=service)
-        for field in asked
-        if field.kind not in {"choice", "more"}
-    }
     profile = make_profile(answers)
     numbers = {
         "emergency": get_emergency_number(door, profile.country),
@@ -125,7 +119,7 @@ def render_screen(
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
         notice=notice,
         asks_one=_asks_one(screen),
-        screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
+        screen_fields=_view_questions(door, screen, answers, fault_texts, service=service),
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
         points=list_lines("points"),
@@ -174,6 +168,18 @@ def _list_buttons(
         if field.kind == kind
         for code in field.options
     ]
+
+
+def _view_questions(
+    door: PublicDoor, screen: Screen, answers: Answers, fault_texts: Mapping[str, str], *, service: str
+) -> list[FieldView]:
+    """Return the fields of a page without its buttons; a field for the details of an option stands below it."""
+    asked = [field for field in screen.fields if field.is_shown(answers) and field.kind not in {"choice", "more"}]
+    views = {
+        field.name: _view(door, screen, field, answers, fault_texts.get(field.name, ""), service=service)
+        for field in asked
+    }
+    return [_with_extras(views[field.name], asked, views) for field in asked if field.goes_with is None]
 
 
 def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, FieldView]) -> FieldView:

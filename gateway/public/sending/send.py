@@ -46,6 +46,7 @@ from gateway.public.visiting.drafts import (
 )
 from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
@@ -80,12 +81,7 @@ def send_draft(
 
 
 def _send_once(
-    door: PublicDoor,
-    keys: JourneyKeys,
-    opened: OpenedDraft,
-    answers: Answers,
-    *,
-    signals: Sequence[str],
+    door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers, *, signals: Sequence[str]
 ) -> Sent:
     accepted_keys, sealing_key = door.get_sealing_key()
     # The language at Send may have been picked on the last page.
@@ -107,9 +103,7 @@ def _send_once(
         signposted=list_signposted(answers),
         submitted_at=sent_at,
     )
-    raw = encode_public_report(leave_out_what_does_not_fit(report))
-    parse_public_report(raw)  # a report that the desk could not read is refused: it stays on the page
-    envelope = seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
+    envelope = _seal_report(report, sealing_key)
     left: list[Sent] = []
 
     def leave_sent_record(connection: Connection, accepted: Accepted) -> None:
@@ -146,6 +140,12 @@ def _send_once(
     if not left:
         raise DraftMovedError("this report was stored before")
     return left[0]
+
+
+def _seal_report(report: PublicReport, sealing_key: SealingKey) -> bytes:
+    raw = encode_public_report(leave_out_what_does_not_fit(report))
+    parse_public_report(raw)  # a report that the desk could not read is refused: it stays on the page
+    return seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
 
 
 def _open_way_back(
