@@ -44,8 +44,9 @@ _SMALL = (
 class SeaweedFS:
     """A master, a volume server, a filer and their S3 door in one process; everything it keeps is in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, memory: str) -> None:
         self.folder = folder
+        self._memory = memory
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +70,12 @@ class SeaweedFS:
             *_SMALL,
         ]
         # No faketime: this server keeps the time of this machine.
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GOMAXPROCS": "2", "GOMEMLIMIT": "160MiB"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GOMAXPROCS": "2",
+            "GOMEMLIMIT": self._memory,
+        }
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENT_SECONDS
@@ -129,9 +135,12 @@ class SeaweedFS:
 
 
 @contextmanager
-def running_seaweedfs() -> Iterator[SeaweedFS]:
-    """Run a server for a few tests."""
-    server = SeaweedFS(Path(tempfile.mkdtemp(prefix="seaweedfs-")))
+def running_seaweedfs(*, memory: str = "160MiB", parent: Path | None = None) -> Iterator[SeaweedFS]:
+    """Run a server for a few tests; with more `memory` a part costs it half the CPU.
+
+    Its folder is in `parent`, or where temporary files are.
+    """
+    server = SeaweedFS(Path(tempfile.mkdtemp(prefix="seaweedfs-", dir=parent)), memory=memory)
     try:
         server.start()
         yield server

@@ -1,10 +1,12 @@
-"""Figures of evidence: one large file, sealed and durable at the gateway, beside a plain upload on the same stack.
+"""Figures of evidence: one large file, sealed and durable at the gateway, beside a plain upload on the same stack, and
+in a bucket of a SeaweedFS on this machine.
 
     .venv/bin/python -m tests.bench.evidence
 
-A round sends the file once each way; rounds alternate, so that a machine that drifts drifts for both. Ours is the whole
-loop: hash, seal, upload, complete, report, receipt. The plain upload hashes each part once on either side, and fsyncs
-it. Each client is a process of its own.
+A round sends the file once each way: plain, ours, and ours into the bucket. Rounds alternate, so that a machine that
+drifts drifts for all. Ours is the whole loop: hash, seal, upload, complete, report, receipt. The plain upload hashes
+each part once on either side, and fsyncs it. Each client is a process of its own. SeaweedFS does not fsync by default
+(docs/decisions/0041), and it takes its CPU, some 80 ms a part, from the same machine.
 """
 
 import json
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.demo.loop import Loop
@@ -21,6 +24,7 @@ from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.plain_upload_app import FOLDER_VARIABLE
 from tests.bench.process_memory import begin_peaks, count_over, list_group
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
+from tests.seaweedfs import BUCKET, CREDENTIALS, running_seaweedfs
 
 WORKERS, THREADS = 2, 4  # the gateway's own defaults
 MEGABYTE = 1_000_000
@@ -49,9 +53,11 @@ def run_once(kind: str, where: str, file: Path, *, group: int) -> dict[str, floa
     }
 
 
-def summarise(plain: list[dict[str, float]], ours: list[dict[str, float]], *, size_bytes: int) -> list[Figure]:
+def summarise(rounds: dict[str, list[dict[str, float]]], *, size_bytes: int) -> list[Figure]:
     """Return the figures of the rounds; the ratio is taken pair by pair, and of memory the highest counts."""
+    plain, ours, bucket = rounds["plain"], rounds["ours"], rounds["bucket"]
     ratios = [o["mb_per_second"] / p["mb_per_second"] for o, p in zip(ours, plain, strict=True)]
+    in_bucket = [b["mb_per_second"] / o["mb_per_second"] for b, o in zip(bucket, ours, strict=True)]
     return [
         make_figure("size of the file", size_bytes / MEBIBYTE, unit="MiB"),
         make_figure("rate as a part of the plain upload's", ratios, least=0.85),
@@ -61,43 +67,72 @@ def summarise(plain: list[dict[str, float]], ours: list[dict[str, float]], *, si
         make_figure(
             "gateway over idle, all its processes", max(o["server_over_idle_mb"] for o in ours), unit="MB", most=64
         ),
+        make_figure("in the bucket, rate as a part of the folder's", in_bucket, least=0.4),
+        make_figure("in the bucket", [b["mb_per_second"] for b in bucket], unit="MB/s"),
+        make_figure(
+            "in the bucket, gateway over idle, all its processes",
+            max(b["server_over_idle_mb"] for b in bucket),
+            unit="MB",
+            most=64,
+        ),
+        make_figure("CPU of the gateway, in the bucket", [b["server_cpu_seconds"] for b in bucket], unit="s"),
         make_figure("CPU of the gateway, ours", [o["server_cpu_seconds"] for o in ours], unit="s"),
         make_figure("CPU of the gateway, plain", [p["server_cpu_seconds"] for p in plain], unit="s"),
     ]
 
 
-def run(folder: Path, *, port: int, rounds: int, size_bytes: int) -> list[Figure]:
-    """Set up a real agency, gateway and partner under `folder`, run the rounds, return the figures."""
-    loop, uploads, file = Loop(folder, port=port), folder / "uploads", folder / "file.bin"
+def start_loop(folder: Path, *, port: int, store_endpoint: str = "") -> Loop:
+    """Start an agency, its gateway and a partner; with an endpoint, the gateway keeps evidence in a bucket there."""
+    loop = Loop(folder, port=port)
     try:
         loop.make_keys()
+        if store_endpoint:
+            settings = loop.gateway_state / "gateway.toml"
+            text = settings.read_text("utf-8").replace('store_uri = ""', f'store_uri = "s3://{BUCKET}/bench"')
+            settings.write_text(text.replace('store_endpoint = ""', f'store_endpoint = "{store_endpoint}"'), "utf-8")
         loop.start_gateway()
         loop.publish()
         loop.enrol_partner()
-        uploads.mkdir()
-        write_file(file, size_bytes)
-        listener = Listener(
-            name="plain",
-            target="tests.bench.plain_upload_app:make_plain_upload_app",
-            host="127.0.0.1",
-            port=port + 10,
-            workers=WORKERS,
-            threads=THREADS,
-            environment={FOLDER_VARIABLE: str(uploads)},
-        )
-        with ServerGroup([listener]) as server:
-            plain, ours = [], []
-            for number in range(rounds + 1):
-                one = run_once("plain", str(port + 10), file, group=server.pids[0])
-                shutil.rmtree(uploads)
-                uploads.mkdir()
-                other = run_once("ours", str(loop.partner_state), file, group=find_listener_group(loop.ports.gateway))
-                if number:  # the first round warms both up
-                    plain.append(one)
-                    ours.append(other)
-        return summarise(plain, ours, size_bytes=size_bytes)
-    finally:
+    except BaseException:
         loop.stop()
+        raise
+    return loop
+
+
+def run(folder: Path, *, port: int, rounds: int, size_bytes: int) -> list[Figure]:
+    """Set up two real agencies, gateways and partners and a store, run the rounds, return the figures."""
+    uploads, file = folder / "uploads", folder / "file.bin"
+    uploads.mkdir(parents=True)
+    write_file(file, size_bytes)
+    listener = Listener(
+        name="plain",
+        target="tests.bench.plain_upload_app:make_plain_upload_app",
+        host="127.0.0.1",
+        port=port + 10,
+        workers=WORKERS,
+        threads=THREADS,
+        environment={FOLDER_VARIABLE: str(uploads)},
+    )
+    os.environ.update(CREDENTIALS)  # for the gateways that the loops start
+    found: dict[str, list[dict[str, float]]] = {"plain": [], "ours": [], "bucket": []}
+    with ExitStack() as stack:
+        server = stack.enter_context(ServerGroup([listener]))
+        store = stack.enter_context(running_seaweedfs(memory="1GiB", parent=folder))
+        loops = {"ours": start_loop(folder / "ours", port=port)}
+        stack.callback(loops["ours"].stop)
+        loops["bucket"] = start_loop(folder / "bucket", port=port + 20, store_endpoint=store.endpoint)
+        stack.callback(loops["bucket"].stop)
+        for number in range(rounds + 1):
+            one = {"plain": run_once("plain", str(port + 10), file, group=server.pids[0])}
+            shutil.rmtree(uploads)
+            uploads.mkdir()
+            for name, loop in loops.items():
+                group = find_listener_group(loop.ports.gateway)
+                one[name] = run_once("ours", str(loop.partner_state), file, group=group)
+            if number:  # the first round warms all up
+                for name, figures in one.items():
+                    found[name].append(figures)
+    return summarise(found, size_bytes=size_bytes)
 
 
 def main() -> int:
