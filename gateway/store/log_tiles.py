@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import from_epoch_seconds, log_head, log_tiles, reports
 from gateway.store.store import Store
-from partner_sdk.wire.public_log import EMPTY_ROOT
+from partner_sdk.wire.log_tree import EMPTY_ROOT
 
 
 @dataclass(frozen=True, slots=True)

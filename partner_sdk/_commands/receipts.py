@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,8 +18,11 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
-from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
+from partner_sdk.errors import FormatError, LogError, ReportAbuseError, StatementError
 from partner_sdk.wire.intake import is_desk_receipt, peek_desk_receipt, peek_intake
+
+if TYPE_CHECKING:
+    from partner_sdk.client._public_log import PublicLog
 
 MAX_RECEIPT_BYTES = 64 * 1024
 PROGRESS_AFTER: Final = timedelta(seconds=2)
@@ -27,6 +30,7 @@ _FINDINGS: Final = {
     "same": "the gateway has the same receipts",
     "other": "the gateway has ANOTHER receipt",
     "missing": "the gateway has NO receipt",
+    "not-logged": "the receipt is NOT in the public log as it must be",
     "invalid": "the receipt kept here is NOT valid",
 }
 
@@ -39,18 +43,16 @@ def receipt() -> None:
 @receipt.command(example="receipts/019ab3c5-....json")
 @click.argument("file", required=False)
 @click.option("--all", "is_all", is_flag=True, help="Every receipt that is kept here (with --online).")
-@click.option("--online", "is_online", is_flag=True, help="Compare with the gateway's copy, byte for byte.")
+@click.option("--online", "is_online", is_flag=True, help="Ask the public log, with --all the gateway too.")
 @shared_options
 def verify(call: Call, *, file: str | None, is_all: bool, is_online: bool) -> int:
-    """Verify a receipt offline, or all kept ones with the gateway.
+    """Verify a receipt: offline, in the gateway's public log, or all kept ones with the gateway.
 
     FILE is the receipt; - reads standard input.
     """
-    if is_all != is_online:
-        raise click.UsageError("--all and --online go together: all kept receipts are compared with the gateway.")
-    if is_all == (file is not None):
-        raise click.UsageError("receipt verify takes FILE, or --all --online.")
-    return _compare_all(call) if file is None else _judge(call, file, is_to_keep=False)
+    if is_all == (file is not None) or (is_all and not is_online):
+        raise click.UsageError("receipt verify takes FILE, FILE --online, or --all --online.")
+    return _compare_all(call) if file is None else _judge(call, file, is_to_keep=False, is_online=is_online)
 
 
 @receipt.command(example="from-the-desk.json")
@@ -67,6 +69,7 @@ def add(call: Call, *, file: str) -> int:
 def _compare_all(call: Call) -> int:
     """Compare every kept receipt with the gateway; an alarm for each that is not the same there."""
     speaker, now = call.speaker, call.runtime.clock
+    log, log_error = _open_log(call)
     last_said = now()
 
     def say_progress(done: int, count: int) -> None:
@@ -75,25 +78,48 @@ def _compare_all(call: Call) -> int:
             last_said = now()
             speaker.say_progress(f"{done} of {count} receipts compared")
 
-    compared = call.partner.compare_receipts(on_progress=say_progress)
+    compared = call.partner.compare_receipts(log=log, on_progress=say_progress)
     wrong = [one for one in compared if one.finding != "same"]
     counts = {finding: sum(one.finding == finding for one in compared) for finding in _FINDINGS}
     if call.is_json:
         rows = [pick(one, "finding", "reason", "reference", "report_id") for one in wrong]
-        speaker.say_json({"compared": len(compared), "counts": counts, "differing": rows})
+        fields = {"compared": len(compared), "counts": counts, "differing": rows}
+        speaker.say_json({**fields, "log": _list_log_fields(log, log_error)})
     else:
         speaker.say(f"{counts['same']} of {len(compared)}: {_FINDINGS['same']}, byte for byte.")
+        speaker.say(_describe_log(log, log_error))
     for one in wrong:
         why = "" if one.reason is None else f" ({one.reason})"
         speaker.warn(
             f"ALARM: {one.reference or 'no reference'}, report {one.report_id}: {_FINDINGS[one.finding]}{why}."
         )
-    if wrong:
+    if log_error is not None:
+        speaker.warn(f"ALARM: {log_error} ({log_error.reason})")
+    if wrong or log_error is not None:
         speaker.warn("Leave this folder as it is, and phone the agency; do not use this service for that.")
-    return EXIT_ALARM if wrong else EXIT_DONE
+    return EXIT_ALARM if wrong or log_error is not None else EXIT_DONE
 
 
-def _judge(call: Call, file: str, *, is_to_keep: bool) -> int:
+def _open_log(call: Call) -> "tuple[PublicLog | None, LogError | None]":
+    """Return the public log, or the alarm that it raises; neither if the gateway keeps none."""
+    try:
+        return call.partner.open_log(), None
+    except LogError as error:
+        return None, error
+
+
+def _list_log_fields(log: "PublicLog | None", error: LogError | None) -> dict[str, object]:
+    size = None if log is None else log.size
+    return {"reason": None if error is None else error.reason, "size": size}
+
+
+def _describe_log(log: "PublicLog | None", error: LogError | None) -> str:
+    if log is not None:
+        return f"The public log continues the one seen before; it has {log.size} entries, real and random."
+    return "The agency lists no public log." if error is None else "The public log cannot be believed."
+
+
+def _judge(call: Call, file: str, *, is_to_keep: bool, is_online: bool = False) -> int:
     partner = call.partner
     raw = read_input(file, max_bytes=MAX_RECEIPT_BYTES).rstrip(b"\n")
     try:
@@ -113,8 +139,10 @@ def _judge(call: Call, file: str, *, is_to_keep: bool) -> int:
                 raise
             found = check()
         is_new = is_to_keep and keep_receipt(partner.state, found)
-    except (FormatError, StatementError) as error:
-        call.speaker.warn(f"The receipt is NOT valid: {error} ({error.reason})")
+        log_lines = _look_into_log(call, found) if is_online else []
+    except (FormatError, LogError, StatementError) as error:
+        title = "ALARM" if isinstance(error, LogError) else "The receipt is NOT valid"
+        call.speaker.warn(f"{title}: {error} ({error.reason})")
         if call.is_json:
             call.speaker.say_json({"reason": error.reason, "verified": False})
         return EXIT_ALARM
@@ -122,12 +150,24 @@ def _judge(call: Call, file: str, *, is_to_keep: bool) -> int:
     lines = [
         f"The receipt is valid: {found.reference}, received {found.statement.received_at}.",
         f"The {signer} signed it for your report {found.report_id}.",
+        *log_lines,
     ]
     if is_to_keep:
         lines.append(
             "It is kept: the report is no longer waiting." if is_new else "A receipt of this kind was kept before."
         )
     return call.answer({"verified": True, **list_receipt_fields(partner, found)}, lines)
+
+
+def _look_into_log(call: Call, receipt: Receipt | DeskReceipt) -> list[str]:
+    """Return the line about a receipt in the public log; raises `LogError` if it does not stand there."""
+    if isinstance(receipt, DeskReceipt):
+        return ["The gateway's public log holds no receipts of the desk."]
+    log = call.partner.open_log()
+    fault = None if log is None else log.find_fault(receipt)
+    if fault is not None:
+        raise fault
+    return [_describe_log(log, None)]
 
 
 def _check(call: Call, raw: bytes, *, is_of_the_desk: bool) -> Receipt | DeskReceipt:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
@@ -28,6 +28,9 @@ from partner_sdk.wire.intake import (
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
+
+if TYPE_CHECKING:
+    from partner_sdk.client._public_log import PublicLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +80,24 @@ def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetim
 class ComparedReceipt:
     """One kept receipt beside that of the gateway.
 
-    `same`: byte for byte. `other`: the gateway has another one for this report. `missing`: it has none. `invalid`: the
-    kept one is not valid, e.g. it was changed on this disk; `reason` is the cause.
+    `same`: byte for byte, and in the public log if there is one. `other`: the gateway has another one for this report.
+    `missing`: it has none. `not-logged`: the public log does not hold it as it must. `invalid`: the kept one is not
+    valid, e.g. it was changed on this disk. For the last two `reason` is the cause.
     """
 
     report_id: str
     reference: str | None
-    finding: Literal["same", "other", "missing", "invalid"]
+    finding: Literal["same", "other", "missing", "not-logged", "invalid"]
     reason: str | None = None
 
 
 def compare_receipts(
-    state: PartnerState, *, ask: Callable[[str], bytes | None], now: datetime, on_progress: Callable[[int, int], None]
+    state: PartnerState,
+    *,
+    ask: Callable[[str], bytes | None],
+    log: "PublicLog | None",
+    now: datetime,
+    on_progress: Callable[[int, int], None],
 ) -> Iterator[ComparedReceipt]:
     """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first."""
     report_ids = state.list_receipts()
@@ -103,8 +112,12 @@ def compare_receipts(
             yield ComparedReceipt(report_id, receipt.reference, "invalid", "receipt-mismatch")
         elif receipt is not None:
             there = ask(report_id)
-            finding: Literal["same", "other", "missing"] = "missing" if there is None else "other"
-            yield ComparedReceipt(report_id, receipt.reference, "same" if there == kept else finding)
+            fault = log.find_fault(receipt) if log is not None and there == kept else None
+            if fault is not None:
+                yield ComparedReceipt(report_id, receipt.reference, "not-logged", fault.reason)
+            else:
+                differing: Literal["missing", "other"] = "missing" if there is None else "other"
+                yield ComparedReceipt(report_id, receipt.reference, "same" if there == kept else differing)
         on_progress(place, len(report_ids))
 
 

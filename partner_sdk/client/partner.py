@@ -24,6 +24,7 @@ from partner_sdk.client._evidence_upload import Line
 from partner_sdk.client._key_renewal import find_newer_key
 from partner_sdk.client._keys import finish_switch
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
+from partner_sdk.client._public_log import PublicLog, open_log
 from partner_sdk.client._receipts import (
     ComparedReceipt,
     Receipt,
@@ -267,17 +268,28 @@ class Partner:
         found = (self.state.find_receipt(report_id) for report_id in self.state.list_receipts())
         return [Receipt(statement=peek_intake(raw), raw=raw) for raw in found if raw is not None]
 
-    def compare_receipts(self, *, on_progress: Callable[[int, int], None] = lambda *_: None) -> list[ComparedReceipt]:
+    def compare_receipts(
+        self, *, log: PublicLog | None = None, on_progress: Callable[[int, int], None] = lambda *_: None
+    ) -> list[ComparedReceipt]:
         """Compare every saved receipt of the gateway, byte for byte, with the one that the gateway has now.
 
-        `on_progress` gets how many are done, and of how many. Raises the errors of sending, after the usual patience.
+        With `log` each must stand in that too. `on_progress` gets how many are done, and of how many. Raises the errors
+        of sending, after the usual patience.
         """
 
         def ask(report_id: str) -> bytes | None:
             found = self._send_patiently(lambda: find_receipt(self.transport, report_id))
             return None if found is None else found.body
 
-        return list(compare_receipts(self.state, ask=ask, now=self._clock(), on_progress=on_progress))
+        return list(compare_receipts(self.state, ask=ask, log=log, now=self._clock(), on_progress=on_progress))
+
+    def open_log(self) -> PublicLog | None:
+        """Return the gateway's public log, and remember its checkpoint; None if the agency lists no log.
+
+        Raises `LogError` if the log contradicts the one that was remembered, or cannot be believed.
+        """
+        key_set, now = self._get_key_set(), self._clock()
+        return open_log(self.state, self.transport, key_set=key_set, now=now, patiently=self._send_patiently)
 
     def check_receipt(self, raw: bytes) -> Receipt:
         """Verify a receipt offline against the saved key set and the saved submission.

@@ -19,11 +19,13 @@ from gateway.app import make_app
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
+from gateway.public_log import LogPublisher
 from gateway.store.creation import make_store, move_store
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.items import ItemKind
+from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.register import RegisterEntry
 from tests.builders.clock import StillClock
 from tests.builders.doors import Door
@@ -96,6 +98,20 @@ class House:
         }
         key_state.accept_key_set(self.agency.bundle(serial=serial, **settings))
         key_state.accept_register(self.agency.register(*entries, serial=serial))
+
+    def publish_log(self, *, seconds: int = 0) -> None:
+        """Add a batch to the public log, after so many seconds."""
+        self.clock.advance(seconds=seconds)
+        gateway = self.open_gateway()
+        publisher = LogPublisher(
+            gateway.store,
+            origin=origin_of(self.config.public_origin),
+            private_key=load_signing_key(read_key_file(self.state / "keys" / "log.key", role=KeyRole.LOG)),
+            clock=self.clock,
+            random=secrets.token_bytes,
+        )
+        assert publisher.publish()
+        gateway.store.close()
 
     def is_new(self) -> bool:
         """Return whether nothing was stored since this house was made, and no time has gone by."""

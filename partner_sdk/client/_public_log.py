@@ -1,0 +1,85 @@
+"""The gateway's public log, as a partner checks it: one history, in which each of its receipts stands (WIRE.md §6.8).
+
+Remembers the newest checkpoint in the partner's folder, as it was signed. One that contradicts it is kept beside it:
+together they prove the contradiction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._receipts import Receipt
+from partner_sdk.client.transport import Transport
+from partner_sdk.durable_files import find_bytes, write_durably
+from partner_sdk.errors import LogError, RefusedError
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.keys import KeySet, verify_keys
+from partner_sdk.wire.public_log import (
+    CLOCK_SKEW_SECONDS,
+    LOGGED_WITHIN_SECONDS,
+    LogView,
+    origin_of,
+    view_log,
+)
+
+CHECKPOINT_FILE = "log.checkpoint"
+CONTRADICTION_FILE = "log.contradiction"
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class PublicLog:
+    """The log at its newest checkpoint, which continues the one that was remembered."""
+
+    view: LogView
+    now: datetime
+
+    @property
+    def size(self) -> int:
+        """The number of its entries, real and random."""
+        return self.view.checkpoint.size
+
+    def find_fault(self, receipt: Receipt) -> LogError | None:
+        """Return why a receipt does not stand in the log as it must, or None, also while it is too new for that.
+
+        Reasons: `not-included`, `late`. Raises the errors of sending.
+        """
+        received_at = parse_time(receipt.statement.received_at)
+        fault = self.view.find_fault(receipt.raw, received_at=int(received_at.timestamp()))
+        is_new = self.now - received_at <= timedelta(seconds=LOGGED_WITHIN_SECONDS + CLOCK_SKEW_SECONDS)
+        return None if is_new and fault is not None and fault.reason == "not-included" else fault
+
+
+def open_log(
+    state: PartnerState, transport: Transport, *, key_set: KeySet, now: datetime, patiently: Callable[..., bytes]
+) -> PublicLog | None:
+    """Return the log at its newest checkpoint, and remember that; None if the agency lists no key of a log.
+
+    Raises the errors of sending, and `LogError`: `rolled-back`, `forked` or another reason not to believe the log.
+    """
+    remembered, notes = find_bytes(state.folder / CHECKPOINT_FILE), list[bytes]()
+    keys = verify_keys(key_set.log_keys, signed_at=now, now=now)
+    if not keys and remembered is None:
+        return None
+
+    def fetch(path: str, max_bytes: int) -> bytes:
+        try:
+            raw = patiently(lambda: transport.send("GET", f"/log/{path}", is_signed=False, max_bytes=max_bytes).body)
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            raise LogError("The gateway does not show its public log, or not all of it.", reason="no-log") from None
+        if path == "checkpoint":
+            notes.append(raw)
+        return raw
+
+    origin = origin_of(state.profile.origin)
+    try:
+        view = view_log(fetch, origin=origin, public_keys=list(keys.values()), remembered=remembered)
+    except LogError:
+        if notes and remembered is not None:
+            write_durably(state.folder / CONTRADICTION_FILE, notes[0])
+        raise
+    write_durably(state.folder / CHECKPOINT_FILE, view.note)
+    return PublicLog(view, now)

@@ -1,0 +1,126 @@
+"""A partner sees it when the gateway hides one report, rolls its log back, shows two histories or dates a receipt back."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.store.log_tiles import read_head
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.wire.public_log import peek_checkpoint
+from tests.builders import EXAMPLE_REPORT, House
+from tests.sdk.sdk_builders import Terminal
+
+ALL = ("receipt", "verify", "--all", "--online")
+LONG = 180  # after that a receipt must stand in the log
+
+
+@pytest.fixture
+def sender(line: Terminal, house: House) -> Terminal:
+    """A partner whose clock is the gateway's, and who has seen the log."""
+    line.clock = house.clock
+    house.publish_log()
+    assert line.run(*ALL) == EXIT_DONE
+    return line
+
+
+def submit(sender: Terminal) -> str:
+    """Submit a report and return the file of its receipt."""
+    before = set(PartnerState.open(sender.folder).list_receipts())
+    assert sender.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == EXIT_DONE
+    (report_id,) = set(PartnerState.open(sender.folder).list_receipts()) - before
+    return str(sender.folder / "receipts" / f"{report_id}.json")
+
+
+def change(house: House, *statements: str) -> None:
+    """Change the gateway's database, as its operator could."""
+    with house.open_gateway().store.write() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def test_receipt_stands_in_the_log_and_the_log_is_remembered(sender: Terminal, house: House) -> None:
+    receipt = submit(sender)
+    house.publish_log(seconds=30)
+    house.publish_log(seconds=LONG)
+    assert sender.run("receipt", "verify", receipt, "--online") == EXIT_DONE
+    assert "The public log continues the one seen before; it has 48 entries, real and random." in sender.out
+    remembered = (sender.folder / "log.checkpoint").read_bytes()
+    assert remembered == read_head(house.open_gateway().store).checkpoint
+    assert sender.run(*ALL, "--json") == EXIT_DONE
+    assert sender.json()["log"] == {"reason": None, "size": 48}
+
+
+def test_receipt_that_is_new_is_waited_for(sender: Terminal, house: House) -> None:
+    receipt = submit(sender)
+    assert sender.run("receipt", "verify", receipt, "--online") == EXIT_DONE
+    house.clock.advance(seconds=LONG)
+    assert sender.run("receipt", "verify", receipt, "--online") == EXIT_ALARM
+    assert "not-included" in sender.err
+
+
+def test_one_hidden_report_is_an_alarm_and_is_named(sender: Terminal, house: House) -> None:
+    hidden = submit(sender)
+    change(house, "UPDATE log_head SET report_position = (SELECT max(position) FROM reports)")
+    submit(sender)
+    house.publish_log(seconds=30)
+    house.publish_log(seconds=LONG)
+    assert sender.run(*ALL) == EXIT_ALARM
+    assert "1 of 2: the gateway has the same receipts" in sender.out
+    assert (
+        f"report {Path(hidden).stem}: the receipt is NOT in the public log as it must be (not-included)." in sender.err
+    )
+    assert sender.run("receipt", "verify", hidden, "--online") == EXIT_ALARM
+
+
+def test_log_that_is_rolled_back_or_forked_is_an_alarm_and_both_checkpoints_are_kept(
+    sender: Terminal, house: House
+) -> None:
+    change(
+        house, "CREATE TABLE old_head AS SELECT * FROM log_head", "CREATE TABLE old_tiles AS SELECT * FROM log_tiles"
+    )
+    submit(sender)
+    house.publish_log(seconds=30)
+    assert sender.run(*ALL) == EXIT_DONE
+    seen = (sender.folder / "log.checkpoint").read_bytes()
+    change(
+        house,
+        "DELETE FROM log_head",
+        "DELETE FROM log_tiles",
+        "INSERT INTO log_head SELECT * FROM old_head",
+        "INSERT INTO log_tiles SELECT * FROM old_tiles",
+    )
+    for size, reason in ((16, "rolled-back"), (32, "forked"), (48, "forked")):
+        if size > 16:
+            house.publish_log(seconds=30)
+        assert sender.run(*ALL) == EXIT_ALARM
+        assert f"({reason})" in sender.err
+        assert "phone the agency" in sender.err
+        assert (sender.folder / "log.checkpoint").read_bytes() == seen
+        assert peek_checkpoint((sender.folder / "log.contradiction").read_bytes()).size == size
+
+
+def test_receipt_that_was_dated_back_is_late_in_the_log(sender: Terminal, house: House) -> None:
+    house.clock.advance(minutes=10)
+    house.publish_log()
+    house.clock.advance(minutes=-10)
+    dated_back = submit(sender)
+    house.clock.advance(minutes=10)
+    house.publish_log(seconds=30)
+    assert sender.run("receipt", "verify", dated_back, "--online", "--json") == EXIT_ALARM
+    assert sender.json() == {"environment": "live", "not_a_report": False, "reason": "late", "verified": False}
+    assert "630 seconds after the time that its receipt states" in sender.err
+
+
+def test_log_that_is_gone_is_an_alarm_also_where_the_agency_lists_none_any_more(sender: Terminal, house: House) -> None:
+    change(house, "DELETE FROM log_head")
+    assert sender.run(*ALL) == EXIT_ALARM
+    assert "no-log" in sender.err
+    house.publish(serial=2, log_keys=())
+    assert sender.run(*ALL) == EXIT_ALARM
+
+
+def test_gateway_without_a_log_is_checked_as_before(line: Terminal, house: House) -> None:
+    house.publish(serial=2, log_keys=())
+    assert line.run(*ALL) == EXIT_DONE
+    assert "The agency lists no public log." in line.out
