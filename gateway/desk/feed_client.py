@@ -106,6 +106,10 @@ class FeedClient:
         path = f"/feed/evidence/{partner}/{evidence_id}/{part}"
         return self._transport.send("GET", path, max_bytes=PART_BYTES).body
 
+    def get_log_file(self, name: str, *, max_bytes: int) -> bytes:
+        """Return a file of the public log, unchecked."""
+        return self._transport.send("GET", f"/feed/log/{name}", max_bytes=max_bytes).body
+
     def put_list(self, name: Literal["keys", "register"], document: bytes) -> None:
         """Publish the key set or the partner register."""
         self._send("PUT", f"/feed/lists/{name}", document)

@@ -27,6 +27,7 @@ from gateway.desk.collection.filing import (
     to_new_case,
     to_report_values,
 )
+from gateway.desk.collection.public_log import check_log
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import KEY_ENDED, RowRefusedError, TrustedKeys, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
@@ -97,6 +98,7 @@ class Collected:
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
+    log_fault: str = ""  # why the public log contradicts the one seen before
     passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 
@@ -112,13 +114,13 @@ class _Judged:
 def collect_reports(
     desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None, from_start: bool = False
 ) -> Collected:
-    """Take every row that the gateway still holds for us, starting after the last judged position.
+    """Check the public log, then take every row that the gateway still holds for us, after the last judged position.
 
     Rows that cannot be acknowledged are skipped. They are retried afterwards, a few pages a run, so that they never
     delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
     feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
-    collected = Collected()
+    collected = Collected(log_fault=check_log(desk, feed))
     status = get_standing(desk, feed)
     with desk.store.read() as connection:
         state = get_collector_state(connection)

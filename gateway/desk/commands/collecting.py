@@ -124,8 +124,9 @@ def collect(call: Call, every: float | None, *, is_reconciled: bool) -> int:
     Alerts go first; evidence comes last, still sealed. A row that does not verify or open is set aside and kept.
 
     Exit code 1: a row was set aside, a sender's share of the shelf is full, the gateway holds reports that it cannot
-    read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, --reconcile
-    found a difference, a note did not go out, or an alert was not delivered or acknowledged.
+    read or does not show, an enrolment was refused, a gap or a new epoch of the gateway's chains is open, its public
+    log contradicts the one seen before, --reconcile found a difference, a note did not go out, or an alert was not
+    delivered or acknowledged.
 
     With --every it repeats until SIGTERM or SIGINT, even after a failed round: alerts depend on it.
     """
@@ -218,7 +219,8 @@ class _Taken:
         collected = self.collected
         refused = self.enrolments.refused or self.changes.refused
         waits = collected.unreadable or collected.hidden or collected.left
-        return not (collected.set_aside or collected.gaps or collected.new_epochs or waits or refused) and (
+        alarms = collected.gaps or collected.new_epochs or collected.log_fault
+        return not (collected.set_aside or alarms or waits or refused) and (
             self.reconciled is None or self.reconciled.is_even
         )
 
@@ -236,6 +238,7 @@ class _Taken:
             "hidden": collected.hidden,
             "known": collected.known,
             "left_at_gateway": collected.left,
+            "log_fault": collected.log_fault,
             "new_epochs": collected.new_epochs,
             "reconciled": None if self.reconciled is None else asdict(self.reconciled),
             "set_aside": collected.set_aside,
@@ -325,6 +328,11 @@ def _print_collected(collected: Collected) -> None:
         say(
             f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. "
             f"See: {suggest('set-aside list')}"
+        )
+    if collected.log_fault:
+        say(
+            f"PUBLIC LOG: it does not continue the one seen before ({collected.log_fault}). Ask the gateway's operator "
+            f"about a restore. See: {suggest('alarms')}"
         )
     for gap in collected.gaps:
         say(f"GAP: the gateway's chains miss {gap}. Ask its operator where it went.")

@@ -1,4 +1,4 @@
-"""A partner sees it when the gateway hides one report, rolls its log back, shows two histories or dates a receipt back."""
+"""A partner notices a report that is hidden, a log that is rolled back or forked, and a receipt that is dated back."""
 
 from pathlib import Path
 

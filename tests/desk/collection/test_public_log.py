@@ -1,0 +1,140 @@
+"""The desk checks the public log before it collects: a contradiction is an alarm, and no report waits for it."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.alarms import clear_alarm, list_alarms
+from gateway.desk.collection.public_log import LOG_CONTRADICTS
+from gateway.key_folder import find_signing_key
+from gateway.public_log import LogPublisher
+from gateway.store.log_tiles import read_head
+from partner_sdk.errors import TransportError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.public_log import origin_of, peek_checkpoint
+from tests.desk.desk_loop import ACTOR, Loop, make_loop
+
+KEEP = ("CREATE TABLE old_head AS SELECT * FROM log_head", "CREATE TABLE old_tiles AS SELECT * FROM log_tiles")
+ROLL_BACK = (
+    "DELETE FROM log_head",
+    "DELETE FROM log_tiles",
+    "INSERT INTO log_head SELECT * FROM old_head",
+    "INSERT INTO log_tiles SELECT * FROM old_tiles",
+)
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    made = make_loop(tmp_path)
+    made.enrol()
+    return made
+
+
+def publish_log(loop: Loop) -> None:
+    loop.clock.advance(seconds=30)
+    key = find_signing_key(loop.folder / "gateway", KeyRole.LOG)
+    assert key is not None
+    gateway = loop.gateway
+    origin = origin_of(gateway.config.public_origin)
+    private_key = load_signing_key(key)
+    assert LogPublisher(
+        gateway.store, origin=origin, private_key=private_key, clock=loop.clock, random=secrets.token_bytes
+    ).publish()
+
+
+def change(loop: Loop, *statements: str) -> None:
+    with loop.gateway.store.write() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def list_subjects(loop: Loop) -> list[str]:
+    with loop.desk.store.read() as connection:
+        return [alarm.subject for alarm in list_alarms(connection) if alarm.kind == LOG_CONTRADICTS]
+
+
+def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
+    for _ in range(3):
+        loop.send_industry()
+        assert loop.collect().log_fault == ""
+        publish_log(loop)
+    assert loop.collect().log_fault == ""
+    remembered = (loop.desk.paths.state / "log.checkpoint").read_bytes()
+    assert remembered == read_head(loop.gateway.store).checkpoint
+    assert list_subjects(loop) == []
+
+
+def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_the_same(loop: Loop) -> None:
+    publish_log(loop)
+    change(loop, *KEEP)
+    publish_log(loop)
+    assert loop.collect().log_fault == ""
+    seen = (loop.desk.paths.state / "log.checkpoint").read_bytes()
+    change(loop, *ROLL_BACK)
+    for size, reason in ((16, "rolled-back"), (32, "forked"), (48, "forked")):
+        if size > 16:
+            publish_log(loop)
+        loop.send_industry()
+        collected = loop.collect()
+        assert (collected.filed, collected.log_fault) == (1, reason)
+        assert (loop.desk.paths.state / "log.checkpoint").read_bytes() == seen
+        assert peek_checkpoint((loop.desk.paths.state / "log.contradiction").read_bytes()).size == size
+    # One alarm for each kind, however often the desk collects.
+    assert [subject.split(": ")[1].split(",")[0] for subject in list_subjects(loop)] == ["rolled-back", "forked"]
+
+
+def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> None:
+    publish_log(loop)
+    change(loop, *KEEP)
+    publish_log(loop)
+    loop.collect()
+    change(loop, *ROLL_BACK)
+    assert loop.collect().log_fault == "rolled-back"
+    with loop.desk.store.write() as connection:
+        (alarm,) = [one for one in list_alarms(connection) if one.kind == LOG_CONTRADICTS]
+        clear_alarm(connection, alarm.id, actor=ACTOR, now=loop.clock())
+    assert loop.collect().log_fault == ""
+    publish_log(loop)
+    assert loop.collect().log_fault == ""
+    # The next contradiction is an alarm of its own.
+    change(loop, *ROLL_BACK)
+    assert loop.collect().log_fault == "rolled-back"
+    assert len(list_subjects(loop)) == 1
+
+
+def test_log_that_is_gone_or_signed_by_another_key_is_an_alarm(loop: Loop) -> None:
+    assert loop.collect().log_fault == ""  # it has not begun
+    publish_log(loop)
+    assert loop.collect().log_fault == ""
+    change(loop, *KEEP, "DELETE FROM log_head")
+    assert loop.collect().log_fault == "no-log"
+    change(loop, *ROLL_BACK)
+    key_path = loop.folder / "gateway" / "keys" / "log.key"
+    key_path.unlink()
+    loop.restart_gateway()
+    (loop.folder / "gateway" / "keys" / "log.key").write_bytes(make_other_key(loop))
+    key_path.chmod(0o600)
+    publish_log(loop)
+    loop.send_industry()
+    collected = loop.collect()
+    assert (collected.filed, collected.log_fault) == (1, "unknown-key")
+
+
+def make_other_key(loop: Loop) -> bytes:
+    """Return the bytes of a log key that the desk does not know."""
+    other = make_loop(loop.folder / "other")
+    return (other.folder / "gateway" / "keys" / "log.key").read_bytes()
+
+
+def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_log(loop)
+    loop.collect()
+
+    def be_silent(*_: object, **__: object) -> None:
+        raise TransportError("The gateway did not answer in time.", reason="timeout")
+
+    monkeypatch.setattr(loop.transport, "send", be_silent)
+    with pytest.raises(TransportError):
+        loop.collect()
+    assert list_subjects(loop) == []
