@@ -159,6 +159,20 @@ def find_log_file(store: Store, path: str) -> bytes | None:
     return bundle_entries(wanted) if level is None else wanted if level else _hash_entries(wanted)
 
 
+def publish_log(
+    store: Store, *, state: Path, origin: str, clock: Callable[[], datetime], random: Callable[[int], bytes]
+) -> bool:
+    """Add a batch if one is due, under the log key of `state`; return whether it was. False without a key.
+
+    Raises `LocalStateError` for a bad key file, and as `LogPublisher.publish`.
+    """
+    key = find_signing_key(state, KeyRole.LOG)
+    if key is None:
+        return False
+    private_key = load_signing_key(key)
+    return LogPublisher(store, origin=origin, private_key=private_key, clock=clock, random=random).publish()
+
+
 @contextmanager
 def publishing(
     store: Store, *, state: Path, origin: str, clock: Callable[[], datetime], random: Callable[[int], bytes]
@@ -174,10 +188,7 @@ def publishing(
         while not stopping.wait(wait):
             wait = POLL_SECONDS
             try:
-                key = find_signing_key(state, KeyRole.LOG)
-                if key is not None:
-                    private_key = load_signing_key(key)
-                    LogPublisher(store, origin=origin, private_key=private_key, clock=clock, random=random).publish()
+                publish_log(store, state=state, origin=origin, clock=clock, random=random)
             except Exception as error:  # noqa: BLE001 - a bad key or a full disk must not stop the servers
                 log_failure(error, event="log-not-published")
                 wait = BATCH_SECONDS

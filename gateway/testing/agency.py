@@ -52,6 +52,7 @@ from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
+from gateway.public_log import publish_log
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
@@ -65,6 +66,7 @@ from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import GatewayCard
 from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.submission import ClearFields, report_context
 
 Clock = Callable[[], datetime]
@@ -119,6 +121,7 @@ class SandboxAgency:
         if card is not None:
             add_gateway(self.desk, card, actor=STAFF)
             publish(self.desk, actor=STAFF)
+            self._publish_log()
 
     def close(self) -> None:
         """Close databases and sessions; the folder stays."""
@@ -161,6 +164,7 @@ class SandboxAgency:
 
     def collect(self) -> None:
         """Collect reports, evidence and requests for the button."""
+        self._publish_log()
         feed = self.desk.make_feed()
         collect_reports(self.desk, feed, actor=STAFF)
         collect_evidence(self.desk, feed, actor=STAFF)
@@ -214,6 +218,11 @@ class SandboxAgency:
             raise OpeningError("Some of the evidence is missing.", reason="does-not-open")
         parts = get_parts(self.desk.paths.evidence, partner=partner, evidence_id=reference.evidence_id)
         return b"".join(open_file(parts, held, reference=reference))
+
+    def _publish_log(self) -> None:
+        gateway = self.gateway
+        origin = origin_of(self.config.public_origin)
+        publish_log(gateway.store, state=self.gateway_state, origin=origin, clock=gateway.clock, random=gateway.random)
 
     def _read(self, case: CaseRow) -> None:
         """Open a report; release the outcome of a first one, and send its partner the question and the digest once."""

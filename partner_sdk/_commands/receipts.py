@@ -46,7 +46,7 @@ def receipt() -> None:
 @click.option("--online", "is_online", is_flag=True, help="Ask the public log, with --all the gateway too.")
 @shared_options
 def verify(call: Call, *, file: str | None, is_all: bool, is_online: bool) -> int:
-    """Verify a receipt: offline, in the gateway's public log, or all kept ones with the gateway.
+    """Verify a receipt offline, in the public log, or all kept ones.
 
     FILE is the receipt; - reads standard input.
     """

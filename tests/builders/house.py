@@ -19,10 +19,10 @@ from gateway.app import make_app
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
-from gateway.public_log import LogPublisher
+from gateway.public_log import publish_log
 from gateway.store.creation import make_store, move_store
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+from partner_sdk.key_files import KeyFile, KeyRole, read_key_file
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.items import ItemKind
 from partner_sdk.wire.public_log import origin_of
@@ -103,14 +103,8 @@ class House:
         """Add a batch to the public log, after so many seconds."""
         self.clock.advance(seconds=seconds)
         gateway = self.open_gateway()
-        publisher = LogPublisher(
-            gateway.store,
-            origin=origin_of(self.config.public_origin),
-            private_key=load_signing_key(read_key_file(self.state / "keys" / "log.key", role=KeyRole.LOG)),
-            clock=self.clock,
-            random=secrets.token_bytes,
-        )
-        assert publisher.publish()
+        origin = origin_of(self.config.public_origin)
+        assert publish_log(gateway.store, state=self.state, origin=origin, clock=self.clock, random=secrets.token_bytes)
         gateway.store.close()
 
     def is_new(self) -> bool:

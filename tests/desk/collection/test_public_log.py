@@ -7,11 +7,9 @@ import pytest
 
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.public_log import LOG_CONTRADICTS
-from gateway.key_folder import find_signing_key
-from gateway.public_log import LogPublisher
+from gateway.public_log import publish_log
 from gateway.store.log_tiles import read_head
 from partner_sdk.errors import TransportError
-from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.public_log import origin_of, peek_checkpoint
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
@@ -31,16 +29,11 @@ def loop(tmp_path: Path) -> Loop:
     return made
 
 
-def publish_log(loop: Loop) -> None:
+def publish(loop: Loop) -> None:
     loop.clock.advance(seconds=30)
-    key = find_signing_key(loop.folder / "gateway", KeyRole.LOG)
-    assert key is not None
-    gateway = loop.gateway
-    origin = origin_of(gateway.config.public_origin)
-    private_key = load_signing_key(key)
-    assert LogPublisher(
-        gateway.store, origin=origin, private_key=private_key, clock=loop.clock, random=secrets.token_bytes
-    ).publish()
+    gateway, origin = loop.gateway, origin_of(loop.gateway.config.public_origin)
+    state, random = loop.folder / "gateway", secrets.token_bytes
+    assert publish_log(gateway.store, state=state, origin=origin, clock=loop.clock, random=random)
 
 
 def change(loop: Loop, *statements: str) -> None:
@@ -58,7 +51,7 @@ def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
     for _ in range(3):
         loop.send_industry()
         assert loop.collect().log_fault == ""
-        publish_log(loop)
+        publish(loop)
     assert loop.collect().log_fault == ""
     remembered = (loop.desk.paths.state / "log.checkpoint").read_bytes()
     assert remembered == read_head(loop.gateway.store).checkpoint
@@ -66,15 +59,15 @@ def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
 
 
 def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_the_same(loop: Loop) -> None:
-    publish_log(loop)
+    publish(loop)
     change(loop, *KEEP)
-    publish_log(loop)
+    publish(loop)
     assert loop.collect().log_fault == ""
     seen = (loop.desk.paths.state / "log.checkpoint").read_bytes()
     change(loop, *ROLL_BACK)
     for size, reason in ((16, "rolled-back"), (32, "forked"), (48, "forked")):
         if size > 16:
-            publish_log(loop)
+            publish(loop)
         loop.send_industry()
         collected = loop.collect()
         assert (collected.filed, collected.log_fault) == (1, reason)
@@ -85,9 +78,9 @@ def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_
 
 
 def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> None:
-    publish_log(loop)
+    publish(loop)
     change(loop, *KEEP)
-    publish_log(loop)
+    publish(loop)
     loop.collect()
     change(loop, *ROLL_BACK)
     assert loop.collect().log_fault == "rolled-back"
@@ -95,7 +88,7 @@ def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> N
         (alarm,) = [one for one in list_alarms(connection) if one.kind == LOG_CONTRADICTS]
         clear_alarm(connection, alarm.id, actor=ACTOR, now=loop.clock())
     assert loop.collect().log_fault == ""
-    publish_log(loop)
+    publish(loop)
     assert loop.collect().log_fault == ""
     # The next contradiction is an alarm of its own.
     change(loop, *ROLL_BACK)
@@ -105,7 +98,7 @@ def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> N
 
 def test_log_that_is_gone_or_signed_by_another_key_is_an_alarm(loop: Loop) -> None:
     assert loop.collect().log_fault == ""  # it has not begun
-    publish_log(loop)
+    publish(loop)
     assert loop.collect().log_fault == ""
     change(loop, *KEEP, "DELETE FROM log_head")
     assert loop.collect().log_fault == "no-log"
@@ -115,7 +108,7 @@ def test_log_that_is_gone_or_signed_by_another_key_is_an_alarm(loop: Loop) -> No
     loop.restart_gateway()
     (loop.folder / "gateway" / "keys" / "log.key").write_bytes(make_other_key(loop))
     key_path.chmod(0o600)
-    publish_log(loop)
+    publish(loop)
     loop.send_industry()
     collected = loop.collect()
     assert (collected.filed, collected.log_fault) == (1, "unknown-key")
@@ -128,7 +121,7 @@ def make_other_key(loop: Loop) -> bytes:
 
 
 def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish_log(loop)
+    publish(loop)
     loop.collect()
 
     def be_silent(*_: object, **__: object) -> None:
