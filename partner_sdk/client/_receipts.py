@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave
 from partner_sdk.durable_files import write_new_durably
-from partner_sdk.errors import FormatError, LocalStateError, StatementError
+from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError
 from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.intake import (
     DeskReceiptStatement,
@@ -28,9 +28,6 @@ from partner_sdk.wire.intake import (
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
-
-if TYPE_CHECKING:
-    from partner_sdk.client._public_log import PublicLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +92,14 @@ def compare_receipts(
     state: PartnerState,
     *,
     ask: Callable[[str], bytes | None],
-    log: "PublicLog | None",
+    find_fault: Callable[[Receipt], LogError | None] | None,
     now: datetime,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[ComparedReceipt]:
-    """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first."""
+    """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first.
+
+    `find_fault` returns why a receipt does not stand in the public log, if there is one.
+    """
     report_ids = state.list_receipts()
     for place, report_id in enumerate(report_ids, start=1):
         kept = state.find_receipt(report_id) or b""
@@ -112,7 +112,7 @@ def compare_receipts(
             yield ComparedReceipt(report_id, receipt.reference, "invalid", "receipt-mismatch")
         elif receipt is not None:
             there = ask(report_id)
-            fault = log.find_fault(receipt) if log is not None and there == kept else None
+            fault = find_fault(receipt) if find_fault is not None and there == kept else None
             if fault is not None:
                 yield ComparedReceipt(report_id, receipt.reference, "not-logged", fault.reason)
             else:

@@ -281,7 +281,8 @@ class Partner:
             found = self._send_patiently(lambda: find_receipt(self.transport, report_id))
             return None if found is None else found.body
 
-        return list(compare_receipts(self.state, ask=ask, log=log, now=self._clock(), on_progress=on_progress))
+        find_fault, now = None if log is None else log.find_fault, self._clock()
+        return list(compare_receipts(self.state, ask=ask, find_fault=find_fault, now=now, on_progress=on_progress))
 
     def open_log(self) -> PublicLog | None:
         """Return the gateway's public log, and remember its checkpoint; None if the agency lists no log.

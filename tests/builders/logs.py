@@ -29,18 +29,20 @@ def root_of(entries: Sequence[bytes]) -> bytes:
 class PlainLog:
     """The files of a log with these entries; `asked` lists the paths that were fetched."""
 
-    def __init__(self, entries: Sequence[bytes]) -> None:
+    def __init__(self, entries: Sequence[bytes], *, key: Ed25519PrivateKey = LOG_KEY, origin: str = LOG) -> None:
         self.entries = list(entries)
+        self.key = key
+        self.origin = origin
         self.asked: list[str] = []
         self.changed: dict[str, bytes] = {}
 
     @property
     def checkpoint(self) -> Checkpoint:
-        return Checkpoint(LOG, len(self.entries), root_of(self.entries))
+        return Checkpoint(self.origin, len(self.entries), root_of(self.entries))
 
     @property
     def note(self) -> bytes:
-        return sign_checkpoint(self.checkpoint, private_key=LOG_KEY)
+        return sign_checkpoint(self.checkpoint, private_key=self.key)
 
     def fetch(self, path: str, max_bytes: int) -> bytes:
         """Return one file of the log."""

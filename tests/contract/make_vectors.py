@@ -21,6 +21,7 @@ from tests.contract.vector_makers.other_client import make_other_client
 from tests.contract.vector_makers.page import make_pages
 from tests.contract.vector_makers.page_context import make_page_contexts
 from tests.contract.vector_makers.place import make_places
+from tests.contract.vector_makers.public_log import make_public_log
 from tests.contract.vector_makers.reply import make_replies
 from tests.contract.vector_makers.request import make_requests
 from tests.contract.vector_makers.return_code import make_return_codes
@@ -37,12 +38,13 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "page": make_pages,
     "page-context": make_page_contexts,
     "place": make_places,
+    "public-log": make_public_log,
     "reply": make_replies,
     "request": make_requests,
     "return-code": make_return_codes,
     "statement": make_statements,
 }
-FIXED = frozenset({"evidence", "key-set", "page", "request", "statement"})
+FIXED = frozenset({"evidence", "key-set", "page", "public-log", "request", "statement"})
 
 
 def print_file(name: str) -> str:

@@ -22,6 +22,7 @@ EXPECTED_COUNTS = {
     "page": 28,
     "page-context": 48,
     "place": 24,
+    "public-log": 9,
     "reply": 48,
     "request": 21,
     "return-code": 17,

@@ -181,6 +181,7 @@ SDK_ORDER = (
         "finding",
         "durable_files",
         "wire",
+        "log_check",
         "key_files",
         "report",
         "export",

@@ -1,0 +1,236 @@
+"""`report-abuse-log-check`: checks the public log of a gateway from outside, as anybody can (WIRE.md §6.8).
+
+Fetches the checkpoint and every entry since the last run, and computes all hashes from them. Of the gateway's own code
+it shares nothing, and of this package only the formats of the log.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from partner_sdk.errors import LogError
+from partner_sdk.wire.log_tree import HASH_BYTES, TILE_WIDTH, GrowingTree, hash_leaf
+from partner_sdk.wire.public_log import (
+    CLOCK_SKEW_SECONDS,
+    MAX_CHECKPOINT_BYTES,
+    MAX_TILE_BYTES,
+    Checkpoint,
+    Fetch,
+    format_tile_path,
+    parse_bundle,
+    parse_verifier,
+    peek_checkpoint,
+    time_of,
+    verify_checkpoint,
+)
+
+EXIT_WELL: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_STANDS_STILL: Final = 3
+EXIT_ALARM: Final = 4
+FETCH_SECONDS: Final = 30.0
+# A batch comes each 30 seconds.
+LONGEST_STILL_SECONDS: Final = 300
+MAX_STATE_BYTES: Final = 1024 * 1024
+
+_EPILOG: Final = """exit codes:
+  0  the log is whole, and begins with everything that was seen before
+  1  it could not be checked; the reason is on standard error
+  2  wrong usage
+  3  it stands still: no new batch for five minutes
+  4  ALARM: entries are missing or changed, or a signature, hash or time is wrong
+
+example:
+  report-abuse-log-check --url https://report.example/log --key report.example/log+1f0c6a5e+AeJp... --state log.json
+
+The state file has the newest checkpoint that was checked. On an alarm it stays as it is, and the checkpoint that
+contradicts it is beside it, as log.json.contradiction: keep both, they are the proof.
+"""
+
+
+class NotCheckedError(Exception):
+    """The log could not be checked: no answer, or a state file that cannot be read."""
+
+
+@dataclass(slots=True)
+class LogState:
+    """The part of the log that was checked before; `note` is its checkpoint as it was signed."""
+
+    tree: GrowingTree = field(default_factory=GrowingTree)
+    newest_at: int = 0
+    note: str = ""
+
+
+def parse_state(raw: bytes) -> LogState:
+    """Read a state file; raises `NotCheckedError`."""
+    try:
+        found = json.loads(raw)
+        tree = GrowingTree(found["size"], [bytes.fromhex(hashes) for hashes in found["edge"]])
+        state = LogState(tree, int(found["newest_at"]), found["note"])
+        is_whole = peek_checkpoint(state.note.encode()).root == tree.compute_root()
+    except (ValueError, KeyError, TypeError, AttributeError, LogError):
+        is_whole = False
+    if not is_whole:
+        raise NotCheckedError("The state file is damaged. Without it the log is checked from its beginning.")
+    return state
+
+
+def format_state(state: LogState) -> bytes:
+    """Return the bytes of a state file."""
+    edge = [hashes.hex() for hashes in state.tree.edge]
+    found = {"edge": edge, "newest_at": state.newest_at, "note": state.note, "size": state.tree.size}
+    return json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def check_log(state: LogState, checkpoint: Checkpoint, *, fetch: Fetch, now: int) -> None:
+    """Bring the state up to a checkpoint whose signature holds; raises `LogError` and the errors of `fetch`."""
+    tree = state.tree
+    if checkpoint.size < tree.size:
+        raise LogError(f"The log had {tree.size} entries, and has {checkpoint.size} now.", reason="rolled-back")
+    for tile in range(tree.size // TILE_WIDTH, -(-checkpoint.size // TILE_WIDTH)):
+        width = min(TILE_WIDTH, checkpoint.size - tile * TILE_WIDTH)
+        entries = parse_bundle(fetch(format_tile_path(None, tile, width=width), MAX_TILE_BYTES), width=width)
+        known = tree.size - tile * TILE_WIDTH
+        if known and b"".join(map(hash_leaf, entries[:known])) != tree.edge[0]:
+            raise LogError(f"The log has changed among its first {tree.size} entries.", reason="forked")
+        for entry in entries[known:]:
+            at = time_of(entry)
+            if not state.newest_at <= at <= now + CLOCK_SKEW_SECONDS:
+                raise LogError(f"Entry {tree.size} has a time that cannot be: {at}.", reason="wrong-time")
+            tree.add_entry(entry)
+            state.newest_at = at
+        _check_tiles(tree, fetch=fetch, is_end=False)
+    if tree.compute_root() != checkpoint.root:
+        raise LogError("The entries do not give the hash that the log has signed.", reason="forked")
+    _check_tiles(tree, fetch=fetch, is_end=True)
+
+
+def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
+    """Compare the full tiles of hashes that the log serves, at the end all, with those computed from its entries.
+
+    Others prove with them that a receipt is in the log.
+    """
+    for (level, tile), hashes in sorted(tree.changed.items()):
+        width = len(hashes) // HASH_BYTES
+        if width == TILE_WIDTH or is_end:
+            del tree.changed[level, tile]
+            if fetch(format_tile_path(level, tile, width=width), len(hashes)) != hashes:
+                raise LogError(f"Tile {tile} of level {level} has other hashes than the entries.", reason="wrong-hash")
+
+
+def make_fetch(url: str) -> Fetch:
+    """Return the function that fetches a file of the log; it raises `NotCheckedError`."""
+
+    def fetch(path: str, max_bytes: int) -> bytes:
+        address = f"{url.rstrip('/')}/{path}"
+        try:
+            with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - checked by the parser
+                raw: bytes = answer.read(max_bytes + 1)
+        except (OSError, ValueError) as error:
+            raise NotCheckedError(f"Cannot fetch {address}: {error}") from None
+        if len(raw) > max_bytes:
+            raise NotCheckedError(f"{address} is too large.")
+        return raw
+
+    return fetch
+
+
+def run(arguments: argparse.Namespace, *, clock: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+    """Check once; return the exit code and the result for machines."""
+    state_file: Path = arguments.state
+    origin, public_key = arguments.key
+    found: dict[str, Any] = {"origin": origin, "result": "well", "size": 0}
+    notes: list[bytes] = []
+    try:
+        state = parse_state(_read(state_file)) if state_file.exists() else LogState()
+        fetch = make_fetch(arguments.url)
+        notes.append(fetch("checkpoint", MAX_CHECKPOINT_BYTES))
+        checkpoint = verify_checkpoint(notes[0], origin=origin, public_keys=[public_key])
+        found |= {"checked_before": state.tree.size, "root": checkpoint.root.hex(), "size": checkpoint.size}
+        check_log(state, checkpoint, fetch=fetch, now=int(clock()))
+        state.note = notes[0].decode()
+        _write(state_file, format_state(state))
+    except LogError as error:
+        with suppress(NotCheckedError):  # the alarm counts more
+            _write(state_file.with_name(f"{state_file.name}.contradiction"), notes[0])
+        return EXIT_ALARM, found | {"detail": str(error), "reason": error.reason, "result": "alarm"}
+    except NotCheckedError as error:
+        return EXIT_FAILED, found | {"detail": str(error), "result": "not-checked"}
+    found["newest_at"] = state.newest_at
+    still = int(clock()) - state.newest_at
+    if still > LONGEST_STILL_SECONDS:
+        return EXIT_STANDS_STILL, found | {"detail": f"No new batch for {still} seconds.", "result": "stands-still"}
+    return EXIT_WELL, found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read(MAX_STATE_BYTES + 1)
+    except OSError as error:
+        raise NotCheckedError(f"Cannot read {path}: {error.strerror}.") from None
+    return raw
+
+
+def _write(path: Path, raw: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as handle:
+            handle.write(raw)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise NotCheckedError(f"Cannot write {path}: {error.strerror}.") from None
+
+
+def _parse_url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise argparse.ArgumentTypeError("an address begins with https://")
+    return text
+
+
+def _parse_key(text: str) -> tuple[str, bytes]:
+    try:
+        return parse_verifier(text)
+    except LogError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = time.time) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="report-abuse-log-check",
+        description="Check that the public log of a gateway is whole and keeps one history.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--url", type=_parse_url, required=True, help="the log's address")
+    parser.add_argument("--key", type=_parse_key, required=True, help="the log's public key, as the agency names it")
+    parser.add_argument("--state", type=Path, required=True, metavar="FILE", help="the state; made if missing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
+    arguments = parser.parse_args(words)
+    code, found = run(arguments, clock=clock)
+    if arguments.json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    elif code in {EXIT_WELL, EXIT_STANDS_STILL}:
+        known = found["checked_before"]
+        sys.stdout.write(f"{found['origin']}: {found['size']} entries are whole; {known} were checked before.\n")
+    if code != EXIT_WELL:
+        mark = "ALARM: " if code == EXIT_ALARM else ""
+        sys.stderr.write(f"{mark}{found['detail']}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
