@@ -29,9 +29,10 @@ from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
-from partner_sdk.wire.public_log import origin_of
+from partner_sdk.wire.public_log import format_verifier, origin_of
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
 _ADVICE_ON_BUCKETS = {
@@ -270,7 +271,9 @@ def _examine_log(gateway: Gateway, *, state: Path) -> Finding:
     if keys is not None and not keys.has_key(key.key_id):
         fix = "Add gateway.card at the desk, then run `publish` there."
         return Finding("log", "warning", "The log key is not in the key set: nobody can check the log.", fix=fix)
-    return Finding("log", "ok", f"{head.size} entries, real and random, at {origin_of(gateway.config.public_origin)}.")
+    public_key = parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)
+    verifier = format_verifier(origin_of(gateway.config.public_origin), public_key)
+    return Finding("log", "ok", f"{head.size} entries, real and random. Its public key: {verifier}")
 
 
 def _examine_next_key(gateway: Gateway, role: KeyRole, *, state: Path) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from gateway.desk.collection.filing import (
     to_new_case,
     to_report_values,
 )
-from gateway.desk.collection.public_log import check_log
+from gateway.desk.collection.public_log import find_log_fault
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import KEY_ENDED, RowRefusedError, TrustedKeys, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
@@ -98,7 +98,7 @@ class Collected:
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
-    log_fault: str = ""  # why the public log contradicts the one seen before
+    log_fault: str | None = None  # why the public log contradicts the one seen before
     passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 
@@ -120,7 +120,7 @@ def collect_reports(
     delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
     feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
-    collected = Collected(log_fault=check_log(desk, feed))
+    collected = Collected(log_fault=find_log_fault(desk, feed))
     status = get_standing(desk, feed)
     with desk.store.read() as connection:
         state = get_collector_state(connection)

@@ -21,11 +21,11 @@ from partner_sdk.wire.public_log import origin_of, peek_checkpoint, view_log
 LOG_CONTRADICTS: Final = "public-log-contradicts"
 CHECKPOINT_FILE: Final = "log.checkpoint"
 CONTRADICTION_FILE: Final = "log.contradiction"
-NO_LOG: Final = "no-log"
+_NO_LOG: Final = "no-log"
 
 
-def check_log(desk: Desk, feed: FeedClient) -> str:
-    """Check that the log continues the one seen before; return the reason of an open contradiction, or "".
+def find_log_fault(desk: Desk, feed: FeedClient) -> str | None:
+    """Return why the log does not continue the one seen before, or None if it does; an open contradiction is an alarm.
 
     A gateway whose log has not begun is well. Raises the feed client's errors while the gateway does not answer.
     """
@@ -34,7 +34,7 @@ def check_log(desk: Desk, feed: FeedClient) -> str:
     with desk.store.read() as connection:
         keys = verify_keys(list_verify_entries(connection, LOG_ROLE), signed_at=now, now=now)
     if not keys and remembered is None:
-        return ""
+        return None
     public_keys = list(keys.values())
     note = b""
 
@@ -45,15 +45,15 @@ def check_log(desk: Desk, feed: FeedClient) -> str:
         except UnavailableError:
             raise
         except (FormatError, ProblemError):
-            raise LogError("The gateway does not show its public log, or not all of it.", reason=NO_LOG) from None
+            raise LogError("The gateway does not show its public log, or not all of it.", reason=_NO_LOG) from None
         note = raw if name == "checkpoint" else note
         return raw
 
     try:
         view = view_log(fetch, origin=origin, public_keys=public_keys, remembered=remembered)
     except LogError as error:
-        if remembered is None and error.reason == NO_LOG:
-            return ""
+        if remembered is None and error.reason == _NO_LOG:
+            return None
         if not _is_cleared(desk, _name(error, origin=origin, remembered=remembered)):
             write_durably(desk.paths.state / CONTRADICTION_FILE, note)
             return error.reason
@@ -63,7 +63,7 @@ def check_log(desk: Desk, feed: FeedClient) -> str:
             return again.reason
     if view.note != remembered:
         write_durably(path, view.note)
-    return ""
+    return None
 
 
 def _name(error: LogError, *, origin: str, remembered: bytes | None) -> str:
