@@ -12,18 +12,26 @@ from gateway.store.creation import make_store
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
-STATE_VARIABLE = "REPORT_ABUSE_BENCH_STATE"
+STATE_VARIABLE, URI_VARIABLE = "REPORT_ABUSE_BENCH_STATE", "REPORT_ABUSE_BENCH_URI"
+ID = {"sqlite": "INTEGER PRIMARY KEY", "postgresql": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}
+BODY = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 ADD_ROW = text("INSERT INTO bench_rows (body) VALUES (:body)")
 
 
-def make_rows_table(state: Path) -> None:
-    """Make a database of ours with one table more."""
+def make_rows_table(state: Path, *, uri: str = "") -> None:
+    """Make a database of ours with one table more, or add it to the one on a server."""
     state.mkdir(parents=True)
     store = make_store(
-        state / "gateway.sqlite", lock_path=state / "gateway.lock", name="bare", epoch="bare", now=datetime.now(UTC)
+        state / "gateway.sqlite",
+        lock_path=state / "gateway.lock",
+        name="bare",
+        epoch="bare",
+        now=datetime.now(UTC),
+        uri=uri,
     )
     with store.write() as connection:
-        connection.execute(text("CREATE TABLE bench_rows (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"))
+        kind = connection.dialect.name
+        connection.execute(text(f"CREATE TABLE bench_rows (id {ID[kind]}, body {BODY[kind]} NOT NULL)"))
     store.close()
 
 
@@ -31,7 +39,9 @@ def make_bare_app() -> Flask:
     """Return an app with one view and nothing else."""
     state = Path(os.environ[STATE_VARIABLE])
     app = Flask("bare")
-    app.extensions["store"] = open_store(state / "gateway.sqlite", lock_path=state / "gateway.lock")
+    app.extensions["store"] = open_store(
+        state / "gateway.sqlite", lock_path=state / "gateway.lock", uri=os.environ[URI_VARIABLE]
+    )
     app.add_url_rule("/v1/reports", "post", post_row, methods=["POST"])
     return app
 
