@@ -288,10 +288,15 @@ class Intake:
         """Chain, sign and insert under the writers' lock."""
         report, clear = candidate.report, candidate.report.clear
         now = self._clock()
-        place = find_next_place(connection, partner=clear.partner)
+        reference = report.reference or self._signer.draw_reference(clear.environment)
+        place = find_next_place(connection, partner=clear.partner, reference=reference)
         if place is None:
             raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
-        statement = self._make_statement(connection, candidate, place=place, now=now)
+        if place.is_reference_taken:
+            if report.reference is not None:
+                raise ReferenceTakenError("Another report already has this reference.")
+            reference = self._draw_free_reference(connection, clear.environment)
+        statement = _make_statement(candidate, place=place, reference=reference, now=now)
         receipt = self._signer.sign(statement)
         intake_sha256 = hashlib.sha256(receipt).digest()
         self._store.advance_mark(Mark(place.position, intake_sha256))
@@ -320,39 +325,31 @@ class Intake:
         )
         return Accepted(receipt=receipt, reference=statement.reference, is_new=True)
 
-    def _make_statement(
-        self, connection: Connection, candidate: Candidate, *, place: NextPlace, now: datetime
-    ) -> IntakeStatement:
-        report = candidate.report
-        return IntakeStatement(
-            clear=report.clear,
-            door=report.door,
-            envelope_sha256=candidate.envelope_sha256.hex(),
-            environment=report.clear.environment,
-            epoch=place.epoch,
-            instance=place.instance,
-            key_set_serial=candidate.keys.key_set.serial,
-            placement=report.placement,
-            previous=FIRST_PREVIOUS if place.previous_sha256 is None else place.previous_sha256.hex(),
-            received_at=format_time(now),
-            reference=self._get_reference(connection, report),
-            sequence=place.sequence,
-            submission_sha256=None if candidate.submission_sha256 is None else candidate.submission_sha256.hex(),
-        )
-
-    def _get_reference(self, connection: Connection, report: NewReport) -> str:
-        if report.reference is None:
-            return self._draw_free_reference(connection, report.clear.environment)
-        if is_reference_taken(connection, reference=report.reference):
-            raise ReferenceTakenError("Another report already has this reference.")
-        return report.reference
-
     def _draw_free_reference(self, connection: Connection, environment: Environment) -> str:
         for _ in range(REFERENCE_DRAWS):
             reference = self._signer.draw_reference(environment)
             if not is_reference_taken(connection, reference=reference):
                 return reference
         raise StorageUnavailableError("Every drawn reference was taken: the random source is broken.", reason="broken")
+
+
+def _make_statement(candidate: Candidate, *, place: NextPlace, reference: str, now: datetime) -> IntakeStatement:
+    report = candidate.report
+    return IntakeStatement(
+        clear=report.clear,
+        door=report.door,
+        envelope_sha256=candidate.envelope_sha256.hex(),
+        environment=report.clear.environment,
+        epoch=place.epoch,
+        instance=place.instance,
+        key_set_serial=candidate.keys.key_set.serial,
+        placement=report.placement,
+        previous=FIRST_PREVIOUS if place.previous_sha256 is None else place.previous_sha256.hex(),
+        received_at=format_time(now),
+        reference=reference,
+        sequence=place.sequence,
+        submission_sha256=None if candidate.submission_sha256 is None else candidate.submission_sha256.hex(),
+    )
 
 
 def _find_stored(connection: Connection, report: NewReport) -> StoredReport | None:

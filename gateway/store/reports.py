@@ -6,7 +6,7 @@ Never opens an envelope, and never changes a stored one.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select
 
 from gateway.store.high_water import Mark
 from gateway.store.prepared import PreparedStatement
@@ -20,6 +20,7 @@ class NextPlace:
     """The place of a sender's next report: its position in the table, and its number in the sender's chain.
 
     `previous_sha256` is the digest of the sender's previous statement, None for the first of an epoch.
+    `is_reference_taken` is of the reference that was asked with it: one statement, because every other writer waits.
     """
 
     instance: str
@@ -27,6 +28,7 @@ class NextPlace:
     position: int
     sequence: int
     previous_sha256: bytes | None
+    is_reference_taken: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class StoredReport:
     intake: bytes
 
 
-_every_report, _same_sender = reports.alias(), reports.alias()
+_every_report, _same_sender, _same_reference = reports.alias(), reports.alias(), reports.alias()
 # Each reads the end of its index instead of counting.
 _NEWEST = select(func.max(_every_report.c.position)).scalar_subquery()
 _HEAD = (
@@ -80,6 +82,7 @@ _PLACE = PreparedStatement(
         reports.c.sequence,
         reports.c.epoch.label("head"),
         reports.c.intake_sha256,
+        exists().where(_same_reference.c.reference == bindparam("reference")).label("is_taken"),
     ).select_from(
         instance.join(
             reports, and_(reports.c.partner == bindparam("partner"), reports.c.sequence == _HEAD), isouter=True
@@ -110,20 +113,19 @@ _INSERT = PreparedStatement(
 )
 
 
-def find_next_place(connection: Connection, *, partner: str) -> NextPlace | None:
+def find_next_place(connection: Connection, *, partner: str, reference: str) -> NextPlace | None:
     """Return the place of a sender's next report, or None in a database without an instance.
 
     Only for the holder of the writer lock, in the same transaction. Numbers continue across epochs, so that a database
     never issues a number of a chain twice.
     """
-    row = _PLACE.run(connection, {"partner": partner}).fetchone()
+    row = _PLACE.run(connection, {"partner": partner, "reference": reference}).fetchone()
     if row is None:
         return None
-    name, epoch, newest, sequence, head_epoch, head_sha256 = row
+    name, epoch, newest, sequence, head_epoch, head_sha256, is_taken = row
     position = (newest or 0) + 1
-    if sequence is None:
-        return NextPlace(name, epoch, position, 1, None)
-    return NextPlace(name, epoch, position, sequence + 1, head_sha256 if head_epoch == epoch else None)
+    previous = head_sha256 if head_epoch == epoch else None
+    return NextPlace(name, epoch, position, (sequence or 0) + 1, previous, bool(is_taken))
 
 
 def find_newest(connection: Connection) -> Mark | None:

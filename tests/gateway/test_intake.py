@@ -116,11 +116,11 @@ def test_a_place_is_found_by_index_alone_however_many_reports_there_are(gateway:
     """It is looked up while every other writer waits."""
     with gateway.store.read() as connection:
         statement = "EXPLAIN QUERY PLAN " + str(reports._PLACE._statement.compile(dialect=connection.dialect))
-        plan = connection.connection.cursor().execute(statement, ("public", "public")).fetchall()
+        plan = connection.connection.cursor().execute(statement, ("ABCD-EFGH-J", "public", "public")).fetchall()
     steps = [detail for *_, detail in plan]
     # The table of instances has one row, ever.
     assert [step for step in steps if step.startswith("SCAN")] == ["SCAN instance"]
-    assert sum(step.startswith("SEARCH reports") for step in steps) == 3
+    assert sum(step.startswith("SEARCH reports") for step in steps) == 4
 
 
 def test_a_new_epoch_begins_a_chain_of_its_own_and_gives_no_number_twice(gateway: Gateway, partner: Partner) -> None:
