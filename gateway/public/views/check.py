@@ -324,7 +324,7 @@ def list_groups(
 ) -> tuple[list[Mapping[str, Any]], list[Row]]:
     """List the answers by screen, so that each screen has one button to change it, and the questions left blank.
 
-    A screen without any answer is one such question, by its title.
+    A screen with several questions and no answer is one of these, by its title.
     """
     groups: list[Mapping[str, Any]] = []
     blanks: list[Row] = []
@@ -334,6 +334,8 @@ def list_groups(
         if given:
             groups.append({"path": screen.path, "label": given[0].label, "rows": given})
             blanks += [row for row in rows if not row.texts]
+        elif len(rows) == 1:  # the title of a page with advice is no question
+            blanks += rows
         elif rows:
             title = find_in_voice(door.wording.screen(screen.name), "title", voice=make_voice(answers))
             blanks.append(Row(str(title), screen.path, ()))

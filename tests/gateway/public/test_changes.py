@@ -37,15 +37,17 @@ def test_blank_questions_stand_together_with_a_button_each(public: PublicHouse):
     assert part.startswith("You left these blank. That is fine.</p>")
     assert re.findall(r'value="([^"]*)">([^<]*)</button>', part) == [
         ("9", "When it last happened"),
-        ("9a", "How do you feel right now?"),
+        ("9a", "How you feel"),
         ("12", "Lives with you or sees your phone"),
         ("12", "Who we must not talk to"),
     ]
     assert "Not given" not in text
+    of_advice = public.person_at("/14", p7={"kinds": ["threatens_to_share"]}).text().split('<p id="blanks">')[1]
+    assert ('value="7c">A set time<' in of_advice, "You do not have to do" in of_advice) == (True, False)
     person = change(public, "9a")
     person.press(feels="scared")
     assert person.path == "/14"
-    assert '<button class="plain" name="change" value="9a">How do you feel' not in person.text()
+    assert '<button class="plain" name="change" value="9a">How you feel' not in person.text()
 
 
 def test_change_to_danger_still_shows_the_call_page(public: PublicHouse):
