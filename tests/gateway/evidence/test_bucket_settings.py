@@ -1,9 +1,12 @@
 """Settings of a bucket: a name, an address with TLS, and no secret."""
 
+import sys
+
 import msgspec
 import pytest
 
-from gateway.config import EvidenceConfig, check_config
+from gateway.config import EvidenceConfig, StateFolder, check_config
+from gateway.evidence import open_blobs
 from gateway.web.settings import SettingsError
 from tests.builders import House
 
@@ -38,3 +41,13 @@ def test_bucket_that_is_named_wrongly_or_reached_without_tls_is_refused(
 def test_bucket_is_taken_at_aws_over_tls_or_on_this_machine(house: House, endpoint: str) -> None:
     place = EvidenceConfig(store_uri="s3://reports.evidence/agency/gateway-1", store_endpoint=endpoint)
     check_config(msgspec.structs.replace(house.config, evidence=place))
+
+
+def test_bucket_without_its_library_is_an_error_that_names_the_extra(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.delitem(sys.modules, "gateway.evidence.bucket", raising=False)
+    config = msgspec.structs.replace(house.config, evidence=EvidenceConfig(store_uri="s3://reports-evidence"))
+    with pytest.raises(SettingsError, match=r"pip install report-abuse-gateway\[objects\]"):
+        open_blobs(config, folder=StateFolder(house.state))
