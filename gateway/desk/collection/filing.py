@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_new  # SQLite takes the same ON CONFLICT DO NOTHING
 
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
@@ -141,7 +142,7 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
                 }
             )
     if named:
-        connection.execute(insert(NAMED_EVIDENCE).prefix_with("OR IGNORE"), named)
+        connection.execute(insert_new(NAMED_EVIDENCE).on_conflict_do_nothing(), named)
 
 
 def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: datetime) -> dict[str, object]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, not_, or_, select
+from sqlalchemy import Connection, Row, Select, delete, func, not_, or_, select
+from sqlalchemy.dialects.postgresql import insert as insert_new  # SQLite takes the same ON CONFLICT DO NOTHING
 
 from gateway.databases.columns import FindBytes
 from gateway.desk import audit
@@ -214,8 +215,8 @@ def _choose(
 
 def _keep(connection: Connection, placement: str, check: ButtonCheck, *, channel: str, taken_at: str) -> bool:
     done = connection.execute(
-        insert(PLACEMENT_CHECKS)
-        .prefix_with("OR IGNORE")
+        insert_new(PLACEMENT_CHECKS)
+        .on_conflict_do_nothing()
         .values(
             placement=placement,
             address=check.address,
@@ -229,8 +230,9 @@ def _keep(connection: Connection, placement: str, check: ButtonCheck, *, channel
             taken_at=taken_at,
             channel=channel,
         )
+        .returning(PLACEMENT_CHECKS.c.placement)
     )
-    return done.rowcount == 1
+    return done.first() is not None
 
 
 def _forget_old(connection: Connection, placement: str) -> None:

@@ -39,6 +39,7 @@ from tests.desk.forgery import alarms
 TWO_PARTS = os.urandom(PART + 70_000)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_evidence_comes_sealed_byte_for_byte_and_is_acknowledged(loop: Loop) -> None:
     film = send_film(loop)
     done = collect_all(loop)

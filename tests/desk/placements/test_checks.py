@@ -51,6 +51,7 @@ def test_check_is_kept_with_its_findings(desk: Desk) -> None:
     assert (row.address, row.method, row.channel, row.checked_at) == (PAGE, "static", "runner", check.checked_at)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_same_check_again_changes_nothing(desk: Desk) -> None:
     agree(desk)
     take(desk, make_check())
