@@ -17,7 +17,7 @@ install: ## make .venv with everything that demo and tests need (PYTHON=python3.
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
 	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
 
-cluster: install ## the same on two gateways, PostgreSQL, Valkey and nginx with TLS (ONCE=1; CLUSTER_PORT=8740)
+cluster: install ## the same on two gateways, PostgreSQL, Valkey, SeaweedFS, nginx (ONCE=1; CLUSTER_PORT=8740)
 	@exec $(VENV)/report-abuse-gateway cluster --state $(CLUSTER_STATE) --port $(CLUSTER_PORT) $(if $(ONCE),--once)
 
 # Each test that starts a process would else compile the code anew where PYTHONDONTWRITEBYTECODE is set, as in many images.

@@ -37,11 +37,11 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     metavar="DIR",
     help="The folder for the states of gateways, desk and partner.",
 )
-@click.option("--port", type=PORT, default=8740, show_default=True, metavar="PORT", help="First of 16 ports.")
+@click.option("--port", type=PORT, default=8740, show_default=True, metavar="PORT", help="First of 24 ports.")
 @click.option("--once", is_flag=True, help="Run the loop once, then stop.")
 @json_option
 def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
-    """Run the demonstration on two gateways, PostgreSQL, Valkey and nginx.
+    """Run the demonstration on two gateways, PostgreSQL, Valkey, an object store and nginx.
 
     Each is a process of its own on this machine, from the distribution's packages. Their data is deleted at the end.
     """

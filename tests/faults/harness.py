@@ -6,7 +6,7 @@ The list of everything acknowledged is the callers' own (tests/whole/senders.py)
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def check_nothing_is_lost(loop: Loop, callers: Senders, evidence: EvidenceSender
     names = [row[1] if row[0] == "industry" else row[2] for row in rows]
     assert [name for name, count in Counter(names).items() if count > 1] == []
     assert callers.acknowledged | set(callers.thanked) <= set(names)
-    check_parts(loop, evidence)
+    check_parts(evidence, held=list_held(loop))
     assert loop.collect() == len(names)  # each was opened and is a case of its own
     loop.run_desk("collect", "--reconcile")
 
@@ -106,6 +106,18 @@ def list_stored(loop: Loop) -> list[tuple[str, str, str]]:
     rows = database.execute(question).fetchall()
     database.close()
     return rows
+
+
+def list_held(loop: Loop) -> Iterator[bytes]:
+    """Yield the bytes of each part that is kept."""
+    if not isinstance(loop.site, FaultyCluster):
+        yield from (path.read_bytes() for path in (loop.gateway_state / "evidence").iterdir())
+        return
+    import obstore
+
+    bucket = loop.site.open_bucket()
+    for batch in obstore.list(bucket):
+        yield from (bytes(obstore.get(bucket, one["path"]).bytes()) for one in batch)
 
 
 def list_faults(loop: Loop) -> dict[str, Fault]:
@@ -247,6 +259,14 @@ def _lose_valkey(loop: Loop) -> None:
     site.start_limits(loop.processes)
 
 
+def _lose_the_objects(loop: Loop) -> None:
+    site = _get_cluster(loop)
+    kill([loop.processes.named["objects"].pid])
+    loop.processes.forget("objects")
+    time.sleep(FAULT_SECONDS)
+    site.start_objects(loop.processes)
+
+
 def _delay_the_database(loop: Loop) -> None:
     site = _get_cluster(loop)
     with site.proxies[site.primary].delayed(DELAY_SECONDS / 4):
@@ -268,6 +288,7 @@ _CLUSTER_FAULTS: dict[str, Fault] = {
     "database's disk full": _fill_the_disk_of_the_database,
     "page damaged, database failed over": _fail_over,
     "valkey lost": _lose_valkey,
+    "object store lost": _lose_the_objects,
     "database delayed": _delay_the_database,
     "database cut": _cut_the_database,
 }

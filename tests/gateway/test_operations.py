@@ -1,6 +1,5 @@
 """The operational files that ship: systemd takes the units and finds them closed, and they match code and documents."""
 
-import ast
 import re
 import shutil
 import subprocess
@@ -9,12 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.desk.doctor import _CHECKS
 from tests.documents import UNITS, list_lines
-from tests.house.sources import ROOT, files, parse
+from tests.house.sources import ROOT
+from tests.house.test_runbooks import read_section
 
 SHIPPED = ROOT / "gateway" / "operations"
-OPERATIONS = ROOT / "docs" / "operations.md"
 # Of 100, where a unit without any sandbox has 96; what remains is the network and the state folder, which they need.
 MOST_EXPOSED = 15
 
@@ -101,30 +99,3 @@ def test_example_for_patroni_is_strictly_synchronous_and_has_the_settings_of_the
     assert {"fsync", "full_page_writes", "synchronous_commit", "archive_mode"} < set(parameters)
     assert {name: str(value) for name, value in parameters.items()} == {name: settings[name] for name in parameters}
     assert not any("password" in line for line in patroni["postgresql"]["pg_hba"])
-
-
-def read_section(heading: str) -> str:
-    """Return a section of docs/operations.md, its subsections included."""
-    _, found, rest = OPERATIONS.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
-    assert found, heading
-    return re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def list_findings() -> set[str]:
-    """Return every finding that a doctor of gateway or desk can name, e.g. `gateway: store`."""
-    found = {f"desk: {name}" for name, _ in _CHECKS}
-    for path in files(".py", below=("gateway",)):
-        side = "desk" if "desk" in path.parts else "gateway"
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
-                found |= {f"{side}: {name.value}" for name in node.args[:1] if isinstance(name, ast.Constant)}
-    return found
-
-
-def test_every_finding_of_a_doctor_has_a_runbook_and_no_runbook_is_left_over() -> None:
-    findings = list_findings()
-    assert {"gateway: store", "gateway: clock", "desk: state", "desk: pager"} < findings
-    sections = re.split(r"^### ", read_section("Runbooks"), flags=re.MULTILINE)[1:]
-    written = {section.splitlines()[0]: section.splitlines()[2] for section in sections}
-    assert sorted(written) == sorted(findings)
-    assert [name for name, text in written.items() if len(text) < 60] == []

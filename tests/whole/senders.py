@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import requests
@@ -203,17 +203,17 @@ class EvidenceSender:
         self.thread.join()
 
 
-def check_parts(loop: Loop, sender: EvidenceSender) -> None:
-    """Check that the gateway lists and holds every part that it acknowledged."""
+def check_parts(sender: EvidenceSender, *, held: Iterable[bytes]) -> None:
+    """Check that the gateway lists every part that it acknowledged, and that its bytes are among those `held`."""
     states: dict[str, list[dict[str, object]]] = {}
-    held = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (loop.gateway_state / "evidence").iterdir()}
+    digests = {hashlib.sha256(part).hexdigest() for part in held}
     for evidence_id, number, digest in sender.acknowledged:
         if evidence_id not in states:
             answer = sender.call("GET", f"/v1/evidence/{evidence_id}")
             assert answer is not None
             states[evidence_id] = answer.json()["parts"]
         assert {"part": number, "sha256": digest} in states[evidence_id]
-        assert digest in held
+        assert digest in digests
 
 
 def new_evidence(*sizes: int) -> SealedEvidence:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from gateway.cli import main as run_gateway
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
@@ -25,7 +26,7 @@ STEPS = [
 ]
 
 # Other findings depend on this machine's disk, on the day, and on which gateway took the reports.
-WELL = ("folder", "proxies", "limits", "store", "pages", "key set", "sealing key", "receipt key", "register")
+WELL = ("folder", "limits", "store", "pages", "key set", "sealing key", "receipt key", "register")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,15 @@ def test_each_step_of_the_demonstration_passes_through_tls_and_two_gateways(
     assert [line.strip().split("  ")[0] for line in printed] == STEPS
     assert (result["desk_opened"], result["receipt_verified"], result["digest_opened"]) == (2, True, True)
     assert loop.origin.startswith("https://")
-    assert set(GATEWAYS) | {"postgresql", "valkey", "nginx", "desk"} <= set(loop.processes.named)
+    assert set(GATEWAYS) | {"postgresql", "valkey", "objects", "nginx", "desk"} <= set(loop.processes.named)
     assert [name for name, one in loop.processes.named.items() if one.poll() is not None] == []
+
+
+def test_public_log_is_read_through_the_proxy(cluster: tuple[Loop, list[str], dict[str, Any]]) -> None:
+    loop, _, _ = cluster
+    answer = requests.get(f"{loop.origin}/log/checkpoint", timeout=20)
+    assert answer.status_code == 200
+    assert answer.text.startswith("localhost")
 
 
 def test_database_and_logs_of_the_cluster_hold_no_typed_word(

@@ -1,0 +1,37 @@
+"""Every finding that a doctor can name has a runbook in docs/operations.md."""
+
+import ast
+import re
+
+from gateway.desk.doctor import _CHECKS
+from gateway.key_folder import SIGNING_ROLES
+from tests.house.sources import ROOT, files, parse
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+
+def read_section(heading: str) -> str:
+    """Return a section of docs/operations.md, its subsections included."""
+    _, found, rest = OPERATIONS.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    assert found, heading
+    return re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def list_findings() -> set[str]:
+    """Return every finding that a doctor of gateway or desk can name, e.g. `gateway: store`."""
+    found = {f"desk: {name}" for name, _ in _CHECKS} | {f"gateway: next {role.value} key" for role in SIGNING_ROLES}
+    for path in files(".py", below=("gateway",)):
+        side = "desk" if "desk" in path.parts else "gateway"
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                found |= {f"{side}: {name.value}" for name in node.args[:1] if isinstance(name, ast.Constant)}
+    return found
+
+
+def test_every_finding_of_a_doctor_has_a_runbook_and_no_runbook_is_left_over() -> None:
+    findings = list_findings()
+    assert {"gateway: store", "gateway: clock", "desk: state", "desk: pager"} < findings
+    sections = re.split(r"^### ", read_section("Runbooks"), flags=re.MULTILINE)[1:]
+    written = {section.splitlines()[0]: section.splitlines()[2] for section in sections}
+    assert sorted(written) == sorted(findings)
+    assert [name for name, text in written.items() if len(text) < 60] == []
