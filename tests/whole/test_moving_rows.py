@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.cli import main as run_gateway
+from gateway.config import StateFolder, load_config
 from gateway.databases.moving import MoveError
 from gateway.desk.alarms import list_alarms
 from gateway.desk.audit import append_entry, check_chain
@@ -17,6 +18,9 @@ from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import open_desk
 from gateway.intake import NewReport
+from gateway.store import StorageUnavailableError
+from gateway.store.creation import migrate_store
+from gateway.wiring import make_gateway
 from tests.builders import NOW, seal_report
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import close_loop, copy_loop, open_loop
@@ -50,6 +54,11 @@ def test_lines_move_gateway_and_desk_and_everything_goes_on(loop: Loop, postgres
         name_server(file.with_suffix(".toml"), make_empty_database(postgresql_server))
     with pytest.raises(DeskStoreError, match="holds no desk"):
         open_desk(loop.folder / "desk")
+    config, state = load_config(loop.folder / "gateway"), StateFolder(loop.folder / "gateway")
+    migrate_store(state.database, lock_path=state.lock, uri=config.database_uri)  # as `serve` does
+    with pytest.raises(StorageUnavailableError) as refused:
+        make_gateway(config, state=state.path, clock=loop.clock).store.check()
+    assert refused.value.reason == "behind"
     before = [file.read_bytes() for file in files]
     for _ in range(2):  # the second time finds all rows there
         lines = list(list_lines(MOVING, "docs/running.md"))
