@@ -20,7 +20,7 @@ from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
 from tests.builders import Agency, House, make_house, make_key
 
-FOREIGN_ROLES = [role for role in KeyRole if role not in {KeyRole.RECEIPT, KeyRole.COOKIE}]
+FOREIGN_ROLES = [role for role in KeyRole if role not in {KeyRole.RECEIPT, KeyRole.LOG, KeyRole.COOKIE}]
 PEM = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n"
 
 
