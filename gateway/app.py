@@ -19,6 +19,7 @@ from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, 
 from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
+from gateway.web.metrics import start_sending
 from gateway.web.problem_pages import API_PREFIXES
 from gateway.web.server_spec import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
@@ -93,6 +94,7 @@ def make_worker_app() -> Flask:
     roles = parse_roles(os.environ.get(ROLES_VARIABLE, ""))
     state = Path(os.environ[STATE_VARIABLE])
     configure_logging("+".join(roles))
+    start_sending()
     return make_app(load_config(state, roles=roles), roles, state=state)
 
 

@@ -46,13 +46,17 @@ ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
 
 
 class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One listening address and its roles. Two workers of four threads suit two cores; the feed has a single caller."""
+    """One listening address and its roles. Two workers of four threads suit two cores; the feed has a single caller.
+
+    `metrics_port` answers Prometheus on 127.0.0.1; 0 is off.
+    """
 
     host: str
     port: int
     roles: tuple[Role, ...]
     workers: int = 2
     threads: int = 4
+    metrics_port: int = 0
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -273,7 +277,7 @@ def _check_campaigns(campaigns: Sequence[str]) -> None:
 def _check_listeners(config: GatewayConfig) -> None:
     if not config.listeners:
         raise SettingsError("listeners must name at least one listener.", reason="bad-settings")
-    addresses = set()
+    addresses, measured = set(), set()
     for number, listener in enumerate(config.listeners):
         where = f"listeners[{number}]"
         if not listener.host:
@@ -288,6 +292,11 @@ def _check_listeners(config: GatewayConfig) -> None:
         if (listener.host, listener.port) in addresses:
             raise SettingsError(f"{where} has the same host and port as another listener.", reason="bad-settings")
         addresses.add((listener.host, listener.port))
+        if not 0 <= listener.metrics_port <= 65_535 or (listener.metrics_port and listener.metrics_port in measured):
+            raise SettingsError(
+                f"{where}.metrics_port must be 0 to 65535, and that of no other listener.", reason="bad-settings"
+            )
+        measured.add(listener.metrics_port)
         check_roles(listener.roles, key=f"{where}.roles")
 
 

@@ -5,6 +5,7 @@ that stores nothing, and the sender can safely retry.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from gateway.store.reports import (
     insert_report,
     is_reference_taken,
 )
+from gateway.web.metrics import METER
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement, sign_intake
@@ -229,7 +231,13 @@ class Intake:
         `keys` is the key state that the door used for this request, if any. A repeated report gets the stored receipt.
         Raises IntakeError, FormatError, StorageUnavailableError and any error of `extra_write`; then nothing is stored.
         """
-        candidate = self._make_candidate(report, keys=keys or self._key_state.find_keys())
+        began = time.perf_counter()
+        accepted = self._accept(report, keys=keys or self._key_state.find_keys())
+        METER.observe("receipt_seconds", time.perf_counter() - began, report.door)
+        return accepted
+
+    def _accept(self, report: NewReport, *, keys: AcceptedKeys | None) -> Accepted:
+        candidate = self._make_candidate(report, keys=keys)
         try:
             for check in CHECKS:
                 check(candidate)

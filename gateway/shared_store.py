@@ -22,6 +22,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from gateway.config import MEMORY_URI, STORE_SCHEMES
 from gateway.web.logs import log_event, log_failure
+from gateway.web.metrics import METER
 from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
@@ -202,6 +203,7 @@ class SharedStore:
             answer = shared()
         except Exception as error:  # noqa: BLE001 - each driver has its own errors; fall back to memory
             log_failure(error, event="limit-store-away")
+            METER.count("limit_store_failures")
             self._left_alone_until = time.monotonic() + RETRY_SECONDS
             return own()
         if self._left_alone_until:

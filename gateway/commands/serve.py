@@ -4,9 +4,11 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import click
@@ -40,11 +42,13 @@ from gateway.key_folder import (
     read_receipt_key,
 )
 from gateway.key_state import KeyState
+from gateway.metrics import Standing, answering
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import UnknownSchemaError, migrate_store
 from gateway.web.logs import configure_logging, log_event, log_failure
+from gateway.web.metrics import SOCKET_VARIABLE
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
 from partner_sdk.key_files import KeyRole
@@ -83,15 +87,40 @@ def _serve(state: Path, *, roles: str | None, as_json: bool) -> int:
     _settle_keys(state, config=config, roles=served)
     _check_key_and_clock(state, config=config, has_receipt_key=RECEIPT_KEY in keys)
     seconds = config.body_timeout_seconds
-    group = ServerGroup([make_listener(one, state=state, body_seconds=seconds) for one in chosen])
     blobs = None if served == {"public"} else open_blobs(config, folder=StateFolder(state))
     if blobs is not None:
         _check_evidence(blobs)
-    with (
-        housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now),
-        _publishing(state, config=config) if LOG_KEY in keys else nullcontext(),
-    ):
+    with ExitStack() as stack:
+        group = ServerGroup(
+            [_measure(stack, one, state=state, config=config, blobs=blobs, body_seconds=seconds) for one in chosen]
+        )
+        stack.enter_context(housekeeping(_open_store(state, config=config), blobs=blobs, clock=utc_now))
+        if LOG_KEY in keys:
+            stack.enter_context(_publishing(state, config=config))
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=as_json))
+
+
+def _measure(
+    stack: ExitStack,
+    listener: ListenerConfig,
+    *,
+    state: Path,
+    config: GatewayConfig,
+    blobs: Blobs | None,
+    body_seconds: float,
+) -> Listener:
+    """Return how a listener is served; if it has a port for metrics, its workers send their counts to this process."""
+    made = make_listener(listener, state=state, body_seconds=body_seconds)
+    if not listener.metrics_port:
+        return made
+    path = Path(stack.enter_context(TemporaryDirectory(prefix="report-abuse-metrics-"))) / "counts"
+    standing = None
+    if "feed" in listener.roles:  # one of all roles, so that a sum over them is true
+        store = _open_store(state, config=config)
+        stack.callback(store.close)
+        standing = Standing(store, blobs=blobs, clock=utc_now)
+    stack.enter_context(answering(listener.metrics_port, path=path, standing=standing))
+    return replace(made, environment={**made.environment, SOCKET_VARIABLE: str(path)})
 
 
 def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role]) -> tuple[ListenerConfig, ...]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError
 
+from gateway.web.metrics import METER
+
 # behind: the database has lost committed reports. log-gone: its write-ahead log was removed while in use. unsafe: the
 # settings of its server could lose a committed report.
 FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken", "behind", "log-gone", "unsafe"]
@@ -74,6 +76,7 @@ class StorageUnavailableError(Exception):
     def __init__(self, message: str, *, reason: FailureReason) -> None:
         super().__init__(message)
         self.reason: FailureReason = reason
+        METER.count("storage_refusals", reason)
 
 
 def make_storage_error(reason: FailureReason) -> StorageUnavailableError:

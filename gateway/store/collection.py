@@ -31,7 +31,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.databases.database import surviving_damage
 from gateway.databases.failures import is_damage
 from gateway.store.reports import STAGE_RECEIVED
-from gateway.store.schema import from_epoch_seconds, items, reports, to_epoch_seconds
+from gateway.store.schema import evidence, from_epoch_seconds, items, reports, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem, WaitingReports
@@ -114,6 +114,19 @@ _SHOWN_PRIORITY: ColumnElement[Any] = case(
         reports.c.priority,
     ),
     else_=literal_column("'P1'"),
+)
+_WAITING_BY_KIND: tuple[Any, ...] = (
+    select(literal_column("'report'"), func.count(), func.min(reports.c.received_at)).where(
+        reports.c.acknowledged_at.is_(None)
+    ),
+    select(literal_column("'evidence'"), func.count(), func.min(evidence.c.completed_at)).where(
+        evidence.c.completed_at.is_not(None),
+        evidence.c.referenced_at.is_not(None),
+        evidence.c.acknowledged_at.is_(None),
+    ),
+    select(items.c.kind, func.count(), func.min(items.c.put_at))
+    .where(items.c.acknowledged_at.is_(None))
+    .group_by(items.c.kind),
 )
 _WAITING_BY_PRIORITY = (
     select(
@@ -279,6 +292,11 @@ def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
         )
         for row in _try_read(connection, _WAITING_BY_PRIORITY, {}) or ()
     ]
+
+
+def list_waiting(connection: Connection) -> list[tuple[str, int, int]]:
+    """Return the kind, the number and the oldest time (seconds since 1970) of what nobody has acknowledged yet."""
+    return [(row[0], row[1], row[2] or 0) for query in _WAITING_BY_KIND for row in connection.execute(query)]
 
 
 def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:

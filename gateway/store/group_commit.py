@@ -9,6 +9,7 @@ commit that fails, fails all of them, and each may retry (docs/decisions/0008).
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from gateway.store.connections import Connections, KeptConnection, abandon
 from gateway.store.high_water import HighWaterMark, Mark
 from gateway.store.writer_lock import WriterLock
 from gateway.web.logs import log_failure
+from gateway.web.metrics import METER
 
 # The first of them waits for the blocks of all others. PostgreSQL keeps up to 64 savepoints of a transaction in memory.
 MAX_GROUP = 16
@@ -135,8 +137,10 @@ class Writers:
 
     def _commit(self, group: Group) -> BaseException | None:
         """Commit for every writer of the group; returns the failure."""
+        began = time.perf_counter()
         try:
             self._database.commit(group.connection)
+            METER.observe("commit_seconds", time.perf_counter() - began)
         except BaseException as error:  # noqa: BLE001 - as above
             return self._drop(group, error)
         try:

@@ -10,6 +10,7 @@ import uuid
 from flask import Flask, Response, g, request
 
 from gateway.web.logs import describe_requests_by, log_event
+from gateway.web.metrics import METER
 from gateway.web.rules import find_current_rule
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -56,6 +57,8 @@ def apply_access_log(app: Flask) -> None:
 
 
 def _log_answer(response: Response) -> Response:
+    METER.count("requests", _route(), f"{response.status_code // 100}xx")
+    METER.observe("request_seconds", get_elapsed_milliseconds() / 1000)
     log_event(
         "request",
         method=request.method if request.method in _METHODS else "OTHER",
