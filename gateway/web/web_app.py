@@ -13,12 +13,9 @@ from typing import Any, Final
 import msgspec
 from flask import Flask, Request, Response
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from flask.templating import Environment
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.signer import SigningAlgorithm
 from werkzeug.http import dump_cookie
-from werkzeug.routing import MapAdapter
-from werkzeug.wsgi import get_host
 
 from gateway.web.headers import SurfaceOf, apply_headers
 from gateway.web.logs import log_failure
@@ -133,40 +130,12 @@ class PageSessions(SecureCookieSessionInterface):
         return hashlib.blake2b(journey, digest_size=16).digest() if isinstance(journey, bytes) else None
 
 
-class TableEnvironment(Environment):
-    """Templates that look a text up in its table at once; Jinja first asks for an attribute, which fails each time."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Return the entry of a table, or else the attribute."""
-        if type(obj) is dict and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
 class WebApp(Flask):
     """A Flask app whose last-resort log has the type and location of an exception, not the path and the message."""
-
-    jinja_environment = TableEnvironment
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a view or hook unchanged: none is a coroutine, and Flask asks sixteen times for each request."""
         return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return the adapter that matches a request; checks its Host header, as Flask does.
-
-        Flask also reads host, scheme and script name a second time, for hosts and subdomains that no route of ours has.
-        """
-        if request is None or not request.environ["PATH_INFO"].isascii():
-            return super().create_url_adapter(request)
-        request.host = get_host(request.environ, request.trusted_hosts)
-        return self.url_map.bind(
-            "",
-            url_scheme=request.scheme,
-            default_method=request.method,
-            path_info=request.environ["PATH_INFO"],
-            query_args=request.environ.get("QUERY_STRING", ""),
-        )
 
     def log_exception(
         self,
