@@ -86,11 +86,12 @@ def render_page(
     action of the Enter key in such a form. `quiet` replaces a `title` that would reveal too much in the history of a
     shared phone.
     """
+    words = door.wording
     return render_template(
         f"public/{template}",
-        words=door.wording,
+        words=words,
         Action=Action,
-        common=door.wording.common(),
+        common=words.common(),
         signposts=door.signposts,
         banner=door.banner,
         is_practice=door.is_practice,
@@ -99,7 +100,7 @@ def render_page(
         form=form,
         ways=ways,
         default_action=default_action,
-        run_by=door.wording.common()["run_by"].format(agency=door.agency_name),
+        run_by=words.common()["run_by"].format(agency=door.agency_name),
         about_pages=[(side, get_path(side), make_see_action(side)) for side in ABOUT_PAGES],
         **parts,
     )

@@ -16,6 +16,7 @@ from gateway.public.journey import (
     Answers,
     Fault,
     Field,
+    ReaderProfile,
     Screen,
     get_one,
     get_progress,
@@ -107,7 +108,7 @@ def render_screen(
         default_action=Action.CONTINUE,
         form_path=get_path(screen.name),
         lead=[*list_lines("lead"), *(words.get("lead_young", ()) if get_one(answers, "age") in YOUNGEST_BANDS else ())],
-        posts=_list_posts(door, screen, words, answers, voice=voice),
+        posts=_list_posts(door, screen, words, answers, profile=profile, voice=voice),
         posts_heading=words.get("other_heading"),
         side_links=[
             {"action": make_see_action(link["side"]), "text": link["text"]} for link in words.get("side_links", ())
@@ -144,17 +145,22 @@ def _asks_one(screen: Screen) -> bool:
 
 
 def _list_posts(
-    door: PublicDoor, screen: Screen, words: Mapping[str, Any], answers: Answers, *, voice: Voice
+    door: PublicDoor,
+    screen: Screen,
+    words: Mapping[str, Any],
+    answers: Answers,
+    *,
+    profile: ReaderProfile,
+    voice: Voice,
 ) -> list[Mapping[str, str | None]]:
-    profile = make_profile(answers)
     if screen.shows != ("abroad",):
         posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), profile=profile)
-        return [*_list_posts_there(door, screen, answers), *posts]
+        return [*_list_posts_there(door, screen, profile), *posts]
     return list_posts_abroad(door, get_one(answers, "country"), is_there=is_about_other(answers))
 
 
-def _list_posts_there(door: PublicDoor, screen: Screen, answers: Answers) -> list[Mapping[str, str | None]]:
-    kind, profile = _FIRST_ABROAD.get(screen.name), make_profile(answers)
+def _list_posts_there(door: PublicDoor, screen: Screen, profile: ReaderProfile) -> list[Mapping[str, str | None]]:
+    kind = _FIRST_ABROAD.get(screen.name)
     country = profile.country or profile.country_there
     return list_posts_abroad(door, country, kind=kind) if country and kind else []
 
@@ -175,8 +181,9 @@ def _view_questions(
 ) -> list[FieldView]:
     """Return the fields of a page without its buttons; a field for the details of an option stands below it."""
     asked = [field for field in screen.fields if field.is_shown(answers) and field.kind not in {"choice", "more"}]
+    voice = make_voice(answers)
     views = {
-        field.name: _view(door, screen, field, answers, fault_texts.get(field.name, ""), service=service)
+        field.name: _view(door, screen, field, answers, fault_texts.get(field.name, ""), voice=voice, service=service)
         for field in asked
     }
     return [_with_extras(views[field.name], asked, views) for field in asked if field.goes_with is None]
@@ -211,8 +218,9 @@ def _make_target(field: Field) -> str:
     return f"{field.name}-{field.options[0]}" if field.options else field.name
 
 
-def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, fault: str, *, service: str) -> FieldView:
-    voice = make_voice(answers)
+def _view(
+    door: PublicDoor, screen: Screen, field: Field, answers: Answers, fault: str, *, voice: Voice, service: str
+) -> FieldView:
     words = door.wording.field(screen.name, field.name)
     given = list(answers.get(field.name, ()))
     codes = tuple(door.countries) if field.kind == "select" else field.list_offered(answers)

@@ -325,7 +325,8 @@ def _negotiate(accepted: str) -> Language:
 
 def find_asked_language() -> Language | None:
     """Find the language in the address."""
-    asked = request.args.get("lang", "")
+    # Nearly every address has no query, and needs no parsing.
+    asked = request.args.get("lang", "") if request.query_string else ""
     return next((one for one in LANGUAGES if one == asked), None)
 
 

@@ -163,8 +163,9 @@ def select_language_by(app: Flask, select: Callable[[], Language]) -> None:
 
 def get_language() -> Language:
     """Return the language of this request, selected once: it is asked for at every text of a page."""
-    known: Language | None = g.get(_LANGUAGE)
-    if known is None:
+    try:
+        known: Language = g.public_language
+    except AttributeError:
         known = g.public_language = current_app.extensions[_LANGUAGE]()
     return known
 
