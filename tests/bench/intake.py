@@ -122,8 +122,13 @@ def run_window(requests_file: Path, ports: Sequence[int], groups: Sequence[int],
     )
 
 
-def summarise(pairs: Sequence[tuple[Window, Window]], *, where: str, ratio: float) -> list[Figure]:
-    """Return the figures of windows of the door, each with that of the bare view beside it; `ratio` is the bar."""
+def summarise(
+    pairs: Sequence[tuple[Window, Window]], *, where: str, ratio: float, is_served_at_once: bool = True
+) -> list[Figure]:
+    """Return the figures of windows of the door, each with that of the bare view beside it; `ratio` is the bar.
+
+    Where more connections than threads wait, the times follow from the rates, so they have no bar of their own.
+    """
     return [
         make_figure(
             f"{where}rate of the door as a part of the bare view's",
@@ -136,7 +141,7 @@ def summarise(pairs: Sequence[tuple[Window, Window]], *, where: str, ratio: floa
             f"{where}99th percentile over the bare view's",
             [door.p99_ms - bare.p99_ms for door, bare in pairs],
             unit="ms",
-            most=10,
+            most=10 if is_served_at_once else None,
         ),
     ]
 
@@ -245,7 +250,8 @@ def run_database(bench: Bench, *, where: str, ratio: float) -> list[Figure]:
             figures += [*summarise(pairs, where=where, ratio=ratio), *summarise_cpu(pairs, where=where)]
         else:
             at = f"{where}at {connections} connection{'s' if connections > 1 else ''}, "
-            figures += [one for one in summarise(pairs, where=at, ratio=ratio) if one.bar]
+            is_served_at_once = connections <= WORKERS * THREADS
+            figures += summarise(pairs, where=at, ratio=ratio, is_served_at_once=is_served_at_once)
     return figures
 
 
