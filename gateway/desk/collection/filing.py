@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_new  # SQLite takes the same ON CONFLICT DO NOTHING
 
+from gateway.databases.columns import insert_new
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess
@@ -142,7 +142,7 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
                 }
             )
     if named:
-        connection.execute(insert_new(NAMED_EVIDENCE).on_conflict_do_nothing(), named)
+        connection.execute(insert_new(NAMED_EVIDENCE, *named[0]), named)
 
 
 def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: datetime) -> dict[str, object]:

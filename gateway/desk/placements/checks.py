@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, func, not_, or_, select
-from sqlalchemy.dialects.postgresql import insert as insert_new  # SQLite takes the same ON CONFLICT DO NOTHING
 
-from gateway.databases.columns import FindBytes
+from gateway.databases.columns import FindBytes, insert_new
 from gateway.desk import audit
 from gateway.desk.placements.page_addresses import is_page_of
 from gateway.desk.placements.register import PlacementRow, PlacementState, list_placements, to_placement
@@ -214,25 +213,20 @@ def _choose(
 
 
 def _keep(connection: Connection, placement: str, check: ButtonCheck, *, channel: str, taken_at: str) -> bool:
-    done = connection.execute(
-        insert_new(PLACEMENT_CHECKS)
-        .on_conflict_do_nothing()
-        .values(
-            placement=placement,
-            address=check.address,
-            checked_at=check.checked_at,
-            method=check.method,
-            checker=check.checker,
-            result=check.result,
-            named=check.placement,
-            faults=sum(one.severity == "fault" for one in check.findings),
-            findings=encode(check.findings),
-            taken_at=taken_at,
-            channel=channel,
-        )
-        .returning(PLACEMENT_CHECKS.c.placement)
-    )
-    return done.first() is not None
+    values = {
+        "placement": placement,
+        "address": check.address,
+        "checked_at": check.checked_at,
+        "method": check.method,
+        "checker": check.checker,
+        "result": check.result,
+        "named": check.placement,
+        "faults": sum(one.severity == "fault" for one in check.findings),
+        "findings": encode(check.findings),
+        "taken_at": taken_at,
+        "channel": channel,
+    }
+    return connection.execute(insert_new(PLACEMENT_CHECKS, *values), values).rowcount == 1
 
 
 def _forget_old(connection: Connection, placement: str) -> None:
