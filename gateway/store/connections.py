@@ -17,7 +17,7 @@ from gateway.databases.database import Database, translate_error
 from gateway.databases.failures import StorageUnavailableError, find_driver_reason, is_overdue, make_storage_error
 from gateway.databases.sqlite_file import Identity
 from gateway.store.high_water import HighWaterMark, Mark, holds_report
-from gateway.store.schema import SCHEMA_REVISION
+from gateway.store.schema import USABLE_REVISIONS
 from gateway.web.logs import log_event
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
@@ -133,7 +133,7 @@ class Connections:
             connection.close()
             # A database without our tables fails with a plain "no such table".
             raise make_storage_error(find_driver_reason(error.orig) or "schema") from error
-        if revision != SCHEMA_REVISION:
+        if revision not in USABLE_REVISIONS:
             connection.close()
             raise make_storage_error("schema")
         if mark is not None and not _reaches(connection, mark):

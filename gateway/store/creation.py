@@ -14,7 +14,7 @@ from gateway.databases.database import Database, list_revisions, make_database
 from gateway.databases.failures import find_driver_reason, make_storage_error
 from gateway.store.high_water import NOTHING_YET, HighWaterMark, find_instance, holds_report, put_instance
 from gateway.store.reports import find_newest
-from gateway.store.schema import SCHEMA_REVISION, instance, metadata
+from gateway.store.schema import SCHEMA_REVISION, USABLE_REVISIONS, instance, metadata
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
 from gateway.web.settings import SettingsError
@@ -132,11 +132,11 @@ def _connect(database: Database) -> Connection:
 
 
 def _is_newest(connection: Connection) -> bool:
-    """Return whether the database has the schema of this release, so that a start can skip the migrations."""
+    """Return whether the database has the schema of this release or of the next one: a start skips the migrations."""
     found = list_revisions(connection)
     connection.rollback()
     # Alembic refuses a file with more than one revision.
-    return found == [SCHEMA_REVISION]
+    return len(found) == 1 and found[0] in USABLE_REVISIONS
 
 
 def run_migrations(connection: Connection, *, database: Database, revision: str = "head") -> None:

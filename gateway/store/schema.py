@@ -23,6 +23,9 @@ from sqlalchemy import (
 from gateway.databases.columns import Number, add_partial_index
 
 SCHEMA_REVISION = "r2"  # the newest file in migrations/versions; a test compares
+# During an upgrade this release also serves the database that the next one has expanded: a migration takes away nothing
+# that the release before reads or writes (docs/operations.md, Upgrades while it serves).
+USABLE_REVISIONS = (SCHEMA_REVISION, f"r{int(SCHEMA_REVISION[1:]) + 1}")
 
 metadata = MetaData(
     naming_convention={

@@ -9,12 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
 import gateway.store.schema
+from gateway.databases.database import make_database
 from gateway.databases.sqlite_file import SqliteFile
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
@@ -157,3 +158,35 @@ def test_a_new_epoch_keeps_the_name_and_the_reports(house: House, partner: Partn
         assert connection.exec_driver_sql("SELECT epoch FROM reports").scalars().all() == ["epoch-of-tests"]
     assert found is not None
     assert (found.name, found.epoch) == ("gateway-test", "epoch-after-restore")
+
+
+def set_revision(connection: Connection, revision: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_release_goes_on_with_the_schema_of_the_next_one_and_with_none_after_it(
+    house: House, partner: Partner
+) -> None:
+    """During an upgrade the gateways of the release before serve the database that the new one has expanded."""
+    lock_path, uri = house.state / "gateway.lock", house.config.database_uri
+    number = int(SCHEMA_REVISION.removeprefix("r"))
+    store = house.open_gateway().store
+    with store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE reports ADD COLUMN of_the_next_release TEXT")
+        set_revision(connection, f"r{number + 1}")
+    store.close()
+    migrate_store(store.path, lock_path=lock_path, uri=uri)
+    gateway = house.open_gateway()
+    gateway.intake.accept(new_industry_report(partner))
+    with gateway.store.write() as connection:
+        set_revision(connection, f"r{number + 2}")
+    gateway.store.close()
+    with pytest.raises(UnknownSchemaError):
+        migrate_store(store.path, lock_path=lock_path, uri=uri)
+    with pytest.raises(StorageUnavailableError) as unusable, house.open_gateway().store.read():
+        pass
+    assert unusable.value.reason == "schema"
+    with make_database(store.path, uri=uri, lock_timeout_seconds=1).engine.begin() as connection:  # others use it too
+        connection.exec_driver_sql("ALTER TABLE reports DROP COLUMN of_the_next_release")
+        set_revision(connection, SCHEMA_REVISION)
