@@ -1,6 +1,6 @@
 # The front door for people and for .ci/run: `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo cluster test lint types tests vectors bench pictures lock clean
+.PHONY: help install demo cluster test lint types tests vectors bench pictures lock wheels clean
 
 PORT ?= 8700
 STATE ?= state/demo
@@ -61,6 +61,10 @@ lock: install ## resolve the newest libraries into requirements.lock, with hashe
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --extra postgresql --extra valkey --extra objects --extra metrics --find-links .venv/wheels \
 		--no-emit-package report-abuse-partner-sdk -o requirements.lock setup.cfg
+	@echo "Now: make install, then .venv/bin/python .ci/supply-chain sbom > gateway/operations/sbom.cdx.json"
+
+wheels: install ## build both packages into dist/, twice, and compare: equal sources give equal bytes
+	@.ci/wheels dist
 
 clean: ## remove what was built (not the state folder)
 	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -124,8 +124,15 @@ class FaultyCluster(Cluster):
     @property
     def database_uri(self) -> str:
         """Both servers, as for a fail-over."""
+        return self._name_both("gateway", database="reports")
+
+    def list_desk_options(self) -> tuple[str, ...]:
+        """Return the desk's database on both servers."""
+        return ("--database-uri", self._name_both("desk", database="desk"))
+
+    def _name_both(self, role: str, *, database: str) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self._ways.values())
-        return f"postgresql://gateway@{hosts}/reports?passfile={self.passwords}"
+        return f"postgresql://{role}@{hosts}/{database}?passfile={self.passwords}"
 
     def start_servers(self, processes: Processes) -> str:
         """Start the servers, and a synchronous standby."""
