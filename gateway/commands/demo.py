@@ -41,9 +41,10 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
 @click.option("--once", is_flag=True, help="Run the loop once, then stop.")
 @json_option
 def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
-    """Run the demonstration on two gateways, PostgreSQL, Valkey, an object store and nginx.
+    """Run the demonstration on a cluster of servers.
 
-    Each is a process of its own on this machine, from the distribution's packages. Their data is deleted at the end.
+    Two gateways, PostgreSQL, Valkey, an object store and nginx: each is a process of its own on this machine. Their
+    data is deleted at the end.
     """
     from gateway.demo import run_cluster
 
