@@ -8,6 +8,7 @@ prometheus-client answers with a new file for each; see docs/decisions/0043.
 import os
 import socket
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -21,6 +22,7 @@ SOCKET_VARIABLE: Final = "REPORT_ABUSE_METRICS_SOCKET"
 SEND_EVERY: Final = 1.0
 MAX_ROWS: Final = 300  # in a datagram: each row has at most two short labels
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS: Final = (*(str(one) for one in BUCKETS), "+Inf")
 SUM: Final = "sum"
 PREFIX: Final = "report_abuse_"
 
@@ -67,7 +69,7 @@ class Meter:
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """Add an observation to a histogram."""
-        bound = next((str(one) for one in BUCKETS if seconds <= one), "+Inf")
+        bound = _BOUNDS[bisect_left(BUCKETS, seconds)]
         with self._lock:
             for part, number in ((bound, 1.0), (SUM, seconds)):
                 key = (name, (*labels, part))

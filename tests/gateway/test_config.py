@@ -100,6 +100,7 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
         ("port = 8700", "port = 0", "port"),
         ("port = 8700", "port = 8700.5", "port"),
         ("workers = 2", "workers = 0", "workers"),
+        ("metrics_port = 0", "metrics_port = 70000", "metrics_port"),
         ('roles = ["industry"]', 'roles = ["desk"]', "roles"),
         ('roles = ["industry"]', "roles = []", "roles"),
         ('roles = ["industry"]', 'roles = ["industry","industry"]', "roles"),
@@ -374,3 +375,12 @@ def test_address_of_the_store_of_limits_is_closed_local_or_under_tls_and_without
     with pytest.raises(SettingsError, match=r"limits\.storage_uri") as caught:
         check_config(make_config(limits=LimitsConfig(storage_uri=uri)))
     assert "marker" not in str(caught.value)
+
+
+def test_two_listeners_with_one_port_for_metrics_are_an_error() -> None:
+    listeners = [
+        ListenerConfig(host="127.0.0.1", port=port, roles=(role,), metrics_port=9100)
+        for port, role in ((8080, "public"), (8081, "feed"))
+    ]
+    with pytest.raises(SettingsError, match=r"listeners\[1\]\.metrics_port"):
+        check_config(make_config(listeners=tuple(listeners)))
