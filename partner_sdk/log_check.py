@@ -147,14 +147,14 @@ def make_fetch(url: str) -> Fetch:
 def run(arguments: argparse.Namespace, *, clock: Callable[[], float]) -> tuple[int, dict[str, Any]]:
     """Check once; return the exit code and the result for machines."""
     state_file: Path = arguments.state
-    origin, public_key = arguments.key
+    origin, public_keys = arguments.key[0][0], [key for _, key in arguments.key]
     found: dict[str, Any] = {"origin": origin, "result": "well", "size": 0}
     notes: list[bytes] = []
     try:
         state = parse_state(_read(state_file)) if state_file.exists() else LogState()
         fetch = make_fetch(arguments.url)
         notes.append(fetch("checkpoint", MAX_CHECKPOINT_BYTES))
-        checkpoint = verify_checkpoint(notes[0], origin=origin, public_keys=[public_key])
+        checkpoint = verify_checkpoint(notes[0], origin=origin, public_keys=public_keys)
         found |= {"checked_before": state.tree.size, "root": checkpoint.root.hex(), "size": checkpoint.size}
         check_log(state, checkpoint, fetch=fetch, now=int(clock()))
         state.note = notes[0].decode()
@@ -216,10 +216,14 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--url", type=_parse_url, required=True, help="the log's address")
-    parser.add_argument("--key", type=_parse_key, required=True, help="the log's public key, as the agency names it")
+    parser.add_argument(
+        "--key", type=_parse_key, required=True, action="append", help="the log's public key; again for the next one"
+    )
     parser.add_argument("--state", type=Path, required=True, metavar="FILE", help="the state; made if missing")
     parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
     arguments = parser.parse_args(words)
+    if len({origin for origin, _ in arguments.key}) != 1:
+        parser.error("The keys belong to two logs.")
     code, found = run(arguments, clock=clock)
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

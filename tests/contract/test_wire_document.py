@@ -18,7 +18,7 @@ from partner_sdk.wire import envelope, public_codes, reply_message, signature_pr
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.enrolment import EnrolmentBox
 from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySetBundle
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, GatewayCard, KeySet, KeySetBundle
 from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS
 from partner_sdk.wire.page_context import ContextAccount, ContextMessage, PageContext, Surface
 from partner_sdk.wire.public_report import PublicReport
@@ -170,6 +170,8 @@ def test_values_of_fields_are_those_of_the_code() -> None:
 @pytest.mark.parametrize(
     ("section", "models"),
     [
+        ("5.4", (KeySet,)),
+        ("5.6", (GatewayCard,)),
         ("5.5", (PartnerRegister, RegisterEntry)),
         ("6.4", (PublicReport,)),
         ("8", (EnrolmentBox,)),

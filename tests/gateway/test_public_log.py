@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,23 @@ def test_two_gateways_on_one_database_publish_one_batch_for_each_interval(house:
     published = [make_publisher(house, one).publish() for one in (gateway, other, gateway)]
     assert published == [True, False, False]
     assert read_log(house, other)[0] == read_log(house, gateway)[0]
+    other.store.close()
+
+
+@both
+def test_two_gateways_at_the_same_moment_publish_one_batch(house: House, gateway: Gateway) -> None:
+    other = house.open_gateway()
+    house.clock.advance(seconds=BATCH_SECONDS)
+    publishers = [make_publisher(house, one) for one in (gateway, other)]
+    start = threading.Barrier(2)
+
+    def publish(publisher: LogPublisher) -> bool:
+        start.wait(30)
+        return publisher.publish()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(publish, publishers)) == [False, True]
+    assert read_log(house, gateway)[0].size == SMALLEST_BATCH
     other.store.close()
 
 

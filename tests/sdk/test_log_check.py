@@ -149,7 +149,19 @@ def test_state_file_of_another_tree_is_damaged(checker: Checker) -> None:
     assert checker.run() == EXIT_FAILED
 
 
-@pytest.mark.parametrize("words", [("--key", "log"), ("--url", "file:///etc/passwd"), ("--more",)])
+def test_key_of_before_a_change_and_the_next_one_may_both_be_given(checker: Checker) -> None:
+    assert checker.run("--key", format_verifier(LOG, bytes(32)), now=1_000_600) == EXIT_WELL
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--key", "log"),
+        ("--key", format_verifier("other.example/log", LOG_PUBLIC)),
+        ("--url", "file:///etc/passwd"),
+        ("--more",),
+    ],
+)
 def test_wrong_words_are_wrong_usage(checker: Checker, words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         checker.run(*words)

@@ -51,6 +51,15 @@ def test_receipt_stands_in_the_log_and_the_log_is_remembered(sender: Terminal, h
     assert sender.json()["log"] == {"reason": None, "size": 48}
 
 
+def test_receipt_of_before_the_log_stands_in_its_first_batches(line: Terminal, house: House) -> None:
+    line.clock = house.clock
+    receipt = submit(line)
+    house.publish_log(seconds=86_400)
+    assert line.run("receipt", "verify", receipt, "--online") == EXIT_DONE
+    house.publish_log(seconds=LONG)
+    assert line.run(*ALL) == EXIT_DONE
+
+
 def test_receipt_that_is_new_is_waited_for(sender: Terminal, house: House) -> None:
     receipt = submit(sender)
     assert sender.run("receipt", "verify", receipt, "--online") == EXIT_DONE
