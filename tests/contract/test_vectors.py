@@ -12,6 +12,7 @@ from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope, SealContext
 from partner_sdk.wire.keys import parse_pin, verify_bundle
+from partner_sdk.wire.public_log import LogView, parse_verifier, view_log
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.submission import open_submission
 from tests.contract import make_vectors
@@ -133,3 +134,22 @@ def test_request_gives_its_expected_result(case: dict[str, Any]) -> None:
             check_content_digest(claim, body=body.encode())
 
     assert result_of(read) == case["expect"]
+
+
+@pytest.mark.parametrize("case", cases_of("public-log"))
+def test_checkpoint_of_the_public_log_gives_its_expected_result(case: dict[str, Any]) -> None:
+    file = FILES["public-log"]
+    files = {"checkpoint": case["checkpoint"], **file["files"]}
+
+    def view() -> LogView:
+        return view_log(
+            lambda path, _: parse_base64url(files[path]),
+            origin=file["origin"],
+            public_keys=[parse_base64url(file["public_key"])],
+            remembered=parse_base64url(file["seen"]),
+        )
+
+    assert result_of(view) == case["expect"]
+    if case["expect"] == "success":
+        assert view().find_fault(parse_base64url(file["receipt"]), received_at=file["received_at"]) is None
+        assert parse_verifier(file["verifier"]) == (file["origin"], parse_base64url(file["public_key"]))
