@@ -251,8 +251,6 @@ def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
             typed["queue"] = run_printed(lists)
         typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
         typed["all"] = run_printed(f"{lists} --all --json")
-        program = Path(sys.executable).with_name("report-abuse-partner")
-        typed["log"] = run_printed(f"{program} receipt verify --all --online --state {newcomer.state / 'partner'}")
 
     def use_all(said: list[str]) -> None:
         type_a_report(said)
@@ -289,13 +287,6 @@ def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_
     cases = json.loads(whole.typed["all"])["cases"]
     assert [case["reference"] for case in cases if case["closed_at"] is None] == [reference]
     assert len([case for case in cases if case["closed_at"] is not None]) >= 2
-
-
-def test_partner_finds_its_receipt_in_the_public_log_that_serve_publishes(whole: Run) -> None:
-    assert "1 of 1: the gateway has the same receipts" in whole.typed["log"]
-    size = re.search(r"it has (\d+) entries", whole.typed["log"])
-    assert size is not None
-    assert int(size[1]) >= 16
 
 
 def test_standard_output_is_one_json_object_of_the_results(whole: Run) -> None:

@@ -149,3 +149,10 @@ def test_one_word_and_five_thousand_emoji_are_stored_at_the_same_size(loop: Loop
     for story in ("help", "😀" * 5000):
         walk_form(loop.origin, {**ANSWERS, "story": (story,)})
     assert sizes()[before:] == [PUBLIC_ENVELOPE_BYTES] * 2
+
+
+def test_partner_finds_its_receipts_in_the_public_log_that_serve_publishes(loop: Loop) -> None:
+    found = loop.run_partner("receipt", "verify", "--all", "--online", "--json")
+    assert found["differing"] == []
+    assert found["log"]["reason"] is None
+    assert found["log"]["size"] >= 16
