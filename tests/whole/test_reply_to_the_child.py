@@ -95,6 +95,7 @@ def test_answer_can_be_read_on_no_disk(loop: Loop) -> None:
     assert [path for path in files if b"Reply-Marker" in path.read_bytes()] == []
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_addition_later_joins_the_first_case(loop: Loop) -> None:
     reference, words = send(loop)
     loop.collect()

@@ -45,6 +45,7 @@ def list_shown(page: str) -> list[int]:
     return [int(number) for number in re.findall(r">REF-(\d{4})</a>", page)]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_every_case_is_on_one_page_and_each_page_leads_to_the_next(desk: Desk) -> None:
     browser = Browser(desk).sign_in()
     path, shown = "/", []

@@ -78,6 +78,7 @@ def small_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "MOST_ROWS_OF_ONE", 3)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_rows_of_one_sender_and_one_cause_are_one_line_with_what_the_sender_states(loop: Loop) -> None:
     first = loop.partner.partner
     send_bad(loop, 2, priority="P1")

@@ -114,6 +114,7 @@ def test_box_that_does_not_open_is_told(loop: Loop) -> None:
     assert [notice.reason for notice in read_notices(loop)] == ["not-opened"]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_notice_is_written_once_however_often_the_row_comes(loop: Loop) -> None:
     send_changed(loop, add_unknown_field)
     collect_and_send(loop)

@@ -245,6 +245,7 @@ def test_page_that_was_never_asked_for_takes_nothing_from_what_was_seen_of_it(de
     assert stand(desk)[LINK_ID].code == "as_agreed"
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_page_that_was_only_never_asked_for_says_why(desk: Desk) -> None:
     agree(desk)
     take(desk, make_check(result="unreachable", findings=(make_finding(**UNASKED),)))
