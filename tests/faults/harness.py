@@ -232,8 +232,7 @@ def _fail_over(loop: Loop) -> None:
     site = _get_cluster(loop)
     with site.connect(database="reports") as connection:
         (place,) = connection.execute("SELECT pg_relation_filepath('reports')").fetchone()
-        connection.execute("CHECKPOINT")
-    site.kill_node(loop.processes, site.primary)
+    site.stop_node(loop.processes, site.primary)
     with (site.folder / site.primary / place).open("r+b") as table:
         table.seek(4096)
         table.write(b"\xa5" * 64)

@@ -207,6 +207,11 @@ class FaultyCluster(Cluster):
         kill(list_family(processes.named[name].pid))
         processes.forget(name)
 
+    def stop_node(self, processes: Processes, name: str) -> None:
+        """Stop one server in order: its next start replays no log, which would heal a damaged page."""
+        processes.named[name].send_signal(signal.SIGINT)
+        processes.forget(name)
+
     def close(self) -> None:
         """End the proxies, and remove the servers' data."""
         for proxy in self.proxies.values():
