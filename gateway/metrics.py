@@ -21,7 +21,7 @@ from gateway.store.collection import list_waiting
 from gateway.store.evidence import count_evidence
 from gateway.store.log_tiles import find_oldest_unlogged, read_head
 from gateway.web.logs import log_failure
-from gateway.web.metrics import BUCKETS, METRICS, PREFIX, SUM, Row
+from gateway.web.metrics import BOUNDS, METRICS, PREFIX, SUM, Row
 from gateway.web.settings import SettingsError
 
 HOST: Final = "127.0.0.1"
@@ -125,7 +125,7 @@ def _gather(
     gathered = {}
     for labels in {labels[:-1] for labels in counts}:
         number, buckets = 0.0, []
-        for bound in (*(str(one) for one in BUCKETS), "+Inf"):
+        for bound in BOUNDS:
             number += counts.get((*labels, bound), 0)
             buckets.append((bound, number))
         gathered[labels] = buckets, counts.get((*labels, SUM), 0.0)

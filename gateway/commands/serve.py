@@ -188,7 +188,7 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
 
 
 def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
-    # Not an end of the start: the doors answer 503, and the form shows the phone numbers.
+    # The start goes on: the doors answer 503, and the form shows the phone numbers.
     store = _open_store(state, config=config)
     try:
         with store.read():
@@ -238,13 +238,13 @@ def _check_key_and_clock(
 
 
 def _check_evidence(blobs: Blobs) -> None:
-    # Not an end of the start: only evidence answers 503.
+    # The start goes on: only evidence answers 503.
     try:
         check_blobs(blobs)
     except StorageUnavailableError as error:
         log_failure(error, event="evidence-place-unusable")
         say(
-            f"The place of evidence cannot be used ({error.reason}): `doctor` gives the details. Evidence gets 503 "
+            f"The evidence store cannot be used ({error.reason}): `doctor` gives the details. Evidence gets 503 "
             "until then; reports are accepted.",
             to=sys.stderr,
         )

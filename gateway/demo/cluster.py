@@ -232,7 +232,7 @@ class Cluster:
         processes.wait_until(self._has_objects, name="SeaweedFS")
 
     def _has_objects(self) -> bool:
-        # Imported here: only a machine with the extra `objects` has it, and `demo` needs it not.
+        # Imported here: only a machine with the extra `objects` has it, and `demo` does not need it.
         import obstore
         from obstore.exceptions import BaseError
 

@@ -22,7 +22,7 @@ SOCKET_VARIABLE: Final = "REPORT_ABUSE_METRICS_SOCKET"
 SEND_EVERY: Final = 1.0
 MAX_ROWS: Final = 300  # in a datagram: each row has at most two short labels
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_BOUNDS: Final = (*(str(one) for one in BUCKETS), "+Inf")
+BOUNDS: Final = (*(str(one) for one in BUCKETS), "+Inf")
 SUM: Final = "sum"
 PREFIX: Final = "report_abuse_"
 
@@ -69,7 +69,7 @@ class Meter:
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """Add an observation to a histogram."""
-        bound = _BOUNDS[bisect_left(BUCKETS, seconds)]
+        bound = BOUNDS[bisect_left(BUCKETS, seconds)]
         with self._lock:
             for part, number in ((bound, 1.0), (SUM, seconds)):
                 key = (name, (*labels, part))
