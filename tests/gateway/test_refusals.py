@@ -5,9 +5,10 @@ import inspect
 import pytest
 
 from gateway import intake
+from gateway.databases import failures
 from gateway.evidence import keeper
 from gateway.refusals import TABLE, get_problem, list_faults
-from gateway.store import evidence, failures, invitations, items
+from gateway.store import evidence, invitations, items
 from partner_sdk import errors
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
@@ -19,6 +20,7 @@ ELSEWHERE = {
     "EnrolmentError",
     "EvidenceError",
     "LocalStateError",
+    "LogError",
     "MailboxError",
     "OpeningError",
     "ReportAbuseError",

@@ -19,8 +19,9 @@ PLACES = {
     "<partner>": "example-chat",
     "<evidence_id>": "0194f3a0-5b7c-7a3e-9c1d-2f4b6a8c0e12",
     "<part>": "0",
+    "<path:path>": "checkpoint",
 }
-CALLS = [(method, re.sub("<[a-z_]+>", lambda place: PLACES[place[0]], path)) for method, path, _view in ROUTES]
+CALLS = [(method, re.sub("<[a-z_:]+>", lambda place: PLACES[place[0]], path)) for method, path, _view in ROUTES]
 
 
 def call(door: Door, method: str, path: str, **settings):

@@ -142,10 +142,25 @@ BULLIED: ScreenAnswers = ADULT | {
     "/9a": {"feels": "reporter_hurting"},
 }
 CARER: ScreenAnswers = ADULT | {
-    "/7": {"kinds": ["shared_things"]},
+    "/7": {"kinds": ["shared_things", "wants_to_meet"]},
     "/8": {"pictures": "someone_else"},
     "/10": {"more_person": "yes"},
 }
+BLACKMAILED_TODAY: ScreenAnswers = SHORT_ANSWERS | {
+    "/7": {"kinds": ["threatens_to_share", "wants_to_meet"]},
+    "/7b": {"meeting_when": "today"},
+}
 MEETS: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
 # With these every branch of the table is walked.
-EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER, MEETS)
+EVERY_WAY = (
+    LONG_WAY,
+    SHORTEST,
+    ON_A_WEBSITE,
+    GROWN_UP_PICTURE,
+    TOLD_LATER,
+    FRIEND,
+    BULLIED,
+    CARER,
+    MEETS,
+    BLACKMAILED_TODAY,
+)
