@@ -1,4 +1,4 @@
-"""A throw-away SeaweedFS server, a real object store, for tests of evidence in a bucket and for the cluster."""
+"""A throw-away SeaweedFS server, a real object store, for tests of evidence in a bucket."""
 
 import contextlib
 import json
@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gateway.demo.cluster import OBJECT_PORTS, OBJECT_SETTINGS
+
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
@@ -26,19 +28,6 @@ CREDENTIALS: Final[Mapping[str, str]] = {
     "AWS_SECRET_ACCESS_KEY": "secret-of-tests",
     "AWS_REGION": "us-east-1",
 }
-_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
-_S3_PORTS = ("s3.port", "s3.port.grpc")
-_SMALL = (
-    *(
-        "-s3",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-s3.iam=false",
-        "-master.telemetry=false",
-        "-master.electionTimeout=500ms",
-    ),
-    *("-master.volumeSizeLimitMB=256", "-volume.max=16", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-)
 
 
 class SeaweedFS:
@@ -67,7 +56,7 @@ class SeaweedFS:
             *(program, "-logtostderr=true", "server", f"-dir={self.folder}", f"-s3.config={self.folder}/s3.json"),
             *(f"-{name}={port}" for name, port in self._ports.items()),
             *(f"-{name}.localSocket={self.folder}/{name}" for name in ("s3", "filer")),
-            *_SMALL,
+            *OBJECT_SETTINGS,
         ]
         # No faketime: this server keeps the time of this machine.
         environment = {
@@ -150,7 +139,6 @@ def running_seaweedfs(*, memory: str = "160MiB", parent: Path | None = None) -> 
 
 
 def _find_free_ports() -> dict[str, int]:
-    names = (*_PORTS, *_S3_PORTS)
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
-        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in OBJECT_PORTS]
+        return {name: one.getsockname()[1] for name, one in zip(OBJECT_PORTS, sockets, strict=True)}
