@@ -30,7 +30,7 @@ LOOK_EVERY: Final = 10.0  # a scrape looks into the database at most as often
 
 
 class Received:
-    """The counts of all workers of one listener, since `serve` began."""
+    """The counts of all workers of one listener since `serve` started."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""`report-abuse-log-check`: checks the public log of a gateway from outside, as anybody can (WIRE.md §6.8).
+"""`report-abuse-log-check`: checks the public log of a gateway from outside, as anyone can (WIRE.md §6.8).
 
 Fetches the checkpoint and every entry since the last run, and computes all hashes from them. Of the gateway's own code
 it shares nothing, and of this package only the formats of the log.
@@ -115,7 +115,7 @@ def check_log(state: LogState, checkpoint: Checkpoint, *, fetch: Fetch, now: int
 
 
 def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
-    """Compare the full tiles of hashes that the log serves, at the end all, with those computed from its entries.
+    """Compare the full tiles that the log serves, and at the end every tile, with the hashes of its entries.
 
     Others prove with them that a receipt is in the log.
     """
@@ -219,7 +219,9 @@ def main(words: Sequence[str] | None = None, *, clock: Callable[[], float] = tim
     parser.add_argument(
         "--key", type=_parse_key, required=True, action="append", help="the log's public key; again for the next one"
     )
-    parser.add_argument("--state", type=Path, required=True, metavar="FILE", help="the state; made if missing")
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="FILE", help="remembers the last check; made if missing"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
     arguments = parser.parse_args(words)
     if len({origin for origin, _ in arguments.key}) != 1:

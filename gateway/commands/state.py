@@ -1,4 +1,4 @@
-"""Commands that make a gateway's state or change it: init, pin, restored, copy-evidence, and two for keys."""
+"""Commands that make or change a gateway's state: its keys, pin, epoch, evidence and database."""
 
 import uuid
 from pathlib import Path
@@ -177,7 +177,7 @@ def restored(state: Path, *, as_json: bool) -> int:
 @state_option
 @json_option
 def copy_evidence(state: Path, *, as_json: bool) -> int:
-    """Copy the folder of evidence into the bucket of the settings.
+    """Copy the evidence folder into the bucket that the settings name.
 
     Run it before the restart that takes the new settings, and again after it. It deletes nothing.
     """

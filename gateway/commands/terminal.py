@@ -35,7 +35,7 @@ program: Final = LazyGroup(
         "restored": ("gateway.commands.state:restored", "Begin a new epoch of receipts after a restore."),
         "copy-evidence": (
             "gateway.commands.state:copy_evidence",
-            "Copy the folder of evidence into the bucket of the settings.",
+            "Copy the evidence folder into the bucket that the settings name.",
         ),
         "move-database": (
             "gateway.commands.state:move_database",

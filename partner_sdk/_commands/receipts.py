@@ -43,7 +43,7 @@ def receipt() -> None:
 @receipt.command(example="receipts/019ab3c5-....json")
 @click.argument("file", required=False)
 @click.option("--all", "is_all", is_flag=True, help="Every receipt that is kept here (with --online).")
-@click.option("--online", "is_online", is_flag=True, help="Ask the public log, with --all the gateway too.")
+@click.option("--online", "is_online", is_flag=True, help="Look in the public log; with --all, ask the gateway too.")
 @shared_options
 def verify(call: Call, *, file: str | None, is_all: bool, is_online: bool) -> int:
     """Verify a receipt offline, in the public log, or all kept ones.

@@ -3,7 +3,7 @@
 An entry is the time of its batch and 32 bytes: the digest of a receipt, or random bytes. Only a holder of the receipt
 can tell them apart, because the receipt contains a signature and the digest of a box that nobody else can compute.
 
-Needs nothing but the standard library and `cryptography`, so that a check from outside loads no other part of this.
+Needs the standard library and `cryptography` alone, so that a check from outside loads little of this package.
 https://c2sp.org/tlog-tiles https://c2sp.org/tlog-checkpoint https://c2sp.org/signed-note
 """
 

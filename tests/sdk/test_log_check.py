@@ -134,7 +134,7 @@ def test_log_that_does_not_answer_was_not_checked(checker: Checker, monkeypatch:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"size": 5, "edge": [], "newest_at": 0, "note": ""}'])
-def test_damaged_state_file_is_said_and_left(checker: Checker, raw: bytes) -> None:
+def test_damaged_state_file_is_reported_and_left_alone(checker: Checker, raw: bytes) -> None:
     checker.state.write_bytes(raw)
     assert checker.run() == EXIT_FAILED
     assert "The state file is damaged" in checker.err
@@ -149,7 +149,7 @@ def test_state_file_of_another_tree_is_damaged(checker: Checker) -> None:
     assert checker.run() == EXIT_FAILED
 
 
-def test_key_of_before_a_change_and_the_next_one_may_both_be_given(checker: Checker) -> None:
+def test_old_and_new_key_may_both_be_given_during_a_change(checker: Checker) -> None:
     assert checker.run("--key", format_verifier(LOG, bytes(32)), now=1_000_600) == EXIT_WELL
 
 
@@ -162,7 +162,7 @@ def test_key_of_before_a_change_and_the_next_one_may_both_be_given(checker: Chec
         ("--more",),
     ],
 )
-def test_wrong_words_are_wrong_usage(checker: Checker, words: tuple[str, ...]) -> None:
+def test_wrong_arguments_are_wrong_usage(checker: Checker, words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         checker.run(*words)
     assert ended.value.code == 2

@@ -51,7 +51,7 @@ def test_receipt_stands_in_the_log_and_the_log_is_remembered(sender: Terminal, h
     assert sender.json()["log"] == {"reason": None, "size": 48}
 
 
-def test_receipt_of_before_the_log_stands_in_its_first_batches(line: Terminal, house: House) -> None:
+def test_receipt_older_than_the_log_is_in_its_first_batches(line: Terminal, house: House) -> None:
     line.clock = house.clock
     receipt = submit(line)
     house.publish_log(seconds=86_400)
