@@ -1,4 +1,4 @@
-"""Answers Prometheus for one listener: the counts of its workers, and what waits in the database.
+"""Answers Prometheus for one listener: the counts of its workers, and gauges of the database.
 
 Runs in the process of `serve`, on loopback alone. Workers send what they counted in datagrams (gateway/web/metrics.py),
 so a worker's end takes at most a second of counts along, and leaves no file.
@@ -29,7 +29,7 @@ RECEIVED_BYTES: Final = 256 * 1024
 LOOK_EVERY: Final = 10.0  # a scrape looks into the database at most as often
 
 
-class Received:
+class ListenerCounts:
     """The counts of all workers of one listener since `serve` started."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Received:
         self._counts: dict[str, dict[tuple[str, ...], float]] = {}
 
     def add(self, rows: list[Row]) -> None:
-        """Add what a worker sent."""
+        """Add the counts of one worker."""
         with self._lock:
             for name, labels, number in rows:
                 counts = self._counts.setdefault(name, {})
@@ -49,8 +49,8 @@ class Received:
             return dict(self._counts.get(name, {}))
 
 
-class Standing:
-    """What waits in the database and how old it is; kept for LOOK_EVERY seconds."""
+class DatabaseGauges:
+    """The waiting items and their age, as read from the database at most every LOOK_EVERY seconds."""
 
     def __init__(self, store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime]) -> None:
         self._store, self._blobs, self._clock = store, blobs, clock
@@ -88,16 +88,16 @@ class Standing:
 class Collector:
     """Gives prometheus-client the metrics of one listener."""
 
-    def __init__(self, received: Received, standing: Standing | None) -> None:
+    def __init__(self, received: ListenerCounts, gauges: DatabaseGauges | None) -> None:
         self._received = received
-        self._standing = standing
+        self._gauges = gauges
 
     def collect(self) -> Iterator[Any]:
         """Yield a family for each metric of the table that this listener has."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         gauges: dict[str, dict[tuple[str, ...], float]] = {}
-        for name, labels, number in [] if self._standing is None else self._standing.read():
+        for name, labels, number in [] if self._gauges is None else self._gauges.read():
             gauges.setdefault(name, {})[labels] = number
         for name, metric in METRICS.items():
             full = PREFIX + name
@@ -133,7 +133,7 @@ def _gather(
 
 
 @contextmanager
-def answering(port: int, *, path: Path, standing: Standing | None) -> Iterator[None]:
+def answering(port: int, *, path: Path, gauges: DatabaseGauges | None) -> Iterator[None]:
     """Receive the workers' counts at the socket `path`, and answer Prometheus on loopback, until the block ends.
 
     Raises `SettingsError` when prometheus-client is not installed or the port is taken.
@@ -144,9 +144,9 @@ def answering(port: int, *, path: Path, standing: Standing | None) -> Iterator[N
         raise SettingsError(
             "listeners.metrics_port needs the package `prometheus-client` (the extra `metrics`).", reason="bad-settings"
         ) from None
-    received = Received()
+    received = ListenerCounts()
     registry = CollectorRegistry()
-    registry.register(Collector(received, standing))
+    registry.register(Collector(received, gauges))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind(str(path))
         try:
@@ -167,7 +167,7 @@ def answering(port: int, *, path: Path, standing: Standing | None) -> Iterator[N
                 one.join()
 
 
-def _receive(line: socket.socket, received: Received) -> None:
+def _receive(line: socket.socket, received: ListenerCounts) -> None:
     decoder = msgspec.json.Decoder(list[Row])
     while raw := line.recv(RECEIVED_BYTES):
         try:

@@ -42,7 +42,7 @@ from gateway.key_folder import (
     read_receipt_key,
 )
 from gateway.key_state import KeyState
-from gateway.metrics import Standing, answering
+from gateway.metrics import DatabaseGauges, answering
 from gateway.public_log import publishing
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
@@ -114,12 +114,12 @@ def _measure(
     if not listener.metrics_port:
         return made
     path = Path(stack.enter_context(TemporaryDirectory(prefix="report-abuse-metrics-"))) / "counts"
-    standing = None
+    gauges = None
     if "feed" in listener.roles:  # one of all roles, so that a sum over them is true
         store = _open_store(state, config=config)
         stack.callback(store.close)
-        standing = Standing(store, blobs=blobs, clock=utc_now)
-    stack.enter_context(answering(listener.metrics_port, path=path, standing=standing))
+        gauges = DatabaseGauges(store, blobs=blobs, clock=utc_now)
+    stack.enter_context(answering(listener.metrics_port, path=path, gauges=gauges))
     return replace(made, environment={**made.environment, SOCKET_VARIABLE: str(path)})
 
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import CONFIG_FILE, ListenerConfig, write_config
 from gateway.evidence.local_blobs import LocalBlobs
-from gateway.metrics import Collector, Received, Standing, answering
+from gateway.metrics import Collector, DatabaseGauges, ListenerCounts, answering
 from gateway.shared_store import open_shared_store
 from gateway.store import StorageUnavailableError
 from gateway.web.metrics import BUCKETS, MAX_ROWS, METER, METRICS, PREFIX, Meter, send_counts
@@ -37,14 +37,14 @@ def _fresh_meter() -> None:
     METER.take()
 
 
-def expose(received: Received, standing: Standing | None = None) -> str:
+def expose(received: ListenerCounts, gauges: DatabaseGauges | None = None) -> str:
     registry = CollectorRegistry()
-    registry.register(Collector(received, standing))
+    registry.register(Collector(received, gauges))
     return generate_latest(registry).decode()
 
 
-def take_all() -> Received:
-    received = Received()
+def take_all() -> ListenerCounts:
+    received = ListenerCounts()
     received.add(METER.take())
     return received
 
@@ -61,9 +61,9 @@ def read_samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
-def make_standing(house: House) -> Standing:
+def make_gauges(house: House) -> DatabaseGauges:
     blobs = LocalBlobs(house.state / "evidence", measure=lambda _folder: 0.5)
-    return Standing(house.open_gateway().store, blobs=blobs, clock=house.clock)
+    return DatabaseGauges(house.open_gateway().store, blobs=blobs, clock=house.clock)
 
 
 def test_figures_follow_the_work_and_name_nobody(house: House, industry: Door, partner: Partner) -> None:
@@ -72,7 +72,7 @@ def test_figures_follow_the_work_and_name_nobody(house: House, industry: Door, p
     industry.get(f"/v1/reports/{report.clear.report_id}")
     industry.get(f"/v1/{MARKER}?{MARKER}={MARKER}", headers={"X-Marker": MARKER, "User-Agent": MARKER})
     house.clock.advance(seconds=90)
-    text = expose(take_all(), make_standing(house))
+    text = expose(take_all(), make_gauges(house))
     found = read_samples(text)
     assert found["requests_total", ("/v1/reports", "2xx")] == 2
     assert found["requests_total", ("unmatched", "4xx")] == 1
@@ -91,7 +91,7 @@ def test_figures_follow_the_work_and_name_nobody(house: House, industry: Door, p
 def test_labels_are_those_of_the_table_and_every_metric_is_in_it(house: House) -> None:
     METER.count("storage_refusals", "full")
     METER.count("limit_store_failures")
-    for family in text_string_to_metric_families(expose(take_all(), make_standing(house))):
+    for family in text_string_to_metric_families(expose(take_all(), make_gauges(house))):
         metric = METRICS[family.name.removeprefix(PREFIX)]
         labels = {name for sample in family.samples for name in sample.labels}
         assert labels - {"le"} <= set(metric.labels)
@@ -114,14 +114,14 @@ def test_refusals_of_storage_and_failures_of_valkey_are_counted() -> None:
 
 
 def test_database_that_cannot_be_read_is_a_figure_too(house: House) -> None:
-    standing = make_standing(house)
+    gauges = make_gauges(house)
     for path in house.state.glob("gateway.sqlite*"):
         path.unlink()
-    assert standing.read() == [("database_up", (), 0.0)]
+    assert gauges.read() == [("database_up", (), 0.0)]
 
 
 def test_histogram_adds_up_over_workers(tmp_path: Path) -> None:
-    received = Received()
+    received = ListenerCounts()
     for meter in (Meter(), Meter()):
         for seconds in (0.001, 0.3, 100.0):
             meter.observe("commit_seconds", seconds)
@@ -145,7 +145,7 @@ def lines(tmp_path: Path) -> Iterator[tuple[socket.socket, socket.socket, str]]:
 
 def test_counts_that_cannot_be_sent_wait_and_come_whole(lines: tuple[socket.socket, socket.socket, str]) -> None:
     here, there, path = lines
-    meter, received = Meter(), Received()
+    meter, received = Meter(), ListenerCounts()
     for number in range(2 * MAX_ROWS):
         meter.count("requests", f"/{number}", "2xx")
     send_counts(meter, there, path)  # nobody listens yet
@@ -183,13 +183,13 @@ def test_port_for_metrics_without_its_library_or_with_a_taken_port_is_a_plain_er
         taken.listen()
         with (
             pytest.raises(SettingsError, match="metrics_port"),
-            answering(taken.getsockname()[1], path=tmp_path / "counts", standing=None),
+            answering(taken.getsockname()[1], path=tmp_path / "counts", gauges=None),
         ):
             raise AssertionError
-    with answering(find_free_port(), path=tmp_path / "own", standing=None):
+    with answering(find_free_port(), path=tmp_path / "own", gauges=None):
         pass  # and it ends
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(SettingsError, match="prometheus-client"), answering(1, path=tmp_path / "other", standing=None):
+    with pytest.raises(SettingsError, match="prometheus-client"), answering(1, path=tmp_path / "other", gauges=None):
         raise AssertionError
 
 
