@@ -109,7 +109,7 @@ class Site(Protocol):
         """Return the ports that its own processes listen on."""
 
     def start_servers(self, processes: Processes) -> str:
-        """Start everything that the gateway stands on; returns its description, empty for nothing."""
+        """Start the servers that the gateway needs; returns their description, empty for none."""
 
     def list_init_options(self) -> tuple[str, ...]:
         """Return the options of `report-abuse-gateway init`, beyond those of every loop."""
@@ -118,10 +118,10 @@ class Site(Protocol):
         """Return the options of `report-abuse-desk init`, beyond those of every loop."""
 
     def start_gateway(self, processes: Processes, *, state: Path) -> str:
-        """Start what `init` made in `state`; returns where it serves."""
+        """Start the gateway of the state folder `state`; returns a line with its addresses."""
 
     def close(self) -> None:
-        """Remove what its servers leave; call it when they have stopped."""
+        """Remove the data of its servers; call it when they have stopped."""
 
 
 class OneMachine:

@@ -35,7 +35,7 @@ ROUTES = (
     ("GET", "/v1/docs", get_docs),
     ("GET", "/v1/docs/<name>", get_docs_file),
 )
-# For anybody, and no call of a partner: files of the public log.
+# Files of the public log, for anyone: not a partner's call.
 LOG_ROUTE = ("GET", "/log/<path:path>", get_log_file)
 
 

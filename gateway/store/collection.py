@@ -295,7 +295,7 @@ def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
 
 
 def list_waiting(connection: Connection) -> list[tuple[str, int, int]]:
-    """Return the kind, the number and the oldest time (seconds since 1970) of what nobody has acknowledged yet."""
+    """Return kind, count and oldest time (seconds since 1970) of the items not yet acknowledged."""
     return [(row[0], row[1], row[2] or 0) for query in _WAITING_BY_KIND for row in connection.execute(query)]
 
 

@@ -73,7 +73,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
 
 
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
-    """Trust this gateway's receipts and log from now on; False if all keys were known. `publish` tells the others.
+    """Trust this gateway's receipts and log from now on; False if all keys were known. `publish` passes it on.
 
     Its keys are valid for this one instance only. Raises `BootstrapError` (`wrong-environment`, `wrong-origin`,
     `bad-instance`, `key-in-use`).
