@@ -21,7 +21,7 @@ from gateway.store import Store
 from partner_sdk.durable_files import write_durably
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import GatewayCard, Pin, ReceiptKey
+from partner_sdk.wire.keys import GatewayCard, GatewayKey, Pin
 
 NEXT_CARD_FILE = "gateway.next.card"
 
@@ -59,8 +59,8 @@ def _find_key(state: Path, role: KeyRole, *, has_next: bool) -> KeyFile | None:
     return following or find_signing_key(state, role)
 
 
-def _name_key(key_file: KeyFile) -> ReceiptKey:
-    return ReceiptKey(key_id=key_file.key_id, public_key=key_file.public_key)
+def _name_key(key_file: KeyFile) -> GatewayKey:
+    return GatewayKey(key_id=key_file.key_id, public_key=key_file.public_key)
 
 
 def finish_key_changes(

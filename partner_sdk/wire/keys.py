@@ -360,7 +360,7 @@ def _cause(reason: str) -> str:
 MAX_CARD_BYTES = 4096
 
 
-class ReceiptKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GatewayKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The public half of a gateway's receipt key, or of the key of its public log."""
 
     key_id: str
@@ -373,9 +373,9 @@ class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     environment: Environment
     instance: str
     origin: str
-    receipt_key: ReceiptKey
+    receipt_key: GatewayKey
     type: Literal["report-abuse/gateway-card"]
-    log_key: ReceiptKey | None = None
+    log_key: GatewayKey | None = None
 
 
 def parse_gateway_card(raw: bytes) -> GatewayCard:

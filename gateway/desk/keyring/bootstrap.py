@@ -34,7 +34,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import GatewayCard, Pin, ReceiptKey, fingerprint_of
+from partner_sdk.wire.keys import GatewayCard, GatewayKey, Pin, fingerprint_of
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 # The keys in daily use; the roots are kept offline.
@@ -97,7 +97,7 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     return is_new
 
 
-def _add_key(desk: Desk, connection: Connection, card: GatewayCard, role: str, key: ReceiptKey, *, actor: str) -> bool:
+def _add_key(desk: Desk, connection: Connection, card: GatewayCard, role: str, key: GatewayKey, *, actor: str) -> bool:
     known = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key.key_id)).first()
     if known is not None and (known.role, known.instance) == (role, card.instance):
         return False

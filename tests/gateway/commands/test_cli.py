@@ -24,7 +24,7 @@ from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.lazy_group import ExampleCommand
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.keys import GatewayCard, ReceiptKey
+from partner_sdk.wire.keys import GatewayCard, GatewayKey
 from tests.builders import Agency, House, make_house, make_key
 from tests.builders.local_servers import find_free_port
 from tests.command_lines import list_commands, parse
@@ -143,7 +143,7 @@ def test_card_names_the_receipt_key_and_holds_no_secret(tmp_path: Path, pin: Pat
     card = parse_exact(raw.rstrip(b"\n"), kind=GatewayCard, max_bytes=4096)
     receipt = read_key_file(state / "keys" / "receipt.key", role=KeyRole.RECEIPT)
     cookie = read_key_file(state / "keys" / "cookie.key", role=KeyRole.COOKIE)
-    assert card.receipt_key == ReceiptKey(key_id=receipt.key_id, public_key=receipt.public_key)
+    assert card.receipt_key == GatewayKey(key_id=receipt.key_id, public_key=receipt.public_key)
     assert (card.environment, card.instance, card.origin) == ("live", "gateway-1", ORIGIN)
     assert receipt.secret.encode() not in raw
     assert cookie.secret.encode() not in raw
