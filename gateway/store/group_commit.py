@@ -4,8 +4,9 @@ A writer that finds the turn free begins a transaction. When its block ends and 
 the turn, it hands over turn and transaction, and waits; the last one commits for all of them. So a writer alone waits
 for no other, and no timer is needed.
 
-Never lets a writer return before that commit is durable. A writer whose block fails loses its own savepoint only; a
-commit that fails, fails all of them, and each may retry (docs/decisions/0008).
+Never lets a writer return before that commit is durable. A writer whose block fails loses its own savepoint only. A
+commit that fails, or a transaction that takes no more writes, fails all of them, and each may retry
+(docs/decisions/0008).
 """
 
 import threading
@@ -25,6 +26,10 @@ from gateway.web.metrics import METER
 
 # The first of them waits for the blocks of all others. PostgreSQL keeps up to 64 savepoints of a transaction in memory.
 MAX_GROUP = 16
+# Once damage has cost several writers their transaction, each commits alone for this long: more would meet it.
+APART_SECONDS = 600
+# Changes no row: proves that the transaction takes writes.
+_WRITE_NOTHING = "DELETE FROM probes WHERE 1 = 0"
 
 
 class Group:
@@ -56,6 +61,7 @@ class Writers:
         self._connections = connections
         self._mark = mark
         self._group: Group | None = None  # the open transaction; its writer has the turn
+        self._apart_until = 0.0
 
     @contextmanager
     def write(self, *, alone: bool) -> Iterator[Group]:
@@ -118,18 +124,20 @@ class Writers:
 
     def _pass_on(self, group: Group) -> bool:
         """Hand turn and transaction to the next thread; False if none waits, or the group is full."""
-        return group.size < MAX_GROUP and self._lock.pass_on()
+        return group.size < MAX_GROUP and time.monotonic() >= self._apart_until and self._lock.pass_on()
 
     def _leave(self, group: Group, error: BaseException) -> BaseException:
         """Undo the writes of a block that failed, and no other's; returns its error for the caller."""
         failure = translate_error(error) if isinstance(error, self._connections.driver_errors) else error
-        is_storage = failure is not error and isinstance(failure, StorageUnavailableError)
-        if group.size == 1 or is_storage:
+        if group.size == 1:  # without a savepoint, and alone: nobody has joined yet
             return self._drop(group, error)
         try:
             _run(group.connection, "ROLLBACK TO SAVEPOINT writer")
+            if isinstance(failure, StorageUnavailableError):
+                # SQLite refuses every later write of a transaction that has met a damaged page, and its commit.
+                _run(group.connection, _WRITE_NOTHING)
         except BaseException as second:  # noqa: BLE001 - e.g. SQLite has rolled all of it back by itself
-            self._drop(group, second)
+            self._drop(group, error if failure is not error else second)
         else:
             if not self._pass_on(group):
                 self._commit(group)
@@ -157,6 +165,8 @@ class Writers:
         """Roll everything back; returns the error as the store raises it."""
         drivers = self._connections.driver_errors
         group.failure = translate_error(error) if isinstance(error, drivers) else error
+        if group.size > 1 and getattr(group.failure, "reason", "broken") == "broken":
+            self._apart_until = time.monotonic() + APART_SECONDS
         try:
             if isinstance(error, drivers):
                 abandon(group.connection)

@@ -17,6 +17,7 @@ from gateway.store.group_commit import MAX_GROUP
 from gateway.store.high_water import Mark
 from gateway.wiring import Gateway
 from tests.builders import DAY, NOW, Partner
+from tests.damaged_database import TABLE_LEAF, damage_pages
 from tests.gateway.store.test_writers import check_chain
 from tests.gateway.store_builders import new_industry_report, new_public_report
 
@@ -176,6 +177,60 @@ def test_transaction_that_is_lost_in_one_block_is_lost_for_every_writer(store: S
     assert list_drafts(store) == []
     write(store, put(2))
     assert list_drafts(store) == [2]
+
+
+def meet_damage(connection: Connection) -> None:
+    """Store a draft, then fail as on a damaged page; the transaction can be repaired."""
+    put(97)(connection)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'marker' USING ERRCODE = 'XX001'; END $$")
+    error = sqlite3.DatabaseError("marker")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    raise error
+
+
+def test_storage_error_of_one_block_costs_the_other_writers_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = count_commits(store, monkeypatch)
+    with queued(
+        store,
+        lambda: write(store, put(2)),
+        lambda: write(store, meet_damage),
+        lambda: write(store, put(3)),
+        lambda: write(store, meet_damage),
+    ) as futures:
+        pass
+    errors = [future.exception() for future in futures]
+    assert [getattr(error, "reason", None) for error in errors] == [None, "broken", None, "broken"]
+    assert (list_drafts(store), counts) == ([1, 2, 3], [3])
+
+
+@pytest.mark.databases("sqlite")
+def test_damaged_page_fails_one_group_and_afterwards_its_own_writers_only(store: Store) -> None:
+    """SQLite takes no more writes in a transaction that has met damage, so its group cannot be saved."""
+    marker = "row of a page that a bad disk damages"
+
+    def add_row(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE spare (word TEXT)")
+        connection.exec_driver_sql("INSERT INTO spare VALUES (?)", (marker,))
+
+    def read_row(connection: Connection) -> None:
+        put(97)(connection)
+        connection.exec_driver_sql("SELECT word FROM spare").all()
+
+    write(store, add_row)
+    store.close()
+    assert damage_pages(store.path, marker.encode(), kind=TABLE_LEAF) == 1
+    tasks = [lambda: write(store, put(2)), lambda: write(store, read_row)]
+    with pytest.raises(StorageUnavailableError), queued(store, *tasks, lambda: write(store, put(3))) as futures:
+        pass
+    reasons = [getattr(future.exception(), "reason", None) for future in futures]
+    assert (reasons, list_drafts(store)) == (["broken", "broken", None], [3])
+    with queued(store, *tasks, lambda: write(store, put(4))) as futures:
+        pass
+    assert [getattr(future.exception(), "reason", None) for future in futures] == [None, "broken", None]
+    assert list_drafts(store) == [1, 2, 3, 4]
 
 
 def test_writer_alone_joins_no_other_and_no_other_joins_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
