@@ -29,7 +29,20 @@ PROGRAMS = {
     "report-abuse-checker": checker_program,
 }
 # What else a block may run.
-OTHER_PROGRAMS = {"apt-get", "chmod", "cp", "curl", "export", "mkdir", "nginx", "rm", "sqlite3", "swapoff", "sysctl"}
+OTHER_PROGRAMS = {
+    "apt-get",
+    "chmod",
+    "cp",
+    "curl",
+    "echo",
+    "export",
+    "mkdir",
+    "nginx",
+    "rm",
+    "sqlite3",
+    "swapoff",
+    "sysctl",
+}
 OTHER_PROGRAMS |= {"createdb", "createuser", "pg_basebackup", "pg_dump", "psql", "systemctl", "touch"}
 LEAST_NAMED = 130
 
