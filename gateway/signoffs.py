@@ -8,6 +8,7 @@ with a mistake in mind. Nothing is signed: a person who may write in the state f
 import hashlib
 import os
 import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,7 @@ from gateway.guidance.signoffs import (
     make_check,
     make_entry,
 )
-from gateway.public.wording import WORDING_FOLDER, load_wording
+from gateway.public.wording import WORDING_FOLDER, Wording, load_wordings
 from gateway.web.settings import read_settings
 from partner_sdk.button.release import ICON_INTEGRITY, SCRIPT_INTEGRITY
 from partner_sdk.button.snippet import WORDS
@@ -37,7 +38,7 @@ from partner_sdk.durable_files import find_bytes, held, sync_folder, write_durab
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import ENGLISH, WELSH
+from partner_sdk.wire.public_codes import ENGLISH, WELSH, Language
 
 SIGNOFFS_FILE: Final = "signoffs.jsonl"
 LAST_FILE: Final = "signoffs.last"
@@ -54,7 +55,8 @@ class KeptEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def list_checks() -> tuple[Check, ...]:
     """Return the checks of this release, with the digests of the words of today."""
     rows = read_settings(WORDING_FOLDER / "signoffs.toml", kind=Rows).check
-    return tuple(make_check(row, _read_words(row)) for row in rows)
+    wordings = load_wordings()
+    return tuple(make_check(row, _read_words(row, wordings)) for row in rows)
 
 
 def list_standings(state: Path) -> tuple[Standing, ...]:
@@ -117,7 +119,7 @@ def examine_signoffs(state: Path) -> Finding:
     return Finding("words", "warning", f"{detail}, {counts['owed']} are owed{ended}.", fix=fix)
 
 
-def _read_words(row: Row) -> Any:
+def _read_words(row: Row, wordings: Mapping[Language, Wording]) -> Any:
     language = WELSH if row.language == WELSH else ENGLISH
     if row.words == "button":
         said = WORDS[language]
@@ -126,7 +128,7 @@ def _read_words(row: Row) -> Any:
     if row.words == "advice":
         table = tomllib.loads((ADVICE_FOLDER / f"{language}.toml").read_text("utf-8"))
     else:
-        table = dict(load_wording(language).table)
+        table = dict(wordings[language].table)
         if ALL_PAGES not in row.pages:
             return {page: table["screen"][page] for page in row.pages}
     return {name: value for name, value in table.items() if name != "version"}

@@ -15,7 +15,7 @@ from gateway.cli import main
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.doctor import examine
 from gateway.guidance.signoffs import Check, Row
-from gateway.public.wording import Wording, load_wording
+from gateway.public.wording import Wording, load_wordings
 from gateway.signoffs import LAST_FILE, SIGNOFFS_FILE, list_checks
 from tests.builders import Agency, make_house
 
@@ -49,10 +49,10 @@ def read_checks(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, An
 
 def change_words(monkeypatch: pytest.MonkeyPatch, *, screen: str = "feels", language: str = "en") -> None:
     """Change one text of one screen, as a new release would."""
-    found = load_wording("cy" if language == "cy" else "en")
+    found = load_wordings()["cy" if language == "cy" else "en"]
     table = {**found.table, "screen": {**found.table["screen"], screen: {"title": "Other words"}}}
     changed = Wording(language=found.language, version=found.version, table=table)
-    monkeypatch.setattr(signoffs, "load_wording", lambda one: changed if one == language else load_wording(one))
+    monkeypatch.setattr(signoffs, "load_wordings", lambda: {**load_wordings(), language: changed})
 
 
 def test_every_check_is_owed_until_it_is_given(state: Path, capsys: pytest.CaptureFixture[str]):
@@ -107,9 +107,9 @@ def test_new_version_of_the_same_words_ends_nothing(
     state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     give(state, KEY)
-    found = load_wording("en")
+    found = load_wordings()["en"]
     raised = Wording(language="en", version="en-99", table={**found.table, "version": "en-99"})
-    monkeypatch.setattr(signoffs, "load_wording", lambda one: raised if one == "en" else load_wording(one))
+    monkeypatch.setattr(signoffs, "load_wordings", lambda: {**load_wordings(), "en": raised})
     assert read_checks(state, capsys)[KEY]["state"] == "given"
 
 
