@@ -111,7 +111,7 @@ def _examine_shared_store(shared: SharedStore) -> Iterator[Finding]:
         yield Finding("limits", "fault", detail, fix="Check the server of limits.storage_uri and its password.")
         return
     if weakness is not None:
-        yield Finding("limits", "warning", weakness, fix="Set valkey.conf as docs/running.md shows.")
+        yield Finding("limits", "warning", weakness, fix="Use the settings of gateway/operations/valkey.conf.")
         return
     yield Finding("limits", "ok", "All gateways count limits and nonces in one Valkey.")
 
