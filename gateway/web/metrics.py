@@ -76,7 +76,7 @@ class Meter:
                 self._counts[key] = self._counts.get(key, 0) + number
 
     def take(self) -> list[Row]:
-        """Return the counts and begin anew."""
+        """Return the counts, and start again from zero."""
         with self._lock:
             counts, self._counts = self._counts, {}
         return [(name, labels, number) for (name, labels), number in counts.items()]

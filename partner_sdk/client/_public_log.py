@@ -1,4 +1,4 @@
-"""The gateway's public log, as a partner checks it: one history, in which each of its receipts stands (WIRE.md §6.8).
+"""The gateway's public log, as a partner checks it: one history, with an entry for each of its receipts (WIRE.md §6.8).
 
 Remembers the newest checkpoint in the partner's folder, as it was signed. One that contradicts it is kept beside it:
 together they prove the contradiction.
@@ -41,7 +41,7 @@ class PublicLog:
         return self.view.checkpoint.size
 
     def find_fault(self, receipt: Receipt) -> LogError | None:
-        """Return why a receipt does not stand in the log as it must, or None, also while it is too new for that.
+        """Return the fault of a receipt's entry, or None, also while the receipt is too new to be logged.
 
         Reasons: `not-included`, `late`. Raises the errors of sending.
         """

@@ -313,7 +313,7 @@ class LogView:
     tiles: Tiles
 
     def find_fault(self, receipt: bytes, *, received_at: int) -> LogError | None:
-        """Return why a receipt does not stand in the log as it must: `not-included` or `late`; None if it does.
+        """Return the fault of a receipt's entry: `not-included`, `late`, or None.
 
         Raises the errors of fetching.
         """
