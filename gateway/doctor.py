@@ -271,6 +271,9 @@ def _examine_log(gateway: Gateway, *, state: Path) -> Finding:
     if keys is not None and not keys.has_key(key.key_id):
         fix = "Add gateway.card at the desk, then run `publish` there."
         return Finding("log", "warning", "The log key is not in the key set: nobody can check the log.", fix=fix)
+    if keys is not None and not keys.is_in_use(key.key_id, now=now):
+        detail = f"keys/log.key is {key.key_id}, which the agency has ended: nobody accepts what it signs now."
+        return Finding("log", "fault", detail, fix=f"Copy keys/log.key from the other gateway. {LOG_KEY_FIX}")
     public_key = parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)
     verifier = format_verifier(origin_of(gateway.config.public_origin), public_key)
     return Finding("log", "ok", f"{head.size} entries, real and random. Its public key: {verifier}")

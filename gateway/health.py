@@ -1,17 +1,18 @@
 """`/health` of each role: yes or no, with no detail that helps an attacker.
 
-503 if and only if the process cannot work: the store fails, or there is no active sealing key. A damaged database that
-still accepts reports is 200 `damaged`, so the form stays open. The reasons are in the log and in `report-abuse-gateway
-doctor`.
+503 if and only if the process cannot work: the store fails, there is no active sealing key, or its receipt key is not
+in use. A damaged database that still accepts reports is 200 `damaged`, so the form stays open. The reasons are in the
+log and in `report-abuse-gateway doctor`.
 """
 
+import logging
 from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.typing import ResponseReturnValue
 
 from gateway.store import StorageUnavailableError
-from gateway.web.logs import log_failure
+from gateway.web.logs import log_event, log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire.canonical import encode
@@ -41,7 +42,7 @@ def get_health() -> ResponseReturnValue:
 
 
 def is_healthy(gateway: Gateway, *, roles: tuple[str, ...]) -> bool:
-    """Return whether the store works and, except on the feed, there is an active sealing key.
+    """Return whether the store works and, except on the feed, a report could be sealed and its receipt accepted.
 
     The feed is healthy without keys, because keys arrive through it.
     """
@@ -52,4 +53,11 @@ def is_healthy(gateway: Gateway, *, roles: tuple[str, ...]) -> bool:
     except StorageUnavailableError as error:
         log_failure(error, event="health")
         return False
-    return set(roles) == {"feed"} or active is not None
+    if set(roles) == {"feed"}:
+        return True
+    if active is None:
+        return False
+    if not active[0].is_in_use(gateway.receipt_key_id, now=gateway.clock()):
+        log_event("receipt-key-not-in-use", level=logging.ERROR)
+        return False
+    return True

@@ -71,6 +71,10 @@ class NoActiveKeyError(IntakeError):
     """The agency has published no active sealing key, so no report can be accepted."""
 
 
+class ReceiptKeyNotInUseError(NoActiveKeyError):
+    """The agency has ended this process's receipt key, or never published it: the desk would refuse the report."""
+
+
 class UnknownSealingKeyError(IntakeError):
     """The envelope is sealed to an unknown key, or to one that expires too soon."""
 
@@ -241,6 +245,7 @@ class Intake:
         try:
             for check in CHECKS:
                 check(candidate)
+            self.check_receipt_key(candidate.keys)
         except (UnknownSealingKeyError, NoActiveKeyError):
             # A sender that lost the answer may repeat its request after the key is gone: return the stored receipt.
             with self._store.read() as connection:
@@ -256,6 +261,11 @@ class Intake:
             if report.extra_write is not None:
                 report.extra_write(connection, accepted)
         return accepted
+
+    def check_receipt_key(self, keys: AcceptedKeys) -> None:
+        """Raise ReceiptKeyNotInUseError unless the desk would accept a report that is signed now."""
+        if not keys.is_in_use(self._signer.key_id, now=self._clock()):
+            raise ReceiptKeyNotInUseError("The receipt key of this process is not in use.")
 
     def draw_reference(self) -> str:
         """Draw a free reference, for a door that needs one before it seals.

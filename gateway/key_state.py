@@ -19,7 +19,7 @@ from gateway.store.published import (
     read_versions,
 )
 from partner_sdk.errors import FormatError, KeySetError, RegisterError
-from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.canonical import parse_time, to_base64url
 from partner_sdk.wire.keys import (
     Environment,
     KeySet,
@@ -73,6 +73,15 @@ class AcceptedKeys:
     def has_key(self, key_id: str) -> bool:
         """Return whether the key set lists this receipt key or log key, so that partners can verify its signatures."""
         return any(key.key_id == key_id for key in (*self.key_set.receipt_keys, *self.key_set.log_keys))
+
+    def is_in_use(self, key_id: str, *, now: datetime) -> bool:
+        """Return whether the desk accepts signatures that this receipt key or log key makes now.
+
+        True while no receipt key is published: in a set-up the gateway's card may come after the first key set.
+        """
+        keys = (*self.key_set.receipt_keys, *self.key_set.log_keys)
+        listed = any(key.key_id == key_id and now < parse_time(key.use_until) for key in keys)
+        return listed or not self.key_set.receipt_keys
 
 
 class KeyState:

@@ -50,9 +50,9 @@ def find_wrong_receipt_key(key_state: KeyState, *, store: Store, receipt_key_id:
         f"for use now, so the desk would refuse every report.{signed}"
     )
     fix = (
-        "Restore the right keys/receipt.key from your backup. If it is lost, run `report-abuse-gateway "
-        "rotate-receipt-key` and `serve --roles feed`, give the new card to the desk, run `publish` there, then "
-        "restart the gateway."
+        "Copy keys/receipt.key from the other gateway, or restore it from your backup. If it is lost, run "
+        "`report-abuse-gateway rotate-receipt-key` and `serve --roles feed`, give the new card to the desk, run "
+        "`publish` there, then restart the gateway."
     )
     return Finding("receipt key", "fault", detail, fix=fix)
 

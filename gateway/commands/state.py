@@ -92,7 +92,8 @@ def rotate_receipt_key(state: Path, *, as_json: bool) -> int:
         print_json({"card": str(card)})
         return DONE
     say(f"The next receipt key is ready. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
-    say("Then restart this gateway: it signs with the new key from then on, and the desk ends the old one.")
+    say("First copy keys/receipt.next.key to every other gateway. After `publish` restart every service of each.")
+    say("Only then the desk ends the old key: a service that still signs with it would answer 503.")
     return DONE
 
 
@@ -111,7 +112,8 @@ def rotate_log_key(state: Path, *, as_json: bool) -> int:
         return DONE
     say(f"The log key is ready. Give {card} to the desk: report-abuse-desk gateway add, then publish.")
     if card.name == NEXT_CARD_FILE:
-        say("Then restart this gateway: it signs with the new key from then on, and the desk ends the old one.")
+        say("First copy keys/log.next.key to every other gateway. After `publish` restart every service of each.")
+        say("Only then the desk ends the old key.")
     return DONE
 
 

@@ -59,10 +59,14 @@ class PublicDoor:
         return self.wordings[get_language()]
 
     def get_sealing_key(self) -> tuple[AcceptedKeys, SealingKey]:
-        """Return the agency's keys and the one to seal with. Raises NoActiveKeyError, StorageUnavailableError."""
+        """Return the agency's keys and the one to seal with, if a report could be stored now.
+
+        Raises NoActiveKeyError, StorageUnavailableError.
+        """
         found = self.key_state.find_active_key()
         if found is None:
             raise NoActiveKeyError("The agency has no active sealing key.")
+        self.intake.check_receipt_key(found[0])
         return found
 
     def count(self, event: str) -> None:

@@ -9,16 +9,18 @@ import pytest
 from gateway.cli import main
 from gateway.clock import utc_now
 from gateway.commands.serve import _check_key_and_clock
-from gateway.config import StateFolder, load_config
+from gateway.config import ROLES, StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
 from gateway.doctor import examine
+from gateway.intake import ReceiptKeyNotInUseError
 from gateway.key_change import NEXT_CARD_FILE as NEXT
 from gateway.key_change import begin_key_change, finish_key_changes
 from gateway.key_folder import find_signing_key, read_receipt_key
+from gateway.refusals import get_problem
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.keys import KeySet, parse_gateway_card
-from tests.builders import StillClock, make_house, make_key
+from tests.builders import StillClock, make_house, make_key, seal_report
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
 
@@ -119,6 +121,64 @@ def test_reports_of_both_keys_are_filed_and_the_old_key_ends(loop: Loop) -> None
     assert ends.pop(former) < min(ends.values())
     with pytest.raises(BootstrapError):
         end_receipt_key(loop.desk, "AAAAAAAAAAA", actor=ACTOR)
+
+
+def end_key_in_use(loop: Loop) -> str:
+    """Move the folder to a new receipt key, and end the old one while the services still sign with it."""
+    former = read_receipt_key(state_of(loop)).key_id
+    add_gateway(loop.desk, parse_gateway_card(begin(loop).read_bytes()), actor=ACTOR)
+    loop.publish()
+    loop.clock.advance(minutes=1)
+    end_receipt_key(loop.desk, former, actor=ACTOR)
+    loop.publish()
+    return former
+
+
+def test_service_that_still_signs_with_an_ended_key_gives_no_receipt(loop: Loop) -> None:
+    """The desk would set each such report aside as forged, and its sender would never know."""
+    stored = seal_report(loop.partner, key=loop.sealing_key())
+    first = loop.send_industry(stored)
+    former = end_key_in_use(loop)
+    assert (former, loop.gateway.receipt_key_id) == (former, former)
+    for send in (loop.send_industry, loop.send_public):
+        with pytest.raises(ReceiptKeyNotInUseError) as refused:
+            send()
+        problem = get_problem(refused.value)
+        assert (problem.status, problem.retry_after_seconds) == (503, 10)
+    assert loop.send_industry(stored).receipt == first.receipt
+    health = {role: loop.open_app(role).test_client().get("/health") for role in ROLES}
+    assert {role: answer.status_code for role, answer in health.items()} == {
+        "public": 503,
+        "industry": 503,
+        "feed": 200,
+    }
+    assert health["public"].headers["Retry-After"] == "10"
+    (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "receipt key"]
+    assert (finding.verdict, former in finding.detail, "other gateway" in finding.fix) == ("fault", True, True)
+
+    assert finish(loop)
+    loop.restart_gateway()
+    assert loop.send_industry().is_new
+    assert {loop.open_app(role).test_client().get("/health").status_code for role in ROLES} == {200}
+    collected = loop.collect()
+    assert (collected.filed, collected.set_aside) == (2, 0)
+
+
+def test_form_shows_the_phone_numbers_before_anybody_types_while_its_key_has_ended(loop: Loop) -> None:
+    client = loop.open_app("public").test_client()
+    before = client.get("/", base_url=loop.gateway.config.public_origin)
+    end_key_in_use(loop)
+    after = client.get("/", base_url=loop.gateway.config.public_origin)
+    assert (before.status_code, after.status_code) == (200, 503)
+    assert "Retry-After" in after.headers
+
+
+def test_doctor_names_a_log_key_that_has_ended(loop: Loop) -> None:
+    (former,) = [key.key_id for key in read_key_set(loop).log_keys]
+    end_receipt_key(loop.desk, former, actor=ACTOR)
+    loop.publish()
+    (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "log"]
+    assert (finding.verdict, former in finding.detail) == ("fault", True)
 
 
 def test_command_writes_a_card_for_the_desk(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
