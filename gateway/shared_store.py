@@ -7,14 +7,16 @@ The library's own memory store starts a timer thread every 10 ms under load, whi
 `ProcessStore` drops an expired count when it is next read, and sweeps all of them now and then.
 """
 
+import contextlib
 import hashlib
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from limits.errors import ConfigurationError
 from limits.storage import RedisStorage, Storage, storage_from_string
@@ -167,6 +169,7 @@ class SharedStore:
         self._own = FixedWindowRateLimiter(ProcessStore())
         self._own_nonces = OwnNonces()
         self._left_alone_until = 0.0
+        self._asking_again = threading.Lock()
 
     def count(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
         """Call `ask` with the shared counts, or with this worker's own while Valkey is away."""
@@ -197,8 +200,17 @@ class SharedStore:
         self._left_alone_until = min(self._left_alone_until, time.monotonic())
 
     def _ask(self, shared: Callable[[], T], own: Callable[[], T]) -> T:
-        if self.is_away():
+        if not self._left_alone_until:
+            return self._try(shared, own)
+        # A silent server holds each thread that asks it: one finds out whether it is back.
+        if not self._asking_again.acquire(blocking=False):
             return own()
+        try:
+            return own() if self.is_away() else self._try(shared, own)
+        finally:
+            self._asking_again.release()
+
+    def _try(self, shared: Callable[[], T], own: Callable[[], T]) -> T:
         try:
             answer = shared()
         except Exception as error:  # noqa: BLE001 - each driver has its own errors; fall back to memory
@@ -218,7 +230,7 @@ def open_shared_store(uri: str, *, password_file: str = "") -> SharedStore:
         return SharedStore(ProcessStore())
     try:
         storage = storage_from_string(uri, **_make_options(uri, password_file=password_file))
-    except ConfigurationError:
+    except (ConfigurationError, ImportError):
         # The library's message repeats the address.
         raise SettingsError(
             "limits.storage_uri names an unknown kind of store, or the package `valkey` is not installed "
@@ -230,18 +242,44 @@ def open_shared_store(uri: str, *, password_file: str = "") -> SharedStore:
     return SharedStore(storage)
 
 
-def _make_options(uri: str, *, password_file: str) -> dict[str, float | str | bool]:
+def _make_options(uri: str, *, password_file: str) -> dict[str, Any]:
     if not uri.startswith(STORE_SCHEMES):
         return {}
-    options: dict[str, float | str | bool] = {
-        "socket_connect_timeout": ANSWER_SECONDS,
-        "socket_timeout": ANSWER_SECONDS,
-    }
+    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
+    if uri.startswith(("valkey:", "valkeys:")):
+        options["connection_class"] = _make_connection_class(is_encrypted=uri.startswith("valkeys:"))
     if uri.startswith("valkeys:"):
         options["ssl_check_hostname"] = True  # the client's default is False
     if password_file:
         options["password"] = _read_password(Path(password_file))
     return options
+
+
+def _make_connection_class(*, is_encrypted: bool) -> type:
+    """Return the client's connection with a limit to the look-up of its host. Raises ImportError."""
+    from valkey.connection import Connection, SSLConnection
+
+    class PunctualConnection(Connection):
+        """Waits no longer for the system's resolver than for the server; a socket's own limits begin after it."""
+
+        def _connect(self) -> Any:
+            look_up = threading.Thread(target=_look_up, args=(self.host, self.port), daemon=True, name="name-look-up")
+            look_up.start()
+            look_up.join(ANSWER_SECONDS)
+            if look_up.is_alive():
+                raise TimeoutError("The host name is not resolved in time.")
+            return super()._connect()  # type: ignore[no-untyped-call]  # the client states no types here
+
+    class PunctualTlsConnection(SSLConnection, PunctualConnection):
+        """As above, over TLS."""
+
+    return PunctualTlsConnection if is_encrypted else PunctualConnection
+
+
+def _look_up(host: str, port: int) -> None:
+    # Its answer is used by nobody: the client asks again, and the resolver is awake.
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _read_password(path: Path) -> str:

@@ -1,11 +1,16 @@
 """Gateways that share a Valkey count together, refuse replays together, and go on alone while it is away."""
 
 import secrets
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from limits import parse
+from limits.strategies import FixedWindowRateLimiter
 from werkzeug.test import TestResponse
 
 from gateway.config import LimitsConfig
@@ -156,6 +161,58 @@ def test_store_that_falls_silent_is_replaced_by_memory_and_found_again(
         assert pair.report(0).status_code == 201
         assert log.text.count("limit-store-back") == 1
     assert pair.report(1).status_code == 429
+
+
+@pytest.mark.parametrize("scheme", ["valkey", "valkeys"])
+def test_silent_name_server_holds_no_request(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.shared_store.ANSWER_SECONDS", 0.1)
+    answers, asked = threading.Event(), []
+
+    def wait_for_name(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        answers.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_for_name)
+    store = open_shared_store(f"{scheme}://limits.example:6379")
+    limit = parse("2/hour")
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            hits = [pool.submit(store.count, lambda limiter: limiter.hit(limit, "key")) for _ in range(4)]
+            assert sorted(hit.result(timeout=30) for hit in hits) == [False, False, True, True]
+            assert store.is_away()
+            assert set(asked) == {"limits.example"}
+        finally:
+            answers.set()
+
+
+def test_one_thread_asks_the_store_again_while_the_others_count_in_memory() -> None:
+    store = open_shared_store("memory://")
+    is_asked, goes_on = threading.Event(), threading.Event()
+
+    def fail(limiter: FixedWindowRateLimiter) -> str:
+        if limiter is store._shared:
+            raise ConnectionError
+        return "own"
+
+    def ask_slowly(limiter: FixedWindowRateLimiter) -> str:
+        if limiter is not store._shared:
+            return "own"
+        is_asked.set()
+        goes_on.wait()
+        return "shared"
+
+    assert store.count(fail) == "own"
+    store.look_again()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(store.count, ask_slowly)
+            assert is_asked.wait(30)
+            assert pool.submit(store.count, ask_slowly).result(timeout=30) == "own"
+        finally:
+            goes_on.set()
+        assert first.result() == "shared"
+    assert store.count(ask_slowly) == "shared"
 
 
 def test_replay_after_the_store_forgot_its_nonces_changes_nothing(
