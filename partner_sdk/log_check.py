@@ -127,6 +127,19 @@ def _check_tiles(tree: GrowingTree, *, fetch: Fetch, is_end: bool) -> None:
                 raise LogError(f"Tile {tile} of level {level} has other hashes than the entries.", reason="wrong-hash")
 
 
+def _explain(error: Exception) -> str:
+    """Return the cause, and the way out of the two mistakes that are easily made."""
+    cause = str(getattr(error, "reason", error))
+    if isinstance(error, urllib.error.HTTPError):
+        cause = f"{error.code} {cause}"
+    advice = ""
+    if cause.startswith("404 "):
+        advice = " The address of a log ends in /log."
+    elif "CERTIFICATE_VERIFY_FAILED" in cause:
+        advice = " For a private certificate authority set SSL_CERT_FILE to its file."
+    return f"{cause}.{advice}"
+
+
 def make_fetch(url: str) -> Fetch:
     """Return the function that fetches a file of the log; it raises `NotCheckedError`."""
 
@@ -136,7 +149,7 @@ def make_fetch(url: str) -> Fetch:
             with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - checked by the parser
                 raw: bytes = answer.read(max_bytes + 1)
         except (OSError, ValueError) as error:
-            raise NotCheckedError(f"Cannot fetch {address}: {error}") from None
+            raise NotCheckedError(f"Cannot fetch {address}: {_explain(error)}") from None
         if len(raw) > max_bytes:
             raise NotCheckedError(f"{address} is too large.")
         return raw

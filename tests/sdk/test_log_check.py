@@ -1,8 +1,11 @@
 """`report-abuse-log-check`: each way in which a log can cheat or fail has its exit code."""
 
 import json
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -200,11 +203,22 @@ def test_files_are_fetched_over_http_and_none_that_is_too_large(tmp_path: Path) 
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, run_server(server):
         fetch = log_check.make_fetch(f"http://127.0.0.1:{server.server_port}/")
         assert fetch("tile", 100) == bytes(100)
-        for path, most in (("tile", 99), ("none", 100)):
-            with pytest.raises(NotCheckedError):
-                fetch(path, most)
+        with pytest.raises(NotCheckedError, match="is too large"):
+            fetch("tile", 99)
+        with pytest.raises(NotCheckedError, match=r"/none: 404 .*\. The address of a log ends in /log\.$"):
+            fetch("none", 100)
     with pytest.raises(NotCheckedError):
         fetch("tile", 100)
+
+
+def test_certificate_of_a_private_authority_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_words: object, **_named: object) -> None:
+        cause = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+        raise urllib.error.URLError(cause)
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    with pytest.raises(NotCheckedError, match="set SSL_CERT_FILE to its file"):
+        log_check.make_fetch("https://report.example/log")("checkpoint", 100)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
