@@ -36,7 +36,10 @@ from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 LOG_LATE: Final = timedelta(minutes=2)  # a receipt promises one
 _ADVICE_ON_BUCKETS = {
-    "missing": "Check that store_endpoint answers this machine, and that the bucket exists.",
+    "missing": (
+        "Check that the credentials are in the environment of this command and of `serve` (AWS_ACCESS_KEY_ID), that "
+        "store_endpoint answers this machine, and that the bucket exists."
+    ),
     "read-only": (
         "Check the credentials in the environment of `serve`: they must be allowed to list the bucket, and to get, put "
         "and delete its objects."

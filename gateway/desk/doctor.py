@@ -227,7 +227,7 @@ def _examine_outbox(desk: Desk) -> Iterator[CheckResult]:
         detail = f"The gateway no longer keeps the return codes of {without_place} replies."
         yield "warning", detail, "Answer these people another way. See `alarms`."
     if desk.config.carriers.notes == "off":
-        yield "warning", f"Short notes are off, but {waiting} are waiting.", "Set carriers.notes in desk.toml."
+        yield "warning", f"Short notes are off; {waiting} are waiting.", "Set carriers.notes in desk.toml."
     elif not faults:
         yield "ok", f"The carriers can send; {waiting} notes are waiting.", ""
 
