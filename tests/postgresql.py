@@ -112,13 +112,17 @@ class Server:
 
     def restore(self, name: str, **settings: str) -> None:
         """Start it on the data of another folder, as after the loss of its disk, and return when it is writable."""
-        self._data = self.folder / name
+        self.serve_from(name)
         self._data.chmod(0o700)
         self.own(name)
         self.start(**settings)
         with connect(self.uri()) as connection:
             while connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
                 time.sleep(0.02)
+
+    def serve_from(self, name: str) -> None:
+        """Use the data of this folder at the next start."""
+        self._data = self.folder / name
 
     @contextmanager
     def with_standby(self) -> "Iterator[Server]":

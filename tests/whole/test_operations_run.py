@@ -84,6 +84,10 @@ def list_stored(machines: Machines) -> set[str]:
         return {row[0] for row in connection.execute("SELECT report_id FROM reports")}
 
 
+def list_archive(machines: Machines) -> list[str]:
+    return sorted(path.name for path in (machines.server.folder / "backups/report-abuse/wal").iterdir())
+
+
 def archive_all(server: Server) -> None:
     """Return once everything that is committed is in the archive."""
     with connect(server.uri("reports")) as connection:
@@ -124,41 +128,52 @@ def test_lines_lead_to_two_gateways_and_a_restore_finds_what_came_after_the_arch
     assert [code for code, _ in machines.run_all(OPERATIONS, DOCUMENT, "Backups")] == [0]
     (base,) = (machines.server.folder / "backups/report-abuse").glob("base-*")
     machines.names[BACKUP_DAY] = base.name.removeprefix("base-")
-    archived = send_report(machines, capsys=capsys)
+    archived = [send_report(machines, capsys=capsys)]
+    archive_all(machines.server)
+
+    machines.server.stop()
+    kept = list_archive(machines)
+    assert [code for code, _ in machines.run_all(OPERATIONS, DOCUMENT, "Restore rehearsal")] == [0, 0, 0]
+    archive = f"cp {machines.server.folder}/backups/report-abuse/wal/%f %p"
+    machines.server.restore("rehearsal", **machines.settings, restore_command=archive)
+    assert list_stored(machines) == {before, *archived}
+    machines.server.stop()
+    # A second timeline in the live archive would lead the real restore astray.
+    assert list_archive(machines) == kept
+    machines.server.serve_from("data")
+    machines.server.start(**machines.settings)
+
+    archived.append(send_report(machines, capsys=capsys))
     archive_all(machines.server)
     collected = send_report(machines, capsys=capsys)
     assert run_desk(["collect", *desk]) == 0
     lost = send_report(machines, capsys=capsys)
-    assert list_stored(machines) == {before, archived, collected, lost}
+    assert list_stored(machines) == {before, *archived, collected, lost}
 
     machines.server.stop("immediate")
     machines.stop()
-    assert [code for code, _ in machines.run_all(OPERATIONS, DOCUMENT, "Restore rehearsal")] == [0, 0, 0]
-    archive = f"cp {machines.server.folder}/backups/report-abuse/wal/%f %p"
-    machines.server.restore("restored", **machines.settings, restore_command=archive)
-    assert list_stored(machines) == {before, archived}
-
     ended = []
     for line in list_lines(OPERATIONS, DOCUMENT, "After a real loss"):
         ended.append((machines.run(line), line))
+        if line.startswith("echo"):
+            machines.server.restore("restored", **machines.settings, restore_command=archive)
+            assert list_stored(machines) == {before, *archived}
         if " restored " in line:
             assert machines.run("report-abuse-gateway serve --state /var/lib/report-abuse-gateway") == 0
     # `collect` gives 1 for the new epoch, which waits for a person who knows of the restore.
     assert [line for code, line in ended if code != (" collect " in line)] == []
-    assert len(ended) == 3
+    assert len(ended) == 6
 
     capsys.readouterr()
     assert run_partner(["receipt", "verify", "--all", "--online", *partner]) == 4
     said = capsys.readouterr()
     missing = set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", said.out + said.err))
     assert {collected, lost} <= missing
-    assert not {before, archived} & missing
+    assert not {before, *archived} & missing
     again = send_report(machines, capsys=capsys)
     run_desk(["collect", *desk])
     capsys.readouterr()
     run_desk(["case", "list", "--json", *desk])
     cases = json.loads(capsys.readouterr().out)["cases"]
-    assert len(cases) == 4
+    assert len(cases) == 5
     assert again
-    # A second timeline in the live archive would lead the next restore astray.
-    assert list((machines.server.folder / "backups/report-abuse/wal").glob("00000002*")) == []
