@@ -1,14 +1,15 @@
 """Moves all rows of an SQLite file into an empty database on a PostgreSQL server.
 
-Never changes the file. All of it is one transaction at the server, so a move that ends early leaves nothing there and
-can be run again; one that was finished is recognised, because each table is compared on both sides.
+Never changes the file, and lets no other process write to it until the move has ended. All of it is one transaction at
+the server, so a move that ends early leaves nothing there and can be run again; one that was finished is recognised,
+because each table is compared on both sides.
 """
 
 import hashlib
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +65,6 @@ def move_rows(
     if not file.is_file():
         raise MoveError(f"There is no {file}: nothing to move.", reason="no-file")
     with _named_errors(), _reading(file) as source:
-        before = source.exec_driver_sql("PRAGMA data_version").scalar_one()
         if list_revisions(source) != [revision]:
             raise MoveError(f"{file} is of another release: start this one with it first.", reason="schema")
         with target.engine.connect() as connection:
@@ -80,9 +80,6 @@ def move_rows(
             target.begin_write(connection)
             moved = _copy(source, connection, metadata.sorted_tables)
             check(connection)
-            source.rollback()  # the snapshot ends, so that later writes show
-            if source.exec_driver_sql("PRAGMA data_version").scalar_one() != before:
-                raise MoveError(f"{file} was written to meanwhile: stop every process that uses it.", reason="in-use")
             target.commit(connection)
     return {name: tally.rows for name, tally in moved.items()}
 
@@ -133,13 +130,25 @@ def _advance_sequence(source: Connection, target: Connection, table: Table) -> N
 
 @contextmanager
 def _reading(file: Path) -> Iterator[Connection]:
-    """Give a connection that cannot change the file: not even its log is emptied."""
-    address = f"file:{quote(str(file.absolute()))}?mode=ro"
+    """Give a connection that cannot change the file, while no other can: not even its log is emptied.
+
+    Raises `MoveError` (`in-use`) if another process is writing.
+    """
+    address = f"file:{quote(str(file.absolute()))}?mode="
     engine = create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool, hide_parameters=True
+        "sqlite://", creator=lambda: sqlite3.connect(f"{address}ro", uri=True), poolclass=NullPool, hide_parameters=True
     )
     with engine.connect() as connection:
-        yield connection
+        connection.exec_driver_sql("PRAGMA schema_version")  # opens the log; the last to close it would empty it
+        with closing(sqlite3.connect(f"{address}rw", uri=True, isolation_level=None)) as writer:
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                raise MoveError(
+                    f"{file} is being written to: stop every process that uses it.", reason="in-use"
+                ) from None
+            yield connection
+            writer.rollback()
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from sqlalchemy import insert
 from gateway.cli import main as run_gateway
 from gateway.config import StateFolder, load_config
 from gateway.databases.moving import MoveError
+from gateway.databases.postgresql import PostgresqlServer
 from gateway.desk.alarms import list_alarms
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main as run_desk
-from gateway.desk.store import DeskStore, DeskStoreError, move_store, open_store
+from gateway.desk.store import DeskStore, DeskStoreError, engine, move_store, open_store
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import open_desk
@@ -161,17 +162,44 @@ def test_database_with_rows_or_tables_of_others_is_refused_and_left_as_it_is(
     assert (count(database_uri, "alarms"), count(database_uri, "audit"), count(other, "alarms")) == (1, 0, 0)
 
 
-def test_file_that_is_written_to_meanwhile_is_refused(file: Path, database_uri: str) -> None:
+def test_nobody_writes_to_the_file_until_the_move_has_ended(
+    file: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report accepted after the last look at the file would stay there for ever."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.2)
+    refused: list[str] = []
 
-    def write(connection: Any) -> None:
+    def write() -> None:
+        try:
+            with open_store(file).write() as other:
+                append_entry(other, "try", "late", at=NOW, actor="test")
+        except DeskStoreError as error:
+            refused.append(error.reason)
+
+    def write_early(connection: Any) -> None:
         check_chain(connection)
-        with open_store(file).write() as other:
-            append_entry(other, "try", "late", at=NOW, actor="test")
+        write()
 
-    with pytest.raises(MoveError, match="stop every process that uses it") as refused:
-        move(file, database_uri, write)
+    commit = PostgresqlServer.commit
+
+    def write_late(server: PostgresqlServer, connection: Any) -> None:
+        write()
+        commit(server, connection)
+
+    monkeypatch.setattr(PostgresqlServer, "commit", write_late)
+    assert move(file, database_uri, write_early) == {"alarms": 5, "audit": 5}
+    assert refused == ["store-unavailable"] * 2
+    assert count(database_uri, "audit") == 5
+    write()
+    assert len(refused) == 2
+
+
+def test_file_that_is_being_written_to_is_refused(file: Path, database_uri: str) -> None:
+    with open_store(file).write() as other:
+        append_entry(other, "try", "late", at=NOW, actor="test")
+        with pytest.raises(MoveError, match="stop every process that uses it") as refused:
+            move(file, database_uri)
     assert refused.value.reason == "in-use"
-    assert count(database_uri, "audit") == 0
     assert move(file, database_uri) == {"alarms": 5, "audit": 6}
 
 
