@@ -68,7 +68,8 @@ def check_no_foreign_keys(state: Path, *, left_out: str = "", roles: Iterable[st
     Key files are small, so larger files (e.g. the database) are not read. `left_out` is the folder in `state` with data
     from partners, whose contents must not stop the gateway. A key that only other roles read is not opened.
     """
-    unread = {state / KEY_FOLDER / name for name in list_role_keys(ROLE_KEYS) - list_role_keys(roles)}
+    foreign = list_role_keys(ROLE_KEYS) - list_role_keys(roles)
+    unread = {state / KEY_FOLDER / name for key in foreign for name in (key, f"{key.removesuffix('.key')}.next.key")}
     for folder, names, files in os.walk(state):
         if Path(folder) == state and left_out in names:
             names.remove(left_out)

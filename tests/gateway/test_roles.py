@@ -65,7 +65,10 @@ def test_role_opens_its_own_keys_alone(house: House, role: Role) -> None:
             with pytest.raises((ForeignKeyError, LocalStateError)):
                 load_config(house.state, roles=(role,))
         else:
+            following = path.with_suffix(".next.key")
+            following.write_bytes(FOREIGN)
             load_config(house.state, roles=(role,))
+            following.unlink()
             house.open_app(role, gateway=make_gateway(house.config, state=house.state, roles=(role,)))
         path.write_bytes(held)
 

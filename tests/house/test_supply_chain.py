@@ -11,6 +11,7 @@ import pytest
 import yaml
 from packaging.version import Version
 
+from gateway.key_folder import ROLE_KEYS, SIGNING_ROLES, list_role_keys
 from tests.house.sources import ROOT
 
 SHIPPED = ROOT / "gateway" / "operations"
@@ -141,6 +142,29 @@ def test_pods_of_the_example_are_closed() -> None:
         assert "memory" in one["resources"]["limits"]
         assert re.fullmatch(r"[a-z./-]+:\d+\.\d+\.\d+", one["image"])
         assert one["readinessProbe"]["httpGet"] == {"path": "/health", "port": one["ports"][0]["name"]}
+
+
+def test_no_role_holds_keys_or_credentials_of_another() -> None:
+    """As docs/decisions/0042 has it: the form has neither evidence nor the credentials of an object store."""
+    (gateway,) = (one for one in list_kubernetes() if one["kind"] == "StatefulSet")
+    secrets = {
+        one["name"]: [source["secretRef"]["name"] for source in one.get("envFrom", [])]
+        for one in gateway["spec"]["template"]["spec"]["containers"]
+    }
+    assert secrets == {"public": [], "industry": ["object-store"], "feed": ["object-store"]}
+    units = SHIPPED / "systemd"
+    template = (units / "report-abuse-gateway@.service").read_text(encoding="utf-8")
+    assert "Environment" not in template, "Every role would have it: write it into role.conf of those that need it."
+    state = "/var/lib/report-abuse-gateway"
+    for role, own in ROLE_KEYS.items():
+        conf = (units / f"report-abuse-gateway@{role}.service.d" / "role.conf").read_text(encoding="utf-8")
+        hidden = set(re.findall(r"^InaccessiblePaths=-(\S+)$", conf, re.MULTILINE))
+        foreign = {name.removesuffix(".key") for name in list_role_keys(ROLE_KEYS) - own}
+        keys = {f"{state}/keys/{name}.key" for name in foreign}
+        following = {f"{state}/keys/{name}.next.key" for name in foreign & {signing.value for signing in SIGNING_ROLES}}
+        evidence = {f"{state}/evidence"} if role == "public" else set()
+        assert hidden == keys | following | evidence
+        assert ("EnvironmentFile=-/etc/report-abuse/gateway.env" in conf) is (role != "public")
 
 
 def test_each_role_of_the_example_has_its_service_and_nothing_else_is_reached() -> None:
