@@ -10,7 +10,7 @@ from gateway.cli import main
 from gateway.clock import utc_now
 from gateway.commands.serve import _check_key_and_clock
 from gateway.config import ROLES, StateFolder, load_config
-from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
+from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, check_receipt_key_unused, end_receipt_key
 from gateway.doctor import examine
 from gateway.intake import ReceiptKeyNotInUseError
 from gateway.key_change import NEXT_CARD_FILE as NEXT
@@ -132,6 +132,19 @@ def end_key_in_use(loop: Loop) -> str:
     end_receipt_key(loop.desk, former, actor=ACTOR)
     loop.publish()
     return former
+
+
+def test_desk_ends_no_key_that_signed_a_report_in_the_last_hour(loop: Loop) -> None:
+    former = read_receipt_key(state_of(loop)).key_id
+    loop.send_industry()
+    assert loop.collect().filed == 1
+    loop.clock.advance(minutes=59)
+    with pytest.raises(BootstrapError, match="Restart every service") as refused:
+        check_receipt_key_unused(loop.desk, former)
+    assert refused.value.reason == "key-in-use"
+    check_receipt_key_unused(loop.desk, "AAAAAAAAAAA")
+    loop.clock.advance(minutes=2)
+    check_receipt_key_unused(loop.desk, former)
 
 
 def test_service_that_still_signs_with_an_ended_key_gives_no_receipt(loop: Loop) -> None:

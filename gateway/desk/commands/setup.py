@@ -9,7 +9,13 @@ import click
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.doctor import examine
-from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key, make_desk
+from gateway.desk.keyring.bootstrap import (
+    BootstrapError,
+    add_gateway,
+    check_receipt_key_unused,
+    end_receipt_key,
+    make_desk,
+)
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.store import move_store
@@ -102,12 +108,16 @@ def gateway_add(call: Call, card: Path) -> int:
 
 @desk_command(example="tWXvD6bK7pA")
 @click.argument("key_id", help="Its id in `keys list`.")
-def gateway_end_key(call: Call, key_id: str) -> int:
+@click.option("--now", "is_at_once", is_flag=True, help="Even if a report of the last hour was signed with it.")
+def gateway_end_key(call: Call, key_id: str, *, is_at_once: bool) -> int:
     """Accept no new receipts under a gateway's receipt key, e.g. after a change or a leak.
 
-    Its earlier receipts stay valid. Run this after the gateway has moved to its new key, and then publish.
+    Its earlier receipts stay valid. Run this an hour after every gateway has moved to its new key, and then publish.
     """
-    end_receipt_key(open_desk(call.state), key_id, actor=call.actor)
+    desk = open_desk(call.state)
+    if not is_at_once:
+        check_receipt_key_unused(desk, key_id)
+    end_receipt_key(desk, key_id, actor=call.actor)
     return print_result(call, {"ended": key_id}, f"The receipt key {key_id} ends now. Then: {suggest('publish')}")
 
 

@@ -6,7 +6,7 @@ Never overwrites an existing desk, and never leaves a partial one: the folder is
 import re
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from gateway.desk.keyring.key_set import (
 from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
@@ -35,8 +36,9 @@ from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.intake import INSTANCE_PATTERN
 from partner_sdk.wire.keys import GatewayCard, GatewayKey, Pin, fingerprint_of
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, parse_statement
 
+UNUSED_FOR: Final = timedelta(hours=1)  # before a receipt key may end without --now
 # The keys in daily use; the roots are kept offline.
 DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
@@ -110,6 +112,21 @@ def _add_key(desk: Desk, connection: Connection, card: GatewayCard, role: str, k
     add_verify_key(connection, role, public_key, now=now, instance=card.instance)
     audit.append_entry(connection, "add-gateway", card.instance, at=now, actor=actor, **{f"{role}_key_id": key.key_id})
     return True
+
+
+def check_receipt_key_unused(desk: Desk, key_id: str) -> None:
+    """Raise `BootstrapError` (`key-in-use`) if a report of the last hour was signed with this receipt key."""
+    since = format_time(desk.clock() - UNUSED_FOR)
+    with desk.store.read() as connection:
+        recent = connection.execute(select(REPORTS.c.intake).where(REPORTS.c.received_at > since)).scalars()
+        is_used = any(parse_statement(intake).signatures[0].keyid == key_id for intake in recent)
+    if is_used:
+        raise BootstrapError(
+            f"A gateway signed a report with {key_id} in the last hour. Restart every service of every gateway with "
+            "the new key first, and wait an hour: reports under an ended key are set aside. If the key has to end "
+            "at once, use --now.",
+            reason="key-in-use",
+        )
 
 
 def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
