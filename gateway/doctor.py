@@ -17,16 +17,17 @@ from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_change import NEXT_CARD_FILE
 from gateway.key_folder import LOG_KEY, find_signing_key, list_role_keys, list_signing_roles
 from gateway.key_state import AcceptedKeys
+from gateway.public_log import load_edge
 from gateway.shared_store import SharedStore, ValkeyStore
 from gateway.signoffs import examine_signoffs
 from gateway.start_checks import BEHIND, LOG_KEY_FIX, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
 from gateway.store.evidence import count_evidence
 from gateway.store.high_water import find_instance
-from gateway.store.log_tiles import find_oldest_unlogged, read_head
+from gateway.store.log_tiles import find_oldest_unlogged, get_head, read_head
 from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import LogError, ReportAbuseError
 from partner_sdk.finding import Finding
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
@@ -264,6 +265,13 @@ def _examine_log(gateway: Gateway, *, state: Path) -> Finding:
     key = find_signing_key(state, KeyRole.LOG)
     if key is None:
         return Finding("log", "fault", "There is no log key: reports are taken, and not logged.", fix=LOG_KEY_FIX)
+    try:
+        with gateway.store.read() as connection:
+            load_edge(connection, get_head(connection))
+    except LogError:
+        detail = "The stored public log is damaged: reports are taken, and not logged."
+        fix = "Bring the rows of log_tiles back from a standby or the archive (docs/operations.md, gateway: log)."
+        return Finding("log", "fault", detail, fix=fix)
     head, now = read_head(gateway.store), gateway.clock()
     oldest = find_oldest_unlogged(gateway.store, head)
     if oldest is not None and now - oldest > LOG_LATE:

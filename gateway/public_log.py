@@ -85,7 +85,7 @@ class LogPublisher:
         dummies = [self._random(HASH_BYTES) for _ in range(batch - len(found))]
         digests = sorted([*(digest_logged(sha256) for _, sha256 in found), *dummies])
         added = [format_entry(at=now, digest=digest) for digest in digests]
-        entries, tree = _load_edge(connection, head)
+        entries, tree = load_edge(connection, head)
         for entry in added:
             tree.add_entry(entry)
         checkpoint = Checkpoint(self._origin, tree.size, tree.compute_root())
@@ -117,7 +117,7 @@ def _is_due(head: LogHead, *, now: int) -> bool:
     return is_later or now < head.published_at - MAX_CLOCK_WAIT_SECONDS
 
 
-def _load_edge(connection: Connection, head: LogHead) -> tuple[bytes, GrowingTree]:
+def load_edge(connection: Connection, head: LogHead) -> tuple[bytes, GrowingTree]:
     """Return the entries of the last tile that is not full, and the tree; raises `LogError` (`malformed`)."""
     edge = []
     for level in range(count_levels(head.size)):

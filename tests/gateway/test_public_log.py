@@ -210,6 +210,7 @@ def test_changed_entry_in_the_database_stops_the_log_and_is_never_signed(house: 
     with pytest.raises(LogError):
         make_publisher(house, gateway).publish()
     assert read_head(gateway.store) == before
+    assert find_verdict(house) == ("fault", "The stored public log is damaged: reports are taken, and not logged.")
 
 
 def test_files_that_are_not_there_are_none(house: House, gateway: Gateway) -> None:
