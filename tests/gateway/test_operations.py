@@ -40,7 +40,7 @@ def analyze(units: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_lines_of_the_units_lay_them_where_systemd_looks(tmp_path: Path) -> None:
+def test_documented_lines_install_the_units_where_systemd_looks(tmp_path: Path) -> None:
     lines = list(list_lines(UNITS, "docs/operations.md"))
     assert [line.split()[0] for line in lines] == ["mkdir", "cp"]
     for line in lines:
@@ -51,7 +51,7 @@ def test_lines_of_the_units_lay_them_where_systemd_looks(tmp_path: Path) -> None
     assert len(list(laid.glob("report-abuse-*.*"))) >= 13
 
 
-def test_systemd_takes_every_unit_without_a_word(units: Path) -> None:
+def test_systemd_accepts_every_unit_without_a_warning(units: Path) -> None:
     found = sorted(str(path) for kind in ("service", "timer") for path in units.glob(f"*.{kind}"))
     assert len(found) == 13
     done = analyze(units, "verify", "--man=no", *found)

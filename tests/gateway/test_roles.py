@@ -26,7 +26,7 @@ def test_every_role_is_in_the_table_and_the_table_is_in_the_documents() -> None:
     assert {role: set(re.findall(r"`(\w+\.key)`", keys)) for role, keys in rows} == ROLE_KEYS
 
 
-def test_industry_takes_reports_without_the_key_of_cookies(house: House, partner: Partner) -> None:
+def test_industry_takes_reports_without_the_cookie_key(house: House, partner: Partner) -> None:
     (house.state / KEY_FOLDER / COOKIE_KEY).unlink()
     load_config(house.state, roles=("industry",))
     gateway = make_gateway(house.config, state=house.state, roles=("industry",), clock=house.clock)
@@ -34,7 +34,7 @@ def test_industry_takes_reports_without_the_key_of_cookies(house: House, partner
     assert door.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body).status_code == 201
 
 
-def test_feed_hands_over_without_a_key_of_receipts_and_cookies(house: House, industry: Door, partner: Partner) -> None:
+def test_feed_hands_over_without_receipt_key_and_cookie_key(house: House, industry: Door, partner: Partner) -> None:
     industry.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body)
     shutil.rmtree(house.state / KEY_FOLDER)
     load_config(house.state, roles=("feed",))

@@ -96,7 +96,7 @@ def archive_all(server: Server) -> None:
     assert wait_until(lambda: (server.folder / "backups/report-abuse/wal" / name).exists())
 
 
-def test_lines_lead_to_two_gateways_and_a_restore_finds_what_came_after_the_archive(
+def test_documented_lines_set_up_two_gateways_and_a_restore_replays_the_archive(
     machines: Machines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended = []
