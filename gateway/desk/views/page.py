@@ -8,10 +8,11 @@ import shlex
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, make_response, render_template, request, session
+from flask import Flask, abort, current_app, g, make_response, render_template, request, session
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -19,6 +20,7 @@ from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
+from gateway.web.request_checks import FORM
 from gateway.web.rules import Login, find_current_rule
 
 BREAK_AFTER: Final = timedelta(minutes=50)
@@ -36,6 +38,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
     app.before_request(_turn_away_signed_out)
+    app.before_request(_refuse_zero_bytes)
     app.context_processor(_list_page_values)
     # For every value of every template, so that none can be forgotten. Report values also have an element of their own
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
@@ -146,6 +149,14 @@ def _turn_away_signed_out() -> ResponseReturnValue | None:
     if stated is not None and stated.login is Login.STAFF and find_name() is None:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED)
     return None
+
+
+def _refuse_zero_bytes() -> None:
+    # PostgreSQL takes none in a text. The form of the public door keeps them: its texts are sealed, exactly as sent.
+    is_form = (stated := find_current_rule()) is not None and stated.body_media_type == FORM
+    typed = chain(request.args.items(multi=True), request.form.items(multi=True) if is_form else ())
+    if "\0" in request.path or any("\0" in text for _, text in typed):
+        abort(HTTPStatus.BAD_REQUEST)
 
 
 def _list_page_values() -> dict[str, object]:
