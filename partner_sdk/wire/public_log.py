@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,9 @@ MAX_SIZE: Final = 2**62
 # From the receipt to the entry of its batch, in seconds; and a batch by the clock of another gateway may seem earlier.
 LOGGED_WITHIN_SECONDS: Final = 60
 CLOCK_SKEW_SECONDS: Final = 60
+# A checkpoint that contradicts the remembered one is kept in `log.contradiction-SIZE-ROOT`; so many, the first ones.
+CONTRADICTION_FILE: Final = "log.contradiction"
+MAX_CONTRADICTIONS: Final = 32
 MAX_LATE_TILES: Final = 256  # how far a search goes on behind that, to tell a late entry from none
 
 _RECEIPT_LABEL: Final = b"report-abuse log entry v1\0"
@@ -207,6 +211,20 @@ def verify_checkpoint(raw: bytes, *, origin: str, public_keys: Collection[bytes]
     if not any(_is_signed(text, encoded, known=known) for name, encoded in signatures if name == origin):
         raise LogError("The checkpoint is not signed by a known key of the log.", reason="unknown-key")
     return checkpoint
+
+
+def find_contradiction_file(path: Path, note: bytes, *, origin: str, public_keys: Collection[bytes]) -> Path | None:
+    """Return the file for a checkpoint that contradicts another, e.g. `log.contradiction-48-1f0c6a5e1f0c6a5e`.
+
+    None if it proves nothing, because no key of the log has signed it, or if it or 32 others are kept already.
+    """
+    try:
+        found = verify_checkpoint(note, origin=origin, public_keys=public_keys)
+    except LogError:
+        return None
+    own = path.with_name(f"{path.name}-{found.size}-{found.root.hex()[:16]}")
+    is_full = sum(1 for _ in path.parent.glob(f"{path.name}-*")) >= MAX_CONTRADICTIONS
+    return None if own.exists() or is_full else own
 
 
 def _parse_note(raw: bytes) -> tuple[Checkpoint, str, list[tuple[str, str]]]:

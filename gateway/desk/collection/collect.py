@@ -98,7 +98,7 @@ class Collected:
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
-    log_fault: str | None = None  # why the public log contradicts the one seen before
+    log_fault: str | None = None  # why the public log contradicts the one seen before, or `not-checked`
     passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 
@@ -114,13 +114,13 @@ class _Judged:
 def collect_reports(
     desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None, from_start: bool = False
 ) -> Collected:
-    """Check the public log, then take every row that the gateway still holds for us, after the last judged position.
+    """Take every row that the gateway still holds for us, after the last judged position; then check the public log.
 
     Rows that cannot be acknowledged are skipped. They are retried afterwards, a few pages a run, so that they never
     delay a newer row. `from_start` reads the whole feed again. An endless feed is abandoned with an alarm. Raises the
     feed client's errors; rows stored before the error stay, and the next run continues from there.
     """
-    collected = Collected(log_fault=find_log_fault(desk, feed))
+    collected = Collected()
     status = get_standing(desk, feed)
     with desk.store.read() as connection:
         state = get_collector_state(connection)
@@ -152,6 +152,7 @@ def collect_reports(
     note_collected(
         desk, feed.get_status(), left_urgent=collected.left_urgent, left_others=collected.left - collected.left_urgent
     )
+    collected.log_fault = find_log_fault(desk, feed)
     return collected
 
 

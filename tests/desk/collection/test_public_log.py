@@ -1,4 +1,4 @@
-"""The desk checks the public log before it collects: a contradiction is an alarm, and no report waits for it."""
+"""The desk checks the public log after it has collected: a contradiction is an alarm, and no report waits for it."""
 
 import secrets
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.alarms import clear_alarm, list_alarms
+from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.public_log import LOG_CONTRADICTS
+from gateway.desk.feed_client import FeedClient
 from gateway.public_log import publish_log
 from gateway.store.log_tiles import read_head
-from partner_sdk.errors import TransportError
+from partner_sdk.errors import LocalStateError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.public_log import origin_of, peek_checkpoint
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
@@ -47,6 +49,18 @@ def list_subjects(loop: Loop) -> list[str]:
         return [alarm.subject for alarm in list_alarms(connection) if alarm.kind == LOG_CONTRADICTS]
 
 
+def list_kept_sizes(loop: Loop) -> list[int]:
+    """Return the sizes of the checkpoints that are kept as proof."""
+    return sorted(peek_checkpoint(path.read_bytes()).size for path in loop.desk.paths.state.glob("log.contradiction-*"))
+
+
+def clear_alarms(loop: Loop) -> None:
+    with loop.desk.store.write() as connection:
+        for alarm in list_alarms(connection):
+            if alarm.kind == LOG_CONTRADICTS:
+                clear_alarm(connection, alarm.id, actor=ACTOR, now=loop.clock())
+
+
 def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
     for _ in range(3):
         loop.send_industry()
@@ -72,7 +86,8 @@ def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_
         collected = loop.collect()
         assert (collected.filed, collected.log_fault) == (1, reason)
         assert (loop.desk.paths.state / "log.checkpoint").read_bytes() == seen
-        assert peek_checkpoint((loop.desk.paths.state / "log.contradiction").read_bytes()).size == size
+    # Both sides of each contradiction are kept, the first of its kind.
+    assert list_kept_sizes(loop) == [16, 32, 32]
     # One alarm for each kind, however often the desk collects.
     assert [subject.split(": ")[1].split(",")[0] for subject in list_subjects(loop)] == ["rolled-back", "forked"]
 
@@ -118,6 +133,79 @@ def make_other_key(loop: Loop) -> bytes:
     """Return the bytes of a log key that the desk does not know."""
     other = make_loop(loop.folder / "other")
     return (other.folder / "gateway" / "keys" / "log.key").read_bytes()
+
+
+class BrokenLog(FeedClient):
+    """The feed of a gateway that answers everything but its log."""
+
+    error: ReportAbuseError
+
+    def get_log_file(self, name: str, *, max_bytes: int) -> bytes:
+        """Fail."""
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("The gateway did not answer in time.", reason="timeout"),
+        UnavailableError(type="x", title="Unavailable", status=503, detail="", request_id=None),
+        LocalStateError("Could not save it.", reason="not-saved"),
+    ],
+)
+def test_log_that_cannot_be_checked_keeps_back_no_report_and_is_an_alarm_after_an_hour(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, error: ReportAbuseError
+) -> None:
+    publish(loop)
+    loop.collect()
+    monkeypatch.setattr(BrokenLog, "error", error, raising=False)
+    for minutes, alarms in ((59, 0), (2, 1), (2, 1)):
+        loop.clock.advance(minutes=minutes)
+        loop.send_industry()
+        collected = collect_reports(loop.desk, loop.make_feed(BrokenLog), actor=ACTOR)
+        assert (collected.filed, collected.log_fault) == (1, "not-checked")
+        assert len(list_subjects(loop)) == alarms
+
+
+def test_clearing_accepts_one_checkpoint_once_and_no_other_roll_back(loop: Loop) -> None:
+    publish(loop)
+    change(loop, *KEEP)
+    publish(loop)
+    loop.collect()
+    change(loop, *ROLL_BACK)
+    assert loop.collect().log_fault == "rolled-back"
+    clear_alarms(loop)
+    # A log that is shorter still was accepted by nobody.
+    change(loop, "DELETE FROM log_head", "DELETE FROM log_tiles")
+    publish(loop)
+    assert loop.collect().log_fault == "rolled-back"
+    assert len(list_subjects(loop)) == 1
+    # The accepted one is, and when the log goes back from there again, that is a new alarm.
+    change(loop, *ROLL_BACK)
+    assert loop.collect().log_fault is None
+    publish(loop)
+    assert loop.collect().log_fault is None
+    clear_alarms(loop)
+    change(loop, *ROLL_BACK)
+    assert loop.collect().log_fault == "rolled-back"
+    assert len(list_subjects(loop)) == 1
+
+
+def test_proof_of_a_fork_is_never_replaced_and_an_unsigned_checkpoint_is_not_kept(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(loop)
+    change(loop, *KEEP)
+    publish(loop)
+    loop.collect()
+    change(loop, *ROLL_BACK)
+    publish(loop)
+    assert loop.collect().log_fault == "forked"
+    proof = {path.name: path.read_bytes() for path in loop.desk.paths.state.glob("log.contradiction*")}
+    assert len(proof) == 2
+    monkeypatch.setattr(FeedClient, "get_log_file", lambda *_, **__: b"nothing")
+    assert loop.collect().log_fault == "malformed"
+    assert {path.name: path.read_bytes() for path in loop.desk.paths.state.glob("log.contradiction*")} == proof
 
 
 def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
