@@ -33,6 +33,7 @@ _FINDINGS: Final = {
     "not-logged": "the receipt is NOT in the public log as it must be",
     "invalid": "the receipt kept here is NOT valid",
 }
+_PRE_LOG: Final = "the log began after the receipt, so it does not prove the time (pre-log)."
 
 
 @click.group(cls=PartnerGroup)
@@ -88,6 +89,8 @@ def _compare_all(call: Call) -> int:
     else:
         speaker.say(f"{counts['same']} of {len(compared)}: {_FINDINGS['same']}, byte for byte.")
         speaker.say(_describe_log(log, log_error))
+        if old := sum(one.reason == "pre-log" for one in compared):
+            speaker.say(f"{old} of them: {_PRE_LOG}")
     for one in wrong:
         why = "" if one.reason is None else f" ({one.reason})"
         speaker.warn(
@@ -165,9 +168,9 @@ def _look_into_log(call: Call, receipt: Receipt | DeskReceipt) -> list[str]:
         return ["The gateway's public log holds no receipts of the desk."]
     log = call.partner.open_log()
     fault = None if log is None else log.find_fault(receipt)
-    if fault is not None:
+    if fault is not None and fault.reason != "pre-log":
         raise fault
-    return [_describe_log(log, None)]
+    return [_describe_log(log, None), *([_PRE_LOG] if fault is not None else [])]
 
 
 def _check(call: Call, raw: bytes, *, is_of_the_desk: bool) -> Receipt | DeskReceipt:

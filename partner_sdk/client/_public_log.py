@@ -1,30 +1,32 @@
 """The gateway's public log, as a partner checks it: one history, with an entry for each of its receipts (WIRE.md §6.8).
 
-Remembers the newest checkpoint in the partner's folder, as it was signed. One that contradicts it is kept beside it:
-together they prove the contradiction.
+Remembers the newest checkpoint in the partner's folder, as it was signed. A signed one that contradicts it is kept
+beside it under its size and root, and never written again: together they prove the contradiction.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import Receipt
 from partner_sdk.client.transport import Transport
-from partner_sdk.durable_files import find_bytes, write_durably
-from partner_sdk.errors import LogError, RefusedError
+from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
+from partner_sdk.errors import LocalStateError, LogError, RefusedError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
+    CONTRADICTION_FILE,
     LOGGED_WITHIN_SECONDS,
     LogView,
+    find_contradiction_file,
     origin_of,
     view_log,
 )
 
 CHECKPOINT_FILE = "log.checkpoint"
-CONTRADICTION_FILE = "log.contradiction"
 NOT_FOUND = 404
 
 
@@ -43,11 +45,15 @@ class PublicLog:
     def find_fault(self, receipt: Receipt) -> LogError | None:
         """Return the fault of a receipt's entry, or None, also while the receipt is too new to be logged.
 
-        Reasons: `not-included`, `late`. Raises the errors of sending.
+        Reasons: `not-included`, `late`, `ahead` (of our clock), `wrong-time`; and `pre-log`, which is no alarm: the log
+        began after this receipt, and does not prove its time. Raises the errors of sending.
         """
         received_at = parse_time(receipt.statement.received_at)
+        age = (self.now - received_at).total_seconds()
+        if age < -CLOCK_SKEW_SECONDS:
+            return LogError(f"The receipt states a time {-age:.0f} seconds ahead of this clock.", reason="ahead")
         fault = self.view.find_fault(receipt.raw, received_at=int(received_at.timestamp()))
-        is_new = self.now - received_at <= timedelta(seconds=LOGGED_WITHIN_SECONDS + CLOCK_SKEW_SECONDS)
+        is_new = age <= LOGGED_WITHIN_SECONDS + CLOCK_SKEW_SECONDS
         return None if is_new and fault is not None and fault.reason == "not-included" else fault
 
 
@@ -78,8 +84,12 @@ def open_log(
     try:
         view = view_log(fetch, origin=origin, public_keys=list(keys.values()), remembered=remembered)
     except LogError:
-        if notes and remembered is not None:
-            write_durably(state.folder / CONTRADICTION_FILE, notes[0])
+        path, public_keys = state.folder / CONTRADICTION_FILE, list(keys.values())
+        for note in notes if remembered is not None else []:
+            own = find_contradiction_file(path, note, origin=origin, public_keys=public_keys)
+            if own is not None:
+                with suppress(LocalStateError):  # the alarm counts more
+                    write_new_durably(own, note)
         raise
     write_durably(state.folder / CHECKPOINT_FILE, view.note)
     return PublicLog(view, now)

@@ -77,7 +77,8 @@ def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetim
 class ComparedReceipt:
     """One kept receipt beside that of the gateway.
 
-    `same`: byte for byte, and in the public log if there is one. `other`: the gateway has another one for this report.
+    `same`: byte for byte, and in the public log if there is one (`reason` is `pre-log` for a receipt of before the log,
+    which does not prove its time). `other`: the gateway has another one for this report.
     `missing`: it has none. `not-logged`: the public log does not hold it as it must. `invalid`: the kept one is not
     valid, e.g. it was changed on this disk. For the last two `reason` is the cause.
     """
@@ -113,7 +114,9 @@ def compare_receipts(
         elif receipt is not None:
             there = ask(report_id)
             fault = find_fault(receipt) if find_fault is not None and there == kept else None
-            if fault is not None:
+            if fault is not None and fault.reason == "pre-log":
+                yield ComparedReceipt(report_id, receipt.reference, "same", fault.reason)
+            elif fault is not None:
                 yield ComparedReceipt(report_id, receipt.reference, "not-logged", fault.reason)
             else:
                 differing: Literal["missing", "other"] = "missing" if there is None else "other"

@@ -329,23 +329,39 @@ class LogView:
     note: bytes
     checkpoint: Checkpoint
     tiles: Tiles
+    remembered_size: int = 0
 
     def find_fault(self, receipt: bytes, *, received_at: int) -> LogError | None:
-        """Return the fault of a receipt's entry: `not-included`, `late`, or None.
+        """Return the fault of a receipt's entry, or None if it stands in the log as it must.
 
-        Raises the errors of fetching.
+        Reasons: `not-included`; `late`; `wrong-time` for an entry that is older than one before it; `pre-log` for one
+        that is there, received before the log began: its time is not proved. Raises the errors of fetching.
         """
         try:
             found = find_entry(digest_receipt(receipt), received_at=received_at, tiles=self.tiles)
             if found is None:
                 return LogError("The public log has no entry for this receipt.", reason="not-included")
             check_included(*found, self.checkpoint, tiles=self.tiles)
-            # A log that began later has older receipts in its first batches.
-            if received_at >= self.tiles.get_time(0) - LOGGED_WITHIN_SECONDS:
-                check_in_time(found[1], received_at=received_at)
+            self._check_order(*found)
+            first = self._get_proved(0)
+            if received_at < time_of(first):
+                return LogError("The log began after this receipt: it does not prove its time.", reason="pre-log")
+            check_in_time(found[1], received_at=received_at)
         except LogError as error:
             return error
         return None
+
+    def _check_order(self, index: int, entry: bytes) -> None:
+        """Raise `LogError` (`wrong-time`) if the entry before, or the last one remembered, is of a later time."""
+        before = {index - 1, self.remembered_size - 1} if index >= self.remembered_size else {index - 1}
+        for place in before:
+            if place >= 0 and time_of(self._get_proved(place)) > time_of(entry):
+                raise LogError("The times of the log go back at this entry.", reason="wrong-time")
+
+    def _get_proved(self, index: int) -> bytes:
+        entry = self.tiles.get_entries(index // TILE_WIDTH)[index % TILE_WIDTH]
+        check_included(index, entry, self.checkpoint, tiles=self.tiles)
+        return entry
 
 
 def view_log(fetch: Fetch, *, origin: str, public_keys: Collection[bytes], remembered: bytes | None) -> LogView:
@@ -356,8 +372,10 @@ def view_log(fetch: Fetch, *, origin: str, public_keys: Collection[bytes], remem
     note = fetch("checkpoint", MAX_CHECKPOINT_BYTES)
     checkpoint = verify_checkpoint(note, origin=origin, public_keys=public_keys)
     tiles = Tiles(fetch, size=checkpoint.size)
+    remembered_size = 0
     if remembered is not None:
         older = peek_checkpoint(remembered)
         if older.origin == origin:
             check_extends(older, checkpoint, tiles=tiles)
-    return LogView(note, checkpoint, tiles)
+            remembered_size = older.size
+    return LogView(note, checkpoint, tiles, remembered_size)

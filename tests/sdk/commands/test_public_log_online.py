@@ -56,8 +56,19 @@ def test_receipt_older_than_the_log_is_in_its_first_batches(line: Terminal, hous
     receipt = submit(line)
     house.publish_log(seconds=86_400)
     assert line.run("receipt", "verify", receipt, "--online") == EXIT_DONE
+    assert "(pre-log)" in line.out
     house.publish_log(seconds=LONG)
     assert line.run(*ALL) == EXIT_DONE
+    assert "1 of them: the log began after the receipt" in line.out
+
+
+def test_receipt_of_a_time_to_come_is_an_alarm(sender: Terminal, house: House) -> None:
+    house.clock.advance(hours=1)
+    ahead = submit(sender)
+    house.clock.advance(hours=-1)
+    house.publish_log(seconds=30)
+    assert sender.run("receipt", "verify", ahead, "--online", "--json") == EXIT_ALARM
+    assert sender.json()["reason"] == "ahead"
 
 
 def test_receipt_that_is_new_is_waited_for(sender: Terminal, house: House) -> None:
@@ -106,7 +117,12 @@ def test_log_that_is_rolled_back_or_forked_is_an_alarm_and_both_checkpoints_are_
         assert f"({reason})" in sender.err
         assert "phone the agency" in sender.err
         assert (sender.folder / "log.checkpoint").read_bytes() == seen
-        assert peek_checkpoint((sender.folder / "log.contradiction").read_bytes()).size == size
+    # Each signed checkpoint is kept, and never written again; one without a valid signature proves nothing.
+    proof = {path.name: path.read_bytes() for path in sender.folder.glob("log.contradiction*")}
+    assert sorted(peek_checkpoint(raw).size for raw in proof.values()) == [16, 32, 48]
+    change(house, "UPDATE log_head SET checkpoint = CAST('nothing' AS BLOB)")
+    assert sender.run(*ALL) == EXIT_ALARM
+    assert {path.name: path.read_bytes() for path in sender.folder.glob("log.contradiction*")} == proof
 
 
 def test_receipt_that_was_dated_back_is_late_in_the_log(sender: Terminal, house: House) -> None:

@@ -27,6 +27,7 @@ from partner_sdk.wire.public_log import (
     peek_checkpoint,
     sign_checkpoint,
     verify_checkpoint,
+    view_log,
 )
 from tests.builders.logs import LOG, LOG_KEY, LOG_PUBLIC, PlainLog, make_entries, root_of, sha256
 
@@ -139,6 +140,39 @@ def test_entry_that_came_long_after_its_receipt_is_late() -> None:
     entry = format_entry(at=1_000_060, digest=bytes(32))
     check_in_time(entry, received_at=1_000_000)
     assert reason_of(check_in_time, entry, received_at=999_999) == "late"
+
+
+def find_fault_of(entries: list[bytes], index: int, *, received_at: int, seen: int = 0) -> str | None:
+    """Return the reason why a receipt does not stand at a place, for a reader who saw so many entries before."""
+    receipt = b"receipt"
+    entries[index] = entries[index][:8] + digest_receipt(receipt)
+    log = PlainLog(entries)
+    remembered = PlainLog(entries[:seen]).note if seen else None
+    view = view_log(log.fetch, origin=LOG, public_keys=[LOG_PUBLIC], remembered=remembered)
+    fault = view.find_fault(receipt, received_at=received_at)
+    return None if fault is None else fault.reason
+
+
+def test_entry_behind_one_of_a_later_time_is_refused() -> None:
+    entries = make_entries(64)
+    assert find_fault_of(list(entries), 40, received_at=1_000_055) is None
+    entries[39] = (1_000_500).to_bytes(8, "big") + entries[39][8:]
+    assert find_fault_of(entries, 40, received_at=1_000_055) == "wrong-time"
+
+
+def test_batch_that_was_dated_back_is_refused_by_a_reader_who_saw_a_later_time() -> None:
+    # The last two batches claim the times of the first two: the search by time ends among them.
+    entries = [*make_entries(480), *make_entries(32)]
+    times = [1_000_000 + 30 * (place // 16) for place in range(480)]
+    assert times[-1] > 1_000_030
+    assert find_fault_of(entries, 500, received_at=1_000_020, seen=480) == "wrong-time"
+
+
+def test_receipt_of_before_the_log_is_pre_log_and_never_late() -> None:
+    entries = make_entries(64)
+    assert find_fault_of(list(entries), 60, received_at=999_990) == "pre-log"
+    assert find_fault_of(list(entries), 5, received_at=900_000) == "pre-log"
+    assert find_fault_of(entries, 60, received_at=1_000_000) == "late"
 
 
 def test_file_of_another_length_is_refused() -> None:
