@@ -98,7 +98,7 @@ class Collected:
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
-    log_fault: str | None = None  # why the public log contradicts the one seen before, or `not-checked`
+    log_fault: str | None = None  # why the public log contradicts the one seen before, or `unchecked`
     passed: set[bytes] = field(default_factory=set, compare=False)  # digests of rows to retry later
 
 

@@ -33,7 +33,7 @@ from partner_sdk.wire.public_log import (
 
 LOG_CONTRADICTS: Final = "public-log-contradicts"
 CHECKPOINT_FILE: Final = "log.checkpoint"
-NOT_CHECKED: Final = "not-checked"
+UNCHECKED: Final = "unchecked"
 # The log may be out of reach for this long, e.g. while a page of the gateway's database is mended.
 UNCHECKED_FOR: Final = timedelta(hours=1)
 _NO_LOG: Final = "no-log"
@@ -42,7 +42,7 @@ _NO_LOG: Final = "no-log"
 def find_log_fault(desk: Desk, feed: FeedClient) -> str | None:
     """Return why the log does not continue the one seen before, or None if it does; never raises an error of ours.
 
-    A contradiction is an alarm at once, a log that cannot be checked (`not-checked`) after an hour. A gateway whose log
+    A contradiction is an alarm at once, a log that cannot be checked (`unchecked`) after an hour. A gateway whose log
     has not begun is well.
     """
     try:
@@ -50,8 +50,8 @@ def find_log_fault(desk: Desk, feed: FeedClient) -> str | None:
     except ReportAbuseError:
         seen_at = _find_seen_at(desk)
         if seen_at is not None and desk.clock() - seen_at > UNCHECKED_FOR:
-            _raise(desk, f"{origin_of(desk.config.gateway_origin)}: {NOT_CHECKED} since {format_time(seen_at)}")
-        return NOT_CHECKED
+            _raise(desk, f"{origin_of(desk.config.gateway_origin)}: {UNCHECKED} since {format_time(seen_at)}")
+        return UNCHECKED
 
 
 def _check(desk: Desk, feed: FeedClient) -> str | None:

@@ -12,7 +12,7 @@ from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.cases.file_commands import print_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
-from gateway.desk.collection.public_log import NOT_CHECKED
+from gateway.desk.collection.public_log import UNCHECKED
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
 from gateway.desk.commands.outbox import send_outbox
@@ -330,7 +330,7 @@ def _print_collected(collected: Collected) -> None:
             f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. "
             f"See: {suggest('set-aside list')}"
         )
-    if collected.log_fault == NOT_CHECKED:
+    if collected.log_fault == UNCHECKED:
         say("PUBLIC LOG: it could not be checked. Ask the gateway's operator to run `doctor`.")
     elif collected.log_fault:
         say(

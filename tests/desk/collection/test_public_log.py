@@ -163,7 +163,7 @@ def test_log_that_cannot_be_checked_keeps_back_no_report_and_is_an_alarm_after_a
         loop.clock.advance(minutes=minutes)
         loop.send_industry()
         collected = collect_reports(loop.desk, loop.make_feed(BrokenLog), actor=ACTOR)
-        assert (collected.filed, collected.log_fault) == (1, "not-checked")
+        assert (collected.filed, collected.log_fault) == (1, "unchecked")
         assert len(list_subjects(loop)) == alarms
 
 
