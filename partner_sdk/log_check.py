@@ -5,9 +5,11 @@ it shares nothing, and of this package only the formats of the log.
 """
 
 import argparse
+import http.client
 import json
 import os
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,10 +23,12 @@ from partner_sdk.errors import LogError
 from partner_sdk.wire.log_tree import HASH_BYTES, TILE_WIDTH, GrowingTree, hash_leaf
 from partner_sdk.wire.public_log import (
     CLOCK_SKEW_SECONDS,
+    CONTRADICTION_FILE,
     MAX_CHECKPOINT_BYTES,
     MAX_TILE_BYTES,
     Checkpoint,
     Fetch,
+    find_contradiction_file,
     format_tile_path,
     parse_bundle,
     parse_verifier,
@@ -37,7 +41,9 @@ EXIT_WELL: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_STANDS_STILL: Final = 3
 EXIT_ALARM: Final = 4
+# For one file, however slowly it comes, and for all of a run.
 FETCH_SECONDS: Final = 30.0
+RUN_SECONDS: Final = 24 * 3600.0
 # A batch comes each 30 seconds.
 LONGEST_STILL_SECONDS: Final = 300
 MAX_STATE_BYTES: Final = 1024 * 1024
@@ -52,8 +58,10 @@ _EPILOG: Final = """exit codes:
 example:
   report-abuse-log-check --url https://report.example/log --key report.example/log+1f0c6a5e+AeJp... --state log.json
 
-The state file has the newest checkpoint that was checked. On an alarm it stays as it is, and the checkpoint that
-contradicts it is beside it, as log.json.contradiction: keep both, they are the proof.
+The state file has the newest checkpoint that was checked. On an alarm it stays as it is, and the signed checkpoint
+that contradicts it is beside it, as log.json.contradiction-SIZE-ROOT: keep both, they are the proof.
+
+A file may take 30 seconds, a run a day.
 """
 
 
@@ -141,20 +149,38 @@ def _explain(error: Exception) -> str:
 
 
 def make_fetch(url: str) -> Fetch:
-    """Return the function that fetches a file of the log; it raises `NotCheckedError`."""
+    """Return the function that fetches a file of the log, all of them within a run; it raises `NotCheckedError`."""
+    ends_at = time.monotonic() + RUN_SECONDS
 
     def fetch(path: str, max_bytes: int) -> bytes:
         address = f"{url.rstrip('/')}/{path}"
-        try:
-            with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - checked by the parser
-                raw: bytes = answer.read(max_bytes + 1)
-        except (OSError, ValueError) as error:
-            raise NotCheckedError(f"Cannot fetch {address}: {_explain(error)}") from None
-        if len(raw) > max_bytes:
-            raise NotCheckedError(f"{address} is too large.")
-        return raw
+        found: list[bytes | NotCheckedError] = []
+        # The timeout of a socket begins anew with each byte, so a server could keep us for ever: a thread is left.
+        reader = threading.Thread(target=lambda: found.append(_read_address(address, max_bytes)), daemon=True)
+        reader.start()
+        reader.join(max(0.0, min(FETCH_SECONDS, ends_at - time.monotonic())))
+        if not found:
+            raise NotCheckedError(f"Cannot fetch {address}: it did not come in time.")
+        if isinstance(found[0], NotCheckedError):
+            raise found[0]
+        return found[0]
 
     return fetch
+
+
+def _read_address(address: str, max_bytes: int) -> bytes | NotCheckedError:
+    try:
+        with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - checked by the parser
+            raw: bytes = answer.read(max_bytes + 1)
+            announced = answer.headers.get("Content-Length")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return NotCheckedError(f"Cannot fetch {address}: {_explain(error)}")
+    if len(raw) > max_bytes:
+        return NotCheckedError(f"{address} is too large.")
+    # `read` with a limit does not notice a connection that was cut.
+    if announced is not None and announced != str(len(raw)):
+        return NotCheckedError(f"Cannot fetch {address}: the connection was cut.")
+    return raw
 
 
 def run(arguments: argparse.Namespace, *, clock: Callable[[], float]) -> tuple[int, dict[str, Any]]:
@@ -173,8 +199,11 @@ def run(arguments: argparse.Namespace, *, clock: Callable[[], float]) -> tuple[i
         state.note = notes[0].decode()
         _write(state_file, format_state(state))
     except LogError as error:
-        with suppress(NotCheckedError):  # the alarm counts more
-            _write(state_file.with_name(f"{state_file.name}.contradiction"), notes[0])
+        beside = state_file.with_name(state_file.name + CONTRADICTION_FILE.removeprefix("log"))
+        proof = find_contradiction_file(beside, notes[0], origin=origin, public_keys=public_keys)
+        if proof is not None:
+            with suppress(NotCheckedError):  # the alarm counts more
+                _write(proof, notes[0])
         return EXIT_ALARM, found | {"detail": str(error), "reason": error.reason, "result": "alarm"}
     except NotCheckedError as error:
         return EXIT_FAILED, found | {"detail": str(error), "result": "not-checked"}

@@ -4,11 +4,13 @@ import json
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -117,8 +119,17 @@ def test_each_way_of_cheating_is_an_alarm_and_the_proof_is_kept(checker: Checker
     assert (found["result"], found["reason"]) == ("alarm", reason)
     assert checker.err.startswith("ALARM: ")
     assert checker.state.read_bytes() == before
-    proof = checker.state.with_name("log.json.contradiction").read_bytes()
-    assert proof == checker.log.fetch("checkpoint", 100_000)
+    proof = list_proof(checker)
+    # One without a valid signature proves nothing.
+    assert proof == ([] if reason == "bad-signature" else [checker.log.fetch("checkpoint", 100_000)])
+    checker.log = PlainLog(make_entries(280))
+    assert checker.run() == EXIT_ALARM
+    assert set(proof) < set(list_proof(checker))
+
+
+def list_proof(checker: Checker) -> list[bytes]:
+    """Return the checkpoints that are kept beside the state file."""
+    return [path.read_bytes() for path in checker.state.parent.glob("log.json.contradiction*")]
 
 
 def test_log_that_stands_still_has_a_code_of_its_own(checker: Checker) -> None:
@@ -219,6 +230,47 @@ def test_certificate_of_a_private_authority_names_the_way_out(monkeypatch: pytes
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(NotCheckedError, match="set SSL_CERT_FILE to its file"):
         log_check.make_fetch("https://report.example/log")("checkpoint", 100)
+
+
+def answer_with(raw: bytes, *, then_wait: threading.Event | None = None) -> Any:
+    """Return a handler that writes these bytes as its whole answer, and then perhaps a byte at a time, without end."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(raw)
+            while then_wait is not None and not then_wait.wait(0.05):
+                self.request.sendall(b"x")
+
+    return Handler
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nshort",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+)
+def test_connection_that_is_cut_is_no_cheating(raw: bytes) -> None:
+    with ThreadingTCPServer(("127.0.0.1", 0), answer_with(raw)) as server, run_server(server):
+        fetch = log_check.make_fetch(f"http://127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(NotCheckedError):
+            fetch("checkpoint", 1000)
+
+
+@pytest.mark.parametrize("bound", ["FETCH_SECONDS", "RUN_SECONDS"])
+def test_answer_that_never_ends_is_given_up(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_check, bound, 0.3)
+    ended = threading.Event()
+    handler = answer_with(b"HTTP/1.0 200 OK\r\nContent-Length: 200\r\n\r\n", then_wait=ended)
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server, run_server(server):
+        fetch = log_check.make_fetch(f"http://127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(NotCheckedError):
+            fetch("checkpoint", 1000)
+        ended.set()
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
