@@ -3,7 +3,7 @@
 An entry holds the digest of a receipt, which only its holders know, or random bytes; a batch is in the order of its
 digests. So neither the size of the log nor a place in it counts reports. A batch that is too small for the reports of
 its 30 seconds grows in steps of four, keeps that size until midnight (UTC), and begins to grow at a random number, so
-that one report more cannot be told from its size (docs/decisions/0040).
+that its size gives the number of reports only roughly (docs/decisions/0040).
 
 The store's turn to write is held from the old head to the new one, so that several gateways on one database publish one
 history. Never signs a head whose tiles do not give the root that was signed before.
@@ -179,7 +179,7 @@ def publishing(
 ) -> Iterator[threading.Event]:
     """Publish the log in a thread until the block ends, under the log key of `state` as soon as there is one.
 
-    Yields an event that is set after each round. A failed round is logged, and tried again with the next batch.
+    Yields an event that is set after each round. A failed round is logged, and tried again after POLL_SECONDS.
     """
     stopping, done = threading.Event(), threading.Event()
 
@@ -188,10 +188,11 @@ def publishing(
         while not stopping.wait(wait):
             wait = POLL_SECONDS
             try:
-                publish_log(store, state=state, origin=origin, clock=clock, random=random)
+                if publish_log(store, state=state, origin=origin, clock=clock, random=random):
+                    # Also if the clock says that one is due at once, because it was ahead before.
+                    wait = BATCH_SECONDS - POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - a bad key or a full disk must not stop the servers
                 log_failure(error, event="log-not-published")
-                wait = BATCH_SECONDS
             done.set()
 
     thread = threading.Thread(target=run, name="public-log", daemon=True)

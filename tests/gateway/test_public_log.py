@@ -6,12 +6,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.doctor import examine
 from gateway.key_folder import find_signing_key
-from gateway.public_log import BATCH_SECONDS, MAX_BATCH, SMALLEST_BATCH, LogPublisher, find_log_file, publishing
+from gateway.public_log import (
+    BATCH_SECONDS,
+    MAX_BATCH,
+    POLL_SECONDS,
+    SMALLEST_BATCH,
+    LogPublisher,
+    find_log_file,
+    publishing,
+)
 from gateway.store.log_tiles import LogHead, read_head
 from gateway.wiring import Gateway
 from partner_sdk.errors import LogError
@@ -260,6 +269,32 @@ def test_gateway_without_a_log_key_takes_reports_and_logs_them_once_it_has_one(h
     run_once()
     _, tiles = read_log(house, gateway)
     assert digest_receipt(receipt) in {entry[8:] for entry in tiles.get_entries(0)}
+
+
+def test_failed_round_is_tried_again_soon_and_one_that_published_waits_for_the_next_batch(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    outcomes = iter([OSError("The disk is full."), False, True])
+
+    class StoppedEvent(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            return len(waits) > 3
+
+    def publish(*_: object, **__: object) -> bool:
+        outcome = next(outcomes)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("gateway.public_log.publish_log", publish)
+    fake = SimpleNamespace(Event=StoppedEvent, Thread=threading.Thread)
+    monkeypatch.setattr("gateway.public_log.threading", fake)
+    store = house.open_gateway().store
+    with publishing(store, state=house.state, origin="report.example/log", clock=house.clock, random=is_never_early):
+        pass
+    assert waits == [0.0, POLL_SECONDS, POLL_SECONDS, BATCH_SECONDS - POLL_SECONDS]
 
 
 def test_files_are_served_to_anybody_and_full_tiles_are_kept_for_a_year(house: House, gateway: Gateway) -> None:
