@@ -47,6 +47,10 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.report._completeness:MOST_PLACES", 3, WIRE, "at most three of a kind"),
     ("gateway.desk.collection.collect:MOST_CLOCK_LEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
     ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
+    # the public log
+    ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),
+    ("gateway.desk.collection.public_log:UNCHECKED_FOR", HOUR, RUNNING, "a log out of reach for an hour"),
+    ("partner_sdk.log_check:RUN_SECONDS", 86_400.0, RUNNING, "a file after 30 seconds and a run after a day"),
     # evidence
     ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),
     ("partner_sdk.wire.evidence:PART_BYTES", 8_388_608, WIRE, "8 segments, 8,388,608"),
