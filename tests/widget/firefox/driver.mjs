@@ -104,8 +104,20 @@ async function tap (page, selector) {
   await page.mouse.click(x, y)
 }
 
+// A page that comes back may be replaced once more, and has no element at all in between.
+async function waitForDocument (page) {
+  for (const ends = Date.now() + 60000; Date.now() < ends;) {
+    if (await page.evaluate("!!document.documentElement && document.readyState === 'complete'").catch(() => false)) return
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error(`No whole page came at ${page.url()}.`)
+}
+
 const STEPS = {
-  look: async (page, source, seen) => { seen.push(await page.evaluate(`(${source})()`)) },
+  look: async (page, source, seen) => {
+    await waitForDocument(page)
+    seen.push(await page.evaluate(`(${source})()`))
+  },
   run: (page, source) => page.evaluate(`(${source})()`),
   press: (page, key) => page.keyboard.press(key),
   follow: (page, key) => Promise.all([page.waitForNavigation(), page.keyboard.press(key)]),
