@@ -4,6 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +107,49 @@ def finish_process(process: subprocess.Popen[str]) -> list[str]:
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return output.split()
+
+
+@dataclass
+class StubbornSenders:
+    """Four threads that send to gateways by turns while something happens, each report until it has its receipt."""
+
+    gateways: Sequence[Gateway]
+    refused: list[str] = field(default_factory=list)  # reasons
+    promised: list[str] = field(default_factory=list)  # `id:reference`
+    receipts: dict[str, bytes] = field(default_factory=dict)
+    _pause: threading.Event = field(default_factory=threading.Event)
+    threads = 4
+    reports_each = 12
+    reports = threads * reports_each
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send from the beginning of the block; at its end wait until every report has a receipt."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            running = [pool.submit(self._send, number) for number in range(self.threads)]
+            yield
+            for one in running:
+                one.result()
+        assert len(self.promised) == self.reports
+        assert self.refused
+        assert set(self.refused) <= {"missing", "locked"}
+
+    def wait_for(self, goal: int) -> None:
+        """Wait until so many reports have a receipt."""
+        while len(self.promised) < goal:
+            self._pause.wait(0.002)
+
+    def _send(self, number: int) -> None:
+        gateway, partner = self.gateways[number % len(self.gateways)], Partner()
+        for turn in range(self.reports_each):
+            report = new_public_report() if turn % 2 else new_industry_report(partner)
+            while True:
+                try:
+                    accepted = gateway.intake.accept(report)
+                except StorageUnavailableError as error:
+                    self.refused.append(error.reason)
+                    self._pause.wait(0.02)
+                else:
+                    self.promised.append(f"{report.clear.report_id}:{accepted.reference}")
+                    self.receipts[report.clear.report_id] = accepted.receipt
+                    break

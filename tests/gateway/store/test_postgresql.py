@@ -1,7 +1,6 @@
 """A database on a PostgreSQL server: two gateways on one, a server that dies, and servers that must not be trusted."""
 
 import shutil
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import SHORT_STORY, read_title
 from tests.gateway.store.test_writers import check_chain
 from tests.gateway.store_builders import (
+    StubbornSenders,
     check_refused,
     finish_process,
     hurry,
@@ -115,40 +115,13 @@ def test_commands_make_one_gateway_on_a_database_and_no_second_with_other_keys(
 
 
 def test_killed_server_gives_a_receipt_or_a_safe_retry(own_server: Server, own_house: House) -> None:
-    gateways = [hurry(own_house).open_gateway() for _ in range(2)]
-    senders, reports_each = 4, 12
-    refused: list[str] = []
-    promised: list[str] = []
-    done = threading.Event()
-
-    def send(number: int) -> None:
-        gateway, partner = gateways[number % 2], Partner()
-        for turn in range(reports_each):
-            report = new_public_report() if turn % 2 else new_industry_report(partner)
-            while True:
-                try:
-                    accepted = gateway.intake.accept(report)
-                except StorageUnavailableError as error:
-                    refused.append(error.reason)
-                    done.wait(0.02)
-                else:
-                    promised.append(f"{report.clear.report_id}:{accepted.reference}")
-                    break
-
-    with ThreadPoolExecutor(senders) as pool:
-        running = [pool.submit(send, number) for number in range(senders)]
+    senders = StubbornSenders([hurry(own_house).open_gateway() for _ in range(2)])
+    with senders.sending():
         for goal in (6, 16, 30):
-            while len(promised) < goal:
-                done.wait(0.002)
+            senders.wait_for(goal)
             own_server.stop("immediate")
             own_server.start()
-        for one in running:
-            one.result()
-
-    assert len(promised) == senders * reports_each
-    assert refused
-    assert set(refused) <= {"missing", "locked"}
-    assert check_chain(gateways[0], promised=promised) == senders * reports_each
+    assert check_chain(senders.gateways[0], promised=senders.promised) == senders.reports
 
 
 def test_report_whose_commit_was_not_answered_gets_its_receipt_at_the_next_try(

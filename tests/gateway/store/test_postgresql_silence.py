@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,14 @@ from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.public.person import SHORT_STORY
 from tests.gateway.store.test_postgresql import copy_gateway
 from tests.gateway.store.test_writers import check_chain
-from tests.gateway.store_builders import HURRIED_SECONDS, check_refused, hurry, new_industry_report, new_public_report
+from tests.gateway.store_builders import (
+    HURRIED_SECONDS,
+    StubbornSenders,
+    check_refused,
+    hurry,
+    new_industry_report,
+    new_public_report,
+)
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -131,41 +137,14 @@ def test_fail_over_to_the_standby_loses_no_acknowledged_report_and_doubles_none(
     own_server: Server, tmp_path: Path
 ) -> None:
     """The gateways name both servers: nobody changes a setting while the primary dies."""
-    senders, reports_each = 4, 12
-    refused: list[str] = []
-    promised: list[str] = []
-    receipts: dict[str, bytes] = {}
-    done = threading.Event()
-
-    def send(number: int) -> None:
-        gateway, partner = gateways[number % 2], Partner()
-        for turn in range(reports_each):
-            report = new_public_report() if turn % 2 else new_industry_report(partner)
-            while True:
-                try:
-                    accepted = gateway.intake.accept(report)
-                except StorageUnavailableError as error:
-                    refused.append(error.reason)
-                    done.wait(0.02)
-                else:
-                    promised.append(f"{report.clear.report_id}:{accepted.reference}")
-                    receipts[report.clear.report_id] = accepted.receipt
-                    break
-
     with own_server.lend_database() as uri, own_server.with_standby() as standby:
         house = hurry(make_house(tmp_path / "one", database_uri=f"{uri},{standby.folder}", partners=(Partner(),)))
-        gateways = [house.open_gateway(), copy_gateway(house, tmp_path / "other").open_gateway()]
-        with ThreadPoolExecutor(senders) as pool:
-            running = [pool.submit(send, number) for number in range(senders)]
-            while len(promised) < senders * reports_each // 3:
-                done.wait(0.002)
+        senders = StubbornSenders([house.open_gateway(), copy_gateway(house, tmp_path / "other").open_gateway()])
+        with senders.sending():
+            senders.wait_for(senders.reports // 3)
             own_server.stop("immediate")
             standby.promote()
-            for one in running:
-                one.result()
-        assert check_chain(gateways[0], promised=promised) == len(promised) == senders * reports_each
-        assert refused
-        assert set(refused) <= {"missing", "locked"}
-        stored = dict(gateways[1].store.look("SELECT report_id, intake FROM reports"))
-        assert {report_id: bytes(intake) for report_id, intake in stored.items()} == receipts
+        assert check_chain(senders.gateways[0], promised=senders.promised) == senders.reports
+        stored = dict(senders.gateways[1].store.look("SELECT report_id, intake FROM reports"))
+        assert {report_id: bytes(intake) for report_id, intake in stored.items()} == senders.receipts
         assert not own_server.is_running()
