@@ -277,7 +277,7 @@ def _make_connection_class(*, is_encrypted: bool) -> type:
 
 
 def _look_up(host: str, port: int) -> None:
-    # Its answer is used by nobody: the client asks again, and the resolver is awake.
+    # The answer is thrown away: the client asks again, now that the resolver is known to answer.
     with contextlib.suppress(OSError):
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 

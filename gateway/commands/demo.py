@@ -1,6 +1,4 @@
-"""`report-abuse-gateway demo`, `cluster` and `sandbox`: the whole loop to look at, on one gateway or on a cluster of
-servers as an operator has them, and an agency for the tests of a service.
-"""
+"""`report-abuse-gateway demo` and `cluster`: the whole loop to look at; `sandbox`: an agency for a service's tests."""
 
 from pathlib import Path
 
@@ -9,17 +7,20 @@ import click
 from gateway.commands.terminal import FAULT, PORT, command, complain, json_option
 from gateway.web.serving import ServingError
 
-
-@command(example="--once --json --state /tmp/demo --port 8700")
-@click.option(
+_STATE = click.option(
     "--state",
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
     help="The folder for everything that it writes.",
 )
+_ONCE = click.option("--once", is_flag=True, help="Run the loop once, then stop.")
+
+
+@command(example="--once --json --state /tmp/demo --port 8700")
+@_STATE
 @click.option("--port", type=PORT, default=8700, show_default=True, metavar="PORT", help="First of four ports.")
-@click.option("--once", is_flag=True, help="Run the loop once, then stop.")
+@_ONCE
 @json_option
 def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     """Run the demonstration."""
@@ -30,15 +31,9 @@ def demo(state: Path, port: int, *, once: bool, as_json: bool) -> int:
 
 
 @command(example="--once --state /tmp/cluster --port 8740")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="The folder for the states of gateways, desk and partner.",
-)
+@_STATE
 @click.option("--port", type=PORT, default=8740, show_default=True, metavar="PORT", help="First of 24 ports.")
-@click.option("--once", is_flag=True, help="Run the loop once, then stop.")
+@_ONCE
 @json_option
 def cluster(state: Path, port: int, *, once: bool, as_json: bool) -> int:
     """Run the demonstration on a cluster of servers.

@@ -34,9 +34,7 @@ def run_demo(state: Path, *, port: int, once: bool, as_json: bool) -> int:
 
 def run_cluster(state: Path, *, port: int, once: bool, as_json: bool) -> int:
     """Run the loop on a cluster and return the exit code."""
-    return _run(
-        state, port=port, once=once, as_json=as_json, name="cluster", ports=CLUSTER_PORTS, make_site=Cluster
-    )  # fmt: skip
+    return _run(state, port=port, once=once, as_json=as_json, name="cluster", ports=CLUSTER_PORTS, make_site=Cluster)
 
 
 def _run(
