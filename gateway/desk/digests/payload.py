@@ -13,6 +13,7 @@ from gateway.desk.digests.eligibility import is_eligible
 from gateway.desk.digests.noise import CERTAINTY_PERMILLE, Consistent, get_reach, make_consistent, make_interval
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.tables import TOTAL, Table
+from gateway.desk.digests.weaknesses import load_weaknesses
 from gateway.desk.keyring.quarters import Quarter
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -32,27 +33,14 @@ from partner_sdk.wire.keys import Environment
 
 MOST_RECOMMENDATIONS = 3
 
-_CHANGES = {
-    "open_direct_messages": "Let adults who do not know a child reach that child only through a request that the "
-    "child can decline unseen.",
-    "weak_age_check": "Check age with more than a typed date, and look again when behaviour and stated age disagree.",
-    "off_platform_move": "Warn when a new contact sends a link, a number or a name on another service to a child.",
-    "slow_response": "Answer complaints about contact with a child first, and tell the person who complained.",
-    "no_block_tool": "Put block and report in one place, one step away from every message, and make a block hold for "
-    "new accounts of the same person.",
-    "hidden_report_route": "Show the way to report beside every message and profile, in the same words everywhere.",
-    "live_stream_unmoderated": "Watch live streams by or with children while they run, and stop them on a sign of "
-    "pressure.",
-    "stranger_recommendation": "Do not recommend children and adults to each other when they do not know each other.",
-}
-
 
 def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
     """Return advice for the highest weaknesses that are shown and stand out from the noise, highest first."""
     clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.low > 0]
     ranked = sorted(clear, key=lambda cell: -(cell.value or 0))[:MOST_RECOMMENDATIONS]
+    known = load_weaknesses().weaknesses
     return [
-        DigestAdvice(rank=rank, label=cell.label, weakness=cell.title, change=_CHANGES[cell.label])
+        DigestAdvice(rank=rank, label=cell.label, weakness=cell.title, change=known[cell.label].change)
         for rank, cell in enumerate(ranked, start=1)
     ]
 

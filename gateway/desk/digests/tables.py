@@ -8,6 +8,8 @@ lets the data choose a label: a label that appears only after a report would be 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.desk.digests.weaknesses import load_weaknesses
+
 MICRO = 1_000_000
 BUDGET_MICRO = 1 * MICRO
 """Pure differential privacy, epsilon 1.0 per partner and quarter over all tables together, eligibility included."""
@@ -39,16 +41,7 @@ OUTCOMES = (
     ("out_of_remit", "Out of remit"),
     ("actioned", "Actioned"),
 )
-WEAKNESSES = (
-    ("open_direct_messages", "Strangers can write to children directly"),
-    ("weak_age_check", "Weak check of age"),
-    ("off_platform_move", "Easy to move a child to another service"),
-    ("slow_response", "Slow response to complaints"),
-    ("no_block_tool", "No good way to block"),
-    ("hidden_report_route", "The way to report is hard to find"),
-    ("live_stream_unmoderated", "Live streams are not moderated"),
-    ("stranger_recommendation", "Strangers are recommended to children"),
-)
+WEAKNESSES = tuple((code, weakness.title) for code, weakness in load_weaknesses().weaknesses.items())
 
 
 @dataclass(frozen=True, slots=True)

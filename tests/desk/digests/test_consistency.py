@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.desk.digests.noise import make_consistent, project
-from gateway.desk.digests.tables import MICRO, Table, make_tables
+from gateway.desk.digests.tables import MICRO, WEAKNESSES, Table, make_tables
 
 TABLES = make_tables((("profile", "Profile page"), ("chat", "Chat")))
 _draws = st.fixed_dictionaries(
@@ -60,7 +60,7 @@ def test_counts_that_agree_already_are_left_as_they_are() -> None:
         "age_band": [30, 0, 0, 0, 0, 0],
         "placement": [10, 10, 10],
         "outcome": [5, 5, 5, 5, 5, 5],
-        "weakness": [1, 2, 3, 4, 5, 6, 7, 8],
+        "weakness": [place % 4 for place in range(len(WEAKNESSES))],
     }
     assert make_consistent(TABLES, draws).values == draws
 

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk.cases.reading import labels
 from gateway.desk.digests.tables import (
     AGE_BANDS,
     BUDGET_MICRO,
@@ -14,6 +15,7 @@ from gateway.desk.digests.tables import (
     count_table,
     make_tables,
 )
+from gateway.desk.digests.weaknesses import load_weaknesses
 from tests.desk.digests.digest_builders import make_cluster
 
 PLACEMENTS = (("profile", "Profile page"), ("chat", "Chat"))
@@ -69,6 +71,19 @@ def test_labels_are_the_same_for_any_reports() -> None:
     for table in TABLES.values():
         assert len(count_table(table, [])) == len(count_table(table, [make_cluster("a", kind="unheard_of")]))
         assert len(set(table.labels)) == len(table.labels)
+
+
+def test_every_weakness_has_a_feature_and_advice_and_the_form_offers_it() -> None:
+    known = load_weaknesses()
+    assert len(known.weaknesses) >= 15
+    assert {one.feature for one in known.weaknesses.values()} == set(known.features)
+    for one in known.weaknesses.values():
+        assert all(text.strip() == text and text for text in (one.title, one.text, one.change, one.solved))
+        assert one.text.endswith(".")
+        assert one.change.endswith(".")
+    assert len({one.title for one in known.weaknesses.values()}) == len(known.weaknesses)
+    offered = [choice for _, group in labels.WEAKNESS_GROUPS for choice in group]
+    assert sorted(offered) == sorted(WEAKNESSES) == sorted(labels.WEAKNESSES)
 
 
 def test_every_partition_counts_each_cluster_so_the_totals_can_agree() -> None:

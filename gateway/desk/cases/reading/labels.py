@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.desk.digests import tables
+from gateway.desk.digests.weaknesses import load_weaknesses
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox_message
 from partner_sdk.wire import public_codes as codes
@@ -50,6 +51,11 @@ ASSESSMENT = (
     ("urgent_dissemination", "Do police or child protection need it urgently?"),
 )
 KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
+# The weaknesses under the part of a service that each concerns, as the closing form shows them.
+WEAKNESS_GROUPS = tuple(
+    (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
+    for feature, heading in load_weaknesses().features.items()
+)
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 DOORS = (("public", "Public form"), ("industry", "Industry"))
 STATES = (
