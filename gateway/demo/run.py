@@ -119,7 +119,7 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
         "digest_id": digest_id,
         "desk_opened": opened,
         "receipt_verified": verified,
-        "digest_opened": (pulled["digest"]["partner"], pulled["digest"]["quarter"]) == (PARTNER_ID, quarter),
+        "digest_opened": (pulled["digest"]["partner"], pulled["digest"]["period"]) == (PARTNER_ID, quarter),
         "seconds": round(time.monotonic() - start, 1),
     }
 

@@ -250,11 +250,14 @@ def make_synthetic_digest(partner: str, *, now: datetime) -> Digest:
         digest_version=DIGEST_VERSION,
         partner=partner,
         environment="sandbox",
-        quarter=quarter.name,
+        span="quarter",
+        period=quarter.name,
         first_day=quarter.first_day.isoformat(),
         last_day=quarter.last_day.isoformat(),
         made_at=format_time(quarter.ends_at),
         synthetic=True,
+        status="published",
+        next_period=None,
         epsilon_micro=sum(table.epsilon_micro for table in tables),
         interval_permille=950,
         total=make_cell(TOTAL, title="All incidents", value=TOTAL_SHOWN, low=TOTAL_SHOWN - 20, high=TOTAL_SHOWN + 20),
@@ -271,7 +274,7 @@ def _fill_table(table: Table) -> DigestTable:
     for label, title in table.labels:
         left //= 2
         cells.append(make_cell(label, title=title, value=left, low=max(0, left - 8), high=left + 8))
-    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells)
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, "")
 
 
 def _make_folders(folder: Path, *, origin: str, now: datetime) -> GatewayCard:

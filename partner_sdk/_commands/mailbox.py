@@ -106,7 +106,7 @@ _offline_option = click.option("--offline", "is_offline", is_flag=True, help="Do
 def digest(call: Call, *, quarter: str | None, is_csv: bool, is_offline: bool) -> int:
     """Show your newest digest."""
     alarms = () if is_offline else fetch_mailbox(call)
-    found = [one for one in call.partner.digests() if quarter in (None, one.quarter)]
+    found = [one for one in call.partner.digests() if quarter in (None, one.period)]
     if not found:
         call.speaker.warn("No digest has arrived for that quarter." if quarter else "No digest has arrived yet.")
         return EXIT_ALARM if alarms else EXIT_FAILED

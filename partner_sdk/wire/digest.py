@@ -1,7 +1,7 @@
-"""The digest: a partner's quarterly, differentially private figures, as the desk publishes and the partner reads them.
+"""The digest: a partner's differentially private figures of a period, as the desk publishes and the partner reads them.
 
 One model for both sides, so that a desk's preview is exactly the partner's view. Never holds an exact count of
-anything but the partner's own industry reports, and never a float.
+anything but the partner's own reports and its own dealings with the agency, and never a float.
 """
 
 import csv
@@ -14,14 +14,18 @@ from partner_sdk.errors import FormatError
 from partner_sdk.wire import canonical
 
 MAX_DIGEST_BYTES = 262_144
-DIGEST_VERSION = "1"
+DIGEST_VERSION = "2"
 # Below this a number says more about chance than about the service.
 SMALLEST_SHOWN = 5
-FEWER_THAN_SHOWN = f"fewer than {SMALLEST_SHOWN}"
 
 
 class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One number with its interval. `value` is null when it is under five: then only `shown` is given."""
+    """One number with its interval, both ends included.
+
+    `value` is null when it is under five: then `shown` is the top of the interval in words, e.g. `fewer than 7` beside
+    0 to 6. `own` is the exact number of the partner's own reports under the same label, or null where none are counted.
+    `evidence` is null outside the table of weaknesses: `likely` if chance is ruled out for all weaknesses together.
+    """
 
     label: str
     title: str
@@ -29,10 +33,12 @@ class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low: int
     high: int
     shown: str
+    own: int | None = None
+    evidence: Literal["likely", "not-clear"] | None = None
 
 
 class DigestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One table. `exact` tables cost nothing: they count the partner's own reports."""
+    """One table. `exact` tables cost nothing: they are the partner's own facts. `note` explains how it counts."""
 
     name: str
     title: str
@@ -40,10 +46,11 @@ class DigestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epsilon_micro: int
     sensitivity: int
     cells: list[DigestCell]
+    note: str
 
 
 class DigestTrend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change against the digest before, judged on the published kind of numbers only."""
+    """A change against the digest before of the same span, judged on the published kind of numbers only."""
 
     label: str
     title: str
@@ -52,45 +59,76 @@ class DigestTrend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DigestAdvice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One recommended change, by the rank of its weakness."""
+    """One recommended change, by the rank of its weakness; `feature` is the part of the service, e.g. Discovery.
+
+    Given only for a weakness whose cell is `likely`. `solved` is how other services solved it.
+    """
 
     rank: int
     label: str
     weakness: str
+    feature: str
+    text: str
     change: str
+    solved: str
 
 
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One digest. Times and days are text in the one spelling of the wire."""
+    """One digest. Times and days are text in the one spelling of the wire.
+
+    `period` is e.g. `2026-Q3`, `2026-H2` or `2026`, by `span`. A digest that is `waiting` has too few reports for
+    useful figures: it holds exact tables alone, no total, and in `next_period` the longer period that may have them
+    (null for a year). `epsilon_micro` is the privacy cost, for any one incident, of everything drawn so far.
+    """
 
     digest_version: str
     partner: str
     environment: Literal["live", "sandbox"]
-    quarter: str
+    span: Literal["quarter", "half-year", "year"]
+    period: str
     first_day: str
     last_day: str
     made_at: str
     synthetic: bool
+    status: Literal["published", "waiting"]
+    next_period: str | None
     epsilon_micro: int
     interval_permille: int
-    total: DigestCell
+    total: DigestCell | None
     tables: list[DigestTable]
     missing_tables: list[str]
     trends: list[DigestTrend]
     recommendations: list[DigestAdvice]
 
 
-def make_cell(label: str, *, title: str, value: int, low: int, high: int) -> DigestCell:
-    """Return a cell in its published form: a value under five becomes words, and its interval reveals no more."""
+class DigestNotice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `digest-not-published`: this period has no digest and will have none. Gives no reason, no figure."""
+
+    environment: Literal["live", "sandbox"]
+    partner: str
+    period: str
+
+
+def make_cell(
+    label: str,
+    *,
+    title: str,
+    value: int,
+    low: int,
+    high: int,
+    own: int | None = None,
+    evidence: Literal["likely", "not-clear"] | None = None,
+) -> DigestCell:
+    """Return a cell in its published form: a value under five becomes words that agree with the top of its interval."""
     if value < SMALLEST_SHOWN:
-        low, high = 0, max(high, SMALLEST_SHOWN - 1)
-        return DigestCell(label=label, title=title, value=None, low=low, high=high, shown=FEWER_THAN_SHOWN)
-    return DigestCell(label=label, title=title, value=value, low=low, high=high, shown=str(value))
+        high = max(high, SMALLEST_SHOWN - 1)
+        return DigestCell(label, title, None, 0, high, f"fewer than {high + 1}", own, evidence)
+    return DigestCell(label, title, value, low, high, str(value), own, evidence)
 
 
-def make_exact_cell(label: str, *, title: str, value: int) -> DigestCell:
-    """Return a cell that the partner can count itself: no interval, nothing to hide."""
-    return DigestCell(label=label, title=title, value=value, low=value, high=value, shown=str(value))
+def make_exact_cell(label: str, *, title: str, value: int, shown: str | None = None) -> DigestCell:
+    """Return a cell of the partner's own facts: no interval; `shown` may add a unit, e.g. `3 hours`."""
+    return DigestCell(label, title, value, value, value, str(value) if shown is None else shown)
 
 
 def encode_digest(digest: Digest) -> bytes:
@@ -110,7 +148,13 @@ def check_digest(digest: Digest) -> None:
     """Raise `FormatError` when figures contradict each other or the version is unknown."""
     if digest.digest_version != DIGEST_VERSION:
         raise FormatError("This SDK cannot read this version of a digest: update it.", reason="unknown-version")
-    _check_cell(digest.total, exact=False, place="The total")
+    if (digest.total is None) != (digest.status == "waiting"):
+        raise FormatError("A digest has a total unless it waits.", reason="bad-digest")
+    if digest.total is None:
+        if not all(table.exact for table in digest.tables) or digest.trends or digest.recommendations:
+            raise FormatError("A digest that waits holds figures.", reason="bad-digest")
+    else:
+        _check_cell(digest.total, exact=False, place="The total")
     for number, table in enumerate(digest.tables, start=1):
         if table.exact and table.epsilon_micro:
             raise FormatError(f"Table {number} is exact and names a privacy cost.", reason="bad-digest")
@@ -122,11 +166,13 @@ def check_digest(digest: Digest) -> None:
 
 def _check_cell(cell: DigestCell, *, exact: bool, place: str) -> None:
     if cell.value is None:
-        good = not exact and cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == FEWER_THAN_SHOWN
+        good = cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == f"fewer than {cell.high + 1}"
+    elif exact:
+        good = 0 <= cell.value == cell.low == cell.high
     else:
-        smallest = 0 if exact else SMALLEST_SHOWN
-        good = smallest <= cell.value and 0 <= cell.low <= cell.value <= cell.high and cell.shown == str(cell.value)
-    if not good:
+        good = cell.value >= SMALLEST_SHOWN and 0 <= cell.low <= cell.value <= cell.high
+        good = good and cell.shown == str(cell.value)
+    if not good or (exact and (cell.value is None or cell.own is not None)) or (cell.own or 0) < 0:
         raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
 
 
@@ -150,23 +196,28 @@ def format_interval_share(permille: int) -> str:
 def render_table(digest: Digest) -> str:
     """Return the whole digest as text that fits a terminal."""
     lines = [
-        f"Digest of {digest.quarter} for {digest.partner} ({digest.environment})",
+        f"Digest of {digest.period} for {digest.partner} ({digest.environment})",
         f"{digest.first_day} to {digest.last_day}, made {digest.made_at}",
     ]
     if digest.synthetic:
         lines += ["", "SYNTHETIC: this digest counts made-up cases. Nothing in it happened."]
-    lines += [
-        "",
-        "Noise is added to every number, so that no one who reports or is reported can be identified.",
-        f"Privacy cost: {format_epsilon(digest.epsilon_micro)} of at most 1.0 for this quarter.",
-        f"Each true number lies in its interval with {format_interval_share(digest.interval_permille)} % certainty.",
-        "",
-    ]
-    width = max(len(cell.title) for _, cell in _rows(digest))
-    lines.append(_line(digest.total, exact=False, width=width))
+    if digest.status == "waiting":
+        later = f" The digest of {digest.next_period} counts them too." if digest.next_period else ""
+        lines += ["", f"Too few reports for figures that would mean anything.{later}"]
+    else:
+        lines += [
+            "",
+            "Noise is added to every number but your own, so that no one who reports or is reported can be identified.",
+            f"Privacy cost: {format_epsilon(digest.epsilon_micro)} of at most 1.0 for this period.",
+            f"Each interval holds the true number with {format_interval_share(digest.interval_permille)} % certainty.",
+            "",
+        ]
+    width = max((len(cell.title) for _, cell in _rows(digest)), default=0)
+    if digest.total is not None:
+        lines.append(_line(digest.total, exact=False, width=width))
     for table in digest.tables:
-        cost = "exact: your own reports" if table.exact else f"privacy cost {format_epsilon(table.epsilon_micro)}"
-        lines += ["", f"{table.title} ({cost})"]
+        cost = "exact: your own" if table.exact else f"privacy cost {format_epsilon(table.epsilon_micro)}"
+        lines += ["", f"{table.title} ({cost})"] + ([f"  {table.note}"] if table.note else [])
         lines += [_line(cell, exact=table.exact, width=width) for cell in table.cells]
     for name in digest.missing_tables:
         lines += [
@@ -175,11 +226,12 @@ def render_table(digest: Digest) -> str:
         ]
     if digest.trends:
         lines += ["", "What changed"] + [f"  {trend.title}: {trend.text}" for trend in digest.trends]
-    lines += ["", "Weaknesses, and what to do about them"]
-    for advice in digest.recommendations:
-        lines += [f"  {advice.rank}. {advice.weakness}", f"     {advice.change}"]
-    if not digest.recommendations:
-        lines.append("  No weakness stands out from the noise this quarter.")
+    if digest.status == "published":
+        lines += ["", "Likely weaknesses, and what to do about them"]
+        for advice in digest.recommendations:
+            lines += [f"  {advice.rank}. {advice.weakness}", f"     {advice.change}", f"     {advice.solved}"]
+        if not digest.recommendations:
+            lines.append("  No weakness stands out from the noise in this period.")
     return "\n".join(lines) + "\n"
 
 
@@ -187,13 +239,15 @@ def render_csv(digest: Digest) -> str:
     """Return one line per number, for a spreadsheet; an empty `value` means fewer than five."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["quarter", "synthetic", "table", "label", "title", "value", "shown", "low", "high", "exact"])
+    writer.writerow(
+        ["period", "synthetic", "table", "label", "title", "value", "shown", "low", "high", "own", "evidence", "exact"]
+    )
     for name, cell in _rows(digest):
         exact = any(table.exact for table in digest.tables if table.name == name)
-        value = "" if cell.value is None else cell.value
         flags = ["yes" if flag else "no" for flag in (digest.synthetic, exact)]
-        row = [digest.quarter, flags[0], name, cell.label, cell.title, value, cell.shown, cell.low, cell.high, flags[1]]
-        writer.writerow(row)
+        optional = ["" if one is None else one for one in (cell.value, cell.own, cell.evidence)]
+        row = [digest.period, flags[0], name, cell.label, cell.title, optional[0], cell.shown, cell.low, cell.high]
+        writer.writerow([*row, *optional[1:], flags[1]])
     return out.getvalue()
 
 
@@ -203,9 +257,11 @@ def render_json(digest: Digest) -> str:
 
 
 def _rows(digest: Digest) -> list[tuple[str, DigestCell]]:
-    rows = [("total", digest.total)]
+    rows = [] if digest.total is None else [("total", digest.total)]
     return rows + [(table.name, cell) for table in digest.tables for cell in table.cells]
 
 
 def _line(cell: DigestCell, *, exact: bool, width: int) -> str:
-    return f"  {cell.title:<{width}}  {cell.shown:>12}  {format_interval(cell, exact=exact)}"
+    own = "" if cell.own is None else f"  your own: {cell.own}"
+    evidence = "" if cell.evidence is None else f"  {cell.evidence.replace('-', ' ')}"
+    return f"  {cell.title:<{width}}  {cell.shown:>13}  {format_interval(cell, exact=exact)}{own}{evidence}"

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
-from partner_sdk.wire.digest import Digest
+from partner_sdk.wire.digest import Digest, DigestNotice
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
@@ -170,9 +170,10 @@ FIRST_PREVIOUS = "0" * 64
 MAX_WAITING_MESSAGES = 50
 MAX_ACK_BODY_BYTES = 64
 
-MessageKind = Literal["digest", "information-request", "outcome", "set-aside", "welcome"]
+MessageKind = Literal["digest", "digest-not-published", "information-request", "outcome", "set-aside", "welcome"]
 BODIES: Final[Mapping[MessageKind, type[msgspec.Struct]]] = {
     "digest": Digest,
+    "digest-not-published": DigestNotice,
     "information-request": InformationRequest,
     "outcome": OutcomeNote,
     "set-aside": SetAsideNotice,

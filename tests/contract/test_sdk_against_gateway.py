@@ -142,7 +142,7 @@ def test_enrolled_partner_can_submit_once_the_register_names_it(
 
 
 def test_mailbox_brings_each_digest_once_and_keeps_it(client: Client, house: House, wire: WsgiTransport) -> None:
-    bodies = [encode(make_digest(quarter=quarter)) for quarter in ("2026-Q2", "2026-Q3")]
+    bodies = [encode(make_digest(period=quarter)) for quarter in ("2026-Q2", "2026-Q3")]
     first = make_post(1, body=to_base64url(bodies[0]), kind="digest")
     second = make_post(2, message_sha256(first.signed), body=to_base64url(bodies[1]), kind="digest")
     post_to(house, first, second)
@@ -152,7 +152,7 @@ def test_mailbox_brings_each_digest_once_and_keeps_it(client: Client, house: Hou
     asked = [(request.method, request.path_url.split("/")[-1]) for request in wire.requests if "mailbox" in request.url]
     assert asked == [("GET", "mailbox"), ("POST", "ack"), ("POST", "ack"), ("GET", "mailbox")]
     assert client.collect_mailbox().messages == ()
-    assert [digest.quarter for digest in client.digests()] == ["2026-Q2", "2026-Q3"]
+    assert [digest.period for digest in client.digests()] == ["2026-Q2", "2026-Q3"]
 
 
 def test_mailbox_longer_than_one_answer_is_fetched_whole(client: Client, house: House) -> None:

@@ -145,28 +145,63 @@ def make_state(
 def make_digest(**changes: Any) -> Digest:
     """Return a small digest of made-up cases."""
     settings: dict[str, Any] = {
-        "digest_version": "1",
+        "digest_version": "2",
         "environment": "live",
-        "epsilon_micro": 400_000,
+        "epsilon_micro": 800_000,
         "first_day": "2026-07-01",
         "interval_permille": 950,
         "last_day": "2026-09-30",
         "made_at": "2026-11-25T08:30:00Z",
         "missing_tables": [],
         "partner": "example-chat",
-        "quarter": "2026-Q3",
+        "period": "2026-Q3",
         "recommendations": [
-            DigestAdvice(rank=1, label="x", weakness="Open direct messages", change="Close them by default.")
+            DigestAdvice(
+                rank=1,
+                label="open_direct_messages",
+                weakness="Strangers can write to children directly",
+                feature="Direct messages",
+                text="An adult whom a child does not know can write to that child.",
+                change="Close them by default.",
+                solved="Services let a child decline a request unseen.",
+            )
         ],
+        "span": "quarter",
+        "status": "published",
+        "next_period": None,
         "synthetic": True,
         "tables": [
             DigestTable(
                 name="kind",
                 title="What happened",
                 exact=False,
-                epsilon_micro=400_000,
+                epsilon_micro=550_000,
                 sensitivity=1,
-                cells=[make_cell("grooming", title="Grooming", value=12, low=7, high=17)],
+                cells=[
+                    make_cell("grooming", title="Grooming", value=12, low=7, high=17, own=2),
+                    make_cell("meet_offline", title="Asked to meet in person", value=3, low=0, high=6, own=0),
+                ],
+                note="",
+            ),
+            DigestTable(
+                name="weakness",
+                title="Weaknesses",
+                exact=False,
+                epsilon_micro=250_000,
+                sensitivity=2,
+                cells=[
+                    make_cell(
+                        "open_direct_messages",
+                        title="Strangers can write to children directly",
+                        value=11,
+                        low=5,
+                        high=18,
+                        own=2,
+                        evidence="likely",
+                    ),
+                    make_cell("slow_response", title="Slow response", value=0, low=0, high=8, evidence="not-clear"),
+                ],
+                note="An incident with two weaknesses counts half for each.",
             ),
             DigestTable(
                 name="own",
@@ -175,6 +210,7 @@ def make_digest(**changes: Any) -> Digest:
                 epsilon_micro=0,
                 sensitivity=0,
                 cells=[make_exact_cell("sent", title="Sent", value=3)],
+                note="",
             ),
         ],
         "total": make_cell("total", title="Cases", value=12, low=7, high=17),

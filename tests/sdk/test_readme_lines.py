@@ -184,7 +184,7 @@ def get_mail(service: Service, _: pytest.MonkeyPatch) -> None:
     service.sandbox.run_desk()
     service.sandbox.send_digest()
     (digest, *_rest) = service.partner.collect_mailbox() and service.partner.digests()
-    service.names["2026-Q3"] = digest.quarter
+    service.names["2026-Q3"] = digest.period
 
 
 # What happens before a line, by its first words.

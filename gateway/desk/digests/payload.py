@@ -38,22 +38,32 @@ def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
     """Return advice for the highest weaknesses that are shown and stand out from the noise, highest first."""
     clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.low > 0]
     ranked = sorted(clear, key=lambda cell: -(cell.value or 0))[:MOST_RECOMMENDATIONS]
-    known = load_weaknesses().weaknesses
-    return [
-        DigestAdvice(rank=rank, label=cell.label, weakness=cell.title, change=known[cell.label].change)
-        for rank, cell in enumerate(ranked, start=1)
-    ]
+    return [_make_advice(rank, cell) for rank, cell in enumerate(ranked, start=1)]
+
+
+def _make_advice(rank: int, cell: DigestCell) -> DigestAdvice:
+    data = load_weaknesses()
+    one = data.weaknesses[cell.label]
+    return DigestAdvice(
+        rank=rank,
+        label=cell.label,
+        weakness=cell.title,
+        feature=data.features[one.feature],
+        text=one.text,
+        change=one.change,
+        solved=one.solved,
+    )
 
 
 def make_trends(*, total: DigestCell, kinds: DigestTable | None, before: Digest | None) -> list[DigestTrend]:
     """Return clear increases and decreases since the previous digest, and always the total."""
-    if before is None:
+    if before is None or before.total is None:
         return []
-    trends = [_make_trend(total, before.total, since=before.quarter)]
+    trends = [_make_trend(total, before.total, since=before.period)]
     earlier = {cell.label: cell for table in before.tables if table.name == "kind" for cell in table.cells}
     for cell in kinds.cells if kinds else []:
         if cell.label in earlier:
-            trend = _make_trend(cell, earlier[cell.label], since=before.quarter)
+            trend = _make_trend(cell, earlier[cell.label], since=before.period)
             trends += [trend] if trend.direction != "unclear" else []
     return trends
 
@@ -106,11 +116,14 @@ def build_body(
         digest_version=DIGEST_VERSION,
         partner=record.partner,
         environment=environment,
-        quarter=quarter.name,
+        span="quarter",
+        period=quarter.name,
         first_day=quarter.first_day.isoformat(),
         last_day=quarter.last_day.isoformat(),
         made_at=format_time(now),
         synthetic=record.workings.synthetic,
+        status="published",
+        next_period=None,
         epsilon_micro=spent_micro,
         interval_permille=CERTAINTY_PERMILLE,
         total=total,
@@ -140,7 +153,7 @@ def _make_table(table: Table, draw: Sequence[int], consistent: Consistent) -> Di
         # Ranked by the noisy values: this function has no others.
         order = sorted(range(len(cells)), key=lambda place: -consistent.values[table.name][place])
         cells = [cells[place] for place in order]
-    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells)
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, "")
 
 
 def _make_total(tables: Sequence[Table], draws: Mapping[str, Sequence[int]], consistent: Consistent) -> DigestCell:
@@ -160,4 +173,4 @@ def _make_total(tables: Sequence[Table], draws: Mapping[str, Sequence[int]], con
 
 def _make_own_reports(count: int) -> DigestTable:
     cell = make_exact_cell("industry", title="Reports that you sent", value=count)
-    return DigestTable("door", "Your own reports to the industry door", True, 0, 1, [cell])
+    return DigestTable("door", "Your own reports to the industry door", True, 0, 1, [cell], "")

@@ -5,6 +5,7 @@ from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     InformationRequest,
@@ -47,6 +48,7 @@ def make_mailbox_messages() -> dict[str, Any]:
             set_aside_at="2026-11-25T08:30:00Z",
         ),
         "digest": make_digest(),
+        "digest-not-published": DigestNotice("live", partner.partner, "2026-Q2"),
     }
     posts: list[Post] = []
     for kind, body in bodies.items():

@@ -92,7 +92,7 @@ def test_the_whole_way_of_a_digest(state: Path, sent: list[str], capsys: pytest.
     assert len(messages) == 1
     message = peek_message(messages[0])
     assert (message.message_id, message.recipient, message.kind) == (released["message_id"], PARTNER, "digest")
-    assert parse_digest(parse_base64url(message.body)).quarter == QUARTER
+    assert parse_digest(parse_base64url(message.body)).period == QUARTER
     assert sent == ["sent", "sent"]
     assert run_json(state, "digest", "list", capsys=capsys) == {"digests": [released]}
 

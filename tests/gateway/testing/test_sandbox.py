@@ -299,7 +299,7 @@ def test_digest_of_fixed_figures_is_the_same_message_until_the_quarter_ends(tmp_
         clock.advance(days=60)
         assert sandbox.send_digest() != first
         partner.collect_mailbox()
-        assert {one.quarter for one in partner.digests()} == {"2026-Q3", "2026-Q4"}
+        assert {one.period for one in partner.digests()} == {"2026-Q3", "2026-Q4"}
 
 
 def test_sandbox_needs_neither_opendp_nor_a_server_and_ends_without_a_warning() -> None:

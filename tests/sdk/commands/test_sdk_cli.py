@@ -263,6 +263,9 @@ def test_digest_comes_as_table_json_and_csv(line: Terminal, house: House) -> Non
     assert [(row["environment"], row["label"], row["value"]) for row in rows] == [
         ("live", "total", "12"),
         ("live", "grooming", "12"),
+        ("live", "meet_offline", ""),
+        ("live", "open_direct_messages", "11"),
+        ("live", "slow_response", ""),
         ("live", "sent", "3"),
     ]
     assert line.run("digest", "--quarter", "2020-Q1") == EXIT_FAILED

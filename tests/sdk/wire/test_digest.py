@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import msgspec
 import pytest
@@ -24,31 +25,44 @@ from partner_sdk.wire.digest import (
     render_table,
 )
 
+ADVICE = DigestAdvice(
+    rank=1,
+    label="no_block_tool",
+    weakness="No good way to block",
+    feature="Moderation",
+    text="A child cannot stop a person from writing.",
+    change="Put block beside report.",
+    solved="Services keep a block for new accounts of the same person.",
+)
+
 
 def make_digest(**changes: object) -> Digest:
     kinds = [
-        make_cell("grooming", title="Grooming", value=34, low=27, high=41),
+        make_cell("grooming", title="Grooming", value=34, low=27, high=41, own=6),
         make_cell("meet_offline", title="Asked to meet in person", value=3, low=0, high=9),
     ]
     values: dict[str, object] = {
-        "digest_version": "1",
+        "digest_version": "2",
         "partner": "example-chat",
         "environment": "live",
-        "quarter": "2026-Q3",
+        "span": "quarter",
+        "period": "2026-Q3",
         "first_day": "2026-07-01",
         "last_day": "2026-09-30",
         "made_at": "2026-11-25T08:30:00Z",
         "synthetic": False,
+        "status": "published",
+        "next_period": None,
         "epsilon_micro": 900_000,
         "interval_permille": 950,
         "total": make_cell("total", title="All incidents", value=37, low=20, high=50),
         "tables": [
-            DigestTable("kind", "Main kind of report", False, 400_000, 1, kinds),
-            DigestTable("door", "Your own", True, 0, 1, [make_exact_cell("industry", title="You sent", value=2)]),
+            DigestTable("kind", "Main kind of report", False, 400_000, 1, kinds, "One for each incident."),
+            DigestTable("door", "Your own", True, 0, 1, [make_exact_cell("industry", title="You sent", value=2)], ""),
         ],
         "missing_tables": [],
         "trends": [DigestTrend("total", "All incidents", "unclear", "no clear change")],
-        "recommendations": [DigestAdvice(1, "no_block_tool", "No good way to block", "Put block beside report.")],
+        "recommendations": [ADVICE],
     }
     return Digest(**(values | changes))  # type: ignore[arg-type]  # the values are typed one by one above
 
@@ -56,7 +70,7 @@ def make_digest(**changes: object) -> Digest:
 def test_what_is_encoded_parses_back_to_the_same_bytes() -> None:
     raw = encode_digest(make_digest())
     assert encode_digest(parse_digest(raw)) == raw
-    assert b"." not in raw.replace(b"report.", b"").replace(b"by.", b"")  # no float anywhere
+    assert re.search(rb"[0-9][.][0-9]", raw) is None  # no float anywhere
 
 
 @pytest.mark.parametrize(
@@ -67,7 +81,7 @@ def test_what_is_encoded_parses_back_to_the_same_bytes() -> None:
         (lambda raw: raw.replace(b'"synthetic":false', b'"synthetic":null'), "malformed"),
         (lambda raw: raw.replace(b'"synthetic":false', b'"synthetic":false,"extra":1'), "malformed"),
         (lambda raw: raw.replace(b'"value":34', b'"value":34.0'), "malformed"),
-        (lambda raw: raw.replace(b'"digest_version":"1"', b'"digest_version":"2"'), "unknown-version"),
+        (lambda raw: raw.replace(b'"digest_version":"2"', b'"digest_version":"1"'), "unknown-version"),
         (lambda raw: raw + b" " * 262_144, "too-large"),
     ],
 )
@@ -85,6 +99,8 @@ def test_bytes_that_are_not_a_digest_are_refused(change, reason: str) -> None:
         {"value": None, "shown": "3"},
         {"value": None, "low": 2},
         {"value": None, "high": 1},
+        {"value": None, "shown": "fewer than 5", "high": 9},
+        {"own": -1},
         {"value": 34, "shown": "35"},
         {"value": 34, "shown": "34", "low": 35, "high": 40},
         {"value": -1, "shown": "-1"},
@@ -93,7 +109,7 @@ def test_bytes_that_are_not_a_digest_are_refused(change, reason: str) -> None:
 def test_a_cell_that_contradicts_itself_is_refused(cell: dict[str, object]) -> None:
     good = make_cell("grooming", title="Grooming", value=2, low=0, high=9)
     bad = msgspec.structs.replace(good, **cell)
-    table = DigestTable("kind", "Main kind", False, 400_000, 1, [bad])
+    table = DigestTable("kind", "Main kind", False, 400_000, 1, [bad], "")
     with pytest.raises(FormatError) as caught:
         parse_digest(encode(make_digest(tables=[table])))
     assert caught.value.reason == "bad-digest"
@@ -103,18 +119,20 @@ def test_a_cost_that_does_not_cover_the_tables_is_refused() -> None:
     with pytest.raises(FormatError):
         encode_digest(make_digest(epsilon_micro=399_999))
     with pytest.raises(FormatError):
-        encode_digest(make_digest(tables=[DigestTable("door", "Your own", True, 1, 1, [])]))
+        encode_digest(make_digest(tables=[DigestTable("door", "Your own", True, 1, 1, [], "")]))
 
 
 def test_a_value_under_five_is_in_no_view() -> None:
     cell = make_cell("x", title="X", value=4, low=1, high=2)
     assert (cell.value, cell.shown, cell.low, cell.high) == (None, "fewer than 5", 0, 4)
+    wide = make_cell("x", title="X", value=0, low=0, high=9)
+    assert (wide.value, wide.shown, wide.high) == (None, "fewer than 10", 9)  # the words agree with the top
     assert make_cell("x", title="X", value=5, low=1, high=9).value == 5
     digest = make_digest()
     line = next(line for line in render_table(digest).splitlines() if "Asked to meet" in line)
-    assert line.split("  ")[-2:] == ["fewer than 5", "0 to 9"]
+    assert line.split("  ")[-2:] == ["fewer than 10", "0 to 9"]
     rows = {row["label"]: row for row in csv.DictReader(io.StringIO(render_csv(digest)))}
-    assert (rows["meet_offline"]["value"], rows["meet_offline"]["shown"]) == ("", "fewer than 5")
+    assert (rows["meet_offline"]["value"], rows["meet_offline"]["shown"]) == ("", "fewer than 10")
     assert '"value": 3,' not in render_json(digest)
 
 
@@ -133,6 +151,31 @@ def test_a_synthetic_digest_is_marked_in_text_table_and_json() -> None:
     rows = list(csv.DictReader(io.StringIO(render_csv(digest))))
     assert len(rows) == 4
     assert {row["synthetic"] for row in rows} == {"yes"}
+
+
+def test_a_digest_that_waits_has_no_figure_and_names_the_period_to_wait_for() -> None:
+    own = make_digest().tables[1:]
+    waiting = {"status": "waiting", "next_period": "2026-H2", "total": None, "trends": [], "recommendations": []}
+    text = render_table(parse_digest(encode_digest(make_digest(**waiting, tables=own))))
+    assert "Too few reports" in text
+    assert "2026-H2" in text
+    assert "You sent" in text
+    for contradiction in (
+        {},
+        {"tables": own, "total": make_digest().total},
+        {"tables": own, "recommendations": [ADVICE]},
+    ):
+        with pytest.raises(FormatError):
+            encode_digest(make_digest(**(waiting | contradiction)))
+    with pytest.raises(FormatError):
+        encode_digest(make_digest(total=None))
+
+
+def test_the_own_reports_stand_beside_the_noisy_number() -> None:
+    line = next(line for line in render_table(make_digest()).splitlines() if "Grooming" in line)
+    assert line.endswith("27 to 41  your own: 6")
+    rows = {row["label"]: row for row in csv.DictReader(io.StringIO(render_csv(make_digest())))}
+    assert (rows["grooming"]["own"], rows["meet_offline"]["own"]) == ("6", "")
 
 
 def test_a_lost_table_is_named() -> None:
