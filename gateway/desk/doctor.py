@@ -14,6 +14,7 @@ from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
+from gateway.desk.keyring.key_set import LOG_ROLE, has_role
 from gateway.desk.keyring.publication import find_newest
 from gateway.desk.outbox.alert_sending import list_pager_warnings
 from gateway.desk.outbox.note_sending import list_carrier_faults
@@ -59,7 +60,8 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
         try:
             findings += [Finding(name, verdict, detail, fix) for verdict, detail, fix in check(desk)]
         except ReportAbuseError as error:
-            findings.append(Finding(name, "fault", str(error)))
+            fix = f'See "desk: {name}" in the runbooks of docs/operations.md.'
+            findings.append(Finding(name, "fault", str(error), fix))
     return findings
 
 
@@ -127,7 +129,17 @@ def _examine_delegation(desk: Desk) -> Iterator[CheckResult]:
 
 
 def _examine_gateway(desk: Desk) -> Iterator[CheckResult]:
-    status = desk.make_feed().get_status()
+    with desk.store.read() as connection:
+        has_log = has_role(connection, LOG_ROLE)
+    if not has_log:
+        detail = "No key of its public log is known: the desk cannot check that it keeps every report."
+        yield "warning", detail, "Let its operator run `rotate-log-key`, add the new card, and run `publish`."
+    try:
+        status = desk.make_feed().get_status()
+    except ReportAbuseError as error:
+        look = f"Run `curl {desk.config.feed_url}/health` here: is it the name, the firewall or the certificate?"
+        yield "fault", str(error), f"{look} Then look at the feed's service at the gateway."
+        return
     if status.environment != desk.config.environment:
         detail = f"The gateway at {desk.config.feed_url} is {status.environment}, this desk {desk.config.environment}."
         yield "fault", detail, "Name the gateway of this desk in desk.toml."
@@ -237,7 +249,7 @@ def _examine_pager(desk: Desk) -> Iterator[CheckResult]:
     # A sandbox has no real reports.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
     for warning in warnings:
-        yield verdict, warning, ""
+        yield verdict, warning, "Set [pager] in desk.toml; until then a person watches the desk's first page."
     if not warnings:
         yield "ok", "Alerts can be sent during and outside the desk's hours.", ""
 

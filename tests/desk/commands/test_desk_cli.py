@@ -203,9 +203,12 @@ def test_gateway_that_does_not_answer_makes_exit_code_3_and_keeps_the_work(desk:
     assert [row["state"] for row in desk.run("partner", "list", "--json").json["partners"]] == ["invited"]
 
 
-def test_doctor_says_what_is_missing(desk: Terminal) -> None:
+def test_doctor_says_what_is_missing_and_how_to_mend_each_of_it(desk: Terminal) -> None:
     found = desk.run("doctor", "--json")
     assert found.code == LOOK
+    fixes = {one["name"]: one["fix"] for one in found.json["findings"] if one["verdict"] != "ok"}
+    assert all(fixes.values()), fixes
+    assert "curl" in fixes["gateway"]
     verdicts = {(one["name"], one["verdict"]) for one in found.json["findings"]}
     assert {("keys", "ok"), ("audit", "ok"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
     for path in (desk.state / "keys").glob("sealing-*.key"):
@@ -213,6 +216,10 @@ def test_doctor_says_what_is_missing(desk: Terminal) -> None:
     desk.state.chmod(0o755)
     faults = {one["name"] for one in desk.run("doctor", "--json").json["findings"] if one["verdict"] == "fault"}
     assert {"folder", "keys"} <= faults
+    for path in (desk.state / "keys").glob("register.key"):
+        path.unlink()
+    (lost,) = [one for one in desk.run("doctor", "--json").json["findings"] if one["name"] == "keys"]
+    assert "runbooks" in lost["fix"]
 
 
 @pytest.mark.parametrize(
