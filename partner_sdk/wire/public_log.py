@@ -127,9 +127,16 @@ class Tiles:
         self.size = size
         self._fetch = fetch
         self._kept: dict[tuple[int | None, int], tuple[bytes, ...]] = {}
+        self._nodes: dict[tuple[int, int], bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree; raises `LogError` and the errors of `fetch`."""
+        kept = self._nodes.get((level, index))
+        if kept is None:
+            kept = self._nodes[level, index] = self._fold_node(level, index)
+        return kept
+
+    def _fold_node(self, level: int, index: int) -> bytes:
         first = index << (level % TILE_HEIGHT)
         offset = first % TILE_WIDTH
         hashes = self._get(level // TILE_HEIGHT, first // TILE_WIDTH)

@@ -49,7 +49,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
     # the public log
     ("partner_sdk.wire.public_log:MAX_CONTRADICTIONS", 32, WIRE, "never written again (of 32 the first)"),
-    ("gateway.desk.collection.public_log:UNCHECKED_FOR", HOUR, RUNNING, "a log out of reach for an hour"),
+    ("gateway.desk.collection.public_log:STILL_FOR", HOUR, RUNNING, "for an hour the log was out of reach"),
+    ("gateway.desk.collection.public_log:DUE_AFTER", 120 * SECOND, WIRE, "120 seconds or more after"),
     ("partner_sdk.log_check:RUN_SECONDS", 86_400.0, RUNNING, "a file after 30 seconds and a run after a day"),
     # evidence
     ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),

@@ -60,6 +60,7 @@ class CollectorState:
     feed_epoch: str | None = None
     feed_position: int = 0
     left_position: int = 0
+    logged_report: int = 0
 
 
 def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:

@@ -334,8 +334,8 @@ def _print_collected(collected: Collected) -> None:
         say("PUBLIC LOG: it could not be checked. Ask the gateway's operator to run `doctor`.")
     elif collected.log_fault:
         say(
-            f"PUBLIC LOG: it does not continue the one seen before ({collected.log_fault}). Ask the gateway's operator "
-            f"about a restore. See: {suggest('alarms')}"
+            f"PUBLIC LOG: it does not hold ({collected.log_fault}). Ask the gateway's operator about a restore, or a "
+            f"service that stopped. See: {suggest('alarms')}"
         )
     for gap in collected.gaps:
         say(f"GAP: the gateway's chains miss {gap}. Ask its operator where it went.")

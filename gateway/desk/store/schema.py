@@ -138,6 +138,7 @@ COLLECTOR: Final = Table(
     Column("feed_epoch", PlainText),
     Column("feed_position", Number, nullable=False, server_default=text("0")),
     Column("left_position", Number, nullable=False, server_default=text("0")),
+    Column("logged_report", Number, nullable=False, server_default=text("0")),  # its entry in the public log was sought
 )
 
 # Sessions of people signed in to the desk's pages. The cookie holds the secret; deleting a row ends every copy of it.

@@ -1,14 +1,17 @@
 """The desk checks the public log after it has collected: a contradiction is an alarm, and no report waits for it."""
 
 import secrets
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.collection.public_log import LOG_CONTRADICTS
+from gateway.desk.collection.public_log import LOG_CONTRADICTS, LOG_LACKS, LOG_STANDS_STILL
+from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
+from gateway.intake import Accepted
 from gateway.public_log import publish_log
 from gateway.store.log_tiles import read_head
 from partner_sdk.errors import LocalStateError, ReportAbuseError, TransportError, UnavailableError
@@ -44,9 +47,9 @@ def change(loop: Loop, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-def list_subjects(loop: Loop) -> list[str]:
+def list_subjects(loop: Loop, kind: str = LOG_CONTRADICTS) -> list[str]:
     with loop.desk.store.read() as connection:
-        return [alarm.subject for alarm in list_alarms(connection) if alarm.kind == LOG_CONTRADICTS]
+        return [alarm.subject for alarm in list_alarms(connection) if alarm.kind == kind]
 
 
 def list_kept_sizes(loop: Loop) -> list[int]:
@@ -164,7 +167,8 @@ def test_log_that_cannot_be_checked_keeps_back_no_report_and_is_an_alarm_after_a
         loop.send_industry()
         collected = collect_reports(loop.desk, loop.make_feed(BrokenLog), actor=ACTOR)
         assert (collected.filed, collected.log_fault) == (1, "unchecked")
-        assert len(list_subjects(loop)) == alarms
+        assert len(list_subjects(loop, LOG_STANDS_STILL)) == alarms
+    assert list_subjects(loop) == []
 
 
 def test_clearing_accepts_one_checkpoint_once_and_no_other_roll_back(loop: Loop) -> None:
@@ -219,3 +223,77 @@ def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatc
     with pytest.raises(TransportError):
         loop.collect()
     assert list_subjects(loop) == []
+
+
+def test_report_without_its_entry_is_an_alarm_that_names_it_whichever_door_it_came_by(loop: Loop) -> None:
+    shown, hidden, by_industry = loop.send_public(), loop.send_public(), loop.send_industry()
+    hide_from_log(loop, hidden, by_industry)
+    publish(loop)
+    assert loop.collect().log_fault is None  # an entry may follow within two minutes
+    loop.clock.advance(seconds=120)
+    publish(loop)
+    collected = loop.collect()
+    assert (collected.filed, collected.log_fault) == (0, "not-included")
+    (subject,) = list_subjects(loop, LOG_LACKS)  # one a day, naming the first
+    assert subject == f"report.example/log: not-included on 2026-11-25: {hidden.reference}"
+    assert shown.reference not in subject
+    assert list_subjects(loop) == []
+    # Each report is looked for once.
+    assert loop.collect().log_fault is None
+
+
+def hide_from_log(loop: Loop, *hidden: Accepted) -> None:
+    """Publish a batch as a gateway that leaves out these reports: their place in the log is taken by random bytes."""
+    digests = [sha256(one.receipt).digest() for one in hidden]
+    spoil = "UPDATE reports SET intake_sha256 = ? WHERE intake_sha256 = ?"
+    for digest in digests:
+        loop.gateway_sql(spoil, digest[::-1], digest)
+    publish(loop)
+    for digest in digests:
+        loop.gateway_sql(spoil, digest, digest[::-1])
+
+
+def test_entry_that_came_late_is_an_alarm_and_a_report_from_before_the_log_is_none(loop: Loop) -> None:
+    loop.send_public()
+    loop.clock.advance(seconds=120)
+    publish(loop)
+    loop.collect()
+    loop.send_public()
+    loop.clock.advance(seconds=61)
+    publish(loop)  # 91 seconds after the receipt
+    loop.collect()
+    loop.clock.advance(seconds=61)
+    publish(loop)
+    assert loop.collect().log_fault is None
+    loop.clock.advance(seconds=61)
+    publish(loop)
+    assert loop.collect().log_fault == "late"
+    assert len(list_subjects(loop, LOG_LACKS)) == 1
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_log_that_never_begins_or_stops_is_an_alarm_after_an_hour_and_again_the_next_day(
+    loop: Loop, is_begun: bool
+) -> None:
+    if is_begun:
+        publish(loop)
+    loop.collect()
+    loop.clock.advance(minutes=59)
+    assert loop.collect().log_fault is None
+    loop.clock.advance(minutes=2)
+    for days in (1, 2):
+        assert loop.collect().log_fault == ("no-new-batch" if is_begun else "no-log")
+        loop.collect()
+        assert len(list_subjects(loop, LOG_STANDS_STILL)) == days
+        loop.clock.advance(days=1)
+    publish(loop)
+    assert loop.collect().log_fault is None
+
+
+def test_gateway_without_a_log_key_is_a_warning_of_the_doctor_alone(loop: Loop) -> None:
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM verify_keys WHERE role = 'log'")
+    loop.clock.advance(days=2)
+    assert loop.collect().log_fault is None
+    warned = [one.fix for one in examine(loop.desk.paths.state, clock=loop.clock) if "public log" in one.detail]
+    assert ["rotate-log-key" in fix for fix in warned] == [True]

@@ -192,6 +192,7 @@ def _make_cases() -> None:
         sa.Column("feed_epoch", PlainText),
         sa.Column("feed_position", Number, server_default=sa.text("0"), nullable=False),
         sa.Column("left_position", Number, server_default=sa.text("0"), nullable=False),
+        sa.Column("logged_report", Number, server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_collector")),
     )
     op.create_table(
