@@ -17,12 +17,14 @@ cluster belongs to the quarter of its first closed case and is spent in one quar
 merged or split afterwards.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, and_, func, select
 
-from gateway.desk.digests.records import list_records
-from gateway.desk.digests.tables import NOT_STATED, CountedCluster
+from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze, shorten
+from gateway.desk.digests.records import list_spent
+from gateway.desk.digests.tables import NOT_STATED, make_labels
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements
 from gateway.desk.store.schema import CASES
@@ -33,7 +35,6 @@ DEFAULT_THRESHOLD = 60
 MOST_PLACES: Final = 200
 # A case without a cluster is a cluster of its own.
 _CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)
-_MOST_AT_ONCE: Final = 500
 
 
 def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFAULT_THRESHOLD) -> bool:
@@ -70,25 +71,30 @@ def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
     return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
 
 
-def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[list[CountedCluster], bool]:
-    """Return the representatives, earliest closed first, and whether one of them is synthetic."""
-    spent = _list_spent(connection, partner=partner, quarter=quarter)
+def freeze_clusters(
+    connection: Connection, *, partner: str, quarter: Quarter, places: Sequence[tuple[str, str]]
+) -> tuple[FrozenClusters, bool]:
+    """Return the clusters of a quarter in their frozen form, and whether one of them is synthetic."""
+    spent_cases = list_spent(connection, partner=partner, quarter=quarter)
     starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
     about = and_(CASES.c.provider == partner, CASES.c.closed_at.is_not(None))
+    members = connection.execute(select(CASES.c.case_id, _CLUSTER.label("cluster")).where(about))
+    # An analyst may have joined a counted case to another cluster since: that cluster is then spent too.
+    spent = {row.cluster for row in members if not spent_cases.isdisjoint(map(shorten, (row.case_id, row.cluster)))}
     earlier = select(_CLUSTER).where(about, CASES.c.closed_at < starts_at)
     rows = connection.execute(
         select(CASES, _CLUSTER.label("cluster"))
         .where(about, CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at, _CLUSTER.not_in(earlier))
         .order_by(CASES.c.closed_at, CASES.c.case_id)
     )
-    frozen: dict[str, CountedCluster] = {}
+    frozen: dict[str, Cluster] = {}
     synthetic = False
     for row in rows:
         if row.cluster in frozen or row.cluster in spent:
             continue
-        frozen[row.cluster] = CountedCluster(
+        frozen[row.cluster] = Cluster(
             cluster_id=row.cluster,
-            case_id=row.case_id,
+            cases=(row.case_id, row.cluster),
             kind=row.kind or NOT_STATED,
             age_band=row.age_band or NOT_STATED,
             placement=row.placement or NOT_STATED,
@@ -96,7 +102,7 @@ def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -
             weaknesses=tuple(code for code in (row.weakness_1, row.weakness_2) if code),
         )
         synthetic = synthetic or row.synthetic
-    return list(frozen.values()), synthetic
+    return freeze(frozen.values(), labels=make_labels(places)), synthetic
 
 
 def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter) -> int:
@@ -113,16 +119,3 @@ def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter)
         )
     ).scalar_one()
     return count
-
-
-def _list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> set[str]:
-    """Return the clusters that another quarter has counted, under their name at the time and their present one."""
-    others = [record for record in list_records(connection, partner=partner) if record.quarter != quarter.name]
-    counted = [one for record in others for one in record.workings.clusters]
-    spent = {one.cluster_id for one in counted}
-    cases = [one.case_id for one in counted]
-    # An analyst may have joined a counted case to another cluster since: that cluster is then spent too.
-    for start in range(0, len(cases), _MOST_AT_ONCE):
-        some = CASES.c.case_id.in_(cases[start : start + _MOST_AT_ONCE])
-        spent |= set(connection.execute(select(_CLUSTER).where(some)).scalars())
-    return spent

@@ -31,9 +31,19 @@ def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dic
 
 
 def commit_spend(
-    store: DeskStore, *, partner: str, quarter: Quarter, table: str, micro_epsilon: int, now: datetime
+    store: DeskStore,
+    *,
+    partner: str,
+    quarter: Quarter,
+    table: str,
+    micro_epsilon: int,
+    clusters_sha256: bytes,
+    now: datetime,
 ) -> None:
-    """Write one spend durably, or raise `LedgerError`. Sample the table only after this returns."""
+    """Write one spend durably, or raise `LedgerError`. Sample the table only after this returns.
+
+    `clusters_sha256` is the manifest of the frozen clusters whose privacy it spends.
+    """
     with store.write() as connection:
         spends = get_spends(connection, partner=partner, quarter=quarter)
         check_spend(spends, table=table, micro_epsilon=micro_epsilon)
@@ -43,6 +53,7 @@ def commit_spend(
                 quarter=quarter.name,
                 table_name=table,
                 micro_epsilon=micro_epsilon,
+                clusters_sha256=clusters_sha256,
                 committed_at=format_time(now),
             )
         )

@@ -98,7 +98,7 @@ def build_body(
     now: datetime,
 ) -> bytes | None:
     """Return the bytes to publish, or None if the drawn total makes the partner ineligible."""
-    draws = record.workings.draws
+    draws = record.draws
     if not any(table.is_partition and table.name in draws for table in tables):
         raise NothingDrawnError(
             "Every table of this quarter was lost before it was stored. It has no digest.", reason="nothing-drawn"

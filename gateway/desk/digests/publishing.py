@@ -28,6 +28,7 @@ from gateway.desk.digests.records import (
     add_record,
     find_record,
     finish_record,
+    get_clusters,
     get_record,
     make_digest_id,
     mark_rejected,
@@ -98,7 +99,7 @@ def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -
         record = get_record(connection, digest_id)
         if record.state != "made":
             raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
-        mark_rejected(connection, digest_id)
+        mark_rejected(connection, digest_id, by=by, reason=None, now=now)
         append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
         return get_record(connection, digest_id)
 
@@ -171,29 +172,29 @@ def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRec
         record = find_record(connection, digest_id)
         if record is not None:
             return record
-        clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter)
         places = order.placements
         if places is None:
             places = list_places(connection, partner=order.partner, quarter=order.quarter)
+        clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter, places=places)
         workings = Workings(
             adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=order.quarter),
             threshold=order.threshold,
             placements=list(places),
             synthetic=synthetic,
             own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
-            clusters=clusters,
-            draws={},
-            digest=None,
         )
-        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by)
-        return add_record(
+        record = add_record(
             connection,
             partner=order.partner,
             quarter=order.quarter,
             by=order.made_by.strip(),
             now=now,
             workings=workings,
+            clusters=clusters,
         )
+        manifest = record.clusters_sha256.hex()
+        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
+        return record
 
 
 def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table], *, clock: Clock) -> list[str]:
@@ -201,22 +202,32 @@ def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table
     quarter = parse_quarter(record.quarter)
     with store.read() as connection:
         spends = get_spends(connection, partner=record.partner, quarter=quarter)
+        clusters = get_clusters(connection, record.digest_id)
     lost = []
     for table in tables:
-        if table.name in record.workings.draws:
+        if table.name in record.draws:
             continue
         if table.name in spends:
             lost.append(table.name)
             continue
-        _draw_once(store, record, table, quarter=quarter, now=clock())
+        _draw_once(store, record, table, counts=count_table(table, clusters), quarter=quarter, now=clock())
     return lost
 
 
-def _draw_once(store: DeskStore, record: DigestRecord, table: Table, *, quarter: Quarter, now: datetime) -> None:
+def _draw_once(
+    store: DeskStore, record: DigestRecord, table: Table, *, counts: Sequence[int], quarter: Quarter, now: datetime
+) -> None:
     cost = noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-    commit_spend(store, partner=record.partner, quarter=quarter, table=table.name, micro_epsilon=cost, now=now)
+    commit_spend(
+        store,
+        partner=record.partner,
+        quarter=quarter,
+        table=table.name,
+        micro_epsilon=cost,
+        clusters_sha256=record.clusters_sha256,
+        now=now,
+    )
     # A crash between here and the storing of the draw loses the table, on purpose: noise is never drawn twice.
-    counts = count_table(table, record.workings.clusters)
     draw = noise.draw(counts, sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
     with store.write() as connection:
         add_draw(connection, record.digest_id, table=table.name, draw=draw)

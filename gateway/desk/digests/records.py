@@ -1,23 +1,28 @@
-"""The record of a digest: the frozen clusters, the draws, and the published bytes.
+"""The record of a digest: the frozen data and clusters, the draws, and each later state with the published bytes.
 
-Each part is written once. Never contains typed text, and never leaves the desk: only the published bytes inside it do.
+Rows are only ever added, and triggers of the database hold that: the order in which they came is the history. Never
+leaves the desk: only the published bytes do.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select
 
-from gateway.desk.digests.tables import CountedCluster
+from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.store.partner_tables import DIGESTS
+from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical
 
-MAX_RECORD_BYTES = 256 * 1024 * 1024
+T = TypeVar("T")
+# The draws and the data beside the clusters: a few kilobytes.
+MAX_RECORD_BYTES = 1024 * 1024
+_MOST_AT_ONCE: Final = 500
 
 State = Literal["drawing", "made", "not-eligible", "rejected", "released"]
 
@@ -27,37 +32,38 @@ class DigestRecordError(ReportAbuseError):
 
 
 class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The data behind a digest. `digest` is the published bytes, or null before they are made or if there are none."""
+    """The data behind a digest beside its clusters, frozen with them."""
 
     adopted: bool
     threshold: int
     placements: list[tuple[str, str]]
     synthetic: bool
     own_reports: int
-    clusters: list[CountedCluster]
-    draws: dict[str, list[int]]
-    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class DigestRecord:
-    """One row of the desk's table of digests."""
+    """One digest of the desk, without its clusters (`get_clusters`).
+
+    `body` is the published bytes, which never change; None before they are made, or if the partner is ineligible.
+    """
 
     digest_id: str
     partner: str
     quarter: str
-    state: State
+    clusters_sha256: bytes
+    frozen_at: str
     made_at: str
     made_by: str
-    released_at: str | None
-    released_by: str | None
-    message_id: str | None
     workings: Workings
-
-    @property
-    def body(self) -> bytes | None:
-        """The published bytes, which never change; None while there are none."""
-        return None if self.workings.digest is None else self.workings.digest.encode("utf-8")
+    draws: dict[str, list[int]]
+    state: State = "drawing"
+    body: bytes | None = None
+    reason: str | None = None
+    rejected_by: str | None = None
+    released_at: str | None = None
+    released_by: str | None = None
+    message_id: str | None = None
 
 
 def make_digest_id(*, partner: str, quarter: Quarter) -> str:
@@ -67,8 +73,8 @@ def make_digest_id(*, partner: str, quarter: Quarter) -> str:
 
 def find_record(connection: Connection, digest_id: str) -> DigestRecord | None:
     """Return a digest's record, or None."""
-    row = connection.execute(select(DIGESTS).where(DIGESTS.c.digest_id == digest_id)).first()
-    return None if row is None else _read(row)
+    row = connection.execute(_FROZEN.where(DIGESTS.c.digest_id == digest_id)).first()
+    return None if row is None else _read(connection, [row])[0]
 
 
 def get_record(connection: Connection, digest_id: str) -> DigestRecord:
@@ -81,26 +87,50 @@ def get_record(connection: Connection, digest_id: str) -> DigestRecord:
 
 def list_records(connection: Connection, *, partner: str | None = None) -> list[DigestRecord]:
     """Return the records, newest quarter first."""
-    query = select(DIGESTS).order_by(DIGESTS.c.quarter.desc(), DIGESTS.c.partner)
+    query = _FROZEN.order_by(DIGESTS.c.quarter.desc(), DIGESTS.c.partner)
     if partner is not None:
         query = query.where(DIGESTS.c.partner == partner)
-    return [_read(row) for row in connection.execute(query)]
+    return _read(connection, connection.execute(query).all())
+
+
+def get_clusters(connection: Connection, digest_id: str) -> FrozenClusters:
+    """Return the frozen clusters of a digest; raise `DigestRecordError` if they are not those of its manifest."""
+    row = connection.execute(_CLUSTERS.where(DIGESTS.c.digest_id == digest_id)).one()
+    raw = bytes(row.clusters)
+    if hashlib.sha256(raw).digest() != bytes(row.clusters_sha256):
+        raise DigestRecordError("The frozen clusters are not those of the manifest.", reason="clusters-changed")
+    return parse_clusters(raw)
+
+
+def list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> frozenset[bytes]:
+    """Return the cases, as `shorten` makes them, in clusters that another quarter of this partner has counted."""
+    others = select(DIGESTS.c.digest_id).where(DIGESTS.c.partner == partner, DIGESTS.c.quarter != quarter.name)
+    digest_ids = connection.execute(others).scalars().all()
+    return frozenset().union(*(get_clusters(connection, digest_id).list_cases() for digest_id in digest_ids))
 
 
 def add_record(
-    connection: Connection, *, partner: str, quarter: Quarter, by: str, now: datetime, workings: Workings
+    connection: Connection,
+    *,
+    partner: str,
+    quarter: Quarter,
+    by: str,
+    now: datetime,
+    workings: Workings,
+    clusters: FrozenClusters,
 ) -> DigestRecord:
-    """Freeze the data behind a digest."""
-    digest_id = make_digest_id(partner=partner, quarter=quarter)
+    """Freeze the data behind a digest, and its clusters under their hash."""
+    digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()
     connection.execute(
         insert(DIGESTS).values(
             digest_id=digest_id,
             partner=partner,
             quarter=quarter.name,
-            payload=canonical.encode(workings),
-            state="drawing",
-            made_at=canonical.format_time(now),
-            made_by=by,
+            workings=canonical.encode(workings),
+            clusters=raw,
+            clusters_sha256=hashlib.sha256(raw).digest(),
+            frozen_at=canonical.format_time(now),
+            frozen_by=by,
         )
     )
     return get_record(connection, digest_id)
@@ -109,12 +139,12 @@ def add_record(
 def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[int]) -> None:
     """Store one draw; raise `DigestRecordError` if it exists or the digest is past drawing."""
     record = get_record(connection, digest_id)
-    if record.state != "drawing" or table in record.workings.draws:
+    if record.state != "drawing" or table in record.draws:
         raise DigestRecordError(
             f"The draw of {table} came too late to be stored and was discarded unseen.", reason="drawn-already"
         )
-    draws = record.workings.draws | {table: draw}
-    _write(connection, digest_id, {"payload": canonical.encode(msgspec.structs.replace(record.workings, draws=draws))})
+    values = {"digest_id": digest_id, "table_name": table, "draw": canonical.encode(draw)}
+    connection.execute(insert(DIGEST_DRAWS).values(values))
 
 
 def finish_record(connection: Connection, digest_id: str, *, body: bytes | None, now: datetime) -> None:
@@ -122,33 +152,65 @@ def finish_record(connection: Connection, digest_id: str, *, body: bytes | None,
     record = get_record(connection, digest_id)
     if record.state != "drawing":
         raise DigestRecordError("This digest has already been made.", reason="made-already")
-    workings = msgspec.structs.replace(record.workings, digest=None if body is None else body.decode("utf-8"))
     state: State = "not-eligible" if body is None else "made"
-    changes = {"payload": canonical.encode(workings), "state": state, "made_at": canonical.format_time(now)}
-    _write(connection, digest_id, changes)
+    _add_step(connection, digest_id, state=state, now=now, body=body)
 
 
-def mark_rejected(connection: Connection, digest_id: str) -> None:
-    """Record that a person rejected the preview; the spend stays."""
-    _write(connection, digest_id, {"state": "rejected"})
+def mark_rejected(connection: Connection, digest_id: str, *, by: str, reason: str | None, now: datetime) -> None:
+    """Record that a person rejected the preview, and why; the spend stays."""
+    _add_step(connection, digest_id, state="rejected", now=now, by=by, reason=reason)
 
 
 def mark_released(connection: Connection, digest_id: str, *, by: str, message_id: str, now: datetime) -> None:
     """Record the releasing person and the message of a digest."""
-    changes = {
-        "state": "released",
-        "released_by": by,
-        "released_at": canonical.format_time(now),
-        "message_id": message_id,
-    }
-    _write(connection, digest_id, changes)
+    _add_step(connection, digest_id, state="released", now=now, by=by, message_id=message_id)
 
 
-def _write(connection: Connection, digest_id: str, changes: Mapping[str, object]) -> None:
-    connection.execute(update(DIGESTS).where(DIGESTS.c.digest_id == digest_id).values(changes))
+def _add_step(connection: Connection, digest_id: str, *, state: State, now: datetime, **values: object) -> None:
+    whole = {"digest_id": digest_id, "state": state, "at": canonical.format_time(now), **values}
+    connection.execute(insert(DIGEST_STEPS).values(whole))
 
 
-def _read(row: Row[tuple[object, ...]]) -> DigestRecord:
-    values = dict(row._mapping)
-    workings = canonical.parse_exact(bytes(values.pop("payload")), kind=Workings, max_bytes=MAX_RECORD_BYTES)
-    return DigestRecord(**values, workings=workings)
+_FROZEN: Final = select(*(column for column in DIGESTS.c if column.name != "clusters"))
+_CLUSTERS: Final = select(DIGESTS.c.clusters, DIGESTS.c.clusters_sha256)
+
+
+def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[DigestRecord]:
+    found = {row.digest_id: _to_record(row) for row in rows}
+    digest_ids = list(found)
+    for start in range(0, len(digest_ids), _MOST_AT_ONCE):
+        some = digest_ids[start : start + _MOST_AT_ONCE]
+        for one in connection.execute(select(DIGEST_DRAWS).where(DIGEST_DRAWS.c.digest_id.in_(some))):
+            found[one.digest_id].draws[one.table_name] = _parse(one.draw, list[int])
+        steps = select(DIGEST_STEPS).where(DIGEST_STEPS.c.digest_id.in_(some)).order_by(DIGEST_STEPS.c.id)
+        for step in connection.execute(steps):
+            changes = _STEPS[step.state](step)
+            found[step.digest_id] = replace(found[step.digest_id], **changes, state=step.state)
+    return list(found.values())
+
+
+def _to_record(row: Row[Any]) -> DigestRecord:
+    return DigestRecord(
+        digest_id=row.digest_id,
+        partner=row.partner,
+        quarter=row.quarter,
+        clusters_sha256=bytes(row.clusters_sha256),
+        frozen_at=row.frozen_at,
+        made_at=row.frozen_at,
+        made_by=row.frozen_by,
+        workings=_parse(row.workings, Workings),
+        draws={},
+    )
+
+
+def _parse(raw: bytes, kind: type[T]) -> T:
+    return canonical.parse_exact(bytes(raw), kind=kind, max_bytes=MAX_RECORD_BYTES)
+
+
+# The fields of a record that each state sets.
+_STEPS: Final[dict[str, Callable[[Row[Any]], dict[str, Any]]]] = {
+    "made": lambda step: {"made_at": step.at, "body": bytes(step.body)},
+    "not-eligible": lambda step: {"made_at": step.at},
+    "rejected": lambda step: {"rejected_by": step.by, "reason": step.reason},
+    "released": lambda step: {"released_at": step.at, "released_by": step.by, "message_id": step.message_id},
+}

@@ -5,9 +5,10 @@ table at most `sensitivity` times, so adding or removing a whole cluster moves a
 lets the data choose a label: a label that appears only after a report would be an exact answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.desk.digests.clusters import FrozenClusters
 from gateway.desk.digests.weaknesses import load_weaknesses
 
 MICRO = 1_000_000
@@ -42,24 +43,15 @@ OUTCOMES = (
     ("actioned", "Actioned"),
 )
 WEAKNESSES = tuple((code, weakness.title) for code, weakness in load_weaknesses().weaknesses.items())
-
-
-@dataclass(frozen=True, slots=True)
-class CountedCluster:
-    """The frozen representative of one cluster: the only data about it that a digest ever sees."""
-
-    cluster_id: str
-    case_id: str
-    kind: str
-    age_band: str
-    placement: str
-    outcome: str
-    weaknesses: tuple[str, ...]
+_WEAKNESS_COLUMNS = ("weakness_1", "weakness_2")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One noisy table. `labels` is fixed before any data is read; `is_partition` means each cluster counts once."""
+    """One noisy table. `labels` is fixed before any data is read; `is_partition` means each cluster counts once.
+
+    `columns` are those of the frozen clusters that it counts; without one it counts every cluster.
+    """
 
     name: str
     title: str
@@ -67,50 +59,44 @@ class Table:
     sensitivity: int
     labels: tuple[tuple[str, str], ...]
     is_partition: bool
-    labels_of: Callable[[CountedCluster], tuple[str, ...]]
+    columns: tuple[str, ...]
 
 
 def make_tables(placements: Sequence[tuple[str, str]]) -> tuple[Table, ...]:
     """Return the tables of one partner; `placements` are those agreed with it, never those found in cases."""
     stated = (NOT_STATED, "Not stated")
     elsewhere = (NOT_STATED, "Elsewhere or not stated")
-    places = Table(
-        "placement", "Place of the button", 100_000, 1, (*placements, elsewhere), True, lambda c: (c.placement,)
-    )
+    places = Table("placement", "Place of the button", 100_000, 1, (*placements, elsewhere), True, ("placement",))
     return (
-        Table(TOTAL, "Incidents", 60_000, 1, ((TOTAL, "All incidents"),), True, _one),
-        Table("kind", "Main kind of report", 400_000, 1, (*KINDS, stated), True, lambda c: (c.kind,)),
-        Table("age_band", "Age of the child", 120_000, 1, (*AGE_BANDS, stated), True, lambda c: (c.age_band,)),
+        Table(TOTAL, "Incidents", 60_000, 1, ((TOTAL, "All incidents"),), True, ()),
+        Table("kind", "Main kind of report", 400_000, 1, (*KINDS, stated), True, ("kind",)),
+        Table("age_band", "Age of the child", 120_000, 1, (*AGE_BANDS, stated), True, ("age_band",)),
         *((places,) if placements else ()),  # one cell for everything would only repeat the total, at a price
-        Table("outcome", "Outcome", 100_000, 1, (*OUTCOMES, stated), True, lambda c: (c.outcome,)),
-        Table("weakness", "Weaknesses", 220_000, MOST_WEAKNESSES, WEAKNESSES, False, _weaknesses),
+        Table("outcome", "Outcome", 100_000, 1, (*OUTCOMES, stated), True, ("outcome",)),
+        Table("weakness", "Weaknesses", 220_000, MOST_WEAKNESSES, WEAKNESSES, False, _WEAKNESS_COLUMNS),
     )
 
 
-def count_table(table: Table, clusters: Sequence[CountedCluster]) -> list[int]:
+def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each column of frozen clusters (`clusters.freeze`), from the same tuples as the tables."""
+    weaknesses = _list_codes(WEAKNESSES)
+    return {
+        "age_band": _list_codes(AGE_BANDS),
+        "kind": _list_codes(KINDS),
+        "outcome": _list_codes(OUTCOMES),
+        "placement": _list_codes(placements),
+        **dict.fromkeys(_WEAKNESS_COLUMNS, weaknesses),
+    }
+
+
+def count_table(table: Table, clusters: FrozenClusters) -> list[int]:
     """Return the exact counts in the order of the labels. Secret: only the noise may see them."""
-    index = {label: place for place, (label, _) in enumerate(table.labels)}
-    counts = [0] * len(table.labels)
-    for cluster in _one_per_cluster(clusters):
-        for label in table.labels_of(cluster):
-            place = index.get(label, index.get(NOT_STATED))
-            if place is not None:
-                counts[place] += 1
+    counts = [sum(clusters.count(label, column=one) for one in table.columns) for label, _ in table.labels]
+    if table.is_partition:
+        # The last label takes every cluster without another: the one label of a total, or "not stated".
+        counts[-1] = len(clusters) - sum(counts[:-1])
     return counts
 
 
-def _one_per_cluster(clusters: Sequence[CountedCluster]) -> list[CountedCluster]:
-    # A second representative would double the privacy loss of one person: the first in the frozen order counts.
-    first: dict[str, CountedCluster] = {}
-    for cluster in clusters:
-        first.setdefault(cluster.cluster_id, cluster)
-    return list(first.values())
-
-
-def _one(_: CountedCluster) -> tuple[str, ...]:
-    return (TOTAL,)
-
-
-def _weaknesses(cluster: CountedCluster) -> tuple[str, ...]:
-    known = {label for label, _ in WEAKNESSES}
-    return tuple(dict.fromkeys(code for code in cluster.weaknesses if code in known))[:MOST_WEAKNESSES]
+def _list_codes(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(code for code, _ in labels)

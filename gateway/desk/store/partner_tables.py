@@ -140,7 +140,8 @@ OUTCOME_SIGNALS: Final = Table(
     Index(None, "case_id"),
 )
 
-# The budget of the digests: spent before anything is sampled. Rows are only ever added (a trigger ensures it).
+# The budget of the digests: spent before anything is sampled, for the clusters whose manifest has this hash. Rows of
+# this table and of the three after it are only ever added (triggers ensure it).
 LEDGER: Final = Table(
     "ledger",
     METADATA,
@@ -149,23 +150,47 @@ LEDGER: Final = Table(
     Column("quarter", PlainText, nullable=False),
     Column("table_name", PlainText, nullable=False),
     Column("micro_epsilon", Number, nullable=False),
+    Column("clusters_sha256", LargeBinary, nullable=False),
     Column("committed_at", PlainText, nullable=False),
     CheckConstraint("micro_epsilon > 0", name="positive"),
     Index(None, "partner", "quarter"),
 )
 
+# One row for each digest: its frozen data, the frozen clusters (digests/clusters.py) and their hash.
 DIGESTS: Final = Table(
     "digests",
     METADATA,
     Column("digest_id", PlainText, primary_key=True),
     Column("partner", PlainText, nullable=False),
     Column("quarter", PlainText, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("state", PlainText, nullable=False),
-    Column("made_at", PlainText, nullable=False),
-    Column("made_by", PlainText),
-    Column("released_at", PlainText),
-    Column("released_by", PlainText),
-    Column("message_id", PlainText),
+    Column("workings", LargeBinary, nullable=False),
+    Column("clusters", LargeBinary, nullable=False),
+    Column("clusters_sha256", LargeBinary, nullable=False),
+    Column("frozen_at", PlainText, nullable=False),
+    Column("frozen_by", PlainText, nullable=False),
     UniqueConstraint("partner", "quarter"),
+)
+
+# The draw of each table, once.
+DIGEST_DRAWS: Final = Table(
+    "digest_draws",
+    METADATA,
+    Column("digest_id", PlainText, primary_key=True),
+    Column("table_name", PlainText, primary_key=True),
+    Column("draw", LargeBinary, nullable=False),  # canonical JSON: a list of whole numbers
+)
+
+# The later states of a digest, each reached once; the last row is its state. `body` is the published bytes.
+DIGEST_STEPS: Final = Table(
+    "digest_steps",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("digest_id", PlainText, nullable=False),
+    Column("state", PlainText, nullable=False),  # made, not-eligible, rejected, released
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText),
+    Column("reason", PlainText),  # of a rejection
+    Column("message_id", PlainText),  # of a release
+    Column("body", LargeBinary),
+    UniqueConstraint("digest_id", "state"),
 )

@@ -341,7 +341,7 @@ AUDIT: Final = Table(
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
 )
 
-APPEND_ONLY: Final = ("audit", "ledger", "case_moves")
+APPEND_ONLY: Final = ("audit", "ledger", "case_moves", "digests", "digest_draws", "digest_steps")
 
 
 def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
 from gateway.desk.digests.publishing import DigestOrder
-from gateway.desk.digests.tables import CountedCluster
+from gateway.desk.digests.tables import make_labels
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES
@@ -82,14 +83,19 @@ def make_order(**changes: Any) -> DigestOrder:
     return DigestOrder(**(values | changes))
 
 
-def make_cluster(name: str, **changes: Any) -> CountedCluster:
+def make_cluster(name: str, **changes: Any) -> Cluster:
     values: dict[str, Any] = {
         "cluster_id": name,
-        "case_id": f"case-of-{name}",
+        "cases": (f"case-of-{name}",),
         "kind": "grooming",
         "age_band": "13_15",
         "placement": "profile",
         "outcome": "used",
         "weaknesses": ("open_direct_messages", "slow_response"),
     }
-    return CountedCluster(**(values | changes))
+    return Cluster(**(values | changes))
+
+
+def freeze_some(*clusters: Cluster) -> FrozenClusters:
+    """Freeze clusters about a service with two agreed places of the button, `profile` and `chat`."""
+    return freeze(clusters, labels=make_labels((("profile", "Profile page"), ("chat", "Chat"))))

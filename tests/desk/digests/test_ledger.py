@@ -4,9 +4,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.digests import noise
@@ -17,13 +18,15 @@ from gateway.desk.digests.ledger import (
     get_spends,
 )
 from gateway.desk.digests.publishing import DigestError, make_digest
+from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.partner_tables import LEDGER
+from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 
 ROOT = Path(__file__).parents[3]
+MANIFEST: Any = {"clusters_sha256": bytes(32), "now": NOW}
 
 # Runs in a process of its own and is killed, as by `kill -9`, between the commit of a spend and the store of its draw.
 KILLED_WHILE_DRAWING = """
@@ -70,7 +73,7 @@ def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
 def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, now=NOW)
+    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, **MANIFEST)
     drawn = []
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: drawn.append(budget["epsilon_micro"]) or list(counts))
     with pytest.raises(LedgerError) as caught:
@@ -89,7 +92,7 @@ def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
 
 
 def test_a_table_is_paid_for_once(store: DeskStore) -> None:
-    spend = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, "now": NOW}
+    spend = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, **MANIFEST}
     commit_spend(store, **spend)
     with pytest.raises(LedgerError) as caught:
         commit_spend(store, **spend)
@@ -98,14 +101,26 @@ def test_a_table_is_paid_for_once(store: DeskStore) -> None:
 
 def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
-        commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, now=NOW)
+        commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, **MANIFEST)
         with store.read() as connection:
             assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
 
 
-@pytest.mark.parametrize("change", [update(LEDGER).values(micro_epsilon=1), delete(LEDGER)])
-def test_the_ledger_itself_refuses_to_be_altered(store: DeskStore, change) -> None:
-    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="kind", micro_epsilon=400_000, now=NOW)
+@pytest.mark.parametrize(
+    "change",
+    [
+        update(LEDGER).values(micro_epsilon=1),
+        delete(LEDGER),
+        update(DIGESTS).values(clusters=b""),
+        delete(DIGESTS),
+        update(DIGEST_DRAWS).values(draw=b"[1]"),
+        delete(DIGEST_DRAWS),
+        update(DIGEST_STEPS).values(body=b"{}"),
+        delete(DIGEST_STEPS),
+    ],
+)
+def test_the_ledger_and_the_digests_themselves_refuse_to_be_altered(store: DeskStore, change) -> None:
+    make_digest(store, make_order(), clock=clock)
     with pytest.raises(IntegrityError, match="append-only"), store.write() as connection:
         connection.execute(change)
 
@@ -144,4 +159,4 @@ def test_a_failed_draw_keeps_its_spend(store: DeskStore, monkeypatch: pytest.Mon
         make_digest(store, make_order(), clock=clock)
     with store.read() as connection:
         assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {"total": 60_000}
-        assert connection.execute(text("SELECT state FROM digests")).scalar_one() == "drawing"
+        assert [record.state for record in list_records(connection)] == ["drawing"]

@@ -138,17 +138,35 @@ def _make_adoption() -> None:
 
 def _make_digest() -> None:
     op.create_table(
+        "digest_draws",
+        sa.Column("digest_id", PlainText, nullable=False),
+        sa.Column("table_name", PlainText, nullable=False),
+        sa.Column("draw", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest_id", "table_name", name=op.f("pk_digest_draws")),
+    )
+    op.create_table(
+        "digest_steps",
+        sa.Column("id", Number, nullable=False),
+        sa.Column("digest_id", PlainText, nullable=False),
+        sa.Column("state", PlainText, nullable=False),
+        sa.Column("at", PlainText, nullable=False),
+        sa.Column("by", PlainText),
+        sa.Column("reason", PlainText),
+        sa.Column("message_id", PlainText),
+        sa.Column("body", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_digest_steps")),
+        sa.UniqueConstraint("digest_id", "state", name=op.f("uq_digest_steps_digest_id_state")),
+    )
+    op.create_table(
         "digests",
         sa.Column("digest_id", PlainText, nullable=False),
         sa.Column("partner", PlainText, nullable=False),
         sa.Column("quarter", PlainText, nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column("state", PlainText, nullable=False),
-        sa.Column("made_at", PlainText, nullable=False),
-        sa.Column("made_by", PlainText),
-        sa.Column("released_at", PlainText),
-        sa.Column("released_by", PlainText),
-        sa.Column("message_id", PlainText),
+        sa.Column("workings", sa.LargeBinary(), nullable=False),
+        sa.Column("clusters", sa.LargeBinary(), nullable=False),
+        sa.Column("clusters_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("frozen_at", PlainText, nullable=False),
+        sa.Column("frozen_by", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("digest_id", name=op.f("pk_digests")),
         sa.UniqueConstraint("partner", "quarter", name=op.f("uq_digests_partner_quarter")),
     )
@@ -159,6 +177,7 @@ def _make_digest() -> None:
         sa.Column("quarter", PlainText, nullable=False),
         sa.Column("table_name", PlainText, nullable=False),
         sa.Column("micro_epsilon", Number, nullable=False),
+        sa.Column("clusters_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("committed_at", PlainText, nullable=False),
         sa.CheckConstraint("micro_epsilon > 0", name=op.f("ck_ledger_positive")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),

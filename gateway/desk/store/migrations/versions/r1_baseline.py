@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 # A trigger holds them: rows are only ever added.
-_APPEND_ONLY = ("audit", "ledger", "case_moves")
+_APPEND_ONLY = ("audit", "ledger", "case_moves", "digests", "digest_draws", "digest_steps")
 # PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
 _REFUSE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

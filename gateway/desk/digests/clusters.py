@@ -1,0 +1,155 @@
+"""The frozen clusters of a digest: the only data about incidents that a digest ever counts.
+
+One byte a cluster in each column, so a million clusters take six megabytes and each count is one pass of `bytes.count`.
+The bytes are the manifest of the digest: their SHA-256 stands in the audit log and beside every spend of the ledger.
+Never contains an id of a case: only the first eight bytes of its SHA-256, in the order of those bytes, not of time.
+
+For example, one cluster of two cases about grooming (kind 2), of a child of 13 to 15 (age band 2):
+
+    {"cases":2,"clusters":1,"labels":{"age_band":["12_or_under","13_15",...],"kind":["meet_offline","grooming",...],...}}
+    <8 bytes: cluster> <1 byte for each column, by name> <8 bytes: case> <8 bytes: case>
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire import canonical
+
+COLUMNS: Final = ("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2")
+ID_BYTES: Final = 8
+# A column holds one byte a cluster, and 0 means that no label fits.
+MOST_LABELS: Final = 255
+_MOST_HEADER_BYTES: Final = 256 * 1024
+
+Labels = Mapping[str, Sequence[str]]
+
+
+class FrozenClustersError(ReportAbuseError):
+    """Stored clusters do not have their form: the database was changed by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster about one service on its way into the frozen form. `cases` are all its cases, counted or not."""
+
+    cluster_id: str
+    cases: tuple[str, ...]
+    kind: str
+    age_band: str
+    placement: str
+    outcome: str
+    weaknesses: tuple[str, ...]
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cases: int
+    clusters: int
+    labels: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenClusters:
+    """The clusters of one digest. `len()` is their number; equal content has equal bytes."""
+
+    labels: dict[str, tuple[str, ...]]
+    columns: dict[str, bytes]
+    cluster_ids: bytes
+    case_ids: bytes
+
+    def __len__(self) -> int:
+        return len(self.cluster_ids) // ID_BYTES
+
+    def count(self, label: str, *, column: str) -> int:
+        """Return the number of clusters with this label in a column, e.g. `count("grooming", column="kind")`."""
+        known = self.labels[column]
+        return self.columns[column].count(known.index(label) + 1) if label in known else 0
+
+    def list_cases(self) -> frozenset[bytes]:
+        """Return every case of the clusters, as `shorten` makes them."""
+        return frozenset(_split(self.case_ids))
+
+    def encode(self) -> bytes:
+        """Return the bytes to store, which `parse_clusters` reads."""
+        header = _Header(
+            cases=len(self.case_ids) // ID_BYTES,
+            clusters=len(self),
+            labels={column: list(self.labels[column]) for column in COLUMNS},
+        )
+        columns = (self.columns[column] for column in COLUMNS)
+        return b"".join((canonical.encode(header), b"\n", self.cluster_ids, *columns, self.case_ids))
+
+
+def freeze(clusters: Iterable[Cluster], *, labels: Labels) -> FrozenClusters:
+    """Return the frozen form of clusters; of two with one id only the first is kept.
+
+    `labels` are the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness
+    or a repeated one is dropped.
+    """
+    codes = {column: {label: code for code, label in enumerate(known, 1)} for column, known in labels.items()}
+    if any(len(known) > MOST_LABELS for known in codes.values()):
+        raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
+    rows: dict[bytes, bytes] = {}
+    cases: set[bytes] = set()
+    kinds, ages, outcomes, places = (codes[column] for column in ("kind", "age_band", "outcome", "placement"))
+    weak = codes["weakness_1"]
+    for one in clusters:
+        cluster_id = shorten(one.cluster_id)
+        if cluster_id in rows:
+            continue
+        first, second = (*dict.fromkeys(weak[code] for code in one.weaknesses if code in weak), 0, 0)[:2]
+        rows[cluster_id] = bytes(
+            (
+                ages.get(one.age_band, 0),
+                kinds.get(one.kind, 0),
+                outcomes.get(one.outcome, 0),
+                places.get(one.placement, 0),
+                first,
+                second,
+            )
+        )
+        cases.update(map(shorten, one.cases))
+    ids = sorted(rows)
+    whole = b"".join(map(rows.__getitem__, ids))
+    return FrozenClusters(
+        labels={column: tuple(labels[column]) for column in COLUMNS},
+        columns={column: whole[place :: len(COLUMNS)] for place, column in enumerate(COLUMNS)},
+        cluster_ids=b"".join(ids),
+        case_ids=b"".join(sorted(cases)),
+    )
+
+
+def parse_clusters(raw: bytes) -> FrozenClusters:
+    """Read the stored bytes. Raises `FrozenClustersError` for any that `encode` does not write."""
+    head, found, body = raw.partition(b"\n")
+    header = canonical.parse_exact(head, kind=_Header, max_bytes=_MOST_HEADER_BYTES)
+    size = header.clusters
+    ends = [size * ID_BYTES, *(size * (ID_BYTES + place) for place in range(1, len(COLUMNS) + 1))]
+    if (
+        not found
+        or size < 0
+        or sorted(header.labels) != list(COLUMNS)
+        or len(body) != ends[-1] + header.cases * ID_BYTES
+    ):
+        raise FrozenClustersError("The stored clusters of a digest are damaged.", reason="damaged")
+    columns = {column: body[start:end] for column, (start, end) in zip(COLUMNS, pairwise(ends), strict=True)}
+    return FrozenClusters(
+        labels={column: tuple(header.labels[column]) for column in COLUMNS},
+        columns=columns,
+        cluster_ids=body[: ends[0]],
+        case_ids=body[ends[-1] :],
+    )
+
+
+def shorten(case_id: str) -> bytes:
+    """Return the eight bytes that stand for a case or a cluster. Two of 10^7 are equal with a chance of 3e-6."""
+    return hashlib.sha256(case_id.encode()).digest()[:ID_BYTES]
+
+
+def _split(ids: bytes) -> Iterable[bytes]:
+    return (ids[start : start + ID_BYTES] for start in range(0, len(ids), ID_BYTES))

@@ -1,0 +1,36 @@
+"""The frozen clusters: their content, and that it has one spelling."""
+
+import pytest
+
+from gateway.desk.digests.clusters import FrozenClustersError, freeze, parse_clusters, shorten
+from partner_sdk.errors import ReportAbuseError
+from tests.desk.digests.digest_builders import freeze_some, make_cluster
+
+
+def test_frozen_clusters_have_one_spelling_in_any_order_and_are_read_back_the_same() -> None:
+    some = [make_cluster("a"), make_cluster("b", kind="sexual_talk", cases=("x", "y")), make_cluster("c", kind="new")]
+    frozen = freeze_some(*some)
+    assert frozen.encode() == freeze_some(*reversed(some)).encode()
+    assert parse_clusters(frozen.encode()) == frozen
+    assert (len(frozen), frozen.count("grooming", column="kind"), frozen.count("new", column="kind")) == (3, 1, 0)
+    assert frozen.list_cases() == {shorten(one) for one in ("case-of-a", "x", "y", "case-of-c")}
+
+
+def test_frozen_clusters_hold_no_case_id() -> None:
+    assert b"case-of-a" not in freeze_some(make_cluster("a")).encode()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda raw: raw[:-1], lambda raw: raw + b"\0", lambda raw: raw.replace(b"\n", b"", 1)]
+)
+def test_damaged_clusters_are_refused(change) -> None:
+    raw = freeze_some(make_cluster("a"), make_cluster("b")).encode()
+    with pytest.raises(ReportAbuseError):
+        parse_clusters(change(raw))
+
+
+def test_a_column_takes_at_most_255_labels() -> None:
+    labels = dict.fromkeys(("age_band", "kind", "outcome", "weakness_1", "weakness_2"), ("one",))
+    freeze([], labels={**labels, "placement": [f"p{number}" for number in range(255)]})
+    with pytest.raises(FrozenClustersError):
+        freeze([], labels={**labels, "placement": [f"p{number}" for number in range(256)]})
