@@ -10,7 +10,6 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -30,8 +29,8 @@ def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dic
     return {row.table_name: row.micro_epsilon for row in rows}
 
 
-def commit_spend(
-    store: DeskStore,
+def add_spend(
+    connection: Connection,
     *,
     partner: str,
     quarter: Quarter,
@@ -40,23 +39,22 @@ def commit_spend(
     clusters_sha256: bytes,
     now: datetime,
 ) -> None:
-    """Write one spend durably, or raise `LedgerError`. Sample the table only after this returns.
+    """Write one spend in the caller's transaction, or raise `LedgerError`. Sample the table only once it is committed.
 
     `clusters_sha256` is the manifest of the frozen clusters whose privacy it spends.
     """
-    with store.write() as connection:
-        spends = get_spends(connection, partner=partner, quarter=quarter)
-        check_spend(spends, table=table, micro_epsilon=micro_epsilon)
-        connection.execute(
-            insert(LEDGER).values(
-                partner=partner,
-                quarter=quarter.name,
-                table_name=table,
-                micro_epsilon=micro_epsilon,
-                clusters_sha256=clusters_sha256,
-                committed_at=format_time(now),
-            )
+    spends = get_spends(connection, partner=partner, quarter=quarter)
+    check_spend(spends, table=table, micro_epsilon=micro_epsilon)
+    connection.execute(
+        insert(LEDGER).values(
+            partner=partner,
+            quarter=quarter.name,
+            table_name=table,
+            micro_epsilon=micro_epsilon,
+            clusters_sha256=clusters_sha256,
+            committed_at=format_time(now),
         )
+    )
 
 
 def check_spend(spends: dict[str, int], *, table: str, micro_epsilon: int) -> None:

@@ -6,12 +6,15 @@ the only way for a digest to leave the desk.
 """
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
+from gateway.desk.digests.clusters import FrozenClusters
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     count_own_reports,
@@ -19,7 +22,7 @@ from gateway.desk.digests.eligibility import (
     has_adopted,
     list_places,
 )
-from gateway.desk.digests.ledger import commit_spend, get_spends
+from gateway.desk.digests.ledger import LedgerError, add_spend, get_spends
 from gateway.desk.digests.payload import build_body
 from gateway.desk.digests.records import (
     DigestRecord,
@@ -75,22 +78,39 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> Digest
     Raises `QuarterError` while the quarter runs, `LedgerError` over budget, `DigestError` if a draw was lost.
     """
     check_closed(order.quarter, now=clock())
-    record = _freeze(store, order, now=clock())
-    if record.state != "drawing":
-        return record
-    tables = make_tables(record.workings.placements)
-    lost = _draw_missing(store, record, tables, clock=clock)
-    if lost and not order.accept_lost:
+    with store.write() as connection:
+        draft = _begin(connection, order, now=clock())
+        if draft.record.state != "drawing":
+            return draft.record
+        if draft.unpaid:
+            _pay_for(connection, draft, draft.unpaid[0], now=clock())
+    # Each transaction stores one draw and pays for the next: a crash loses at most the table that is being drawn.
+    while draft.unpaid:
+        table = draft.unpaid.pop(0)
+        draw = noise.draw(draft.counts[table.name], sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+        refused: LedgerError | None = None
+        with store.write() as connection:
+            add_draw(connection, draft.record, table=table.name, draw=draw)
+            draft.record.draws[table.name] = draw
+            try:
+                if draft.unpaid:
+                    _pay_for(connection, draft, draft.unpaid[0], now=clock())
+            except LedgerError as error:
+                refused = error  # the draw before it is stored all the same
+        if refused is not None:
+            raise refused
+    if draft.lost and not order.accept_lost:
         raise DigestError(
             (
-                f"The budget for {', '.join(lost)} is spent, but the noise was never stored: the desk "
+                f"The budget for {', '.join(draft.lost)} is spent, but the noise was never stored: the desk "
                 "stopped halfway, or another command is drawing it right now. It is never drawn again. "
                 "Wait a minute and try again; if you see this message again, make the digest without it "
                 "(--without-lost)."
             ),
             reason="draw-lost",
         )
-    return _finish(store, record.digest_id, order, tables, lost=lost, now=clock())
+    with store.write() as connection:
+        return _finish(connection, draft, order, now=clock())
 
 
 def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -> DigestRecord:
@@ -164,95 +184,93 @@ def _squeeze_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
-def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRecord:
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A digest that is being made. `unpaid` tables are neither paid for nor drawn; `lost` ones are paid for alone."""
+
+    record: DigestRecord
+    tables: tuple[Table, ...]
+    counts: dict[str, list[int]]
+    unpaid: list[Table]
+    lost: list[str]
+
+
+def _begin(connection: Connection, order: DigestOrder, *, now: datetime) -> _Draft:
+    record = find_record(connection, make_digest_id(partner=order.partner, quarter=order.quarter))
+    if record is None:
+        record, clusters = _freeze(connection, order, now=now)
+    elif record.state == "drawing":
+        clusters = get_clusters(connection, record.digest_id)
+    else:
+        return _Draft(record, (), {}, [], [])
+    tables = make_tables(record.workings.placements)
+    spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
+    unpaid = [table for table in tables if table.name not in spends]
+    return _Draft(
+        record=record,
+        tables=tables,
+        counts={table.name: count_table(table, clusters) for table in unpaid},
+        unpaid=unpaid,
+        lost=[table.name for table in tables if table.name in spends and table.name not in record.draws],
+    )
+
+
+def _freeze(connection: Connection, order: DigestOrder, *, now: datetime) -> tuple[DigestRecord, FrozenClusters]:
     if not order.made_by.strip():
         raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
-    digest_id = make_digest_id(partner=order.partner, quarter=order.quarter)
-    with store.write() as connection:
-        record = find_record(connection, digest_id)
-        if record is not None:
-            return record
-        places = order.placements
-        if places is None:
-            places = list_places(connection, partner=order.partner, quarter=order.quarter)
-        clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter, places=places)
-        workings = Workings(
-            adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=order.quarter),
-            threshold=order.threshold,
-            placements=list(places),
-            synthetic=synthetic,
-            own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
-        )
-        record = add_record(
-            connection,
-            partner=order.partner,
-            quarter=order.quarter,
-            by=order.made_by.strip(),
-            now=now,
-            workings=workings,
-            clusters=clusters,
-        )
-        manifest = record.clusters_sha256.hex()
-        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
-        return record
+    places = order.placements
+    if places is None:
+        places = list_places(connection, partner=order.partner, quarter=order.quarter)
+    clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter, places=places)
+    workings = Workings(
+        adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=order.quarter),
+        threshold=order.threshold,
+        placements=list(places),
+        synthetic=synthetic,
+        own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
+    )
+    record = add_record(
+        connection,
+        partner=order.partner,
+        quarter=order.quarter,
+        by=order.made_by.strip(),
+        now=now,
+        workings=workings,
+        clusters=clusters,
+    )
+    manifest = record.clusters_sha256.hex()
+    append_entry(connection, "digest-frozen", record.digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
+    return record, clusters
 
 
-def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table], *, clock: Clock) -> list[str]:
-    """Pay for, draw and store every table that is not drawn yet; return the names of lost draws."""
-    quarter = parse_quarter(record.quarter)
-    with store.read() as connection:
-        spends = get_spends(connection, partner=record.partner, quarter=quarter)
-        clusters = get_clusters(connection, record.digest_id)
-    lost = []
-    for table in tables:
-        if table.name in record.draws:
-            continue
-        if table.name in spends:
-            lost.append(table.name)
-            continue
-        _draw_once(store, record, table, counts=count_table(table, clusters), quarter=quarter, now=clock())
-    return lost
-
-
-def _draw_once(
-    store: DeskStore, record: DigestRecord, table: Table, *, counts: Sequence[int], quarter: Quarter, now: datetime
-) -> None:
-    cost = noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-    commit_spend(
-        store,
-        partner=record.partner,
-        quarter=quarter,
+def _pay_for(connection: Connection, draft: _Draft, table: Table, *, now: datetime) -> None:
+    add_spend(
+        connection,
+        partner=draft.record.partner,
+        quarter=parse_quarter(draft.record.quarter),
         table=table.name,
-        micro_epsilon=cost,
-        clusters_sha256=record.clusters_sha256,
+        micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
+        clusters_sha256=draft.record.clusters_sha256,
         now=now,
     )
-    # A crash between here and the storing of the draw loses the table, on purpose: noise is never drawn twice.
-    draw = noise.draw(counts, sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-    with store.write() as connection:
-        add_draw(connection, record.digest_id, table=table.name, draw=draw)
 
 
-def _finish(
-    store: DeskStore, digest_id: str, order: DigestOrder, tables: Sequence[Table], *, lost: list[str], now: datetime
-) -> DigestRecord:
-    with store.write() as connection:
-        record = get_record(connection, digest_id)
-        spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
-        before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
-        body = build_body(
-            record,
-            tables,
-            environment=order.environment,
-            quarter=order.quarter,
-            spent_micro=sum(spends.values()),
-            lost=lost,
-            before=before.body if before is not None and before.state == "released" else None,
-            now=now,
-        )
-        finish_record(connection, digest_id, body=body, now=now)
-        append_entry(connection, "digest-made", digest_id, at=now, actor=order.made_by)
-        return get_record(connection, digest_id)
+def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: datetime) -> DigestRecord:
+    record = draft.record
+    spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
+    before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
+    body = build_body(
+        record,
+        draft.tables,
+        environment=order.environment,
+        quarter=order.quarter,
+        spent_micro=sum(spends.values()),
+        lost=draft.lost,
+        before=before.body if before is not None and before.state == "released" else None,
+        now=now,
+    )
+    append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
+    return finish_record(connection, record, body=body, now=now)
 
 
 def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:

@@ -136,24 +136,28 @@ def add_record(
     return get_record(connection, digest_id)
 
 
-def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[int]) -> None:
+def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: list[int]) -> None:
     """Store one draw; raise `DigestRecordError` if it exists or the digest is past drawing."""
-    record = get_record(connection, digest_id)
-    if record.state != "drawing" or table in record.draws:
+    if _is_past_drawing(connection, record) or table in record.draws:
         raise DigestRecordError(
             f"The draw of {table} came too late to be stored and was discarded unseen.", reason="drawn-already"
         )
-    values = {"digest_id": digest_id, "table_name": table, "draw": canonical.encode(draw)}
+    values = {"digest_id": record.digest_id, "table_name": table, "draw": canonical.encode(draw)}
     connection.execute(insert(DIGEST_DRAWS).values(values))
 
 
-def finish_record(connection: Connection, digest_id: str, *, body: bytes | None, now: datetime) -> None:
+def finish_record(connection: Connection, record: DigestRecord, *, body: bytes | None, now: datetime) -> DigestRecord:
     """Store the published bytes, or that the partner is ineligible; raise `DigestRecordError` the second time."""
-    record = get_record(connection, digest_id)
-    if record.state != "drawing":
+    if _is_past_drawing(connection, record):
         raise DigestRecordError("This digest has already been made.", reason="made-already")
     state: State = "not-eligible" if body is None else "made"
-    _add_step(connection, digest_id, state=state, now=now, body=body)
+    _add_step(connection, record.digest_id, state=state, now=now, body=body)
+    return replace(record, state=state, body=body, made_at=canonical.format_time(now))
+
+
+def _is_past_drawing(connection: Connection, record: DigestRecord) -> bool:
+    steps = select(DIGEST_STEPS.c.id).where(DIGEST_STEPS.c.digest_id == record.digest_id).limit(1)
+    return connection.execute(steps).first() is not None
 
 
 def mark_rejected(connection: Connection, digest_id: str, *, by: str, reason: str | None, now: datetime) -> None:

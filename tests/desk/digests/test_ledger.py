@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from gateway.desk.digests import noise
 from gateway.desk.digests.ledger import (
     LedgerError,
+    add_spend,
     check_spend,
-    commit_spend,
     get_spends,
 )
 from gateway.desk.digests.publishing import DigestError, make_digest
@@ -52,6 +52,11 @@ def store(tmp_path: Path) -> DeskStore:
     return make_store(tmp_path)
 
 
+def spend(store: DeskStore, **values: Any) -> None:
+    with store.write() as connection:
+        add_spend(connection, **values)
+
+
 def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
     store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +78,7 @@ def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
 def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, **MANIFEST)
+    spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, **MANIFEST)
     drawn = []
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: drawn.append(budget["epsilon_micro"]) or list(counts))
     with pytest.raises(LedgerError) as caught:
@@ -92,16 +97,16 @@ def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
 
 
 def test_a_table_is_paid_for_once(store: DeskStore) -> None:
-    spend = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, **MANIFEST}
-    commit_spend(store, **spend)
+    kind = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, **MANIFEST}
+    spend(store, **kind)
     with pytest.raises(LedgerError) as caught:
-        commit_spend(store, **spend)
+        spend(store, **kind)
     assert caught.value.reason == "spent-already"
 
 
 def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
-        commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, **MANIFEST)
+        spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, **MANIFEST)
         with store.read() as connection:
             assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
 
