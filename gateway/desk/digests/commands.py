@@ -1,10 +1,11 @@
 """Commands for digests: make, show, release, list; and synthetic cases to try them on."""
 
-from collections.abc import Callable
-from typing import Any
+import sys
+from collections import Counter
 
 import click
 
+from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import get_spends
 from gateway.desk.digests.publishing import (
@@ -19,24 +20,23 @@ from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say_lines
+from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 
 _DIGEST = click.argument("digest_id", metavar="DIGEST", help="Its name, e.g. 2026-Q3.example-chat.")
 
 
-def _partner_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--partner` and `--quarter`."""
-    quarter = click.option(
-        "--quarter", "quarter_name", metavar="2026-Q3", help="A quarter that has ended.  [default: the last one]"
-    )
-    partner = click.option("--partner", required=True, metavar="PARTNER", help="The partner's id.")
-    return partner(quarter(function))
+_QUARTER = click.option(
+    "--quarter", "quarter_name", metavar="2026-Q3", help="A quarter that has ended.  [default: the last one]"
+)
+SHOWN_STEPS = 20
 
 
-@desk_command(example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
-@_partner_options
+@desk_command(example='--all --quarter 2026-Q3 --by "A. Analyst"')
+@click.option("--partner", metavar="PARTNER", help="The partner's id.")
+@click.option("--all", "of_all", is_flag=True, help="All partners, and the services without keys that cases are about.")
+@_QUARTER
 @click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option(
     "--adopted",
@@ -53,21 +53,33 @@ def _partner_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
 def digest_make(
     call: Call,
-    partner: str,
+    partner: str | None,
     quarter_name: str | None,
     by: str | None,
     threshold: int | None,
     *,
+    of_all: bool,
     adopted: bool,
     without_lost: bool,
 ) -> int:
-    """Make the digest of one partner and one closed quarter, or print the existing one.
+    """Make the digests of a closed quarter, of one partner or of all, or print the existing ones.
 
-    Each digest spends its privacy budget once.
+    Each digest spends its privacy budget once. A run over all that was stopped goes on where it stopped.
     """
+    if of_all == (partner is not None) or (of_all and adopted):
+        raise click.UsageError("Give --partner, or --all. With --all the register decides who shows the button.")
     desk = open_desk(call.state)
+    quarter, made_by = _read_quarter(desk, quarter_name), by or call.actor
+    if partner is None:
+        order = BatchOrder(
+            quarter=quarter,
+            environment=desk.config.environment,
+            made_by=made_by,
+            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            accept_lost=without_lost,
+        )
+        return _make_all(call, desk, order)
     _check_partner(desk, partner)
-    quarter = _read_quarter(desk, quarter_name)
     # The choice is final, so neither ground is ever a default: the register decides, or a person.
     if threshold is None and not adopted and not _has_adopted(desk, partner, quarter=quarter):
         raise DigestError(
@@ -76,15 +88,22 @@ def digest_make(
             f"--threshold N, the incidents that it needs without the button ({DEFAULT_THRESHOLD} or more).",
             reason="no-limb",
         )
-    order = DigestOrder(
-        partner=partner,
-        quarter=quarter,
-        environment=desk.config.environment,
-        made_by=by or call.actor,
-        adopted=adopted,
-        threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
-        accept_lost=without_lost,
+    return _make_one(
+        call,
+        desk,
+        DigestOrder(
+            partner=partner,
+            quarter=quarter,
+            environment=desk.config.environment,
+            made_by=made_by,
+            adopted=adopted,
+            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            accept_lost=without_lost,
+        ),
     )
+
+
+def _make_one(call: Call, desk: Desk, order: DigestOrder) -> int:
     record = make_digest(desk.store, order, clock=desk.clock)
     if record.state == "not-eligible":
         line = (
@@ -99,6 +118,28 @@ def digest_make(
         f"Read it: {suggest(f'digest show {record.digest_id}')}",
         "A second person releases it.",
     )
+
+
+def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
+    def show(number: int, total: int, result: ServiceResult) -> None:
+        if number == total or number % max(1, total // SHOWN_STEPS) == 0:
+            say(f"{number:,} of {total:,} services, the last: {result.service} ({result.state})", to=sys.stderr)
+
+    results = make_all(desk.store, order, clock=desk.clock, show=show)
+    states = Counter(result.state for result in results)
+    lost = [result.service for result in results if result.state == "lost"]
+    to_invite = [result.service for result in results if result.is_to_invite]
+    lines = [f"{order.quarter.name}: {', '.join(f'{count:,} {state}' for state, count in states.items())}."]
+    if to_invite:
+        lines.append(f"Without keys, and to be invited (`partner invite`): {', '.join(to_invite)}")
+    if lost:
+        lines.append(
+            f"Noise was lost in an earlier run, and is never drawn again: {', '.join(lost)}. Run this again with "
+            "--without-lost to make these digests without the lost tables."
+        )
+    lines.append("A second person releases each digest: `digest list` shows those made.")
+    found = {"quarter": order.quarter.name, "states": dict(states), "to_invite": to_invite, "lost": lost}
+    return print_result(call, found, *lines, code=LOOK if lost else DONE)
 
 
 @desk_command(example="2026-Q3.example-chat")
@@ -144,7 +185,8 @@ def digest_list(call: Call, partner: str | None) -> int:
 
 
 @desk_command(example="--partner example-chat --quarter 2026-Q3 --count 240")
-@_partner_options
+@_QUARTER
+@click.option("--partner", required=True, metavar="PARTNER", help="The partner's id.")
 @click.option("--count", type=int, default=240, show_default=True, metavar="N", help="Number of cases.")
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same cases.")
 def synthetic(call: Call, partner: str, quarter_name: str | None, count: int, seed: int) -> int:

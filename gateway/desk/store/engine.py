@@ -65,6 +65,15 @@ class DeskStore:
             self.database.begin_read(connection)
             yield connection
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the database open while a command makes many transactions: a file would else make its log each time."""
+        with self._connect() as connection:
+            self.database.begin_read(connection)
+            list_revisions(connection)  # the first read opens the log
+            connection.rollback()
+            yield
+
     def migrate(self) -> None:
         """Give the database the tables of this release. Raises `DeskStoreError` (`unknown-store`)."""
         from gateway.databases.migrations import UnknownRevisionError, migrate
