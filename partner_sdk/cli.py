@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "evidence": (f"{_ROOM}.evidence:evidence", "Hand over files that belong to reports."),
     "receipt": (f"{_ROOM}.receipts:receipt", "Check and keep receipts."),
     "inbox": (f"{_ROOM}.mailbox:inbox", "Fetch, check, save and list the agency's messages."),
-    "digest": (f"{_ROOM}.mailbox:digest", "Show your newest digest."),
+    "digest": (f"{_ROOM}.digest:digest", "Show your newest digest, or write it for people and programs."),
     "requests": (f"{_ROOM}.mailbox:requests", "List the agency's questions and their deadlines, or show one."),
     "enrol": (f"{_ROOM}.account:enrol", "Answer the agency's invitation."),
     "keys": (f"{_ROOM}.account:keys", "List and change this partner's keys."),

@@ -1,7 +1,6 @@
-"""The commands `inbox`, `digest` and `requests`: the agency's messages and its questions."""
+"""The commands `inbox` and `requests`: the agency's messages and its questions."""
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,6 @@ from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, Ca
 from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import FormatError, TransportError, UnavailableError
-from partner_sdk.wire.digest import render_csv, render_json, render_table
 from partner_sdk.wire.mailbox_message import (
     SET_ASIDE_REASONS,
     InformationRequest,
@@ -88,35 +86,7 @@ def inbox(call: Call, *, is_all: bool, show: int | None) -> int:
     return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 
-def parse_quarter(text: str) -> str:
-    """Read a quarter, e.g. `2026-Q3`, or raise `click.BadParameter`."""
-    if not re.fullmatch(r"[0-9]{4}-Q[1-4]", text):
-        raise click.BadParameter("A quarter looks like 2026-Q3.")
-    return text
-
-
-_offline_option = click.option("--offline", "is_offline", is_flag=True, help="Do not fetch the mailbox first.")
-
-
-@click.command(cls=PartnerCommand, example="--quarter 2026-Q3 --csv")
-@click.option("--quarter", type=parse_quarter, metavar="YYYY-QN", help="The digest of this quarter, not the newest.")
-@click.option("--csv", "is_csv", is_flag=True, help="One line per number.")
-@_offline_option
-@shared_options
-def digest(call: Call, *, quarter: str | None, is_csv: bool, is_offline: bool) -> int:
-    """Show your newest digest."""
-    alarms = () if is_offline else fetch_mailbox(call)
-    found = [one for one in call.partner.digests() if quarter in (None, one.period)]
-    if not found:
-        call.speaker.warn("No digest has arrived for that quarter." if quarter else "No digest has arrived yet.")
-        return EXIT_ALARM if alarms else EXIT_FAILED
-    if call.is_json:
-        call.speaker.say_json({"digest": json.loads(render_json(found[-1]))})
-    elif is_csv:
-        call.speaker.say_csv(render_csv(found[-1]))
-    else:
-        call.speaker.say(render_table(found[-1]))
-    return EXIT_ALARM if alarms else EXIT_DONE
+offline_option = click.option("--offline", "is_offline", is_flag=True, help="Do not fetch the mailbox first.")
 
 
 def fetch_mailbox(call: Call) -> tuple[MailboxAlarm, ...]:
@@ -152,7 +122,7 @@ _STATES = {"open": "OPEN", "waiting": "ANSWER WAITS", "answered": "answered"}
 
 @click.command(cls=PartnerCommand, example="show 019ab3c5-...")
 @click.argument("words", metavar="[show REQUEST_ID]", nargs=-1)
-@_offline_option
+@offline_option
 @shared_options
 def requests(call: Call, *, words: tuple[str, ...], is_offline: bool) -> int:
     """List the agency's questions and their deadlines, or show one."""

@@ -6,6 +6,7 @@ anything but the partner's own reports and its own dealings with the agency, and
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -99,6 +100,38 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_tables: list[str]
     trends: list[DigestTrend]
     recommendations: list[DigestAdvice]
+
+    def to_rows(self) -> list[dict[str, str | int | bool | None]]:
+        """Return one flat row for each number, as pandas and polars read them, e.g. `polars.DataFrame(rows)`.
+
+        `value` is None for a number under five; `note` is the caveat of the row.
+        """
+        share = format_interval_share(self.interval_permille)
+        noisy = f"Noise was added: the true number is between low and high with {share} % certainty."
+        notes = ["SYNTHETIC: made up, nothing in it happened."] if self.synthetic else []
+        rows: list[dict[str, str | int | bool | None]] = []
+        for table, cell in _rows(self):
+            is_exact = table is not None and table.exact
+            small = [] if cell.value is not None else [f"Under {SMALLEST_SHOWN}, so not shown."]
+            caveats = ["Counted exactly: your own." if is_exact else noisy, *small, table.note if table else ""]
+            rows.append(
+                {
+                    "period": self.period,
+                    "table": "total" if table is None else table.name,
+                    "label": cell.label,
+                    "title": cell.title,
+                    "value": cell.value,
+                    "shown": cell.shown,
+                    "low": cell.low,
+                    "high": cell.high,
+                    "exact": is_exact,
+                    "own": cell.own,
+                    "evidence": cell.evidence,
+                    "synthetic": self.synthetic,
+                    "note": " ".join(filter(None, [*notes, *caveats])),
+                }
+            )
+        return rows
 
 
 class DigestNotice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,18 +269,17 @@ def render_table(digest: Digest) -> str:
 
 
 def render_csv(digest: Digest) -> str:
-    """Return one line per number, for a spreadsheet; an empty `value` means fewer than five."""
+    """Return one line per number, for a spreadsheet; an empty `value` means fewer than five, `note` is the caveat."""
+    return format_rows(digest.to_rows())
+
+
+def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return flat rows with equal keys (`to_rows`, `list_changes`) as CSV with a header."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["period", "synthetic", "table", "label", "title", "value", "shown", "low", "high", "own", "evidence", "exact"]
-    )
-    for name, cell in _rows(digest):
-        exact = any(table.exact for table in digest.tables if table.name == name)
-        flags = ["yes" if flag else "no" for flag in (digest.synthetic, exact)]
-        optional = ["" if one is None else one for one in (cell.value, cell.own, cell.evidence)]
-        row = [digest.period, flags[0], name, cell.label, cell.title, optional[0], cell.shown, cell.low, cell.high]
-        writer.writerow([*row, *optional[1:], flags[1]])
+    writer.writerow(rows[0] if rows else [])
+    for row in rows:
+        writer.writerow([("no", "yes")[one] if isinstance(one, bool) else one for one in row.values()])
     return out.getvalue()
 
 
@@ -256,9 +288,9 @@ def render_json(digest: Digest) -> str:
     return msgspec.json.format(encode_digest(digest), indent=2).decode("utf-8") + "\n"
 
 
-def _rows(digest: Digest) -> list[tuple[str, DigestCell]]:
-    rows = [] if digest.total is None else [("total", digest.total)]
-    return rows + [(table.name, cell) for table in digest.tables for cell in table.cells]
+def _rows(digest: Digest) -> list[tuple[DigestTable | None, DigestCell]]:
+    rows: list[tuple[DigestTable | None, DigestCell]] = [] if digest.total is None else [(None, digest.total)]
+    return rows + [(table, cell) for table in digest.tables for cell in table.cells]
 
 
 def _line(cell: DigestCell, *, exact: bool, width: int) -> str:

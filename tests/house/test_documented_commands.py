@@ -177,7 +177,7 @@ def test_every_command_that_a_sentence_names_exists() -> None:
     assert gone == []
 
 
-@pytest.mark.parametrize("words", [("keys", "rotated"), ("collect", "--all"), ("digest", "lists"), ("no-such", "list")])
+@pytest.mark.parametrize("words", [("keys", "rotated"), ("collect", "--all"), ("spool", "lists"), ("no-such", "list")])
 def test_command_or_option_that_is_gone_is_noticed(words: tuple[str, ...]) -> None:
     assert not any(has_command(program, words) for program in PROGRAMS.values())
 

@@ -1,0 +1,81 @@
+"""Digests beside each other: which belong together, the changes, and flat rows for pandas and polars."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+from partner_sdk.wire.digest import Digest, DigestCell, format_interval_share
+
+Direction = Literal["up", "down", "unclear"]
+# Two years of quarters: more would not be read.
+MOST_PERIODS: Final = 8
+TOTAL: Final = "total"
+
+
+def list_earlier(digest: Digest, kept: Iterable[Digest]) -> list[Digest]:
+    """Return the digests before this one that can stand beside it, oldest first.
+
+    They have its partner, environment and span (e.g. quarters beside a quarter), and are made up only if it is. Of two
+    for one period the first counts.
+    """
+    same = ("partner", "environment", "span", "synthetic")
+    found: dict[str, Digest] = {}
+    for one in kept:
+        if one.first_day < digest.first_day and all(getattr(one, name) == getattr(digest, name) for name in same):
+            found.setdefault(one.period, one)
+    return sorted(found.values(), key=lambda one: one.first_day)[-(MOST_PERIODS - 1) :]
+
+
+def list_cells(digest: Digest) -> list[tuple[str, str, bool, DigestCell]]:
+    """Return every number with the name and title of its table and whether it is exact; the total comes first."""
+    total = [] if digest.total is None else [(TOTAL, "Incidents", False, digest.total)]
+    return total + [(table.name, table.title, table.exact, cell) for table in digest.tables for cell in table.cells]
+
+
+def find_cell(digest: Digest, table: str, label: str) -> DigestCell | None:
+    """Return one number of a digest, e.g. `kind` and `grooming`, or None."""
+    return next((cell for name, _, _, cell in list_cells(digest) if (name, cell.label) == (table, label)), None)
+
+
+def judge_change(now: DigestCell, before: DigestCell) -> Direction:
+    """Return `up` or `down` only where the two ranges do not overlap, so that chance hardly explains the change."""
+    if now.low > before.high:
+        return "up"
+    return "down" if now.high < before.low else "unclear"
+
+
+def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:
+    """Return one flat row for each number and period, oldest first, each beside the period before it.
+
+    `change` is `first`, `up`, `down` or `unclear`. `note` carries the caveat, so that a row copied out of its table
+    still has it.
+    """
+    rows: list[dict[str, Any]] = []
+    before: Digest | None = None
+    for digest in sorted(digests, key=lambda one: one.first_day):
+        rows += [_describe_change(row, digest, before) for row in digest.to_rows()]
+        before = digest
+    return rows
+
+
+def _describe_change(row: dict[str, Any], digest: Digest, before: Digest | None) -> dict[str, Any]:
+    now = find_cell(digest, row["table"], row["label"])
+    earlier = None if before is None else find_cell(before, row["table"], row["label"])
+    fields: dict[str, Any] = {"before": None, "value_before": None, "low_before": None, "high_before": None}
+    change = "first"
+    if now is not None and before is not None and earlier is not None:
+        fields = {
+            "before": before.period,
+            "value_before": earlier.value,
+            "low_before": earlier.low,
+            "high_before": earlier.high,
+        }
+        change = judge_change(now, earlier)
+    note = row["note"]
+    if change == "unclear" and not row["exact"]:
+        note += " The change from the period before is within what chance explains."
+    return {**row, **fields, "change": change, "note": note}
+
+
+def describe_certainty(digest: Digest) -> str:
+    """Return the certainty of a range in words, e.g. `95 %`."""
+    return f"{format_interval_share(digest.interval_permille)} %"

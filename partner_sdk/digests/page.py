@@ -1,0 +1,217 @@
+"""The page of a digest as one HTML file: no script, nothing from outside, for screens, paper and 320 pixels.
+
+The agency's desk shows the same article before it releases the digest. Never writes a style attribute, so that a page
+with a strict policy can hold the article.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
+from partner_sdk.digests.view import make_digest_page
+from partner_sdk.wire.digest import Digest
+
+STYLE_FILE: Final = Path(__file__).with_name("page.css")
+# Where the article is the whole file: the ground around it.
+_ALONE: Final = (
+    "html { background: #ffffff; } body { margin: 0; }\n"
+    "@media (prefers-color-scheme: dark) { html { background: #141c22; } }\n"
+    "@media print { html { background: #ffffff; } }\n"
+)
+# Remarks that stand out; the others are soft.
+_CLEAR: Final = frozenset({"likely", "more", "fewer"})
+_CHART_HEIGHT: Final = 150
+_CHART_TOP: Final = 26
+_CHART_FOOT: Final = 40
+_CAP: Final = 4
+
+
+def render_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> str:
+    """Return the whole file for a digest, beside the earlier ones among `kept`."""
+    page = make_digest_page(digest, kept=kept)
+    style = read_style() + _ALONE
+    policy = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
+    title = escape(f"{page.partner}: {page.period_words}")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n<main>\n{render_article(page)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+@cache
+def read_style() -> str:
+    """Return the style sheet of the article; each of its rules is under the class `digest`."""
+    return STYLE_FILE.read_text(encoding="utf-8")
+
+
+def render_article(page: DigestPage) -> str:
+    """Return the page as one `article` of the class `digest`, for a page that has a head of its own."""
+    banner = f'<p class="banner">{escape(page.banner)}</p>' if page.banner else ""
+    summary = "".join(f"<div><dt>{escape(head)}</dt><dd>{escape(text)}</dd></div>" for head, text in page.summary)
+    return "\n".join(
+        [
+            '<article class="digest">',
+            f"<header><p>Feedback for {escape(page.partner)}</p><h1>{escape(page.period_words)}</h1></header>",
+            banner,
+            f'<dl class="summary">{summary}</dl>',
+            *(_render_section(section) for section in page.sections),
+            f"<footer>{''.join(f'<p>{escape(line)}</p>' for line in page.foot)}</footer>",
+            "</article>",
+        ]
+    )
+
+
+def _render_section(section: Section) -> str:
+    return "\n".join(
+        ["<section>", f"<h2>{escape(section.heading)}</h2>", *map(_render_block, section.blocks), "</section>"]
+    )
+
+
+def _render_block(block: Block) -> str:
+    match block:
+        case Figure():
+            return _render_figure(block)
+        case Course():
+            return _render_course(block)
+        case Grid():
+            return _render_grid(block)
+        case Advice():
+            return _render_advice(block)
+        case Callout():
+            return f'<p class="callout">{escape(block.text)}</p>'
+        case Steps():
+            return f"<ol>{''.join(f'<li>{escape(item)}</li>' for item in block.items)}</ol>"
+        case _:
+            return f"<p>{escape(block)}</p>"
+
+
+def _render_caption(title: str, explanation: str) -> str:
+    more = f"<span>{escape(explanation)}</span>" if explanation else ""
+    return f"<caption>{escape(title)}{more}</caption>"
+
+
+def _render_figure(figure: Figure) -> str:
+    heads = [f'<th scope="col">{escape(figure.head)}</th>']
+    heads.append(f'<th scope="col" class="number">{"Number" if figure.is_exact else "About (range)"}</th>')
+    if figure.has_own:
+        heads.append('<th scope="col" class="own">Own</th>')
+    rows = "".join(_render_row(bar, figure) for bar in figure.bars)
+    rest = f'<p class="rest">{escape(figure.rest)}</p>' if figure.rest else ""
+    if not rows:
+        return f"<h3>{escape(figure.title)}</h3>{rest}"
+    return (
+        f"<table>{_render_caption(figure.title, figure.explanation)}"
+        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{rows}</tbody></table>{rest}"
+    )
+
+
+def _render_row(bar: Bar, figure: Figure) -> str:
+    chart = "" if figure.is_exact else _draw_bar(bar, longest=figure.longest)
+    between = f"<span>{escape(bar.between)}</span>" if bar.between else ""
+    own = f'<td class="own">{escape(bar.own or "")}</td>' if figure.has_own else ""
+    return (
+        f'<tr><th scope="row">{escape(bar.title)}{_render_remark(bar.remark)}{chart}</th>'
+        f'<td class="number">{escape(bar.shown)}{between}</td>{own}</tr>'
+    )
+
+
+def _render_remark(remark: str) -> str:
+    kind = "remark likely" if remark in _CLEAR else "remark"
+    return f' <span class="{kind}">{escape(remark)}</span>' if remark else ""
+
+
+def _draw_bar(bar: Bar, *, longest: int) -> str:
+    """Return a bar with the whisker of its range; the numbers stand beside it, so readers aloud skip it."""
+    left, right = (f"{100 * value / longest:.1f}%" for value in (bar.low, bar.high))
+    fill = "" if bar.value is None else f'<rect class="fill" width="{100 * bar.value / longest:.1f}%" height="12"/>'
+    lines = "".join(
+        f'<line class="whisker" x1="{one}" x2="{other}" y1="{top}" y2="{bottom}"/>'
+        for one, other, top, bottom in ((left, right, 6, 6), (left, left, 2, 10), (right, right, 2, 10))
+    )
+    tip = f"<title>{escape(f'{bar.title}: {bar.shown}, {bar.between}')}</title>"
+    return f'<svg class="bar" width="100%" height="12" aria-hidden="true">{tip}{fill}{lines}</svg>'
+
+
+def _render_course(course: Course) -> str:
+    step = 100 / len(course.bars)
+    parts = [
+        f'<line class="axis" x1="0" x2="100%" y1="{_CHART_TOP + _CHART_HEIGHT}" y2="{_CHART_TOP + _CHART_HEIGHT}"/>'
+    ]
+    for place, (label, bar) in enumerate(zip(course.labels, course.bars, strict=True)):
+        parts.append(_draw_column(label, bar, middle=step * (place + 0.5), width=step * 0.5, highest=course.highest))
+    height = _CHART_TOP + _CHART_HEIGHT + _CHART_FOOT
+    return (
+        f"<figure><figcaption>{escape(course.title)}</figcaption>"
+        f'<svg width="100%" height="{height}" role="img" aria-labelledby="digest-course digest-course-words">'
+        f'<title id="digest-course">{escape(course.title)}</title>'
+        f'<desc id="digest-course-words">{escape(course.description)}</desc>{"".join(parts)}</svg></figure>'
+    )
+
+
+def _draw_column(label: str, bar: Bar | None, *, middle: float, width: float, highest: int) -> str:
+    floor = _CHART_TOP + _CHART_HEIGHT
+    first, _, rest = label.partition(" ")
+    parts = [f'<text x="{middle:.2f}%" y="{floor + 17}">{escape(first)}</text>']
+    parts.append(f'<text class="soft" x="{middle:.2f}%" y="{floor + 33}">{escape(rest)}</text>')
+    if bar is None:
+        return "".join([*parts, f'<text class="soft" x="{middle:.2f}%" y="{floor - 8}">too few</text>'])
+
+    def place(value: int) -> float:
+        return floor - _CHART_HEIGHT * value / highest
+
+    if bar.value is not None:
+        parts.append(
+            f'<rect class="fill" x="{middle - width / 2:.2f}%" width="{width:.2f}%" y="{place(bar.value):.1f}" '
+            f'height="{floor - place(bar.value):.1f}"/>'
+        )
+    top, bottom = place(bar.high), place(bar.low)
+    parts.append(f'<line class="whisker" x1="{middle:.2f}%" x2="{middle:.2f}%" y1="{top:.1f}" y2="{bottom:.1f}"/>')
+    for end in (top, bottom):
+        parts.append(
+            f'<line class="whisker" x1="{middle - 1:.2f}%" x2="{middle + 1:.2f}%" y1="{end:.1f}" y2="{end:.1f}"/>'
+        )
+    shown = bar.shown if bar.value is not None else f"under {bar.high + 1}"
+    parts.append(f'<text x="{middle:.2f}%" y="{top - 8:.1f}">{escape(shown)}</text>')
+    return "".join(parts)
+
+
+def _render_grid(grid: Grid) -> str:
+    # A narrow screen shows two columns: this period and the one before.
+    older = [' class="older"' if place < len(grid.columns) - 2 else "" for place in range(len(grid.columns))]
+    heads = "".join(
+        f'<th scope="col"{kind}>{escape(column)}</th>' for column, kind in zip(grid.columns, older, strict=True)
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(title)}{_render_remark(remark)}</th>'
+        f"{''.join(_render_cell(cell, kind) for cell, kind in zip(cells, older, strict=True))}</tr>"
+        for title, remark, cells in grid.rows
+    )
+    return (
+        f'<table class="grid">{_render_caption(grid.title, grid.explanation)}'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _render_cell(text: str, kind: str) -> str:
+    number, separator, between = text.rstrip(")").partition(" (")
+    more = f"<span>{escape(between)}</span>" if separator else ""
+    return f"<td{kind}>{escape(number)}{more}</td>"
+
+
+def _render_advice(advice: Advice) -> str:
+    facts = [("What it means", advice.text, ""), ("The change that we recommend", advice.change, ' class="change"')]
+    facts += [("How services have solved it", advice.solved, ""), ("How sure we are", advice.sureness, "")]
+    items = "".join(f"<dt>{head}</dt><dd{kind}>{escape(text)}</dd>" for head, text, kind in facts if text)
+    return (
+        f'<div class="advice"><p class="feature">{escape(advice.feature)}</p>'
+        f"<h3>{advice.rank}. {escape(advice.title)}</h3><dl>{items}</dl></div>"
+    )

@@ -1,0 +1,290 @@
+"""The page of a digest: its sections, from the published numbers alone.
+
+A manager without a statistician reads it, so each word is explained where it stands and each number has its range.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
+from typing import Final
+
+from partner_sdk.digests.changes import TOTAL, Direction, describe_certainty, find_cell, judge_change, list_earlier
+from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
+from partner_sdk.digests.summary import (
+    KIND,
+    format_inside,
+    format_period,
+    format_range,
+    format_value,
+    join_words,
+    list_change_sentences,
+    list_gaps,
+    list_kinds,
+    list_summary,
+)
+from partner_sdk.wire.digest import Digest, DigestCell, DigestTable, encode_digest, format_epsilon
+
+WEAKNESS: Final = "weakness"
+# Periods side by side in a table; the chart has more.
+MOST_COLUMNS: Final = 4
+
+_CHANGE_WORDS: Final[dict[Direction, str]] = {"up": "more", "down": "fewer", "unclear": ""}
+
+
+def make_digest_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> DigestPage:
+    """Return the page of a digest beside the earlier ones among `kept`."""
+    earlier = list_earlier(digest, kept)
+    if digest.total is None:
+        sections = [Section("Why there are no figures", (_TOO_FEW,))]
+    else:
+        sections = _list_figures(digest, earlier)
+    own = [_make_figure(table) for table in digest.tables if table.exact and table.cells]
+    if own:
+        words = "These are your own facts, counted exactly. They are in your digest alone."
+        sections.append(Section("Your own figures", (words, *own)))
+    sections.append(_make_reading_section(digest))
+    return DigestPage(
+        partner=digest.partner,
+        period=digest.period,
+        period_words=format_period(digest),
+        made_on=_format_day(digest.made_at),
+        banner=_make_banner(digest),
+        summary=tuple(list_summary(digest, earlier)),
+        sections=tuple(sections),
+        foot=_list_foot(digest),
+    )
+
+
+def _format_day(text: str) -> str:
+    day = date.fromisoformat(text[:10])
+    return f"{day.day} {day:%B %Y}"
+
+
+def _format_short(digest: Digest) -> str:
+    return digest.period if digest.span == "year" else " ".join(reversed(digest.period.split("-")))
+
+
+def _make_banner(digest: Digest) -> str:
+    if digest.synthetic:
+        return "SYNTHETIC. This digest counts made-up cases. Nothing in it happened."
+    if digest.environment == "sandbox":
+        return "SANDBOX. This digest is a rehearsal. Nothing in it happened."
+    return ""
+
+
+_TOO_FEW: Final = (
+    "We add a small random amount to each number, so that no child and no other person can be recognised. With very "
+    "few reports that amount is larger than the number itself. Such figures would mislead you, so we wait until a "
+    "longer time gives enough."
+)
+
+
+def _list_figures(digest: Digest, earlier: Sequence[Digest]) -> list[Section]:
+    others = [
+        _make_figure(table)
+        for table in digest.tables
+        if not table.exact and table.cells and table.name not in {KIND, WEAKNESS}
+    ]
+    kinds = [_make_figure(table) for table in digest.tables if table.name == KIND]
+    sections = [
+        Section("What is likely weak, and what to do", tuple(_list_advice(digest))),
+        Section("What was reported", (_INCIDENT, *_describe_gaps(digest), *kinds, *_describe_missing(digest))),
+    ]
+    if earlier:
+        sections.insert(0, Section("What changed", tuple(_list_course(digest, earlier))))
+    return sections + ([Section("More about these incidents", tuple(others))] if others else [])
+
+
+_INCIDENT: Final = (
+    "An incident is everything that people told us about one child or one event: ten reports of one event count once. "
+    "These numbers come from reports of the public about your service, many of which may never have reached you."
+)
+
+
+def _describe_gaps(digest: Digest) -> list[Block]:
+    gaps = list_gaps(digest)
+    if not gaps:
+        return []
+    named = join_words(
+        [f"{format_inside(cell.title)} (about {format_value(cell)} beside {cell.own} of yours)" for cell in gaps]
+    )
+    return [
+        Callout(
+            f"Where you may not be looking: {named}. The public's number counts incidents, yours counts reports, and "
+            "both may hold the same ones: do not add or subtract them."
+        )
+    ]
+
+
+def _describe_missing(digest: Digest) -> list[Block]:
+    return [
+        f"The table {name} is missing: its protection was lost before it was stored, and it is never made twice."
+        for name in digest.missing_tables
+    ]
+
+
+def _make_figure(table: DigestTable) -> Figure:
+    shown = [cell for cell in table.cells if cell.value is not None]
+    bars = tuple(_make_bar(cell, exact=table.exact, has_remark=table.name == WEAKNESS) for cell in shown)
+    head = {KIND: "Kind", WEAKNESS: "Weakness"}.get(table.name, "Count of")
+    own = "“Own” is what you reported yourselves." if any(cell.own is not None for cell in shown) else ""
+    return Figure(
+        title=table.title,
+        explanation=" ".join(filter(None, (table.note, own))),
+        head=head,
+        bars=bars,
+        rest=_describe_rest([cell for cell in table.cells if cell.value is None]),
+        is_exact=table.exact,
+    )
+
+
+def _describe_rest(cells: Sequence[DigestCell]) -> str:
+    if not cells:
+        return ""
+    groups: dict[str, list[str]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.high):
+        groups.setdefault(cell.shown, []).append(f"{cell.title}{f' (own {cell.own})' if cell.own else ''}")
+    named = " ".join(f"{shown[:1].upper()}{shown[1:]}: {'; '.join(titles)}." for shown, titles in groups.items())
+    return f"Too small to show, because chance alone could have made the number. {named}"
+
+
+def _make_bar(cell: DigestCell, *, exact: bool = False, has_remark: bool = False) -> Bar:
+    remark = "" if cell.evidence is None or not has_remark else cell.evidence.replace("-", " ")
+    return Bar(
+        title=cell.title,
+        shown=format_value(cell),
+        between="" if exact else f"{cell.low:,} to {cell.high:,}",
+        value=cell.value,
+        low=cell.low,
+        high=cell.high,
+        own=None if cell.own is None else f"{cell.own:,}",
+        remark=remark,
+    )
+
+
+def _list_course(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
+    shown = [*earlier, digest]
+    sentences = " ".join(list_change_sentences(digest, earlier))
+    bars = tuple(None if one.total is None else _make_bar(one.total) for one in shown)
+    words = [
+        f"{_format_short(one)}: {'too few to show' if bar is None else f'about {bar.shown}, {bar.between}'}"
+        for one, bar in zip(shown, bars, strict=True)
+    ]
+    course = Course(
+        title="Incidents in each period",
+        description="; ".join(words) + ".",
+        labels=tuple(_format_short(one) for one in shown),
+        bars=bars,
+    )
+    return [
+        sentences,
+        course,
+        make_comparison(shown),
+    ]
+
+
+def make_comparison(shown: Sequence[Digest]) -> Grid:
+    """Return the total and the kinds of the last periods side by side, oldest first."""
+    return Grid(
+        title="Kinds beside the periods before",
+        explanation="“More” and “fewer” stand only where two ranges do not overlap: then chance hardly explains the "
+        "change. Everything else may be chance.",
+        columns=tuple(_format_short(one) for one in shown[-MOST_COLUMNS:]),
+        rows=tuple(_list_grid_rows(shown)),
+    )
+
+
+def _list_grid_rows(shown: Sequence[Digest]) -> list[tuple[str, str, tuple[str, ...]]]:
+    digest = shown[-1]
+    before = next((one for one in reversed(shown[:-1]) if one.total is not None), None)
+    wanted = [(TOTAL, cell) for cell in [digest.total] if cell is not None]
+    wanted += [(KIND, cell) for cell in list_kinds(digest)]
+    rows = []
+    for table, cell in wanted:
+        found = [find_cell(one, table, cell.label) for one in shown[-MOST_COLUMNS:]]
+        old = None if before is None else find_cell(before, table, cell.label)
+        change = "" if old is None else _CHANGE_WORDS[judge_change(cell, old)]
+        cells = [_describe_cell(one) for one in found]
+        rows.append((cell.title, change, tuple(cells)))
+    return rows
+
+
+def _describe_cell(cell: DigestCell | None) -> str:
+    if cell is None:
+        return "no figure"
+    number = f"under {cell.high + 1}" if cell.value is None else format_value(cell)
+    return f"{number} ({cell.low:,} to {cell.high:,})"
+
+
+def _list_advice(digest: Digest) -> list[Block]:
+    codes = next((table for table in digest.tables if table.name == WEAKNESS), None)
+    if codes is None:
+        return ["There are no figures of weaknesses in this digest."]
+    blocks: list[Block] = []
+    if digest.recommendations:
+        blocks.append(
+            "Our analysts name up to two weaknesses of the service in each incident. “Likely” means that chance would "
+            f"hardly put a weakness so high, even with all {len(codes.cells)} looked at together: fewer than one "
+            "digest in twenty names any by chance."
+        )
+    else:
+        blocks.append(
+            "Our analysts name up to two weaknesses of the service in each incident. None stands out from chance "
+            "this time, so we recommend nothing rather than guess. That does not mean that there is no weakness."
+        )
+    for one in digest.recommendations:
+        cell = find_cell(digest, WEAKNESS, one.label)
+        sureness = (
+            "" if cell is None else f"Likely. Its number below is about {format_value(cell)} ({format_range(cell)})."
+        )
+        blocks.append(Advice(one.rank, one.weakness, one.feature, one.text, one.change, one.solved, sureness))
+    if digest.recommendations:
+        blocks.append(_STEPS)
+    figure = _make_figure(codes)
+    return [*blocks, replace(figure, title="All weaknesses")]
+
+
+_STEPS: Final = Steps(
+    (
+        "Give each change above an owner and a date.",
+        "Ask your moderators whether they see the same, and how much they see of the kinds that the public reports.",
+        "Look at the same lines in the next digest. A change shows only if it is larger than the ranges.",
+    )
+)
+
+
+_SMALL_NUMBERS: Final = (
+    "“Fewer than 12” means that the number is so small that chance could have made it, so we show none; the true "
+    "number is hardly above 11. No other service gets your digest or your own figures, and you get none of theirs."
+)
+_MAY_SHOW: Final = (
+    "You may show this page to anyone in your company and to your regulator. Nothing in it is about one person."
+)
+
+
+def _make_reading_section(digest: Digest) -> Section:
+    costs = tuple(
+        (table.title, "", (format_epsilon(table.epsilon_micro), str(table.sensitivity)))
+        for table in digest.tables
+        if not table.exact
+    )
+    spent = format_epsilon(digest.epsilon_micro)
+    blocks: list[Block] = [_MAY_SHOW] if digest.total is None else [_SMALL_NUMBERS, _MAY_SHOW]
+    if costs:
+        blocks.append(
+            "For statisticians: pure differential privacy for one incident, with all reports about it. Noise is "
+            f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Ranges hold with "
+            f"{describe_certainty(digest)} for each number alone, not for all together. Numbers were made whole, not "
+            "negative and consistent with their total after the noise. Changes are judged by ranges that do not "
+            "overlap, which is stricter than a test at the same level."
+        )
+        blocks.append(Grid("Privacy cost of each table", "", ("Epsilon", "Sensitivity"), costs))
+    return Section("How to read this page", tuple(blocks))
+
+
+def _list_foot(digest: Digest) -> tuple[str, ...]:
+    return (
+        f"Digest of {digest.period} for {digest.partner}, made on {_format_day(digest.made_at)} by the agency.",
+        f"Fingerprint of its signed content (SHA-256): {sha256(encode_digest(digest)).hexdigest()}",
+    )

@@ -1,0 +1,249 @@
+"""The reading side of digests: the page for managers, the changes between periods, rows, and the command's files."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from partner_sdk._commands.runtime import EXIT_FAILED
+from partner_sdk.digests.changes import list_changes, list_earlier
+from partner_sdk.digests.page import render_page
+from partner_sdk.digests.parts import Figure
+from partner_sdk.digests.view import make_digest_page
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell
+from tests.builders import House
+from tests.sdk.mailbox_builders import make_post, post_to
+from tests.sdk.sdk_builders import Terminal, make_digest
+from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS
+from tests.whole.public_server import open_chromium
+
+HOSTILE = '<script src="https://evil.example">&"\''
+
+
+def make_kinds(**values: int) -> DigestTable:
+    cells = [
+        make_cell(label, title=label.capitalize(), value=value, low=max(0, value - 5), high=value + 5, own=1)
+        for label, value in values.items()
+    ]
+    return DigestTable("kind", "Main kind of report", False, 550_000, 1, cells, "")
+
+
+def make_quarter(period: str, *, total: int, **changes: Any) -> Digest:
+    year, number = period.split("-Q")
+    first = {"1": "01-01", "2": "04-01", "3": "07-01", "4": "10-01"}[number]
+    last = {"1": "03-31", "2": "06-30", "3": "09-30", "4": "12-31"}[number]
+    cell = make_cell("total", title="All incidents", value=total, low=total - 5, high=total + 5)
+    days = {"period": period, "first_day": f"{year}-{first}", "last_day": f"{year}-{last}"}
+    return make_digest(**{"synthetic": False, "total": cell, **days, **changes})
+
+
+def make_waiting(period: str) -> Digest:
+    changes = {"status": "waiting", "next_period": "2026-H1", "recommendations": [], "epsilon_micro": 0}
+    digest = make_quarter(period, total=9, **changes)
+    return msgspec.structs.replace(digest, total=None, tables=[table for table in digest.tables if table.exact])
+
+
+SPRING = make_quarter("2026-Q2", total=40, tables=[make_kinds(grooming=30, secret=9)])
+SUMMER = make_quarter("2026-Q3", total=80, tables=[make_kinds(grooming=60, secret=12), *make_digest().tables[1:]])
+
+
+def read_summary(digest: Digest, *kept: Digest) -> dict[str, str]:
+    return dict(make_digest_page(digest, kept=kept).summary)
+
+
+def test_a_change_is_told_only_where_the_ranges_do_not_overlap() -> None:
+    told = read_summary(SUMMER, SPRING)["What changed"]
+    assert told == "More incidents than in April to June 2026 (about 40). More of: grooming."
+    assert read_summary(make_quarter("2026-Q3", total=49), SPRING)["What changed"].startswith("No clear change")
+    assert "no earlier digest" in read_summary(SUMMER)["What changed"]
+
+
+def test_only_digests_of_one_partner_span_and_world_stand_beside_each_other() -> None:
+    others = [
+        msgspec.structs.replace(SPRING, synthetic=True),
+        msgspec.structs.replace(SPRING, environment="sandbox"),
+        msgspec.structs.replace(SPRING, partner="other-chat"),
+        msgspec.structs.replace(SPRING, span="year", period="2025"),
+        SUMMER,
+    ]
+    again = msgspec.structs.replace(SPRING, made_at="2026-12-01T00:00:00Z")
+    assert list_earlier(SUMMER, [*others, SPRING, again]) == [SPRING]  # of two for one period the first counts
+    long = [make_quarter(f"20{year}-Q{quarter}", total=9) for year in range(10, 26) for quarter in range(1, 5)]
+    assert [one.period for one in list_earlier(SUMMER, reversed(long))] == [
+        *("2024-Q2", "2024-Q3", "2024-Q4", "2025-Q1", "2025-Q2", "2025-Q3", "2025-Q4")
+    ]
+
+
+def test_rows_carry_their_caveats_in_every_form() -> None:
+    rows = SUMMER.to_rows()
+    assert {"period", "table", "label", "title", "value", "low", "high", "exact", "note"} <= rows[0].keys()
+    assert [row["table"] for row in rows] == ["total", "kind", "kind", "weakness", "weakness", "own"]
+    for row in rows:
+        assert ("95 % certainty" in str(row["note"])) != row["exact"]
+    hidden = next(row for row in rows if row["value"] is None)
+    assert "Under 5, so not shown." in str(hidden["note"])
+    assert "half for each" in str(hidden["note"])
+    assert all(str(row["note"]).startswith("SYNTHETIC") for row in make_digest().to_rows())
+    read = list(csv.DictReader(io.StringIO(format_rows(rows))))
+    assert [row["note"] for row in read] == [row["note"] for row in rows]
+    assert [row["exact"] for row in read] == ["no"] * 5 + ["yes"]
+
+
+def test_rows_of_changes_stand_beside_the_period_before() -> None:
+    rows = {(row["period"], row["label"]): row for row in list_changes([SUMMER, SPRING])}
+    assert rows["2026-Q2", "grooming"]["change"] == "first"
+    now = rows["2026-Q3", "grooming"]
+    assert (now["change"], now["before"], now["value_before"], now["high_before"]) == ("up", "2026-Q2", 30, 35)
+    unclear = rows["2026-Q3", "secret"]
+    assert unclear["change"] == "unclear"
+    assert "chance explains" in unclear["note"]
+    assert len({tuple(row) for row in rows.values()}) == 1  # the same columns in each, as a data frame needs
+
+
+def test_an_advice_carries_its_reason_its_change_and_its_sureness() -> None:
+    page = render_page(SUMMER)
+    for words in (
+        "Strangers can write to children directly",
+        "Close them by default.",
+        "Services let a child decline a request unseen.",
+        "Its number below is about 11 (between 5 and 18)",
+        "about 60 beside 1 of yours",
+    ):
+        assert words in page
+    calm = make_quarter("2026-Q3", total=80, recommendations=[], tables=SUMMER.tables)
+    assert "That does not mean that there is none" in read_summary(calm)["What is likely weak"]
+
+
+def test_a_number_that_is_not_shown_has_no_bar() -> None:
+    figures = [block for section in make_digest_page(SUMMER).sections for block in section.blocks]
+    weak = next(block for block in figures if isinstance(block, Figure) and block.head == "Weakness")
+    assert [bar.title for bar in weak.bars] == ["Strangers can write to children directly"]
+    assert "Fewer than 9: Slow response." in weak.rest
+
+
+def test_few_incidents_are_called_few() -> None:
+    assert "trust the largest lines only" in read_summary(make_quarter("2026-Q3", total=12))["How sure we are"]
+    assert "Large lines are reliable" in read_summary(SUMMER)["How sure we are"]
+
+
+def test_a_digest_that_waits_explains_why_and_is_a_gap_in_the_next_one() -> None:
+    page = render_page(make_waiting("2026-Q1"))
+    assert "too few reports in January to March 2026" in page
+    assert "The digest of 2026-H1 will count them too." in page
+    assert "Sent" in page
+    course = render_page(SUMMER, kept=[make_waiting("2026-Q1"), SPRING])
+    assert "Q1 2026: too few to show; Q2 2026: about 40, 35 to 45; Q3 2026: about 80, 75 to 85." in course
+
+
+class Loads(HTMLParser):
+    """Collects every tag and every attribute that could load something or run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_the_page_loads_and_runs_nothing_whatever_a_title_holds() -> None:
+    tables = [msgspec.structs.replace(make_kinds(grooming=30), title=HOSTILE, note=HOSTILE)]
+    advice = [msgspec.structs.replace(make_digest().recommendations[0], change=HOSTILE, weakness=HOSTILE)]
+    page = render_page(
+        make_quarter("2026-Q3", total=30, tables=tables, recommendations=advice, missing_tables=[HOSTILE])
+    )
+    found = Loads(page)
+    assert {"article", "svg", "rect", "table"} <= found.tags
+    assert not found.tags & {"script", "img", "link", "iframe", "object", "form", "a", "base", "use", "image"}
+    assert not {name for name in found.attributes if name.startswith("on")} | (
+        found.attributes & {"src", "href", "style", "srcset", "xlink:href", "action", "data"}
+    )
+    assert "url(" not in page
+    assert re.search(r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'\"", page)
+
+
+def fetch(line: Terminal, house: House, digest: Digest) -> None:
+    post_to(house, make_post(1, body=to_base64url(encode(digest)), kind="digest"))
+    assert line.run("inbox") == 0
+
+
+def test_the_command_writes_page_and_rows_and_never_over_a_file(line: Terminal, house: House, tmp_path: Path) -> None:
+    fetch(line, house, make_digest())
+    page, rows = tmp_path / "digest.html", tmp_path / "digest.csv"
+    assert line.run("digest", "--offline", "--html", str(page), "--csv", str(rows)) == 0
+    assert page.read_text(encoding="utf-8") == render_page(make_digest())
+    assert rows.read_text(encoding="utf-8") == format_rows(make_digest().to_rows())
+    assert f"Wrote {page}." in line.out
+    assert line.run("digest", "--offline", "--html", str(page)) == EXIT_FAILED
+    assert page.read_text(encoding="utf-8") == render_page(make_digest())
+    assert line.run("digest", "--offline", "--json") == 0
+    assert json.loads(line.out)["rows"] == make_digest().to_rows()
+
+
+def test_a_copy_is_read_without_folder_or_key(line: Terminal, tmp_path: Path) -> None:
+    copies = []
+    for digest in (SUMMER, SPRING):
+        copies.append(tmp_path / f"{digest.period}.json")
+        copies[-1].write_bytes(msgspec.json.encode({"environment": "live", "digest": digest, "rows": []}))
+    elsewhere = Terminal(tmp_path / "nothing-here", line.adapter, line.capsys)
+    assert elsewhere.run("digest", *map(str, copies), "--compare") == 0
+    assert "only `digest` without a copy checks the agency's signature" in elsewhere.err
+    assert "Digest of 2026-Q3" in elsewhere.out
+    assert re.search(r"Grooming +30 \(25 to 35\) +60 \(55 to 65\) +more", elsewhere.out)
+    assert elsewhere.run("digest", str(copies[1]), "--compare", "--json") == 0
+    assert {row["change"] for row in json.loads(elsewhere.out)["rows"]} == {"first"}
+    copies[0].write_bytes(b'{"digest": {"partner": "example-chat"}}')
+    assert elsewhere.run("digest", str(copies[0])) == EXIT_FAILED
+    assert "not a copy" in elsewhere.err
+
+
+def test_a_copy_whose_numbers_contradict_each_other_is_refused(line: Terminal, tmp_path: Path) -> None:
+    fields = msgspec.to_builtins(SUMMER)
+    fields["total"]["low"] = 99
+    (tmp_path / "bad.json").write_text(json.dumps(fields), encoding="utf-8")
+    assert line.run("digest", str(tmp_path / "bad.json")) == EXIT_FAILED
+    assert "contradicts itself" in line.err
+
+
+def test_a_period_that_is_not_published_is_told_apart_from_one_that_has_not_come(line: Terminal, house: House) -> None:
+    notice = DigestNotice("live", "example-chat", "2026-Q2")
+    post_to(house, make_post(1, body=to_base64url(encode(notice)), kind="digest-not-published"))
+    assert line.run("digest", "--period", "2026-Q2") == EXIT_FAILED
+    assert "has decided not to publish" in line.err
+    assert line.run("digest", "--offline", "--period", "2026-Q1") == EXIT_FAILED
+    assert "No digest has arrived for that period." in line.err
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_chromium() as browser:
+        file = tmp_path_factory.mktemp("digest") / "digest.html"
+        file.write_text(render_page(SUMMER, kept=[make_waiting("2026-Q1"), SPRING]), encoding="utf-8")
+        context = browser.new_context(viewport={"width": 320, "height": 600})
+        page = context.new_page()
+        page.goto(file.as_uri())
+        yield page
+        context.close()
+
+
+def test_the_page_has_no_accessibility_fault_light_or_dark_and_fits_320_pixels(pages: Any) -> None:
+    asked: list[str] = []
+    pages.on("request", lambda request: asked.append(request.url))
+    for scheme in ("light", "dark"):
+        pages.emulate_media(color_scheme=scheme)
+        pages.evaluate(AXE_SCRIPT)
+        assert pages.evaluate(AXE_FAULTS, AXE_TAGS) == []
+        assert pages.evaluate("document.documentElement.scrollWidth") == 320
+    assert pages.evaluate("getComputedStyle(document.querySelector('.digest .bar rect')).fill") != "rgb(0, 0, 0)"
+    assert asked == []
