@@ -190,8 +190,8 @@ def test_rows_of_audit_ledger_and_moves_are_only_ever_added(
     append(store, "one")
     with store.write() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO ledger (partner, quarter, table_name, micro_epsilon, committed_at) "
-            "VALUES ('a', 'b', 'c', 1, 'd')"
+            "INSERT INTO ledger (partner, quarter, table_name, micro_epsilon, clusters_sha256, committed_at) "
+            "VALUES ('a', 'b', 'c', 1, x'00', 'd')"
         )
         connection.exec_driver_sql(
             "INSERT INTO case_moves (case_id, moved_at, moved_by, crisis_before, score_before, crisis, score, reason) "
