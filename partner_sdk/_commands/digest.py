@@ -23,6 +23,7 @@ from partner_sdk.client._receipts import check_free
 from partner_sdk.client.mailbox import MailboxAlarm
 from partner_sdk.digests.changes import list_changes, list_earlier
 from partner_sdk.digests.page import render_page
+from partner_sdk.digests.paper import render_paper
 from partner_sdk.digests.parts import Grid
 from partner_sdk.digests.view import make_comparison
 from partner_sdk.durable_files import write_new_durably
@@ -76,6 +77,7 @@ def _file_option(name: str, text: str, **settings: Any) -> Callable[[Callable[..
     help="The digest of this period, e.g. 2026-Q3 or 2026, not the newest.",
 )
 @_file_option("--html", "Write the page for managers to this new file; it needs no network and runs no script.")
+@_file_option("--pdf", "Write the same page on A4 to this new file, for a board; needs the extra `pdf`.")
 @_file_option(
     "--csv",
     "Write one row for each number to this new file (alone: to standard output).",
@@ -91,6 +93,7 @@ def digest(
     copies: tuple[str, ...],
     period: str | None,
     html: Path | None,
+    pdf: Path | None,
     csv: Path | None,
     is_compared: bool,
     is_offline: bool,
@@ -99,7 +102,7 @@ def digest(
 
     COPY is a file made with `digest --json`: then no folder and no key is needed. Several stand beside each other.
     """
-    files = [path for path in (html, csv) if path is not None and str(path) != _STANDARD_OUTPUT]
+    files = [path for path in (html, pdf, csv) if path is not None and str(path) != _STANDARD_OUTPUT]
     for path in files:
         check_free(path)
     alarms: tuple[MailboxAlarm, ...] = ()
@@ -119,6 +122,8 @@ def digest(
     beside = [*list_earlier(shown, kept), shown]
     if html is not None:
         write_new_durably(html, render_page(shown, kept=kept).encode("utf-8"))
+    if pdf is not None:
+        write_new_durably(pdf, render_paper(shown, kept=kept))
     rows = list_changes(beside) if is_compared else None
     text = render_csv(shown) if rows is None else format_rows(rows)
     if csv is not None and csv in files:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import sys
+import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from partner_sdk._commands.runtime import EXIT_FAILED
 from partner_sdk.digests.changes import list_changes, list_earlier
 from partner_sdk.digests.page import render_page
+from partner_sdk.digests.paper import render_paper
 from partner_sdk.digests.parts import Figure
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.wire.canonical import encode, to_base64url
@@ -180,11 +183,13 @@ def fetch(line: Terminal, house: House, digest: Digest) -> None:
 
 def test_the_command_writes_page_and_rows_and_never_over_a_file(line: Terminal, house: House, tmp_path: Path) -> None:
     fetch(line, house, make_digest())
-    page, rows = tmp_path / "digest.html", tmp_path / "digest.csv"
+    page, rows, paper = (tmp_path / f"digest.{kind}" for kind in ("html", "csv", "pdf"))
     assert line.run("digest", "--offline", "--html", str(page), "--csv", str(rows)) == 0
     assert page.read_text(encoding="utf-8") == render_page(make_digest())
     assert rows.read_text(encoding="utf-8") == format_rows(make_digest().to_rows())
     assert f"Wrote {page}." in line.out
+    assert line.run("digest", "--offline", "--pdf", str(paper)) == 0
+    assert paper.read_bytes() == render_paper(make_digest())
     assert line.run("digest", "--offline", "--html", str(page)) == EXIT_FAILED
     assert page.read_text(encoding="utf-8") == render_page(make_digest())
     assert line.run("digest", "--offline", "--json") == 0
@@ -223,6 +228,33 @@ def test_a_period_that_is_not_published_is_told_apart_from_one_that_has_not_come
     assert "has decided not to publish" in line.err
     assert line.run("digest", "--offline", "--period", "2026-Q1") == EXIT_FAILED
     assert "No digest has arrived for that period." in line.err
+
+
+def read_paper(raw: bytes) -> str:
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", raw, re.DOTALL)
+    return b"".join(zlib.decompress(one) for one in streams).decode("latin-1")
+
+
+def test_paper_holds_the_same_sentences_in_the_same_bytes_each_time() -> None:
+    tables = [msgspec.structs.replace(make_kinds(grooming=30), title="Dŵr “x” 学")]
+    digest = make_quarter("2026-Q3", total=30, tables=tables)
+    raw = render_paper(digest, kept=[SPRING])
+    assert raw.startswith(b"%PDF-")
+    assert raw == render_paper(digest, kept=[SPRING])
+    assert not {mark for mark in (b"/JavaScript", b"/JS", b"/URI", b"/EmbeddedFile", b"/Launch") if mark in raw}
+    drawn = read_paper(raw)
+    for words in ("July to September 2026", "What is likely weak, and what to do", 'Dwr "x" ?', "1 of 2"):
+        assert words in drawn
+
+
+def test_paper_without_its_library_names_the_line_that_installs_it(
+    line: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    (tmp_path / "copy.json").write_bytes(msgspec.json.encode(SUMMER))
+    assert line.run("digest", str(tmp_path / "copy.json"), "--pdf", str(tmp_path / "digest.pdf")) == EXIT_FAILED
+    assert "pip install 'report-abuse-partner-sdk[pdf]'" in line.err
+    assert not (tmp_path / "digest.pdf").exists()
 
 
 @pytest.fixture(scope="module")
