@@ -51,6 +51,13 @@ def list_answers(path: str, way: Mapping[str, dict[str, str | list[str]]]) -> di
     return {"more": "yes"} if path == CHECK else way.get(path, {})
 
 
+def merge_answers(
+    way: Mapping[str, dict[str, str | list[str]]], changed: Mapping[str, dict[str, str | list[str]]]
+) -> dict[str, dict[str, str | list[str]]]:
+    """Return a way with some answers changed, which are named by their screen, e.g. `p9` for "/9"."""
+    return {**way, **{f"/{place[1:]}": answer for place, answer in changed.items()}}
+
+
 class FormParser(HTMLParser):
     """Reads the hidden fields and the filled-in fields of the page's one form, as a browser would post them."""
 
@@ -101,6 +108,17 @@ def read_form(answer: TestResponse) -> MultiDict[str, str]:
         value = parser.fields[name]
         parser.fields[name] = value[2:] if value.startswith("\r\n") else value.removeprefix("\n")
     return parser.fields
+
+
+def fill_form(
+    form: MultiDict[str, str], typed: Mapping[str, str | list[str]], action: str = "continue"
+) -> MultiDict[str, str]:
+    """Change some fields of a form, and press a button."""
+    for name, value in typed.items():
+        form.setlist(name, [value] if isinstance(value, str) else value)
+    if action != "continue" or not set(typed) & set(NAMED_BUTTONS):
+        form.setlist("action", [action])
+    return form
 
 
 def read_title(answer: TestResponse) -> str:
@@ -162,12 +180,7 @@ class Person:
 
     def fill(self, typed: dict[str, str | list[str]], action: str = "continue") -> MultiDict[str, str]:
         """Return this page's form with some fields changed."""
-        form = read_form(self.page)
-        for name, value in typed.items():
-            form.setlist(name, [value] if isinstance(value, str) else value)
-        if action != "continue" or not set(typed) & set(NAMED_BUTTONS):
-            form.setlist("action", [action])
-        return form
+        return fill_form(read_form(self.page), typed, action)
 
     def press(self, action: str = "continue", **typed: str | list[str]) -> TestResponse:
         """Fill this page and press a button."""
@@ -193,12 +206,34 @@ class Person:
         **changed: dict[str, str | list[str]],
     ) -> "Person":
         """Answer screen after screen until the page at `path`; `changed` names answers by screen (`p9=...`)."""
-        answers = {**way, **{f"/{place[1:]}": answer for place, answer in changed.items()}}
+        answers = merge_answers(way, changed)
         for _ in range(30):
             if self.path == path and (path != CHECK or self.has_said_more or not wants_more(answers)):
                 return self
             self.press(**list_answers(self.path, answers))
         raise AssertionError(f"never came to {path}, stands at {self.path}")
+
+    def hurry_to(
+        self,
+        path: str,
+        way: Mapping[str, dict[str, str | list[str]]] = SHORT_ANSWERS,
+        **changed: dict[str, str | list[str]],
+    ) -> "Person":
+        """Post screen after screen from the first until the page at `path` or the check page; open none but that one.
+
+        The form of the first page serves for all: only the version of the draft differs, which each post but the
+        first raises.
+        """
+        assert self.path == "/2"
+        answers, form, posts = merge_answers(way, changed), read_form(self.page), 0
+        while self.path not in (path, CHECK):
+            posted = fill_form(form.copy(), list_answers(self.path, answers))
+            posted["version"] = str(max(0, posts - 1))
+            answer = self.client.post(self.path, base_url=self.origin, data=posted, headers=self._make_headers({}))
+            assert answer.status_code == 303, answer.get_data(as_text=True)
+            self.path, posts = answer.location, posts + 1
+        self.get(self.path)
+        return self
 
     def list_pages(self, way: Mapping[str, dict[str, str | list[str]]]) -> list[str]:
         """Walk a whole way and send; return every page on it in order, from the first after Start to the thank-you."""

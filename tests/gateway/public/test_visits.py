@@ -1,5 +1,6 @@
 """The next person on the phone, two tabs, a lost cookie, a long pause: no word is seen by others, none is lost."""
 
+import msgspec
 import pytest
 
 from gateway.public.journey import SCREENS
@@ -7,6 +8,7 @@ from gateway.public.visiting.drafts import make_journey_keys
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public.fixtures import PublicHouse
 from tests.gateway.public.person import Person, read_form, read_title
+from tests.gateway.public.walks import CARER, LONG_WAY, SHORTEST
 
 MARKER = "These are my own words."
 INNER_PATHS = [f"/{screen.path}" for screen in SCREENS if screen.path]
@@ -298,3 +300,14 @@ def test_leave_to_show_one_page_opens_no_other(public: PublicHouse):
     person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
     answer = person.get("/14")  # the post led to /9
     assert (answer.status_code, answer.location) == (303, "/")
+
+
+def test_person_who_hurries_leaves_the_draft_of_one_who_reads_every_page(public: PublicHouse):
+    for way in (LONG_WAY, SHORTEST, CARER):
+        walker = public.person().start().walk_to("/14", way)
+        hurried = public.person().start().hurry_to("/14", way).walk_to("/14", way)
+        (walked,), (posted,) = public.drafts_of(walker), public.drafts_of(hurried)
+        assert msgspec.structs.replace(posted, report_id=walked.report_id) == walked
+        assert (hurried.path, read_form(hurried.page).keys()) == (walker.path, read_form(walker.page).keys())
+        *_others, first, second = public.house.rows("drafts")
+        assert first[1] == second[1]
