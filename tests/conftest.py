@@ -16,6 +16,8 @@ from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 from gateway.config import EvidenceConfig
 from tests.builders import Door, House, Partner, make_house
+from tests.builders.compiled_statements import compiling_once
+from tests.builders.made_once import reading_settings_once
 from tests.other_days import LONG, clock_readers
 from tests.postgresql import MakeTables, Server, make_gateway_tables, running_server
 from tests.seaweedfs import BUCKET, CREDENTIALS, SeaweedFS, running_seaweedfs
@@ -51,6 +53,13 @@ class FilesTogether(LoadFileScheduling):
 # How long an example takes to make or to try says more about the machine than about us.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_and_compiled_once() -> Iterator[None]:
+    """Reuse SQLAlchemy's compiled statements, and settings of the same text, between all tests."""
+    with compiling_once(), reading_settings_once():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +143,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the names of those tests for `python -m tests.other_days`."""
     wanted: Path | None = session.config.getoption("--clock-readers")
     if wanted is not None and not hasattr(session.config, "workerinput"):
-        wanted.write_text(json.dumps(sorted(clock_readers.names), indent=1), "utf-8")
+        wanted.write_text(json.dumps(clock_readers.list_tests(), indent=1), "utf-8")
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
-"""Results that are the same for every app of one process, made once: routing rules, the public's files, templates.
+"""Results that are the same for every app of one process, made once: routing rules, the public's files, templates,
+the values of a TOML text.
 
 Never leaves anything out: an app gets the very thing that an earlier one has made, and the code that made it ran.
 """
 
 import functools
+import pickle
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import CodeType, MethodType
@@ -27,6 +30,7 @@ _BUILDERS: dict[object, Callable[..., tuple[str, str]]] = {}
 _PLAIN_RULES: dict[object, tuple[Any, ...]] = {}
 _build_once = Rule._compile_builder
 _compile_once = Rule.compile
+_read_toml_once = tomllib.loads
 
 
 class CompiledTemplates(BytecodeCache):
@@ -63,6 +67,18 @@ def making_once(roles: Sequence[Role]) -> Iterator[None]:
                 stack.enter_context(patch.object(gateway.public, name, _load_once(getattr(gateway.public, name))))
             stack.enter_context(patch.object(gateway.button, "load_released_files", _load_once(load_released_files)))
         yield
+
+
+@contextmanager
+def reading_settings_once() -> Iterator[None]:
+    """While this lasts, a TOML text that was read before is not read again; each reader gets values of its own."""
+    with patch.object(tomllib, "loads", lambda text: pickle.loads(_read_toml(text))):  # noqa: S301 - our own bytes
+        yield
+
+
+@functools.lru_cache(500)
+def _read_toml(text: str) -> bytes:
+    return pickle.dumps(_read_toml_once(text))
 
 
 @functools.cache

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.wiring import Desk
-from tests.builders.compiled_statements import compiling_once
 from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
@@ -14,13 +13,6 @@ from tests.desk.made_models import make_desk_tables
 from tests.desk.mail_server import Posts, run_receiver
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 from tests.postgresql import MakeTables
-
-
-@pytest.fixture(scope="session", autouse=True)
-def statements_compiled_once() -> Iterator[None]:
-    """Reuse SQLAlchemy's compiled statements between the databases of all tests."""
-    with compiling_once():
-        yield
 
 
 @pytest.fixture
