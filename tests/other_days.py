@@ -1,8 +1,9 @@
 """Runs the tests that read the clock of this machine again on other days: `python -m tests.other_days FILE`.
 
-The day matters only to tests that read the clock. Each run of all tests notes which ones do (tests/conftest.py), so
-that a new one is taken without being named. Debian's faketime moves the clock. Whole loops and browsers are not run
-again: Chromium crawls under faketime, and the processes behind it compute with days as the tests of each room do.
+The day matters only to tests that read the clock, and a change of the clocks only to those that ask a time zone too, or
+start a process that may. Each run of all tests notes which ones do (tests/conftest.py), so that a new one is taken
+without being named. Debian's faketime moves the clock. Whole loops and browsers are not run again: Chromium crawls
+under faketime, and the processes behind it compute with days as the tests of each room do.
 """
 
 import json
@@ -11,23 +12,32 @@ import subprocess
 import sys
 import time
 from calendar import isleap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 # The folders whose files take longest.
 LONG: Final = frozenset({"whole", "widget"})
+LEAP_DAY: Final = "a leap day in more than a year, into March"
 # What these start is timed, or is no program of ours, and crawls under faketime as Chromium does.
 TIMED: Final = frozenset({"test_nginx.py", "test_slow_callers.py", "test_stalled_bodies.py", "test_checker.py"})
 # The functions that read the clock for all others are in these modules; tests/house/test_clock.py finds any other.
 CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.client.http")
+# The zones of our modules; tests/house/test_clock.py finds any other.
+ZONES: Final = {
+    "gateway.guidance.agency": "ZoneInfo",
+    "gateway.desk.cases.model": "UK",
+    "gateway.desk.cases.partner_side": "UK",
+    "gateway.desk.placements.agreeing": "_UK",
+}
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while
 # that clock is not moved: each thread of Python that waits for its turn asks for it without a rest (12,790 calls of the
 # kernel in a second, else 319), and whatever has threads takes three times as long.
@@ -36,14 +46,15 @@ FAKED: Final = {
     "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     "FAKETIME_FORCE_MONOTONIC_FIX": "0",
 }
-_PROPERTY: Final = "reads the clock"
+_CLOCK: Final = "reads the clock"
+_ZONE: Final = "asks a time zone"
 
 
 class ClockReaders:
-    """Tests that read the clock of this machine, noted while they run."""
+    """Tests that read the clock of this machine, and those that ask a time zone, noted while they run."""
 
     def __init__(self) -> None:
-        self.names: set[str] = set()
+        self._names: dict[str, set[str]] = {_CLOCK: set(), _ZONE: set()}
         self._item: pytest.Item | None = None
         self._is_shared = False
         self._is_patched = False
@@ -63,31 +74,68 @@ class ClockReaders:
         finally:
             self._is_shared = before
 
-    def note(self) -> None:
-        """Note that the clock was read."""
+    def note(self, what: str) -> None:
+        """Note that the clock was read, or a time zone asked."""
         if self._item is not None:
             name = self._item.nodeid.partition("::" if self._is_shared else "[")[0]
-            if (_PROPERTY, name) not in self._item.user_properties:
-                self._item.user_properties.append((_PROPERTY, name))
+            if (what, name) not in self._item.user_properties:
+                self._item.user_properties.append((what, name))
 
     def take(self, report: pytest.TestReport) -> None:
         """Take the names from the report of a test, which may come from another process."""
-        self.names |= {str(value) for name, value in report.user_properties if name == _PROPERTY}
+        for what, name in report.user_properties:
+            if what in self._names:
+                self._names[what].add(str(name))
+
+    def list_tests(self) -> dict[str, list[str]]:
+        """List the tests that read the clock, and those of them that ask a time zone too."""
+        clock, zone = self._names[_CLOCK], self._names[_ZONE]
+        both = {name for name in zone if {name, _get_file(name)} & clock}
+        both |= {name for name in clock if _get_file(name) in zone}
+        return {_CLOCK: sorted(clock), _ZONE: sorted(both)}
 
     def _patch(self) -> None:
         self._is_patched = True
         for name in CLOCK_MODULES:
             import_module(name).datetime = _make_noting_clock(self.note)  # type: ignore[attr-defined]  # in its place
+        noting = _make_noting_zone(self.note)
+        for name, zone in ZONES.items():
+            module = import_module(name)
+            setattr(module, zone, noting if zone == "ZoneInfo" else noting(getattr(module, zone).key))
+        start = subprocess.Popen.__init__
+
+        def note_and_start(*arguments: Any, **named: Any) -> None:
+            self.note(_ZONE)  # which zones another process asks is not seen
+            start(*arguments, **named)
+
+        subprocess.Popen.__init__ = note_and_start  # type: ignore[method-assign]  # in its place
 
 
-def _make_noting_clock(note: Callable[[], None]) -> type[datetime]:
+def _get_file(name: str) -> str:
+    return name.partition("::")[0]
+
+
+def _make_noting_clock(note: Callable[[str], None]) -> type[datetime]:
     class NotingClock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # what it gives is no clock itself
-            note()
+            note(_CLOCK)
             return datetime.now(tz)
 
     return NotingClock
+
+
+def _make_noting_zone(note: Callable[[str], None]) -> type[ZoneInfo]:
+    class NotingZone(ZoneInfo):
+        def utcoffset(self, dt: datetime | None, /) -> timedelta | None:
+            note(_ZONE)
+            return super().utcoffset(dt)
+
+        def fromutc(self, dt: datetime, /) -> datetime:
+            note(_ZONE)
+            return super().fromutc(dt)
+
+    return NotingZone
 
 
 clock_readers: Final = ClockReaders()
@@ -102,10 +150,15 @@ def list_days(now: datetime) -> dict[str, datetime]:
     far = now + timedelta(days=400)
     leap_days = (datetime(one, 2, 29, 23, 59, 50, tzinfo=UTC) for one in range(far.year, far.year + 9) if isleap(one))
     return {
-        "a leap day in more than a year, into March": next(day for day in leap_days if day > far),
+        LEAP_DAY: next(day for day in leap_days if day > far),
         "the change to summer time": _find_last_sunday(year, 3) + timedelta(minutes=59, seconds=50),
         "the change from summer time": _find_last_sunday(year, 10) + timedelta(minutes=59, seconds=50),
     }
+
+
+def list_runs(tests: Mapping[str, list[str]], now: datetime) -> dict[str, tuple[list[str], datetime]]:
+    """List the tests of each day and its moment: all on the leap day, those with a time zone when the clocks change."""
+    return {name: (tests[_CLOCK if name == LEAP_DAY else _ZONE], day) for name, day in list_days(now).items()}
 
 
 def _find_last_sunday(year: int, month: int) -> datetime:
@@ -142,19 +195,19 @@ def run_day(tests: list[str], moment: datetime) -> subprocess.CompletedProcess[s
 
 def main() -> int:
     """Run every day, print the failures."""
-    tests = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    if not tests:
-        raise SystemExit("No test read the clock of this machine: were all of them run?")
-    began, days = time.monotonic(), list_days(datetime.now(UTC))
+    runs = list_runs(json.loads(Path(sys.argv[1]).read_text("utf-8")), datetime.now(UTC))
+    if not all(tests for tests, _moment in runs.values()):
+        raise SystemExit("No test read the clock of this machine or asked a time zone: were all of them run?")
+    began = time.monotonic()
     # A day in one process imports the tests once; three days at once keep two cores busy while some tests wait.
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
-        runs = list(pool.map(lambda moment: run_day(tests, moment), days.values()))
-    for name, run in zip(days, runs, strict=True):
+        ended = list(pool.map(lambda run: run_day(*run), runs.values()))
+    for (name, (_tests, moment)), run in zip(runs.items(), ended, strict=True):
         if run.returncode:
             sys.stdout.write(run.stdout)
-        sys.stdout.write(f"{name} ({days[name]:%Y-%m-%d %H:%M} UTC): {run.stdout.splitlines()[-1]}\n")
-    sys.stdout.write(f"{len(tests)} tests and files that read the clock, in {time.monotonic() - began:.0f} s\n")
-    return 1 if any(run.returncode for run in runs) else 0
+        sys.stdout.write(f"{name} ({moment:%Y-%m-%d %H:%M} UTC): {run.stdout.splitlines()[-1]}\n")
+    sys.stdout.write(f"tests that read the clock ran on other days in {time.monotonic() - began:.0f} s\n")
+    return 1 if any(run.returncode for run in ended) else 0
 
 
 if __name__ == "__main__":

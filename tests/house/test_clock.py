@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.house.sources import ROOT, files, parse
-from tests.other_days import CLOCK_MODULES, FAKED, list_days, make_command
+from tests.house.sources import ROOT, files, imports_of, module_of, parse
+from tests.other_days import CLOCK_MODULES, FAKED, ZONES, list_days, list_runs, make_command
 
 NAMES: Final = {
     "datetime": {"now", "today", "utcnow"},
@@ -30,9 +30,13 @@ OTHERS: Final = {
     "tests/bench/report.py": "its own report has no other clock",
     "tests/bench/bare_app.py": "its own database has no other clock",
 }
+UK_ZONES: Final = {f"{module}.{name}" for module, name in ZONES.items() if name != "ZoneInfo"}
 TWO_TESTS: Final = """
+from datetime import UTC, datetime
+import subprocess
 import pytest
 from gateway.clock import utc_now
+from gateway.desk.cases.model import get_uk_day
 
 @pytest.fixture(scope="module")
 def shared():
@@ -44,6 +48,15 @@ def test_reads():
 @pytest.mark.parametrize("number", [1, 2])
 def test_reads_as_well(number):
     assert utc_now().tzinfo
+
+def test_reads_and_asks_a_zone():
+    get_uk_day(utc_now())
+
+def test_asks_a_zone_for_a_day_of_its_own():
+    get_uk_day(datetime(2026, 11, 28, tzinfo=UTC))
+
+def test_reads_and_starts_a_process():
+    subprocess.run(["true", str(utc_now())], check=True)
 
 def test_does_not():
     pass
@@ -83,6 +96,14 @@ def list_readings(module: ast.Module) -> list[int]:
     ]
 
 
+def test_time_zones_are_asked_in_modules_that_note_it() -> None:
+    sources = files(".py", below=("gateway", "partner_sdk"))
+    users = {module_of(path) for path in sources if {"zoneinfo.ZoneInfo", *UK_ZONES} & set(imports_of(path))}
+    assert users == set(ZONES), "A zone that nothing notes: its tests would not run when the clocks change."
+    names = [name for path in sources for name in imports_of(path) if name.startswith(("zoneinfo", "dateutil"))]
+    assert set(names) == {"zoneinfo", "zoneinfo.ZoneInfo"}, "import ZoneInfo itself"
+
+
 @pytest.mark.parametrize(
     ("text", "is_found"),
     [
@@ -100,20 +121,33 @@ def test_reading_of_the_clock_is_found(text: str, is_found: bool) -> None:
     assert bool(list_readings(ast.parse(text))) is is_found
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "on a worker"])
-def test_run_notes_which_tests_read_the_clock(tmp_path: Path, workers: list[str]) -> None:
+def test_run_notes_which_tests_read_the_clock_and_ask_a_time_zone(tmp_path: Path) -> None:
     for name, text in (("pytest.ini", "[pytest]"), ("test_plain.py", TWO_TESTS), ("test_sharing.py", SHARING)):
         (tmp_path / name).write_text(text, "utf-8")
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", str(tmp_path / "pytest.ini"), *workers]
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", str(tmp_path / "pytest.ini"), "-n", "1"]
     noted = tmp_path / "noted.json"
     subprocess.run([*run, "--clock-readers", noted, tmp_path], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    assert json.loads(noted.read_text("utf-8")) == [
-        "test_plain.py::test_reads",
-        "test_plain.py::test_reads_as_well",
-        "test_sharing.py",
-        "test_sharing.py::test_reads",
-        "test_sharing.py::test_reads_as_well",
-    ]
+    assert json.loads(noted.read_text("utf-8")) == {
+        "reads the clock": [
+            "test_plain.py::test_reads",
+            "test_plain.py::test_reads_and_asks_a_zone",
+            "test_plain.py::test_reads_and_starts_a_process",
+            "test_plain.py::test_reads_as_well",
+            "test_sharing.py",
+            "test_sharing.py::test_reads",
+            "test_sharing.py::test_reads_and_asks_a_zone",
+            "test_sharing.py::test_reads_and_starts_a_process",
+            "test_sharing.py::test_reads_as_well",
+        ],
+        # In a file whose tests share what was read, any of them may ask about that.
+        "asks a time zone": [
+            "test_plain.py::test_reads_and_asks_a_zone",
+            "test_plain.py::test_reads_and_starts_a_process",
+            "test_sharing.py::test_asks_a_zone_for_a_day_of_its_own",
+            "test_sharing.py::test_reads_and_asks_a_zone",
+            "test_sharing.py::test_reads_and_starts_a_process",
+        ],
+    }
 
 
 # Waits as a thread of Python waits for its turn: on a condition whose clock is the monotonic one, until a moment of it.
@@ -148,6 +182,12 @@ def test_days_are_those_on_which_calendars_go_wrong() -> None:
     # Never one that is near: what is kept for a year has to have ended.
     for near in (datetime(2027, 1, 26, tzinfo=UTC), datetime(2028, 2, 28, tzinfo=UTC)):
         assert next(iter(list_days(near).values())) == datetime(2032, 2, 29, 23, 59, 50, tzinfo=UTC)
+
+
+def test_all_readers_run_on_the_leap_day_and_those_with_a_zone_when_the_clocks_change() -> None:
+    tests = {"reads the clock": ["a", "b"], "asks a time zone": ["b"]}
+    runs = list_runs(tests, datetime(2026, 11, 27, 12, tzinfo=UTC))
+    assert [one for one, _moment in runs.values()] == [["a", "b"], ["b"], ["b"]]
 
 
 def test_moved_clock_reaches_a_program_that_a_program_starts() -> None:
