@@ -101,8 +101,8 @@ class FormParser(HTMLParser):
 
 def read_form(answer: TestResponse) -> MultiDict[str, str]:
     """Return the unchanged post of the page's form."""
-    parser = FormParser()
-    parser.feed(answer.get_data(as_text=True))
+    parser, text = FormParser(), answer.get_data(as_text=True)
+    parser.feed(text[max(0, text.find("<form")) : text.rfind("</form>")])
     for name in parser.areas:
         # HTML drops the first line break of a textarea, whichever way it is spelled.
         value = parser.fields[name]
