@@ -62,7 +62,7 @@ def test_every_body_of_the_door_is_among_the_kinds():
 def test_any_body_is_read_to_the_byte_or_refused(kind: type):
     seen = {"taken": 0, "refused": 0}
 
-    @fuzz(150)
+    @fuzz(50)
     @given(
         value=near_misses(kind), lead=st.sampled_from([b"", b" ", b"\xef\xbb\xbf"]), tail=st.sampled_from([b"", b"\n"])
     )
@@ -83,7 +83,7 @@ def test_any_body_is_read_to_the_byte_or_refused(kind: type):
     assert seen["refused"] > 0
 
 
-@fuzz(300)
+@fuzz(100)
 @given(
     text=st.one_of(st.text(max_size=24), st.integers().map(str), st.sampled_from(["00", "+1", "1_0", "٣", "1e3", "-0"]))
 )
@@ -112,7 +112,7 @@ header_values = st.one_of(
 )
 
 
-@fuzz(300)
+@fuzz(100)
 @given(
     headers=st.dictionaries(
         st.sampled_from(["signature", "signature-input", "content-digest", "content-type"]), header_values
@@ -126,7 +126,7 @@ def test_any_signature_headers_are_a_claim_or_one_error(headers: dict[str, str])
     assert claim.parameters in headers["signature-input"]
 
 
-@fuzz(300)
+@fuzz(100)
 @given(raw=st.one_of(st.binary(max_size=60), st.binary(max_size=20).map(lambda tail: b"\x01" + bytes(8) + tail)))
 def test_any_bytes_are_an_envelope_or_one_error(raw: bytes):
     try:
@@ -136,7 +136,7 @@ def test_any_bytes_are_an_envelope_or_one_error(raw: bytes):
     assert made.to_bytes() == raw
 
 
-@fuzz(300)
+@fuzz(100)
 @given(
     path=st.binary(max_size=40).map(lambda tail: b"/v1/" + tail),
     query=st.binary(max_size=20),

@@ -162,7 +162,7 @@ paths = st.one_of(
 bodies = st.one_of(st.sampled_from(NASTY), st.binary(max_size=300))
 
 
-@fuzz(400)
+@fuzz(130)
 @given(method=st.sampled_from(METHODS), path=paths, query=st.binary(max_size=30), headers=header_lists, body=bodies)
 def test_any_request_of_anybody_is_answered_in_order(
     method: str, path: bytes, query: bytes, headers: list[tuple[bytes, bytes]], body: bytes, fuzzed: FuzzedHouse
@@ -179,7 +179,7 @@ calls = st.one_of(
 )
 
 
-@fuzz(400)
+@fuzz(130)
 @given(
     call=calls,
     query=st.sampled_from([b"", b"a=b", b"limit=-1", b"after=99999999999999999999", b"\xff"]),
@@ -234,7 +234,7 @@ def tamper(body: bytes, place: float, kind: str, piece: bytes) -> bytes:
     return body[:at] + piece + body[at + len(piece) :]
 
 
-@fuzz(250)
+@fuzz(80)
 @given(
     name=st.sampled_from(["post_report", "post_account", "post_evidence_complete", "post_mailbox_ack", "post_enrol"]),
     place=st.floats(0, 1, exclude_max=True),
@@ -288,7 +288,7 @@ json_values = st.recursive(
 CLEAR = ("earlier_reference", "environment", "evidence_ids", "kind", "partner", "priority", "report_id")
 
 
-@fuzz(250)
+@fuzz(80)
 @given(
     changed=st.dictionaries(
         st.sampled_from([*CLEAR, "schema_version", "created_at", "envelope_sha256", "more"]), json_values, max_size=3
@@ -339,7 +339,7 @@ def make_envelope(fuzzed: FuzzedHouse) -> bytes:
         return bytes(connection.exec_driver_sql("SELECT envelope FROM reports LIMIT 1").scalar_one())
 
 
-@fuzz(150)
+@fuzz(50)
 @given(
     start=st.integers(0, 40),
     keep=st.integers(0, 1300),
