@@ -48,6 +48,7 @@ class NewGateway:
     agency_name: str
     banner: str
     feed_origin: str | None = None
+    industry_port: int | None = None
     trusted_proxies: int = 0
     database_uri: str = ""
 
@@ -75,7 +76,9 @@ def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> Gatew
 
 def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfig:
     # In a sandbox the public door is the practice form: every page is marked, and nothing is sent.
-    doors: tuple[Role, ...] = ("public", "industry")
+    doors: list[tuple[tuple[Role, ...], int]] = [(("public", "industry"), asked.port)]
+    if asked.industry_port is not None:
+        doors = [(("public",), asked.port), (("industry",), asked.industry_port)]
     host = f"[{asked.host}]" if ":" in asked.host else asked.host
     return GatewayConfig(
         environment=environment,
@@ -87,7 +90,7 @@ def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfi
         agency_name=asked.agency_name,
         banner=asked.banner,
         listeners=(
-            ListenerConfig(host=asked.host, port=asked.port, roles=doors),
+            *(ListenerConfig(host=asked.host, port=port, roles=roles) for roles, port in doors),
             ListenerConfig(host=asked.host, port=asked.feed_port, roles=("feed",), workers=1, threads=2),
         ),
     )

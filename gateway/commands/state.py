@@ -46,6 +46,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--port", type=PORT, default=8080, show_default=True, metavar="PORT", help="Port of the public and industry doors."
 )
+@click.option("--industry-port", type=PORT, metavar="PORT", help="A listener of its own for the industry door.")
 @click.option("--feed-port", type=PORT, metavar="PORT", help="Port of the desk's feed.  [default: --port + 1]")
 @click.option("--feed-origin", metavar="URL", help="Address for the desk.  [default: the feed's port]")
 @click.option("--trusted-proxies", type=int, default=0, show_default=True, metavar="N", help="Proxies in front.")

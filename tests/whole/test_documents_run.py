@@ -66,6 +66,8 @@ class Machine:
         if program == "report-abuse-gateway" and arguments[0] == "init":
             arguments[arguments.index("--trusted-proxies") + 1] = "0"
             arguments += ["--port", str(self.port)]
+            divided = arguments.index("--industry-port")  # by the proxy, which is not there
+            del arguments[divided : divided + 2]
         return PROGRAMS[program](arguments)
 
     def serve(self, arguments: list[str]) -> int:
