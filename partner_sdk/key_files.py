@@ -5,7 +5,6 @@ Never writes a key that others on the machine can read.
 
 import os
 import secrets
-import stat
 from enum import Enum
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHAKE256, Hash
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from partner_sdk.durable_files import is_open_to_others
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.keys import Environment, sealing_key_id
@@ -105,11 +105,11 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
     Reasons: `no-key-file`, `open-to-others`, `bad-key-file`, `wrong-key-role`.
     """
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
         raw = path.read_bytes()
     except OSError:
         raise LocalStateError(f"The key file {path} is missing or cannot be read.", reason="no-key-file") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if is_open_to_others(found):
         raise LocalStateError(f"Other users can read {path}: run chmod 600 on it.", reason="open-to-others")
     key_file = parse_key_file(raw, name=str(path))
     if key_file.type != _type_of(role) or key_file.role != role.value:

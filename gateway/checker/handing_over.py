@@ -1,7 +1,6 @@
 """Hands checks to the desk: as files to carry, or in posts with the runner's token, split to the desk's limits."""
 
 import re
-import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import requests
 
 from partner_sdk import __version__
 from partner_sdk.client.exchange import check_origin
-from partner_sdk.durable_files import write_durably
+from partner_sdk.durable_files import is_open_to_others, write_durably
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button_check import MAX_CHECKS, MAX_CHECKS_BODY_BYTES, ButtonCheck, CheckPost, encode_checks
 
@@ -37,7 +36,7 @@ class DeskDoor:
 def read_token(file: Path) -> str:
     """Return the runner's token; raises `FormatError` for a file that other users can read, or without a token."""
     try:
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        if is_open_to_others(file.stat()):
             raise FormatError("Other users can read the token file. Run `chmod 600` on it.", reason="bad-token")
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -73,6 +73,21 @@ def test_role_opens_its_own_keys_alone(house: House, role: Role) -> None:
         path.write_bytes(held)
 
 
+def test_keys_may_be_mounted_as_kubernetes_does(house: House, partner: Partner) -> None:
+    keys = house.state / KEY_FOLDER
+    mounted = keys / "..2026_11_25_00_00_00.1"
+    mounted.mkdir()
+    (keys / "..data").symlink_to(mounted.name)
+    for name in OWN_KEYS:
+        (keys / name).rename(mounted / name)
+        (keys / name).symlink_to(f"..data/{name}")
+    (mounted / LOG_KEY).write_bytes(FOREIGN)  # this role does not open it
+    load_config(house.state, roles=("industry",))
+    gateway = make_gateway(house.config, state=house.state, roles=("industry",), clock=house.clock)
+    door = house.open_industry(partner, gateway=gateway)
+    assert door.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body).status_code == 201
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_doctor_of_a_machine_with_one_role_asks_for_its_keys_alone(
     tmp_path: Path, partner: Partner, role: Role

@@ -152,6 +152,17 @@ def test_no_role_holds_keys_or_credentials_of_another() -> None:
         for one in gateway["spec"]["template"]["spec"]["containers"]
     }
     assert secrets == {"public": [], "industry": ["object-store"], "feed": ["object-store"]}
+    pod = gateway["spec"]["template"]["spec"]
+    volumes = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}
+    mounted = {
+        container["name"]: volumes[mount["name"]]
+        for container in pod["containers"]
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] == "/state/keys"
+    }
+    assert {role: {item["path"] for item in one["items"]} for role, one in mounted.items()} == ROLE_KEYS
+    assert {one["defaultMode"] for one in volumes.values()} == {0o440}
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]  # so that the role may read them
     units = SHIPPED / "systemd"
     template = (units / "report-abuse-gateway@.service").read_text(encoding="utf-8")
     assert "Environment" not in template, "Every role would have it: write it into role.conf of those that need it."

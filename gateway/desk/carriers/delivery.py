@@ -4,12 +4,12 @@ Never repeats the other side's answer: it may quote an address. A failure is a c
 """
 
 import os
-import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway.desk.config import is_safe_url
+from partner_sdk.durable_files import is_open_to_others
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ def make_folder(folder: Path) -> None:
 def read_secret_lines(path: Path, *, count: int) -> list[str]:
     """Return the lines of a file that only its owner may read. Raises `LocalStateError`."""
     try:
-        mode, raw = path.stat().st_mode, path.read_bytes()
+        found, raw = path.stat(), path.read_bytes()
     except OSError:
         raise LocalStateError(f"The file {path} is missing or unreadable.", reason="no-secret-file") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if is_open_to_others(found):
         raise LocalStateError(f"Other users can read {path}: run chmod 600 on it.", reason="open-to-others")
     lines = raw.decode("utf-8", errors="replace").splitlines() if len(raw) <= MAX_SECRET_BYTES else []
     if len(lines) != count or not all(line.isprintable() and line for line in lines):
