@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pwd import getpwuid
 
 from partner_sdk.errors import LocalStateError
 
@@ -39,6 +40,42 @@ def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Other users can open {folder}: run chmod 700 on it.", reason="open-to-others")
+
+
+def is_open_to_others(found: os.stat_result) -> bool:
+    """Return whether other users can reach the file with this status, e.g. a private key with mode 0644.
+
+    A secret that root hands to one service is not open (Kubernetes mounts keys so): root owns it, and the group of this
+    process may read it and do nothing else.
+    """
+    mode = stat.S_IMODE(found.st_mode)
+    is_roots = found.st_uid == 0 and os.geteuid() != 0
+    return bool(mode & 0o077) and not (is_roots and found.st_gid == os.getegid() and mode & 0o037 == 0)
+
+
+def check_owner(folder: Path) -> None:
+    """Raise `LocalStateError` (`other-user`) for root in the folder of another user.
+
+    The services of that user could not open the files that root would leave there.
+    """
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return  # each command says itself that there is no folder
+    if owner != 0 and os.geteuid() == 0:
+        name = _get_user_name(owner)
+        raise LocalStateError(
+            f"{folder} belongs to {name}: run this as that user, e.g. with `runuser -u {name} --` before it. Files of "
+            "root in there would stop the services.",
+            reason="other-user",
+        )
+
+
+def _get_user_name(uid: int) -> str:
+    try:
+        return getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def write_durably(path: Path, raw: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, TextIO
 
 import click
 
+from partner_sdk.durable_files import check_owner
 from partner_sdk.lazy_group import ExampleCommand, LazyGroup
 
 DONE: Final = 0
@@ -74,10 +75,14 @@ def command(*, example: str) -> Callable[[Run], click.Command]:
 
 def state_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--state`."""
-    folder = click.Path(path_type=Path)
-    return click.option("--state", type=folder, required=True, metavar="DIR", help="The gateway's state folder.")(
-        function
-    )
+
+    def check(ctx: click.Context, option: click.Parameter, folder: Path) -> Path:
+        del ctx, option
+        check_owner(folder)
+        return folder
+
+    kind, words = click.Path(path_type=Path), "The gateway's state folder."
+    return click.option("--state", type=kind, required=True, callback=check, metavar="DIR", help=words)(function)
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

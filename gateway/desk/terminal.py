@@ -14,6 +14,7 @@ import click
 
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.suggestions import PROGRAM
+from partner_sdk.durable_files import check_owner
 from partner_sdk.lazy_group import ExampleCommand
 
 DONE: Final = 0
@@ -68,6 +69,7 @@ class DeskCommand(ExampleCommand):
         if ctx.obj is not None:
             ctx.obj()
         shared = {name: ctx.params.pop(name) for name in ("state", "named_actor", "as_json")}
+        check_owner(shared["state"])
         ctx.params["call"] = Call(**shared)
         return super().invoke(ctx)
 

@@ -1,11 +1,14 @@
 """Each role runs alone, with the secrets that it needs and no others."""
 
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from gateway.cli import main
+from gateway.commands.terminal import WRONG_USE
 from gateway.config import ROLES, Role, load_config
 from gateway.doctor import examine
 from gateway.key_folder import COOKIE_KEY, KEY_FOLDER, LOG_KEY, RECEIPT_KEY, ROLE_KEYS, ForeignKeyError, list_role_keys
@@ -100,3 +103,12 @@ def test_doctor_of_a_machine_with_one_role_asks_for_its_keys_alone(
     subjects = ("receipt key", "log", "evidence")
     expected = (RECEIPT_KEY in ROLE_KEYS[role], LOG_KEY in ROLE_KEYS[role], role != "public")
     assert tuple(one in found for one in subjects) == expected
+
+
+def test_root_leaves_nothing_in_the_folder_of_another_user(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(house.state, 65_534, 65_534)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    before = sorted(house.state.iterdir())
+    assert main(["doctor", "--state", str(house.state)]) == WRONG_USE
+    assert sorted(house.state.iterdir()) == before

@@ -1,6 +1,7 @@
 """Key files name their role, stay private, and expand as in the X-Wing draft."""
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partner_sdk.durable_files import check_owner, is_open_to_others
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import (
     KeyFile,
@@ -82,6 +84,39 @@ def test_key_that_others_reach_is_refused(tmp_path: Path, mode: int) -> None:
     write_key_file(path, make(KeyRole.FEED))
     path.chmod(mode)
     assert refused(path, KeyRole.FEED) == "open-to-others"
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_open"),
+    [
+        (0o440, 0, 7, False),
+        (0o400, 0, 7, False),
+        (0o640, 0, 7, False),
+        (0o444, 0, 7, True),
+        (0o460, 0, 7, True),
+        (0o440, 0, 8, True),
+        (0o440, 6, 7, True),
+        (0o440, 5, 7, True),
+    ],
+)
+def test_key_that_root_hands_to_the_group_of_this_process_alone_is_not_open(
+    monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int, *, is_open: bool
+) -> None:
+    """As Kubernetes mounts a Secret for a pod with an `fsGroup`; 5 and 7 are this process."""
+    monkeypatch.setattr(os, "geteuid", lambda: 5)
+    monkeypatch.setattr(os, "getegid", lambda: 7)
+    assert is_open_to_others(os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, group, 1, 0, 0, 0))) == is_open
+
+
+def test_root_is_refused_in_the_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_owner(tmp_path)
+    check_owner(tmp_path / "none")
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65_534, 65_534)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(LocalStateError, match="runuser -u") as caught:
+        check_owner(tmp_path)
+    assert caught.value.reason == "other-user"
 
 
 def test_missing_or_damaged_key_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`report-abuse-desk`: the words, the JSON and the exit codes, against a gateway over real HTTP on loopback."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -220,6 +221,14 @@ def test_doctor_says_what_is_missing_and_how_to_mend_each_of_it(desk: Terminal) 
         path.unlink()
     (lost,) = [one for one in desk.run("doctor", "--json").json["findings"] if one["name"] == "keys"]
     assert "runbooks" in lost["fix"]
+
+
+def test_root_is_refused_in_the_folder_of_another_user(desk: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(desk.state, 65_534, 65_534)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refused = desk.run("doctor")
+    assert (refused.code, "runuser" in refused.err) == (WRONG_USE, True)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,15 @@ def test_init_makes_a_gateway_that_only_its_owner_can_read(
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+def test_init_gives_each_role_a_listener_of_its_own_if_asked(tmp_path: Path, pin: Path) -> None:
+    assert init(tmp_path / "state", pin, "--industry-port", "8082") == DONE
+    config = load_config(tmp_path / "state")
+    listeners = {listener.roles: listener.port for listener in config.listeners}
+    assert listeners == {("public",): 8080, ("industry",): 8082, ("feed",): 8081}
+    for role in ROLES:
+        assert [one.roles for one in choose_listeners(config, roles=(role,))] == [(role,)]
+
+
 def test_card_names_the_receipt_key_and_holds_no_secret(tmp_path: Path, pin: Path) -> None:
     state = tmp_path / "state"
     assert init(state, pin) == DONE
