@@ -3,109 +3,143 @@
 The list of everything acknowledged is the callers' own (tests/whole/senders.py), never the gateway's.
 """
 
-import sqlite3
+import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final
 
-import pytest
-
-from gateway.demo.cluster import GATEWAYS
 from gateway.demo.loop import Loop
-from tests.faults.sites import (
-    FaultyCluster,
-    FaultyMachine,
-    find_gateway,
-    full_disk,
-    kill,
-    list_family,
-    paused,
-    start_ahead,
-)
-from tests.whole.senders import EvidenceSender, Senders, check_parts
+from tests.faults.kinds import list_faults
+from tests.faults.sites import FaultyCluster, ask_database, ask_desk, collect
+from tests.whole.senders import EvidenceSender, Senders, list_lost_parts
 
-FAULT_SECONDS = 1.0
-DELAY_SECONDS = 0.2
-CLOCK_AHEAD = "20m"  # more than a signature may be old
 # During a fault the doors may refuse, and a clock that is ahead finds every signature too old. Nothing else.
 EXPECTED = (401, 429, 502, 503, 504)
-Fault = Callable[[Loop], None]
+BETWEEN: Final = "between the faults"
+COLUMNS: Final = ("kind", "store", "runs", "acknowledged", "lost", "doubled", "unreadable", "next after", "callers saw")
+
+
+@dataclass
+class Kind:
+    """One kind of fault: its runs, everything acknowledged during them, and the faults of that afterwards."""
+
+    store: str
+    runs: int = 0
+    reports: set[str] = field(default_factory=set)  # report ids of partners and references of the form
+    parts: list[tuple[str, int, str]] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)  # e.g. "report: 201"
+    next_seconds: float = 0.0  # the longest wait for the next receipt
+    lost: int = 0
+    doubled: int = 0
+    unreadable: int = 0
+
+    def list_cells(self, name: str) -> list[str]:
+        """Return its row of the table, e.g. `report 201 x 14, 503 x 3; part 201 x 2` in the last place."""
+        seen: dict[str, Counter[str]] = defaultdict(Counter)
+        for what, count in sorted(self.seen.items()):
+            door, _, answer = what.partition(": ")
+            seen[door][re.sub(r".*answered (\d+).*", r"\1", answer)] += count
+        counts = (self.runs, len(self.reports) + len(self.parts), self.lost, self.doubled, self.unreadable)
+        runs, *others = map(str, counts)
+        wait = f"{self.next_seconds:.1f} s" if self.runs else ""
+        saw = "; ".join(
+            f"{door} {', '.join(f'{one} x {n}' for one, n in found.items())}" for door, found in seen.items()
+        )
+        return [name, self.store, runs if self.runs else "", *others, wait, saw]
 
 
 @dataclass
 class Outcome:
-    """The number of times that each fault was made, and of each kind of answer that callers saw."""
+    """Every kind of fault that was made, by name, and the time between them."""
 
-    faults: Counter[str] = field(default_factory=Counter)
-    seen: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    acknowledged: int = 0
-    recovery_seconds: dict[str, float] = field(default_factory=dict)
+    kinds: dict[str, Kind]
 
     @property
-    def all_seen(self) -> Counter[str]:
+    def seen(self) -> Counter[str]:
         """Every kind of answer, of all faults together."""
-        return sum(self.seen.values(), Counter())
+        return sum((kind.seen for kind in self.kinds.values()), Counter())
 
-    def describe(self) -> str:
-        """Return the lines to print."""
-        lines = []
-        for name, count in self.faults.items():
-            lines.append(
-                f"{name}: {count} times; the next report was acknowledged in {self.recovery_seconds[name]:.1f} s"
-            )
-            lines += [f"  {number:6}  {kind}" for kind, number in sorted(self.seen[name].items())]
-        return "\n".join([*lines, f"{self.acknowledged} acknowledged; 0 lost, 0 doubled, 0 unreadable"])
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing acknowledged was lost, doubled or unreadable."""
+        return not any(kind.lost or kind.doubled or kind.unreadable for kind in self.kinds.values())
 
 
-def run_faults(loop: Loop, *, rounds: int = 1, seconds: float = 0.0) -> Outcome:
-    """Make every fault in turn, for some rounds or seconds, while callers send; then check that nothing is lost."""
-    faults, outcome = list_faults(loop), Outcome()
-    ends = time.monotonic() + seconds
+def format_outcomes(*outcomes: Outcome) -> str:
+    """Return one table of all outcomes."""
+    rows = [kind.list_cells(name) for outcome in outcomes for name, kind in outcome.kinds.items()]
+    lines = [COLUMNS, tuple("---" for _ in COLUMNS), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def run_faults(loop: Loop, *, runs: int = 1) -> Outcome:
+    """Make every fault in turn, so many times, while callers send; then look for everything acknowledged."""
+    store = "PostgreSQL" if isinstance(loop.site, FaultyCluster) else "SQLite"
+    outcome = Outcome({name: Kind(store) for name in (*list_faults(loop), BETWEEN)})
     callers = Senders(loop, senders=1, forms=1, pause_seconds=0.3, expected=EXPECTED)
     with callers, EvidenceSender(loop, expected=EXPECTED, pause_seconds=1.0) as evidence:
+        watch = _Watch(callers, evidence)
         callers.wait_for(acknowledged=1)
-        while rounds > 0 or time.monotonic() < ends:
-            for name, make_fault in faults.items():
-                seen = callers.seen + evidence.seen
+        for _ in range(runs):
+            for name, make_fault in list_faults(loop).items():
                 callers.wait_for_request()  # the fault then hits a busy process
+                watch.note(outcome.kinds[BETWEEN])
                 make_fault(loop)
                 before, began = len(callers.acknowledged), time.monotonic()
                 callers.wait_for(acknowledged=before + 1)
-                waited = time.monotonic() - began
-                outcome.recovery_seconds[name] = max(waited, outcome.recovery_seconds.get(name, 0.0))
-                outcome.faults[name] += 1
-                outcome.seen[name] += callers.seen + evidence.seen - seen
-            rounds -= 1
+                kind = outcome.kinds[name]
+                kind.next_seconds = max(time.monotonic() - began, kind.next_seconds)
+                kind.runs += 1
+                watch.note(kind)
         callers.wait_for(thanked=len(callers.thanked) + 1)
-    outcome.seen["between the faults"] = callers.seen + evidence.seen - outcome.all_seen
-    outcome.acknowledged = len(callers.acknowledged) + len(callers.thanked)
-    check_nothing_is_lost(loop, callers, evidence)
+    watch.note(outcome.kinds[BETWEEN])
+    _look_for_everything(loop, outcome, evidence)
     return outcome
 
 
-def check_nothing_is_lost(loop: Loop, callers: Senders, evidence: EvidenceSender) -> None:
-    """Check the acknowledged reports and parts against the database, the parts' bytes and the desk."""
+class _Watch:
+    """Adds the answers and receipts since the last look to one kind of fault."""
+
+    def __init__(self, callers: Senders, evidence: EvidenceSender) -> None:
+        self._callers, self._evidence = callers, evidence
+        self._seen: Counter[str] = Counter()
+        self._reports: set[str] = set()
+        self._parts = 0
+
+    def note(self, kind: Kind) -> None:
+        """Add it."""
+        seen = self._callers.seen + self._evidence.seen
+        reports = self._callers.acknowledged | set(self._callers.thanked)
+        parts = self._evidence.acknowledged[:]
+        kind.seen += seen - self._seen
+        kind.reports |= reports - self._reports
+        kind.parts += parts[self._parts :]
+        self._seen, self._reports, self._parts = seen, reports, len(parts)
+
+
+def _look_for_everything(loop: Loop, outcome: Outcome, evidence: EvidenceSender) -> None:
+    """Count the acknowledged reports and parts that are not in database, evidence and desk, or are there twice."""
     rows = list_stored(loop)
-    names = [row[1] if row[0] == "industry" else row[2] for row in rows]
-    assert [name for name, count in Counter(names).items() if count > 1] == []
-    assert callers.acknowledged | set(callers.thanked) <= set(names)
-    check_parts(evidence, held=list_held(loop))
-    assert loop.collect() == len(names)  # each was opened and is a case of its own
-    loop.run_desk("collect", "--reconcile")
+    names = {reference: report_id if door == "industry" else reference for door, report_id, reference in rows}
+    stored = Counter(names.values())
+    lost_parts = list_lost_parts(evidence, held=list_held(loop))
+    collect(loop)
+    reconciled = collect(loop, "--reconcile")["reconciled"]
+    assert [reconciled[name] for name in ("missing_here", "missing_there", "different")] == [[], [], []]
+    cases = ask_desk(loop, "case", "list")["cases"]
+    assert len(cases) == len(rows)  # each was opened and is a case of its own
+    read = {names[case["reference"]] for case in cases}
+    for kind in outcome.kinds.values():
+        kind.lost = len(kind.reports - set(stored)) + len(lost_parts & set(kind.parts))
+        kind.doubled = sum(stored[name] > 1 for name in kind.reports)
+        kind.unreadable = len(kind.reports & set(stored) - read)
 
 
 def list_stored(loop: Loop) -> list[tuple[str, str, str]]:
     """Return door, report id and reference of each stored report."""
-    question = "SELECT door, report_id, reference FROM reports"
-    if isinstance(loop.site, FaultyCluster):
-        with loop.site.connect(database="reports") as connection:
-            return list(connection.execute(question).fetchall())
-    database = sqlite3.connect(loop.gateway_state / "gateway.sqlite")
-    rows = database.execute(question).fetchall()
-    database.close()
-    return rows
+    return ask_database(loop, "SELECT door, report_id, reference FROM reports")
 
 
 def list_held(loop: Loop) -> Iterator[bytes]:
@@ -118,176 +152,3 @@ def list_held(loop: Loop) -> Iterator[bytes]:
     bucket = loop.site.open_bucket()
     for batch in obstore.list(bucket):
         yield from (bytes(obstore.get(bucket, one["path"]).bytes()) for one in batch)
-
-
-def list_faults(loop: Loop) -> dict[str, Fault]:
-    """Return the faults that a site can have, by name."""
-    if isinstance(loop.site, FaultyCluster):
-        return _CLUSTER_FAULTS
-    assert isinstance(loop.site, FaultyMachine)
-    return _MACHINE_FAULTS
-
-
-def _kill_the_gateway(loop: Loop) -> None:
-    """Kill it, start it with a clock that is ahead, and set the clock right with a second kill."""
-    state = loop.gateway_state
-    _kill_and_forget(loop, "gateway", state=state)
-    start_ahead(loop.processes, name="gateway", state=state, by=CLOCK_AHEAD)
-    loop.processes.wait_for(f"{loop.origin}/health")
-    time.sleep(FAULT_SECONDS)
-    _kill_and_forget(loop, "gateway", state=state)
-    loop.start_gateway()
-
-
-def _kill_and_forget(loop: Loop, name: str, *, state: Path) -> None:
-    kill(find_gateway(state))
-    loop.processes.forget(name)
-
-
-def _pause_the_gateway(loop: Loop) -> None:
-    with paused(find_gateway(loop.gateway_state)):
-        time.sleep(FAULT_SECONDS)
-
-
-def _fill_the_disk(loop: Loop) -> None:
-    with full_disk(find_gateway(loop.gateway_state)):
-        time.sleep(FAULT_SECONDS)
-
-
-def _delay_callers(loop: Loop) -> None:
-    assert isinstance(loop.site, FaultyMachine)
-    with loop.site.proxy.delayed(DELAY_SECONDS):
-        time.sleep(FAULT_SECONDS)
-
-
-def _cut_callers(loop: Loop) -> None:
-    assert isinstance(loop.site, FaultyMachine)
-    with loop.site.proxy.cut():
-        time.sleep(FAULT_SECONDS)
-
-
-_MACHINE_FAULTS: dict[str, Fault] = {
-    "gateway killed, its clock ahead, killed": _kill_the_gateway,
-    "gateway paused": _pause_the_gateway,
-    "disk full": _fill_the_disk,
-    "connections delayed": _delay_callers,
-    "connections cut": _cut_callers,
-}
-
-
-def _get_cluster(loop: Loop) -> FaultyCluster:
-    assert isinstance(loop.site, FaultyCluster)
-    return loop.site
-
-
-def _get_state(loop: Loop, name: str) -> Path:
-    return _get_cluster(loop).get_state(name, state=loop.gateway_state)
-
-
-def _kill_one_gateway(loop: Loop) -> None:
-    """Kill one, start it with a clock that is ahead, and set the clock right with a second kill."""
-    name, site = GATEWAYS[1], _get_cluster(loop)
-    state = _get_state(loop, name)
-    _kill_and_forget(loop, name, state=state)
-    time.sleep(FAULT_SECONDS)
-    start_ahead(loop.processes, name=name, state=state, by=CLOCK_AHEAD)
-    site.wait_for_one(loop.processes, name=name)
-    time.sleep(FAULT_SECONDS)
-    _kill_and_forget(loop, name, state=state)
-    site.start_one(loop.processes, name=name, state=loop.gateway_state)
-    site.wait_for_one(loop.processes, name=name)
-
-
-def _pause_one_gateway(loop: Loop) -> None:
-    with paused(find_gateway(_get_state(loop, GATEWAYS[0]))):
-        time.sleep(FAULT_SECONDS)
-
-
-def _pause_the_database(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    with paused(list_family(loop.processes.named[site.primary].pid)):
-        time.sleep(FAULT_SECONDS)
-
-
-def _kill_the_database(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    site.kill_node(loop.processes, site.primary)
-    site.start_node(loop.processes, site.primary)
-
-
-def _pause_the_standby(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    with paused(list_family(loop.processes.named[site.standby].pid)):
-        time.sleep(FAULT_SECONDS)
-
-
-def _fill_the_disk_of_the_database(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    with full_disk(list_family(loop.processes.named[site.primary].pid)[1:], user=site.server_user):
-        time.sleep(FAULT_SECONDS)
-
-
-def _fail_over(loop: Loop) -> None:
-    """Flip bytes in the primary's table of reports, see that it is noticed, and let the standby take over."""
-    site = _get_cluster(loop)
-    with site.connect(database="reports") as connection:
-        (place,) = connection.execute("SELECT pg_relation_filepath('reports')").fetchone()
-    site.stop_node(loop.processes, site.primary)
-    with (site.folder / site.primary / place).open("r+b") as table:
-        table.seek(4096)
-        table.write(b"\xa5" * 64)
-    site.start_node(loop.processes, site.primary)
-    check_damage_is_noticed(site)
-    site.kill_node(loop.processes, site.primary)
-    site.fail_over(loop.processes)
-
-
-def check_damage_is_noticed(site: FaultyCluster) -> None:
-    """Check that the server itself refuses the damaged page."""
-    import psycopg
-
-    with site.connect(database="reports") as connection, pytest.raises(psycopg.errors.DataCorrupted):
-        connection.execute("SELECT count(envelope) FROM reports")
-
-
-def _lose_valkey(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    kill([loop.processes.named["valkey"].pid])
-    loop.processes.forget("valkey")
-    time.sleep(FAULT_SECONDS)
-    site.start_limits(loop.processes)
-
-
-def _lose_the_objects(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    kill([loop.processes.named["objects"].pid])
-    loop.processes.forget("objects")
-    time.sleep(FAULT_SECONDS)
-    site.start_objects(loop.processes)
-
-
-def _delay_the_database(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    with site.proxies[site.primary].delayed(DELAY_SECONDS / 4):
-        time.sleep(FAULT_SECONDS)
-
-
-def _cut_the_database(loop: Loop) -> None:
-    site = _get_cluster(loop)
-    with site.proxies[site.primary].cut():
-        time.sleep(FAULT_SECONDS)
-
-
-_CLUSTER_FAULTS: dict[str, Fault] = {
-    "a gateway killed, its clock ahead, killed": _kill_one_gateway,
-    "a gateway paused": _pause_one_gateway,
-    "database paused": _pause_the_database,
-    "database killed": _kill_the_database,
-    "standby paused": _pause_the_standby,
-    "database's disk full": _fill_the_disk_of_the_database,
-    "page damaged, database failed over": _fail_over,
-    "valkey lost": _lose_valkey,
-    "object store lost": _lose_the_objects,
-    "database delayed": _delay_the_database,
-    "database cut": _cut_the_database,
-}

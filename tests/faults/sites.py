@@ -1,9 +1,12 @@
 """The sites of faults: one gateway on SQLite, or a cluster with a synchronous standby, each behind a proxy."""
 
 import contextlib
+import io
+import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,8 +16,9 @@ from pwd import getpwnam
 from typing import Any
 
 from gateway.demo.cluster import Cluster
-from gateway.demo.loop import GATEWAY, OneMachine, Ports
+from gateway.demo.loop import ASSESSOR, GATEWAY, Loop, OneMachine, Ports
 from gateway.demo.processes import Processes
+from gateway.desk.cli import main as run_desk
 from tests.builders.local_servers import find_free_port
 from tests.faults.connections import Proxy
 from tests.gateway.web.process_watch import find_living, wait_until
@@ -217,3 +221,26 @@ class FaultyCluster(Cluster):
         for proxy in self.proxies.values():
             proxy.close()
         super().close()
+
+
+def collect(loop: Loop, *more: str) -> dict[str, Any]:
+    """Collect at the desk; its exit code is 1 where it has an alarm, e.g. of a clock that was ahead."""
+    return ask_desk(loop, "collect", *more)
+
+
+def ask_desk(loop: Loop, *words: str) -> dict[str, Any]:
+    """Run a command of the desk in this process and return its output."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        run_desk([*words, "--json", "--state", str(loop.desk_state), "--as", ASSESSOR])
+    found: dict[str, Any] = json.loads(said.getvalue())
+    return found
+
+
+def ask_database(loop: Loop, question: str) -> list[Any]:
+    """Return the rows of the gateway's database."""
+    if isinstance(loop.site, FaultyCluster):
+        with loop.site.connect(database="reports") as connection:
+            return list(connection.execute(question).fetchall())
+    with contextlib.closing(sqlite3.connect(loop.gateway_state / "gateway.sqlite")) as database:
+        return database.execute(question).fetchall()

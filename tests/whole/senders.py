@@ -205,15 +205,22 @@ class EvidenceSender:
 
 def check_parts(sender: EvidenceSender, *, held: Iterable[bytes]) -> None:
     """Check that the gateway lists every part that it acknowledged, and that its bytes are among those `held`."""
+    assert list_lost_parts(sender, held=held) == set()
+
+
+def list_lost_parts(sender: EvidenceSender, *, held: Iterable[bytes]) -> set[tuple[str, int, str]]:
+    """Return the acknowledged parts that the gateway does not list, or whose bytes are not among those `held`."""
     states: dict[str, list[dict[str, object]]] = {}
+    lost = set()
     digests = {hashlib.sha256(part).hexdigest() for part in held}
     for evidence_id, number, digest in sender.acknowledged:
         if evidence_id not in states:
             answer = sender.call("GET", f"/v1/evidence/{evidence_id}")
             assert answer is not None
             states[evidence_id] = answer.json()["parts"]
-        assert {"part": number, "sha256": digest} in states[evidence_id]
-        assert digest in digests
+        if {"part": number, "sha256": digest} not in states[evidence_id] or digest not in digests:
+            lost.add((evidence_id, number, digest))
+    return lost
 
 
 def new_evidence(*sizes: int) -> SealedEvidence:
