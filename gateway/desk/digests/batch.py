@@ -12,9 +12,10 @@ from typing import Final, Literal
 from sqlalchemy import Connection, func, select
 
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, list_adopters
+from gateway.desk.digests.payload import NothingDrawnError
 from gateway.desk.digests.publishing import Clock, DigestError, DigestOrder, make_digest
 from gateway.desk.digests.records import State
-from gateway.desk.keyring.quarters import Quarter, check_closed
+from gateway.desk.keyring.quarters import Period, check_closed
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES
@@ -26,23 +27,26 @@ WITH_DIGESTS: Final = "service"
 
 @dataclass(frozen=True, slots=True)
 class ServiceResult:
-    """The digest of one service after a run; `lost` if a draw was paid for and never stored."""
+    """The digest of one service after a run; `lost` if a draw was paid for and never stored.
+
+    A half-year is `not-due` if each quarter has figures of its own, and a longer period if a quarter has no digest yet.
+    """
 
     service: str
     has_keys: bool
-    state: State | Literal["lost"]
+    state: State | Literal["lost", "not-due"]
 
     @property
     def is_to_invite(self) -> bool:
         """Whether the service has a digest and no mailbox for it."""
-        return not self.has_keys and self.state not in ("not-eligible", "lost")
+        return not self.has_keys and self.state not in ("not-eligible", "lost", "not-due")
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
     """A person's choices for a run; the register decides which service has adopted the button."""
 
-    quarter: Quarter
+    quarter: Period
     environment: Environment
     made_by: str
     threshold: int = DEFAULT_THRESHOLD
@@ -72,7 +76,7 @@ def make_all(
     return results
 
 
-def _make_one(store: DeskStore, order: BatchOrder, *, service: str, clock: Clock) -> State | Literal["lost"]:
+def _make_one(store: DeskStore, order: BatchOrder, *, service: str, clock: Clock) -> State | Literal["lost", "not-due"]:
     one = DigestOrder(
         partner=service,
         quarter=order.quarter,
@@ -83,8 +87,10 @@ def _make_one(store: DeskStore, order: BatchOrder, *, service: str, clock: Clock
     )
     try:
         return make_digest(store, one, clock=clock).state
-    except DigestError as error:
-        if error.reason != "draw-lost":
+    except (DigestError, NothingDrawnError) as error:
+        if error.reason in ("nothing-waits", "quarters-missing"):
+            return "not-due"
+        if error.reason not in ("draw-lost", "nothing-drawn"):
             raise
         return "lost"
 

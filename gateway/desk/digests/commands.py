@@ -7,7 +7,7 @@ import click
 
 from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
-from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.ledger import get_spent
 from gateway.desk.digests.publishing import (
     DigestError,
     DigestOrder,
@@ -17,7 +17,7 @@ from gateway.desk.digests.publishing import (
 )
 from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
-from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
+from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_period, parse_quarter
 from gateway.desk.partners.register import get_partner
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say, say_lines
@@ -28,7 +28,10 @@ _DIGEST = click.argument("digest_id", metavar="DIGEST", help="Its name, e.g. 202
 
 
 _QUARTER = click.option(
-    "--quarter", "quarter_name", metavar="2026-Q3", help="A quarter that has ended.  [default: the last one]"
+    "--quarter",
+    "quarter_name",
+    metavar="2026-Q3",
+    help="A quarter, half-year (2026-H2) or year (2026) that has ended.  [default: the last quarter]",
 )
 SHOWN_STEPS = 20
 
@@ -69,10 +72,11 @@ def digest_make(
     if of_all == (partner is not None) or (of_all and adopted):
         raise click.UsageError("Give --partner, or --all. With --all the register decides who shows the button.")
     desk = open_desk(call.state)
-    quarter, made_by = _read_quarter(desk, quarter_name), by or call.actor
+    period = get_last_closed_quarter(desk.clock()) if quarter_name is None else parse_period(quarter_name)
+    made_by = by or call.actor
     if partner is None:
         order = BatchOrder(
-            quarter=quarter,
+            quarter=period,
             environment=desk.config.environment,
             made_by=made_by,
             threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
@@ -80,8 +84,10 @@ def digest_make(
         )
         return _make_all(call, desk, order)
     _check_partner(desk, partner)
-    # The choice is final, so neither ground is ever a default: the register decides, or a person.
-    if threshold is None and not adopted and not _has_adopted(desk, partner, quarter=quarter):
+    # The choice is final, so neither ground is ever a default: the register decides, or a person. A longer period has
+    # the choices of its quarters.
+    is_open = threshold is None and not adopted
+    if is_open and isinstance(period, Quarter) and not _has_adopted(desk, partner, quarter=period):
         raise DigestError(
             "Choose why the partner gets a digest; this is decided only once: --adopted if it shows the button (the "
             "register has no placement for it: see `placement agree`), or "
@@ -93,7 +99,7 @@ def digest_make(
         desk,
         DigestOrder(
             partner=partner,
-            quarter=quarter,
+            quarter=period,
             environment=desk.config.environment,
             made_by=made_by,
             adopted=adopted,
@@ -221,8 +227,7 @@ def _has_adopted(desk: Desk, partner: str, *, quarter: Quarter) -> bool:
 
 def _get_spent(desk: Desk, record: DigestRecord) -> int:
     with desk.store.read() as connection:
-        spends = get_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
-    return sum(spends.values())
+        return get_spent(connection, partner=record.partner, period=parse_period(record.quarter))
 
 
 def _describe(desk: Desk, record: DigestRecord) -> dict[str, object]:

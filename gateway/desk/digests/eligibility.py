@@ -3,10 +3,10 @@
 A partner is eligible if it adopted the button, or has a significant number of incidents (R43). The second test reads
 the noisy total only, so testing a small partner reveals no more than the tables do.
 
-The total is the draw itself, not the least-squares estimate, which leaves no negative numbers and so would lift a
-partner without incidents. The draw costs epsilon 0.06, so its noise has scale 1 / 0.06 = 16.7, and a partner with no
-incident at all is eligible with P(noise >= threshold) = q ** threshold / (1 + q), where q = exp(-0.06): 15.5 % for a
-threshold of 20, 1.4 % for 60. A partner with as many incidents as the threshold is eligible about every second time.
+The total is the sum of the draws of all kinds, not the least-squares estimate, which leaves no negative numbers and so
+would lift a partner without incidents. Eight draws of epsilon 0.55 have a standard error of 7.2 together, so with a
+threshold of 60 a partner with 40 incidents is eligible in 0.5 % of quarters, one with 80 in 99.6 %, and one without any
+never (5 in 10^10); with 60 it is about every second one.
 
 Counted places are those agreed in the register, never those found in cases. A label is the link id, its title the
 surface and the position: both were agreed with the service itself. Nothing else of the register is in a digest, not an

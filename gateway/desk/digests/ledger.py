@@ -4,12 +4,13 @@ A spend is committed before anything is sampled, is never refunded, and is made 
 same table would cost again, so it is refused. The table's own trigger makes rows append-only.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk.digests.tables import BUDGET_MICRO
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -29,31 +30,41 @@ def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dic
     return {row.table_name: row.micro_epsilon for row in rows}
 
 
+def get_spent(connection: Connection, *, partner: str, period: Period) -> int:
+    """Return the micro-epsilon spent for any one cluster of a period: of the dearest of its quarters."""
+    return max(sum(get_spends(connection, partner=partner, quarter=quarter).values()) for quarter in period.quarters)
+
+
 def add_spend(
     connection: Connection,
     *,
     partner: str,
-    quarter: Quarter,
+    clusters_sha256: Mapping[Quarter, bytes],
     table: str,
     micro_epsilon: int,
-    clusters_sha256: bytes,
     now: datetime,
 ) -> None:
     """Write one spend in the caller's transaction, or raise `LedgerError`. Sample the table only once it is committed.
 
-    `clusters_sha256` is the manifest of the frozen clusters whose privacy it spends.
+    `clusters_sha256` is, by quarter, the manifest of the frozen clusters whose privacy it spends. The table of a year
+    is charged in full to each of its quarters, or to none, since each of its clusters is in one of them.
     """
-    spends = get_spends(connection, partner=partner, quarter=quarter)
-    check_spend(spends, table=table, micro_epsilon=micro_epsilon)
+    for quarter in clusters_sha256:
+        spends = get_spends(connection, partner=partner, quarter=quarter)
+        check_spend(spends, table=table, micro_epsilon=micro_epsilon)
     connection.execute(
-        insert(LEDGER).values(
-            partner=partner,
-            quarter=quarter.name,
-            table_name=table,
-            micro_epsilon=micro_epsilon,
-            clusters_sha256=clusters_sha256,
-            committed_at=format_time(now),
-        )
+        insert(LEDGER),
+        [
+            {
+                "partner": partner,
+                "quarter": quarter.name,
+                "table_name": table,
+                "micro_epsilon": micro_epsilon,
+                "clusters_sha256": manifest,
+                "committed_at": format_time(now),
+            }
+            for quarter, manifest in clusters_sha256.items()
+        ],
     )
 
 

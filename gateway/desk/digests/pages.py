@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.ledger import get_spent
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
@@ -18,7 +18,7 @@ from gateway.desk.digests.records import (
     list_records,
 )
 from gateway.desk.digests.tables import BUDGET_MICRO
-from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
+from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_period
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
 from gateway.web.problem_pages import not_found
@@ -51,7 +51,7 @@ def post_make() -> ResponseReturnValue:
             desk.store,
             publishing.DigestOrder(
                 partner=partner,
-                quarter=parse_quarter(form.get("quarter", "")),
+                quarter=parse_period(form.get("quarter", "")),
                 environment=desk.config.environment,
                 made_by=get_name(),
                 adopted=form.get("adopted") == "yes",
@@ -135,7 +135,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
 
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
-        spends = get_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
+        spent = get_spent(connection, partner=record.partner, period=parse_period(record.quarter))
     digest = None if record.body is None else parse_digest(record.body)
     return show_page(
         "digest.html",
@@ -144,7 +144,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         digest=digest,
         text=None if digest is None else render_table(digest),
         certainty=None if digest is None else format_interval_share(digest.interval_permille),
-        spent=format_epsilon(sum(spends.values())),
+        spent=format_epsilon(spent),
         budget=format_epsilon(BUDGET_MICRO),
         format_epsilon=format_epsilon,
         format_interval=format_interval,

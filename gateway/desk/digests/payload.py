@@ -1,20 +1,26 @@
-"""Builds the published bytes of a digest from its draws: consistency, intervals, ranks, trends, advice.
+"""Builds the published bytes of a digest from its draws: estimates, intervals, ranks, trends, advice.
 
 Reads noisy figures only. The one exact number is the count of the partner's own reports, which it knows already.
 Recommendations and trends come from published numbers only: a rank or a trend taken from the true figures would be a
 release of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.eligibility import is_eligible
-from gateway.desk.digests.noise import CERTAINTY_PERMILLE, Consistent, get_reach, make_consistent, make_interval
+from gateway.desk.digests.estimates import (
+    CERTAINTY_PERMILLE,
+    DrawnTable,
+    Estimate,
+    add_up,
+    make_estimates,
+)
 from gateway.desk.digests.records import DigestRecord
-from gateway.desk.digests.tables import TOTAL, Table
+from gateway.desk.digests.tables import QUARTER_TABLES, TOTAL, Table
 from gateway.desk.digests.weaknesses import load_weaknesses
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.quarters import Period
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import (
@@ -32,11 +38,13 @@ from partner_sdk.wire.digest import (
 from partner_sdk.wire.keys import Environment
 
 MOST_RECOMMENDATIONS = 3
+# Below it most cells of a digest would be wrong: the reports wait for a longer period.
+SMALLEST_TOTAL = 10
 
 
 def make_recommendations(weaknesses: DigestTable) -> list[DigestAdvice]:
-    """Return advice for the highest weaknesses that are shown and stand out from the noise, highest first."""
-    clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.low > 0]
+    """Return advice for the highest of the weaknesses that are likely, highest first."""
+    clear = [cell for cell in weaknesses.cells if cell.value is not None and cell.evidence == "likely"]
     ranked = sorted(clear, key=lambda cell: -(cell.value or 0))[:MOST_RECOMMENDATIONS]
     return [_make_advice(rank, cell) for rank, cell in enumerate(ranked, start=1)]
 
@@ -55,9 +63,9 @@ def _make_advice(rank: int, cell: DigestCell) -> DigestAdvice:
     )
 
 
-def make_trends(*, total: DigestCell, kinds: DigestTable | None, before: Digest | None) -> list[DigestTrend]:
+def make_trends(*, total: DigestCell | None, kinds: DigestTable | None, before: Digest | None) -> list[DigestTrend]:
     """Return clear increases and decreases since the previous digest, and always the total."""
-    if before is None or before.total is None:
+    if total is None or before is None or before.total is None:
         return []
     trends = [_make_trend(total, before.total, since=before.period)]
     earlier = {cell.label: cell for table in before.tables if table.name == "kind" for cell in table.cells}
@@ -83,7 +91,18 @@ def find_table(tables: Sequence[DigestTable], name: str) -> DigestTable | None:
 
 
 class NothingDrawnError(ReportAbuseError):
-    """Every table of the total was lost: there is nothing left to publish."""
+    """The kinds were lost: without them there is no total, and nothing is left to publish."""
+
+
+def find_drawn_total(quarters: Sequence[DigestRecord]) -> int | None:
+    """Return the noisy number of incidents of these quarters, which may be negative; None where a draw was lost."""
+    kind = _add_draws(QUARTER_TABLES[0], quarters)
+    return None if kind is None else add_up([kind])
+
+
+def is_waiting(record: DigestRecord) -> bool:
+    """Return whether a finished digest had too few reports to show."""
+    return record.body is not None and parse_digest(record.body).status == "waiting"
 
 
 def build_body(
@@ -91,84 +110,87 @@ def build_body(
     tables: Sequence[Table],
     *,
     environment: Environment,
-    quarter: Quarter,
+    quarter: Period,
+    quarters: Sequence[DigestRecord],
     spent_micro: int,
-    lost: Sequence[str],
     before: bytes | None,
     now: datetime,
-) -> bytes | None:
-    """Return the bytes to publish, or None if the drawn total makes the partner ineligible."""
-    draws = record.draws
-    if not any(table.is_partition and table.name in draws for table in tables):
+) -> bytes:
+    """Return the bytes to publish. `tables` are those that the record draws, `quarters` the records of its quarters."""
+    wanted = tables if record in quarters else (*QUARTER_TABLES, *tables)
+    drawn = [(table, _add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
+    found = [(table, one) for table, one in drawn if one is not None]
+    if not any(table.is_partition for table, _ in found):
         raise NothingDrawnError(
-            "Every table of this quarter was lost before it was stored. It has no digest.", reason="nothing-drawn"
+            "The kinds of report were lost before they were stored, so this period has no total and no digest. "
+            "Reject it: its partner is then informed.",
+            reason="nothing-drawn",
         )
-    workings = record.workings
-    drawn_total = draws[TOTAL][0] if TOTAL in draws else None
-    if not is_eligible(adopted=workings.adopted, drawn_total=drawn_total, threshold=workings.threshold):
-        return None
-    consistent = make_consistent(tables, draws)
-    total = _make_total(tables, draws, consistent)
-    shown = [_make_table(table, draws[table.name], consistent) for table in tables if _is_shown(table, draws)]
-    shown.append(_make_own_reports(record.workings.own_reports))
+    estimates = make_estimates([one for _, one in found])
+    is_shown = estimates.total.value >= SMALLEST_TOTAL
+    shown = [_make_table(table, estimates.cells[table.name]) for table, _ in found] if is_shown else []
+    total = _make_cell(TOTAL, "All incidents", estimates.total) if is_shown else None
     weaknesses = find_table(shown, "weakness")
+    earlier = None if before is None else parse_digest(before)
     digest = Digest(
         digest_version=DIGEST_VERSION,
         partner=record.partner,
         environment=environment,
-        span="quarter",
+        span=quarter.span,
         period=quarter.name,
         first_day=quarter.first_day.isoformat(),
         last_day=quarter.last_day.isoformat(),
         made_at=format_time(now),
         synthetic=record.workings.synthetic,
-        status="published",
-        next_period=None,
+        status="published" if is_shown else "waiting",
+        next_period=None if is_shown or quarter.longer is None else quarter.longer.name,
         epsilon_micro=spent_micro,
         interval_permille=CERTAINTY_PERMILLE,
         total=total,
-        tables=shown,
-        missing_tables=[table.title for table in tables if table.name in lost],
-        trends=make_trends(
-            total=total,
-            kinds=find_table(shown, "kind"),
-            before=None if before is None else parse_digest(before),
-        ),
+        tables=[*shown, _make_own_reports(record.workings.own_reports)],
+        missing_tables=[table.title for table, one in drawn if one is None] if is_shown else [],
+        trends=make_trends(total=total, kinds=find_table(shown, "kind"), before=earlier),
         recommendations=make_recommendations(weaknesses) if weaknesses else [],
     )
     return encode_digest(digest)
 
 
-def _is_shown(table: Table, draws: Mapping[str, Sequence[int]]) -> bool:
-    return table.name != TOTAL and table.name in draws
+def _add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | None:
+    """Return the draws of a table added up over records, or None where one of them lacks it."""
+    if not all(table.name in record.draws for record in records):
+        return None
+    return DrawnTable(
+        name=table.name,
+        values=tuple(map(sum, zip(*(record.draws[table.name] for record in records), strict=True))),
+        scale=noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
+        periods=len(records),
+        units=table.units,
+        is_partition=table.is_partition,
+    )
 
 
-def _make_table(table: Table, draw: Sequence[int], consistent: Consistent) -> DigestTable:
-    scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-    cells = []
-    for (label, title), drawn, value in zip(table.labels, draw, consistent.values[table.name], strict=True):
-        interval = make_interval(draws=(drawn,), published=value, scale=scale)
-        cells.append(make_cell(label, title=title, value=value, low=interval.low, high=interval.high))
+def _make_table(table: Table, estimates: Sequence[Estimate]) -> DigestTable:
+    cells = [
+        _make_cell(label, title, estimate, is_weakness=not table.is_partition)
+        for (label, title), estimate in zip(table.labels, estimates, strict=True)
+    ]
     if not table.is_partition:
         # Ranked by the noisy values: this function has no others.
-        order = sorted(range(len(cells)), key=lambda place: -consistent.values[table.name][place])
+        order = sorted(range(len(cells)), key=lambda place: -estimates[place].value)
         cells = [cells[place] for place in order]
-    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, "")
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
 
 
-def _make_total(tables: Sequence[Table], draws: Mapping[str, Sequence[int]], consistent: Consistent) -> DigestCell:
-    """Return the total with the interval of the partition with the least noise: a choice independent of the data."""
-    best: tuple[int, Sequence[int], float] | None = None
-    for table in tables:
-        if table.is_partition and table.name in draws:
-            scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-            reach = get_reach(scale=scale, cells=len(table.labels))
-            if best is None or reach < best[0]:
-                best = reach, draws[table.name], scale
-    if best is None:
-        raise NothingDrawnError("There is no table to take the total from.", reason="nothing-drawn")
-    interval = make_interval(draws=best[1], published=consistent.total, scale=best[2])
-    return make_cell(TOTAL, title="All incidents", value=consistent.total, low=interval.low, high=interval.high)
+def _make_cell(label: str, title: str, estimate: Estimate, *, is_weakness: bool = False) -> DigestCell:
+    evidence: Literal["likely", "not-clear"] = "likely" if estimate.is_likely else "not-clear"
+    return make_cell(
+        label,
+        title=title,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        evidence=evidence if is_weakness else None,
+    )
 
 
 def _make_own_reports(count: int) -> DigestTable:

@@ -1,12 +1,13 @@
-"""Makes, rejects and releases the digest of one partner and one closed quarter.
+"""Makes, rejects and releases the digest of one partner and one closed quarter, half-year or year.
 
 The order is the guarantee: freeze the clusters, commit the spend, draw once, store the draw, then build, then show.
-Never draws twice: after a crash between spend and draw the table is spent, empty and refused. `release_to_mailbox` is
+Never draws twice: after a crash between spend and draw the table is spent, empty and refused. A longer period adds up
+the draws of its quarters; only a year draws anything of its own. `release_to_mailbox` is
 the only way for a digest to leave the desk.
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,16 +15,18 @@ from sqlalchemy import Connection
 
 from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
-from gateway.desk.digests.clusters import FrozenClusters
+from gateway.desk.digests.clusters import FrozenClusters, freeze
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
+    MOST_PLACES,
     count_own_reports,
     freeze_clusters,
     has_adopted,
+    is_eligible,
     list_places,
 )
-from gateway.desk.digests.ledger import LedgerError, add_spend, get_spends
-from gateway.desk.digests.payload import build_body
+from gateway.desk.digests.ledger import LedgerError, add_spend, get_spends, get_spent
+from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
 from gateway.desk.digests.records import (
     DigestRecord,
     Workings,
@@ -37,8 +40,8 @@ from gateway.desk.digests.records import (
     mark_rejected,
     mark_released,
 )
-from gateway.desk.digests.tables import Table, count_table, make_tables
-from gateway.desk.keyring.quarters import Quarter, check_closed, parse_quarter
+from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
+from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store import DeskStore
@@ -59,11 +62,12 @@ class DigestError(ReportAbuseError):
 class DigestOrder:
     """A person's choices before a digest is made.
 
-    Without `placements`, the table of places takes those of the register, and a partner that has any has adopted.
+    `quarter` may be a longer period, which has the choices of its quarters. Without `placements`, the table of places
+    takes those of the register, and a partner that has any has adopted.
     """
 
     partner: str
-    quarter: Quarter
+    quarter: Period
     environment: Environment
     made_by: str
     adopted: bool = False
@@ -75,7 +79,8 @@ class DigestOrder:
 def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> DigestRecord:
     """Return the digest of the order: the stored one if it exists, otherwise a new one at the cost of its budget.
 
-    Raises `QuarterError` while the quarter runs, `LedgerError` over budget, `DigestError` if a draw was lost.
+    Raises `QuarterError` while the period runs, `LedgerError` over budget, `DigestError` if a draw was lost or the
+    quarters of a longer period are not made yet.
     """
     check_closed(order.quarter, now=clock())
     with store.write() as connection:
@@ -87,11 +92,12 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> Digest
     # Each transaction stores one draw and pays for the next: a crash loses at most the table that is being drawn.
     while draft.unpaid:
         table = draft.unpaid.pop(0)
-        draw = noise.draw(draft.counts[table.name], sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+        draw = noise.draw(draft.count(table), sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
         refused: LedgerError | None = None
         with store.write() as connection:
             add_draw(connection, draft.record, table=table.name, draw=draw)
             draft.record.draws[table.name] = draw
+            draft.drop_undeserved()
             try:
                 if draft.unpaid:
                     _pay_for(connection, draft, draft.unpaid[0], now=clock())
@@ -186,49 +192,93 @@ def _squeeze_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A digest that is being made. `unpaid` tables are neither paid for nor drawn; `lost` ones are paid for alone."""
+    """A digest that is being made, with the records of its quarters and their clusters; a quarter's is its own.
+
+    `unpaid` tables are neither paid for nor drawn; `lost` ones are paid for alone.
+    """
 
     record: DigestRecord
     tables: tuple[Table, ...]
-    counts: dict[str, list[int]]
+    quarters: list[DigestRecord]
+    clusters: list[FrozenClusters]
     unpaid: list[Table]
     lost: list[str]
 
+    @property
+    def is_eligible(self) -> bool:
+        """Whether the partner gets this digest, once the kinds of a quarter are drawn."""
+        workings = self.record.workings
+        if self.quarters != [self.record]:
+            return workings.adopted
+        drawn_total = find_drawn_total(self.quarters)
+        return is_eligible(adopted=workings.adopted, drawn_total=drawn_total, threshold=workings.threshold)
+
+    def count(self, table: Table) -> list[int]:
+        """Return the exact counts of a table over all quarters. Secret: only the noise may see them."""
+        return [sum(column) for column in zip(*(count_table(table, one) for one in self.clusters), strict=True)]
+
+    def drop_undeserved(self) -> None:
+        """Leave the other tables of an ineligible partner unpaid: only the kinds decide on that."""
+        if QUARTER_TABLES[0] not in self.unpaid and not self.is_eligible:
+            self.unpaid.clear()
+
 
 def _begin(connection: Connection, order: DigestOrder, *, now: datetime) -> _Draft:
-    record = find_record(connection, make_digest_id(partner=order.partner, quarter=order.quarter))
+    period = order.quarter
+    quarters = _get_quarters(connection, order, period) if isinstance(period, LongPeriod) else []
+    record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
+    clusters: list[FrozenClusters] = []
     if record is None:
-        record, clusters = _freeze(connection, order, now=now)
-    elif record.state == "drawing":
-        clusters = get_clusters(connection, record.digest_id)
-    else:
-        return _Draft(record, (), {}, [], [])
-    tables = make_tables(record.workings.placements)
-    spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
+        record, frozen = _freeze(connection, order, quarters, now=now)
+        clusters = [] if quarters else [frozen]
+    if record.state != "drawing":
+        return _Draft(record, (), quarters, [], [], [])
+    tables: tuple[Table, ...] = QUARTER_TABLES
+    if isinstance(period, LongPeriod):
+        total = find_drawn_total(quarters)
+        is_year = period.half is None and record.workings.adopted and total is not None
+        tables = make_year_tables(record.workings.placements, drawn_total=total or 0) if is_year else ()
+    spends: set[str] = set()
+    for quarter in period.quarters:
+        spends |= get_spends(connection, partner=record.partner, quarter=quarter).keys()
     unpaid = [table for table in tables if table.name not in spends]
-    return _Draft(
-        record=record,
-        tables=tables,
-        counts={table.name: count_table(table, clusters) for table in unpaid},
-        unpaid=unpaid,
-        lost=[table.name for table in tables if table.name in spends and table.name not in record.draws],
-    )
+    counted = quarters or [record]
+    if unpaid and not clusters:
+        clusters = [get_clusters(connection, one.digest_id) for one in counted]
+    lost = [table.name for table in tables if table.name in spends and table.name not in record.draws]
+    draft = _Draft(record, tables, counted, clusters, unpaid, lost)
+    draft.drop_undeserved()
+    return draft
 
 
-def _freeze(connection: Connection, order: DigestOrder, *, now: datetime) -> tuple[DigestRecord, FrozenClusters]:
+def _get_quarters(connection: Connection, order: DigestOrder, period: LongPeriod) -> list[DigestRecord]:
+    """Return the finished records of a period's quarters, or raise `DigestError`."""
+    found = [find_record(connection, make_digest_id(partner=order.partner, quarter=one)) for one in period.quarters]
+    records = [record for record in found if record is not None and record.state != "drawing"]
+    if len(records) < len(found):
+        missing = [one.name for one, record in zip(period.quarters, found, strict=True) if record not in records]
+        raise DigestError(
+            f"{period.name} adds up its quarters. Make the digests of {', '.join(missing)} first.",
+            reason="quarters-missing",
+        )
+    if period.half is not None and not any(is_waiting(record) for record in records):
+        raise DigestError(
+            f"Each quarter of {period.name} has its own digest, so it needs no other.", reason="nothing-waits"
+        )
+    return records
+
+
+def _freeze(
+    connection: Connection, order: DigestOrder, quarters: Sequence[DigestRecord], *, now: datetime
+) -> tuple[DigestRecord, FrozenClusters]:
     if not order.made_by.strip():
         raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
-    places = order.placements
-    if places is None:
-        places = list_places(connection, partner=order.partner, quarter=order.quarter)
-    clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter, places=places)
-    workings = Workings(
-        adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=order.quarter),
-        threshold=order.threshold,
-        placements=list(places),
-        synthetic=synthetic,
-        own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
-    )
+    if isinstance(order.quarter, Quarter):
+        workings, clusters = _gather(connection, order, order.quarter)
+    else:
+        # Its clusters stay in the records of the quarters, whose manifests the ledger names.
+        workings = _join_workings(order, quarters)
+        clusters = freeze((), labels=make_labels(workings.placements))
     record = add_record(
         connection,
         partner=order.partner,
@@ -243,32 +293,58 @@ def _freeze(connection: Connection, order: DigestOrder, *, now: datetime) -> tup
     return record, clusters
 
 
+def _gather(connection: Connection, order: DigestOrder, quarter: Quarter) -> tuple[Workings, FrozenClusters]:
+    places = order.placements
+    if places is None:
+        places = list_places(connection, partner=order.partner, quarter=quarter)
+    clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=quarter, places=places)
+    workings = Workings(
+        adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=quarter),
+        threshold=order.threshold,
+        placements=list(places),
+        synthetic=synthetic,
+        own_reports=count_own_reports(connection, partner=order.partner, quarter=quarter),
+    )
+    return workings, clusters
+
+
+def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Workings:
+    """Return the workings of a longer period: it is eligible if one of its quarters was."""
+    places = dict(place for record in reversed(quarters) for place in record.workings.placements)
+    return Workings(
+        adopted=any(record.state != "not-eligible" for record in quarters),
+        threshold=order.threshold,
+        placements=list(places.items())[:MOST_PLACES],
+        synthetic=any(record.workings.synthetic for record in quarters),
+        own_reports=sum(record.workings.own_reports for record in quarters),
+    )
+
+
 def _pay_for(connection: Connection, draft: _Draft, table: Table, *, now: datetime) -> None:
     add_spend(
         connection,
         partner=draft.record.partner,
-        quarter=parse_quarter(draft.record.quarter),
+        clusters_sha256={parse_quarter(one.quarter): one.clusters_sha256 for one in draft.quarters},
         table=table.name,
         micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
-        clusters_sha256=draft.record.clusters_sha256,
         now=now,
     )
 
 
 def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: datetime) -> DigestRecord:
-    record = draft.record
-    spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
-    before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
-    body = build_body(
-        record,
-        draft.tables,
-        environment=order.environment,
-        quarter=order.quarter,
-        spent_micro=sum(spends.values()),
-        lost=draft.lost,
-        before=before.body if before is not None and before.state == "released" else None,
-        now=now,
-    )
+    record, body = draft.record, None
+    if draft.is_eligible:
+        before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
+        body = build_body(
+            record,
+            draft.tables,
+            environment=order.environment,
+            quarter=order.quarter,
+            quarters=draft.quarters,
+            spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
+            before=before.body if before is not None and before.state == "released" else None,
+            now=now,
+        )
     append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
     return finish_record(connection, record, body=body, now=now)
 

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
-from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical
@@ -66,8 +66,8 @@ class DigestRecord:
     message_id: str | None = None
 
 
-def make_digest_id(*, partner: str, quarter: Quarter) -> str:
-    """Return the only possible id for a partner's quarter, e.g. `2026-Q3.example-chat`."""
+def make_digest_id(*, partner: str, quarter: Period) -> str:
+    """Return the only possible id for a partner's period, e.g. `2026-Q3.example-chat`."""
     return f"{quarter.name}.{partner}"
 
 
@@ -113,7 +113,7 @@ def add_record(
     connection: Connection,
     *,
     partner: str,
-    quarter: Quarter,
+    quarter: Period,
     by: str,
     now: datetime,
     workings: Workings,

@@ -1,19 +1,28 @@
 """The counts of a digest: its tables, their shares of the budget, and the effect of one cluster on each.
 
-The unit of privacy is one cluster (everything about one person or incident). For any case content, its cluster enters a
-table at most `sensitivity` times, so adding or removing a whole cluster moves a table by at most that much in L1. Never
-lets the data choose a label: a label that appears only after a report would be an exact answer.
+The unit of privacy is one cluster (everything about one person or incident). For any case content, its cluster moves a
+table by at most `sensitivity` units in L1, whether it is added or removed. Never lets the data choose a label: a label
+that appears only after a report would be an exact answer.
+
+A cluster is counted in one quarter and in the year of that quarter, so the tables of a quarter and those of its year
+share one budget (`ledger.py`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
+from typing import Final
 
 from gateway.desk.digests.clusters import FrozenClusters
 from gateway.desk.digests.weaknesses import load_weaknesses
 
 MICRO = 1_000_000
+# Pure differential privacy, epsilon 1.0 for each cluster and partner, over everything that is ever drawn.
 BUDGET_MICRO = 1 * MICRO
-"""Pure differential privacy, epsilon 1.0 per partner and quarter over all tables together, eligibility included."""
+# The part of it for the tables of a year, shared equally among them (docs/decisions/0044).
+YEAR_MICRO: Final = 200_000
+# By the noisy number of incidents of a year: below it, noise would be more than a fifth of the largest cells.
+SMALLEST_YEAR: Final = 100
 
 NOT_STATED = "not_stated"
 MOST_WEAKNESSES = 2
@@ -44,37 +53,64 @@ OUTCOMES = (
 )
 WEAKNESSES = tuple((code, weakness.title) for code, weakness in load_weaknesses().weaknesses.items())
 _WEAKNESS_COLUMNS = ("weakness_1", "weakness_2")
+_IS_EMPTY: Final = bytes([1, *bytes(255)])
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """One noisy table. `labels` is fixed before any data is read; `is_partition` means each cluster counts once.
 
-    `columns` are those of the frozen clusters that it counts; without one it counts every cluster.
+    `columns` are those of the frozen clusters that it counts. `units` are those of one cluster: 2 for weaknesses, where
+    two of them take one each and a single one takes both, so that one cluster moves the table by 2 units at most.
+    `note` explains the count to its reader.
     """
 
     name: str
     title: str
     epsilon_micro: int
-    sensitivity: int
     labels: tuple[tuple[str, str], ...]
-    is_partition: bool
     columns: tuple[str, ...]
+    units: int = 1
+    is_partition: bool = True
+    note: str = ""
+
+    @property
+    def sensitivity(self) -> int:
+        """The most units by which one cluster moves it."""
+        return self.units
 
 
-def make_tables(placements: Sequence[tuple[str, str]]) -> tuple[Table, ...]:
-    """Return the tables of one partner; `placements` are those agreed with it, never those found in cases."""
-    stated = (NOT_STATED, "Not stated")
+_STATED: Final = (NOT_STATED, "Not stated")
+QUARTER_TABLES: Final[tuple[Table, ...]] = (
+    Table("kind", "Main kind of report", 550_000, (*KINDS, _STATED), ("kind",)),
+    Table(
+        "weakness",
+        "Weaknesses",
+        250_000,
+        WEAKNESSES,
+        _WEAKNESS_COLUMNS,
+        units=2,
+        is_partition=False,
+        note="An incident that shows two weaknesses counts half for each.",
+    ),
+)
+
+
+def make_year_tables(placements: Sequence[tuple[str, str]], *, drawn_total: int) -> tuple[Table, ...]:
+    """Return the tables of a year; `placements` are those agreed with the partner, never those found in cases.
+
+    `drawn_total` is the noisy number of incidents of the year: below `SMALLEST_YEAR` no table is worth its budget.
+    """
+    if drawn_total < SMALLEST_YEAR:
+        return ()
     elsewhere = (NOT_STATED, "Elsewhere or not stated")
-    places = Table("placement", "Place of the button", 100_000, 1, (*placements, elsewhere), True, ("placement",))
-    return (
-        Table(TOTAL, "Incidents", 60_000, 1, ((TOTAL, "All incidents"),), True, ()),
-        Table("kind", "Main kind of report", 400_000, 1, (*KINDS, stated), True, ("kind",)),
-        Table("age_band", "Age of the child", 120_000, 1, (*AGE_BANDS, stated), True, ("age_band",)),
-        *((places,) if placements else ()),  # one cell for everything would only repeat the total, at a price
-        Table("outcome", "Outcome", 100_000, 1, (*OUTCOMES, stated), True, ("outcome",)),
-        Table("weakness", "Weaknesses", 220_000, MOST_WEAKNESSES, WEAKNESSES, False, _WEAKNESS_COLUMNS),
-    )
+    facts = [
+        ("age_band", "Age of the child", (*AGE_BANDS, _STATED)),
+        ("outcome", "Outcome", (*OUTCOMES, _STATED)),
+        # One cell for everything would only repeat the total, at a price.
+        *([("placement", "Place of the button", (*placements, elsewhere))] if placements else []),
+    ]
+    return tuple(Table(name, title, YEAR_MICRO // len(facts), labels, (name,)) for name, title, labels in facts)
 
 
 def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -90,12 +126,20 @@ def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, .
 
 
 def count_table(table: Table, clusters: FrozenClusters) -> list[int]:
-    """Return the exact counts in the order of the labels. Secret: only the noise may see them."""
-    counts = [sum(clusters.count(label, column=one) for one in table.columns) for label, _ in table.labels]
+    """Return the exact units in the order of the labels. Secret: only the noise may see them."""
     if table.is_partition:
-        # The last label takes every cluster without another: the one label of a total, or "not stated".
+        counts = [clusters.count(label, column=table.columns[0]) for label, _ in table.labels]
+        # The last label takes every cluster without another.
         counts[-1] = len(clusters) - sum(counts[:-1])
-    return counts
+        return counts
+    first, second = (clusters.columns[column] for column in table.columns)
+    # A second time for each that is alone: `second` is 0 there.
+    alone = bytes(compress(first, second.translate(_IS_EMPTY)))
+    codes = {label: code for code, label in enumerate(clusters.labels[table.columns[0]], 1)}
+    return [
+        sum(column.count(codes[label]) for column in (first, second, alone)) if label in codes else 0
+        for label, _ in table.labels
+    ]
 
 
 def _list_codes(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:

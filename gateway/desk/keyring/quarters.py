@@ -1,15 +1,18 @@
-"""Calendar quarters in UTC: the fixed periods that a digest may cover; they never overlap.
+"""Calendar quarters in UTC, half-years and years: the fixed periods that a digest may cover.
 
-Never takes a range of dates from a caller: a reader could subtract two overlapping periods from each other.
+Never takes a range of dates from a caller: a reader could subtract two overlapping periods from each other. Longer
+periods are whole quarters, and a digest of one adds up the draws of its quarters.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 from partner_sdk.errors import ReportAbuseError
 
 _SPELLING = re.compile(r"(20\d\d)-Q([1-4])")
+_LONG_SPELLING = re.compile(r"(20\d\d)(?:-H([12]))?")
 
 
 class QuarterError(ReportAbuseError):
@@ -48,6 +51,21 @@ class Quarter:
         """The last day, for people."""
         return (self.ends_at - timedelta(days=1)).date()
 
+    @property
+    def span(self) -> Literal["quarter"]:
+        """Its length in one word."""
+        return "quarter"
+
+    @property
+    def quarters(self) -> "tuple[Quarter, ...]":
+        """Itself, as longer periods list theirs."""
+        return (self,)
+
+    @property
+    def longer(self) -> "LongPeriod":
+        """The half-year that it is in."""
+        return LongPeriod(self.year, (self.number + 1) // 2)
+
     def has(self, moment: datetime) -> bool:
         """Return whether an aware time is in the quarter."""
         return self.starts_at <= moment < self.ends_at
@@ -59,6 +77,67 @@ class Quarter:
     def previous(self) -> "Quarter":
         """Return the quarter before this one."""
         return Quarter(self.year - 1, 4) if self.number == 1 else Quarter(self.year, self.number - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LongPeriod:
+    """A half-year, or a year if `half` is None."""
+
+    year: int
+    half: int | None
+
+    @property
+    def name(self) -> str:
+        """Its only spelling, e.g. `2026-H2` or `2026`."""
+        return f"{self.year}" if self.half is None else f"{self.year}-H{self.half}"
+
+    @property
+    def span(self) -> Literal["half-year", "year"]:
+        """Its length in one word."""
+        return "year" if self.half is None else "half-year"
+
+    @property
+    def quarters(self) -> tuple[Quarter, ...]:
+        """Its two or four quarters in order."""
+        numbers = range(1, 5) if self.half is None else range(2 * self.half - 1, 2 * self.half + 1)
+        return tuple(Quarter(self.year, number) for number in numbers)
+
+    @property
+    def longer(self) -> "LongPeriod | None":
+        """The year of a half-year; None for a year."""
+        return None if self.half is None else LongPeriod(self.year, None)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The first moment after it."""
+        return self.quarters[-1].ends_at
+
+    @property
+    def first_day(self) -> date:
+        """The first day, for people."""
+        return self.quarters[0].first_day
+
+    @property
+    def last_day(self) -> date:
+        """The last day, for people."""
+        return self.quarters[-1].last_day
+
+    def previous(self) -> "LongPeriod":
+        """Return the period of the same length before this one."""
+        if self.half is None:
+            return LongPeriod(self.year - 1, None)
+        return LongPeriod(self.year - 1, 2) if self.half == 1 else LongPeriod(self.year, 1)
+
+
+Period = Quarter | LongPeriod
+
+
+def parse_period(text: str) -> Period:
+    """Return the period of `2026-Q3`, `2026-H2` or `2026`, or raise `QuarterError`."""
+    match = _LONG_SPELLING.fullmatch(text)
+    if match is None:
+        return parse_quarter(text)
+    return LongPeriod(int(match[1]), int(match[2]) if match[2] else None)
 
 
 def parse_quarter(text: str) -> Quarter:
@@ -80,13 +159,13 @@ def get_last_closed_quarter(now: datetime) -> Quarter:
     return get_quarter_of(now).previous()
 
 
-def check_closed(quarter: Quarter, *, now: datetime) -> None:
-    """Raise `QuarterError` while the quarter still runs: its counts could change after publication."""
-    if now < quarter.ends_at:
+def check_closed(period: Period, *, now: datetime) -> None:
+    """Raise `QuarterError` while the period still runs: its counts could change after publication."""
+    if now < period.ends_at:
         raise QuarterError(
             (
-                f"{quarter.name} runs until {quarter.last_day.isoformat()}. A digest covers only a "
-                "quarter that has ended."
+                f"{period.name} runs until {period.last_day.isoformat()}. A digest covers only a "
+                f"{period.span} that has ended."
             ),
             reason="quarter-not-closed",
         )

@@ -77,7 +77,7 @@ def read_messages(state: Path) -> list[bytes]:
 def test_the_whole_way_of_a_digest(state: Path, sent: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     made = make(state, capsys)
     assert (made["digest_id"], made["state"], made["synthetic"]) == (DIGEST, "made", True)
-    assert made["epsilon_micro"] == 900_000
+    assert made["epsilon_micro"] == 800_000
     code, text, _ = run(state, "digest", "show", DIGEST, capsys=capsys)
     assert code == 0
     assert "SYNTHETIC" in text

@@ -16,22 +16,24 @@ from gateway.desk.digests.ledger import (
     add_spend,
     check_spend,
     get_spends,
+    get_spent,
 )
 from gateway.desk.digests.publishing import DigestError, make_digest
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO
+from gateway.desk.keyring.quarters import LongPeriod
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS, LEDGER
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 
 ROOT = Path(__file__).parents[3]
-MANIFEST: Any = {"clusters_sha256": bytes(32), "now": NOW}
 
 # Runs in a process of its own and is killed, as by `kill -9`, between the commit of a spend and the store of its draw.
 KILLED_WHILE_DRAWING = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from gateway.desk.digests import noise
 from gateway.desk.digests.publishing import make_digest
 from gateway.desk.store import open_store
@@ -39,7 +41,7 @@ from tests.desk.digests.digest_builders import clock, make_order
 
 real = noise.draw
 def draw(counts, *, sensitivity, epsilon_micro):
-    if epsilon_micro == 120_000:  # the age bands: the third table
+    if epsilon_micro == 250_000:  # the weaknesses: the second table
         os.kill(os.getpid(), signal.SIGKILL)
     return real(counts, sensitivity=sensitivity, epsilon_micro=epsilon_micro)
 noise.draw = draw
@@ -72,19 +74,20 @@ def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
 
     monkeypatch.setattr(noise, "draw", draw)
     make_digest(store, make_order(), clock=clock)
-    assert seen == [True] * 5
+    assert seen == [True] * 2
 
 
 def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
     store: DeskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, **MANIFEST)
+    charged = {QUARTER: b"manifest"}
+    spend(store, partner=PARTNER, clusters_sha256=charged, table="something", micro_epsilon=200_001, now=NOW)
     drawn = []
     monkeypatch.setattr(noise, "draw", lambda counts, **budget: drawn.append(budget["epsilon_micro"]) or list(counts))
     with pytest.raises(LedgerError) as caught:
         make_digest(store, make_order(), clock=clock)
     assert caught.value.reason == "over-budget"
-    assert drawn == [60_000]  # the eligibility test still fitted; the table of kinds did not
+    assert drawn == [550_000]  # the kinds still fitted; the weaknesses did not
     with store.read() as connection:
         assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) <= BUDGET_MICRO
 
@@ -97,16 +100,39 @@ def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
 
 
 def test_a_table_is_paid_for_once(store: DeskStore) -> None:
-    kind = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, **MANIFEST}
+    kind = {
+        "partner": PARTNER,
+        "clusters_sha256": {QUARTER: b"m"},
+        "table": "kind",
+        "micro_epsilon": 550_000,
+        "now": NOW,
+    }
     spend(store, **kind)
     with pytest.raises(LedgerError) as caught:
         spend(store, **kind)
     assert caught.value.reason == "spent-already"
 
 
+def test_the_table_of_a_year_is_charged_to_each_of_its_quarters_or_to_none(store: DeskStore) -> None:
+    quarters = LongPeriod(2026, None).quarters
+    age = {"partner": PARTNER, "table": "age_band", "micro_epsilon": 200_000, "now": NOW}
+    spend(store, **age | {"clusters_sha256": {quarters[3]: b"m"}, "table": "kind", "micro_epsilon": 800_001})
+    with pytest.raises(LedgerError) as caught:
+        spend(store, **age, clusters_sha256=dict.fromkeys(quarters, b"m"))
+    assert caught.value.reason == "over-budget"
+    with store.read() as connection:
+        assert get_spends(connection, partner=PARTNER, quarter=quarters[0]) == {}
+        assert get_spent(connection, partner=PARTNER, period=LongPeriod(2026, None)) == 800_001
+    spend(store, **age, clusters_sha256=dict.fromkeys(quarters[:3], b"m"))
+    with store.read() as connection:
+        for quarter in quarters[:3]:
+            assert get_spends(connection, partner=PARTNER, quarter=quarter) == {"age_band": 200_000}
+
+
 def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
-        spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, **MANIFEST)
+        charged = {quarter: b"manifest"}
+        spend(store, partner=partner, clusters_sha256=charged, table="kind", micro_epsilon=1_000_000, now=NOW)
         with store.read() as connection:
             assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
 
@@ -145,14 +171,14 @@ def test_a_kill_between_spend_and_draw_leaves_the_table_spent_and_never_drawn_ag
 
     monkeypatch.setattr(noise, "draw", draw)
     for _ in range(2):
-        with pytest.raises(DigestError, match=r"budget for age_band is spent.*never drawn again") as caught:
+        with pytest.raises(DigestError, match=r"budget for weakness is spent.*never drawn again") as caught:
             make_digest(store, make_order(), clock=clock)
         assert caught.value.reason == "draw-lost"
     digest = parse_digest(make_digest(store, make_order(accept_lost=True), clock=clock).body or b"")
-    assert digest.missing_tables == ["Age of the child"]
-    assert [table.name for table in digest.tables] == ["kind", "outcome", "weakness", "door"]
-    assert digest.epsilon_micro == 900_000  # the lost table stays paid for
-    assert drawn == [100_000, 220_000]  # only what had not been drawn before the kill
+    assert digest.missing_tables == ["Weaknesses"]
+    assert [table.name for table in digest.tables] == ["kind", "door"]
+    assert digest.epsilon_micro == 800_000  # the lost table stays paid for
+    assert drawn == []  # the kinds had been drawn before the kill
 
 
 def test_a_failed_draw_keeps_its_spend(store: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,5 +189,5 @@ def test_a_failed_draw_keeps_its_spend(store: DeskStore, monkeypatch: pytest.Mon
     with pytest.raises(MemoryError):
         make_digest(store, make_order(), clock=clock)
     with store.read() as connection:
-        assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {"total": 60_000}
+        assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {"kind": 550_000}
         assert [record.state for record in list_records(connection)] == ["drawing"]

@@ -1,4 +1,4 @@
-"""The noise: its cost in the library's own terms, an attacker's gain from it, and the meaning of the intervals.
+"""The noise: its cost in the library's own terms, and an attacker's gain from it.
 
 Every empirical test states how often it fails although all is well. Nothing here is seeded: noise never is.
 """
@@ -14,12 +14,10 @@ import opendp.prelude as dp
 import pytest
 
 from gateway.desk.digests import noise
-from gateway.desk.digests.noise import get_reach, make_consistent, make_interval
-from gateway.desk.digests.tables import MICRO, count_table, make_tables
-from tests.desk.digests.digest_builders import freeze_some, make_cluster
+from gateway.desk.digests.tables import MICRO, QUARTER_TABLES, make_year_tables
 
 ROOT = Path(__file__).parents[3]
-TABLES = make_tables((("profile", "Profile page"),))
+TABLES = (*QUARTER_TABLES, *make_year_tables((("profile", "Profile page"),), drawn_total=1000))
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -45,7 +43,7 @@ def test_a_likelihood_ratio_attacker_gains_what_the_budget_allows_and_no_more() 
     standard error is below 0.0035, so a right mechanism fails above with chance 1e-6 (4.8 errors); a noise that is a
     quarter too weak or too strong, and an attacker worth nothing, are all found.
     """
-    times, epsilon_micro = 40_000, 400_000
+    times, epsilon_micro = 40_000, 550_000
     bound = math.tanh(epsilon_micro / MICRO / 2)  # (e^eps - 1) / (e^eps + 1)
     error = math.sqrt(2 * 0.25 / times)
     without = noise.draw([30] * times, sensitivity=1, epsilon_micro=epsilon_micro)
@@ -53,46 +51,6 @@ def test_a_likelihood_ratio_attacker_gains_what_the_budget_allows_and_no_more() 
     advantage = (sum(draw > 30 for draw in with_it) - sum(draw > 30 for draw in without)) / times
     assert advantage <= bound + 4.8 * error
     assert advantage >= 0.8 * bound
-
-
-def test_the_reach_is_that_of_the_closed_form() -> None:
-    for scale in (0.3, 2.5, 8.4, 16.7, 250.0):
-        decay, reach = math.exp(-1 / scale), get_reach(scale=scale)
-        assert 2 * decay ** (reach + 1) / (1 + decay) <= 0.05
-        assert reach == 0 or 2 * decay**reach / (1 + decay) > 0.05
-
-
-def test_intervals_hold_the_true_count_as_often_as_they_say() -> None:
-    """20,000 cells one by one, and 2,500 sums of eight: below 95 % by 5 standard errors happens with chance 3e-7."""
-    times, epsilon_micro, truth = 20_000, 400_000, 40
-    scale = noise.get_scale(sensitivity=1, epsilon_micro=epsilon_micro)
-    draws = noise.draw([truth] * times, sensitivity=1, epsilon_micro=epsilon_micro)
-    held = sum(_holds(make_interval(draws=(draw,), published=draw, scale=scale), truth) for draw in draws)
-    assert held / times >= 0.95 - 5 * math.sqrt(0.95 * 0.05 / times)
-    assert held / times <= 0.98  # an interval that always holds says nothing
-    groups = [draws[start : start + 8] for start in range(0, times, 8)]
-    held = sum(_holds(make_interval(draws=group, published=sum(group), scale=scale), 8 * truth) for group in groups)
-    assert held / len(groups) >= 0.95 - 5 * math.sqrt(0.95 * 0.05 / len(groups))
-    assert len(groups) == 2_500
-
-
-def test_intervals_hold_after_least_squares_too() -> None:
-    """Every cell of the kind table over 400 whole digests; fails by chance below 3e-7, cells taken as dependent."""
-    kinds = ("grooming" if number % 3 else "sexual_talk" for number in range(60))
-    clusters = freeze_some(*(make_cluster(f"c{number}", kind=kind) for number, kind in enumerate(kinds)))
-    counts = {table.name: count_table(table, clusters) for table in TABLES}
-    kind = next(table for table in TABLES if table.name == "kind")
-    scale = noise.get_scale(sensitivity=1, epsilon_micro=kind.epsilon_micro)
-    runs, held = 400, [0] * len(kind.labels)
-    for _ in range(runs):
-        draws = {
-            table.name: noise.draw(counts[table.name], sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-            for table in TABLES
-        }
-        values = make_consistent(TABLES, draws).values["kind"]
-        for place, (draw, value) in enumerate(zip(draws["kind"], values, strict=True)):
-            held[place] += _holds(make_interval(draws=(draw,), published=value, scale=scale), counts["kind"][place])
-    assert min(held) / runs >= 0.95 - 5.5 * math.sqrt(0.95 * 0.05 / runs)
 
 
 def test_no_other_file_imports_the_noise_library() -> None:
@@ -126,7 +84,3 @@ def _find_imports(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     plain = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     return plain | {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-
-
-def _holds(interval, truth: int) -> bool:
-    return bool(interval.low <= truth <= interval.high)

@@ -11,15 +11,18 @@ from gateway.desk.digests.tables import (
     KINDS,
     NOT_STATED,
     OUTCOMES,
+    QUARTER_TABLES,
+    SMALLEST_YEAR,
     WEAKNESSES,
     count_table,
-    make_tables,
+    make_year_tables,
 )
 from gateway.desk.digests.weaknesses import load_weaknesses
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 
 PLACEMENTS = (("profile", "Profile page"), ("chat", "Chat"))
-TABLES = {table.name: table for table in make_tables(PLACEMENTS)}
+YEAR_TABLES = make_year_tables(PLACEMENTS, drawn_total=SMALLEST_YEAR)
+TABLES = {table.name: table for table in (*QUARTER_TABLES, *YEAR_TABLES)}
 
 _codes = st.sampled_from([*(code for code, _ in WEAKNESSES), "unheard_of"])
 _clusters = st.builds(
@@ -42,7 +45,7 @@ def test_one_whole_cluster_moves_each_table_by_at_most_its_sensitivity(clusters:
     for table in TABLES.values():
         pairs = zip(count_table(table, freeze_some(*with_it)), count_table(table, freeze_some(*without)), strict=True)
         assert sum(abs(here - there) for here, there in pairs) <= table.sensitivity
-    assert len(TABLES) == 6
+    assert len(TABLES) == 5
 
 
 def test_the_sensitivities_are_reached_so_no_budget_is_wasted() -> None:
@@ -60,11 +63,15 @@ def test_a_cluster_of_many_cases_counts_once_by_its_first() -> None:
     assert sum(counts.values()) == 2
 
 
-def test_a_repeated_weakness_counts_once_and_a_third_one_not_at_all() -> None:
+def test_two_weaknesses_count_half_each_a_repeated_one_is_whole_and_a_third_not_at_all() -> None:
     twice = make_cluster("a", weaknesses=("slow_response", "slow_response"))
     three = make_cluster("b", weaknesses=("slow_response", "no_block_tool", "weak_age_check"))
-    assert sum(count_table(TABLES["weakness"], freeze_some(twice))) == 1
-    assert sum(count_table(TABLES["weakness"], freeze_some(three))) == 2
+    halves = dict(
+        zip([code for code, _ in WEAKNESSES], count_table(TABLES["weakness"], freeze_some(twice)), strict=True)
+    )
+    assert {code: count for code, count in halves.items() if count} == {"slow_response": 2}
+    halves = dict(zip(halves, count_table(TABLES["weakness"], freeze_some(three)), strict=True))
+    assert {code: count for code, count in halves.items() if count} == {"slow_response": 1, "no_block_tool": 1}
 
 
 def test_labels_are_the_same_for_any_reports() -> None:
@@ -95,11 +102,17 @@ def test_every_partition_counts_each_cluster_so_the_totals_can_agree() -> None:
             assert sum(count_table(table, freeze_some(*clusters))) == 2
 
 
-def test_all_tables_together_cost_at_most_one_with_two_fifths_for_the_kind() -> None:
-    assert sum(table.epsilon_micro for table in TABLES.values()) == BUDGET_MICRO == 1_000_000
-    assert TABLES["kind"].epsilon_micro == 400_000
-    assert "total" in TABLES  # the eligibility test is paid for out of the same budget
+def test_the_tables_of_a_quarter_and_of_its_year_cost_at_most_one_together() -> None:
+    assert {table.name: table.epsilon_micro for table in QUARTER_TABLES} == {"kind": 550_000, "weakness": 250_000}
+    for places in (PLACEMENTS, ()):
+        year = make_year_tables(places, drawn_total=5000)
+        assert BUDGET_MICRO - 5 < sum(table.epsilon_micro for table in (*QUARTER_TABLES, *year)) <= BUDGET_MICRO
+    assert BUDGET_MICRO == 1_000_000
+
+
+def test_a_year_too_small_for_its_facts_spends_nothing_on_them() -> None:
+    assert make_year_tables(PLACEMENTS, drawn_total=SMALLEST_YEAR - 1) == ()
 
 
 def test_a_partner_without_agreed_placements_pays_for_no_table_of_them() -> None:
-    assert "placement" not in {table.name for table in make_tables(())}
+    assert [table.name for table in make_year_tables((), drawn_total=500)] == ["age_band", "outcome"]

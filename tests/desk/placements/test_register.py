@@ -6,13 +6,14 @@ from gateway.desk.cases.model import get_case
 from gateway.desk.digests import eligibility
 from gateway.desk.digests.eligibility import has_adopted, list_adopters, list_places
 from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.synthetic import make_synthetic_cases
+from gateway.desk.digests.tables import make_year_tables
 from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import count_reports
-from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.placement import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order
@@ -42,14 +43,16 @@ def get_provider(loop: Loop, placement: str) -> str | None:
     return case.provider
 
 
-def make(loop: Loop, **changes: object) -> Digest:
+def make(loop: Loop, **changes: object) -> DigestRecord:
     record = make_digest(loop.desk.store, make_order(**{"adopted": False, **changes}), clock=loop.desk.clock)
     assert record.body is not None
-    return parse_digest(record.body)
+    return record
 
 
-def find_places(digest: Digest) -> list[tuple[str, str]]:
-    return [(cell.label, cell.title) for table in digest.tables if table.name == "placement" for cell in table.cells]
+def find_places(record: DigestRecord) -> list[tuple[str, str]]:
+    """Return the labels of the table of places, which the year of this quarter has."""
+    tables = make_year_tables(record.workings.placements, drawn_total=1000)
+    return [label for table in tables if table.name == "placement" for label in table.labels]
 
 
 def test_register_lists_what_is_agreed_in_order_and_nothing_else_of_it(loop: Loop) -> None:
@@ -128,7 +131,7 @@ def test_digest_holds_nothing_of_the_register_but_label_surface_and_position(loo
     suspend_placement(loop.desk, LINK_ID, reason="Quetzal reason", actor="Quetzal Analyst")
     record = make_digest(loop.desk.store, make_order(), clock=loop.desk.clock)
     assert record.body is not None
-    text = record.body.decode()
+    text = record.body.decode() + repr((record.workings, find_places(record)))
     assert LINK_ID in text
     assert [word for word in ("Quetzal", "suspended", ADDRESS, PAGE, "2026-07-01T") if word in text] == []
 

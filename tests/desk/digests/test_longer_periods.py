@@ -1,0 +1,161 @@
+"""Half-years and years: the draws of their quarters added up, and the tables of a year out of the same ledger."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.digests import noise, publishing
+from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.publishing import DigestError, get_body, make_digest, release_digest
+from gateway.desk.digests.records import DigestRecord
+from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, QuarterError, parse_period
+from gateway.desk.store import DeskStore
+from partner_sdk.wire.digest import Digest, parse_digest
+from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_order, make_store
+from tests.desk.made_models import hold_open
+
+YEAR, HALF = LongPeriod(2025, None), LongPeriod(2025, 2)
+CLOSED_AT = {1: "2025-02-01T08:00:00Z", 2: "2025-05-01T08:00:00Z", 3: "2025-08-01T08:00:00Z", 4: "2025-11-01T08:00:00Z"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DeskStore:
+    return hold_open(make_store(tmp_path))
+
+
+@pytest.fixture
+def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw without noise, where a test is about which numbers are added up."""
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: list(counts))
+
+
+def make(store: DeskStore, period: Period, **changes: object) -> DigestRecord:
+    return make_digest(store, make_order(quarter=period, **changes), clock=clock)
+
+
+def make_quarters(store: DeskStore, counts: dict[int, int], **changes: object) -> None:
+    """Make the digests of quarters with so many incidents each."""
+    for number, count in counts.items():
+        add_cases(store, count, closed_at=CLOSED_AT[number], placement="profile")
+        make(store, Quarter(2025, number), placements=(("profile", "Profile page"),), **changes)
+
+
+def read(record: DigestRecord) -> Digest:
+    return parse_digest(get_body(record))
+
+
+def get_all_spends(store: DeskStore) -> list[dict[str, int]]:
+    with store.read() as connection:
+        return [get_spends(connection, partner=PARTNER, quarter=quarter) for quarter in YEAR.quarters]
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_half_year_adds_up_what_waited_and_draws_nothing(store: DeskStore) -> None:
+    make_quarters(store, {3: 6, 4: 8})
+    before = get_all_spends(store)
+    digest = read(make(store, HALF))
+    assert (digest.span, digest.period, digest.first_day, digest.last_day, digest.status) == (
+        *("half-year", "2025-H2", "2025-07-01", "2025-12-31"),
+        "published",
+    )
+    assert digest.total is not None
+    assert digest.total.value == 14
+    assert [table.name for table in digest.tables] == ["kind", "weakness", "door"]
+    assert get_all_spends(store) == before
+    assert digest.epsilon_micro == 800_000
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_half_year_that_is_too_small_as_well_waits_for_the_year(store: DeskStore) -> None:
+    make_quarters(store, {3: 4, 4: 5})
+    digest = read(make(store, HALF))
+    assert (digest.status, digest.next_period) == ("waiting", "2025")
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_half_year_whose_quarters_are_published_has_no_digest_of_its_own(store: DeskStore) -> None:
+    make_quarters(store, {3: 20, 4: 30})
+    with pytest.raises(DigestError) as caught:
+        make(store, HALF)
+    assert caught.value.reason == "nothing-waits"
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_year_has_the_kinds_of_its_quarters_and_facts_of_its_own_within_the_budget(store: DeskStore) -> None:
+    make_quarters(store, {1: 40, 2: 40, 3: 6, 4: 30})
+    digest = read(make(store, YEAR))
+    assert digest.total is not None
+    assert digest.total.value == 116
+    assert [table.name for table in digest.tables] == ["kind", "weakness", "age_band", "outcome", "placement", "door"]
+    for table in digest.tables[2:5]:
+        assert sum(cell.value or 0 for cell in table.cells) == 116
+    assert next(cell.value for cell in digest.tables[4].cells if cell.label == "profile") == 116
+    for spends in get_all_spends(store):
+        assert set(spends) == {"kind", "weakness", "age_band", "outcome", "placement"}
+        assert sum(spends.values()) == digest.epsilon_micro <= 1_000_000
+    assert make(store, YEAR).body == make(store, YEAR).body
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_small_year_shows_kinds_alone_and_keeps_the_rest_of_its_budget(store: DeskStore) -> None:
+    make_quarters(store, {1: 10, 2: 10, 3: 10, 4: 10})
+    digest = read(make(store, YEAR))
+    assert [table.name for table in digest.tables] == ["kind", "weakness", "door"]
+    assert all(sum(spends.values()) == 800_000 for spends in get_all_spends(store))
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_year_waits_for_the_digests_of_its_quarters(store: DeskStore) -> None:
+    make_quarters(store, {1: 40, 2: 40, 4: 40})
+    with pytest.raises(DigestError, match="2025-Q3"):
+        make(store, YEAR)
+    with pytest.raises(QuarterError):
+        make(store, LongPeriod(2026, None))
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_partner_that_was_eligible_in_no_quarter_has_no_year_and_spends_nothing_more(store: DeskStore) -> None:
+    make_quarters(store, {1: 40, 2: 40, 3: 40, 4: 40}, adopted=False)
+    assert make(store, YEAR).state == "not-eligible"
+    assert get_all_spends(store) == [{"kind": 550_000}] * 4
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_table_of_a_year_lost_by_a_crash_is_never_drawn_again(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_quarters(store, {1: 40, 2: 40, 3: 40, 4: 40})
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "add_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make(store, YEAR)
+    with pytest.raises(DigestError, match="age_band") as caught:
+        make(store, YEAR)
+    assert caught.value.reason == "draw-lost"
+    digest = read(make(store, YEAR, accept_lost=True))
+    assert digest.missing_tables == ["Age of the child"]
+    assert all(spends["age_band"] == 66_666 for spends in get_all_spends(store))
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_year_is_compared_with_the_year_before(store: DeskStore) -> None:
+    for year, count in ((2024, 30), (2025, 120)):
+        for number in CLOSED_AT:
+            add_cases(store, count, closed_at=CLOSED_AT[number].replace("2025", str(year)))
+            make(store, Quarter(year, number))
+    earlier = make(store, LongPeriod(2024, None))
+    release_digest(store, earlier.digest_id, by="Second Two", post=lambda _, __: "message", now=NOW)
+    trend = read(make(store, YEAR)).trends[0]
+    assert (trend.label, trend.direction) == ("total", "up")
+    assert "2024" in trend.text
+
+
+@pytest.mark.parametrize("name", ["2025", "2025-H1", "2025-H2", "2025-Q4"])
+def test_a_period_has_one_spelling(name: str) -> None:
+    assert parse_period(name).name == name
+
+
+@pytest.mark.parametrize("name", ["2025-H3", "2025-h1", "25", "2025-Q5", "2025-", "1999"])
+def test_another_spelling_is_refused(name: str) -> None:
+    with pytest.raises(QuarterError):
+        parse_period(name)
