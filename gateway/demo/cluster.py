@@ -10,6 +10,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -177,7 +178,9 @@ class Cluster:
             conf.write(settings)
         places = (f"port={self.database_port}", f"unix_socket_directories={data}", *POSTGRESQL_SETTINGS)
         given = [word for setting in places for word in ("-c", setting)]
-        processes.start_program("postgresql", [_get_postgresql("postgres"), "-D", str(data), *given], user=user)
+        # SIGINT: at SIGTERM it would wait until every client has closed its connection.
+        command = [_get_postgresql("postgres"), "-D", str(data), *given]
+        processes.start_program("postgresql", command, user=user, stop_signal=signal.SIGINT)
         processes.wait_until(self._has_database, name="PostgreSQL")
         made = self.folder / "databases.sql"
         made.write_text(read_shipped("postgresql/databases.sql"), encoding="utf-8")

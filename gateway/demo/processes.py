@@ -33,6 +33,7 @@ class Processes:
         self._running: list[subprocess.Popen[bytes]] = []
         self.named: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
+        self._stop_signals: dict[int, signal.Signals] = {}
 
     def run(self, module: str, *arguments: str) -> str:
         """Run a command to its end and return its output; raises `DemoError` with its error output if it fails."""
@@ -48,8 +49,18 @@ class Processes:
         """Start a long-running command of ours; its output goes to NAME.log."""
         self.start_program(name, [sys.executable, "-m", module, *arguments])
 
-    def start_program(self, name: str, command: Sequence[str], *, user: str | None = None) -> None:
-        """Start a long-running program, as another user if one is named; its output goes to NAME.log."""
+    def start_program(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """Start a long-running program, as another user if one is named; its output goes to NAME.log.
+
+        `stop` ends it with `stop_signal`.
+        """
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log = (self._log_folder / f"{name}.log").open("ab")
         self._logs.append(log)
@@ -65,6 +76,7 @@ class Processes:
             extra_groups=None if user is None else [],
         )
         self._running.append(self.named[name])
+        self._stop_signals[self.named[name].pid] = stop_signal
 
     def wait_for(self, address: str) -> None:
         """Wait until an address answers with any status (a gateway without keys answers 503), or raise `DemoError`."""
@@ -98,10 +110,10 @@ class Processes:
         self._running.remove(gone)
 
     def stop(self) -> None:
-        """Stop every process, newest first: terminate, then kill its group."""
+        """Stop every process, newest first, with its own signal; then kill its group."""
         for process in reversed(self._running):
             if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(self._stop_signals[process.pid])
         for process in reversed(self._running):
             try:
                 process.wait(STOP_SECONDS)

@@ -36,6 +36,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loop, li
     printed: list[str] = []
     with running_here(Loop(tmp_path_factory.mktemp("cluster"), port=port, site=Cluster(Ports(port)))) as loop:
         yield loop, printed, run_steps(loop, printed.append)
+    # This process still holds connections of its own: a database that waits for their end would be killed (-9).
+    assert loop.processes.named["postgresql"].returncode == 0
 
 
 def test_each_step_of_the_demonstration_passes_through_tls_and_two_gateways(

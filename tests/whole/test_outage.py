@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from tests.gateway.web.process_watch import wait_until
 from tests.whole.senders import PAUSE_SECONDS, kill_gateway, stored
 
 LEAST_REPORTS = 6  # before the outage, during it, and after it
-DOWN_SECONDS = 8.0
 RAW = EXAMPLE_REPORT.read_bytes()
 
 
@@ -61,24 +59,19 @@ def begin_flush(loop: Loop) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def count_spool(loop: Loop) -> int:
-    return len(Partner.open(loop.partner_state).state.list_undelivered())
-
-
 def test_each_report_of_an_outage_is_stored_exactly_once_after_a_flush(loop: Loop) -> None:
     with Stream(loop) as stream:
         assert wait_until(lambda: len(stream.delivered) >= LEAST_REPORTS)
         kill_gateway(loop)
         before = len(stream.delivered)
         sealed_before = len(stream.sealed)
-        time.sleep(DOWN_SECONDS)
         assert wait_until(lambda: len(stream.sealed) >= sealed_before + LEAST_REPORTS)
         sealed_while_down = len(stream.sealed) - sealed_before
         delivered_by_then = len(stream.delivered)
         loop.start_gateway()
         assert wait_until(lambda: len(stream.delivered) >= delivered_by_then + LEAST_REPORTS)
     assert delivered_by_then <= before + 1, "the gateway was not down"
-    assert count_spool(loop) >= sealed_while_down
+    assert len(list_undelivered(loop)) >= sealed_while_down
     with contextlib.ExitStack() as stack:
         flushes = [stack.enter_context(begin_flush(loop)) for _ in range(2)]
         said = [flush.communicate(timeout=120) for flush in flushes]
@@ -87,69 +80,73 @@ def test_each_report_of_an_outage_is_stored_exactly_once_after_a_flush(loop: Loo
     assert set(report_ids) == set(stream.sealed)
     assert {name: count for name, count in Counter(report_ids).items() if count > 1} == {}
     assert len(report_ids) == len(stream.sealed)
-    assert count_spool(loop) == 0
+    assert len(list_undelivered(loop)) == 0
     assert loop.collect() == len(stream.sealed)
     loop.run_desk("collect", "--reconcile")
 
 
-def test_flush_while_the_gateway_is_down_names_the_emergency_and_keeps_all(loop: Loop) -> None:
-    partner = Partner.open(loop.partner_state)
-    partner.refresh_key_set()
-    kill_gateway(loop)
-    try:
-        report_id = partner.seal_report(parse_report(RAW, priority="P1"), priority="P1")
-        command = [sys.executable, "-m", "partner_sdk.cli", "spool", "flush", "--state", str(loop.partner_state)]
-        flush = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert flush.returncode == EXIT_NOT_DELIVERED
-        assert "call 999" in flush.stderr
-        assert partner.state.list_undelivered() == [report_id]
-    finally:
-        loop.start_gateway()
-    assert loop.run_partner("spool", "flush", "--json")["undelivered"] == []
-    report_ids, _ = stored(loop)
-    assert report_ids.count(report_id) == 1
-
-
-def count_cases(loop: Loop) -> int:
-    return len(json.loads(loop.run_desk("case", "list", "--json"))["cases"])
-
-
-def test_report_reaches_the_desk_by_file_while_the_gateway_is_down(loop: Loop, tmp_path: Path) -> None:
+def test_what_an_outage_keeps_back_goes_by_file_or_after_it_and_is_one_case_each(loop: Loop, tmp_path: Path) -> None:
     before = loop.collect()
     loop.run_partner("doctor")  # saves a key set, as every day does
     kill_gateway(loop)
-    out, receipt = tmp_path / "for-the-desk.json", tmp_path / "from-the-desk.json"
+    try:
+        urgent = check_flush_names_the_emergency_and_keeps_it(loop)
+        by_file = hand_over_by_file(loop, tmp_path)
+        assert list_undelivered(loop) == [urgent]
+        both_ways, receipt = hand_over_what_was_not_delivered(loop, tmp_path)
+        assert set(list_undelivered(loop)) == {urgent, both_ways}
+    finally:
+        loop.start_gateway()
+    flushed = loop.run_partner("spool", "flush", "--json")
+    assert flushed["undelivered"] == []
+    assert sorted(one["report_id"] for one in flushed["delivered"]) == sorted([urgent, both_ways])
+    report_ids, _ = stored(loop)
+    assert [report_ids.count(one) for one in (urgent, both_ways, by_file)] == [1, 1, 0]
+    loop.run_desk("collect")
+    assert len(json.loads(loop.run_desk("case", "list", "--json"))["cases"]) == before + 3
+    loop.run_partner("receipt", "add", str(receipt))
+    assert {path.parent.name for path in loop.partner_state.glob(f"*receipts/{both_ways}.json")} == {
+        "receipts",
+        "desk-receipts",
+    }
+
+
+def list_undelivered(loop: Loop) -> list[str]:
+    return Partner.open(loop.partner_state).state.list_undelivered()
+
+
+def check_flush_names_the_emergency_and_keeps_it(loop: Loop) -> str:
+    """Flush an urgent report without a gateway; return its id."""
+    partner = Partner.open(loop.partner_state)
+    report_id = partner.seal_report(parse_report(RAW, priority="P1"), priority="P1")
+    command = [sys.executable, "-m", "partner_sdk.cli", "spool", "flush", "--state", str(loop.partner_state)]
+    flush = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert flush.returncode == EXIT_NOT_DELIVERED
+    assert "call 999" in flush.stderr
+    assert list_undelivered(loop) == [report_id]
+    return report_id
+
+
+def hand_over_by_file(loop: Loop, folder: Path) -> str:
+    """Write a report for the desk, import it, and take its receipt back; return its id."""
+    out, receipt = folder / "for-the-desk.json", folder / "from-the-desk.json"
     words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--json")
-    report_id = loop.run_partner(*words)["report_id"]
+    report_id = str(loop.run_partner(*words)["report_id"])
     imported = json.loads(loop.run_desk("import", str(out), "--receipt-out", str(receipt), "--json"))
     assert imported["state"] == "filed"
     added = loop.run_partner("receipt", "add", str(receipt), "--json")
     assert (added["report_id"], added["reference"]) == (report_id, imported["reference"])
     assert (added["signed_by"], added["verified"]) == ("desk", True)
-    assert loop.run_partner("spool", "status", "--json")["waiting"] == 0
-    loop.start_gateway()
-    assert loop.run_partner("spool", "flush", "--json")["delivered"] == []
-    assert count_cases(loop) == before + 1
+    return report_id
 
 
-def test_report_that_comes_by_file_and_through_the_gateway_is_one_case(loop: Loop, tmp_path: Path) -> None:
-    before = loop.collect()
-    kill_gateway(loop)
-    out, receipt = tmp_path / "out.json", tmp_path / "receipt.json"
-    try:
-        with contextlib.suppress(DemoError):  # it ends with 3: not delivered
-            loop.run_partner("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2")
-        (report_id,) = [path.stem for path in (loop.partner_state / "submissions").iterdir()
-                        if not list(loop.partner_state.glob(f"*receipts/{path.name}"))]  # fmt: skip
-        loop.run_partner("spool", "write", report_id, str(out))
-        loop.run_desk("import", str(out), "--receipt-out", str(receipt))
-    finally:
-        loop.start_gateway()
-    assert [one["report_id"] for one in loop.run_partner("spool", "flush", "--json")["delivered"]] == [report_id]
-    loop.run_desk("collect")
-    assert count_cases(loop) == before + 1
-    loop.run_partner("receipt", "add", str(receipt))
-    assert {path.parent.name for path in loop.partner_state.glob(f"*receipts/{report_id}.json")} == {
-        "receipts",
-        "desk-receipts",
-    }
+def hand_over_what_was_not_delivered(loop: Loop, folder: Path) -> tuple[str, Path]:
+    """Submit a report, which the gateway does not take, and import its file; return its id and the desk's receipt."""
+    out, receipt = folder / "out.json", folder / "receipt.json"
+    waited = set(list_undelivered(loop))
+    with contextlib.suppress(DemoError):  # it ends with 3: not delivered
+        loop.run_partner("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2")
+    (report_id,) = set(list_undelivered(loop)) - waited
+    loop.run_partner("spool", "write", report_id, str(out))
+    loop.run_desk("import", str(out), "--receipt-out", str(receipt))
+    return report_id, receipt

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -29,6 +29,15 @@ atexit.register(lambda: print("LOADED", *sys.modules, sep="\\n"))
 module = sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
+# Several commands, one after another in one process: the arguments of each come as a line of their own.
+TELL_OF_SEVERAL = """
+import sys
+from importlib import import_module
+main = import_module(sys.argv[1]).main
+codes = [main(line.split("\\0") if line else []) for line in sys.stdin.read().splitlines()]
+print("CODES", *codes)
+print("LOADED", *sys.modules, sep="\\n")
+"""
 
 
 def list_loaded(module: str, *words: str, code: int = 0) -> set[str]:
@@ -36,7 +45,24 @@ def list_loaded(module: str, *words: str, code: int = 0) -> set[str]:
     command = [sys.executable, "-c", TELL, module, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stderr
-    loaded = set(done.stdout.partition("LOADED\n")[2].split())
+    return _read_loaded(done.stdout, module)
+
+
+def list_loaded_by_all(module: str, commands: Mapping[tuple[str, ...], int]) -> set[str]:
+    """Run commands in one new process and return every module that any of them loaded; check each exit code.
+
+    A module that none of them may load needs one process for all: most of the cost is its imports.
+    """
+    lines = "\n".join("\0".join(words) for words in commands)
+    command = [sys.executable, "-c", TELL_OF_SEVERAL, module]
+    done = subprocess.run(command, input=lines + "\n", capture_output=True, text=True, timeout=120, check=True)
+    (codes,) = re.findall(r"^CODES (.+)$", done.stdout, re.MULTILINE)
+    assert [int(code) for code in codes.split()] == list(commands.values()), done.stderr
+    return _read_loaded(done.stdout, module)
+
+
+def _read_loaded(said: str, module: str) -> set[str]:
+    loaded = set(said.partition("LOADED\n")[2].split())
     assert module.partition(".")[0] in loaded
     return loaded
 
@@ -57,9 +83,8 @@ def test_summary_of_each_command_in_a_table_begins_its_help() -> None:
 
 
 @pytest.mark.parametrize("module", ["gateway.cli", "gateway.desk.cli", "partner_sdk.cli"])
-@pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("fly",), 2), ((), 2)])
-def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...], code: int) -> None:
-    loaded = list_loaded(module, *words, code=code)
+def test_help_and_wrong_words_load_no_command(module: str) -> None:
+    loaded = list_loaded_by_all(module, {("--help",): 0, ("fly",): 2, (): 2})
     assert loaded & set(HELP) == set()
     rooms = ("gateway.commands.", "gateway.desk.commands.", "partner_sdk._commands.")
     in_rooms = {name for name in loaded if name.startswith(rooms)}
@@ -136,19 +161,17 @@ def test_gateway_and_desk_have_no_option_for_their_version(words: tuple[str, ...
     assert gateway.cli.main(words) == gateway.desk.cli.main(words) == 2
 
 
-@pytest.mark.parametrize("group", ["case", "keys", "placement"])
-def test_help_of_a_first_word_of_the_desk_loads_no_command(group: str) -> None:
-    loaded = list_loaded("gateway.desk.cli", group, "--help")
+def test_help_of_a_first_word_of_the_desk_loads_no_command() -> None:
+    loaded = list_loaded_by_all(
+        "gateway.desk.cli", {(group, "--help"): 0 for group in ("case", "keys", "placement")}
+    )
     assert loaded & {*HELP, "cryptography", "gateway.desk.wiring"} == set()
     assert [name for name in loaded if name.startswith("gateway.desk.") and name.endswith("commands")] == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("case", "list"), ("digest", "make"), ("partner", "show"), ("placement", "list"), ("collect",), ("figures",)],
-)
-def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends(words: tuple[str, ...]) -> None:
-    loaded = list_loaded("gateway.desk.cli", *words, "--help")
+def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends() -> None:
+    begun = ("case list", "digest make", "partner show", "placement list", "collect", "figures")
+    loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), "--help"): 0 for words in begun})
     assert "gateway.desk.wiring" in loaded
     assert loaded & {*SENDING, *PAGES, *GRANIAN, *COUNTING, "alembic"} == set()
 
@@ -157,10 +180,10 @@ def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path:
     state = ("--state", str(tmp_path / "desk"))
     origins = ("--gateway-origin", "https://report.example", "--feed", "https://feed.report.example")
     assert list_loaded("gateway.desk.cli", "init", *state, *origins) & {*SENDING, *PAGES} == set()
-    for words in (("case", "list"), ("placement", "list"), ("audit", "check")):
-        loaded = list_loaded("gateway.desk.cli", *words, *state)
-        assert "gateway.desk.store.engine" in loaded
-        assert loaded & {*SENDING, *PAGES, "alembic"} == set()
+    sends_nothing = ("case list", "placement list", "audit check")
+    loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), *state): 0 for words in sends_nothing})
+    assert "gateway.desk.store.engine" in loaded
+    assert loaded & {*SENDING, *PAGES, "alembic"} == set()
 
 
 def test_process_that_watches_servers_loads_no_app() -> None:
@@ -183,23 +206,20 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
     assert loaded & {*PAGES, *SENDING, "sqlalchemy", "gateway.app", "gateway.web.wsgi_bridge"} == set()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends() -> None:
+    report, origin = (str(EXAMPLE_REPORT), "--priority", "P2"), ("--origin", "https://report.example")
+    sends_nothing = (
         ("report", "export", "--help"),
         ("report", "new", "--help"),
         ("report", "preview", "--help"),
-        ("report", "preview", str(EXAMPLE_REPORT), "--priority", "P2"),
-        ("report", "export", str(EXAMPLE_REPORT), "--priority", "P2", "--format", "uk-checklist"),
+        ("report", "preview", *report),
+        ("report", "export", *report, "--format", "uk-checklist"),
         ("button", "check", "--help"),
-        ("button", "snippet", "--placement", "example-chat-profile", "--origin", "https://report.example"),
-        ("button", "csp", "--origin", "https://report.example"),
-    ],
-    ids=lambda words: " ".join(word for word in words if "/" not in word),
-)
-def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends(words: tuple[str, ...]) -> None:
-    loaded = list_loaded("partner_sdk.cli", *words)
-    assert f"partner_sdk._commands.{words[0]}" in loaded
+        ("button", "snippet", "--placement", "example-chat-profile", *origin),
+        ("button", "csp", *origin),
+    )
+    loaded = list_loaded_by_all("partner_sdk.cli", dict.fromkeys(sends_nothing, 0))
+    assert {"partner_sdk._commands.report", "partner_sdk._commands.button"} <= loaded
     sending = {"partner_sdk.client.partner", "partner_sdk.client.transport", "partner_sdk.client.http"}
     assert loaded & {*sending, *SENDING, *PAGES, "sqlalchemy"} == set()
     assert {name for name in loaded if name.startswith("gateway")} == set()
