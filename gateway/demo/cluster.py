@@ -230,7 +230,8 @@ class Cluster:
         places = [f"-{name}={self.get_object_port(name)}" for name in OBJECT_PORTS]
         places += [f"-{name}.localSocket={folder}/{name}.sock" for name in ("s3", "filer")]
         given = ["-logtostderr=true", "server", f"-dir={folder}", f"-s3.config={conf}", *places, *OBJECT_SETTINGS]
-        processes.start_program("objects", [weed, *given])
+        # It would take 14 seconds to end by itself, and its data is removed anyway.
+        processes.start_program("objects", [weed, *given], stop_signal=signal.SIGKILL)
         os.environ |= {"AWS_ACCESS_KEY_ID": "gateway", "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1"}
         processes.wait_until(self._has_objects, name="SeaweedFS")
 
