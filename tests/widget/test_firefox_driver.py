@@ -36,6 +36,7 @@ KNOWN_TO_OLDEST = {
     "script.callFunction",
     "script.evaluate",
     "storage.getCookies",
+    "storage.setCookie",
 }
 TOLERATED = {"network.addDataCollector"}
 # Debian 13 has Node 20; a later puppeteer-core wants 22.
