@@ -1,6 +1,7 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
 
-One whole run with --json until SIGTERM, a run of two steps with --once on its folder, and one that Ctrl-C ends.
+One whole run with --json until SIGTERM, one on its folder that Ctrl-C ends in the third step, and one of a short step
+with --once.
 """
 
 import contextlib
@@ -50,19 +51,18 @@ STEPS = [
     *("public report", "industry report", "receipt", "collect", "reply", "cases"),
     *("digest", "pull"),
 ]
-# The program, but for the steps after the first two: what --once changes comes after the last one.
-TWO_STEPS = """
+# The program with one short step, which starts a process: what --once changes comes after the last one.
+ONE_STEP = """
 import sys
 import gateway.demo.run
 from gateway.cli import main
 
-def run_two_steps(loop, say):
-    loop.make_keys()
-    loop.start_gateway()
-    say("the gateway answers")
-    return {"steps": 2}
+def run_one_step(loop, print_line):
+    loop.processes.start_program("watch", ["tail", "-f", str(loop.folder / gateway.demo.run.MARK)])
+    print_line("a process runs")
+    return {"steps": 1}
 
-gateway.demo.run.run_steps = run_two_steps
+gateway.demo.run.run_steps = run_one_step
 sys.exit(main())
 """
 STEPS_ARE_DONE = ""  # the line between the steps and the addresses
@@ -239,16 +239,20 @@ def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
         assert (done.returncode, done.stderr) == (0, ""), line
         return done.stdout
 
+    def is_a_case(reference: str) -> bool:
+        # Not by the command, again and again: a process for each look is most of what this test costs.
+        with contextlib.closing(sqlite3.connect(newcomer.state / "desk" / "desk.sqlite")) as desk:
+            return desk.execute("SELECT 1 FROM cases WHERE reference = ?", (reference,)).fetchone() is not None
+
     answers: dict[str, requests.Response] = {}
     sign_ins: list[int] = []
-    typed = {"queue": ""}
+    typed: dict[str, str] = {}
 
     def type_a_report(said: list[str]) -> None:
         lists, shows = (next(line for line in said if f" case {what} " in line) for what in ("list", "show"))
         typed["reference"] = walk_to_thanks(f"http://127.0.0.1:{newcomer.port}", ANSWERS).reference
-        deadline = time.monotonic() + RUN_SECONDS
-        while typed["reference"] not in typed["queue"] and time.monotonic() < deadline:
-            typed["queue"] = run_printed(lists)
+        assert wait_until(lambda: is_a_case(typed["reference"]), patience_seconds=RUN_SECONDS)
+        typed["queue"] = run_printed(lists)
         typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
         typed["all"] = run_printed(f"{lists} --all --json")
 
@@ -332,29 +336,31 @@ def test_everything_is_written_under_its_folder_and_nothing_runs_on(newcomer: Ne
     assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
 
 
-def test_on_a_used_folder_it_begins_anew_and_with_once_ends_by_itself_after_the_last_step(
+def test_on_a_used_folder_it_begins_anew_and_ctrl_c_during_a_step_leaves_no_process(
     newcomer: Newcomer, whole: Run
 ) -> None:
     assert whole.told
     assert (newcomer.state / "desk").is_dir()
-    done = newcomer.run_command([sys.executable, "-c", TWO_STEPS, *newcomer.words("--once")])
-    assert (done.returncode, done.stdout, done.stderr) == (0, "the gateway answers\n", "")
-    gateway = sqlite3.connect(newcomer.state / "gateway" / "gateway.sqlite")
-    assert gateway.execute("SELECT count(*) FROM reports").fetchone() == (0,)
-    gateway.close()
-    check_nothing_is_left(newcomer)
-
-
-def test_ctrl_c_during_a_step_stops_it_with_a_message_and_no_process_left(newcomer: Newcomer, tmp_path: Path) -> None:
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
-    with running(other) as process:
+    with running(newcomer) as process:
         said = read_until(process, is_last=lambda line: line.startswith("gateway  "))
         # The gateway serves, and the desk's command of the next step runs.
-        assert len(other.find_processes()) > 4
+        assert len(newcomer.find_processes()) > 4
+        with contextlib.closing(sqlite3.connect(newcomer.state / "gateway" / "gateway.sqlite")) as gateway:
+            assert gateway.execute("SELECT count(*) FROM reports").fetchone() == (0,)
         rest = end(process, by=signal.SIGINT)
     assert list_steps(said) == ["keys", "gateway"]
     assert "Press Ctrl-C to stop." not in rest
     assert "{" not in rest
+    check_nothing_is_left(newcomer)
+
+
+def test_with_once_it_ends_by_itself_after_the_last_step_and_leaves_no_process(
+    newcomer: Newcomer, tmp_path: Path
+) -> None:
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
+    done = other.run_command([sys.executable, "-c", ONE_STEP, *other.words("--once")])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a process runs\n", "")
+    assert (other.state / "logs" / "watch.log").is_file()
     check_nothing_is_left(other)
 
 
