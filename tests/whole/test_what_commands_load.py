@@ -162,9 +162,7 @@ def test_gateway_and_desk_have_no_option_for_their_version(words: tuple[str, ...
 
 
 def test_help_of_a_first_word_of_the_desk_loads_no_command() -> None:
-    loaded = list_loaded_by_all(
-        "gateway.desk.cli", {(group, "--help"): 0 for group in ("case", "keys", "placement")}
-    )
+    loaded = list_loaded_by_all("gateway.desk.cli", {(group, "--help"): 0 for group in ("case", "keys", "placement")})
     assert loaded & {*HELP, "cryptography", "gateway.desk.wiring"} == set()
     assert [name for name in loaded if name.startswith("gateway.desk.") and name.endswith("commands")] == []
 
