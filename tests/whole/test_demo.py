@@ -96,15 +96,8 @@ class Newcomer:
         return self.run_command(self.command(*words))
 
     def run_command(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.here,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
+        place = {"cwd": self.here, "env": self.environment}
+        return subprocess.run(command, **place, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
 
     def list_written(self) -> set[Path]:
         """Return every file of home, the folder stood in, and the place for temporary files."""
