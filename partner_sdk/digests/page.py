@@ -138,7 +138,7 @@ def _draw_bar(bar: Bar, *, longest: int) -> str:
         for one, other, top, bottom in ((left, right, 6, 6), (left, left, 2, 10), (right, right, 2, 10))
     )
     tip = f"<title>{escape(f'{bar.title}: {bar.shown}, {bar.between}')}</title>"
-    return f'<svg class="bar" width="100%" height="12" aria-hidden="true">{tip}{fill}{lines}</svg>'
+    return f'<svg class="range" width="100%" height="12" aria-hidden="true">{tip}{fill}{lines}</svg>'
 
 
 def _render_course(course: Course) -> str:

@@ -47,7 +47,7 @@ def _describe_total(digest: Digest, total: DigestCell) -> str:
     largest = sorted(kinds, key=lambda cell: -(cell.value or 0))[:MOST_NAMED]
     if largest:
         named = join_words([f"{format_inside(cell.title)} (about {format_value(cell)})" for cell in largest])
-        start += f" {'Most were' if len(largest) > 1 else 'The kind shown is'}: {named}."
+        start += f" {'The largest kinds' if len(largest) > 1 else 'The only kind shown'}: {named}."
     return start
 
 

@@ -163,6 +163,12 @@ def _make_bar(cell: DigestCell, *, exact: bool = False, has_remark: bool = False
     )
 
 
+_MORE_REPORTS: Final = (
+    "More incidents can mean more harm. They can also mean that more children found the way to report, for example "
+    "after you put the button on a page."
+)
+
+
 def _list_course(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
     shown = [*earlier, digest]
     sentences = " ".join(list_change_sentences(digest, earlier))
@@ -179,6 +185,7 @@ def _list_course(digest: Digest, earlier: Sequence[Digest]) -> list[Block]:
     )
     return [
         sentences,
+        _MORE_REPORTS,
         course,
         make_comparison(shown),
     ]
@@ -274,10 +281,11 @@ def _make_reading_section(digest: Digest) -> Section:
     if costs:
         blocks.append(
             "For statisticians: pure differential privacy for one incident, with all reports about it. Noise is "
-            f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Ranges hold with "
-            f"{describe_certainty(digest)} for each number alone, not for all together. Numbers were made whole, not "
-            "negative and consistent with their total after the noise. Changes are judged by ranges that do not "
-            "overlap, which is stricter than a test at the same level."
+            f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Numbers were made "
+            "whole, not negative and consistent with their total by least squares after the noise. A range is a "
+            f"parametric bootstrap around its number and holds {describe_certainty(digest)} for each number alone, not "
+            "for all together. Changes are judged by ranges that do not overlap, which is stricter than a test at the "
+            "same level."
         )
         blocks.append(Grid("Privacy cost of each table", "", ("Epsilon", "Sensitivity"), costs))
     return Section("How to read this page", tuple(blocks))

@@ -90,6 +90,7 @@ def test_rows_carry_their_caveats_in_every_form() -> None:
     assert {"period", "table", "label", "title", "value", "low", "high", "exact", "note"} <= rows[0].keys()
     assert [row["table"] for row in rows] == ["total", "kind", "kind", "weakness", "weakness", "own"]
     for row in rows:
+        assert all(one is None or isinstance(one, str | int) for one in row.values())  # flat, for a data frame
         assert ("95 % certainty" in str(row["note"])) != row["exact"]
     hidden = next(row for row in rows if row["value"] is None)
     assert "Under 5, so not shown." in str(hidden["note"])
@@ -160,7 +161,7 @@ class Loads(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-def test_the_page_loads_and_runs_nothing_whatever_a_title_holds() -> None:
+def test_the_page_loads_and_runs_nothing_even_with_markup_in_a_title() -> None:
     tables = [msgspec.structs.replace(make_kinds(grooming=30), title=HOSTILE, note=HOSTILE)]
     advice = [msgspec.structs.replace(make_digest().recommendations[0], change=HOSTILE, weakness=HOSTILE)]
     page = render_page(
@@ -277,5 +278,5 @@ def test_the_page_has_no_accessibility_fault_light_or_dark_and_fits_320_pixels(p
         pages.evaluate(AXE_SCRIPT)
         assert pages.evaluate(AXE_FAULTS, AXE_TAGS) == []
         assert pages.evaluate("document.documentElement.scrollWidth") == 320
-    assert pages.evaluate("getComputedStyle(document.querySelector('.digest .bar rect')).fill") != "rgb(0, 0, 0)"
+    assert pages.evaluate("getComputedStyle(document.querySelector('.digest .range rect')).fill") != "rgb(0, 0, 0)"
     assert asked == []

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
 DECLARED = {"click", "cryptography", "http-message-signatures", "msgspec", "requests"}
-EXTRAS = {"fpdf2", "justhtml", "playwright"}  # for `button check` alone: whoever submits reports needs neither
+EXTRAS = {"fpdf2", "justhtml", "playwright"}  # for `digest --pdf` and `button check`: sending reports needs none
 FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
 
 # Imports every module of the package, and prints where each came from and which foreign ones are there.
