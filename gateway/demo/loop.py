@@ -20,7 +20,6 @@ PARTNER_ID: Final = "example-chat"
 PARTNER_NAME: Final = "Example Chat"
 ASSESSOR: Final = "Alex Assessor"
 MAKER, RELEASER = "Morgan Maker", "Robin Releaser"
-SYNTHETIC_CASES: Final = 400
 COLLECT_SECONDS: Final = 2
 PORTS: Final = 4
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
@@ -325,10 +324,7 @@ class Loop:
         return len(cases)
 
     def publish_digest(self, quarter: str) -> str:
-        """Make synthetic cases of a past quarter, make its digest and release it; returns the digest's id."""
-        self.run_desk(
-            "synthetic", "--partner", PARTNER_ID, "--quarter", quarter, "--count", str(SYNTHETIC_CASES),
-        )  # fmt: skip
+        """Make the digest of a past quarter, in which this desk had no reports, and release it; returns its id."""
         made = json.loads(
             self.run_desk(
                 "digest", "make", "--partner", PARTNER_ID, "--quarter", quarter, "--adopted", "--json", actor=MAKER

@@ -45,8 +45,8 @@ WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE
                ((n * 3266489917 + 668265263) % 4294967296) / 4294967296.0 AS weakness
         FROM numbers
      )
-INSERT INTO cases (case_id, environment, partner, provider, report_id, reference, door, priority, received_at,
-                   collected_at, closed_at, reply_owed, kind, age_band, outcome, weakness_1, weakness_2, cluster_id,
+INSERT INTO cases (case_id, environment, partner, about, report_id, reference, door, priority, received_at,
+                   collected_at, closed_at, reply_owed, kind, age_band, outcome, weakness_1, weakness_2,
                    synthetic)
 SELECT printf('01a211d3-7340-7100-bd26-%012x', n), 'live', 'public',
        printf('service-%04d', CAST({services} * service * service * service AS INTEGER)),
@@ -60,8 +60,17 @@ SELECT printf('01a211d3-7340-7100-bd26-%012x', n), 'live', 'public',
        CASE WHEN n % 3 = 0 THEN 'actioned' ELSE 'used' END,
        CASE WHEN weakness < 0.5 THEN 'open_direct_messages' WHEN weakness < 0.75 THEN 'weak_age_check' END,
        CASE WHEN weakness < 0.25 THEN 'off_platform_move' END,
-       CASE WHEN n % 12 = 0 THEN printf('cluster-%012x', n - 1) WHEN n % 12 = 11 THEN printf('cluster-%012x', n) END, 0
+       0
 FROM drawn
+"""
+# Every twelfth case is about the incident of the case before it.
+LINK: Final = """
+INSERT INTO case_links (case_a, case_b, is_end, at, by, reason)
+SELECT printf('01a211d3-7340-7100-bd26-%012x', number - 1), printf('01a211d3-7340-7100-bd26-%012x', number), 0,
+       '2026-08-01T09:00:00Z', 'Bench', 'The same incident'
+FROM (WITH RECURSIVE numbers(number) AS (
+        SELECT 12 UNION ALL SELECT number + 12 FROM numbers WHERE number <= {cases} - 12
+      ) SELECT number FROM numbers)
 """
 
 
@@ -73,6 +82,7 @@ def fill(folder: Path, *, cases: int) -> None:
         for name in ("ix_cases_queue", "ix_cases_reference", "ix_cases_other_reference", "ix_cases_joined_to"):
             connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
         connection.exec_driver_sql(FILL.format(cases=cases, services=SERVICES))
+        connection.exec_driver_sql(LINK.format(cases=cases))
     store.close()
 
 

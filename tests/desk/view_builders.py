@@ -193,12 +193,11 @@ def add_sealed_case(
         values = {
             **common,
             "case_id": case_id,
-            "provider": PARTNER,
+            "about": PARTNER,
             "factors": risk.text,
             "crisis": risk.crisis,
             "score": risk.score,
             "reply_owed": under_18 != "no",
-            "cluster_id": case_id,
             "synthetic": False,
             "reply_by": answered.reply_by,
             "region": answered.region or None,

@@ -11,6 +11,7 @@ from gateway.desk.cases.closing import Assessment, Closing, close_case
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven, open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
@@ -108,8 +109,9 @@ def test_addition_later_joins_the_first_case(loop: Loop) -> None:
     loop.collect()
     with loop.desk.store.read() as connection:
         cases = connection.execute(select(CASES)).all()
+        cluster = list_cluster(connection, cases[0].case_id)
     assert len(cases) == 2
-    assert len({case.cluster_id for case in cases}) == 1
+    assert cluster == {case.case_id for case in cases}
     added = next(case for case in cases if case.reference != reference)
     assert open_case(loop.desk, added.reference, actor=ACTOR).content.story == STORY
     # Who came back with the words is proven to be who sent the first report, and is answered through the same code.

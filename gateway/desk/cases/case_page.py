@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
+from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
@@ -210,8 +211,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
+        linked = list_linked(connection, case)
         next_case = find_next(connection)
-        provider_name = None if case.provider is None else find_owner_name(connection, case.provider)
+        about_name = None if case.about is None else find_owner_name(connection, case.about)
         is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
     is_public = case.partner == PUBLIC_SENDER
@@ -232,8 +234,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         moves=moves,
+        linked=linked,
         next_case=next_case,
-        provider_name=provider_name,
+        about_name=about_name,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,

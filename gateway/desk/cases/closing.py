@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, update
 
 from gateway.desk import audit
+from gateway.desk.cases.linking import AT_CLOSING, record_link
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -37,7 +38,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 # The columns that closing writes, into a case and into the later reports joined to it.
 _JUDGED: Final = (
     *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
-    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "cluster_id", "redirected_to"),
+    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to"),
 )
 
 
@@ -56,7 +57,7 @@ class Assessment:
 class Closing:
     """The answers needed to close a case.
 
-    `cluster_id` is the id or reference of another case about the same person or incident, to which this one is joined.
+    `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
     refused.
     """
@@ -66,7 +67,7 @@ class Closing:
     kind: str
     age_band: str
     weaknesses: tuple[str, ...] = ()
-    cluster_id: str | None = None
+    same_as: str | None = None
     redirected_to: str | None = None
 
 
@@ -80,9 +81,10 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
-        for refusal in list_refusals(connection, found, cluster_id=closing.cluster_id, release_outcome=release_outcome):
+        for refusal in list_refusals(connection, found, same_as=closing.same_as, release_outcome=release_outcome):
             raise refusal
-        joined = found if closing.cluster_id is None else get_case(connection, closing.cluster_id)
+        if closing.same_as is not None:
+            record_link(connection, found, closing.same_as, reason=AT_CLOSING, actor=actor, now=now)
         first, second = (*closing.weaknesses, None, None)[:2]
         connection.execute(
             update(CASES)
@@ -95,7 +97,6 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
                 outcome=closing.outcome,
                 weakness_1=first,
                 weakness_2=second,
-                cluster_id=joined.cluster_id or joined.case_id,
                 redirected_to=closing.redirected_to,
             )
         )
@@ -154,7 +155,7 @@ def _check_redirect(closing: Closing) -> None:
 
 
 def list_refusals(
-    connection: Connection, found: CaseRow, *, cluster_id: str | None, release_outcome: bool
+    connection: Connection, found: CaseRow, *, same_as: str | None, release_outcome: bool
 ) -> Iterator[CaseError]:
     """Yield every reason why this case may not close yet, e.g. unread and still owing a reply."""
     if found.closed_at is not None:
@@ -171,8 +172,8 @@ def list_refusals(
             reason="reply-owed",
         )
     try:
-        if cluster_id is not None:
-            get_case(connection, cluster_id)
+        if same_as is not None:
+            get_case(connection, same_as)
         if release_outcome and found.partner != PUBLIC_SENDER:
             check_may_send_outcome(connection, found)
     except CaseError as error:

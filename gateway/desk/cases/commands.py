@@ -18,6 +18,7 @@ from gateway.desk.cases.closing import (
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
+from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -186,6 +187,30 @@ def case_move(call: Call, case: str, lane: str, score: int | None, reason: str) 
     )
 
 
+_OTHER_CASE = click.argument("other", metavar="OTHER", help="The other case, by its reference or id.")
+_WHY = click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
+
+
+@desk_command(example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "The same account"')
+@_CASE
+@_OTHER_CASE
+@_WHY
+def case_link(call: Call, case: str, other: str, reason: str) -> int:
+    """Link another case about the same person or incident, also after closing. Digests count linked cases once."""
+    linked = link_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
+    return print_result(call, {"case": asdict(linked)}, f"{linked.reference} and {other} count as one incident now.")
+
+
+@desk_command(example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "Two people share the name"')
+@_CASE
+@_OTHER_CASE
+@_WHY
+def case_unlink(call: Call, case: str, other: str, reason: str) -> int:
+    """End the link of two cases. A digest that was made before keeps its count."""
+    linked = unlink_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
+    return print_result(call, {"case": asdict(linked)}, f"The link of {linked.reference} and {other} has ended.")
+
+
 def _say_risk(desk: Desk, case: CaseRow) -> None:
     say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
     for one in list_reasons(case.factors):
@@ -247,7 +272,7 @@ def case_close(
         kind=kind,
         age_band=age_band,
         weaknesses=weaknesses,
-        cluster_id=same_as,
+        same_as=same_as,
         redirected_to=redirected_to,
     )
     check_closing(closing)
@@ -280,5 +305,5 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
     if marks is not None:
         words += marks.list_marks(case)
     came_by = case.door if marks is None else marks.name_source(case)
-    columns = (case.score, case.priority, case.reference, case.received_at, came_by, case.provider or "-")
+    columns = (case.score, case.priority, case.reference, case.received_at, came_by, case.about or "-")
     return _COLUMNS.format(*columns, ", ".join(words)).rstrip()

@@ -36,6 +36,7 @@ CLOSE_FIELDS: Final = {
     "no-redirect": "redirected_to",
     "outcome-waits": "told_outcome",
 }
+LINK_FIELDS: Final = {"reason-missing": "link_reason", "reason-too-long": "link_reason", "unprintable": "link_reason"}
 PARTNER_FIELDS: Final = {
     "no-question": "question",
     "no-purpose": "purpose",
@@ -60,7 +61,10 @@ CASE_FAULTS = {
     "synthetic": "This is a made-up case. It has no report to read.",
     "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
     "bad-score": "Give a score from 0 to 999, or leave it as it is.",
-    "move-reason-missing": "Give a reason for moving the case.",
+    "reason-missing": "Give the reason.",
+    "own-case": "That is this case itself. Give the reference of another one.",
+    "linked-already": "These two cases are linked already.",
+    "no-link": "These two cases have no link of their own. End the links that connect them.",
     "reason-too-long": "Make the reason shorter: 300 characters at most.",
     "unprintable": "The text contains characters that a page cannot show. Remove them.",
     "lowered-unread": (
@@ -131,7 +135,7 @@ def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
         kind=typed["kind"],
         age_band=typed["age_band"],
         weaknesses=weaknesses,
-        cluster_id=typed["cluster"] or None,
+        same_as=typed["cluster"] or None,
         # A destination left over from an earlier choice of outcome does not count.
         redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,
     )

@@ -100,7 +100,7 @@ class CaseRow:
     case_id: str
     environment: str
     partner: str
-    provider: str | None
+    about: str | None
     report_id: str
     reference: str
     door: str
@@ -129,7 +129,6 @@ class CaseRow:
     outcome: str | None
     weakness_1: str | None
     weakness_2: str | None
-    cluster_id: str | None
     synthetic: bool
     reply_by: str | None
     region: str | None

@@ -119,7 +119,7 @@ def _judge(
         return "forged", None
     if not keys[signature.keyid].covers(received_at):
         return "key-ended", None
-    if found.provider != claim.partner or found.placement != claim.placement:
+    if found.about != claim.partner or found.placement != claim.placement:
         return "elsewhere", claim
     issued_at, expires_at = parse_time(claim.issued_at), parse_time(claim.expires_at)
     # By difference, because a sum can overflow the calendar: the times are unverified.

@@ -3,6 +3,7 @@
 Content appears only in the response to the post that opened it, and is never stored.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import get_args
 
@@ -19,9 +20,19 @@ from gateway.desk.cases.case_page import (
     show_page_again,
 )
 from gateway.desk.cases.closing import close_case, list_refusals
-from gateway.desk.cases.forms import CLOSE_FIELDS, MOVE_FIELDS, list_faults, make_case_fault, make_closing, parse_score
+from gateway.desk.cases.forms import (
+    CLOSE_FIELDS,
+    LINK_FIELDS,
+    MOVE_FIELDS,
+    list_faults,
+    make_case_fault,
+    make_closing,
+    parse_score,
+)
+from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import (
     CaseError,
+    CaseRow,
     count_days_late,
     find_promised_day,
     format_day,
@@ -136,6 +147,29 @@ def post_move(case_id: str) -> ResponseReturnValue:
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
 
 
+@blueprint.post("/cases/<case_id>/link")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_link(case_id: str) -> ResponseReturnValue:
+    """Link a case to another about the same person or incident, with a reason."""
+    return _change_link(get_case_or_404(case_id), link_cases)
+
+
+@blueprint.post("/cases/<case_id>/unlink")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_unlink(case_id: str) -> ResponseReturnValue:
+    """End the link of a case to another, with a reason."""
+    return _change_link(get_case_or_404(case_id), unlink_cases)
+
+
+def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseReturnValue:
+    typed = read_typed()
+    try:
+        change(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
+    except CaseError as error:
+        return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="links-title"), HTTPStatus.SEE_OTHER)
+
+
 @blueprint.post("/cases/<case_id>/close")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
@@ -145,7 +179,7 @@ def post_close(case_id: str) -> ResponseReturnValue:
     typed.setdefault("assessor", get_name())
     desk, release = get_desk(), typed["release_outcome"] == "yes"
     with desk.store.read() as connection:
-        refusals = list_refusals(connection, case, cluster_id=typed["cluster"] or None, release_outcome=release)
+        refusals = list_refusals(connection, case, same_as=typed["cluster"] or None, release_outcome=release)
         faults = list_faults(typed, weaknesses, refusals)
     if not faults:
         try:

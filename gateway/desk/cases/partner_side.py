@@ -25,6 +25,7 @@ from gateway.desk.cases.model import (
     has_control_characters,
     normalise,
 )
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.partners.outcomes import (
     OutcomeSignal,
     list_signals,
@@ -143,8 +144,7 @@ def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
     other = connection.execute(
         select(CASES.c.case_id).where(
             CASES.c.partner == found.partner,
-            CASES.c.cluster_id == found.cluster_id,
-            CASES.c.case_id != found.case_id,
+            CASES.c.case_id.in_(list_cluster(connection, found.case_id) - {found.case_id}),
             CASES.c.received_at < found.received_at,
             CASES.c.joined_to.is_distinct_from(found.case_id),
         )

@@ -159,7 +159,7 @@ class CaseMove:
 def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: str, actor: str) -> CaseRow:
     """Move a case to a lane and a score (None: unchanged); a report joined to an open case moves that case.
 
-    Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `move-reason-missing`,
+    Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `reason-missing`,
     `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`.
     """
     reason = _check(lane, score, reason)
@@ -240,9 +240,14 @@ def _check(lane: str, score: int | None, reason: str) -> str:
         raise CaseError(f"The lane must be one of: {', '.join(LANES)}.", reason="bad-lane")
     if score is not None and not 0 <= score <= MOST_SCORE:
         raise CaseError(f"The score must be a number from 0 to {MOST_SCORE}.", reason="bad-score")
+    return get_clean_reason(reason)
+
+
+def get_clean_reason(reason: str) -> str:
+    """Return a person's reason for a change. Raises `CaseError` if it is missing, too long or unprintable."""
     reason = reason.strip()
     if not reason:
-        raise CaseError("Give a reason for the move: --reason.", reason="move-reason-missing")
+        raise CaseError("Give a reason: --reason.", reason="reason-missing")
     if len(reason) > MAX_REASON_CHARACTERS:
         raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     if not reason.isprintable():

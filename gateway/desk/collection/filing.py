@@ -153,7 +153,7 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "case_id": case_id,
         "environment": clear.environment,
         "partner": clear.partner,
-        "provider": _find_provider(row, owners=owners),
+        "about": _find_about(row, owners=owners),
         "report_id": clear.report_id,
         "reference": row.reference,
         "door": row.door,
@@ -167,7 +167,6 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "crisis_since": format_time(now) if risk.crisis else None,
         "is_behind": False,  # until it is in the table: hold_back
         "reply_owed": public is not None and not is_from_grown_up(public),
-        "cluster_id": case_id,
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
         "region": (public.region or None) if public is not None else None,
@@ -193,7 +192,7 @@ def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
+def _find_about(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
     if row.clear.partner != PUBLIC_SENDER:
         return row.clear.partner
     # As the register has it now: an id that was never registered has no owner.

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Connection, Row, bindparam, case, func, or_, select, update
 
+from gateway.desk.collection.links import link_additions
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
@@ -80,10 +81,11 @@ def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[s
     first_id = _get_first_id(connection, case if earlier is None or not stands_alone else earlier)
     joined = [case_id] if stands_alone and first_id != case_id else []
     joined += _list_waiting(connection, case, first_id=first_id)
-    for one in joined:
-        _join(connection, one, first_id=first_id)
     if not joined:
         return set()
+    for one in joined:
+        _join(connection, one, first_id=first_id)
+    link_additions(connection, first_id, joined, now=now)
     connection.execute(_GATHER, {"first_id": first_id})
     return _raise_all(connection, first_id, joined=joined, now=now)
 
@@ -162,13 +164,11 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
     It stays a separate case: only a return code proves that it is the same person. A proven addition raises the first
     report too; an unproven one raises only itself.
     """
-    if earlier is not None:
-        cluster_id = earlier.cluster_id or earlier.case_id
-        connection.execute(update(CASES).where(CASES.c.case_id == case.case_id).values(cluster_id=cluster_id))
     first = case if case.adds_to is None else earlier
     if first is None:
         return set()
     additions = list_added(connection, first)
+    link_additions(connection, first.case_id, (one.case_id for one in additions), now=now)
     own_key = first.reply_key_sha256 if first.adds_to is None else None
     proven = [first, *(one for one in additions if own_key is not None and one.reply_key_sha256 == own_key)]
     together = combine(*(one.factors for one in proven))
@@ -208,8 +208,7 @@ def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[
 
 def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
     """Join a case, and the reports already joined to it, to another first report."""
-    first = connection.execute(_ONE, {"case_id": first_id}).one()
-    joined = {"joined": case_id, "first_id": first_id, "cluster": first.cluster_id or first_id}
+    joined = {"joined": case_id, "first_id": first_id}
     for statement in _JOIN:
         connection.execute(statement, joined)
 
@@ -277,13 +276,6 @@ _ADDITIONS: Final = (
     .order_by(CASES.c.received_at, CASES.c.case_id)
 )
 _JOIN: Final = (
-    # A cluster that a person has joined to another one stays.
-    update(CASES)
-    .where(
-        or_(CASES.c.case_id == bindparam("joined"), CASES.c.joined_to == bindparam("joined")),
-        CASES.c.cluster_id == bindparam("joined"),
-    )
-    .values(cluster_id=bindparam("cluster")),
     update(CASES).where(CASES.c.case_id == bindparam("joined")).values(joined_to=bindparam("first_id")),
     # Pages show questions and outcomes with the first report of the case, so a waiting one can be taken back there.
     *(

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, func, select
 
+from gateway.desk.collection.links import Clusters
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, list_adopters
 from gateway.desk.digests.payload import NothingDrawnError
 from gateway.desk.digests.publishing import Clock, DigestError, DigestOrder, make_digest
@@ -65,18 +66,22 @@ def make_all(
     A lost draw stops only its own digest. Raises as `make_digest` does for anything else.
     """
     check_closed(order.quarter, now=clock())
-    results = []
+    results, links = [], Clusters()
     with store.hold():
         with store.read() as connection:
             services = list_services(connection, environment=order.environment)
         for number, (service, has_keys) in enumerate(services.items(), start=1):
-            result = ServiceResult(service, has_keys, _make_one(store, order, service=service, clock=clock))
+            result = ServiceResult(
+                service, has_keys, _make_one(store, order, service=service, links=links, clock=clock)
+            )
             results.append(result)
             show(number, len(services), result)
     return results
 
 
-def _make_one(store: DeskStore, order: BatchOrder, *, service: str, clock: Clock) -> State | Literal["lost", "not-due"]:
+def _make_one(
+    store: DeskStore, order: BatchOrder, *, service: str, links: Clusters, clock: Clock
+) -> State | Literal["lost", "not-due"]:
     one = DigestOrder(
         partner=service,
         quarter=order.quarter,
@@ -86,7 +91,7 @@ def _make_one(store: DeskStore, order: BatchOrder, *, service: str, clock: Clock
         accept_lost=order.accept_lost,
     )
     try:
-        return make_digest(store, one, clock=clock).state
+        return make_digest(store, one, clock=clock, links=links).state
     except (DigestError, NothingDrawnError) as error:
         if error.reason in ("nothing-waits", "quarters-missing"):
             return "not-due"
@@ -116,8 +121,8 @@ def list_services(connection: Connection, *, environment: str) -> dict[str, bool
 
 def _list_reported(connection: Connection) -> Iterator[str]:
     # From one name to the next by the index: a DISTINCT would read every case.
-    closed = select(func.min(CASES.c.provider)).where(CASES.c.closed_at.is_not(None))
+    closed = select(func.min(CASES.c.about)).where(CASES.c.closed_at.is_not(None))
     found: str | None = connection.execute(closed).scalar()
     while found is not None:
         yield found
-        found = connection.execute(closed.where(CASES.c.provider > found)).scalar()
+        found = connection.execute(closed.where(CASES.c.about > found)).scalar()

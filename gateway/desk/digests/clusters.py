@@ -11,7 +11,7 @@ For example, one cluster of two cases about grooming (kind 2), of a child of 13 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -38,7 +38,6 @@ class FrozenClustersError(ReportAbuseError):
 class Cluster:
     """One cluster about one service on its way into the frozen form. `cases` are all its cases, counted or not."""
 
-    cluster_id: str
     cases: tuple[str, ...]
     kind: str
     age_band: str
@@ -85,25 +84,27 @@ class FrozenClusters:
         return b"".join((canonical.encode(header), b"\n", self.cluster_ids, *columns, self.case_ids))
 
 
-def freeze(clusters: Iterable[Cluster], *, labels: Labels) -> FrozenClusters:
-    """Return the frozen form of clusters; of two with one id only the first is kept.
+def freeze(clusters: Iterable[Cluster], *, labels: Labels, spent: Collection[bytes] = frozenset()) -> FrozenClusters:
+    """Return the frozen form of clusters, each under its lowest case; of two with a common case only the first is kept.
 
-    `labels` are the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness
-    or a repeated one is dropped.
+    A cluster with a case in `spent` (as `shorten` makes them) was counted in another period, and is left out. `labels`
+    are the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness or a
+    repeated one is dropped.
     """
     codes = {column: {label: code for code, label in enumerate(known, 1)} for column, known in labels.items()}
     if any(len(known) > MOST_LABELS for known in codes.values()):
         raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
     rows: dict[bytes, bytes] = {}
     cases: set[bytes] = set()
+    is_new, is_unspent = cases.isdisjoint, frozenset(spent).isdisjoint
     kinds, ages, outcomes, places = (codes[column] for column in ("kind", "age_band", "outcome", "placement"))
     weak = codes["weakness_1"]
     for one in clusters:
-        cluster_id = shorten(one.cluster_id)
-        if cluster_id in rows:
+        own = [shorten(case_id) for case_id in one.cases]
+        if not is_new(own) or not is_unspent(own):
             continue
         first, second = (*dict.fromkeys(weak[code] for code in one.weaknesses if code in weak), 0, 0)[:2]
-        rows[cluster_id] = bytes(
+        rows[min(own)] = bytes(
             (
                 ages.get(one.age_band, 0),
                 kinds.get(one.kind, 0),
@@ -113,7 +114,7 @@ def freeze(clusters: Iterable[Cluster], *, labels: Labels) -> FrozenClusters:
                 second,
             )
         )
-        cases.update(map(shorten, one.cases))
+        cases.update(own)
     ids = sorted(rows)
     whole = b"".join(map(rows.__getitem__, ids))
     return FrozenClusters(

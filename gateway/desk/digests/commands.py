@@ -208,6 +208,7 @@ def synthetic(call: Call, partner: str, quarter_name: str | None, count: int, se
         call,
         {"added": added, "partner": partner, "quarter": quarter.name, "synthetic": True},
         f"{added} SYNTHETIC cases about {partner} in {quarter.name}.",
+        *(("This is a live desk: none of its digests counts them.",) if desk.config.environment == "live" else ()),
     )
 
 

@@ -14,17 +14,18 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from gateway.desk.audit import append_entry
+from gateway.desk.collection.links import Clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.clusters import FrozenClusters, freeze
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
     count_own_reports,
-    freeze_clusters,
     has_adopted,
     is_eligible,
     list_places,
 )
+from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.ledger import LedgerError, add_spend, get_spends, get_spent
 from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
 from gateway.desk.digests.records import (
@@ -76,15 +77,17 @@ class DigestOrder:
     accept_lost: bool = False
 
 
-def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> DigestRecord:
+def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Clusters | None = None) -> DigestRecord:
     """Return the digest of the order: the stored one if it exists, otherwise a new one at the cost of its budget.
+
+    A run over many partners passes one `links`, so that they are read once.
 
     Raises `QuarterError` while the period runs, `LedgerError` over budget, `DigestError` if a draw was lost or the
     quarters of a longer period are not made yet.
     """
     check_closed(order.quarter, now=clock())
     with store.write() as connection:
-        draft = _begin(connection, order, now=clock())
+        draft = _begin(connection, order, links=links, now=clock())
         if draft.record.state != "drawing":
             return draft.record
         if draft.unpaid:
@@ -223,13 +226,13 @@ class _Draft:
             self.unpaid.clear()
 
 
-def _begin(connection: Connection, order: DigestOrder, *, now: datetime) -> _Draft:
+def _begin(connection: Connection, order: DigestOrder, *, links: Clusters | None, now: datetime) -> _Draft:
     period = order.quarter
     quarters = _get_quarters(connection, order, period) if isinstance(period, LongPeriod) else []
     record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
     clusters: list[FrozenClusters] = []
     if record is None:
-        record, frozen = _freeze(connection, order, quarters, now=now)
+        record, frozen = _freeze(connection, order, quarters, links=links, now=now)
         clusters = [] if quarters else [frozen]
     if record.state != "drawing":
         return _Draft(record, (), quarters, [], [], [])
@@ -269,12 +272,17 @@ def _get_quarters(connection: Connection, order: DigestOrder, period: LongPeriod
 
 
 def _freeze(
-    connection: Connection, order: DigestOrder, quarters: Sequence[DigestRecord], *, now: datetime
+    connection: Connection,
+    order: DigestOrder,
+    quarters: Sequence[DigestRecord],
+    *,
+    links: Clusters | None,
+    now: datetime,
 ) -> tuple[DigestRecord, FrozenClusters]:
     if not order.made_by.strip():
         raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
     if isinstance(order.quarter, Quarter):
-        workings, clusters = _gather(connection, order, order.quarter)
+        workings, clusters = _gather(connection, order, order.quarter, links=links)
     else:
         # Its clusters stay in the records of the quarters, whose manifests the ledger names.
         workings = _join_workings(order, quarters)
@@ -293,11 +301,20 @@ def _freeze(
     return record, clusters
 
 
-def _gather(connection: Connection, order: DigestOrder, quarter: Quarter) -> tuple[Workings, FrozenClusters]:
+def _gather(
+    connection: Connection, order: DigestOrder, quarter: Quarter, *, links: Clusters | None
+) -> tuple[Workings, FrozenClusters]:
     places = order.placements
     if places is None:
         places = list_places(connection, partner=order.partner, quarter=quarter)
-    clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=quarter, places=places)
+    clusters, synthetic = freeze_clusters(
+        connection,
+        partner=order.partner,
+        quarter=quarter,
+        environment=order.environment,
+        places=places,
+        clusters=links,
+    )
     workings = Workings(
         adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=quarter),
         threshold=order.threshold,

@@ -5,15 +5,16 @@ and its assessor. The seed fixes the data; the noise over it is never seeded.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
+from gateway.desk.collection.links import make_values
 from gateway.desk.keyring.quarters import Quarter, check_closed
 from gateway.desk.placements.register import list_placements
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_LINKS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -45,6 +46,7 @@ WEAKNESS_SHARES = {
 }
 # One case in twelve repeats an earlier case's incident: such a cluster counts once.
 _SHARED_CLUSTERS = 12
+_REPEATED = "The same made-up incident."
 
 
 class SyntheticError(ReportAbuseError):
@@ -65,9 +67,18 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
         known = _list_known(connection)
         places = [row.placement for row in list_placements(connection, owner=partner)]
         made = list(_make_cases(desk.config.environment, partner, quarter, places=places, count=count, seed=seed))
+        firsts = _choose_firsts(made, seed=seed)
         new = [case for case in made if case["case_id"] not in known]
         if new:
             connection.execute(insert(CASES), new)
+            names = {str(case["case_id"]) for case in new}
+            links = [
+                make_values(name, first, by=actor, reason=_REPEATED, now=now)
+                for name, first in firsts.items()
+                if name in names
+            ]
+            if links:
+                connection.execute(insert(CASE_LINKS), links)
         audit.append_entry(
             connection,
             "make-synthetic-cases",
@@ -85,20 +96,15 @@ def _make_cases(
 ) -> Iterator[dict[str, object]]:
     # Not for secrets: the same seed gives the same cases on every machine.
     source = random.Random(f"{seed}/{partner}/{quarter.name}")  # noqa: S311 - data, no secret
-    clusters: list[str] = []
     for number in range(1, count + 1):
         name = f"synthetic-{quarter.name}-{partner}-{seed}-{number:05d}"
-        shares_cluster = bool(clusters) and source.randrange(_SHARED_CLUSTERS) == 0
-        cluster = source.choice(clusters) if shares_cluster else name
-        if not shares_cluster:
-            clusters.append(name)
         received_at, closed_at = _choose_times(source, quarter)
         weaknesses = _choose_weaknesses(source)
         yield {
             "case_id": name,
             "environment": environment,
             "partner": PUBLIC_SENDER,
-            "provider": partner,
+            "about": partner,
             "report_id": name,
             "reference": f"SYNTHETIC-{quarter.name}-{number:05d}",
             "door": "public",  # never "industry": a partner's own reports are counted exactly, and these have none
@@ -115,9 +121,21 @@ def _make_cases(
             "outcome": _choose(source, OUTCOME_SHARES),
             "weakness_1": weaknesses[0] if weaknesses else None,
             "weakness_2": weaknesses[1] if len(weaknesses) > 1 else None,
-            "cluster_id": cluster,
             "synthetic": True,
         }
+
+
+def _choose_firsts(made: Sequence[Mapping[str, object]], *, seed: int) -> dict[str, str]:
+    """Return the earlier case whose incident a case repeats, by case id; the same seed gives the same ones."""
+    source = random.Random(seed)  # noqa: S311 - data, no secret
+    firsts: dict[str, str] = {}
+    own: list[str] = []
+    for name in (str(case["case_id"]) for case in made):
+        if own and source.randrange(_SHARED_CLUSTERS) == 0:
+            firsts[name] = source.choice(own)
+        else:
+            own.append(name)
+    return firsts
 
 
 def _choose(source: random.Random, shares: dict[str, int]) -> str:

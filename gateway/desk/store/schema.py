@@ -156,7 +156,7 @@ CASES: Final = Table(
     Column("case_id", PlainText, primary_key=True),
     Column("environment", PlainText, nullable=False),
     Column("partner", PlainText, nullable=False),  # its sender: "public" or a partner
-    Column("provider", PlainText),  # the partner that it is about: the sender, or the owner of the placement
+    Column("about", PlainText),  # the service that it is about: a partner, or one without keys (placements/register.py)
     Column("report_id", PlainText, nullable=False),
     Column("reference", PlainText, nullable=False),
     Column("door", PlainText, nullable=False),
@@ -191,7 +191,6 @@ CASES: Final = Table(
     Column("outcome", PlainText),
     Column("weakness_1", PlainText),
     Column("weakness_2", PlainText),
-    Column("cluster_id", PlainText),
     Column("synthetic", Boolean, nullable=False),
     # More from the report alone: the promised day, the child's region, and whether a reply can be sealed to a code.
     Column("reply_by", PlainText),
@@ -213,7 +212,7 @@ CASES: Final = Table(
     Column("answers_request", PlainText),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
-    Index(None, "provider", "closed_at"),
+    Index(None, "about", "closed_at"),
     Index(None, "closed_at", "received_at"),
     Index(None, "adds_to"),
     Index(None, "reference"),
@@ -269,6 +268,22 @@ CASE_MOVES: Final = Table(
     Column("score", Number, nullable=False),
     Column("reason", PlainText, nullable=False),
     Index(None, "case_id"),
+)
+
+# Links of two cases about one person or incident, `case_a` before `case_b`; the newest record of two cases decides
+# whether they are linked (collection/links.py). Rows are only ever added (a trigger ensures it).
+CASE_LINKS: Final = Table(
+    "case_links",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("case_a", PlainText, nullable=False),
+    Column("case_b", PlainText, nullable=False),
+    Column("is_end", Boolean, nullable=False),
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Index(None, "case_a", "case_b"),
+    Index(None, "case_b"),
 )
 
 # Evidence named in the clear by reports filed here: nothing else is fetched. `digest` is that of the sealed bytes, if
@@ -341,7 +356,7 @@ AUDIT: Final = Table(
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
 )
 
-APPEND_ONLY: Final = ("audit", "ledger", "case_moves", "digests", "digest_draws", "digest_steps")
+APPEND_ONLY: Final = ("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps")
 
 
 def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -17,6 +17,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import record_reply
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
@@ -37,6 +38,11 @@ def collected(loop: Loop, *, door: str = "public", **changes: Any) -> str:
     accepted = loop.send_public(**changes) if door == "public" else loop.send_industry(**changes)
     assert loop.collect().filed == 1
     return accepted.reference
+
+
+def cluster_of(loop: Loop, reference: str) -> frozenset[str]:
+    with loop.desk.store.read() as connection:
+        return list_cluster(connection, get(loop, reference).case_id)
 
 
 def get(loop: Loop, reference: str) -> CaseRow:
@@ -105,7 +111,7 @@ def test_closing_keeps_the_assessment_and_the_fields_that_digests_count(loop: Lo
     assert (closed.kind, closed.age_band, closed.outcome) == ("grooming", "13_15", "used")
     assert (closed.weakness_1, closed.weakness_2) == WEAKNESSES[:2]
     assert (closed.assessor, closed.immediate_risk, closed.best_placed) == ("A. Analyst", "no", "harm_reduction")
-    assert closed.provider == "example-chat"
+    assert closed.about == "example-chat"
     with loop.desk.store.read() as connection:
         assert list_cases(connection) == []
         assert list_cases(connection, state="closed") == [closed]
@@ -205,7 +211,7 @@ def test_duplicate_of_another_senders_report_is_sent_as_used(loop: Loop) -> None
     first = collected(loop, door="industry")
     loop.clock.advance(seconds=1)
     second = collected(loop, door="industry")
-    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=other)
+    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", same_as=other)
     for reference in (other, first, second):
         open_case(loop.desk, reference, actor=ACTOR)
     close(loop, first, duplicate, release_outcome=True)
@@ -213,7 +219,7 @@ def test_duplicate_of_another_senders_report_is_sent_as_used(loop: Loop) -> None
     send_out(loop.desk, "stage")
     assert stage_at_gateway(loop, first) == ("opened", "used")
     assert stage_at_gateway(loop, second) == ("opened", "duplicate")
-    assert get(loop, first).cluster_id == get(loop, other).cluster_id
+    assert cluster_of(loop, other) == {get(loop, one).case_id for one in (other, first, second)}
 
 
 def test_first_of_a_partners_two_reports_is_never_a_duplicate_of_the_second(loop: Loop) -> None:
@@ -223,22 +229,22 @@ def test_first_of_a_partners_two_reports_is_never_a_duplicate_of_the_second(loop
     for reference in (first, second):
         open_case(loop.desk, reference, actor=ACTOR)
     close(loop, second)
-    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=second)
+    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", same_as=second)
     assert close(loop, first, duplicate, release_outcome=True).outcome == "duplicate"
     send_out(loop.desk, "stage")
     assert stage_at_gateway(loop, first) == ("opened", "used")
 
 
-def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop) -> None:
+def test_supplement_is_in_the_cluster_of_the_senders_own_report_alone(loop: Loop) -> None:
     own, public = collected(loop, door="industry"), collected(loop)
     supplement = collected(loop, door="industry", kind="supplement", earlier_reference=own)
     stranger = collected(loop, door="industry", kind="supplement", earlier_reference=public)
-    assert get(loop, supplement).cluster_id == get(loop, own).cluster_id
-    assert get(loop, stranger).cluster_id == get(loop, stranger).case_id
+    assert cluster_of(loop, own) == {get(loop, own).case_id, get(loop, supplement).case_id}
+    assert cluster_of(loop, stranger) == {get(loop, stranger).case_id}
 
 
 @pytest.mark.parametrize(
-    ("placement", "provider"),
+    ("placement", "about"),
     [
         ("lobby-7", "example-chat"),
         ("example-chat-lobby", "rival-app"),
@@ -248,11 +254,11 @@ def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop
     ],
 )
 def test_public_report_is_about_the_registered_owner_not_the_link_ids_prefix(
-    loop: Loop, placement: str | None, provider: str | None
+    loop: Loop, placement: str | None, about: str | None
 ) -> None:
     agree(loop.desk, link_id="lobby-7")
     agree(loop.desk, link_id="example-chat-lobby", owner="rival-app", new_owner="Rival App Ltd")
-    assert get(loop, collected(loop, placement=placement)).provider == provider
+    assert get(loop, collected(loop, placement=placement)).about == about
 
 
 def test_child_at_risk_in_an_industry_report_is_a_crisis(loop: Loop) -> None:

@@ -15,6 +15,7 @@ from gateway.desk.cases.opening import (
     open_whole_case,
 )
 from gateway.desk.cases.queue import count_queue, list_later, list_queue
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given
 from tests.builders import Partner, make_industry_report, seal_report
@@ -104,7 +105,9 @@ def test_report_that_came_before_the_one_it_names_is_joined_when_that_comes(loop
     assert doubts(loop, second) == []
     assert queue(loop) == [first]
     assert find(loop, first).priority == "P1"
-    assert find(loop, second).cluster_id == find(loop, third).cluster_id == find(loop, first).case_id
+    with loop.desk.store.read() as connection:
+        cluster = list_cluster(connection, find(loop, first).case_id)
+    assert cluster == {find(loop, one).case_id for one in (first, second, third)}
 
 
 def test_another_partners_report_and_an_unknown_one_are_named_in_a_doubt(loop: Loop) -> None:

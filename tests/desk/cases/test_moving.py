@@ -187,7 +187,7 @@ def test_joined_report_moves_its_case(loop: Loop) -> None:
         ({"lane": "urgent"}, "bad-lane"),
         ({"score": -1}, "bad-score"),
         ({"score": 1000}, "bad-score"),
-        ({"reason": "  "}, "move-reason-missing"),
+        ({"reason": "  "}, "reason-missing"),
         ({"reason": "x" * (MAX_REASON_CHARACTERS + 1)}, "reason-too-long"),
         ({"reason": "two\nlines"}, "unprintable"),
         ({"lane": "crisis"}, "not-moved"),
@@ -232,7 +232,7 @@ def test_page_shows_every_factor_and_moves_the_case_with_a_reason(loop: Loop, br
 def test_page_that_refuses_a_move_keeps_what_was_typed(loop: Loop, browser: Browser) -> None:
     case = get(loop, file_crisis(loop))
     browser.get(f"/cases/{case.case_id}")
-    for typed, fault in (("x", "bad-score"), ("9", "move-reason-missing")):
+    for typed, fault in (("x", "bad-score"), ("9", "reason-missing")):
         answer = browser.post(f"/cases/{case.case_id}/move", lane="queue", score=typed, move_reason="")
         assert answer.status_code == 409
         assert CASE_FAULTS[fault] in answer.text

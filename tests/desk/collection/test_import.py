@@ -10,6 +10,7 @@ from gateway.desk.audit import check_chain
 from gateway.desk.cases.opening import find_earlier, open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE
 from gateway.desk.partners.key_ends import keep_former_key, suspend_partner
@@ -116,8 +117,9 @@ def test_supplement_finds_its_first_report_under_either_reference(loop: Loop, na
     loop.send_industry(kind="supplement", priority="P3", earlier_reference=getattr(first, name))
     loop.collect()
     (added,) = [case for case in cases_of(loop) if case.adds_to is not None]
-    assert (added.cluster_id, added.priority) == (first.case_id, "P1")
+    assert added.priority == "P1"
     with loop.desk.store.read() as connection:
+        assert list_cluster(connection, added.case_id) == {added.case_id, first.case_id}
         assert find_earlier(connection, added) == first
 
 

@@ -17,6 +17,7 @@ from gateway.desk.cases.opening import list_joined
 from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
+from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -126,13 +127,11 @@ def check_one_case(connection: Connection, sent: Page) -> None:
     most = min(said.priority for said in sent)
     assert (first.priority, first.crisis) == (most, any(said.is_danger or said.priority == "P1" for said in sent))
     for later in all_cases(connection):
-        assert (later.joined_to, later.cluster_id) == (
-            None if later.reference == "A" else first.case_id,
-            first.case_id,
-        )
+        assert later.joined_to == (None if later.reference == "A" else first.case_id)
         assert (later.priority, later.crisis, later.score) == (most, first.crisis, first.score)
         assert later.factors == first.factors
     assert list_misjoined(connection) == []
+    assert list_cluster(connection, first.case_id) == {case_id_of(said.reference) for said in sent}
 
 
 def all_cases(connection: Connection) -> list[CaseRow]:

@@ -236,7 +236,7 @@ def test_placement_in_the_column_alone_changes_nothing(loop: Loop) -> None:
     loop.gateway_sql("UPDATE reports SET placement = 'rival-app'")
     assert loop.collect().filed == 1
     (case,) = cases_of(loop)
-    assert (case.placement, case.provider) == ("example-chat", "example-chat")
+    assert (case.placement, case.about) == ("example-chat", "example-chat")
 
 
 @pytest.mark.parametrize("placement", ["rival-app", None])

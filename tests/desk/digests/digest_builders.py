@@ -32,7 +32,7 @@ def make_store(folder: Path) -> DeskStore:
 
 def add_case(store: DeskStore, **changes: Any) -> str:
     """Add one closed case about the example partner and return its id."""
-    values = _make_case(**changes)
+    values = make_case_values(**changes)
     with store.write() as connection:
         connection.execute(insert(CASES).values(values))
     return str(values["case_id"])
@@ -42,16 +42,16 @@ def add_cases(store: DeskStore, count: int, **changes: Any) -> None:
     """Add closed cases about the example partner, all in one transaction."""
     with store.write() as connection:
         for _ in range(count):
-            connection.execute(insert(CASES).values(_make_case(**changes)))
+            connection.execute(insert(CASES).values(make_case_values(**changes)))
 
 
-def _make_case(**changes: Any) -> dict[str, Any]:
+def make_case_values(**changes: Any) -> dict[str, Any]:
     number = next(_NUMBERS)
     values: dict[str, Any] = {
         "case_id": f"case-{number:06d}",
         "environment": "live",
         "partner": "public",
-        "provider": PARTNER,
+        "about": PARTNER,
         "report_id": f"report-{number:06d}",
         "reference": f"ref-{number:06d}",
         "door": "public",
@@ -66,7 +66,6 @@ def _make_case(**changes: Any) -> dict[str, Any]:
         "age_band": "13_15",
         "outcome": "used",
         "weakness_1": "open_direct_messages",
-        "cluster_id": None,
         "synthetic": False,
     }
     return values | changes
@@ -85,8 +84,7 @@ def make_order(**changes: Any) -> DigestOrder:
 
 def make_cluster(name: str, **changes: Any) -> Cluster:
     values: dict[str, Any] = {
-        "cluster_id": name,
-        "cases": (f"case-of-{name}",),
+        "cases": (name,),
         "kind": "grooming",
         "age_band": "13_15",
         "placement": "profile",

@@ -34,8 +34,8 @@ def store(tmp_path: Path) -> DeskStore:
 def make_filled_store(folder: Path) -> DeskStore:
     folder.mkdir()
     store = hold_open(make_store(folder))
-    add_cases(store, 70, provider=MANY)
-    add_cases(store, 3, provider=FEW)
+    add_cases(store, 70, about=MANY)
+    add_cases(store, 3, about=FEW)
     return store
 
 
@@ -134,7 +134,7 @@ def test_a_second_run_draws_nothing_and_changes_nothing(store: DeskStore, draws:
     first, drawn = run(store), list(draws)
     with store.read() as connection:
         records = list_records(connection)
-    add_cases(store, 40, provider=MANY)
+    add_cases(store, 40, about=MANY)
     assert run(store, threshold=1) == first
     assert draws == drawn
     with store.read() as connection:
@@ -164,6 +164,6 @@ def test_agencies_and_partners_without_a_key_in_force_have_no_digest(store: Desk
     with store.write() as connection:
         connection.execute(insert(PARTNERS), rows)
     for row in rows:
-        add_case(store, provider=str(row["partner"]))
+        add_case(store, about=str(row["partner"]))
     with store.read() as connection:
         assert list_services(connection, environment="live") == {FEW: False, MANY: False, "with-keys": True}

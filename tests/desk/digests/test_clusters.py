@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.desk.digests.clusters import FrozenClustersError, freeze, parse_clusters, shorten
+from gateway.desk.digests.tables import make_labels
 from partner_sdk.errors import ReportAbuseError
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 
@@ -13,11 +14,11 @@ def test_frozen_clusters_have_one_spelling_in_any_order_and_are_read_back_the_sa
     assert frozen.encode() == freeze_some(*reversed(some)).encode()
     assert parse_clusters(frozen.encode()) == frozen
     assert (len(frozen), frozen.count("grooming", column="kind"), frozen.count("new", column="kind")) == (3, 1, 0)
-    assert frozen.list_cases() == {shorten(one) for one in ("case-of-a", "x", "y", "case-of-c")}
+    assert frozen.list_cases() == {shorten(one) for one in ("a", "x", "y", "c")}
 
 
 def test_frozen_clusters_hold_no_case_id() -> None:
-    assert b"case-of-a" not in freeze_some(make_cluster("a")).encode()
+    assert b"case-of-one" not in freeze_some(make_cluster("case-of-one")).encode()
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,10 @@ def test_a_column_takes_at_most_255_labels() -> None:
     freeze([], labels={**labels, "placement": [f"p{number}" for number in range(255)]})
     with pytest.raises(FrozenClustersError):
         freeze([], labels={**labels, "placement": [f"p{number}" for number in range(256)]})
+
+
+def test_of_two_clusters_with_a_common_case_one_is_kept_and_a_spent_one_is_not() -> None:
+    frozen = freeze_some(make_cluster("a", cases=("x", "y")), make_cluster("b", cases=("y", "z")))
+    assert (len(frozen), frozen.list_cases()) == (1, {shorten("x"), shorten("y")})
+    labels = make_labels(())
+    assert len(freeze([make_cluster("a", cases=("x", "y"))], labels=labels, spent={shorten("y")})) == 0

@@ -1,7 +1,9 @@
 """Synthetic cases: marked everywhere, never an envelope, the same data from the same seed."""
 
 from collections import Counter
+from dataclasses import replace
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -37,7 +39,7 @@ def test_every_synthetic_case_says_what_it_is(desk: Desk) -> None:
         assert case["assessor"] == "SYNTHETIC"
         assert str(case["reference"]).startswith("SYNTHETIC-")
         assert str(case["case_id"]).startswith("synthetic-")
-        assert case["provider"] == PARTNER
+        assert case["about"] == PARTNER
         assert (case["partner"], case["door"]) == ("public", "public")  # never a report that the partner sent
 
 
@@ -105,9 +107,10 @@ def test_a_running_quarter_gets_none(desk: Desk) -> None:
         make(desk, quarter=Quarter(2026, 4))
 
 
-def test_their_digest_is_marked_in_every_view(desk: Desk) -> None:
+def test_their_digest_at_a_sandbox_is_marked_in_every_view(desk: Desk) -> None:
+    desk = replace(desk, config=msgspec.structs.replace(desk.config, environment="sandbox"))
     make(desk)
-    digest = parse_digest(make_digest(desk.store, make_order(), clock=desk.clock).body or b"")
+    digest = parse_digest(make_digest(desk.store, make_order(environment="sandbox"), clock=desk.clock).body or b"")
     assert digest.synthetic
     assert "SYNTHETIC" in render_table(digest)
     assert ",yes," in render_csv(digest).splitlines()[1]

@@ -144,9 +144,9 @@ def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: L
     read(loop, kind="supplement", earlier_reference=first.reference)
     second = read(loop)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
-    close_case(loop.desk, first.reference, dataclasses.replace(CLOSING, cluster_id=public), actor=ACTOR)
+    close_case(loop.desk, first.reference, dataclasses.replace(CLOSING, same_as=public), actor=ACTOR)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
-    same = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=first.reference)
+    same = dataclasses.replace(CLOSING, outcome="duplicate", same_as=first.reference)
     close_case(loop.desk, second.reference, same, actor=ACTOR)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
     tell(loop, second.reference, "duplicate")
@@ -154,7 +154,7 @@ def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: L
 
 def test_two_reports_of_one_second_are_no_duplicates_of_one_another(loop: Loop) -> None:
     first, second = read(loop), read(loop)
-    same = dataclasses.replace(CLOSING, cluster_id=first.reference)
+    same = dataclasses.replace(CLOSING, same_as=first.reference)
     close_case(loop.desk, second.reference, same, actor=ACTOR)
     assert first.received_at == second.received_at
     for case in (first, second):

@@ -40,7 +40,7 @@ def get_provider(loop: Loop, placement: str) -> str | None:
     with loop.desk.store.read() as connection:
         case = get_case(connection, accepted.reference)
     assert case.placement == placement
-    return case.provider
+    return case.about
 
 
 def make(loop: Loop, **changes: object) -> DigestRecord:

@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 # A trigger holds them: rows are only ever added.
-_APPEND_ONLY = ("audit", "ledger", "case_moves", "digests", "digest_draws", "digest_steps")
+_APPEND_ONLY = ("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps")
 # PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
 _REFUSE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -72,6 +72,19 @@ def _make_cases() -> None:
         sa.UniqueConstraint("entry_sha256", name=op.f("uq_audit_entry_sha256")),
     )
     op.create_table(
+        "case_links",
+        sa.Column("id", Number, nullable=False),
+        sa.Column("case_a", PlainText, nullable=False),
+        sa.Column("case_b", PlainText, nullable=False),
+        sa.Column("is_end", sa.Boolean(), nullable=False),
+        sa.Column("at", PlainText, nullable=False),
+        sa.Column("by", PlainText, nullable=False),
+        sa.Column("reason", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_case_links")),
+    )
+    op.execute("CREATE INDEX ix_case_links_case_a_case_b ON case_links (case_a, case_b)")
+    op.execute("CREATE INDEX ix_case_links_case_b ON case_links (case_b)")
+    op.create_table(
         "case_moves",
         sa.Column("id", Number, nullable=False),
         sa.Column("case_id", PlainText, nullable=False),
@@ -90,7 +103,7 @@ def _make_cases() -> None:
         sa.Column("case_id", PlainText, nullable=False),
         sa.Column("environment", PlainText, nullable=False),
         sa.Column("partner", PlainText, nullable=False),
-        sa.Column("provider", PlainText),
+        sa.Column("about", PlainText),
         sa.Column("report_id", PlainText, nullable=False),
         sa.Column("reference", PlainText, nullable=False),
         sa.Column("door", PlainText, nullable=False),
@@ -119,7 +132,6 @@ def _make_cases() -> None:
         sa.Column("outcome", PlainText),
         sa.Column("weakness_1", PlainText),
         sa.Column("weakness_2", PlainText),
-        sa.Column("cluster_id", PlainText),
         sa.Column("synthetic", sa.Boolean(), nullable=False),
         sa.Column("reply_by", PlainText),
         sa.Column("region", PlainText),
@@ -153,7 +165,7 @@ def _make_cases() -> None:
         " ON cases (reply_owed, reply_code, closed_at, reply_by)"
         f" WHERE reply_owed {_is(True)}"
     )
-    op.execute("CREATE INDEX ix_cases_provider_closed_at ON cases (provider, closed_at)")
+    op.execute("CREATE INDEX ix_cases_about_closed_at ON cases (about, closed_at)")
     op.execute(
         "CREATE INDEX ix_cases_queue"
         " ON cases ((closed_at IS NULL) DESC, crisis DESC, is_behind, score DESC, received_at, case_id, joined_to)"

@@ -1,0 +1,185 @@
+"""Links between cases about one person or incident, and the clusters that they make.
+
+A link is a record: two cases, a person, a time and a reason. Records are only ever added (a trigger holds it), and the
+newest record of two cases decides whether their link stands or has ended. A cluster is everything that standing links
+connect, in any order of linking: there is no copied id that could fall behind.
+
+A sender's later report is linked to its first one by the desk itself when it is filed. A person may end that link too.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select
+
+from gateway.desk.store.schema import CASE_LINKS
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
+
+BY_THE_DESK: Final = "desk"
+ADDITION: Final = "Sent by the same sender as a later report to this one."
+
+
+class LinkError(ReportAbuseError):
+    """Two cases cannot be linked, or their link cannot be ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """One record about a case: the other case, and whether it links or ends."""
+
+    other_id: str
+    is_end: bool
+    at: str
+    by: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Clusters:
+    """The clusters of all standing links, by union-find. Cases without a link are clusters of one."""
+
+    _newest_record: int = 0
+    _parents: dict[str, str] = field(default_factory=dict)
+    _members: dict[str, list[str]] = field(default_factory=dict)
+
+    def refresh(self, connection: Connection) -> None:
+        """Read the links again if one was recorded since the last time."""
+        newest = connection.execute(select(func.max(CASE_LINKS.c.id))).scalar() or 0
+        if newest == self._newest_record:
+            return
+        self._newest_record = newest
+        self._parents.clear()
+        self._members.clear()
+        standing = {(record.case_a, record.case_b): not record.is_end for record in connection.execute(_ALL)}
+        for (one, other), stands in standing.items():
+            if stands:
+                self.join(one, other)
+
+    def find(self, case_id: str) -> str:
+        """Return one case that stands for the whole cluster, the same for every case in it."""
+        parents, root = self._parents, case_id
+        while (above := parents.get(root, root)) != root:
+            root = above
+        while (above := parents.get(case_id, case_id)) != root:
+            parents[case_id] = root
+            case_id = above
+        return root
+
+    def join(self, one: str, other: str) -> None:
+        """Make one cluster of those of two cases."""
+        larger, smaller = self.find(one), self.find(other)
+        if larger == smaller:
+            return
+        members = self._members
+        if len(members.get(larger, ())) < len(members.get(smaller, ())):
+            larger, smaller = smaller, larger
+        self._parents[smaller] = larger
+        members.setdefault(larger, [larger]).extend(members.pop(smaller, [smaller]))
+
+    def list_members(self, case_id: str) -> tuple[str, ...]:
+        """Return every case of the cluster, this one included."""
+        return tuple(self._members.get(self.find(case_id), (case_id,)))
+
+
+def load_clusters(connection: Connection) -> Clusters:
+    """Return the clusters of all standing links."""
+    clusters = Clusters()
+    clusters.refresh(connection)
+    return clusters
+
+
+def list_cluster(connection: Connection, case_id: str) -> frozenset[str]:
+    """Return every case of one case's cluster, this one included, step by step along the standing links."""
+    found, waiting = {case_id}, [case_id]
+    while waiting:
+        new = set(_list_linked(connection, waiting.pop())) - found
+        found |= new
+        waiting += new
+    return frozenset(found)
+
+
+def list_records(connection: Connection, case_id: str) -> list[LinkRecord]:
+    """Return the records about a case, the oldest first."""
+    rows = connection.execute(_OF_CASE, {"case_id": case_id})
+    return [
+        LinkRecord(row.case_b if row.case_a == case_id else row.case_a, row.is_end, row.at, row.by, row.reason)
+        for row in rows
+    ]
+
+
+def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> bool:
+    """Link two cases and return True, or return False if their own link stands already.
+
+    Raises `LinkError` for a case and itself.
+    """
+    if case_id == other_id:
+        raise LinkError("This is the case itself: give another one.", reason="own-case")
+    if _find_newest(connection, case_id, other_id) is False:
+        return False
+    _record(connection, case_id, other_id, is_end=False, by=by, reason=reason, now=now)
+    return True
+
+
+def end_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> None:
+    """End the link of two cases. Raises `LinkError` if they have none of their own that stands."""
+    if _find_newest(connection, case_id, other_id) is not False:
+        raise LinkError("These two cases have no link of their own that stands.", reason="no-link")
+    _record(connection, case_id, other_id, is_end=True, by=by, reason=reason, now=now)
+
+
+def link_additions(connection: Connection, first_id: str, case_ids: Iterable[str], *, now: datetime) -> None:
+    """Link a sender's later reports to its first one, unless a person has ever decided about the two."""
+    for case_id in case_ids:
+        if case_id != first_id and _find_newest(connection, case_id, first_id) is None:
+            _record(connection, case_id, first_id, is_end=False, by=BY_THE_DESK, reason=ADDITION, now=now)
+
+
+def make_values(case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> dict[str, object]:
+    """Return the row of a new link."""
+    first, second = sorted((case_id, other_id))
+    return {
+        "case_a": first,
+        "case_b": second,
+        "is_end": False,
+        "at": format_time(now),
+        "by": by,
+        "reason": reason,
+    }
+
+
+def _record(
+    connection: Connection, case_id: str, other_id: str, *, is_end: bool, by: str, reason: str, now: datetime
+) -> None:
+    values = make_values(case_id, other_id, by=by, reason=reason, now=now)
+    connection.execute(insert(CASE_LINKS).values(values | {"is_end": is_end}))
+
+
+def _find_newest(connection: Connection, case_id: str, other_id: str) -> bool | None:
+    """Return whether the newest record of two cases ends their link; None without a record."""
+    first, second = sorted((case_id, other_id))
+    found: bool | None = connection.execute(_NEWEST, {"first": first, "second": second}).scalar()
+    return found
+
+
+def _list_linked(connection: Connection, case_id: str) -> Iterator[str]:
+    standing = {record.other_id: not record.is_end for record in list_records(connection, case_id)}
+    return (other_id for other_id, stands in standing.items() if stands)
+
+
+_ALL: Final = select(CASE_LINKS.c.id, CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.is_end).order_by(
+    CASE_LINKS.c.id
+)
+_OF_CASE: Final = (
+    select(CASE_LINKS)
+    .where(or_(CASE_LINKS.c.case_a == bindparam("case_id"), CASE_LINKS.c.case_b == bindparam("case_id")))
+    .order_by(CASE_LINKS.c.id)
+)
+_NEWEST: Final = (
+    select(CASE_LINKS.c.is_end)
+    .where(CASE_LINKS.c.case_a == bindparam("first"), CASE_LINKS.c.case_b == bindparam("second"))
+    .order_by(CASE_LINKS.c.id.desc())
+    .limit(1)
+)

@@ -1,0 +1,129 @@
+"""Freezes the clusters that a digest counts: the incidents about one service, each once and in one period only.
+
+A cluster is every case that standing links connect (collection/links.py), read at the moment of freezing. It belongs to
+the period in which its first case about this service was closed, and it is left out if any of its cases was in a
+cluster of another period: a link or its end after that changes nothing that was published and counts nothing again.
+
+A cluster is represented field by field. The kind is the most serious one that an assessor gave; every other answer is
+that of the newest assessment that knows it. Only cases about this service are read for it: none about another reaches
+this partner. A service's own reports alone make no cluster, because it knows them and gets them exactly.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, false, select
+
+from gateway.desk.collection.links import Clusters
+from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
+from gateway.desk.digests.records import list_spent
+from gateway.desk.digests.tables import NOT_STATED, make_labels
+from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.store.schema import CASES
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.keys import Environment
+
+# The most serious kind first: harm that is happening or planned comes before words.
+GRAVEST_FIRST: Final = (
+    "sexual_acts_live",
+    "meet_offline",
+    "coercion_blackmail",
+    "grooming",
+    "sexual_talk",
+    "risk_behaviour",
+    "something_else",
+)
+# An answer that another one of the cluster replaces.
+_NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})
+_MOST_AT_ONCE: Final = 500
+_READ: Final = (
+    *(CASES.c.case_id, CASES.c.partner, CASES.c.received_at, CASES.c.closed_at, CASES.c.synthetic),
+    *(CASES.c.kind, CASES.c.age_band, CASES.c.placement, CASES.c.outcome, CASES.c.weakness_1, CASES.c.weakness_2),
+)
+
+
+def freeze_clusters(
+    connection: Connection,
+    *,
+    partner: str,
+    quarter: Quarter,
+    environment: Environment,
+    places: Sequence[tuple[str, str]],
+    clusters: Clusters | None = None,
+) -> tuple[FrozenClusters, bool]:
+    """Return the clusters of a period in their frozen form, and whether one of them is synthetic.
+
+    Pass loaded `clusters` to freeze many partners in one run; they are read again if a link was recorded since.
+    """
+    clusters = clusters or Clusters()
+    clusters.refresh(connection)
+    about = _make_condition(partner, environment=environment)
+    starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
+    in_period = (CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at)
+    groups: list[tuple[tuple[str, ...], list[Any]]] = []
+    linked: dict[str, tuple[str, ...]] = {}
+    for row in connection.execute(select(*_READ).where(about, *in_period)):
+        members = clusters.list_members(row.case_id)
+        if len(members) > 1:
+            linked[clusters.find(row.case_id)] = members
+        elif row.partner != partner:
+            groups.append((members, [row]))
+    closed = _read_closed(connection, about, {case_id for members in linked.values() for case_id in members})
+    for members in linked.values():
+        records = [closed[case_id] for case_id in members if case_id in closed]
+        firsts = [row.closed_at for row in records if row.partner != partner]
+        if firsts and starts_at <= min(firsts) < ends_at:
+            groups.append((members, records))
+    frozen = freeze(
+        (_represent(members, records) for members, records in groups),
+        labels=make_labels(places),
+        spent=list_spent(connection, partner=partner, quarter=quarter),
+    )
+    return frozen, any(row.synthetic for _, records in groups for row in records)
+
+
+def _make_condition(partner: str, *, environment: Environment) -> ColumnElement[bool]:
+    """Return the condition of cases about a service; a made-up case never enters a live desk's digest."""
+    # The text added to the environment keeps SQLite from the index that begins with it, as in `of_sender`.
+    about = (CASES.c.about == partner) & CASES.c.closed_at.is_not(None)
+    about &= CASES.c.environment.concat("") == environment
+    return about & (CASES.c.synthetic == false()) if environment == "live" else about
+
+
+def _read_closed(connection: Connection, about: ColumnElement[bool], case_ids: Iterable[str]) -> dict[str, Row[Any]]:
+    wanted = sorted(case_ids)
+    found: dict[str, Row[Any]] = {}
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        some = CASES.c.case_id.in_(wanted[start : start + _MOST_AT_ONCE])
+        found.update({row.case_id: row for row in connection.execute(select(*_READ).where(about, some))})
+    return found
+
+
+def _represent(members: tuple[str, ...], records: list[Row[Any]]) -> Cluster:
+    newest_first = sorted(records, key=lambda row: (row.closed_at, row.received_at, row.case_id), reverse=True)
+    return Cluster(
+        cases=members,
+        kind=min((row.kind or NOT_STATED for row in records), key=_get_place),
+        age_band=_choose_known(row.age_band for row in newest_first),
+        placement=_choose_known(row.placement for row in newest_first),
+        outcome=_choose_known(row.outcome for row in newest_first),
+        weaknesses=next((found for row in newest_first if (found := tuple(_list_weaknesses(row)))), ()),
+    )
+
+
+def _get_place(kind: str) -> int:
+    return GRAVEST_FIRST.index(kind) if kind in GRAVEST_FIRST else len(GRAVEST_FIRST)
+
+
+def _choose_known(values: Iterable[str | None]) -> str:
+    """Return the first known value, or else the first one, e.g. "unknown" rather than "not stated"."""
+    first = None
+    for value in values:
+        if value not in _NOT_KNOWN:
+            return str(value)
+        first = first or value
+    return first or NOT_STATED
+
+
+def _list_weaknesses(row: Row[Any]) -> Iterator[str]:
+    return (code for code in (row.weakness_1, row.weakness_2) if code)

@@ -1,0 +1,132 @@
+"""Links between cases: by closing one as another, on the case page and by command, before closing and after it."""
+
+import dataclasses
+import json
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.forms import CASE_FAULTS
+from gateway.desk.cases.linking import link_cases, list_linked, unlink_cases
+from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cli import main
+from gateway.desk.collection.links import BY_THE_DESK, list_cluster
+from gateway.desk.store.schema import AUDIT
+from tests.desk.cases.test_cases import CLOSING
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.view_builders import Browser
+
+WHY = "The same account wrote to both."
+
+
+def read(loop: Loop, count: int) -> list[str]:
+    """File and open reports of grown-ups, who are owed no reply, and return their references."""
+    references = [loop.send_public(under_18="no").reference for _ in range(count)]
+    loop.collect()
+    for reference in references:
+        open_case(loop.desk, reference, actor=ACTOR)
+    return references
+
+
+def close(loop: Loop, reference: str, same_as: str | None = None) -> None:
+    close_case(loop.desk, reference, dataclasses.replace(CLOSING, same_as=same_as), actor=ACTOR)
+
+
+def list_references(loop: Loop, reference: str) -> set[str]:
+    """Return the references of a case's cluster."""
+    with loop.desk.store.read() as connection:
+        cluster = list_cluster(connection, get_case(connection, reference).case_id)
+        return {get_case(connection, case_id).reference for case_id in cluster}
+
+
+def test_closing_two_as_one_and_then_one_as_zero_makes_one_cluster(loop: Loop) -> None:
+    zero, one, two, alone = read(loop, 4)
+    close(loop, two, same_as=one)
+    close(loop, one, same_as=zero)
+    close(loop, zero)
+    close(loop, alone)
+    for reference in (zero, one, two):
+        assert list_references(loop, reference) == {zero, one, two}
+    assert list_references(loop, alone) == {alone}
+
+
+def test_closed_cases_are_linked_and_parted_again_with_reasons_that_stay(loop: Loop) -> None:
+    first, second, third = read(loop, 3)
+    close(loop, first)
+    close(loop, second)
+    link_cases(loop.desk, first, second, reason=WHY, actor=ACTOR)
+    link_cases(loop.desk, second, third, reason=WHY, actor=ACTOR)
+    with loop.desk.store.read() as connection:
+        linked = list_linked(connection, get_case(connection, first))
+    assert [(one.case.reference, one.record and one.record.reason) for one in linked] == [(second, WHY), (third, None)]
+    with pytest.raises(CaseError) as caught:
+        unlink_cases(loop.desk, first, third, reason=WHY, actor=ACTOR)
+    assert caught.value.reason == "no-link"  # only the second connects them
+    unlink_cases(loop.desk, first, second, reason=WHY, actor=ACTOR)
+    assert list_references(loop, first) == {first}
+    assert list_references(loop, second) == {second, third}
+    with loop.desk.store.read() as connection:
+        actions = connection.execute(select(AUDIT.c.action).where(AUDIT.c.action.like("%link-cases"))).scalars().all()
+    assert actions == ["link-cases", "link-cases", "unlink-cases"]
+
+
+def test_supplement_is_linked_by_the_desk_and_stays_apart_once_a_person_has_parted_it(loop: Loop) -> None:
+    first = loop.send_industry().reference
+    loop.collect()
+    later = loop.send_industry(kind="supplement", earlier_reference=first).reference
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        (linked,) = list_linked(connection, get_case(connection, first))
+    assert linked.record is not None
+    assert (linked.case.reference, linked.record.by) == (later, BY_THE_DESK)
+    unlink_cases(loop.desk, later, first, reason=WHY, actor=ACTOR)
+    another = loop.send_industry(kind="supplement", earlier_reference=first).reference
+    loop.collect()
+    assert list_references(loop, first) == {first, another}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason", "refusal"),
+    [
+        ("nothing", WHY, "unknown-case"),
+        ("", WHY, "unknown-case"),
+        (None, WHY, "own-case"),
+        (None, " ", "reason-missing"),
+    ],
+)
+def test_link_to_nothing_to_itself_or_without_a_reason_is_refused(
+    loop: Loop, other: str | None, reason: str, refusal: str
+) -> None:
+    (case,) = read(loop, 1)
+    with pytest.raises(CaseError) as caught:
+        link_cases(loop.desk, case, case if other is None else other, reason=reason, actor=ACTOR)
+    assert caught.value.reason == refusal
+
+
+def test_page_and_commands_link_two_closed_cases_and_end_their_link(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = read(loop, 2)
+    for reference in (first, second):
+        close(loop, reference)
+    with loop.desk.store.read() as connection:
+        case_id = get_case(connection, first).case_id
+    browser = Browser(loop.desk).sign_in()
+    browser.get(f"/cases/{case_id}")
+    refused = browser.post(f"/cases/{case_id}/link", linked_case=second, link_reason="")
+    assert refused.status_code == 409
+    assert CASE_FAULTS["reason-missing"] in refused.text
+    assert f'value="{second}"' in refused.text
+    assert browser.post(f"/cases/{case_id}/link", linked_case=second, link_reason=f"<b>{WHY}").status_code == 303
+    page = browser.get(f"/cases/{case_id}").text
+    assert second in page
+    assert f"&lt;b&gt;{WHY}" in page
+    assert browser.post(f"/cases/{case_id}/unlink", linked_case=second, link_reason=WHY).status_code == 303
+    assert list_references(loop, first) == {first}
+    for words, count in (("link", 2), ("unlink", 1)):
+        state = str(loop.folder / "desk")
+        assert main(["case", words, first, second, "--reason", WHY, "--json", "--state", state]) == 0
+        assert json.loads(capsys.readouterr().out)["case"]["reference"] == first
+        assert len(list_references(loop, second)) == count
