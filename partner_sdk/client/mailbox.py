@@ -128,6 +128,7 @@ class Mailbox:
                     alarms.append(MailboxAlarm(reason=error.reason, text=str(error), message_id=one.message.message_id))
                 else:
                     to_acknowledge.append(one.message.message_id)
+            alarms += list_second_digests(self._state, fresh)
             self._advance()
             alarms += list_gap_alarms(self._state)
         for message_id in to_acknowledge:
@@ -222,6 +223,31 @@ class Mailbox:
             reached = MailboxPosition(number=reached.number + 1, sha256=message_sha256(following))
         if reached != position:
             self._state.save_position(reached)
+
+
+def list_second_digests(state: PartnerState, fresh: Iterable[OpenedMessage]) -> list[MailboxAlarm]:
+    """Return an alarm for each new digest of a period that already has one with other bytes; the first one stands.
+
+    The agency draws the noise of a period once: a second draw of the same figures would tell more than it paid for.
+    """
+    new = [one for one in fresh if one.message.kind == "digest"]
+    if not new:
+        return []
+    first: dict[str, bytes] = {}
+    numbers = {one.message.number for one in new}
+    kept = (read_message(state, number) for number in state.list_messages() if number <= max(numbers))
+    alarms = []
+    for one in kept:
+        if one.message.kind != "digest":
+            continue
+        try:
+            period = parse_digest(one.body).period
+        except ReportAbuseError:
+            continue  # `read_digest` explains it to the reader
+        if first.setdefault(period, one.body) != one.body and one.message.number in numbers:
+            text = f"A second digest of {period} came with other figures. Use the first one, and tell the agency."
+            alarms.append(MailboxAlarm(reason="second-digest", text=text, message_id=one.message.message_id))
+    return alarms
 
 
 def list_gap_alarms(state: PartnerState) -> list[MailboxAlarm]:

@@ -38,13 +38,14 @@ from gateway.desk.digests.records import (
     get_clusters,
     get_record,
     make_digest_id,
+    make_message_id,
     mark_rejected,
     mark_released,
 )
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox import write_message
+from gateway.desk.partners.mailbox import is_refused, write_message
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -377,8 +378,19 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         digest_id,
         by=by,
         # The same body is the same message: a crash before the release is recorded does not send it twice.
-        post=lambda partner, body: write_message(desk, partner=partner, kind="digest", body=body, actor=by).message_id,
+        post=lambda partner, body: (
+            write_message(
+                desk, partner=partner, kind="digest", body=body, actor=by, message_id=make_message_id(digest_id)
+            ).message_id
+        ),
         now=desk.clock(),
     )
     send_due(desk, only={"message"}).raise_first()
+    with desk.store.read() as connection:
+        if is_refused(connection, make_message_id(digest_id)):
+            raise DigestError(
+                "The gateway has another digest of this partner and period: this desk published it and was restored "
+                "from an older backup since. That one stands, and this one is never sent.",
+                reason="published-before",
+            )
     return record

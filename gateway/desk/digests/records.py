@@ -7,7 +7,7 @@ leaves the desk: only the published bytes do.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Period, Quarter
+from gateway.desk.partners.mailbox import has_message
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
+from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical
 
@@ -23,6 +25,9 @@ T = TypeVar("T")
 # The draws and the data beside the clusters: a few kilobytes.
 MAX_RECORD_BYTES = 1024 * 1024
 _MOST_AT_ONCE: Final = 500
+_MESSAGE_LABEL: Final = "report-abuse digest message v1"
+# The time inside every such id: the id depends on the digest's id alone.
+_SAME_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 State = Literal["drawing", "made", "not-eligible", "rejected", "released"]
 
@@ -69,6 +74,16 @@ class DigestRecord:
 def make_digest_id(*, partner: str, quarter: Period) -> str:
     """Return the only possible id for a partner's period, e.g. `2026-Q3.example-chat`."""
     return f"{quarter.name}.{partner}"
+
+
+def make_message_id(digest_id: str) -> str:
+    """Return the only possible id of the message with a digest, a UUIDv7 of the hash of the digest's id.
+
+    The gateway refuses other bytes under an id that it knows. So a desk that was restored from an old backup, and has
+    forgotten that it published this period, cannot publish it again.
+    """
+    random = hashlib.sha256(f"{_MESSAGE_LABEL}/{digest_id}".encode()).digest()[: canonical.REPORT_ID_RANDOM_BYTES]
+    return canonical.make_report_id(_SAME_TIME, random)
 
 
 def find_record(connection: Connection, digest_id: str) -> DigestRecord | None:
@@ -119,8 +134,9 @@ def add_record(
     workings: Workings,
     clusters: FrozenClusters,
 ) -> DigestRecord:
-    """Freeze the data behind a digest, and its clusters under their hash."""
+    """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`)."""
     digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()
+    _check_unknown(connection, digest_id)
     connection.execute(
         insert(DIGESTS).values(
             digest_id=digest_id,
@@ -134,6 +150,18 @@ def add_record(
         )
     )
     return get_record(connection, digest_id)
+
+
+def _check_unknown(connection: Connection, digest_id: str) -> None:
+    """Raise `DigestRecordError` if the audit log or the mailbox knows a digest whose record is gone."""
+    of_digest = (AUDIT.c.subject == digest_id, AUDIT.c.action.in_(("digest-frozen", "digest-released")))
+    is_audited = connection.execute(select(AUDIT.c.id).where(*of_digest)).first() is not None
+    if is_audited or has_message(connection, make_message_id(digest_id)):
+        raise DigestRecordError(
+            "The audit log or the mailbox knows a digest of this partner and period, and its record is gone. It is "
+            "never made a second time: restore the newest backup.",
+            reason="made-before",
+        )
 
 
 def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: list[int]) -> None:

@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
-from gateway.desk.partners.register import get_partner
+from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import ConflictError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope
@@ -35,6 +36,8 @@ from partner_sdk.wire.mailbox_message import (
 )
 from partner_sdk.wire.sealing import seal
 
+# The code of a message whose id the gateway knows with other bytes.
+REFUSED: Final = "conflicting-message"
 _MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
     OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
 )
@@ -52,14 +55,36 @@ class PostedMessage:
     posted_at: str | None
 
 
-def write_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> PostedMessage:
+def write_message(
+    desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str, message_id: str | None = None
+) -> PostedMessage:
     """Sign, seal and queue a message (`body` is canonical JSON); the same kind and body again is the same message.
 
-    Raises `PartnerError`, and `LocalStateError` for the signing key.
+    A given `message_id` belongs to one message for ever: the gateway refuses other bytes under it, also from a desk
+    that was restored from an old backup. Raises `PartnerError` (`written-already`, if another body has the id), and
+    `LocalStateError` for the signing key.
     """
     with desk.store.write() as connection:
         existing = _find_same(connection, partner=partner, kind=kind, body=body)
-        return existing or store_message(desk, connection, partner=partner, kind=kind, body=body, actor=actor)
+        if existing is not None:
+            return existing
+        if message_id is not None and has_message(connection, message_id):
+            raise PartnerError("Another message has been written in this place.", reason="written-already")
+        return store_message(
+            desk, connection, partner=partner, kind=kind, body=body, actor=actor, message_id=message_id
+        )
+
+
+def is_refused(connection: Connection, message_id: str) -> bool:
+    """Return whether the gateway refused a message because it has another one with this id."""
+    query = select(OUTBOX.c.last_error).where(record("message", literal(message_id)), OUTBOX.c.state == "given_up")
+    return connection.execute(query).scalar() == REFUSED
+
+
+def has_message(connection: Connection, message_id: str) -> bool:
+    """Return whether a message with this id was ever written here."""
+    query = select(MAILBOX_MESSAGES.c.number).where(MAILBOX_MESSAGES.c.message_id == message_id)
+    return connection.execute(query).first() is not None
 
 
 def store_message(
@@ -71,6 +96,7 @@ def store_message(
     body: bytes,
     actor: str,
     is_secret: bool = False,
+    message_id: str | None = None,
 ) -> PostedMessage:
     """Sign, seal and queue a new message in the caller's transaction; nothing is sent.
 
@@ -90,7 +116,7 @@ def store_message(
         environment=desk.config.environment,
         issued_at=format_time(now),
         kind=kind,
-        message_id=desk.make_id(),
+        message_id=message_id or desk.make_id(),
         number=1 if last is None else last.number + 1,
         previous=FIRST_PREVIOUS if last is None else last.signed_sha256 or message_sha256(bytes(last.signed)),
         recipient=partner,
@@ -161,8 +187,16 @@ class MessageSender:
         )
 
     def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
-        results = [self.run.feed.put_items(MAILBOX_MESSAGE, (item,))[0] for item in items]
-        return [GiveUp(result) if result == NO_PLACE else None for result in results]
+        return [self._send_one(item) for item in items]
+
+    def _send_one(self, item: NewItem) -> GiveUp | None:
+        try:
+            result = self.run.feed.put_items(MAILBOX_MESSAGE, (item,))[0]
+        except ConflictError:
+            # Another message has this id, e.g. the digest of a period that this desk made before it was restored. More
+            # tries would change nothing, and must not keep back the messages after it.
+            return GiveUp(REFUSED)
+        return GiveUp(result) if result == NO_PLACE else None
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         connection.execute(

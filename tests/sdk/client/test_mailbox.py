@@ -12,15 +12,23 @@ from partner_sdk.client.mailbox import Delivery, Mailbox, list_gap_alarms, read_
 from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
+from partner_sdk.wire.digest import encode_digest
 from partner_sdk.wire.mailbox_message import (
+    FIRST_PREVIOUS,
     MailboxItem,
     message_sha256,
 )
 from tests.builders import DAY, NOW, Agency, Partner, make_key
 from tests.sdk.mailbox_builders import Post, make_chain, make_post
-from tests.sdk.sdk_builders import make_state
+from tests.sdk.sdk_builders import make_digest, make_state
 
 AGENCY = Agency()
+PUBLISHED = (
+    ("2026-Q3", "2026-10-05T09:00:00Z"),
+    ("2026-Q2", "2026-10-05T09:00:00Z"),
+    ("2026-Q3", "2026-10-05T09:00:00Z"),
+    ("2026-Q3", "2026-10-06T09:00:00Z"),
+)
 
 
 @dataclass
@@ -254,3 +262,19 @@ def test_message_sealed_again_to_the_same_key_is_known(reader: Reader) -> None:
     assert again.item.envelope != post.item.envelope
     assert reader.receive(again) == Delivery(messages=(), alarms=())
     assert encode(again.item) != encode(post.item)
+
+
+def test_second_digest_of_a_period_with_other_figures_is_an_alarm_and_the_first_one_stands(reader: Reader) -> None:
+    bodies = [encode_digest(make_digest(period=period, made_at=at)) for period, at in PUBLISHED]
+    posts: list[Post] = []
+    for number, body in enumerate(bodies, start=1):
+        previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
+        posts.append(make_post(number, previous, kind="digest", body=to_base64url(body)))
+    assert reasons(reader.receive(*posts[:3])) == []  # the third repeats the bytes of the first
+    delivery = reader.receive(posts[3])
+    assert [(alarm.reason, alarm.message_id) for alarm in delivery.alarms] == [
+        ("second-digest", posts[3].item.message_id)
+    ]
+    assert "2026-Q3" in delivery.alarms[0].text
+    assert reader.acknowledged == [posts[3].item.message_id]  # kept, so that the chain stays whole
+    assert reasons(reader.receive(posts[3])) == []
