@@ -115,13 +115,13 @@ def open_page(loop: Loop, case: CaseRow) -> str:
 
 
 def set_partner(desk: Desk, **columns: Any) -> None:
-    """Change what the desk registered of its partners."""
+    """Change the desk's register of its partners."""
     with desk.store.write() as connection:
         connection.execute(PARTNERS.update().values(**columns))
 
 
 def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxMessage]:
-    """Return what lies in a partner's mailbox at the gateway, opened with its key and proven to be the agency's."""
+    """Return the messages in a partner's mailbox at the gateway, opened with its key and proven to be the agency's."""
     partner = partner or loop.partner
     with loop.gateway.store.read() as connection:
         query = "SELECT item_id, envelope FROM items WHERE kind = 'mailbox-message' AND address = ? ORDER BY position"

@@ -183,7 +183,7 @@ def put(desk: Desk, kind: OutboxKind, *subjects: str, lane: str = "") -> None:
 
 
 def run(desk: Desk, kind: OutboxKind, taker: Taker, *, in_run: Run | None = None) -> Outcome:
-    """Send what is due of one kind to the taker."""
+    """Send the due entries of one kind to the taker."""
     return send_kind(in_run or Run(desk), replace(kind, open=lambda _run: taker, before=None, after=None))
 
 

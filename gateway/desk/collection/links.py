@@ -77,7 +77,12 @@ class Clusters:
         if len(members.get(larger, ())) < len(members.get(smaller, ())):
             larger, smaller = smaller, larger
         self._parents[smaller] = larger
+        self._parents.setdefault(larger, larger)
         members.setdefault(larger, [larger]).extend(members.pop(smaller, [smaller]))
+
+    def has_links(self, case_id: str) -> bool:
+        """Return whether a link of this case stands."""
+        return case_id in self._parents
 
     def list_members(self, case_id: str) -> tuple[str, ...]:
         """Return every case of the cluster, this one included."""

@@ -10,8 +10,9 @@ For example, one cluster of two cases about grooming (kind 2), of a child of 13 
     <8 bytes: cluster> <1 byte for each column, by name> <8 bytes: case> <8 bytes: case>
 """
 
+import functools
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,6 +29,8 @@ MOST_LABELS: Final = 255
 _MOST_HEADER_BYTES: Final = 256 * 1024
 
 Labels = Mapping[str, Sequence[str]]
+# The answers of one case, in the order of `COLUMNS`.
+Answers = tuple[str | None, ...]
 
 
 class FrozenClustersError(ReportAbuseError):
@@ -84,37 +87,34 @@ class FrozenClusters:
         return b"".join((canonical.encode(header), b"\n", self.cluster_ids, *columns, self.case_ids))
 
 
-def freeze(clusters: Iterable[Cluster], *, labels: Labels, spent: Collection[bytes] = frozenset()) -> FrozenClusters:
+def freeze(
+    clusters: Iterable[Cluster],
+    *,
+    labels: Labels,
+    single: Iterable[tuple[str, Answers]] = (),
+    spent: Collection[bytes] = frozenset(),
+) -> FrozenClusters:
     """Return the frozen form of clusters, each under its lowest case; of two with a common case only the first is kept.
 
-    A cluster with a case in `spent` (as `shorten` makes them) was counted in another period, and is left out. `labels`
-    are the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness or a
-    repeated one is dropped.
+    `single` are clusters of one case: its id, and its answers in the order of `COLUMNS`. A cluster with a case in
+    `spent` (as `shorten` makes them) was counted in another period, and is left out. `labels` are the known ones of
+    each column, fixed before any data is read: others are stored as 0. A third weakness or a repeated one is dropped.
     """
-    codes = {column: {label: code for code, label in enumerate(known, 1)} for column, known in labels.items()}
-    if any(len(known) > MOST_LABELS for known in codes.values()):
-        raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
+    encode = _make_encoder(labels)
+    spent = frozenset(spent)
     rows: dict[bytes, bytes] = {}
-    cases: set[bytes] = set()
-    is_new, is_unspent = cases.isdisjoint, frozenset(spent).isdisjoint
-    kinds, ages, outcomes, places = (codes[column] for column in ("kind", "age_band", "outcome", "placement"))
-    weak = codes["weakness_1"]
+    for case_id, answers in single:
+        case = shorten(case_id)
+        if case not in spent:
+            rows[case] = encode(answers)
+    cases = set(rows)
     for one in clusters:
         own = [shorten(case_id) for case_id in one.cases]
-        if not is_new(own) or not is_unspent(own):
-            continue
-        first, second = (*dict.fromkeys(weak[code] for code in one.weaknesses if code in weak), 0, 0)[:2]
-        rows[min(own)] = bytes(
-            (
-                ages.get(one.age_band, 0),
-                kinds.get(one.kind, 0),
-                outcomes.get(one.outcome, 0),
-                places.get(one.placement, 0),
-                first,
-                second,
-            )
-        )
-        cases.update(own)
+        if cases.isdisjoint(own) and spent.isdisjoint(own):
+            weaknesses = tuple(dict.fromkeys(code for code in one.weaknesses if code in labels["weakness_1"]))
+            first, second = (*weaknesses, None, None)[:2]
+            rows[min(own)] = encode((one.age_band, one.kind, one.outcome, one.placement, first, second))
+            cases.update(own)
     ids = sorted(rows)
     whole = b"".join(map(rows.__getitem__, ids))
     return FrozenClusters(
@@ -123,6 +123,21 @@ def freeze(clusters: Iterable[Cluster], *, labels: Labels, spent: Collection[byt
         cluster_ids=b"".join(ids),
         case_ids=b"".join(sorted(cases)),
     )
+
+
+def _make_encoder(labels: Labels) -> Callable[[Answers], bytes]:
+    """Return a function that gives the bytes of a case's answers, and remembers them: few differ."""
+    codes = [{label: code for code, label in enumerate(labels[column], 1)} for column in COLUMNS]
+    if any(len(known) > MOST_LABELS for known in codes):
+        raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
+
+    @functools.cache
+    def encode(answers: Answers) -> bytes:
+        *others, first, second = (known.get(answer or "", 0) for known, answer in zip(codes, answers, strict=True))
+        weaknesses = [*dict.fromkeys(code for code in (first, second) if code), 0, 0]
+        return bytes((*others, *weaknesses[:2]))
+
+    return encode
 
 
 def parse_clusters(raw: bytes) -> FrozenClusters:

@@ -9,13 +9,13 @@ that of the newest assessment that knows it. Only cases about this service are r
 this partner. A service's own reports alone make no cluster, because it knows them and gets them exactly.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, false, select
 
 from gateway.desk.collection.links import Clusters
-from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
+from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze
 from gateway.desk.digests.records import list_spent
 from gateway.desk.digests.tables import NOT_STATED, make_labels
 from gateway.desk.keyring.quarters import Quarter
@@ -36,10 +36,8 @@ GRAVEST_FIRST: Final = (
 # An answer that another one of the cluster replaces.
 _NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})
 _MOST_AT_ONCE: Final = 500
-_READ: Final = (
-    *(CASES.c.case_id, CASES.c.partner, CASES.c.received_at, CASES.c.closed_at, CASES.c.synthetic),
-    *(CASES.c.kind, CASES.c.age_band, CASES.c.placement, CASES.c.outcome, CASES.c.weakness_1, CASES.c.weakness_2),
-)
+_ANSWERS: Final = tuple(CASES.c[column] for column in COLUMNS)
+_READ: Final = (CASES.c.case_id, CASES.c.partner, CASES.c.received_at, CASES.c.closed_at, *_ANSWERS)
 
 
 def freeze_clusters(
@@ -59,44 +57,67 @@ def freeze_clusters(
     clusters.refresh(connection)
     about = _make_condition(partner, environment=environment)
     starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
-    in_period = (CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at)
-    groups: list[tuple[tuple[str, ...], list[Any]]] = []
+    in_period = (about, CASES.c.partner != partner, CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at)
     linked: dict[str, tuple[str, ...]] = {}
-    for row in connection.execute(select(*_READ).where(about, *in_period)):
-        members = clusters.list_members(row.case_id)
-        if len(members) > 1:
-            linked[clusters.find(row.case_id)] = members
-        elif row.partner != partner:
-            groups.append((members, [row]))
-    closed = _read_closed(connection, about, {case_id for members in linked.values() for case_id in members})
-    for members in linked.values():
-        records = [closed[case_id] for case_id in members if case_id in closed]
-        firsts = [row.closed_at for row in records if row.partner != partner]
-        if firsts and starts_at <= min(firsts) < ends_at:
-            groups.append((members, records))
     frozen = freeze(
-        (_represent(members, records) for members, records in groups),
+        _list_linked(connection, linked, about=about, partner=partner, starts_at=starts_at, ends_at=ends_at),
+        single=_list_single(connection, in_period, clusters=clusters, linked=linked),
         labels=make_labels(places),
         spent=list_spent(connection, partner=partner, quarter=quarter),
     )
-    return frozen, any(row.synthetic for _, records in groups for row in records)
+    is_synthetic = (
+        environment != "live"
+        and connection.execute(select(CASES.c.case_id).where(*in_period, CASES.c.synthetic).limit(1)).first()
+    )
+    return frozen, bool(is_synthetic)
 
 
 def _make_condition(partner: str, *, environment: Environment) -> ColumnElement[bool]:
-    """Return the condition of cases about a service; a made-up case never enters a live desk's digest."""
+    """Return the condition of closed cases about a service; a made-up case never enters a live desk's digest."""
     # The text added to the environment keeps SQLite from the index that begins with it, as in `of_sender`.
     about = (CASES.c.about == partner) & CASES.c.closed_at.is_not(None)
     about &= CASES.c.environment.concat("") == environment
     return about & (CASES.c.synthetic == false()) if environment == "live" else about
 
 
-def _read_closed(connection: Connection, about: ColumnElement[bool], case_ids: Iterable[str]) -> dict[str, Row[Any]]:
-    wanted = sorted(case_ids)
-    found: dict[str, Row[Any]] = {}
+def _list_single(
+    connection: Connection,
+    in_period: Sequence[ColumnElement[bool]],
+    *,
+    clusters: Clusters,
+    linked: dict[str, tuple[str, ...]],
+) -> Iterator[tuple[str, Answers]]:
+    """Yield the cases without a link, which are nearly all, and note the members of the clusters of the others."""
+    for case_id, *answers in connection.execute(select(CASES.c.case_id, *_ANSWERS).where(*in_period)):
+        if clusters.has_links(case_id):
+            linked[clusters.find(case_id)] = clusters.list_members(case_id)
+        else:
+            yield case_id, tuple(answers)
+
+
+def _list_linked(
+    connection: Connection,
+    linked: Mapping[str, tuple[str, ...]],
+    *,
+    about: ColumnElement[bool],
+    partner: str,
+    starts_at: str,
+    ends_at: str,
+) -> Iterator[Cluster]:
+    """Yield the clusters of linked cases whose first case by another sender was closed in the period.
+
+    Begun after `_list_single` has ended, which notes them.
+    """
+    wanted = sorted(case_id for members in linked.values() for case_id in members)
+    closed: dict[str, Row[Any]] = {}
     for start in range(0, len(wanted), _MOST_AT_ONCE):
         some = CASES.c.case_id.in_(wanted[start : start + _MOST_AT_ONCE])
-        found.update({row.case_id: row for row in connection.execute(select(*_READ).where(about, some))})
-    return found
+        closed.update({row.case_id: row for row in connection.execute(select(*_READ).where(about, some))})
+    for members in linked.values():
+        records = [closed[case_id] for case_id in members if case_id in closed]
+        firsts = [row.closed_at for row in records if row.partner != partner]
+        if firsts and starts_at <= min(firsts) < ends_at:
+            yield _represent(members, records)
 
 
 def _represent(members: tuple[str, ...], records: list[Row[Any]]) -> Cluster:

@@ -22,7 +22,7 @@ WHY = "The same account wrote to both."
 
 
 def read(loop: Loop, count: int) -> list[str]:
-    """File and open reports of grown-ups, who are owed no reply, and return their references."""
+    """File and open reports of grown-ups, with no reply owed, and return their references."""
     references = [loop.send_public(under_18="no").reference for _ in range(count)]
     loop.collect()
     for reference in references:

@@ -21,7 +21,7 @@ def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
     """Collect the rows that wait in these pages; each is named by its place in the order of receipt."""
 
     class Chosen(FeedClient):
-        """The feed of an operator who chooses the order of rows."""
+        """The feed of an operator that chooses the order of rows."""
 
         asked = 0
 

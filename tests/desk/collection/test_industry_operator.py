@@ -1,4 +1,4 @@
-"""A gateway operator who changes a partner's report is caught at the desk: alarm, higher priority, nothing hidden."""
+"""A gateway operator that changes a partner's report is caught at the desk: alarm, higher priority, nothing hidden."""
 
 import hashlib
 

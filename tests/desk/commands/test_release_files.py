@@ -23,7 +23,7 @@ from tests.desk.desk_loop import Loop
 
 @pytest.fixture
 def nothing_loaded() -> Iterator[None]:
-    """Forget what was loaded, before and after."""
+    """Forget the loaded files, before and after."""
     loaders = (notes.load_note_texts,)
     for load in loaders:
         load.cache_clear()

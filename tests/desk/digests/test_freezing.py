@@ -1,4 +1,4 @@
-"""The unit of privacy: each incident is one cluster, and is counted once, in whatever order people link and close."""
+"""The unit of privacy: each incident is one cluster, and is counted once in any order of links and closings."""
 
 import contextlib
 import itertools
