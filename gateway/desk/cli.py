@@ -164,13 +164,14 @@ program: Final = DeskProgram(
         ),
         "case": _make_group(
             "case",
-            "Cases: list, next, show, move, link, unlink, reply, ask, outcome, close.",
+            "Cases: list, next, show, move, about, link, unlink, reply, ask, outcome, close.",
             room="cases.commands",
             commands={
                 "list": "List open cases in the order of the queue: crisis lane, score, waiting time.",
                 "next": "Print the case to read next: the first unread one of the queue.",
                 "show": "Open the report of a case and print it; the audit log records it.",
                 "move": "Move a case into the crisis lane or out of it, or to another score.",
+                "about": "Record the service that a case is about.",
                 "link": "Link another case about the same person or incident.",
                 "unlink": "End the link of two cases, with a reason.",
                 "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",

@@ -10,6 +10,7 @@ from typing import Final
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.linking import list_linked
@@ -213,6 +214,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         moves = list_moves(connection, case)
         linked = list_linked(connection, case)
         next_case = find_next(connection)
+        suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
         about_name = None if case.about is None else find_owner_name(connection, case.about)
         is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
@@ -237,6 +239,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         linked=linked,
         next_case=next_case,
         about_name=about_name,
+        suggested_about=None if suggested == case.about else suggested,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,

@@ -9,6 +9,7 @@ from typing import Final
 import click
 import msgspec
 
+from gateway.desk.cases.about import set_about
 from gateway.desk.cases.closing import (
     Assessment,
     Closing,
@@ -209,6 +210,19 @@ def case_unlink(call: Call, case: str, other: str, reason: str) -> int:
     """End the link of two cases. A digest that was made before keeps its count."""
     linked = unlink_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
     return print_result(call, {"case": asdict(linked)}, f"The link of {linked.reference} and {other} has ended.")
+
+
+@desk_command(example='K7QF-2M9TX-D --service "Other Chat" --new --reason "Named in the report"')
+@_CASE
+@click.option("--service", metavar="NAME", help="Its id, name or web address.  [default: no service is named]")
+@click.option("--new", "is_new", is_flag=True, help="Add an unknown service to the register, without keys.")
+@_WHY
+def case_about(call: Call, case: str, service: str | None, reason: str, *, is_new: bool) -> int:
+    """Record the service that a case is about. Digests count by it, never by the sender of the report."""
+    changed = set_about(open_desk(call.state), case, service, reason=reason, actor=call.actor, is_new=is_new)
+    return print_result(
+        call, {"case": asdict(changed)}, f"{changed.reference} is about {changed.about or 'no named service'} now."
+    )
 
 
 def _say_risk(desk: Desk, case: CaseRow) -> None:

@@ -36,7 +36,9 @@ CLOSE_FIELDS: Final = {
     "no-redirect": "redirected_to",
     "outcome-waits": "told_outcome",
 }
-LINK_FIELDS: Final = {"reason-missing": "link_reason", "reason-too-long": "link_reason", "unprintable": "link_reason"}
+_REASON_FAULTS: Final = ("reason-missing", "reason-too-long", "unprintable")
+LINK_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "link_reason")
+ABOUT_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "about_reason")
 PARTNER_FIELDS: Final = {
     "no-question": "question",
     "no-purpose": "purpose",
@@ -62,6 +64,7 @@ CASE_FAULTS = {
     "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
     "bad-score": "Give a score from 0 to 999, or leave it as it is.",
     "reason-missing": "Give the reason.",
+    "unknown-service": "No service in the register has this name. Check the spelling, or tick that it is new.",
     "own-case": "That is this case itself. Give the reference of another one.",
     "linked-already": "These two cases are linked already.",
     "no-link": "These two cases have no link of their own. End the links that connect them.",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.placements.register import find_placement
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS
 from gateway.desk.wiring import Desk
@@ -90,8 +91,10 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
         except ReportAbuseError:
             return JudgedContext("unreadable", others=others)
         keys = _list_keys(connection, token.partner)
+        # The owner of the button, whatever service an analyst has found the report to be about.
+        placement = find_placement(connection, found.placement)
     try:
-        outcome, claim = _judge(desk, found, token, keys=keys)
+        outcome, claim = _judge(desk, found, token, owner=None if placement is None else placement.owner, keys=keys)
     except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
         _log.error("Could not judge the context of a page: %s", format_exception(error))
         outcome, claim = "unreadable", None
@@ -99,7 +102,7 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
 
 
 def _judge(
-    desk: Desk, found: CaseRow, token: SealedPageContext, *, keys: Mapping[str, _ContextKey]
+    desk: Desk, found: CaseRow, token: SealedPageContext, *, owner: str | None, keys: Mapping[str, _ContextKey]
 ) -> tuple[ContextOutcome, PageContext | None]:
     bound = context_seal_context(environment=found.environment, partner=token.partner, context_id=token.context_id)
     received_at = parse_time(found.received_at)
@@ -119,7 +122,7 @@ def _judge(
         return "forged", None
     if not keys[signature.keyid].covers(received_at):
         return "key-ended", None
-    if found.about != claim.partner or found.placement != claim.placement:
+    if owner != claim.partner or found.placement != claim.placement:
         return "elsewhere", claim
     issued_at, expires_at = parse_time(claim.issued_at), parse_time(claim.expires_at)
     # By difference, because a sum can overflow the calendar: the times are unverified.

@@ -11,6 +11,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
+from gateway.desk.cases.about import set_about
 from gateway.desk.cases.case_page import (
     FORM_BYTES,
     PageState,
@@ -21,6 +22,7 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.closing import close_case, list_refusals
 from gateway.desk.cases.forms import (
+    ABOUT_FIELDS,
     CLOSE_FIELDS,
     LINK_FIELDS,
     MOVE_FIELDS,
@@ -159,6 +161,19 @@ def post_link(case_id: str) -> ResponseReturnValue:
 def post_unlink(case_id: str) -> ResponseReturnValue:
     """End the link of a case to another, with a reason."""
     return _change_link(get_case_or_404(case_id), unlink_cases)
+
+
+@blueprint.post("/cases/<case_id>/about")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_about(case_id: str) -> ResponseReturnValue:
+    """Record the service that a case is about, or that none is named, with a reason."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    service, is_new = typed["about"] or None, typed["about_new"] == "yes"
+    try:
+        set_about(get_desk(), case.case_id, service, reason=typed["about_reason"], actor=get_name(), is_new=is_new)
+    except CaseError as error:
+        return show_page_again(case, PageState([make_case_fault(error, ABOUT_FIELDS, otherwise="about")]))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="about-title"), HTTPStatus.SEE_OTHER)
 
 
 def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseReturnValue:

@@ -22,6 +22,7 @@ from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
@@ -91,9 +92,10 @@ def to_new_case(row: VerifiedRow) -> NewCase:
 def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], now: datetime) -> None:
     """Make a case for each verified report, and queue its note and its alert, in the transaction that stores them."""
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
+    agencies = _list_agencies(connection)
     values: list[dict[str, object]] = []
     for row, case_id in zip(rows, case_ids, strict=True):
-        case = _make_case(row, case_id=case_id, owners=owners, now=now)
+        case = _make_case(row, case_id=case_id, owners=owners, agencies=agencies, now=now)
         case["answers_request"] = find_request(connection, row.clear, row.content)
         values.append(case)
     if not values:
@@ -145,7 +147,9 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
         connection.execute(insert_new(NAMED_EVIDENCE, *named[0]), named)
 
 
-def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: datetime) -> dict[str, object]:
+def _make_case(
+    row: NewCase, *, case_id: str, owners: Mapping[str, str], agencies: Collection[str], now: datetime
+) -> dict[str, object]:
     clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
     risk = assess(content, received_at=parse_time(row.received_at))
@@ -153,7 +157,7 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "case_id": case_id,
         "environment": clear.environment,
         "partner": clear.partner,
-        "about": _find_about(row, owners=owners),
+        "about": _find_about(row, owners=owners, agencies=agencies),
         "report_id": clear.report_id,
         "reference": row.reference,
         "door": row.door,
@@ -192,9 +196,15 @@ def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _find_about(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
+def _list_agencies(connection: Connection) -> frozenset[str]:
+    """Return the partners that report about others, e.g. a police force."""
+    return frozenset(connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.type != "service")).scalars())
+
+
+def _find_about(row: NewCase, *, owners: Mapping[str, str], agencies: Collection[str]) -> str | None:
+    """Return the service that a report is about, as known at filing: an analyst may set another."""
     if row.clear.partner != PUBLIC_SENDER:
-        return row.clear.partner
+        return None if row.clear.partner in agencies else row.clear.partner
     # As the register has it now: an id that was never registered has no owner.
     return None if row.placement is None else owners.get(row.placement)
 

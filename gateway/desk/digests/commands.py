@@ -18,7 +18,7 @@ from gateway.desk.digests.publishing import (
 from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_period, parse_quarter
-from gateway.desk.partners.register import get_partner
+from gateway.desk.partners.register import get_partner, get_partner_names
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
@@ -182,8 +182,10 @@ def digest_list(call: Call, partner: str | None) -> int:
     desk = open_desk(call.state)
     with desk.store.read() as connection:
         records = list_records(connection, partner=partner)
+        partners = get_partner_names(connection)
     lines = (
         f"{one.digest_id:32} {one.state:13} made by {one.made_by}{'  SYNTHETIC' if one.workings.synthetic else ''}"
+        f"{'  NO KEYS: INVITE IT' if one.state == 'made' and one.partner not in partners else ''}"
         for one in records
     )
     found = {"digests": [_describe(desk, record) for record in records]}

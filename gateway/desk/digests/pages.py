@@ -20,6 +20,7 @@ from gateway.desk.digests.records import (
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_period
 from gateway.desk.partners.register import get_partner_names
+from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -113,6 +114,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
     with desk.store.read() as connection:
         records = list_records(connection)
         adopters = list_adopters(connection)
+        owner_names = get_owner_names(connection)
     names = _get_partners()
     quarter = get_last_closed_quarter(desk.clock())
     quarters = [quarter]
@@ -122,6 +124,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         "digests.html",
         records=records,
         names=names,
+        owner_names=owner_names,
         partners=[
             (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
             for partner, name in names.items()

@@ -11,7 +11,8 @@ from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.schema import METADATA
 
-# Organisations that show the button but have no keys here. If one enrols later, it keeps its id.
+# Organisations without keys here: those that show the button, and services that reports are about. If one enrols
+# later, it keeps its id.
 ADOPTERS: Final = Table(
     "adopters",
     METADATA,

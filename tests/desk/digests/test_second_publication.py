@@ -17,7 +17,7 @@ from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.items import MAILBOX_MESSAGE
 from tests.desk.collection.test_lost_at_either_side import copy_database, restore_desk
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.digests.digest_builders import PARTNER, QUARTER, make_order
+from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases, make_order
 from tests.desk.loop_model import copy_loop
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
@@ -25,7 +25,9 @@ DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return copy_loop(tmp_path)
+    made = copy_loop(tmp_path)
+    add_cases(made.desk.store, 80)
+    return made
 
 
 def make(loop: Loop) -> bytes:

@@ -1,0 +1,111 @@
+"""The service that a case is about: set from the button's place, or by an analyst, for a service with keys or without.
+
+A name that a person typed is matched with the names and ids of the register; a new one is added only on purpose. The
+words of a report only suggest a service: the analyst decides. The sender of a report is not taken for the service.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, insert, or_, update
+
+from gateway.desk import audit
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.queue import get_clean_reason
+from gateway.desk.placements.register import find_owner_name, get_owner_names
+from gateway.desk.store.placement_tables import ADOPTERS
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER, check_partner_id
+
+_ADDRESS: Final = re.compile(r"(?:[a-z]+://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:[:/?#].*)?")
+MAX_SERVICE_CHARACTERS: Final = 80
+_MOST_ID_CHARACTERS: Final = 64  # of a partner id
+
+
+def set_about(
+    desk: Desk, wanted: str, service: str | None, *, reason: str, actor: str, is_new: bool = False
+) -> CaseRow:
+    """Record the service that a case and its sender's later reports are about; None for no named one.
+
+    `service` is an id, a name or a web address, e.g. `Other Chat` or `https://otherchat.example/u/1`; `is_new` adds an
+    unknown one to the register, without keys. Raises `CaseError`: `unknown-case`, `unknown-service`, `bad-service`,
+    `service-known`, `reason-missing`, `reason-too-long`, `unprintable`.
+    """
+    reason, now = get_clean_reason(reason), desk.clock()
+    with desk.store.write() as connection:
+        found = get_case(connection, wanted)
+        about = None if service is None else find_service(get_owner_names(connection), service)
+        if service is not None and about is None and not is_new:
+            raise CaseError(
+                "No service has this name or id. Check the spelling, or add it as a new one.", reason="unknown-service"
+            )
+        if service is not None and about is None:
+            about = make_service_id(service)
+            if find_owner_name(connection, about) is not None:
+                raise CaseError(f"The register has a service with the id {about}: give that.", reason="service-known")
+            name = " ".join(service.split())
+            values = {"owner": about, "name": name, "added_at": format_time(now), "added_by": actor}
+            connection.execute(insert(ADOPTERS).values(values))
+            audit.append_entry(connection, "add-service", about, at=now, actor=actor)
+        same = or_(CASES.c.case_id == found.case_id, CASES.c.joined_to == found.case_id)
+        connection.execute(update(CASES).where(same).values(about=about))
+        audit.append_entry(
+            connection,
+            "set-about",
+            found.case_id,
+            at=now,
+            actor=actor,
+            before=found.about,
+            about=about,
+            reason_sha256=hashlib.sha256(reason.encode()).hexdigest(),
+        )
+        return get_case(connection, found.case_id)
+
+
+def suggest_service(connection: Connection, words: Iterable[str]) -> str | None:
+    """Return the id of the first service of the register that these words name, or None."""
+    names = get_owner_names(connection)
+    return next((found for one in words if (found := find_service(names, one)) is not None), None)
+
+
+def find_service(names: dict[str, str], text: str) -> str | None:
+    """Return the id of the service with this id, name or web address, in any spelling; None if none or two fit."""
+    if text in names:
+        return text
+    wanted = _squeeze(text)
+    fitting = {owner for owner, name in names.items() if wanted and wanted in {_squeeze(owner), _squeeze(name)}}
+    return fitting.pop() if len(fitting) == 1 else None
+
+
+def make_service_id(text: str) -> str:
+    """Return the id for a new service, e.g. `other-chat` for `Other Chat`, `otherchat` for `www.otherchat.example`.
+
+    Raises `CaseError` (`bad-service`).
+    """
+    if not 0 < len(text.strip()) <= MAX_SERVICE_CHARACTERS or not text.isprintable():
+        raise CaseError(f"Give a name of up to {MAX_SERVICE_CHARACTERS} characters.", reason="bad-service")
+    service_id = "-".join(re.findall(r"[a-z0-9]+", _strip_address(text)))[:_MOST_ID_CHARACTERS].rstrip("-")
+    try:
+        check_partner_id(service_id)
+    except FormatError:
+        service_id = PUBLIC_SENDER
+    if service_id == PUBLIC_SENDER:
+        raise CaseError("Give a name with letters or digits, e.g. the web address.", reason="bad-service")
+    return service_id
+
+
+def _strip_address(text: str) -> str:
+    """Return the longest part of a web address, e.g. `otherchat` of `m.otherchat.co.uk`; other text in lower case."""
+    folded = unicodedata.normalize("NFKC", text).casefold().strip()
+    address = _ADDRESS.fullmatch(folded)
+    return folded if address is None else max(address[1].split(".")[:-1], key=len)
+
+
+def _squeeze(text: str) -> str:
+    return "".join(one for one in _strip_address(text) if one.isalnum())

@@ -1,0 +1,156 @@
+"""The service that a case is about: from the place of the button or an analyst, for services with keys and without."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.cases.about import find_service, make_service_id, set_about, suggest_service
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cli import main
+from gateway.desk.digests.batch import list_services
+from gateway.desk.digests.publishing import make_digest
+from gateway.desk.store.placement_tables import ADOPTERS
+from partner_sdk.wire.public_report import KnownPerson
+from tests.desk.cases.test_linking import close
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.digests.digest_builders import make_order
+from tests.desk.industry_builders import set_partner
+from tests.desk.view_builders import Browser
+
+WHY = "Named in the report"
+NAMES = {"example-chat": "Example Chat", "other-chat": "Other Chat", "twin": "Same", "twin-2": "Same"}
+
+
+def get(loop: Loop, reference: str) -> CaseRow:
+    with loop.desk.store.read() as connection:
+        return get_case(connection, reference)
+
+
+def file(loop: Loop, **answers: object) -> str:
+    reference = loop.send_public(under_18="no", **answers).reference
+    loop.collect()
+    return reference
+
+
+def make_person(app: str) -> KnownPerson:
+    """Return the facts about a person of whom only the app is known."""
+    blank = dict.fromkeys(("age", "handle", "how_met", "in_real_life", "names", "near"), "")
+    return KnownPerson(app=app, knows=(), **blank)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("other-chat", "other-chat"),
+        (" OTHER  chat ", "other-chat"),
+        ("https://www.otherchat.example/u/1?x=y", "other-chat"),
+        ("m.other-chat.co.uk", "other-chat"),
+        ("otherchat", "other-chat"),
+        ("Other", None),
+        ("Same", None),
+        ("", None),
+        ("?!", None),
+    ],
+)
+def test_service_is_found_by_its_name_id_or_address_in_any_spelling(text: str, found: str | None) -> None:
+    assert find_service(NAMES, text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "service_id"),
+    [
+        ("Other Chat", "other-chat"),
+        ("www.otherchat.example", "otherchat"),
+        ("x" * 80, "x" * 64),
+        ("Åse's app", "se-s-app"),
+    ],
+)
+def test_new_service_gets_an_id_from_its_name_or_address(text: str, service_id: str) -> None:
+    assert make_service_id(text) == service_id
+
+
+@pytest.mark.parametrize("text", ["", "  ", "!?", "public", "x" * 81, "a\nb"])
+def test_name_without_an_id_is_refused(text: str) -> None:
+    with pytest.raises(CaseError) as caught:
+        make_service_id(text)
+    assert caught.value.reason == "bad-service"
+
+
+def test_report_of_an_agency_is_about_no_service_until_an_analyst_names_one(loop: Loop) -> None:
+    own = loop.send_industry().reference
+    set_partner(loop.desk, type="police", country="GB")
+    referral = loop.send_industry().reference
+    loop.collect()
+    assert get(loop, own).about is None  # collected after the change of type, which decides
+    assert get(loop, referral).about is None
+    set_partner(loop.desk, type="service", country=None)
+    own = loop.send_industry().reference
+    later = loop.send_industry(kind="supplement", earlier_reference=own).reference
+    loop.collect()
+    assert get(loop, own).about == "example-chat"
+    set_about(loop.desk, own, "Other Chat", reason=WHY, actor=ACTOR, is_new=True)
+    assert {get(loop, one).about for one in (own, later)} == {"other-chat"}
+
+
+def test_service_without_keys_is_registered_once_and_counted_once_a_case_is_closed(loop: Loop) -> None:
+    first, second = file(loop), file(loop)
+    with pytest.raises(CaseError) as caught:
+        set_about(loop.desk, first, "Other Chat", reason=WHY, actor=ACTOR)
+    assert caught.value.reason == "unknown-service"
+    set_about(loop.desk, first, "Other Chat", reason=WHY, actor=ACTOR, is_new=True)
+    set_about(loop.desk, second, "https://otherchat.example", reason=WHY, actor=ACTOR, is_new=True)
+    open_case(loop.desk, first, actor=ACTOR)
+    close(loop, first)
+    with loop.desk.store.read() as connection:
+        assert connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name)).all() == [("other-chat", "Other Chat")]
+        assert list_services(connection, environment="live")["other-chat"] is False
+    assert [get(loop, one).about for one in (first, second)] == ["other-chat", "other-chat"]
+    set_about(loop.desk, first, None, reason=WHY, actor=ACTOR)
+    assert get(loop, first).about is None
+
+
+def test_words_of_a_report_suggest_a_known_service_and_change_nothing(loop: Loop) -> None:
+    named = file(loop, person=make_person("Example chat"))
+    other = file(loop, person=make_person("a game"))
+    browser = Browser(loop.desk).sign_in()
+    for reference, is_suggested in ((named, True), (other, False)):
+        case = get(loop, reference)
+        browser.get(f"/cases/{case.case_id}")
+        page = browser.post(f"/cases/{case.case_id}/read").text
+        assert ("The report names example-chat. You decide." in page) == is_suggested
+        assert get(loop, reference).about is None
+    with loop.desk.store.read() as connection:
+        assert suggest_service(connection, ["nothing", "EXAMPLE CHAT"]) == "example-chat"
+
+
+def test_page_and_command_set_the_service_with_a_reason(loop: Loop) -> None:
+    reference = file(loop)
+    case_id = get(loop, reference).case_id
+    browser = Browser(loop.desk).sign_in()
+    browser.get(f"/cases/{case_id}")
+    refused = browser.post(f"/cases/{case_id}/about", about="Other Chat", about_reason=WHY)
+    assert refused.status_code == 409
+    assert "tick that it is new" in refused.text
+    assert browser.post(f"/cases/{case_id}/about", about="Other Chat", about_reason="").status_code == 409
+    answer = browser.post(f"/cases/{case_id}/about", about="Other Chat", about_new="yes", about_reason=WHY)
+    assert answer.status_code == 303
+    assert get(loop, reference).about == "other-chat"
+    state = str(loop.folder / "desk")
+    assert main(["case", "about", reference, "--service", "Example Chat", "--reason", WHY, "--state", state]) == 0
+    assert get(loop, reference).about == "example-chat"
+
+
+def test_service_without_keys_that_has_many_reports_is_listed_to_be_invited(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_about(loop.desk, file(loop), "Other Chat", reason=WHY, actor=ACTOR, is_new=True)
+    for partner in ("other-chat", "example-chat"):
+        make_digest(loop.desk.store, make_order(partner=partner), clock=loop.clock)
+    page = Browser(loop.desk).sign_in().get("/digests").text
+    assert re.search(r"Other Chat\s*<span class=\"small\">No keys: invite it", page)
+    assert page.count("invite it") == 1
+    assert main(["digest", "list", "--state", str(loop.folder / "desk")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if "INVITE IT" in line] == ["2026-Q3.other-chat"]
