@@ -164,8 +164,11 @@ def bring_browser_to(
     The last redirect is the browser's own to follow, from a page of this door: from anywhere else it shows nothing.
     """
     person = server.public.person(origin=server.url, language=language).start()
-    while (answer := person.post_only(**list_answers(person.path, way))).location != path:
-        person.get(answer.location)
+    person.be_led_to(path, way)
+    if person.path != path:  # it comes after the check page
+        person.get(person.path)
+        while (answer := person.post_only(**list_answers(person.path, way))).location != path:
+            person.get(answer.location)
     page.goto(server.url)
     cookie = person.client.get_cookie(server.public.app.config["SESSION_COOKIE_NAME"], domain="127.0.0.1")
     assert cookie is not None

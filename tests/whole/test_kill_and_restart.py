@@ -44,7 +44,7 @@ def test_reports_and_forms_go_on_while_every_worker_is_replaced(loop: Loop) -> N
     servers = [pid for pid in members_of_the_gateway(loop) if b"gateway.web.server_process" in read_command(pid)]
     workers = {pid for server in servers for pid in find_living(parent=server) if b"spawn_main" in read_command(pid)}
     assert len(workers) >= 2
-    with Senders(loop) as senders:
+    with Senders(loop, senders=2, forms=1) as senders:
         senders.wait_for(acknowledged=1)
         for server in servers:
             os.kill(server, signal.SIGHUP)  # as each lifetime does

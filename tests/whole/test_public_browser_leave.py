@@ -1,13 +1,16 @@
 """Leaving in a hurry, in a real browser with its caches on: nothing typed comes back, and nothing stays behind."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Response, expect
 
+from tests.gateway.public.person import SHORT_ANSWERS
 from tests.gateway.public.return_builders import ANSWER, post_reply
-from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send, walk_browser_to
-from tests.whole.public_server import Phone, PublicServer, open_phone
+from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send
+from tests.whole.public_server import Phone, PublicServer, open_phone, serve_public
 
 MARKER = "My very own words"
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
@@ -30,6 +33,33 @@ SEEN_AT_ONCE = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
+    """One door for all tests: Back may lead to the pages of the tests before."""
+    with serve_public(tmp_path_factory.mktemp("door")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def phones(remembering_browser: Browser) -> Iterator[dict[bool, Phone]]:
+    """A phone that runs script and one that does not, which remember what they showed in every test before."""
+    with ExitStack() as stack:
+        yield {
+            has_script: stack.enter_context(open_phone(remembering_browser, has_script=has_script))
+            for has_script in (False, True)
+        }
+
+
+@pytest.fixture
+def phone(phones: dict[bool, Phone], server: PublicServer, request: pytest.FixtureRequest) -> Phone:
+    """The phone of a test, by default the one with script, without a cookie or a draft of the tests before."""
+    found = phones[request.node.callspec.params.get("has_script", True) if hasattr(request.node, "callspec") else True]
+    found.context.clear_cookies()
+    with closing(sqlite3.connect(server.house.state / "gateway.sqlite", isolation_level=None)) as database:
+        database.execute("DELETE FROM drafts")
+    return found
+
+
 def open_story(page: Page, server: PublicServer) -> list[str]:
     """Stand before a story that was saved once, and typed on."""
     bring_browser_to(page, server, "/9")
@@ -43,8 +73,7 @@ def open_story(page: Page, server: PublicServer) -> list[str]:
 
 def open_contact(page: Page, server: PublicServer) -> list[str]:
     """Stand before the page that asks how to be reached, typed and not sent."""
-    bring_browser_to(page, server, "/11")
-    walk_browser_to(page, server.url, "/12")
+    bring_browser_to(page, server, "/12")
     page.check("[value=school]")
     page.fill("#school", MARKER)
     return [MARKER]
@@ -52,10 +81,7 @@ def open_contact(page: Page, server: PublicServer) -> list[str]:
 
 def open_check(page: Page, server: PublicServer) -> list[str]:
     """Stand before everything that was typed."""
-    bring_browser_to(page, server, "/9")
-    page.fill("#story", MARKER)
-    go_on(page)
-    walk_browser_to(page, server.url, "/14")
+    bring_browser_to(page, server, "/14", SHORT_ANSWERS | {"/9": {"story": MARKER}})
     expect(page.get_by_text(MARKER)).to_be_visible()
     return [MARKER, "Ms Example"]
 
@@ -75,7 +101,7 @@ def open_come_back(page: Page, server: PublicServer) -> list[str]:
 def open_replies(page: Page, server: PublicServer) -> list[str]:
     """Stand before an answer."""
     reference, words = send(page, server)
-    (report,) = server.public.reports()
+    *_, report = server.public.reports()
     post_reply(server.public, report, reference)
     come_back(page, server.url, reference, words)
     expect(page.get_by_text(ANSWER)).to_be_visible()
@@ -125,14 +151,13 @@ def press_back(page: Page) -> None:
     ids=lambda one: one.__name__ if callable(one) else "script" if one else "no-script",
 )
 def test_no_word_comes_back_and_no_row_stays_after_leaving(
-    remembering_browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+    phone: Phone, server: PublicServer, open_page: Opening, *, has_script: bool
 ):
-    with open_phone(remembering_browser, has_script=has_script) as phone:
-        words = open_page(phone.page, server)
-        with phone.page.expect_response(f"{server.url}/leave") as left:
-            phone.page.click("#leave")
-        check_redirect(left.value, server)
-        check_gone(phone, server, words)
+    words = open_page(phone.page, server)
+    with phone.page.expect_response(f"{server.url}/leave") as left:
+        phone.page.click("#leave")
+    check_redirect(left.value, server)
+    check_gone(phone, server, words)
 
 
 @pytest.mark.parametrize(
@@ -140,30 +165,26 @@ def test_no_word_comes_back_and_no_row_stays_after_leaving(
     [(open_thanks, True), (open_thanks, False), (open_replies, True)],
     ids=["thanks-script", "thanks-no-script", "replies-script"],
 )
-def test_wiping_at_the_end_leaves_as_well(
-    remembering_browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
-):
-    with open_phone(remembering_browser, has_script=has_script) as phone:
-        words = open_page(phone.page, server)
-        if has_script:
-            assert phone.page.evaluate(SEEN_AT_ONCE % WIPES) == ["none", "", ""]
-        else:
-            phone.page.click("main a[href='/leave']")
-        check_gone(phone, server, words)
+def test_wiping_at_the_end_leaves_as_well(phone: Phone, server: PublicServer, open_page: Opening, *, has_script: bool):
+    words = open_page(phone.page, server)
+    if has_script:
+        assert phone.page.evaluate(SEEN_AT_ONCE % WIPES) == ["none", "", ""]
+    else:
+        phone.page.click("main a[href='/leave']")
+    check_gone(phone, server, words)
 
 
 @pytest.mark.parametrize("open_page", [open_story, open_check, open_come_back], ids=lambda one: one.__name__)
-def test_shift_three_times_in_a_row_leaves(remembering_browser: Browser, server: PublicServer, open_page: Opening):
-    with open_phone(remembering_browser, has_script=True) as phone:
-        words = open_page(phone.page, server)
-        if open_page is open_story:
-            phone.page.focus("#story")
-            for key in ("Shift", "Shift", "a", "Shift", "b"):
-                phone.page.keyboard.press(key)
-            expect(phone.page.locator("#story")).to_have_value(f"{MARKER} and moreab")
-        for _ in range(3):
-            phone.page.keyboard.press("Shift")
-        check_gone(phone, server, words)
+def test_shift_three_times_in_a_row_leaves(phone: Phone, server: PublicServer, open_page: Opening):
+    words = open_page(phone.page, server)
+    if open_page is open_story:
+        phone.page.focus("#story")
+        for key in ("Shift", "Shift", "a", "Shift", "b"):
+            phone.page.keyboard.press(key)
+        expect(phone.page.locator("#story")).to_have_value(f"{MARKER} and moreab")
+    for _ in range(3):
+        phone.page.keyboard.press("Shift")
+    check_gone(phone, server, words)
 
 
 def test_browser_of_these_tests_shows_pages_out_of_its_memory(remembering_browser: Browser, server: PublicServer):
@@ -186,11 +207,8 @@ def go_elsewhere_and_back(phone: Phone, server: PublicServer) -> None:
     assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
 
 
-def test_back_from_another_site_shows_the_blank_start_where_pages_are_remembered(
-    remembering_browser: Browser, server: PublicServer
-):
-    with open_phone(remembering_browser, has_script=True) as phone:
-        go_elsewhere_and_back(phone, server)
+def test_back_from_another_site_shows_the_blank_start_where_pages_are_remembered(phone: Phone, server: PublicServer):
+    go_elsewhere_and_back(phone, server)
 
 
 @WAYS_TO_RUN
@@ -202,20 +220,14 @@ def test_back_from_another_site_shows_the_blank_start_where_the_server_is_asked(
         go_elsewhere_and_back(phone, server)
 
 
-def test_page_from_the_memory_of_the_browser_is_blank_at_once_and_then_the_start(
-    remembering_browser: Browser, server: PublicServer
-):
-    with open_phone(remembering_browser, has_script=True) as phone:
-        words = open_story(phone.page, server)
-        assert phone.page.evaluate(SEEN_AT_ONCE % COMES_FROM_MEMORY)[0] == "none"
-        expect(phone.page).to_have_title("You can tell us here")
-        assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
+def test_page_from_the_memory_of_the_browser_is_blank_at_once_and_then_the_start(phone: Phone, server: PublicServer):
+    words = open_story(phone.page, server)
+    assert phone.page.evaluate(SEEN_AT_ONCE % COMES_FROM_MEMORY)[0] == "none"
+    expect(phone.page).to_have_title("You can tell us here")
+    assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
 
 
-def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(
-    remembering_browser: Browser, server: PublicServer
-):
-    with open_phone(remembering_browser, has_script=True) as phone:
-        words = open_story(phone.page, server)
-        assert phone.page.evaluate(SEEN_AT_ONCE % LEAVES) == ["none", "", ""]
-        check_gone(phone, server, words)
+def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(phone: Phone, server: PublicServer):
+    words = open_story(phone.page, server)
+    assert phone.page.evaluate(SEEN_AT_ONCE % LEAVES) == ["none", "", ""]
+    check_gone(phone, server, words)

@@ -219,21 +219,25 @@ class Person:
         way: Mapping[str, dict[str, str | list[str]]] = SHORT_ANSWERS,
         **changed: dict[str, str | list[str]],
     ) -> "Person":
-        """Post screen after screen from the first until the page at `path` or the check page; open none but that one.
+        """Post screen after screen from the first until the page at `path` or the check page; open that one alone."""
+        self.be_led_to(path, merge_answers(way, changed))
+        self.get(self.path)
+        return self
+
+    def be_led_to(self, path: str, answers: Mapping[str, dict[str, str | list[str]]]) -> None:
+        """Post screen after screen until a redirect names `path` or the check page, and do not follow that one either.
 
         The form of the first page serves for all: only the version of the draft differs, which each post but the
         first raises.
         """
         assert self.path == "/2"
-        answers, form, posts = merge_answers(way, changed), read_form(self.page), 0
+        form, posts = read_form(self.page), 0
         while self.path not in (path, CHECK):
             posted = fill_form(form.copy(), list_answers(self.path, answers))
             posted["version"] = str(max(0, posts - 1))
             answer = self.client.post(self.path, base_url=self.origin, data=posted, headers=self._make_headers({}))
             assert answer.status_code == 303, answer.get_data(as_text=True)
             self.path, posts = answer.location, posts + 1
-        self.get(self.path)
-        return self
 
     def list_pages(self, way: Mapping[str, dict[str, str | list[str]]]) -> list[str]:
         """Walk a whole way and send; return every page on it in order, from the first after Start to the thank-you."""
