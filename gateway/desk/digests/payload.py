@@ -128,7 +128,7 @@ def build_body(
         )
     estimates = make_estimates([one for _, one in found])
     is_shown = estimates.total.value >= SMALLEST_TOTAL
-    shown = [_make_table(table, estimates.cells[table.name]) for table, _ in found] if is_shown else []
+    shown = [_make_table(table, estimates.cells[table.name], one.values) for table, one in found] if is_shown else []
     total = _make_cell(TOTAL, "All incidents", estimates.total) if is_shown else None
     weaknesses = find_table(shown, "weakness")
     earlier = None if before is None else parse_digest(before)
@@ -169,14 +169,14 @@ def _add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | No
     )
 
 
-def _make_table(table: Table, estimates: Sequence[Estimate]) -> DigestTable:
+def _make_table(table: Table, estimates: Sequence[Estimate], draws: Sequence[int]) -> DigestTable:
     cells = [
         _make_cell(label, title, estimate, is_weakness=not table.is_partition)
         for (label, title), estimate in zip(table.labels, estimates, strict=True)
     ]
     if not table.is_partition:
-        # Ranked by the noisy values: this function has no others.
-        order = sorted(range(len(cells)), key=lambda place: -estimates[place].value)
+        # Ranked by noisy values alone; the draw decides between two that round to the same number.
+        order = sorted(range(len(cells)), key=lambda place: (-estimates[place].value, -draws[place]))
         cells = [cells[place] for place in order]
     return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
 

@@ -14,6 +14,7 @@ from gateway.desk.digests.publishing import (
     release_digest,
 )
 from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id
+from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.digest import Digest, parse_digest
@@ -256,3 +257,12 @@ def test_a_release_posts_the_stored_bytes_once(store: DeskStore) -> None:
     assert mailbox.posted == [(PARTNER, record.body)]
     assert released == again
     assert (released.state, released.released_by, released.message_id) == ("released", "Second Two", "message-1")
+
+
+def test_weaknesses_that_round_to_one_number_stand_in_the_order_of_their_draws(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = {8: [50] * 8, len(WEAKNESSES): [39, 40, *[0] * (len(WEAKNESSES) - 2)]}
+    monkeypatch.setattr(noise, "draw", lambda counts, **_: draws[len(counts)])
+    cells = next(table.cells for table in make(store).tables if table.name == "weakness")[:2]
+    assert [(cell.label, cell.value) for cell in cells] == [(WEAKNESSES[1][0], 20), (WEAKNESSES[0][0], 20)]
