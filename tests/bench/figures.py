@@ -1,7 +1,9 @@
-"""The figures of `make bench`: what each benchmark prints, and the table of docs/performance.md that is made of them.
+"""The figures of `make bench`: the output of each benchmark, and the tables that they become.
 
-    .venv/bin/python -m tests.bench.figures            # run every benchmark and write the table
-    .venv/bin/python -m tests.bench.figures journey    # run some, and write their part of it
+The tables of anonymity stand in docs/anonymity.md, all others in docs/performance.md.
+
+    .venv/bin/python -m tests.bench.figures            # run every benchmark and write the tables
+    .venv/bin/python -m tests.bench.figures journey    # run some, and write their parts
 
 Each benchmark prints its figures for people, or with `--json` a line of JSON for each. The table names the commit that
 it was made from, part by part, so that no figure is older than the code beside it.
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,14 +37,22 @@ BENCHES: Final = {
     "report": "The SDK on one core",
     "evidence": "Evidence beside a plain upload on the same stack",
     "button": "What the button loads, and what it runs in Chromium",
+    "digest_attacks": "Attacks on the digests",
+    "digest_usefulness": "Usefulness of the digests",
 }
+# The document of a benchmark that has its tables elsewhere.
+ANONYMITY: Final = ROOT / "docs" / "anonymity.md"
+DOCUMENTS: Final = {"digest_attacks": ANONYMITY, "digest_usefulness": ANONYMITY}
 LIBRARIES: Final = ("cryptography", "Flask", "granian", "SQLAlchemy")
-HEAD: Final = "| Figure | Measured | Bar |\n|---|---|---|\n"
+HEAD: Final = ("Figure", "Measured", "Bar")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: the median of its measurements, and the lowest and highest of repeated ones."""
+    """One figure: the median of its measurements, and the lowest and highest of repeated ones.
+
+    `beside` holds further columns of the table, e.g. the same figure under another rule.
+    """
 
     name: str
     value: float
@@ -51,6 +61,7 @@ class Figure:
     highest: float | None = None
     bar: str = ""
     is_met: bool | None = None
+    beside: dict[str, str] = field(default_factory=dict)
 
 
 def make_figure(
@@ -90,7 +101,11 @@ def print_figures(figures: Iterable[Figure], *, as_json: bool) -> None:
             sys.stdout.write(json.dumps(asdict(figure)) + "\n")
         else:
             name, measured, bar = (word.replace("*", "") for word in format_figure(figure))
-            sys.stdout.write(f"{name:>60}  {measured}{'' if bar == '-' else f'  ({bar})'}\n")
+            notes = [
+                *([] if bar == "-" else [bar]),
+                *(f"{key.lower()}: {value}" for key, value in figure.beside.items()),
+            ]
+            sys.stdout.write(f"{name:>60}  {measured}" + (f"  ({'; '.join(notes)})" if notes else "") + "\n")
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -104,7 +119,8 @@ def describe_commit(root: Path = ROOT) -> str:
     """Return the commit that is measured, and whether the files differ from it."""
     commit = _run(["git", "rev-parse", "--short=12", "HEAD"], root).strip()
     status = _run(["git", "status", "--porcelain"], root).splitlines()
-    changed = [line for line in status if not line.endswith(f"docs/{DOCUMENT.name}")]
+    written = tuple(f"docs/{document.name}" for document in (DOCUMENT, ANONYMITY))
+    changed = [line for line in status if not line.endswith(written)]
     return f"`{commit}` with changes that are not committed" if changed else f"`{commit}`"
 
 
@@ -124,15 +140,23 @@ def describe_machine() -> str:
 
 def write_part(text: str, bench: str, figures: Sequence[Figure], *, made: str) -> str:
     """Return the document with the part of one benchmark made anew. Raises `ValueError` where it has no markers."""
-    rows = "".join(f"| {' | '.join(format_figure(figure))} |\n" for figure in figures)
+    titles = (*HEAD, *dict.fromkeys(title for figure in figures for title in figure.beside))
+    lines = [titles, ["---"] * len(titles)]
+    lines += [(*format_figure(one), *(one.beside.get(title, "-") for title in titles[len(HEAD) :])) for one in figures]
+    rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     command = f"`.venv/bin/python -m tests.bench.{bench}`"
-    part = f"### {BENCHES[bench]}\n\n{made} Command: {command}.\n\n{HEAD}{rows}"
+    part = f"### {BENCHES[bench]}\n\n{made} Command: {command}.\n\n{rows}"
     begin, end = f"<!-- begin {bench} -->\n", f"<!-- end {bench} -->"
     before, begun, rest = text.partition(begin)
     _, ended, after = rest.partition(end)
     if not begun or not ended:
-        raise ValueError(f"{DOCUMENT.name} has no markers for {bench}.")
+        raise ValueError(f"{get_document(bench).name} has no markers for {bench}.")
     return f"{before}{begin}{part}{end}{after}"
+
+
+def get_document(bench: str) -> Path:
+    """Return the document that holds a benchmark's table."""
+    return DOCUMENTS.get(bench, DOCUMENT)
 
 
 def run_bench(bench: str) -> list[Figure]:
@@ -162,8 +186,9 @@ def main(words: Sequence[str] | None = None) -> int:
         figures = run_bench(bench)
         print_figures(figures, as_json=False)
         made = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine}."
-        DOCUMENT.write_text(write_part(DOCUMENT.read_text("utf-8"), bench, figures, made=made), "utf-8")
-    sys.stdout.write(f"Written to docs/{DOCUMENT.name}, after {time.monotonic() - began:.0f} s.\n")
+        document = get_document(bench)
+        document.write_text(write_part(document.read_text("utf-8"), bench, figures, made=made), "utf-8")
+    sys.stdout.write(f"Written to docs/, after {time.monotonic() - began:.0f} s.\n")
     return 0
 
 

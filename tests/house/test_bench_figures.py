@@ -1,4 +1,4 @@
-"""`make bench` and docs/performance.md: figures are measured and written, never typed."""
+"""`make bench` and its documents: figures are measured and written, never typed."""
 
 import importlib
 import json
@@ -10,23 +10,41 @@ from pathlib import Path
 import pytest
 
 from tests.bench import door_profile, figures, journey_profile
-from tests.bench.figures import BENCHES, DOCUMENT, Figure, format_figure, make_figure, parse_figures, write_part
+from tests.bench.figures import (
+    ANONYMITY,
+    BENCHES,
+    DOCUMENT,
+    Figure,
+    format_figure,
+    get_document,
+    make_figure,
+    parse_figures,
+    write_part,
+)
 from tests.bench.profile_rows import Rows
 from tests.house.sources import ROOT, files
 
 MARKER = re.compile(r"^<!-- begin (\w+) -->\n(.*?)^<!-- end \1 -->\n", re.MULTILINE | re.DOTALL)
 
 
-def test_document_has_a_place_for_each_benchmark_and_no_table_elsewhere() -> None:
+def find_parts(document: Path) -> dict[str, str]:
+    return dict(MARKER.findall(document.read_text("utf-8")))
+
+
+def test_documents_have_a_place_for_each_benchmark() -> None:
+    for document in (DOCUMENT, ANONYMITY):
+        assert sorted(find_parts(document)) == sorted(bench for bench in BENCHES if get_document(bench) == document)
+    assert len(find_parts(DOCUMENT)) >= 8
+    assert len(find_parts(ANONYMITY)) == 2
+
+
+def test_no_table_of_performance_is_typed() -> None:
     text = DOCUMENT.read_text("utf-8")
-    assert sorted(MARKER.findall(text)) != []
-    assert sorted(bench for bench, _ in MARKER.findall(text)) == sorted(BENCHES)
-    typed = [line for line in MARKER.sub("", text).splitlines() if line.startswith("|")]
-    assert typed == []
+    assert [line for line in MARKER.sub("", text).splitlines() if line.startswith("|")] == []
 
 
 def test_each_part_names_its_day_its_commit_and_its_command() -> None:
-    for bench, part in MARKER.findall(DOCUMENT.read_text("utf-8")):
+    for bench, part in [*find_parts(DOCUMENT).items(), *find_parts(ANONYMITY).items()]:
         assert re.search(r"^\d{4}-\d\d-\d\d, commit `[0-9a-f]{12}`", part, re.MULTILINE), bench
         assert f"-m tests.bench.{bench}`" in part
 
@@ -58,6 +76,14 @@ def test_part_is_made_anew_and_the_rest_stays() -> None:
     assert write_part(after, "desk", found, made="2026-11-27, commit `0123456789ab`.") == after
     with pytest.raises(ValueError, match="no markers for report"):
         write_part(before, "report", found, made="")
+
+
+def test_further_columns_stand_beside_a_figure() -> None:
+    before = "<!-- begin desk -->\n<!-- end desk -->\n"
+    found = [Figure("one", 0.25, beside={"Other rule": "1"}), Figure("two", 3)]
+    after = write_part(before, "desk", found, made="")
+    assert "| Figure | Measured | Bar | Other rule |\n| --- | --- | --- | --- |\n" in after
+    assert "| one | 0.25 | - | 1 |\n| two | 3 | - | - |\n" in after
 
 
 @pytest.mark.parametrize(
