@@ -138,23 +138,20 @@ class Rounds:
 
 
 @contextmanager
-def housekeeping(
-    store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
-) -> Iterator[threading.Event]:
-    """Clean `store` and `blobs` in a thread, now and then every `round_seconds`, until the block ends.
+def rounds_in_thread(name: str, run: Callable[[], float], *, store: Store) -> Iterator[threading.Event]:
+    """Run rounds in a thread until the block ends, and close its store then; each returns the seconds to the next.
 
-    The form alone has no evidence, so no blobs. Yields an event that is set after each round.
+    Yields an event that is set after each round.
     """
     stopping, done = threading.Event(), threading.Event()
-    rounds = Rounds(store, blobs=blobs, clock=clock)
 
-    def run() -> None:
-        while not stopping.is_set():
-            rounds.run()
+    def run_all() -> None:
+        wait = 0.0
+        while not stopping.wait(wait):
+            wait = run()
             done.set()
-            stopping.wait(round_seconds)
 
-    thread = threading.Thread(target=run, name="housekeeping", daemon=True)
+    thread = threading.Thread(target=run_all, name=name, daemon=True)
     thread.start()
     try:
         yield done
@@ -162,3 +159,21 @@ def housekeeping(
         stopping.set()
         thread.join()
         store.close()
+
+
+@contextmanager
+def housekeeping(
+    store: Store, *, blobs: Blobs | None, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
+) -> Iterator[threading.Event]:
+    """Clean `store` and `blobs` in a thread, now and then every `round_seconds`, until the block ends.
+
+    The form alone has no evidence, so no blobs. Yields an event that is set after each round.
+    """
+    rounds = Rounds(store, blobs=blobs, clock=clock)
+
+    def run() -> float:
+        rounds.run()
+        return round_seconds
+
+    with rounds_in_thread("housekeeping", run, store=store) as done:
+        yield done

@@ -19,6 +19,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
+from gateway.housekeeping import rounds_in_thread
 from gateway.key_folder import find_signing_key
 from gateway.store import Store
 from gateway.store.log_tiles import LogHead, get_head, get_tile, list_unlogged, put_batch, read_head, read_tile
@@ -181,25 +182,15 @@ def publishing(
 
     Yields an event that is set after each round. A failed round is logged, and tried again after POLL_SECONDS.
     """
-    stopping, done = threading.Event(), threading.Event()
 
-    def run() -> None:
-        wait = 0.0
-        while not stopping.wait(wait):
-            wait = POLL_SECONDS
-            try:
-                if publish_log(store, state=state, origin=origin, clock=clock, random=random):
-                    # Also if the clock says that one is due at once, because it was ahead before.
-                    wait = BATCH_SECONDS - POLL_SECONDS
-            except Exception as error:  # noqa: BLE001 - a bad key or a full disk must not stop the servers
-                log_failure(error, event="log-not-published")
-            done.set()
+    def run() -> float:
+        try:
+            if publish_log(store, state=state, origin=origin, clock=clock, random=random):
+                # Also if the clock says that one is due at once, because it was ahead before.
+                return BATCH_SECONDS - POLL_SECONDS
+        except Exception as error:  # noqa: BLE001 - a bad key or a full disk must not stop the servers
+            log_failure(error, event="log-not-published")
+        return POLL_SECONDS
 
-    thread = threading.Thread(target=run, name="public-log", daemon=True)
-    thread.start()
-    try:
+    with rounds_in_thread("public-log", run, store=store) as done:
         yield done
-    finally:
-        stopping.set()
-        thread.join()
-        store.close()

@@ -290,7 +290,7 @@ def test_failed_round_is_tried_again_soon_and_one_that_published_waits_for_the_n
 
     monkeypatch.setattr("gateway.public_log.publish_log", publish)
     fake = SimpleNamespace(Event=StoppedEvent, Thread=threading.Thread)
-    monkeypatch.setattr("gateway.public_log.threading", fake)
+    monkeypatch.setattr("gateway.housekeeping.threading", fake)
     store = house.open_gateway().store
     with publishing(store, state=house.state, origin="report.example/log", clock=house.clock, random=is_never_early):
         pass

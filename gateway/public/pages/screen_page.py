@@ -83,10 +83,41 @@ def render_screen(
 
     `service` is the button's service. `is_late`: the check page was seen before.
     """
-    words, voice = door.wording.screen(screen.name), make_voice(answers)
+    words, voice, profile = door.wording.screen(screen.name), make_voice(answers), make_profile(answers)
     fault_texts = {fault.field.name: _format_fault(door, screen, fault, voice=voice) for fault in faults}
     asked = [field for field in screen.fields if field.is_shown(answers)]
-    profile = make_profile(answers)
+    return render_page(
+        door,
+        "danger_help.html" if screen.name == DANGER_HELP else "screen.html",
+        profile=profile,
+        form=form,
+        ways="buttons",
+        default_action=Action.CONTINUE,
+        form_path=get_path(screen.name),
+        posts=_list_posts(door, screen, words, answers, profile=profile, voice=voice),
+        has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
+        progress=door.wording.table["progress"][get_progress(screen, is_late=is_late)],
+        has_faults=bool(faults),
+        faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
+        notice=notice,
+        asks_one=_asks_one(screen),
+        screen_fields=_view_questions(door, screen, answers, fault_texts, service=service),
+        choices=_list_buttons(door, screen, asked, "choice", voice=voice),
+        more=_list_buttons(door, screen, asked, "more", voice=voice),
+        **_list_texts(door, screen, words, answers, profile=profile, voice=voice),
+    )
+
+
+def _list_texts(
+    door: PublicDoor,
+    screen: Screen,
+    words: Mapping[str, Any],
+    answers: Answers,
+    *,
+    profile: ReaderProfile,
+    voice: Voice,
+) -> dict[str, Any]:
+    """Return the texts of a screen around its questions, e.g. its title and its lead."""
     numbers = {
         "emergency": get_emergency_number(door, profile.country),
         "anywhere": door.countries[OTHER].emergency,
@@ -99,36 +130,20 @@ def render_screen(
         lines = [line.format(**numbers) for line in ([said] if isinstance(said, str) else said)]
         return [*lines[:-1], " ".join((lines[-1], *there))] if lines and _CALL_IN.get(screen.name) == part else lines
 
-    return render_page(
-        door,
-        "danger_help.html" if screen.name == DANGER_HELP else "screen.html",
-        profile=profile,
-        form=form,
-        ways="buttons",
-        default_action=Action.CONTINUE,
-        form_path=get_path(screen.name),
-        lead=[*list_lines("lead"), *(words.get("lead_young", ()) if get_one(answers, "age") in YOUNGEST_BANDS else ())],
-        posts=_list_posts(door, screen, words, answers, profile=profile, voice=voice),
-        posts_heading=words.get("other_heading"),
-        side_links=[
+    young = words.get("lead_young", ()) if get_one(answers, "age") in YOUNGEST_BANDS else ()
+    return {
+        **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
+        "go_on": words.get("carry_on"),
+        "lead": [*list_lines("lead"), *young],
+        "note": " ".join(list_lines("note")),
+        "points": list_lines("points"),
+        "posts_heading": words.get("other_heading"),
+        "quiet": words.get("quiet"),
+        "side_links": [
             {"action": make_see_action(link["side"]), "text": link["text"]} for link in words.get("side_links", ())
         ],
-        go_on=words.get("carry_on"),
-        has_call=screen.name == DANGER_HELP or _is_told_not_to_go_today(screen, answers),
-        progress=door.wording.table["progress"][get_progress(screen, is_late=is_late)],
-        has_faults=bool(faults),
-        faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
-        notice=notice,
-        asks_one=_asks_one(screen),
-        screen_fields=_view_questions(door, screen, answers, fault_texts, service=service),
-        choices=_list_buttons(door, screen, asked, "choice", voice=voice),
-        more=_list_buttons(door, screen, asked, "more", voice=voice),
-        points=list_lines("points"),
-        note=" ".join(list_lines("note")),
-        quiet=words.get("quiet"),
-        title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
-        **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
-    )
+        "title": str(find_in_voice(words, "title", voice=voice)).format(**numbers),
+    }
 
 
 def _is_told_not_to_go_today(screen: Screen, answers: Answers) -> bool:
