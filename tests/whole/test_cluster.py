@@ -1,6 +1,7 @@
 """The demonstration on a cluster: two gateways on one PostgreSQL behind nginx with TLS, each a process of its own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,16 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 import requests
 
 from gateway.cli import main as run_gateway
 from gateway.demo.cluster import GATEWAYS, PORTS, Cluster, replace_all
-from gateway.demo.loop import ANSWERS, Loop, Ports
+from gateway.demo.loop import ANSWERS, REPLY, Loop, Ports
 from gateway.demo.processes import DemoError
 from gateway.demo.run import run_steps
+from partner_sdk.key_files import parse_key_file
+from partner_sdk.wire.canonical import encode, parse_base64url
+from tests.builders import make_industry_report
 from tests.builders.local_servers import find_free_ports
 from tests.postgresql import connect
+from tests.sdk.evidence_builders import make_report
 from tests.whole.loop_in_process import running_here
 
 STEPS = [
@@ -60,20 +66,58 @@ def test_public_log_is_read_through_the_proxy(cluster: tuple[Loop, list[str], di
     assert answer.text.startswith("localhost")
 
 
-def test_database_and_logs_of_the_cluster_hold_no_typed_word(
-    cluster: tuple[Loop, list[str], dict[str, Any]],
+def test_servers_of_the_cluster_hold_no_typed_word_and_no_private_key_of_the_desk(
+    cluster: tuple[Loop, list[str], dict[str, Any]], tmp_path: Path
 ) -> None:
+    """In the pages and the log of PostgreSQL, its archive, the objects, the output of all, and Valkey's memory."""
     loop, _, _ = cluster
-    assert isinstance(loop.site, Cluster)
-    with connect(loop.site.database_uri) as connection:
-        tables = [row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        rows = [repr(row) for table in tables for row in connection.execute(f'SELECT * FROM "{table}"')]  # noqa: S608 - the database's own names
-    written = [path.read_bytes() for path in (loop.folder / "logs").iterdir()]
-    assert len(rows) >= 10
-    assert len(written) >= 6
-    for words in (ANSWERS["story"][0], ANSWERS["school"][0]):
-        assert not any(words in row for row in rows)
-        assert not any(words.encode() in text for text in written)
+    site = loop.site
+    assert isinstance(site, Cluster)
+    words_of_film = "Film-of-Quetzal"
+    film, report = tmp_path / "film", tmp_path / "report.json"
+    film.write_text(words_of_film * 20_000, encoding="utf-8")
+    report.write_bytes(encode(make_industry_report(files=make_report("file-1").files)))
+    loop.run_partner("report", "submit", str(report), "--priority", "P2", "--evidence", f"file-1={film}", "--json")
+    with connect(site.database_uri) as connection:
+        ((reference,),) = connection.execute("SELECT max(reference) FROM reports").fetchall()
+    with connect(f"postgresql://postgres@127.0.0.1:{site.database_port}/postgres?passfile={site.passwords}") as owner:
+        owner.execute("CHECKPOINT")
+    memory = tmp_path / "valkey.memory"
+    dump_memory(loop.processes.named["valkey"].pid, to=memory)
+    places = (site.folder, loop.folder / "logs", memory)
+
+    def find(*words: bytes) -> list[str]:
+        """Return the files that hold any of these words, by their paths below the places."""
+        (tmp_path / "words").write_bytes(b"\n".join(words))
+        command = ["grep", "-rlaF", "-f", str(tmp_path / "words"), *map(str, places)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
+        gone = "No such file or directory"  # PostgreSQL deletes files of its own meanwhile
+        assert [line for line in done.stderr.splitlines() if not line.endswith(gone)] == []
+        return sorted(line.removeprefix(f"{place}/") for line in done.stdout.splitlines() for place in places[:1])
+
+    narrative = make_industry_report().incident.narrative
+    typed = (ANSWERS["story"][0], ANSWERS["school"][0], REPLY, words_of_film, narrative)
+    keys = [parse_key_file(path.read_bytes(), name=path.name).secret for path in (loop.desk_state / "keys").iterdir()]
+    assert len(keys) >= 6
+    raw = [max(parse_base64url(key).split(b"\n"), key=len) for key in keys]
+    assert find(*(word.encode() for word in (*typed, *keys)), *raw) == []
+    # The search finds words that are there: in pages, in the log, in an object, in memory and in the output.
+    bucket = site.open_bucket()
+    sizes = {one["path"]: one["size"] for batch in obstore.list(bucket) for one in batch}
+    sealed = bytes(obstore.get(bucket, max(sizes, key=lambda path: sizes[path])).bytes())
+    found = find(reference.encode(), max(sealed[:4096].split(b"\n"), key=len), b"maxmemory", b"ready to accept")
+    starts = ("postgresql/base/", "postgresql/pg_wal/", "objects/", str(memory), str(loop.folder / "logs"))
+    assert [start for start in starts if not any(path.startswith(start) for path in found)] == []
+
+
+def dump_memory(pid: int, *, to: Path) -> None:
+    """Write the memory that a process can change to a file (proc(5))."""
+    with Path(f"/proc/{pid}/mem").open("rb") as memory, to.open("wb") as dump:
+        for line in Path(f"/proc/{pid}/maps").read_text(encoding="ascii").splitlines():
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if found is not None:
+                memory.seek(int(found[1], 16))
+                dump.write(memory.read(int(found[2], 16) - int(found[1], 16)))
 
 
 def test_change_of_the_shipped_proxy_file_that_no_longer_fits_is_refused() -> None:
