@@ -18,9 +18,10 @@ import requests
 from gateway.cli import main as run_gateway
 from gateway.desk.cli import main as run_desk
 from gateway.signoffs import SIGNOFFS_FILE, list_checks
+from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main as run_partner
 from partner_sdk.wire.canonical import encode
-from tests.builders import make_industry_report
+from tests.builders import EXAMPLE_REPORT, make_industry_report
 from tests.builders.local_servers import find_free_port, find_free_ports, make_tls
 from tests.documents import PROXY, SET_UP, list_lines
 from tests.gateway.web.test_nginx import HOSTS, write_conf
@@ -101,6 +102,28 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
         monkeypatch.undo()  # before the folder goes
 
 
+def submit_example(partner: list[str], *, capsys: pytest.CaptureFixture[str], code: int = 0) -> str:
+    """Submit a report as the partner, which ends with `code`, and return its id."""
+    capsys.readouterr()
+    words = ["report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json", *partner]
+    assert run_partner(words, runtime=Runtime(sleep=lambda _: None)) == code
+    return str(json.loads(capsys.readouterr().out)["report_id"])
+
+
+def list_differing(partner: list[str], *, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return the ids of all reports whose receipts the gateway does not honour."""
+    capsys.readouterr()
+    assert run_partner(["receipt", "verify", "--all", "--online", "--json", *partner]) == 4
+    return {row["report_id"] for row in json.loads(capsys.readouterr().out)["differing"]}
+
+
+def list_references(desk: list[str], *, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the references of all cases."""
+    capsys.readouterr()
+    run_desk(["case", "list", "--all", "--json", *desk])
+    return [case["reference"] for case in json.loads(capsys.readouterr().out)["cases"]]
+
+
 def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +155,7 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     machine.names["01a211d3-7340-7ff3-b7d7-b412be473e63"] = change["change_id"]
     Path("question.txt").write_text("[message]", encoding="utf-8")
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
-    assert len(ended) == 19
+    assert len(ended) == 20
     assert Path("file-1.bin").read_bytes() == b"a film"
     # `import` sends the alerts too, and gives 1: a case was moved into the crisis lane, and this desk has no pager.
     assert [line for code, line in ended if code != (" import " in line)] == []
@@ -145,6 +168,12 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     assert len(ended) == 4
     assert (machine.folder / "report-abuse-gateway" / SIGNOFFS_FILE).exists()
 
+    partner = ["--state", str(machine.folder / "other")]
+    assert run_desk(["partner", "invite", "Other", "--partner", "other", "--out", "other.invitation", *desk]) == 0
+    assert run_partner(["enrol", "other.invitation", *partner]) == 0
+    run_desk(["collect", *desk])
+    assert run_desk(["partner", "approve", "other", *desk]) == 0
+    submit_example(partner, capsys=capsys)
     (machine.folder / "backups").mkdir()
     assert [code for code, _ in machine.run_all(SET_UP, "docs/running.md", "Backup")] == [0, 0, 0]
     for name in ("desk", "gateway"):
@@ -152,7 +181,11 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
         with sqlite3.connect(copy) as connection:
             assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
     machine.names["2026-11-25"] = copy.stem.removeprefix("gateway-")
+    collected = submit_example(partner, capsys=capsys)
+    run_desk(["collect", *desk])
+    lost = submit_example(partner, capsys=capsys)
     machine.stop()
+    spooled = submit_example(partner, capsys=capsys, code=3)
     ended = machine.run_all(SET_UP, "docs/running.md", "The gateway's database")
     assert len(ended) == 7
     # `collect` gives 1 for the new epoch, which waits for a person who knows of the restore.
@@ -160,6 +193,17 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     capsys.readouterr()
     assert run_desk(["alarms", "--json", *desk]) == 1
     assert "new-epoch" in {one["kind"] for one in json.loads(capsys.readouterr().out)["alarms"]}
+
+    # Exactly the receipts of after the copy are named. The desk has one of these reports; the partner sends the others.
+    machine.stop()
+    assert machine.run("report-abuse-gateway serve --state /var/lib/report-abuse-gateway") == 0
+    assert list_differing(partner, capsys=capsys) == {collected, lost}
+    held = list_references(desk, capsys=capsys)
+    assert run_partner(["spool", "flush", *partner]) == 0
+    again = submit_example(partner, capsys=capsys)
+    run_desk(["collect", *desk])
+    assert len(list_references(desk, capsys=capsys)) == len(held) + len({spooled, again})
+    assert list_differing(partner, capsys=capsys) == {collected, lost}
 
 
 def test_lines_of_the_proxy_end_in_a_file_that_nginx_takes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
