@@ -61,7 +61,7 @@ def make_incident(source: random.Random, name: str, **changes: Any) -> Cluster:
         "placement": source.choice(PLACES)[0],
         "weaknesses": tuple(dict.fromkeys(_choose(source, WEAKNESS_SHARES) for _ in range(some))),
     }
-    return Cluster(cluster_id=name, cases=(name,), **(values | changes))
+    return Cluster(cases=(name,), **(values | changes))
 
 
 def make_exact_hundred(source: random.Random) -> list[Cluster]:
