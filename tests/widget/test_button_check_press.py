@@ -84,6 +84,7 @@ def test_picture_that_never_comes_does_not_hide_whom_the_press_tells(
     check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(browser_check, "LOAD_MS", 3_000)
+    monkeypatch.setattr(_press, "ASKED_SECONDS", 4.0)  # a page that is still loading may never report that it goes
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
     opened: list[BrowserContext] = []
 
