@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.gateway.public.person import SHORT_ANSWERS
 from tests.whole.browser_walk import (
     BACK,
     LANGUAGE,
@@ -26,10 +27,7 @@ EACH_LANGUAGE_AND_SCRIPT = pytest.mark.parametrize(
 @WAYS_TO_RUN
 def test_reload_keeps_the_open_page(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        bring_browser_to(phone.page, server, "/9")
-        phone.page.fill("#story", STORY)
-        go_on(phone.page)
-        walk_browser_to(phone.page, server.url, "/14")
+        bring_browser_to(phone.page, server, "/14", SHORT_ANSWERS | {"/9": {"story": STORY}})
         phone.page.reload()
         expect(phone.page).to_have_title("Check what you wrote")
         expect(phone.page.get_by_text("My very own words")).to_be_visible()

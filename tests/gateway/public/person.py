@@ -224,20 +224,24 @@ class Person:
         self.get(self.path)
         return self
 
-    def be_led_to(self, path: str, answers: Mapping[str, dict[str, str | list[str]]]) -> None:
-        """Post screen after screen until a redirect names `path` or the check page, and do not follow that one either.
+    def be_led_to(self, path: str, answers: Mapping[str, dict[str, str | list[str]]]) -> list[str]:
+        """Post screen after screen until a redirect names `path` or the check page; return all paths, the last too.
+
+        No redirect is followed.
 
         The form of the first page serves for all: only the version of the draft differs, which each post but the
         first raises.
         """
         assert self.path == "/2"
-        form, posts = read_form(self.page), 0
+        form, posts, paths = read_form(self.page), 0, [self.path]
         while self.path not in (path, CHECK):
             posted = fill_form(form.copy(), list_answers(self.path, answers))
             posted["version"] = str(max(0, posts - 1))
             answer = self.client.post(self.path, base_url=self.origin, data=posted, headers=self._make_headers({}))
             assert answer.status_code == 303, answer.get_data(as_text=True)
             self.path, posts = answer.location, posts + 1
+            paths.append(self.path)
+        return paths
 
     def list_pages(self, way: Mapping[str, dict[str, str | list[str]]]) -> list[str]:
         """Walk a whole way and send; return every page on it in order, from the first after Start to the thank-you."""
