@@ -102,7 +102,7 @@ class FormParser(HTMLParser):
 def read_form(answer: TestResponse) -> MultiDict[str, str]:
     """Return the unchanged post of the page's form."""
     parser, text = FormParser(), answer.get_data(as_text=True)
-    parser.feed(text[max(0, text.find("<form")) : text.rfind("</form>")])
+    parser.feed(text[max(0, text.find("<main")) : text.rfind("</main>")])
     for name in parser.areas:
         # HTML drops the first line break of a textarea, whichever way it is spelled.
         value = parser.fields[name]
