@@ -34,6 +34,12 @@ def public(tmp_path: Path, database_uri: str) -> PublicHouse:
     return make_public_house(tmp_path, database_uri=database_uri)
 
 
+@pytest.fixture(scope="module")
+def one_public(tmp_path_factory: pytest.TempPathFactory) -> PublicHouse:
+    """A gateway with a public door for all tests of a file that leave nothing behind which another could see."""
+    return make_public_house(tmp_path_factory.mktemp("one"))
+
+
 @pytest.fixture
 def hurried_public(tmp_path: Path, database_uri: str) -> PublicHouse:
     """A gateway with a public door, for a test that locks its store on purpose."""

@@ -228,23 +228,23 @@ def test_empty_post_is_no_crash(public: PublicHouse):
 
 
 @pytest.mark.parametrize("path", POSTED_PATHS)
-def test_any_page_may_be_posted_first(public: PublicHouse, path: str):
-    person = public.person().start()
+def test_any_page_may_be_posted_first(one_public: PublicHouse, path: str):
+    person = one_public.person().start()
     form = person.fill({name: value for answers in LONG_WAY.values() for name, value in answers.items()})
     person.post(path, form)
     assert person.page.status_code == 200
-    assert public.reports() == []
+    assert one_public.reports() == []
 
 
 @pytest.mark.parametrize("first", ["/3", "/9", "/12"])
 @pytest.mark.parametrize("second", ["/14", "/6a", "/10d"])
-def test_pages_may_be_posted_in_any_order(public: PublicHouse, first: str, second: str):
-    person = public.person().start()
+def test_pages_may_be_posted_in_any_order(one_public: PublicHouse, first: str, second: str):
+    person = one_public.person().start()
     form = person.fill({"story": MARKER, "country": "us", "organisation": "X"})
     for path in (first, second, first):
         person.post(path, form)
         assert person.page.status_code == 200, path
-    assert public.reports() == []
+    assert one_public.reports() == []
 
 
 def test_back_after_send_shows_nothing_and_sends_nothing_more(public: PublicHouse):

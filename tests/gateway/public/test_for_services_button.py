@@ -23,8 +23,8 @@ _FIGURE = re.compile(r"<figure.*?</figure>", re.DOTALL)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_canonical_button_is_shown_on_light_and_dark_ground_and_leads_nowhere(public: PublicHouse, language: str):
-    person = public.person()
+def test_canonical_button_is_shown_on_light_and_dark_ground_and_leads_nowhere(one_public: PublicHouse, language: str):
+    person = one_public.person()
     person.get(f"{PAGE}?lang={language}")
 
     (figure,) = _FIGURE.findall(person.text())
@@ -62,8 +62,10 @@ def test_canonical_button_is_shown_on_light_and_dark_ground_and_leads_nowhere(pu
         ("javascript:alert(1)", "javascript-alert-1"),
     ],
 )
-def test_name_address_or_link_id_gives_the_html_to_paste(public: PublicHouse, language: str, name: str, link_id: str):
-    person = show_html(public, name, language)
+def test_name_address_or_link_id_gives_the_html_to_paste(
+    one_public: PublicHouse, language: str, name: str, link_id: str
+):
+    person = show_html(one_public, name, language)
 
     assert person.page.status_code == 200
     boxes = [
@@ -99,8 +101,8 @@ def test_name_address_or_link_id_gives_the_html_to_paste(public: PublicHouse, la
         ("user:pw@chat.example", "That is an email address"),
     ],
 )
-def test_name_that_gives_no_link_id_is_asked_for_again(public: PublicHouse, name: str, said: str):
-    person = show_html(public, name)
+def test_name_that_gives_no_link_id_is_asked_for_again(one_public: PublicHouse, name: str, said: str):
+    person = show_html(one_public, name)
 
     assert re.findall(r'<li><a href="#([\w-]+)">', person.text()) == ["link_name"]
     assert read_title(person.page).startswith("Error:")

@@ -167,14 +167,14 @@ def test_unknown_side_page_leads_inside_the_form_and_loses_nothing(public: Publi
 
 @SIDES
 @pytest.mark.parametrize("action", ["return", "see:privacy", "language", "nonsense", ""])
-def test_post_to_a_side_page_without_a_journey_leads_to_the_start(public: PublicHouse, side: str, action: str):
-    person = public.person()
+def test_post_to_a_side_page_without_a_journey_leads_to_the_start(one_public: PublicHouse, side: str, action: str):
+    person = one_public.person()
     person.get("/")
     form = person.fill({"story": MARKER}, action)
     person.post(PATHS[side], form)
     assert person.path == "/"
     assert MARKER not in person.text()
-    assert public.house.rows("drafts") == []
+    assert one_public.house.rows("drafts") == []
 
 
 def test_form_of_another_journey_on_a_side_page_leads_to_the_start(public: PublicHouse):

@@ -40,8 +40,8 @@ def test_typed_address_of_an_inner_page_leads_to_the_start(public: PublicHouse, 
 
 
 @pytest.mark.parametrize("path", INNER_PATHS)
-def test_inner_page_without_any_visit_leads_to_the_start(public: PublicHouse, path: str):
-    answer = public.person().get(path)
+def test_inner_page_without_any_visit_leads_to_the_start(one_public: PublicHouse, path: str):
+    answer = one_public.person().get(path)
     assert (answer.status_code, answer.location) == (303, "/")
 
 
