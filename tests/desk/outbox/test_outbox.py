@@ -1,6 +1,5 @@
 """The loop that sends: each kind retries, backs off, gives up with an alarm and sends nothing twice, killed or not."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,13 +24,6 @@ from tests.desk.view_builders import Clock
 BY_NAME = {kind.name: kind for kind in KINDS}
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 TO_GATEWAY = pytest.mark.parametrize("kind", [one for one in KINDS if one.is_for_gateway], ids=lambda kind: kind.name)
-
-
-@pytest.fixture
-def desk(desk: Desk) -> Iterator[Desk]:
-    """The desk, whose database stays open as it does for a command."""
-    with desk.store.hold():
-        yield desk
 
 
 @pytest.fixture
@@ -286,19 +278,12 @@ def test_silent_gateway_costs_no_try_and_ends_what_goes_there_in_this_run(
     assert run(desk, kind, taker).sent == 3
 
 
-RESET, BAD_GATEWAY = TransportError("reset", reason="no-reply"), fail_with(502)
-
-
-@pytest.mark.parametrize(
-    ("kind", "silence"),
-    [*((kind, RESET) for kind in KINDS if kind.is_for_gateway), (BY_NAME["message"], BAD_GATEWAY)],
-    ids=lambda value: value.name if isinstance(value, OutboxKind) else value.reason,
-)
+@TO_GATEWAY
 def test_entry_that_alone_is_never_answered_keeps_back_no_other_and_is_an_alarm(
-    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind, silence: Exception
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
 ) -> None:
     put(desk, kind, "poison", lane="one" if kind.name == "message" else "")
-    taker.faults["poison"] = silence
+    taker.faults["poison"] = fail_with(502) if kind.name == "stage" else TransportError("reset", reason="no-reply")
     for number in range(20):
         put(desk, kind, f"good-{number}")
         if kind.name == "message":
