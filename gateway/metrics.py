@@ -81,7 +81,10 @@ class DatabaseGauges:
         free = None if self._blobs is None else self._blobs.find_free_share()
         if free is not None:
             yield "evidence_free_ratio", (), free
-        unlogged = find_oldest_unlogged(self._store, read_head(self._store))
+        head = read_head(self._store)
+        if head.size:
+            yield "log_age_seconds", (), max(0.0, now - head.published_at)
+        unlogged = find_oldest_unlogged(self._store, head)
         yield "log_late_seconds", (), 0.0 if unlogged is None else max(0.0, now - unlogged.timestamp())
 
 

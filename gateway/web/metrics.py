@@ -48,6 +48,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "waiting_oldest_seconds": Metric("gauge", ("kind",), "Age of the oldest of them."),
     "evidence_bytes": Metric("gauge", (), "Bytes of stored evidence."),
     "evidence_free_ratio": Metric("gauge", (), "Share of the evidence store that is free."),
+    "log_age_seconds": Metric("gauge", (), "Age of the newest batch of the public log; absent before the first."),
     "log_late_seconds": Metric("gauge", (), "Age of the oldest report that is not in the public log; 0 if none waits."),
 }
 Row = tuple[str, tuple[str, ...], float]

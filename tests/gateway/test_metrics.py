@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.config import CONFIG_FILE, ListenerConfig, write_config
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.metrics import Collector, DatabaseGauges, ListenerCounts, answering
+from gateway.public_log import publish_log
 from gateway.shared_store import open_shared_store
 from gateway.store import StorageUnavailableError
 from gateway.web.metrics import BUCKETS, MAX_ROWS, METER, METRICS, PREFIX, Meter, send_counts
@@ -82,10 +83,19 @@ def test_figures_follow_the_work_and_name_nobody(house: House, industry: Door, p
     assert found["waiting_items", ("report",)] == 1
     assert found["waiting_oldest_seconds", ("report",)] == 90
     assert found["log_late_seconds", ()] == 90
+    assert ("log_age_seconds", ()) not in found  # it has not begun
     assert (found["database_up", ()], found["evidence_free_ratio", ()]) == (1, 0.5)
     assert re.findall(r"\b(?=\d*[a-f])[0-9a-f]{16,}\b", text) == []
     for piece in (MARKER, partner.partner, report.clear.report_id, partner.entry().key_id, "127.0.0", "gateway-test"):
         assert piece not in text, piece
+
+
+def test_log_has_the_age_of_its_newest_batch(house: House) -> None:
+    gateway = house.open_gateway()
+    assert publish_log(gateway.store, state=house.state, origin="report.example/log", clock=house.clock, random=bytes)
+    house.clock.advance(seconds=40)
+    found = read_samples(expose(take_all(), make_gauges(house)))
+    assert (found["log_age_seconds", ()], found["log_late_seconds", ()]) == (40, 0)
 
 
 def test_labels_are_those_of_the_table_and_every_metric_is_in_it(house: House) -> None:
@@ -200,7 +210,7 @@ def list_names(expression: str) -> set[str]:
 
 def test_alert_rules_and_board_are_sound_and_ask_for_metrics_that_exist() -> None:
     rules = [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules) == 10
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 11
     assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] in {"page", "ticket"} for rule in rules)
     panels = json.loads(BOARD.read_text("utf-8"))["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) == 12
