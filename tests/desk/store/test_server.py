@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import inspect
@@ -10,11 +11,15 @@ from sqlalchemy import inspect
 from gateway.cli import main as run_gateway
 from gateway.desk.audit import append_entry, check_chain
 from gateway.desk.cli import main
+from gateway.desk.collection.collect import Collected, take_rows
+from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
 from gateway.desk.store.migrations import METADATA
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.items import REPORT
 from tests.builders import NOW, Agency
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.postgresql import Server, connect
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -99,6 +104,31 @@ def test_writer_waits_for_another_writer_no_longer_than_its_time(
     append(impatient, "three")
     with store.read() as connection:
         assert check_chain(connection) == 2
+
+
+def test_two_desks_that_take_the_same_rows_at_once_file_each_once(loop: Loop) -> None:
+    """Two runs on two machines read what is new before either writes: the server's turn alone keeps them apart."""
+    loop.send_public()
+    loop.collect()  # msgspec makes what it knows of a type at its first use
+    for _ in range(3):
+        loop.send_public()
+        loop.send_industry()
+    rows = [bytes(one) for one in loop.desk.make_feed().get_items(REPORT, limit=10).items]
+    trusted, start, runs = load_trusted_keys(loop.desk), Barrier(2), (Collected(), Collected())
+
+    def take(collected: Collected) -> None:
+        start.wait()
+        take_rows(loop.desk, rows, trusted=trusted, actor=ACTOR, collected=collected)
+
+    threads = [Thread(target=take, args=(collected,)) for collected in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted((one.filed, one.known) for one in runs) == [(0, 6), (6, 0)]
+    assert (loop.count("cases"), loop.count("reports")) == (7, 7)
+    with loop.desk.store.read() as connection:
+        check_chain(connection)
 
 
 @pytest.fixture
