@@ -47,7 +47,7 @@ _ADVICE_ON_BUCKETS = {
     ),
     "unsafe": (
         "Another gateway uses this bucket and prefix, or the store ignores If-None-Match and overwrites objects. "
-        "Choose another prefix or store (docs/running.md, Evidence in a bucket)."
+        "Choose another prefix or store (docs/operations.md, 3 Object store)."
     ),
 }
 WARN_ABOVE_LEAST = 0.05  # share of the disk above the evidence threshold

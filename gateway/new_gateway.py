@@ -123,7 +123,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
         # Another receipt key in its chains would have the desk refuse every report.
         raise SettingsError(
             "The database already belongs to a gateway. For a second gateway on it copy the first one's state folder "
-            "(docs/running.md, PostgreSQL); for a new one make an empty database.",
+            "(docs/operations.md, 6 Second gateway); for a new one make an empty database.",
             reason="database-taken",
         )
     card = make_card(config, state=state)

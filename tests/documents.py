@@ -35,6 +35,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "The button's places"): CASEWORK,
     ("docs/data.md", ""): SET_UP,
     ("docs/operations.md", "Services and timers"): UNITS,
+    ("docs/operations.md", "Move from SQLite"): MOVING,
     ("docs/operations.md", ""): OPERATIONS,
     ("docs/running.md", "3 "): SET_UP,
     ("docs/running.md", "4 "): SET_UP,
@@ -43,7 +44,6 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/running.md", "8 "): SET_UP,
     ("docs/running.md", "9 "): SET_UP,
     ("docs/running.md", "Backup"): SET_UP,
-    ("docs/running.md", "Move from SQLite"): MOVING,
     ("docs/running.md", "The gateway's database"): SET_UP,
     ("docs/placement.md", ""): PLACEMENT,
     ("partner_sdk/README.md", ""): README,
@@ -53,7 +53,6 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
 _ROOT: Final = "changes the machine itself, as root"
 _SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
 _INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
-_SERVER: Final = "needs the administrator of a PostgreSQL server; the tests of gateway/store run one of their own"
 _SERVES: Final = "serves until it is stopped; on another port in "
 _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
 # Lines that no test may run as they are written, each with its reason.
@@ -61,10 +60,6 @@ NOT_RUN: Final[dict[str, str]] = {
     "apt-get install nginx libnginx-mod-stream": _ROOT,
     "apt-get install postgresql": _ROOT,
     "apt-get install valkey-server": _ROOT,
-    "createdb --owner=gateway --encoding=UTF8 --template=template0 reports": _SERVER,
-    "createdb --owner=desk --encoding=UTF8 --template=template0 desk": _SERVER,
-    "createuser desk": _SERVER,
-    "createuser gateway": _SERVER,
     "export PATH=$PWD/.venv/bin:$PATH": "lasts for its shell only",
     "make bench": "takes hours on an idle machine",
     "make demo": f"{_SERVES}tests/whole/test_demo.py",
@@ -72,8 +67,6 @@ NOT_RUN: Final[dict[str, str]] = {
     "make test": "runs these tests",
     "report-abuse-gateway demo --state /tmp/panel": f"{_SERVES}tests/whole/test_demo.py",
     "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
-    "pg_dump --format=custom --exclude-table-data=drafts --file=/var/backups/reports-$(date +%F).dump reports": _SERVER,
-    "pg_dump --format=custom --file=/var/backups/desk-$(date +%F).dump desk": _SERVER,
     "pip install ./partner_sdk": _INSTALLS,
     "pip install ./partner_sdk .": _INSTALLS,
     "pip install ./partner_sdk .[testing]": _INSTALLS,
@@ -83,8 +76,6 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-desk serve --state /var/lib/report-abuse-desk --port 8702": (
         f"{_SERVES}tests/desk/test_desk_serving.py"
     ),
-    "report-abuse-gateway init --state /var/lib/report-abuse-gateway --pin agency.pin --origin https://report.example"
-    " --database-uri postgresql://gateway@db.example/reports?sslmode=verify-full": _SERVER,
     "report-abuse-gateway copy-evidence --state /var/lib/report-abuse-gateway": (
         "needs an object store; tests/gateway/evidence/test_bucket.py runs it on one"
     ),

@@ -209,7 +209,7 @@ class Bench:
             loop.stop()
 
     def start_other_gateway(self) -> None:
-        """Start a second gateway on the same database, as running.md describes it."""
+        """Start a second gateway on the same database, as operations.md describes it."""
         state, port = self.loop.folder / "other", self.loop.ports
         shutil.copytree(self.loop.gateway_state, state, ignore=shutil.ignore_patterns("gateway.mark", "gateway.lock*"))
         config = state / "gateway.toml"

@@ -17,6 +17,7 @@ DAY, HOUR, MINUTE, SECOND = (timedelta(**{unit: 1}) for unit in ("days", "hours"
 
 WIRE = "partner_sdk/WIRE.md"
 RUNNING = "docs/running.md"
+OPERATIONS = "docs/operations.md"
 SETTINGS = "docs/settings.md"
 CASEWORK = "docs/casework.md"
 DATA = "docs/data.md"
@@ -105,8 +106,8 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.enrolment:INVITATION_LIFETIME", 14 * DAY, RUNNING, "a secret that works once, for 14 days"),
     ("partner_sdk.wire.keys:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
     ("partner_sdk.wire.keys:ALARM_BEFORE_EXPIRY", 60 * DAY, RUNNING, "`doctor` names a fault 60 days before"),
-    ("gateway.shared_store:ANSWER_SECONDS", 0.1, RUNNING, "A gateway waits 0.1 seconds for it"),
-    ("gateway.shared_store:RETRY_SECONDS", 15, RUNNING, "counts in its own memory for 15 seconds"),
+    ("gateway.shared_store:ANSWER_SECONDS", 0.1, OPERATIONS, "A gateway waits 0.1 seconds for it"),
+    ("gateway.shared_store:RETRY_SECONDS", 15, OPERATIONS, "counts in its own memory for 15 seconds"),
     ("gateway.desk.keyring.bootstrap:UNUSED_FOR", HOUR, RUNNING, "only then, an hour later, desk: `gateway end-key`"),
     ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),
     ("gateway.desk.keyring.signing_keys:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
@@ -204,7 +205,12 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.web.server_spec:DEFAULT_WORKER_MIB", 512, RUNNING, "when it holds more than 512 MiB"),
     ("gateway.web.serving:STOP_TIMEOUT_SECONDS", 12.0, RUNNING, "up to 12 seconds"),
     ("gateway.store.soundness:PROBE_SECONDS", 5.0, RUNNING, "tried at most once in five seconds by each process"),
-    ("gateway.databases.postgresql:ANSWER_SECONDS", 5.0, RUNNING, "within `lock_timeout_seconds` and 5 seconds more"),
+    (
+        "gateway.databases.postgresql:ANSWER_SECONDS",
+        5.0,
+        OPERATIONS,
+        "within `lock_timeout_seconds` and 5 seconds more",
+    ),
 )
 
 

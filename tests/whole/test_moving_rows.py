@@ -62,7 +62,7 @@ def test_lines_move_gateway_and_desk_and_everything_goes_on(loop: Loop, postgres
     assert refused.value.reason == "behind"
     before = [file.read_bytes() for file in files]
     for _ in range(2):  # the second time finds all rows there
-        lines = list(list_lines(MOVING, "docs/running.md"))
+        lines = list(list_lines(MOVING, "docs/operations.md"))
         assert len(lines) >= 3
         for line in lines:
             program, *arguments = shlex.split(line)
