@@ -190,6 +190,10 @@ program: Final = DeskProgram(
                 "withdraw": "Withdraw a check that was given.",
             },
         ),
+        "trends": (
+            "gateway.desk.digests.commands:trends",
+            "Print the exact trend of closed cases, for the desk alone.",
+        ),
         "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(

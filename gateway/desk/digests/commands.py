@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from dataclasses import asdict
 
 import click
 
@@ -17,7 +18,8 @@ from gateway.desk.digests.publishing import (
 )
 from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
-from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_period, parse_quarter
+from gateway.desk.digests.trends import MOST_QUARTERS, make_trends
+from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, get_quarter_of, parse_period, parse_quarter
 from gateway.desk.partners.register import get_partner, get_partner_names
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say, say_lines
@@ -190,6 +192,30 @@ def digest_list(call: Call, partner: str | None) -> int:
     )
     found = {"digests": [_describe(desk, record) for record in records]}
     return print_result(call, found, *lines, empty="There are no digests yet.")
+
+
+@desk_command(example="--quarters 4")
+@click.option(
+    "--quarters",
+    type=click.IntRange(2, MOST_QUARTERS),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Quarters, the running one included.",
+)
+def trends(call: Call, quarters: int) -> int:
+    """Print the exact trend of closed cases, for Operations and Harm Reduction.
+
+    There is no noise in it: it never leaves the desk.
+    """
+    desk = open_desk(call.state)
+    with desk.store.read() as connection:
+        found = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=quarters)
+    lines = ["For the desk alone: exact, without noise."]
+    for trend in found:
+        lines += ["", f"{trend.title:<44}{''.join(f'{quarter:>9}' for quarter in trend.quarters)}"]
+        lines += [f"  {row.title:<42}{''.join(f'{count:>9,}' for count in row.counts)}" for row in trend.rows]
+    return print_result(call, {"trends": [asdict(trend) for trend in found]}, *lines)
 
 
 @desk_command(example="--partner example-chat --quarter 2026-Q3 --count 240")

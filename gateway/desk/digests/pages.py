@@ -18,7 +18,8 @@ from gateway.desk.digests.records import (
     list_records,
 )
 from gateway.desk.digests.tables import BUDGET_MICRO
-from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_period
+from gateway.desk.digests.trends import make_trends
+from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
@@ -63,6 +64,16 @@ def post_make() -> ResponseReturnValue:
     except ReportAbuseError as error:
         return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/trends")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_trends() -> ResponseReturnValue:
+    """Show the exact trend of closed cases, which never leaves the desk."""
+    desk = get_desk()
+    with desk.store.read() as connection:
+        trends = make_trends(connection, last=get_quarter_of(desk.clock()), quarters=QUARTERS_OFFERED)
+    return show_page("trends.html", trends=trends)
 
 
 @blueprint.get("/digests/<digest_id>")

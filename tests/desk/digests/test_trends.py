@@ -1,0 +1,43 @@
+"""The desk's own trend of closed cases: exact, by quarter, on its page and its command."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.cli import main
+from gateway.desk.digests.trends import make_trends
+from gateway.desk.keyring.quarters import Quarter
+from tests.desk.digests.digest_builders import add_case, add_cases, make_store
+from tests.desk.view_builders import Browser, Clock, make_test_desk
+
+LAST = Quarter(2026, 4)
+
+
+def test_cases_count_in_the_quarter_of_their_closing_and_made_up_ones_do_not(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    add_cases(store, 3, closed_at="2026-09-30T23:59:59Z", weakness_1="weak_age_check", weakness_2="slow_response")
+    add_case(store, closed_at="2026-10-01T00:00:00Z", kind=None, weakness_1=None)
+    add_case(store, closed_at="2026-10-01T00:00:00Z", synthetic=True)
+    add_case(store, closed_at=None)
+    with store.read() as connection:
+        trends = make_trends(connection, last=LAST, quarters=2)
+    assert {trend.quarters for trend in trends} == {("2026-Q3", "2026-Q4")}
+    found = {trend.title: {row.title: row.counts for row in trend.rows} for trend in trends}
+    assert found["Cases closed"] == {"All": (3, 1)}
+    assert found["Main kind of report"] == {"Grooming": (3, 0), "Not stated": (0, 1)}
+    assert list(found["Weaknesses (a case may name two)"].values()) == [(3, 0), (3, 0)]
+    assert trends[0].rows[0].change == -2
+
+
+def test_page_and_command_show_the_same_trend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    desk = make_test_desk(tmp_path / "desk", Clock())
+    add_cases(desk.store, 4, closed_at="2026-08-02T08:00:00Z")
+    page = Browser(desk).sign_in().get("/trends")
+    assert page.status_code == 200
+    assert "Grooming" in page.text
+    assert main(["trends", "--quarters", "12", "--json", "--state", str(tmp_path / "desk")]) == 0
+    trends = json.loads(capsys.readouterr().out)["trends"]
+    kinds = next(trend for trend in trends if trend["title"] == "Main kind of report")
+    assert len(kinds["quarters"]) == 12
+    assert main(["trends", "--quarters", "1", "--state", str(tmp_path / "desk")]) == 2
