@@ -119,6 +119,7 @@ INFORMATION_REQUESTS: Final = Table(
     Column("answered_at", PlainText),
     Column("answer_case_id", PlainText),
     Index(None, "case_id"),
+    Index(None, "partner", "asked_at"),
 )
 
 # One row for each outcome that a person decided to send. It waits until `held_until`, and can be taken back until then.
@@ -138,6 +139,7 @@ OUTCOME_SIGNALS: Final = Table(
     # The mailbox message with it; null until that is written.
     Column("message_id", PlainText),
     Index(None, "case_id"),
+    Index(None, "partner", "released_at"),
 )
 
 # The budget of the digests: spent before anything is sampled, for the clusters whose manifest has this hash. Rows of

@@ -354,6 +354,7 @@ AUDIT: Final = Table(
     Column("detail", PlainText, nullable=False),
     Column("previous_sha256", LargeBinary, nullable=False),
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
+    Index(None, "subject"),
 )
 
 APPEND_ONLY: Final = ("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps")

@@ -263,6 +263,7 @@ def _make_question() -> None:
         sa.UniqueConstraint("message_id", name=op.f("uq_information_requests_message_id")),
     )
     op.execute("CREATE INDEX ix_information_requests_case_id ON information_requests (case_id)")
+    op.execute("CREATE INDEX ix_information_requests_partner_asked_at ON information_requests (partner, asked_at)")
     op.create_table(
         "outcome_signals",
         sa.Column("signal_id", PlainText, nullable=False),
@@ -279,6 +280,7 @@ def _make_question() -> None:
         sa.PrimaryKeyConstraint("signal_id", name=op.f("pk_outcome_signals")),
     )
     op.execute("CREATE INDEX ix_outcome_signals_case_id ON outcome_signals (case_id)")
+    op.execute("CREATE INDEX ix_outcome_signals_partner_released_at ON outcome_signals (partner, released_at)")
 
 
 def _make_context() -> None:
