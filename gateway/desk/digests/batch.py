@@ -12,9 +12,10 @@ from typing import Final, Literal
 from sqlalchemy import Connection, func, select
 
 from gateway.desk.collection.links import Clusters
+from gateway.desk.digests.drawing import Clock, DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, list_adopters
 from gateway.desk.digests.payload import NothingDrawnError
-from gateway.desk.digests.publishing import Clock, DigestError, DigestOrder, make_digest
+from gateway.desk.digests.publishing import DigestOrder, make_digest
 from gateway.desk.digests.records import State
 from gateway.desk.keyring.quarters import Period, check_closed
 from gateway.desk.store import DeskStore

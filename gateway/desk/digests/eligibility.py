@@ -13,15 +13,13 @@ surface and the position: both were agreed with the service itself. Nothing else
 address, a state, a reason or the result of a check.
 """
 
-from typing import Final, get_args
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements
-from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.keys import Environment
 
 DEFAULT_THRESHOLD = 60
 # A cell takes up to about 700 bytes in a digest, which has 256 KiB. Places beyond this count as elsewhere.
@@ -60,21 +58,3 @@ def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tu
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
     return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
-
-
-def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter) -> int:
-    """Return the number of the partner's own reports in the quarter; exact, since it holds a receipt for each."""
-    count: int = connection.execute(
-        select(func.count())
-        .select_from(CASES)
-        .where(
-            # Both environments are named so that SQLite uses the index that begins with it.
-            CASES.c.environment.in_(get_args(Environment)),
-            CASES.c.partner == partner,
-            CASES.c.door == "industry",
-            CASES.c.synthetic.is_(False),
-            CASES.c.received_at >= format_time(quarter.starts_at),
-            CASES.c.received_at < format_time(quarter.ends_at),
-        )
-    ).scalar_one()
-    return count

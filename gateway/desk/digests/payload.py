@@ -32,7 +32,6 @@ from partner_sdk.wire.digest import (
     DigestTrend,
     encode_digest,
     make_cell,
-    make_exact_cell,
     parse_digest,
 )
 from partner_sdk.wire.keys import Environment
@@ -112,11 +111,14 @@ def build_body(
     environment: Environment,
     quarter: Period,
     quarters: Sequence[DigestRecord],
+    own: Sequence[DigestTable],
     spent_micro: int,
     before: bytes | None,
     now: datetime,
 ) -> bytes:
-    """Return the bytes to publish. `tables` are those that the record draws, `quarters` the records of its quarters."""
+    """Return the bytes to publish. `tables` are those that the record draws, `quarters` the records of its quarters,
+    `own` the partner's own facts.
+    """
     wanted = tables if record in quarters else (*QUARTER_TABLES, *tables)
     drawn = [(table, _add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
     found = [(table, one) for table, one in drawn if one is not None]
@@ -147,7 +149,7 @@ def build_body(
         epsilon_micro=spent_micro,
         interval_permille=CERTAINTY_PERMILLE,
         total=total,
-        tables=[*shown, _make_own_reports(record.workings.own_reports)],
+        tables=[*shown, *own],
         missing_tables=[table.title for table, one in drawn if one is None] if is_shown else [],
         trends=make_trends(total=total, kinds=find_table(shown, "kind"), before=earlier),
         recommendations=make_recommendations(weaknesses) if weaknesses else [],
@@ -191,8 +193,3 @@ def _make_cell(label: str, title: str, estimate: Estimate, *, is_weakness: bool 
         high=estimate.high,
         evidence=evidence if is_weakness else None,
     )
-
-
-def _make_own_reports(count: int) -> DigestTable:
-    cell = make_exact_cell("industry", title="Reports that you sent", value=count)
-    return DigestTable("door", "Your own reports to the industry door", True, 0, 1, [cell], "")

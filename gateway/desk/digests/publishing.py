@@ -17,21 +17,21 @@ from gateway.desk.audit import append_entry
 from gateway.desk.collection.links import Clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.clusters import FrozenClusters, freeze
+from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
-    count_own_reports,
     has_adopted,
     is_eligible,
     list_places,
 )
 from gateway.desk.digests.freezing import freeze_clusters
-from gateway.desk.digests.ledger import LedgerError, add_spend, get_spends, get_spent
+from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
+from gateway.desk.digests.own_facts import make_own_facts
 from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
 from gateway.desk.digests.records import (
     DigestRecord,
     Workings,
-    add_draw,
     add_record,
     find_record,
     finish_record,
@@ -48,16 +48,10 @@ from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import is_refused, write_message
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
 
-Clock = Callable[[], datetime]
 Post = Callable[[str, bytes], str]
 """Posts a digest's bytes to a partner's mailbox and returns the message id; the same bytes again, the same id."""
-
-
-class DigestError(ReportAbuseError):
-    """A digest cannot be made, shown or released as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +86,8 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
         if draft.record.state != "drawing":
             return draft.record
         if draft.unpaid:
-            _pay_for(connection, draft, draft.unpaid[0], now=clock())
-    # Each transaction stores one draw and pays for the next: a crash loses at most the table that is being drawn.
-    while draft.unpaid:
-        table = draft.unpaid.pop(0)
-        draw = noise.draw(draft.count(table), sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
-        refused: LedgerError | None = None
-        with store.write() as connection:
-            add_draw(connection, draft.record, table=table.name, draw=draw)
-            draft.record.draws[table.name] = draw
-            draft.drop_undeserved()
-            try:
-                if draft.unpaid:
-                    _pay_for(connection, draft, draft.unpaid[0], now=clock())
-            except LedgerError as error:
-                refused = error  # the draw before it is stored all the same
-        if refused is not None:
-            raise refused
-    if draft.lost and not order.accept_lost:
-        raise DigestError(
-            (
-                f"The budget for {', '.join(draft.lost)} is spent, but the noise was never stored: the desk "
-                "stopped halfway, or another command is drawing it right now. It is never drawn again. "
-                "Wait a minute and try again; if you see this message again, make the digest without it "
-                "(--without-lost)."
-            ),
-            reason="draw-lost",
-        )
+            draft.pay_for(connection, draft.unpaid[0], now=clock())
+    draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
     with store.write() as connection:
         return _finish(connection, draft, order, now=clock())
 
@@ -221,6 +190,17 @@ class _Draft:
         """Return the exact counts of a table over all quarters. Secret: only the noise may see them."""
         return [sum(column) for column in zip(*(count_table(table, one) for one in self.clusters), strict=True)]
 
+    def pay_for(self, connection: Connection, table: Table, *, now: datetime) -> None:
+        """Write the spend of a table, against each of the quarters."""
+        add_spend(
+            connection,
+            partner=self.record.partner,
+            clusters_sha256={parse_quarter(one.quarter): one.clusters_sha256 for one in self.quarters},
+            table=table.name,
+            micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
+            now=now,
+        )
+
     def drop_undeserved(self) -> None:
         """Leave the other tables of an ineligible partner unpaid: only the kinds decide on that."""
         if QUARTER_TABLES[0] not in self.unpaid and not self.is_eligible:
@@ -321,7 +301,6 @@ def _gather(
         threshold=order.threshold,
         placements=list(places),
         synthetic=synthetic,
-        own_reports=count_own_reports(connection, partner=order.partner, quarter=quarter),
     )
     return workings, clusters
 
@@ -334,18 +313,6 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
         threshold=order.threshold,
         placements=list(places.items())[:MOST_PLACES],
         synthetic=any(record.workings.synthetic for record in quarters),
-        own_reports=sum(record.workings.own_reports for record in quarters),
-    )
-
-
-def _pay_for(connection: Connection, draft: _Draft, table: Table, *, now: datetime) -> None:
-    add_spend(
-        connection,
-        partner=draft.record.partner,
-        clusters_sha256={parse_quarter(one.quarter): one.clusters_sha256 for one in draft.quarters},
-        table=table.name,
-        micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
-        now=now,
     )
 
 
@@ -359,6 +326,7 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: d
             environment=order.environment,
             quarter=order.quarter,
             quarters=draft.quarters,
+            own=make_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter),
             spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
             before=before.body if before is not None and before.state == "released" else None,
             now=now,

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select
@@ -43,7 +43,6 @@ class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: int
     placements: list[tuple[str, str]]
     synthetic: bool
-    own_reports: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,13 @@ class DigestRecord:
     released_at: str | None = None
     released_by: str | None = None
     message_id: str | None = None
+
+
+class Encodable(Protocol):
+    """Frozen data with one spelling in bytes."""
+
+    def encode(self) -> bytes:
+        """Return the bytes to store."""
 
 
 def make_digest_id(*, partner: str, quarter: Period) -> str:
@@ -110,11 +116,16 @@ def list_records(connection: Connection, *, partner: str | None = None) -> list[
 
 def get_clusters(connection: Connection, digest_id: str) -> FrozenClusters:
     """Return the frozen clusters of a digest; raise `DigestRecordError` if they are not those of its manifest."""
+    return parse_clusters(get_frozen(connection, digest_id))
+
+
+def get_frozen(connection: Connection, digest_id: str) -> bytes:
+    """Return the frozen bytes of a digest; raise `DigestRecordError` if they are not those of its manifest."""
     row = connection.execute(_CLUSTERS.where(DIGESTS.c.digest_id == digest_id)).one()
     raw = bytes(row.clusters)
     if hashlib.sha256(raw).digest() != bytes(row.clusters_sha256):
         raise DigestRecordError("The frozen clusters are not those of the manifest.", reason="clusters-changed")
-    return parse_clusters(raw)
+    return raw
 
 
 def list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> frozenset[bytes]:
@@ -132,7 +143,7 @@ def add_record(
     by: str,
     now: datetime,
     workings: Workings,
-    clusters: FrozenClusters,
+    clusters: Encodable,
 ) -> DigestRecord:
     """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`)."""
     digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()

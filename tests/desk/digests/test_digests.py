@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.digests import noise, publishing
+from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
-from gateway.desk.digests.publishing import (
-    DigestError,
-    get_body,
-    make_digest,
-    reject_digest,
-    release_digest,
-)
+from gateway.desk.digests.publishing import get_body, make_digest, reject_digest, release_digest
 from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id
 from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter, QuarterError
@@ -106,7 +101,7 @@ def test_own_reports_are_exact_and_are_only_the_partners_own(store: DeskStore) -
     add_case(store, partner=PARTNER, door="industry", received_at="2026-10-01T00:00:00Z")
     door = next(table for table in make(store).tables if table.name == "door")
     assert door.exact
-    assert [cell.value for cell in door.cells] == [3]
+    assert {cell.label: cell.value for cell in door.cells}["industry"] == 3
     assert door.epsilon_micro == 0
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.digests import noise
+from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import (
     LedgerError,
     add_spend,
@@ -18,7 +19,7 @@ from gateway.desk.digests.ledger import (
     get_spends,
     get_spent,
 )
-from gateway.desk.digests.publishing import DigestError, make_digest
+from gateway.desk.digests.publishing import make_digest
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod

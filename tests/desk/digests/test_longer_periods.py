@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.digests import noise, publishing
+from gateway.desk.digests import drawing, noise
+from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
-from gateway.desk.digests.publishing import DigestError, get_body, make_digest, release_digest
+from gateway.desk.digests.publishing import get_body, make_digest, release_digest
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, QuarterError, parse_period
 from gateway.desk.store import DeskStore
@@ -126,7 +127,7 @@ def test_a_table_of_a_year_lost_by_a_crash_is_never_drawn_again(
 ) -> None:
     make_quarters(store, {1: 40, 2: 40, 3: 40, 4: 40})
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "add_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(drawing, "add_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make(store, YEAR)
     with pytest.raises(DigestError, match="age_band") as caught:

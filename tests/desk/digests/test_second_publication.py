@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from gateway.desk.digests.publishing import DigestError, make_digest, release_to_mailbox
+from gateway.desk.digests.drawing import DigestError
+from gateway.desk.digests.publishing import make_digest, release_to_mailbox
 from gateway.desk.digests.records import DigestRecordError, make_digest_id, make_message_id
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message

@@ -1,0 +1,114 @@
+"""A partner's own facts in its digest: our questions and its answers, its reports, the checks of its button.
+
+Exact and free of privacy cost: the partner sent, received or shows each of these itself. Never counts anything of
+another partner, or of a report that a person made.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from gateway.desk.keyring.quarters import Period
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
+from gateway.desk.store.schema import CASES, SET_ASIDE
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell
+from partner_sdk.wire.keys import Environment
+
+_HOUR: Final = 3600
+_CHECK_TITLES: Final = {
+    "passes": "Checks that found the button as agreed",
+    "faults": "Checks that found a fault",
+    "unreachable": "Checks that could not load the page",
+}
+
+
+def make_own_facts(
+    connection: Connection, *, partner: str, environment: Environment, period: Period
+) -> list[DigestTable]:
+    """Return the exact tables of a partner's period; one without any figure is left out, but never its reports."""
+    reports = _count_reports(connection, partner, environment, period)
+    questions = _judge_answers(_list_questions(connection, partner, period))
+    checks = _count_checks(connection, partner, period)
+    tables = [
+        _make_table("door", "Your own reports to the industry door", reports, note="You hold a receipt for each."),
+        _make_table(
+            "questions",
+            "Our questions to you",
+            questions,
+            note="Asked in this period. The median is of the answered ones, from the question to its first answer.",
+        ),
+        _make_table("checks", "Checks of your button", checks, note="Of the pages agreed with you, in this period."),
+    ]
+    return [tables[0], *(table for table in tables[1:] if table.cells)]
+
+
+def _make_table(name: str, title: str, cells: list[DigestCell], *, note: str) -> DigestTable:
+    return DigestTable(name, title, exact=True, epsilon_micro=0, sensitivity=1, cells=cells, note=note)
+
+
+def _count_reports(connection: Connection, partner: str, environment: Environment, period: Period) -> list[DigestCell]:
+    # With the environment, both databases find them by the index of a sender's reports.
+    sender = (CASES.c.environment == environment, CASES.c.partner == partner)
+    own = (*sender, CASES.c.door == "industry", CASES.c.synthetic.is_(False))
+    sent = connection.execute(_count(*own, *_within(CASES.c.received_at, period))).scalar_one()
+    before = connection.execute(_count(*own, *_within(CASES.c.received_at, period.previous()))).scalar_one()
+    aside = _count(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.is_proven.is_(True))
+    unread = connection.execute(aside.where(*_within(SET_ASIDE.c.set_aside_at, period))).scalar_one()
+    outcomes = _count(OUTCOME_SIGNALS.c.partner == partner, *_within(OUTCOME_SIGNALS.c.released_at, period))
+    return [
+        make_exact_cell("industry", title="Reports that you sent", value=sent),
+        make_exact_cell("industry_before", title=f"The same in {period.previous().name}", value=before),
+        make_exact_cell("set_aside", title="Reports that we could not read as sent", value=unread),
+        make_exact_cell("outcomes", title="Outcomes that we sent you", value=connection.execute(outcomes).scalar_one()),
+    ]
+
+
+def _list_questions(connection: Connection, partner: str, period: Period) -> Sequence[Any]:
+    asked = INFORMATION_REQUESTS.c
+    query = select(asked.asked_at, asked.due_at, asked.answered_at)
+    return connection.execute(query.where(asked.partner == partner, *_within(asked.asked_at, period))).all()
+
+
+def _judge_answers(questions: Sequence[Any]) -> list[DigestCell]:
+    if not questions:
+        return []
+    answered = [row for row in questions if row.answered_at is not None]
+    late = sum(row.answered_at > row.due_at for row in answered)
+    cells = [
+        make_exact_cell("asked", title="Questions that we asked", value=len(questions)),
+        make_exact_cell("answered", title="Answered", value=len(answered)),
+        make_exact_cell("late", title="Answered after the day they were due", value=late),
+        make_exact_cell("open", title="Without an answer when this was counted", value=len(questions) - len(answered)),
+    ]
+    if answered:
+        waits = sorted((parse_time(row.answered_at) - parse_time(row.asked_at)).total_seconds() for row in answered)
+        # Nearest rank, as in the desk's own figures: a wait that really occurred.
+        hours = math.ceil(waits[math.ceil(len(waits) / 2) - 1] / _HOUR)
+        shown = f"{hours} hour" if hours == 1 else f"{hours} hours"
+        cells.append(make_exact_cell("median_hours", title="Median time to an answer", value=hours, shown=shown))
+    return cells
+
+
+def _count_checks(connection: Connection, partner: str, period: Period) -> list[DigestCell]:
+    rows = connection.execute(
+        select(PLACEMENT_CHECKS.c.result, func.count().label("number"))
+        .join(PLACEMENTS, PLACEMENTS.c.placement == PLACEMENT_CHECKS.c.placement)
+        .where(PLACEMENTS.c.owner == partner, *_within(PLACEMENT_CHECKS.c.checked_at, period))
+        .group_by(PLACEMENT_CHECKS.c.result)
+    )
+    counts = {row.result: row.number for row in rows}
+    if not counts:
+        return []
+    return [make_exact_cell(code, title=title, value=counts.get(code, 0)) for code, title in _CHECK_TITLES.items()]
+
+
+def _count(*conditions: ColumnElement[bool]) -> Any:
+    return select(func.count()).where(*conditions)
+
+
+def _within(column: Any, period: Period) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return column >= format_time(period.quarters[0].starts_at), column < format_time(period.ends_at)

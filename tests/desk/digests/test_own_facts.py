@@ -1,0 +1,83 @@
+"""A partner's own facts: exact, of its own questions, reports and checks, and of no other partner's."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from gateway.desk.digests.own_facts import make_own_facts
+from gateway.desk.store import DeskStore
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
+from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, make_store
+from tests.desk.made_models import hold_open
+
+ASKED, DUE = "2026-08-01T08:00:00Z", "2026-08-08T08:00:00Z"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DeskStore:
+    return hold_open(make_store(tmp_path))
+
+
+def ask(store: DeskStore, number: int, *, partner: str = PARTNER, asked: str = ASKED, answered: str | None) -> None:
+    with store.write() as connection:
+        connection.execute(
+            insert(INFORMATION_REQUESTS).values(
+                request_id=f"r{number}",
+                case_id="c",
+                partner=partner,
+                message_id=f"m{number}",
+                asked_at=asked,
+                asked_by="A",
+                due_at=DUE,
+                answered_at=answered,
+            )
+        )
+
+
+def read(store: DeskStore, partner: str = PARTNER) -> dict[str, dict[str, str]]:
+    with store.read() as connection:
+        tables = make_own_facts(connection, partner=partner, environment="live", period=QUARTER)
+    assert all(table.exact and table.epsilon_micro == 0 for table in tables)
+    return {table.name: {cell.label: cell.shown for cell in table.cells} for table in tables}
+
+
+def test_answers_are_counted_late_open_and_by_the_median_of_the_answered(store: DeskStore) -> None:
+    answers = ["2026-08-01T09:00:00Z", "2026-08-02T08:00:00Z", "2026-08-10T08:00:00Z", None]
+    for number, answered in enumerate(answers):
+        ask(store, number, answered=answered)
+    ask(store, 10, partner="another", answered=None)
+    ask(store, 11, asked="2026-06-30T23:59:59Z", answered=None)
+    found = read(store)["questions"]
+    assert found == {"asked": "4", "answered": "3", "late": "1", "open": "1", "median_hours": "24 hours"}
+
+
+def test_reports_outcomes_and_checks_are_the_partners_own(store: DeskStore) -> None:
+    for partner, environment in ((PARTNER, "live"), (PARTNER, "sandbox"), ("another", "live")):
+        add_case(store, partner=partner, environment=environment, door="industry")
+    add_case(store, partner=PARTNER, door="industry", received_at="2026-05-01T08:00:00Z")
+    place = dict.fromkeys(("service", "surface", "address", "position", "agreed_by", "state_by"), "x")
+    place |= {"agreed_on": "2026-01-01", "state": "agreed", "state_at": "2026-01-01T00:00:00Z"}
+    check = {"address": "x", "method": "static", "checker": "x", "faults": 0, "findings": b"[]", "channel": "runner"}
+    signal = dict.fromkeys(("case_id", "outcome", "decided_by"), "x") | {"decided_at": ASKED, "held_until": ASKED}
+    with store.write() as connection:
+        for owner in (PARTNER, "another"):
+            connection.execute(insert(PLACEMENTS).values(place | {"placement": f"place-{owner}", "owner": owner}))
+            row = check | {"placement": f"place-{owner}", "taken_at": ASKED, "checked_at": ASKED}
+            connection.execute(
+                insert(PLACEMENT_CHECKS).values(row | {"result": "passes" if owner == PARTNER else "faults"})
+            )
+            connection.execute(
+                insert(OUTCOME_SIGNALS).values(signal | {"signal_id": owner, "partner": owner, "released_at": ASKED})
+            )
+    assert read(store) == {
+        "door": {"industry": "1", "industry_before": "1", "set_aside": "0", "outcomes": "1"},
+        "checks": {"passes": "1", "faults": "0", "unreachable": "0"},
+    }
+
+
+def test_a_partner_without_dealings_has_its_reports_alone(store: DeskStore) -> None:
+    assert read(store, "nobody-yet") == {
+        "door": {"industry": "0", "industry_before": "0", "set_aside": "0", "outcomes": "0"}
+    }
