@@ -215,6 +215,17 @@ program: Final = DeskProgram(
                 "acknowledge": "Acknowledge an alert and every earlier one: they are not sent again.",
             },
         ),
+        "overview": _make_group(
+            "overview",
+            "The yearly overview of all services together: make, show, release, publish.",
+            room="digests.commands",
+            commands={
+                "make": "Make the overview of a year from the digests of its quarters.",
+                "show": "Print an overview exactly as its readers will see it.",
+                "release": "Release an overview to the mailbox of every adopter of the button.",
+                "publish": "Write a released overview as a page and a file for the public.",
+            },
+        ),
         "digest": _make_group(
             "digest",
             "Digests: make, show, release, list.",

@@ -21,6 +21,7 @@ from partner_sdk.wire.mailbox_message import (
     parse_outcome_note,
     parse_set_aside_notice,
 )
+from partner_sdk.wire.overview import parse_overview, render_overview
 
 
 def find_text(opened: OpenedMessage) -> str | None:
@@ -33,6 +34,8 @@ def find_text(opened: OpenedMessage) -> str | None:
                 return "\n".join(format_note(parse_outcome_note(opened.body)))
             case "set-aside":
                 return "\n".join(format_set_aside(parse_set_aside_notice(opened.body)))
+            case "overview":
+                return render_overview(parse_overview(opened.body)).rstrip("\n")
             case _:
                 return None
     except FormatError:

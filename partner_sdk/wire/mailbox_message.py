@@ -19,6 +19,7 @@ from partner_sdk.wire.digest import Digest, DigestNotice
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.overview import Overview
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY
@@ -170,12 +171,15 @@ FIRST_PREVIOUS = "0" * 64
 MAX_WAITING_MESSAGES = 50
 MAX_ACK_BODY_BYTES = 64
 
-MessageKind = Literal["digest", "digest-not-published", "information-request", "outcome", "set-aside", "welcome"]
+MessageKind = Literal[
+    "digest", "digest-not-published", "information-request", "outcome", "overview", "set-aside", "welcome"
+]
 BODIES: Final[Mapping[MessageKind, type[msgspec.Struct]]] = {
     "digest": Digest,
     "digest-not-published": DigestNotice,
     "information-request": InformationRequest,
     "outcome": OutcomeNote,
+    "overview": Overview,
     "set-aside": SetAsideNotice,
     "welcome": Welcome,
 }

@@ -17,7 +17,7 @@ EXPECTED_COUNTS = {
     "envelope": 20,
     "evidence": 26,
     "key-set": 15,
-    "mailbox": 14,
+    "mailbox": 16,
     "other-client": 20,
     "page": 28,
     "page-context": 48,

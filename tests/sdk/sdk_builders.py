@@ -22,6 +22,7 @@ from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
 from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
 from partner_sdk.wire.enrolment import Invitation
+from partner_sdk.wire.overview import Overview
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, StillClock
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException
@@ -140,6 +141,35 @@ def make_state(
     for role in PARTNER_ROLES:
         write_key_file(folder / "keys" / f"{role.value}.key", partner.key(role))
     return PartnerState.create(folder, invitation=make_invitation(agency, partner, origin=origin), now=NOW)
+
+
+def make_overview(**changes: Any) -> Overview:
+    """Return a small overview of made-up cases."""
+    kinds = DigestTable(
+        name="kind",
+        title="Main kinds of report",
+        exact=False,
+        epsilon_micro=400_000,
+        sensitivity=50,
+        cells=[make_cell("grooming", title="Grooming", value=2140, low=1680, high=2600)],
+        note="Of each service at most 50 incidents count, scaled down evenly.",
+    )
+    settings: dict[str, Any] = {
+        "overview_version": "1",
+        "environment": "live",
+        "period": "2025",
+        "first_day": "2025-01-01",
+        "last_day": "2025-12-31",
+        "made_at": "2026-11-25T08:30:00Z",
+        "synthetic": True,
+        "epsilon_micro": 1_000_000,
+        "interval_permille": 950,
+        "tables": [kinds],
+        "missing_tables": [],
+        "patterns": ["First contact moves from direct messages to voice chat."],
+        "changes": ["Eleven services close direct messages to children by default."],
+    }
+    return Overview(**(settings | changes))
 
 
 def make_digest(**changes: Any) -> Digest:

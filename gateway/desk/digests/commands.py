@@ -3,28 +3,41 @@
 import sys
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 import click
+import msgspec
 
 from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
+from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import get_spent
-from gateway.desk.digests.publishing import (
-    DigestError,
-    DigestOrder,
-    get_body,
-    make_digest,
-    release_to_mailbox,
+from gateway.desk.digests.overview import (
+    OVERVIEW_OF,
+    OverviewOrder,
+    make_overview,
+    publish_overview,
+    release_overview,
 )
-from gateway.desk.digests.records import DigestRecord, get_record, list_records
+from gateway.desk.digests.publishing import DigestOrder, make_digest, release_to_mailbox
+from gateway.desk.digests.records import DigestRecord, get_record, list_records, make_digest_id
+from gateway.desk.digests.releases import get_body
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.trends import MOST_QUARTERS, make_trends
-from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, get_quarter_of, parse_period, parse_quarter
+from gateway.desk.keyring.quarters import (
+    LongPeriod,
+    Quarter,
+    get_last_closed_quarter,
+    get_quarter_of,
+    parse_period,
+    parse_quarter,
+)
 from gateway.desk.partners.register import get_partner, get_partner_names
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result, say, say_lines
+from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
+from partner_sdk.wire.overview import parse_overview, render_overview
 
 _DIGEST = click.argument("digest_id", metavar="DIGEST", help="Its name, e.g. 2026-Q3.example-chat.")
 
@@ -148,6 +161,81 @@ def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
     lines.append("A second person releases each digest: `digest list` shows those made.")
     found = {"quarter": order.quarter.name, "states": dict(states), "to_invite": to_invite, "lost": lost}
     return print_result(call, found, *lines, code=LOOK if lost else DONE)
+
+
+_YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g. 2026.")
+
+
+@desk_command(example='2026 --pattern "First contact moves to voice chat." --by "A. Analyst"')
+@_YEAR
+@click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
+@click.option("--pattern", "patterns", multiple=True, metavar="TEXT", help="An emerging pattern, in your own words.")
+@click.option("--change", "changes", multiple=True, metavar="TEXT", help="A change that earlier feedback led to.")
+@click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
+def overview_make(
+    call: Call, year: str, by: str | None, patterns: tuple[str, ...], changes: tuple[str, ...], *, without_lost: bool
+) -> int:
+    """Make the overview of a year from the digests of its four quarters, or print the state of the existing one.
+
+    Its texts reach every adopter of the button: they name no service and no person.
+    """
+    desk = open_desk(call.state)
+    period = parse_period(year)
+    if not isinstance(period, LongPeriod):
+        raise DigestError("An overview covers a year, e.g. 2026.", reason="not-a-year")
+    order = OverviewOrder(
+        year=period,
+        environment=desk.config.environment,
+        made_by=by or call.actor,
+        patterns=patterns,
+        changes=changes,
+        accept_lost=without_lost,
+    )
+    record = make_overview(desk.store, order, clock=desk.clock)
+    lines = f"{record.digest_id} is {record.state}.", f"Read it: {suggest(f'overview show {year}')}"
+    return print_result(call, _describe(desk, record), *lines, "A second person releases it.")
+
+
+@desk_command(example="2026")
+@_YEAR
+def overview_show(call: Call, year: str) -> int:
+    """Print an overview exactly as its readers will see it."""
+    with open_desk(call.state).store.read() as connection:
+        body = get_body(get_record(connection, _make_overview_id(year)))
+    overview = parse_overview(body)
+    say_lines(msgspec.json.format(body).decode() if call.as_json else render_overview(overview).rstrip("\n"))
+    return DONE
+
+
+@desk_command(example='2026 --by "B. Supervisor"')
+@_YEAR
+@click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
+def overview_release(call: Call, year: str, by: str | None) -> int:
+    """Release an overview to the mailbox of every adopter of the button. Its maker cannot release it."""
+    desk = open_desk(call.state)
+    record = release_overview(desk, _make_overview_id(year), by=by or call.actor)
+    return print_result(call, _describe(desk, record), f"{record.digest_id} is released by {record.released_by}.")
+
+
+@desk_command(example='2026 --by "B. Supervisor" --why "Agreed with the press office" --out overview.html')
+@_YEAR
+@click.option("--by", metavar="NAME", help="The supervisor who decides.  [default: as --as]")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, for the audit log.")
+@click.option("--out", type=FILE, required=True, metavar="FILE", help="The page; its figures go beside it as JSON.")
+def overview_publish(call: Call, year: str, by: str | None, why: str, out: Path) -> int:
+    """Write a released overview as a page and a file for the public, and record who decided it and why."""
+    desk = open_desk(call.state)
+    page, body = publish_overview(
+        desk.store, _make_overview_id(year), by=by or call.actor, reason=why, now=desk.clock()
+    )
+    data = out.with_suffix(".json")
+    out.write_text(page, "utf-8")
+    data.write_bytes(body)
+    return print_result(call, {"page": str(out), "data": str(data)}, f"Written: {out} and {data}.")
+
+
+def _make_overview_id(year: str) -> str:
+    return make_digest_id(partner=OVERVIEW_OF, quarter=parse_period(year))
 
 
 @desk_command(example="2026-Q3.example-chat")

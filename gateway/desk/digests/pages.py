@@ -11,12 +11,14 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import get_spent
+from gateway.desk.digests.overview import OVERVIEW_OF, release_overview
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
     get_record,
     list_records,
 )
+from gateway.desk.digests.releases import is_same_person
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
@@ -27,6 +29,7 @@ from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
+from partner_sdk.wire.overview import parse_overview, render_overview
 
 blueprint = Blueprint("digests", __name__)
 FORM_BYTES = 4096
@@ -89,7 +92,8 @@ def post_release(digest_id: str) -> ResponseReturnValue:
     """Release a digest to its partner's mailbox; a second person does it."""
     record = _get(digest_id)
     try:
-        publishing.release_to_mailbox(get_desk(), record.digest_id, by=get_name())
+        release = release_overview if record.partner == OVERVIEW_OF else publishing.release_to_mailbox
+        release(get_desk(), record.digest_id, by=get_name())
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
@@ -148,6 +152,10 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
 
 
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
+    if record.partner == OVERVIEW_OF:
+        text = None if record.body is None else render_overview(parse_overview(record.body))
+        is_maker = is_same_person(record.made_by, get_name())
+        return show_page("overview.html", record=record, text=text, is_maker=is_maker, fault=fault)
     with get_desk().store.read() as connection:
         spent = get_spent(connection, partner=record.partner, period=parse_period(record.quarter))
     digest = None if record.body is None else parse_digest(record.body)
@@ -162,6 +170,6 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         budget=format_epsilon(BUDGET_MICRO),
         format_epsilon=format_epsilon,
         format_interval=format_interval,
-        is_maker=publishing.is_same_person(record.made_by, get_name()),
+        is_maker=is_same_person(record.made_by, get_name()),
         fault=fault,
     )

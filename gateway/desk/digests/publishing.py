@@ -6,7 +6,6 @@ the draws of its quarters; only a year draws anything of its own. `release_to_ma
 the only way for a digest to leave the desk.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +41,7 @@ from gateway.desk.digests.records import (
     mark_rejected,
     mark_released,
 )
+from gateway.desk.digests.releases import check_release, get_body
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
@@ -119,48 +119,6 @@ def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now
         mark_released(connection, digest_id, by=by.strip(), message_id=message_id, now=now)
         append_entry(connection, "digest-released", digest_id, at=now, actor=by.strip(), message=message_id)
         return get_record(connection, digest_id)
-
-
-def get_body(record: DigestRecord) -> bytes:
-    """Return the published bytes, or raise `DigestError` with the reason for their absence."""
-    if record.body is not None:
-        return record.body
-    if record.state == "not-eligible":
-        raise DigestError(
-            (
-                "The partner is not eligible: it has not adopted the button and has too few incidents. "
-                "No digest was made; the budget already used stays spent."
-            ),
-            reason="not-eligible",
-        )
-    raise DigestError("This digest is not finished. Run `digest make` again.", reason="not-made")
-
-
-def check_release(record: DigestRecord, *, by: str) -> None:
-    """Raise `DigestError` unless this person may release this digest now."""
-    if record.state != "made":
-        raise DigestError(
-            f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
-        )
-    if not by.strip():
-        raise DigestError("Give the name of the person who releases the digest.", reason="no-name")
-    if is_same_person(by, record.made_by):
-        raise DigestError(
-            f"{record.made_by} made this digest. A second person must read it and release it.", reason="same-person"
-        )
-
-
-def is_same_person(one: str, other: str) -> bool:
-    """Return whether two names differ only in case, spacing and compatible spellings (NFKC).
-
-    Similar letters of other alphabets stay different.
-    """
-    return _squeeze_name(one) == _squeeze_name(other)
-
-
-def _squeeze_name(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from partner_sdk.wire.mailbox_message import (
 from tests.builders import NOW, Agency, Partner, make_key
 from tests.contract.vector_makers.seeds import REPORT_ID
 from tests.sdk.mailbox_builders import Post, make_post
-from tests.sdk.sdk_builders import make_digest
+from tests.sdk.sdk_builders import make_digest, make_overview
 
 REFERENCE = "K7QF-2M9TX-D"
 DUE_AT = "2026-12-02T08:30:00Z"
@@ -49,6 +49,7 @@ def make_mailbox_messages() -> dict[str, Any]:
         ),
         "digest": make_digest(),
         "digest-not-published": DigestNotice("live", partner.partner, "2026-Q2"),
+        "overview": make_overview(),
     }
     posts: list[Post] = []
     for kind, body in bodies.items():

@@ -7,8 +7,9 @@ import pytest
 from gateway.desk.digests import noise, publishing
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
-from gateway.desk.digests.publishing import get_body, make_digest, reject_digest, release_digest
+from gateway.desk.digests.publishing import make_digest, reject_digest, release_digest
 from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id
+from gateway.desk.digests.releases import get_body
 from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore

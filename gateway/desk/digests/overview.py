@@ -1,0 +1,337 @@
+"""The overview of a year: all services together. A second kind of digest, whose unit of privacy is a whole service.
+
+It has the ledger, the draws, the records and the two people of every digest (`publishing.py`), under the name
+`all.services`, which no partner can have. Each service adds at most `MOST_OF_ONE` incidents to a table, scaled down
+evenly, and at most `MOST_WEAKNESSES_OF_ONE` weaknesses, one each. So a weakness is ranked by the number of services
+where it was seen, and the noise hides whether one service is counted at all.
+
+A number is shown from three times the most that one service can add: below it, one service could be most of it. This is
+judged on the noisy number, since a judgement of the true one would be a release of its own.
+"""
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from gateway.desk.audit import append_entry
+from gateway.desk.digests import noise
+from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
+from gateway.desk.digests.eligibility import list_adopters
+from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
+from gateway.desk.digests.records import (
+    MAX_RECORD_BYTES,
+    DigestRecord,
+    Workings,
+    add_record,
+    find_record,
+    finish_record,
+    get_clusters,
+    get_frozen,
+    get_record,
+    make_digest_id,
+    make_message_id,
+    mark_released,
+)
+from gateway.desk.digests.releases import check_release, get_body
+from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, WEAKNESSES, Table, count_table
+from gateway.desk.keyring.quarters import LongPeriod, check_closed
+from gateway.desk.outbox_run import send_due
+from gateway.desk.partners.mailbox import write_message
+from gateway.desk.store import DeskStore
+from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire import canonical
+from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, encode_overview, parse_overview
+
+OVERVIEW_OF: Final = "all.services"
+MOST_OF_ONE: Final = 50
+MOST_WEAKNESSES_OF_ONE: Final = 3
+# One service is then at most a third of a number that is shown.
+_TIMES_ONE: Final = 3
+_CERTAINTY_PERMILLE: Final = 950
+_STATED: Final = (NOT_STATED, "Not stated")
+_CAPPED: Final = f"Of each service at most {MOST_OF_ONE} incidents count, scaled down evenly."
+OVERVIEW_TABLES: Final = (
+    Table("kind", "Main kinds of report", 400_000, (*KINDS, _STATED), ("kind",), units=MOST_OF_ONE, note=_CAPPED),
+    Table("age_band", "Age of the child", 200_000, (*AGE_BANDS, _STATED), ("age_band",), MOST_OF_ONE, note=_CAPPED),
+    Table(
+        "weakness",
+        "Weaknesses, by the number of services",
+        400_000,
+        WEAKNESSES,
+        ("weakness_1", "weakness_2"),
+        units=MOST_WEAKNESSES_OF_ONE,
+        is_partition=False,
+        note=f"Of each service its {MOST_WEAKNESSES_OF_ONE} most frequent weaknesses count, once each.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewOrder:
+    """A person's choices for an overview: the texts are this person's own words, and never name a service."""
+
+    year: LongPeriod
+    environment: Environment
+    made_by: str
+    patterns: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    accept_lost: bool = False
+
+
+class Contributions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The frozen data of an overview: by service and table, what it adds. The ledger names the hash of these bytes."""
+
+    services: dict[str, dict[str, list[int]]]
+    patterns: list[str]
+    changes: list[str]
+
+    def encode(self) -> bytes:
+        """Return the bytes to store."""
+        return canonical.encode(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An overview that is being made; `draw_unpaid` draws its tables."""
+
+    record: DigestRecord
+    year: LongPeriod
+    contributions: Contributions
+    unpaid: list[Table]
+    lost: list[str]
+
+    def count(self, table: Table) -> list[int]:
+        """Return the capped counts of a table. Secret: only the noise may see them."""
+        added = [one[table.name] for one in self.contributions.services.values()]
+        return [sum(column) for column in zip(*added, strict=True)] if added else [0] * len(table.labels)
+
+    def drop_undeserved(self) -> None:
+        """Do nothing: an overview has no condition."""
+
+    def pay_for(self, connection: Connection, table: Table, *, now: datetime) -> None:
+        """Write the spend of a table, against each quarter of the year."""
+        add_spend(
+            connection,
+            partner=OVERVIEW_OF,
+            clusters_sha256=dict.fromkeys(self.year.quarters, self.record.clusters_sha256),
+            table=table.name,
+            micro_epsilon=noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro),
+            now=now,
+        )
+
+
+def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> DigestRecord:
+    """Return the overview of a year: the stored one if it exists, otherwise a new one at the cost of its budget.
+
+    Raises `QuarterError` while the year runs, `DigestError` if a quarter has no digests or a draw was lost.
+    """
+    check_closed(order.year, now=clock())
+    with store.write() as connection:
+        draft = _begin(connection, order, now=clock())
+        if draft.record.state != "drawing":
+            return draft.record
+        if draft.unpaid:
+            draft.pay_for(connection, draft.unpaid[0], now=clock())
+    draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
+    with store.write() as connection:
+        return _finish(connection, draft, order, now=clock())
+
+
+def release_overview(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
+    """Write an overview to the mailbox of each adopter with keys, as a second person; repeated, it only sends.
+
+    Raises `DigestError` as `release_to_mailbox` does.
+    """
+    with desk.store.read() as connection:
+        record = get_record(connection, digest_id)
+        adopters = list(_list_recipients(connection, environment=desk.config.environment))
+    if record.state != "released":
+        check_release(record, by=by)
+        if not adopters:
+            raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
+        for partner in adopters:
+            message_id = make_message_id(f"{digest_id}/{partner}")
+            write_message(
+                desk, partner=partner, kind="overview", body=get_body(record), actor=by, message_id=message_id
+            )
+        with desk.store.write() as connection:
+            mark_released(connection, digest_id, by=by.strip(), message_id="", now=desk.clock())
+            append_entry(
+                connection, "digest-released", digest_id, at=desk.clock(), actor=by.strip(), partners=len(adopters)
+            )
+            record = get_record(connection, digest_id)
+    send_due(desk, only={"message"}).raise_first()
+    return record
+
+
+def publish_overview(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> tuple[str, bytes]:
+    """Return the public page and file of a released overview, and record the supervisor's choice and reason."""
+    with store.write() as connection:
+        record = get_record(connection, digest_id)
+        if record.state != "released":
+            raise DigestError("Only an overview that adopters have can be made public.", reason="not-released")
+        if not by.strip() or not reason.strip():
+            raise DigestError("Give the supervisor's name and the reason.", reason="no-name")
+        append_entry(connection, "overview-made-public", digest_id, at=now, actor=by.strip(), reason=reason.strip())
+    body = get_body(record)
+    return render_page(parse_overview(body)), body
+
+
+def render_page(overview: Overview) -> str:
+    """Return the overview as one HTML page without script, style sheet or picture from elsewhere."""
+    tables = "".join(_render_table(table) for table in overview.tables)
+    texts = "".join(
+        f"<h2>{title}</h2><ul>{''.join(f'<li>{html.escape(text)}</li>' for text in found)}</ul>"
+        for title, found in (("Emerging patterns", overview.patterns), ("Changed after feedback", overview.changes))
+        if found
+    )
+    title = f"Reports of online child sexual exploitation in {overview.period}: all services together"
+    marked = "<p><strong>Synthetic: nothing in it happened.</strong></p>" if overview.synthetic else ""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
+        'content="light dark"></head><body><main>'
+        f"<h1>{title}</h1>{marked}<p>Noise is added to every number, enough to hide whether any one service is "
+        f"counted. Each interval holds the true number with {overview.interval_permille / 10:g} % certainty.</p>"
+        f"{tables}{texts}</main></body></html>\n"
+    )
+
+
+def _render_table(table: DigestTable) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(cell.title)}</th><td>{cell.shown}</td>'
+        f"<td>{cell.low} to {cell.high}</td></tr>"
+        for cell in table.cells
+    )
+    return (
+        f"<h2>{html.escape(table.title)}</h2><p>{html.escape(table.note)}</p><table><thead><tr><th>Label</th>"
+        f"<th>Number</th><th>Interval</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _list_recipients(connection: Connection, *, environment: str) -> Iterator[str]:
+    adopters = list_adopters(connection)
+    query = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.environment == environment)
+    return (row.partner for row in connection.execute(query.order_by(PARTNERS.c.partner)) if row.partner in adopters)
+
+
+def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _Draft:
+    if order.year.half is not None:
+        raise DigestError("An overview covers a year, e.g. 2026.", reason="not-a-year")
+    digest_id = make_digest_id(partner=OVERVIEW_OF, quarter=order.year)
+    record = find_record(connection, digest_id)
+    if record is None:
+        if not order.made_by.strip():
+            raise DigestError("Give the name of the person who makes the overview.", reason="no-name")
+        contributions, synthetic = _gather(connection, order)
+        record = add_record(
+            connection,
+            partner=OVERVIEW_OF,
+            quarter=order.year,
+            by=order.made_by.strip(),
+            now=now,
+            workings=Workings(adopted=True, threshold=0, placements=[], synthetic=synthetic),
+            clusters=contributions,
+        )
+        manifest = record.clusters_sha256.hex()
+        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by, clusters_sha256=manifest)
+    else:
+        raw = get_frozen(connection, digest_id)
+        contributions = canonical.parse_exact(raw, kind=Contributions, max_bytes=_MOST_BYTES)
+    spends = get_spends(connection, partner=OVERVIEW_OF, quarter=order.year.quarters[0])
+    return _Draft(
+        record=record,
+        year=order.year,
+        contributions=contributions,
+        unpaid=[table for table in OVERVIEW_TABLES if table.name not in spends],
+        lost=[table.name for table in OVERVIEW_TABLES if table.name in spends and table.name not in record.draws],
+    )
+
+
+def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions, bool]:
+    """Return what each service adds, from the clusters that the digests of its quarters froze."""
+    names = [quarter.name for quarter in order.year.quarters]
+    rows = connection.execute(
+        select(DIGESTS.c.digest_id, DIGESTS.c.partner, DIGESTS.c.quarter)
+        .where(DIGESTS.c.quarter.in_(names))
+        .order_by(DIGESTS.c.partner)
+    ).all()
+    if missing := set(names) - {row.quarter for row in rows}:
+        raise DigestError(
+            f"An overview adds up the digests of its quarters. Make those of {', '.join(sorted(missing))} first.",
+            reason="quarters-missing",
+        )
+    exact: dict[str, dict[str, list[int]]] = {}
+    synthetic = False
+    for row in rows:
+        clusters = get_clusters(connection, row.digest_id)
+        synthetic = synthetic or get_record(connection, row.digest_id).workings.synthetic
+        service = exact.setdefault(row.partner, {table.name: [0] * len(table.labels) for table in OVERVIEW_TABLES})
+        for table in OVERVIEW_TABLES:
+            counts = count_table(table, clusters)
+            service[table.name] = [one + more for one, more in zip(service[table.name], counts, strict=True)]
+    capped = {
+        service: {table.name: _cap(table, counts[table.name]) for table in OVERVIEW_TABLES}
+        for service, counts in exact.items()
+    }
+    return Contributions(capped, list(order.patterns), list(order.changes)), synthetic
+
+
+def _cap(table: Table, counts: Sequence[int]) -> list[int]:
+    """Return the most that one service may add: its sum never exceeds the table's sensitivity."""
+    if not table.is_partition:
+        ranked = sorted(range(len(counts)), key=lambda place: (-counts[place], place))[: table.units]
+        return [int(place in ranked and count > 0) for place, count in enumerate(counts)]
+    total = sum(counts)
+    return [count * table.units // total for count in counts] if total > table.units else list(counts)
+
+
+def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now: datetime) -> DigestRecord:
+    record, year = draft.record, order.year
+    drawn = [table for table in OVERVIEW_TABLES if table.name in record.draws]
+    body = encode_overview(
+        Overview(
+            overview_version=OVERVIEW_VERSION,
+            environment=order.environment,
+            period=year.name,
+            first_day=year.first_day.isoformat(),
+            last_day=year.last_day.isoformat(),
+            made_at=canonical.format_time(now),
+            synthetic=record.workings.synthetic,
+            epsilon_micro=get_spent(connection, partner=OVERVIEW_OF, period=year),
+            interval_permille=_CERTAINTY_PERMILLE,
+            tables=[_make_table(table, record.draws[table.name]) for table in drawn],
+            missing_tables=[table.title for table in OVERVIEW_TABLES if table.name not in record.draws],
+            patterns=draft.contributions.patterns,
+            changes=draft.contributions.changes,
+        )
+    )
+    append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
+    return finish_record(connection, record, body=body, now=now)
+
+
+def _make_table(table: Table, draw: Sequence[int]) -> DigestTable:
+    scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+    reach = noise.get_threshold(scale=scale, draws=1, chance=(1 - _CERTAINTY_PERMILLE / 1000) / 2)
+    smallest = max(SMALLEST_SHOWN, _TIMES_ONE * (table.units if table.is_partition else 1))
+    cells = []
+    for (label, title), value in zip(table.labels, draw, strict=True):
+        low, high = max(0, value - reach), max(value + reach, smallest - 1)
+        if value < smallest:
+            cells.append(DigestCell(label, title, None, 0, high, f"fewer than {high + 1}"))
+        else:
+            cells.append(DigestCell(label, title, value, low, high, str(value)))
+    if not table.is_partition:
+        cells.sort(key=lambda cell: -(cell.value or 0))
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
+
+
+_MOST_BYTES: Final = 64 * MAX_RECORD_BYTES
