@@ -51,7 +51,7 @@ def draw_record(period: Period, tables: Sequence[Table], counts: Sequence[Sequen
         table.name: noise.draw(some, sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
         for table, some in zip(tables, counts, strict=True)
     }
-    workings = Workings(True, DEFAULT_THRESHOLD, list(PLACES), False, 0)
+    workings = Workings(True, DEFAULT_THRESHOLD, list(PLACES), False)
     return DigestRecord(period.name, "example-chat", period.name, b"", "", "", "", workings, draws)
 
 
@@ -83,6 +83,7 @@ def _build(record: DigestRecord, tables: Sequence[Table], period: Period, quarte
         tables,
         environment="live",
         quarter=period,
+        own=(),
         quarters=quarters,
         spent_micro=BUDGET_MICRO,
         before=None,
