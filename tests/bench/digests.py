@@ -31,7 +31,7 @@ from tests.bench.figures import Figure, make_figure, print_figures
 QUARTER: Final = Quarter(2026, 3)
 NOW: Final = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000)
-SERVICES: Final = 100
+SERVICES: Final = 2000
 MOST_CPU_SECONDS: Final = 60
 MOST_BYTES: Final = 1_000_000_000
 # The share of a service falls with its rank as rank ** (-2/3): the largest has some 8 %, the smallest 2 in 10,000.

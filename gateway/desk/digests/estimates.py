@@ -116,9 +116,12 @@ def _fit(tables: Sequence[DrawnTable], draws: Mapping[str, Sequence[int]]) -> tu
     fits: dict[str, Sequence[int]] = {}
     for table in tables:
         values = draws[table.name]
-        cut = [max(0, value) for value in values]
-        is_within = not table.is_partition and sum(cut) <= table.units * total
-        fits[table.name] = cut if is_within else project(values, table.units * total)
+        if not table.is_partition:
+            cut = [max(0, value) for value in values]
+            if sum(cut) <= table.units * total:
+                fits[table.name] = cut
+                continue
+        fits[table.name] = project(values, table.units * total)
     return total, fits
 
 
