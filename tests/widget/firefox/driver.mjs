@@ -82,6 +82,8 @@ async function closeAndRestore (page) {
   const address = page.url()
   const before = new Set(await context.pages())
   const hasClosed = await runInWindow(page, `(async () => {
+    // Those of the visits before: only the one that is closed here may come back.
+    while (SessionStore.getClosedTabCountForWindow(window)) SessionStore.forgetClosedTab(window, 0)
     gBrowser.removeTab(gBrowser.selectedTab, { animate: false })
     while (!SessionStore.getClosedTabCountForWindow(window)) await new Promise(resolve => setTimeout(resolve, 20))
     SessionStore.undoCloseTab(window, 0)
