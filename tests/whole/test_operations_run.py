@@ -167,7 +167,7 @@ def test_documented_lines_set_up_two_gateways_and_a_restore_replays_the_archive(
     again = send_report(machines, capsys=capsys)
     run_desk(["collect", *desk])
     capsys.readouterr()
-    run_desk(["case", "list", "--json", *desk])
+    assert run_desk(["case", "list", "--json", *desk]) == 0
     cases = json.loads(capsys.readouterr().out)["cases"]
     assert len(cases) == 5
     assert again
