@@ -31,6 +31,7 @@ from gateway.web.logs import configure_logging
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.settings import is_loopback
 from gateway.web.web_app import finish_web_app, make_web_app
+from partner_sdk.digests.page import read_style
 from partner_sdk.wire.canonical import encode
 
 STATE_VARIABLE = "REPORT_ABUSE_DESK_STATE"
@@ -72,8 +73,8 @@ def post_sign_out() -> ResponseReturnValue:
 @blueprint.get("/desk.css")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def get_style() -> Response:
-    """Return the only style sheet."""
-    return Response(STYLE_FILE.read_bytes(), content_type="text/css; charset=utf-8")
+    """Return the only style sheet, with the rules of the partner's page for its preview."""
+    return Response(STYLE_FILE.read_text("utf-8") + read_style(), content_type="text/css; charset=utf-8")
 
 
 @blueprint.get("/health")

@@ -7,10 +7,11 @@ from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.ledger import get_spent
+from gateway.desk.digests.ledger import get_spends, get_spent
 from gateway.desk.digests.overview import OVERVIEW_OF, release_overview
 from gateway.desk.digests.records import (
     DigestRecord,
@@ -27,8 +28,10 @@ from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.digests.page import render_article
+from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
+from partner_sdk.wire.digest import format_epsilon, parse_digest, render_table
 from partner_sdk.wire.overview import parse_overview, render_overview
 
 blueprint = Blueprint("digests", __name__)
@@ -156,20 +159,26 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         text = None if record.body is None else render_overview(parse_overview(record.body))
         is_maker = is_same_person(record.made_by, get_name())
         return show_page("overview.html", record=record, text=text, is_maker=is_maker, fault=fault)
+    period = parse_period(record.quarter)
     with get_desk().store.read() as connection:
-        spent = get_spent(connection, partner=record.partner, period=parse_period(record.quarter))
+        spent = get_spent(connection, partner=record.partner, period=period)
+        ledger = [
+            (quarter.name, table, format_epsilon(cost))
+            for quarter in period.quarters
+            for table, cost in get_spends(connection, partner=record.partner, quarter=quarter).items()
+        ]
+        kept = [one.body for one in list_records(connection, partner=record.partner) if one.state == "released"]
     digest = None if record.body is None else parse_digest(record.body)
+    page = None if digest is None else make_digest_page(digest, kept=map(parse_digest, filter(None, kept)))
     return show_page(
         "digest.html",
         record=record,
         partner_name=_get_partners().get(record.partner, record.partner),
-        digest=digest,
+        article=None if page is None else Markup(render_article(page)),  # noqa: S704 - each text is escaped there
+        ledger=ledger,
         text=None if digest is None else render_table(digest),
-        certainty=None if digest is None else format_interval_share(digest.interval_permille),
         spent=format_epsilon(spent),
         budget=format_epsilon(BUDGET_MICRO),
-        format_epsilon=format_epsilon,
-        format_interval=format_interval,
         is_maker=is_same_person(record.made_by, get_name()),
         fault=fault,
     )

@@ -19,6 +19,8 @@ from gateway.desk.placements.checks_pages import PATH
 from gateway.desk.sessions import StartLinkError, make_start_link, use_start_link
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
+from partner_sdk.digests.page import read_style, render_page
+from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
 from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case
 
@@ -331,11 +333,17 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     assert made.headers["Location"] == f"/digests/{digest_id}"
     preview = browser.get(f"/digests/{digest_id}").text
     assert f"<h1>{QUARTER.name}, Example Chat</h1>" in preview
-    for needed in ("0.8 of 1.0", "A second person must read it", "95 %", "cost 0.55"):
+    for needed in ("0.8 of 1.0", "A second person must read it", "2026-Q3 kind", "0.55"):
         assert needed in preview
     assert "made-up cases" not in preview
     with desk.store.read() as connection:
         body = get_record(connection, digest_id).body
+    # The same article as in the file that the partner's program writes, under rules that the desk serves.
+    partner_file = render_page(parse_digest(body))
+    article = partner_file[partner_file.index("<article") : partner_file.index("</article>")]
+    assert article in preview
+    assert read_style() in browser.get("/desk.css").text
+    assert 'style="' not in preview
     assert "A second person" in browser.post(f"/digests/{digest_id}/release").text
     assert sent == []
     second = Browser(desk).sign_in("Second Two")
