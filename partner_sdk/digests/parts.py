@@ -110,9 +110,7 @@ class DigestPage:
     """The whole page. `summary` pairs a short heading with one or two sentences: all that a hurried reader needs."""
 
     partner: str
-    period: str
     period_words: str
-    made_on: str
     banner: str
     summary: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]

@@ -46,9 +46,7 @@ def make_digest_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> DigestPa
     sections.append(_make_reading_section(digest))
     return DigestPage(
         partner=digest.partner,
-        period=digest.period,
         period_words=format_period(digest),
-        made_on=_format_day(digest.made_at),
         banner=_make_banner(digest),
         summary=tuple(list_summary(digest, earlier)),
         sections=tuple(sections),
