@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +58,11 @@ def parse_copy(raw: bytes) -> Digest:
     try:
         fields = msgspec.json.decode(raw, type=dict[str, Any])
         digest = msgspec.convert(fields.get("digest", fields), type=Digest)
-    except (msgspec.MsgspecError, RecursionError):
+        days = [date.fromisoformat(day) for day in (digest.first_day, digest.last_day, digest.made_at[:10])]
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         raise FormatError("This file is not a copy made with `digest --json`.", reason="malformed") from None
+    if days[0] > days[1]:
+        raise FormatError("This digest ends before it begins.", reason="bad-digest")
     check_digest(digest)
     return digest
 

@@ -209,9 +209,11 @@ def test_a_copy_is_read_without_folder_or_key(line: Terminal, tmp_path: Path) ->
     assert re.search(r"Grooming +30 \(25 to 35\) +60 \(55 to 65\) +more", elsewhere.out)
     assert elsewhere.run("digest", str(copies[1]), "--compare", "--json") == 0
     assert {row["change"] for row in json.loads(elsewhere.out)["rows"]} == {"first"}
-    copies[0].write_bytes(b'{"digest": {"partner": "example-chat"}}')
-    assert elsewhere.run("digest", str(copies[0])) == EXIT_FAILED
-    assert "not a copy" in elsewhere.err
+    spoiled = msgspec.structs.replace(SUMMER, first_day="the first of July")
+    for raw in (b'{"digest": {"partner": "example-chat"}}', b"\xff", msgspec.json.encode(spoiled)):
+        copies[0].write_bytes(raw)
+        assert elsewhere.run("digest", str(copies[0])) == EXIT_FAILED
+        assert "not a copy" in elsewhere.err
 
 
 def test_a_copy_whose_numbers_contradict_each_other_is_refused(line: Terminal, tmp_path: Path) -> None:
