@@ -11,7 +11,10 @@ from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, Ca
 from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import FormatError, TransportError, UnavailableError
+from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.mailbox_message import (
+    MAX_BODY_BYTES,
     SET_ASIDE_REASONS,
     InformationRequest,
     OutcomeNote,
@@ -34,6 +37,9 @@ def find_text(opened: OpenedMessage) -> str | None:
                 return "\n".join(format_note(parse_outcome_note(opened.body)))
             case "set-aside":
                 return "\n".join(format_set_aside(parse_set_aside_notice(opened.body)))
+            case "digest-not-published":
+                notice = parse_exact(opened.body, kind=DigestNotice, max_bytes=MAX_BODY_BYTES)
+                return f"The agency publishes no digest of {notice.period}. There will be none for that period."
             case "overview":
                 return render_overview(parse_overview(opened.body)).rstrip("\n")
             case _:

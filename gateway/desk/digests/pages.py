@@ -105,10 +105,10 @@ def post_release(digest_id: str) -> ResponseReturnValue:
 @blueprint.post("/digests/<digest_id>/reject")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_reject(digest_id: str) -> ResponseReturnValue:
-    """Reject a preview; its budget stays spent."""
-    desk, record = get_desk(), _get(digest_id)
+    """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
+    record = _get(digest_id)
     try:
-        publishing.reject_digest(desk.store, record.digest_id, by=get_name(), now=desk.clock())
+        publishing.reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)

@@ -5,7 +5,7 @@ Recommendations and trends come from published numbers only: a rank or a trend t
 release of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -132,7 +132,12 @@ def build_body(
     is_shown = add_up(to_fit) >= SMALLEST_TOTAL
     # The bootstrap is half of the cost of a digest: one that waits shows nothing of it.
     estimates = make_estimates(to_fit) if is_shown else None
-    shown = [_make_table(table, estimates.cells[table.name], one.values) for table, one in found] if estimates else []
+    own_answers = record.workings.own
+    shown = [
+        _make_table(table, estimates.cells[table.name], draws=one.values, own=own_answers.get(table.name))
+        for table, one in found
+        if estimates
+    ]
     total = _make_cell(TOTAL, "All incidents", estimates.total) if estimates else None
     weaknesses = find_table(shown, "weakness")
     earlier = None if before is None else parse_digest(before)
@@ -173,9 +178,17 @@ def _add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | No
     )
 
 
-def _make_table(table: Table, estimates: Sequence[Estimate], draws: Sequence[int]) -> DigestTable:
+def _make_table(
+    table: Table, estimates: Sequence[Estimate], *, draws: Sequence[int], own: Mapping[str, int] | None
+) -> DigestTable:
     cells = [
-        _make_cell(label, title, estimate, is_weakness=not table.is_partition)
+        _make_cell(
+            label,
+            title,
+            estimate,
+            own=None if own is None else own.get(label, 0),
+            is_weakness=not table.is_partition,
+        )
         for (label, title), estimate in zip(table.labels, estimates, strict=True)
     ]
     if not table.is_partition:
@@ -185,7 +198,9 @@ def _make_table(table: Table, estimates: Sequence[Estimate], draws: Sequence[int
     return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
 
 
-def _make_cell(label: str, title: str, estimate: Estimate, *, is_weakness: bool = False) -> DigestCell:
+def _make_cell(
+    label: str, title: str, estimate: Estimate, *, own: int | None = None, is_weakness: bool = False
+) -> DigestCell:
     evidence: Literal["likely", "not-clear"] = "likely" if estimate.is_likely else "not-clear"
     return make_cell(
         label,
@@ -193,5 +208,6 @@ def _make_cell(label: str, title: str, estimate: Estimate, *, is_weakness: bool 
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
+        own=own,
         evidence=evidence if is_weakness else None,
     )

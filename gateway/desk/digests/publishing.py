@@ -6,6 +6,7 @@ the draws of its quarters; only a year draws anything of its own. `release_to_ma
 the only way for a digest to leave the desk.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
+    count_own_answers,
     has_adopted,
     is_eligible,
     list_places,
@@ -45,10 +47,15 @@ from gateway.desk.digests.releases import check_release, get_body
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox import is_refused, write_message
+from gateway.desk.partners.mailbox import has_message, is_refused, write_message
+from gateway.desk.partners.register import get_partner_names
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.keys import Environment
+
+MAX_REASON_CHARACTERS = 500
 
 Post = Callable[[str, bytes], str]
 """Posts a digest's bytes to a partner's mailbox and returns the message id; the same bytes again, the same id."""
@@ -92,13 +99,21 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
         return _finish(connection, draft, order, now=clock())
 
 
-def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -> DigestRecord:
-    """Record that a preview was rejected. Its budget stays spent and the quarter gets no other digest."""
+def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> DigestRecord:
+    """Record that a digest was rejected, and why; again, return the record. The reason never leaves the desk.
+
+    Its budget stays spent and the period gets no other digest. One whose noise was lost can be rejected unfinished.
+    """
+    reason = reason.strip()
     with store.write() as connection:
         record = get_record(connection, digest_id)
-        if record.state != "made":
+        if record.state == "rejected":
+            return record
+        if record.state not in ("made", "drawing") or has_message(connection, make_message_id(digest_id)):
             raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
-        mark_rejected(connection, digest_id, by=by, reason=None, now=now)
+        if not reason or len(reason) > MAX_REASON_CHARACTERS:
+            raise DigestError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+        mark_rejected(connection, digest_id, by=by, reason=reason, now=now)
         append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
         return get_record(connection, digest_id)
 
@@ -259,6 +274,7 @@ def _gather(
         threshold=order.threshold,
         placements=list(places),
         synthetic=synthetic,
+        own=count_own_answers(connection, partner=order.partner, quarter=quarter),
     )
     return workings, clusters
 
@@ -271,6 +287,7 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
         threshold=order.threshold,
         placements=list(places.items())[:MOST_PLACES],
         synthetic=any(record.workings.synthetic for record in quarters),
+        own={table.name: _add_own(quarters, table.name) for table in QUARTER_TABLES},
     )
 
 
@@ -293,6 +310,13 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: d
     return finish_record(connection, record, body=body, now=now)
 
 
+def _add_own(quarters: Sequence[DigestRecord], table: str) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for record in quarters:
+        total.update(record.workings.own.get(table, {}))
+    return dict(total)
+
+
 def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
     """Sign, seal and queue a digest as a second person, then send the queue; repeated, it only sends.
 
@@ -312,6 +336,36 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         now=desk.clock(),
     )
     send_due(desk, only={"message"}).raise_first()
+    _check_accepted(desk, digest_id)
+    return record
+
+
+def reject_to_mailbox(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
+    """Reject a digest and inform its partner that the period has none, without a reason; repeated, it only sends.
+
+    A service without keys has no mailbox and is not informed. Raises as `reject_digest` does, and the feed client's
+    errors after the message is queued.
+    """
+    record = reject_digest(desk.store, digest_id, by=by, reason=reason, now=desk.clock())
+    with desk.store.read() as connection:
+        has_mailbox = record.partner in get_partner_names(connection)
+    if has_mailbox:
+        notice = DigestNotice(desk.config.environment, record.partner, record.quarter)
+        write_message(
+            desk,
+            partner=record.partner,
+            kind="digest-not-published",
+            body=encode(notice),
+            actor=by,
+            # In the place of the digest itself: the gateway takes one of the two, also from a restored desk.
+            message_id=make_message_id(digest_id),
+        )
+        send_due(desk, only={"message"}).raise_first()
+        _check_accepted(desk, digest_id)
+    return record
+
+
+def _check_accepted(desk: Desk, digest_id: str) -> None:
     with desk.store.read() as connection:
         if is_refused(connection, make_message_id(digest_id)):
             raise DigestError(
@@ -319,4 +373,3 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
                 "from an older backup since. That one stands, and this one is never sent.",
                 reason="published-before",
             )
-    return record

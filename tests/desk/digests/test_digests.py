@@ -8,14 +8,17 @@ from gateway.desk.digests import noise, publishing
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
 from gateway.desk.digests.publishing import make_digest, reject_digest, release_digest
-from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id
+from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id, make_message_id
 from gateway.desk.digests.releases import get_body
 from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter, QuarterError
+from gateway.desk.outbox_run import SentOut
 from gateway.desk.store import DeskStore
+from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
+from tests.desk.view_builders import Browser
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 
@@ -104,6 +107,25 @@ def test_own_reports_are_exact_and_are_only_the_partners_own(store: DeskStore) -
     assert door.exact
     assert {cell.label: cell.value for cell in door.cells}["industry"] == 3
     assert door.epsilon_micro == 0
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_own_answers_stand_beside_those_of_the_public(store: DeskStore) -> None:
+    add_cases(store, 12)
+    own = {"partner": PARTNER, "door": "industry", "kind": "sexual_talk"}
+    add_cases(store, 2, **own, weakness_1="slow_response", weakness_2="no_block_tool")
+    add_case(store, **own, weakness_1="slow_response")
+    add_case(store, **own, closed_at="2026-10-01T00:00:00Z")
+    add_case(store, **own, joined_to="another")
+    add_case(store, **own | {"partner": "another"})
+    tables = {table.name: {cell.label: cell.own for cell in table.cells} for table in make(store).tables}
+    assert {label: count for label, count in tables["kind"].items() if count} == {"sexual_talk": 3}
+    assert {label: count for label, count in tables["weakness"].items() if count} == {
+        "slow_response": 3,
+        "no_block_tool": 2,
+    }
+    assert set(tables["kind"].values()) == {0, 3}
+    assert set(tables["door"].values()) == {None}
 
 
 @pytest.mark.usefixtures("no_noise")
@@ -203,11 +225,11 @@ def test_too_few_reports_wait_for_the_half_year_and_show_no_number(
 
 def test_rejecting_a_preview_keeps_the_spend_and_ends_the_quarter(store: DeskStore) -> None:
     body = get_body(make_digest(store, make_order(), clock=clock))
-    reject_digest(store, DIGEST_ID, by="Second Two", now=NOW)
+    reject_digest(store, DIGEST_ID, by="Second Two", reason="The zebra figures", now=NOW)
     with store.read() as connection:
         assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 800_000
     again = make_digest(store, make_order(), clock=clock)
-    assert (again.state, again.body) == ("rejected", body)
+    assert (again.state, again.body, again.reason) == ("rejected", body, "The zebra figures")
     with pytest.raises(DigestError):
         release_digest(store, DIGEST_ID, by="Second Two", post=Mailbox().post, now=NOW)
 
@@ -262,3 +284,24 @@ def test_weaknesses_that_round_to_one_number_stand_in_the_order_of_their_draws(
     monkeypatch.setattr(noise, "draw", lambda counts, **_: draws[len(counts)])
     cells = next(table.cells for table in make(store).tables if table.name == "weakness")[:2]
     assert [(cell.label, cell.value) for cell in cells] == [(WEAKNESSES[1][0], 20), (WEAKNESSES[0][0], 20)]
+
+
+def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_that_there_is_none(
+    desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[object, ...]] = []
+    monkeypatch.setattr(publishing, "write_message", lambda _desk, **message: written.append(tuple(message.values())))
+    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut())
+    browser.get("/digests")
+    browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
+    digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)
+    path = f"/digests/{digest_id}"
+    assert "Give a reason" in browser.post(f"{path}/reject", reason="  ").text
+    assert written == []
+    for _ in range(2):  # again, after a crash: the same message
+        assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
+    body = b'{"environment":"live","partner":"example-chat","period":"2026-Q3"}'
+    assert written == [(PARTNER, "digest-not-published", body, "A. Assessor", make_message_id(digest_id))] * 2
+    page = browser.get(path).text
+    assert ">Rejected<" in page
+    assert "The zebra figures" in page

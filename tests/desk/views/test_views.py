@@ -366,14 +366,6 @@ def test_a_digest_of_a_running_quarter_or_unknown_partner_is_refused_in_words(br
         assert "nonsense" not in response.text
 
 
-def test_a_preview_can_be_rejected(desk: Desk, browser: Browser) -> None:
-    browser.get("/digests")
-    browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
-    path = f"/digests/{make_digest_id(partner=PARTNER, quarter=QUARTER)}"
-    assert browser.post(f"{path}/reject").status_code == 303
-    assert ">Rejected<" in browser.get(path).text
-
-
 def test_every_code_of_a_case_has_words() -> None:
     for codes, options in (
         (case_model.YES_NO, labels.YES_NO),
