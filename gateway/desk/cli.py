@@ -173,7 +173,7 @@ program: Final = DeskProgram(
                 "move": "Move a case into the crisis lane or out of it, or to another score.",
                 "about": "Record the service that a case is about.",
                 "link": "Link another case about the same person or incident.",
-                "unlink": "End the link of two cases, with a reason.",
+                "unlink": "End the link of two cases.",
                 "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",
                 "ask": "Ask the partner that sent a report one question about it.",
                 "outcome": "Tell the partner that sent a report its outcome, or withdraw it before it is sent.",
@@ -192,7 +192,7 @@ program: Final = DeskProgram(
         ),
         "trends": (
             "gateway.desk.digests.commands:trends",
-            "Print the exact trend of closed cases, for the desk alone.",
+            "Print the exact trend of closed cases, for Operations and Harm Reduction.",
         ),
         "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
@@ -220,7 +220,7 @@ program: Final = DeskProgram(
             "The yearly overview of all services together: make, show, release, publish.",
             room="digests.commands",
             commands={
-                "make": "Make the overview of a year from the digests of its quarters.",
+                "make": "Make the overview of a year from the digests of its four quarters.",
                 "show": "Print an overview exactly as its readers will see it.",
                 "release": "Release an overview to the mailbox of every adopter of the button.",
                 "publish": "Write a released overview as a page and a file for the public.",
@@ -231,7 +231,7 @@ program: Final = DeskProgram(
             "Digests: make, show, release, list.",
             room="digests.commands",
             commands={
-                "make": "Make the digest of one partner and one closed quarter, or print the existing one.",
+                "make": "Make the digests of a closed quarter, of one partner or of all, or print the existing ones.",
                 "show": "Print a digest exactly as its partner will see it.",
                 "release": "Release a digest into its partner's mailbox.",
                 "list": "List the digests, newest quarter first.",

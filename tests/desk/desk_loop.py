@@ -1,6 +1,7 @@
 """A desk and a real gateway in one process, put together by the bootstrap of WIRE.md §5.6, without a socket."""
 
 import os
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from gateway.desk.partners.invitations import invite_partner, publish_invitation
 from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
+from gateway.public_log import publish_log
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -32,6 +34,7 @@ from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
 from partner_sdk.wire.items import ItemPage
 from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key, parse_gateway_card
+from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.public_report import PublicReport, encode_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
@@ -80,6 +83,12 @@ class Loop:
     def collect(self) -> Collected:
         """Collect once."""
         return collect_reports(self.desk, self.desk.make_feed(), actor=ACTOR)
+
+    def publish_log(self, *, seconds: int = 30) -> None:
+        """Add a batch to the gateway's public log, after so many seconds."""
+        self.clock.advance(seconds=seconds)
+        state, origin = self.folder / "gateway", origin_of(self.gateway.config.public_origin)
+        assert publish_log(self.gateway.store, state=state, origin=origin, clock=self.clock, random=secrets.token_bytes)
 
     def make_feed(self, kind: type[FeedClient]) -> FeedClient:
         """Return a client of the feed that a test has changed."""

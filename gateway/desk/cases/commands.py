@@ -197,7 +197,10 @@ _WHY = click.option("--reason", required=True, metavar="TEXT", help="The reason,
 @_OTHER_CASE
 @_WHY
 def case_link(call: Call, case: str, other: str, reason: str) -> int:
-    """Link another case about the same person or incident, also after closing. Digests count linked cases once."""
+    """Link another case about the same person or incident.
+
+    This works after closing too. Digests count linked cases once.
+    """
     linked = link_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
     return print_result(call, {"case": asdict(linked)}, f"{linked.reference} and {other} count as one incident now.")
 

@@ -175,9 +175,9 @@ _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g.
 def overview_make(
     call: Call, year: str, by: str | None, patterns: tuple[str, ...], changes: tuple[str, ...], *, without_lost: bool
 ) -> int:
-    """Make the overview of a year from the digests of its four quarters, or print the state of the existing one.
+    """Make the overview of a year from the digests of its four quarters.
 
-    Its texts reach every adopter of the button: they name no service and no person.
+    An existing one is not made again: its state is printed. Its texts reach every adopter of the button: they name no service and no person.
     """
     desk = open_desk(call.state)
     period = parse_period(year)
@@ -223,7 +223,10 @@ def overview_release(call: Call, year: str, by: str | None) -> int:
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for the audit log.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The page; its figures go beside it as JSON.")
 def overview_publish(call: Call, year: str, by: str | None, why: str, out: Path) -> int:
-    """Write a released overview as a page and a file for the public, and record who decided it and why."""
+    """Write a released overview as a page and a file for the public.
+
+    The desk records who decided this and why.
+    """
     desk = open_desk(call.state)
     page, body = publish_overview(
         desk.store, _make_overview_id(year), by=by or call.actor, reason=why, now=desk.clock()

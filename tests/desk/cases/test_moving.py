@@ -270,7 +270,7 @@ def test_commands_move_a_case_show_its_factors_and_name_the_next_one(
     assert "Queue, score 3:" in said
     assert "   110 Hurting themselves, or thinking of it" in said
     assert "because: The school rang" in said
-    assert "2: report-abuse-desk: Give a reason for the move" in run(
+    assert "2: report-abuse-desk: Give a reason for the change" in run(
         "move", hurting, "--lane", "queue", "--reason", " "
     )
     assert json.loads(run("next", "--json"))["case"]["reference"] == calm

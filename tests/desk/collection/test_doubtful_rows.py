@@ -129,6 +129,7 @@ def test_row_first_seen_long_after_its_partners_key_ended_is_set_aside(loop: Loo
     end_key(loop)
     loop.clock.advance(days=30)
     loop.send_industry(stolen)
+    loop.publish_log()
     # Whoever holds the gateway too names any time.
     resign_newest(loop, received_at=format_time(NOW))
     assert newest_statement(loop).received_at == format_time(NOW)

@@ -1,6 +1,5 @@
 """The desk checks the public log after it has collected: a contradiction is an alarm, and no report waits for it."""
 
-import secrets
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from gateway.desk.collection.public_log import LOG_CONTRADICTS, LOG_LACKS, LOG_S
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
 from gateway.intake import Accepted
-from gateway.public_log import publish_log
 from gateway.store.log_tiles import read_head
 from partner_sdk.errors import LocalStateError, ReportAbuseError, TransportError, UnavailableError
-from partner_sdk.wire.public_log import origin_of, peek_checkpoint
+from partner_sdk.wire.public_log import peek_checkpoint
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
 KEEP = ("CREATE TABLE old_head AS SELECT * FROM log_head", "CREATE TABLE old_tiles AS SELECT * FROM log_tiles")
@@ -32,13 +30,6 @@ def loop(tmp_path: Path) -> Loop:
     made = make_loop(tmp_path)
     made.enrol()
     return made
-
-
-def publish(loop: Loop) -> None:
-    loop.clock.advance(seconds=30)
-    gateway, origin = loop.gateway, origin_of(loop.gateway.config.public_origin)
-    state, random = loop.folder / "gateway", secrets.token_bytes
-    assert publish_log(gateway.store, state=state, origin=origin, clock=loop.clock, random=random)
 
 
 def change(loop: Loop, *statements: str) -> None:
@@ -68,7 +59,7 @@ def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
     for _ in range(3):
         loop.send_industry()
         assert loop.collect().log_fault is None
-        publish(loop)
+        loop.publish_log()
     assert loop.collect().log_fault is None
     remembered = (loop.desk.paths.state / "log.checkpoint").read_bytes()
     assert remembered == read_head(loop.gateway.store).checkpoint
@@ -76,15 +67,15 @@ def test_log_that_goes_on_is_remembered_without_a_word(loop: Loop) -> None:
 
 
 def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_the_same(loop: Loop) -> None:
-    publish(loop)
+    loop.publish_log()
     change(loop, *KEEP)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
     seen = (loop.desk.paths.state / "log.checkpoint").read_bytes()
     change(loop, *ROLL_BACK)
     for size, reason in ((16, "rolled-back"), (32, "forked"), (48, "forked")):
         if size > 16:
-            publish(loop)
+            loop.publish_log()
         loop.send_industry()
         collected = loop.collect()
         assert (collected.filed, collected.log_fault) == (1, reason)
@@ -96,9 +87,9 @@ def test_log_that_went_back_or_forked_is_an_alarm_and_every_report_is_filed_all_
 
 
 def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> None:
-    publish(loop)
+    loop.publish_log()
     change(loop, *KEEP)
-    publish(loop)
+    loop.publish_log()
     loop.collect()
     change(loop, *ROLL_BACK)
     assert loop.collect().log_fault == "rolled-back"
@@ -106,7 +97,7 @@ def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> N
         (alarm,) = [one for one in list_alarms(connection) if one.kind == LOG_CONTRADICTS]
         clear_alarm(connection, alarm.id, actor=ACTOR, now=loop.clock())
     assert loop.collect().log_fault is None
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
     # The next contradiction is an alarm of its own.
     change(loop, *ROLL_BACK)
@@ -116,7 +107,7 @@ def test_log_is_taken_again_once_a_person_has_cleared_the_alarm(loop: Loop) -> N
 
 def test_log_that_is_gone_or_signed_by_another_key_is_an_alarm(loop: Loop) -> None:
     assert loop.collect().log_fault is None  # it has not begun
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
     change(loop, *KEEP, "DELETE FROM log_head")
     assert loop.collect().log_fault == "no-log"
@@ -126,7 +117,7 @@ def test_log_that_is_gone_or_signed_by_another_key_is_an_alarm(loop: Loop) -> No
     loop.restart_gateway()
     (loop.folder / "gateway" / "keys" / "log.key").write_bytes(make_other_key(loop))
     key_path.chmod(0o600)
-    publish(loop)
+    loop.publish_log()
     loop.send_industry()
     collected = loop.collect()
     assert (collected.filed, collected.log_fault) == (1, "unknown-key")
@@ -159,7 +150,7 @@ class BrokenLog(FeedClient):
 def test_log_that_cannot_be_checked_keeps_back_no_report_and_is_an_alarm_after_an_hour(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, error: ReportAbuseError
 ) -> None:
-    publish(loop)
+    loop.publish_log()
     loop.collect()
     monkeypatch.setattr(BrokenLog, "error", error, raising=False)
     for minutes, alarms in ((59, 0), (2, 1), (2, 1)):
@@ -172,22 +163,22 @@ def test_log_that_cannot_be_checked_keeps_back_no_report_and_is_an_alarm_after_a
 
 
 def test_clearing_accepts_one_checkpoint_once_and_no_other_roll_back(loop: Loop) -> None:
-    publish(loop)
+    loop.publish_log()
     change(loop, *KEEP)
-    publish(loop)
+    loop.publish_log()
     loop.collect()
     change(loop, *ROLL_BACK)
     assert loop.collect().log_fault == "rolled-back"
     clear_alarms(loop)
     # A log that is shorter still was accepted by nobody.
     change(loop, "DELETE FROM log_head", "DELETE FROM log_tiles")
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault == "rolled-back"
     assert len(list_subjects(loop)) == 1
     # The accepted one is, and when the log goes back from there again, that is a new alarm.
     change(loop, *ROLL_BACK)
     assert loop.collect().log_fault is None
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
     clear_alarms(loop)
     change(loop, *ROLL_BACK)
@@ -198,12 +189,12 @@ def test_clearing_accepts_one_checkpoint_once_and_no_other_roll_back(loop: Loop)
 def test_proof_of_a_fork_is_never_replaced_and_an_unsigned_checkpoint_is_not_kept(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(loop)
+    loop.publish_log()
     change(loop, *KEEP)
-    publish(loop)
+    loop.publish_log()
     loop.collect()
     change(loop, *ROLL_BACK)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault == "forked"
     proof = {path.name: path.read_bytes() for path in loop.desk.paths.state.glob("log.contradiction*")}
     assert len(proof) == 2
@@ -213,7 +204,7 @@ def test_proof_of_a_fork_is_never_replaced_and_an_unsigned_checkpoint_is_not_kep
 
 
 def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish(loop)
+    loop.publish_log()
     loop.collect()
 
     def be_silent(*_: object, **__: object) -> None:
@@ -228,10 +219,10 @@ def test_gateway_that_does_not_answer_is_no_contradiction(loop: Loop, monkeypatc
 def test_report_without_its_entry_is_an_alarm_that_names_it_whichever_door_it_came_by(loop: Loop) -> None:
     shown, hidden, by_industry = loop.send_public(), loop.send_public(), loop.send_industry()
     hide_from_log(loop, hidden, by_industry)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None  # an entry may follow within two minutes
     loop.clock.advance(seconds=120)
-    publish(loop)
+    loop.publish_log()
     collected = loop.collect()
     assert (collected.filed, collected.log_fault) == (0, "not-included")
     (subject,) = list_subjects(loop, LOG_LACKS)  # one a day, naming the first
@@ -248,7 +239,7 @@ def hide_from_log(loop: Loop, *hidden: Accepted) -> None:
     spoil = "UPDATE reports SET intake_sha256 = ? WHERE intake_sha256 = ?"
     for digest in digests:
         loop.gateway_sql(spoil, digest[::-1], digest)
-    publish(loop)
+    loop.publish_log()
     for digest in digests:
         loop.gateway_sql(spoil, digest, digest[::-1])
 
@@ -256,17 +247,17 @@ def hide_from_log(loop: Loop, *hidden: Accepted) -> None:
 def test_entry_that_came_late_is_an_alarm_and_a_report_from_before_the_log_is_none(loop: Loop) -> None:
     loop.send_public()
     loop.clock.advance(seconds=120)
-    publish(loop)
+    loop.publish_log()
     loop.collect()
     loop.send_public()
     loop.clock.advance(seconds=61)
-    publish(loop)  # 91 seconds after the receipt
+    loop.publish_log()  # 91 seconds after the receipt
     loop.collect()
     loop.clock.advance(seconds=61)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
     loop.clock.advance(seconds=61)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault == "late"
     assert len(list_subjects(loop, LOG_LACKS)) == 1
 
@@ -276,7 +267,7 @@ def test_log_that_never_begins_or_stops_is_an_alarm_after_an_hour_and_again_the_
     loop: Loop, is_begun: bool
 ) -> None:
     if is_begun:
-        publish(loop)
+        loop.publish_log()
     loop.collect()
     loop.clock.advance(minutes=59)
     assert loop.collect().log_fault is None
@@ -286,7 +277,7 @@ def test_log_that_never_begins_or_stops_is_an_alarm_after_an_hour_and_again_the_
         loop.collect()
         assert len(list_subjects(loop, LOG_STANDS_STILL)) == days
         loop.clock.advance(days=1)
-    publish(loop)
+    loop.publish_log()
     assert loop.collect().log_fault is None
 
 

@@ -335,7 +335,7 @@ def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixtu
     for group in ("case", "digest"):
         assert main([group, "--help"]) == DONE
         said = capsys.readouterr().out
-        summary = said.splitlines()[2]
+        summary = said.split("\n\n")[1]
         commands = re.findall(r"^  (\w+) ", said.partition("Commands:\n")[2].partition("\n\n")[0], re.MULTILINE)
         assert len(commands) >= 4
         assert set(commands) == set(re.findall(r"\w+", summary.partition(": ")[2]))

@@ -33,6 +33,7 @@ def served(loop: Loop) -> Iterator[Loop]:
     loop.publish()
     set_up(loop)
     reference = loop.send_public(reply_key=make_code_key(make_code_seed("lamp"))).reference
+    loop.publish_log(seconds=0)
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):

@@ -36,7 +36,8 @@ def loop(tmp_path: Path) -> Loop:
 
 @pytest.fixture
 def served(loop: Loop) -> Iterator[Loop]:
-    """The same with the feed on its socket."""
+    """The same with its public log begun and the feed on its socket."""
+    loop.publish_log(seconds=0)
     with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
         yield loop
 
@@ -193,6 +194,7 @@ def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_as
             assert process.stderr is not None
             while "tries again" not in process.stderr.readline():
                 pass
+            loop.publish_log(seconds=0)
             send_asking(loop, danger="yes")
             with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
                 deadline = time.monotonic() + 30
