@@ -177,7 +177,8 @@ def overview_make(
 ) -> int:
     """Make the overview of a year from the digests of its four quarters.
 
-    An existing one is not made again: its state is printed. Its texts reach every adopter of the button: they name no service and no person.
+    An existing one is not made again: its state is printed. Its texts reach every adopter of the button: they name no
+    service and no person.
     """
     desk = open_desk(call.state)
     period = parse_period(year)
