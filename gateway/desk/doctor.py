@@ -12,6 +12,7 @@ from gateway.desk.alarms import count_alarms, list_subjects
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
+from gateway.desk.digests.journal import list_journals
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
@@ -29,6 +30,7 @@ from gateway.desk.placements.checks import (
     StandingCode,
     list_standings,
 )
+from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.watch import describe_concern, format_advice, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
@@ -262,6 +264,27 @@ def _examine_hours(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", f"The desk's hours and holidays are known ({desk.agency.desk.zone}).", ""
 
 
+def _examine_draws(desk: Desk) -> Iterator[CheckResult]:
+    with desk.store.read() as connection:
+        draws = connection.execute(select(DIGEST_DRAWS.c.digest_id, DIGEST_DRAWS.c.table_name))
+        stored = {(row.digest_id, row.table_name) for row in draws}
+        is_paid = connection.execute(select(LEDGER.c.id).limit(1)).first() is not None
+    journals = list(list_journals(desk.store.journal))
+    unknown = [
+        one.digest_id
+        for one in journals
+        if any(drawn.draw is not None and (one.digest_id, name) not in stored for name, drawn in one.tables.items())
+    ]
+    if unknown:
+        detail = f"The journal has draws that the database lacks, of {_format_some(unknown)}."
+        yield "warning", detail, "Make these digests again: `digest make` takes their draws from the journal."
+    if is_paid and not journals:
+        detail = f"The journal of draws is missing ({desk.store.journal}), and the ledger has spends."
+        yield "warning", detail, "Put it back from the old machine. No backup has it."
+    elif not unknown:
+        yield "ok", f"The journal of draws has {len(journals)} digests, and the database has their draws.", ""
+
+
 _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (
     ("keys", _examine_keys),
     ("audit", _examine_audit),
@@ -271,6 +294,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] 
     ("collecting", _examine_collecting),
     ("work", _examine_work),
     ("cases", _examine_cases),
+    ("draws", _examine_draws),
     ("partners", _examine_partners),
     ("placements", _examine_placements),
     ("outbox", _examine_outbox),

@@ -58,7 +58,7 @@ def hold_open(store: DeskStore) -> DeskStore:
 
 def make_desk_tables(uri: str) -> None:
     """Make the tables of a desk in an empty database of a server."""
-    DeskStore(make_database(Path(), uri=uri, lock_timeout_seconds=5)).migrate()
+    DeskStore(make_database(Path(), uri=uri, lock_timeout_seconds=5), journal=Path()).migrate()
 
 
 def move_to_server(state: Path, uri: str) -> None:

@@ -8,8 +8,9 @@ the only way for a digest to leave the desk.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,7 @@ from gateway.desk.audit import append_entry
 from gateway.desk.collection.links import Clusters
 from gateway.desk.digests import noise
 from gateway.desk.digests.clusters import FrozenClusters, freeze
-from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
+from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
@@ -27,6 +28,7 @@ from gateway.desk.digests.eligibility import (
     list_places,
 )
 from gateway.desk.digests.freezing import freeze_clusters
+from gateway.desk.digests.journal import Journal, find_journal, keep_body
 from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
 from gateway.desk.digests.own_facts import make_own_facts
 from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
@@ -89,14 +91,16 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
     """
     check_closed(order.quarter, now=clock())
     with store.write() as connection:
-        draft = _begin(connection, order, links=links, now=clock())
+        # Read in the writer's turn: an earlier life of this desk may have drawn what this database does not know.
+        journal = find_journal(store.journal, make_digest_id(partner=order.partner, quarter=order.quarter))
+        draft = _begin(connection, order, journal=journal, links=links, now=clock())
         if draft.record.state != "drawing":
             return draft.record
         if draft.unpaid:
             draft.pay_for(connection, draft.unpaid[0], now=clock())
     draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
     with store.write() as connection:
-        return _finish(connection, draft, order, now=clock())
+        return _finish(connection, draft, order, journal=store.journal, now=clock())
 
 
 def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> DigestRecord:
@@ -180,13 +184,16 @@ class _Draft:
             self.unpaid.clear()
 
 
-def _begin(connection: Connection, order: DigestOrder, *, links: Clusters | None, now: datetime) -> _Draft:
+def _begin(
+    connection: Connection, order: DigestOrder, *, journal: Journal | None, links: Clusters | None, now: datetime
+) -> _Draft:
     period = order.quarter
     quarters = _get_quarters(connection, order, period) if isinstance(period, LongPeriod) else []
     record = find_record(connection, make_digest_id(partner=order.partner, quarter=period))
     clusters: list[FrozenClusters] = []
     if record is None:
-        record, frozen = _freeze(connection, order, quarters, links=links, now=now)
+        workings = journal.workings if journal else None
+        record, frozen = _freeze(connection, order, quarters, earlier=workings, links=links, now=now)
         clusters = [] if quarters else [frozen]
     if record.state != "drawing":
         return _Draft(record, (), quarters, [], [], [])
@@ -204,7 +211,7 @@ def _begin(connection: Connection, order: DigestOrder, *, links: Clusters | None
         clusters = [get_clusters(connection, one.digest_id) for one in counted]
     lost = [table.name for table in tables if table.name in spends and table.name not in record.draws]
     draft = _Draft(record, tables, counted, clusters, unpaid, lost)
-    draft.drop_undeserved()
+    take_from_journal(connection, draft, journal, now=now)
     return draft
 
 
@@ -230,11 +237,14 @@ def _freeze(
     order: DigestOrder,
     quarters: Sequence[DigestRecord],
     *,
+    earlier: Workings | None,
     links: Clusters | None,
     now: datetime,
 ) -> tuple[DigestRecord, FrozenClusters]:
     if not order.made_by.strip():
         raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
+    if earlier is not None:
+        order = replace(order, placements=tuple(earlier.placements))
     if isinstance(order.quarter, Quarter):
         workings, clusters = _gather(connection, order, order.quarter, links=links)
     else:
@@ -247,7 +257,7 @@ def _freeze(
         quarter=order.quarter,
         by=order.made_by.strip(),
         now=now,
-        workings=workings,
+        workings=earlier or workings,
         clusters=clusters,
     )
     manifest = record.clusters_sha256.hex()
@@ -291,7 +301,7 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
     )
 
 
-def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: datetime) -> DigestRecord:
+def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journal: Path, now: datetime) -> DigestRecord:
     record, body = draft.record, None
     if draft.is_eligible:
         before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
@@ -306,6 +316,7 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, now: d
             before=before.body if before is not None and before.state == "released" else None,
             now=now,
         )
+        body = keep_body(journal, record, body)
     append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
     return finish_record(connection, record, body=body, now=now)
 

@@ -177,8 +177,15 @@ def _check_unknown(connection: Connection, digest_id: str) -> None:
 
 
 def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: list[int]) -> None:
-    """Store one draw; raise `DigestRecordError` if it exists or the digest is past drawing."""
-    if _is_past_drawing(connection, record) or table in record.draws:
+    """Store one draw, or find it stored by a command that took it from the journal meanwhile.
+
+    Raises `DigestRecordError` if another draw exists or the digest is past drawing.
+    """
+    of_table = DIGEST_DRAWS.c.digest_id == record.digest_id, DIGEST_DRAWS.c.table_name == table
+    stored = connection.execute(select(DIGEST_DRAWS.c.draw).where(*of_table)).scalar()
+    if stored is not None and _parse(stored, list[int]) == draw and table not in record.draws:
+        return
+    if _is_past_drawing(connection, record) or table in record.draws or stored is not None:
         raise DigestRecordError(
             f"The draw of {table} came too late to be stored and was discarded unseen.", reason="drawn-already"
         )

@@ -20,6 +20,8 @@ from partner_sdk.errors import ReportAbuseError
 # The newest migration; a test compares it with Alembic's head in migrations/versions.
 HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
+# Beside the database in the state folder, also if the database is on a server.
+JOURNAL_FOLDER: Final = "draws"
 _ADVICE: Final[dict[FailureReason, str]] = {
     "locked": "Stop the other command, or wait for its end, and run this again.",
     "full": "Free disk space, and run this again.",
@@ -46,9 +48,13 @@ class DeskStoreError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class DeskStore:
-    """The desk's database. `write()` and `read()` each open one transaction."""
+    """The desk's database. `write()` and `read()` each open one transaction.
+
+    `journal` is the folder of the journal of draws (digests/journal.py), which must outlive the database.
+    """
 
     database: Database
+    journal: Path
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -135,7 +141,7 @@ def open_store(path: Path, *, uri: str = "", create: bool = False) -> DeskStore:
         raise DeskStoreError(
             f"There is no desk database at {path}. Run `report-abuse-desk init` first.", reason="no-store"
         )
-    store = DeskStore(make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS))
+    store = _make_store(path, uri=uri)
     with store.read() as connection:
         revisions = list_revisions(connection)
         if uri:
@@ -153,10 +159,15 @@ def move_store(path: Path, *, uri: str, check: Callable[[Connection], object]) -
     from gateway.databases.moving import move_rows
     from gateway.desk.store.migrations import METADATA
 
-    store = DeskStore(make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS))
+    store = _make_store(path, uri=uri)
     return move_rows(
         path, store.database, metadata=METADATA, revision=HEAD_REVISION, migrate=store.migrate, check=check
     )
+
+
+def _make_store(path: Path, *, uri: str) -> DeskStore:
+    database = make_database(path, uri=uri, lock_timeout_seconds=BUSY_TIMEOUT_SECONDS)
+    return DeskStore(database, journal=path.parent / JOURNAL_FOLDER)
 
 
 def _check_owner(connection: Connection, *, is_new: bool) -> None:

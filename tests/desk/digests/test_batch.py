@@ -1,5 +1,9 @@
-"""All digests of a quarter in one run: which services it counts, and what a kill at any of its writes leaves behind."""
+"""All digests of a quarter in one run: which services it counts, and the effects of a kill at any of its writes.
 
+A kill may strike at a write of the database or of the journal of draws, with or without a restore of the database.
+"""
+
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +13,15 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.digests import noise
+from gateway.desk.digests import journal, noise
 from gateway.desk.digests.batch import BatchOrder, ServiceResult, list_services, make_all
-from gateway.desk.digests.records import list_records
-from gateway.desk.store import DeskStore
+from gateway.desk.digests.records import DigestRecord, list_records
+from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
+from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import QUARTER, add_case, add_cases, clock, make_store
-from tests.desk.made_models import hold_open
+from tests.desk.made_models import copy_model, hold_open
 
 ORDER = BatchOrder(quarter=QUARTER, environment="live", made_by="Maker One")
 MANY, FEW = "many-reports", "few-reports"
@@ -32,42 +37,74 @@ def store(tmp_path: Path) -> DeskStore:
 
 
 def make_filled_store(folder: Path) -> DeskStore:
-    folder.mkdir()
-    store = hold_open(make_store(folder))
+    copy_model("two services", fill_store, into=folder)
+    return hold_open(open_store(folder / "desk.sqlite"))
+
+
+def fill_store(folder: Path) -> None:
+    store = make_store(folder)
     add_cases(store, 70, about=MANY)
     add_cases(store, 3, about=FEW)
+    store.close()
+
+
+def restore(dead: DeskStore, folder: Path) -> DeskStore:
+    """Return the desk with its database as it was before the first run; the journal of draws stays."""
+    store = make_filled_store(folder)
+    if dead.journal.exists():
+        shutil.copytree(dead.journal, store.journal)
     return store
 
 
 @pytest.fixture
 def draws(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Every draw of the test, without noise, as the sum of its counts and its epsilon: no two tables have the same."""
+    """Every draw of the test, as the sum of its counts and its epsilon: no two tables have the same.
+
+    The noise is the number of the draw, so that a second draw of a table differs from the first.
+    """
     seen: list[tuple[int, int]] = []
 
     def draw(counts: list[int], *, sensitivity: int, epsilon_micro: int) -> list[int]:
         seen.append((sum(counts), epsilon_micro * 100 + len(counts)))
-        return list(counts)
+        return [counts[0] + len(seen), *counts[1:]]
 
     monkeypatch.setattr(noise, "draw", draw)
     return seen
 
 
-def kill_before_commit(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Have the process end at a write of the store, numbered from 1, just before its commit.
+def run_and_kill(store: DeskStore, number: int) -> bool:
+    """Run, and end the process at a write, numbered from 1; return whether it came so far.
 
-    A kill between that and the next one leaves the same database, and fewer draws.
+    A write of the database is killed just before its commit, and one of the journal just before it begins. A kill
+    between that and the next one leaves the same files, and fewer draws.
     """
-    real, writes = DeskStore.write, Counter[str]()
+    real, real_write_durably, writes = DeskStore.write, journal.write_durably, Counter[str]()
+
+    def is_last() -> bool:
+        writes["all"] += 1
+        return writes["all"] == number
 
     @contextmanager
     def write(store: DeskStore) -> Iterator[Any]:
-        writes["all"] += 1
+        is_killed = is_last()
         with real(store) as connection:
             yield connection
-            if writes["all"] == number:
+            if is_killed:
                 raise Killed
 
-    monkeypatch.setattr(DeskStore, "write", write)
+    def write_durably(path: Path, raw: bytes) -> None:
+        if is_last():
+            raise Killed
+        real_write_durably(path, raw)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeskStore, "write", write)
+        patch.setattr(journal, "write_durably", write_durably)
+        try:
+            run(store)
+        except Killed:
+            return True
+    return False
 
 
 def read_ledger(store: DeskStore) -> dict[str, dict[str, int]]:
@@ -86,21 +123,10 @@ def run(store: DeskStore, **changes: Any) -> dict[str, str]:
 
 
 def test_a_kill_at_any_write_draws_nothing_twice_and_the_ledger_explains_each_spend(
-    tmp_path: Path, draws: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, draws: list[tuple[int, int]]
 ) -> None:
-    lost_at, number = [], 0
-    while True:
-        number += 1
-        store = make_filled_store(tmp_path / str(number))
-        draws.clear()
-        with monkeypatch.context() as patch:
-            kill_before_commit(patch, number)
-            try:
-                run(store)
-            except Killed:
-                pass
-            else:
-                break
+    lost_at, number = [], 1
+    while run_and_kill(store := make_filled_store(tmp_path / str(number)), number):
         first, last = run(store), run(store, accept_lost=True)
         assert set(last) == {MANY, FEW}
         assert not set(last.values()) & {"lost", "drawing"}
@@ -109,8 +135,84 @@ def test_a_kill_at_any_write_draws_nothing_twice_and_the_ledger_explains_each_sp
         assert len(lost) <= 1  # one table at most, of one service
         assert (len(lost) > 0) == ("lost" in first.values())
         lost_at += [number] * len(lost)
-    # Of each service, the first write freezes and the last one finishes: only between them a draw can be lost.
-    assert len(lost_at) == number - 1 - 2 * len((MANY, FEW))
+        draws.clear()
+        number += 1
+    # A kill before the intent of a table, or between its intent and its draw, loses it; at any other write nothing is.
+    assert len(draws) == 3
+    assert len(lost_at) == 2 * len(draws)
+
+
+def test_a_desk_killed_at_any_write_and_restored_from_before_draws_nothing_twice_and_makes_the_same_bytes(
+    tmp_path: Path, draws: list[tuple[int, int]]
+) -> None:
+    number, is_killed, bodies = 0, True, {}
+    while is_killed:
+        number += 1
+        draws.clear()
+        dead = make_filled_store(tmp_path / f"{number}-first")
+        is_killed = run_and_kill(dead, number)
+        bodies, lost = read_bodies(dead), [""]
+        for life in ("second", "third"):
+            if life == "third" and is_killed and not lost:
+                break
+            store = restore(dead, tmp_path / f"{number}-{life}")
+            assert set(run(store, accept_lost=True)) == {MANY, FEW}
+            assert len(draws) == len(set(draws)), f"drawn twice after a kill at write {number}"
+            lost = check_ledger(store)
+            assert read_ledger(store) == read_journal(store)
+            again = read_bodies(store)
+            assert again == again | bodies
+            dead, bodies = store, again
+    assert number == 15
+    assert set(bodies) == {MANY}
+
+
+def test_draws_of_the_journal_stand_although_the_clusters_have_changed_since(
+    tmp_path: Path, store: DeskStore, draws: list[tuple[int, int]]
+) -> None:
+    run(store)
+    drawn, bodies = list(draws), read_bodies(store)
+    restored = restore(store, tmp_path / "restored")
+    add_cases(restored, 40, about=MANY)
+    run(restored, threshold=1000)
+    assert draws == drawn
+    assert read_bodies(restored) == bodies
+    [first], [again] = ([one for one in read_records(each) if one.partner == MANY] for each in (store, restored))
+    assert first.clusters_sha256 != again.clusters_sha256
+    with restored.read() as connection:
+        of_digest = AUDIT.c.action == "digest-draw-restored", AUDIT.c.subject == again.digest_id
+        details = connection.execute(select(AUDIT.c.detail).where(*of_digest)).scalars().all()
+    assert len(details) == len(first.draws)
+    assert all(first.clusters_sha256.hex() in detail for detail in details)
+
+
+def test_the_journal_is_private_and_one_that_is_damaged_stops_the_digest(
+    store: DeskStore, draws: list[tuple[int, int]]
+) -> None:
+    run_and_kill(store, 3)
+    files = list(store.journal.iterdir())
+    assert [oct(path.stat().st_mode & 0o777) for path in (store.journal, *files)] == ["0o700", "0o600"]
+    files[0].write_bytes(b"{}")
+    with pytest.raises(journal.JournalError) as caught:
+        run(store)
+    assert caught.value.reason == "journal-damaged"
+    assert len(draws) == 1
+
+
+def read_records(store: DeskStore) -> list[DigestRecord]:
+    with store.read() as connection:
+        return list_records(connection)
+
+
+def read_bodies(store: DeskStore) -> dict[str, bytes]:
+    return {record.partner: record.body for record in read_records(store) if record.body is not None}
+
+
+def read_journal(store: DeskStore) -> dict[str, dict[str, int]]:
+    return {
+        one.partner: {name: drawn.micro_epsilon for name, drawn in one.tables.items()}
+        for one in journal.list_journals(store.journal)
+    }
 
 
 def check_ledger(store: DeskStore) -> list[str]:

@@ -128,7 +128,7 @@ def test_a_table_of_a_year_lost_by_a_crash_is_never_drawn_again(
 ) -> None:
     make_quarters(store, {1: 40, 2: 40, 3: 40, 4: 40})
     with monkeypatch.context() as patch:
-        patch.setattr(drawing, "add_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(drawing, "add_journalled_draw", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make(store, YEAR)
     with pytest.raises(DigestError, match="age_band") as caught:

@@ -1,5 +1,7 @@
 """The overview: whole services as the unit, capped, dominated numbers not shown, made and released by two people."""
 
+import shutil
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from gateway.desk.digests.overview import (
     release_overview,
 )
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
-from gateway.desk.store import DeskStore
+from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.key_files import KeyRole, new_key
@@ -68,6 +70,26 @@ def make(store: DeskStore, **changes: Any) -> Overview:
 
 def find_cells(found: Overview, table: str) -> dict[str, int | None]:
     return {cell.label: cell.value for one in found.tables if one.name == table for cell in one.cells}
+
+
+def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journal(
+    store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, counts=(60,))
+    (tmp_path / "restored").mkdir()
+    with sqlite3.connect(tmp_path / "desk.sqlite") as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "restored" / "desk.sqlite"),))
+    connection.close()
+    first = make_overview(store, make_order(), clock=clock)
+    shutil.copytree(store.journal, tmp_path / "restored" / store.journal.name)
+    restored = open_store(tmp_path / "restored" / "desk.sqlite")
+    monkeypatch.delattr(noise, "draw")
+    again = make_overview(restored, make_order(), clock=clock)
+    assert (again.draws, again.body) == (first.draws, first.body)
+    for each in (store, restored):
+        with each.read() as connection:
+            spends = get_spends(connection, partner=OVERVIEW_OF, quarter=Quarter(2025, 1))
+        assert set(spends) == {table.name for table in OVERVIEW_TABLES}
 
 
 def test_a_service_adds_no_more_than_its_cap_and_the_tables_sensitivity_is_that_cap(store: DeskStore) -> None:
