@@ -143,6 +143,7 @@ class CaseRow:
     report_kind: str | None
     joined_to: str | None
     answers_request: str | None
+    stated_kind: str | None
 
     @property
     def first_id(self) -> str:

@@ -181,6 +181,7 @@ def _make_case(
         "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
         "channel": row.channel,
         "report_kind": clear.kind,
+        "stated_kind": content.report.category if isinstance(content, SealedIndustryReport) else None,
         "joined_to": None,  # until it is in the table: settle_cases
     }
 

@@ -210,6 +210,8 @@ CASES: Final = Table(
     Column("report_kind", PlainText),
     Column("joined_to", PlainText),
     Column("answers_request", PlainText),
+    # The kind that a partner stated in its own report; `kind` is the assessor's.
+    Column("stated_kind", PlainText),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "about", "closed_at"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from gateway.desk.cases.closing import Assessment, Closing, close_case
 from gateway.desk.cases.model import CaseError, CaseState
@@ -16,7 +17,7 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.queue import count_queue, list_later, list_queue
 from gateway.desk.collection.links import list_cluster
-from gateway.desk.store.schema import AUDIT
+from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.report import SealedIndustryReport, list_given
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
@@ -65,6 +66,14 @@ def test_later_report_is_joined_to_the_case_of_the_one_it_names(loop: Loop, kind
     assert (later.joined_to, later.report_kind, first.report_kind) == (first.case_id, kind, "initial")
     assert joined(loop, later.reference) == joined(loop, first.reference) == [first.reference, later.reference]
     assert queue(loop) == [first.reference]
+
+
+def test_kind_that_a_partner_states_is_noted_at_filing_beside_the_assessors(loop: Loop) -> None:
+    case = file(loop, calm_report(category="sexual_talk"))
+    with loop.desk.store.write() as connection:
+        connection.execute(CASES.update().values(kind="grooming"))
+        stated = select(CASES.c.stated_kind).where(CASES.c.case_id == case.case_id)
+        assert connection.execute(stated).scalar_one() == "sexual_talk"
 
 
 def test_chain_of_later_reports_is_one_case_in_the_order_they_came(loop: Loop) -> None:
