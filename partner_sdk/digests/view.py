@@ -126,7 +126,8 @@ def _make_figure(table: DigestTable) -> Figure:
     shown = [cell for cell in table.cells if cell.value is not None]
     bars = tuple(_make_bar(cell, exact=table.exact, has_remark=table.name == WEAKNESS) for cell in shown)
     head = {KIND: "Kind", WEAKNESS: "Weakness"}.get(table.name, "Count of")
-    own = "“Own” is what you reported yourselves." if any(cell.own is not None for cell in shown) else ""
+    has_own = any(cell.own is not None for cell in shown)
+    own = "“Own” counts your reports received in this period, by the kind that you stated." if has_own else ""
     return Figure(
         title=table.title,
         explanation=" ".join(filter(None, (table.note, own))),

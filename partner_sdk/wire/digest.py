@@ -24,7 +24,7 @@ class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number with its interval, both ends included.
 
     `value` is null when it is under five: then `shown` is the top of the interval in words, e.g. `fewer than 7` beside
-    0 to 6. `own` is the exact number of the partner's own reports under the same label, or null where none are counted.
+    0 to 6. `own` is the exact number of the partner's own reports that state this kind, null outside the kinds' table.
     `evidence` is null outside the table of weaknesses: `likely` if chance is ruled out for all weaknesses together.
     """
 
@@ -113,7 +113,8 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for table, cell in _rows(self):
             is_exact = table is not None and table.exact
             small = [] if cell.value is not None else [f"Under {SMALLEST_SHOWN}, so not shown."]
-            caveats = ["Counted exactly: your own." if is_exact else noisy, *small, table.note if table else ""]
+            own = [] if cell.own is None else ["Own: your reports of this period, by the kind that you stated."]
+            caveats = ["Counted exactly: your own." if is_exact else noisy, *small, *own, table.note if table else ""]
             rows.append(
                 {
                     "period": self.period,

@@ -84,6 +84,7 @@ def _build(record: DigestRecord, tables: Sequence[Table], period: Period, quarte
         environment="live",
         quarter=period,
         own=(),
+        stated_kinds={},
         quarters=quarters,
         spent_micro=BUDGET_MICRO,
         before=None,

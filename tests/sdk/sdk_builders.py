@@ -226,7 +226,6 @@ def make_digest(**changes: Any) -> Digest:
                         value=11,
                         low=5,
                         high=18,
-                        own=2,
                         evidence="likely",
                     ),
                     make_cell("slow_response", title="Slow response", value=0, low=0, high=8, evidence="not-clear"),

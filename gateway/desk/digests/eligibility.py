@@ -13,17 +13,13 @@ surface and the position: both were agreed with the service itself. Nothing else
 address, a state, a reason or the result of a check.
 """
 
-from collections import Counter
-from typing import Final, get_args
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements
-from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.keys import Environment
 
 DEFAULT_THRESHOLD = 60
 # A cell takes up to about 700 bytes in a digest, which has 256 KiB. Places beyond this count as elsewhere.
@@ -62,28 +58,3 @@ def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tu
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
     return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
-
-
-def count_own_answers(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, dict[str, int]]:
-    """Return, by table and label, the partner's own cases closed in the quarter, exactly, as the assessor answered."""
-    answers = (CASES.c.kind, CASES.c.weakness_1, CASES.c.weakness_2)
-    rows = connection.execute(
-        select(*answers, func.count().label("number"))
-        .where(
-            # Both environments are named so that SQLite uses the index that begins with it.
-            CASES.c.environment.in_(get_args(Environment)),
-            CASES.c.partner == partner,
-            CASES.c.door == "industry",
-            CASES.c.synthetic.is_(False),
-            CASES.c.joined_to.is_(None),
-            CASES.c.closed_at >= format_time(quarter.starts_at),
-            CASES.c.closed_at < format_time(quarter.ends_at),
-        )
-        .group_by(*answers)
-    )
-    found: dict[str, Counter[str]] = {"kind": Counter(), "weakness": Counter()}
-    for row in rows:
-        found["kind"][row.kind or NOT_STATED] += row.number
-        for code in {row.weakness_1, row.weakness_2} - {None}:
-            found["weakness"][code] += row.number
-    return {table: dict(counts) for table, counts in found.items()}

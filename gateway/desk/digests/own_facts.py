@@ -1,7 +1,8 @@
 """A partner's own facts in its digest: our questions and its answers, its reports, the checks of its button.
 
 Exact and free of privacy cost: the partner sent, received or shows each of these itself. Never counts anything of
-another partner, or of a report that a person made.
+another partner, or of a report that a person made, and never reads an assessor's answer: that may come from another
+sender's report of the same incident.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.quarters import Period
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
@@ -46,25 +48,50 @@ def make_own_facts(
     return [tables[0], *(table for table in tables[1:] if table.cells)]
 
 
+def count_stated_kinds(
+    connection: Connection, *, partner: str, environment: Environment, period: Period
+) -> dict[str, int]:
+    """Return the partner's own reports received in the period, by the kind stated in each; later ones about an earlier
+    report do not count. E.g. `{"grooming": 3}`.
+    """
+    kind = func.coalesce(CASES.c.stated_kind, NOT_STATED)
+    rows = connection.execute(
+        select(kind.label("kind"), func.count().label("number"))
+        .where(
+            *_make_conditions(partner, environment),
+            CASES.c.report_kind == "initial",
+            *_within(CASES.c.received_at, period),
+        )
+        .group_by(kind)
+    )
+    return {row.kind: row.number for row in rows}
+
+
 def _make_table(name: str, title: str, cells: list[DigestCell], *, note: str) -> DigestTable:
     return DigestTable(name, title, exact=True, epsilon_micro=0, sensitivity=1, cells=cells, note=note)
 
 
 def _count_reports(connection: Connection, partner: str, environment: Environment, period: Period) -> list[DigestCell]:
-    # With the environment, both databases find them by the index of a sender's reports.
-    sender = (CASES.c.environment == environment, CASES.c.partner == partner)
-    own = (*sender, CASES.c.door == "industry", CASES.c.synthetic.is_(False))
+    own = _make_conditions(partner, environment)
     sent = connection.execute(_count(*own, *_within(CASES.c.received_at, period))).scalar_one()
     before = connection.execute(_count(*own, *_within(CASES.c.received_at, period.previous()))).scalar_one()
     aside = _count(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.is_proven.is_(True))
     unread = connection.execute(aside.where(*_within(SET_ASIDE.c.set_aside_at, period))).scalar_one()
-    outcomes = _count(OUTCOME_SIGNALS.c.partner == partner, *_within(OUTCOME_SIGNALS.c.released_at, period))
+    # A released outcome is known to the partner only once its message is written.
+    sent_to_it = (OUTCOME_SIGNALS.c.partner == partner, OUTCOME_SIGNALS.c.message_id.is_not(None))
+    outcomes = _count(*sent_to_it, *_within(OUTCOME_SIGNALS.c.released_at, period))
     return [
         make_exact_cell("industry", title="Reports that you sent", value=sent),
         make_exact_cell("industry_before", title=f"The same in {period.previous().name}", value=before),
         make_exact_cell("set_aside", title="Reports that we could not read as sent", value=unread),
         make_exact_cell("outcomes", title="Outcomes that we sent you", value=connection.execute(outcomes).scalar_one()),
     ]
+
+
+def _make_conditions(partner: str, environment: Environment) -> tuple[ColumnElement[bool], ...]:
+    # With the environment, both databases find them by the index of a sender's reports.
+    sender = (CASES.c.environment == environment, CASES.c.partner == partner)
+    return (*sender, CASES.c.door == "industry", CASES.c.synthetic.is_(False))
 
 
 def _list_questions(connection: Connection, partner: str, period: Period) -> Sequence[Any]:

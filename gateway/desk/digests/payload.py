@@ -1,6 +1,6 @@
 """Builds the published bytes of a digest from its draws: estimates, intervals, ranks, trends, advice.
 
-Reads noisy figures only. The one exact number is the count of the partner's own reports, which it knows already.
+Reads noisy figures only. Exact numbers come ready-made from `own_facts`: the partner could count each of them itself.
 Recommendations and trends come from published numbers only: a rank or a trend taken from the true figures would be a
 release of its own.
 """
@@ -112,12 +112,13 @@ def build_body(
     quarter: Period,
     quarters: Sequence[DigestRecord],
     own: Sequence[DigestTable],
+    stated_kinds: Mapping[str, int],
     spent_micro: int,
     before: bytes | None,
     now: datetime,
 ) -> bytes:
     """Return the bytes to publish. `tables` are those that the record draws, `quarters` the records of its quarters,
-    `own` the partner's own facts.
+    `own` the partner's own facts, `stated_kinds` its own reports by the kind that it stated.
     """
     wanted = tables if record in quarters else (*QUARTER_TABLES, *tables)
     drawn = [(table, _add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
@@ -132,9 +133,13 @@ def build_body(
     is_shown = add_up(to_fit) >= SMALLEST_TOTAL
     # The bootstrap is half of the cost of a digest: one that waits shows nothing of it.
     estimates = make_estimates(to_fit) if is_shown else None
-    own_answers = record.workings.own
     shown = [
-        _make_table(table, estimates.cells[table.name], draws=one.values, own=own_answers.get(table.name))
+        _make_table(
+            table,
+            estimates.cells[table.name],
+            draws=one.values,
+            own=stated_kinds if table is QUARTER_TABLES[0] else None,
+        )
         for table, one in found
         if estimates
     ]

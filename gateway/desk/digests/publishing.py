@@ -6,7 +6,6 @@ the draws of its quarters; only a year draws anything of its own. `release_to_ma
 the only way for a digest to leave the desk.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +21,6 @@ from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_f
 from gateway.desk.digests.eligibility import (
     DEFAULT_THRESHOLD,
     MOST_PLACES,
-    count_own_answers,
     has_adopted,
     is_eligible,
     list_places,
@@ -30,7 +28,7 @@ from gateway.desk.digests.eligibility import (
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.journal import Journal, find_journal, keep_body
 from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
-from gateway.desk.digests.own_facts import make_own_facts
+from gateway.desk.digests.own_facts import count_stated_kinds, make_own_facts
 from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
 from gateway.desk.digests.records import (
     DigestRecord,
@@ -284,7 +282,6 @@ def _gather(
         threshold=order.threshold,
         placements=list(places),
         synthetic=synthetic,
-        own=count_own_answers(connection, partner=order.partner, quarter=quarter),
     )
     return workings, clusters
 
@@ -297,7 +294,6 @@ def _join_workings(order: DigestOrder, quarters: Sequence[DigestRecord]) -> Work
         threshold=order.threshold,
         placements=list(places.items())[:MOST_PLACES],
         synthetic=any(record.workings.synthetic for record in quarters),
-        own={table.name: _add_own(quarters, table.name) for table in QUARTER_TABLES},
     )
 
 
@@ -312,6 +308,9 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
             quarter=order.quarter,
             quarters=draft.quarters,
             own=make_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter),
+            stated_kinds=count_stated_kinds(
+                connection, partner=record.partner, environment=order.environment, period=order.quarter
+            ),
             spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
             before=before.body if before is not None and before.state == "released" else None,
             now=now,
@@ -319,13 +318,6 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
         body = keep_body(journal, record, body)
     append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
     return finish_record(connection, record, body=body, now=now)
-
-
-def _add_own(quarters: Sequence[DigestRecord], table: str) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for record in quarters:
-        total.update(record.workings.own.get(table, {}))
-    return dict(total)
 
 
 def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:

@@ -43,7 +43,6 @@ class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: int
     placements: list[tuple[str, str]]
     synthetic: bool
-    own: dict[str, dict[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from gateway.desk.collection.links import add_link
 from gateway.desk.digests import noise
@@ -28,6 +29,7 @@ from gateway.desk.digests.tables import (
     YEAR_MICRO,
     count_table,
 )
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from tests.bench.digest_attacks import (
     LEAST_AUDITED,
     Cell,
@@ -56,6 +58,7 @@ from tests.house.sources import ROOT
 FALSE_ALARM = 1e-6 / 20
 DRAWS = 60_000
 CELLS = list_changed_cells(TABLES, *make_worlds(TABLES))
+OWN_REPORT = {"partner": PARTNER, "door": "industry", "report_kind": "initial", "stated_kind": "grooming"}
 SIDES = ("without", "with_it")
 NAMES = [table.name for table in TABLES]
 
@@ -175,6 +178,30 @@ def test_published_bytes_depend_on_incidents_through_the_draws_alone(
 def test_published_bytes_do_depend_on_the_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = make_bodies(tmp_path, monkeypatch, draw=lambda counts, **_: list(counts), adopted=True)
     assert bodies[0] != bodies[1]
+
+
+def test_exact_numbers_rest_only_on_what_the_partner_sent_and_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal draws: a linked child's report, another assessment and an outcome not yet sent change no byte."""
+    monkeypatch.setattr(noise, "draw", lambda counts, **_: [20] * len(counts))
+    coded = {"kind": "sexual_acts_live", "weakness_1": "slow_response", "weakness_2": "weak_age_check"}
+    bodies = []
+    for name, answers in (("alone", {"closed_at": None, "kind": None, "weakness_1": None}), ("linked", coded)):
+        (tmp_path / name).mkdir()
+        store = hold_open(make_store(tmp_path / name))
+        own = add_case(store, **OWN_REPORT, **answers)
+        add_case(store, **OWN_REPORT)
+        if name == "linked":
+            child = add_case(store, **coded)
+            signal = dict.fromkeys(("decided_at", "held_until", "released_at"), "2026-08-03T08:00:00Z")
+            signal |= {"signal_id": "s", "case_id": own, "partner": PARTNER, "outcome": "used", "decided_by": "A"}
+            with store.write() as connection:
+                add_link(connection, own, child, by="A. Analyst", reason="Same", now=NOW)
+                connection.execute(insert(OUTCOME_SIGNALS).values(signal))
+        bodies.append(make_digest(store, make_order(), clock=clock).body)
+    assert bodies[0] is not None
+    assert bodies[0] == bodies[1]
 
 
 def test_document_states_the_budget_and_the_exact_figures() -> None:

@@ -110,21 +110,20 @@ def test_own_reports_are_exact_and_are_only_the_partners_own(store: DeskStore) -
 
 
 @pytest.mark.usefixtures("no_noise")
-def test_own_answers_stand_beside_those_of_the_public(store: DeskStore) -> None:
+def test_own_reports_stand_beside_those_of_the_public_by_the_kind_that_the_partner_stated(store: DeskStore) -> None:
     add_cases(store, 12)
-    own = {"partner": PARTNER, "door": "industry", "kind": "sexual_talk"}
-    add_cases(store, 2, **own, weakness_1="slow_response", weakness_2="no_block_tool")
-    add_case(store, **own, weakness_1="slow_response")
-    add_case(store, **own, closed_at="2026-10-01T00:00:00Z")
-    add_case(store, **own, joined_to="another")
+    own = {"partner": PARTNER, "door": "industry", "report_kind": "initial", "stated_kind": "sexual_talk"}
+    add_cases(store, 2, **own, closed_at=None, kind=None)
+    add_case(store, **own, kind="grooming", weakness_1="slow_response", closed_at="2026-10-01T00:00:00Z")
+    add_case(store, **own | {"stated_kind": None})
+    add_case(store, **own, received_at="2026-10-01T00:00:00Z")
+    add_case(store, **own, environment="sandbox")
+    add_case(store, **own | {"report_kind": "supplement"}, joined_to="another")
     add_case(store, **own | {"partner": "another"})
     tables = {table.name: {cell.label: cell.own for cell in table.cells} for table in make(store).tables}
-    assert {label: count for label, count in tables["kind"].items() if count} == {"sexual_talk": 3}
-    assert {label: count for label, count in tables["weakness"].items() if count} == {
-        "slow_response": 3,
-        "no_block_tool": 2,
-    }
-    assert set(tables["kind"].values()) == {0, 3}
+    assert {label: count for label, count in tables["kind"].items() if count} == {"sexual_talk": 3, "not_stated": 1}
+    assert set(tables["kind"].values()) == {0, 1, 3}
+    assert set(tables["weakness"].values()) == {None}
     assert set(tables["door"].values()) == {None}
 
 

@@ -68,9 +68,12 @@ def test_reports_outcomes_and_checks_are_the_partners_own(store: DeskStore) -> N
             connection.execute(
                 insert(PLACEMENT_CHECKS).values(row | {"result": "passes" if owner == PARTNER else "faults"})
             )
-            connection.execute(
-                insert(OUTCOME_SIGNALS).values(signal | {"signal_id": owner, "partner": owner, "released_at": ASKED})
-            )
+            told = signal | {"signal_id": owner, "partner": owner, "released_at": ASKED, "message_id": owner}
+            connection.execute(insert(OUTCOME_SIGNALS).values(told))
+        # Released, and its message is not written yet.
+        connection.execute(
+            insert(OUTCOME_SIGNALS).values(told | {"signal_id": "x", "partner": PARTNER, "message_id": None})
+        )
     assert read(store) == {
         "door": {"industry": "1", "industry_before": "1", "set_aside": "0", "outcomes": "1"},
         "checks": {"passes": "1", "faults": "0", "unreachable": "0"},
