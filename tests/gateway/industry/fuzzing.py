@@ -46,7 +46,7 @@ class FuzzedHouse:
     @property
     def calls(self) -> Mapping[str, PartnerCall]:
         """Return the good request of each call. Made when it is asked for: Hypothesis prints every field."""
-        return make_calls(self.house, self.partner)
+        return make_calls(self.house.agency.sealing_key, self.partner)
 
     @property
     def door(self) -> Door:

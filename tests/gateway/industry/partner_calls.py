@@ -4,12 +4,13 @@ A route that has none here fails the tests that walk over all of them.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.test import TestResponse
 
 from gateway.store.invitations import put_invitation
@@ -21,6 +22,7 @@ from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, secret_sha256
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
 from partner_sdk.wire.items import MAILBOX_MESSAGE
+from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 from tests.builders import NOW, Door, House, Partner, SealedReport, make_box, seal_report, sign_request
 
@@ -49,29 +51,35 @@ class PartnerCall:
         path = self.path
         for own_id in (REPORT_ID, MESSAGE_ID, EVIDENCE_ID):
             path = path.replace(own_id, other_id)
-        return PartnerCall(self.method, path, self.body, self.content_type)
+        # An account change is named in its body; the id of a report there is signed.
+        body = None if self.body is None else self.body.replace(CHANGE_ID.encode(), other_id.encode())
+        return PartnerCall(self.method, path, body, self.content_type)
+
+    def sign(self, *, origin: str, key: Ed25519PrivateKey, now: datetime) -> dict[str, str]:
+        """Return the headers of this call, signed with a nonce of its own."""
+        return sign_request(
+            self.method,
+            origin + self.path,
+            body=self.body,
+            private_key=key,
+            created=now,
+            content_type=self.content_type,
+        )
 
 
 @lru_cache(maxsize=8)
-def _report_of(sender: Partner) -> Callable[[House], SealedReport]:
-    made: list[SealedReport] = []
-
-    def get(house: House) -> SealedReport:
-        if not made:
-            made.append(seal_report(sender, key=house.agency.sealing_key, report_id=REPORT_ID))
-        return made[0]
-
-    return get
+def _report_of(sender: Partner, key: SealingKey) -> SealedReport:
+    return seal_report(sender, key=key, report_id=REPORT_ID)
 
 
-@lru_cache(maxsize=1)
-def _box(key: object) -> str:
-    return to_base64url(make_box(key, size=4096))  # type: ignore[arg-type]  # a sealing key, hashable as it is frozen
+@lru_cache(maxsize=8)
+def _box(key: SealingKey) -> str:
+    return to_base64url(make_box(key, size=4096))
 
 
-def make_calls(house: House, owner: Partner) -> Mapping[str, PartnerCall]:
-    """Return the good request of each endpoint, as `owner` sends it."""
-    box = _box(house.agency.sealing_key)
+def make_calls(key: SealingKey, owner: Partner) -> Mapping[str, PartnerCall]:
+    """Return the good request of each endpoint, as `owner` sends it to the agency with this sealing key."""
+    box = _box(key)
     digest = evidence_digest([hashlib.sha256(PART).digest()], size_bytes=len(PART)).hex()
     complete = CompletePost(digest=digest, parts=1, size_bytes=len(PART))
     enrolment = EnrolmentPost(envelope=box, secret_sha256=to_base64url(secret_sha256(SECRET)))
@@ -89,7 +97,7 @@ def make_calls(house: House, owner: Partner) -> Mapping[str, PartnerCall]:
             "post_enrol": PartnerCall("POST", "/v1/enrol", encode(enrolment)),
             "post_adoption": PartnerCall("POST", "/v1/adoption", encode(adoption)),
             "post_account": PartnerCall("POST", "/v1/account", encode(account)),
-            "post_report": PartnerCall("POST", "/v1/reports", _report_of(owner)(house).body),
+            "post_report": PartnerCall("POST", "/v1/reports", _report_of(owner, key).body),
             "get_report": PartnerCall("GET", f"/v1/reports/{REPORT_ID}"),
             "put_evidence_part": PartnerCall("PUT", f"/v1/evidence/{EVIDENCE_ID}/0", PART, PART_TYPE),
             "get_evidence": PartnerCall("GET", f"/v1/evidence/{EVIDENCE_ID}"),
@@ -114,14 +122,7 @@ def send_call(door: Door, call: PartnerCall, **headers: str) -> TestResponse:
     """Send a call, signed by the door's key if it has one; `headers` take the place of others."""
     sent = {"Content-Type": call.content_type} if call.body is not None else {}
     if door.key is not None:
-        sent = sign_request(
-            call.method,
-            door.origin + call.path,
-            body=call.body,
-            private_key=door.key,
-            created=door.clock(),
-            content_type=call.content_type,
-        )
+        sent = call.sign(origin=door.origin, key=door.key, now=door.clock())
     return door.send(call.method, call.path, body=call.body, headers={**sent, **headers})
 
 

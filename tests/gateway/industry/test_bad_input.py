@@ -28,7 +28,7 @@ REPORTS = "/v1/reports"
 @pytest.fixture
 def signed(house: House, industry: Door, partner: Partner) -> Mapping[str, PartnerCall]:
     """The good request of every call that must be signed, with the items it asks for."""
-    calls = make_calls(house, partner)
+    calls = make_calls(house.agency.sealing_key, partner)
     check_every_route_has_a_call(industry, calls)
     invite_newcomer(house)
     put_message(house, partner)
