@@ -220,7 +220,7 @@ program: Final = DeskProgram(
             "The yearly overview of all services together: make, show, release, publish.",
             room="digests.commands",
             commands={
-                "make": "Make the overview of a year from the digests of its four quarters.",
+                "make": "Make the overview of a year from the digests of its quarters and of the year itself.",
                 "show": "Print an overview exactly as its readers will see it.",
                 "release": "Release an overview to the mailbox of every adopter of the button.",
                 "publish": "Write a released overview as a page and a file for the public.",

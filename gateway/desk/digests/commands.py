@@ -11,9 +11,8 @@ import msgspec
 from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
-from gateway.desk.digests.ledger import get_spent
+from gateway.desk.digests.ledger import OVERVIEW_OF, get_spent
 from gateway.desk.digests.overview import (
-    OVERVIEW_OF,
     OverviewOrder,
     make_overview,
     publish_overview,
@@ -175,7 +174,7 @@ _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g.
 def overview_make(
     call: Call, year: str, by: str | None, patterns: tuple[str, ...], changes: tuple[str, ...], *, without_lost: bool
 ) -> int:
-    """Make the overview of a year from the digests of its four quarters.
+    """Make the overview of a year from the digests of its quarters and of the year itself.
 
     An existing one is not made again: its state is printed. Its texts reach every adopter of the button: they name no
     service and no person.

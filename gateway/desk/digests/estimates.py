@@ -79,7 +79,7 @@ def make_estimates(tables: Sequence[DrawnTable]) -> Estimates:
             table.name: [
                 _make_estimate(fit, column, units=table.units, is_likely=likely)
                 for fit, column, likely in zip(
-                    fits[table.name], zip(*again[table.name], strict=True), _list_likely(table), strict=True
+                    fits[table.name], zip(*again[table.name], strict=True), list_likely(table), strict=True
                 )
             ]
             for table in tables
@@ -136,7 +136,8 @@ def _add_up(tables: Sequence[DrawnTable], draws: Mapping[str, Sequence[int]]) ->
     return (2 * sums + weights) // (2 * weights)
 
 
-def _list_likely(table: DrawnTable) -> list[bool]:
+def list_likely(table: DrawnTable) -> list[bool]:
+    """Return which cells are above all noise of the table, with a chance of `CERTAINTY_PERMILLE`."""
     # Sidak's correction is exact here, because the noises of the cells are independent.
     chance = 1 - (CERTAINTY_PERMILLE / 1000) ** (1 / len(table.values))
     least = get_threshold(scale=table.scale, draws=table.periods, chance=chance)
@@ -155,7 +156,7 @@ def _make_estimate(fit: int, again: Sequence[int], *, units: int, is_likely: boo
 @functools.lru_cache(maxsize=64)
 def _make_noise(scale: float, periods: int, cells: int, name: str) -> list[list[int]]:
     """Return the noise of the bootstrap: of the same law, but seeded, so that the same draws give the same digest."""
-    source = Random(f"{name} {scale!r} {periods} {cells}")  # noqa: S311  it protects nobody: the draws are noisy already
+    source = Random(f"{name} {scale!r} {periods} {cells}")  # noqa: S311 - it protects nobody: the draws are noisy already
 
     def draw() -> int:
         up, down = (math.floor(-scale * math.log(1 - source.random())) for _ in range(2))

@@ -2,10 +2,14 @@
 
 A spend is committed before anything is sampled, is never refunded, and is made once per table: a second draw of the
 same table would cost again, so it is refused. The table's own trigger makes rows append-only.
+
+The rows of a service are charged to each incident of that quarter; those of `OVERVIEW_OF` are charged to each service
+as a whole, and cost an incident nothing: the overview reads draws that the service's own rows have paid for.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -14,6 +18,9 @@ from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
+
+# The ledger's name for all services together: no partner's id has a dot.
+OVERVIEW_OF: Final = "all.services"
 
 
 class LedgerError(ReportAbuseError):

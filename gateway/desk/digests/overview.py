@@ -1,12 +1,15 @@
 """The overview of a year: all services together. A second kind of digest, whose unit of privacy is a whole service.
 
-It has the ledger, the draws, the records and the two people of every digest (`publishing.py`), under the name
-`all.services`, which no partner can have. Each service adds at most `MOST_OF_ONE` incidents to a table, scaled down
-evenly, and at most `MOST_WEAKNESSES_OF_ONE` weaknesses, one each. So a weakness is ranked by the number of services
-where it was seen, and the noise hides whether one service is counted at all.
+It reads the noisy draws of the services' digests and never a count, so it costs an incident nothing: the incident's
+digest has paid. It adds noise of its own once, which hides whether a service is counted at all, and has the ledger,
+the records and the two people of every digest (`publishing.py`), under the name `all.services`.
 
-A number is shown from three times the most that one service can add: below it, one service could be most of it. This is
-judged on the noisy number, since a judgement of the true one would be a release of its own.
+Each service adds at most `MOST_OF_ONE` incidents to a table, scaled down evenly, and at most `MOST_WEAKNESSES_OF_ONE`
+likely weaknesses, one each. Negative noise stays in: cut off, it would add incidents to services that have none.
+
+A number is shown from three times the most that one service can add, since below it one service could be most of it,
+and from twice the reach of its interval. Both are judged on the noisy number: a judgement of the true one would be a
+release of its own.
 """
 
 import html
@@ -22,7 +25,9 @@ from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
 from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
+from gateway.desk.digests.estimates import list_likely
+from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
+from gateway.desk.digests.payload import add_draws
 from gateway.desk.digests.records import (
     MAX_RECORD_BYTES,
     DigestRecord,
@@ -30,15 +35,15 @@ from gateway.desk.digests.records import (
     add_record,
     find_record,
     finish_record,
-    get_clusters,
     get_frozen,
     get_record,
+    list_records,
     make_digest_id,
     make_message_id,
     mark_released,
 )
 from gateway.desk.digests.releases import check_release, get_body
-from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, WEAKNESSES, Table, count_table
+from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
 from gateway.desk.keyring.quarters import LongPeriod, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
@@ -50,14 +55,18 @@ from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, encode_overview, parse_overview
 
-OVERVIEW_OF: Final = "all.services"
-MOST_OF_ONE: Final = 50
+MOST_OF_ONE: Final = 100
 MOST_WEAKNESSES_OF_ONE: Final = 3
 # One service is then at most a third of a number that is shown.
 _TIMES_ONE: Final = 3
 _CERTAINTY_PERMILLE: Final = 950
 _STATED: Final = (NOT_STATED, "Not stated")
-_CAPPED: Final = f"Of each service at most {MOST_OF_ONE} incidents count, scaled down evenly."
+# The interval of a number that is shown then reaches at most half of it to each side.
+_TIMES_REACH: Final = 2
+_CAPPED: Final = (
+    f"Of each service at most {MOST_OF_ONE} incidents count, scaled down evenly with the noise of its own digests: "
+    "the numbers are rather too low than too high."
+)
 OVERVIEW_TABLES: Final = (
     Table("kind", "Main kinds of report", 400_000, (*KINDS, _STATED), ("kind",), units=MOST_OF_ONE, note=_CAPPED),
     Table("age_band", "Age of the child", 200_000, (*AGE_BANDS, _STATED), ("age_band",), MOST_OF_ONE, note=_CAPPED),
@@ -69,7 +78,7 @@ OVERVIEW_TABLES: Final = (
         ("weakness_1", "weakness_2"),
         units=MOST_WEAKNESSES_OF_ONE,
         is_partition=False,
-        note=f"Of each service its {MOST_WEAKNESSES_OF_ONE} most frequent weaknesses count, once each.",
+        note=f"Of each service the {MOST_WEAKNESSES_OF_ONE} most frequent of its likely weaknesses count, once each.",
     ),
 )
 
@@ -109,7 +118,7 @@ class _Draft:
     lost: list[str]
 
     def count(self, table: Table) -> list[int]:
-        """Return the capped counts of a table. Secret: only the noise may see them."""
+        """Return the capped sums of a table. Secret: they show what one service adds."""
         added = [one[table.name] for one in self.contributions.services.values()]
         return [sum(column) for column in zip(*added, strict=True)] if added else [0] * len(table.labels)
 
@@ -157,17 +166,16 @@ def release_overview(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         check_release(record, by=by)
         if not adopters:
             raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
-        for partner in adopters:
-            message_id = make_message_id(f"{digest_id}/{partner}")
-            write_message(
-                desk, partner=partner, kind="overview", body=get_body(record), actor=by, message_id=message_id
-            )
+        # Before the first message: one that has begun to leave the desk cannot be rejected.
         with desk.store.write() as connection:
             mark_released(connection, digest_id, by=by.strip(), message_id="", now=desk.clock())
             append_entry(
                 connection, "digest-released", digest_id, at=desk.clock(), actor=by.strip(), partners=len(adopters)
             )
             record = get_record(connection, digest_id)
+    for partner in adopters:
+        message_id = make_message_id(f"{digest_id}/{partner}")
+        write_message(desk, partner=partner, kind="overview", body=get_body(record), actor=by, message_id=message_id)
     send_due(desk, only={"message"}).raise_first()
     return record
 
@@ -200,7 +208,7 @@ def render_page(overview: Overview) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
         'content="light dark"></head><body><main>'
         f"<h1>{title}</h1>{marked}<p>Noise is added to every number, enough to hide whether any one service is "
-        f"counted. Each interval holds the true number with {overview.interval_permille / 10:g} % certainty.</p>"
+        f"counted. Each interval covers this noise with {overview.interval_permille / 10:g} % certainty.</p>"
         f"{tables}{texts}</main></body></html>\n"
     )
 
@@ -257,41 +265,44 @@ def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _D
 
 
 def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions, bool]:
-    """Return what each service adds, from the clusters that the digests of its quarters froze."""
-    names = [quarter.name for quarter in order.year.quarters]
-    rows = connection.execute(
-        select(DIGESTS.c.digest_id, DIGESTS.c.partner, DIGESTS.c.quarter)
-        .where(DIGESTS.c.quarter.in_(names))
-        .order_by(DIGESTS.c.partner)
-    ).all()
+    """Return what each service adds, from the stored draws of its year: also of digests that it never got."""
+    names = [quarter.name for quarter in order.year.quarters] + [order.year.name]
+    of_year = select(DIGESTS.c.partner, DIGESTS.c.quarter).where(
+        DIGESTS.c.quarter.in_(names), DIGESTS.c.partner != OVERVIEW_OF
+    )
+    rows = connection.execute(of_year.order_by(DIGESTS.c.partner)).all()
     if missing := set(names) - {row.quarter for row in rows}:
         raise DigestError(
-            f"An overview adds up the digests of its quarters. Make those of {', '.join(sorted(missing))} first.",
+            f"An overview adds up the digests of its year. Make those of {', '.join(sorted(missing))} first.",
             reason="quarters-missing",
         )
-    exact: dict[str, dict[str, list[int]]] = {}
+    services: dict[str, dict[str, list[int]]] = {}
     synthetic = False
-    for row in rows:
-        clusters = get_clusters(connection, row.digest_id)
-        synthetic = synthetic or get_record(connection, row.digest_id).workings.synthetic
-        service = exact.setdefault(row.partner, {table.name: [0] * len(table.labels) for table in OVERVIEW_TABLES})
-        for table in OVERVIEW_TABLES:
-            counts = count_table(table, clusters)
-            service[table.name] = [one + more for one, more in zip(service[table.name], counts, strict=True)]
-    capped = {
-        service: {table.name: _cap(table, counts[table.name]) for table in OVERVIEW_TABLES}
-        for service, counts in exact.items()
-    }
-    return Contributions(capped, list(order.patterns), list(order.changes)), synthetic
+    for partner in dict.fromkeys(row.partner for row in rows):
+        records = [record for record in list_records(connection, partner=partner) if record.quarter in names]
+        synthetic = synthetic or any(record.workings.synthetic for record in records)
+        services[partner] = {table.name: _contribute(table, records) for table in OVERVIEW_TABLES}
+    return Contributions(services, list(order.patterns), list(order.changes)), synthetic
 
 
-def _cap(table: Table, counts: Sequence[int]) -> list[int]:
-    """Return the most that one service may add: its sum never exceeds the table's sensitivity."""
-    if not table.is_partition:
-        ranked = sorted(range(len(counts)), key=lambda place: (-counts[place], place))[: table.units]
-        return [int(place in ranked and count > 0) for place, count in enumerate(counts)]
-    total = sum(counts)
-    return [count * table.units // total for count in counts] if total > table.units else list(counts)
+def _contribute(table: Table, records: Sequence[DigestRecord]) -> list[int]:
+    having = [record for record in records if table.name in record.draws]
+    if not having:
+        return [0] * len(table.labels)
+    if table.is_partition:
+        draws = (record.draws[table.name] for record in having)
+        return cap([sum(column) for column in zip(*draws, strict=True)], most=table.units)
+    drawn = add_draws(QUARTER_TABLES[1], having)
+    values = drawn.values if drawn else ()
+    likely = [place for place, is_likely in enumerate(list_likely(drawn)) if is_likely] if drawn else []
+    ranked = sorted(likely, key=lambda place: -values[place])[: table.units]
+    return [int(place in ranked) for place in range(len(table.labels))]
+
+
+def cap(values: Sequence[int], *, most: int) -> list[int]:
+    """Return the values scaled to at most `most` in L1, rounded towards zero; smaller ones as they are."""
+    size = max(most, sum(map(abs, values)))
+    return [abs(value) * most // size * (1 if value > 0 else -1) for value in values]
 
 
 def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now: datetime) -> DigestRecord:
@@ -321,7 +332,8 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
 def _make_table(table: Table, draw: Sequence[int]) -> DigestTable:
     scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
     reach = noise.get_threshold(scale=scale, draws=1, chance=(1 - _CERTAINTY_PERMILLE / 1000) / 2)
-    smallest = max(SMALLEST_SHOWN, _TIMES_ONE * (table.units if table.is_partition else 1))
+    dominated = _TIMES_ONE * (table.units if table.is_partition else 1)
+    smallest = max(SMALLEST_SHOWN, dominated, _TIMES_REACH * reach)
     cells = []
     for (label, title), value in zip(table.labels, draw, strict=True):
         low, high = max(0, value - reach), max(value + reach, smallest - 1)

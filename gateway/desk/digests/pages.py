@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
-from gateway.desk.digests.ledger import get_spends, get_spent
-from gateway.desk.digests.overview import OVERVIEW_OF, release_overview
+from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
+from gateway.desk.digests.overview import release_overview
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,

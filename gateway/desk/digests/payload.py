@@ -95,7 +95,7 @@ class NothingDrawnError(ReportAbuseError):
 
 def find_drawn_total(quarters: Sequence[DigestRecord]) -> int | None:
     """Return the noisy number of incidents of these quarters, which may be negative; None where a draw was lost."""
-    kind = _add_draws(QUARTER_TABLES[0], quarters)
+    kind = add_draws(QUARTER_TABLES[0], quarters)
     return None if kind is None else add_up([kind])
 
 
@@ -121,7 +121,7 @@ def build_body(
     `own` the partner's own facts, `stated_kinds` its own reports by the kind that it stated.
     """
     wanted = tables if record in quarters else (*QUARTER_TABLES, *tables)
-    drawn = [(table, _add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
+    drawn = [(table, add_draws(table, quarters if table in QUARTER_TABLES else [record])) for table in wanted]
     found = [(table, one) for table, one in drawn if one is not None]
     if not any(table.is_partition for table, _ in found):
         raise NothingDrawnError(
@@ -169,7 +169,7 @@ def build_body(
     return encode_digest(digest)
 
 
-def _add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | None:
+def add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | None:
     """Return the draws of a table added up over records, or None where one of them lacks it."""
     if not all(table.name in record.draws for record in records):
         return None

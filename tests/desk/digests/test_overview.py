@@ -2,8 +2,10 @@
 
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,22 +15,28 @@ from gateway.desk.audit import check_chain
 from gateway.desk.digests import noise, overview
 from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.overview import (
     MOST_OF_ONE,
-    OVERVIEW_OF,
+    MOST_WEAKNESSES_OF_ONE,
     OVERVIEW_TABLES,
+    Contributions,
     OverviewOrder,
+    cap,
     make_overview,
     publish_overview,
     release_overview,
 )
+from gateway.desk.digests.publishing import reject_digest
+from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen
+from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.partner_tables import LEDGER, PARTNERS
+from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, new_key
-from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.mailbox_message import peek_message
 from partner_sdk.wire.overview import Overview, parse_overview
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_store
@@ -49,11 +57,21 @@ def store(tmp_path: Path) -> DeskStore:
     return hold_open(make_store(tmp_path))
 
 
+def make_desk(folder: Path) -> Desk:
+    times = Clock()
+    times.now = NOW
+    desk = make_test_desk(folder / "desk", times)
+    mailbox = new_key(KeyRole.MAILBOX, environment="live", created_at=format_time(NOW), seed=bytes(range(32)))
+    with desk.store.write() as connection:
+        connection.execute(update(PARTNERS).values(mailbox_key=parse_base64url(mailbox.public_key)))
+    return desk
+
+
 def fill(store: DeskStore, *, counts: Sequence[int]) -> None:
     for service, count in zip(SERVICES, counts, strict=False):
         add_cases(store, count, about=service, closed_at="2025-02-01T00:00:00Z", received_at="2025-01-31T00:00:00Z")
-    for number in (1, 2, 3, 4):
-        make_all(store, BatchOrder(quarter=Quarter(2025, number), environment="live", made_by="M"), clock=clock)
+    for period in (*YEAR.quarters, YEAR):
+        make_all(store, BatchOrder(quarter=period, environment="live", made_by="M"), clock=clock)
 
 
 def make_order(**changes: Any) -> OverviewOrder:
@@ -70,6 +88,96 @@ def make(store: DeskStore, **changes: Any) -> Overview:
 
 def find_cells(found: Overview, table: str) -> dict[str, int | None]:
     return {cell.label: cell.value for one in found.tables if one.name == table for cell in one.cells}
+
+
+def test_incidents_reach_it_through_the_draws_of_their_digests_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_overview = {(table.sensitivity, table.epsilon_micro) for table in OVERVIEW_TABLES}
+
+    def draw(counts: Sequence[int], *, sensitivity: int, epsilon_micro: int) -> list[int]:
+        return list(counts) if (sensitivity, epsilon_micro) in of_overview else [40] * len(counts)
+
+    monkeypatch.setattr(noise, "draw", draw)
+    made = []
+    for number, counts in enumerate(((60, 20), (1, 300))):
+        (tmp_path / str(number)).mkdir()
+        store = hold_open(make_store(tmp_path / str(number)))
+        fill(store, counts=counts)
+        made.append(make_overview(store, make_order(), clock=clock))
+    assert made[0].draws == made[1].draws
+    assert made[0].body == made[1].body
+
+
+def test_digests_and_overview_of_a_year_cost_no_incident_more_than_one(store: DeskStore) -> None:
+    fill(store, counts=(150, 60))
+    make(store)
+    with store.read() as connection:
+        rows = connection.execute(select(LEDGER)).all()
+    costs: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        unit = "service" if row.partner == OVERVIEW_OF else "incident"
+        costs[unit, row.partner, row.quarter] += row.micro_epsilon
+    # The rows of a service count for an incident of its quarter; those of the overview cost it nothing, because
+    # incidents reach it through the draws of their digests alone (the test above).
+    assert costs["incident", "one", "2025-Q1"] == BUDGET_MICRO
+    assert {one[1] for one in costs if one[0] == "service"} == {OVERVIEW_OF}
+    assert max(costs.values()) <= BUDGET_MICRO
+
+
+def test_the_removal_of_a_whole_service_changes_each_input_by_at_most_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Random(16)
+    monkeypatch.setattr(
+        noise,
+        "draw",
+        lambda counts, *, sensitivity, epsilon_micro: [
+            count + source.randint(-4 * sensitivity, 90 * sensitivity) for count in counts
+        ],
+    )
+    store = hold_open(make_store(tmp_path))
+    fill(store, counts=(150, 60, 5))
+    made = make_overview(store, make_order(), clock=clock)
+    with store.read() as connection:
+        frozen = get_frozen(connection, made.digest_id)
+    added = parse_exact(frozen, kind=Contributions, max_bytes=MAX_RECORD_BYTES).services
+    assert set(added) >= set(SERVICES[:3])
+    for service in added.values():
+        for table in OVERVIEW_TABLES:
+            assert sum(map(abs, service[table.name])) <= table.sensitivity
+    assert sum(added["one"]["kind"]) > MOST_OF_ONE // 2
+    assert sum(added["one"]["weakness"]) == MOST_WEAKNESSES_OF_ONE
+
+
+@pytest.mark.parametrize(
+    ("values", "capped"),
+    [
+        ([60, -30, 10], [60, -30, 10]),
+        ([150, -50, 0], [75, -25, 0]),
+        ([1, -1, 400], [0, 0, 99]),
+        ([-3, -300], [0, -99]),
+        ([0, 0], [0, 0]),
+    ],
+)
+def test_a_service_is_scaled_to_the_cap_and_its_negative_noise_stays(values: list[int], capped: list[int]) -> None:
+    assert cap(values, most=MOST_OF_ONE) == capped
+
+
+def test_the_noise_of_small_services_adds_up_to_about_nothing() -> None:
+    source = Random(16)
+
+    def add_noise(count: int) -> int:
+        # The law of a year's kinds: the sum of four draws of scale 1 / 0.55.
+        return count + sum(round(source.expovariate(0.55) - source.expovariate(0.55)) for _ in range(4))
+
+    shares = (2, 10, 6, 6, 4, 3, 0, 0)
+    sums = [0] * len(shares)
+    for _ in range(400):
+        for place, value in enumerate(cap([add_noise(share) for share in shares], most=MOST_OF_ONE)):
+            sums[place] += value
+    # Five standard errors of the noise, and one incident in ten that the cap takes from the largest.
+    assert all(abs(total - 400 * share) <= 520 + 40 * share for total, share in zip(sums, shares, strict=True))
 
 
 def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journal(
@@ -93,14 +201,14 @@ def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journ
 
 
 def test_a_service_adds_no_more_than_its_cap_and_the_tables_sensitivity_is_that_cap(store: DeskStore) -> None:
-    fill(store, counts=(400, 60, 50, 20))
-    found = make(store)
-    assert find_cells(found, "kind")["grooming"] == 3 * MOST_OF_ONE + 20
-    assert {table.name: table.sensitivity for table in found.tables} == {"kind": 50, "age_band": 50, "weakness": 3}
-    assert (
-        find_cells(found, "weakness")["open_direct_messages"] == 4
-        or find_cells(found, "weakness")["open_direct_messages"] is None
-    )
+    fill(store, counts=(400, 120, 100, 60))
+    record = make_overview(store, make_order(), clock=clock)
+    labels = {table.name: [label for label, _ in table.labels] for table in OVERVIEW_TABLES}
+    drawn = {name: dict(zip(labels[name], draw, strict=True)) for name, draw in record.draws.items()}
+    assert drawn["kind"]["grooming"] == 3 * MOST_OF_ONE + 60
+    assert drawn["age_band"]["13_15"] == 3 * MOST_OF_ONE  # the smallest has no year digest
+    assert drawn["weakness"]["open_direct_messages"] == 4
+    assert {table.name: table.sensitivity for table in OVERVIEW_TABLES} == {"kind": 100, "age_band": 100, "weakness": 3}
 
 
 def test_a_number_that_one_service_could_dominate_is_not_shown(store: DeskStore) -> None:
@@ -109,6 +217,20 @@ def test_a_number_that_one_service_could_dominate_is_not_shown(store: DeskStore)
     assert find_cells(found, "kind")["grooming"] is None
     shown = next(cell.shown for table in found.tables for cell in table.cells if cell.label == "grooming")
     assert shown.startswith("fewer than ")
+
+
+def test_a_number_is_shown_from_twice_the_reach_of_its_interval(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, counts=(60,))
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: [1497 + place for place in range(len(counts))])
+    cells = {table.name: table.cells for table in make(store).tables}["kind"]
+    shown = [cell for cell in cells if cell.value is not None]
+    assert 0 < len(shown) < len(cells)
+    for cell in shown:
+        assert cell.value is not None
+        assert cell.high - cell.value <= cell.value / 2
+        assert cell.value - cell.low <= cell.value / 2
 
 
 def test_the_ledger_charges_each_quarter_once_and_a_second_making_gives_the_same_bytes(store: DeskStore) -> None:
@@ -133,12 +255,7 @@ def test_a_year_without_the_digests_of_its_quarters_has_no_overview(store: DeskS
 def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it_public(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times = Clock()
-    times.now = NOW
-    desk = make_test_desk(tmp_path / "desk", times)
-    mailbox = new_key(KeyRole.MAILBOX, environment="live", created_at=format_time(NOW), seed=bytes(range(32)))
-    with desk.store.write() as connection:
-        connection.execute(update(PARTNERS).values(mailbox_key=parse_base64url(mailbox.public_key)))
+    desk = make_desk(tmp_path)
     fill(desk.store, counts=(60, 60, 60, 60))
     record = make_overview(desk.store, make_order(), clock=clock)
     sent: list[object] = []
@@ -164,6 +281,9 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
         messages = [bytes(one) for one in connection.execute(select(MAILBOX_MESSAGES.c.signed)).scalars()]
     assert [(peek_message(one).recipient, peek_message(one).kind) for one in messages] == [(PARTNER, "overview")]
     assert len(sent) == 2
+    with pytest.raises(DigestError) as caught:
+        reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
+    assert caught.value.reason == "not-waiting"
     page, body = publish_overview(desk.store, record.digest_id, by="Supervisor", reason="Press", now=NOW)
     assert body == record.body
     assert "Grooming" in page
@@ -171,3 +291,46 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
     shown = Browser(desk).sign_in().get(f"/digests/{record.digest_id}")
     assert shown.status_code == 200
     assert "all services together" in shown.text
+
+
+def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path)
+    fill(desk.store, counts=(60,))
+    record = make_overview(desk.store, make_order(), clock=clock)
+    monkeypatch.setattr(overview, "list_adopters", lambda _connection: {PARTNER})
+    browser = Browser(desk).sign_in()
+    path = f"/digests/{record.digest_id}"
+    browser.get(path)
+    for _ in range(2):
+        assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
+    again = make_overview(desk.store, make_order(), clock=clock)
+    assert (again.state, again.reason, again.body) == ("rejected", "The zebra figures", record.body)
+    with pytest.raises(DigestError) as caught:
+        release_overview(desk, record.digest_id, by="Second Two")
+    assert caught.value.reason == "not-waiting"
+    with desk.store.read() as connection:
+        assert connection.execute(select(MAILBOX_MESSAGES.c.number)).all() == []
+        assert get_spent(connection, partner=OVERVIEW_OF, period=YEAR) == BUDGET_MICRO
+
+
+def test_an_overview_that_has_begun_to_leave_cannot_be_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path)
+    fill(desk.store, counts=(60,))
+    record = make_overview(desk.store, make_order(), clock=clock)
+    monkeypatch.setattr(overview, "_list_recipients", lambda *_args, **_named: [PARTNER])
+    real = overview.write_message
+
+    def write_and_stop(*args: Any, **named: Any) -> None:
+        real(*args, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(overview, "write_message", write_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        release_overview(desk, record.digest_id, by="Second Two")
+    with pytest.raises(DigestError) as caught:
+        reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
+    assert caught.value.reason == "not-waiting"
