@@ -34,16 +34,20 @@ _CAP: Final = 4
 def render_page(digest: Digest, *, kept: Iterable[Digest] = ()) -> str:
     """Return the whole file for a digest, beside the earlier ones among `kept`."""
     page = make_digest_page(digest, kept=kept)
+    return make_file(f"{page.partner}: {page.period_words}", render_article(page))
+
+
+def make_file(title: str, article: str) -> str:
+    """Return a whole file around an `article` of the class `digest`, whose policy allows nothing but its own style."""
     style = read_style() + _ALONE
     policy = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
-    title = escape(f"{page.partner}: {page.period_words}")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{render_article(page)}\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n<main>\n{article}\n</main>\n</body>\n</html>\n"
     )
 
 

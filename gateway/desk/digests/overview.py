@@ -50,6 +50,7 @@ from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
+from partner_sdk.digests.page import make_file
 from partner_sdk.wire import canonical
 from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
 from partner_sdk.wire.keys import Environment
@@ -194,34 +195,45 @@ def publish_overview(store: DeskStore, digest_id: str, *, by: str, reason: str, 
 
 
 def render_page(overview: Overview) -> str:
-    """Return the overview as one HTML page without script, style sheet or picture from elsewhere."""
+    """Return the overview as one HTML file in the style of a digest."""
+    return make_file(_make_title(overview), render_article(overview))
+
+
+def render_article(overview: Overview) -> str:
+    """Return the overview as one `article` of the class `digest`, for a page that has a head of its own."""
     tables = "".join(_render_table(table) for table in overview.tables)
     texts = "".join(
         f"<h2>{title}</h2><ul>{''.join(f'<li>{html.escape(text)}</li>' for text in found)}</ul>"
         for title, found in (("Emerging patterns", overview.patterns), ("Changed after feedback", overview.changes))
         if found
     )
-    title = f"Reports of online child sexual exploitation in {overview.period}: all services together"
-    marked = "<p><strong>Synthetic: nothing in it happened.</strong></p>" if overview.synthetic else ""
+    marked = '<p class="banner">Synthetic: nothing in it happened.</p>' if overview.synthetic else ""
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
-        'content="light dark"></head><body><main>'
-        f"<h1>{title}</h1>{marked}<p>Noise is added to every number, enough to hide whether any one service is "
-        f"counted. Each interval covers this noise with {overview.interval_permille / 10:g} % certainty.</p>"
-        f"{tables}{texts}</main></body></html>\n"
+        f'<article class="digest"><h1>{_make_title(overview)}</h1>{marked}<p>Noise is added to every number, enough to '
+        f"hide whether any one service is counted. Each range covers this noise with "
+        f"{overview.interval_permille / 10:g} % certainty.</p>{tables}{texts}</article>"
     )
+
+
+def _make_title(overview: Overview) -> str:
+    return f"Reports of online child sexual exploitation in {overview.period}: all services together"
 
 
 def _render_table(table: DigestTable) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(cell.title)}</th><td>{cell.shown}</td>'
-        f"<td>{cell.low} to {cell.high}</td></tr>"
+        f'<tr><th scope="row">{html.escape(cell.title)}</th><td class="number">{cell.value:,} '
+        f"<span>{cell.low:,} to {cell.high:,}</span></td></tr>"
         for cell in table.cells
+        if cell.value is not None
     )
+    head = '<thead><tr><th scope="col">Label</th><th scope="col" class="number">Number (range)</th></tr></thead>'
+    small = [cell for cell in table.cells if cell.value is None]
+    most = max((cell.high for cell in small), default=0)
+    names = "; ".join(html.escape(cell.title) for cell in small)
     return (
-        f"<h2>{html.escape(table.title)}</h2><p>{html.escape(table.note)}</p><table><thead><tr><th>Label</th>"
-        f"<th>Number</th><th>Interval</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<h2>{html.escape(table.title)}</h2><p>{html.escape(table.note)}</p>"
+        + (f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "")
+        + (f'<p class="rest">Too few to show, fewer than {most + 1:,} of each: {names}.</p>' if small else "")
     )
 
 

@@ -13,6 +13,7 @@ from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.overview import release_overview
+from gateway.desk.digests.overview import render_article as render_overview
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
@@ -32,7 +33,7 @@ from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_table
-from partner_sdk.wire.overview import parse_overview, render_overview
+from partner_sdk.wire.overview import parse_overview
 
 blueprint = Blueprint("digests", __name__)
 FORM_BYTES = 4096
@@ -156,9 +157,10 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
 
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
     if record.partner == OVERVIEW_OF:
-        text = None if record.body is None else render_overview(parse_overview(record.body))
+        overview = None if record.body is None else parse_overview(record.body)
+        article = None if overview is None else Markup(render_overview(overview))  # noqa: S704 - each text is escaped there
         is_maker = is_same_person(record.made_by, get_name())
-        return show_page("overview.html", record=record, text=text, is_maker=is_maker, fault=fault)
+        return show_page("overview.html", record=record, article=article, is_maker=is_maker, fault=fault)
     period = parse_period(record.quarter)
     with get_desk().store.read() as connection:
         spent = get_spent(connection, partner=record.partner, period=period)

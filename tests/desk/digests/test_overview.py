@@ -26,6 +26,7 @@ from gateway.desk.digests.overview import (
     make_overview,
     publish_overview,
     release_overview,
+    render_article,
 )
 from gateway.desk.digests.publishing import reject_digest
 from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen
@@ -302,9 +303,12 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     monkeypatch.setattr(overview, "list_adopters", lambda _connection: {PARTNER})
     browser = Browser(desk).sign_in()
     path = f"/digests/{record.digest_id}"
-    browser.get(path)
+    page = browser.get(path).text
+    assert f'action="{path}/reject"' in page
+    assert render_article(parse_overview(record.body or b"")) in page
     for _ in range(2):
         assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
+    assert "The zebra figures" in browser.get(path).text
     again = make_overview(desk.store, make_order(), clock=clock)
     assert (again.state, again.reason, again.body) == ("rejected", "The zebra figures", record.body)
     with pytest.raises(DigestError) as caught:
