@@ -21,9 +21,9 @@ from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
+from gateway.desk.people.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
-from gateway.desk.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk

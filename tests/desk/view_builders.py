@@ -16,7 +16,7 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
-from gateway.desk.sessions import make_start_link
+from gateway.desk.people.sessions import make_start_link
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, REPORTS

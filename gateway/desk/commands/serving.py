@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.desk.sessions import LIFETIME, get_link_folder, make_start_link
+from gateway.desk.people.sessions import LIFETIME, get_link_folder, make_start_link
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import WRONG_USE, Call, complain, desk_command, print_result
 from gateway.desk.wiring import Desk, open_desk

@@ -359,7 +359,10 @@ AUDIT: Final = Table(
     Index(None, "subject"),
 )
 
-APPEND_ONLY: Final = ("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps")
+APPEND_ONLY: Final = (
+    *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
+    *("person_authorities", "person_roles"),
+)
 
 
 def of_sender(environment: object, partner: object) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

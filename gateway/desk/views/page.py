@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.sessions import Session, begin_session, end_session, find_session
+from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM

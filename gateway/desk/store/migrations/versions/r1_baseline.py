@@ -5,6 +5,7 @@ from alembic import op
 
 from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
+from gateway.desk.store.migrations.r1_people import make_people
 
 revision = "r1"
 down_revision = None
@@ -12,7 +13,10 @@ branch_labels = None
 depends_on = None
 
 # A trigger holds them: rows are only ever added.
-_APPEND_ONLY = ("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps")
+_APPEND_ONLY = (
+    *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
+    *("person_authorities", "person_roles"),
+)
 # PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
 _REFUSE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -25,6 +29,7 @@ END $$
 def upgrade() -> None:
     """Make the tables; the way back is the backup."""
     make_partner_side()
+    make_people()
     _make_cases()
     _make_post()
     _make_evidence()

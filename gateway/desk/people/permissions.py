@@ -1,0 +1,145 @@
+"""Roles and permissions: the one table that decides which role may do what.
+
+Every staff route names one permission in its `@rule`, and every command in `@desk_command`; both are checked at one
+place each (`views/page.py`, `terminal.py`). A person has the permissions of all their roles together.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+
+class Role(Enum):
+    """A role, by its code in commands and records, e.g. `people grant a-okafor partner-manager`."""
+
+    ANALYST = "analyst"
+    ADVISER = "adviser"
+    OPERATIONS = "operations"
+    HARM_REDUCTION = "harm-reduction"
+    SPOC = "spoc"
+    PARTNER_MANAGER = "partner-manager"
+    DUTY_OFFICER = "duty-officer"
+    SUPERVISOR = "supervisor"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+ROLE_TITLES: Final[Mapping[Role, str]] = MappingProxyType(
+    {
+        Role.ANALYST: "analyst",
+        Role.ADVISER: "safeguarding adviser",
+        Role.OPERATIONS: "officer of Operations",
+        Role.HARM_REDUCTION: "officer of Harm Reduction",
+        Role.SPOC: "single point of contact",
+        Role.PARTNER_MANAGER: "partner manager",
+        Role.DUTY_OFFICER: "duty officer",
+        Role.SUPERVISOR: "supervisor",
+        Role.AUDITOR: "auditor",
+        Role.ADMINISTRATOR: "administrator",
+    }
+)
+
+
+class Permission(Enum):
+    """A permission, as the page of a refusal words it: "Only a supervisor may release digests."."""
+
+    SIGN_OUT = "sign out"
+    # Cases
+    SEE_QUEUE = "see the list of cases"
+    READ_CASES = "open reports"
+    OPEN_FILES = "open files of a case"
+    RAISE_CASES = "raise a case in the queue"
+    MOVE_CASES = "lower a case in the queue"
+    LINK_CASES = "link cases and record the service of a case"
+    ASSESS_CASES = "assess and close cases"
+    REPLY = "reply to people who report"
+    TELL_OUTCOMES = "tell partners an outcome"
+    ASK_SERVICES = "ask services for information"
+    SEE_SET_ASIDE = "see reports set aside"
+    RESOLVE_SET_ASIDE = "open and resolve reports set aside"
+    IMPORT_REPORTS = "import sealed reports from files"
+    SIGN_OFF = "sign off the words that this desk sends"
+    # Post
+    SEE_OUTBOX = "see the outbox and alerts"
+    SEND_AGAIN = "send entries of the outbox again"
+    TAKE_ALERTS = "acknowledge alerts"
+    # Partners, figures, digests
+    MANAGE_PARTNERS = "manage partners, placements and adoption"
+    SEE_FIGURES = "see figures and trends"
+    SEE_DIGESTS = "see digests"
+    MAKE_DIGESTS = "make digests"
+    RELEASE_DIGESTS = "release digests"
+    # The desk itself
+    CHECK_AUDIT = "check the audit log"
+    MANAGE_PEOPLE = "add people and grant roles"
+    MANAGE_KEYS = "manage the agency's keys"
+    PUBLISH = "publish the key set and the register"
+    RUN_DESK = "run the desk's machine"
+
+
+_CASE_ROLES: Final = (Role.ANALYST, Role.ADVISER, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SPOC, Role.SUPERVISOR)
+
+# The table. The administrator runs the machine and opens nothing; the auditor sees the audit log and figures alone.
+ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
+    {
+        permission: frozenset(roles)
+        for permission, roles in (
+            (Permission.SIGN_OUT, tuple(Role)),
+            (Permission.SEE_QUEUE, (*_CASE_ROLES, Role.DUTY_OFFICER)),
+            (Permission.READ_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
+            (Permission.OPEN_FILES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
+            (Permission.RAISE_CASES, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
+            (Permission.MOVE_CASES, (Role.SUPERVISOR,)),
+            (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
+            (Permission.ASSESS_CASES, (Role.ANALYST, Role.SUPERVISOR, Role.DUTY_OFFICER)),
+            (
+                Permission.REPLY,
+                (Role.ANALYST, Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
+            ),
+            (Permission.TELL_OUTCOMES, (Role.ANALYST, Role.SUPERVISOR)),
+            (Permission.ASK_SERVICES, (Role.SPOC,)),
+            (Permission.SEE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
+            (Permission.RESOLVE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR)),
+            (Permission.IMPORT_REPORTS, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
+            (Permission.SIGN_OFF, (Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
+            (Permission.SEE_OUTBOX, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR)),
+            (Permission.SEND_AGAIN, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
+            (Permission.TAKE_ALERTS, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR)),
+            (Permission.MANAGE_PARTNERS, (Role.PARTNER_MANAGER,)),
+            (
+                Permission.SEE_FIGURES,
+                (Role.ANALYST, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.AUDITOR),
+            ),
+            (
+                Permission.SEE_DIGESTS,
+                (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.AUDITOR),
+            ),
+            (Permission.MAKE_DIGESTS, (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
+            (Permission.RELEASE_DIGESTS, (Role.SUPERVISOR,)),
+            (Permission.CHECK_AUDIT, (Role.AUDITOR, Role.ADMINISTRATOR)),
+            (Permission.MANAGE_PEOPLE, (Role.ADMINISTRATOR,)),
+            (Permission.MANAGE_KEYS, (Role.ADMINISTRATOR,)),
+            (Permission.PUBLISH, (Role.ADMINISTRATOR, Role.PARTNER_MANAGER)),
+            (Permission.RUN_DESK, (Role.ADMINISTRATOR,)),
+        )
+    }
+)
+
+# A role whose permissions on cases hold in the crisis lane only.
+CRISIS_LANE_ONLY: Final = frozenset({Role.DUTY_OFFICER})
+
+
+def is_allowed(roles: Collection[Role], permission: Permission, *, is_crisis: bool = True) -> bool:
+    """Return whether one of these roles has the permission, for a case outside the crisis lane if `is_crisis` is False.
+
+    Example: a duty officer may open reports (`Permission.READ_CASES`) only if `is_crisis`.
+    """
+    able = ROLES_OF[permission].intersection(roles)
+    return bool(able if is_crisis else able - CRISIS_LANE_ONLY)
+
+
+def format_roles(permission: Permission) -> str:
+    """Return the roles that have a permission, e.g. "analyst or supervisor"."""
+    *others, last = [ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]]
+    return f"{', '.join(others)} or {last}" if others else last

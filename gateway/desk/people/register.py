@@ -1,0 +1,264 @@
+"""The register of the people who work at the desk: handles, roles and authorities, each change with its person.
+
+A handle such as `a-okafor` is what every record names: it never changes and is never given to another person. A display
+name is looked up only to be shown. Roles and authorities are records that are only ever added (a trigger holds it).
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Table, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.people.permissions import Role
+from gateway.desk.store.engine import copy_fields
+from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
+
+# The actor of the machine's own acts, e.g. filing a report. No person gets it as a handle.
+BY_THE_DESK: Final = "desk"
+RESERVED: Final = frozenset({BY_THE_DESK, "gateway", "public", "sandbox"})
+MAX_NAME_CHARACTERS: Final = 80
+_MAX_HANDLE_CHARACTERS: Final = 40
+_HANDLE: Final = re.compile("[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+# Beside letters, marks and digits. Brackets would let a name show another person's handle: "Sam (a-okafor)".
+_IN_NAMES: Final = frozenset(" '.-,\u2019\u02bc\u00b7")
+_ACCOUNT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+
+RISK_ASSESSMENT: Final = "risk-assessment"
+# The kinds of authority, with their words in lists.
+AUTHORITIES: Final = {RISK_ASSESSMENT: "may assess risk", "spoc": "accredited single point of contact"}
+
+
+class PersonError(ReportAbuseError):
+    """A person is unknown or ended, or a change of the register is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person of the desk."""
+
+    person: str
+    name: str
+    account: str | None
+    added_at: str
+    added_by: str
+    ended_at: str | None
+    ended_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A person's authority of one kind, up to its last day."""
+
+    kind: str
+    until: date
+    by: str
+
+
+def add_person(
+    connection: Connection, *, name: str, handle: str = "", account: str | None = None, actor: str, now: datetime
+) -> str:
+    """Add a person and return their handle, made from the name unless given: `a-okafor` for Amina Okafor.
+
+    Raises `PersonError`: `bad-name`, `bad-handle`, `handle-taken`, `bad-account`, `account-taken`.
+    """
+    name = _get_clean_name(name)
+    person = handle or _make_free_handle(connection, name)
+    if not _HANDLE.fullmatch(person) or len(person) > _MAX_HANDLE_CHARACTERS or person in RESERVED:
+        raise PersonError(
+            f"A handle is at most {_MAX_HANDLE_CHARACTERS} letters a to z, digits and hyphens, e.g. a-okafor.",
+            reason="bad-handle",
+        )
+    if find_person(connection, person) is not None:
+        raise PersonError(
+            f"The handle {person} is in use, or was: handles are never given again.", reason="handle-taken"
+        )
+    if account is not None:
+        _check_account(connection, account)
+    values = {"person": person, "name": name, "account": account, "added_at": format_time(now), "added_by": actor}
+    connection.execute(insert(PEOPLE).values(values))
+    audit.append_entry(connection, "add-person", person, at=now, actor=actor, account=account)
+    return person
+
+
+def set_account(connection: Connection, person: str, account: str | None, *, actor: str, now: datetime) -> None:
+    """Give a person an account of the operating system for commands, or take it away with None.
+
+    Raises `PersonError`: `unknown-person`, `ended-person`, `bad-account`, `account-taken`.
+    """
+    get_active(connection, person)
+    if account is not None:
+        _check_account(connection, account)
+    connection.execute(update(PEOPLE).where(PEOPLE.c.person == person).values(account=account))
+    audit.append_entry(connection, "set-account", person, at=now, actor=actor, account=account)
+
+
+def end_person(connection: Connection, person: str, *, actor: str, now: datetime) -> None:
+    """End a person: every role ends, and the account is free again. The row stays, so old records keep their person.
+
+    Raises `PersonError`: `unknown-person`, `ended-person`, `last-administrator`.
+    """
+    get_active(connection, person)
+    for role in sorted(list_roles(connection, person), key=lambda role: role.value):
+        end_role(connection, person, role, actor=actor, now=now)
+    values = {"account": None, "ended_at": format_time(now), "ended_by": actor}
+    connection.execute(update(PEOPLE).where(PEOPLE.c.person == person).values(values))
+    audit.append_entry(connection, "end-person", person, at=now, actor=actor)
+
+
+def grant_role(connection: Connection, person: str, role: Role, *, actor: str, now: datetime) -> None:
+    """Give a person a role. Raises `PersonError`: `unknown-person`, `ended-person`, `has-role`."""
+    get_active(connection, person)
+    if role in list_roles(connection, person):
+        raise PersonError(f"{person} has the role {role.value} already.", reason="has-role")
+    _record_role(connection, person, role, is_end=False, actor=actor, now=now)
+
+
+def end_role(connection: Connection, person: str, role: Role, *, actor: str, now: datetime) -> None:
+    """Take a role from a person. Raises `PersonError`: `unknown-person`, `has-no-role`, `last-administrator`."""
+    get_person(connection, person)
+    if role not in list_roles(connection, person):
+        raise PersonError(f"{person} does not have the role {role.value}.", reason="has-no-role")
+    if role is Role.ADMINISTRATOR and list_with_role(connection, role) == [person]:
+        raise PersonError(
+            f"{person} is the last administrator: grant another person the role first.", reason="last-administrator"
+        )
+    _record_role(connection, person, role, is_end=True, actor=actor, now=now)
+
+
+def set_authority(connection: Connection, person: str, *, kind: str, until: date, actor: str, now: datetime) -> None:
+    """Record a person's authority of a kind up to and including a day; a past day ends it.
+
+    Raises `PersonError`: `unknown-person`, `ended-person`, `unknown-authority`.
+    """
+    get_active(connection, person)
+    if kind not in AUTHORITIES:
+        raise PersonError(f"Choose an authority: {', '.join(AUTHORITIES)}.", reason="unknown-authority")
+    values = {"person": person, "kind": kind, "until": until.isoformat(), "at": format_time(now), "by": actor}
+    connection.execute(insert(PERSON_AUTHORITIES).values(values))
+    audit.append_entry(connection, "set-authority", person, at=now, actor=actor, kind=kind, until=until.isoformat())
+
+
+def check_authority(connection: Connection, person: str, at: datetime, *, kind: str = RISK_ASSESSMENT) -> None:
+    """Raise `PersonError` (`no-authority`) unless the person has an authority of this kind on that day."""
+    found = next((one for one in list_authorities(connection, person) if one.kind == kind), None)
+    if found is not None and at.date() <= found.until:
+        return
+    state = "has no authority" if found is None else f"had authority until {found.until:%-d %B %Y}"
+    raise PersonError(
+        f"{format_person(connection, person)} {state} of the kind {kind}. An administrator records it with "
+        f"`people authority {person} {kind} --until DAY`.",
+        reason="no-authority",
+    )
+
+
+def list_authorities(connection: Connection, person: str) -> list[Authority]:
+    """Return the newest authority of each kind, past ones included."""
+    newest = {row.kind: row for row in _list_records(connection, PERSON_AUTHORITIES, person)}
+    return [Authority(kind, date.fromisoformat(row.until), row.by) for kind, row in sorted(newest.items())]
+
+
+def list_roles(connection: Connection, person: str) -> frozenset[Role]:
+    """Return the roles that a person has now."""
+    newest = {row.role: not row.is_end for row in _list_records(connection, PERSON_ROLES, person)}
+    return frozenset(Role(role) for role, stands in newest.items() if stands)
+
+
+def list_with_role(connection: Connection, role: Role) -> list[str]:
+    """Return the handles of the people who have a role now."""
+    query = select(PERSON_ROLES).where(PERSON_ROLES.c.role == role.value).order_by(PERSON_ROLES.c.id)
+    newest = {row.person: not row.is_end for row in connection.execute(query)}
+    return sorted(person for person, stands in newest.items() if stands)
+
+
+def list_people(connection: Connection) -> list[Person]:
+    """Return every person, ended ones too, by handle."""
+    return [copy_fields(Person, row) for row in connection.execute(select(PEOPLE).order_by(PEOPLE.c.person))]
+
+
+def find_person(connection: Connection, person: str) -> Person | None:
+    """Return a person, also an ended one, or None for an unknown handle."""
+    row = connection.execute(select(PEOPLE).where(PEOPLE.c.person == person)).first()
+    return None if row is None else copy_fields(Person, row)
+
+
+def find_person_of_account(connection: Connection, account: str) -> Person | None:
+    """Return the person of an account of the operating system, or None."""
+    row = connection.execute(select(PEOPLE).where(PEOPLE.c.account == account)).first()
+    return None if row is None else copy_fields(Person, row)
+
+
+def get_person(connection: Connection, person: str) -> Person:
+    """Return a person, also an ended one. Raises `PersonError` (`unknown-person`)."""
+    found = find_person(connection, person)
+    if found is None:
+        raise PersonError(
+            f"No person has the handle {person!a}. `people list` shows every person.", reason="unknown-person"
+        )
+    return found
+
+
+def get_active(connection: Connection, person: str) -> Person:
+    """Return a person who has not ended. Raises `PersonError` (`unknown-person`, `ended-person`)."""
+    found = get_person(connection, person)
+    if found.ended_at is not None:
+        raise PersonError(f"{person} has ended and does not come back: add a new person.", reason="ended-person")
+    return found
+
+
+def format_person(connection: Connection, actor: str) -> str:
+    """Return an actor of a record for people to read, e.g. "Amina Okafor (a-okafor)"; the desk's own acts: "the desk".
+
+    An actor that is no person is returned as it is.
+    """
+    if actor == BY_THE_DESK:
+        return "the desk"
+    found = find_person(connection, actor)
+    return actor if found is None else f"{found.name} ({actor})"
+
+
+def _record_role(connection: Connection, person: str, role: Role, *, is_end: bool, actor: str, now: datetime) -> None:
+    values = {"person": person, "role": role.value, "is_end": is_end, "at": format_time(now), "by": actor}
+    connection.execute(insert(PERSON_ROLES).values(values))
+    action = "end-role" if is_end else "grant-role"
+    audit.append_entry(connection, action, person, at=now, actor=actor, role=role.value)
+
+
+def _list_records(connection: Connection, table: Table, person: str) -> list[Row[Any]]:
+    return list(connection.execute(select(table).where(table.c.person == person).order_by(table.c.id)))
+
+
+def _check_account(connection: Connection, account: str) -> None:
+    if not _ACCOUNT.fullmatch(account):
+        raise PersonError(f"{account!a} cannot be an account of the operating system.", reason="bad-account")
+    holder = find_person_of_account(connection, account)
+    if holder is not None:
+        raise PersonError(f"The account {account} belongs to {holder.person}.", reason="account-taken")
+
+
+def _get_clean_name(name: str) -> str:
+    name = " ".join(name.split())
+    is_shown = name.isprintable() and replace_hidden(name, lambda _: "") == name
+    if not is_shown or not all(one in _IN_NAMES or unicodedata.category(one)[0] in "LMN" for one in name):
+        raise PersonError("A name has letters, spaces, hyphens, full stops and apostrophes only.", reason="bad-name")
+    if len(name) > MAX_NAME_CHARACTERS or not any(one.isalpha() for one in name):
+        raise PersonError(f"Give the person's name, of at most {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
+    return name
+
+
+def _make_free_handle(connection: Connection, name: str) -> str:
+    """Return the first free handle of a name: `a-okafor`, `a-okafor-2`; `person` for one without Latin letters."""
+    latin = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = [word for word in re.split("[^a-z0-9]+", latin) if word]
+    made = f"{words[0][0]}-{words[-1]}" if len(words) > 1 else "".join(words)
+    stem = made[: _MAX_HANDLE_CHARACTERS // 2] if _HANDLE.fullmatch(made) and made not in RESERVED else "person"
+    number = 1
+    while find_person(connection, handle := stem if number == 1 else f"{stem}-{number}") is not None:
+        number += 1
+    return handle

@@ -1,0 +1,80 @@
+"""The table of permissions against one written by hand, so that widening a permission fails here."""
+
+import pytest
+
+from gateway.desk.people.permissions import ROLE_TITLES, ROLES_OF, Permission, Role, format_roles, is_allowed
+
+# By role: analyst, adviser, operations, harm reduction, SPOC, partner manager, duty officer (crisis lane only: c),
+# supervisor, auditor, administrator.
+EXPECTED = """
+SIGN_OUT          x x x x x x c x x x
+SEE_QUEUE         x x x x x . c x . .
+READ_CASES        x x x x x . c x . .
+OPEN_FILES        x . x . . . c x . .
+RAISE_CASES       x x . . . . . x . .
+MOVE_CASES        . . . . . . . x . .
+LINK_CASES        x . x . . . . x . .
+ASSESS_CASES      x . . . . . c x . .
+REPLY             x x . x . . c x . .
+TELL_OUTCOMES     x . . . . . . x . .
+ASK_SERVICES      . . . . x . . . . .
+SEE_SET_ASIDE     x . . . . . . x . x
+RESOLVE_SET_ASIDE x . . . . . . x . .
+IMPORT_REPORTS    x . . . . . . x . x
+SIGN_OFF          . x . x . . . x . .
+SEE_OUTBOX        x . . . . . c x . x
+SEND_AGAIN        . . . . . . . x . x
+TAKE_ALERTS       x . . . . . c x . .
+MANAGE_PARTNERS   . . . . . x . . . .
+SEE_FIGURES       x . x x . . . x x .
+SEE_DIGESTS       . . . x . x . x x .
+MAKE_DIGESTS      . . . x . x . x . .
+RELEASE_DIGESTS   . . . . . . . x . .
+CHECK_AUDIT       . . . . . . . . x x
+MANAGE_PEOPLE     . . . . . . . . . x
+MANAGE_KEYS       . . . . . . . . . x
+PUBLISH           . . . . . x . . . x
+RUN_DESK          . . . . . . . . . x
+"""
+ORDER = (
+    *(Role.ANALYST, Role.ADVISER, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SPOC, Role.PARTNER_MANAGER),
+    *(Role.DUTY_OFFICER, Role.SUPERVISOR, Role.AUDITOR, Role.ADMINISTRATOR),
+)
+ROWS = {row.split()[0]: row.split()[1:] for row in EXPECTED.strip().splitlines()}
+
+
+def test_the_table_by_hand_has_every_permission_and_role() -> None:
+    assert [one.name for one in Permission] == list(ROWS)
+    assert list(ROLES_OF) == list(Permission)
+    assert list(ORDER) == list(Role) == list(ROLE_TITLES)
+    assert {len(marks) for marks in ROWS.values()} == {len(ORDER)}
+
+
+@pytest.mark.parametrize("permission", Permission, ids=lambda one: one.name)
+def test_each_role_has_the_permissions_of_the_table_by_hand(permission: Permission) -> None:
+    marks = dict(zip(ORDER, ROWS[permission.name], strict=True))
+    assert {role for role in Role if is_allowed({role}, permission)} == {
+        role for role, mark in marks.items() if mark != "."
+    }
+    everywhere = {role for role in Role if is_allowed({role}, permission, is_crisis=False)}
+    assert everywhere == {role for role, mark in marks.items() if mark == "x"}
+
+
+def test_roles_add_up_and_no_role_has_nothing() -> None:
+    assert is_allowed({Role.AUDITOR, Role.SPOC}, Permission.ASK_SERVICES)
+    assert is_allowed({Role.DUTY_OFFICER, Role.ANALYST}, Permission.READ_CASES, is_crisis=False)
+    assert not any(is_allowed(set(), one) for one in Permission)
+
+
+def test_neither_administrator_nor_auditor_opens_anything() -> None:
+    content = {
+        *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RESOLVE_SET_ASIDE),
+        *(Permission.REPLY, Permission.ASSESS_CASES, Permission.ASK_SERVICES, Permission.MANAGE_PARTNERS),
+    }
+    for role in (Role.ADMINISTRATOR, Role.AUDITOR):
+        assert not any(is_allowed({role}, one) for one in content)
+
+
+def test_a_refusal_names_the_roles() -> None:
+    assert format_roles(Permission.RELEASE_DIGESTS) == "supervisor"
+    assert format_roles(Permission.MAKE_DIGESTS) == "officer of Harm Reduction, partner manager or supervisor"
