@@ -21,10 +21,11 @@ from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
-from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out
+from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out, staff_rule
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -63,7 +64,7 @@ def post_start(secret: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/sign-out")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
 def post_sign_out() -> ResponseReturnValue:
     """Sign out."""
     sign_out()

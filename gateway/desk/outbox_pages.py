@@ -15,8 +15,8 @@ from gateway.desk.outbox.notes import get_references, list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state
 from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_run import send_again
-from gateway.desk.views.page import get_desk, get_name, parse_row_number, show_page
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import get_desk, get_name, parse_row_number, show_page, staff_rule
 from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("outbox", __name__)
@@ -49,14 +49,14 @@ NOTE_FAULTS: Final = {
 
 
 @blueprint.get("/outbox")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_OUTBOX)
 def list_all() -> ResponseReturnValue:
     """Show waiting, given-up and sent messages."""
     return _show()
 
 
 @blueprint.post("/outbox/<number>/retry")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.SEND_AGAIN, body_bytes=FORM_BYTES)
 def post_retry(number: str) -> ResponseReturnValue:
     """Put a given-up entry back into the queue."""
     try:
@@ -67,7 +67,7 @@ def post_retry(number: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/alerts/<number>/acknowledge")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.TAKE_ALERTS, body_bytes=FORM_BYTES)
 def post_acknowledge(number: str) -> ResponseReturnValue:
     """Record that the signed-in person is dealing with an alert and every earlier one."""
     desk = get_desk()

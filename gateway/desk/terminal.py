@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 import click
 
 from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import PROGRAM
 from partner_sdk.durable_files import check_owner
 from partner_sdk.lazy_group import ExampleCommand
@@ -45,7 +46,15 @@ class Call:
 class DeskCommand(ExampleCommand):
     """A command that takes `--state`, `--as` and `--json`, and passes them to its function as `call`."""
 
-    def __init__(self, *args: Any, params: Sequence[click.Parameter] = (), example: str = "", **settings: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        permission: Permission | None,
+        params: Sequence[click.Parameter] = (),
+        example: str = "",
+        **settings: Any,
+    ) -> None:
+        self.permission = permission
         shared = [
             click.Option(
                 ["--state"],
@@ -74,9 +83,14 @@ class DeskCommand(ExampleCommand):
         return super().invoke(ctx)
 
 
-def desk_command(name: str | None = None, *, example: str = "") -> Callable[[Callable[..., int]], DeskCommand]:
-    """Make a command; its docstring is its help, and `example` its own part of an example, e.g. `--json`."""
-    return click.command(name, cls=DeskCommand, example=example)
+def desk_command(
+    permission: Permission | None, name: str | None = None, *, example: str = ""
+) -> Callable[[Callable[..., int]], DeskCommand]:
+    """Make a command; its docstring is its help, and `example` its own part of an example, e.g. `--json`.
+
+    Without a permission it is for anyone with the state folder, e.g. `init`, which runs before there are people.
+    """
+    return click.command(name, cls=DeskCommand, permission=permission, example=example)
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

@@ -74,7 +74,8 @@ class RouteRule:
 
     `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names rows that may
     count a request instead, depending on its body. `body_room` names the room for its bodies. `log_word` replaces the
-    route in the log where the path would reveal an answer.
+    route in the log where the path would reveal an answer. `permission` is needed by staff, who are
+    different people with different tasks; other callers have none.
     """
 
     login: Login
@@ -86,6 +87,7 @@ class RouteRule:
     surface: str = ""
     log_word: str = ""
     other_limits: tuple[str, ...] = ()
+    permission: Enum | None = None
 
     def __call__(self, view: View) -> View:
         """Attach this rule to a view function."""
@@ -182,6 +184,8 @@ def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
         faults.append("accepts only safe methods but allows a body")
     if not has_post and stated.body_room is not BodyRoom.REPORTS:
         faults.append("accepts only safe methods but names a room for bodies")
+    if (stated.login is Login.STAFF) is not (stated.permission is not None):
+        faults.append("is for staff without a permission, or names one for others")
     if stated.login is Login.STAFF and stated.csrf in EXEMPT:
         faults.append("trusts a session but is exempt from the token")
     if (stated.login is Login.RUNNER) is not (stated.csrf is CsrfRule.BEARER):

@@ -64,6 +64,7 @@ from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
@@ -81,7 +82,7 @@ _CASE = click.argument("case", help="Its reference or case id.")
 _YES_NO = click.Choice(YES_NO)
 
 
-@desk_command(example="--json")
+@desk_command(Permission.SEE_QUEUE, example="--json")
 @click.option("--all", "with_closed", is_flag=True, help="The closed cases too.")
 def case_list(call: Call, *, with_closed: bool) -> int:
     """List open cases in the order of the queue: crisis lane, score, waiting time.
@@ -98,7 +99,7 @@ def case_list(call: Call, *, with_closed: bool) -> int:
     return print_result(call, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
 
 
-@desk_command(example="K7QF-2M9TX-D")
+@desk_command(Permission.READ_CASES, example="K7QF-2M9TX-D")
 @_CASE
 def case_show(call: Call, case: str) -> int:
     """Open the report of a case and print it; the audit log records it.
@@ -158,7 +159,7 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
     return DONE
 
 
-@desk_command()
+@desk_command(Permission.SEE_QUEUE)
 def case_next(call: Call) -> int:
     """Print the case to read next: the first unread one of the queue.
 
@@ -173,7 +174,7 @@ def case_next(call: Call) -> int:
     return print_result(call, {"case": asdict(found)}, _HEADER, line)
 
 
-@desk_command(example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
+@desk_command(Permission.RAISE_CASES, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
 @_CASE
 @click.option("--lane", required=True, type=click.Choice(LANES), help="Its new place.")
 @click.option("--score", type=int, metavar="N", help=f"From 0 to {MOST_SCORE}.  [default: unchanged]")
@@ -192,7 +193,7 @@ _OTHER_CASE = click.argument("other", metavar="OTHER", help="The other case, by 
 _WHY = click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
 
 
-@desk_command(example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "The same account"')
+@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "The same account"')
 @_CASE
 @_OTHER_CASE
 @_WHY
@@ -205,7 +206,7 @@ def case_link(call: Call, case: str, other: str, reason: str) -> int:
     return print_result(call, {"case": asdict(linked)}, f"{linked.reference} and {other} count as one incident now.")
 
 
-@desk_command(example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "Two people share the name"')
+@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "Two people share the name"')
 @_CASE
 @_OTHER_CASE
 @_WHY
@@ -215,7 +216,7 @@ def case_unlink(call: Call, case: str, other: str, reason: str) -> int:
     return print_result(call, {"case": asdict(linked)}, f"The link of {linked.reference} and {other} has ended.")
 
 
-@desk_command(example='K7QF-2M9TX-D --service "Other Chat" --new --reason "Named in the report"')
+@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D --service "Other Chat" --new --reason "Named in the report"')
 @_CASE
 @click.option("--service", metavar="NAME", help="Its id, name or web address.  [default: no service is named]")
 @click.option("--new", "is_new", is_flag=True, help="Add an unknown service to the register, without keys.")
@@ -243,6 +244,7 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
 
 
 @desk_command(
+    Permission.ASSESS_CASES,
     example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
     '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
     "--best-placed harm_reduction --reply-recorded replied_by_call",

@@ -8,13 +8,14 @@ import click
 
 from gateway.desk.cases.figures import ReadingFigures, make_figures
 from gateway.desk.cases.model import get_uk_day, get_uk_day_of, list_cases
+from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
 
 DAYS: Final = 90
 
 
-@desk_command(example="--days 30 --json")
+@desk_command(Permission.SEE_FIGURES, example="--days 30 --json")
 @click.option("--days", type=click.IntRange(1, 36_500), default=DAYS, show_default=True, metavar="N", help="Days back.")
 def figures(call: Call, days: int) -> int:
     """Print how fast reports are read and answered.

@@ -14,6 +14,7 @@ from gateway.desk.cases.lines import print_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.evidence.collecting import EvidenceCollected
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
@@ -84,7 +85,7 @@ def _to_json(row: FileOfReport) -> dict[str, object]:
     }
 
 
-@desk_command(example="K7QF-2M9TX-D")
+@desk_command(Permission.READ_CASES, example="K7QF-2M9TX-D")
 @click.argument("case", help="Its reference or case id.")
 def evidence_list(call: Call, case: str) -> int:
     """List the files of a case, with their descriptions and whether their bytes are here.
@@ -103,7 +104,7 @@ def evidence_list(call: Call, case: str) -> int:
     return DONE
 
 
-@desk_command(example="K7QF-2M9TX-D file-1 --out file-1.bin")
+@desk_command(Permission.OPEN_FILES, example="K7QF-2M9TX-D file-1 --out file-1.bin")
 @click.argument("case", help="Its reference or case id.")
 @click.argument("file_id", metavar="FILE_ID", help="Its id in the list, or its evidence id.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="A file that does not exist yet.")

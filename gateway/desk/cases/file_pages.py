@@ -19,8 +19,8 @@ from gateway.desk.cases.case_page import (
 from gateway.desk.cases.file_saving import stream_file
 from gateway.desk.cases.files import CaseFile, CaseFileError
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.views.page import Fault, get_desk, get_name
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import Fault, get_desk, get_name, staff_rule
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("evidence", __name__)
@@ -30,7 +30,7 @@ _MOST_OF_A_NAME: Final = 40
 
 
 @blueprint.post("/cases/<case_id>/files/<evidence_id>")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES)
 def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
     """Send one opened and verified file; the reader is recorded. If it stays closed, the page shows the reason."""
     case = get_case_or_404(case_id)

@@ -57,11 +57,11 @@ from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import count_button_requests, get_owner_names
-from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page
+from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 from gateway.guidance.risk import list_reasons
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__)
 MOST_GROUPS = 10
@@ -69,7 +69,7 @@ _STATES: tuple[QueueState, ...] = get_args(QueueState)
 
 
 @blueprint.get("/")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_QUEUE)
 def list_all() -> ResponseReturnValue:
     """Show the queue: crisis lane, score, waiting time. Late replies are highlighted but never change the order."""
     desk, wanted = get_desk(), request.args.get("state", "open")
@@ -123,21 +123,21 @@ def list_all() -> ResponseReturnValue:
 
 
 @blueprint.get("/cases/<case_id>")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_QUEUE)
 def show_case(case_id: str) -> ResponseReturnValue:
     """Show the clear fields of a case without opening its report."""
     return show_closed_page(get_case_or_404(case_id), PageState())
 
 
 @blueprint.post("/cases/<case_id>/read")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(case_id: str) -> ResponseReturnValue:
     """Open the report of a case and record the reader."""
     return show_opened_page(get_case_or_404(case_id), PageState())
 
 
 @blueprint.post("/cases/<case_id>/move")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RAISE_CASES, body_bytes=FORM_BYTES)
 def post_move(case_id: str) -> ResponseReturnValue:
     """Move a case in the queue with a reason; faults come back at their fields, with every answer kept."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -150,21 +150,21 @@ def post_move(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/link")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
 def post_link(case_id: str) -> ResponseReturnValue:
     """Link a case to another about the same person or incident, with a reason."""
     return _change_link(get_case_or_404(case_id), link_cases)
 
 
 @blueprint.post("/cases/<case_id>/unlink")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
 def post_unlink(case_id: str) -> ResponseReturnValue:
     """End the link of a case to another, with a reason."""
     return _change_link(get_case_or_404(case_id), unlink_cases)
 
 
 @blueprint.post("/cases/<case_id>/about")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
 def post_about(case_id: str) -> ResponseReturnValue:
     """Record the service that a case is about, or that none is named, with a reason."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -186,7 +186,7 @@ def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseRetur
 
 
 @blueprint.post("/cases/<case_id>/close")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
     """Close a case with its assessment; faults come back at their fields, with every answer kept."""
     case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))

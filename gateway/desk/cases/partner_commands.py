@@ -21,6 +21,7 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import FILE, Call, desk_command, print_result, say
 from gateway.desk.wiring import Desk, open_desk
@@ -207,6 +208,7 @@ class Day(click.ParamType[date]):
 
 
 @desk_command(
+    Permission.ASK_SERVICES,
     example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
     '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
 )
@@ -237,7 +239,7 @@ def case_ask(call: Call, case: str, question: str | None, question_file: Path | 
     return print_result(call, {"request_id": request_id}, line)
 
 
-@desk_command(example="K7QF-2M9TX-D --outcome used")
+@desk_command(Permission.TELL_OUTCOMES, example="K7QF-2M9TX-D --outcome used")
 @click.argument("case", help="Its reference or case id.")
 @click.option("--outcome", "code", type=click.Choice(OUTCOMES), help=f"The outcome for the partner. {_TOLD}")
 @click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the waiting outcome.")

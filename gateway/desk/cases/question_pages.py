@@ -23,15 +23,15 @@ from gateway.desk.cases.forms import (
 )
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.partner_side import ask_partner, schedule_outcome, take_back
-from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
 from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("partner_questions", __name__)
 
 
 @blueprint.post("/cases/<case_id>/ask")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
 def post_ask(case_id: str) -> ResponseReturnValue:
     """Write a question to the partner's mailbox; faults come back at their fields, with every answer kept."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -47,7 +47,7 @@ def post_ask(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/outcome")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
 def post_outcome(case_id: str) -> ResponseReturnValue:
     """Record the outcome of the partner's own report, and the day from which it may be sent."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -67,7 +67,7 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/outcome/take-back")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.TELL_OUTCOMES, body_bytes=FORM_BYTES)
 def post_take_back(case_id: str) -> ResponseReturnValue:
     """Take back an unreleased outcome."""
     case = get_case_or_404(case_id)

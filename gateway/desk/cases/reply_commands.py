@@ -19,11 +19,12 @@ from gateway.desk.cases.replies import (
     clean_text,
     write_reply,
 )
+from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import FILE, WRONG_USE, Call, complain, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import open_desk
 
 
-@desk_command(example="K7QF-2M9TX-D --text-file reply.txt")
+@desk_command(Permission.REPLY, example="K7QF-2M9TX-D --text-file reply.txt")
 @click.argument("case", help="Its reference or case id.")
 @click.option("--text-file", required=True, type=FILE, metavar="FILE", help="The plain text; - reads standard input.")
 @click.option("--is-the-reply", is_flag=True, help="This is the reply that is owed.")

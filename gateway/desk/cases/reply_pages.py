@@ -18,8 +18,8 @@ from gateway.desk.cases.case_page import (
 from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
-from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
 
@@ -27,14 +27,14 @@ blueprint = Blueprint("replies", __name__)
 
 
 @blueprint.post("/cases/<case_id>/reply/start")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
 def post_start(case_id: str) -> ResponseReturnValue:
     """Add a template after the existing text; nothing is overwritten and nothing is sent."""
     return show_opened_page(get_case_or_404(case_id), PageState(template=request.form.get("template", "")))
 
 
 @blueprint.post("/cases/<case_id>/reply/preview")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
 def post_preview(case_id: str) -> ResponseReturnValue:
     """Show a reply as the person will see it; nothing is sent."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -50,7 +50,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/reply/send")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
 def post_send(case_id: str) -> ResponseReturnValue:
     """Seal a previewed reply; the next collection takes it to the gateway."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -68,7 +68,7 @@ def post_send(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/reply")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.REPLY, body_bytes=FORM_BYTES)
 def post_record(case_id: str) -> ResponseReturnValue:
     """Record how the person reporting was answered."""
     case, typed = get_case_or_404(case_id), read_typed()

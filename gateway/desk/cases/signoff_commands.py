@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.desk.cases.signoffs import ACTS, list_standings, record_signoff
+from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
 from gateway.guidance.signoff_command import BY, KEY, ON, ROLE, WHY, WORDS, describe_standing, format_standing
@@ -14,7 +15,7 @@ from gateway.guidance.signoffs import CODE_CHARACTERS
 _WHO = '--by "A. Reader" --role "First-language Welsh reader"'
 
 
-@desk_command(example="--json")
+@desk_command(Permission.SIGN_OFF, example="--json")
 def signoff_list(call: Call) -> int:
     """List every check: given, owed or stale.
 
@@ -27,7 +28,7 @@ def signoff_list(call: Call) -> int:
     return print_result(call, checks, *map(format_standing, found), code=DONE if is_done else LOOK)
 
 
-@desk_command(example=f"replies-cy-welsh-reader {_WHO} --words 81d50c2f --on 2026-11-20")
+@desk_command(Permission.SIGN_OFF, example=f"replies-cy-welsh-reader {_WHO} --words 81d50c2f --on 2026-11-20")
 @KEY
 @BY
 @ROLE
@@ -43,7 +44,7 @@ def signoff_give(call: Call, key: str, by: str, role: str, words: str, on: datet
     return _record(call, key, action="give-signoff", words=words, by=by, role=role, checked_on=day)
 
 
-@desk_command(example=f'replies-cy-welsh-reader {_WHO} --why "Read another version."')
+@desk_command(Permission.SIGN_OFF, example=f'replies-cy-welsh-reader {_WHO} --why "Read another version."')
 @KEY
 @BY
 @ROLE

@@ -17,10 +17,10 @@ from gateway.desk.collection.set_aside import (
     resolve_row,
 )
 from gateway.desk.collection.shelf import SetAsideError, format_cause, format_sender
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, read_list_page, show_page
+from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, read_list_page, show_page, staff_rule
 from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("set_aside", __name__)
 FORM_BYTES: Final = 4096
@@ -35,21 +35,21 @@ RESOLUTION_TITLES: Final = {
 
 
 @blueprint.get("/set-aside")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_SET_ASIDE)
 def list_all() -> ResponseReturnValue:
     """Show the waiting rows without opening any."""
     return _show()
 
 
 @blueprint.post("/set-aside/<number>/open")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RESOLVE_SET_ASIDE, body_bytes=FORM_BYTES)
 def post_open(number: str) -> ResponseReturnValue:
     """Open a row and record the reader."""
     return _show(_open(number))
 
 
 @blueprint.post("/set-aside/<number>/resolve")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RESOLVE_SET_ASIDE, body_bytes=FORM_BYTES)
 def post_resolve(number: str) -> ResponseReturnValue:
     """Record how a row was dealt with; its bytes stay."""
     how = request.form.get("how", "")

@@ -23,6 +23,7 @@ from gateway.desk.outbox.loop import is_crash
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
     DONE,
@@ -111,7 +112,7 @@ def keep_going(work: Callable[[], int], *, every_seconds: float, stop: StopReque
             return code
 
 
-@desk_command(example="--every 60")
+@desk_command(Permission.RUN_DESK, example="--every 60")
 @click.option("--reconcile", "is_reconciled", is_flag=True, help="Compare every link of all chains with the gateway.")
 @click.option(
     "--every",
@@ -293,7 +294,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
     )
 
 
-@desk_command(example="--clear 3")
+@desk_command(Permission.CLEAR_ALARMS, example="--clear 3")
 @click.option("--clear", type=int, metavar="NUMBER", help="Clear this alarm, once you have looked into it.")
 def alarms(call: Call, clear: int | None) -> int:
     """List the open alarms: gaps, forks, forgeries.

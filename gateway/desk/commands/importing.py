@@ -8,6 +8,7 @@ import click
 
 from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.commands.outbox import send_outbox
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_json, say
 from gateway.desk.wiring import open_desk
@@ -22,7 +23,7 @@ _FATES: Final = {
 }
 
 
-@desk_command("import", example="report.sealed.json --receipt-out receipt.json")
+@desk_command(Permission.IMPORT_REPORTS, "import", example="report.sealed.json --receipt-out receipt.json")
 @click.argument("path", type=FILE, metavar="FILE", help="The sealed report, as the partner sent it.")
 @click.option("--receipt-out", type=FILE, metavar="FILE", help=f"The receipt's file.  [default: FILE{RECEIPT_SUFFIX}]")
 def import_command(call: Call, path: Path, receipt_out: Path | None) -> int:

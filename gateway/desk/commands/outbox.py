@@ -10,6 +10,7 @@ from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unac
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
@@ -26,7 +27,7 @@ _COUNT_NAMES: Final[dict[KindName, str]] = {
 }
 
 
-@desk_command(example="--json")
+@desk_command(Permission.RUN_DESK, example="--json")
 def outbox_send(call: Call) -> int:
     """Send every due entry: alerts, stages, messages, replies and notes.
 
@@ -43,7 +44,7 @@ def outbox_send(call: Call) -> int:
     return DONE if sent.is_well else LOOK
 
 
-@desk_command(example="--all")
+@desk_command(Permission.SEE_OUTBOX, example="--all")
 @click.option("--all", "with_done", is_flag=True, help="The sent entries too.")
 def outbox_list(call: Call, *, with_done: bool) -> int:
     """List the newest 200 entries that wait or were given up, by kind and the id of their record."""
@@ -60,7 +61,7 @@ def outbox_list(call: Call, *, with_done: bool) -> int:
     return print_result(call, found, *lines, empty="Nothing is waiting.")
 
 
-@desk_command(example="12")
+@desk_command(Permission.SEND_AGAIN, example="12")
 @click.argument("number", type=int, help="Its number in the list.")
 def outbox_retry(call: Call, number: int) -> int:
     """Send an entry again that has failed or was given up."""
@@ -72,7 +73,7 @@ def outbox_retry(call: Call, number: int) -> int:
     )
 
 
-@desk_command(example="--json")
+@desk_command(Permission.SEE_OUTBOX, example="--json")
 def alert_list(call: Call) -> int:
     """List the alerts to the people on duty, the newest first.
 
@@ -95,7 +96,7 @@ def alert_list(call: Call) -> int:
     return LOOK if waiting else DONE
 
 
-@desk_command(example="7")
+@desk_command(Permission.TAKE_ALERTS, example="7")
 @click.argument("number", type=int, help="Its number in the list.")
 def alert_acknowledge(call: Call, number: int) -> int:
     """Acknowledge an alert and every earlier one: they are not sent again."""

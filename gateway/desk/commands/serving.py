@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import LIFETIME, get_link_folder, make_start_link
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import WRONG_USE, Call, complain, desk_command, print_result
@@ -25,7 +26,7 @@ def _port_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-@desk_command(example=f"--port {DEFAULT_PORT}")
+@desk_command(Permission.RUN_DESK, example=f"--port {DEFAULT_PORT}")
 @_port_option
 def serve(call: Call, port: int) -> int:
     """Serve the desk's pages on this machine until Ctrl-C."""
@@ -52,7 +53,7 @@ def serve(call: Call, port: int) -> int:
         return complain(str(error), code=WRONG_USE)
 
 
-@desk_command(example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
+@desk_command(Permission.MANAGE_PEOPLE, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
 @_port_option
 @click.option("--name", metavar="NAME", help="The person to sign in.  [default: as --as]")
 def start_link(call: Call, port: int, name: str | None) -> int:

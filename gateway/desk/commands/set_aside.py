@@ -20,12 +20,13 @@ from gateway.desk.collection.set_aside import (
     resolve_row,
 )
 from gateway.desk.collection.shelf import list_groups, resolve_group
+from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_json, print_result, say, say_typed
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import open_desk
 
 
-@desk_command(example="--json")
+@desk_command(Permission.SEE_SET_ASIDE, example="--json")
 @click.option("--rows", "by_row", is_flag=True, help="Row by row, with their numbers.")
 @click.option("--all", "with_resolved", is_flag=True, help="Row by row, with the resolved ones.")
 def set_aside_list(call: Call, *, by_row: bool, with_resolved: bool) -> int:
@@ -51,7 +52,7 @@ def set_aside_list(call: Call, *, by_row: bool, with_resolved: bool) -> int:
     return DONE
 
 
-@desk_command(example="3")
+@desk_command(Permission.RESOLVE_SET_ASIDE, example="3")
 @click.argument("row", type=int, metavar="NUMBER", help="Its number in `set-aside list --rows`.")
 def set_aside_open(call: Call, row: int) -> int:
     """Open a row and print its content; the audit log records it.
@@ -75,7 +76,7 @@ def set_aside_open(call: Call, row: int) -> int:
     return DONE
 
 
-@desk_command()
+@desk_command(Permission.SEE_SET_ASIDE)
 @click.option(
     "--accept-ended-key", type=int, metavar="NUMBER", help="File this row even though its partner's key had ended."
 )
@@ -98,7 +99,7 @@ def set_aside_retry(call: Call, accept_ended_key: int | None) -> int:
     return print_result(call, {"filed": collected.filed, "known": collected.known, "waiting": waiting}, *lines)
 
 
-@desk_command(example="3 --how forged")
+@desk_command(Permission.RESOLVE_SET_ASIDE, example="3 --how forged")
 @click.argument("row", type=int, required=False, metavar="[NUMBER]", help="Its number in `set-aside list --rows`.")
 @click.option("--partner", default="", metavar="ID", help="Resolve a group: its partner in the list, if any.")
 @click.option("--reason", metavar="CODE", help="Resolve a group: its cause.")

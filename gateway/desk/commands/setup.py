@@ -18,6 +18,7 @@ from gateway.desk.keyring.bootstrap import (
 )
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.people.permissions import Permission
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
@@ -40,7 +41,7 @@ DATED_FILES: Final = (
 )
 
 
-@desk_command(example="--gateway-origin https://report.example --feed https://feed.report.example")
+@desk_command(None, example="--gateway-origin https://report.example --feed https://feed.report.example")
 @click.option(
     "--gateway-origin", required=True, metavar="URL", help="The gateway's address for the public and partners."
 )
@@ -88,7 +89,7 @@ def init(
     )
 
 
-@desk_command(example="gateway.card")
+@desk_command(Permission.MANAGE_KEYS, example="gateway.card")
 @click.argument("card", type=FILE, help="The gateway.card that the gateway made.")
 def gateway_add(call: Call, card: Path) -> int:
     """Accept the receipts of a gateway from now on."""
@@ -106,7 +107,7 @@ def gateway_add(call: Call, card: Path) -> int:
     )
 
 
-@desk_command(example="tWXvD6bK7pA")
+@desk_command(Permission.MANAGE_KEYS, example="tWXvD6bK7pA")
 @click.argument("key_id", help="Its id in `keys list`.")
 @click.option("--now", "is_at_once", is_flag=True, help="Even if a report of the last hour was signed with it.")
 def gateway_end_key(call: Call, key_id: str, *, is_at_once: bool) -> int:
@@ -121,7 +122,7 @@ def gateway_end_key(call: Call, key_id: str, *, is_at_once: bool) -> int:
     return print_result(call, {"ended": key_id}, f"The receipt key {key_id} ends now. Then: {suggest('publish')}")
 
 
-@desk_command()
+@desk_command(Permission.PUBLISH)
 def publish_command(call: Call) -> int:
     """Sign the key set and the register, and publish them.
 
@@ -141,7 +142,7 @@ def publish_command(call: Call) -> int:
     )
 
 
-@desk_command()
+@desk_command(None)
 def move_database(call: Call) -> int:
     """Copy the rows of desk.sqlite to the server of database_uri.
 
@@ -155,7 +156,7 @@ def move_database(call: Call) -> int:
     return print_result(call, {"rows": moved}, text)
 
 
-@desk_command(example="--json")
+@desk_command(None, example="--json")
 def doctor(call: Call) -> int:
     """Check this desk and list its faults."""
     findings = examine(call.state, clock=utc_now)
@@ -163,7 +164,7 @@ def doctor(call: Call) -> int:
     return print_result(call, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
 
 
-@desk_command()
+@desk_command(Permission.CHECK_AUDIT)
 def audit_check(call: Call) -> int:
     """Check that no entry of the audit log was altered, removed or inserted."""
     with open_desk(call.state).store.read() as connection:

@@ -32,6 +32,7 @@ from gateway.desk.keyring.quarters import (
     parse_quarter,
 )
 from gateway.desk.partners.register import get_partner, get_partner_names
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, Call, desk_command, print_result, say, say_lines
 from gateway.desk.wiring import Desk, open_desk
@@ -50,7 +51,7 @@ _QUARTER = click.option(
 SHOWN_STEPS = 20
 
 
-@desk_command(example='--all --quarter 2026-Q3 --by "A. Analyst"')
+@desk_command(Permission.MAKE_DIGESTS, example='--all --quarter 2026-Q3 --by "A. Analyst"')
 @click.option("--partner", metavar="PARTNER", help="The partner's id.")
 @click.option("--all", "of_all", is_flag=True, help="All partners, and the services without keys that cases are about.")
 @_QUARTER
@@ -165,7 +166,7 @@ def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
 _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g. 2026.")
 
 
-@desk_command(example='2026 --pattern "First contact moves to voice chat." --by "A. Analyst"')
+@desk_command(Permission.MAKE_DIGESTS, example='2026 --pattern "First contact moves to voice chat." --by "A. Analyst"')
 @_YEAR
 @click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option("--pattern", "patterns", multiple=True, metavar="TEXT", help="An emerging pattern, in your own words.")
@@ -196,7 +197,7 @@ def overview_make(
     return print_result(call, _describe(desk, record), *lines, "A second person releases it.")
 
 
-@desk_command(example="2026")
+@desk_command(Permission.SEE_DIGESTS, example="2026")
 @_YEAR
 def overview_show(call: Call, year: str) -> int:
     """Print an overview exactly as its readers will see it."""
@@ -207,7 +208,7 @@ def overview_show(call: Call, year: str) -> int:
     return DONE
 
 
-@desk_command(example='2026 --by "B. Supervisor"')
+@desk_command(Permission.RELEASE_DIGESTS, example='2026 --by "B. Supervisor"')
 @_YEAR
 @click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
 def overview_release(call: Call, year: str, by: str | None) -> int:
@@ -217,7 +218,10 @@ def overview_release(call: Call, year: str, by: str | None) -> int:
     return print_result(call, _describe(desk, record), f"{record.digest_id} is released by {record.released_by}.")
 
 
-@desk_command(example='2026 --by "B. Supervisor" --why "Agreed with the press office" --out overview.html')
+@desk_command(
+    Permission.RELEASE_DIGESTS,
+    example='2026 --by "B. Supervisor" --why "Agreed with the press office" --out overview.html',
+)
 @_YEAR
 @click.option("--by", metavar="NAME", help="The supervisor who decides.  [default: as --as]")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for the audit log.")
@@ -241,7 +245,7 @@ def _make_overview_id(year: str) -> str:
     return make_digest_id(partner=OVERVIEW_OF, quarter=parse_period(year))
 
 
-@desk_command(example="2026-Q3.example-chat")
+@desk_command(Permission.SEE_DIGESTS, example="2026-Q3.example-chat")
 @_DIGEST
 @click.option("--csv", "as_csv", is_flag=True, help="One line for each number.")
 def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
@@ -254,7 +258,7 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
     return DONE
 
 
-@desk_command(example='2026-Q3.example-chat --by "B. Supervisor"')
+@desk_command(Permission.RELEASE_DIGESTS, example='2026-Q3.example-chat --by "B. Supervisor"')
 @_DIGEST
 @click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
 def digest_release(call: Call, digest_id: str, by: str | None) -> int:
@@ -268,7 +272,7 @@ def digest_release(call: Call, digest_id: str, by: str | None) -> int:
     )
 
 
-@desk_command(example="--json")
+@desk_command(Permission.SEE_DIGESTS, example="--json")
 @click.option("--partner", metavar="PARTNER", help="Only this partner's.")
 def digest_list(call: Call, partner: str | None) -> int:
     """List the digests, newest quarter first."""
@@ -285,7 +289,7 @@ def digest_list(call: Call, partner: str | None) -> int:
     return print_result(call, found, *lines, empty="There are no digests yet.")
 
 
-@desk_command(example="--quarters 4")
+@desk_command(Permission.SEE_FIGURES, example="--quarters 4")
 @click.option(
     "--quarters",
     type=click.IntRange(2, MOST_QUARTERS),
@@ -309,7 +313,7 @@ def trends(call: Call, quarters: int) -> int:
     return print_result(call, {"trends": [asdict(trend) for trend in found]}, *lines)
 
 
-@desk_command(example="--partner example-chat --quarter 2026-Q3 --count 240")
+@desk_command(Permission.MAKE_DIGESTS, example="--partner example-chat --quarter 2026-Q3 --count 240")
 @_QUARTER
 @click.option("--partner", required=True, metavar="PARTNER", help="The partner's id.")
 @click.option("--count", type=int, default=240, show_default=True, metavar="N", help="Number of cases.")

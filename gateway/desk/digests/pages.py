@@ -25,10 +25,10 @@ from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
 from gateway.desk.partners.register import get_partner_names
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
+from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import ReportAbuseError
@@ -41,14 +41,14 @@ QUARTERS_OFFERED = 6
 
 
 @blueprint.get("/digests")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_DIGESTS)
 def list_all() -> ResponseReturnValue:
     """Show the digests and the form that makes one."""
     return _show_list()
 
 
 @blueprint.post("/digests")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MAKE_DIGESTS, body_bytes=FORM_BYTES)
 def post_make() -> ResponseReturnValue:
     """Make the digest of a partner and a closed quarter, or show the existing one."""
     desk, form = get_desk(), request.form
@@ -74,7 +74,7 @@ def post_make() -> ResponseReturnValue:
 
 
 @blueprint.get("/trends")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_FIGURES)
 def show_trends() -> ResponseReturnValue:
     """Show the exact trend of closed cases, which never leaves the desk."""
     desk = get_desk()
@@ -84,14 +84,14 @@ def show_trends() -> ResponseReturnValue:
 
 
 @blueprint.get("/digests/<digest_id>")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEE_DIGESTS)
 def show_digest(digest_id: str) -> ResponseReturnValue:
     """Show a digest exactly as its partner will see it, with its cost."""
     return _show(_get(digest_id))
 
 
 @blueprint.post("/digests/<digest_id>/release")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
 def post_release(digest_id: str) -> ResponseReturnValue:
     """Release a digest to its partner's mailbox; a second person does it."""
     record = _get(digest_id)
@@ -104,7 +104,7 @@ def post_release(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/reject")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
 def post_reject(digest_id: str) -> ResponseReturnValue:
     """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
     record = _get(digest_id)

@@ -13,6 +13,7 @@ from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_ke
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
+from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, LOOK, TRY_AGAIN, Call, complain, desk_command, print_result
 from gateway.desk.wiring import open_desk
@@ -20,7 +21,7 @@ from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 
 
-@desk_command(example="--json")
+@desk_command(Permission.MANAGE_KEYS, example="--json")
 def keys_list(call: Call) -> int:
     """List every key with its times.
 
@@ -36,7 +37,7 @@ def keys_list(call: Call) -> int:
     return print_result(call, {"keys": [asdict(row) for row in rows]}, *lines, code=code)
 
 
-@desk_command(example="mailbox-signing")
+@desk_command(Permission.MANAGE_KEYS, example="mailbox-signing")
 @click.argument("role", type=click.Choice([role.value for role in ROTATED_ROLES]), help="The key's role.")
 def keys_rotate(call: Call, role: str) -> int:
     """Make the successor of a signing key. Nothing stops in the meantime.
@@ -60,7 +61,7 @@ def keys_rotate(call: Call, role: str) -> int:
     )
 
 
-@desk_command(example="--root /media/root --new-key")
+@desk_command(Permission.MANAGE_KEYS, example="--root /media/root --new-key")
 @click.option("--root", type=FILE, metavar="DIR", help="The folder of root.key.  [default: in the state folder]")
 @click.option("--new-key", is_flag=True, help="Move to a new key-set key.")
 def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> int:
@@ -78,7 +79,7 @@ def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> in
     )
 
 
-@desk_command(example="--root /media/root")
+@desk_command(Permission.MANAGE_KEYS, example="--root /media/root")
 @click.option("--root", type=FILE, metavar="DIR", help="The folder of both root keys.  [default: in the state folder]")
 def keys_change_root(call: Call, root: Path | None) -> int:
     """Switch to the next root, name its successor, and publish. The former root is removed from the folder.
@@ -97,7 +98,7 @@ def keys_change_root(call: Call, root: Path | None) -> int:
     )
 
 
-@desk_command()
+@desk_command(Permission.MANAGE_KEYS)
 def keys_replace_sealing(call: Call) -> int:
     """Replace the sealing key, which may have leaked, and publish.
 
@@ -113,7 +114,7 @@ def keys_replace_sealing(call: Call) -> int:
     )
 
 
-@desk_command(example="tWXvD6bK7pA")
+@desk_command(Permission.MANAGE_KEYS, example="tWXvD6bK7pA")
 @click.argument("key_id", help="Its id in `keys list`.")
 def keys_revoke(call: Call, key_id: str) -> int:
     """Revoke a signing key that leaked, with all its signatures, and publish.
@@ -134,7 +135,7 @@ def keys_revoke(call: Call, key_id: str) -> int:
     )
 
 
-@desk_command(example="2026-Q4")
+@desk_command(Permission.MANAGE_KEYS, example="2026-Q4")
 @click.argument("key", help="Its name in `keys list`.")
 def keys_destroy_sealing(call: Call, key: str) -> int:
     """Destroy a sealing key that has expired. Nothing sealed to it ever opens again.

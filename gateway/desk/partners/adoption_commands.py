@@ -32,6 +32,7 @@ from gateway.desk.partners.adoptions import (
     read_adoption,
 )
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.suggestions import suggest
@@ -60,7 +61,7 @@ _KNOWN_OWNER = click.option(
 _EXAMPLE_ID = "0199c0de-0000-7000-8000-000000000000"
 
 
-@desk_command(example="--json")
+@desk_command(Permission.MANAGE_PARTNERS, example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
 def adoption_list(call: Call, *, with_decided: bool) -> int:
     """List the waiting requests. Their senders stay sealed until `adoption show` opens one."""
@@ -77,7 +78,7 @@ def adoption_list(call: Call, *, with_decided: bool) -> int:
     return print_result(call, {"requests": [asdict(row) for row in rows]}, *lines, empty="No request waits.")
 
 
-@desk_command(example=_EXAMPLE_ID)
+@desk_command(Permission.MANAGE_PARTNERS, example=_EXAMPLE_ID)
 @_QUOTED
 def adoption_show(call: Call, request_id: str) -> int:
     """Open one request and print it; the audit log records it.
@@ -105,7 +106,7 @@ def adoption_show(call: Call, request_id: str) -> int:
     return DONE
 
 
-@desk_command(example=f"{_EXAMPLE_ID} --owner example-chat --out example-chat.invitation")
+@desk_command(Permission.MANAGE_PARTNERS, example=f"{_EXAMPLE_ID} --owner example-chat --out example-chat.invitation")
 @_REQUEST
 @_OWNER
 @_KNOWN_OWNER
@@ -145,6 +146,7 @@ def adoption_invite(
 
 
 @desk_command(
+    Permission.MANAGE_PARTNERS,
     example=f'{_EXAMPLE_ID} --owner example-chat --surface profile --address "https://chat.example/people/*" '
     '--position "Under the name, beside Block"',
 )
@@ -183,7 +185,7 @@ def adoption_agree(call: Call, request_id: str, owner: str, *, known_owner: bool
     return publish_register(call, partner=row.owner, done=f"{row.placement} is agreed")
 
 
-@desk_command(example=f'{_EXAMPLE_ID} --why "We could not reach you."')
+@desk_command(Permission.MANAGE_PARTNERS, example=f'{_EXAMPLE_ID} --why "We could not reach you."')
 @_REQUEST
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for the service to read.")
 def adoption_decline(call: Call, request_id: str, why: str) -> int:
@@ -204,7 +206,7 @@ def adoption_decline(call: Call, request_id: str, why: str) -> int:
     return DONE
 
 
-@desk_command(example='--why "Sealed to no key of ours." --confirm 40')
+@desk_command(Permission.MANAGE_PARTNERS, example='--why "Sealed to no key of ours." --confirm 40')
 @click.option("--why", required=True, metavar="WORDS", help="The reason, for this desk's record.")
 @click.option("--confirm", type=int, metavar="NUMBER", help="How many, as printed without this option.")
 def adoption_decline_unreadable(call: Call, why: str, confirm: int | None) -> int:

@@ -30,6 +30,7 @@ from gateway.desk.partners.adoptions import (
     open_adoption,
 )
 from gateway.desk.partners.invitations import may_enrol
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.pages import PLACEMENT_FIELDS
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
 from gateway.desk.views.page import (
@@ -42,9 +43,9 @@ from gateway.desk.views.page import (
     read_list_page,
     read_typed,
     show_page,
+    staff_rule,
 )
 from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.canonical import encode
@@ -90,7 +91,7 @@ class Outcome:
 
 
 @blueprint.get("/adoption")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def list_all() -> ResponseReturnValue:
     """Show the waiting requests, or all of them."""
     shows_all = request.args.get("show") == "all"
@@ -110,14 +111,14 @@ def list_all() -> ResponseReturnValue:
 
 
 @blueprint.get("/adoption/unreadable")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def show_unreadable() -> ResponseReturnValue:
     """Show the number of unreadable requests, with the form that declines all of them together."""
     return _draw_unreadable()
 
 
 @blueprint.post("/adoption/unreadable")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_unreadable() -> ResponseReturnValue:
     """Decline them, if their number is still the one on the page."""
     confirmed = parse_small_number(request.form.get("count", "")) or 0
@@ -147,21 +148,21 @@ def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> Respo
 
 
 @blueprint.get("/adoption/<request_id>")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def show_request(request_id: str) -> ResponseReturnValue:
     """Show the clear fields of a request without opening it."""
     return _draw(_get(request_id), None, Outcome())
 
 
 @blueprint.post("/adoption/<request_id>/open")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_open(request_id: str) -> ResponseReturnValue:
     """Open a request and record the reader."""
     return _show(request_id, Outcome())
 
 
 @blueprint.post("/adoption/<request_id>/agree")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_agree(request_id: str) -> ResponseReturnValue:
     """Agree one place with the service."""
     typed = read_typed()
@@ -192,7 +193,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/adoption/<request_id>/invite")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_invite(request_id: str) -> ResponseReturnValue:
     """Make an invitation for the service, and show it once."""
     typed = read_typed()
@@ -212,7 +213,7 @@ def post_invite(request_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/adoption/<request_id>/decline")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_decline(request_id: str) -> ResponseReturnValue:
     """Decline a request with its reason."""
 

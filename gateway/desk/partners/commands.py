@@ -23,6 +23,7 @@ from gateway.desk.partners.register import (
     list_partners,
 )
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, FILE, Call, break_typed, desk_command, print_json, print_result, say
@@ -43,7 +44,7 @@ _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
 }
 
 
-@desk_command(example='"Example Chat" --partner example-chat --out example-chat.invitation')
+@desk_command(Permission.MANAGE_PARTNERS, example='"Example Chat" --partner example-chat --out example-chat.invitation')
 @click.argument("name", help="The partner's public name.")
 @click.option("--partner", "partner_id", required=True, metavar="ID", help="Its permanent id: a-z, 0-9 and hyphens.")
 @click.option("--origin", metavar="URL", help="The gateway's address in the invitation.  [default: as in desk.toml]")
@@ -90,7 +91,7 @@ def partner_invite(
     return DONE
 
 
-@desk_command(example="--json")
+@desk_command(Permission.MANAGE_PARTNERS, example="--json")
 def partner_list(call: Call) -> int:
     """List partners, enrolments that wait for approval, and open invitations."""
     with open_desk(call.state).store.read() as connection:
@@ -106,7 +107,7 @@ def partner_list(call: Call) -> int:
     return print_result(call, {"partners": [asdict(row) for row in rows]}, *lines, empty=empty)
 
 
-@desk_command(example="example-chat")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat")
 @_PARTNER
 def partner_show(call: Call, partner_id: str) -> int:
     """Show one partner: its keys, its registration and the changes that it asks for."""
@@ -116,7 +117,7 @@ def partner_show(call: Call, partner_id: str) -> int:
     return print_result(call, msgspec.to_builtins(asdict(view)), *_list_view_lines(view, now=desk.clock()))
 
 
-@desk_command(example="example-chat")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat")
 @_PARTNER
 def partner_approve(call: Call, partner_id: str) -> int:
     """Put the keys of a checked enrolment into the register, sign it and publish it."""
@@ -132,7 +133,7 @@ def partner_approve(call: Call, partner_id: str) -> int:
     return code
 
 
-@desk_command(example="example-chat")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat")
 @_PARTNER
 def partner_end_invitation(call: Call, partner_id: str) -> int:
     """End a partner's open invitation, and refuse an enrolment that waits for approval.
@@ -149,7 +150,7 @@ def partner_end_invitation(call: Call, partner_id: str) -> int:
     return print_result(call, {"partner": partner_id, **asdict(ended)}, *lines)
 
 
-@desk_command(example="example-chat")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat")
 @_PARTNER
 def partner_suspend(call: Call, partner_id: str) -> int:
     """Stop accepting a partner's reports, sign the register and publish it.
@@ -165,7 +166,7 @@ def partner_suspend(call: Call, partner_id: str) -> int:
     return publish_register(call, partner=partner_id, done=f"{partner_id} {done}")
 
 
-@desk_command(example="example-chat")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat")
 @_PARTNER
 @click.option("--key", "key_id", metavar="KEY-ID", help="One former key, with everything that it signed.")
 @click.option("--keep-successor", is_flag=True, help="The partner confirmed by phone that its later keys are its own.")
@@ -191,7 +192,7 @@ def partner_revoke_key(call: Call, partner_id: str, key_id: str | None, *, keep_
     return publish_register(call, partner=partner_id, done=f"The keys of {partner_id} are revoked")
 
 
-@desk_command(example="--json")
+@desk_command(Permission.MANAGE_PARTNERS, example="--json")
 @click.option("--all", "with_decided", is_flag=True, help="The decided ones too.")
 def partner_changes(call: Call, *, with_decided: bool) -> int:
     """List the changes that partners ask for and a person has to decide."""
@@ -203,7 +204,7 @@ def partner_changes(call: Call, *, with_decided: bool) -> int:
     return print_result(call, {"changes": [asdict(change) for change in rows]}, *lines, empty="No change waits.")
 
 
-@desk_command(example=_EXAMPLE_CHANGE)
+@desk_command(Permission.MANAGE_PARTNERS, example=_EXAMPLE_CHANGE)
 @_CHANGE
 def partner_accept_change(call: Call, change_id: str) -> int:
     """Accept a change. New keys go into the register, which is signed and published; a registration takes effect.
@@ -224,7 +225,7 @@ def partner_accept_change(call: Call, change_id: str) -> int:
     return print_result(call, {"change": asdict(change), "missing": list(gaps)}, line, *_list_gap_lines(gaps))
 
 
-@desk_command(example=f"{_EXAMPLE_CHANGE} --why more-needed")
+@desk_command(Permission.MANAGE_PARTNERS, example=f"{_EXAMPLE_CHANGE} --why more-needed")
 @_CHANGE
 @click.option("--why", required=True, type=click.Choice(tuple(REFUSAL_REASONS)), help=_REASONS)
 def partner_refuse_change(call: Call, change_id: str, why: RefusalReason) -> int:

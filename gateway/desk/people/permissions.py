@@ -64,6 +64,7 @@ class Permission(Enum):
     SEE_OUTBOX = "see the outbox and alerts"
     SEND_AGAIN = "send entries of the outbox again"
     TAKE_ALERTS = "acknowledge alerts"
+    CLEAR_ALARMS = "list and clear alarms"
     # Partners, figures, digests
     MANAGE_PARTNERS = "manage partners, placements and adoption"
     SEE_FIGURES = "see figures and trends"
@@ -106,6 +107,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.SEE_OUTBOX, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.SEND_AGAIN, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.TAKE_ALERTS, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR)),
+            (Permission.CLEAR_ALARMS, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.MANAGE_PARTNERS, (Role.PARTNER_MANAGER,)),
             (
                 Permission.SEE_FIGURES,

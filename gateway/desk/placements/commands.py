@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.agreeing import (
     agree_placement,
     change_placement,
@@ -76,6 +77,7 @@ def _term_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[
 
 
 @desk_command(
+    Permission.MANAGE_PARTNERS,
     example='--owner example-chat --service "Example Chat" --surface profile '
     '--address "https://chat.example/people/*" --position "Under the name, beside Block"',
 )
@@ -93,7 +95,7 @@ def placement_agree(call: Call, **terms: Any) -> int:
     return _print_changed(call, row, done=f"{row.placement} is agreed with {row.owner}: {format_placement(row)}.")
 
 
-@desk_command(example="--json")
+@desk_command(Permission.MANAGE_PARTNERS, example="--json")
 @click.option("--owner", metavar="ID", help="Only this owner's.")
 def placement_list(call: Call, owner: str | None) -> int:
     """List the placements by service, each with its state and its last check."""
@@ -111,7 +113,7 @@ def placement_list(call: Call, owner: str | None) -> int:
     return print_result(call, {"placements": [_describe_standing(one) for one in standings]}, *lines, empty=empty)
 
 
-@desk_command(example="example-chat-profile")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat-profile")
 @_LINK_ID
 def placement_show(call: Call, link_id: str) -> int:
     """Show one placement: its agreement, its history and the checks of its page."""
@@ -156,7 +158,7 @@ def placement_show(call: Call, link_id: str) -> int:
     return DONE
 
 
-@desk_command(example='example-chat-profile --position "Beside Block"')
+@desk_command(Permission.MANAGE_PARTNERS, example='example-chat-profile --position "Beside Block"')
 @_LINK_ID
 @_term_options(required=False)
 def placement_change(call: Call, link_id: str, **terms: Any) -> int:
@@ -165,7 +167,7 @@ def placement_change(call: Call, link_id: str, **terms: Any) -> int:
     return _print_changed(call, row, done=f"{row.placement} is changed: {format_placement(row)}.")
 
 
-@desk_command(example='example-chat-profile --reason "Behind a menu since the new design"')
+@desk_command(Permission.MANAGE_PARTNERS, example='example-chat-profile --reason "Behind a menu since the new design"')
 @_LINK_ID
 @_REASON
 def placement_suspend(call: Call, link_id: str, reason: str) -> int:
@@ -174,7 +176,7 @@ def placement_suspend(call: Call, link_id: str, reason: str) -> int:
     return _print_changed(call, row, done=f"{row.placement} is suspended.")
 
 
-@desk_command(example="example-chat-profile")
+@desk_command(Permission.MANAGE_PARTNERS, example="example-chat-profile")
 @_LINK_ID
 def placement_resume(call: Call, link_id: str) -> int:
     """Put a suspended placement back into the register."""
@@ -182,7 +184,7 @@ def placement_resume(call: Call, link_id: str) -> int:
     return _print_changed(call, row, done=f"{row.placement} is agreed again.")
 
 
-@desk_command(example='example-chat-profile --reason "The page is gone"')
+@desk_command(Permission.MANAGE_PARTNERS, example='example-chat-profile --reason "The page is gone"')
 @_LINK_ID
 @_REASON
 def placement_end(call: Call, link_id: str, reason: str) -> int:
@@ -191,7 +193,7 @@ def placement_end(call: Call, link_id: str, reason: str) -> int:
     return _print_changed(call, row, done=f"{row.placement} has ended.")
 
 
-@desk_command(example="--out pages.json")
+@desk_command(Permission.MANAGE_PARTNERS, example="--out pages.json")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The list to write; an old one is replaced.")
 def placement_targets(call: Call, out: Path) -> int:
     """Write the checker's list of pages. It holds no key and no secret; the desk fetches no page."""
@@ -204,7 +206,7 @@ def placement_targets(call: Call, out: Path) -> int:
     return print_result(call, {"out": str(out), "targets": count, "without_page": without_page}, *lines)
 
 
-@desk_command(example="checks.json")
+@desk_command(Permission.MANAGE_PARTNERS, example="checks.json")
 @click.argument("file", type=FILE, help="From `report-abuse-checker run --out` or `button check --json`.")
 def placement_import_checks(call: Call, file: Path) -> int:
     """Import checks from a file, by the same rules as those that a checker posts."""
@@ -216,7 +218,7 @@ def placement_import_checks(call: Call, file: Path) -> int:
     return print_result(call, asdict(taken), format_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE)
 
 
-@desk_command()
+@desk_command(Permission.MANAGE_PARTNERS)
 @click.option("--replace", is_flag=True, help="Replace the current token, which stops working immediately.")
 @click.option("--forget", is_flag=True, help="End the token without making a new one.")
 def placement_runner_token(call: Call, *, replace: bool, forget: bool) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
     agree_placement,
@@ -37,9 +38,8 @@ from gateway.desk.placements.register import (
     get_owner_names,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_list_page, read_typed, show_page
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 # The field of the form for each refusal of the rules.
 PLACEMENT_FIELDS: Final = {
@@ -121,7 +121,7 @@ def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
 
 
 @blueprint.get("/placements")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def list_all() -> ResponseReturnValue:
     """Show the placements by service, each with its state and its last check."""
     desk, wanted = get_desk(), request.args.get("show", "now")
@@ -154,14 +154,14 @@ def list_all() -> ResponseReturnValue:
 
 
 @blueprint.get("/placements/new")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def show_form() -> ResponseReturnValue:
     """Show the form that agrees a placement."""
     return _show_form(Typed())
 
 
 @blueprint.post("/placements/new")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_agree() -> ResponseReturnValue:
     """Agree a placement; faults come back at their fields, with every answer kept."""
     typed = read_typed()
@@ -176,14 +176,14 @@ def post_agree() -> ResponseReturnValue:
 
 
 @blueprint.get("/placement/<placement>")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.MANAGE_PARTNERS)
 def show_placement(placement: str) -> ResponseReturnValue:
     """Show one placement: the agreement, its checks with advice, and its history."""
     return _show(_get(placement))
 
 
 @blueprint.post("/placement/<placement>/change")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_change(placement: str) -> ResponseReturnValue:
     """Change the agreed terms."""
     typed = read_typed()
@@ -192,7 +192,7 @@ def post_change(placement: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/placement/<placement>/suspend")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_suspend(placement: str) -> ResponseReturnValue:
     """Take a placement out of the register for a while."""
     reason = read_typed()["reason"]
@@ -200,14 +200,14 @@ def post_suspend(placement: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/placement/<placement>/resume")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_resume(placement: str) -> ResponseReturnValue:
     """Put a suspended placement back into the register."""
     return _do(placement, lambda: resume_placement(get_desk(), placement, actor=get_name()))
 
 
 @blueprint.post("/placement/<placement>/end")
-@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_end(placement: str) -> ResponseReturnValue:
     """End a placement for good."""
     reason = read_typed()["reason"]

@@ -17,11 +17,12 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
-from gateway.web.rules import Login, find_current_rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RouteRule, find_current_rule
 
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
@@ -29,6 +30,12 @@ _SIGNED_IN: Final = "signed_in"
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+
+
+def staff_rule(permission: Permission, *, body_bytes: int = 0) -> RouteRule:
+    """Return the rule of a page for people with a permission; with `body_bytes`, that of a form with its token."""
+    csrf = CsrfRule.TOKEN if body_bytes else CsrfRule.NO_POST
+    return RouteRule(login=Login.STAFF, permission=permission, limit=NO_LIMIT, csrf=csrf, body_bytes=body_bytes)
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:

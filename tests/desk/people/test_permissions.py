@@ -1,8 +1,17 @@
 """The table of permissions against one written by hand, so that widening a permission fails here."""
 
 import pytest
+from flask import Flask
 
 from gateway.desk.people.permissions import ROLE_TITLES, ROLES_OF, Permission, Role, format_roles, is_allowed
+from gateway.web.rules import (
+    NO_LIMIT,
+    CsrfRule,
+    Login,
+    RouteRule,
+    RouteRuleError,
+    check_every_route_has_a_rule,
+)
 
 # By role: analyst, adviser, operations, harm reduction, SPOC, partner manager, duty officer (crisis lane only: c),
 # supervisor, auditor, administrator.
@@ -25,6 +34,7 @@ SIGN_OFF          . x . x . . . x . .
 SEE_OUTBOX        x . . . . . c x . x
 SEND_AGAIN        . . . . . . . x . x
 TAKE_ALERTS       x . . . . . c x . .
+CLEAR_ALARMS      . . . . . . . x . x
 MANAGE_PARTNERS   . . . . . x . . . .
 SEE_FIGURES       x . x x . . . x x .
 SEE_DIGESTS       . . . x . x . x x .
@@ -78,3 +88,17 @@ def test_neither_administrator_nor_auditor_opens_anything() -> None:
 def test_a_refusal_names_the_roles() -> None:
     assert format_roles(Permission.RELEASE_DIGESTS) == "supervisor"
     assert format_roles(Permission.MAKE_DIGESTS) == "officer of Harm Reduction, partner manager or supervisor"
+
+
+@pytest.mark.parametrize(
+    ("login", "permission"),
+    [(Login.STAFF, None), (Login.OPEN, Permission.READ_CASES), (Login.PARTNER, Permission.REPLY)],
+)
+def test_app_with_a_staff_route_without_a_permission_does_not_start(
+    login: Login, permission: Permission | None
+) -> None:
+    stated = RouteRule(login=login, permission=permission, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+    app = Flask("desk", static_folder=None)
+    app.add_url_rule("/odd", view_func=stated(lambda: "x"), endpoint="odd")
+    with pytest.raises(RouteRuleError, match="for staff without a permission, or names one for others"):
+        check_every_route_has_a_rule(app, limits=())
