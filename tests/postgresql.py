@@ -162,7 +162,7 @@ class Server:
         """Stop the server's processes where they are: connections stay open, and nothing answers."""
         with connect(self.uri()) as connection:
             found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
-        processes = [int((self._data / "postmaster.pid").read_text().split()[0]), *(row[0] for row in found)]
+        processes = [self.pid, *(row[0] for row in found)]
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:
@@ -196,6 +196,11 @@ class Server:
     def make_primary(self) -> None:
         """Let the next start be an ordinary one."""
         self._signal_file.unlink()
+
+    @property
+    def pid(self) -> int:
+        """The id of the running server's first process, the parent of all others."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     @property
     def _signal_file(self) -> Path:

@@ -150,18 +150,26 @@ _LINKS = _LINK.where(reports.c.position > bindparam("after")).order_by(reports.c
 # By the table's own key, without an index.
 _AT_POSITION = reports.c.position == bindparam("position")
 # From sender to sender by the index of (partner, sequence): a GROUP BY would read all of it.
-_first = select(func.min(reports.c.partner).label("partner")).cte("senders", recursive=True)
-_later = reports.alias()
-_senders = _first.union_all(
-    select(select(func.min(_later.c.partner)).where(_later.c.partner > _first.c.partner).scalar_subquery()).where(
-        _first.c.partner.is_not(None)
-    )
+# PostgreSQL may read all of it for `min` and `max` too (reports.py).
+_any, _later, _own = reports.alias(), reports.alias(), reports.alias()
+_lowest = select(_any.c.partner).order_by(_any.c.partner).limit(1).scalar_subquery()
+_first = select(_lowest.label("partner")).cte("senders", recursive=True)
+_following = (
+    select(_later.c.partner)
+    .where(_later.c.partner > _first.c.partner)
+    .order_by(_later.c.partner)
+    .limit(1)
+    .scalar_subquery()
 )
-_own = reports.alias()
-_HEADS = select(
-    _senders.c.partner,
-    select(func.max(_own.c.sequence)).where(_own.c.partner == _senders.c.partner).scalar_subquery(),
-).where(_senders.c.partner.is_not(None))
+_senders = _first.union_all(select(_following).where(_first.c.partner.is_not(None)))
+_newest_own = (
+    select(_own.c.sequence)
+    .where(_own.c.partner == _senders.c.partner)
+    .order_by(_own.c.sequence.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_HEADS = select(_senders.c.partner, _newest_own).where(_senders.c.partner.is_not(None))
 _NEWEST = select(func.coalesce(func.max(reports.c.position), 0))
 _SAME_REPORT = (
     reports.c.report_id == bindparam("wanted_id"),

@@ -6,7 +6,7 @@ Never opens an envelope, and never changes a stored one.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, literal_column, select
 
 from gateway.store.high_water import Mark
 from gateway.store.prepared import PreparedStatement
@@ -69,10 +69,16 @@ class StoredReport:
 
 
 _every_report, _same_sender, _same_reference = reports.alias(), reports.alias(), reports.alias()
-# Each reads the end of its index instead of counting.
+# Each reads the end of its index. PostgreSQL may read every report of a sender for `max`, by a plan that it made when
+# the sender had a few.
 _NEWEST = select(func.max(_every_report.c.position)).scalar_subquery()
 _HEAD = (
-    select(func.max(_same_sender.c.sequence)).where(_same_sender.c.partner == bindparam("partner")).scalar_subquery()
+    select(_same_sender.c.sequence)
+    .where(_same_sender.c.partner == bindparam("partner"))
+    .order_by(_same_sender.c.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+    .scalar_subquery()
 )
 _PLACE = PreparedStatement(
     select(

@@ -13,7 +13,7 @@ from gateway.databases.postgresql import WRITERS_TURN, PostgresqlServer
 from gateway.doctor import examine
 from gateway.store import StorageUnavailableError, reports
 from gateway.store.boxes import find_draft, put_draft
-from gateway.store.collection import count_waiting, list_links, read_waiting
+from gateway.store.collection import count_waiting, find_heads, list_links, read_waiting
 from gateway.store.schema import metadata
 from partner_sdk.wire.canonical import encode
 from tests.builders import DAY, NOW, Agency, House, Partner
@@ -65,6 +65,26 @@ def test_the_same_report_at_two_gateways_is_stored_once(house: House, tmp_path: 
         assert [answer.is_new for answer in answers].count(True) == 1
         assert len({answer.receipt for answer in answers}) == 1
     assert len(house.rows("reports")) == 5
+
+
+def test_a_report_costs_no_reading_of_earlier_ones_by_plans_made_while_there_were_few(
+    house: House, database_uri: str
+) -> None:
+    """The server keeps the plan of a prepared statement, and reading all of a short table costs nothing."""
+    with connect(database_uri) as operator:
+        operator.execute("SELECT pg_stat_reset()")
+    gateway = open_patient(house)
+    for _ in range(100):
+        gateway.intake.accept(new_public_report())
+    with gateway.store.read() as connection:
+        for _ in range(20):
+            assert find_heads(connection) is not None
+    gateway.store.close()  # a session gives its counts at its end
+    with connect(database_uri) as operator:
+        tables = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'reports'"
+        indexes = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'reports'"
+        (read_whole,), (by_index,) = (operator.execute(query).fetchone() or (0,) for query in (tables, indexes))
+    assert read_whole + by_index < 1000  # 100 reports that each read all earlier ones: 5,000
 
 
 def test_the_probes_of_two_gateways_are_kept_apart(house: House, tmp_path: Path) -> None:
