@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,8 +33,9 @@ CREDENTIALS: Final[Mapping[str, str]] = {
 class SeaweedFS:
     """A master, a volume server, a filer and their S3 door in one process; everything it keeps is in `folder`."""
 
-    def __init__(self, folder: Path, *, memory: str) -> None:
+    def __init__(self, folder: Path, *, settings: Sequence[str] = (), memory: str) -> None:
         self.folder = folder
+        self._settings = settings
         self._memory = memory
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,6 +58,7 @@ class SeaweedFS:
             *(f"-{name}={port}" for name, port in self._ports.items()),
             *(f"-{name}.localSocket={self.folder}/{name}" for name in ("s3", "filer")),
             *OBJECT_SETTINGS,
+            *self._settings,
         ]
         # No faketime: this server keeps the time of this machine.
         environment = {
@@ -124,12 +126,14 @@ class SeaweedFS:
 
 
 @contextmanager
-def running_seaweedfs(*, memory: str = "160MiB", parent: Path | None = None) -> Iterator[SeaweedFS]:
+def running_seaweedfs(
+    *, settings: Sequence[str] = (), memory: str = "160MiB", parent: Path | None = None
+) -> Iterator[SeaweedFS]:
     """Run a server for a few tests; with more `memory` a part costs it half the CPU.
 
-    Its folder is in `parent`, or where temporary files are.
+    Its folder is in `parent`, or where temporary files are. `settings` override those of the cluster.
     """
-    server = SeaweedFS(Path(tempfile.mkdtemp(prefix="seaweedfs-", dir=parent)), memory=memory)
+    server = SeaweedFS(Path(tempfile.mkdtemp(prefix="seaweedfs-", dir=parent)), settings=settings, memory=memory)
     try:
         server.start()
         yield server
