@@ -34,6 +34,7 @@ CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.cli
 # The zones of our modules; tests/house/test_clock.py finds any other.
 ZONES: Final = {
     "gateway.guidance.agency": "ZoneInfo",
+    "gateway.desk.uk_times": "UK",
     "gateway.desk.cases.model": "UK",
     "gateway.desk.cases.partner_side": "UK",
     "gateway.desk.placements.agreeing": "_UK",

@@ -20,7 +20,7 @@ import msgspec
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
-from gateway.desk.app import STYLE_FILE
+from gateway.desk.app import read_sheet
 from gateway.desk.collection.filing import NewCase, file_cases
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.guidance.agency import Agency
@@ -184,9 +184,7 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
     with loop.desk.store.write() as connection:
         file_cases(connection, cases, case_ids=[f"case-{place}" for place in CASES], now=loop.clock())
     html = DeskBrowser(loop.desk).sign_in().get("/").text
-    html, styled = re.subn(
-        r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{STYLE_FILE.read_text(encoding='utf-8')}</style>", html
-    )
+    html, styled = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{read_sheet()}</style>", html)
     assert styled == 1
     page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]}, color_scheme="light")
     page.set_content(html)

@@ -39,7 +39,10 @@ STATE_VARIABLE = "REPORT_ABUSE_DESK_STATE"
 ORIGIN_VARIABLE = "REPORT_ABUSE_DESK_ORIGIN"
 
 blueprint = Blueprint("sign_in", __name__, template_folder="views/templates")
-STYLE_FILE = Path(__file__).parent / "views" / "static" / "desk.css"
+_STATIC = Path(__file__).parent / "views" / "static"
+# The panes of the cases, and the style of every page; one address serves both.
+STYLE_FILES = (_STATIC / "desk.css", _STATIC / "panes.css")
+SCRIPT_FILE = _STATIC / "desk.js"
 FORM_BYTES = 4096
 
 
@@ -75,7 +78,19 @@ def post_sign_out() -> ResponseReturnValue:
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def get_style() -> Response:
     """Return the only style sheet, with the rules of the partner's page for its preview."""
-    return Response(STYLE_FILE.read_text("utf-8") + read_style(), content_type="text/css; charset=utf-8")
+    return Response(read_sheet() + read_style(), content_type="text/css; charset=utf-8")
+
+
+@blueprint.get("/desk.js")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def get_script() -> Response:
+    """Return the only script: keys, the next case, and unsaved text. Every page works without it."""
+    return Response(SCRIPT_FILE.read_text("utf-8"), content_type="text/javascript; charset=utf-8")
+
+
+def read_sheet() -> str:
+    """Return the desk's own style sheet."""
+    return "".join(path.read_text("utf-8") for path in STYLE_FILES)
 
 
 @blueprint.get("/health")

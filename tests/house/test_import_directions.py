@@ -251,7 +251,18 @@ def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
 
 # The floors of the desk, the lowest first, with their packages: each imports only those that stand before it.
 DESK_FLOORS = {
-    "base": ("store", "vault", "audit", "alarms", "feed_client", "addresses", "config", "carriers", "wiring"),
+    "base": (
+        "store",
+        "vault",
+        "audit",
+        "alarms",
+        "feed_client",
+        "addresses",
+        "uk_times",
+        "config",
+        "carriers",
+        "wiring",
+    ),
     "pages and terminal": ("hidden_text", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),

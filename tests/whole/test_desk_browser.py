@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
-from gateway.desk.app import STYLE_FILE
+from gateway.desk.app import read_sheet
 from gateway.desk.placements.checks import take_checks
 from tests.builders import make_industry_report
 from tests.desk.adoption_builders import CALLED, add_waiting
@@ -107,7 +107,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def show(browser: Chromium, html: str, *, width: int) -> Page:
-    style = f"<style>{STYLE_FILE.read_text()}</style>"
+    style = f"<style>{read_sheet()}</style>"
     html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: style, html)
     assert count == 1
     page = browser.new_page(viewport={"width": width, "height": 900})

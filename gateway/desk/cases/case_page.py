@@ -39,7 +39,8 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
-from gateway.desk.cases.queue import find_next, list_moves
+from gateway.desk.cases.queue import list_moves
+from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections
@@ -213,7 +214,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
         linked = list_linked(connection, case)
-        next_case = find_next(connection)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
         about_name = None if case.about is None else find_owner_name(connection, case.about)
         is_welsh = content.report is not None and content.report.language == WELSH
@@ -237,7 +237,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         factors=list_reasons(case.factors),
         moves=moves,
         linked=linked,
-        next_case=next_case,
+        pane=make_queue_pane(desk, case_id=case.case_id),
+        blanks=[line.title for section in content.sections for line in section.lines if not line.text],
         about_name=about_name,
         suggested_about=None if suggested == case.about else suggested,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,

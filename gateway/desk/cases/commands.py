@@ -18,6 +18,7 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
+from gateway.desk.cases.lanes import QueueView, find_next, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
 from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import (
@@ -49,14 +50,7 @@ from gateway.desk.cases.partner_commands import (
 )
 from gateway.desk.cases.partner_commands import case_ask as case_ask
 from gateway.desk.cases.partner_commands import case_outcome as case_outcome
-from gateway.desk.cases.queue import (
-    LANES,
-    MOST_SCORE,
-    find_next,
-    list_moves,
-    list_queue,
-    move_case,
-)
+from gateway.desk.cases.queue import LANES, MOST_SCORE, list_moves, move_case
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
@@ -92,7 +86,7 @@ def case_list(call: Call, *, with_closed: bool) -> int:
     desk = open_desk(call.state)
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        cases = list_queue(connection, state="all" if with_closed else "open")
+        cases = list_queue(connection, QueueView(lane="all" if with_closed else "open"))
     marks = make_marks(desk, cases)
     lines = [_line(row, marks=marks, days_late=count_days_late(row, today=today)) for row in cases]
     found = {"cases": [asdict(row) | marks.as_json(row) for row in cases]}

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, get_args
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
@@ -17,6 +16,7 @@ from gateway.desk.collection.row_checks import read_clear_fields
 from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
+from gateway.desk.uk_times import UK
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import combine
 from partner_sdk.errors import ReportAbuseError
@@ -80,7 +80,6 @@ REDIRECTS: Final = (
     "other",
 )
 _KEPT_CONTROLS: Final = frozenset("\n\t")
-UK: Final = ZoneInfo("Europe/London")
 # Not from the locale: the desk is in English, and a server may have any locale.
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS: Final = (

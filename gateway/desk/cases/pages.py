@@ -5,7 +5,6 @@ Content appears only in the response to the post that opened it, and is never st
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import get_args
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -32,92 +31,44 @@ from gateway.desk.cases.forms import (
     parse_score,
 )
 from gateway.desk.cases.linking import link_cases, unlink_cases
-from gateway.desk.cases.model import (
-    CaseError,
-    CaseRow,
-    count_days_late,
-    find_promised_day,
-    format_day,
-    format_lateness,
-    get_uk_day,
-    is_waiting,
-    list_firsts,
-)
-from gateway.desk.cases.opening import list_sources
-from gateway.desk.cases.queue import (
-    QueueState,
-    count_queue,
-    count_waiting,
-    find_next,
-    list_later,
-    list_queue,
-    move_case,
-)
-from gateway.desk.cases.reading.partner_case import format_open_questions
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.queue import move_case
+from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
-from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.permissions import Permission
-from gateway.desk.placements.register import count_button_requests, get_owner_names
-from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
+from gateway.desk.placements.register import count_button_requests
+from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
-from gateway.guidance.risk import list_reasons
 
 blueprint = Blueprint("cases", __name__)
+blueprint.app_url_defaults(keep_view)
 MOST_GROUPS = 10
-_STATES: tuple[QueueState, ...] = get_args(QueueState)
 
 
 @blueprint.get("/")
 @staff_rule(Permission.SEE_QUEUE)
 def list_all() -> ResponseReturnValue:
-    """Show the queue: crisis lane, score, waiting time. Late replies are highlighted but never change the order."""
-    desk, wanted = get_desk(), request.args.get("state", "open")
-    concerns = settle_alarms(desk)
-    today = get_uk_day(desk.clock())
-    state: QueueState = next((one for one in _STATES if one == wanted), "open")
+    """Show the lanes and the list of one view. Late replies are highlighted but never change the order."""
+    desk = get_desk()
+    concerns, pane = settle_alarms(desk), make_queue_pane(desk)
     with desk.store.read() as connection:
-        waiting = count_waiting(connection, today=today)
-        found = waiting.open if state == "open" else count_queue(connection, state=state, today=today)
-        listed_page = read_list_page(found=found)
-        listed = list_queue(connection, state=state, today=today, rows=listed_page.rows)
-        next_case = find_next(connection)
         alarms = count_alarms(connection)
         alerts = list_unacknowledged(connection)
         set_aside = list_groups(connection)
-        names = get_owner_names(connection)
         adoption_count = count_button_requests(connection)
-        firsts = list_firsts(connection, listed)
-        later = list_later(connection, listed)
-        sources = list_sources(connection, listed)
-        clocks = format_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
+        pane=pane,
         concerns=[(describe_concern(one, now=desk.clock()), format_advice(one.code)) for one in concerns],
         alerts=alerts,
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),
         set_aside_total=sum(group.count for group in set_aside),
-        names=names,
         format_cause=format_cause,
-        format_sender=lambda partner: format_sender(partner, names=names),
+        format_sender=lambda partner: format_sender(partner, names=pane.names),
         set_aside_urgent=sum(group.urgent for group in set_aside),
         adoption_count=adoption_count,
-        cases=listed,
-        promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},
-        days_late={case.case_id: count_days_late(case, today=today) for case in listed},
-        format_day=format_day,
-        format_lateness=format_lateness,
-        today=today,
-        firsts=firsts,
-        later=later,
-        sources=sources,
-        clocks=clocks,
-        listed_page=listed_page,
-        state=state,
-        waiting=waiting,
-        next_case=next_case,
-        list_reasons=list_reasons,
         alarm_count=alarms,
     )
 

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.cases.model import (
     OUTCOMES,
-    UK,
     CaseError,
     CaseRow,
     check_code,
@@ -38,6 +37,7 @@ from gateway.desk.partners.questions import (
     store_question,
 )
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import UK
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS, InformationRequest

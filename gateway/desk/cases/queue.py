@@ -1,23 +1,19 @@
-"""The queue: one line for each case, including its sender's additions, and moves by a person.
+"""Moves of cases in the queue by a person, and the additions to each line of it; `lanes.py` lists the queue.
 
-Never hides an addition to a closed case: it stays in the queue on its own until a person closes it. Never loads more
-cases than it returns. A move removes no factor and no owed reply: the reports stay in view, and a later report that
-adds a factor raises the case again (`collection/joining.py`).
+A move removes no factor and no owed reply: the reports stay in view, and a later report that adds a factor raises the
+case again (`collection/joining.py`).
 """
 
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import (
-    IS_OPEN,
-    QUEUE_ORDER,
-    WHOLE_ORDER,
     CaseError,
     CaseRow,
     get_case,
@@ -29,9 +25,6 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time
 
 _MOST_AT_ONCE: Final = 500
-QueueState = Literal["open", "overdue", "closed", "all"]
-_OWES_A_REPLY: Final = (CASES.c.reply_owed, CASES.c.reply_code.is_(None), CASES.c.closed_at.is_(None))
-_FIRST: Final = CASES.alias("first")
 CRISIS: Final = "crisis"
 QUEUE: Final = "queue"
 LANES: Final = (CRISIS, QUEUE)
@@ -46,81 +39,6 @@ class Later:
     count: int
     unread: tuple[str, ...]
     is_taken_back: bool
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """Waiting work: open lines of the queue, those in the crisis lane, owed replies, and late ones."""
-
-    open: int
-    crisis: int
-    owed: int
-    overdue: int
-
-
-def list_queue(
-    connection: Connection, *, state: QueueState = "open", today: date | None = None, rows: slice = slice(0, None)
-) -> list[CaseRow]:
-    """Return lines of the queue in its order: crisis lane, score, waiting time.
-
-    A report joined to a case of this list gets no line of its own. `today` is needed for `overdue` alone.
-    """
-    order = WHOLE_ORDER if state == "all" else QUEUE_ORDER
-    query = select(CASES).where(*_choose(state, today)).order_by(*order).offset(rows.start)
-    if rows.stop is not None:
-        query = query.limit(rows.stop - rows.start)
-    return [to_case(row) for row in connection.execute(query)]
-
-
-def count_queue(connection: Connection, *, state: QueueState, today: date | None = None) -> int:
-    """Return the number of lines in the queue in this state."""
-    if state == "overdue":
-        return _count(connection, *_choose(state, today))
-    # All cases of the state, counted through an index, minus the few that are joined to another case.
-    closed_at = CASES.c.closed_at
-    of_state = () if state == "all" else (closed_at.is_(None) if state == "open" else closed_at.is_not(None),)
-    # The added text keeps the index of that condition out of use: there are many open cases, and few joined ones.
-    plain = closed_at.concat("")
-    each = () if state == "all" else (plain.is_(None) if state == "open" else plain.is_not(None),)
-    joined = _count(connection, CASES.c.joined_to > "", *each, _make_first_query(state).exists())
-    return _count(connection, *of_state) - joined
-
-
-def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
-    return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
-
-
-def count_waiting(connection: Connection, *, today: date) -> QueueCounts:
-    """Return the counts above the queue, each from an index: no case is loaded for them."""
-    return QueueCounts(
-        open=count_queue(connection, state="open"),
-        crisis=_count(connection, *_choose("open", None), CASES.c.crisis),
-        owed=_count(connection, *_OWES_A_REPLY),
-        overdue=count_queue(connection, state="overdue", today=today),
-    )
-
-
-def find_next(connection: Connection) -> CaseRow | None:
-    """Return the next case to read: the first unopened one of the queue."""
-    query = select(CASES).where(*_choose("open", None), CASES.c.opened_at.is_(None)).order_by(*QUEUE_ORDER).limit(1)
-    row = connection.execute(query).first()
-    return None if row is None else to_case(row)
-
-
-def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool], ...]:
-    if state == "overdue":
-        # A stored day sorts as text. Late replies are owed to the public, whose reports are never joined.
-        return (*_OWES_A_REPLY, CASES.c.reply_by < ("" if today is None else today.isoformat()))
-    shown = or_(CASES.c.joined_to.is_(None), ~_make_first_query(state).exists())
-    return (shown,) if state == "all" else (IS_OPEN.is_(state == "open"), shown)
-
-
-def _make_first_query(state: QueueState) -> Select[Any]:
-    """Return the subquery for the listed case that a report is joined to."""
-    first = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to)
-    if state == "all":
-        return first
-    return first.where(_FIRST.c.closed_at.is_(None) if state == "open" else _FIRST.c.closed_at.is_not(None))
 
 
 def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:

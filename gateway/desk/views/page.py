@@ -19,6 +19,7 @@ from markupsafe import Markup
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
+from gateway.desk.uk_times import format_passed, format_uk_time
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
@@ -50,6 +51,8 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     # For every value of every template, so that none can be forgotten. Report values also have an element of their own
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
+    app.jinja_env.filters["uk_time"] = format_uk_time
+    app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
 
 
 def show_unshown(value: object) -> object:

@@ -91,7 +91,7 @@ def list_plans(desk: Desk, path: str) -> list[tuple[str, str]]:
     return plans
 
 
-@pytest.mark.parametrize("path", ["/", "/?page=2", "/?state=closed", "/?state=all", "/?state=overdue"])
+@pytest.mark.parametrize("path", ["/", "/?page=2", "/?lane=closed", "/?lane=all", "/?lane=overdue"])
 def test_list_reads_its_page_and_its_counts_from_indexes_and_sorts_nothing(desk: Desk, path: str) -> None:
     plans = list_plans(desk, path)
     assert len(plans) >= 8

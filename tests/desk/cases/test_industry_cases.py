@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.closing import Assessment, Closing, close_case
-from gateway.desk.cases.model import CaseError, CaseState
+from gateway.desk.cases.lanes import QueueView, count_lanes, list_queue
+from gateway.desk.cases.model import CaseError, get_uk_day
 from gateway.desk.cases.opening import (
     MOST_OPENED,
     list_case_doubts,
@@ -15,7 +16,7 @@ from gateway.desk.cases.opening import (
     open_case,
     open_whole_case,
 )
-from gateway.desk.cases.queue import count_queue, list_later, list_queue
+from gateway.desk.cases.queue import list_later
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -42,10 +43,10 @@ def calm_report(**changes: Any) -> Any:
     return make_industry_report(children=(child,), incident=incident, **changes)
 
 
-def queue(loop: Loop, state: CaseState = "open") -> list[str]:
+def queue(loop: Loop, lane: str = "open") -> list[str]:
     with loop.desk.store.read() as connection:
-        found = [case.reference for case in list_queue(connection, state=state)]
-        assert count_queue(connection, state=state) == len(found)
+        found = [case.reference for case in list_queue(connection, QueueView(lane=lane))]
+        assert count_lanes(connection, today=get_uk_day(loop.clock()))[lane] == len(found)
         return found
 
 

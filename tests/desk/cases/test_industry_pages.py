@@ -57,7 +57,7 @@ def test_no_word_of_a_report_is_in_an_address_and_none_is_a_link(loop: Loop) -> 
     addresses = re.findall(r'(?:href|action|formaction|src)="([^"]*)"', page)
     assert len(addresses) > 5
     assert [one for one in addresses if "example.com" in one or "example-" in one] == []
-    assert "<script" not in page
+    assert re.findall(r"<script[^>]*>[^<]*", page) == ['<script src="/desk.js" defer>']
     assert " style=" not in page
 
 
@@ -131,7 +131,7 @@ def test_list_of_reports_names_kind_time_and_reason_in_order(loop: Loop) -> None
     assert places == sorted(places)
     for kind in ("initial", *kinds):
         assert f">{title_of(kind)}<" in timeline
-    for moment in ("2026-11-25 08:30", "2026-11-25 09:30", "2026-11-25 10:30", "2026-11-25 11:30"):
+    for moment in ("08:30 GMT", "09:30 GMT", "10:30 GMT", "11:30 GMT"):
         assert moment in timeline
     assert "Because of correction." in timeline
 
@@ -252,7 +252,7 @@ def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop
     page = browser.get(f"/cases/{case.case_id}").text
     assert ("7 days left" in page, "Which account?" in page) == (True, False)
     opened = browser.post(f"/cases/{case.case_id}/read").text
-    assert ("Which account?" in opened, "asked 2026" in re.sub("<[^>]*>", "", opened)) == (True, True)
+    assert ("Which account?" in opened, "asked 25 Nov 2026" in re.sub("<[^>]*>", "", opened)) == (True, True)
     assert "by S. Contact" in opened
     assert "Question: 7 days left" in browser.get("/").text
     assert ask_on_page(browser, case.case_id)[0] == 409

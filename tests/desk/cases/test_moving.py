@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.forms import CASE_FAULTS
+from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, list_queue, move_case
+from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, move_case
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time

@@ -130,7 +130,7 @@ def test_page_shows_both_ids_of_a_file_that_changed_and_opens_the_newer(loop: Lo
     first = send_first(loop, old)
     cover = send_cover(loop, new, earlier=first.reference, report=make_cover(new, is_changed=True))
     page = open_page(loop, first)
-    assert f'formaction="/cases/{cover.case_id}/files/{new.evidence_id}"' in page
+    assert f'action="/cases/{cover.case_id}/files/{new.evidence_id}"' in page
     assert f"Replaced by {new.evidence_id}." in page
     assert f"Named by {cover.reference}" in page
     assert f"/files/{old.evidence_id}" not in page

@@ -91,7 +91,7 @@ def test_opened_page_has_a_button_for_a_file_that_is_here(loop: Loop) -> None:
     film = send_film(loop)
     collect_all(loop)
     page = read(browse(loop), newest_case(loop).case_id)
-    assert f'formaction="/cases/{newest_case(loop).case_id}/files/{film.evidence_id}"' in page
+    assert f'action="/cases/{newest_case(loop).case_id}/files/{film.evidence_id}"' in page
     assert "Here, sealed" in page
     assert "holiday.mp4" in page
 

@@ -63,7 +63,7 @@ def test_list_shows_what_waits_and_no_word_of_who_asks(desk: Desk, browser: Brow
     for text in (MARKER, MARKED.organisation, MARKED.contact_email):
         assert text not in page + everything
     assert "Requests for the button</a> (1 waiting)" in read(browser.get("/placements"))
-    assert '<b>1</b> <a href="/adoption">request for the button</a>' in read(browser.get("/"))
+    assert '<a href="/adoption">Request for the button <b>1</b></a>' in read(browser.get("/"))
 
 
 def test_request_is_found_by_the_number_that_its_sender_quotes(desk: Desk, browser: Browser) -> None:

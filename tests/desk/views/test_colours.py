@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from gateway.desk.app import STYLE_FILE
+from gateway.desk.app import read_sheet
 from tests.widget.test_element_file import contrast
 
-STYLE = STYLE_FILE.read_text(encoding="utf-8")
+STYLE = read_sheet()
 LIGHT, DARK = (
     dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root \{(.*?)\}", STYLE, re.S)
 )

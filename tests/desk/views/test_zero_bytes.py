@@ -27,6 +27,6 @@ def test_zero_byte_in_a_form_or_an_address_is_refused_before_the_database_meets_
             assert browser.get(zero_at).status_code == 400, at
             tried += 1
     assert tried >= 20
-    assert browser.get("/?state=%00").status_code == 400
+    assert browser.get("/?lane=%00").status_code == 400
     assert "Nothing was changed" in browser.post("/sign-out", anything="\0").text
     assert browser.get("/").status_code == 200

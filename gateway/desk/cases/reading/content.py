@@ -15,14 +15,17 @@ from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, form
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.public_report import PublicReport
 
-# The fields that a reader needs first; fields added by the machine come last.
-_LAST = "Particulars"
-_ADDED = frozenset(
-    {
-        *("schema_version", "copy_version", "submitted_at", "language"),
-        *("context", "placement", "reply_by", "reply_key", "signals", "signposted"),
-    }
+# The sections in an analyst's order, each with its fields: a path, or all below one. A field of none of them, added by
+# the machine, comes last.
+_SECTIONS: Final = (
+    ("The story", ("story",)),
+    ("The incident", ("kinds", "danger", "still", "when", "meeting", "pictures")),
+    ("The child", ("who", "age_band", "child", "feels", "region", "country", "told")),
+    ("The person it is about", ("person",)),
+    ("The service and the accounts", ("person.app", "person.handle", "placement", "context")),
+    ("The person reporting", ("name", "under_18", "reporter_age_band", "language", "contact")),
 )
+_LAST: Final = "Particulars"
 
 # The form's code for the page of helpers outside the UK, which is not one helper.
 _ABROAD: Final = "abroad"
@@ -47,12 +50,12 @@ class Section:
 
 def make_sections(content: PublicReport) -> list[Section]:
     """Return the sections of a public report; sections.py makes those of a partner's."""
-    groups: dict[str, list[Line]] = {"What was said": []}
+    groups: dict[str, list[Line]] = {title: [] for title, _ in _SECTIONS}
+    last: list[Line] = []
     for path, value in _flatten(content, ()):
-        groups.setdefault(_get_group(path), []).append(_make_line(path, value))
-    last = groups.pop(_LAST, [])
+        groups.get(_get_group(path), last).append(_make_line(path, value))
     sections = [Section(title, tuple(lines)) for title, lines in groups.items() if lines]
-    return [*sections, Section(_LAST, tuple(last))] if last else sections
+    return [*sections, Section(_LAST, tuple(last))]
 
 
 def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -67,11 +70,12 @@ def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 
 
 def _get_group(path: tuple[str, ...]) -> str:
-    if path[-1] == "story":
-        return "What was said"
-    if path[0] == "clear" or (len(path) == 1 and path[0] in _ADDED):
-        return _LAST
-    return path[0].capitalize() if len(path) > 1 else "Answers"
+    # The longest name decides: the app of a person stands with the service.
+    for name in (".".join(path), path[0]):
+        for title, fields_of in _SECTIONS:
+            if name in fields_of:
+                return title
+    return _LAST
 
 
 def _make_line(path: tuple[str, ...], values: tuple[str, ...]) -> Line:

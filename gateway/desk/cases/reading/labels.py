@@ -81,6 +81,7 @@ POST_STATES = (
     ("sent", "Sent"),
     ("given_up", "Given up"),
 )
+PRIORITIES = (("P1", "Most urgent (P1)"), ("P2", "Urgent (P2)"), ("P3", "Not marked urgent (P3)"))
 # The senders of cases, by partner type.
 SOURCES = (
     ("service", "Industry"),
@@ -114,7 +115,7 @@ _TITLES = dict(
     (
         *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
         *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS, *FILE_STATES),
-        *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS),
+        *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS, *PRIORITIES),
     )
 )
 

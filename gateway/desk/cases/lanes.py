@@ -1,0 +1,202 @@
+"""The queue by lanes, filters and sorts: a view of it is its address, e.g. `/?lane=crisis&region=wales`.
+
+One line for each case, including the additions of its sender. Everything is chosen, counted and cut into pages in SQL.
+Never hides an addition to a closed case: it stays in the queue on its own until a person closes it. Never loads more
+cases than it returns. Never puts a word of a report into an address: only codes of this file, of the forms and of the
+register.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true
+
+from gateway.desk.cases.model import IS_OPEN, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
+from gateway.desk.store.schema import CASES
+
+OPEN: Final = "open"
+_FIRST: Final = CASES.alias("first")
+_OWES_A_REPLY: Final = and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))
+_ASKED: Final = select(INFORMATION_REQUESTS.c.case_id).where(INFORMATION_REQUESTS.c.answered_at.is_(None))
+_AGE_FACTORS: Final = {"12_or_under": "under_13", "13_15": "teenager", "unknown": "age_unsaid"}
+_MOST_SHOWN: Final = 80  # characters of a code in an address: longer ones are none of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane: a name for addresses, a title, and the heading above it on the page."""
+
+    code: str
+    title: str
+    heading: str = ""
+
+
+LANES: Final = (
+    Lane(OPEN, "All open"),
+    Lane("crisis", "Crisis"),
+    Lane("unread", "Unread"),
+    Lane("owed", "Replies owed", "Waiting"),
+    Lane("overdue", "Replies overdue", "Waiting"),
+    Lane("waiting", "For a partner", "Waiting"),
+    Lane("closed", "Closed", "Done"),
+    Lane("all", "Open and closed", "Done"),
+)
+_LANE_CODES: Final = {lane.code: lane for lane in LANES}
+SORTS: Final = (("queue", "Order of the queue"), ("oldest", "Longest wait"), ("newest", "Newest"), ("due", "Reply due"))
+# The fields of a filter; each takes a code, or nothing.
+FILTERS: Final = ("kind", "age", "region", "door", "about")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One view of the queue: a lane, a sort, and filters by name."""
+
+    lane: str = OPEN
+    sort: str = "queue"
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The title of its lane."""
+        return _LANE_CODES[self.lane].title
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The arguments of its address; the plain queue has none."""
+        plain = {"lane": (self.lane, OPEN), "sort": (self.sort, "queue")}
+        return {name: value for name, (value, usual) in plain.items() if value != usual} | dict(self.filters)
+
+    def with_lane(self, code: str) -> "QueueView":
+        """Return the same filters in another lane."""
+        return replace(self, lane=code)
+
+
+def read_view(arguments: Mapping[str, str]) -> QueueView:
+    """Return the view of an address; unknown codes are left out."""
+    lane, sort = arguments.get("lane", OPEN), arguments.get("sort", "queue")
+    found = {name: arguments.get(name, "") for name in FILTERS}
+    return QueueView(
+        lane=lane if lane in _LANE_CODES else OPEN,
+        sort=sort if sort in dict(SORTS) else "queue",
+        filters={name: code for name, code in found.items() if 0 < len(code) <= _MOST_SHOWN},
+    )
+
+
+PLAIN: Final = QueueView()
+UNREAD: Final = QueueView(lane="unread")
+
+
+def list_queue(
+    connection: Connection, view: QueueView = PLAIN, *, today: date | None = None, rows: slice = slice(0, None)
+) -> list[CaseRow]:
+    """Return lines of a view of the queue, in its order.
+
+    A report joined to a case of the same lane gets no line of its own. `today` is needed for `overdue` alone.
+    """
+    query = select(CASES).where(*_choose(view, today)).order_by(*_choose_order(view)).offset(rows.start)
+    if rows.stop is not None:
+        query = query.limit(rows.stop - rows.start)
+    return [to_case(row) for row in connection.execute(query)]
+
+
+def find_next(connection: Connection, *, after: str = "") -> CaseRow | None:
+    """Return the next case to read: the first unread one of the queue, other than the case `after`."""
+    query = select(CASES).where(*_choose(UNREAD, None), CASES.c.case_id != after).order_by(*QUEUE_ORDER).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else to_case(row)
+
+
+def count_lanes(connection: Connection, *, today: date) -> dict[str, int]:
+    """Return the number of lines of every lane, by its code: the open ones in one pass over an index."""
+    wanted = _list_conditions(today)
+    sums = [func.coalesce(func.sum(case((condition, 1), else_=0)), 0) for condition in wanted.values()]
+    # Spelled as in the condition of ix_cases_open, which holds every column that is asked for.
+    query = select(func.count(), *sums).where(
+        CASES.c.closed_at.is_(None), _choose_own_lines(_FIRST.c.closed_at.is_(None))
+    )
+    row = connection.execute(query).one()
+    closed = _count_closed(connection)
+    found = {code: int(number) for code, number in zip((OPEN, *wanted), row, strict=True)}
+    return found | {"closed": closed, "all": found[OPEN] + closed}
+
+
+def count_view(connection: Connection, view: QueueView, *, today: date, lanes: Mapping[str, int]) -> int:
+    """Return the number of lines of a view; `lanes` are the counts of the lanes without any filter."""
+    if not view.filters:
+        return lanes[view.lane]
+    return _count(connection, *_choose(view, today))
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
+
+
+def _count_closed(connection: Connection) -> int:
+    # All closed cases, counted through an index, minus the few that are joined to another closed case. The added text
+    # keeps the index of closed cases out of use for these: they are few, and closed cases many.
+    joined_to_closed = select(_FIRST.c.case_id).where(
+        _FIRST.c.case_id == CASES.c.joined_to, _FIRST.c.closed_at.is_not(None)
+    )
+    joined = _count(
+        connection, CASES.c.joined_to > "", CASES.c.closed_at.concat("").is_not(None), joined_to_closed.exists()
+    )
+    return _count(connection, CASES.c.closed_at.is_not(None)) - joined
+
+
+def _list_conditions(today: date) -> dict[str, ColumnElement[bool]]:
+    """Return the condition of each lane of open cases, by its code."""
+    return {
+        "crisis": CASES.c.crisis == true(),
+        "unread": CASES.c.opened_at.is_(None),
+        "owed": _OWES_A_REPLY,
+        "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
+        "waiting": CASES.c.case_id.in_(_ASKED),
+    }
+
+
+def _choose(view: QueueView, today: date | None) -> list[ColumnElement[bool]]:
+    chosen = [_choose_filter(name, code) for name, code in view.filters.items()]
+    if view.lane == "all":
+        return [*chosen, _choose_own_lines()]
+    if view.lane == "closed":
+        return [*chosen, IS_OPEN.is_(False), _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
+    # Late replies are few: they are found through ix_cases_owed, which this spelling of "open" leaves free, and sorted.
+    is_open = CASES.c.closed_at.is_(None) if view.lane == "overdue" else IS_OPEN.is_(True)
+    chosen += [is_open, _choose_own_lines(_FIRST.c.closed_at.is_(None))]
+    return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min)[view.lane]]
+
+
+def _choose_own_lines(*first: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition of having no first report of this state, in whose line a joined report would be."""
+    joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, *first)
+    return or_(CASES.c.joined_to.is_(None), ~joined.exists())
+
+
+def _choose_filter(name: str, code: str) -> ColumnElement[bool]:
+    if name == "age":
+        return _choose_age(code)
+    if name == "kind":
+        return func.coalesce(CASES.c.kind, CASES.c.stated_kind) == code
+    return CASES.c[name] == code
+
+
+def _choose_age(code: str) -> ColumnElement[bool]:
+    # Before an assessment, the age is known only through factors of the report.
+    factor = _AGE_FACTORS.get(code)
+    if factor is None:
+        return CASES.c.age_band == code
+    has_factor = literal(" ").concat(CASES.c.factors).concat(" ").contains(f" {factor} ", autoescape=True)
+    return or_(CASES.c.age_band == code, and_(CASES.c.age_band.is_(None), has_factor))
+
+
+def _choose_order(view: QueueView) -> Sequence[ColumnElement[Any]]:
+    if view.sort == "queue":
+        return WHOLE_ORDER if view.lane == "all" else QUEUE_ORDER
+    if view.sort == "due":
+        return (CASES.c.reply_by.is_(None), CASES.c.reply_by, *QUEUE_ORDER)
+    newest = view.sort == "newest"
+    columns = (CASES.c.received_at, CASES.c.case_id)
+    return [column.desc() if newest else column.asc() for column in columns]

@@ -1,0 +1,187 @@
+"""The left and middle panes of the desk: the lanes with their counts, and the rows of the chosen view.
+
+Every address of a case carries the view that it was opened from, so that the list beside the case stays as it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from flask import current_app, request
+
+from gateway.desk.cases.lanes import (
+    FILTERS,
+    LANES,
+    SORTS,
+    Lane,
+    QueueView,
+    count_lanes,
+    count_view,
+    find_next,
+    list_queue,
+    read_view,
+)
+from gateway.desk.cases.model import (
+    CaseRow,
+    count_days_late,
+    find_promised_day,
+    find_read_by,
+    format_day,
+    format_lateness,
+    get_uk_day,
+    is_waiting,
+    list_firsts,
+)
+from gateway.desk.cases.opening import Source, list_sources
+from gateway.desk.cases.partner_side import Clock
+from gateway.desk.cases.queue import Later, list_later
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.partner_case import format_open_questions
+from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.placements.register import get_owner_names
+from gateway.desk.views.page import ListPage, read_list_page
+from gateway.desk.wiring import Desk
+from gateway.guidance.agency import Agency
+from gateway.guidance.risk import list_reasons
+from partner_sdk.wire.public_codes import NOT_UK
+
+LIST_ENDPOINT: Final = "cases.list_all"
+_MOST_FACTORS: Final = 2  # in a row; the page of the case has all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The next deadline of a case in words; `is_late` once it has passed."""
+
+    words: str
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the queue, in words. `first_id` is the case that an addition adds to."""
+
+    case: CaseRow
+    factors: tuple[str, ...]
+    kind: str
+    age: str
+    service: str
+    place: str
+    source: str
+    dues: tuple[Due, ...]
+    later: Later | None
+    first_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePane:
+    """The lanes by heading, their counts, and the rows of one page of the view."""
+
+    view: QueueView
+    counts: Mapping[str, int]
+    rows: Sequence[Row]
+    listed_page: ListPage
+    next_case: CaseRow | None
+    names: Mapping[str, str]
+
+    @property
+    def lanes(self) -> list[tuple[str, list[Lane]]]:
+        """The lanes of each heading; empty ones of a heading are left out, except the chosen one."""
+        shown = (lane for lane in LANES if not lane.heading or self.counts[lane.code] or lane.code == self.view.lane)
+        return [(heading, list(lanes)) for heading, lanes in groupby(shown, key=lambda lane: lane.heading)]
+
+    @property
+    def options(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """The filters of the list: name, title and options of each."""
+        services = sorted(self.names.items(), key=lambda one: one[1].lower())
+        options = (labels.KINDS, labels.AGE_BANDS, labels.REGIONS, labels.DOORS, services)
+        titles = ("Kind", "Age of the child", "Place", "Came through", "Service")
+        return [(name, title, list(found)) for name, title, found in zip(FILTERS, titles, options, strict=True)]
+
+    @property
+    def sorts(self) -> Sequence[tuple[str, str]]:
+        """The sorts of the list."""
+        return SORTS
+
+    @property
+    def filter_titles(self) -> list[str]:
+        """The filters in force, in words."""
+        known = {name: dict(options) for name, _, options in self.options}
+        return [known[name].get(code, code) for name, code in self.view.filters.items()]
+
+
+def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
+    """Return the panes of this request's view; the next case is never the shown one."""
+    now = desk.clock()
+    today, view = get_uk_day(now), read_view(request.args)
+    with desk.store.read() as connection:
+        counts = count_lanes(connection, today=today)
+        listed_page = read_list_page(found=count_view(connection, view, today=today, lanes=counts))
+        listed = list_queue(connection, view, today=today, rows=listed_page.rows)
+        names, sources = get_owner_names(connection), list_sources(connection, listed)
+        firsts, later = list_firsts(connection, listed), list_later(connection, listed)
+        clocks = format_open_questions(list_unanswered(connection), today=today)
+        next_case = find_next(connection, after=case_id)
+    rows = [
+        Row(
+            case=case,
+            factors=tuple(one.reason for one in list_reasons(case.factors)[:_MOST_FACTORS]),
+            kind=labels.title_of(case.kind or case.stated_kind) if case.kind or case.stated_kind else "",
+            age="" if case.age_band is None else labels.title_of(case.age_band),
+            service="" if case.about is None else names.get(case.about, case.about),
+            place=_format_place(case),
+            source=_format_source(case, sources.get(case.partner)),
+            dues=_list_dues(case, clocks.get(case.case_id), agency=desk.agency, today=today, now=now),
+            later=later.get(case.case_id),
+            first_id=firsts.get(case.case_id),
+        )
+        for case in listed
+    ]
+    return QueuePane(view, counts, rows, listed_page, next_case, names)
+
+
+def _format_source(case: CaseRow, source: Source | None) -> str:
+    country = f", {source.country}" if source is not None and source.country else ""
+    return labels.title_of(case.door if source is None else source.type) + country
+
+
+def _format_place(case: CaseRow) -> str:
+    if case.region == NOT_UK and case.country:
+        return labels.format_country(case.country)
+    return labels.title_of(case.region) if case.region else ""
+
+
+def _list_dues(case: CaseRow, clock: Clock | None, *, agency: Agency, today: date, now: datetime) -> tuple[Due, ...]:
+    if case.closed_at is not None:
+        return ()
+    dues = []
+    read_by = find_read_by(case, agency) if case.opened_at is None else None
+    if read_by is not None:
+        local = read_by.astimezone(agency.zone)
+        dues.append(Due(f"Read by {local:%H:%M %Z}, {format_day(local.date())}", is_late=now > read_by))
+    promised = find_promised_day(case)
+    if is_waiting(case) and promised is not None:
+        days_late = count_days_late(case, today=today)
+        if days_late:
+            dues.append(Due(f"Reply {format_lateness(days_late)}", is_late=True))
+        else:
+            dues.append(Due("Reply due today" if promised == today else f"Reply by {format_day(promised)}"))
+    elif is_waiting(case):
+        dues.append(Due("Reply owed, no day promised"))
+    if clock is not None:
+        dues.append(Due(f"Question: {clock.words.lower()}", is_late=clock.is_late))
+    return tuple(dues)
+
+
+def keep_view(endpoint: str, values: dict[str, Any]) -> None:
+    """Add the view of this request to the address of a case; the address of the plain queue stays short."""
+    if "case_id" not in values or not current_app.url_map.is_endpoint_expecting(endpoint, "case_id"):
+        return
+    if request.endpoint != LIST_ENDPOINT and "case_id" not in (request.view_args or {}):
+        return
+    view = read_view(request.args).address
+    page = request.args.get("page", "")
+    for name, value in (view | ({"page": page} if page.isdecimal() and page != "1" else {})).items():
+        values.setdefault(name, value)
