@@ -361,7 +361,7 @@ AUDIT: Final = Table(
 
 APPEND_ONLY: Final = (
     *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
-    *("person_authorities", "person_roles"),
+    *("person_authorities", "person_roles", "releases", "release_signatures"),
 )
 
 

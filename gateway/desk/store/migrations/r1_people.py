@@ -8,6 +8,7 @@ from gateway.databases.columns import Number, PlainText
 
 def make_people() -> None:
     """Make these tables."""
+    _make_passkeys()
     op.create_table(
         "people",
         sa.Column("person", PlainText, nullable=False),
@@ -42,3 +43,52 @@ def make_people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person_roles")),
     )
     op.execute("CREATE INDEX ix_person_roles_person_role ON person_roles (person, role)")
+
+
+def _make_passkeys() -> None:
+    op.create_table(
+        "passkeys",
+        sa.Column("credential_id", sa.LargeBinary(), nullable=False),
+        sa.Column("person", PlainText, nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", Number, nullable=False),
+        sa.Column("is_synced", sa.Boolean(), nullable=False),
+        sa.Column("label", PlainText, nullable=False),
+        sa.Column("added_at", PlainText, nullable=False),
+        sa.Column("added_by", PlainText, nullable=False),
+        sa.Column("last_used_at", PlainText),
+        sa.Column("ended_at", PlainText),
+        sa.Column("ended_by", PlainText),
+        sa.PrimaryKeyConstraint("credential_id", name=op.f("pk_passkeys")),
+    )
+    op.execute("CREATE INDEX ix_passkeys_person ON passkeys (person)")
+    op.create_table(
+        "spent_challenges",
+        sa.Column("challenge", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("challenge", name=op.f("pk_spent_challenges")),
+    )
+    op.create_table(
+        "releases",
+        sa.Column("id", Number, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("subject", PlainText, nullable=False),
+        sa.Column("body_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("drafted_at", PlainText, nullable=False),
+        sa.Column("drafted_by", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_releases")),
+        sa.UniqueConstraint("kind", "subject", "body_sha256", name=op.f("uq_releases_kind_subject_body_sha256")),
+    )
+    op.create_table(
+        "release_signatures",
+        sa.Column("release_id", Number, autoincrement=False, nullable=False),
+        sa.Column("signed_at", PlainText, nullable=False),
+        sa.Column("signed_by", PlainText, nullable=False),
+        sa.Column("credential_id", sa.LargeBinary(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("statement", sa.LargeBinary(), nullable=False),
+        sa.Column("client_data", sa.LargeBinary(), nullable=False),
+        sa.Column("authenticator_data", sa.LargeBinary(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("release_id", name=op.f("pk_release_signatures")),
+    )
