@@ -8,9 +8,8 @@ from datetime import date
 from typing import Final
 
 from partner_sdk.digests.changes import describe_certainty, find_cell, judge_change
-from partner_sdk.wire.digest import Digest, DigestCell
+from partner_sdk.wire.digest import KIND, Digest, DigestCell
 
-KIND: Final = "kind"
 # A range wider than this share of its number says little more than the order of size.
 ROUGH_SHARE: Final = 0.5
 MOST_NAMED: Final = 3

@@ -12,7 +12,6 @@ from typing import Final
 from partner_sdk.digests.changes import TOTAL, Direction, describe_certainty, find_cell, judge_change, list_earlier
 from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
 from partner_sdk.digests.summary import (
-    KIND,
     format_inside,
     format_period,
     format_range,
@@ -23,9 +22,16 @@ from partner_sdk.digests.summary import (
     list_kinds,
     list_summary,
 )
-from partner_sdk.wire.digest import Digest, DigestCell, DigestTable, encode_digest, format_epsilon
+from partner_sdk.wire.digest import (
+    KIND,
+    WEAKNESS,
+    Digest,
+    DigestCell,
+    DigestTable,
+    encode_digest,
+    format_epsilon,
+)
 
-WEAKNESS: Final = "weakness"
 # Periods side by side in a table; the chart has more.
 MOST_COLUMNS: Final = 4
 

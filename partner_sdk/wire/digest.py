@@ -7,7 +7,7 @@ anything but the partner's own reports and its own dealings with the agency, and
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from partner_sdk.wire import canonical
 
 MAX_DIGEST_BYTES = 262_144
 DIGEST_VERSION = "2"
+# The only table with the partner's own reports beside each number, and the only one with evidence.
+KIND: Final = "kind"
+WEAKNESS: Final = "weakness"
 # Below this a number says more about chance than about the service.
 SMALLEST_SHOWN = 5
 
@@ -189,16 +192,18 @@ def check_digest(digest: Digest) -> None:
             raise FormatError("A digest that waits holds figures.", reason="bad-digest")
     else:
         _check_cell(digest.total, exact=False, place="The total")
+    if len({table.name for table in digest.tables}) < len(digest.tables):
+        raise FormatError("A digest has each table once.", reason="bad-digest")
     for number, table in enumerate(digest.tables, start=1):
         if table.exact and table.epsilon_micro:
             raise FormatError(f"Table {number} is exact and names a privacy cost.", reason="bad-digest")
         for row, cell in enumerate(table.cells, start=1):
-            _check_cell(cell, exact=table.exact, place=f"Cell {row} of table {number}")
+            _check_cell(cell, exact=table.exact, place=f"Cell {row} of table {number}", table=table.name)
     if digest.epsilon_micro < sum(table.epsilon_micro for table in digest.tables):
         raise FormatError("The tables' privacy cost is higher than the digest states.", reason="bad-digest")
 
 
-def _check_cell(cell: DigestCell, *, exact: bool, place: str) -> None:
+def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -> None:
     if cell.value is None:
         good = cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == f"fewer than {cell.high + 1}"
     elif exact:
@@ -206,7 +211,8 @@ def _check_cell(cell: DigestCell, *, exact: bool, place: str) -> None:
     else:
         good = cell.value >= SMALLEST_SHOWN and 0 <= cell.low <= cell.value <= cell.high
         good = good and cell.shown == str(cell.value)
-    if not good or (exact and (cell.value is None or cell.own is not None)) or (cell.own or 0) < 0:
+    is_alone = (cell.own is None or (table == KIND and cell.own >= 0)) and (cell.evidence is None or table == WEAKNESS)
+    if not good or (exact and (cell.value is None or cell.own is not None)) or not is_alone:
         raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
 
 

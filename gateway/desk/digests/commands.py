@@ -201,11 +201,18 @@ def overview_make(
 @_YEAR
 def overview_show(call: Call, year: str) -> int:
     """Print an overview exactly as its readers will see it."""
-    with open_desk(call.state).store.read() as connection:
-        body = get_body(get_record(connection, _make_overview_id(year)))
+    return _show_overview(call, _get_body(call, _make_overview_id(year)))
+
+
+def _show_overview(call: Call, body: bytes) -> int:
     overview = parse_overview(body)
     say_lines(msgspec.json.format(body).decode() if call.as_json else render_overview(overview).rstrip("\n"))
     return DONE
+
+
+def _get_body(call: Call, digest_id: str) -> bytes:
+    with open_desk(call.state).store.read() as connection:
+        return get_body(get_record(connection, digest_id))
 
 
 @desk_command(Permission.RELEASE_DIGESTS, example='2026 --by "B. Supervisor"')
@@ -241,6 +248,10 @@ def overview_publish(call: Call, year: str, by: str | None, why: str, out: Path)
     return print_result(call, {"page": str(out), "data": str(data)}, f"Written: {out} and {data}.")
 
 
+def _is_of_overview(digest_id: str) -> bool:
+    return digest_id.partition(".")[2] == OVERVIEW_OF
+
+
 def _make_overview_id(year: str) -> str:
     return make_digest_id(partner=OVERVIEW_OF, quarter=parse_period(year))
 
@@ -250,11 +261,13 @@ def _make_overview_id(year: str) -> str:
 @click.option("--csv", "as_csv", is_flag=True, help="One line for each number.")
 def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
     """Print a digest exactly as its partner will see it."""
-    desk = open_desk(call.state)
-    with desk.store.read() as connection:
-        body = parse_digest(get_body(get_record(connection, digest_id)))
+    body = _get_body(call, digest_id)
+    if _is_of_overview(digest_id):
+        if as_csv:
+            raise click.UsageError("An overview has no lines for a spreadsheet: use --json.")
+        return _show_overview(call, body)
     render = render_json if call.as_json else render_csv if as_csv else render_table
-    say_lines(render(body).rstrip("\n"))
+    say_lines(render(parse_digest(body)).rstrip("\n"))
     return DONE
 
 
@@ -263,6 +276,9 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
 @click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
 def digest_release(call: Call, digest_id: str, by: str | None) -> int:
     """Release a digest into its partner's mailbox. The person who made it cannot release it."""
+    if _is_of_overview(digest_id):
+        year = digest_id.partition(".")[0]
+        raise click.UsageError(f"That is an overview: {suggest(f'overview release {year}')}")
     desk = open_desk(call.state)
     record = release_to_mailbox(desk, digest_id, by=by or call.actor)
     return print_result(

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.quarters import Period
+from gateway.desk.placements.checks import BY_RUNNER
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASES, SET_ASIDE
@@ -43,7 +44,7 @@ def make_own_facts(
             questions,
             note="Asked in this period. The median is of the answered ones, from the question to its first answer.",
         ),
-        _make_table("checks", "Checks of your button", checks, note="Of the pages agreed with you, in this period."),
+        _make_table("checks", "Checks of your button", checks, note="By our checker, of the pages agreed with you, in this period."),
     ]
     return [tables[0], *(table for table in tables[1:] if table.cells)]
 
@@ -124,7 +125,13 @@ def _count_checks(connection: Connection, partner: str, period: Period) -> list[
     rows = connection.execute(
         select(PLACEMENT_CHECKS.c.result, func.count().label("number"))
         .join(PLACEMENTS, PLACEMENTS.c.placement == PLACEMENT_CHECKS.c.placement)
-        .where(PLACEMENTS.c.owner == partner, *_within(PLACEMENT_CHECKS.c.checked_at, period))
+        .where(
+            PLACEMENTS.c.owner == partner,
+            # A person may import a check by hand after reading a child's report about that page; a runner's round is
+            # the same with or without one.
+            PLACEMENT_CHECKS.c.channel == BY_RUNNER,
+            *_within(PLACEMENT_CHECKS.c.checked_at, period),
+        )
         .group_by(PLACEMENT_CHECKS.c.result)
     )
     counts = {row.result: row.number for row in rows}

@@ -372,7 +372,10 @@ def _check_accepted(desk: Desk, digest_id: str) -> None:
     with desk.store.read() as connection:
         if is_refused(connection, make_message_id(digest_id)):
             raise DigestError(
-                "The gateway has another digest of this partner and period: this desk published it and was restored "
-                "from an older backup since. That one stands, and this one is never sent.",
+                "The gateway has another digest of this partner and period: this desk published it, was restored from "
+                "an older backup since, and has lost its journal of draws. The published one stands, and this one is "
+                "never sent. There is nothing to repeat: tell the head of the desk that the privacy budget of this "
+                "period was spent twice, and ask the partner for its copy if you need the figures "
+                "(docs/running.md, Restore).",
                 reason="published-before",
             )

@@ -45,6 +45,7 @@ _NEWEST_FIRST: Final = (
 )
 
 CheckChannel = Literal["runner", "file"]
+BY_RUNNER: Final[CheckChannel] = "runner"
 StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
 # Standings that need a person.
 TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")

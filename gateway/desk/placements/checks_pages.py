@@ -11,7 +11,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.placements.checks import take_checks
+from gateway.desk.placements.checks import BY_RUNNER, take_checks
 from gateway.desk.placements.runner import PostRate, is_runner_token
 from gateway.desk.views.page import get_desk
 from gateway.web.problem_pages import RequestRefusedError, make_problem_response
@@ -59,7 +59,7 @@ def post_checks() -> ResponseReturnValue:
     if not is_runner:
         return _refuse()
     try:
-        take_checks(desk, request.get_data(cache=False), channel="runner", actor=_ACTOR)
+        take_checks(desk, request.get_data(cache=False), channel=BY_RUNNER, actor=_ACTOR)
     except FormatError as error:
         is_spelling = error.reason == "not-canonical"
         raise RequestRefusedError(problems.NOT_CANONICAL if is_spelling else problems.MALFORMED_REQUEST) from None

@@ -53,7 +53,7 @@ def test_answers_are_counted_late_open_and_by_the_median_of_the_answered(store: 
     assert found == {"asked": "4", "answered": "3", "late": "1", "open": "1", "median_hours": "24 hours"}
 
 
-def test_reports_outcomes_and_checks_are_the_partners_own(store: DeskStore) -> None:
+def test_reports_outcomes_and_checks_by_the_runner_are_the_partners_own(store: DeskStore) -> None:
     for partner, environment in ((PARTNER, "live"), (PARTNER, "sandbox"), ("another", "live")):
         add_case(store, partner=partner, environment=environment, door="industry")
     add_case(store, partner=PARTNER, door="industry", received_at="2026-05-01T08:00:00Z")
@@ -68,6 +68,9 @@ def test_reports_outcomes_and_checks_are_the_partners_own(store: DeskStore) -> N
             connection.execute(
                 insert(PLACEMENT_CHECKS).values(row | {"result": "passes" if owner == PARTNER else "faults"})
             )
+            # A check that a person imported, perhaps after a child's report about the page.
+            by_hand = row | {"checked_at": "2026-08-02T08:00:00Z", "channel": "file", "result": "faults"}
+            connection.execute(insert(PLACEMENT_CHECKS).values(by_hand))
             told = signal | {"signal_id": owner, "partner": owner, "released_at": ASKED, "message_id": owner}
             connection.execute(insert(OUTCOME_SIGNALS).values(told))
         # Released, and its message is not written yet.

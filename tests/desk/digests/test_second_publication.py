@@ -79,6 +79,7 @@ def test_desk_restored_from_last_nights_backup_cannot_publish_a_period_again(loo
         with pytest.raises(DigestError) as caught:
             release_to_mailbox(loop.desk, DIGEST_ID, by="Second Two")
         assert caught.value.reason == "published-before"
+        assert "nothing to repeat" in str(caught.value)
     assert list_at_gateway(loop) == published
     assert [one.item_id for one in published] == [make_message_id(DIGEST_ID)]
 

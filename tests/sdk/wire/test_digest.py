@@ -115,6 +115,40 @@ def test_a_cell_that_contradicts_itself_is_refused(cell: dict[str, object]) -> N
     assert caught.value.reason == "bad-digest"
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("weakness", {"own": 3}),
+        ("age_band", {"own": 3}),
+        ("kind", {"evidence": "likely"}),
+        ("age_band", {"evidence": "likely"}),
+    ],
+)
+def test_own_numbers_stand_beside_kinds_alone_and_evidence_beside_weaknesses(
+    name: str, changes: dict[str, object]
+) -> None:
+    cell = msgspec.structs.replace(make_cell("x", title="X", value=9, low=2, high=20), **changes)
+    good = "kind" if "own" in changes else "weakness"
+    for table, is_good in ((name, False), (good, True)):
+        digest = make_digest(tables=[DigestTable(table, "T", False, 1, 1, [cell], "")])
+        if is_good:
+            encode_digest(digest)
+        else:
+            with pytest.raises(FormatError):
+                parse_digest(encode(digest))
+
+
+def test_total_has_no_own_number_and_a_table_comes_once() -> None:
+    digest = make_digest()
+    assert digest.total is not None
+    for bad in (
+        make_digest(total=msgspec.structs.replace(digest.total, own=1)),
+        make_digest(tables=[digest.tables[1], digest.tables[1]]),
+    ):
+        with pytest.raises(FormatError):
+            parse_digest(encode(bad))
+
+
 def test_a_cost_that_does_not_cover_the_tables_is_refused() -> None:
     with pytest.raises(FormatError):
         encode_digest(make_digest(epsilon_micro=399_999))
