@@ -19,13 +19,14 @@ from gateway.desk.digests.clusters import Cluster
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, is_eligible
 from gateway.desk.digests.payload import build_body, find_drawn_total
 from gateway.desk.digests.records import DigestRecord, Workings
-from gateway.desk.digests.tables import BUDGET_MICRO, QUARTER_TABLES, Table, count_table
+from gateway.desk.digests.tables import BUDGET_MICRO, QUARTER_TABLES, Table, count_table, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter
 from partner_sdk.wire.digest import Digest, DigestCell, parse_digest
 from tests.bench.digest_attacks import CERTAINTY_ERROR, bound_share
 from tests.bench.digest_year import (
     PLACES,
     PROVIDERS,
+    SIZE_OF_A_YEAR,
     TABLES,
     Provider,
     count_mentions,
@@ -70,7 +71,7 @@ def publish(incidents: Sequence[Cluster]) -> Digest:
 def publish_year(quarters: Sequence[Sequence[Cluster]]) -> Digest:
     """Return the digest of a year, which adds up the draws of its quarters and draws its own tables once."""
     records = [draw_quarter(incidents, quarter) for incidents, quarter in zip(quarters, QUARTERS, strict=True)]
-    tables = [table for table in TABLES if table not in QUARTER_TABLES]
+    tables = make_year_tables(PLACES, drawn_total=find_drawn_total(records) or 0)
     frozen = freeze_some(one for incidents in quarters for one in incidents)
     year = LongPeriod(QUARTERS[0].year, None)
     record = draw_record(year, tables, [count_table(table, frozen) for table in tables])
@@ -169,8 +170,8 @@ def measure_eligible(digests: int, incidents: int) -> float:
     return sum(is_eligible(adopted=False, drawn_total=total) for total in found) / digests
 
 
-def measure_year_tables(digests: int, *, incidents: int = 400) -> float:
-    """Return the median relative error of the three largest ages, outcomes and places of a year."""
+def measure_year_tables(digests: int, *, incidents: int = SIZE_OF_A_YEAR) -> float:
+    """Return the median relative error of the three largest ages, places and places of first contact of a year."""
     source, errors = random.Random(4), []
     for _ in range(digests):
         quarters = [
@@ -250,7 +251,7 @@ def run(*, digests: int, providers: int) -> list[Figure]:
         ),
         make_share("40 incidents, no button: a digest", measure_eligible(digests, 40), of=digests),
         make_share("80 incidents, no button: a digest", measure_eligible(digests, 80), of=digests),
-        make_row("400 incidents in a year: median error of the largest ages, outcomes, places", yearly),
+        make_row("400 incidents in a year: median error of the largest ages, places, first contacts", yearly),
     ]
     year = make_year(providers=providers)
     for table, title in (("kind", "kinds"), ("weakness", "weaknesses")):

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
-from gateway.desk.digests.synthetic import AGE_SHARES, KIND_SHARES, OUTCOME_SHARES
-from gateway.desk.digests.tables import KINDS, QUARTER_TABLES, WEAKNESSES, make_labels, make_year_tables
+from gateway.desk.digests.facts import choose_facts
+from gateway.desk.digests.synthetic import AGE_SHARES, FACT_SHARES, KIND_SHARES, OUTCOME_SHARES
+from gateway.desk.digests.tables import KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, make_labels, make_year_tables
 
 PROVIDERS: Final = 400
 QUARTERS: Final = 4
 SEED: Final = 20261128
 PLACES: Final = (("profile", "Profile page"), ("chat", "Chat"))
-# Every table that one incident is ever drawn in.
-TABLES: Final = (*QUARTER_TABLES, *make_year_tables(PLACES, drawn_total=1_000_000))
+SIZE_OF_A_YEAR: Final = 400
+# Every table that one incident of a year of that size is drawn in. A larger year has more tables, each with more noise.
+TABLES: Final = (*QUARTER_TABLES, *make_year_tables(PLACES, drawn_total=SIZE_OF_A_YEAR))
 QUARTERLY: Final = frozenset(table.name for table in QUARTER_TABLES)
 YEARLY_KIND: Final = "kinds of the year"
 _MOST_OF_A_QUARTER: Final = 20
@@ -60,6 +62,7 @@ def make_incident(source: random.Random, name: str, **changes: Any) -> Cluster:
         "outcome": _choose(source, OUTCOME_SHARES),
         "placement": source.choice(PLACES)[0],
         "weaknesses": tuple(dict.fromkeys(_choose(source, WEAKNESS_SHARES) for _ in range(some))),
+        "facts": choose_facts({fact: _choose(source, shares) for fact, shares in FACT_SHARES.items()}),
     }
     return Cluster(cases=(name,), **(values | changes))
 
@@ -165,4 +168,5 @@ def list_mentions(one: Cluster) -> dict[str, tuple[str, ...]]:
         "age_band": (one.age_band,),
         "outcome": (one.outcome,),
         "placement": (one.placement,),
+        **{name: (code or NOT_STATED,) for name, code in one.facts.items()},
     }

@@ -4,8 +4,8 @@ Never closes a case automatically, and never before a child has had the reply it
 safe.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, update
@@ -29,6 +29,7 @@ from gateway.desk.cases.model import (
     get_case,
 )
 from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome
+from gateway.desk.digests.facts import choose_facts, load_facts
 from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -38,7 +39,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 # The columns that closing writes, into a case and into the later reports joined to it.
 _JUDGED: Final = (
     *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
-    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to"),
+    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to", *load_facts()),
 )
 
 
@@ -59,7 +60,7 @@ class Closing:
 
     `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
-    refused.
+    refused. `facts` are those known (`digests/facts.py`), e.g. `{"moved_to": "messenger"}`.
     """
 
     assessment: Assessment
@@ -69,6 +70,7 @@ class Closing:
     weaknesses: tuple[str, ...] = ()
     same_as: str | None = None
     redirected_to: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
@@ -98,6 +100,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
                 weakness_1=first,
                 weakness_2=second,
                 redirected_to=closing.redirected_to,
+                **choose_facts(closing.facts),
             )
         )
         closed = get_case(connection, found.case_id)
@@ -142,6 +145,15 @@ def check_closing(closing: Closing) -> None:
     if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
         raise CaseError(f"Name at most {MOST_WEAKNESSES} weaknesses, each of them once.", reason="bad-code")
     _check_redirect(closing)
+    _check_facts(closing.facts)
+
+
+def _check_facts(facts: Mapping[str, str]) -> None:
+    known = load_facts()
+    for name, code in facts.items():
+        check_code("fact", name, tuple(known))
+        if code:
+            check_code(name, code, tuple(known[name].answers))
 
 
 def _check_redirect(closing: Closing) -> None:

@@ -3,6 +3,7 @@
 reply_commands.py has `case reply`, partner_commands.py `case ask` and `case outcome`.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Final
 
@@ -58,6 +59,7 @@ from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import DONE, Call, desk_command, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
@@ -223,6 +225,13 @@ def case_about(call: Call, case: str, service: str | None, reason: str, *, is_ne
     )
 
 
+def _parse_facts(facts: Iterable[str]) -> dict[str, str]:
+    pairs = [fact.partition("=") for fact in facts]
+    if not all(code for _, _, code in pairs):
+        raise click.UsageError("Write a fact as NAME=CODE, e.g. moved_to=messenger.")
+    return {name: code for name, _, code in pairs}
+
+
 def _say_risk(desk: Desk, case: CaseRow) -> None:
     say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
     for one in list_reasons(case.factors):
@@ -250,6 +259,13 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
 @click.option(
     "--weakness", "weaknesses", multiple=True, type=click.Choice(WEAKNESSES), help="A weakness used; at most two."
 )
+@click.option(
+    "--fact",
+    "facts",
+    multiple=True,
+    metavar="NAME=CODE",
+    help=f"A known fact for the yearly digest, e.g. moved_to=messenger: {', '.join(load_facts())}.",
+)
 @click.option("--assessor", required=True, metavar="NAME", help="The person who assessed it.")
 @click.option("--immediate-risk", required=True, type=_YES_NO, help="Is a child at immediate risk?")
 @click.option("--urgent", required=True, type=_YES_NO, help="Is it urgent?")
@@ -267,6 +283,7 @@ def case_close(
     kind: str,
     age_band: str,
     weaknesses: tuple[str, ...],
+    facts: tuple[str, ...],
     redirected_to: str | None,
     same_as: str | None,
     reply_recorded: str | None,
@@ -285,6 +302,7 @@ def case_close(
         kind=kind,
         age_band=age_band,
         weaknesses=weaknesses,
+        facts=_parse_facts(facts),
         same_as=same_as,
         redirected_to=redirected_to,
     )

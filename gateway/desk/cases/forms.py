@@ -23,6 +23,7 @@ from gateway.desk.cases.model import (
 from gateway.desk.cases.partner_side import Question
 from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.replies import ReplyDraft, clean_text
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
@@ -139,6 +140,7 @@ def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
         age_band=typed["age_band"],
         weaknesses=weaknesses,
         same_as=typed["cluster"] or None,
+        facts={name: typed[name] for name in load_facts()},
         # A destination left over from an earlier choice of outcome does not count.
         redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,
     )

@@ -128,6 +128,10 @@ class CaseRow:
     outcome: str | None
     weakness_1: str | None
     weakness_2: str | None
+    first_contact: str | None
+    moved_to: str | None
+    blackmail: str | None
+    posed_as: str | None
     synthetic: bool
     reply_by: str | None
     region: str | None

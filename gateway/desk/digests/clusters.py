@@ -13,16 +13,17 @@ For example, one cluster of two cases about grooming (kind 2), of a child of 13 
 import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 
+from gateway.desk.digests.facts import load_facts
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical
 
-COLUMNS: Final = ("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2")
+COLUMNS: Final = tuple(sorted(("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2", *load_facts())))
 ID_BYTES: Final = 8
 # A column holds one byte a cluster, and 0 means that no label fits.
 MOST_LABELS: Final = 255
@@ -39,7 +40,10 @@ class FrozenClustersError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster about one service on its way into the frozen form. `cases` are all its cases, counted or not."""
+    """One cluster about one service on its way into the frozen form. `cases` are all its cases, counted or not.
+
+    `facts` are the known answers by column (`facts.py`).
+    """
 
     cases: tuple[str, ...]
     kind: str
@@ -47,6 +51,7 @@ class Cluster:
     placement: str
     outcome: str
     weaknesses: tuple[str, ...]
+    facts: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +74,7 @@ class FrozenClusters:
 
     def count(self, label: str, *, column: str) -> int:
         """Return the number of clusters with this label in a column, e.g. `count("grooming", column="kind")`."""
-        known = self.labels[column]
+        known = self.labels.get(column, ())  # a digest frozen before the column existed has none
         return self.columns[column].count(known.index(label) + 1) if label in known else 0
 
     def list_cases(self) -> frozenset[bytes]:
@@ -81,9 +86,9 @@ class FrozenClusters:
         header = _Header(
             cases=len(self.case_ids) // ID_BYTES,
             clusters=len(self),
-            labels={column: list(self.labels[column]) for column in COLUMNS},
+            labels={column: list(labels) for column, labels in self.labels.items()},
         )
-        columns = (self.columns[column] for column in COLUMNS)
+        columns = (self.columns[column] for column in sorted(self.columns))
         return b"".join((canonical.encode(header), b"\n", self.cluster_ids, *columns, self.case_ids))
 
 
@@ -113,7 +118,7 @@ def freeze(
         if cases.isdisjoint(own) and spent.isdisjoint(own):
             weaknesses = tuple(dict.fromkeys(code for code in one.weaknesses if code in labels["weakness_1"]))
             first, second = (*weaknesses, None, None)[:2]
-            rows[min(own)] = encode((one.age_band, one.kind, one.outcome, one.placement, first, second))
+            rows[min(own)] = encode((*_list_answers(one), first, second))
             cases.update(own)
     ids = sorted(rows)
     whole = b"".join(map(rows.__getitem__, ids))
@@ -123,6 +128,12 @@ def freeze(
         cluster_ids=b"".join(ids),
         case_ids=b"".join(sorted(cases)),
     )
+
+
+def _list_answers(one: Cluster) -> Iterable[str | None]:
+    """Yield the answers in the order of `COLUMNS`, but for the weaknesses at its end."""
+    by_column = {"age_band": one.age_band, "kind": one.kind, "outcome": one.outcome, "placement": one.placement}
+    return (by_column.get(column, one.facts.get(column)) for column in COLUMNS[:-2])
 
 
 def _make_encoder(labels: Labels) -> Callable[[Answers], bytes]:
@@ -144,18 +155,13 @@ def parse_clusters(raw: bytes) -> FrozenClusters:
     """Read the stored bytes. Raises `FrozenClustersError` for any that `encode` does not write."""
     head, found, body = raw.partition(b"\n")
     header = canonical.parse_exact(head, kind=_Header, max_bytes=_MOST_HEADER_BYTES)
-    size = header.clusters
-    ends = [size * ID_BYTES, *(size * (ID_BYTES + place) for place in range(1, len(COLUMNS) + 1))]
-    if (
-        not found
-        or size < 0
-        or sorted(header.labels) != list(COLUMNS)
-        or len(body) != ends[-1] + header.cases * ID_BYTES
-    ):
+    size, names = header.clusters, sorted(header.labels)
+    ends = [size * ID_BYTES, *(size * (ID_BYTES + place) for place in range(1, len(names) + 1))]
+    if not found or size < 0 or not set(names) <= set(COLUMNS) or len(body) != ends[-1] + header.cases * ID_BYTES:
         raise FrozenClustersError("The stored clusters of a digest are damaged.", reason="damaged")
-    columns = {column: body[start:end] for column, (start, end) in zip(COLUMNS, pairwise(ends), strict=True)}
+    columns = {column: body[start:end] for column, (start, end) in zip(names, pairwise(ends), strict=True)}
     return FrozenClusters(
-        labels={column: tuple(header.labels[column]) for column in COLUMNS},
+        labels={column: tuple(header.labels[column]) for column in names},
         columns=columns,
         cluster_ids=body[: ends[0]],
         case_ids=body[ends[-1] :],

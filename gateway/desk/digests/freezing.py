@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, false, select
 
 from gateway.desk.collection.links import Clusters
 from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.records import list_spent
 from gateway.desk.digests.tables import NOT_STATED, make_labels
 from gateway.desk.keyring.quarters import Quarter
@@ -139,6 +140,7 @@ def _represent(members: tuple[str, ...], records: list[Row[Any]]) -> Cluster:
         age_band=_choose_known(row.age_band for row in newest_first),
         placement=_choose_known(row.placement for row in newest_first),
         outcome=_choose_known(row.outcome for row in newest_first),
+        facts={name: _choose_known(row._mapping[name] for row in newest_first) for name in load_facts()},
         weaknesses=next((found for row in newest_first if (found := tuple(_list_weaknesses(row)))), ()),
     )
 

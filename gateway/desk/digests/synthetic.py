@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.collection.links import make_values
+from gateway.desk.digests.facts import choose_facts
 from gateway.desk.keyring.quarters import Quarter, check_closed
 from gateway.desk.placements.register import list_placements
 from gateway.desk.store.schema import CASE_LINKS, CASES
@@ -34,6 +35,13 @@ KIND_SHARES = {
 }
 AGE_SHARES = {"12_or_under": 22, "13_15": 48, "16_17": 18, "18_plus": 2, "unknown": 10}
 OUTCOME_SHARES = {"used": 46, "actioned": 22, "needs_more": 14, "out_of_remit": 10, "duplicate": 8}
+# The empty code is "Not known".
+FACT_SHARES = {
+    "first_contact": {"private_message": 34, "comments": 14, "game": 12, "group_chat": 8, "live_stream": 6, "": 26},
+    "moved_to": {"messenger": 30, "not_moved": 26, "social_network": 12, "video": 6, "": 26},
+    "blackmail": {"none": 50, "with_money": 18, "without_money": 10, "": 22},
+    "posed_as": {"peer": 38, "adult": 16, "child": 8, "": 38},
+}
 WEAKNESS_SHARES = {
     "open_direct_messages": 30,
     "weak_age_check": 20,
@@ -96,6 +104,8 @@ def _make_cases(
 ) -> Iterator[dict[str, object]]:
     # Not for secrets: the same seed gives the same cases on every machine.
     source = random.Random(f"{seed}/{partner}/{quarter.name}")  # noqa: S311 - data, no secret
+    # A source of its own, so that the other answers of a seed stay the same.
+    facts = random.Random(f"{seed}/{partner}/{quarter.name}/facts")  # noqa: S311 - data, no secret
     for number in range(1, count + 1):
         name = f"synthetic-{quarter.name}-{partner}-{seed}-{number:05d}"
         received_at, closed_at = _choose_times(source, quarter)
@@ -122,6 +132,7 @@ def _make_cases(
             "weakness_1": weaknesses[0] if weaknesses else None,
             "weakness_2": weaknesses[1] if len(weaknesses) > 1 else None,
             "synthetic": True,
+            **choose_facts({fact: _choose(facts, shares) for fact, shares in FACT_SHARES.items()}),
         }
 
 

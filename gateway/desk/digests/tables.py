@@ -14,6 +14,7 @@ from itertools import compress
 from typing import Final
 
 from gateway.desk.digests.clusters import FrozenClusters
+from gateway.desk.digests.facts import NOT_KNOWN, load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
 
 MICRO = 1_000_000
@@ -23,6 +24,9 @@ BUDGET_MICRO = 1 * MICRO
 YEAR_MICRO: Final = 200_000
 # By the noisy number of incidents of a year: below it, noise would be more than a fifth of the largest cells.
 SMALLEST_YEAR: Final = 100
+# From there on three tables share the budget; each further one waits until all of them stay within a tenth or so.
+FEWEST_YEAR_TABLES: Final = 3
+INCIDENTS_FOR_A_TABLE: Final = 130
 
 NOT_STATED = "not_stated"
 MOST_WEAKNESSES = 2
@@ -99,18 +103,21 @@ QUARTER_TABLES: Final[tuple[Table, ...]] = (
 def make_year_tables(placements: Sequence[tuple[str, str]], *, drawn_total: int) -> tuple[Table, ...]:
     """Return the tables of a year; `placements` are those agreed with the partner, never those found in cases.
 
-    `drawn_total` is the noisy number of incidents of the year: below `SMALLEST_YEAR` no table is worth its budget.
+    `drawn_total` is the noisy number of incidents of the year: below `SMALLEST_YEAR` no table is worth its budget, and
+    every further table makes the others noisier. Those that a service can act on come first.
     """
     if drawn_total < SMALLEST_YEAR:
         return ()
-    elsewhere = (NOT_STATED, "Elsewhere or not stated")
-    facts = [
+    elsewhere, not_known = (NOT_STATED, "Elsewhere or not stated"), (NOT_STATED, NOT_KNOWN)
+    known = [
         ("age_band", "Age of the child", (*AGE_BANDS, _STATED)),
-        ("outcome", "Outcome", (*OUTCOMES, _STATED)),
         # One cell for everything would only repeat the total, at a price.
         *([("placement", "Place of the button", (*placements, elsewhere))] if placements else []),
+        *((name, fact.title, (*fact.answers.items(), not_known)) for name, fact in load_facts().items()),
+        ("outcome", "Outcome", (*OUTCOMES, _STATED)),
     ]
-    return tuple(Table(name, title, YEAR_MICRO // len(facts), labels, (name,)) for name, title, labels in facts)
+    wanted = known[: max(FEWEST_YEAR_TABLES, drawn_total // INCIDENTS_FOR_A_TABLE)]
+    return tuple(Table(name, title, YEAR_MICRO // len(wanted), labels, (name,)) for name, title, labels in wanted)
 
 
 def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -121,6 +128,7 @@ def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, .
         "kind": _list_codes(KINDS),
         "outcome": _list_codes(OUTCOMES),
         "placement": _list_codes(placements),
+        **{name: tuple(fact.answers) for name, fact in load_facts().items()},
         **dict.fromkeys(_WEAKNESS_COLUMNS, weaknesses),
     }
 

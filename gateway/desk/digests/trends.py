@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, false, func, select
 
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, OUTCOMES, WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.schema import CASES
@@ -24,8 +25,9 @@ _TABLES: Final = (
     ("Weaknesses (a case may name two)", WEAKNESSES, ("weakness_1", "weakness_2")),
     ("Age of the child", AGE_BANDS, ("age_band",)),
     ("Outcome", OUTCOMES, ("outcome",)),
+    *((fact.title, tuple(fact.answers.items()), (name,)) for name, fact in load_facts().items()),
 )
-_COLUMNS: Final = ("kind", "weakness_1", "weakness_2", "age_band", "outcome")
+_COLUMNS: Final = tuple(column for _, _, columns in _TABLES for column in columns)
 
 
 @dataclass(frozen=True, slots=True)

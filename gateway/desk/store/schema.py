@@ -191,6 +191,11 @@ CASES: Final = Table(
     Column("outcome", PlainText),
     Column("weakness_1", PlainText),
     Column("weakness_2", PlainText),
+    # Facts for a yearly digest (digests/facts.toml); empty where one is not known.
+    Column("first_contact", PlainText),
+    Column("moved_to", PlainText),
+    Column("blackmail", PlainText),
+    Column("posed_as", PlainText),
     Column("synthetic", Boolean, nullable=False),
     # More from the report alone: the promised day, the child's region, and whether a reply can be sealed to a code.
     Column("reply_by", PlainText),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.desk.digests.clusters import FrozenClustersError, freeze, parse_clusters, shorten
-from gateway.desk.digests.tables import make_labels
+from gateway.desk.digests.clusters import COLUMNS, FrozenClusters, FrozenClustersError, freeze, parse_clusters, shorten
+from gateway.desk.digests.tables import count_table, make_labels, make_year_tables
 from partner_sdk.errors import ReportAbuseError
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 
@@ -15,6 +15,22 @@ def test_frozen_clusters_have_one_spelling_in_any_order_and_are_read_back_the_sa
     assert parse_clusters(frozen.encode()) == frozen
     assert (len(frozen), frozen.count("grooming", column="kind"), frozen.count("new", column="kind")) == (3, 1, 0)
     assert frozen.list_cases() == {shorten(one) for one in ("a", "x", "y", "c")}
+
+
+def test_clusters_frozen_before_a_column_existed_are_read_and_count_none_in_it() -> None:
+    new = freeze_some(make_cluster("a", facts={"moved_to": "game"}), make_cluster("b"))
+    assert new.count("game", column="moved_to") == 1
+    old = FrozenClusters(
+        labels={column: labels for column, labels in new.labels.items() if column != "moved_to"},
+        columns={column: codes for column, codes in new.columns.items() if column != "moved_to"},
+        cluster_ids=new.cluster_ids,
+        case_ids=new.case_ids,
+    )
+    found = parse_clusters(old.encode())
+    assert found == old
+    assert (found.count("game", column="moved_to"), found.count("grooming", column="kind")) == (0, 2)
+    year = {table.name: table for table in make_year_tables((), drawn_total=10_000)}
+    assert count_table(year["moved_to"], found)[-1] == 2  # not known
 
 
 def test_frozen_clusters_hold_no_case_id() -> None:
@@ -31,7 +47,7 @@ def test_damaged_clusters_are_refused(change) -> None:
 
 
 def test_a_column_takes_at_most_255_labels() -> None:
-    labels = dict.fromkeys(("age_band", "kind", "outcome", "weakness_1", "weakness_2"), ("one",))
+    labels = dict.fromkeys(COLUMNS, ("one",))
     freeze([], labels={**labels, "placement": [f"p{number}" for number in range(255)]})
     with pytest.raises(FrozenClustersError):
         freeze([], labels={**labels, "placement": [f"p{number}" for number in range(256)]})

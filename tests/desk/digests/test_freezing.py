@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine, insert, update
 
 from gateway.desk.collection.links import LinkError, add_link, end_link, list_cluster, load_clusters
 from gateway.desk.digests.clusters import FrozenClusters, shorten
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.records import Workings, add_record
 from gateway.desk.keyring.quarters import Quarter
@@ -24,6 +25,7 @@ SPRING, SUMMER = Quarter(2026, 2), Quarter(2026, 3)
 IN_SPRING, IN_SUMMER = "2026-05-01T00:00:00Z", "2026-08-01T00:00:00Z"
 WHY = {"by": "A. Analyst", "reason": "The same account", "now": NOW}
 WORKINGS = Workings(adopted=True, threshold=60, placements=[], synthetic=False)
+FACTS = [(name, code) for name, fact in load_facts().items() for code in fact.answers]
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +162,20 @@ def test_a_cluster_has_its_gravest_kind_and_the_newest_answer_that_knows(connect
         "outcome": "used",
         "weakness_1": "open_direct_messages",
     }
+
+
+def test_a_fact_that_one_case_of_a_cluster_knows_is_known_and_the_newest_counts(connection: Connection) -> None:
+    answers: dict[str, dict[str, str | None]] = {
+        "old": {"moved_to": "game", "blackmail": "none"},
+        "new": {"moved_to": "messenger", "blackmail": None},
+    }
+    for case_id, known in answers.items():
+        add(connection, case_id, "2026-08-02T08:00:00Z" if case_id == "old" else "2026-08-03T08:00:00Z")
+        connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(known))
+    add_link(connection, "old", "new", **WHY)
+    found = count(connection)
+    counted = {(column, code): found.count(code, column=column) for column, code in FACTS}
+    assert counted == {fact: int(fact in {("moved_to", "messenger"), ("blackmail", "none")}) for fact in FACTS}
 
 
 def test_nothing_of_a_case_about_another_service_enters_a_cluster(connection: Connection) -> None:

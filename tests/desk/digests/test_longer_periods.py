@@ -16,6 +16,7 @@ from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
 
+FACTS = ("age_band", "placement", "first_contact")
 YEAR, HALF = LongPeriod(2025, None), LongPeriod(2025, 2)
 CLOSED_AT = {1: "2025-02-01T08:00:00Z", 2: "2025-05-01T08:00:00Z", 3: "2025-08-01T08:00:00Z", 4: "2025-11-01T08:00:00Z"}
 
@@ -88,14 +89,29 @@ def test_a_year_has_the_kinds_of_its_quarters_and_facts_of_its_own_within_the_bu
     digest = read(make(store, YEAR))
     assert digest.total is not None
     assert digest.total.value == 116
-    assert [table.name for table in digest.tables] == ["kind", "weakness", "age_band", "outcome", "placement", "door"]
+    assert [table.name for table in digest.tables] == ["kind", "weakness", *FACTS, "door"]
     for table in digest.tables[2:5]:
         assert sum(cell.value or 0 for cell in table.cells) == 116
-    assert next(cell.value for cell in digest.tables[4].cells if cell.label == "profile") == 116
+    assert next(cell.value for cell in digest.tables[3].cells if cell.label == "profile") == 116
     for spends in get_all_spends(store):
-        assert set(spends) == {"kind", "weakness", "age_band", "outcome", "placement"}
+        assert set(spends) == {"kind", "weakness", *FACTS}
         assert sum(spends.values()) == digest.epsilon_micro <= 1_000_000
     assert make(store, YEAR).body == make(store, YEAR).body
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_large_year_has_every_fact_from_the_closing_of_its_cases(store: DeskStore) -> None:
+    facts = {"first_contact": "game", "moved_to": "messenger", "blackmail": "with_money", "posed_as": "peer"}
+    add_cases(store, 900, closed_at=CLOSED_AT[1], **facts)
+    make_quarters(store, {1: 20, 2: 10, 3: 10, 4: 10})
+    digest = read(make(store, YEAR))
+    found = {table.name: {cell.label: cell.value for cell in table.cells} for table in digest.tables}
+    assert {name: found[name][code] for name, code in facts.items()} == dict.fromkeys(facts, 900)
+    assert {found[name]["not_stated"] for name in facts} == {50}
+    assert digest.epsilon_micro <= 1_000_000
+    for spends in get_all_spends(store):
+        assert len(spends) == 9
+        assert sum(spends.values()) == digest.epsilon_micro
 
 
 @pytest.mark.usefixtures("no_noise")

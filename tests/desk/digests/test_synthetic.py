@@ -11,6 +11,7 @@ from gateway.desk.cases import model as case_model
 from gateway.desk.cases.model import CaseError, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.digests import synthetic
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.publishing import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, QuarterError
@@ -88,6 +89,7 @@ def test_kinds_come_in_the_wished_shares(desk: Desk) -> None:
         (synthetic.AGE_SHARES, case_model.AGE_BANDS),
         (synthetic.OUTCOME_SHARES, case_model.OUTCOMES),
         (synthetic.WEAKNESS_SHARES, case_model.WEAKNESSES),
+        *((shares, ("", *load_facts()[name].answers)) for name, shares in synthetic.FACT_SHARES.items()),
     ],
 )
 def test_shares_name_codes_of_the_desk_and_add_up(shares: dict[str, int], codes: tuple[str, ...]) -> None:

@@ -1,27 +1,35 @@
 """The influence of one cluster: the sensitivities that scale all noise, tried over two worlds that differ in it."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.desk.cases.reading import labels
-from gateway.desk.digests.clusters import Cluster
+from gateway.desk.digests.clusters import COLUMNS, Cluster
+from gateway.desk.digests.facts import NOT_KNOWN, load_facts
+from gateway.desk.digests.synthetic import FACT_SHARES
 from gateway.desk.digests.tables import (
     AGE_BANDS,
     BUDGET_MICRO,
+    FEWEST_YEAR_TABLES,
     KINDS,
     NOT_STATED,
     OUTCOMES,
     QUARTER_TABLES,
     SMALLEST_YEAR,
     WEAKNESSES,
+    YEAR_MICRO,
     count_table,
     make_year_tables,
 )
 from gateway.desk.digests.weaknesses import load_weaknesses
+from gateway.desk.store.schema import CASES
 from tests.desk.digests.digest_builders import freeze_some, make_cluster
 
 PLACEMENTS = (("profile", "Profile page"), ("chat", "Chat"))
-YEAR_TABLES = make_year_tables(PLACEMENTS, drawn_total=SMALLEST_YEAR)
+LARGE_YEAR = 10_000
+YEAR_TABLES = make_year_tables(PLACEMENTS, drawn_total=LARGE_YEAR)
 TABLES = {table.name: table for table in (*QUARTER_TABLES, *YEAR_TABLES)}
 
 _codes = st.sampled_from([*(code for code, _ in WEAKNESSES), "unheard_of"])
@@ -33,6 +41,13 @@ _clusters = st.builds(
     placement=st.sampled_from(["profile", "chat", "unheard_of", NOT_STATED]),
     outcome=st.sampled_from([*(code for code, _ in OUTCOMES), NOT_STATED]),
     weaknesses=st.lists(_codes, max_size=9).map(tuple),
+    facts=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.sampled_from([*fact.answers, NOT_STATED, "unheard_of", None])
+            for name, fact in load_facts().items()
+        },
+    ),
 )
 
 
@@ -44,7 +59,7 @@ def test_one_whole_cluster_moves_each_table_by_at_most_its_sensitivity(clusters:
     for table in TABLES.values():
         pairs = zip(count_table(table, freeze_some(*with_it)), count_table(table, freeze_some(*without)), strict=True)
         assert sum(abs(here - there) for here, there in pairs) <= table.sensitivity
-    assert len(TABLES) == 5
+    assert len(TABLES) == 9
 
 
 def test_the_sensitivities_are_reached_so_no_budget_is_wasted() -> None:
@@ -103,9 +118,9 @@ def test_every_partition_counts_each_cluster_so_the_totals_can_agree() -> None:
 
 def test_the_tables_of_a_quarter_and_of_its_year_cost_at_most_one_together() -> None:
     assert {table.name: table.epsilon_micro for table in QUARTER_TABLES} == {"kind": 550_000, "weakness": 250_000}
-    for places in (PLACEMENTS, ()):
-        year = make_year_tables(places, drawn_total=5000)
-        assert BUDGET_MICRO - 5 < sum(table.epsilon_micro for table in (*QUARTER_TABLES, *year)) <= BUDGET_MICRO
+    for places, total in itertools.product((PLACEMENTS, ()), (SMALLEST_YEAR, 600, LARGE_YEAR)):
+        year = make_year_tables(places, drawn_total=total)
+        assert BUDGET_MICRO - 10 < sum(table.epsilon_micro for table in (*QUARTER_TABLES, *year)) <= BUDGET_MICRO
     assert BUDGET_MICRO == 1_000_000
 
 
@@ -114,4 +129,27 @@ def test_a_year_too_small_for_its_facts_spends_nothing_on_them() -> None:
 
 
 def test_a_partner_without_agreed_placements_pays_for_no_table_of_them() -> None:
-    assert [table.name for table in make_year_tables((), drawn_total=500)] == ["age_band", "outcome"]
+    assert [table.name for table in make_year_tables((), drawn_total=500)] == ["age_band", "first_contact", "moved_to"]
+
+
+def test_a_larger_year_has_more_tables_and_none_is_noisier_for_its_size_than_at_the_start() -> None:
+    share = YEAR_TABLES[0].epsilon_micro * LARGE_YEAR
+    for total in range(SMALLEST_YEAR, 1000):
+        year = make_year_tables(PLACEMENTS, drawn_total=total)
+        assert [table.name for table in year] == [table.name for table in YEAR_TABLES][: len(year)]
+        share = min(share, min(table.epsilon_micro for table in year) * total)
+    assert share == YEAR_MICRO // FEWEST_YEAR_TABLES * SMALLEST_YEAR
+    assert len(make_year_tables(PLACEMENTS, drawn_total=1000)) == len(YEAR_TABLES) == 7
+
+
+def test_a_fact_is_a_column_of_a_case_and_a_question_of_the_form() -> None:
+    known = load_facts()
+    assert known.keys() <= set(CASES.c.keys())
+    assert known.keys() <= set(COLUMNS)
+    for fact in known.values():
+        assert fact.question.endswith("?")
+        assert NOT_KNOWN not in fact.answers.values()
+        assert len(set(fact.answers.values())) == len(fact.answers) > 1
+    assert {name: set(shares) - {""} - set(known[name].answers) for name, shares in FACT_SHARES.items()} == {
+        name: set() for name in known
+    }

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from gateway.desk.digests import tables
+from gateway.desk.digests import facts, tables
+from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.weaknesses import load_weaknesses
 from partner_sdk.report.outline import Field
 from partner_sdk.wire import mailbox_message
@@ -56,6 +57,7 @@ WEAKNESS_GROUPS = tuple(
     (heading, tuple((code, one.title) for code, one in load_weaknesses().weaknesses.items() if one.feature == feature))
     for feature, heading in load_weaknesses().features.items()
 )
+FACTS, NOT_KNOWN = load_facts(), facts.NOT_KNOWN
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 DOORS = (("public", "Public form"), ("industry", "Industry"))
 STATES = (
