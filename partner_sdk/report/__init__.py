@@ -1,6 +1,6 @@
 """The industry report: its model, its checks, its completeness, and its sealed form. Never seen by the gateway."""
 
-from partner_sdk.report._completeness import measure_completeness
+from partner_sdk.report._completeness import describe_field, list_missing_fields, measure_completeness
 from partner_sdk.report._reading import (
     MAX_REPORT_BYTES,
     encode_sealed_report,
@@ -19,8 +19,10 @@ __all__ = [
     "IndustryReport",
     "NotHeld",
     "SealedIndustryReport",
+    "describe_field",
     "encode_sealed_report",
     "list_given",
+    "list_missing_fields",
     "make_sealed_report",
     "measure_completeness",
     "parse_report",

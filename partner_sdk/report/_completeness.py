@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from partner_sdk.report.model import Completeness, IndustryReport
-from partner_sdk.report.outline import Trail, Visited, follow, is_answered, make_trail
+from partner_sdk.report.outline import Trail, Visited, follow, get_field, is_answered, make_trail
 
 # At most this many places of one kind of field are named: a thousand logins must not fill the page.
 MOST_PLACES: Final = 3
@@ -96,6 +96,20 @@ def measure_completeness(report: IndustryReport) -> Completeness:
     score = (100 * (len(asked) - len(gaps)) + sum(_share(asked[one], len(gaps[one])) for one in gaps)) // len(asked)
     named = (gap for pattern in sorted(gaps, key=_rank) for gap in gaps[pattern][:MOST_PLACES])
     return Completeness(missing=tuple(gap.pointer for gap in named), score=score)
+
+
+def list_missing_fields(completeness: Completeness) -> list[str]:
+    """Return the missing fields among the `MOST_USEFUL`, each once and without its places, e.g. `/suspects/logins`."""
+    named = (get_field(pointer).pattern for pointer in completeness.missing)
+    return list(dict.fromkeys(one for one in named if one in _RANK))
+
+
+def describe_field(pattern: str) -> str:
+    """Return a field with its place in words, e.g. `Suspects: user name`."""
+    place, _, _ = pattern.removeprefix("/").rpartition("/")
+    words = get_field(f"#{pattern}").description.removesuffix(".")
+    named = place.replace("/", ", ").replace("_", " ")
+    return f"{named[:1].upper()}{named[1:]}: {words[:1].lower()}{words[1:]}" if place else words
 
 
 def _share(asked: int, missing: int) -> int:

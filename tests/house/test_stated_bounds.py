@@ -135,7 +135,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, CASEWORK, "A question has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, CASEWORK, "by a noisy count: 60 or more"),
     ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, CASEWORK, "Fewer than 10 incidents by a noisy count"),
-    ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, CASEWORK, "only from 100 noisy incidents on"),
+    ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, CASEWORK, "From 100 noisy incidents on it has three facts more"),
     ("gateway.desk.cases.figures_commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, CASEWORK, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),

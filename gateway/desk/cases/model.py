@@ -147,6 +147,8 @@ class CaseRow:
     joined_to: str | None
     answers_request: str | None
     stated_kind: str | None
+    completeness: int | None
+    missing_fields: str | None
 
     @property
     def first_id(self) -> str:

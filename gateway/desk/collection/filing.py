@@ -25,7 +25,7 @@ from gateway.desk.placements.register import list_owners
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
 from partner_sdk.errors import FormatError
-from partner_sdk.report import SealedIndustryReport
+from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
@@ -182,8 +182,18 @@ def _make_case(
         "channel": row.channel,
         "report_kind": clear.kind,
         "stated_kind": content.report.category if isinstance(content, SealedIndustryReport) else None,
+        **_measure(content, kind=clear.kind),
         "joined_to": None,  # until it is in the table: settle_cases
     }
+
+
+def _measure(content: SealedContent, *, kind: str) -> dict[str, object]:
+    """Return the completeness of a partner's first report by this desk's count, and the useful fields that it lacks."""
+    if not isinstance(content, SealedIndustryReport) or kind != "initial":
+        return {"completeness": None, "missing_fields": None}
+    # Now, because it is open: a digest would have to open every report again.
+    counted = measure_completeness(content.report)
+    return {"completeness": counted.score, "missing_fields": " ".join(list_missing_fields(counted))}
 
 
 def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""A partner's own facts in its digest: our questions and its answers, its reports, the checks of its button.
+"""A partner's own facts in its digest: its reports and their completeness, our questions, the checks of its button.
 
 Exact and free of privacy cost: the partner sent, received or shows each of these itself. Never counts anything of
 another partner, or of a report that a person made, and never reads an assessor's answer: that may come from another
@@ -6,6 +6,7 @@ sender's report of the same incident.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,11 +18,15 @@ from gateway.desk.placements.checks import BY_RUNNER
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASES, SET_ASIDE
+from partner_sdk.report import describe_field
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.digest import DigestCell, DigestTable, make_exact_cell
 from partner_sdk.wire.keys import Environment
 
 _HOUR: Final = 3600
+# The quarter of a digest and those before it. Fixed labels, so that digests can stand beside each other.
+_QUARTER_LABELS: Final = ("completeness", "one_quarter_before", "two_quarters_before", "three_quarters_before")
+_MOST_FIELDS: Final = 5
 _CHECK_TITLES: Final = {
     "passes": "Checks that found the button as agreed",
     "faults": "Checks that found a fault",
@@ -36,15 +41,34 @@ def make_own_facts(
     reports = _count_reports(connection, partner, environment, period)
     questions = _judge_answers(_list_questions(connection, partner, period))
     checks = _count_checks(connection, partner, period)
+    completeness, missing = _measure_reports(connection, partner, environment, period)
     tables = [
         _make_table("door", "Your own reports to the industry door", reports, note="You hold a receipt for each."),
+        _make_table(
+            "completeness",
+            "Completeness of your reports, by quarter",
+            completeness,
+            note="The mean of your first reports, as `report preview` measures it: the share of the fields for police "
+            "that have a value or a reason for having none.",
+        ),
+        _make_table(
+            "missing_fields",
+            "What your reports lacked most often",
+            missing,
+            note="Of the fields that police use most, in this period.",
+        ),
         _make_table(
             "questions",
             "Our questions to you",
             questions,
             note="Asked in this period. The median is of the answered ones, from the question to its first answer.",
         ),
-        _make_table("checks", "Checks of your button", checks, note="By our checker, of the pages agreed with you, in this period."),
+        _make_table(
+            "checks",
+            "Checks of your button",
+            checks,
+            note="By our checker, of the pages agreed with you, in this period.",
+        ),
     ]
     return [tables[0], *(table for table in tables[1:] if table.cells)]
 
@@ -86,6 +110,37 @@ def _count_reports(connection: Connection, partner: str, environment: Environmen
         make_exact_cell("industry_before", title=f"The same in {period.previous().name}", value=before),
         make_exact_cell("set_aside", title="Reports that we could not read as sent", value=unread),
         make_exact_cell("outcomes", title="Outcomes that we sent you", value=connection.execute(outcomes).scalar_one()),
+    ]
+
+
+def _measure_reports(
+    connection: Connection, partner: str, environment: Environment, period: Period
+) -> tuple[list[DigestCell], list[DigestCell]]:
+    """Return the mean completeness in the last quarters, the newest first, and the fields lacking in this period."""
+    measured = (*_make_conditions(partner, environment), CASES.c.completeness.is_not(None))
+    means, quarter = [], period.quarters[-1]
+    for label in _QUARTER_LABELS:
+        query = select(func.count(), func.sum(CASES.c.completeness))
+        number, score = connection.execute(query.where(*measured, *_within(CASES.c.received_at, quarter))).one()
+        if number:
+            mean = (2 * int(score) + number) // (2 * number)
+            reports = "1 report" if number == 1 else f"{number:,} reports"
+            means.append(
+                make_exact_cell(label, title=f"{quarter.name} ({reports})", value=mean, shown=f"{mean} of 100")
+            )
+        quarter = quarter.previous()
+    lacking: Counter[str] = Counter()
+    total = 0
+    rows = select(CASES.c.missing_fields, func.count().label("number")).group_by(CASES.c.missing_fields)
+    for row in connection.execute(rows.where(*measured, *_within(CASES.c.received_at, period))):
+        total += row.number
+        for field in row.missing_fields.split():
+            lacking[field] += row.number
+    # Of equally frequent ones the first by name, so that the same reports give the same digest.
+    frequent = sorted(lacking.items(), key=lambda one: (-one[1], one[0]))[:_MOST_FIELDS]
+    return means, [
+        make_exact_cell(field, title=describe_field(field), value=number, shown=f"{number:,} of {total:,}")
+        for field, number in frequent
     ]
 
 

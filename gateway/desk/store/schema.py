@@ -217,6 +217,10 @@ CASES: Final = Table(
     Column("answers_request", PlainText),
     # The kind that a partner stated in its own report; `kind` is the assessor's.
     Column("stated_kind", PlainText),
+    # Of a partner's first report: the share of fields for police that it gives, 0 to 100, and codes of useful ones that
+    # it lacks, e.g. `/children /suspects/logins`.
+    Column("completeness", Number),
+    Column("missing_fields", PlainText),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "about", "closed_at"),

@@ -19,7 +19,7 @@ from gateway.desk.cases.opening import (
 from gateway.desk.cases.queue import list_later
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
-from partner_sdk.report import SealedIndustryReport, list_given
+from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fields, measure_completeness
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, find, read, send
@@ -75,6 +75,15 @@ def test_kind_that_a_partner_states_is_noted_at_filing_beside_the_assessors(loop
         connection.execute(CASES.update().values(kind="grooming"))
         stated = select(CASES.c.stated_kind).where(CASES.c.case_id == case.case_id)
         assert connection.execute(stated).scalar_one() == "sexual_talk"
+
+
+def test_completeness_of_a_first_report_is_noted_at_filing_as_this_desk_counts_it(loop: Loop) -> None:
+    first = file(loop, calm_report())
+    later = file(loop, kind="supplement", earlier_reference=first.reference)
+    counted = measure_completeness(calm_report())
+    assert (first.completeness, first.missing_fields) == (counted.score, " ".join(list_missing_fields(counted)))
+    assert first.missing_fields
+    assert (later.completeness, later.missing_fields) == (None, None)
 
 
 def test_chain_of_later_reports_is_one_case_in_the_order_they_came(loop: Loop) -> None:

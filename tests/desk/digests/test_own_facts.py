@@ -1,6 +1,7 @@
 """A partner's own facts: exact, of its own questions, reports and checks, and of no other partner's."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -80,6 +81,34 @@ def test_reports_outcomes_and_checks_by_the_runner_are_the_partners_own(store: D
     assert read(store) == {
         "door": {"industry": "1", "industry_before": "1", "set_aside": "0", "outcomes": "1"},
         "checks": {"passes": "1", "faults": "0", "unreachable": "0"},
+    }
+
+
+def test_completeness_of_own_first_reports_is_told_by_quarter_with_what_they_lack(store: DeskStore) -> None:
+    own: dict[str, Any] = {"partner": PARTNER, "door": "industry", "report_kind": "initial"}
+    reports = [
+        ("2026-09-30T23:59:59Z", 80, "/suspects/logins"),
+        ("2026-08-01T08:00:00Z", 61, "/children /suspects/logins /suspects/username"),
+        ("2026-07-01T00:00:00Z", 100, ""),
+        ("2026-06-30T23:59:59Z", 40, "/children"),
+        ("2025-12-31T23:59:59Z", 30, "/children"),
+        ("2025-09-30T23:59:59Z", 10, "/children"),
+    ]
+    for received_at, score, missing in reports:
+        add_case(store, **own, received_at=received_at, completeness=score, missing_fields=missing)
+    add_case(store, **own | {"report_kind": "supplement"})
+    for others in ({"partner": "another"}, {"environment": "sandbox"}, {"synthetic": True}):
+        add_case(store, **own | others, completeness=1, missing_fields="/conversations")
+    found = read(store)
+    assert found["completeness"] == {
+        "completeness": "80 of 100",
+        "one_quarter_before": "40 of 100",
+        "three_quarters_before": "30 of 100",
+    }
+    assert found["missing_fields"] == {
+        "/suspects/logins": "2 of 3",
+        "/children": "1 of 3",
+        "/suspects/username": "1 of 3",
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.report import measure_completeness, parse_report
+from partner_sdk.report import describe_field, list_missing_fields, measure_completeness, parse_report
 from partner_sdk.report._completeness import MOST_PLACES, MOST_USEFUL
 from partner_sdk.report.outline import get_field, list_fields
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report
@@ -35,6 +35,18 @@ def test_missing_names_the_most_useful_to_police_first() -> None:
     order = [field.pattern for field in list_fields()]
     rest = patterns[len(ranked) :]
     assert rest == sorted(rest, key=order.index)
+
+
+def test_missing_fields_are_named_once_without_their_places_in_words_with_their_part() -> None:
+    two = [{"service_user_id": "one"}, {"service_user_id": "two"}]
+    completeness = measure_completeness(parse_report(json.dumps({**THIN, "suspects": two}).encode(), priority="P2"))
+    fields = list_missing_fields(completeness)
+    assert len(set(fields)) == len(fields) >= 10
+    assert {"/suspects/logins", "/suspects/username"} <= set(fields) <= set(MOST_USEFUL)
+    assert describe_field("/suspects/username") == "Suspects: user name"
+    assert describe_field("/children") == "Children who are or may be harmed"
+    words = [describe_field(field) for field in MOST_USEFUL]
+    assert len(set(words)) == len(words)
 
 
 def test_not_held_with_its_reason_counts_as_said() -> None:

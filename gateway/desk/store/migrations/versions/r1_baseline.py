@@ -157,6 +157,8 @@ def _make_cases() -> None:
         sa.Column("joined_to", PlainText),
         sa.Column("answers_request", PlainText),
         sa.Column("stated_kind", PlainText),
+        sa.Column("completeness", Number),
+        sa.Column("missing_fields", PlainText),
         sa.CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name=op.f("ck_cases_weakness_order")),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_cases")),
         sa.UniqueConstraint("environment", "partner", "report_id", name=op.f("uq_cases_environment_partner_report_id")),
