@@ -190,6 +190,16 @@ program: Final = DeskProgram(
                 "withdraw": "Withdraw a check that was given.",
             },
         ),
+        "service": _make_group(
+            "service",
+            "Services that reports are about: list, merge, part.",
+            room="cases.service_commands",
+            commands={
+                "list": "List the services of the register, and those that count as another.",
+                "merge": "Record that a service was entered twice and counts as another from the next digest on.",
+                "part": "Record that a merged service counts as itself again.",
+            },
+        ),
         "trends": (
             "gateway.desk.digests.commands:trends",
             "Print the exact trend of closed cases, for Operations and Harm Reduction.",

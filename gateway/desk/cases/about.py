@@ -7,7 +7,8 @@ words of a report only suggest a service: the analyst decides. The sender of a r
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, insert, or_, update
@@ -15,7 +16,8 @@ from sqlalchemy import Connection, insert, or_, update
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.queue import get_clean_reason
-from gateway.desk.placements.register import find_owner_name, get_owner_names
+from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
+from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
 from gateway.desk.store.placement_tables import ADOPTERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -25,6 +27,7 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, check_partner_id
 
 _ADDRESS: Final = re.compile(r"(?:[a-z]+://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:[:/?#].*)?")
 MAX_SERVICE_CHARACTERS: Final = 80
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _MOST_ID_CHARACTERS: Final = 64  # of a partner id
 
 
@@ -40,7 +43,7 @@ def set_about(
     reason, now = get_clean_reason(reason), desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
-        about = None if service is None else find_service(get_owner_names(connection), service)
+        about = None if service is None else _find_successor(connection, service)
         if service is not None and about is None and not is_new:
             raise CaseError(
                 "No service has this name or id. Check the spelling, or add it as a new one.", reason="unknown-service"
@@ -68,18 +71,69 @@ def set_about(
         return get_case(connection, found.case_id)
 
 
+def merge_services(desk: Desk, service: str, into: str, *, reason: str, actor: str) -> str:
+    """Record that a service without keys was entered twice and counts as another; return the id of that one.
+
+    Digests that exist stay as they are, and no incident in them is counted again (digests/records.py). Raises
+    `CaseError`: `unknown-service`, `same-service`, `merged-already`, `has-keys`, `has-placements`, `reason-missing`,
+    `reason-too-long`, `unprintable`.
+    """
+    reason, now = get_clean_reason(reason), desk.clock()
+    with desk.store.write() as connection:
+        for one in (service, into):
+            if find_owner_name(connection, one) is None:
+                raise CaseError(f"No service has the id {one}. `service list` shows them.", reason="unknown-service")
+        into = get_successor(connection, into)
+        if service == into:
+            raise CaseError("Both are the same service already.", reason="same-service")
+        if service in read_merges(connection):
+            raise CaseError(f"{service} counts as another service already.", reason="merged-already")
+        if has_keys(connection, service):
+            raise CaseError(
+                f"{service} was invited or has keys, so it stays. Merge the other one into it.", reason="has-keys"
+            )
+        if list_placements(connection, owner=service, states=("agreed", "suspended")):
+            raise CaseError(f"{service} shows the button. End its placements first.", reason="has-placements")
+        add_merge(connection, service, into=into, by=actor, now=now)
+        proof = hashlib.sha256(reason.encode()).hexdigest()
+        audit.append_entry(connection, "merge-services", service, at=now, actor=actor, into=into, reason_sha256=proof)
+        return into
+
+
+def part_service(desk: Desk, service: str, *, reason: str, actor: str) -> None:
+    """Record that a merged service counts as itself again. Incidents that were counted stay counted.
+
+    Raises `CaseError`: `not-merged`, `reason-missing`, `reason-too-long`, `unprintable`.
+    """
+    reason, now = get_clean_reason(reason), desk.clock()
+    with desk.store.write() as connection:
+        if service not in read_merges(connection):
+            raise CaseError(f"{service} counts as itself.", reason="not-merged")
+        add_merge(connection, service, into=None, by=actor, now=now)
+        proof = hashlib.sha256(reason.encode()).hexdigest()
+        audit.append_entry(connection, "part-service", service, at=now, actor=actor, reason_sha256=proof)
+
+
 def suggest_service(connection: Connection, words: Iterable[str]) -> str | None:
     """Return the id of the first service of the register that these words name, or None."""
-    names = get_owner_names(connection)
-    return next((found for one in words if (found := find_service(names, one)) is not None), None)
+    return next((found for one in words if (found := _find_successor(connection, one)) is not None), None)
 
 
-def find_service(names: dict[str, str], text: str) -> str | None:
-    """Return the id of the service with this id, name or web address, in any spelling; None if none or two fit."""
+def _find_successor(connection: Connection, text: str) -> str | None:
+    return find_service(get_owner_names(connection), text, merges=read_merges(connection))
+
+
+def find_service(names: Mapping[str, str], text: str, *, merges: Mapping[str, str] = _NONE) -> str | None:
+    """Return the id of the service with this id, name or web address, in any spelling; None if none or two fit.
+
+    With `merges`, one that was entered twice is found under the id that it counts as.
+    """
     if text in names:
-        return text
+        return follow(merges, text)
     wanted = _squeeze(text)
-    fitting = {owner for owner, name in names.items() if wanted and wanted in {_squeeze(owner), _squeeze(name)}}
+    fitting = {
+        follow(merges, owner) for owner, name in names.items() if wanted and wanted in {_squeeze(owner), _squeeze(name)}
+    }
     return fitting.pop() if len(fitting) == 1 else None
 
 

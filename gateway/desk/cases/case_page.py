@@ -53,6 +53,7 @@ from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
+from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import find_owner_name, find_placement
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page
 from gateway.desk.wiring import Desk
@@ -215,7 +216,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         moves = list_moves(connection, case)
         linked = list_linked(connection, case)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
-        about_name = None if case.about is None else find_owner_name(connection, case.about)
+        about_name = None if case.about is None else find_owner_name(connection, get_successor(connection, case.about))
         is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
     is_public = case.partner == PUBLIC_SENDER

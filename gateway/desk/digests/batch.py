@@ -18,6 +18,7 @@ from gateway.desk.digests.payload import NothingDrawnError
 from gateway.desk.digests.publishing import DigestOrder, make_digest
 from gateway.desk.digests.records import State
 from gateway.desk.keyring.quarters import Period, check_closed
+from gateway.desk.placements.merges import read_merges
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES
@@ -116,7 +117,10 @@ def list_services(connection: Connection, *, environment: str) -> dict[str, bool
         for row in rows
         if row.type == WITH_DIGESTS and row.state == "active" and row.environment == environment
     }
-    others = (set(_list_reported(connection)) | list_adopters(connection)) - known
+    merged = read_merges(connection)
+    others = (
+        (set(_list_reported(connection)) | list_adopters(connection) | set(merged.values())) - known - merged.keys()
+    )
     return {service: service in partners for service in sorted(partners | others)}
 
 

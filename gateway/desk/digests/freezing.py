@@ -20,6 +20,7 @@ from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.records import list_spent
 from gateway.desk.digests.tables import NOT_STATED, make_labels
 from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.placements.merges import list_counted
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.keys import Environment
@@ -52,14 +53,17 @@ def freeze_clusters(
 ) -> tuple[FrozenClusters, bool]:
     """Return the clusters of a period in their frozen form, and whether one of them is synthetic.
 
+    Cases about a service that was merged into the partner count as its own.
+
     Pass loaded `clusters` to freeze many partners in one run; they are read again if a link was recorded since.
     """
     clusters = clusters or Clusters()
     clusters.refresh(connection)
     is_closed = _make_condition(environment)
-    about = is_closed & (CASES.c.about == partner)
+    services = list_counted(connection, partner)
+    about = is_closed & CASES.c.about.in_(services)
     # The text added to the service keeps SQLite from reading all its cases again for each part of the linked ones.
-    about_by_id = is_closed & (CASES.c.about.concat("") == partner)
+    about_by_id = is_closed & CASES.c.about.concat("").in_(services)
     starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
     in_period = (about, CASES.c.partner != partner, CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at)
     linked: dict[str, tuple[str, ...]] = {}

@@ -47,6 +47,7 @@ from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, QUARTER_TA
 from gateway.desk.keyring.quarters import LongPeriod, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
+from gateway.desk.placements.merges import get_successor
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
@@ -290,10 +291,15 @@ def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions
         )
     services: dict[str, dict[str, list[int]]] = {}
     synthetic = False
+    # A service that was entered twice is one here, with the digests of both ids: its cap holds for them together.
+    ids: dict[str, list[str]] = {}
     for partner in dict.fromkeys(row.partner for row in rows):
-        records = [record for record in list_records(connection, partner=partner) if record.quarter in names]
+        ids.setdefault(get_successor(connection, partner), []).append(partner)
+    for service, partners in ids.items():
+        found = [record for partner in partners for record in list_records(connection, partner=partner)]
+        records = [record for record in found if record.quarter in names]
         synthetic = synthetic or any(record.workings.synthetic for record in records)
-        services[partner] = {table.name: _contribute(table, records) for table in OVERVIEW_TABLES}
+        services[service] = {table.name: _contribute(table, records) for table in OVERVIEW_TABLES}
     return Contributions(services, list(order.patterns), list(order.changes)), synthetic
 
 

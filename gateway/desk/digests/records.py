@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Period, Quarter
 from gateway.desk.partners.mailbox import has_message
+from gateway.desk.placements.merges import list_ever_merged
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, DIGEST_STEPS, DIGESTS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import ReportAbuseError
@@ -129,8 +130,13 @@ def get_frozen(connection: Connection, digest_id: str) -> bytes:
 
 
 def list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> frozenset[bytes]:
-    """Return the cases, as `shorten` makes them, in clusters that another quarter of this partner has counted."""
-    others = select(DIGESTS.c.digest_id).where(DIGESTS.c.partner == partner, DIGESTS.c.quarter != quarter.name)
+    """Return the cases, as `shorten` makes them, in clusters that another digest of this partner has counted.
+
+    Digests of a service that was ever merged with it are its own too, those of the same quarter included.
+    """
+    is_this_one = DIGESTS.c.digest_id == make_digest_id(partner=partner, quarter=quarter)
+    family = DIGESTS.c.partner.in_(sorted(list_ever_merged(connection, partner)))
+    others = select(DIGESTS.c.digest_id).where(family, ~is_this_one)
     digest_ids = connection.execute(others).scalars().all()
     return frozenset().union(*(get_clusters(connection, digest_id).list_cases() for digest_id in digest_ids))
 

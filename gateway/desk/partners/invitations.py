@@ -23,6 +23,7 @@ from gateway.desk.partners.register import (
     PartnerError,
     PartnerType,
 )
+from gateway.desk.placements.merges import get_successor
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
@@ -127,6 +128,8 @@ def invite_in(
     if not any(map(str.isalnum, name)):
         # Such a name is the placeholder of a suggested command.
         raise PartnerError("A name needs a letter or digit.", reason="bad-name")
+    if (successor := get_successor(connection, partner)) != partner:
+        raise PartnerError(f"{partner} was entered twice and counts as {successor}: invite that.", reason="merged")
     check_kind(type, country)
     now, secret = desk.clock(), desk.random(SECRET_BYTES)
     pin = parse_pin(desk.paths.pin.read_bytes())

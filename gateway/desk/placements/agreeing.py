@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import list_placement_entries
+from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import (
     PlacementError,
     PlacementRow,
@@ -149,6 +150,8 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
         check_partner_id(owner)
     except FormatError as error:
         raise PlacementError(str(error), reason="bad-owner") from None
+    if (successor := get_successor(connection, owner)) != owner:
+        raise PlacementError(f"{owner} was entered twice and counts as {successor}: give that.", reason="merged")
     known = find_owner_name(connection, owner)
     if known is not None:
         if new_name and new_name.strip() != known:

@@ -122,6 +122,12 @@ def find_owner_name(connection: Connection, owner: str) -> str | None:
     return None if name is None else str(name)
 
 
+def has_keys(connection: Connection, owner: str) -> bool:
+    """Return whether an organisation has keys here or was ever invited to have them."""
+    ids = (PARTNERS.c.partner, INVITATIONS.c.partner)
+    return any(connection.execute(select(one).where(one == owner).limit(1)).first() for one in ids)
+
+
 def get_owner_names(connection: Connection) -> dict[str, str]:
     """Return the names of all possible owners of a placement, by id, in the order of the ids."""
     names = {row.partner: row.name for row in connection.execute(select(INVITATIONS.c.partner, INVITATIONS.c.name))}

@@ -22,6 +22,18 @@ ADOPTERS: Final = Table(
     Column("added_by", PlainText, nullable=False),
 )
 
+# Services that were entered twice: `service` counts as `into`, or as itself again where that is empty. The newest
+# record of a service decides (placements/merges.py). Rows are only ever added (a trigger ensures it).
+SERVICE_MERGES: Final = Table(
+    "service_merges",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("service", PlainText, nullable=False),
+    Column("into", PlainText),
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText, nullable=False),
+)
+
 # One row for each link id ever used. Rows stay for good: no id is ever used twice.
 PLACEMENTS: Final = Table(
     "placements",

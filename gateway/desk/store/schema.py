@@ -370,7 +370,7 @@ AUDIT: Final = Table(
 
 APPEND_ONLY: Final = (
     *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
-    *("person_authorities", "person_roles", "releases", "release_signatures"),
+    *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
 )
 
 

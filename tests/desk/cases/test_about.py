@@ -11,6 +11,8 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.digests.batch import list_services
 from gateway.desk.digests.publishing import make_digest
+from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.placement_tables import ADOPTERS
 from partner_sdk.wire.public_report import KnownPerson
 from tests.desk.cases.test_linking import close
@@ -140,6 +142,32 @@ def test_page_and_command_set_the_service_with_a_reason(loop: Loop) -> None:
     state = str(loop.folder / "desk")
     assert main(["case", "about", reference, "--service", "Example Chat", "--reason", WHY, "--state", state]) == 0
     assert get(loop, reference).about == "example-chat"
+
+
+def test_service_that_was_entered_twice_is_merged_by_a_command_and_found_under_one_id(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = file(loop), file(loop)
+    set_about(loop.desk, first, "Other Chat", reason=WHY, actor=ACTOR, is_new=True)
+    set_about(loop.desk, second, "Othr Chat", reason=WHY, actor=ACTOR, is_new=True)
+    state = ["--state", str(loop.desk.paths.state), "--reason", "A slip"]
+    for wrong in (["other-chat", "nowhere"], ["other-chat", "other-chat"], ["example-chat", "other-chat"]):
+        assert main(["service", "merge", *wrong, *state]) == 2
+    assert main(["service", "merge", "othr-chat", "other-chat", *state]) == 0
+    assert main(["service", "merge", "othr-chat", "example-chat", *state]) == 2  # it counts as another already
+    capsys.readouterr()
+    assert main(["service", "list", *state[:2]]) == 0
+    assert "othr-chat                        Othr Chat  without keys  counts as other-chat" in capsys.readouterr().out
+    browser = Browser(loop.desk).sign_in()
+    assert "<dd>Other Chat</dd>" in browser.get(f"/cases/{get(loop, second).case_id}").text
+    assert set_about(loop.desk, first, "Othr Chat", reason=WHY, actor=ACTOR).about == "other-chat"
+    with loop.desk.store.read() as connection:
+        assert suggest_service(connection, ["www.othrchat.example"]) == "other-chat"
+    with pytest.raises(PartnerError) as caught:
+        invite_partner(loop.desk, partner="othr-chat", name="Othr", origin="https://gateway.example", actor=ACTOR)
+    assert caught.value.reason == "merged"
+    assert main(["service", "part", "othr-chat", *state]) == 0
+    assert set_about(loop.desk, first, "Othr Chat", reason=WHY, actor=ACTOR).about == "othr-chat"
 
 
 def test_service_without_keys_that_has_many_reports_is_listed_to_be_invited(

@@ -48,6 +48,15 @@ def _make_placement() -> None:
         sa.PrimaryKeyConstraint("owner", name=op.f("pk_adopters")),
     )
     op.create_table(
+        "service_merges",
+        sa.Column("id", Number, nullable=False),
+        sa.Column("service", PlainText, nullable=False),
+        sa.Column("into", PlainText),
+        sa.Column("at", PlainText, nullable=False),
+        sa.Column("by", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_service_merges")),
+    )
+    op.create_table(
         "placement_checks",
         sa.Column("id", Number, nullable=False),
         sa.Column("placement", PlainText, nullable=False),

@@ -16,7 +16,7 @@ depends_on = None
 # A trigger holds them: rows are only ever added.
 _APPEND_ONLY = (
     *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
-    *("person_authorities", "person_roles", "releases", "release_signatures"),
+    *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
 )
 # PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
 _REFUSE = """
