@@ -1,10 +1,8 @@
-"""Parses typed e-mail addresses and mobile numbers strictly, into one spelling each; and their keyed hash.
+"""Parses typed e-mail addresses and mobile numbers strictly, into one spelling each.
 
 Never checks whether an address exists, and never lets one carry a second recipient or a line break.
 """
 
-import hashlib
-import hmac
 import re
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -29,9 +27,6 @@ _MOST_TYPED: Final = 40
 # Ofcom's numbering plan: 071-075 and 077-079 are mobiles, 07624 those of the Isle of Man; 070 and 076 are not.
 _UK_MOBILE: Final = re.compile(r"44(?:7[1-57-9][0-9]{8}|7624[0-9]{6})")
 _INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{7,14}")  # ITU-T E.164: at most 15 digits
-
-_MAC_LABEL: Final = b"report-abuse desk address v1\x00"
-_DOMAIN_LABEL: Final = b"report-abuse desk domain v1\x00"
 
 
 def find_email_address(typed: str) -> str | None:
@@ -66,8 +61,8 @@ def find_mobile_number(typed: str) -> str | None:
     return f"+{digits}" if _INTERNATIONAL.fullmatch(digits) else None
 
 
-def make_address_mac(address: str, *, key: bytes) -> bytes:
-    """Return a keyed hash for recognising two notes to one person; the address cannot be read from it.
+def get_mailbox(address: str) -> str:
+    """Return the one spelling by which two notes to one person are recognised, for a keyed hash.
 
     Letter case and a plus suffix lead to the same mailbox, and at one provider so do dots and its second domain: they
     are left out. The note itself goes to the address as typed.
@@ -76,15 +71,15 @@ def make_address_mac(address: str, *, key: bytes) -> bytes:
     local = local.split("+")[0]
     if domain in _GOOGLE:
         local, domain = local.replace(".", ""), "gmail.com"
-    same = f"{local}@{domain}" if at else address
-    return hmac.new(key, _MAC_LABEL + same.encode("ascii"), hashlib.sha256).digest()
+    return f"{local}@{domain}" if at else address
 
 
-def make_domain_mac(address: str, *, key: bytes) -> bytes | None:
-    """Return a keyed hash of a mail address's domain, for counting notes to it; None for a number."""
+def find_mail_domain(address: str) -> str | None:
+    """Return the domain of a mail address in one spelling, for counting notes to it; None for a number."""
     _, at, domain = address.lower().partition("@")
-    same = "gmail.com" if domain in _GOOGLE else domain
-    return hmac.new(key, _DOMAIN_LABEL + same.encode("ascii"), hashlib.sha256).digest() if at else None
+    if not at:
+        return None
+    return "gmail.com" if domain in _GOOGLE else domain
 
 
 def _fits_a_header(address: str) -> bool:

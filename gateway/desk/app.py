@@ -25,6 +25,7 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
+from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out, staff_rule
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
@@ -127,6 +128,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     )
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
+    app.register_error_handler(VaultError, _show_vault_error)
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
@@ -138,13 +140,18 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     return app
 
 
+def _show_vault_error(error: VaultError) -> ResponseReturnValue:
+    # Its text is ours, and names no person and no report.
+    return show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason, fault=str(error))
+
+
 def make_served_app() -> Flask:
     """Return the app for the server process, from the state folder and the origin in its environment."""
     configure_logging("desk")
     load_release_files()
     # A key that lives as long as the process: a restart signs everyone out, and no key is on disk.
     return make_desk_app(
-        open_desk(Path(os.environ[STATE_VARIABLE])),
+        open_desk(Path(os.environ[STATE_VARIABLE]), may_hold_keys=False),
         origin=os.environ[ORIGIN_VARIABLE],
         secret_key=secrets.token_bytes(32),
     )

@@ -251,6 +251,10 @@ program: Final = DeskProgram(
             "gateway.desk.digests.commands:synthetic",
             "File made-up cases about a partner, marked and closed.",
         ),
+        "vault": (
+            "gateway.desk.commands.vault:vault",
+            "Hold the private keys for the desk's other processes, until stopped.",
+        ),
         "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
         "start-link": (
             "gateway.desk.commands.serving:start_link",

@@ -207,6 +207,11 @@ class DeskPaths:
         return self.state / "keys"
 
     @property
+    def vault(self) -> Path:
+        """The folder of the vault: its record of openings, and its socket while it runs."""
+        return self.state / "vault"
+
+    @property
     def database(self) -> Path:
         """The database of reports, cases and actions, unless `database_uri` names a server."""
         return self.state / "desk.sqlite"

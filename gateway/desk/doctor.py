@@ -76,7 +76,7 @@ def _examine_folder(paths: DeskPaths) -> Finding:
 def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
     for role in DAILY_ROLES:
         desk.read_key(role)
-    held = desk.load_vault().key_ids
+    held = desk.load_signer().get_status().key_ids
     with desk.store.read() as connection:
         lost = list_lost_quarters(connection, held=held)
     if lost:

@@ -109,7 +109,7 @@ def find_unfit(desk: Desk) -> str | None:
     try:
         for role in DAILY_ROLES:
             desk.read_key(role)
-        held = desk.load_vault().key_ids
+        held = desk.load_signer().get_status().key_ids
         write_collector_state(desk, probed_at=format_time(desk.clock()))
         with desk.store.read() as connection:
             is_lost = bool(list_lost_quarters(connection, held=held))

@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.vault import Vault, load_vault
+from gateway.desk.vault import Ask, PublicKey, Reason
+from gateway.desk.vault.client import VaultClient
+from gateway.desk.vault.doors import Signer, Vault
+from gateway.desk.vault.holder import Holder, Keys, OwnKeys
+from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.guidance.agency import Agency, load_agency
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 if TYPE_CHECKING:
@@ -32,7 +35,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One desk. `open_session` makes the HTTP session on first use, always the same one."""
+    """One desk. `open_session` makes the HTTP session on first use, always the same one.
+
+    `find_holder` returns the holder of the private keys: ask it through `load_vault` and `load_signer`.
+    """
 
     config: DeskConfig
     agency: Agency
@@ -41,29 +47,30 @@ class Desk:
     clock: Clock
     random: Random
     open_session: "Callable[[], requests.Session]"
+    find_holder: Callable[[], Ask]
 
     @property
     def session(self) -> "requests.Session":
         """The HTTP session for this desk's requests."""
         return self.open_session()
 
-    def read_key(self, role: KeyRole) -> KeyFile:
-        """Return one key file in daily use, e.g. `keys/register.key`. Raises `LocalStateError`."""
-        return read_key_file(self.paths.keys / f"{role.value}.key", role=role)
+    def read_key(self, role: KeyRole) -> PublicKey:
+        """Return the public part of a key in daily use. Raises `LocalStateError`, `VaultError`."""
+        return self.load_signer().read_key(role.value)
 
-    def load_private_key(self, role: KeyRole) -> Ed25519PrivateKey:
-        """Return the private half of one signing key in daily use. Raises `LocalStateError`."""
-        return load_signing_key(self.read_key(role))
+    def load_vault(self, *, actor: str, reason: Reason) -> Vault:
+        """Return the doors of the vault for one person and one reason; the vault records both with each opening."""
+        return Vault(self.find_holder(), actor=actor, reason=reason)
 
-    def load_vault(self) -> Vault:
-        """Return the vault with every sealing key that this desk still has."""
-        return load_vault(self.paths.keys)
+    def load_signer(self) -> Signer:
+        """Return the signer with every private key that this desk still has."""
+        return Signer(self.find_holder())
 
     def make_feed(self) -> FeedClient:
         """Return a client of the gateway's feed, signing with the feed key."""
         return FeedClient(
             origin=self.config.feed_url,
-            private_key=self.load_private_key(KeyRole.FEED),
+            private_key=self.load_signer().load_feed_key(),
             clock=self.clock,
             session=self.session,
         )
@@ -79,8 +86,12 @@ def open_desk(
     clock: Clock = utc_now,
     random: Random = secrets.token_bytes,
     session: "requests.Session | None" = None,
+    may_hold_keys: bool = True,
 ) -> Desk:
-    """Open the desk of a state folder. Raises `DeskConfigError`, `SettingsError` or `DeskStoreError`."""
+    """Open the desk of a state folder. Raises `DeskConfigError`, `SettingsError` or `DeskStoreError`.
+
+    With `may_hold_keys` False this process never reads a private key: it always asks the vault.
+    """
     paths = DeskPaths(state)
     config = load_config(paths)
     return Desk(
@@ -91,7 +102,43 @@ def open_desk(
         clock=clock,
         random=random,
         open_session=functools.cache(_make_session) if session is None else lambda: session,
+        find_holder=_make_finder(paths, config=config, clock=clock, random=random, may_hold_keys=may_hold_keys),
     )
+
+
+def make_holder(
+    keys: Keys,
+    *,
+    record: OpeningRecord,
+    config: DeskConfig,
+    clock: Clock = utc_now,
+    random: Random = secrets.token_bytes,
+) -> Holder:
+    """Return a holder of a desk's private keys in this process."""
+    return Holder(
+        keys=keys,
+        record=record,
+        environment=config.environment,
+        feed_url=config.feed_url,
+        clock=clock,
+        random=random,
+    )
+
+
+def _make_finder(
+    paths: DeskPaths, *, config: DeskConfig, clock: Clock, random: Random, may_hold_keys: bool
+) -> Callable[[], Ask]:
+    """Return a function that finds the holder: a vault that runs, or else this process, for keys without passphrase."""
+    client, folder = VaultClient(paths.vault), KeyFolder(paths.keys)
+    record = OpeningRecord(paths.vault / OPENINGS_FILE)
+
+    def find() -> Ask:
+        if not may_hold_keys or client.is_there():
+            return client.ask
+        # Read anew each time: a command of another process may have changed them.
+        return make_holder(OwnKeys(folder), record=record, config=config, clock=clock, random=random).answer
+
+    return find
 
 
 def _make_session() -> "requests.Session":

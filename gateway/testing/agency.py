@@ -194,7 +194,7 @@ class SandboxAgency:
     def list_reports(self) -> list[SandboxReport]:
         """Collect, and return every filed report in the order of collecting, then every report set aside."""
         self.collect()
-        vault = self.desk.load_vault()
+        vault = self.desk.load_vault(actor=STAFF, reason="read")
         with self.desk.store.read() as connection:
             rows = connection.execute(select(REPORTS).order_by(REPORTS.c.id)).all()
             waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)

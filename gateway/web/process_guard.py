@@ -11,10 +11,14 @@ import signal
 import socket
 import stat
 from contextlib import suppress
+from pathlib import Path
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+# asm-generic/mman.h, linux/capability.h
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+_CAP_IPC_LOCK = 14
 # Listening sockets are opened at the start, and a new file gets the lowest free number (open(2)).
 _LOW_NUMBERS = 1024
 
@@ -31,6 +35,29 @@ def protect_memory() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _call_prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, 0)
+
+
+def lock_memory() -> bool:
+    """Keep this process's memory out of swap; return whether the system allows it.
+
+    Pages are locked as they are used. Under a limit, a later allocation would fail, so then nothing is locked
+    (mlockall(2), RLIMIT_MEMLOCK; CAP_IPC_LOCK stands above the limit).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if hard != resource.RLIM_INFINITY and not _has_capability(_CAP_IPC_LOCK):
+        return False
+    if hard == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    result: int = ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
+    return result == 0
+
+
+def _has_capability(number: int) -> bool:
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return bool(int(value, 16) >> number & 1)
+    return False
 
 
 def allow_open_files(count: int) -> None:

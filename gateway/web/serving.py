@@ -113,11 +113,9 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
         parent_pid=os.getpid(),
     )
     environment = {
-        **os.environ,
+        **make_child_environment(),
         **listener.environment,
         SPEC_VARIABLE: msgspec.json.encode(spec).decode("utf-8"),
-        # The child imports the same code as we do, even if it is not installed.
-        "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway.web.server_process"],
@@ -126,6 +124,14 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
         process_group=0,
     )
     return ServerProcess(listener, process)
+
+
+def make_child_environment() -> dict[str, str]:
+    """Return this process's environment for a child, which imports the same code as we do, even if not installed."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
+    }
 
 
 def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> None:
@@ -212,8 +218,11 @@ class ServerGroup:
             self._note_restart()
             self._servers[position] = start_server(server.listener)
 
-    def run(self, *, on_ready: Callable[[], None] | None = None) -> int:
-        """Serve until SIGTERM or SIGINT, then stop all and return the exit code. Only for the main thread."""
+    def run(self, *, on_ready: Callable[[], None] | None = None, on_check: Callable[[], None] = lambda: None) -> int:
+        """Serve until SIGTERM or SIGINT, then stop all and return the exit code. Only for the main thread.
+
+        `on_check` is called with each look at the listeners, for a process beside them.
+        """
         with stop_on_signals() as stop:
             try:
                 self.start()
@@ -221,6 +230,7 @@ class ServerGroup:
                     on_ready()
                 while not stop.wait(POLL_SECONDS * 4):
                     self.check()
+                    on_check()
             finally:
                 self.stop()
         return 0

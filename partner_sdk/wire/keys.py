@@ -143,11 +143,20 @@ def sign_bundle(
     *, key_set: KeySet, delegation: bytes, key_set_key: Ed25519PrivateKey, root_change: bytes | None = None
 ) -> bytes:
     """Return the bytes of a key-set bundle; `delegation` and `root_change` are statements signed beforehand."""
-    signed = sign_statement(key_set, kind=StatementKind.KEY_SET, private_keys=(key_set_key,))
+    return make_bundle(sign_key_set(key_set, key_set_key=key_set_key), delegation=delegation, root_change=root_change)
+
+
+def sign_key_set(key_set: KeySet, *, key_set_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bytes of a key set alone."""
+    return sign_statement(key_set, kind=StatementKind.KEY_SET, private_keys=(key_set_key,))
+
+
+def make_bundle(signed_key_set: bytes, *, delegation: bytes, root_change: bytes | None = None) -> bytes:
+    """Return the bytes of a key-set bundle of statements that are all signed already."""
     return encode(
         KeySetBundle(
             delegation=parse_statement(delegation),
-            key_set=parse_statement(signed, max_bytes=MAX_LIST_BYTES),
+            key_set=parse_statement(signed_key_set, max_bytes=MAX_LIST_BYTES),
             root_change=None if root_change is None else parse_statement(root_change),
         )
     )

@@ -38,6 +38,13 @@ _INPUT = re.compile(
     r';created=(?P<created>[1-9][0-9]{0,14});keyid="(?P<keyid>[A-Za-z0-9_-]{11})"'
     r';alg="ed25519";nonce="(?P<nonce>[A-Za-z0-9_-]{16,64})";tag="report-abuse")'
 )
+_BASE = re.compile(
+    r'"@method": [A-Z]{3,6}\n"@target-uri": (?P<uri>https?://[A-Za-z0-9._~:/?=&\[\]-]+)\n'
+    r'(?P<body>"content-type": [a-z/-]+\n"content-digest": sha-256=:[A-Za-z0-9+/]{43}=:\n)?'
+    r'"@signature-params": \("@method" "@target-uri"(?P<with_body> "content-type" "content-digest")?\)'
+    r';created=[1-9][0-9]{0,14};keyid="[A-Za-z0-9_-]{11}";alg="ed25519";nonce="[A-Za-z0-9_-]{16,64}"'
+    r';tag="report-abuse"'
+)
 _SIGNATURE = re.compile(r"sig1=:(?P<value>[A-Za-z0-9+/]{86}==):")
 _DIGEST = re.compile(r"sha-256=:(?P<value>[A-Za-z0-9+/]{43}=):")
 
@@ -128,6 +135,16 @@ def signature_base(claim: SignatureClaim, *, method: str, target_uri: str) -> by
         return "\n".join(lines).encode("ascii")
     except UnicodeEncodeError:
         raise SignatureProfileError("The address holds characters outside ASCII.", reason="bad-signature") from None
+
+
+def check_signature_base(base: bytes, *, origin: str) -> None:
+    """Raise `SignatureProfileError` (`bad-signature-base`) unless `base` is one for a request to `origin`.
+
+    For a signer that is handed the base by another process: it signs requests and nothing else.
+    """
+    found = _BASE.fullmatch(base.decode("latin-1"))
+    if found is None or not found["uri"].startswith(f"{origin}/") or bool(found["body"]) != bool(found["with_body"]):
+        raise SignatureProfileError("This is not the signature base of a request.", reason="bad-signature-base")
 
 
 def content_digest(body: bytes) -> str:

@@ -15,7 +15,6 @@ from sqlalchemy import insert
 from gateway.desk.collection.collect import Collected, take_rows
 from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.store.schema import CASES
-from gateway.desk.vault import Vault
 from gateway.feed.items import describe_report
 from gateway.store.collection import read_waiting
 from partner_sdk.key_files import KeyRole
@@ -24,6 +23,7 @@ from partner_sdk.wire.envelope import Envelope, SealContext
 from partner_sdk.wire.sealing import seal
 from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.builders import make_key, sealing_key_of
+from tests.builders.vault import make_vault
 from tests.desk.desk_loop import ACTOR, make_loop
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
@@ -33,7 +33,7 @@ ROUNDS, COLLECT_ROUNDS, BOXES, REPORTS, PAGE = 5, 3, 400, 400, 200
 def bench_vault(*, sender: str, size: int) -> list[float]:
     """Return how many envelopes a CPU-second the vault opens, in each round."""
     key_file = make_key(KeyRole.SEALING, name="bench")
-    vault = Vault([key_file])
+    vault = make_vault(key_file)
     context = SealContext(
         environment="live",
         purpose="report",
@@ -73,7 +73,7 @@ def bench_collect(*, door: str) -> float:
         with loop.gateway.store.read() as connection:
             waiting, *_ = read_waiting(connection, limit=REPORTS, max_bytes=sys.maxsize)
         rows = [encode(describe_report(report)) for report in waiting]
-        trusted, collected = load_trusted_keys(loop.desk), Collected()
+        trusted, collected = load_trusted_keys(loop.desk, actor=ACTOR), Collected()
         began = time.process_time()
         for first in range(0, REPORTS, PAGE):
             page = rows[first : first + PAGE]

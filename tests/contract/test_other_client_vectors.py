@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
 from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
@@ -36,6 +35,7 @@ from partner_sdk.wire.submission import (
     report_context,
 )
 from tests.builders import NOW, PUBLIC_ORIGIN, Door, House, make_house, sealing_key_of
+from tests.builders.vault import make_vault
 from tests.contract.vector_files import FILES, cases_of, result_of
 
 FILE = FILES["other-client"]
@@ -59,7 +59,7 @@ def open_box(post: EnrolmentPost) -> bytes:
         environment=FILE["environment"], partner=FILE["partner"], hashed_secret=post.secret_sha256
     )
     envelope = Envelope.parse(parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES))
-    return Vault([make_sealing_key_file()]).open_enrolment(envelope, context=context)
+    return make_vault(make_sealing_key_file()).open_enrolment(envelope, context=context)
 
 
 def headers_of(case: dict[str, Any]) -> dict[str, str]:
@@ -116,7 +116,9 @@ def test_submission_gives_its_expected_result_when_it_is_checked_and_opened(case
         statement = open_submission(encode(post.statement), keys=keys, envelope=envelope)
         assert statement.created_at == FILE["now"]
         clear = clear_fields_of(statement)
-        opened = Vault([make_sealing_key_file()]).open_report(Envelope.parse(envelope), context=report_context(clear))
+        opened = make_vault(make_sealing_key_file()).open_report(
+            Envelope.parse(envelope), context=report_context(clear)
+        )
         sealed = parse_sealed_report(opened)
         assert sealed.clear == clear
         assert json.loads(opened)["report"] == FILE["report"]

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.desk.vault import Vault
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.wire.page_context import (
@@ -19,16 +18,13 @@ from partner_sdk.wire.page_context import (
     verify_page_context,
 )
 from partner_sdk.wire.statements import key_id_of
+from tests.builders.vault import make_vault
 from tests.contract.vector_files import FILES, bytes_of, cases_of, result_of
 
 FILE = FILES["page-context"]
 KEYS = {key_id_of(key): key for key in map(parse_base64url, FILE["context_keys"])}
-VAULT = Vault(
-    (
-        new_key(
-            KeyRole.SEALING, environment="live", created_at="2026-11-25T08:30:00Z", seed=parse_base64url(FILE["seed"])
-        ),
-    )
+VAULT = make_vault(
+    new_key(KeyRole.SEALING, environment="live", created_at="2026-11-25T08:30:00Z", seed=parse_base64url(FILE["seed"]))
 )
 
 

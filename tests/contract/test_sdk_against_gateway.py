@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
 from gateway.testing.transport import WsgiTransport
 from partner_sdk._commands.doctor import examine
@@ -35,6 +34,7 @@ from tests.builders import (
     seal_report,
     sealing_key_of,
 )
+from tests.builders.vault import make_vault
 from tests.sdk.mailbox_builders import make_chain, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, session_for
 
@@ -63,7 +63,7 @@ def test_report_is_stored_and_opens_at_the_desk_word_for_word(client: Client, ho
     saved = client.state.find_submission(receipt.report_id)
     assert saved is not None
     assert encode(saved[1].statement) == submission
-    opened = Vault([house.agency.key(KeyRole.SEALING)]).open_report(
+    opened = make_vault(house.agency.key(KeyRole.SEALING)).open_report(
         Envelope.parse(envelope), context=report_context(peek_submission(saved[1].statement))
     )
     assert parse_sealed_report(opened).report == make_industry_report()
@@ -119,7 +119,7 @@ def test_enrolled_partner_can_submit_once_the_register_names_it(
     with house.open_gateway().store.read() as connection:
         (envelope,) = connection.exec_driver_sql("SELECT envelope FROM items").one()
     text = to_base64url(hashed)
-    opened = Vault([house.agency.key(KeyRole.SEALING)]).open_enrolment(
+    opened = make_vault(house.agency.key(KeyRole.SEALING)).open_enrolment(
         Envelope.parse(envelope),
         context=enrolment_context(environment="live", partner="new-chat", hashed_secret=text),
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.vault import Vault
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope, SealContext
@@ -15,6 +14,7 @@ from partner_sdk.wire.keys import parse_pin, verify_bundle
 from partner_sdk.wire.public_log import LogView, parse_verifier, view_log
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.submission import open_submission
+from tests.builders.vault import make_vault
 from tests.contract import make_vectors
 from tests.contract.make_vectors import FIXED, MAKERS, print_file
 from tests.contract.vector_files import EXPECTED_COUNTS, FILES, FOLDER, cases_of, result_of
@@ -70,10 +70,10 @@ def test_envelope_gives_its_expected_result_when_the_vault_opens_it(case: dict[s
         assert envelope.to_bytes() == raw
         context = SealContext(**case.get("context", file["context"]))
         if context.purpose == "report":
-            plaintext = Vault([key_file]).open_report(envelope, context=context)
+            plaintext = make_vault(key_file).open_report(envelope, context=context)
         else:
             # No public door of the vault takes any other purpose.
-            plaintext = Vault([key_file])._open(envelope, context=context, purpose=context.purpose)
+            plaintext = make_vault(key_file)._open(envelope, context=context, purpose=context.purpose)
         assert plaintext == parse_base64url(file["plaintext"])
 
     assert result_of(read) == case["expect"]

@@ -94,7 +94,7 @@ class Loop:
         """Return a client of the feed that a test has changed."""
         return kind(
             origin=self.desk.config.feed_url,
-            private_key=self.desk.load_private_key(KeyRole.FEED),
+            private_key=self.desk.load_signer().load_feed_key(),
             clock=self.clock,
             session=self.desk.session,
         )

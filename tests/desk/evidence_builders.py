@@ -193,7 +193,7 @@ def newest_case(loop: Loop) -> CaseRow:
 def newest_file(loop: Loop) -> CaseFile:
     """Open the newest case and return its one file."""
     opened = open_case(loop.desk, newest_case(loop).case_id, actor=ACTOR)
-    (found,) = make_case_files(loop.desk, opened.case, opened.content).files
+    (found,) = make_case_files(loop.desk, opened.case, opened.content, actor="test").files
     return found
 
 

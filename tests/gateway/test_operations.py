@@ -53,16 +53,16 @@ def test_documented_lines_install_the_units_where_systemd_looks(tmp_path: Path) 
 
 def test_systemd_accepts_every_unit_without_a_warning(units: Path) -> None:
     found = sorted(str(path) for kind in ("service", "timer") for path in units.glob(f"*.{kind}"))
-    assert len(found) == 13
+    assert len(found) == 14
     done = analyze(units, "verify", "--man=no", *found)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_service_is_more_exposed_than_its_work_needs(units: Path) -> None:
     services = sorted(units.glob("*.service"))
-    assert len(services) == 8
+    assert len(services) == 9
     done = [analyze(units, "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(path)) for path in services]
-    assert [one.returncode for one in done] == [0] * 8, done[0].stdout
+    assert [one.returncode for one in done] == [0] * 9, done[0].stdout
 
 
 def test_bare_unit_would_fail_that_bar(units: Path, tmp_path: Path) -> None:

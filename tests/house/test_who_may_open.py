@@ -13,7 +13,7 @@ from tests.house.sources import files, module_of
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning.return_code"}
-MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
+MAY_DECRYPT_A_BOX = {"gateway.desk.vault.opening", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.open_evidence"}
@@ -129,7 +129,19 @@ def test_sandbox_reads_with_the_vault_of_its_own_desk_and_names_no_key() -> None
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
     assert users_of(MAKE_A_RETURN_KEY, among=desk()) == set()
-    assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault"}
+    assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault.opening"}
+
+
+def test_private_keys_of_the_desk_are_read_in_the_vault_and_roots_where_a_person_brings_them() -> None:
+    may_read_a_key_file = {"gateway.desk.vault.key_folder", "gateway.desk.keyring.delegation"}
+    assert users_of({"read_key_file", "parse_key_file"}, among=desk()) == may_read_a_key_file
+    may_sign = {"gateway.desk.vault.holder", "gateway.desk.keyring.delegation"}
+    assert users_of({"load_signing_key", "from_private_bytes"}, among=desk()) == may_sign
+    # A new desk is made before there is a vault.
+    may_make_a_key = may_read_a_key_file | {"gateway.desk.keyring.bootstrap"}
+    assert users_of({"write_key_file"}, among=desk()) == may_make_a_key
+    # Only the desk as one value makes a holder; everything else asks its doors.
+    assert users_of({"Holder"}, among=desk()) == {"gateway.desk.wiring"}
 
 
 def read_source(module: str) -> str:

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from gateway.desk.vault import Vault
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import OpeningError
 from partner_sdk.key_files import KeyRole
@@ -39,6 +38,7 @@ from partner_sdk.wire.evidence import (
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import ClearFields, ReportPost, peek_submission, report_context
 from tests.builders import FULL_REPORT, Agency, StillClock
+from tests.builders.vault import make_vault
 from tests.sdk.client.test_client import AGENCY, KEYS, sign_receipt
 from tests.sdk.sdk_builders import Answer, make_state, session_for
 
@@ -191,7 +191,7 @@ def make_problem(status: int, slug: str) -> Answer:
 def read_post(post: ReportPost, *, agency: Agency = AGENCY) -> SealedIndustryReport:
     """Open one report as the desk does."""
     statement = peek_submission(post.statement)
-    vault = Vault([agency.key(KeyRole.SEALING)])
+    vault = make_vault(agency.key(KeyRole.SEALING))
     envelope = Envelope.parse(parse_base64url(post.envelope))
     return parse_sealed_report(vault.open_report(envelope, context=report_context(statement)))
 

@@ -122,7 +122,7 @@ def test_context_goes_from_the_link_to_the_desk_and_is_in_no_address_and_no_file
     assert door.loop.collect().filed == 1
     opened = open_case(door.loop.desk, reference, actor=ACTOR)
     assert isinstance(opened.content, PublicReport)
-    judged = find_page_context(door.loop.desk, opened.case, opened.content)
+    judged = find_page_context(door.loop.desk, opened.case, opened.content, actor="test")
     assert judged is not None
     assert (judged.outcome, judged.partner) == ("holds", "example-chat")
     assert judged.claim is not None
@@ -158,7 +158,7 @@ def test_box_of_the_first_page_stays_as_it_was_and_the_check_page_leaves_the_con
         phone.check_silence(door.url)
     door.loop.collect()
     opened = open_case(door.loop.desk, reference, actor=ACTOR)
-    assert find_page_context(door.loop.desk, opened.case, opened.content) is None
+    assert find_page_context(door.loop.desk, opened.case, opened.content, actor="test") is None
 
 
 def test_without_a_script_nothing_is_carried_and_leaving_takes_no_fragment_along(browser: Browser, door: Door) -> None:

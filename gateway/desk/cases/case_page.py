@@ -91,7 +91,7 @@ def make_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> PageFiles:
     Long lists are cut to the first files, with a count of the rest.
     """
     compared = ComparedReports(bytes_left=MOST_COMPARED_BYTES)
-    found = make_whole_case(desk, opened, compared=compared)
+    found = make_whole_case(desk, opened, actor=get_name(), compared=compared)
     files = found.files[:MOST_FILES]
     doubts = [doubt if len(opened) == 1 else f"{case.reference}: {doubt}" for case, doubt in found.doubts]
     return PageFiles(files, (*doubts, *_format_too_large(compared)), left_out=len(found.files) - len(files))
@@ -199,7 +199,7 @@ def _lay_out(opened: OpenedCase) -> _Content:
         copies=open_copies(desk, opened.case, actor=get_name()),
         report=report,
         reports=tuple(one for one in both if one is not None),
-        page_context=make_context_view(find_page_context(desk, opened.case, report)),
+        page_context=make_context_view(find_page_context(desk, opened.case, report, actor=get_name())),
     )
 
 
@@ -220,7 +220,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
     is_public = case.partner == PUBLIC_SENDER
-    partner = None if is_public else make_partner_case(desk, case, content.opened, budget=PageBudget())
+    partner = (
+        None if is_public else make_partner_case(desk, case, content.opened, actor=get_name(), budget=PageBudget())
+    )
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
     is_same_person = is_proven(case, earlier=earlier)

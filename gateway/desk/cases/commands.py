@@ -106,7 +106,7 @@ def case_show(call: Call, case: str) -> int:
     opened = open_case(desk, case, actor=actor)
     if isinstance(opened.content, SealedIndustryReport):
         return _show_partners(desk, opened.case, opened.content, as_json=call.as_json, actor=actor)
-    context = make_context_view(find_page_context(desk, opened.case, opened.content))
+    context = make_context_view(find_page_context(desk, opened.case, opened.content, actor=actor))
     if call.as_json:
         doubts = list_doubt_lines(desk, opened, actor=actor)
         read_by = find_read_by(opened.case, desk.agency)
@@ -137,7 +137,7 @@ def case_show(call: Call, case: str) -> int:
 
 def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, as_json: bool, actor: str) -> int:
     reports = open_whole_case(desk, case, content, actor=actor)
-    partner, files = make_partner_case(desk, case, reports), make_whole_case(desk, reports)
+    partner, files = make_partner_case(desk, case, reports, actor=actor), make_whole_case(desk, reports, actor=actor)
     if as_json:
         print_json(
             {"case": asdict(case), "files": list_file_json(files), "report": format_content(content)}

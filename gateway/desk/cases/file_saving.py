@@ -43,7 +43,7 @@ def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[CaseRow, Wh
     if not isinstance(opened.content, SealedIndustryReport):
         return opened.case, WholeCaseFiles()
     reports = open_whole_case(desk, opened.case, opened.content, actor=actor)
-    return opened.case, make_whole_case(desk, reports)
+    return opened.case, make_whole_case(desk, reports, actor=actor)
 
 
 def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> FileOfReport:
@@ -69,7 +69,7 @@ def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: i
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
     opened = open_case(desk, case, actor=actor)
-    found = get_case_file(make_case_files(desk, opened.case, opened.content), wanted)
+    found = get_case_file(make_case_files(desk, opened.case, opened.content, actor=actor), wanted)
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
             (f"This file is too large for a page. Save it with report-abuse-desk evidence save {wanted} ..."),

@@ -112,7 +112,7 @@ class ComparedReports:
         """Add a report that is already open."""
         self.found[case.report_id] = _index(content)
 
-    def find(self, desk: Desk, case: CaseRow, *, size: int) -> _Other | None:
+    def find(self, desk: Desk, case: CaseRow, *, size: int, actor: str) -> _Other | None:
         """Return a report, opening it if needed; None if it does not open or is over the limit."""
         if case.report_id not in self.found:
             if self.bytes_left is not None and size > self.bytes_left:
@@ -123,7 +123,7 @@ class ComparedReports:
             self.left -= 1
             if self.bytes_left is not None:
                 self.bytes_left -= size
-            self.found[case.report_id] = _open_other(desk, case)
+            self.found[case.report_id] = _open_other(desk, case, actor=actor)
         return self.found[case.report_id]
 
 
@@ -132,6 +132,7 @@ def make_case_files(
     case: CaseRow,
     content: SealedContent,
     *,
+    actor: str,
     compared: ComparedReports | None = None,
     without: Collection[str] = (),
 ) -> CaseFiles:
@@ -143,7 +144,8 @@ def make_case_files(
     if not isinstance(content, SealedIndustryReport):
         return CaseFiles()
     references = [one for one in content.evidence if one.evidence_id not in without]
-    others = _list_others(desk, case, references, compared=compared or ComparedReports()) if references else []
+    compared = compared or ComparedReports()
+    others = _list_others(desk, case, references, actor=actor, compared=compared) if references else []
     described: dict[str, ReportedFile] = {}
     for other in others:
         described |= other.files
@@ -188,7 +190,7 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
 
 
 def _list_others(
-    desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, compared: ComparedReports
+    desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, actor: str, compared: ComparedReports
 ) -> Sequence[_Other]:
     """Return the sender's other reports that name the same evidence, without those that do not open."""
     evidence_ids = {one.evidence_id for one in references}
@@ -202,13 +204,13 @@ def _list_others(
             partner=case.partner,
             report_ids=[one.report_id for one in others],
         )
-    found = [compared.find(desk, one, size=sizes.get(one.report_id, 0)) for one in others]
+    found = [compared.find(desk, one, size=sizes.get(one.report_id, 0), actor=actor) for one in others]
     return [one for one in found if one is not None]
 
 
-def _open_other(desk: Desk, case: CaseRow) -> _Other | None:
+def _open_other(desk: Desk, case: CaseRow, *, actor: str) -> _Other | None:
     try:
-        opened = open_report(desk, case)
+        opened = open_report(desk, case, actor=actor, reason="check")
     except (OpeningError, FormatError):
         return None  # its key was destroyed at the end of its time
     return _index(opened) if isinstance(opened, SealedIndustryReport) else None
@@ -302,7 +304,7 @@ class WholeCaseFiles:
 
 
 def make_whole_case(
-    desk: Desk, opened: Sequence[OpenedReport], *, compared: ComparedReports | None = None
+    desk: Desk, opened: Sequence[OpenedReport], *, actor: str, compared: ComparedReports | None = None
 ) -> WholeCaseFiles:
     """Return the files of open reports, in the order of the reports; `compared` as in `make_case_files`."""
     compared = compared or ComparedReports()
@@ -318,7 +320,7 @@ def make_whole_case(
             continue
         for said in list_given(one.content.report.files):
             described.setdefault(said.file_id, said)
-        found = make_case_files(desk, one.case, one.content, compared=compared, without=seen)
+        found = make_case_files(desk, one.case, one.content, actor=actor, compared=compared, without=seen)
         doubts += [(one.case, doubt) for doubt in found.doubts]
         seen.update(file.reference.evidence_id for file in found.files if file.reference is not None)
         for file in found.files:

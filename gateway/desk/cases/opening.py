@@ -22,6 +22,7 @@ from gateway.desk.outbox.replies import Recipient, queue_read_note
 from gateway.desk.partners.registrations import find_authorisation
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, of_sender
+from gateway.desk.vault import Reason
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given, parse_sealed_report
@@ -97,7 +98,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
     now = desk.clock()
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-    content = open_report(desk, found)
+    content = open_report(desk, found, actor=actor)
     with desk.store.write() as connection:
         first_time = connection.execute(
             update(CASES)
@@ -115,8 +116,8 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         return OpenedCase(case=get_case(connection, found.case_id), content=content)
 
 
-def open_report(desk: Desk, found: CaseRow) -> SealedContent:
-    """Open the envelope of a case without recording the reader: the caller must do that.
+def open_report(desk: Desk, found: CaseRow, *, actor: str, reason: Reason = "read") -> SealedContent:
+    """Open the envelope of a case without an entry of the audit log: the caller must write it.
 
     Raises `CaseError` (`synthetic`), `OpeningError` if its key is gone.
     """
@@ -127,22 +128,26 @@ def open_report(desk: Desk, found: CaseRow) -> SealedContent:
     if sealed is None:
         raise CaseError("This is a synthetic case: it has no report to read.", reason="synthetic")
     envelope, context = Envelope.parse(sealed.envelope), report_context(sealed.clear)
-    plain = desk.load_vault().open_report(envelope, context=context)
+    plain = desk.load_vault(actor=actor, reason=reason).open_report(envelope, context=context)
     return parse_public_report(plain) if found.partner == PUBLIC_SENDER else parse_sealed_report(plain)
 
 
-def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> FirstReport | None:
+def find_first_report(desk: Desk, found: CaseRow, *, actor: str, is_read: bool = True) -> FirstReport | None:
     """Return the report that a public addition adds to, with its content if it has been read before.
 
-    It explains how to reach the person safely. The opening is recorded under `actor`; without one, the caller must
-    record it. None if it adds to no known report.
+    It explains how to reach the person safely. The audit log records the reader; with `is_read` False it is opened to
+    be checked, and shown to no person. None if it adds to no known report.
     """
     with desk.store.read() as connection:
         earlier = find_earlier(connection, found)
     if earlier is None or earlier.partner != PUBLIC_SENDER:
         return None
-    content = None if earlier.opened_at is None else _find_content(desk, earlier)
-    if content is not None and actor is not None:
+    content = (
+        None
+        if earlier.opened_at is None
+        else _find_content(desk, earlier, actor=actor, reason="read" if is_read else "check")
+    )
+    if content is not None and is_read:
         with desk.store.write() as connection:
             audit.append_entry(connection, "open-case", earlier.case_id, at=desk.clock(), actor=actor)
     return FirstReport(earlier, content, is_proven(found, earlier=earlier))
@@ -164,9 +169,9 @@ def find_recipient(found: CaseRow, content: SealedContent, *, first: FirstReport
     return Recipient(case_id=found.case_id, reference=reference, reply_key=content.reply_key)
 
 
-def _find_content(desk: Desk, found: CaseRow) -> PublicReport | None:
+def _find_content(desk: Desk, found: CaseRow, *, actor: str, reason: Reason) -> PublicReport | None:
     try:
-        content = open_report(desk, found)
+        content = open_report(desk, found, actor=actor, reason=reason)
     except (OpeningError, FormatError):
         return None  # its key was destroyed at the end of its time
     return content if isinstance(content, PublicReport) else None

@@ -17,6 +17,7 @@ from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.placements.register import find_placement
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import CASES, PAGE_CONTEXTS
+from gateway.desk.vault import VaultError
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import OpeningError, ReportAbuseError
@@ -78,7 +79,7 @@ class _ContextKey:
         return not self.is_revoked and (self.ended_at is None or moment < self.ended_at)
 
 
-def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> JudgedContext | None:
+def find_page_context(desk: Desk, found: CaseRow, content: SealedContent, *, actor: str) -> JudgedContext | None:
     """Open and judge the context of an opened report; None if there is none."""
     if not isinstance(content, PublicReport):
         return None
@@ -94,7 +95,11 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
         # The owner of the button, whatever service an analyst has found the report to be about.
         placement = find_placement(connection, found.placement)
     try:
-        outcome, claim = _judge(desk, found, token, owner=None if placement is None else placement.owner, keys=keys)
+        outcome, claim = _judge(
+            desk, found, token, actor=actor, owner=None if placement is None else placement.owner, keys=keys
+        )
+    except VaultError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
         _log.error("Could not judge the context of a page: %s", format_exception(error))
         outcome, claim = "unreadable", None
@@ -102,12 +107,18 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
 
 
 def _judge(
-    desk: Desk, found: CaseRow, token: SealedPageContext, *, owner: str | None, keys: Mapping[str, _ContextKey]
+    desk: Desk,
+    found: CaseRow,
+    token: SealedPageContext,
+    *,
+    actor: str,
+    owner: str | None,
+    keys: Mapping[str, _ContextKey],
 ) -> tuple[ContextOutcome, PageContext | None]:
     bound = context_seal_context(environment=found.environment, partner=token.partner, context_id=token.context_id)
     received_at = parse_time(found.received_at)
     try:
-        raw = desk.load_vault().open_context(token.envelope, context=bound)
+        raw = desk.load_vault(actor=actor, reason="read").open_context(token.envelope, context=bound)
         claim = verify_page_context(
             raw,
             keys={key_id: key.public_key for key_id, key in keys.items()},
@@ -118,6 +129,8 @@ def _judge(
         (signature,) = parse_statement(raw).signatures
     except OpeningError:
         return "unreadable", None
+    except VaultError:
+        raise
     except ReportAbuseError:
         return "forged", None
     if not keys[signature.keyid].covers(received_at):

@@ -196,7 +196,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-    checked = check_draft(desk, found, draft)
+    checked = check_draft(desk, found, draft, actor=actor)
     now = desk.clock()
     with desk.store.write() as connection:
         if message_id is not None and _is_written(connection, message_id):
@@ -217,7 +217,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     return written
 
 
-def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
+def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft, *, actor: str) -> CheckedReply:
     """Return the reply ready to be sealed, or raise as `write_reply`; stores nothing.
 
     Opens the report, and an addition's first report, without recording the reader: the caller must do that.
@@ -225,10 +225,10 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
     text = clean_text(draft.text)
     if found.opened_at is None:
         raise ReplyError("This report is still unread: open it first.", reason="not-opened")
-    content = open_report(desk, found)
+    content = open_report(desk, found, actor=actor, reason="check")
     if not isinstance(content, PublicReport) or content.reply_key is None:
         raise ReplyError("This report has no return code: answer another way.", reason="no-reply-key")
-    first = find_first_report(desk, found, actor=None)
+    first = find_first_report(desk, found, actor=actor, is_read=False)
     recipient = find_recipient(found, content, first=first)
     if recipient is None:
         raise ReplyError(
@@ -288,7 +288,8 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
         signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
     if not written:
         return []
-    vault, boxes = desk.load_vault(), {row.message_id: bytes(row.desk_copy) for row in rows}
+    vault = desk.load_vault(actor=actor, reason="read")
+    boxes = {row.message_id: bytes(row.desk_copy) for row in rows}
     copies = []
     for one in written:
         context = make_copy_context(desk, purpose="reply", message_id=one.message_id)

@@ -46,7 +46,7 @@ def case_reply(call: Call, case: str, text_file: Path, reason: str, *, is_the_re
         found = get_case(connection, case)
     # As on the page: each step of a reply is a reading (decision 0016), with how to reach the person above it.
     opened = None if found.opened_at is None else open_case(desk, found.case_id, actor=actor)
-    checked = check_draft(desk, found, draft)
+    checked = check_draft(desk, found, draft, actor=call.actor)
     if opened is not None:
         print_contact(desk, opened, actor=actor, to=sys.stderr)
         say("", to=sys.stderr)

@@ -41,7 +41,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
     faults = list_reply_faults(case, typed)
     if not faults:
         try:
-            check_draft(get_desk(), case, make_draft(typed))
+            check_draft(get_desk(), case, make_draft(typed), actor=get_name())
         except ReportAbuseError as error:
             faults = [make_reply_fault(error, typed)]
     if faults:

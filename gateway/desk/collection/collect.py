@@ -126,7 +126,9 @@ def collect_reports(
         state = get_collector_state(connection)
     is_known = (state.feed_instance, state.feed_epoch) == (status.instance, status.epoch) and not from_start
     start, left_from = (state.feed_position, state.left_position) if is_known else (0, 0)
-    reading = _Reading(desk, feed, load_trusted_keys(desk), status, actor, collected, progress, reached=start)
+    reading = _Reading(
+        desk, feed, load_trusted_keys(desk, actor=actor), status, actor, collected, progress, reached=start
+    )
     try:
         is_left = not reading.read()
     finally:
@@ -241,7 +243,7 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     `accept_ended_key` is the number of one row whose partner has confirmed that it sent it although its key had ended.
     """
     collected = Collected()
-    trusted = load_trusted_keys(desk)
+    trusted = load_trusted_keys(desk, actor=actor)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
     for row_id, raw, seen_at in waiting:

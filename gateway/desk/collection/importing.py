@@ -34,10 +34,9 @@ from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
-from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.intake import DeskReceiptStatement
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
@@ -167,7 +166,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
         held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw, envelope_raw=envelope_raw)
     try:
         seen_at = ALWAYS if held is not None and held.is_same_bytes else now
-        post = check_post(raw, trusted=load_trusted_keys(desk), seen_at=seen_at)
+        post = check_post(raw, trusted=load_trusted_keys(desk, actor=actor), seen_at=seen_at)
     except RowRefusedError as refused:
         with desk.store.write() as connection:
             return _set_aside(connection, raw, refused, actor=actor, now=now)
@@ -180,7 +179,7 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
 
 def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
     """Judge the set-aside files again; return the reports now filed or known, with their receipts."""
-    trusted = load_trusted_keys(desk)
+    trusted = load_trusted_keys(desk, actor=actor)
     with desk.store.read() as connection:
         waiting = list_waiting_bytes(connection, channel=BY_FILE)
     taken: list[Imported] = []
@@ -214,7 +213,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             seals_crisis=assess(post.content, received_at=now).crisis,
         )
     reference = _make_reference(desk, connection) if held is None else held.reference
-    receipt = sign_desk_receipt(
+    receipt = desk.load_signer().sign(
         DeskReceiptStatement(
             clear=post.clear,
             environment=post.clear.environment,
@@ -222,8 +221,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             received_at=format_time(now) if held is None or held.imported_at is None else held.imported_at,
             reference=reference,
             submission_sha256=post.submission_sha256.hex(),
-        ),
-        mailbox_signing_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING),
+        )
     )
     if held is None or held.imported_at is None:
         connection.execute(

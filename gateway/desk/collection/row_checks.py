@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from gateway.desk.collection.risk import assess
-from gateway.desk.vault import Vault
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.doors import Vault
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.report import SealedIndustryReport, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time
@@ -168,6 +169,8 @@ def weigh(envelope: str, clears: Iterable[ClearFields], *, trusted: TrustedKeys,
         try:
             raw = parse_base64url(envelope, max_bytes=MAX_ENVELOPE_BYTES)
             return assess(open_content(raw, clear=clear, trusted=trusted), received_at=now).crisis
+        except VaultError:
+            raise  # the row was not judged at all: the next run does it
         except ReportAbuseError:
             continue
     return None

@@ -20,7 +20,8 @@ from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, 
 from gateway.desk.collection.shelf import SetAsideError, Shelf
 from gateway.desk.store import copy_fields
 from gateway.desk.store.schema import SET_ASIDE
-from gateway.desk.vault import Vault
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
@@ -245,7 +246,7 @@ def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
         found = connection.execute(select(SET_ASIDE).where(SET_ASIDE.c.id == row_id)).first()
     if found is None:
         raise SetAsideError("No row has this number. `set-aside list --all` shows every row.", reason="unknown-row")
-    opened = _open_bytes(_to_row(found), bytes(found.row), vault=desk.load_vault())
+    opened = _open_bytes(_to_row(found), bytes(found.row), vault=desk.load_vault(actor=actor, reason="read"))
     with desk.store.write() as connection:
         audit.append_entry(
             connection, "open-set-aside", opened.row.row_sha256, at=desk.clock(), actor=actor, fault=opened.fault
@@ -271,6 +272,8 @@ def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
             return OpenedRow(row, clear, vault.open_report(envelope, context=report_context(clear)), None)
         except OpeningError as error:
             fault = error.reason
+        except VaultError:
+            raise
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ReportAbuseError):
             continue
     return OpenedRow(row, None, None, fault)

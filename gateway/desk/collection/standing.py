@@ -224,7 +224,7 @@ def name_positions(positions: Sequence[int]) -> str:
     return named if len(runs) <= MOST_NAMED else f"{named}, ..."
 
 
-def load_trusted_keys(desk: Desk) -> TrustedKeys:
+def load_trusted_keys(desk: Desk, *, actor: str) -> TrustedKeys:
     """Return the evidence for judging rows: this desk's own key set and register, never the gateway's."""
     with desk.store.read() as connection:
         key_set = make_key_set(connection, desk=desk, now=desk.clock())
@@ -241,7 +241,9 @@ def load_trusted_keys(desk: Desk) -> TrustedKeys:
                 keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(
                     bytes(row.submission_key), ended_at, bool(row.revoked)
                 )
-    return TrustedKeys(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
+    return TrustedKeys(
+        key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault(actor=actor, reason="file")
+    )
 
 
 def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:

@@ -28,6 +28,7 @@ from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.store.schema import REPORTS
+from gateway.desk.vault.key_folder import to_public
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
@@ -150,14 +151,14 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
 
     root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
     daily = {role: make(role, paths.keys / f"{role.value}.key") for role in DAILY_ROLES}
-    paths.delegation.write_bytes(sign_delegation(root, daily[KeyRole.KEY_SET], now=now))
+    paths.delegation.write_bytes(sign_delegation(root, to_public(daily[KeyRole.KEY_SET]), now=now))
     store = open_store(paths.database, uri=config.database_uri, create=True)
     this_quarter = get_quarter_of(now)
     with store.write() as connection:
         for quarter in (this_quarter, this_quarter.next()):
             add_sealing_key(
                 connection,
-                make(KeyRole.SEALING, paths.sealing_key(quarter.name)),
+                to_public(make(KeyRole.SEALING, paths.sealing_key(quarter.name))),
                 name=quarter.name,
                 not_before=quarter.starts_at,
                 seal_until=quarter.ends_at + SEAL_GRACE,

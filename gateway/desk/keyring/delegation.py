@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
-from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, find_newest_published, get_or_make_key_file
+from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, find_newest_published
+from gateway.desk.vault import PublicKey
+from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
+from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.keys import Delegation, Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
 from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
-_NEXT: Final = "key-set.next.key"
+_NEXT: Final = "key-set.next"
 # The next root but one, while the change is under way.
 _COMING: Final = "coming-root.key"
 
@@ -35,7 +36,7 @@ class DelegationError(ReportAbuseError):
     """The delegation cannot be renewed with the keys present."""
 
 
-def sign_delegation(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:
+def sign_delegation(root: KeyFile, key_set: PublicKey, *, now: datetime) -> bytes:
     """Return the root's signed delegation for `key_set` to sign key sets, for two years from now."""
     delegation = Delegation(
         environment=root.environment,
@@ -75,12 +76,12 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
         raise DelegationError(f"The root key in {root_folder} does not match this desk's pin.", reason="wrong-root")
     now = desk.clock()
     if with_new_key:
-        key_set = get_or_make_key_file(desk, desk.paths.keys / _NEXT, role=KeyRole.KEY_SET, now=now)
+        key_set = desk.load_signer().make_key(_NEXT)
     else:
         key_set = desk.read_key(KeyRole.KEY_SET)
-    # The delegation comes first: a run that finds it beside the old key finishes the exchange (load_key_set_key).
+    # The delegation comes first: a run that finds it beside the old key finishes the exchange (settle_key_set_key).
     write_durably(desk.paths.delegation, sign_delegation(root, key_set, now=now))
-    load_key_set_key(desk)
+    settle_key_set_key(desk)
     with desk.store.write() as connection:
         audit.append_entry(
             connection, "renew-delegation", key_set.key_id, at=now, actor=actor, new_key="yes" if with_new_key else "no"
@@ -88,24 +89,23 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
     return read_delegation(desk.paths)
 
 
-def load_key_set_key(desk: Desk) -> Ed25519PrivateKey:
-    """Return the key-set key named by the root, finishing an interrupted renewal if needed.
+def settle_key_set_key(desk: Desk) -> None:
+    """Finish an interrupted renewal, so that the vault signs with the key-set key that the root names.
 
     Raises `LocalStateError`; `DelegationError` (`wrong-key`) if neither key is the one that the root names.
     """
     named = read_delegation(desk.paths).key_set_key
-    following = desk.paths.keys / _NEXT
-    key_file = desk.read_key(KeyRole.KEY_SET)
-    if key_file.public_key != named and following.exists():
-        key_file = read_key_file(following, role=KeyRole.KEY_SET)
-        if key_file.public_key == named:
-            following.replace(desk.paths.keys / f"{KeyRole.KEY_SET.value}.key")
-    if key_file.public_key != named:
+    folder = KeyFolder(desk.paths.keys)
+    key, following = desk.read_key(KeyRole.KEY_SET), folder.get_path(_NEXT)
+    if key.public_key != named and following.exists():
+        key = desk.load_signer().read_key(_NEXT)
+        if key.public_key == named:
+            following.replace(folder.get_path(KeyRole.KEY_SET.value))
+    if key.public_key != named:
         raise DelegationError(
             ("The root's delegation is for another key-set key: restore the keys and the delegation from one backup."),
             reason="wrong-key",
         )
-    return load_signing_key(key_file)
 
 
 def find_root_change(paths: DeskPaths) -> bytes | None:
@@ -141,7 +141,7 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
     if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
         raise DelegationError("The last root change is not published yet: run publish first.", reason="not-published")
     now = desk.clock()
-    coming = get_or_make_key_file(desk, root_folder / _COMING, role=KeyRole.NEXT_ROOT, now=now)
+    coming = _get_or_make_root(desk, root_folder / _COMING, now=now)
     change = RootChange(
         changed_at=format_time(now),
         environment=desk.config.environment,
@@ -163,6 +163,15 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
         audit.append_entry(connection, "change-root", new_pin.root_fingerprint, at=now, actor=actor)
     write_durably(desk.paths.pin, encode(new_pin) + b"\n")
     return new_pin
+
+
+def _get_or_make_root(desk: Desk, path: Path, *, now: datetime) -> KeyFile:
+    if not path.exists():  # an existing one is left from an interrupted run
+        environment, seed = desk.config.environment, desk.random(SEED_BYTES)
+        write_key_file(
+            path, new_key(KeyRole.NEXT_ROOT, environment=environment, created_at=format_time(now), seed=seed)
+        )
+    return read_key_file(path, role=KeyRole.NEXT_ROOT)
 
 
 def _is_published(desk: Desk, *, pin: Pin) -> bool:

@@ -5,7 +5,6 @@ signed while a key was valid stay valid after its end, unless the key leaked.
 """
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -13,9 +12,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, get_quarter_of
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
+from gateway.desk.vault import PublicKey
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
 from partner_sdk.wire.envelope import SUITE_NAME, SealContext
@@ -41,18 +41,6 @@ class SealingKeyError(ReportAbuseError):
     """A sealing key cannot be replaced or destroyed now."""
 
 
-def get_or_make_key_file(desk: Desk, path: Path, *, role: KeyRole, now: datetime) -> KeyFile:
-    """Return the key file at a path, made if it is missing. Raises `LocalStateError`.
-
-    An existing file is left from an interrupted run, or the database is an older copy: never make a second key.
-    """
-    if path.exists():
-        return read_key_file(path, role=role)
-    key_file = new_key(role, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32))
-    write_key_file(path, key_file)
-    return key_file
-
-
 def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:
     """Make the missing sealing keys of this quarter and the next."""
     this = get_quarter_of(now)
@@ -61,7 +49,7 @@ def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) ->
         if known.first() is None:
             add_sealing_key(
                 connection,
-                get_or_make_key_file(desk, desk.paths.sealing_key(quarter.name), role=KeyRole.SEALING, now=now),
+                desk.load_signer().make_key(f"sealing-{quarter.name}"),
                 name=quarter.name,
                 not_before=quarter.starts_at,
                 seal_until=quarter.ends_at + SEAL_GRACE,
@@ -69,14 +57,14 @@ def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) ->
 
 
 def add_sealing_key(
-    connection: Connection, key_file: KeyFile, *, name: str, not_before: datetime, seal_until: datetime
+    connection: Connection, key: PublicKey, *, name: str, not_before: datetime, seal_until: datetime
 ) -> None:
     """Enter the public half of a sealing key; `name` is the name of its file, e.g. `2026-Q4`."""
     connection.execute(
         insert(SEALING_KEYS).values(
-            key_id=key_file.key_id,
+            key_id=key.key_id,
             quarter=name,
-            public_key=parse_base64url(key_file.public_key),
+            public_key=parse_base64url(key.public_key),
             not_before=format_time(not_before),
             seal_until=format_time(seal_until),
             open_until=format_time(seal_until + OPEN_AFTER_SEAL),
@@ -138,9 +126,9 @@ def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_be
     now = desk.clock()
     of_quarter = select(SEALING_KEYS.c.quarter).where(SEALING_KEYS.c.quarter.startswith(quarter.name))
     name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
-    key_file = get_or_make_key_file(desk, desk.paths.sealing_key(name), role=KeyRole.SEALING, now=now)
-    add_sealing_key(connection, key_file, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
-    audit.append_entry(connection, "replace-sealing-key", name, at=now, actor=actor, key_id=key_file.key_id)
+    key = desk.load_signer().make_key(f"sealing-{name}")
+    add_sealing_key(connection, key, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
+    audit.append_entry(connection, "replace-sealing-key", name, at=now, actor=actor, key_id=key.key_id)
     return name
 
 

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.delegation import find_root_change, load_key_set_key, read_signed_delegation
+from gateway.desk.keyring.delegation import find_root_change, read_signed_delegation, settle_key_set_key
 from gateway.desk.keyring.key_set import (
     RECEIPT_ROLE,
     ensure_sealing_keys,
@@ -31,11 +31,10 @@ from gateway.desk.suggestions import suggest
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import encode, format_time, parse_time, to_base64url
-from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, sign_bundle
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, make_bundle
 from partner_sdk.wire.placement import PlacementEntry
-from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
-from partner_sdk.wire.statements import public_bytes
+from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry
 
 PublicationKind = Literal["keys", "register"]
 RESIGN_AFTER: Final = timedelta(days=1)
@@ -114,8 +113,8 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
     """Sign the key set and the register if they changed or are older than a day, and store them."""
     now = desk.clock()
     finish_rotations(desk, actor=actor)
-    key_set_key = load_key_set_key(desk)
-    register_key = desk.load_private_key(KeyRole.REGISTER)
+    settle_key_set_key(desk)
+    signer, register_key = desk.load_signer(), desk.read_key(KeyRole.REGISTER)
     delegation, root_change = read_signed_delegation(desk.paths), find_root_change(desk.paths)
     with desk.store.write() as connection:
         ensure_sealing_keys(desk, connection, now=now)
@@ -133,9 +132,7 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
                 now=now,
                 actor=actor,
                 signed_with=delegation + (root_change or b""),
-                sign=lambda it: sign_bundle(
-                    key_set=it, delegation=delegation, key_set_key=key_set_key, root_change=root_change
-                ),
+                sign=lambda it: make_bundle(signer.sign(it), delegation=delegation, root_change=root_change),
             ),
             register=_sign(
                 connection,
@@ -143,8 +140,8 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
                 register,
                 now=now,
                 actor=actor,
-                signed_with=public_bytes(register_key),
-                sign=lambda it: sign_register(it, register_key=register_key),
+                signed_with=parse_base64url(register_key.public_key),
+                sign=signer.sign,
             ),
         )
 

@@ -17,13 +17,14 @@ from gateway.desk.keyring.key_set import (
     end_use,
     find_newest_published,
     find_verify_role,
-    get_or_make_key_file,
     reject_key,
 )
+from gateway.desk.vault import FeedKeyName, PublicKey
+from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
 
@@ -31,7 +32,7 @@ from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
 KNOWN_BEFORE_USE: Final = timedelta(hours=1)
 LISTED_ROLES: Final = (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING)
 ROTATED_ROLES: Final = (*LISTED_ROLES, KeyRole.FEED)
-_FORMER_FEED: Final = "feed.former.key"
+_FORMER_FEED: Final = "feed.former"
 FEED_KEY_DENIED: Final = "feed-key-denied"
 
 
@@ -57,7 +58,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     if role not in ROTATED_ROLES:
         raise RotationError(f"A {role.value} key cannot be rotated.", reason="wrong-role")
     now = desk.clock()
-    key_file = get_or_make_key_file(desk, get_next_path(desk, role), role=role, now=now)
+    key_file = desk.load_signer().make_key(f"{role.value}.next")
     if role is KeyRole.FEED:
         write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=key_file.public_key)) + b"\n")
     with desk.store.write() as connection:
@@ -106,13 +107,18 @@ def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
         PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
         for role, path in found
         if path.exists()
-        for key_file in (read_key_file(path, role=role),)
+        for key_file in (read_next(desk, role),)
     )
 
 
 def get_next_path(desk: Desk, role: KeyRole) -> Path:
     """Return the path of a pending successor; the file may not exist."""
-    return desk.paths.keys / f"{role.value}.next.key"
+    return KeyFolder(desk.paths.keys).get_path(f"{role.value}.next")
+
+
+def read_next(desk: Desk, role: KeyRole) -> PublicKey:
+    """Return the public part of a pending successor. Raises `LocalStateError`."""
+    return desk.load_signer().read_key(f"{role.value}.next")
 
 
 def _is_known(desk: Desk, role: KeyRole) -> bool:
@@ -120,7 +126,7 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
     path = get_next_path(desk, role)
     if not path.exists():
         return False
-    key_id, now = read_key_file(path, role=role).key_id, desk.clock()
+    key_id, now = read_next(desk, role).key_id, desk.clock()
     pin = parse_pin(desk.paths.pin.read_bytes())
     with desk.store.read() as connection:
         body = find_newest_published(connection, before=now - KNOWN_BEFORE_USE)
@@ -135,13 +141,13 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
 
 def _is_feed_key_taken(desk: Desk) -> bool:
     path = get_next_path(desk, KeyRole.FEED)
-    return path.exists() and _opens_feed(desk, path)
+    return path.exists() and _opens_feed(desk, "feed.next")
 
 
-def _opens_feed(desk: Desk, path: Path) -> bool:
+def _opens_feed(desk: Desk, name: FeedKeyName) -> bool:
     feed = FeedClient(
         origin=desk.config.feed_url,
-        private_key=load_signing_key(read_key_file(path, role=KeyRole.FEED)),
+        private_key=desk.load_signer().load_feed_key(name),
         clock=desk.clock,
         session=desk.session,
     )
@@ -157,16 +163,17 @@ def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
 
     The new key is pending again, and so is its pin.
     """
-    now, current = desk.clock(), desk.paths.keys / f"{KeyRole.FEED.value}.key"
-    former, following = desk.paths.keys / _FORMER_FEED, get_next_path(desk, KeyRole.FEED)
-    # Beside its own copy, the new key is one that an earlier run has begun to put back: this run continues.
-    is_another = following.exists() and following.read_bytes() != current.read_bytes()
-    if not former.exists() or is_another or _opens_feed(desk, current) or not _opens_feed(desk, former):
+    now, folder = desk.clock(), KeyFolder(desk.paths.keys)
+    current, former = folder.get_path(KeyRole.FEED.value), folder.get_path(_FORMER_FEED)
+    following = get_next_path(desk, KeyRole.FEED)
+    # Beside itself, the new key is one that an earlier run has begun to put back: this run continues.
+    is_another = following.exists() and read_next(desk, KeyRole.FEED) != desk.read_key(KeyRole.FEED)
+    if not former.exists() or is_another or _opens_feed(desk, "feed") or not _opens_feed(desk, "feed.former"):
         return
-    waits = read_key_file(current, role=KeyRole.FEED)
-    write_durably(following, current.read_bytes())
+    waits = desk.read_key(KeyRole.FEED)
+    folder.add_name("feed", to="feed.next")
     write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=waits.public_key)) + b"\n")
-    back = read_key_file(former, role=KeyRole.FEED)
+    back = desk.load_signer().read_key(_FORMER_FEED)
     write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=back.public_key)) + b"\n")
     former.replace(current)
     with desk.store.write() as connection:
@@ -175,11 +182,11 @@ def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
 
 
 def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
-    now, former = desk.clock(), desk.read_key(role)
-    following: KeyFile = read_key_file(get_next_path(desk, role), role=role)
+    now, former, following = desk.clock(), desk.read_key(role), read_next(desk, role)
+    folder = KeyFolder(desk.paths.keys)
     if role is KeyRole.FEED:
         # Only the gateway claims to accept the new key: the former one stays until the next change.
-        write_durably(desk.paths.keys / _FORMER_FEED, encode(former) + b"\n")
+        folder.add_name("feed", to=_FORMER_FEED)
         write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=following.public_key)) + b"\n")
         desk.paths.next_pin.unlink(missing_ok=True)
     with desk.store.write() as connection:
@@ -193,7 +200,7 @@ def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
             actor=actor,
             former_key_id=former.key_id,
         )
-    get_next_path(desk, role).replace(desk.paths.keys / f"{role.value}.key")
+    get_next_path(desk, role).replace(folder.get_path(role.value))
 
 
 def _make_pin(desk: Desk, *, feed_key: str) -> Pin:

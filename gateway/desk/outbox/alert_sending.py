@@ -30,8 +30,7 @@ from gateway.desk.store.outbox_tables import ALERTS
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.alert_notice import AlertNotice, AlertTarget, sign_alert
+from partner_sdk.wire.alert_notice import AlertNotice, AlertTarget
 from partner_sdk.wire.canonical import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -277,4 +276,4 @@ def _hand_over(desk: Desk, target: AlertTarget, *, count: int, first_at: str) ->
         issued_at=format_time(desk.clock()),
         target=target,
     )
-    pager.send(sign_alert(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
+    pager.send(desk.load_signer().sign(notice), notice=notice)

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from functools import cached_property
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from gateway.desk import audit
-from gateway.desk.addresses import make_address_mac, make_domain_mac
+from gateway.desk.addresses import find_mail_domain, get_mailbox
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
@@ -26,11 +25,11 @@ from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, loa
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES, REPORTS
-from gateway.desk.vault import Vault
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
-from partner_sdk.key_files import SEED_BYTES, KeyRole, new_key, read_key_file, write_key_file
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.public_report import parse_public_report
@@ -76,11 +75,11 @@ class NoteSender:
 
     @cached_property
     def _vault(self) -> Vault:
-        return self._desk.load_vault()
+        return self._desk.load_vault(actor=ACTOR, reason="send")
 
     @cached_property
-    def _key(self) -> bytes:
-        return load_address_key(self._desk)
+    def _signer(self) -> Signer:
+        return self._desk.load_signer()
 
     @cached_property
     def _mail(self) -> MailCarrier | None:
@@ -96,8 +95,9 @@ class NoteSender:
             return Stop()
         try:
             carriers = {"email": self._mail, "sms": self._sms}
-            _ = (self._vault, self._key)
-        except LocalStateError as error:
+            _ = self._vault
+            message_id = self._make_message_id(row)
+        except (LocalStateError, VaultError) as error:
             return Stop(error.reason)  # a key or a secret file: not the note's fault
         note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
         if note.channel not in carriers:
@@ -106,12 +106,13 @@ class NoteSender:
             return Hold()  # its carrier does not answer: the rest waits for another run
         if carriers[note.channel] is None:
             return Hold(code="channel-off")
-        letter = self._make_letter(connection, row, note)
+        letter = self._make_letter(connection, note, message_id=message_id)
         if isinstance(letter, GiveUp):
             return letter
+        domain = find_mail_domain(letter.to)
         macs = _Macs(
-            make_address_mac(letter.to, key=self._key),
-            make_domain_mac(letter.to, key=self._key),
+            self._signer.hash_text("address", get_mailbox(letter.to)),
+            None if domain is None else self._signer.hash_text("domain", domain),
         )
         return self._find_room(connection, note, macs) or letter
 
@@ -140,7 +141,7 @@ class NoteSender:
         ).scalar_one()
         self._append(connection, row, channel=channel, state="given_up", code=code)
 
-    def _make_letter(self, connection: Connection, row: Row[Any], note: Row[Any]) -> _Letter | GiveUp:
+    def _make_letter(self, connection: Connection, note: Row[Any], *, message_id: str) -> _Letter | GiveUp:
         of_case = (
             (CASES.c.environment == REPORTS.c.environment)
             & (CASES.c.partner == REPORTS.c.partner)
@@ -162,9 +163,11 @@ class NoteSender:
             return GiveUp("no-address", is_alarm=False)
         if note.channel == "sms" and not is_country_open(address, carriers=self._desk.config.carriers):
             return GiveUp("country-off", is_alarm=False)
-        # The same in every try, so that a second copy is recognisable; as a keyed hash it does not name the case.
-        message_id = sha256(self._key + f"{row.subject} {row.queued_at}".encode()).hexdigest()[:32]
         return _Letter(address, note.channel, note.language, get_note_kind(report), message_id)
+
+    def _make_message_id(self, row: Row[Any]) -> str:
+        # The same in every try, so that a second copy is recognisable; as a keyed hash it does not name the case.
+        return self._signer.hash_text("note", f"{row.subject} {row.queued_at}").hex()[:32]
 
     def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
         """Return the time until which a note must wait, or record its destination and return None."""
@@ -231,21 +234,6 @@ def forget_old_notes(desk: Desk) -> None:
         subjects = connection.execute(old).scalars().all()
         connection.execute(delete(NOTES).where(NOTES.c.case_id.in_(subjects)))
         drop(connection, "note", subjects)
-
-
-def load_address_key(desk: Desk) -> bytes:
-    """Return the key for hashing addresses, made at the first note. Raises `LocalStateError`.
-
-    Losing it costs at most one second note on that day.
-    """
-    role = KeyRole.ADDRESS_MAC
-    path = desk.paths.keys / f"{role.value}.key"
-    if not path.exists():
-        made_at = format_time(desk.clock())
-        write_key_file(
-            path, new_key(role, environment=desk.config.environment, created_at=made_at, seed=desk.random(SEED_BYTES))
-        )
-    return parse_base64url(read_key_file(path, role=role).secret, length=SEED_BYTES)
 
 
 def list_carrier_faults(desk: Desk) -> tuple[str, ...]:

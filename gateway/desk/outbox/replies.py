@@ -20,11 +20,10 @@ from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
-from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.items import REPLY as REPLY_ITEM
 from partner_sdk.wire.items import NewItem
-from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
+from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context
 from partner_sdk.wire.sealing import seal
 
 REPLY: Final = "reply"
@@ -92,7 +91,7 @@ def store_reply(
         message_id=message_id or desk.make_id(),
         reference=to.reference,
     )
-    signed = sign_reply(message, mailbox_signing_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING))
+    signed = desk.load_signer().sign(message)
     context = reply_context(environment=message.environment, reference=message.reference, message_id=message.message_id)
     connection.execute(
         insert(REPLY_MESSAGES).values(

@@ -16,7 +16,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
-from gateway.desk.vault import Vault
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.account import (
@@ -91,7 +91,7 @@ class ChangesTaken:
 
 def collect_account_changes(desk: Desk, feed: FeedClient, *, actor: str) -> ChangesTaken:
     """Open and check the changes at the feed, store every one, then acknowledge them."""
-    take = partial(_take, desk=desk, vault=desk.load_vault(), actor=actor)
+    take = partial(_take, desk=desk, vault=desk.load_vault(actor=actor, reason="file"), actor=actor)
     changes = collect_items(desk, feed, INTAKE, take=take)
     return ChangesTaken(
         waiting=tuple(change for change in changes if change.reason is None),

@@ -5,7 +5,7 @@ opens too. Nor one that is sealed to a key of this desk whose file is missing or
 is back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from gateway.desk.partners.adoption_decisions import parse_reason
 from gateway.desk.partners.adoptions import AdoptionError, open_box, parse_box
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
-from gateway.desk.vault import Vault
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.adoption import adoption_context
@@ -48,13 +48,13 @@ class UnreadableRequests:
         return len(self.reasons)
 
 
-def get_unreadable(desk: Desk) -> UnreadableRequests:
+def get_unreadable(desk: Desk, *, actor: str) -> UnreadableRequests:
     """Try to open every waiting request, and return the result. No person reads the opened ones.
 
     Raises `LocalStateError` if a key file is unusable.
     """
     with desk.store.read() as connection:
-        return _try_all(connection, desk)
+        return _try_all(connection, desk, actor=actor)
 
 
 def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -> int:
@@ -65,7 +65,7 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
     """
     said = parse_reason(reason)
     # Opening thousands of boxes takes seconds: the database must not be locked for that.
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor=actor)
     if not found.count:
         raise AdoptionError(
             "None of the waiting requests can be declined together: decide them one by one.",
@@ -102,9 +102,10 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
     return found.count
 
 
-def _try_all(connection: Connection, desk: Desk) -> UnreadableRequests:
-    vault, environment = desk.load_vault(), desk.config.environment
-    unusable = _list_unusable_key_ids(connection, vault, environment=environment)
+def _try_all(connection: Connection, desk: Desk, *, actor: str) -> UnreadableRequests:
+    vault, environment = desk.load_vault(actor=actor, reason="check"), desk.config.environment
+    held = desk.load_signer().get_status().key_ids
+    unusable = _list_unusable_key_ids(connection, vault, held=held, environment=environment)
     reasons: dict[str, str] = {}
     not_understood: list[str] = []
     waiting = key_missing = 0
@@ -139,20 +140,22 @@ def _list_waiting(connection: Connection) -> Iterator[tuple[str, bytes]]:
     return ((row.request_id, bytes(row.envelope)) for row in rows)
 
 
-def _list_unusable_key_ids(connection: Connection, vault: Vault, *, environment: str) -> frozenset[bytes]:
+def _list_unusable_key_ids(
+    connection: Connection, vault: Vault, *, held: Collection[bytes], environment: str
+) -> frozenset[bytes]:
     """Return the ids of this desk's undestroyed keys that cannot open anything here.
 
     The file of such a key is missing, or contains another secret than its id.
     """
     rows = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
     return frozenset(
-        parse_base64url(row.key_id) for row in rows if not _opens_own_box(row, vault, environment=environment)
+        parse_base64url(row.key_id)
+        for row in rows
+        if parse_base64url(row.key_id) not in held or not _opens_own_box(row, vault, environment=environment)
     )
 
 
 def _opens_own_box(row: Row[Any], vault: Vault, *, environment: str) -> bool:
-    if parse_base64url(row.key_id) not in vault.key_ids:
-        return False
     key = make_sealing_key(
         bytes(row.public_key),
         not_before=parse_time(row.not_before),

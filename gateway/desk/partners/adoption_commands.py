@@ -132,7 +132,7 @@ def adoption_invite(
             keep=keep,
         )
     if not call.as_json:
-        if not _asked_to_report(desk, request_id):
+        if not _asked_to_report(desk, request_id, actor=call.actor):
             say("The service did not ask to report: ask it before you hand this over.")
         say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {out}. It holds a secret.")
         _say_mail(mail)
@@ -219,7 +219,7 @@ def adoption_decline_unreadable(call: Call, why: str, confirm: int | None) -> in
     if confirm is not None:
         declined = decline_unreadable(desk, confirmed=confirm, reason=why, actor=call.actor)
         return print_result(call, {"declined": declined}, format_declined_together(declined))
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor=call.actor)
     lines = [format_unreadable(found)]
     if found.key_missing:
         lines.append(format_key_missing(found))
@@ -232,9 +232,9 @@ def adoption_decline_unreadable(call: Call, why: str, confirm: int | None) -> in
     return print_result(call, value | {"unreadable": found.reasons}, *lines, code=LOOK if found.count else DONE)
 
 
-def _asked_to_report(desk: Desk, request_id: str) -> bool:
+def _asked_to_report(desk: Desk, request_id: str, *, actor: str) -> bool:
     with desk.store.read() as connection:
-        return read_adoption(connection, desk, request_id).wants_to_report
+        return read_adoption(connection, desk, request_id, actor=actor).wants_to_report
 
 
 def _say_mail(mail: Mail) -> None:

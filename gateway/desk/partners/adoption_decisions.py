@@ -152,7 +152,7 @@ def invite_adopter(
     """
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
-        service = read_adoption(connection, desk, request_id)
+        service = read_adoption(connection, desk, request_id, actor=actor)
         if owner in get_partner_names(connection):
             # An invitation replaces the keys of the partner with that id: a stranger must not get them by asking
             # politely.
@@ -199,7 +199,7 @@ def agree_place(
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
         _check_owner(connection, line, owner=owner, is_known_owner=is_known_owner)
-        service = read_adoption(connection, desk, request_id)
+        service = read_adoption(connection, desk, request_id, actor=actor)
         agreement = Agreement(
             owner=owner,
             service=place.service or service.service_name,
@@ -245,7 +245,7 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
             _check_no_partner(connection, owner=line.owner)
             end_invitations(connection, desk, partner=line.owner, actor=actor)
         try:
-            service = read_adoption(connection, desk, request_id)
+            service = read_adoption(connection, desk, request_id, actor=actor)
         except AdoptionError:
             service = None
         _decide(connection, desk, line, state="declined", owner=line.owner, actor=actor, action="decline", reason=said)

@@ -133,7 +133,7 @@ def post_unreadable() -> ResponseReturnValue:
 def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> ResponseReturnValue:
     found: UnreadableRequests | None = None
     try:
-        found = get_unreadable(get_desk())
+        found = get_unreadable(get_desk(), actor=get_name())
     except LocalStateError as error:
         fault = str(error)
     return show_page(

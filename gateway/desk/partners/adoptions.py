@@ -17,7 +17,7 @@ from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.store import copy_fields
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
-from gateway.desk.vault import Vault
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.adoption import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption
@@ -87,13 +87,13 @@ def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
 def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
     """Open one request for a person, and record the reader. Raises `AdoptionError` if it does not open."""
     with desk.store.write() as connection:
-        found = read_adoption(connection, desk, request_id)
+        found = read_adoption(connection, desk, request_id, actor=actor)
         opened = get_adoption(connection, request_id).request_id
         audit.append_entry(connection, "open-adoption", opened, at=desk.clock(), actor=actor)
     return found
 
 
-def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
+def read_adoption(connection: Connection, desk: Desk, request_id: str, *, actor: str) -> AskingService:
     """Return the content of a request, inside an action that is recorded itself.
 
     Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens but is in an unknown format).
@@ -101,7 +101,8 @@ def read_adoption(connection: Connection, desk: Desk, request_id: str) -> Asking
     row = _get_row(connection, request_id)
     environment = desk.config.environment
     try:
-        raw = open_box(bytes(row.envelope), vault=desk.load_vault(), environment=environment, request_id=row.request_id)
+        vault = desk.load_vault(actor=actor, reason="read")
+        raw = open_box(bytes(row.envelope), vault=vault, environment=environment, request_id=row.request_id)
     except (FormatError, OpeningError) as error:
         raise AdoptionError(
             f"This request cannot be read ({error.reason}). {_explain_next_step(_to_line(row))}", reason="does-not-open"

@@ -74,7 +74,7 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
             .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
             .values(state="refused", reason="superseded", decided_at=format_time(now))
         )
-        resealed = seal_messages_again(desk, connection, partner=partner) if is_known else 0
+        resealed = seal_messages_again(desk, connection, partner=partner, actor=actor) if is_known else 0
         audit.append_entry(
             connection,
             "approve-partner",

@@ -15,7 +15,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.partners.account_changes import is_key_taken, make_key_columns, take_enrolled_registration
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
-from gateway.desk.vault import Vault
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
@@ -49,7 +49,7 @@ class EnrolmentsTaken:
 
 def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> EnrolmentsTaken:
     """Open and check the enrolments at the feed, store every one, then acknowledge them."""
-    take = partial(_take_enrolment, desk=desk, vault=desk.load_vault(), actor=actor)
+    take = partial(_take_enrolment, desk=desk, vault=desk.load_vault(actor=actor, reason="file"), actor=actor)
     outcomes = collect_items(desk, feed, INTAKE, take=take)
     return EnrolmentsTaken(
         waiting=tuple(partner for partner, reason in outcomes if reason is None),

@@ -18,10 +18,9 @@ from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store import copy_fields
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
-from gateway.desk.vault import Vault
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError
-from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
@@ -32,7 +31,6 @@ from partner_sdk.wire.mailbox_message import (
     mailbox_context,
     message_sha256,
     peek_message,
-    sign_message,
 )
 from partner_sdk.wire.sealing import seal
 
@@ -103,7 +101,7 @@ def store_message(
     Of a secret one, this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
     the signing key or if no sealing key of this desk is active.
     """
-    private_key, now = desk.load_private_key(KeyRole.MAILBOX_SIGNING), desk.clock()
+    now = desk.clock()
     recipient = get_partner(connection, partner, now=now)
     last = connection.execute(
         select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed, MAILBOX_MESSAGES.c.signed_sha256)
@@ -121,7 +119,7 @@ def store_message(
         previous=FIRST_PREVIOUS if last is None else last.signed_sha256 or message_sha256(bytes(last.signed)),
         recipient=partner,
     )
-    signed = sign_message(message, mailbox_signing_key=private_key)
+    signed = desk.load_signer().sign(message)
     connection.execute(
         insert(MAILBOX_MESSAGES).values(
             partner=partner,
@@ -214,7 +212,7 @@ def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any])
     return seal(signed, key=key, context=context).to_bytes()
 
 
-def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> int:
+def seal_messages_again(desk: Desk, connection: Connection, *, partner: str, actor: str) -> int:
     """Seal all of a partner's messages to its current key, to be sent again; return the number.
 
     For a partner that has lost its keys and enrols again: the same signed bytes, so the chain is unchanged. It gets all
@@ -223,7 +221,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
     Raises `OpeningError` if the desk's own copy of one no longer opens.
     """
     recipient = get_partner(connection, partner, now=desk.clock())
-    vault = desk.load_vault()
+    vault = desk.load_vault(actor=actor, reason="send")
     rows = connection.execute(
         select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner).order_by(MAILBOX_MESSAGES.c.number)
     ).all()

@@ -88,14 +88,16 @@ def list_unanswered(connection: Connection) -> list[QuestionRow]:
     return _list(connection, INFORMATION_REQUESTS.c.answered_at.is_(None))
 
 
-def open_questions(desk: Desk, questions: Collection[QuestionRow]) -> dict[str, InformationRequest | None]:
+def open_questions(
+    desk: Desk, questions: Collection[QuestionRow], *, actor: str
+) -> dict[str, InformationRequest | None]:
     """Open the text of questions, by request id; None if the key is gone or the copy was changed.
 
     The caller must record the reader.
     """
     if not questions:
         return {}
-    vault, now = desk.load_vault(), desk.clock()
+    vault, now = desk.load_vault(actor=actor, reason="read"), desk.clock()
     opened: dict[str, InformationRequest | None] = {}
     with desk.store.read() as connection:
         signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys

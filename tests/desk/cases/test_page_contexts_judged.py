@@ -81,7 +81,7 @@ def send(loop: Loop, token: str | None, *, placement: str | None = HERE, **chang
 
 def judge(loop: Loop, reference: str) -> JudgedContext:
     opened = open_case(loop.desk, reference, actor=ACTOR)
-    judged = find_page_context(loop.desk, opened.case, opened.content)
+    judged = find_page_context(loop.desk, opened.case, opened.content, actor=ACTOR)
     assert judged is not None
     return judged
 
@@ -273,14 +273,14 @@ def test_table_of_contexts_keeps_ids_and_no_word_of_what_they_say(placed: Loop) 
 def test_report_without_a_context_shows_nothing_of_one(placed: Loop) -> None:
     reference = send(placed, None)
     opened = open_case(placed.desk, reference, actor=ACTOR)
-    assert find_page_context(placed.desk, opened.case, opened.content) is None
+    assert find_page_context(placed.desk, opened.case, opened.content, actor="test") is None
     assert "What the service says about the page" not in read_page(Browser(placed.desk).sign_in(), placed, reference)
 
 
 def test_context_that_the_form_could_not_take_along_is_told_and_flags_nothing(placed: Loop) -> None:
     reference = send(placed, None, signals=(CONTEXT_REFUSED_SIGNAL,))
     opened = open_case(placed.desk, reference, actor=ACTOR)
-    judged = find_page_context(placed.desk, opened.case, opened.content)
+    judged = find_page_context(placed.desk, opened.case, opened.content, actor=ACTOR)
     assert judged == JudgedContext("refused")
     assert not opened.case.flagged
     text = read_page(Browser(placed.desk).sign_in(), placed, reference)

@@ -123,8 +123,9 @@ def test_box_of_the_child_never_opens_in_the_vault(desk: Desk) -> None:
     message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
     (row,) = list_rows(desk, kind=REPLY)
     context = reply_context(environment="live", reference=case.reference, message_id=message_id)
+    vault = desk.load_vault(actor="test", reason="check")
     with pytest.raises(OpeningError) as caught:
-        desk.load_vault().open_reply_copy(Envelope.parse(bytes(row.envelope)), context=context)
+        vault.open_reply_copy(Envelope.parse(bytes(row.envelope)), context=context)
     assert caught.value.reason == "wrong-recipient"
 
 

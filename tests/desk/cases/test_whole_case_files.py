@@ -79,7 +79,7 @@ def files_of(loop: Loop, case: CaseRow) -> tuple[FileOfReport, ...]:
     opened = open_case(loop.desk, case.case_id, actor=ACTOR)
     assert isinstance(opened.content, SealedIndustryReport)
     reports = open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)
-    return make_whole_case(loop.desk, reports).files
+    return make_whole_case(loop.desk, reports, actor="test").files
 
 
 def test_file_that_changed_is_listed_under_its_new_id_first_and_its_old_one_as_replaced(loop: Loop) -> None:
@@ -202,7 +202,7 @@ def test_cover_beyond_the_room_of_the_page_says_how_many_files_are_left_out(loop
     opened = open_case(loop.desk, first.case_id, actor=ACTOR)
     assert isinstance(opened.content, SealedIndustryReport)
     reports = open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)
-    shown = make_partner_case(loop.desk, opened.case, reports, budget=PageBudget(10)).shown[1]
+    shown = make_partner_case(loop.desk, opened.case, reports, actor="test", budget=PageBudget(10)).shown[1]
     assert (list(shown.fingerprints), shown.fingerprints_left) == ([], 1)
 
 

@@ -44,7 +44,7 @@ from tests.desk.evidence_builders import (
 
 def files_of(loop: Loop, case_id: str | None = None) -> CaseFiles:
     opened = open_case(loop.desk, case_id or newest_case(loop).case_id, actor=ACTOR)
-    return make_case_files(loop.desk, opened.case, opened.content)
+    return make_case_files(loop.desk, opened.case, opened.content, actor="test")
 
 
 def file_of(loop: Loop, case_id: str | None = None) -> CaseFile:

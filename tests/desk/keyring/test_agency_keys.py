@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.keyring.delegation import DelegationError, change_root, load_key_set_key, renew_delegation
+from gateway.desk.keyring.delegation import DelegationError, change_root, renew_delegation, settle_key_set_key
 from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, SealingKeyError, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
@@ -20,10 +20,11 @@ from gateway.desk.keyring.signing_keys import (
     revoke_signing_key,
 )
 from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.vault.key_folder import KeyFolder
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError
-from partner_sdk.key_files import KeyRole, new_key, write_key_file
+from partner_sdk.key_files import KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, sign_bundle, verify_bundle, verify_keys
 from partner_sdk.wire.statements import parse_statement
@@ -141,7 +142,7 @@ def test_renewal_that_stops_between_word_and_key_is_finished_by_the_next_use(loo
     (paths.keys / "key-set.key").write_bytes(old)
     (paths.keys / "key-set.next.key").write_bytes(new)
     (paths.keys / "key-set.next.key").chmod(0o600)
-    load_key_set_key(loop.desk)
+    settle_key_set_key(loop.desk)
     assert (paths.keys / "key-set.key").read_bytes() == new
     assert not (paths.keys / "key-set.next.key").exists()
 
@@ -182,7 +183,7 @@ def test_next_quarters_key_that_lay_beside_a_leaked_one_never_seals(loop: Loop) 
 
 def test_signature_by_a_replaced_key_set_key_is_refused(loop: Loop, tmp_path: Path) -> None:
     client = enrol_client(loop, tmp_path / "client")
-    stolen = loop.desk.load_private_key(KeyRole.KEY_SET)
+    stolen = load_signing_key(read_key_file(loop.desk.paths.keys / "key-set.key", role=KeyRole.KEY_SET))
     old_word = loop.desk.paths.delegation.read_bytes()
     key_set, raw = published_key_set(loop)
     client.accept_key_set(raw, now=loop.clock())
@@ -322,6 +323,13 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, name: str, *, module: str = "del
         if path.name == files.get(name, name):
             raise PowerCutError
 
+    def add_name(folder: KeyFolder, old: str, *, to: str) -> None:
+        real_add_name(folder, old, to=to)
+        if f"{to}.key" == name:
+            raise PowerCutError
+
+    real_add_name = KeyFolder.add_name
+    monkeypatch.setattr(KeyFolder, "add_name", add_name)
     monkeypatch.setattr(f"gateway.desk.keyring.{module}.write_durably", write)
 
 

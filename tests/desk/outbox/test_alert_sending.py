@@ -9,10 +9,10 @@ from sqlalchemy import insert, select
 
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.config import PagerConfig
-from gateway.desk.outbox import alert_sending as sending
 from gateway.desk.outbox.alert_sending import AlertsSent, list_pager_warnings
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
+from gateway.desk.vault import signing
 from gateway.guidance.agency import load_agency
 from partner_sdk.wire.alert_notice import AlertNotice
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -156,7 +156,7 @@ def test_run_that_dies_while_it_sends_leaves_the_alert_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.outbox.alert_sending.sign_alert", die)
+        patch.setattr("gateway.desk.vault.signing.sign_alert", die)
         with pytest.raises(KeyboardInterrupt):
             send_alerts(loop.desk)
     assert send_alerts(loop.desk).sent == 0
@@ -169,7 +169,7 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    sign = sending.sign_alert
+    sign = signing.sign_alert
 
     def open_first(*given: Any, **named: Any) -> bytes:
         open_all(loop)
@@ -177,7 +177,7 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
         return sign(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sending, "sign_alert", open_first)
+        patch.setattr(signing, "sign_alert", open_first)
         assert send_alerts(loop.desk).sent == 1
     assert (len(desk_pager.taken), len(list_all_alerts(loop.desk)), dropped(loop)) == (1, 1, [])
     with loop.desk.store.read() as connection:
@@ -190,14 +190,14 @@ def test_report_filed_while_an_alert_is_sent_is_told_of_next(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    sign = sending.sign_alert
+    sign = signing.sign_alert
 
     def file_another_first(*given: Any, **named: Any) -> bytes:
         file_urgent(loop)
         return sign(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sending, "sign_alert", file_another_first)
+        patch.setattr(signing, "sign_alert", file_another_first)
         assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=5)
     assert send_alerts(loop.desk) == AlertsSent(sent=1)
@@ -339,14 +339,14 @@ def test_case_that_another_process_commits_while_an_alert_is_sent_has_an_alert_o
     loop.send_public(feels="hurting")
     early = loop.clock()
     loop.clock.advance(seconds=2)
-    real = sending.sign_alert
+    real = signing.sign_alert
 
     def sign_late(notice: AlertNotice, **rest: Any) -> bytes:
-        monkeypatch.setattr(sending, "sign_alert", real)
+        monkeypatch.setattr(signing, "sign_alert", real)
         collect_as_other(loop, at=early)
         return real(notice, **rest)
 
-    monkeypatch.setattr(sending, "sign_alert", sign_late)
+    monkeypatch.setattr(signing, "sign_alert", sign_late)
     assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=2)
     assert send_alerts(loop.desk).sent == 1

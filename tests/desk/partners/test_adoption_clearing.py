@@ -16,7 +16,7 @@ from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
-from gateway.desk.vault import SEALING_KEY_FILES
+from gateway.desk.vault.key_folder import SEALING_KEY_FILES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.adoption import adoption_context
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
@@ -77,7 +77,7 @@ def test_all_that_do_not_open_are_declined_and_all_that_do_stay(desk: Desk) -> N
     spoiled = [other_id, spoil(desk, 3), spoil(desk, 4, b""), spoil(desk, 5, "\N{SNOWMAN}".encode())]
     invited = add_waiting(desk, 6, state="invited")
 
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor="test")
     assert (found.count, found.waiting, found.key_missing) == (4, 5, 0)
     assert list(found.reasons) == spoiled
 
@@ -101,12 +101,12 @@ def test_box_for_a_foreign_key_counts_and_one_with_a_missing_key_file_never_does
     # The key id stands behind the first byte of an envelope: another one is nobody's.
     raw[4:8] = b"AAAA"
     spoil(desk, 2, bytes(raw))
-    assert get_unreadable(desk).count == 1
+    assert get_unreadable(desk, actor="test").count == 1
 
     for path in desk.paths.keys.glob(SEALING_KEY_FILES):
         path.rename(path.with_suffix(".away"))
 
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor="test")
     assert (found.count, found.waiting, found.key_missing) == (1, 2, 1)
     assert list(found.reasons.values()) == ["unknown-key"]
     assert decline_unreadable(desk, confirmed=1, reason=WHY, actor="test") == 1
@@ -121,7 +121,7 @@ def test_damaged_key_file_makes_nothing_declinable(desk: Desk) -> None:
         other = to_base64url(bytes(len(parse_base64url(secret))))
         path.write_bytes(raw.replace(secret.encode(), other.encode()))
 
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor="test")
 
     assert (found.count, found.waiting, found.key_missing) == (0, 2, 2)
     with pytest.raises(AdoptionError):
@@ -199,7 +199,7 @@ def test_request_of_a_newer_release_is_counted_apart_and_never_declined_together
     assert caught.value.reason == "nothing-unreadable"
 
     second, spoiled = add_newer(desk, 2), spoil(desk, 3)
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor="test")
     assert (found.not_understood, list(found.reasons), found.waiting) == ((newer, second), [spoiled], 3)
     assert main([*words, "--json"]) == LOOK
     assert json.loads(capsys.readouterr().out)["not_understood"] == [newer, second]
@@ -223,16 +223,16 @@ def test_request_of_a_newer_release_says_what_to_do_and_is_declined_by_itself(de
 def test_box_that_names_another_request_inside_is_declined_with_those_that_do_not_open(desk: Desk) -> None:
     liar = add_sealed(desk, 1, encode(make_request(2)))
 
-    assert get_unreadable(desk).reasons == {liar: "wrong-id"}
+    assert get_unreadable(desk, actor="test").reasons == {liar: "wrong-id"}
 
 
 def test_one_that_was_decided_meanwhile_keeps_all_from_being_declined(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoiled = [spoil(desk, 1), spoil(desk, 2)]
-    found = get_unreadable(desk)
+    found = get_unreadable(desk, actor="test")
     decline_adoption(desk, spoiled[1], reason="By hand.", actor="B. Analyst")
-    monkeypatch.setattr(adoption_clearing, "get_unreadable", lambda _: found)
+    monkeypatch.setattr(adoption_clearing, "get_unreadable", lambda _, **__: found)
 
     with pytest.raises(AdoptionError) as caught:
         decline_unreadable(desk, confirmed=2, reason=WHY, actor="test")

@@ -87,7 +87,7 @@ def test_words_of_a_question_lie_nowhere_on_this_disk_but_in_boxes(loop: Loop) -
             raw = path.read_bytes()
             assert b"SAM-MARKER" not in raw
             assert b"U0FNLU1BUktFU" not in raw  # the same in base64
-    opened = open_questions(loop.desk, questions(loop, case.reference))[request_id]
+    opened = open_questions(loop.desk, questions(loop, case.reference), actor="test")[request_id]
     assert opened is not None
     assert opened.question == MARKER
 
@@ -98,7 +98,7 @@ def test_question_of_another_box_or_a_lost_key_is_not_passed_for_a_question(loop
     with loop.desk.store.write() as connection:
         copy = connection.execute(MAILBOX_MESSAGES.select()).one().desk_copy
         connection.execute(MAILBOX_MESSAGES.update().values(desk_copy=bytes(copy)[:-1] + b"\0"))
-    assert open_questions(loop.desk, questions(loop, case.reference)) == {request_id: None}
+    assert open_questions(loop.desk, questions(loop, case.reference), actor="test") == {request_id: None}
 
 
 def test_messages_after_a_question_name_it_as_the_one_before(loop: Loop) -> None:

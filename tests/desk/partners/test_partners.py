@@ -180,7 +180,8 @@ def test_keys_that_are_not_signed_by_themselves_are_refused(loop: Loop) -> None:
 
 
 def _open_box(loop: Loop, post: EnrolmentPost, context: SealContext) -> EnrolmentBox:
-    plain = loop.desk.load_vault().open_enrolment(Envelope.parse(parse_base64url(post.envelope)), context=context)
+    vault = loop.desk.load_vault(actor="test", reason="check")
+    plain = vault.open_enrolment(Envelope.parse(parse_base64url(post.envelope)), context=context)
     return parse_exact(plain, kind=EnrolmentBox, max_bytes=16_384)
 
 

@@ -114,7 +114,7 @@ def test_two_desks_that_take_the_same_rows_at_once_file_each_once(loop: Loop) ->
         loop.send_public()
         loop.send_industry()
     rows = [bytes(one) for one in loop.desk.make_feed().get_items(REPORT, limit=10).items]
-    trusted, start, runs = load_trusted_keys(loop.desk), Barrier(2), (Collected(), Collected())
+    trusted, start, runs = load_trusted_keys(loop.desk, actor="test"), Barrier(2), (Collected(), Collected())
 
     def take(collected: Collected) -> None:
         start.wait()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 
-from gateway.desk.vault import Vault
 from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts, PageFacts, parse_page_facts
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, new_key, write_key_file
@@ -26,6 +25,7 @@ from partner_sdk.wire.page_context import (
 )
 from partner_sdk.wire.statements import key_id_of
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, Agency, Partner, sealing_key_of
+from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
 
 EXAMPLE = Path(__file__).parents[3] / "partner_sdk" / "examples" / "page-context.json"
@@ -66,7 +66,7 @@ def open_token(token: str, *, context_key: bytes | None = None) -> PageContext:
     """Open a token as the desk does."""
     sealed = parse_context_token(token)
     bound = context_seal_context(environment="live", partner=sealed.partner, context_id=sealed.context_id)
-    raw = Vault((AGENCY.key(KeyRole.SEALING),)).open_context(sealed.envelope, context=bound)
+    raw = make_vault(AGENCY.key(KeyRole.SEALING)).open_context(sealed.envelope, context=bound)
     public_key = context_key or parse_base64url(Partner().key(KeyRole.CONTEXT).public_key)
     return verify_page_context(
         raw,

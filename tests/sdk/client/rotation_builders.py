@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.vault import Vault
 from gateway.store.items import put_item
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
@@ -35,6 +34,7 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import key_id_of
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
 from tests.builders import Partner as Example
+from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import make_invitation, run_partner, session_for
 
 AGENCY = Agency()
@@ -87,7 +87,7 @@ class World:
         assert self.entry is not None
         for item in self.house.items(ACCOUNT_CHANGE):
             assert item.envelope is not None
-            raw = Vault([AGENCY.key(KeyRole.SEALING)]).open_enrolment(
+            raw = make_vault(AGENCY.key(KeyRole.SEALING)).open_enrolment(
                 Envelope.parse(item.envelope),
                 context=account_context(environment="live", partner=item.address, change_id=item.item_id),
             )

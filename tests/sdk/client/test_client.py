@@ -8,7 +8,6 @@ import msgspec
 import pytest
 import requests
 
-from gateway.desk.vault import Vault
 from partner_sdk.client.mailbox import OpenedMessage, read_digest
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import (
@@ -39,6 +38,7 @@ from tests.builders import (
     make_key,
     verify_key_of,
 )
+from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_digest, make_state, session_for
 
 AGENCY = Agency()
@@ -118,7 +118,7 @@ def test_report_opens_at_the_desk_with_every_word_and_the_clear_fields(tmp_path:
     envelope = parse_base64url(post.envelope)
     keys = {PARTNER.entry().key_id: parse_base64url(PARTNER.entry().submission_key)}
     statement = open_submission(encode(post.statement), keys=keys, envelope=envelope)
-    opened = Vault([AGENCY.key(KeyRole.SEALING)]).open_report(
+    opened = make_vault(AGENCY.key(KeyRole.SEALING)).open_report(
         Envelope.parse(envelope), context=report_context(statement)
     )
     sealed = parse_sealed_report(opened)

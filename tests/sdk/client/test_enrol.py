@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.vault import Vault
 from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.account import enrol
 from partner_sdk.errors import (
@@ -30,6 +29,7 @@ from partner_sdk.wire.enrolment import (
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.problems import MEDIA_TYPE, UNKNOWN_INVITATION
 from tests.builders import DAY, NOW, Agency, Partner, StillClock
+from tests.builders.vault import make_vault
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_invitation, session_for
 
 AGENCY = Agency()
@@ -51,7 +51,7 @@ def test_box_opens_at_the_desk_and_names_the_keys_of_the_folder(tmp_path: Path) 
     post = msgspec.json.decode(gateway.requests[1].body, type=EnrolmentPost)
     hashed = to_base64url(secret_sha256(bytes(32)))
     assert post.secret_sha256 == hashed
-    opened = Vault([AGENCY.key(KeyRole.SEALING)]).open_enrolment(
+    opened = make_vault(AGENCY.key(KeyRole.SEALING)).open_enrolment(
         Envelope.parse(parse_base64url(post.envelope)),
         context=enrolment_context(environment="live", partner="example-chat", hashed_secret=hashed),
     )

@@ -116,7 +116,7 @@ class PartnerCase:
 
 
 def make_partner_case(
-    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, budget: PageBudget | None = None
+    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, actor: str, budget: PageBudget | None = None
 ) -> PartnerCase:
     """Return the content for the page of a partner's case; `opened` is empty on an unopened page.
 
@@ -131,7 +131,7 @@ def make_partner_case(
         linked = list_own_reports(connection, case, list_linked(opened))
         source = list_sources(connection, [case]).get(case.partner)
         strangers = list_submitter_doubts(connection, opened)
-    words = open_questions(desk, rows) if opened else {}
+    words = open_questions(desk, rows, actor=actor) if opened else {}
     open_ids = {one.case.case_id for one in opened}
     about = timeline if case.case_id == first.case_id else [case]
     return PartnerCase(

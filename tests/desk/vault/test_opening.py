@@ -9,17 +9,18 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.desk.vault import Vault, load_vault
+from gateway.desk.vault.key_folder import KeyFolder
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key, write_key_file
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import ENC_BYTES, Envelope, SealContext
 from partner_sdk.wire.sealing import seal
 from tests.builders import make_key, sealing_key_of
+from tests.builders.vault import make_vault
 
 KEY_FILE = make_key(KeyRole.SEALING, name="vault")
 KEY = sealing_key_of(KEY_FILE)
-VAULT = Vault([KEY_FILE])
+VAULT = make_vault(KEY_FILE)
 CONTEXT = SealContext(
     environment="live",
     purpose="report",
@@ -142,10 +143,10 @@ def test_folder_gives_every_sealing_key_and_refuses_a_key_of_another_role(tmp_pa
     write_key_file(tmp_path / "sealing-2026-Q4.key", KEY_FILE)
     write_key_file(tmp_path / "sealing-2027-Q1.key", make_key(KeyRole.SEALING, name="next"))
     write_key_file(tmp_path / "feed.key", make_key(KeyRole.FEED, name="vault"))
-    assert len(load_vault(tmp_path).key_ids) == 2
+    assert len(KeyFolder(tmp_path).list_sealing_keys()) == 2
     write_key_file(tmp_path / "sealing-2027-Q2.key", make_key(KeyRole.MAILBOX, name="vault"))
     with pytest.raises(LocalStateError) as caught:
-        load_vault(tmp_path)
+        KeyFolder(tmp_path).list_sealing_keys()
     assert caught.value.reason == "wrong-key-role"
 
 

@@ -1,0 +1,118 @@
+"""The vault: the only code of the desk that holds private keys. It opens sealed boxes and signs the desk's statements.
+
+The rest of the desk uses `doors` alone: `Vault` opens for one person and one reason, `Signer` signs, makes keys and
+hashes. Both pass one of the messages below to a holder of the keys (`holder`), in the same process or behind a socket,
+and get one answer. No request returns a private key.
+
+Never writes or logs opened content.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.statements import StatementKind
+
+# The purposes of boxes that are sealed to the agency (WIRE.md §3.2).
+Purpose = Literal["report", "context", "enrol", "reply", "mailbox"]
+# The reason for an opening. Only `read` and `send` show content to a person; the others open, judge and forget it.
+Reason = Literal["read", "send", "file", "link", "check"]
+FeedKeyName = Literal["feed", "feed.next", "feed.former"]
+HashKind = Literal["address", "domain", "note"]
+
+# A name of `--as` may have any length; the record keeps this much of it.
+MAX_ACTOR_CHARACTERS: Final = 200
+MAX_TEXT_BYTES: Final = 4096
+
+
+class VaultError(ReportAbuseError):
+    """The vault cannot answer now: locked, stopped, busy, or asked in a way that it does not know."""
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The public part of a key file. `key_id` and `public_key` are empty for a key that only hashes."""
+
+    created_at: str
+    environment: Environment
+    key_id: str
+    public_key: str
+    role: str
+
+
+class OpenBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="open-box"):
+    """Open one box at the door of `purpose`, for this person."""
+
+    actor: Annotated[str, Meta(max_length=MAX_ACTOR_CHARACTERS)]
+    context: SealContext
+    envelope: bytes
+    purpose: Purpose
+    reason: Reason
+
+
+class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sign"):
+    """Sign the canonical JSON of one statement; its kind decides the key."""
+
+    kind: StatementKind
+    payload: bytes
+
+
+class SignRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sign-request"):
+    """Sign the signature base (RFC 9421) of one request to the feed."""
+
+    base: bytes
+    key: FeedKeyName
+
+
+class MakeKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="make-key"):
+    """Make the key file of this name, e.g. `sealing-2026-Q4`, unless it is there; return its public part."""
+
+    name: Annotated[str, Meta(max_length=60)]
+
+
+class ReadKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="read-key"):
+    """Return the public part of a key in daily use, e.g. of `register` or `feed.former`."""
+
+    name: Annotated[str, Meta(max_length=60)]
+
+
+class HashText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hash-text"):
+    """Hash a text under a key that only the vault has; equal texts of two kinds have different hashes."""
+
+    kind: HashKind
+    text: Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
+
+
+class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="get-status"):
+    """Ask for the state of the holder."""
+
+
+Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | GetStatus
+
+
+class Bytes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bytes"):
+    """The plain text of a box, a signed statement, a signature or a hash."""
+
+    value: bytes
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="made"):
+    """The public part of a key."""
+
+    key: PublicKey
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status"):
+    """The state of the holder; `key_ids` are those of its sealing keys."""
+
+    key_ids: tuple[bytes, ...]
+    is_memory_locked: bool = False
+
+
+Answer = Bytes | Made | Status
+# A holder raises `ReportAbuseError` for a refusal.
+Ask = Callable[[Request], Answer]

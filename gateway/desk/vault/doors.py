@@ -1,0 +1,166 @@
+"""The front of the vault, for the rest of the desk: `Vault` opens for one person and reason, `Signer` does the rest.
+
+Both hold no key: they ask a holder, in this process or behind a socket.
+"""
+
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.desk.vault import (
+    MAX_ACTOR_CHARACTERS,
+    Ask,
+    Bytes,
+    FeedKeyName,
+    GetStatus,
+    HashKind,
+    HashText,
+    Made,
+    MakeKey,
+    OpenBox,
+    PublicKey,
+    Purpose,
+    ReadKey,
+    Reason,
+    Request,
+    Sign,
+    SignRequest,
+    Status,
+    VaultError,
+)
+from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
+from partner_sdk.wire.canonical import encode, parse_base64url
+from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The five doors. Each opening is in the vault's own record, with the person and the reason, before it happens."""
+
+    ask: Ask
+    actor: str
+    reason: Reason
+
+    def open_report(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the plain bytes of a report.
+
+        Raises `OpeningError`: `unknown-key`, `does-not-open`, `bad-padding`; `VaultError` if the vault cannot answer.
+        """
+        return self._open(envelope, context=context, purpose="report")
+
+    def open_context(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the plain bytes that a partner attached to its button; raises as `open_report`."""
+        return self._open(envelope, context=context, purpose="context")
+
+    def open_enrolment(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the plain bytes of an enrolment; raises as `open_report`."""
+        return self._open(envelope, context=context, purpose="enrol")
+
+    def open_reply_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the signed bytes of this desk's own reply; raises as `open_report`."""
+        return self._open(envelope, context=context, purpose="reply")
+
+    def open_message_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the signed bytes of this desk's question to a partner; raises as `open_report`."""
+        return self._open(envelope, context=context, purpose="mailbox")
+
+    def _open(self, envelope: Envelope, *, context: SealContext, purpose: Purpose) -> bytes:
+        request = OpenBox(
+            actor=self.actor[:MAX_ACTOR_CHARACTERS],
+            context=context,
+            envelope=envelope.to_bytes(),
+            purpose=purpose,
+            reason=self.reason,
+        )
+        return _ask_for_bytes(self.ask, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs statements and requests, makes keys, hashes texts; opens nothing."""
+
+    ask: Ask
+
+    def sign(self, statement: Signable) -> bytes:
+        """Return the signed bytes of a statement; its type decides the key.
+
+        Raises `FormatError` for a statement that breaks its format, `LocalStateError` for its key, `VaultError`.
+        """
+        return _ask_for_bytes(self.ask, Sign(kind=KINDS_BY_PAYLOAD[type(statement)], payload=encode(statement)))
+
+    def make_key(self, name: str) -> PublicKey:
+        """Return the public part of the key file `keys/NAME.key`, made if it is missing. Raises as `sign`."""
+        return self._ask_for_key(MakeKey(name=name))
+
+    def _ask_for_key(self, request: MakeKey | ReadKey) -> PublicKey:
+        answer = self.ask(request)
+        if not isinstance(answer, Made):
+            raise _make_mismatch()
+        return answer.key
+
+    def read_key(self, name: str) -> PublicKey:
+        """Return the public part of a key in daily use. Raises as `sign`."""
+        return self._ask_for_key(ReadKey(name=name))
+
+    def hash_text(self, kind: HashKind, text: str) -> bytes:
+        """Return the 32 bytes of a keyed hash; its key is made at the first one. Raises as `sign`."""
+        return _ask_for_bytes(self.ask, HashText(kind=kind, text=text))
+
+    def get_status(self) -> Status:
+        """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""
+        answer = self.ask(GetStatus())
+        if not isinstance(answer, Status):
+            raise _make_mismatch()
+        return answer
+
+    def load_feed_key(self, name: FeedKeyName = "feed") -> "FeedKey":
+        """Return a key for the client of the feed; each signature is made in the vault. Raises as `sign`."""
+        public_key = parse_base64url(self.read_key(name).public_key, length=PUBLIC_KEY_BYTES)
+        return FeedKey(self.ask, public_key, name=name)
+
+
+class FeedKey(Ed25519PrivateKey):
+    """A private key that is not here: it asks the vault for each signature, and has no bytes to give."""
+
+    def __init__(self, ask: Ask, public_key: bytes, *, name: FeedKeyName) -> None:
+        self._ask, self._public_key, self._name = ask, public_key, name
+
+    def public_key(self) -> Ed25519PublicKey:
+        """Return the public half."""
+        return Ed25519PublicKey.from_public_bytes(self._public_key)
+
+    def sign(self, data: object) -> bytes:
+        """Return the vault's signature over the signature base of a request to the feed."""
+        return _ask_for_bytes(self._ask, SignRequest(base=bytes(data), key=self._name))  # type: ignore[call-overload]  # the library's own type, `Buffer`, is new in Python 3.12
+
+    def private_bytes_raw(self) -> bytes:
+        """Refuse: the bytes are in the vault."""
+        raise _make_absence()
+
+    def private_bytes(self, *_: object) -> bytes:
+        """Refuse: the bytes are in the vault."""
+        raise _make_absence()
+
+    def __copy__(self) -> "FeedKey":
+        """Return itself: it is immutable."""
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, object]) -> "FeedKey":
+        """Return itself: it is immutable."""
+        return self
+
+
+def _ask_for_bytes(ask: Ask, request: Request) -> bytes:
+    answer = ask(request)
+    if not isinstance(answer, Bytes):
+        raise _make_mismatch()
+    return answer.value
+
+
+def _make_mismatch() -> VaultError:
+    return VaultError("The vault answered another question.", reason="wrong-answer")
+
+
+def _make_absence() -> VaultError:
+    return VaultError("This private key is in the vault, and never leaves it.", reason="key-in-vault")

@@ -1,0 +1,141 @@
+"""The holder of the desk's private keys: answers the requests of this package, one function for each.
+
+Never returns or logs a secret. An opening is recorded before it happens.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from gateway.desk.vault import (
+    Answer,
+    Bytes,
+    GetStatus,
+    HashKind,
+    HashText,
+    Made,
+    MakeKey,
+    OpenBox,
+    PublicKey,
+    ReadKey,
+    Request,
+    Sign,
+    SignRequest,
+    Status,
+)
+from gateway.desk.vault.key_folder import KeyFolder, to_public
+from gateway.desk.vault.opening import SealingKeys, check_door
+from gateway.desk.vault.record import OpeningRecord
+from gateway.desk.vault.signing import get_rule, sign_request
+from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key
+from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.signature_profile import check_signature_base
+
+_HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
+    {
+        "address": b"report-abuse desk address v1\0",
+        "domain": b"report-abuse desk domain v1\0",
+        "note": b"report-abuse desk note v1\0",
+    }
+)
+
+
+class Keys(Protocol):
+    """The keys as they are now. Each method raises `VaultError` (`locked`) while they are locked."""
+
+    def get_folder(self) -> KeyFolder:
+        """Return the folder, able to read its secrets."""
+
+    def get_sealing_keys(self) -> SealingKeys:
+        """Return the sealing keys. Raises `LocalStateError` for a damaged file."""
+
+    def get_public(self, name: str) -> PublicKey:
+        """Return the public part of a key, also while the keys are locked. Raises `LocalStateError`."""
+
+    def get_status(self) -> Status:
+        """Return the state for other processes; never raises `VaultError`."""
+
+
+class OwnKeys:
+    """The keys of a process that holds them itself, read once; every one must be without a passphrase."""
+
+    def __init__(self, folder: KeyFolder) -> None:
+        self._folder, self._sealing_keys = folder, SealingKeys(folder.list_sealing_keys())
+
+    def get_folder(self) -> KeyFolder:
+        """Return the folder."""
+        return self._folder
+
+    def get_sealing_keys(self) -> SealingKeys:
+        """Return the sealing keys."""
+        return self._sealing_keys
+
+    def get_public(self, name: str) -> PublicKey:
+        """Return the public part of a key."""
+        return self._folder.read_public(name)
+
+    def get_status(self) -> Status:
+        """Return the state."""
+        return Status(key_ids=self._sealing_keys.key_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The holder for one desk."""
+
+    keys: Keys
+    record: OpeningRecord
+    environment: Environment
+    feed_url: str
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
+
+    def answer(self, request: Request) -> Answer:
+        """Return the answer, or raise `ReportAbuseError`."""
+        match request:
+            case OpenBox():
+                return Bytes(value=self._open(request))
+            case Sign():
+                return Bytes(value=self._sign(request))
+            case SignRequest():
+                return Bytes(value=self._sign_request(request))
+            case MakeKey():
+                return Made(key=self._make(request.name))
+            case ReadKey():
+                return Made(key=self.keys.get_public(request.name))
+            case HashText():
+                return Bytes(value=self._hash(request))
+            case GetStatus():
+                return self.keys.get_status()
+
+    def _open(self, request: OpenBox) -> bytes:
+        check_door(request)
+        keys = self.keys.get_sealing_keys()
+        self.record.append(request, at=format_time(self.clock()))
+        return keys.open(request)
+
+    def _sign(self, request: Sign) -> bytes:
+        role = get_rule(request.kind).role
+        private_key = load_signing_key(self.keys.get_folder().read(role.value, role=role))
+        return sign_request(request, private_key=private_key, environment=self.environment)
+
+    def _sign_request(self, request: SignRequest) -> bytes:
+        check_signature_base(request.base, origin=self.feed_url)
+        return load_signing_key(self.keys.get_folder().read(request.key, role=KeyRole.FEED)).sign(request.base)
+
+    def _make(self, name: str) -> PublicKey:
+        return to_public(self._get_or_make(name))
+
+    def _hash(self, request: HashText) -> bytes:
+        # Losing this key costs at most one second note to a person on that day.
+        key = parse_base64url(self._get_or_make("address-mac").secret, length=SEED_BYTES)
+        return hmac.new(key, _HASH_LABELS[request.kind] + request.text.encode(), hashlib.sha256).digest()
+
+    def _get_or_make(self, name: str) -> KeyFile:
+        folder = self.keys.get_folder()
+        return folder.make(name, environment=self.environment, now=self.clock(), random=self.random)

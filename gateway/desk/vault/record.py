@@ -1,0 +1,147 @@
+"""The vault's own record of openings: one line for each, written before the box is opened; never any content.
+
+The audit log is the web process's to write. This record is the vault's: no caller can open a box without a line here.
+Each line names the SHA-256 of the line before, so that a changed or removed line shows (docs/decisions/0049).
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from gateway.desk.vault import OpenBox
+from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
+from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
+from partner_sdk.wire.envelope import KEY_ID_BYTES
+
+OPENINGS_FILE: Final = "openings.jsonl"
+FIRST_PREVIOUS: Final = bytes(32)
+# Six fields from the caller, each at most MAX_FIELD_CHARACTERS, of six bytes each as JSON writes the worst of them.
+MAX_LINE_BYTES: Final = 16 * 1024
+MAX_FIELD_CHARACTERS: Final = 200
+# Content reaches a person: the line is on the disk first. Openings of the collector, a thousand a second, are left to
+# the kernel, which keeps them if the vault is killed, but not if the machine loses power.
+_DURABLE: Final = frozenset({"read", "send"})
+_KEY_ID: Final = slice(1, 1 + KEY_ID_BYTES)  # of an envelope: behind its version
+
+
+class RecordError(ReportAbuseError):
+    """The record of openings was altered, cut or cannot be read."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line. `sender`, `kind` and `id` are those of the box's context."""
+
+    actor: str
+    at: str
+    id: str
+    key_id: str
+    kind: str
+    previous: str
+    purpose: str
+    reason: str
+    sender: str
+
+
+class OpeningRecord:
+    """The record in one file; several processes and threads may append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._size, self._head = 0, FIRST_PREVIOUS
+
+    def append(self, request: OpenBox, *, at: str) -> None:
+        """Add the line of an opening that is about to happen. Raises `LocalStateError` (`not-recorded`)."""
+        context = request.context
+        fields = (request.actor, context.sender, context.kind, context.id)
+        if any(len(field) > MAX_FIELD_CHARACTERS for field in fields):
+            raise FormatError("A name or an id of this box is too long.", reason="too-large")
+        try:
+            with self._lock, self._open() as descriptor:
+                self._catch_up(descriptor)
+                opening = Opening(
+                    actor=request.actor,
+                    at=at,
+                    id=context.id,
+                    key_id=to_base64url(request.envelope[_KEY_ID]),
+                    kind=context.kind,
+                    previous=to_base64url(self._head),
+                    purpose=request.purpose,
+                    reason=request.reason,
+                    sender=context.sender,
+                )
+                self._write(descriptor, encode(opening), is_durable=request.reason in _DURABLE)
+        except OSError as error:
+            raise LocalStateError(
+                f"The record of openings in {self._path} cannot be written ({error.strerror}), so nothing is opened.",
+                reason="not-recorded",
+            ) from None
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _catch_up(self, descriptor: int) -> None:
+        """Find the newest line, if another process wrote it."""
+        size = os.fstat(descriptor).st_size
+        if size == self._size:
+            return
+        tail = os.pread(descriptor, MAX_LINE_BYTES + 1, max(0, size - MAX_LINE_BYTES - 1))
+        if tail and not tail.endswith(b"\n"):
+            # A machine that lost power in the middle of a line: end it, so that it stays as it is, and go on behind it.
+            os.write(descriptor, b"\n")
+            tail, size = tail + b"\n", size + 1
+        self._size, self._head = size, _hash(tail[:-1].rpartition(b"\n")[2]) if tail else FIRST_PREVIOUS
+
+    def _write(self, descriptor: int, line: bytes, *, is_durable: bool) -> None:
+        if os.write(descriptor, line + b"\n") != len(line) + 1:
+            raise OSError(0, "the disk is full")
+        if is_durable:
+            os.fsync(descriptor)
+        self._size, self._head = self._size + len(line) + 1, _hash(line)
+
+    def read(self) -> Iterator[tuple[Opening, bytes]]:
+        """Yield each line with its SHA-256, or raise `RecordError` at the first that does not follow the one before."""
+        previous = FIRST_PREVIOUS
+        try:
+            with self._path.open("rb") as handle:
+                for number, raw in enumerate(handle, 1):
+                    line = raw.removesuffix(b"\n")
+                    yield _parse_line(line, number=number, previous=previous), (previous := _hash(line))
+        except FileNotFoundError:
+            return
+
+
+def _parse_line(line: bytes, *, number: int, previous: bytes) -> Opening:
+    try:
+        opening = parse_exact(line, kind=Opening, max_bytes=MAX_LINE_BYTES)
+    except FormatError:
+        raise RecordError(
+            f"Line {number} of the vault's record of openings cannot be read. Keep a copy of the file, and ask whether "
+            "the machine lost power then.",
+            reason="unreadable-line",
+        ) from None
+    if opening.previous != to_base64url(previous):
+        raise RecordError(
+            f"The vault's record of openings breaks at line {number}: a line before it was changed or removed. Keep a "
+            "copy of the file, and compare it with the audit log.",
+            reason="broken-record",
+        )
+    return opening
+
+
+def _hash(line: bytes) -> bytes:
+    return hashlib.sha256(line).digest()

@@ -1,0 +1,88 @@
+"""The processes of `serve` but the vault hold no private key: not in a file, not in a mapping, not in their memory.
+
+It shows what is there after pages were served and a report was opened. It cannot show a key that was
+there and overwritten between two looks, nor that this user could not read the files: without a passphrase they can be
+read by every process of the user (docs/decisions/0049-the-vault.md).
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+from cryptography.hazmat.primitives.hashes import SHAKE256, Hash
+
+from gateway.desk.wiring import utc_now
+from partner_sdk.key_files import parse_key_file
+from partner_sdk.wire.canonical import parse_base64url
+from tests.builders.local_servers import find_free_port
+from tests.desk.vault.vault_process import find_in_memory, list_children, list_open_files
+from tests.desk.view_builders import Clock, add_sealed_case, make_test_desk
+from tests.house.sources import ROOT
+
+MARKER = "Marker-of-the-page-9917"
+
+
+def list_secrets(keys: Path) -> dict[str, bytes]:
+    """Return each key in every form that it is used in: as text, as a seed, and as its two expanded halves."""
+    found = {}
+    for path in keys.glob("*.key"):
+        key_file = parse_key_file(path.read_bytes(), name="")
+        seed = parse_base64url(key_file.secret)
+        found[f"{path.stem} as text"], found[f"{path.stem} as seed"] = key_file.secret.encode(), seed
+        if key_file.role == "sealing":
+            shake = Hash(SHAKE256(96))
+            shake.update(seed)
+            expanded = shake.finalize()
+            found[f"{path.stem} for ML-KEM"] = expanded[:64]
+            found[f"{path.stem} for X25519"] = expanded[64:]
+    return found
+
+
+def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.now = utc_now()
+    desk = make_test_desk(tmp_path / "desk", clock)
+    case_id = add_sealed_case(desk, marker=MARKER)
+    secrets, port = list_secrets(desk.paths.keys), find_free_port()
+    assert len(secrets) == 4 * 2 + 2 * 4
+    state = ("--state", str(desk.paths.state))
+    command = [sys.executable, "-m", "gateway.desk.cli", "serve", *state, "--port", str(port), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            use_pages(state, port=port, case_id=case_id)
+            pids = {process.pid, *list_children(process.pid)}
+            (vault,) = (pid for pid in pids if b"\0vault\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+            assert len(pids) >= 4  # `serve`, the server, its worker and the vault
+            # The search finds a key where it is.
+            assert find_in_memory(vault, secrets) & {name for name in secrets if name.endswith("X25519")}
+            for pid in pids - {vault}:
+                assert find_in_memory(pid, secrets) == set(), Path(f"/proc/{pid}/cmdline").read_bytes()
+                files = list_open_files(pid) | set(Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").split())
+                assert not [name for name in files if name.startswith(str(desk.paths.keys))]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
+    """Sign in, ask for the state of the desk, and read a case: what the pages need keys for."""
+    asked = [sys.executable, "-m", "gateway.desk.cli", "start-link", *state, "--port", str(port), "--json"]
+    address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
+    origin = f"http://127.0.0.1:{port}"
+    with requests.Session() as session:
+        session.post(address, data={"csrf_token": find_token(session.get(address, timeout=20).text)}, timeout=20)
+        assert session.get(f"{origin}/health", timeout=20).status_code == 200
+        page = session.get(f"{origin}/cases/{case_id}", timeout=20).text
+        read = session.post(f"{origin}/cases/{case_id}/read", data={"csrf_token": find_token(page)}, timeout=20)
+        assert MARKER in read.text
+
+
+def find_token(page: str) -> str:
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token is not None
+    return token[1]
