@@ -25,6 +25,13 @@ def format_uk_time(text: str) -> str:
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M %Z}"
 
 
+def format_short_time(text: str, *, now: datetime) -> str:
+    """Return a stored time without its year if that is this year, e.g. `25 Nov, 08:30 GMT`."""
+    local = parse_time(text).astimezone(UK)
+    year = "" if local.year == now.astimezone(UK).year else f" {local.year}"
+    return f"{local.day} {_MONTHS[local.month - 1]}{year}, {local:%H:%M %Z}"
+
+
 def format_passed(text: str, *, now: datetime) -> str:
     """Return the time since a stored time, e.g. `under a minute`, `12 min`, `47 h`, `3 days`."""
     passed = now - parse_time(text)

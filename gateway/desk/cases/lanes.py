@@ -127,7 +127,10 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
     """Return the number of lines of a view; `lanes` are the counts of the lanes without any filter."""
     if not view.filters:
         return lanes[view.lane]
-    return _count(connection, *_choose(view, today))
+    # Spelled as in the condition of ix_cases_open, which holds every column of the filters.
+    is_open = view.lane not in ("closed", "all")
+    spelled = (CASES.c.closed_at.is_(None),) if is_open else ()
+    return _count(connection, *spelled, *_choose(view, today))
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:

@@ -179,6 +179,8 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
 def list_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
     """Return, by the case id of each addition, the case id of the same sender's report that it adds to."""
     wanted = {case.adds_to for case in cases if case.adds_to is not None}
+    if not wanted:
+        return {}  # a database would read every case to find none
     rows = connection.execute(
         select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.other_reference, CASES.c.case_id).where(
             CASES.c.reference.in_(wanted) | CASES.c.other_reference.in_(wanted)

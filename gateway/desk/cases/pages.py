@@ -38,12 +38,13 @@ from gateway.desk.collection.shelf import format_cause, format_sender, list_grou
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import count_button_requests
-from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule, turn_keys
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
 MOST_GROUPS = 10
+KEYS_BYTES = 4096
 
 
 @blueprint.get("/")
@@ -71,6 +72,14 @@ def list_all() -> ResponseReturnValue:
         adoption_count=adoption_count,
         alarm_count=alarms,
     )
+
+
+@blueprint.post("/keys")
+@staff_rule(Permission.SEE_QUEUE, body_bytes=KEYS_BYTES)
+def post_keys() -> ResponseReturnValue:
+    """Turn the single keys off, or on again, until this person signs out."""
+    turn_keys()
+    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.get("/cases/<case_id>")

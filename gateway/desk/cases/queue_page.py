@@ -41,10 +41,12 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.placements.register import get_owner_names
+from gateway.desk.uk_times import format_short_time
 from gateway.desk.views.page import ListPage, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import list_reasons
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
 LIST_ENDPOINT: Final = "cases.list_all"
@@ -159,8 +161,9 @@ def _list_dues(case: CaseRow, clock: Clock | None, *, agency: Agency, today: dat
     dues = []
     read_by = find_read_by(case, agency) if case.opened_at is None else None
     if read_by is not None:
-        local = read_by.astimezone(agency.zone)
-        dues.append(Due(f"Read by {local:%H:%M %Z}, {format_day(local.date())}", is_late=now > read_by))
+        is_late = now > read_by
+        words = f"Read by {format_short_time(format_time(read_by), now=now)}"
+        dues.append(Due(f"{words}: passed" if is_late else words, is_late=is_late))
     promised = find_promised_day(case)
     if is_waiting(case) and promised is not None:
         days_late = count_days_late(case, today=today)
@@ -169,7 +172,7 @@ def _list_dues(case: CaseRow, clock: Clock | None, *, agency: Agency, today: dat
         else:
             dues.append(Due("Reply due today" if promised == today else f"Reply by {format_day(promised)}"))
     elif is_waiting(case):
-        dues.append(Due("Reply owed, no day promised"))
+        dues.append(Due("Reply owed"))
     if clock is not None:
         dues.append(Due(f"Question: {clock.words.lower()}", is_late=clock.is_late))
     return tuple(dues)

@@ -264,6 +264,17 @@ Index(
     CASES.c.joined_to,
 )
 
+# Counts of the lanes and of every filter of open cases, without reading a case.
+add_partial_index(
+    "ix_cases_open",
+    *(
+        CASES.c[name]
+        for name in ("crisis", "opened_at", "reply_owed", "reply_code", "reply_by", "joined_to", "case_id")
+    ),
+    *(CASES.c[name] for name in ("kind", "stated_kind", "age_band", "factors", "region", "door", "about")),
+    where=CASES.c.closed_at.is_(None),
+)
+
 # Moves of cases in the queue: the person, start, destination and reason. Rows are only ever added (a trigger ensures
 # it).
 CASE_MOVES: Final = Table(

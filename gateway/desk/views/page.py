@@ -19,7 +19,7 @@ from markupsafe import Markup
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
-from gateway.desk.uk_times import format_passed, format_uk_time
+from gateway.desk.uk_times import format_passed, format_short_time, format_uk_time
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
@@ -28,6 +28,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RouteRule, find_current
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
+_KEYS_OFF: Final = "keys_off"
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
@@ -52,6 +53,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
     app.jinja_env.filters["uk_time"] = format_uk_time
+    app.jinja_env.filters["short_time"] = lambda text: format_short_time(text, now=desk.clock())
     app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
 
 
@@ -147,6 +149,12 @@ def show_error(status: int, request_id: str) -> ResponseReturnValue:
     return render_template("desk/error.html", status=status, request_id=request_id)
 
 
+def turn_keys() -> None:
+    """Turn the single keys of the pages off for this session, or on again."""
+    if session.pop(_KEYS_OFF, None) is None:
+        session[_KEYS_OFF] = True
+
+
 def _turn_away_other_host() -> ResponseReturnValue | None:
     # Another site's name may point at this machine (DNS rebinding): only the address that we gave out is answered.
     if request.host != current_app.config["DESK_HOST"]:
@@ -179,6 +187,7 @@ def _list_page_values() -> dict[str, object]:
         "person": None if found is None else found.name,
         # As a shell reads it: every command that a page suggests needs it.
         "state_words": shlex.quote(str(desk.paths.state)),
+        "are_keys_off": _KEYS_OFF in session,
         "is_break_due": age >= BREAK_AFTER,
         "signed_in_minutes": int(age.total_seconds() // 60),
     }

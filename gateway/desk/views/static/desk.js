@@ -30,9 +30,9 @@ function press(selector) {
   } else found.click();
 }
 
-function jump(id) {
-  const place = document.getElementById(id);
-  if (place === null) return;
+function jump(headings) {
+  const place = document.querySelector(headings)?.closest("section");
+  if (!place) return;
   const field = place.querySelector("textarea, input:not([type=hidden]), select, button") || place;
   const folded = field.closest("details");
   if (folded !== null) folded.open = true;
@@ -45,8 +45,8 @@ const KEYS = {
   k: () => moveBy(-1),
   n: () => press("[data-key=n]"),
   o: () => press("[data-key=o], [data-key=s]"),
-  a: () => jump("assess"),
-  r: () => jump("reply"),
+  a: () => jump("#assessment-title, #close-title"),
+  r: () => jump("#reply-title"),
   "?": () => press("[data-key=help]"),
 };
 

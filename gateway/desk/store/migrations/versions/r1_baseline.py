@@ -183,6 +183,12 @@ def _make_cases() -> None:
         "CREATE INDEX ix_cases_queue"
         " ON cases ((closed_at IS NULL) DESC, crisis DESC, is_behind, score DESC, received_at, case_id, joined_to)"
     )
+    op.execute(
+        "CREATE INDEX ix_cases_open"
+        " ON cases (crisis, opened_at, reply_owed, reply_code, reply_by, joined_to, case_id,"
+        " kind, stated_kind, age_band, factors, region, door, about)"
+        " WHERE closed_at IS NULL"
+    )
     op.execute("CREATE INDEX ix_cases_reference ON cases (reference)")
     op.execute(
         "CREATE INDEX ix_cases_unread_crisis"

@@ -1,0 +1,124 @@
+"""The desk's one screen in a real browser: keys, unsaved text, and axe on every page and state, light and dark."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+
+from gateway.desk.wiring import Desk
+from tests.desk.view_builders import (
+    ORIGIN,
+    Browser,
+    Clock,
+    add_sealed_case,
+    make_code_key,
+    make_code_seed,
+    make_test_desk,
+)
+from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+from tests.whole.desk_door import open_desk_page
+
+REPORT = {"reply_key": make_code_key(make_code_seed("lamp")), "reply_by": "2026-11-27", "kinds": ("extra_nice",)}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_test_desk(tmp_path / "desk", Clock())
+
+
+@pytest.fixture
+def cases(desk: Desk) -> list[str]:
+    """Three cases, the most urgent first."""
+    return [add_sealed_case(desk, marker="x", under_18="yes", score=score, report=REPORT) for score in (90, 50, 10)]
+
+
+def test_keys_move_through_the_list_open_a_case_its_report_and_the_next(
+    browser: Chromium, desk: Desk, cases: list[str]
+) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    page.goto(f"{ORIGIN}/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == f"/cases/{cases[0]}"
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/cases/{cases[0]}")
+    page.keyboard.press("o")
+    page.wait_for_url("**/read")
+    expect(page.get_by_text("Before you contact anyone")).to_be_visible()
+    story = page.locator("#report details").first
+    page.keyboard.press("o")
+    assert story.evaluate("one => one.open")
+    page.keyboard.press("r")
+    assert page.evaluate("document.activeElement.name") == "reply_text"
+    page.keyboard.type("jkno")  # typed, and no key acts
+    assert page.locator("#reply_text").input_value().endswith("jkno")
+    assert page.url.endswith("/read")
+
+
+def test_keys_can_be_turned_off(browser: Chromium, desk: Desk, cases: list[str]) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    page.goto(f"{ORIGIN}/")
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Turn the keys off").click()
+    expect(page.locator("body[data-no-keys]")).to_be_visible()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
+    page.goto(f"{ORIGIN}/cases/{cases[0]}")
+    page.get_by_text("Keys", exact=True).click()
+    page.get_by_role("button", name="Turn the keys on").click()
+    page.wait_for_url(f"{ORIGIN}/")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.tagName") == "A"
+
+
+def test_text_of_another_form_comes_back_and_nothing_is_stored(browser: Chromium, desk: Desk, cases: list[str]) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    page.goto(f"{ORIGIN}/cases/{cases[0]}")
+    page.get_by_role("button", name="Open the report").click()
+    page.get_by_text("Move it in the queue").click()
+    page.fill("[name=move_reason]", "The school rang")
+    page.fill("#reply_text", "Hello.")
+    page.check("[name=counts][value=no]")
+    page.get_by_role("button", name="Check it before you send it").click()
+    expect(page.get_by_text("This is the reply they will see")).to_be_visible()
+    assert page.locator("[name=move_reason]").input_value() == "The school rang"
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+
+
+def test_leaving_with_unsaved_text_asks_first(browser: Chromium, desk: Desk, cases: list[str]) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.goto(f"{ORIGIN}/cases/{cases[0]}")
+    page.get_by_text("Move it in the queue").click()
+    page.locator("[name=move_reason]").press_sequentially("The school rang")
+    page.locator(".rows a").nth(1).click()
+    assert asked == ["beforeunload"]
+    assert page.url.endswith(f"/cases/{cases[0]}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing_on_any_state(
+    browser: Chromium, desk: Desk, cases: list[str], width: int, scheme: str
+) -> None:
+    person = Browser(desk).sign_in()
+    page = open_desk_page(browser, person, width=width, scheme=scheme)
+    found = []
+
+    def look(state: str) -> None:
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.evaluate(AXE_SCRIPT)
+        found.extend(f"{state}: {one}" for one in page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}))
+        assert page.evaluate(SIDEWAYS) == [], state
+
+    for path in ("/", "/?lane=closed", "/?kind=grooming", f"/cases/{cases[0]}"):
+        page.goto(f"{ORIGIN}{path}")
+        look(path)
+    page.get_by_role("button", name="Open the report").click()
+    look("opened")
+    page.get_by_role("button", name="Check it before you send it").click()
+    look("fault")
+    assert found == []
