@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
+from gateway.desk.app import read_sheet
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import (
     ORIGIN,
@@ -122,3 +123,16 @@ def test_axe_finds_nothing_on_any_state(
     page.get_by_role("button", name="Check it before you send it").click()
     look("fault")
     assert found == []
+
+
+def test_picture_is_grey_blurred_and_small_until_each_is_asked_for(browser: Chromium) -> None:
+    page = browser.new_page()
+    switches = "".join(f'<input type="checkbox" id="{name}">' for name in ("sharp", "colour", "large"))
+    page.set_content(f'<style>{read_sheet()}</style><main class="look">{switches}<p class="picture"><img></p></main>')
+    seen = []
+    for name in ("", "sharp", "colour", "large"):
+        if name:
+            page.check(f"#{name}")
+        seen.append(page.locator("img").evaluate("one => getComputedStyle(one).filter"))
+    assert seen == ["grayscale(1) blur(20px)", "grayscale(1)", "none", "none"]
+    page.close()

@@ -68,6 +68,8 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The web server builds a response whole before sending it (docs/decisions/0009): larger files are saved by a command.
 MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
+# The page of a picture holds it as text, a third longer than its bytes.
+MOST_LOOK_BYTES: Final = 16 * 1024 * 1024
 # More rows than a person reads on one page; `evidence list` shows them all.
 MOST_FILES: Final = 500
 # Limit for the sealed bytes of reports that are opened for their files alone.
@@ -250,6 +252,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_open=bool(content.sections or content.opened),
         case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,
+        most_look_bytes=MOST_LOOK_BYTES,
         sections=content.sections,
         page_context=content.page_context,
         button_place=None if placement is None else format_placement(placement),

@@ -1,29 +1,35 @@
-"""The route that sends one opened file of a partner's case.
+"""The routes that hand over one opened file of a partner's case: a still picture to look at, or any file to download.
 
-Never shows a file in a page: it is sent as an attachment without a type, and no browser runs or caches it.
+A picture is drawn grey, blurred and small until a person asks for more; its page runs no script and loads nothing. Any
+other file is sent as an attachment without a type, and no browser runs or caches it.
 """
 
+import base64
 import re
 from typing import Final
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, make_response
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import (
     FORM_BYTES,
+    MOST_LOOK_BYTES,
     MOST_PAGE_BYTES,
     PageState,
     get_case_or_404,
     show_opened_page,
 )
-from gateway.desk.cases.file_saving import stream_file
+from gateway.desk.cases.file_saving import find_still_type, stream_file
 from gateway.desk.cases.files import CaseFile, CaseFileError
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, get_desk, get_name, staff_rule
+from gateway.desk.views.page import Fault, get_desk, get_name, show_page, staff_rule
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("evidence", __name__)
+LOOK_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9-]+")
 _MOST_OF_A_NAME: Final = 40
@@ -44,6 +50,28 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
     answer.headers["Content-Security-Policy"] = SANDBOX
     if found.reference is not None:
         answer.content_length = found.reference.size_bytes
+    return answer
+
+
+@blueprint.post("/cases/<case_id>/files/<evidence_id>/look")
+@staff_rule(Permission.OPEN_FILES, body_bytes=FORM_BYTES)
+def post_look(case_id: str, evidence_id: str) -> ResponseReturnValue:
+    """Show one opened and verified picture, grey and blurred; the reader is recorded."""
+    case, desk = get_case_or_404(case_id), get_desk()
+    try:
+        found, pieces = stream_file(
+            desk, case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_LOOK_BYTES, way="look"
+        )
+    except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
+        return show_opened_page(case, PageState([Fault("files", f"Could not open the file. {error}")]))
+    raw = b"".join(pieces)
+    media_type = find_still_type(raw)
+    if media_type is None:
+        fault = Fault("files", "This file is no still picture of a kind that a page shows. Download it instead.")
+        return show_opened_page(case, PageState([fault]))
+    address = f"data:{media_type};base64,{base64.b64encode(raw).decode('ascii')}"
+    answer = make_response(show_page("evidence_look.html", case=case, file=found, address=address))
+    answer.headers["Content-Security-Policy"] = LOOK_POLICY
     return answer
 
 

@@ -63,8 +63,10 @@ def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> Fi
     return found
 
 
-def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: int) -> tuple[CaseFile, Iterator[bytes]]:
-    """Verify one whole file of one report, then return it with its bytes, piece by piece.
+def stream_file(
+    desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: int, way: str = "page"
+) -> tuple[CaseFile, Iterator[bytes]]:
+    """Verify one whole file of one report, then return it with its bytes, piece by piece; `way` is for the record.
 
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
@@ -75,10 +77,23 @@ def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: i
             (f"This file is too large for a page. Save it with report-abuse-desk evidence save {wanted} ..."),
             reason="too-large",
         )
-    pieces = _begin(desk, opened.case.case_id, found, actor=actor, way="page")
+    pieces = _begin(desk, opened.case.case_id, found, actor=actor, way=way)
     reference, held, parts = _get_sealed(desk, found)
     check_file(parts, held, reference=reference)
     return found, pieces
+
+
+def find_still_type(raw: bytes) -> str | None:
+    """Return the media type of a picture that stands still, or None for any other file.
+
+    By its first bytes, never by the sender's word for it. Formats that can move are left out, and so is a moving PNG:
+    nothing may play by itself.
+    """
+    if raw.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if raw.startswith(b"\x89PNG\r\n\x1a\n") and b"acTL" not in raw.partition(b"IDAT")[0]:
+        return "image/png"
+    return None
 
 
 def _begin(desk: Desk, case_id: str, found: CaseFile, *, actor: str, way: str) -> Iterator[bytes]:
