@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.desk.digests import estimates
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.digests.estimates import DrawnTable, Estimates, add_up, make_estimates, project
 from gateway.desk.digests.noise import get_scale, get_tail, get_threshold
@@ -61,6 +62,36 @@ def test_every_table_agrees_with_the_total_and_every_interval_holds_its_value(
     for cell in (found.total, *(cell for cells in found.cells.values() for cell in cells)):
         assert 0 <= cell.low <= cell.value <= cell.high
     assert found == make_estimates(drawn)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(-5, 600), min_size=8, max_size=8), st.lists(st.integers(-30, 300), min_size=17, max_size=17)
+)
+def test_ends_far_from_zero_are_those_of_fitting_each_repetition_again(kinds: list[int], weaknesses: list[int]) -> None:
+    drawn = [make_drawn(KIND, kinds), make_drawn(WEAKNESS, weaknesses)]
+    found = make_estimates(drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimates, "_find_far_ends", lambda *_: None)
+        assert make_estimates(drawn) == found
+
+
+def test_a_large_service_needs_no_second_fit_and_one_near_zero_or_its_total_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(estimates, "_make_near_ends", fail)
+    large = [make_drawn(KIND, [340, 200, 200, 120, 90, 50, 40, 30])]
+    make_estimates([*large, make_drawn(WEAKNESS, [600, 400, *[0] * 15])])
+    for near in (
+        [make_drawn(KIND, [340, 200, 200, 120, 90, 50, 40, 3])],
+        [*large, make_drawn(WEAKNESS, [1000, 1000, 100, *[0] * 14])],
+        [*large, make_drawn(AGE, [400, 300, 200, 100, 50, 20])],
+    ):
+        with pytest.raises(AssertionError):
+            make_estimates(near)
 
 
 def test_the_total_is_that_of_the_draws_with_what_is_below_zero() -> None:
