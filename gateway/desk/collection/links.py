@@ -10,6 +10,7 @@ A sender's later report is linked to its first one by the desk itself when it is
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select
@@ -19,6 +20,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
 BY_THE_DESK: Final = "desk"
+_MOST_STREAMED: Final = 5000
 ADDITION: Final = "Sent by the same sender as a later report to this one."
 
 
@@ -47,15 +49,16 @@ class Clusters:
 
     def refresh(self, connection: Connection) -> None:
         """Read the links again if one was recorded since the last time."""
-        newest = connection.execute(select(func.max(CASE_LINKS.c.id))).scalar() or 0
+        newest = connection.execute(_LAST).scalar() or 0
         if newest == self._newest_record:
             return
         self._newest_record = newest
         self._parents.clear()
         self._members.clear()
-        standing = {(record.case_a, record.case_b): not record.is_end for record in connection.execute(_ALL)}
-        for (one, other), stands in standing.items():
-            if stands:
+        rows = connection.execute(_ALL, execution_options={"yield_per": _MOST_STREAMED})
+        for (one, other), records in groupby(rows, key=lambda row: (row.case_a, row.case_b)):
+            *_, newest = records
+            if not newest.is_end:
                 self.join(one, other)
 
     def find(self, case_id: str) -> str:
@@ -174,9 +177,10 @@ def _list_linked(connection: Connection, case_id: str) -> Iterator[str]:
     return (other_id for other_id, stands in standing.items() if stands)
 
 
-_ALL: Final = select(CASE_LINKS.c.id, CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.is_end).order_by(
-    CASE_LINKS.c.id
+_ALL: Final = select(CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.is_end).order_by(
+    CASE_LINKS.c.case_a, CASE_LINKS.c.case_b, CASE_LINKS.c.id
 )
+_LAST: Final = select(func.max(CASE_LINKS.c.id))
 _OF_CASE: Final = (
     select(CASE_LINKS)
     .where(or_(CASE_LINKS.c.case_a == bindparam("case_id"), CASE_LINKS.c.case_b == bindparam("case_id")))

@@ -1,20 +1,20 @@
 """The frozen clusters of a digest: the only data about incidents that a digest ever counts.
 
-One byte a cluster in each column, so a million clusters take six megabytes and each count is one pass of `bytes.count`.
-The bytes are the manifest of the digest: their SHA-256 stands in the audit log and beside every spend of the ledger.
-Never contains an id of a case: only the first eight bytes of its SHA-256, in the order of those bytes, not of time.
+Clusters with equal answers are one group: an answer is one byte, a cluster the id of its lowest case. So a million
+clusters take eight megabytes, and each count is a sum over some hundred groups. The bytes are the manifest of the
+digest: their SHA-256 stands in the audit log and beside every spend of the ledger. Never contains an id of a case: only
+the first eight bytes of its SHA-256, in the order of those bytes, not of time.
 
 For example, one cluster of two cases about grooming (kind 2), of a child of 13 to 15 (age band 2):
 
-    {"cases":2,"clusters":1,"labels":{"age_band":["12_or_under","13_15",...],"kind":["meet_offline","grooming",...],...}}
-    <8 bytes: cluster> <1 byte for each column, by name> <8 bytes: case> <8 bytes: case>
+    {"groups":1,"labels":{"age_band":["12_or_under","13_15",...],"kind":["meet_offline","grooming",...],...},"others":1}
+    <1 byte for each column, by name> <8 bytes: the number of clusters> <8 bytes: cluster>
+    <8 bytes: the other case>
 """
 
-import functools
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -25,8 +25,9 @@ from partner_sdk.wire import canonical
 
 COLUMNS: Final = tuple(sorted(("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2", *load_facts())))
 ID_BYTES: Final = 8
-# A column holds one byte a cluster, and 0 means that no label fits.
+# An answer is one byte, and 0 means that no label fits.
 MOST_LABELS: Final = 255
+_NUMBER_BYTES: Final = 8
 _MOST_HEADER_BYTES: Final = 256 * 1024
 
 Labels = Mapping[str, Sequence[str]]
@@ -55,78 +56,90 @@ class Cluster:
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    cases: int
-    clusters: int
+    groups: int
     labels: dict[str, list[str]]
+    others: int
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenClusters:
-    """The clusters of one digest. `len()` is their number; equal content has equal bytes."""
+    """The clusters of one digest. `len()` is their number; equal content has equal bytes.
+
+    `groups` are the ids of the clusters by their answers, one byte for each column in the order of the names; `others`
+    are the further cases of clusters with more than one. A digest frozen before a column existed lacks it.
+    """
 
     labels: dict[str, tuple[str, ...]]
-    columns: dict[str, bytes]
-    cluster_ids: bytes
-    case_ids: bytes
+    groups: dict[bytes, bytes]
+    others: bytes
 
     def __len__(self) -> int:
-        return len(self.cluster_ids) // ID_BYTES
+        return sum(map(len, self.groups.values())) // ID_BYTES
 
     def count(self, label: str, *, column: str) -> int:
         """Return the number of clusters with this label in a column, e.g. `count("grooming", column="kind")`."""
-        known = self.labels.get(column, ())  # a digest frozen before the column existed has none
-        return self.columns[column].count(known.index(label) + 1) if label in known else 0
+        return sum(number for labels, number in self.list_groups((column,)) if label in labels)
+
+    def list_groups(self, columns: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+        """Yield the labels of each group in these columns and the number of its clusters; no label fits a code of 0."""
+        names = sorted(self.labels)
+        places = [(names.index(column), self.labels[column]) for column in columns if column in names]
+        for codes, ids in self.groups.items():
+            yield [known[codes[place] - 1] for place, known in places if codes[place]], len(ids) // ID_BYTES
 
     def list_cases(self) -> frozenset[bytes]:
         """Return every case of the clusters, as `shorten` makes them."""
-        return frozenset(_split(self.case_ids))
+        return frozenset().union(*map(_split, (*self.groups.values(), self.others)))
 
     def encode(self) -> bytes:
         """Return the bytes to store, which `parse_clusters` reads."""
         header = _Header(
-            cases=len(self.case_ids) // ID_BYTES,
-            clusters=len(self),
+            groups=len(self.groups),
             labels={column: list(labels) for column, labels in self.labels.items()},
+            others=len(self.others) // ID_BYTES,
         )
-        columns = (self.columns[column] for column in sorted(self.columns))
-        return b"".join((canonical.encode(header), b"\n", self.cluster_ids, *columns, self.case_ids))
+        groups = (
+            part
+            for codes, ids in self.groups.items()
+            for part in (codes, (len(ids) // ID_BYTES).to_bytes(_NUMBER_BYTES), ids)
+        )
+        return b"".join((canonical.encode(header), b"\n", *groups, self.others))
 
 
 def freeze(
     clusters: Iterable[Cluster],
     *,
     labels: Labels,
-    single: Iterable[tuple[str, Answers]] = (),
+    single: Mapping[Answers, Sequence[bytes]] | None = None,
     spent: Collection[bytes] = frozenset(),
 ) -> FrozenClusters:
     """Return the frozen form of clusters, each under its lowest case; of two with a common case only the first is kept.
 
-    `single` are clusters of one case: its id, and its answers in the order of `COLUMNS`. A cluster with a case in
-    `spent` (as `shorten` makes them) was counted in another period, and is left out. `labels` are the known ones of
-    each column, fixed before any data is read: others are stored as 0. A third weakness or a repeated one is dropped.
+    `single` are clusters of one case, as `shorten` makes them, by their answers in the order of `COLUMNS`; none of
+    them is in `clusters`. A cluster with a case in `spent` was counted in another period, and is left out. `labels` are
+    the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness or a repeated
+    one is dropped.
     """
     encode = _make_encoder(labels)
     spent = frozenset(spent)
-    rows: dict[bytes, bytes] = {}
-    for case_id, answers in single:
-        case = shorten(case_id)
-        if case not in spent:
-            rows[case] = encode(answers)
-    cases = set(rows)
+    groups: dict[bytes, list[bytes]] = {}
+    for answers, cases in (single or {}).items():
+        groups.setdefault(encode(answers), []).extend(cases)
+    if spent:
+        groups = {codes: [case for case in cases if case not in spent] for codes, cases in groups.items()}
+    seen, others = set(spent), []
     for one in clusters:
-        own = [shorten(case_id) for case_id in one.cases]
-        if cases.isdisjoint(own) and spent.isdisjoint(own):
+        first, *more = sorted({shorten(case_id) for case_id in one.cases})
+        if seen.isdisjoint((first, *more)):
             weaknesses = tuple(dict.fromkeys(code for code in one.weaknesses if code in labels["weakness_1"]))
-            first, second = (*weaknesses, None, None)[:2]
-            rows[min(own)] = encode((*_list_answers(one), first, second))
-            cases.update(own)
-    ids = sorted(rows)
-    whole = b"".join(map(rows.__getitem__, ids))
+            answers = (*_list_answers(one), *(*weaknesses, None, None)[:2])
+            groups.setdefault(encode(answers), []).append(first)
+            others += more
+            seen.update((first, *more))
     return FrozenClusters(
         labels={column: tuple(labels[column]) for column in COLUMNS},
-        columns={column: whole[place :: len(COLUMNS)] for place, column in enumerate(COLUMNS)},
-        cluster_ids=b"".join(ids),
-        case_ids=b"".join(sorted(cases)),
+        groups={codes: b"".join(sorted(groups[codes])) for codes in sorted(groups) if groups[codes]},
+        others=b"".join(sorted(others)),
     )
 
 
@@ -137,12 +150,11 @@ def _list_answers(one: Cluster) -> Iterable[str | None]:
 
 
 def _make_encoder(labels: Labels) -> Callable[[Answers], bytes]:
-    """Return a function that gives the bytes of a case's answers, and remembers them: few differ."""
+    """Return a function that gives the bytes of a case's answers."""
     codes = [{label: code for code, label in enumerate(labels[column], 1)} for column in COLUMNS]
     if any(len(known) > MOST_LABELS for known in codes):
         raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
 
-    @functools.cache
     def encode(answers: Answers) -> bytes:
         *others, first, second = (known.get(answer or "", 0) for known, answer in zip(codes, answers, strict=True))
         weaknesses = [*dict.fromkeys(code for code in (first, second) if code), 0, 0]
@@ -155,17 +167,23 @@ def parse_clusters(raw: bytes) -> FrozenClusters:
     """Read the stored bytes. Raises `FrozenClustersError` for any that `encode` does not write."""
     head, found, body = raw.partition(b"\n")
     header = canonical.parse_exact(head, kind=_Header, max_bytes=_MOST_HEADER_BYTES)
-    size, names = header.clusters, sorted(header.labels)
-    ends = [size * ID_BYTES, *(size * (ID_BYTES + place) for place in range(1, len(names) + 1))]
-    if not found or size < 0 or not set(names) <= set(COLUMNS) or len(body) != ends[-1] + header.cases * ID_BYTES:
+    groups: dict[bytes, bytes] = {}
+    names, at = sorted(header.labels), 0
+    for _ in range(header.groups):
+        number_at, ids_at = at + len(names), at + len(names) + _NUMBER_BYTES
+        end = ids_at + int.from_bytes(body[number_at:ids_at]) * ID_BYTES
+        groups[body[at:number_at]] = body[ids_at:end]
+        at = end
+    if (
+        not found
+        or not set(names) <= set(COLUMNS)
+        or list(groups) != sorted(groups)
+        or len(groups) != header.groups
+        or len(body) - at != header.others * ID_BYTES
+    ):
         raise FrozenClustersError("The stored clusters of a digest are damaged.", reason="damaged")
-    columns = {column: body[start:end] for column, (start, end) in zip(names, pairwise(ends), strict=True)}
-    return FrozenClusters(
-        labels={column: tuple(header.labels[column]) for column in names},
-        columns=columns,
-        cluster_ids=body[: ends[0]],
-        case_ids=body[ends[-1] :],
-    )
+    labels = {column: tuple(header.labels[column]) for column in names}
+    return FrozenClusters(labels, groups, others=body[at:])
 
 
 def shorten(case_id: str) -> bytes:

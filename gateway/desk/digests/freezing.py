@@ -9,13 +9,15 @@ that of the newest assessment that knows it. Only cases about this service are r
 this partner. A service's own reports alone make no cluster, because it knows them and gets them exactly.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, false, select
+from sqlalchemy import Connection, Row, Select, bindparam, false, select
 
 from gateway.desk.collection.links import Clusters
-from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze
+from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze, shorten
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.digests.records import list_spent
 from gateway.desk.digests.tables import NOT_STATED, make_labels
@@ -38,8 +40,45 @@ GRAVEST_FIRST: Final = (
 # An answer that another one of the cluster replaces.
 _NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})
 _MOST_AT_ONCE: Final = 500
-_ANSWERS: Final = tuple(CASES.c[column] for column in COLUMNS)
-_READ: Final = (CASES.c.case_id, CASES.c.partner, CASES.c.received_at, CASES.c.closed_at, *_ANSWERS)
+# A batch of a service's cases: about a megabyte, and one round trip to a server.
+_MOST_STREAMED: Final = 5000
+# The answers come last.
+_OWN: Final = ("case_id", "partner", "received_at", "closed_at")
+_READ: Final = (*_OWN, *COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """The queries of a desk, built once: of the cases about a service by its period, and by their ids."""
+
+    in_period: Select[Any]
+    synthetic: Select[Any]
+    by_id: Select[Any]
+
+
+def _make_reads(*, is_live: bool) -> _Reads:
+    closed = select(*(CASES.c[name] for name in _READ)).where(CASES.c.closed_at.is_not(None))
+    if is_live:
+        # A made-up case never enters a live desk's digest.
+        closed = closed.where(CASES.c.synthetic == false())
+    in_period = closed.where(
+        CASES.c.environment == bindparam("environment"),
+        CASES.c.about.in_(bindparam("services", expanding=True)),
+        CASES.c.partner != bindparam("partner"),
+        CASES.c.closed_at >= bindparam("starts_at"),
+        CASES.c.closed_at < bindparam("ends_at"),
+    )
+    by_id = closed.where(
+        # The text added to both keeps SQLite from the indexes that begin with them: it would read all cases about the
+        # service again for each part of the linked ones.
+        CASES.c.environment.concat("") == bindparam("environment"),
+        CASES.c.about.concat("").in_(bindparam("services", expanding=True)),
+        CASES.c.case_id.in_(bindparam("case_ids", expanding=True)),
+    )
+    return _Reads(in_period, synthetic=in_period.where(CASES.c.synthetic).limit(1), by_id=by_id)
+
+
+_READS: Final = {is_live: _make_reads(is_live=is_live) for is_live in (True, False)}
 
 
 def freeze_clusters(
@@ -59,81 +98,59 @@ def freeze_clusters(
     """
     clusters = clusters or Clusters()
     clusters.refresh(connection)
-    is_closed = _make_condition(environment)
-    services = list_counted(connection, partner)
-    about = is_closed & CASES.c.about.in_(services)
-    # The text added to the service keeps SQLite from reading all its cases again for each part of the linked ones.
-    about_by_id = is_closed & CASES.c.about.concat("").in_(services)
-    starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
-    in_period = (about, CASES.c.partner != partner, CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at)
-    linked: dict[str, tuple[str, ...]] = {}
+    reads = _READS[environment == "live"]
+    asked: dict[str, Any] = {
+        "partner": partner,
+        "services": list_counted(connection, partner),
+        "environment": environment,
+        "starts_at": format_time(quarter.starts_at),
+        "ends_at": format_time(quarter.ends_at),
+    }
+    rows = connection.execute(reads.in_period, asked, execution_options={"yield_per": _MOST_STREAMED})
+    single, linked = _sort(rows, clusters)
     frozen = freeze(
-        _list_linked(connection, linked, about=about_by_id, partner=partner, starts_at=starts_at, ends_at=ends_at),
-        single=_list_single(connection, in_period, clusters=clusters, linked=linked),
+        _list_linked(connection, reads.by_id, linked, clusters, asked),
+        single=single,
         labels=make_labels(places),
         spent=list_spent(connection, partner=partner, quarter=quarter),
     )
-    is_synthetic = (
-        environment != "live"
-        and connection.execute(select(CASES.c.case_id).where(*in_period, CASES.c.synthetic).limit(1)).first()
-    )
+    is_synthetic = environment != "live" and connection.execute(reads.synthetic, asked).first()
     return frozen, bool(is_synthetic)
 
 
-def _make_condition(environment: Environment) -> ColumnElement[bool]:
-    """Return the condition of closed cases; a made-up case never enters a live desk's digest."""
-    # The text added to the environment keeps SQLite from the index that begins with it, as in `of_sender`.
-    is_closed = CASES.c.closed_at.is_not(None) & (CASES.c.environment.concat("") == environment)
-    return is_closed & (CASES.c.synthetic == false()) if environment == "live" else is_closed
-
-
-def _list_single(
-    connection: Connection,
-    in_period: Sequence[ColumnElement[bool]],
-    *,
-    clusters: Clusters,
-    linked: dict[str, tuple[str, ...]],
-) -> Iterator[tuple[str, Answers]]:
-    """Yield the cases without a link, which are nearly all, and note the members of the clusters of the others."""
-    # The driver's own rows: a service may have a million cases, and SQLAlchemy's rows cost half as much again.
-    rows = cast("Any", connection.execute(select(CASES.c.case_id, *_ANSWERS).where(*in_period)).cursor)
-    for case_id, *answers in rows:
-        if clusters.has_links(case_id):
-            linked[clusters.find(case_id)] = clusters.list_members(case_id)
+def _sort(rows: Iterable[Row[Any]], clusters: Clusters) -> tuple[dict[Answers, list[bytes]], dict[str, Row[Any]]]:
+    """Return the cases without a link, which are nearly all, by their answers; and the others by case id."""
+    single: defaultdict[Answers, list[bytes]] = defaultdict(list)
+    linked: dict[str, Row[Any]] = {}
+    for row in rows:
+        if clusters.has_links(row[0]):
+            linked[row[0]] = row
         else:
-            yield case_id, tuple(answers)
+            single[row[len(_OWN) :]].append(shorten(row[0]))
+    return single, linked
 
 
 def _list_linked(
     connection: Connection,
-    linked: Mapping[str, tuple[str, ...]],
-    *,
-    about: ColumnElement[bool],
-    partner: str,
-    starts_at: str,
-    ends_at: str,
+    by_id: Select[Any],
+    linked: Mapping[str, Row[Any]],
+    clusters: Clusters,
+    asked: Mapping[str, Any],
 ) -> Iterator[Cluster]:
-    """Yield the clusters of linked cases whose first case by another sender was closed in the period.
-
-    Begun after `_list_single` has ended, which notes them.
-    """
-    waiting = list(linked.values())
+    """Yield the clusters of linked cases whose first case by another sender was closed in the period."""
+    waiting = list({clusters.find(case_id): clusters.list_members(case_id) for case_id in linked}.values())
     for start in range(0, len(waiting), _MOST_AT_ONCE):
         groups = waiting[start : start + _MOST_AT_ONCE]
-        closed = _read_closed(connection, about, [case_id for members in groups for case_id in members])
+        unread = [case_id for members in groups for case_id in members if case_id not in linked]
+        others: dict[str, Row[Any]] = {}
+        for first in range(0, len(unread), _MOST_AT_ONCE):
+            some = {**asked, "case_ids": unread[first : first + _MOST_AT_ONCE]}
+            others.update((row.case_id, row) for row in connection.execute(by_id, some))
         for members in groups:
-            records = [closed[case_id] for case_id in members if case_id in closed]
-            firsts = [row.closed_at for row in records if row.partner != partner]
-            if firsts and starts_at <= min(firsts) < ends_at:
+            records = [row for case_id in members if (row := linked.get(case_id) or others.get(case_id))]
+            firsts = [row.closed_at for row in records if row.partner != asked["partner"]]
+            if firsts and asked["starts_at"] <= min(firsts) < asked["ends_at"]:
                 yield _represent(members, records)
-
-
-def _read_closed(connection: Connection, about: ColumnElement[bool], case_ids: Sequence[str]) -> dict[str, Row[Any]]:
-    found: dict[str, Row[Any]] = {}
-    for start in range(0, len(case_ids), _MOST_AT_ONCE):
-        some = CASES.c.case_id.in_(case_ids[start : start + _MOST_AT_ONCE])
-        found.update({row.case_id: row for row in connection.execute(select(*_READ).where(about, some))})
-    return found
 
 
 def _represent(members: tuple[str, ...], records: list[Row[Any]]) -> Cluster:

@@ -10,7 +10,6 @@ share one budget (`ledger.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Final
 
 from gateway.desk.digests.clusters import FrozenClusters
@@ -57,7 +56,6 @@ OUTCOMES = (
 )
 WEAKNESSES = tuple((code, weakness.title) for code, weakness in load_weaknesses().weaknesses.items())
 _WEAKNESS_COLUMNS = ("weakness_1", "weakness_2")
-_IS_EMPTY: Final = bytes([1, *bytes(255)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +133,17 @@ def make_labels(placements: Sequence[tuple[str, str]]) -> dict[str, tuple[str, .
 
 def count_table(table: Table, clusters: FrozenClusters) -> list[int]:
     """Return the exact units in the order of the labels. Secret: only the noise may see them."""
+    places = {label: place for place, (label, _) in enumerate(table.labels)}
+    counts = [0] * len(places)
+    for found, number in clusters.list_groups(table.columns):
+        for label in found:
+            if label in places:
+                # Two weaknesses take a half each, a single one takes both.
+                counts[places[label]] += number * table.units // len(found)
     if table.is_partition:
-        counts = [clusters.count(label, column=table.columns[0]) for label, _ in table.labels]
         # The last label takes every cluster without another.
         counts[-1] = len(clusters) - sum(counts[:-1])
-        return counts
-    first, second = (clusters.columns[column] for column in table.columns)
-    # A second time for each that is alone: `second` is 0 there.
-    alone = bytes(compress(first, second.translate(_IS_EMPTY)))
-    codes = {label: code for code, label in enumerate(clusters.labels[table.columns[0]], 1)}
-    return [
-        sum(column.count(codes[label]) for column in (first, second, alone)) if label in codes else 0
-        for label, _ in table.labels
-    ]
+    return counts
 
 
 def _list_codes(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:

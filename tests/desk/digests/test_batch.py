@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
-from gateway.desk.digests import journal, noise
+from gateway.desk.collection.links import add_link
+from gateway.desk.digests import freezing, journal, noise
 from gateway.desk.digests.batch import BatchOrder, ServiceResult, list_services, make_all
-from gateway.desk.digests.records import DigestRecord, list_records
+from gateway.desk.digests.records import DigestRecord, get_clusters, list_records
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.digest import parse_digest
-from tests.desk.digests.digest_builders import QUARTER, add_case, add_cases, clock, make_store
+from tests.desk.digests.digest_builders import NOW, QUARTER, add_case, add_cases, clock, make_store
 from tests.desk.made_models import copy_model, hold_open
 
 ORDER = BatchOrder(quarter=QUARTER, environment="live", made_by="Maker One")
@@ -230,6 +231,46 @@ def check_ledger(store: DeskStore) -> list[str]:
             assert digest.epsilon_micro == sum(spends[record.partner].values())
             assert len(digest.missing_tables) == len(missing)
     return lost
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_run_counts_each_cluster_once_on_either_database(
+    tmp_path: Path, database_uri: str, draws: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read three cases at a time: a batch ends in the middle of a service."""
+    monkeypatch.setattr(freezing, "_MOST_STREAMED", 3)
+    store = open_store(tmp_path / "desk.sqlite", uri=database_uri, create=True)
+    for service in (FEW, MANY):
+        one, other, *_ = [add_case(store, about=service, kind=kind) for kind in ("grooming", "sexual_talk") * 4]
+        elsewhere = add_case(store, about="elsewhere")
+        with store.write() as connection:
+            for case_id in (one, elsewhere):
+                add_link(connection, case_id, other, by="A. Analyst", reason="The same account", now=NOW)
+    assert set(run(store, threshold=-100)) == {FEW, MANY, "elsewhere"}
+    with store.read() as connection:
+        found = {one.partner: get_clusters(connection, one.digest_id) for one in list_records(connection)}
+    assert {service: len(clusters) for service, clusters in found.items()} == {FEW: 7, MANY: 7, "elsewhere": 2}
+    assert found[FEW].count("grooming", column="kind") == 4
+    assert len(found[FEW].list_cases()) == 9
+    assert [of_kind for of_kind, _ in draws[::2]] == [2, 7, 7]
+
+
+@pytest.mark.parametrize("environment", ["live", "sandbox"])
+def test_the_cases_of_a_quarter_are_read_from_one_index_alone(store: DeskStore, environment: str) -> None:
+    """The table would be looked up for each case: a whole page of it, here and there, for some short answers."""
+    executed: list[tuple[str, Any]] = []
+
+    @event.listens_for(store.database.engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, query: str, parameters: Any, *_: Any) -> None:
+        if query.startswith("SELECT cases.case_id"):
+            executed.append((query, parameters))
+
+    with store.read() as connection:
+        freezing.freeze_clusters(connection, partner=MANY, quarter=QUARTER, environment=environment, places=())
+        query, parameters = executed[0]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters).all()
+    searched = "SEARCH cases USING COVERING INDEX ix_cases_counted (about=? AND closed_at>? AND closed_at<?)"
+    assert [row.detail for row in plan] == [searched]
 
 
 def test_a_second_run_draws_nothing_and_changes_nothing(store: DeskStore, draws: list[tuple[int, int]]) -> None:

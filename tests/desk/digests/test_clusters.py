@@ -20,11 +20,12 @@ def test_frozen_clusters_have_one_spelling_in_any_order_and_are_read_back_the_sa
 def test_clusters_frozen_before_a_column_existed_are_read_and_count_none_in_it() -> None:
     new = freeze_some(make_cluster("a", facts={"moved_to": "game"}), make_cluster("b"))
     assert new.count("game", column="moved_to") == 1
+    place = COLUMNS.index("moved_to")
+    ids = [(codes[:place] + codes[place + 1 :], ids) for codes, ids in new.groups.items()]
     old = FrozenClusters(
         labels={column: labels for column, labels in new.labels.items() if column != "moved_to"},
-        columns={column: codes for column, codes in new.columns.items() if column != "moved_to"},
-        cluster_ids=new.cluster_ids,
-        case_ids=new.case_ids,
+        groups={codes: b"".join(sorted(one for other, one in ids if other == codes)) for codes, _ in ids},
+        others=new.others,
     )
     found = parse_clusters(old.encode())
     assert found == old

@@ -170,6 +170,12 @@ def _make_cases() -> None:
         f" WHERE crisis {_is(True)} AND opened_at IS NULL AND closed_at IS NULL"
     )
     op.execute("CREATE INDEX ix_cases_closed_at_received_at ON cases (closed_at, received_at)")
+    op.execute(
+        "CREATE INDEX ix_cases_counted"
+        " ON cases (about, closed_at, environment, synthetic, case_id, partner, received_at, age_band, kind, outcome,"
+        " placement, weakness_1, weakness_2, first_contact, moved_to, blackmail, posed_as)"
+        " WHERE closed_at IS NOT NULL"
+    )
     op.execute(f"CREATE INDEX ix_cases_crisis ON cases (crisis_since) WHERE crisis {_is(True)}")
     op.execute("CREATE INDEX ix_cases_joined_to ON cases (joined_to)")
     op.execute("CREATE INDEX ix_cases_other_reference ON cases (other_reference)")
@@ -178,7 +184,6 @@ def _make_cases() -> None:
         " ON cases (reply_owed, reply_code, closed_at, reply_by)"
         f" WHERE reply_owed {_is(True)}"
     )
-    op.execute("CREATE INDEX ix_cases_about_closed_at ON cases (about, closed_at)")
     op.execute(
         "CREATE INDEX ix_cases_queue"
         " ON cases ((closed_at IS NULL) DESC, crisis DESC, is_behind, score DESC, received_at, case_id, joined_to)"
