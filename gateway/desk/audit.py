@@ -16,6 +16,7 @@ from partner_sdk.wire.canonical import encode, format_time, to_base64url
 
 FIRST_PREVIOUS: Final = bytes(32)
 _LABEL: Final = "report-abuse desk audit v1"
+_LAST: Final = select(AUDIT.c.id, AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)
 
 Detail = str | int | bool | None
 
@@ -29,21 +30,22 @@ def append_entry(
 ) -> bytes:
     """Add one entry in the caller's transaction, so that the action and its record succeed or fail together."""
     # Counted here, in the writer's turn: a sequence of PostgreSQL would leave a gap at every rollback.
-    last = connection.execute(select(AUDIT.c.id, AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)).first()
+    last = connection.execute(_LAST).first()
     number, previous = (1, FIRST_PREVIOUS) if last is None else (last.id + 1, bytes(last.entry_sha256))
     moment, text = format_time(at), encode(detail).decode()
     digest = _digest(moment, actor, action, subject, text, previous)
     connection.execute(
-        insert(AUDIT).values(
-            id=number,
-            at=moment,
-            actor=actor,
-            action=action,
-            subject=subject,
-            detail=text,
-            previous_sha256=previous,
-            entry_sha256=digest,
-        )
+        insert(AUDIT),
+        {
+            "id": number,
+            "at": moment,
+            "actor": actor,
+            "action": action,
+            "subject": subject,
+            "detail": text,
+            "previous_sha256": previous,
+            "entry_sha256": digest,
+        },
     )
     return digest
 

@@ -107,7 +107,7 @@ def take_from_journal(connection: Connection, draft: Draft, journal: Journal | N
     `JournalError` (`journal-differs`) if this release draws a table at another cost or with other labels.
     """
     record = draft.record
-    paid = _list_paid(connection, record)
+    paid = _list_paid(connection, record) if journal else set()
     for name, one in journal.tables.items() if journal else ():
         table = next((table for table in draft.unpaid if table.name == name), None)
         if table is not None:

@@ -15,15 +15,17 @@ address, a state, a reason or the result of a check.
 
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.placements.register import PlacementRow, format_place, list_placements
+from gateway.desk.placements.register import PlacementRow, format_place, list_placements, to_placement
+from gateway.desk.store.placement_tables import PLACEMENTS
 from partner_sdk.wire.canonical import format_time
 
 DEFAULT_THRESHOLD = 60
 # A cell takes up to about 700 bytes in a digest, which has 256 KiB. Places beyond this count as elsewhere.
 MOST_PLACES: Final = 200
+_OF_OWNER: Final = select(PLACEMENTS).where(PLACEMENTS.c.owner == bindparam("owner"))
 
 
 def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFAULT_THRESHOLD) -> bool:
@@ -33,7 +35,7 @@ def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFA
 
 def has_adopted(connection: Connection, *, partner: str, quarter: Quarter) -> bool:
     """Return whether a partner shows the button by agreement: one of the two tests of eligibility (R43)."""
-    return any(not _ended_before(row, quarter) for row in list_placements(connection, owner=partner))
+    return any(not _ended_before(row, quarter) for row in _list_all(connection, partner))
 
 
 def list_adopters(connection: Connection) -> set[str]:
@@ -48,12 +50,14 @@ def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tu
     """
     last_day = quarter.last_day.isoformat()
     rows = [
-        row
-        for row in list_placements(connection, owner=partner)
-        if row.agreed_on <= last_day and not _ended_before(row, quarter)
+        row for row in _list_all(connection, partner) if row.agreed_on <= last_day and not _ended_before(row, quarter)
     ]
     rows.sort(key=lambda row: (row.agreed_on, row.placement))
     return tuple((row.placement, format_place(row.surface, row.position)) for row in rows[:MOST_PLACES])
+
+
+def _list_all(connection: Connection, partner: str) -> list[PlacementRow]:
+    return [to_placement(row) for row in connection.execute(_OF_OWNER, {"owner": partner})]
 
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:

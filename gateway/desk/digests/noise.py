@@ -30,6 +30,7 @@ def get_scale(*, sensitivity: int, epsilon_micro: int) -> float:
     return _make_mechanism(sensitivity, epsilon_micro)[1]
 
 
+@functools.lru_cache(maxsize=64)
 def get_cost_micro(*, sensitivity: int, epsilon_micro: int) -> int:
     """Return the library's privacy loss in integer micro-epsilon, rounded up, for the ledger."""
     mechanism, _ = _make_mechanism(sensitivity, epsilon_micro)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Period, Quarter
@@ -95,7 +95,7 @@ def make_message_id(digest_id: str) -> str:
 
 def find_record(connection: Connection, digest_id: str) -> DigestRecord | None:
     """Return a digest's record, or None."""
-    row = connection.execute(_FROZEN.where(DIGESTS.c.digest_id == digest_id)).first()
+    row = connection.execute(_ONE_FROZEN, {"digest_id": digest_id}).first()
     return None if row is None else _read(connection, [row])[0]
 
 
@@ -134,10 +134,9 @@ def list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> fro
 
     Digests of a service that was ever merged with it are its own too, those of the same quarter included.
     """
-    is_this_one = DIGESTS.c.digest_id == make_digest_id(partner=partner, quarter=quarter)
-    family = DIGESTS.c.partner.in_(sorted(list_ever_merged(connection, partner)))
-    others = select(DIGESTS.c.digest_id).where(family, ~is_this_one)
-    digest_ids = connection.execute(others).scalars().all()
+    digest_id = make_digest_id(partner=partner, quarter=quarter)
+    asked = {"family": sorted(list_ever_merged(connection, partner)), "digest_id": digest_id}
+    digest_ids = connection.execute(_OTHERS, asked).scalars().all()
     return frozenset().union(*(get_clusters(connection, digest_id).list_cases() for digest_id in digest_ids))
 
 
@@ -154,25 +153,24 @@ def add_record(
     """Freeze the data behind a digest and its clusters. Raises `DigestRecordError` (`made-before`)."""
     digest_id, raw = make_digest_id(partner=partner, quarter=quarter), clusters.encode()
     _check_unknown(connection, digest_id)
-    connection.execute(
-        insert(DIGESTS).values(
-            digest_id=digest_id,
-            partner=partner,
-            quarter=quarter.name,
-            workings=canonical.encode(workings),
-            clusters=raw,
-            clusters_sha256=hashlib.sha256(raw).digest(),
-            frozen_at=canonical.format_time(now),
-            frozen_by=by,
-        )
-    )
-    return get_record(connection, digest_id)
+    moment, manifest = canonical.format_time(now), hashlib.sha256(raw).digest()
+    values = {
+        "digest_id": digest_id,
+        "partner": partner,
+        "quarter": quarter.name,
+        "workings": canonical.encode(workings),
+        "clusters": raw,
+        "clusters_sha256": manifest,
+        "frozen_at": moment,
+        "frozen_by": by,
+    }
+    connection.execute(insert(DIGESTS), values)
+    return DigestRecord(digest_id, partner, quarter.name, manifest, moment, moment, by, workings, draws={})
 
 
 def _check_unknown(connection: Connection, digest_id: str) -> None:
     """Raise `DigestRecordError` if the audit log or the mailbox knows a digest whose record is gone."""
-    of_digest = (AUDIT.c.subject == digest_id, AUDIT.c.action.in_(("digest-frozen", "digest-released")))
-    is_audited = connection.execute(select(AUDIT.c.id).where(*of_digest)).first() is not None
+    is_audited = connection.execute(_AUDITED, {"digest_id": digest_id}).first() is not None
     if is_audited or has_message(connection, make_message_id(digest_id)):
         raise DigestRecordError(
             "The audit log or the mailbox knows a digest of this partner and period, and its record is gone. It is "
@@ -186,8 +184,7 @@ def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: 
 
     Raises `DigestRecordError` if another draw exists or the digest is past drawing.
     """
-    of_table = DIGEST_DRAWS.c.digest_id == record.digest_id, DIGEST_DRAWS.c.table_name == table
-    stored = connection.execute(select(DIGEST_DRAWS.c.draw).where(*of_table)).scalar()
+    stored = connection.execute(_DRAW, {"digest_id": record.digest_id, "table": table}).scalar()
     if stored is not None and _parse(stored, list[int]) == draw and table not in record.draws:
         return
     if _is_past_drawing(connection, record) or table in record.draws or stored is not None:
@@ -195,7 +192,7 @@ def add_draw(connection: Connection, record: DigestRecord, *, table: str, draw: 
             f"The draw of {table} came too late to be stored and was discarded unseen.", reason="drawn-already"
         )
     values = {"digest_id": record.digest_id, "table_name": table, "draw": canonical.encode(draw)}
-    connection.execute(insert(DIGEST_DRAWS).values(values))
+    connection.execute(insert(DIGEST_DRAWS), values)
 
 
 def finish_record(connection: Connection, record: DigestRecord, *, body: bytes | None, now: datetime) -> DigestRecord:
@@ -208,8 +205,7 @@ def finish_record(connection: Connection, record: DigestRecord, *, body: bytes |
 
 
 def _is_past_drawing(connection: Connection, record: DigestRecord) -> bool:
-    steps = select(DIGEST_STEPS.c.id).where(DIGEST_STEPS.c.digest_id == record.digest_id).limit(1)
-    return connection.execute(steps).first() is not None
+    return connection.execute(_STEP, {"digest_id": record.digest_id}).first() is not None
 
 
 def mark_rejected(connection: Connection, digest_id: str, *, by: str, reason: str | None, now: datetime) -> None:
@@ -224,11 +220,23 @@ def mark_released(connection: Connection, digest_id: str, *, by: str, message_id
 
 def _add_step(connection: Connection, digest_id: str, *, state: State, now: datetime, **values: object) -> None:
     whole = {"digest_id": digest_id, "state": state, "at": canonical.format_time(now), **values}
-    connection.execute(insert(DIGEST_STEPS).values(whole))
+    connection.execute(insert(DIGEST_STEPS), whole)
 
 
 _FROZEN: Final = select(*(column for column in DIGESTS.c if column.name != "clusters"))
 _CLUSTERS: Final = select(DIGESTS.c.clusters, DIGESTS.c.clusters_sha256)
+# Built once: a run over all services executes each of them thousands of times.
+_ONE_FROZEN: Final = _FROZEN.where(DIGESTS.c.digest_id == bindparam("digest_id"))
+_OTHERS: Final = select(DIGESTS.c.digest_id).where(
+    DIGESTS.c.partner.in_(bindparam("family", expanding=True)), DIGESTS.c.digest_id != bindparam("digest_id")
+)
+_AUDITED: Final = select(AUDIT.c.id).where(
+    AUDIT.c.subject == bindparam("digest_id"), AUDIT.c.action.in_(("digest-frozen", "digest-released"))
+)
+_DRAW: Final = select(DIGEST_DRAWS.c.draw).where(
+    DIGEST_DRAWS.c.digest_id == bindparam("digest_id"), DIGEST_DRAWS.c.table_name == bindparam("table")
+)
+_STEP: Final = select(DIGEST_STEPS.c.id).where(DIGEST_STEPS.c.digest_id == bindparam("digest_id")).limit(1)
 
 
 def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[DigestRecord]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, literal, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
@@ -36,6 +36,7 @@ from partner_sdk.wire.sealing import seal
 
 # The code of a message whose id the gateway knows with other bytes.
 REFUSED: Final = "conflicting-message"
+_HAS_MESSAGE: Final = select(MAILBOX_MESSAGES.c.number).where(MAILBOX_MESSAGES.c.message_id == bindparam("message_id"))
 _MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
     OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
 )
@@ -81,8 +82,7 @@ def is_refused(connection: Connection, message_id: str) -> bool:
 
 def has_message(connection: Connection, message_id: str) -> bool:
     """Return whether a message with this id was ever written here."""
-    query = select(MAILBOX_MESSAGES.c.number).where(MAILBOX_MESSAGES.c.message_id == message_id)
-    return connection.execute(query).first() is not None
+    return connection.execute(_HAS_MESSAGE, {"message_id": message_id}).first() is not None
 
 
 def store_message(

@@ -5,7 +5,7 @@ A commit returns after the write-ahead log is on the disk; only then may the des
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -50,11 +50,13 @@ class DeskStoreError(ReportAbuseError):
 class DeskStore:
     """The desk's database. `write()` and `read()` each open one transaction.
 
-    `journal` is the folder of the journal of draws (digests/journal.py), which must outlive the database.
+    `journal` is the folder of the journal of draws (digests/journal.py), which must outlive the database. `kept` is the
+    one connection of a store that is held open.
     """
 
     database: Database
     journal: Path
+    kept: Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -72,13 +74,13 @@ class DeskStore:
             yield connection
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep the database open while a command makes many transactions: a file would else make its log each time."""
+    def hold(self) -> Iterator["DeskStore"]:
+        """Yield this store on one connection, for a command that makes thousands of transactions, one after the other.
+
+        To open a connection costs more than such a transaction.
+        """
         with self._connect() as connection:
-            self.database.begin_read(connection)
-            list_revisions(connection)  # the first read opens the log
-            connection.rollback()
-            yield
+            yield replace(self, kept=connection)
 
     def migrate(self) -> None:
         """Give the database the tables of this release. Raises `DeskStoreError` (`unknown-store`)."""
@@ -105,6 +107,12 @@ class DeskStore:
         # A new connection each time: a command opens the database, works and leaves, and threads share nothing.
         engine = self.database.engine
         try:
+            if self.kept is not None:
+                try:
+                    yield self.kept
+                finally:
+                    self.kept.rollback()  # a block that failed, or only read
+                return
             with engine.connect() as connection:
                 self.database.check_safety(connection)
                 yield connection

@@ -241,12 +241,10 @@ add_partial_index(
     CASES.c.reply_by,
     where=CASES.c.reply_owed == true(),
 )
-# All that a digest reads of a case, by service and day of closing: a quarter is read in one pass over this index, where
-# the table would be looked up for each of its cases, here and there.
+# All that a digest reads of a case, in the order of services: without it each case is a look-up in the table.
 _COUNTED: Final = (
-    *("about", "closed_at", "environment", "synthetic", "case_id", "partner", "received_at"),
-    *("age_band", "kind", "outcome", "placement", "weakness_1", "weakness_2"),
-    *("first_contact", "moved_to", "blackmail", "posed_as"),
+    *("about", "closed_at", "environment", "synthetic", "case_id", "partner", "received_at", "age_band", "kind"),
+    *("outcome", "placement", "weakness_1", "weakness_2", "first_contact", "moved_to", "blackmail", "posed_as"),
 )
 add_partial_index("ix_cases_counted", *(CASES.c[name] for name in _COUNTED), where=CASES.c.closed_at.is_not(None))
 add_partial_index("ix_cases_crisis", CASES.c.crisis_since, where=_IN_CRISIS)
