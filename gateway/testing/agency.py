@@ -31,7 +31,7 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
 from gateway.desk.config import DeskConfig, DeskPaths
-from gateway.desk.digests.tables import QUARTER_TABLES, TOTAL, Table
+from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.evidence.collecting import collect_evidence
 from gateway.desk.evidence.holdings import find_held
 from gateway.desk.evidence.open_evidence import open_file
@@ -59,7 +59,7 @@ from partner_sdk.client.transport import make_session
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.digest import DIGEST_VERSION, Digest, DigestTable, encode_digest, make_cell
+from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.evidence import EvidenceReference

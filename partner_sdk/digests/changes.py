@@ -1,14 +1,16 @@
 """Digests beside each other: which belong together, the changes, and flat rows for pandas and polars."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
-from partner_sdk.wire.digest import Digest, DigestCell, format_interval_share
+from partner_sdk.wire.digest import TOTAL, Digest, DigestCell, format_interval_share
 
 Direction = Literal["up", "down", "unclear"]
 # Two years of quarters: more would not be read.
 MOST_PERIODS: Final = 8
-TOTAL: Final = "total"
+# Standard deviations that hold 95 % of a bell curve.
+_REACH_OF_CHANCE: Final = 1.96
 
 
 def list_earlier(digest: Digest, kept: Iterable[Digest]) -> list[Digest]:
@@ -37,10 +39,20 @@ def find_cell(digest: Digest, table: str, label: str) -> DigestCell | None:
 
 
 def judge_change(now: DigestCell, before: DigestCell) -> Direction:
-    """Return `up` or `down` only where the two ranges do not overlap, so that chance hardly explains the change."""
-    if now.low > before.high:
-        return "up"
-    return "down" if now.high < before.low else "unclear"
+    """Return `up` or `down` only where chance hardly explains the change.
+
+    Neither the added noise nor the number's own ups and downs do: 276 incidents after 299 are no news. Exact numbers,
+    which have no range, are compared as they are.
+    """
+    if now.low <= before.high and before.low <= now.high:
+        return "unclear"
+    reaches = [(cell.high - cell.low) / 2 for cell in (now, before)]
+    if any(reaches):
+        one, other = ((cell.low + cell.high) / 2 if cell.value is None else cell.value for cell in (now, before))
+        # Incidents come one by one, so their number varies at least as a Poisson count does: its variance is its mean.
+        if abs(one - other) <= math.hypot(*reaches, _REACH_OF_CHANCE * math.sqrt(one + other)):
+            return "unclear"
+    return "up" if now.low > before.high else "down"
 
 
 def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:

@@ -13,6 +13,12 @@ from partner_sdk.wire.digest import KIND, Digest, DigestCell
 # A range wider than this share of its number says little more than the order of size.
 ROUGH_SHARE: Final = 0.5
 MOST_NAMED: Final = 3
+# Exact facts of a digest that ask for an action, by table and label.
+_WAITING: Final = {
+    ("questions", "open"): "{number} of our questions {have} no answer yet.",
+    ("checks", "faults"): "{number} check{s} of your button found a fault.",
+    ("checks", "unreachable"): "{number} check{s} could not load the page of your button.",
+}
 
 
 def format_period(digest: Digest) -> str:
@@ -24,16 +30,34 @@ def format_period(digest: Digest) -> str:
 def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, str]]:
     """Return short headings, each with one or two sentences, in the order of the page."""
     if digest.total is None:
-        later = f" The digest of {digest.next_period} will count them too." if digest.next_period else ""
+        later = f" The digest of {_format_next(digest.next_period)} will count them too." if digest.next_period else ""
         text = f"There were too few reports in {format_period(digest)} for figures that would mean anything.{later}"
-        return [("No figures this time", text), ("What to do", "Nothing. Your own figures are below.")]
+        waiting = _list_waiting(digest)
+        return [("No figures this time", text), *(waiting or [("What to do", "Nothing. Your own figures are below.")])]
     return [
         ("How many", _describe_total(digest, digest.total)),
         ("What changed", " ".join(list_change_sentences(digest, earlier))),
         ("What is likely weak", _describe_weaknesses(digest)),
         ("What to do first", _describe_first_step(digest)),
+        *_list_waiting(digest),
         ("How sure we are", _describe_sureness(digest, digest.total)),
     ]
+
+
+def _list_waiting(digest: Digest) -> list[tuple[str, str]]:
+    """Return one heading with the exact facts that ask for an action of the partner, or none."""
+    exact = {(table.name, cell.label): cell.value for table in digest.tables if table.exact for cell in table.cells}
+    sentences = [
+        words.format(number=number, s="" if number == 1 else "s", have="has" if number == 1 else "have")
+        for fact, words in _WAITING.items()
+        if (number := exact.get(fact))
+    ]
+    return [("What to look at", " ".join(sentences))] if sentences else []
+
+
+def _format_next(period: str) -> str:
+    year, _, half = period.partition("-")
+    return f"the year {year}" if not half else f"the {'first' if half == 'H1' else 'second'} half of {year}"
 
 
 def _describe_total(digest: Digest, total: DigestCell) -> str:

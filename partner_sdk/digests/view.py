@@ -9,7 +9,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
-from partner_sdk.digests.changes import TOTAL, Direction, describe_certainty, find_cell, judge_change, list_earlier
+from partner_sdk.digests.changes import Direction, describe_certainty, find_cell, judge_change, list_earlier
 from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
 from partner_sdk.digests.summary import (
     format_inside,
@@ -24,6 +24,7 @@ from partner_sdk.digests.summary import (
 )
 from partner_sdk.wire.digest import (
     KIND,
+    TOTAL,
     WEAKNESS,
     Digest,
     DigestCell,
@@ -35,6 +36,7 @@ from partner_sdk.wire.digest import (
 # Periods side by side in a table; the chart has more.
 MOST_COLUMNS: Final = 4
 
+_HEADS: Final = {KIND: "Kind", WEAKNESS: "Weakness", "completeness": "Quarter", "missing_fields": "Field"}
 _CHANGE_WORDS: Final[dict[Direction, str]] = {"up": "more", "down": "fewer", "unclear": ""}
 
 
@@ -131,7 +133,7 @@ def _describe_missing(digest: Digest) -> list[Block]:
 def _make_figure(table: DigestTable) -> Figure:
     shown = [cell for cell in table.cells if cell.value is not None]
     bars = tuple(_make_bar(cell, exact=table.exact, has_remark=table.name == WEAKNESS) for cell in shown)
-    head = {KIND: "Kind", WEAKNESS: "Weakness"}.get(table.name, "Count of")
+    head = _HEADS.get(table.name, "Count of")
     has_own = any(cell.own is not None for cell in shown)
     own = "“Own” counts your reports received in this period, by the kind that you stated." if has_own else ""
     return Figure(
@@ -200,8 +202,8 @@ def make_comparison(shown: Sequence[Digest]) -> Grid:
     """Return the total and the kinds of the last periods side by side, oldest first."""
     return Grid(
         title="Kinds beside the periods before",
-        explanation="“More” and “fewer” stand only where two ranges do not overlap: then chance hardly explains the "
-        "change. Everything else may be chance.",
+        explanation="“More” and “fewer” stand only where a change is larger than the added noise, and than the ups and "
+        "downs that such numbers have by themselves. Everything else may be chance.",
         columns=tuple(_format_short(one) for one in shown[-MOST_COLUMNS:]),
         rows=tuple(_list_grid_rows(shown)),
     )
@@ -289,8 +291,8 @@ def _make_reading_section(digest: Digest) -> Section:
             f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Numbers were made "
             "whole, not negative and consistent with their total by least squares after the noise. A range is a "
             f"parametric bootstrap around its number and holds {describe_certainty(digest)} for each number alone, not "
-            "for all together. Changes are judged by ranges that do not overlap, which is stricter than a test at the "
-            "same level."
+            "for all together. A change is told where the ranges do not overlap and the difference is beyond the 95 % "
+            "reach of both noises and of two Poisson counts together. Seasons and campaigns are not in that."
         )
         blocks.append(Grid("Privacy cost of each table", "", ("Epsilon", "Sensitivity"), costs))
     return Section("How to read this page", tuple(blocks))

@@ -16,7 +16,9 @@ from partner_sdk.wire import canonical
 
 MAX_DIGEST_BYTES = 262_144
 DIGEST_VERSION = "2"
-# The only table with the partner's own reports beside each number, and the only one with evidence.
+# The label of the number of all incidents; the only table with the partner's own reports beside each number; and the
+# only one with evidence.
+TOTAL: Final = "total"
 KIND: Final = "kind"
 WEAKNESS: Final = "weakness"
 # Below this a number says more about chance than about the service.
@@ -26,8 +28,9 @@ SMALLEST_SHOWN = 5
 class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number with its interval, both ends included.
 
-    `value` is null when it is under five: then `shown` is the top of the interval in words, e.g. `fewer than 7` beside
-    0 to 6. `own` is the exact number of the partner's own reports that state this kind, null outside the kinds' table.
+    `value` is null when it is under five, or in a table where its interval begins at 0: chance alone could have made
+    one of so many lines. Then `shown` is the top of the interval in words, e.g. `fewer than 7` beside 0 to 6. `own` is
+    the exact number of the partner's own reports that state this kind, null outside the kinds' table.
     `evidence` is null outside the table of weaknesses: `likely` if chance is ruled out for all weaknesses together.
     """
 
@@ -107,7 +110,7 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def to_rows(self) -> list[dict[str, str | int | bool | None]]:
         """Return one flat row for each number, as pandas and polars read them, e.g. `polars.DataFrame(rows)`.
 
-        `value` is None for a number under five; `note` is the caveat of the row.
+        `value` is None for a number that chance could have made; `note` is the caveat of the row.
         """
         share = format_interval_share(self.interval_permille)
         noisy = f"Noise was added: the true number is between low and high with {share} % certainty."
@@ -115,7 +118,7 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rows: list[dict[str, str | int | bool | None]] = []
         for table, cell in _rows(self):
             is_exact = table is not None and table.exact
-            small = [] if cell.value is not None else [f"Under {SMALLEST_SHOWN}, so not shown."]
+            small = [] if cell.value is not None else ["Chance could have made it, so it is not shown."]
             own = [] if cell.own is None else ["Own: your reports of this period, by the kind that you stated."]
             caveats = ["Counted exactly: your own." if is_exact else noisy, *small, *own, table.note if table else ""]
             rows.append(
@@ -156,8 +159,12 @@ def make_cell(
     own: int | None = None,
     evidence: Literal["likely", "not-clear"] | None = None,
 ) -> DigestCell:
-    """Return a cell in its published form: a value under five becomes words that agree with the top of its interval."""
-    if value < SMALLEST_SHOWN:
+    """Return a cell in its published form: a value that chance could have made becomes words with its interval's top.
+
+    E.g. 26 from 0 to 122 is "fewer than 123": published as 26, people would take it for what happened. The total stays
+    a number: it is one, and its range stands in the same sentence.
+    """
+    if value < SMALLEST_SHOWN or (low < 1 and label != TOTAL):
         high = max(high, SMALLEST_SHOWN - 1)
         return DigestCell(label, title, None, 0, high, f"fewer than {high + 1}", own, evidence)
     return DigestCell(label, title, value, low, high, str(value), own, evidence)
@@ -209,7 +216,7 @@ def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -
     elif exact:
         good = 0 <= cell.value == cell.low == cell.high
     else:
-        good = cell.value >= SMALLEST_SHOWN and 0 <= cell.low <= cell.value <= cell.high
+        good = cell.value >= SMALLEST_SHOWN and (0 if cell.label == TOTAL else 1) <= cell.low <= cell.value <= cell.high
         good = good and cell.shown == str(cell.value)
     is_alone = (cell.own is None or (table == KIND and cell.own >= 0)) and (cell.evidence is None or table == WEAKNESS)
     if not good or (exact and (cell.value is None or cell.own is not None)) or not is_alone:
@@ -276,7 +283,7 @@ def render_table(digest: Digest) -> str:
 
 
 def render_csv(digest: Digest) -> str:
-    """Return one line per number, for a spreadsheet; an empty `value` means fewer than five, `note` is the caveat."""
+    """Return one line per number, for a spreadsheet; an empty `value` means too small to show, `note` is the caveat."""
     return format_rows(digest.to_rows())
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 import sys
 import zlib
@@ -15,13 +16,13 @@ import msgspec
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_FAILED
-from partner_sdk.digests.changes import list_changes, list_earlier
+from partner_sdk.digests.changes import judge_change, list_changes, list_earlier
 from partner_sdk.digests.page import render_page
 from partner_sdk.digests.paper import render_paper
 from partner_sdk.digests.parts import Figure
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.wire.canonical import encode, to_base64url
-from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell
+from partner_sdk.wire.digest import Digest, DigestNotice, DigestTable, format_rows, make_cell, make_exact_cell
 from tests.builders import House
 from tests.sdk.mailbox_builders import make_post, post_to
 from tests.sdk.sdk_builders import Terminal, make_digest
@@ -69,6 +70,50 @@ def test_a_change_is_told_only_where_the_ranges_do_not_overlap() -> None:
     assert "no earlier digest" in read_summary(SUMMER)["What changed"]
 
 
+@pytest.mark.parametrize(
+    ("now", "before", "told"),
+    [
+        ((276, 6), (299, 6), "unclear"),  # the ranges are apart, and such a number does that by itself
+        ((474, 6), (402, 6), "up"),
+        ((402, 6), (474, 6), "down"),
+        ((474, 40), (402, 40), "unclear"),  # with more noise
+        ((61, 0), (60, 0), "up"),  # exact: a fact
+        ((60, 0), (60, 0), "unclear"),
+    ],
+)
+def test_a_change_is_told_where_neither_noise_nor_the_numbers_own_variation_explains_it(
+    now: tuple[int, int], before: tuple[int, int], told: str
+) -> None:
+    cells = [
+        make_cell("x", title="X", value=value, low=value - reach, high=value + reach) for value, reach in (now, before)
+    ]
+    assert judge_change(*cells) == told
+
+
+def test_numbers_of_the_same_rate_are_seldom_told_as_a_change() -> None:
+    """Poisson counts of one rate with noise of a quarter's kinds: at most one in twenty pairs, seeded."""
+    source, told = random.Random(1), 0
+    for _ in range(2000):
+        values = [sum(source.random() < 0.3 for _ in range(1000)) + round(source.gauss(0, 2.5)) for _ in range(2)]
+        cells = [make_cell("x", title="X", value=value, low=value - 6, high=value + 6) for value in values]
+        told += judge_change(*cells) != "unclear"
+    assert told <= 100
+
+
+def test_summary_names_what_the_exact_figures_ask_of_the_partner() -> None:
+    exact = [
+        DigestTable("questions", "Q", True, 0, 1, [make_exact_cell("open", title="Open", value=1)], ""),
+        DigestTable("checks", "C", True, 0, 1, [make_exact_cell("faults", title="Faults", value=2)], ""),
+    ]
+    words = "1 of our questions has no answer yet. 2 checks of your button found a fault."
+    waiting = make_waiting("2026-Q1")
+    for digest in (SUMMER, waiting):
+        assert "What to look at" not in read_summary(digest)
+        changed = msgspec.structs.replace(digest, tables=[*digest.tables, *exact])
+        assert read_summary(changed)["What to look at"] == words
+    assert "the first half of 2026" in read_summary(waiting)["No figures this time"]
+
+
 def test_only_digests_of_one_partner_span_and_world_stand_beside_each_other() -> None:
     others = [
         msgspec.structs.replace(SPRING, synthetic=True),
@@ -93,7 +138,7 @@ def test_rows_carry_their_caveats_in_every_form() -> None:
         assert all(one is None or isinstance(one, str | int) for one in row.values())  # flat, for a data frame
         assert ("95 % certainty" in str(row["note"])) != row["exact"]
     hidden = next(row for row in rows if row["value"] is None)
-    assert "Under 5, so not shown." in str(hidden["note"])
+    assert "Chance could have made it" in str(hidden["note"])
     assert "half for each" in str(hidden["note"])
     assert all(str(row["note"]).startswith("SYNTHETIC") for row in make_digest().to_rows())
     read = list(csv.DictReader(io.StringIO(format_rows(rows))))
@@ -141,7 +186,7 @@ def test_few_incidents_are_called_few() -> None:
 def test_a_digest_that_waits_explains_why_and_is_a_gap_in_the_next_one() -> None:
     page = render_page(make_waiting("2026-Q1"))
     assert "too few reports in January to March 2026" in page
-    assert "The digest of 2026-H1 will count them too." in page
+    assert "The digest of the first half of 2026 will count them too." in page
     assert "Sent" in page
     course = render_page(SUMMER, kept=[make_waiting("2026-Q1"), SPRING])
     assert "Q1 2026: too few to show; Q2 2026: about 40, 35 to 45; Q3 2026: about 80, 75 to 85." in course

@@ -48,8 +48,8 @@ def make_own_facts(
             "completeness",
             "Completeness of your reports, by quarter",
             completeness,
-            note="The mean of your first reports, as `report preview` measures it: the share of the fields for police "
-            "that have a value or a reason for having none.",
+            note="The mean over your reports, later ones about the same incident left out: of the fields that police "
+            "use, the share with a value or with the reason why you have none.",
         ),
         _make_table(
             "missing_fields",

@@ -7,7 +7,7 @@ release of its own.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.desk.digests import noise
 from gateway.desk.digests.estimates import (
@@ -18,13 +18,15 @@ from gateway.desk.digests.estimates import (
     make_estimates,
 )
 from gateway.desk.digests.records import DigestRecord
-from gateway.desk.digests.tables import QUARTER_TABLES, TOTAL, Table
+from gateway.desk.digests.tables import QUARTER_TABLES, Table
 from gateway.desk.digests.weaknesses import load_weaknesses
 from gateway.desk.keyring.quarters import Period
+from partner_sdk.digests.changes import Direction, judge_change
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import (
     DIGEST_VERSION,
+    TOTAL,
     Digest,
     DigestAdvice,
     DigestCell,
@@ -37,6 +39,11 @@ from partner_sdk.wire.digest import (
 from partner_sdk.wire.keys import Environment
 
 MOST_RECOMMENDATIONS = 3
+_TRENDS: Final[Mapping[Direction, str]] = {
+    "up": "more than in {since}, by more than noise and chance explain",
+    "down": "fewer than in {since}, by more than noise and chance explain",
+    "unclear": "no change since {since} beyond noise and chance",
+}
 # Below it most cells of a digest would be wrong: the reports wait for a longer period.
 SMALLEST_TOTAL = 10
 
@@ -76,12 +83,8 @@ def make_trends(*, total: DigestCell | None, kinds: DigestTable | None, before: 
 
 
 def _make_trend(now: DigestCell, before: DigestCell, *, since: str) -> DigestTrend:
-    # The two intervals do not overlap: the change is larger than both noises together explain.
-    if now.low > before.high:
-        return DigestTrend(now.label, now.title, "up", f"more than in {since}, by more than the noise explains")
-    if now.high < before.low:
-        return DigestTrend(now.label, now.title, "down", f"fewer than in {since}, by more than the noise explains")
-    return DigestTrend(now.label, now.title, "unclear", f"no change since {since} beyond the noise")
+    direction = judge_change(now, before)
+    return DigestTrend(now.label, now.title, direction, _TRENDS[direction].format(since=since))
 
 
 def find_table(tables: Sequence[DigestTable], name: str) -> DigestTable | None:

@@ -29,7 +29,6 @@ INCIDENTS_FOR_A_TABLE: Final = 130
 
 NOT_STATED = "not_stated"
 MOST_WEAKNESSES = 2
-TOTAL = "total"
 
 KINDS = (
     ("meet_offline", "Asked to meet in person"),
