@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import outbox_pages
-from gateway.desk.cases import file_pages, question_pages, reply_pages
+from gateway.desk.cases import exposure_pages, file_pages, question_pages, reply_pages
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reply_templates import load_release_files
@@ -133,7 +133,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, file_pages, reply_pages, question_pages, set_aside_pages),
-        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
+        *(exposure_pages, outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -3,7 +3,7 @@
 The zone is always named, because the clocks change twice a year and reports come from every country.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,11 @@ _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 # Up to here the finer unit is the clearer one: "47 h" says more about a promise of two days than "1 d".
 _HOURS_UNTIL: Final = timedelta(hours=48)
+
+
+def get_day_start(now: datetime) -> datetime:
+    """Return the beginning of the current day in the United Kingdom."""
+    return datetime.combine(now.astimezone(UK).date(), time(), tzinfo=UK).astimezone(UTC)
 
 
 def format_uk_time(text: str) -> str:

@@ -40,9 +40,10 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.uk_times import format_short_time
-from gateway.desk.views.page import ListPage, read_list_page
+from gateway.desk.uk_times import format_short_time, get_day_start
+from gateway.desk.views.page import ListPage, get_name, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import list_reasons
@@ -87,6 +88,7 @@ class QueuePane:
     listed_page: ListPage
     next_case: CaseRow | None
     names: Mapping[str, str]
+    exposure: Exposure
 
     @property
     def lanes(self) -> list[tuple[str, list[Lane]]]:
@@ -126,6 +128,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         firsts, later = list_firsts(connection, listed), list_later(connection, listed)
         clocks = format_open_questions(list_unanswered(connection), today=today)
         next_case = find_next(connection, after=case_id)
+        person = get_name()
+        opened = list_exposure(connection, since=get_day_start(now), person=person)
     rows = [
         Row(
             case=case,
@@ -141,7 +145,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         )
         for case in listed
     ]
-    return QueuePane(view, counts, rows, listed_page, next_case, names)
+    exposure = opened[0] if opened else Exposure(person, 0, 0)
+    return QueuePane(view, counts, rows, listed_page, next_case, names, exposure)
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:

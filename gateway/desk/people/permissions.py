@@ -73,6 +73,7 @@ class Permission(Enum):
     RELEASE_DIGESTS = "release digests"
     # The desk itself
     CHECK_AUDIT = "check the audit log"
+    SEE_EXPOSURE = "see how much each person has opened"
     MANAGE_PEOPLE = "add people and grant roles"
     MANAGE_KEYS = "manage the agency's keys"
     PUBLISH = "publish the key set and the register"
@@ -120,6 +121,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.MAKE_DIGESTS, (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
             (Permission.RELEASE_DIGESTS, (Role.SUPERVISOR,)),
             (Permission.CHECK_AUDIT, (Role.AUDITOR, Role.ADMINISTRATOR)),
+            (Permission.SEE_EXPOSURE, (Role.SUPERVISOR,)),
             (Permission.MANAGE_PEOPLE, (Role.ADMINISTRATOR,)),
             (Permission.MANAGE_KEYS, (Role.ADMINISTRATOR,)),
             (Permission.PUBLISH, (Role.ADMINISTRATOR, Role.PARTNER_MANAGER)),

@@ -382,6 +382,7 @@ AUDIT: Final = Table(
     Column("previous_sha256", LargeBinary, nullable=False),
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
     Index(None, "subject"),
+    Index(None, "at"),
 )
 
 APPEND_ONLY: Final = (

@@ -41,6 +41,7 @@ SEE_DIGESTS       . . . x . x . x x .
 MAKE_DIGESTS      . . . x . x . x . .
 RELEASE_DIGESTS   . . . . . . . x . .
 CHECK_AUDIT       . . . . . . . . x x
+SEE_EXPOSURE      . . . . . . . x . .
 MANAGE_PEOPLE     . . . . . . . . . x
 MANAGE_KEYS       . . . . . . . . . x
 PUBLISH           . . . . . x . . . x
