@@ -1,5 +1,6 @@
 """Asks the vault over its socket. Every request may be repeated, so one that meets a vault that has just ended is."""
 
+import select
 import socket
 import weakref
 from contextlib import suppress
@@ -127,12 +128,11 @@ def _receive_answer(connection: socket.socket) -> bytes:
 
 
 def _is_open(connection: socket.socket) -> bool:
-    try:
-        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except BlockingIOError:
-        return True  # nothing to read, and not at its end
-    except OSError:
-        return False
+    # The vault says nothing unasked: anything to read is the end. Not `recv`, which waits here whatever its flags say,
+    # because the socket has a timeout.
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _make_gone() -> VaultError:

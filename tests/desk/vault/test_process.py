@@ -82,6 +82,17 @@ def open_stranger(desk: Desk) -> bytes:
     return vault.open_report(Envelope(key_id=bytes(8), box=bytes(2000)), context=CONTEXT)
 
 
+def test_connection_that_is_kept_is_used_again_without_a_wait(served: Desk) -> None:
+    began = time.monotonic()
+    for _ in range(20):
+        assert served.load_signer().get_status()
+        assert open_desk(served.paths.state, clock=served.clock).load_signer().get_status()
+        assert served.load_vault(actor="A. Analyst", reason="read")
+    client = connect(served)
+    assert all(client.is_there() and client.ask(GetStatus()) for _ in range(20))
+    assert time.monotonic() - began < 5
+
+
 def test_only_its_user_reaches_the_socket(served: Desk) -> None:
     said = (served.paths.vault / SOCKET_FILE).stat()
     assert stat.S_ISSOCK(said.st_mode)
