@@ -44,6 +44,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/running.md", "8 "): SET_UP,
     ("docs/running.md", "9 "): SET_UP,
     ("docs/running.md", "Backup"): SET_UP,
+    ("docs/running.md", "The desk's people"): CASEWORK,
     ("docs/running.md", "The gateway's database"): SET_UP,
     ("docs/placement.md", ""): PLACEMENT,
     ("partner_sdk/README.md", ""): README,

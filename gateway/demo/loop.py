@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
+from gateway.demo.form_walk import Answers, FormWalkError, press_button, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
 from partner_sdk.button.well_known import PATH
@@ -18,8 +18,16 @@ from partner_sdk.wire.canonical import encode
 GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
 PARTNER_ID: Final = "example-chat"
 PARTNER_NAME: Final = "Example Chat"
-ASSESSOR: Final = "Alex Assessor"
-MAKER, RELEASER = "Morgan Maker", "Robin Releaser"
+ADMINISTRATOR: Final = "Alex Administrator"
+# The account that runs the demonstration plays several people at once; an agency would give these roles to several.
+ALSO: Final = ("analyst", "partner-manager")
+# Who signs in to the pages: handle and role. The second releases the digest that the first person made.
+PEOPLE: Final = {
+    "a-analyst": ("Amina Analyst", "analyst"),
+    "s-supervisor": ("Sam Supervisor", "supervisor"),
+    "b-adviser": ("Bronwen Adviser", "adviser"),
+    "a-administrator": (ADMINISTRATOR, "administrator"),
+}
 COLLECT_SECONDS: Final = 2
 PORTS: Final = 4
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
@@ -53,7 +61,7 @@ out_of_hours = "mailto:night@team.example"
 REPLY: Final = "Hello Sam. Thank you for telling us. We will call your school today. [message]"
 CLOSING: Final = (
     *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "open_direct_messages"),
-    *("--assessor", ASSESSOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
+    *("--assessor", ADMINISTRATOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
     *("--best-placed", "harm_reduction"),
 )
 
@@ -201,7 +209,12 @@ class Loop:
     def make_keys(self) -> str:
         """Make the desk's keys and the gateway with its pin, and add the gateway to the desk."""
         addresses = ("--gateway-origin", self.origin, "--feed", self.site.feed_origin)
-        self.run_desk("init", *addresses, *self.site.list_desk_options())
+        self.run_desk("init", *addresses, *self.site.list_desk_options(), "--name", ADMINISTRATOR)
+        new = [(name, role) for name, role in PEOPLE.values() if name != ADMINISTRATOR]
+        adding = [(DESK, "people", "add", name, "--role", role, *self._desk_options()) for name, role in new]
+        self.processes.run_together(
+            [*adding, (DESK, "people", "grant", "a-administrator", *ALSO, *self._desk_options())]
+        )
         self._write_to_a_folder()
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
@@ -326,28 +339,31 @@ class Loop:
     def publish_digest(self, quarter: str) -> str:
         """Make the digest of a past quarter, in which this desk had no reports, and release it; returns its id."""
         made = json.loads(
-            self.run_desk(
-                "digest", "make", "--partner", PARTNER_ID, "--quarter", quarter, "--adopted", "--json", actor=MAKER
-            )
+            self.run_desk("digest", "make", "--partner", PARTNER_ID, "--quarter", quarter, "--adopted", "--json")
         )
-        self.run_desk("digest", "release", str(made["digest_id"]), actor=RELEASER)
-        return str(made["digest_id"])
+        digest_id = str(made["digest_id"])
+        try:
+            press_button(self.make_start_link("s-supervisor"), f"/digests/{digest_id}", "release")
+        except FormWalkError as error:
+            raise DemoError(str(error)) from None
+        return digest_id
 
     def pull_digest(self, quarter: str) -> dict[str, Any]:
         """Pull, verify and open the digest as the partner; returns the digest from the command's output."""
         pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
         return pulled
 
-    def make_start_link(self) -> str:
-        """Return a one-time sign-in link for the desk."""
-        return self.run_desk("start-link", "--port", str(self.ports.desk)).strip().splitlines()[-1]
+    def make_start_link(self, person: str) -> str:
+        """Return the one-time address that signs a person in to the desk's pages."""
+        made = json.loads(self.run_desk("people", "link", person, "--port", str(self.ports.desk), "--json"))
+        return str(made["address"])
 
-    def run_desk(self, *arguments: str, actor: str = ASSESSOR) -> str:
+    def run_desk(self, *arguments: str) -> str:
         """Run a command of the desk and return its output."""
-        return self.processes.run(DESK, *arguments, *self._desk_options(actor))
+        return self.processes.run(DESK, *arguments, *self._desk_options())
 
-    def _desk_options(self, actor: str = ASSESSOR) -> tuple[str, ...]:
-        return ("--state", str(self.desk_state), "--as", actor)
+    def _desk_options(self) -> tuple[str, ...]:
+        return ("--state", str(self.desk_state))
 
     def run_partner(self, *arguments: str) -> Any:
         """Run a command of the partner; returns the parsed object with `--json`, else None."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 from gateway.clock import utc_now
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
-from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PORTS, Loop, OneMachine, Ports, Site
+from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, PORTS, Loop, OneMachine, Ports, Site
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
 
@@ -203,8 +203,11 @@ def _print_addresses(loop: Loop, print_line: Callable[[str], None]) -> None:
     print_line(f"the form             {loop.origin}/")
     print_line(f"the industry door    {loop.origin}/v1/status")
     print_line(f"the feed             {loop.site.feed_origin}/health")
-    print_line(f"the desk (one use)   {loop.make_start_link()}")
     print_line(f"a service's pages    {loop.service}/")
+    print_line("")
+    print_line("The desk signs each of these in once, within ten minutes, each in a private window of its own:")
+    for person, (_, role) in PEOPLE.items():
+        print_line(f"{role:<20} {loop.make_start_link(person)}")
     print_line("")
     print_line(f"A report from the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
     desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"

@@ -26,7 +26,17 @@ from gateway.desk.people.sessions import StartLinkError, get_link_folder, use_st
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.vault import VaultError
-from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out, staff_rule
+from gateway.desk.views.page import (
+    bind_desk,
+    find_home,
+    get_desk,
+    get_signed_in,
+    show_error,
+    show_page,
+    sign_in,
+    sign_out,
+    staff_rule,
+)
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -60,11 +70,10 @@ def post_start(secret: str) -> ResponseReturnValue:
     """Sign in with the link."""
     desk = get_desk()
     try:
-        name = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
+        sign_in(use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock()))
     except StartLinkError as error:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
-    sign_in(name)
-    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+    return redirect(url_for(find_home(get_signed_in().roles) or "cases.list_all"), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.post("/sign-out")

@@ -67,6 +67,23 @@ program: Final = DeskProgram(
             "Copy the rows of desk.sqlite to the server of database_uri.",
         ),
         "doctor": ("gateway.desk.commands.setup:doctor", "Check this desk and list its faults."),
+        "people": _make_group(
+            "people",
+            "The people of this desk: their roles, authorities and one-time links.",
+            room="commands.people",
+            commands={
+                "add": "Add a person and their roles, and print the handle that every record will name.",
+                "list": "List the people with their roles.",
+                "show": "Show a person: account, roles, authorities, and who added and ended them.",
+                "grant": "Give a person one more role, or several.",
+                "end-role": "Take a role from a person.",
+                "end": "End a person for good: roles, sessions and account.",
+                "authority": "Record that a person is trained and authorised for a kind of work up to a day; "
+                "a past day ends it.",
+                "account": "Give a person the account by which commands know them, or take it away.",
+                "link": "Print a one-time address that signs a person in to the desk's pages.",
+            },
+        ),
         "audit": _make_group(
             "audit",
             "The audit log: check.",
@@ -256,10 +273,6 @@ program: Final = DeskProgram(
             "Hold the private keys for the desk's other processes, until stopped.",
         ),
         "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
-        "start-link": (
-            "gateway.desk.commands.serving:start_link",
-            "Print a one-time address that signs a person in to the desk's pages.",
-        ),
     },
 )
 

@@ -1,19 +1,18 @@
 """Shared by every command of the desk: options, suggested commands, output and exit codes."""
 
-import getpass
 import json
 import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
 
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import BY_THE_DESK, Permission, Role
 from gateway.desk.suggestions import PROGRAM
 from partner_sdk.durable_files import check_owner
 from partner_sdk.lazy_group import ExampleCommand
@@ -26,6 +25,8 @@ EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 done, but something needs a person; 2 wrong usage or settings, or refused; "
     "3 the gateway did not answer: try again."
 )
+HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8702
 FILE: Final = click.Path(path_type=Path)
 
 
@@ -35,16 +36,15 @@ class Call:
 
     state: Path
     as_json: bool
-    named_actor: str | None = None
-
-    @property
-    def actor(self) -> str:
-        """The person that the audit log names."""
-        return self.named_actor or getpass.getuser()
+    actor: str = BY_THE_DESK
+    roles: frozenset[Role] = frozenset()
 
 
 class DeskCommand(ExampleCommand):
-    """A command that takes `--state`, `--as` and `--json`, and passes them to its function as `call`."""
+    """A command that takes `--state` and `--json`, and passes them to its function as `call`, with the person.
+
+    The person is that of the account that runs it, and needs the command's permission.
+    """
 
     def __init__(
         self,
@@ -65,9 +65,6 @@ class DeskCommand(ExampleCommand):
                 show_envvar=True,
                 help="The desk's state folder.",
             ),
-            click.Option(
-                ["--as", "named_actor"], metavar="NAME", help="Your name in the audit log.  [default: your login]"
-            ),
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object for machines."),
         ]
         settings.setdefault("epilog", EXIT_CODES)
@@ -77,9 +74,18 @@ class DeskCommand(ExampleCommand):
         """Run the program's own check, `ctx.obj`, and the command's function with a `Call`."""
         if ctx.obj is not None:
             ctx.obj()
-        shared = {name: ctx.params.pop(name) for name in ("state", "named_actor", "as_json")}
-        check_owner(shared["state"])
-        ctx.params["call"] = Call(**shared)
+        state, as_json = ctx.params.pop("state"), ctx.params.pop("as_json")
+        check_owner(state)
+        # Set before the person is known: the remedies of an error need its `--state`.
+        call = ctx.params["call"] = Call(state, as_json)
+        if self.permission is not None:
+            # Imported here: the database is of no use to help and usage errors.
+            from gateway.desk.people import accounts
+            from gateway.desk.wiring import open_desk
+
+            with open_desk(state).store.read() as connection:
+                actor = accounts.get_actor(connection, self.permission, account=accounts.get_account())
+            ctx.params["call"] = replace(call, actor=actor.person, roles=actor.roles)
         return super().invoke(ctx)
 
 
@@ -91,6 +97,23 @@ def desk_command(
     Without a permission it is for anyone with the state folder, e.g. `init`, which runs before there are people.
     """
     return click.command(name, cls=DeskCommand, permission=permission, example=example)
+
+
+def port_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--port`, of the desk's pages, to a command."""
+    return click.option(
+        "--port",
+        type=click.IntRange(1, 65_535),
+        default=DEFAULT_PORT,
+        show_default=True,
+        metavar="N",
+        help=f"On {HOST}.",
+    )(function)
+
+
+def make_origin(port: int) -> str:
+    """Return the address of the desk's pages, which are served on this machine only."""
+    return f"http://{HOST}:{port}"
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

@@ -36,7 +36,7 @@ from gateway.desk.evidence.collecting import collect_evidence
 from gateway.desk.evidence.holdings import find_held
 from gateway.desk.evidence.open_evidence import open_file
 from gateway.desk.evidence.sealed_parts import get_parts
-from gateway.desk.keyring.bootstrap import add_gateway, make_desk
+from gateway.desk.keyring.bootstrap import FirstPerson, add_gateway, make_desk
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.outbox_run import send_due
@@ -48,6 +48,7 @@ from gateway.desk.partners.enrolments import collect_enrolments
 from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
+from gateway.desk.people.accounts import get_account
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import open_desk
@@ -280,7 +281,8 @@ def _fill_table(table: Table) -> DigestTable:
 def _make_folders(folder: Path, *, origin: str, now: datetime) -> GatewayCard:
     """Make the desk's folder and the gateway's, each with its keys; return the gateway's card for the desk."""
     config = DeskConfig(environment="sandbox", gateway_origin=origin, feed_url=FEED_ORIGIN, agency_name="Sandbox")
-    make_desk(folder / "desk", config=config, now=now, random=secrets.token_bytes, actor=STAFF)
+    first = FirstPerson(name="Sandbox", account=get_account(), handle=STAFF)
+    make_desk(folder / "desk", config=config, now=now, random=secrets.token_bytes, first=first)
     new = NewGateway(
         state=folder / "gateway",
         pin_file=DeskPaths(folder / "desk").pin,

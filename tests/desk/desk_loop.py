@@ -50,13 +50,13 @@ from tests.builders import (
 )
 from tests.builders.local_servers import find_free_port
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
+from tests.desk.people_builders import ACTOR, give_every_role, make_first_person
 from tests.public_report_builders import make_contact
 from tests.public_report_builders import make_public_report as make_blank_report
 
 DOORS_PORT = find_free_port()
 FEED_PORT = find_free_port()
 FEED_ORIGIN = f"http://127.0.0.1:{FEED_PORT}"
-ACTOR = "test-analyst"
 
 
 def page_of(*rows: object, last: int = 1, more: bool = False) -> ItemPage:
@@ -226,7 +226,7 @@ def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool
     clock = StillClock(NOW)
     desk_state, gateway_state = folder / "desk", folder / "gateway"
     config = DeskConfig(environment=environment, gateway_origin=PUBLIC_ORIGIN, feed_url=FEED_ORIGIN)
-    make_desk(desk_state, config=config, now=clock(), random=os.urandom, actor=ACTOR)
+    make_desk(desk_state, config=config, now=clock(), random=os.urandom, first=make_first_person())
     create_gateway(
         NewGateway(
             state=gateway_state,
@@ -248,6 +248,7 @@ def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool
     session = requests.Session()
     session.mount(FEED_ORIGIN, transport)
     desk = open_desk(desk_state, clock=clock, session=session)
+    give_every_role(desk.store)
     loop = Loop(folder, desk, gateway, feed_app, transport, clock)
     if add_card:
         add_gateway(desk, parse_gateway_card(StateFolder(gateway_state).card.read_bytes()), actor=ACTOR)

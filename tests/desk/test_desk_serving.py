@@ -12,6 +12,7 @@ import requests
 
 from gateway.desk.wiring import utc_now
 from tests.builders.local_servers import find_free_port
+from tests.desk.people_builders import ACTOR
 from tests.desk.view_builders import Clock, make_test_desk
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline()) == {"address": f"http://127.0.0.1:{port}"}
-            asked = [sys.executable, "-m", "gateway.desk.cli", "start-link", *words[1:], "--name", "A. Analyst"]
+            asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *words[1:]]
             address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
             with requests.Session() as session:
                 assert session.get(f"http://127.0.0.1:{port}/", timeout=10).status_code == 401

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
-from gateway.desk.people.sessions import make_start_link
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.sessions import get_link_folder, make_start_link
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, REPORTS
@@ -34,6 +36,7 @@ from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.made_models import copy_model, hold_open, move_to_server
+from tests.desk.people_builders import ensure_person, give_every_role, make_first_person
 from tests.public_report_builders import make_contact, make_public_report
 
 ORIGIN = "http://127.0.0.1:8003"
@@ -61,8 +64,9 @@ def make_test_desk(folder: Path, clock: Clock, *, database_uri: str = "") -> Des
 
 def _fill_desk(folder: Path, *, clock: Clock) -> None:
     config = DeskConfig(environment="live", gateway_origin="http://127.0.0.1:8000", feed_url="http://127.0.0.1:8001")
-    make_desk(folder, config=config, now=clock(), random=secrets.token_bytes, actor="test")
+    make_desk(folder, config=config, now=clock(), random=secrets.token_bytes, first=make_first_person())
     desk = open_desk(folder, clock=clock)
+    give_every_role(desk.store)
     with desk.store.write() as connection:
         connection.execute(
             insert(PARTNERS).values(
@@ -232,17 +236,18 @@ class Browser:
         data = {"csrf_token": self.token if token is None else token, **fields}
         return self.client.post(path, base_url=ORIGIN, data=data, headers=headers or {})
 
-    def make_link(self, name: str) -> str:
-        secret = make_start_link(
-            self.desk.paths.state / "start-links", name=name, now=self.desk.clock(), random=self.desk.random
-        )
-        return f"/start/{secret}"
+    def make_link(self, person: str, roles: Collection[Role] = tuple(Role)) -> str:
+        with self.desk.store.write() as connection:
+            ensure_person(connection, person, roles)
+        folder = get_link_folder(self.desk.paths.state)
+        return f"/start/{make_start_link(folder, person=person, now=self.desk.clock(), random=self.desk.random)}"
 
-    def sign_in(self, name: str = "A. Assessor") -> "Browser":
-        link = self.make_link(name)
+    def sign_in(self, person: str = "a-assessor", roles: Collection[Role] = tuple(Role)) -> "Browser":
+        link = self.make_link(person, roles)
         self.get(link)
-        assert self.post(link).status_code == 303
-        assert self.get("/").status_code == 200
+        answer = self.post(link)
+        assert answer.status_code == 303
+        assert self.get(answer.location).status_code == 200
         return self
 
 

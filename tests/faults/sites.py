@@ -16,7 +16,7 @@ from pwd import getpwnam
 from typing import Any
 
 from gateway.demo.cluster import Cluster
-from gateway.demo.loop import ASSESSOR, GATEWAY, Loop, OneMachine, Ports
+from gateway.demo.loop import GATEWAY, Loop, OneMachine, Ports
 from gateway.demo.processes import Processes
 from gateway.desk.cli import main as run_desk
 from tests.builders.local_servers import find_free_port
@@ -232,7 +232,7 @@ def ask_desk(loop: Loop, *words: str) -> dict[str, Any]:
     """Run a command of the desk in this process and return its output."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        run_desk([*words, "--json", "--state", str(loop.desk_state), "--as", ASSESSOR])
+        run_desk([*words, "--json", "--state", str(loop.desk_state)])
     found: dict[str, Any] = json.loads(said.getvalue())
     return found
 

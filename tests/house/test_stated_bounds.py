@@ -132,6 +132,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     # the desk
     ("gateway.desk.people.sessions:LIFETIME", 10 * MINUTE, CASEWORK, "signs one person in, once, within 10 minutes"),
     ("gateway.desk.people.sessions:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
+    ("gateway.desk.people.sessions:IDLE_LIFETIME", 15 * MINUTE, CASEWORK, "after 15 minutes without a click"),
     ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, CASEWORK, "A question has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, CASEWORK, "by a noisy count: 60 or more"),
     ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, CASEWORK, "Fewer than 10 incidents by a noisy count"),

@@ -28,7 +28,7 @@ ADMITTED = (
     "while they are typed",
     "host name",
     "expired",
-    "only names",
+    "as good as the machine's logins",
     "Traffic",
     "cannot be acknowledged",
     "restore",

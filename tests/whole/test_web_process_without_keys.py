@@ -18,6 +18,7 @@ from gateway.desk.wiring import utc_now
 from partner_sdk.key_files import parse_key_file
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders.local_servers import find_free_port
+from tests.desk.people_builders import ACTOR
 from tests.desk.vault.vault_process import find_in_memory, list_children, list_open_files
 from tests.desk.view_builders import Clock, add_sealed_case, make_test_desk
 from tests.house.sources import ROOT
@@ -71,7 +72,7 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
 
 def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
     """Sign in, ask for the state of the desk, and read a case: what the pages need keys for."""
-    asked = [sys.executable, "-m", "gateway.desk.cli", "start-link", *state, "--port", str(port), "--json"]
+    asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *state, "--port", str(port), "--json"]
     address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
     origin = f"http://127.0.0.1:{port}"
     with requests.Session() as session:

@@ -52,10 +52,11 @@ from gateway.desk.cases.reply_templates import list_templates
 from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
+from gateway.desk.people.permissions import Permission, check_permission
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import find_owner_name, find_placement
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, get_signed_in, read_typed, show_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
@@ -141,12 +142,14 @@ class _Content:
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
-    """Return the case of this address, or answer 404."""
+    """Return the case of this address, or answer 404; a duty officer gets only cases of the crisis lane."""
     with get_desk().store.read() as connection:
         try:
-            return get_case(connection, case_id)
+            found = get_case(connection, case_id)
         except CaseError:
             not_found()
+    check_permission(get_signed_in().roles, Permission.READ_CASES, is_crisis=found.crisis)
+    return found
 
 
 def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:

@@ -177,7 +177,8 @@ def case_next(call: Call) -> int:
 @click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
 def case_move(call: Call, case: str, lane: str, score: int | None, reason: str) -> int:
     """Move a case into the crisis lane or out of it, or to another score. The reason is kept."""
-    moved = move_case(open_desk(call.state), case, lane=lane, score=score, reason=reason, actor=call.actor)
+    desk = open_desk(call.state)
+    moved = move_case(desk, case, lane=lane, score=score, reason=reason, actor=call.actor, roles=call.roles)
     return print_result(
         call,
         {"case": asdict(moved)},

@@ -38,7 +38,7 @@ from gateway.desk.collection.shelf import format_cause, format_sender, list_grou
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import count_button_requests
-from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule, turn_keys
+from gateway.desk.views.page import get_desk, get_name, get_signed_in, read_typed, show_page, staff_rule, turn_keys
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 
 blueprint = Blueprint("cases", __name__)
@@ -103,7 +103,8 @@ def post_move(case_id: str) -> ResponseReturnValue:
     case, typed = get_case_or_404(case_id), read_typed()
     try:
         score, reason = parse_score(typed["score"]), typed["move_reason"]
-        move_case(get_desk(), case.case_id, lane=typed["lane"], score=score, reason=reason, actor=get_name())
+        desk, lane, roles = get_desk(), typed["lane"], get_signed_in().roles
+        move_case(desk, case.case_id, lane=lane, score=score, reason=reason, actor=get_name(), roles=roles)
     except CaseError as error:
         return show_page_again(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)

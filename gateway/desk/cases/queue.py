@@ -20,6 +20,7 @@ from gateway.desk.cases.model import (
     to_case,
 )
 from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.people.permissions import Permission, Role, check_permission
 from gateway.desk.store.schema import CASE_MOVES, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -74,11 +75,13 @@ class CaseMove:
     reason: str
 
 
-def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: str, actor: str) -> CaseRow:
+def move_case(
+    desk: Desk, wanted: str, *, lane: str, score: int | None, reason: str, actor: str, roles: Collection[Role]
+) -> CaseRow:
     """Move a case to a lane and a score (None: unchanged); a report joined to an open case moves that case.
 
     Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `reason-missing`,
-    `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`.
+    `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`; `NotPermittedError` if these roles only raise.
     """
     reason = _check(lane, score, reason)
     now = desk.clock()
@@ -87,6 +90,8 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
             raise CaseError("The case already has this lane and score.", reason="not-moved")
+        if (crisis, score) < (found.crisis, found.score):
+            check_permission(roles, Permission.MOVE_CASES)
         if found.crisis and not crisis:
             _check_read(connection, found)
         came_in = crisis and not found.crisis

@@ -36,14 +36,15 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.opening import Source, list_sources
 from gateway.desk.cases.partner_side import Clock
-from gateway.desk.cases.queue import Later, list_later
+from gateway.desk.cases.queue import CRISIS, Later, list_later
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
+from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start
-from gateway.desk.views.page import ListPage, get_name, read_list_page
+from gateway.desk.views.page import ListPage, get_name, is_permitted, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import list_reasons
@@ -89,11 +90,13 @@ class QueuePane:
     next_case: CaseRow | None
     names: Mapping[str, str]
     exposure: Exposure
+    crisis_only: bool  # for a duty officer
 
     @property
     def lanes(self) -> list[tuple[str, list[Lane]]]:
         """The lanes of each heading; empty ones of a heading are left out, except the chosen one."""
-        shown = (lane for lane in LANES if not lane.heading or self.counts[lane.code] or lane.code == self.view.lane)
+        mine = [lane for lane in LANES if lane.code == CRISIS or not self.crisis_only]
+        shown = (lane for lane in mine if not lane.heading or self.counts[lane.code] or lane.code == self.view.lane)
         return [(heading, list(lanes)) for heading, lanes in groupby(shown, key=lambda lane: lane.heading)]
 
     @property
@@ -120,6 +123,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     """Return the panes of this request's view; the next case is never the shown one."""
     now = desk.clock()
     today, view = get_uk_day(now), read_view(request.args)
+    crisis_only = not is_permitted(Permission.SEE_QUEUE, is_crisis=False)
+    view = view.with_lane(CRISIS) if crisis_only else view
     with desk.store.read() as connection:
         counts = count_lanes(connection, today=today)
         listed_page = read_list_page(found=count_view(connection, view, today=today, lanes=counts))
@@ -130,6 +135,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         next_case = find_next(connection, after=case_id)
         person = get_name()
         opened = list_exposure(connection, since=get_day_start(now), person=person)
+    if crisis_only and next_case is not None and not next_case.crisis:
+        next_case = None
     rows = [
         Row(
             case=case,
@@ -146,7 +153,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         for case in listed
     ]
     exposure = opened[0] if opened else Exposure(person, 0, 0)
-    return QueuePane(view, counts, rows, listed_page, next_case, names, exposure)
+    return QueuePane(view, counts, rows, listed_page, next_case, names, exposure, crisis_only=crisis_only)
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:

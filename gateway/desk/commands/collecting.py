@@ -23,6 +23,7 @@ from gateway.desk.outbox.loop import is_crash
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.people.accounts import check_is_person
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import (
@@ -303,6 +304,7 @@ def alarms(call: Call, clear: int | None) -> int:
     """
     desk = open_desk(call.state)
     if clear is not None:
+        check_is_person(call.actor)
         with desk.store.write() as connection:
             clear_alarm(connection, clear, actor=call.actor, now=desk.clock())
     with desk.store.read() as connection:

@@ -1,26 +1,32 @@
-"""Commands about the desk's pages: serve them on this machine, and make a start link for a person."""
+"""The command that serves the desk's pages on this machine."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from gateway.desk.config import DeskPaths
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.sessions import LIFETIME, get_link_folder, make_start_link
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import WRONG_USE, Call, complain, desk_command, print_result
+from gateway.desk.terminal import (
+    DEFAULT_PORT,
+    HOST,
+    WRONG_USE,
+    Call,
+    complain,
+    desk_command,
+    make_origin,
+    port_option,
+    print_result,
+)
 from gateway.desk.vault.client import VaultClient
-from gateway.desk.wiring import Desk, open_desk
+from gateway.desk.wiring import open_desk
 
-HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 8702
 # A vault that cannot start must not be started five times a second.
 VAULT_RESTART_SECONDS: Final = 2.0
 VAULT_STOP_SECONDS: Final = 5.0
@@ -28,19 +34,8 @@ VAULT_START_SECONDS: Final = 30.0
 VAULT_POLL_SECONDS: Final = 0.05
 
 
-def _port_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--port",
-        type=click.IntRange(1, 65_535),
-        default=DEFAULT_PORT,
-        show_default=True,
-        metavar="N",
-        help=f"On {HOST}.",
-    )(function)
-
-
 @desk_command(Permission.RUN_DESK, example=f"--port {DEFAULT_PORT}")
-@_port_option
+@port_option
 @click.option("--without-vault", "is_without_vault", is_flag=True, help="Start no vault: another service runs one.")
 def serve(call: Call, port: int, *, is_without_vault: bool) -> int:
     """Serve the desk's pages on this machine until Ctrl-C.
@@ -61,7 +56,7 @@ def serve(call: Call, port: int, *, is_without_vault: bool) -> int:
         port=port,
         environment={
             STATE_VARIABLE: str(call.state.resolve()),
-            ORIGIN_VARIABLE: _make_origin(port),
+            ORIGIN_VARIABLE: make_origin(port),
         },
     )
     has_vault = is_without_vault or VaultClient(DeskPaths(call.state).vault).is_there()
@@ -118,36 +113,11 @@ class OwnVault:
         )
 
 
-@desk_command(Permission.MANAGE_PEOPLE, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
-@_port_option
-@click.option("--name", metavar="NAME", help="The person to sign in.  [default: as --as]")
-def start_link(call: Call, port: int, name: str | None) -> int:
-    """Print a one-time address that signs a person in to the desk's pages.
-
-    It works once, within ten minutes.
-    """
-    name = name or call.actor
-    address = make_start_address(open_desk(call.state), name=name, port=port)
-    minutes = int(LIFETIME.total_seconds() // 60)
-    line = f"{address}  (signs in {name}, once, within {minutes} minutes)"
-    return print_result(call, {"address": address, "name": name, "minutes": minutes}, line)
-
-
-def make_start_address(desk: Desk, *, name: str, port: int) -> str:
-    """Return a new one-time address for a person, where the pages are served on this port."""
-    secret = make_start_link(get_link_folder(desk.paths.state), name=name, now=desk.clock(), random=desk.random)
-    return f"{_make_origin(port)}/start/{secret}"
-
-
 def _print_origin(call: Call, port: int) -> None:
     # No link: a journal that kept one would sign in its readers.
     print_result(
         call,
-        {"address": _make_origin(port)},
-        f"The desk's pages are at {_make_origin(port)}.",
-        f"For a link that signs one person in: {suggest(f'start-link --port {port} --name NAME')}",
+        {"address": make_origin(port)},
+        f"The desk's pages are at {make_origin(port)}.",
+        f"For a link that signs one person in: {suggest(f'people link PERSON --port {port}')}",
     )
-
-
-def _make_origin(port: int) -> str:
-    return f"http://{HOST}:{port}"

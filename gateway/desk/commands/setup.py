@@ -11,6 +11,7 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.bootstrap import (
     BootstrapError,
+    FirstPerson,
     add_gateway,
     check_receipt_key_unused,
     end_receipt_key,
@@ -18,6 +19,7 @@ from gateway.desk.keyring.bootstrap import (
 )
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
@@ -58,11 +60,23 @@ DATED_FILES: Final = (
 @click.option(
     "--agency-name", default="The agency", show_default=True, metavar="NAME", help="Shown on the desk's pages."
 )
+@click.option(
+    "--name", metavar="NAME", help="Your own name, as the first administrator.  [default: that of your account]"
+)
 @click.option("--database-uri", default="", metavar="URI", help="A PostgreSQL database.  [default: a file]")
 def init(
-    call: Call, gateway_origin: str, feed_url: str, environment: Environment, agency_name: str, database_uri: str
+    call: Call,
+    gateway_origin: str,
+    feed_url: str,
+    environment: Environment,
+    agency_name: str,
+    database_uri: str,
+    name: str | None,
 ) -> int:
-    """Make a desk with all its keys, and agency.pin for the gateway."""
+    """Make a desk with all its keys, and agency.pin for the gateway.
+
+    You become its first administrator, by your account of this machine.
+    """
     config = DeskConfig(
         environment=environment,
         gateway_origin=gateway_origin,
@@ -70,7 +84,9 @@ def init(
         agency_name=agency_name,
         database_uri=database_uri,
     )
-    pin = make_desk(call.state, config=config, now=utc_now(), random=secrets.token_bytes, actor=call.actor)
+    account = get_account()
+    first = FirstPerson(name=name or account, account=account)
+    pin = make_desk(call.state, config=config, now=utc_now(), random=secrets.token_bytes, first=first)
     paths = DeskPaths(call.state)
     return print_result(
         call,
@@ -82,6 +98,7 @@ def init(
         },
         f"Made the {pin.environment} desk in {paths.state}.",
         f"Root fingerprint: {pin.root_fingerprint}",
+        f"You are its first administrator, by your account {account}: {suggest('people list')}",
         f"Give {paths.pin} to the gateway (report-abuse-gateway init --pin); it holds no secret.",
         f"Then: {suggest('gateway add gateway.card')}",
         f"Write the agency's own hours into {paths.agency}, the same as at the gateway: it holds an example.",

@@ -6,6 +6,7 @@ Never overwrites an existing desk, and never leaves a partial one: the folder is
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ from gateway.desk.keyring.key_set import (
     find_verify_role,
 )
 from gateway.desk.keyring.quarters import get_quarter_of
+from gateway.desk.people.permissions import BY_THE_DESK, Role
+from gateway.desk.people.register import add_person, grant_role
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.store.schema import REPORTS
@@ -49,10 +52,21 @@ class BootstrapError(ReportAbuseError):
     """A desk cannot be made here, or a card is invalid."""
 
 
-def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
-    """Make the folder of a new desk with every key, and return the pin for the gateway.
+@dataclass(frozen=True, slots=True)
+class FirstPerson:
+    """The first administrator of a new desk, who adds the other people; the handle is made from the name if empty."""
 
-    Raises `BootstrapError` (`desk-exists`) if the folder is not empty.
+    name: str
+    account: str
+    handle: str = ""
+
+
+def make_desk(
+    state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], first: FirstPerson
+) -> Pin:
+    """Make the folder of a new desk with every key and its first person, and return the pin for the gateway.
+
+    Raises `BootstrapError` (`desk-exists`) if the folder is not empty, and `PersonError` for an unusable name.
     """
     check_config(config)
     state = state.resolve()
@@ -64,7 +78,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700)
     try:
-        pin = _fill(DeskPaths(making), config=config, now=now, random=random, actor=actor)
+        pin = _fill(DeskPaths(making), config=config, now=now, random=random, first=first)
         sync_folder(making)
         making.replace(state)
     except BaseException:
@@ -143,7 +157,9 @@ def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
         audit.append_entry(connection, f"end-{role}-key", key_id, at=now, actor=actor)
 
 
-def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
+def _fill(
+    paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], first: FirstPerson
+) -> Pin:
     def make(role: KeyRole, path: Path) -> KeyFile:
         key_file = new_key(role, environment=config.environment, created_at=format_time(now), seed=random(32))
         write_key_file(path, key_file)
@@ -165,7 +181,11 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
             )
         for role in (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING):
             add_verify_key(connection, role.value, parse_base64url(daily[role].public_key), now=now)
-        audit.append_entry(connection, "make-desk", config.environment, at=now, actor=actor)
+        person = add_person(
+            connection, name=first.name, handle=first.handle, account=first.account, actor=BY_THE_DESK, now=now
+        )
+        grant_role(connection, person, Role.ADMINISTRATOR, actor=BY_THE_DESK, now=now)
+        audit.append_entry(connection, "make-desk", config.environment, at=now, actor=person)
     store.close()
     pin = Pin(
         environment=config.environment,

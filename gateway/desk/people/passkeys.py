@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.register import BY_THE_DESK
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.touches import (
     Answer,
     NewKey,

@@ -9,6 +9,11 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from partner_sdk.errors import ReportAbuseError
+
+# The actor of the machine's own acts, e.g. filing a report. No person gets it as a handle.
+BY_THE_DESK: Final = "desk"
+
 
 class Role(Enum):
     """A role, by its code in commands and records, e.g. `people grant a-okafor partner-manager`."""
@@ -130,8 +135,30 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
     }
 )
 
+# The machine's own work on timers, e.g. `collect` and the daily lists for the journal: an account without a person does
+# it too, as "desk".
+OF_THE_MACHINE: Final = frozenset(
+    {
+        *(Permission.RUN_DESK, Permission.PUBLISH, Permission.CHECK_AUDIT, Permission.CLEAR_ALARMS),
+        *(Permission.SEE_SET_ASIDE, Permission.SEE_OUTBOX, Permission.SEE_FIGURES),
+    }
+)
+
 # A role whose permissions on cases hold in the crisis lane only.
 CRISIS_LANE_ONLY: Final = frozenset({Role.DUTY_OFFICER})
+
+
+class NotPermittedError(ReportAbuseError):
+    """A person's roles lack a permission; `able` are the roles that have it."""
+
+    def __init__(self, permission: Permission, *, able: Collection[Role]) -> None:
+        self.permission = permission
+        self.able = tuple(role for role in Role if role in able)
+        super().__init__(
+            f"Your role does not let you {permission.value}: that is for a person with the role "
+            f"{_join([ROLE_TITLES[role] for role in self.able])}.",
+            reason="not-permitted",
+        )
 
 
 def is_allowed(roles: Collection[Role], permission: Permission, *, is_crisis: bool = True) -> bool:
@@ -143,7 +170,14 @@ def is_allowed(roles: Collection[Role], permission: Permission, *, is_crisis: bo
     return bool(able if is_crisis else able - CRISIS_LANE_ONLY)
 
 
-def format_roles(permission: Permission) -> str:
-    """Return the roles that have a permission, e.g. "analyst or supervisor"."""
-    *others, last = [ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]]
+def check_permission(roles: Collection[Role], permission: Permission, *, is_crisis: bool = True) -> None:
+    """Raise `NotPermittedError` unless one of these roles has the permission, as `is_allowed` has it."""
+    if not is_allowed(roles, permission, is_crisis=is_crisis):
+        able = ROLES_OF[permission]
+        raise NotPermittedError(permission, able=able if is_crisis else able - CRISIS_LANE_ONLY)
+
+
+def _join(titles: list[str]) -> str:
+    """Return titles as a sentence has them, e.g. "analyst or supervisor"."""
+    *others, last = titles
     return f"{', '.join(others)} or {last}" if others else last

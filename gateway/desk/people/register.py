@@ -6,29 +6,28 @@ name is looked up only to be shown. Roles and authorities are records that are o
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import Role
+from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.store.engine import copy_fields
-from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES
+from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
-# The actor of the machine's own acts, e.g. filing a report. No person gets it as a handle.
-BY_THE_DESK: Final = "desk"
-RESERVED: Final = frozenset({BY_THE_DESK, "gateway", "public", "sandbox"})
+RESERVED: Final = frozenset({BY_THE_DESK, "gateway", "public"})
 MAX_NAME_CHARACTERS: Final = 80
 _MAX_HANDLE_CHARACTERS: Final = 40
 _HANDLE: Final = re.compile("[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # Beside letters, marks and digits. Brackets would let a name show another person's handle: "Sam (a-okafor)".
 _IN_NAMES: Final = frozenset(" '.-,\u2019\u02bc\u00b7")
-_ACCOUNT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+# Also of a directory service, e.g. CORP\\amina or amina@corp.example.
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+$-]{0,63}")
 
 RISK_ASSESSMENT: Final = "risk-assessment"
 # The kinds of authority, with their words in lists.
@@ -107,6 +106,7 @@ def end_person(connection: Connection, person: str, *, actor: str, now: datetime
     get_active(connection, person)
     for role in sorted(list_roles(connection, person), key=lambda role: role.value):
         end_role(connection, person, role, actor=actor, now=now)
+    end_sessions(connection, person)
     values = {"account": None, "ended_at": format_time(now), "ended_by": actor}
     connection.execute(update(PEOPLE).where(PEOPLE.c.person == person).values(values))
     audit.append_entry(connection, "end-person", person, at=now, actor=actor)
@@ -158,6 +158,11 @@ def check_authority(connection: Connection, person: str, at: datetime, *, kind: 
     )
 
 
+def end_sessions(connection: Connection, person: str) -> None:
+    """End every session of a person: the next request of each browser is refused."""
+    connection.execute(delete(SESSIONS).where(SESSIONS.c.person == person))
+
+
 def list_authorities(connection: Connection, person: str) -> list[Authority]:
     """Return the newest authority of each kind, past ones included."""
     newest = {row.kind: row for row in _list_records(connection, PERSON_AUTHORITIES, person)}
@@ -175,6 +180,15 @@ def list_with_role(connection: Connection, role: Role) -> list[str]:
     query = select(PERSON_ROLES).where(PERSON_ROLES.c.role == role.value).order_by(PERSON_ROLES.c.id)
     newest = {row.person: not row.is_end for row in connection.execute(query)}
     return sorted(person for person, stands in newest.items() if stands)
+
+
+def describe_person(connection: Connection, one: Person) -> dict[str, Any]:
+    """Return a person with roles and authorities, as lists of people print them."""
+    roles, authorities = list_roles(connection, one.person), list_authorities(connection, one.person)
+    return asdict(one) | {
+        "authorities": [{"by": each.by, "kind": each.kind, "until": each.until.isoformat()} for each in authorities],
+        "roles": [role.value for role in Role if role in roles],
+    }
 
 
 def list_people(connection: Connection) -> list[Person]:
@@ -226,6 +240,7 @@ def format_person(connection: Connection, actor: str) -> str:
 def _record_role(connection: Connection, person: str, role: Role, *, is_end: bool, actor: str, now: datetime) -> None:
     values = {"person": person, "role": role.value, "is_end": is_end, "at": format_time(now), "by": actor}
     connection.execute(insert(PERSON_ROLES).values(values))
+    end_sessions(connection, person)
     action = "end-role" if is_end else "grant-role"
     audit.append_entry(connection, action, person, at=now, actor=actor, role=role.value)
 

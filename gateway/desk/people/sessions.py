@@ -1,48 +1,59 @@
-"""One-time start links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
+"""One-time links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
 
-A session is a row of the desk's store: sign-out deletes it there, so that a copied cookie is useless.
+A session is a row of the desk's store and belongs to a person. It ends at sign-out, after 8 hours, after 15 minutes
+without a request, and at any change of its person's roles; a copied cookie ends with it. It answers only to the browser
+that began it.
 
 Never keeps the link itself: only its hash, as the name of a file that the first use of the link deletes.
 """
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
-from gateway.desk.store.schema import SESSIONS
+from gateway.desk import audit
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.register import PersonError, get_active, list_roles
+from gateway.desk.store import DeskStoreError
+from gateway.desk.store.people_tables import SESSIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time, to_base64url
 
 LIFETIME: Final = timedelta(minutes=10)
 SESSION_LIFETIME: Final = timedelta(hours=8)
-MAX_NAME_CHARACTERS: Final = 80
+IDLE_LIFETIME: Final = timedelta(minutes=15)
+# A session's last request is written down at most once in this time: each writing waits for the store's other writers.
+_NOTED_EVERY: Final = timedelta(minutes=1)
 _SECRET_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's person and start."""
+    """A session's person, with their name and present roles, and its start."""
 
+    person: str
     name: str
+    roles: frozenset[Role]
     began_at: datetime
 
 
 class StartLinkError(ReportAbuseError):
-    """A start link is used, expired or unknown; or the name for one is missing."""
+    """A one-time link is used, expired or unknown, or its person may no longer sign in."""
 
 
 class StartLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stored part of a link: its person and its end."""
 
-    name: str
+    person: str
     expires_at: str
 
 
@@ -51,24 +62,28 @@ def get_link_folder(state: Path) -> Path:
     return state / "start-links"
 
 
-def make_start_link(folder: Path, *, name: str, now: datetime, random: Callable[[int], bytes]) -> str:
-    """Return the secret of a new link for the named person; it works once, for ten minutes."""
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
-        raise StartLinkError(
-            f"Give the name of the person who signs in, of at most {MAX_NAME_CHARACTERS} characters.", reason="no-name"
-        )
+def make_start_link(folder: Path, *, person: str, now: datetime, random: Callable[[int], bytes]) -> str:
+    """Return the secret of a new link for a person; it works once, for ten minutes."""
     folder.mkdir(mode=0o700, exist_ok=True)
     _sweep(folder, now=now)
     secret = to_base64url(random(_SECRET_BYTES))
     path = _path_of(folder, secret)
     path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(encode(StartLink(name=name, expires_at=format_time(now + LIFETIME))))
+    path.write_bytes(encode(StartLink(person=person, expires_at=format_time(now + LIFETIME))))
     return secret
 
 
+def make_persons_link(desk: Desk, person: str, *, actor: str) -> str:
+    """Return the secret of a new link for a person of the desk; the log names its maker. Raises `PersonError`."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        get_active(connection, person)
+        audit.append_entry(connection, "make-link", person, at=now, actor=actor)
+    return make_start_link(get_link_folder(desk.paths.state), person=person, now=now, random=desk.random)
+
+
 def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
-    """Return the name of the link's person, and end the link. Raises `StartLinkError`."""
+    """Return the link's person, and end the link. Raises `StartLinkError`."""
     path = _path_of(folder, secret)
     try:
         raw = path.read_bytes()
@@ -79,28 +94,52 @@ def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
         raise StartLinkError("This start link is unknown or has already been used.", reason="link-used") from None
     if now >= parse_time(link.expires_at):
         raise StartLinkError("This start link has expired.", reason="link-expired")
-    return link.name
+    return link.person
 
 
-def begin_session(desk: Desk, *, name: str) -> str:
-    """Begin a person's session and return its secret for the cookie; the store has only its hash."""
+def begin_session(desk: Desk, person: str, *, browser: str) -> str:
+    """Begin a person's session in a browser and return its secret for the cookie; the store has only its hash.
+
+    Raises `StartLinkError` (`no-role`) for a person who has ended or has no role.
+    """
     secret, now = to_base64url(desk.random(_SECRET_BYTES)), desk.clock()
     with desk.store.write() as connection:
+        try:
+            get_active(connection, person)
+        except PersonError as error:
+            raise StartLinkError(str(error), reason="no-role") from None
+        if not list_roles(connection, person):
+            raise StartLinkError(
+                "You have no role at this desk. An administrator grants roles: `people grant`.", reason="no-role"
+            )
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
-        connection.execute(
-            insert(SESSIONS).values(secret_sha256=_hash_session(secret), name=name, began_at=format_time(now))
-        )
+        values = {"person": person, "began_at": format_time(now), "seen_at": format_time(now)}
+        hashes = {"secret_sha256": _hash_session(secret), "browser_sha256": _hash_browser(browser)}
+        connection.execute(insert(SESSIONS).values(values | hashes))
+        audit.append_entry(connection, "sign-in", person, at=now, actor=person)
     return secret
 
 
-def find_session(desk: Desk, secret: str) -> Session | None:
-    """Return the person of this session, or None if it has ended or expired."""
+def find_session(desk: Desk, secret: str, *, browser: str) -> Session | None:
+    """Return this session and note its use, or None if it has ended, is too old, or began in another browser."""
+    key, now = _hash_session(secret), desk.clock()
     with desk.store.read() as connection:
-        row = connection.execute(select(SESSIONS).where(SESSIONS.c.secret_sha256 == _hash_session(secret))).first()
-    if row is None:
-        return None
-    found = Session(row.name, parse_time(row.began_at))
-    return found if timedelta() <= desk.clock() - found.began_at < SESSION_LIFETIME else None
+        row = connection.execute(select(SESSIONS).where(SESSIONS.c.secret_sha256 == key)).first()
+        if row is None or bytes(row.browser_sha256) != _hash_browser(browser):
+            return None
+        began_at, seen_at = parse_time(row.began_at), parse_time(row.seen_at)
+        if not timedelta() <= now - began_at < SESSION_LIFETIME or now - seen_at >= IDLE_LIFETIME:
+            return None
+        try:
+            name = get_active(connection, row.person).name
+        except PersonError:
+            return None
+        roles = list_roles(connection, row.person)
+    if now - seen_at >= _NOTED_EVERY:
+        # A page is not refused because the collector is writing: the next request notes the time.
+        with suppress(DeskStoreError), desk.store.write() as connection:
+            connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(seen_at=format_time(now)))
+    return Session(row.person, name, roles, began_at)
 
 
 def end_session(desk: Desk, secret: str) -> None:
@@ -111,6 +150,10 @@ def end_session(desk: Desk, secret: str) -> None:
 
 def _hash_session(secret: str) -> bytes:
     return hashlib.sha256(b"report-abuse desk session v1\0" + secret.encode()).digest()
+
+
+def _hash_browser(browser: str) -> bytes:
+    return hashlib.sha256(b"report-abuse desk browser v1\0" + browser.encode()).digest()
 
 
 def _path_of(folder: Path, secret: str) -> Path:

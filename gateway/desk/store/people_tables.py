@@ -1,8 +1,8 @@
-"""The tables of the people who work at the desk: their handles, roles and authorities."""
+"""The tables of the people who work at the desk: their handles, roles, authorities and sessions."""
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, Table
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table
 
 from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.schema import METADATA
@@ -46,4 +46,16 @@ PERSON_AUTHORITIES: Final = Table(
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),
     Index(None, "person", "kind"),
+)
+
+# Sessions of people signed in to the desk's pages. The cookie holds the secret; deleting a row ends every copy of it.
+SESSIONS: Final = Table(
+    "sessions",
+    METADATA,
+    Column("secret_sha256", LargeBinary, primary_key=True),
+    Column("browser_sha256", LargeBinary, nullable=False),  # of the browser's own name: no other one may use it
+    Column("person", PlainText, nullable=False),
+    Column("began_at", PlainText, nullable=False),
+    Column("seen_at", PlainText, nullable=False),  # its last request, to the minute
+    Index(None, "person"),
 )

@@ -141,15 +141,6 @@ COLLECTOR: Final = Table(
     Column("logged_report", Number, nullable=False, server_default=text("0")),  # its entry in the public log was sought
 )
 
-# Sessions of people signed in to the desk's pages. The cookie holds the secret; deleting a row ends every copy of it.
-SESSIONS: Final = Table(
-    "sessions",
-    METADATA,
-    Column("secret_sha256", LargeBinary, primary_key=True),
-    Column("name", PlainText, nullable=False),
-    Column("began_at", PlainText, nullable=False),
-)
-
 CASES: Final = Table(
     "cases",
     METADATA,

@@ -1,10 +1,11 @@
 """Shared by every page of the desk: the desk, the signed-in person, drawing a page, and one page of a long list.
 
-Contains the login rule: a staff route answers only with a session that has not expired.
+Contains the login rule: a staff route answers only a session that has not ended, of a person with its permission.
 """
 
 import re
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,7 +18,15 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import (
+    ROLE_TITLES,
+    NotPermittedError,
+    Permission,
+    Role,
+    check_permission,
+    is_allowed,
+)
+from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.uk_times import format_passed, format_short_time, format_uk_time
 from gateway.desk.wiring import Desk
@@ -29,9 +38,18 @@ BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
 _KEYS_OFF: Final = "keys_off"
+_NAMES: Final = "names_of_people"
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+# The menu: each page with its permission and its word, in the order in which a person's first page is chosen.
+MENU: Final = (
+    (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
+    (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
+    (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
+    (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
+    (Permission.SEE_FIGURES, "digests.show_trends", "Trends"),
+)
 
 
 def staff_rule(permission: Permission, *, body_bytes: int = 0) -> RouteRule:
@@ -46,12 +64,14 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.config["DESK_HOST"] = origin.partition("://")[2]
     app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
-    app.before_request(_turn_away_signed_out)
+    app.before_request(_check_permission)
+    app.register_error_handler(NotPermittedError, _show_forbidden)
     app.before_request(_refuse_zero_bytes)
     app.context_processor(_list_page_values)
     # For every value of every template, so that none can be forgotten. Report values also have an element of their own
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
+    app.jinja_env.filters["person"] = _format_person
     app.jinja_env.filters["uk_time"] = format_uk_time
     app.jinja_env.filters["short_time"] = lambda text: format_short_time(text, now=desk.clock())
     app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
@@ -77,10 +97,10 @@ def get_desk() -> Desk:
     return desk
 
 
-def sign_in(name: str) -> None:
-    """Begin a fresh session: nothing from before the sign-in is kept."""
+def sign_in(person: str) -> None:
+    """Begin a fresh session: nothing from before the sign-in is kept. Raises `StartLinkError`."""
     session.clear()
-    session["secret"] = begin_session(get_desk(), name=name)
+    session["secret"] = begin_session(get_desk(), person, browser=_get_browser())
     g.pop(_SIGNED_IN, None)
 
 
@@ -91,28 +111,38 @@ def sign_out() -> None:
     g.pop(_SIGNED_IN, None)
 
 
-def find_name() -> str | None:
-    """Return the name of the signed-in person, or None without a valid session."""
-    found = _find_session()
-    return None if found is None else found.name
-
-
-def _find_session() -> Session | None:
+def find_signed_in() -> Session | None:
+    """Return the session of the signed-in person, or None without a valid one."""
     # Looked up once per request: the login rule and the page header both need it.
     if _SIGNED_IN not in g:
         secret = session.get("secret")
-        found = find_session(get_desk(), secret) if isinstance(secret, str) else None
+        found = find_session(get_desk(), secret, browser=_get_browser()) if isinstance(secret, str) else None
         setattr(g, _SIGNED_IN, found)
     signed_in: Session | None = getattr(g, _SIGNED_IN)
     return signed_in
 
 
-def get_name() -> str:
-    """Return the name of the signed-in person, on a page behind the login rule."""
-    name = find_name()
-    if name is None:
+def get_signed_in() -> Session:
+    """Return the session of the signed-in person, on a page behind the login rule."""
+    found = find_signed_in()
+    if found is None:
         raise LookupError("Nobody is signed in: the route states no login rule.")
-    return name
+    return found
+
+
+def get_name() -> str:
+    """Return the handle of the signed-in person, e.g. `a-okafor`, on a page behind the login rule."""
+    return get_signed_in().person
+
+
+def is_permitted(permission: Permission, *, is_crisis: bool = True) -> bool:
+    """Return whether the signed-in person has a permission; for a case, say whether it is in the crisis lane."""
+    return is_allowed(get_signed_in().roles, permission, is_crisis=is_crisis)
+
+
+def find_home(roles: Collection[Role]) -> str | None:
+    """Return the endpoint of the first page in the menu for these roles."""
+    return next((endpoint for permission, endpoint, _ in MENU if is_allowed(roles, permission)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +192,45 @@ def _turn_away_other_host() -> ResponseReturnValue | None:
     return None
 
 
-def _turn_away_signed_out() -> ResponseReturnValue | None:
+def _check_permission() -> ResponseReturnValue | None:
     stated = find_current_rule()
-    if stated is not None and stated.login is Login.STAFF and find_name() is None:
+    if stated is None or stated.login is not Login.STAFF:
+        return None
+    found = find_signed_in()
+    if found is None:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED)
+    if not isinstance(stated.permission, Permission):
+        raise TypeError("A route for staff names a permission that is not the desk's.")
+    check_permission(found.roles, stated.permission)
     return None
+
+
+def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
+    """Draw the page that names the people with this permission, and the pages that this person has."""
+    with get_desk().store.read() as connection:
+        people = {person for role in error.able for person in list_with_role(connection, role)}
+        names = [format_person(connection, person) for person in sorted(people)]
+    return show_page(
+        "forbidden.html",
+        status=HTTPStatus.FORBIDDEN,
+        action=error.permission.value,
+        roles=[ROLE_TITLES[role] for role in error.able],
+        own_roles=[ROLE_TITLES[role] for role in Role if role in get_signed_in().roles],
+        names=names,
+    )
+
+
+def _format_person(actor: str) -> str:
+    """Return an actor of a record for a template, e.g. "Amina Okafor (a-okafor)" for `a-okafor`."""
+    known: dict[str, str] = g.setdefault(_NAMES, {})
+    if actor not in known:
+        with get_desk().store.read() as connection:
+            known[actor] = format_person(connection, actor)
+    return known[actor]
+
+
+def _get_browser() -> str:
+    return request.headers.get("User-Agent", "")
 
 
 def _refuse_zero_bytes() -> None:
@@ -178,13 +242,15 @@ def _refuse_zero_bytes() -> None:
 
 
 def _list_page_values() -> dict[str, object]:
-    desk, found = get_desk(), _find_session()
+    desk, found = get_desk(), find_signed_in()
     age = timedelta() if found is None else desk.clock() - found.began_at
     return {
         "agency_name": desk.config.agency_name,
         "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": None if found is None else found.name,
+        "may": set() if found is None else {one.name for one in Permission if is_allowed(found.roles, one)},
+        "menu": [] if found is None else [row[1:] for row in MENU if is_allowed(found.roles, row[0])],
         # As a shell reads it: every command that a page suggests needs it.
         "state_words": shlex.quote(str(desk.paths.state)),
         "are_keys_off": _KEYS_OFF in session,

@@ -1,4 +1,7 @@
-"""The lines of docs/casework.md that need a child's report, a file, a forged row or a page run as they are written."""
+"""The lines of docs/casework.md that need a child's report, a file, a forged row or a page run as they are written.
+
+Those of docs/running.md about people too.
+"""
 
 import io
 import shlex
@@ -26,18 +29,20 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
     return copy_loop_of_now(tmp_path)
 
 
-def run_section(loop: Loop, section: str, **names: str) -> list[int]:
+def run_section(loop: Loop, section: str, *, document: str = DOCUMENT, **names: str) -> list[int]:
     """Run the lines of a section and return their exit codes."""
     here = {"/var/lib/report-abuse-desk": str(loop.desk.paths.state), **names}
     codes = []
-    for line in list_lines(CASEWORK, DOCUMENT, section):
+    for line in list_lines(CASEWORK, document, section):
         for name, value in here.items():
             line = line.replace(name, value)
         codes.append(main(shlex.split(line)[1:]))
     return codes
 
 
-def test_person_signs_in(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_person_is_added_and_signs_in(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_section(loop, "The desk's people", document="docs/running.md") == [0] * 7
+    assert "a-okafor  Amina Okafor  analyst, partner-manager" in capsys.readouterr().out
     assert run_section(loop, "Sign in") == [0]
     assert "http://127.0.0.1:8702/" in capsys.readouterr().out
 

@@ -343,7 +343,7 @@ def test_case_that_a_person_moves_is_not_held_back(loop: Loop, monkeypatch: pyte
     held = send_industry(loop, "self_harm")
     loop.collect()
     assert get(loop, held).is_behind
-    moved = move_case(loop.desk, held, lane="crisis", score=900, reason="A teacher rang", actor=ACTOR)
+    moved = move_case(loop.desk, held, lane="crisis", score=900, reason="A teacher rang", actor=ACTOR, roles=set())
     assert (moved.is_behind, queue(loop)[0]) == (False, held)
     send_industry(loop, "self_harm")
     loop.collect()

@@ -21,6 +21,7 @@ from tests.builders import NOW, make_clear_fields, make_industry_report
 from tests.builders.reports import SealedReport, sign_for_envelope
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, find, make_full_report, make_fullest_report, read, set_partner
+from tests.desk.people_builders import ACTOR
 
 WORDS = ("--purpose", "To find the child.", "--legal-basis", "The law.")
 
@@ -34,7 +35,7 @@ class Terminal:
 
     def run(self, *words: str) -> tuple[int, str, str]:
         self.capture.readouterr()
-        code = main([*words, "--state", str(self.loop.desk.paths.state), "--as", "S. Contact"])
+        code = main([*words, "--state", str(self.loop.desk.paths.state)])
         out, err = self.capture.readouterr()
         return code, out, err
 
@@ -180,7 +181,7 @@ def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Lo
     (question,) = shown["questions"]
     assert question["request_id"] == asked["request_id"]
     assert question["words"]["question"] == "Which account?\nAnd when?"
-    assert (question["asked_by"], question["clock"]) == ("S. Contact", {"is_late": False, "words": "7 days left"})
+    assert (question["asked_by"], question["clock"]) == (ACTOR, {"is_late": False, "words": "7 days left"})
     out = terminal.run("case", "show", found.reference)[1]
     assert ("  Question: Which account?" in out, "    And when?" in out) == (True, True)
     assert "question: 7 days left" in terminal.run("case", "list")[1]
@@ -227,8 +228,7 @@ def test_neither_command_works_on_a_report_of_the_public(
         ("ask", "X", *WORDS, "--question", "Who?", "--question-file", "question.txt"),
     ],
 )
-def test_wrong_words_are_refused_before_anything_is_done(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["case", *words, "--state", "nowhere"]) == WRONG_USE
-    assert capsys.readouterr().err.endswith(f" See `report-abuse-desk case {words[0]} --help`.\n")
+def test_wrong_words_are_refused_before_anything_is_done(terminal: Terminal, words: tuple[str, ...]) -> None:
+    code, _, err = terminal.run("case", *words)
+    assert code == WRONG_USE
+    assert err.endswith(f" See `report-abuse-desk case {words[0]} --help`.\n")

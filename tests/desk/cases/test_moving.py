@@ -13,6 +13,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, move_case
 from gateway.desk.cli import main
+from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time
 from tests.builders import seal_report
@@ -23,6 +24,8 @@ from tests.desk.view_builders import Browser
 
 WHY = "The school rang: the child is with them."
 
+BY: dict[str, Any] = {"actor": "a-analyst", "roles": frozenset(Role)}
+
 
 def get(loop: Loop, reference: str) -> CaseRow:
     with loop.desk.store.read() as connection:
@@ -30,7 +33,7 @@ def get(loop: Loop, reference: str) -> CaseRow:
 
 
 def move(loop: Loop, reference: str, lane: str, score: int | None = None, reason: str = WHY) -> CaseRow:
-    return move_case(loop.desk, reference, lane=lane, score=score, reason=reason, actor="A. Analyst")
+    return move_case(loop.desk, reference, lane=lane, score=score, reason=reason, **BY)
 
 
 def file_crisis(loop: Loop, **answers: Any) -> str:
@@ -62,9 +65,9 @@ def test_lowered_case_keeps_its_factors_its_reply_and_the_reason(loop: Loop) -> 
     with loop.desk.store.read() as connection:
         (kept,) = list_moves(connection, after)
         entry = connection.execute(select(AUDIT).where(AUDIT.c.action == "move-case")).one()
-    assert (kept.moved_by, kept.moved_at, kept.reason) == ("A. Analyst", format_time(loop.clock()), WHY)
+    assert (kept.moved_by, kept.moved_at, kept.reason) == ("a-analyst", format_time(loop.clock()), WHY)
     assert (kept.crisis_before, kept.score_before, kept.crisis, kept.score) == (True, before.score, False, 5)
-    assert (entry.actor, entry.subject) == ("A. Analyst", after.case_id)
+    assert (entry.actor, entry.subject) == ("a-analyst", after.case_id)
     digest = hashlib.sha256(WHY.encode()).hexdigest()
     assert json.loads(entry.detail) == {"lane": "queue", "score": 5, "reason_sha256": digest}
 
@@ -199,7 +202,11 @@ def test_what_is_no_move_changes_nothing(loop: Loop, changes: dict[str, Any], re
     before = get(loop, reference)
     with pytest.raises(CaseError) as caught:
         move_case(
-            loop.desk, reference, **({"lane": "queue", "score": None, "reason": WHY} | changes), actor="A. Analyst"
+            loop.desk,
+            reference,
+            **({"lane": "queue", "score": None, "reason": WHY} | changes),
+            actor="a-analyst",
+            roles=frozenset(Role),
         )
     assert caught.value.reason == reason
     assert reason in CASE_FAULTS

@@ -38,7 +38,7 @@ def reference(loop: Loop) -> str:
 
 
 def run(loop: Loop, *words: str) -> int:
-    return main(["case", "reply", *words, "--state", str(loop.desk.paths.state), "--as", ACTOR])
+    return main(["case", "reply", *words, "--state", str(loop.desk.paths.state)])
 
 
 def write(tmp_path: Path, text: bytes) -> str:

@@ -42,7 +42,7 @@ class Said(NamedTuple):
 @pytest.fixture
 def open_it(loop: Loop, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     def run(*words: str) -> Said:
-        code = main(["set-aside", "open", *words, "--as", ACTOR, "--state", str(loop.desk.paths.state)])
+        code = main(["set-aside", "open", *words, "--state", str(loop.desk.paths.state)])
         return Said(code, capsys.readouterr().out.splitlines())
 
     return run
@@ -170,7 +170,7 @@ def test_page_lists_what_is_set_aside_and_opens_a_row_only_by_a_post_that_is_not
     assert "He knows where I live &lt;b&gt;" in opened
     assert "who_must_not_know" not in opened  # left blank
     assert "\u202e" not in opened
-    assert [actor for actor, _ in audited(loop)] == ["A. Assessor"]
+    assert [actor for actor, _ in audited(loop)] == ["a-assessor"]
     assert "He knows where I live" not in browser.get("/set-aside").text
     assert "It cannot be decrypted, because it cannot be read." in browser.post("/set-aside/1/open").text
     assert [browser.post(f"/set-aside/{number}/open").status_code for number in ("9", "x", "9" * 16)] == [404] * 3

@@ -30,6 +30,7 @@ from tests.builders.local_servers import run_server
 from tests.command_lines import list_commands, parse
 from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
+from tests.desk.people_builders import give_every_role
 from tests.public_report_builders import make_contact, make_known_person
 
 CLOSING = [
@@ -81,8 +82,9 @@ def desk(terminal: Terminal, tmp_path: Path) -> Terminal:
 
 def make_by_commands(folder: Path) -> None:
     state = folder / "gateway"
-    words = ["init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", FEED_ORIGIN, "--as", "test"]
+    words = ["init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", FEED_ORIGIN, "--name", "Tess Analyst"]
     assert main([*words, "--state", str(folder / "desk")]) == DONE
+    give_every_role(open_desk(folder / "desk").store, "t-analyst")
     create_gateway(
         NewGateway(
             state=state,

@@ -60,7 +60,7 @@ def test_every_check_of_the_desk_is_owed_and_can_be_given(desk: Desk, capsys: py
     assert {one["state"] for one in found.values()} == {"owed"}
     assert signoff(desk, "list") == LOOK
     for key, one in found.items():
-        assert signoff(desk, "give", key, *WHO, "--words", one["words"], "--as", "s.safety") == DONE
+        assert signoff(desk, "give", key, *WHO, "--words", one["words"]) == DONE
     assert {one["state"] for one in read_checks(desk, capsys).values()} == {"given"}
     assert signoff(desk, "list") == DONE
     assert main(["audit", "check", "--state", str(desk.paths.state)]) == DONE

@@ -41,7 +41,7 @@ def served(loop: Loop) -> Iterator[Loop]:
 
 
 def make_round(loop: Loop, *, every: float | None = 1.0) -> Callable[[], int]:
-    call = Call(loop.desk.paths.state, as_json=False, named_actor=ACTOR)
+    call = Call(loop.desk.paths.state, as_json=False, actor=ACTOR)
     return partial(collecting._collect_once, call, every=every, is_reconciled=False)
 
 

@@ -1,4 +1,4 @@
-"""Digests from the command line, to a really signed and sealed message; and the start link's command."""
+"""Digests from the command line, to a really signed and sealed message; and the command for a one-time link."""
 
 import json
 from pathlib import Path
@@ -168,8 +168,10 @@ def test_wrong_use_is_refused_in_words(
     assert said in err
 
 
-def test_a_start_link_from_the_command_line_signs_in_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    link = run_json(state, "start-link", "--port", "8003", "--name", "A. Analyst", capsys=capsys)
+def test_a_link_from_the_command_line_signs_in_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    added = run_json(state, "people", "add", "Amina Okafor", "--role", "analyst", capsys=capsys)
+    assert added == {"person": "a-okafor", "roles": ["analyst"]}
+    link = run_json(state, "people", "link", "a-okafor", "--port", "8003", capsys=capsys)
     assert str(link["address"]).startswith("http://127.0.0.1:8003/start/")
     browser = Browser(open_desk(state))
     path = str(link["address"]).removeprefix("http://127.0.0.1:8003")
@@ -177,4 +179,4 @@ def test_a_start_link_from_the_command_line_signs_in_once(state: Path, capsys: p
     assert browser.post(path).status_code == 303
     browser.get(path)
     assert browser.post(path).status_code == 401
-    assert "A. Analyst" in browser.get("/").text
+    assert "Amina Okafor" in browser.get("/").text

@@ -300,7 +300,7 @@ def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_tha
     for _ in range(2):  # again, after a crash: the same message
         assert browser.post(f"{path}/reject", reason="The zebra figures").status_code == 303
     body = b'{"environment":"live","partner":"example-chat","period":"2026-Q3"}'
-    assert written == [(PARTNER, "digest-not-published", body, "A. Assessor", make_message_id(digest_id))] * 2
+    assert written == [(PARTNER, "digest-not-published", body, "a-assessor", make_message_id(digest_id))] * 2
     page = browser.get(path).text
     assert ">Rejected<" in page
     assert "The zebra figures" in page

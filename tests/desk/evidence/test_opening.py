@@ -347,11 +347,11 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert film.reference.secret not in printed
     assert [one["state"] for one in json.loads(printed)["files"]] == ["here"]
-    save_words = ["evidence", "save", reference, "file-1", "--out", str(out), "--state", state, "--as", "kim"]
+    save_words = ["evidence", "save", reference, "file-1", "--out", str(out), "--state", state]
     assert main(save_words) == DONE
     assert "14 bytes, checked: size and SHA-256 are as sealed." in capsys.readouterr().out
     assert out.read_bytes() == film.plain
-    assert audit_of(loop, "open-evidence")[0][0] == "kim"
+    assert audit_of(loop, "open-evidence")[0][0] == ACTOR
     assert main(save_words) == WRONG_USE
     assert "already exists" in capsys.readouterr().err
 

@@ -33,7 +33,7 @@ from tests.desk.view_builders import Browser
 
 
 def browse(loop: Loop) -> Browser:
-    return Browser(loop.desk).sign_in("Kim")
+    return Browser(loop.desk).sign_in("kim")
 
 
 def read(browser: Browser, case_id: str) -> str:
@@ -109,7 +109,7 @@ def test_open_answers_with_the_file_as_an_attachment_that_no_browser_runs_or_kee
     assert "sandbox" in evidence_pages.SANDBOX
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Content-Length"] == str(len(film.plain))
-    assert opened_at_desk(loop) == ["Kim"]
+    assert opened_at_desk(loop) == ["kim"]
 
 
 def test_answer_comes_in_pieces_of_one_segment_at_most(loop: Loop) -> None:

@@ -23,13 +23,14 @@ from partner_sdk.wire.keys import find_active_sealing_key, parse_gateway_card, p
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, FEED_ORIGIN, Loop, make_loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.people_builders import make_first_person
 
 CONFIG = DeskConfig(environment="live", gateway_origin=PUBLIC_ORIGIN, feed_url=FEED_ORIGIN)
 ROLES_IN_KEYS = {"feed": "feed", "key-set": "key-set", "mailbox-signing": "mailbox-signing", "register": "register"}
 
 
 def make(state: Path) -> DeskPaths:
-    make_desk(state, config=CONFIG, now=NOW, random=os.urandom, actor=ACTOR)
+    make_desk(state, config=CONFIG, now=NOW, random=os.urandom, first=make_first_person())
     return DeskPaths(state)
 
 
@@ -87,7 +88,7 @@ def test_init_that_breaks_off_leaves_no_desk_and_can_be_run_again(tmp_path: Path
         return os.urandom(count)
 
     with pytest.raises(OSError, match="full"):
-        make_desk(tmp_path / "desk", config=CONFIG, now=NOW, random=break_off, actor=ACTOR)
+        make_desk(tmp_path / "desk", config=CONFIG, now=NOW, random=break_off, first=make_first_person())
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DeskConfigError) as caught:
         open_desk(tmp_path / "desk")

@@ -84,7 +84,7 @@ def test_given_up_note_is_tried_again_and_that_is_noted(desk: Desk, browser: Bro
     assert browser.post(f"/outbox/{note_id}/retry").status_code == 303
     assert get_note(desk, note_id) == ("waiting", 0, None)
     with desk.store.read() as connection:
-        assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "send-again")).scalar() == "A. Assessor"
+        assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "send-again")).scalar() == "a-assessor"
 
 
 def test_old_note_is_not_tried_again(desk: Desk, browser: Browser) -> None:

@@ -180,7 +180,7 @@ def test_report_by_an_unregistered_submitter_is_filed_with_a_notice_everywhere(
         case = get_case(connection, sent.reference)
     note = "submitted by a person who is not on the partner's list of authorised persons."
     assert html.unescape(open_page(loop, case)).count(note) == notes
-    flags = [*("--state", str(loop.desk.paths.state)), *("--as", ACTOR)]
+    flags = [*("--state", str(loop.desk.paths.state))]
     assert main(["case", "show", sent.reference, *flags]) == 0
     assert capsys.readouterr().out.count(f"WARNING: {sent.reference}: {note}") == notes
     assert main(["case", "show", sent.reference, *flags, "--json"]) == 0

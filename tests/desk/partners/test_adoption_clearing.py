@@ -23,6 +23,7 @@ from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_b
 from partner_sdk.wire.keys import make_sealing_key
 from partner_sdk.wire.sealing import seal
 from tests.desk.adoption_builders import CALLED, MARKED, add_waiting, list_actions
+from tests.desk.people_builders import ACTOR
 from tests.desk.view_builders import Browser
 from tests.gateway.adoption_builders import make_id, make_request
 
@@ -183,7 +184,7 @@ def test_request_of_a_newer_release_is_counted_apart_and_never_declined_together
     desk: Desk, browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer = add_newer(desk, 1)
-    words = ("adoption", "decline-unreadable", "--state", str(desk.paths.state), "--as", "alex", "--why", WHY)
+    words = ("adoption", "decline-unreadable", "--state", str(desk.paths.state), "--why", WHY)
     told = "1 opens, but this desk does not understand it: a newer release may have sent it. Update this desk"
 
     assert main(words) == DONE
@@ -247,7 +248,7 @@ def test_one_that_was_decided_meanwhile_keeps_all_from_being_declined(
 def test_command_counts_first_and_declines_that_many(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     add_waiting(desk, 1)
     spoiled = [spoil(desk, 2), spoil(desk, 3)]
-    words = ("adoption", "decline-unreadable", "--state", str(desk.paths.state), "--as", "alex", "--why", WHY)
+    words = ("adoption", "decline-unreadable", "--state", str(desk.paths.state), "--why", WHY)
 
     assert main(words) == LOOK
     said = capsys.readouterr().out
@@ -258,7 +259,7 @@ def test_command_counts_first_and_declines_that_many(desk: Desk, capsys: pytest.
     assert main([*words, "--confirm", "1"]) == WRONG_USE
     assert main([*words, "--confirm", "2"]) == DONE
     assert "Declined 2 requests." in capsys.readouterr().out
-    assert list_actions(desk, spoiled[0]) == [("alex", "decline-adoption")]
+    assert list_actions(desk, spoiled[0]) == [(ACTOR, "decline-adoption")]
     assert main([*words, "--json"]) == DONE
     assert json.loads(capsys.readouterr().out) == {
         "key_missing": 0,

@@ -55,7 +55,7 @@ def in_process(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(loop: Loop, *words: str) -> int:
     action, *rest = words
-    return main(("adoption", action, "--state", str(loop.desk.paths.state), "--as", ACTOR, *rest))
+    return main(("adoption", action, "--state", str(loop.desk.paths.state), *rest))
 
 
 def test_service_without_keys_is_registered_by_its_first_place_and_gets_its_links(loop: Loop) -> None:

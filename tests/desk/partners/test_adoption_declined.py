@@ -90,6 +90,6 @@ def test_invitation_of_a_service_that_did_not_want_to_report_is_made_with_a_word
     file = loop.folder / "one.invitation"
     state = str(loop.desk.paths.state)
 
-    main(("adoption", "invite", request_id, "--owner", CALLED, "--out", str(file), "--state", state, "--as", "alex"))
+    main(("adoption", "invite", request_id, "--owner", CALLED, "--out", str(file), "--state", state))
 
     assert "did not ask to report" in capsys.readouterr().out

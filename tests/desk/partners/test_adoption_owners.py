@@ -122,7 +122,7 @@ def test_invitation_is_not_made_when_its_request_cannot_be_decided(loop: Loop, m
 def test_command_takes_a_known_id_only_with_its_word(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     know_by_place(loop.desk)
     request_id = add_waiting(loop.desk, 2, service=STRANGER)
-    words = ["adoption", "agree", request_id, *PLACE_WORDS, "--state", str(loop.desk.paths.state), "--as", ACTOR]
+    words = ["adoption", "agree", request_id, *PLACE_WORDS, "--state", str(loop.desk.paths.state)]
 
     assert main(words) == 2
     assert "--known-owner" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def loop(tmp_path: Path) -> Loop:
 
 
 def end(loop: Loop, partner: str) -> int:
-    return main(("partner", "end-invitation", partner, "--state", str(loop.desk.paths.state), "--as", ACTOR))
+    return main(("partner", "end-invitation", partner, "--state", str(loop.desk.paths.state)))
 
 
 def test_invitation_ends_and_the_places_agreed_with_the_request_stay(
@@ -56,7 +56,7 @@ def test_enrolment_that_waits_is_refused_with_its_invitation(loop: Loop, capsys:
 
     assert "The waiting enrolment is refused." in capsys.readouterr().out
     state = str(loop.desk.paths.state)
-    assert main(("partner", "approve", CALLED, "--state", state, "--as", ACTOR)) == 2
+    assert main(("partner", "approve", CALLED, "--state", state)) == 2
 
 
 def test_nothing_is_noted_when_no_invitation_is_open(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from gateway.desk.partners.adoptions import get_adoption
 from gateway.desk.store.partner_tables import INVITATIONS
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, add_waiting
-from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.desk_loop import Loop
 
 
 def count_invitations(desk: Desk) -> int:
@@ -24,7 +24,7 @@ def invite(loop: Loop, command: str, out: Path, *, owner: str = CALLED) -> tuple
         "adoption": ("adoption", "invite", request_id, "--owner", owner),
         "partner": ("partner", "invite", "Example Show", "--partner", owner),
     }[command]
-    code = main((*words, "--out", str(out), "--state", str(loop.desk.paths.state), "--as", ACTOR))
+    code = main((*words, "--out", str(out), "--state", str(loop.desk.paths.state)))
     with loop.desk.store.read() as connection:
         return code, get_adoption(connection, request_id).state
 

@@ -25,10 +25,10 @@ def test_each_report_counts_once_and_other_acts_do_not(desk: Desk, clock: Clock)
 
 def test_person_sees_the_own_count_of_the_day_beside_the_list(desk: Desk, clock: Clock) -> None:
     case_id = add_sealed_case(desk, marker="x")
-    first, second = Browser(desk).sign_in("Kim"), Browser(desk).sign_in("Sam")
+    first, second = Browser(desk).sign_in("kim"), Browser(desk).sign_in("sam")
     first.get(f"/cases/{case_id}")
     first.post(f"/cases/{case_id}/read")
     assert "You opened 1 report, 0 files today." in first.get("/").text
     assert "You opened 0 reports, 0 files today." in second.get("/").text
     clock.now += timedelta(days=1)
-    assert "You opened 0 reports, 0 files today." in first.sign_in("Kim").get("/").text
+    assert "You opened 0 reports, 0 files today." in first.sign_in("kim").get("/").text

@@ -3,7 +3,15 @@
 import pytest
 from flask import Flask
 
-from gateway.desk.people.permissions import ROLE_TITLES, ROLES_OF, Permission, Role, format_roles, is_allowed
+from gateway.desk.people.permissions import (
+    ROLE_TITLES,
+    ROLES_OF,
+    NotPermittedError,
+    Permission,
+    Role,
+    check_permission,
+    is_allowed,
+)
 from gateway.web.rules import (
     NO_LIMIT,
     CsrfRule,
@@ -87,8 +95,13 @@ def test_neither_administrator_nor_auditor_opens_anything() -> None:
 
 
 def test_a_refusal_names_the_roles() -> None:
-    assert format_roles(Permission.RELEASE_DIGESTS) == "supervisor"
-    assert format_roles(Permission.MAKE_DIGESTS) == "officer of Harm Reduction, partner manager or supervisor"
+    with pytest.raises(NotPermittedError, match=r"let you release digests: .* with the role supervisor"):
+        check_permission({Role.ANALYST}, Permission.RELEASE_DIGESTS)
+    with pytest.raises(NotPermittedError, match=r"Harm Reduction, partner manager or supervisor\."):
+        check_permission({Role.ANALYST}, Permission.MAKE_DIGESTS)
+    with pytest.raises(NotPermittedError, match=r"role analyst or supervisor\."):
+        check_permission({Role.DUTY_OFFICER}, Permission.ASSESS_CASES, is_crisis=False)
+    check_permission({Role.DUTY_OFFICER}, Permission.ASSESS_CASES)
 
 
 @pytest.mark.parametrize(

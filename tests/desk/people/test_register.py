@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from gateway.desk.people.permissions import Role
+from gateway.desk.people.permissions import BY_THE_DESK, Role
 from gateway.desk.people.register import (
-    BY_THE_DESK,
     PersonError,
     add_person,
     check_authority,

@@ -17,6 +17,7 @@ from gateway.desk.wiring import Desk
 from gateway.wiring import utc_now
 from partner_sdk.wire.button_check import CheckList
 from partner_sdk.wire.canonical import format_time, parse_exact
+from tests.desk.people_builders import ACTOR
 from tests.desk.placement_builders import (
     LINK_ID,
     PAGE,
@@ -52,11 +53,11 @@ def read(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_agree_tells_the_link_id_and_when_the_gateway_hears_of_it(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(desk, *AGREE, "--as", "A. Analyst") == DONE
+    assert run(desk, *AGREE) == DONE
     said = capsys.readouterr().out
     assert f"{LINK_ID} is agreed with example-chat: Example Chat, profile page: {POSITION}." in said
     assert "next “publish”" in said
-    assert get(desk, LINK_ID).agreed_by == "A. Analyst"
+    assert get(desk, LINK_ID).agreed_by == ACTOR
 
 
 def test_agree_for_machines_holds_the_whole_placement(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

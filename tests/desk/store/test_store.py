@@ -86,8 +86,8 @@ def test_no_file_of_tables_is_forgotten() -> None:
     assert found == {module.__name__.rpartition(".")[2] for module in TABLE_FILES}
     made = {table.name for module in TABLE_FILES for table in vars(module).values() if isinstance(table, Table)}
     # In schema.py: reports (also imported), set-aside rows, chain links, evidence (also named), contexts, cases, their
-    # moves and links; alarms, collector, sessions, the audit log.
-    assert len(made) == len(METADATA.tables) - 14
+    # moves and links; alarms, collector, the audit log.
+    assert len(made) == len(METADATA.tables) - 13
 
 
 def test_head_revision_is_the_newest_migration() -> None:

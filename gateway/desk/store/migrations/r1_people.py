@@ -43,6 +43,16 @@ def make_people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person_roles")),
     )
     op.execute("CREATE INDEX ix_person_roles_person_role ON person_roles (person, role)")
+    op.create_table(
+        "sessions",
+        sa.Column("secret_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("browser_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("person", PlainText, nullable=False),
+        sa.Column("began_at", PlainText, nullable=False),
+        sa.Column("seen_at", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("secret_sha256", name=op.f("pk_sessions")),
+    )
+    op.execute("CREATE INDEX ix_sessions_person ON sessions (person)")
 
 
 def _make_passkeys() -> None:

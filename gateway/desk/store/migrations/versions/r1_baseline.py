@@ -262,13 +262,6 @@ def _make_cases() -> None:
         sa.UniqueConstraint("reference", name=op.f("uq_reports_reference")),
     )
     op.create_table(
-        "sessions",
-        sa.Column("secret_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("name", PlainText, nullable=False),
-        sa.Column("began_at", PlainText, nullable=False),
-        sa.PrimaryKeyConstraint("secret_sha256", name=op.f("pk_sessions")),
-    )
-    op.create_table(
         "set_aside",
         sa.Column("id", Number, nullable=False),
         sa.Column("row_sha256", sa.LargeBinary(), nullable=False),

@@ -1,0 +1,254 @@
+"""Every route and every command as every role, against tables written by hand apart from the code's.
+
+Widening a permission, or naming a wider one at a route or a command, fails here.
+"""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from gateway.desk.cli import main, program
+from gateway.desk.people.permissions import NotPermittedError, Permission, Role
+from gateway.desk.people.register import end_person, end_role, grant_role
+from gateway.desk.terminal import WRONG_USE, DeskCommand
+from gateway.desk.wiring import Desk
+from gateway.web.rules import Login, find_rule
+from tests.builders import NOW
+from tests.command_lines import list_commands
+from tests.desk.people.test_permissions import ORDER, ROWS
+from tests.desk.people_builders import ACTOR, act_as
+from tests.desk.view_builders import Browser, add_sealed_case
+
+ROUTES = """
+GET  /                                            SEE_QUEUE
+GET  /cases/<case_id>                             SEE_QUEUE
+POST /cases/<case_id>/about                       LINK_CASES
+POST /cases/<case_id>/ask                         ASK_SERVICES
+POST /cases/<case_id>/close                       ASSESS_CASES
+POST /cases/<case_id>/files/<evidence_id>         OPEN_FILES
+POST /cases/<case_id>/files/<evidence_id>/look    OPEN_FILES
+POST /cases/<case_id>/link                        LINK_CASES
+POST /cases/<case_id>/move                        RAISE_CASES
+POST /cases/<case_id>/outcome                     TELL_OUTCOMES
+POST /cases/<case_id>/outcome/take-back           TELL_OUTCOMES
+POST /cases/<case_id>/read                        READ_CASES
+POST /cases/<case_id>/reply                       REPLY
+POST /cases/<case_id>/reply/preview               REPLY
+POST /cases/<case_id>/reply/send                  REPLY
+POST /cases/<case_id>/reply/start                 REPLY
+POST /cases/<case_id>/unlink                      LINK_CASES
+POST /keys                                        SEE_QUEUE
+GET  /set-aside                                   SEE_SET_ASIDE
+POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
+POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
+GET  /outbox                                      SEE_OUTBOX
+POST /outbox/<number>/retry                       SEND_AGAIN
+POST /alerts/<number>/acknowledge                 TAKE_ALERTS
+GET  /digests                                     SEE_DIGESTS
+POST /digests                                     MAKE_DIGESTS
+GET  /digests/<digest_id>                         SEE_DIGESTS
+POST /digests/<digest_id>/reject                  RELEASE_DIGESTS
+POST /digests/<digest_id>/release                 RELEASE_DIGESTS
+GET  /exposure                                    SEE_EXPOSURE
+GET  /trends                                      SEE_FIGURES
+POST /sign-out                                    SIGN_OUT
+"""
+# Every route below these paths.
+OF_PARTNERS = ("/placement", "/adoption")
+COMMANDS = """
+SEE_QUEUE          case list, case next
+READ_CASES         case show, evidence list
+RAISE_CASES        case move
+LINK_CASES         case about, case link, case unlink
+REPLY              case reply
+ASK_SERVICES       case ask
+TELL_OUTCOMES      case outcome
+ASSESS_CASES       case close
+OPEN_FILES         evidence save
+SEE_SET_ASIDE      set-aside list, set-aside retry
+RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
+IMPORT_REPORTS     import
+SIGN_OFF           signoff give, signoff list, signoff withdraw
+SEE_OUTBOX         outbox list, alert list
+SEND_AGAIN         outbox retry
+TAKE_ALERTS        alert acknowledge
+CLEAR_ALARMS       alarms
+SEE_FIGURES        figures, trends
+SEE_DIGESTS        digest list, digest show, overview show, service list
+MAKE_DIGESTS       digest make, overview make, synthetic
+RELEASE_DIGESTS    digest release, overview release, overview publish
+CHECK_AUDIT        audit check
+PUBLISH            publish
+RUN_DESK           collect, outbox send, serve, vault
+MANAGE_PARTNERS    service merge, service part
+"""
+# Every command of these groups.
+GROUPS = {
+    **dict.fromkeys(("partner", "placement", "adoption"), "MANAGE_PARTNERS"),
+    **dict.fromkeys(("keys", "gateway"), "MANAGE_KEYS"),
+    "people": "MANAGE_PEOPLE",
+}
+# For the holder of the state folder: they run before there are people, or when the database cannot be read.
+FOR_ALL = {"init", "doctor", "move-database", "stale-data"}
+
+
+def list_expected_routes() -> dict[tuple[str, str], str]:
+    rows = (line.split() for line in ROUTES.strip().splitlines())
+    return {(method, path): permission for method, path, permission in rows}
+
+
+def list_routes(browser: Browser) -> dict[tuple[str, str], Permission]:
+    """Return the staff routes of the app with the permission that each states."""
+    app, found = browser.client.application, {}
+    for route in app.url_map.iter_rules():
+        stated = find_rule(app, route.endpoint)
+        assert stated is not None
+        if stated.login is Login.STAFF:
+            (method,) = (route.methods or set()) - {"HEAD", "OPTIONS"}
+            assert isinstance(stated.permission, Permission)
+            found[method, route.rule] = stated.permission
+    return found
+
+
+def list_expected_commands() -> dict[str, str]:
+    rows = (line.split(maxsplit=1) for line in COMMANDS.strip().splitlines())
+    return {words: permission for permission, commands in rows for words in commands.split(", ")}
+
+
+def has(role: Role, permission: str) -> str:
+    """Return the mark of the table by hand: `x`, `c` for the crisis lane only, or a full stop."""
+    return ROWS[permission][ORDER.index(role)]
+
+
+def test_every_route_states_the_permission_of_the_table_by_hand(desk: Desk) -> None:
+    expected = list_expected_routes()
+    found = {key: permission.name for key, permission in list_routes(Browser(desk)).items()}
+    of_partners = {key: permission for key, permission in found.items() if key[1].startswith(OF_PARTNERS)}
+    assert len(of_partners) >= 14
+    assert set(of_partners.values()) == {"MANAGE_PARTNERS"}
+    assert {key: permission for key, permission in found.items() if key not in of_partners} == expected
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+def test_every_route_as_every_role(desk: Desk, role: Role) -> None:
+    browser = Browser(desk).sign_in("o-person", [role])
+    refused = 0
+    for (method, path), stated in list_routes(browser).items():
+        if path == "/sign-out":
+            continue
+        address = re.sub(r"<[^>]+>", "anything", path)
+        answer = browser.get(address) if method == "GET" else browser.post(address)
+        is_refused = has(role, stated.name) == "."
+        assert (answer.status_code == 403) is is_refused, (method, path, answer.status_code)
+        refused += is_refused
+        if is_refused:
+            assert "Your role does not let you" in answer.text
+            assert "Tess Analyst (test-analyst)" in answer.text  # who may: the test's own person has every role
+            assert "Your own pages:" in answer.text
+    assert refused >= 5
+    assert browser.get("/desk.css").status_code == 200
+    assert browser.post("/sign-out").status_code == 200
+
+
+def test_every_command_states_the_permission_of_the_table_by_hand() -> None:
+    expected = list_expected_commands()
+    found = {" ".join(words): command for words, command in list_commands(program)}
+    assert len(found) >= 80
+    stated = {}
+    for words, command in found.items():
+        permission = command.permission if isinstance(command, DeskCommand) else None
+        assert (permission is None) is (words in FOR_ALL), words
+        if permission is not None:
+            stated[words] = permission.name
+    of_groups = {words: name for words, name in stated.items() if words.partition(" ")[0] in GROUPS}
+    assert {words: GROUPS[words.partition(" ")[0]] for words in of_groups} == of_groups
+    assert {words: name for words, name in stated.items() if words not in of_groups} == expected
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+def test_every_command_as_every_role(desk: Desk, role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    act_as(desk, "o-person", [role])
+    ran = 0
+    for words, command in list_commands(program):
+        if not isinstance(command, DeskCommand) or command.permission is None:
+            continue
+        monkeypatch.setattr(command, "callback", lambda **given: given["call"].actor)
+        context = click.Context(command, info_name=words[-1])
+        context.params = {"state": desk.paths.state, "as_json": False}
+        if has(role, command.permission.name) == "x":
+            assert command.invoke(context) == "o-person"
+            ran += 1
+        else:
+            # A duty officer has the pages alone: a command knows no lane.
+            with pytest.raises(NotPermittedError):
+                command.invoke(context)
+    assert ran >= (0 if role is Role.DUTY_OFFICER else 4)
+
+
+def test_a_duty_officer_gets_the_crisis_lane_and_no_other_case(desk: Desk) -> None:
+    crisis = add_sealed_case(desk, marker="M", crisis=True, score=160)
+    other = add_sealed_case(desk, marker="M", crisis=False, score=40)
+    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
+    listed = browser.get("/?lane=all").text
+    assert crisis in listed
+    assert other not in listed
+    for (method, path), stated in list_routes(browser).items():
+        if "<case_id>" in path:
+            answers = []
+            for case_id in (crisis, other):
+                address = path.replace("<case_id>", case_id).replace("<evidence_id>", "file-1")
+                answers.append((browser.get(address) if method == "GET" else browser.post(address)).status_code)
+            may = has(Role.DUTY_OFFICER, stated.name) == "c"
+            assert (answers[0] != 403) is may, (path, answers)
+            assert answers[1] == 403, (path, answers)
+
+
+def test_only_a_supervisor_lowers_a_case(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="M", crisis=False, score=40)
+    move = {"move_reason": "A teacher rang.", "lane": "queue"}
+    analyst = Browser(desk).sign_in("a-analyst", [Role.ANALYST])
+    assert analyst.post(f"/cases/{case_id}/move", score="10", **move).status_code == 403
+    assert analyst.post(f"/cases/{case_id}/move", score="90", **move).status_code == 303
+    supervisor = Browser(desk).sign_in("s-supervisor", [Role.SUPERVISOR])
+    assert supervisor.post(f"/cases/{case_id}/move", score="10", **move).status_code == 303
+
+
+@pytest.mark.parametrize("change", ["end", "end-role", "grant"])
+def test_a_person_who_is_changed_while_signed_in_is_refused_at_the_next_request(desk: Desk, change: str) -> None:
+    first, second = (Browser(desk).sign_in("o-person", [Role.ANALYST, Role.SPOC]) for _ in range(2))
+    other = Browser(desk).sign_in("b-other", [Role.ANALYST])
+    link = first.make_link("o-person")
+    with desk.store.write() as connection:
+        if change == "end":
+            end_person(connection, "o-person", actor=ACTOR, now=NOW)
+        elif change == "end-role":
+            end_role(connection, "o-person", Role.SPOC, actor=ACTOR, now=NOW)
+        else:
+            grant_role(connection, "o-person", Role.SUPERVISOR, actor=ACTOR, now=NOW)
+    assert first.get("/").status_code == second.get("/").status_code == 401
+    assert other.get("/").status_code == 200
+    fresh = Browser(desk)
+    fresh.get(link)
+    answer = fresh.post(link)
+    assert answer.status_code == (401 if change == "end" else 303)
+
+
+def test_an_account_without_a_person_does_the_machines_own_work_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gateway.desk.people.accounts.get_account", lambda: "report-abuse")
+    state = str(desk.paths.state)
+    assert main(["case", "list", "--state", state]) == WRONG_USE
+    told = capsys.readouterr().err
+    assert "The account report-abuse of this machine belongs to no person of this desk." in told
+    assert f"report-abuse-desk people account HANDLE --account report-abuse --state {state}" in told
+    assert main(["outbox", "send", "--state", state]) == 0
+
+
+def test_a_refused_command_names_the_roles(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    act_as(desk, "o-person", [Role.ADMINISTRATOR])
+    for words in (["case", "show", "K7QF-2M9TX-D"], ["evidence", "save", "X", "f", "--out", str(tmp_path / "f")]):
+        assert main([*words, "--state", str(desk.paths.state)]) == WRONG_USE
+        assert "Your role does not let you open" in capsys.readouterr().err

@@ -1,0 +1,55 @@
+"""Sessions of people: how they end, and how little a copied cookie is worth."""
+
+from datetime import timedelta
+
+from gateway.desk.people.permissions import Role
+from gateway.desk.wiring import Desk
+from tests.desk.view_builders import Browser, Clock
+
+
+def copy_cookie(source: Browser, target: Browser) -> None:
+    cookie = source.client.get_cookie("desk", domain="127.0.0.1")
+    assert cookie is not None
+    target.client.set_cookie("desk", cookie.value, domain="127.0.0.1")
+
+
+def test_a_session_ends_after_fifteen_minutes_without_a_request(desk: Desk, clock: Clock) -> None:
+    browser = Browser(desk).sign_in()
+    clock.now += timedelta(minutes=14, seconds=59)
+    assert browser.get("/").status_code == 200  # and counts from here again
+    clock.now += timedelta(minutes=14, seconds=59)
+    assert browser.get("/").status_code == 200
+    clock.now += timedelta(minutes=15)
+    assert browser.get("/").status_code == 401
+    clock.now -= timedelta(minutes=15)
+    assert browser.get("/desk.css").status_code == 200
+
+
+def test_a_session_answers_only_to_the_browser_that_began_it(desk: Desk) -> None:
+    person, thief = Browser(desk).sign_in(), Browser(desk)
+    copy_cookie(person, thief)
+    thief.client.environ_base["HTTP_USER_AGENT"] = "another/1.0"
+    assert thief.get("/").status_code == 401
+    assert person.get("/").status_code == 200
+
+
+def test_a_link_of_a_person_without_a_role_does_not_sign_in(desk: Desk) -> None:
+    browser = Browser(desk)
+    link = browser.make_link("n-none", [])
+    browser.get(link)
+    answer = browser.post(link)
+    assert answer.status_code == 401
+    assert "You have no role at this desk." in answer.text
+    assert browser.get("/").status_code == 401
+
+
+def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> None:
+    pages = {"auditor": ["Digests", "Trends"], "administrator": ["Outbox"], "spoc": ["Cases"]}
+    for role, words in pages.items():
+        browser = Browser(desk)
+        link = browser.make_link(f"o-{role}", [Role(role)])
+        browser.get(link)
+        page = browser.get(browser.post(link).location)
+        assert page.status_code == 200
+        nav = page.text.partition("<nav")[2].partition("</nav>")[0]
+        assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Trends") if f">{word}<" in nav] == words
