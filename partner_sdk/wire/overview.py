@@ -18,6 +18,16 @@ MAX_OVERVIEW_BYTES: Final = 64 * 1024
 MAX_OVERVIEW_TEXTS: Final = 10
 MAX_OVERVIEW_CHARACTERS: Final = 500
 
+# An overview is never empty without a word: in place of the numbers, and of the rows of one table.
+NOTHING_SHOWN: Final = (
+    "This overview has no number. Few services are counted so far, and the noise that hides each of them is larger "
+    "than what they add up to. Each further service makes more of it visible."
+)
+NO_ROWS: Final = (
+    "No number here is large enough to show: one service could be most of it, or its range would reach further than "
+    "half of it to each side."
+)
+
 OverviewText = Annotated[str, Meta(min_length=1, max_length=MAX_OVERVIEW_CHARACTERS)]
 
 
@@ -74,8 +84,12 @@ def render_overview(overview: Overview) -> str:
         f"Privacy cost for each service: {format_epsilon(overview.epsilon_micro)} of at most 1.0 for this year.",
     ]
     width = max((len(cell.title) for table in overview.tables for cell in table.cells), default=0)
+    if not any(cell.value is not None for table in overview.tables for cell in table.cells):
+        lines += ["", NOTHING_SHOWN]
     for table in overview.tables:
         lines += ["", table.title, f"  {table.note}"]
+        if all(cell.value is None for cell in table.cells):
+            lines.append(f"  {NO_ROWS}")
         lines += [f"  {cell.title:<{width}}  {cell.shown:>15}  {format_interval(cell)}" for cell in table.cells]
     for title in overview.missing_tables:
         lines += ["", f"The table {title} is missing: its noise was lost, and noise is never drawn twice."]

@@ -171,9 +171,21 @@ _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g.
 @click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option("--pattern", "patterns", multiple=True, metavar="TEXT", help="An emerging pattern, in your own words.")
 @click.option("--change", "changes", multiple=True, metavar="TEXT", help="A change that earlier feedback led to.")
+@click.option(
+    "--kinds-alone",
+    is_flag=True,
+    help="Spend the whole budget on the kinds: with fewer than 100 services in the register, the rest stays hidden.",
+)
 @click.option("--without-lost", is_flag=True, help="Leave out a table whose noise was lost.")
 def overview_make(
-    call: Call, year: str, by: str | None, patterns: tuple[str, ...], changes: tuple[str, ...], *, without_lost: bool
+    call: Call,
+    year: str,
+    by: str | None,
+    patterns: tuple[str, ...],
+    changes: tuple[str, ...],
+    *,
+    kinds_alone: bool,
+    without_lost: bool,
 ) -> int:
     """Make the overview of a year from the digests of its quarters and of the year itself.
 
@@ -190,6 +202,7 @@ def overview_make(
         made_by=by or call.actor,
         patterns=patterns,
         changes=changes,
+        kinds_alone=kinds_alone,
         accept_lost=without_lost,
     )
     record = make_overview(desk.store, order, clock=desk.clock)

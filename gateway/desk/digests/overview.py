@@ -12,9 +12,8 @@ and from twice the reach of its interval. Both are judged on the noisy number: a
 release of its own.
 """
 
-import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +26,7 @@ from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.estimates import list_likely
 from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
+from gateway.desk.digests.overview_article import render_page
 from gateway.desk.digests.payload import add_draws
 from gateway.desk.digests.records import (
     MAX_RECORD_BYTES,
@@ -43,7 +43,7 @@ from gateway.desk.digests.records import (
     mark_released,
 )
 from gateway.desk.digests.releases import check_release, get_body
-from gateway.desk.digests.tables import AGE_BANDS, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
+from gateway.desk.digests.tables import AGE_BANDS, BUDGET_MICRO, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
 from gateway.desk.keyring.quarters import LongPeriod, check_closed
 from gateway.desk.outbox_run import send_due
 from gateway.desk.partners.mailbox import write_message
@@ -51,7 +51,6 @@ from gateway.desk.placements.merges import get_successor
 from gateway.desk.store import DeskStore
 from gateway.desk.store.partner_tables import DIGESTS, PARTNERS
 from gateway.desk.wiring import Desk
-from partner_sdk.digests.page import make_file
 from partner_sdk.wire import canonical
 from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
 from partner_sdk.wire.keys import Environment
@@ -84,16 +83,27 @@ OVERVIEW_TABLES: Final = (
     ),
 )
 
+KINDS_ALONE: Final = replace(OVERVIEW_TABLES[0], epsilon_micro=BUDGET_MICRO)
+
+
+def _choose_tables(kinds_alone: bool, /) -> tuple[Table, ...]:
+    return (KINDS_ALONE,) if kinds_alone else OVERVIEW_TABLES
+
 
 @dataclass(frozen=True, slots=True)
 class OverviewOrder:
-    """A person's choices for an overview: the texts are this person's own words, and never name a service."""
+    """A person's choices for an overview: the texts are this person's own words, and never name a service.
+
+    `kinds_alone` spends the whole budget on the kinds, for a year with few services. It is chosen by the number of
+    services in the public register, never after a look at a number.
+    """
 
     year: LongPeriod
     environment: Environment
     made_by: str
     patterns: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    kinds_alone: bool = False
     accept_lost: bool = False
 
 
@@ -103,6 +113,12 @@ class Contributions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[str, dict[str, list[int]]]
     patterns: list[str]
     changes: list[str]
+    kinds_alone: bool
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of this overview, with their shares of the budget."""
+        return _choose_tables(self.kinds_alone)
 
     def encode(self) -> bytes:
         """Return the bytes to store."""
@@ -195,49 +211,6 @@ def publish_overview(store: DeskStore, digest_id: str, *, by: str, reason: str, 
     return render_page(parse_overview(body)), body
 
 
-def render_page(overview: Overview) -> str:
-    """Return the overview as one HTML file in the style of a digest."""
-    return make_file(_make_title(overview), render_article(overview))
-
-
-def render_article(overview: Overview) -> str:
-    """Return the overview as one `article` of the class `digest`, for a page that has a head of its own."""
-    tables = "".join(_render_table(table) for table in overview.tables)
-    texts = "".join(
-        f"<h2>{title}</h2><ul>{''.join(f'<li>{html.escape(text)}</li>' for text in found)}</ul>"
-        for title, found in (("Emerging patterns", overview.patterns), ("Changed after feedback", overview.changes))
-        if found
-    )
-    marked = '<p class="banner">Synthetic: nothing in it happened.</p>' if overview.synthetic else ""
-    return (
-        f'<article class="digest"><h1>{_make_title(overview)}</h1>{marked}<p>Noise is added to every number, enough to '
-        f"hide whether any one service is counted. Each range covers this noise with "
-        f"{overview.interval_permille / 10:g} % certainty.</p>{tables}{texts}</article>"
-    )
-
-
-def _make_title(overview: Overview) -> str:
-    return f"Reports of online child sexual exploitation in {overview.period}: all services together"
-
-
-def _render_table(table: DigestTable) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(cell.title)}</th><td class="number">{cell.value:,} '
-        f"<span>{cell.low:,} to {cell.high:,}</span></td></tr>"
-        for cell in table.cells
-        if cell.value is not None
-    )
-    head = '<thead><tr><th scope="col">Label</th><th scope="col" class="number">Number (range)</th></tr></thead>'
-    small = [cell for cell in table.cells if cell.value is None]
-    most = max((cell.high for cell in small), default=0)
-    names = "; ".join(html.escape(cell.title) for cell in small)
-    return (
-        f"<h2>{html.escape(table.title)}</h2><p>{html.escape(table.note)}</p>"
-        + (f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "")
-        + (f'<p class="rest">Too few to show, fewer than {most + 1:,} of each: {names}.</p>' if small else "")
-    )
-
-
 def _list_recipients(connection: Connection, *, environment: str) -> Iterator[str]:
     adopters = list_adopters(connection)
     query = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.environment == environment)
@@ -272,8 +245,8 @@ def _begin(connection: Connection, order: OverviewOrder, *, now: datetime) -> _D
         record=record,
         year=order.year,
         contributions=contributions,
-        unpaid=[table for table in OVERVIEW_TABLES if table.name not in spends],
-        lost=[table.name for table in OVERVIEW_TABLES if table.name in spends and table.name not in record.draws],
+        unpaid=[table for table in contributions.tables if table.name not in spends],
+        lost=[table.name for table in contributions.tables if table.name in spends and table.name not in record.draws],
     )
 
 
@@ -299,8 +272,8 @@ def _gather(connection: Connection, order: OverviewOrder) -> tuple[Contributions
         found = [record for partner in partners for record in list_records(connection, partner=partner)]
         records = [record for record in found if record.quarter in names]
         synthetic = synthetic or any(record.workings.synthetic for record in records)
-        services[service] = {table.name: _contribute(table, records) for table in OVERVIEW_TABLES}
-    return Contributions(services, list(order.patterns), list(order.changes)), synthetic
+        services[service] = {table.name: _contribute(table, records) for table in _choose_tables(order.kinds_alone)}
+    return Contributions(services, list(order.patterns), list(order.changes), order.kinds_alone), synthetic
 
 
 def _contribute(table: Table, records: Sequence[DigestRecord]) -> list[int]:
@@ -325,7 +298,8 @@ def cap(values: Sequence[int], *, most: int) -> list[int]:
 
 def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now: datetime) -> DigestRecord:
     record, year = draft.record, order.year
-    drawn = [table for table in OVERVIEW_TABLES if table.name in record.draws]
+    wanted = draft.contributions.tables
+    drawn = [table for table in wanted if table.name in record.draws]
     body = encode_overview(
         Overview(
             overview_version=OVERVIEW_VERSION,
@@ -338,7 +312,7 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
             epsilon_micro=get_spent(connection, partner=OVERVIEW_OF, period=year),
             interval_permille=_CERTAINTY_PERMILLE,
             tables=[_make_table(table, record.draws[table.name]) for table in drawn],
-            missing_tables=[table.title for table in OVERVIEW_TABLES if table.name not in record.draws],
+            missing_tables=[table.title for table in wanted if table.name not in record.draws],
             patterns=draft.contributions.patterns,
             changes=draft.contributions.changes,
         )

@@ -13,7 +13,7 @@ from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.overview import release_overview
-from gateway.desk.digests.overview import render_article as render_overview
+from gateway.desk.digests.overview_article import render_article as render_overview
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,

@@ -27,8 +27,8 @@ from gateway.desk.digests.overview import (
     make_overview,
     publish_overview,
     release_overview,
-    render_article,
 )
+from gateway.desk.digests.overview_article import render_article
 from gateway.desk.digests.publishing import reject_digest
 from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen
 from gateway.desk.digests.tables import BUDGET_MICRO
@@ -40,7 +40,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.mailbox_message import peek_message
-from partner_sdk.wire.overview import Overview, parse_overview
+from partner_sdk.wire.overview import NO_ROWS, NOTHING_SHOWN, Overview, parse_overview, render_overview
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_store
 from tests.desk.made_models import hold_open
 from tests.desk.view_builders import Browser, Clock, make_test_desk
@@ -233,6 +233,27 @@ def test_a_number_is_shown_from_twice_the_reach_of_its_interval(
         assert cell.value is not None
         assert cell.high - cell.value <= cell.value / 2
         assert cell.value - cell.low <= cell.value / 2
+
+
+def test_an_overview_without_a_number_explains_itself_on_the_page_and_in_the_terminal(store: DeskStore) -> None:
+    fill(store, counts=(60,))
+    found = make(store)
+    for text in (render_article(found), render_overview(found)):
+        assert NOTHING_SHOWN in text
+        assert text.count(NO_ROWS) == len(OVERVIEW_TABLES)
+
+
+def test_kinds_alone_take_the_whole_budget_and_show_more(store: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, counts=(60,))
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: [900] * len(counts))
+    found = make(store, kinds_alone=True)
+    assert [table.name for table in found.tables] == ["kind"]
+    assert {cell.value for cell in found.tables[0].cells} == {900}  # beside the others it would be too small
+    assert (found.missing_tables, found.epsilon_micro) == ([], BUDGET_MICRO)
+    assert make(store) == found  # the choice was made once
+    assert NOTHING_SHOWN not in render_article(found)
+    with store.read() as connection:
+        assert get_spends(connection, partner=OVERVIEW_OF, quarter=Quarter(2025, 1)) == {"kind": BUDGET_MICRO}
 
 
 def test_the_ledger_charges_each_quarter_once_and_a_second_making_gives_the_same_bytes(store: DeskStore) -> None:
