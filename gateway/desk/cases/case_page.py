@@ -183,8 +183,16 @@ def _add_template(state: PageState, report: PublicReport | None) -> PageState:
         fault = Fault("reply_text", "This report has no template with that name. Choose one from the list.")
         return replace(state, faults=(*state.faults, fault))
     written = normalise(state.typed["reply_text"])
-    text = f"{written}\n\n{found.text}" if written else found.text
+    # A prepared text that nobody has changed gives way; anything that was typed stays.
+    is_own = bool(written) and written not in {normalise(one.text) for one in list_templates(report)}
+    text = f"{written}\n\n{found.text}" if is_own else found.text
     return replace(state, typed=Typed(state.typed | {"reply_text": text}))
+
+
+def _is_to_prepare(state: PageState, typed: Typed, report: PublicReport | None, *, can_write: bool) -> bool:
+    """Return whether the page offers a whole reply to start from: nothing was typed, and nothing went wrong."""
+    is_untouched = not (state.faults or state.template or state.preview or typed["reply_text"])
+    return report is not None and can_write and is_untouched
 
 
 def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
@@ -238,8 +246,14 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         and (earlier is None or earlier.opened_at is not None)
         and not any(one.no_place_at for one in written)
     )
+    has_other_way = bool(list_open_ways(*content.reports))
+    is_prepared = _is_to_prepare(state, typed, report, can_write=can_write and is_waiting(case) and not written)
+    if report is not None and is_prepared:
+        prepared = {"reply_text": normalise(list_templates(report)[0].text), "counts": "" if has_other_way else "yes"}
+        typed = Typed(typed | prepared)
     return show_page(
         "case.html",
+        is_prepared=is_prepared,
         case=case,
         contacts=content.contacts,
         factors=list_reasons(case.factors),
@@ -273,7 +287,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_abroad=case.region == NOT_UK,
         country=labels.format_country(case.country),
         can_write=can_write,
-        has_other_way=bool(list_open_ways(*content.reports)),
+        has_other_way=has_other_way,
         templates=list_templates(report) if report is not None and can_write else (),
         is_welsh=report is not None and report.language == WELSH,
         is_welsh_unchecked=is_welsh_unchecked,

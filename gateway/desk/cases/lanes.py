@@ -77,6 +77,8 @@ class QueueView:
 def read_view(arguments: Mapping[str, str]) -> QueueView:
     """Return the view of an address; unknown codes are left out."""
     lane, sort = arguments.get("lane", OPEN), arguments.get("sort", "queue")
+    # A closed case owes nothing, and there are many: the day of the reply sorts open cases alone.
+    sort = "queue" if sort == "due" and lane in ("closed", "all") else sort
     found = {name: arguments.get(name, "") for name in FILTERS}
     return QueueView(
         lane=lane if lane in _LANE_CODES else OPEN,
@@ -96,7 +98,13 @@ def list_queue(
 
     A report joined to a case of the same lane gets no line of its own. `today` is needed for `overdue` alone.
     """
-    query = select(CASES).where(*_choose(view, today)).order_by(*_choose_order(view)).offset(rows.start)
+    is_in_order = view.sort == "queue" and view.lane != "overdue"
+    query = (
+        select(CASES)
+        .where(*_choose(view, today, is_in_order=is_in_order))
+        .order_by(*_choose_order(view))
+        .offset(rows.start)
+    )
     if rows.stop is not None:
         query = query.limit(rows.stop - rows.start)
     return [to_case(row) for row in connection.execute(query)]
@@ -104,7 +112,12 @@ def list_queue(
 
 def find_next(connection: Connection, *, after: str = "") -> CaseRow | None:
     """Return the next case to read: the first unread one of the queue, other than the case `after`."""
-    query = select(CASES).where(*_choose(UNREAD, None), CASES.c.case_id != after).order_by(*QUEUE_ORDER).limit(1)
+    query = (
+        select(CASES)
+        .where(*_choose(UNREAD, None, is_in_order=True), CASES.c.case_id != after)
+        .order_by(*QUEUE_ORDER)
+        .limit(1)
+    )
     row = connection.execute(query).first()
     return None if row is None else to_case(row)
 
@@ -127,10 +140,7 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
     """Return the number of lines of a view; `lanes` are the counts of the lanes without any filter."""
     if not view.filters:
         return lanes[view.lane]
-    # Spelled as in the condition of ix_cases_open, which holds every column of the filters.
-    is_open = view.lane not in ("closed", "all")
-    spelled = (CASES.c.closed_at.is_(None),) if is_open else ()
-    return _count(connection, *spelled, *_choose(view, today))
+    return _count(connection, *_choose(view, today, is_in_order=False))
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
@@ -160,14 +170,18 @@ def _list_conditions(today: date) -> dict[str, ColumnElement[bool]]:
     }
 
 
-def _choose(view: QueueView, today: date | None) -> list[ColumnElement[bool]]:
+def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[ColumnElement[bool]]:
+    """Return the conditions of a view. `is_in_order` spells "open" as ix_cases_queue does, which then gives the order.
+
+    The other spelling is that of ix_cases_open, which has every column of the filters, and finds the few late replies.
+    """
     chosen = [_choose_filter(name, code) for name, code in view.filters.items()]
     if view.lane == "all":
         return [*chosen, _choose_own_lines()]
     if view.lane == "closed":
-        return [*chosen, IS_OPEN.is_(False), _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
-    # Late replies are few: they are found through ix_cases_owed, which this spelling of "open" leaves free, and sorted.
-    is_open = CASES.c.closed_at.is_(None) if view.lane == "overdue" else IS_OPEN.is_(True)
+        is_closed = IS_OPEN.is_(False) if is_in_order else CASES.c.closed_at.is_not(None)
+        return [*chosen, is_closed, _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
+    is_open = IS_OPEN.is_(True) if is_in_order else CASES.c.closed_at.is_(None)
     chosen += [is_open, _choose_own_lines(_FIRST.c.closed_at.is_(None))]
     return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min)[view.lane]]
 

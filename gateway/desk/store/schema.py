@@ -215,6 +215,7 @@ CASES: Final = Table(
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "closed_at", "received_at"),
+    Index(None, "received_at", "case_id"),
     Index(None, "adds_to"),
     Index(None, "reference"),
     Index(None, "other_reference"),
