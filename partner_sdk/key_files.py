@@ -42,10 +42,11 @@ class KeyRole(Enum):
     CONTEXT = "context"
     MAILBOX = "mailbox"
     ADDRESS_MAC = "address-mac"
+    IDENTIFIER = "identifier"
 
 
 _XWING_ROLES = frozenset({KeyRole.SEALING, KeyRole.MAILBOX})
-_RANDOM_ROLES = frozenset({KeyRole.COOKIE, KeyRole.ADDRESS_MAC})
+_RANDOM_ROLES = frozenset({KeyRole.COOKIE, KeyRole.ADDRESS_MAC, KeyRole.IDENTIFIER})
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

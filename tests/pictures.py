@@ -182,7 +182,8 @@ def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
         for place in CASES
     ]
     with loop.desk.store.write() as connection:
-        file_cases(connection, cases, case_ids=[f"case-{place}" for place in CASES], now=loop.clock())
+        case_ids, signer = [f"case-{place}" for place in CASES], loop.desk.load_signer()
+        file_cases(connection, cases, case_ids=case_ids, signer=signer, now=loop.clock())
     html = DeskBrowser(loop.desk).sign_in().get("/").text
     html, styled = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{read_sheet()}</style>", html)
     assert styled == 1

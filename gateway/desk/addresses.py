@@ -31,16 +31,26 @@ _INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{7,14}")  # ITU-T E.164: at most 
 
 def find_email_address(typed: str) -> str | None:
     """Return one plain ASCII address (its domain in lower case, IDNA), or None if the text is anything else."""
+    address = _find_address(typed)
+    return address if address is not None and _fits_a_header(address) else None
+
+
+def find_mailbox(typed: str) -> str | None:
+    """Return the mailbox of an address that is compared and never written to (`get_mailbox`), or None."""
+    address = _find_address(typed)
+    return None if address is None else get_mailbox(address)
+
+
+def _find_address(typed: str) -> str | None:
     text = typed.strip(" \u00a0")
     local, at, domain = text.partition("@")
     # An encoded word (RFC 2047 §2) is not readable as an address: it may decode to anything.
     if not at or len(local) > _MAX_LOCAL_CHARACTERS or "=?" in local or not _LOCAL.fullmatch(local):
         return None
-    ascii_domain = _find_domain(domain)
+    ascii_domain = find_domain(domain)
     if ascii_domain is None or len(local) + 1 + len(ascii_domain) > MAX_EMAIL_CHARACTERS:
         return None
-    address = f"{local}@{ascii_domain}"
-    return address if _fits_a_header(address) else None
+    return f"{local}@{ascii_domain}"
 
 
 def find_mobile_number(typed: str) -> str | None:
@@ -62,13 +72,14 @@ def find_mobile_number(typed: str) -> str | None:
 
 
 def get_mailbox(address: str) -> str:
-    """Return the one spelling by which two notes to one person are recognised, for a keyed hash.
+    """Return the one spelling by which notes and reports of one address are recognised, for a keyed hash.
 
     Letter case and a plus suffix lead to the same mailbox, and at one provider so do dots and its second domain: they
     are left out. The note itself goes to the address as typed.
     """
     local, at, domain = address.lower().partition("@")
-    local = local.split("+")[0]
+    # An address that begins with a plus keeps it: nothing would be left.
+    local = local.split("+")[0].rstrip(".") or local
     if domain in _GOOGLE:
         local, domain = local.replace(".", ""), "gmail.com"
     return f"{local}@{domain}" if at else address
@@ -94,8 +105,9 @@ def _fits_a_header(address: str) -> bool:
     return str(read.addr_spec) == address
 
 
-def _find_domain(domain: str) -> str | None:
-    if _TWO_MEANINGS & set(domain):
+def find_domain(domain: str) -> str | None:
+    """Return a host name in lower-case ASCII (IDNA), or None for any other text."""
+    if len(domain) > MAX_EMAIL_CHARACTERS or not _TWO_MEANINGS.isdisjoint(domain):
         return None
     try:
         name = domain.lower().encode("idna").decode("ascii").lower()

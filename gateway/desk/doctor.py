@@ -36,6 +36,7 @@ from gateway.desk.watch import describe_concern, format_advice, list_concerns, l
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
+from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
@@ -74,7 +75,7 @@ def _examine_folder(paths: DeskPaths) -> Finding:
 
 
 def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
-    for role in DAILY_ROLES:
+    for role in (*DAILY_ROLES, KeyRole.IDENTIFIER):
         desk.read_key(role)
     held = desk.load_signer().get_status().key_ids
     with desk.store.read() as connection:

@@ -73,3 +73,8 @@ def _is_hidden(one: str) -> bool:
     if unicodedata.category(one) not in _HIDDEN_CATEGORIES:
         return False
     return not _DRAWN.match(one) and not _NEW_EMOJI.match(one)
+
+
+def drop_hidden(text: str) -> str:
+    """Return a text without its hidden characters, also those that its language needs: for comparing, never to show."""
+    return "".join(one for one in _BLANK.sub("", text) if unicodedata.category(one) not in _HIDDEN_CATEGORIES)

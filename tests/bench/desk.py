@@ -25,6 +25,7 @@ from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.builders import make_key, sealing_key_of
 from tests.builders.vault import make_vault
 from tests.desk.desk_loop import ACTOR, make_loop
+from tests.desk.identifier_builders import make_open_case
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 ROUNDS, COLLECT_ROUNDS, BOXES, REPORTS, PAGE = 5, 3, 400, 400, 200
@@ -99,29 +100,6 @@ def bench_queue(*, count: int, path: str = "/") -> float:
             if page.status_code != 200:
                 raise SystemExit(f"The page answered {page.status_code}.")
     return sorted(times)[ROUNDS // 2]
-
-
-def make_open_case(number: int) -> dict[str, object]:
-    """Return a case as filing writes it: of both doors, one in twenty in the crisis lane."""
-    is_public, in_crisis = number % 2 == 0, number % 20 == 0
-    return {
-        "case_id": f"case-{number:07d}",
-        "environment": "live",
-        "partner": "public" if is_public else f"partner-{number % 50}",
-        "report_id": f"report-{number}",
-        "reference": f"REF-{number:07d}",
-        "door": "public" if is_public else "industry",
-        "priority": "P1" if in_crisis else "P3",
-        "received_at": f"2026-11-{1 + number % 25:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
-        "collected_at": "2026-11-25T09:30:00Z",
-        "factors": "self_harm still_going_on" if in_crisis else "grooming teenager",
-        "crisis": in_crisis,
-        "score": number % 300,
-        "crisis_since": "2026-11-25T09:30:00Z" if in_crisis else None,
-        "reply_owed": is_public,
-        "reply_by": f"2026-11-{1 + number % 28:02d}" if is_public else None,
-        "synthetic": False,
-    }
 
 
 def main() -> int:

@@ -266,7 +266,7 @@ DESK_FLOORS = {
     "pages and terminal": ("hidden_text", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
-    "reports": ("placements", "collection", "watch"),
+    "reports": ("placements", "identifiers", "collection", "watch"),
     "partners": ("partners", "outbox_run", "digests"),
     "cases": ("cases",),
     "entry": ("doctor", "outbox_pages", "app", "commands", "cli"),

@@ -6,7 +6,6 @@ words of a report only suggest a service: the analyst decides. The sender of a r
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, insert, or_, update
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.queue import get_clean_reason
+from gateway.desk.identifiers.normalising import squeeze_service, strip_address
 from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
 from gateway.desk.store.placement_tables import ADOPTERS
@@ -25,7 +25,6 @@ from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, check_partner_id
 
-_ADDRESS: Final = re.compile(r"(?:[a-z]+://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:[:/?#].*)?")
 MAX_SERVICE_CHARACTERS: Final = 80
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _MOST_ID_CHARACTERS: Final = 64  # of a partner id
@@ -130,9 +129,11 @@ def find_service(names: Mapping[str, str], text: str, *, merges: Mapping[str, st
     """
     if text in names:
         return follow(merges, text)
-    wanted = _squeeze(text)
+    wanted = squeeze_service(text)
     fitting = {
-        follow(merges, owner) for owner, name in names.items() if wanted and wanted in {_squeeze(owner), _squeeze(name)}
+        follow(merges, owner)
+        for owner, name in names.items()
+        if wanted and wanted in {squeeze_service(owner), squeeze_service(name)}
     }
     return fitting.pop() if len(fitting) == 1 else None
 
@@ -144,7 +145,7 @@ def make_service_id(text: str) -> str:
     """
     if not 0 < len(text.strip()) <= MAX_SERVICE_CHARACTERS or not text.isprintable():
         raise CaseError(f"Give a name of up to {MAX_SERVICE_CHARACTERS} characters.", reason="bad-service")
-    service_id = "-".join(re.findall(r"[a-z0-9]+", _strip_address(text)))[:_MOST_ID_CHARACTERS].rstrip("-")
+    service_id = "-".join(re.findall(r"[a-z0-9]+", strip_address(text)))[:_MOST_ID_CHARACTERS].rstrip("-")
     try:
         check_partner_id(service_id)
     except FormatError:
@@ -152,14 +153,3 @@ def make_service_id(text: str) -> str:
     if service_id == PUBLIC_SENDER:
         raise CaseError("Give a name with letters or digits, e.g. the web address.", reason="bad-service")
     return service_id
-
-
-def _strip_address(text: str) -> str:
-    """Return the longest part of a web address, e.g. `otherchat` of `m.otherchat.co.uk`; other text in lower case."""
-    folded = unicodedata.normalize("NFKC", text).casefold().strip()
-    address = _ADDRESS.fullmatch(folded)
-    return folded if address is None else max(address[1].split(".")[:-1], key=len)
-
-
-def _squeeze(text: str) -> str:
-    return "".join(one for one in _strip_address(text) if one.isalnum())

@@ -149,6 +149,7 @@ class CaseRow:
     stated_kind: str | None
     completeness: int | None
     missing_fields: str | None
+    index_version: int | None
 
     @property
     def first_id(self) -> str:

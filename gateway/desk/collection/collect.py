@@ -353,16 +353,16 @@ def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk
     """Store these rows and return how many became cases: a report that came as a file already has one."""
     if not rows:
         return 0
-    now = desk.clock()
+    now, fresh = desk.clock(), list[VerifiedRow]()
     connection.execute(insert(REPORTS), [to_report_values(row, collected_at=format_time(now)) for row in rows])
     imported = list_imported(connection, {row.intake.clear.report_id for row in rows})
-    fresh: list[VerifiedRow] = []
     for row in rows:
         if (row.intake.clear.partner, row.intake.clear.report_id) in imported:
             link_to_case(connection, row, actor=actor, now=now)
         else:
             fresh.append(row)
-    file_cases(connection, [to_new_case(row) for row in fresh], case_ids=[desk.make_id() for _ in fresh], now=now)
+    case_ids, signer = [desk.make_id() for _ in fresh], desk.load_signer()
+    file_cases(connection, [to_new_case(row) for row in fresh], case_ids=case_ids, signer=signer, now=now)
     return len(fresh)
 
 

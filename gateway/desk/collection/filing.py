@@ -18,12 +18,14 @@ from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, read_clear_fields
+from gateway.desk.identifiers.index import add_rows, make_rows
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
+from gateway.desk.vault.doors import Signer
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -89,8 +91,13 @@ def to_new_case(row: VerifiedRow) -> NewCase:
     )
 
 
-def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], now: datetime) -> None:
-    """Make a case for each verified report, and queue its note and its alert, in the transaction that stores them."""
+def file_cases(
+    connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], signer: Signer, now: datetime
+) -> None:
+    """Make a case for each verified report, index its identifiers, and queue its note and its alert.
+
+    All in the transaction that stores the reports.
+    """
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
     agencies = _list_agencies(connection)
     values: list[dict[str, object]] = []
@@ -100,14 +107,16 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
         values.append(case)
     if not values:
         return
-    connection.execute(insert(CASES), values)
+    contents = dict(zip(case_ids, (row.content for row in rows), strict=True))
+    index = make_rows(signer, contents)
+    connection.execute(insert(CASES), [case | {"index_version": index.version} for case in values])
+    add_rows(connection, index)
     settle_cases(connection, values, now=now)
     for partner in sorted({row.clear.partner for row in rows}):
         hold_back(connection, partner=partner)
     _queue_unanswering(connection, values, now=now)
     _note_named_evidence(connection, rows)
-    contents = zip(case_ids, (row.content for row in rows), strict=True)
-    public = {case: report for case, report in contents if isinstance(report, PublicReport)}
+    public = {case: report for case, report in contents.items() if isinstance(report, PublicReport)}
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
     queue_alert(connection, count=_count_crises(connection, case_ids), now=now)

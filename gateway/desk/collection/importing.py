@@ -239,7 +239,8 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             )
         )
     if held is None:
-        file_cases(connection, [_to_new_case(post, reference, now=now)], case_ids=[desk.make_id()], now=now)
+        case = _to_new_case(post, reference, now=now)
+        file_cases(connection, [case], case_ids=[desk.make_id()], signer=desk.load_signer(), now=now)
     state: Literal["filed", "known"] = "filed" if held is None else "known"
     audit.append_entry(
         connection,

@@ -212,6 +212,8 @@ CASES: Final = Table(
     # it lacks, e.g. `/children /suspects/logins`.
     Column("completeness", Number),
     Column("missing_fields", PlainText),
+    # The version of the rules by which its identifiers were indexed (identifiers/index.py); null before that.
+    Column("index_version", Number),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "closed_at", "received_at"),

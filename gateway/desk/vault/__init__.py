@@ -28,6 +28,7 @@ HashKind = Literal["address", "domain", "note"]
 # A name of `--as` may have any length; the record keeps this much of it.
 MAX_ACTOR_CHARACTERS: Final = 200
 MAX_TEXT_BYTES: Final = 4096
+MOST_IDENTIFIERS: Final = 2_000  # of one request: it fits a frame of the pipe at any length of a link
 
 
 class VaultError(ReportAbuseError):
@@ -87,17 +88,29 @@ class HashText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     text: Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
 
 
+class HashIdentifiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hash-identifiers"):
+    """Hash identifiers of reports, each a kind and a normalised value, e.g. `phone` and `+447700900123`."""
+
+    identifiers: Annotated[tuple[tuple[str, str], ...], Meta(max_length=MOST_IDENTIFIERS)]
+
+
 class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="get-status"):
     """Ask for the state of the holder."""
 
 
-Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | GetStatus
+Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | HashIdentifiers | GetStatus
 
 
 class Bytes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bytes"):
     """The plain text of a box, a signed statement, a signature or a hash."""
 
     value: bytes
+
+
+class Hashes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hashes"):
+    """Keyed hashes, in the order in which they were asked for."""
+
+    values: tuple[bytes, ...]
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="made"):
@@ -113,6 +126,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     is_memory_locked: bool = False
 
 
-Answer = Bytes | Made | Status
+Answer = Bytes | Hashes | Made | Status
 # A holder raises `ReportAbuseError` for a refusal.
 Ask = Callable[[Request], Answer]

@@ -3,16 +3,20 @@
 Both hold no key: they ask a holder, in this process or behind a socket.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.desk.vault import (
     MAX_ACTOR_CHARACTERS,
+    MOST_IDENTIFIERS,
     Ask,
     Bytes,
     FeedKeyName,
     GetStatus,
+    Hashes,
+    HashIdentifiers,
     HashKind,
     HashText,
     Made,
@@ -106,6 +110,20 @@ class Signer:
     def hash_text(self, kind: HashKind, text: str) -> bytes:
         """Return the 32 bytes of a keyed hash; its key is made at the first one. Raises as `sign`."""
         return _ask_for_bytes(self.ask, HashText(kind=kind, text=text))
+
+    def hash_identifiers(self, identifiers: Sequence[tuple[str, str]]) -> list[bytes]:
+        """Return the keyed hashes of identifiers of reports, 16 bytes each, with one key for each kind.
+
+        Raises `LocalStateError` (`no-key-file`) without the key of the index, `VaultError`.
+        """
+        found: list[bytes] = []
+        for start in range(0, len(identifiers), MOST_IDENTIFIERS):
+            some = tuple(identifiers[start : start + MOST_IDENTIFIERS])
+            answer = self.ask(HashIdentifiers(identifiers=some))
+            if not isinstance(answer, Hashes) or len(answer.values) != len(some):
+                raise _make_mismatch()
+            found += answer.values
+        return found
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""

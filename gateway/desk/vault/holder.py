@@ -15,6 +15,8 @@ from gateway.desk.vault import (
     Answer,
     Bytes,
     GetStatus,
+    Hashes,
+    HashIdentifiers,
     HashKind,
     HashText,
     Made,
@@ -27,6 +29,7 @@ from gateway.desk.vault import (
     SignRequest,
     Status,
 )
+from gateway.desk.vault.identifiers import hash_identifiers
 from gateway.desk.vault.key_folder import KeyFolder, to_public
 from gateway.desk.vault.opening import SealingKeys, check_door
 from gateway.desk.vault.record import OpeningRecord
@@ -110,6 +113,9 @@ class Holder:
                 return Made(key=self.keys.get_public(request.name))
             case HashText():
                 return Bytes(value=self._hash(request))
+            case HashIdentifiers():
+                key_file = self.keys.get_folder().read(KeyRole.IDENTIFIER.value, role=KeyRole.IDENTIFIER)
+                return Hashes(values=tuple(hash_identifiers(key_file, request.identifiers)))
             case GetStatus():
                 return self.keys.get_status()
 

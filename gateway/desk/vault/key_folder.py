@@ -30,9 +30,10 @@ _MADE: Final = MappingProxyType(
         re.compile(r"feed\.next"): KeyRole.FEED,
         re.compile(r"key-set\.next"): KeyRole.KEY_SET,
         re.compile(r"address-mac"): KeyRole.ADDRESS_MAC,
+        re.compile(r"identifier"): KeyRole.IDENTIFIER,
     }
 )
-_IN_USE: Final = re.compile(r"(?:key-set|mailbox-signing|register|feed)(?:\.next)?|feed\.former")
+_IN_USE: Final = re.compile(r"(?:key-set|mailbox-signing|register|feed)(?:\.next)?|feed\.former|identifier")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from partner_sdk.report.people import Child
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_report import Meeting, PublicReport
 from tests.builders import NOW, make_clear_fields, make_industry_report
+from tests.desk.identifier_builders import INDEX_SIGNER
 from tests.public_report_builders import make_child_details, make_known_person, make_public_report
 
 Content = PublicReport | SealedIndustryReport
@@ -175,7 +176,8 @@ def connection() -> Iterator[Connection]:
 
 def file_all(connection: Connection) -> list[CaseRow]:
     cases = [make_case(line, place) for place, line in enumerate(LINES, start=1)]
-    file_cases(connection, cases, case_ids=[f"id-{one.reference}" for one in cases], now=NOW)
+    case_ids = [f"id-{one.reference}" for one in cases]
+    file_cases(connection, cases, case_ids=case_ids, signer=INDEX_SIGNER, now=NOW)
     return list_queue(connection)
 
 

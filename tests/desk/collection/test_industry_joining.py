@@ -24,6 +24,7 @@ from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW, make_clear_fields
 from tests.desk.cases.test_industry_cases import calm_report
+from tests.desk.identifier_builders import INDEX_SIGNER
 
 CALM = calm_report()
 DANGER = msgspec.structs.replace(
@@ -85,7 +86,8 @@ def hand_over(connection: Connection, pages: Sequence[Page], *, sent: Page) -> N
     """File these pages as a collect does; a report was received in the order in which its partner sent it."""
     for page in pages:
         rows = [make_new_case(said, minutes=sent.index(said)) for said in page]
-        file_cases(connection, rows, case_ids=[case_id_of(said.reference) for said in page], now=NOW)
+        case_ids = [case_id_of(said.reference) for said in page]
+        file_cases(connection, rows, case_ids=case_ids, signer=INDEX_SIGNER, now=NOW)
 
 
 def give_other_name(connection: Connection) -> None:
@@ -205,7 +207,8 @@ def test_another_partners_report_of_the_same_reference_joins_nothing(connection:
     rows.append(NewCase(**{name: getattr(theirs, name) for name in NewCase.__slots__} | {"clear": fields}))
     batches = [rows] if is_one_page else [[row] for row in reversed(rows)]
     for batch in batches:
-        file_cases(connection, batch, case_ids=[case_id_of(row.reference) for row in batch], now=NOW)
+        case_ids = [case_id_of(row.reference) for row in batch]
+        file_cases(connection, batch, case_ids=case_ids, signer=INDEX_SIGNER, now=NOW)
     assert get_case(connection, "T1").joined_to is None
     assert sorted(case.reference for case in list_queue(connection)) == ["A", "T1"]
 

@@ -1,6 +1,7 @@
 """The desk's migrations, and the metadata of every table that they make."""
 
 from gateway.desk.store import (
+    identifier_tables,
     key_tables,
     outbox_tables,
     partner_tables,
@@ -11,6 +12,14 @@ from gateway.desk.store import (
 from gateway.desk.store.schema import METADATA
 
 # Importing a file of tables puts them on the metadata: a file that is not named here would be forgotten.
-TABLE_FILES = (key_tables, outbox_tables, partner_tables, passkey_tables, people_tables, placement_tables)
+TABLE_FILES = (
+    identifier_tables,
+    key_tables,
+    outbox_tables,
+    partner_tables,
+    passkey_tables,
+    people_tables,
+    placement_tables,
+)
 
 __all__ = ["METADATA", "TABLE_FILES"]

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from gateway.databases.columns import Number, PlainText
+from gateway.desk.store.migrations.r1_identifiers import make_identifiers
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
 from gateway.desk.store.migrations.r1_people import make_people
 from gateway.desk.store.migrations.r1_post import make_post
@@ -32,6 +33,7 @@ def upgrade() -> None:
     make_partner_side()
     make_people()
     _make_cases()
+    make_identifiers()
     make_post()
     is_on_server = op.get_bind().dialect.name == "postgresql"
     if is_on_server:
@@ -160,6 +162,7 @@ def _make_cases() -> None:
         sa.Column("stated_kind", PlainText),
         sa.Column("completeness", Number),
         sa.Column("missing_fields", PlainText),
+        sa.Column("index_version", Number),
         sa.CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name=op.f("ck_cases_weakness_order")),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_cases")),
         sa.UniqueConstraint("environment", "partner", "report_id", name=op.f("uq_cases_environment_partner_report_id")),

@@ -1,0 +1,263 @@
+"""Takes the identifiers out of an opened report: from its fields, and from its text by careful patterns.
+
+Never takes those of the staff who sent a report: they stand in every report of their service, and are its own.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from gateway.desk.identifiers.normalising import (
+    ACCOUNT,
+    CONTENT,
+    DEVICE,
+    EMAIL,
+    LINK,
+    NAME,
+    PAYMENT,
+    PHONE,
+    REFERENCE,
+    USERNAME,
+    Identifier,
+    normalise_account,
+    normalise_content,
+    normalise_device,
+    normalise_email,
+    normalise_link,
+    normalise_name,
+    normalise_payment,
+    normalise_phone,
+    normalise_reference,
+    normalise_username,
+)
+from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
+from partner_sdk.report.people import Child, Suspect
+from partner_sdk.wire.public_report import PublicReport
+
+# Where an identifier was found; `text` is any free text.
+SUSPECT: Final = "suspect"
+CHILD: Final = "child"
+OTHER_PERSON: Final = "other_person"
+REPORTER: Final = "reporter"  # the person reporting to the form
+INCIDENT: Final = "incident"
+FILE: Final = "file"
+REPORT: Final = "report"
+TEXT: Final = "text"
+PLACES: Final = (SUSPECT, CHILD, OTHER_PERSON, REPORTER, INCIDENT, FILE, REPORT, TEXT)
+
+STRONG, FAIR, WEAK, SEARCH_ONLY = 3, 2, 1, 0
+# A report with more gives the strongest: a flood in one report must not slow every search.
+MOST_IDENTIFIERS: Final = 200
+MOST_TEXT_CHARACTERS: Final = 100_000
+LEAST_LINKED_REFERENCE: Final = 6  # "1042" is a number of many bodies
+
+_LINK_IN_TEXT: Final = re.compile(r"https?://[^\s<>\"'`|{}\\^]{4,2000}", re.IGNORECASE)
+_EMAIL_IN_TEXT: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.ASCII)
+# From nine digits on, with a plus or the zero of a dialled number: no year, age or amount.
+_PHONE_IN_TEXT: Final = re.compile(r"(?<![\w+./-])(?:\+|00?)[1-9(](?:[ ().\-]{0,2}\d){8,14}(?![\w])", re.ASCII)
+_HANDLE_IN_TEXT: Final = re.compile(r"(?<![\w@./+-])@([\w.]{3,40})", re.ASCII)
+_END_OF_SENTENCE: Final = ".,;:!?)]}…"
+_BETWEEN_HANDLES: Final = re.compile(r"\s*(?:[,;|]|\s/\s|\bor\b|\band\b)\s*", re.IGNORECASE)
+
+
+class Found(NamedTuple):
+    """One identifier of a report: its place, and how strongly it ties two cases while it is rare."""
+
+    identifier: Identifier
+    place: str
+    strength: int
+
+
+def list_identifiers(
+    content: PublicReport | SealedIndustryReport, *, own: Collection[Identifier] | None = None
+) -> list[Found]:
+    """Return the identifiers of a report, each once, in its strongest place, the strongest first.
+
+    `own` are the contacts of its service, if the caller has them already (`list_own`).
+    """
+    if isinstance(content, PublicReport):
+        every = _list_public(content)
+    else:
+        every = _list_industry(content.report)
+    strongest: dict[Identifier, Found] = {}
+    for one in every:
+        held = strongest.get(one.identifier)
+        if held is None or one.strength > held.strength:
+            strongest[one.identifier] = one
+    own = list_own(content) if own is None else own
+    kept = [one for one in strongest.values() if one.identifier not in own]
+    kept.sort(key=lambda one: -one.strength)
+    return kept[:MOST_IDENTIFIERS]
+
+
+def list_own(content: PublicReport | SealedIndustryReport) -> list[Identifier]:
+    """Return the contacts that a service gives as its own, e.g. of its trust-and-safety team; a person has none."""
+    if isinstance(content, PublicReport):
+        return []
+    reporter = content.report.reporter
+    found = [*_email(reporter.submitter_email), *_phone(reporter.submitter_telephone), *_link(reporter.legal_url)]
+    for contact in list_given(reporter.police_contacts):
+        found += [*_email(contact.email), *_phone(contact.telephone)]
+    return list(dict.fromkeys(found))
+
+
+def _list_public(report: PublicReport) -> Iterator[Found]:
+    person, contact, child = report.person, report.contact, report.child
+    region = report.country.upper() or "GB"
+    for handle in _BETWEEN_HANDLES.split(person.handle):
+        if handle and not any(one.isspace() for one in handle.strip()):
+            yield from _mark(_account(person.app, handle), SUSPECT, STRONG)
+    yield from _mark(_email(contact.email), REPORTER, FAIR)
+    yield from _mark(_phone(contact.phone, region=region), REPORTER, FAIR)
+    yield from _mark(_name(report.name), REPORTER, SEARCH_ONLY)
+    yield from _refer(child.other_reference)
+    yield from _scan((report.story, person.handle, person.names), region=region)
+
+
+def _list_industry(report: IndustryReport) -> Iterator[Found]:
+    service, incident = report.reporter.service, report.incident
+    for suspect in list_given(report.suspects):
+        yield from _list_person(suspect, SUSPECT, service=service)
+        yield from _list_suspect(suspect, service=service)
+    for child in list_given(report.children):
+        yield from _list_person(child, CHILD, service=service)
+        yield from _mark(_account(service, child.guardian_account), OTHER_PERSON, FAIR)
+    for other in list_given(report.other_people):
+        yield from _mark(_account(service, other.service_user_id), OTHER_PERSON, FAIR)
+    yield from _list_files(report)
+    for place in list_given(incident.places):
+        for url in list_given(place.urls):
+            yield from _mark(_link(url), INCIDENT, STRONG)
+    for payment in list_given(incident.payments):
+        yield from _mark(_payment(payment.reference), INCIDENT, FAIR)
+    yield from _refer(report.reporter.own_reference)
+    for reference in list_given(report.other_references):
+        yield from _refer(reference.reference)
+    for police in list_given(report.police):
+        yield from _refer(police.case_number)
+    yield from _scan(_list_texts(report))
+
+
+def _list_files(report: IndustryReport) -> Iterator[Found]:
+    for file in list_given(report.files):
+        for one in list_given(file.hashes):
+            yield from _mark(_make(CONTENT, normalise_content(one.type, one.value)), FILE, STRONG)
+        yield from _mark(_link(file.url), FILE, STRONG)
+
+
+def _list_texts(report: IndustryReport) -> Iterator[str]:
+    incident = report.incident
+    yield incident.narrative
+    yield from _given(incident.off_platform_move)
+    for suspect in list_given(report.suspects):
+        yield from _given(suspect.biography)
+    for conversation in list_given(report.conversations):
+        yield from _given(conversation.context_before)
+        yield from _given(conversation.context_after)
+        for message in conversation.messages:
+            yield from _given(message.text)
+
+
+def _list_person(person: Suspect | Child, place: str, *, service: str) -> Iterator[Found]:
+    for name in (person.service_user_id, person.username):
+        yield from _mark(_account(service, name), place, STRONG)
+    for email in list_given(person.emails):
+        yield from _mark(_email(email.address), place, STRONG)
+    for phone in list_given(person.phones):
+        number = phone.number.strip()
+        has_country = number.startswith(("+", "00"))
+        code = "" if has_country else "".join(_given(phone.calling_code))
+        # With a country code, the zero of a dialled number goes: +44 7700 900123.
+        yield from _mark(_phone(f"{code} {number.lstrip('0')}" if code else number), place, STRONG)
+    for device in list_given(person.devices):
+        yield from _mark(_make(DEVICE, normalise_device(device.type, device.value)), place, STRONG)
+
+
+def _list_suspect(suspect: Suspect, *, service: str) -> Iterator[Found]:
+    for name in list_given(suspect.former_names):
+        yield from _mark(_account(service, name), SUSPECT, FAIR)
+    for url in list_given(suspect.profile_urls):
+        yield from _mark(_link(url), SUSPECT, STRONG)
+    for payment in list_given(suspect.payment_ids):
+        yield from _mark(_payment(payment), SUSPECT, STRONG)
+    for account in list_given(suspect.linked_accounts):
+        yield from _mark(_account(account.platform, account.account), SUSPECT, STRONG)
+    for contact in list_given(suspect.connections):
+        yield from _mark(_account(service, contact), OTHER_PERSON, FAIR)
+
+
+def _scan(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:
+    """Find links, addresses, numbers and handles in free text, by patterns that a sentence does not match by chance."""
+    left = MOST_TEXT_CHARACTERS
+    for whole in texts:
+        text = whole[:left] if whole.isascii() else unicodedata.normalize("NFKC", whole[:left])
+        left = max(0, left - len(text))
+        if "://" in text:
+            for found in _LINK_IN_TEXT.finditer(text):
+                yield from _mark(_link(found[0].rstrip(_END_OF_SENTENCE)), TEXT, FAIR)
+            text = _LINK_IN_TEXT.sub(" ", text)
+        if "@" in text:
+            for found in _EMAIL_IN_TEXT.finditer(text):
+                yield from _mark(_email(found[0].rstrip(_END_OF_SENTENCE)), TEXT, FAIR)
+            for found in _HANDLE_IN_TEXT.finditer(text):
+                yield from _mark(_make(USERNAME, normalise_username(found[1].rstrip("."))), TEXT, WEAK)
+        for found in _PHONE_IN_TEXT.finditer(text):
+            yield from _mark(_phone(found[0], region=region), TEXT, FAIR)
+
+
+def _mark(identifiers: Iterable[Identifier], place: str, strength: int) -> Iterator[Found]:
+    for one in identifiers:
+        # The same name at two services may be two people; the front page of a host is no person at all.
+        is_weak = one.kind == USERNAME or (one.kind == LINK and "/" not in one.value)
+        yield Found(one, place, min(strength, WEAK) if is_weak else strength)
+
+
+def _refer(reference: object) -> Iterator[Found]:
+    for one in _given(reference):
+        for found in _make(REFERENCE, normalise_reference(one)):
+            is_long = len(found.value) >= LEAST_LINKED_REFERENCE
+            yield Found(found, REPORT, FAIR if is_long else SEARCH_ONLY)
+
+
+def _given(value: object) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+
+
+def _make(kind: str, value: str | None) -> Iterator[Identifier]:
+    if value is not None:
+        yield Identifier(kind, value)
+
+
+def _account(service: str, name: object) -> Iterator[Identifier]:
+    for one in _given(name):
+        yield from _make(ACCOUNT, normalise_account(service, one))
+        yield from _make(USERNAME, normalise_username(one))
+
+
+def _email(address: object) -> Iterator[Identifier]:
+    for one in _given(address):
+        yield from _make(EMAIL, normalise_email(one))
+
+
+def _phone(number: object, *, region: str = "GB") -> Iterator[Identifier]:
+    for one in _given(number):
+        yield from _make(PHONE, normalise_phone(one, region=region))
+
+
+def _link(url: object) -> Iterator[Identifier]:
+    for one in _given(url):
+        yield from _make(LINK, normalise_link(one))
+
+
+def _payment(text: object) -> Iterator[Identifier]:
+    for one in _given(text):
+        yield from _email(one)
+        yield from _link(one)
+        yield from _make(PAYMENT, normalise_payment(one))
+
+
+def _name(text: object) -> Iterator[Identifier]:
+    for one in _given(text):
+        yield from _make(NAME, normalise_name(one))
