@@ -27,6 +27,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Close a case"): SET_UP,
     ("docs/casework.md", "Digests"): SET_UP,
     ("docs/casework.md", "Evidence"): SET_UP,
+    ("docs/casework.md", "Find and link"): CASEWORK,
     ("docs/casework.md", "Partners"): SET_UP,
     ("docs/casework.md", "Read a case"): SET_UP,
     ("docs/casework.md", "Reply to a person"): CASEWORK,

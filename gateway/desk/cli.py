@@ -181,7 +181,7 @@ program: Final = DeskProgram(
         ),
         "case": _make_group(
             "case",
-            "Cases: list, next, show, move, about, link, unlink, reply, ask, outcome, close.",
+            "Cases: list, next, show, move, about, link, unlink, index, reply, ask, outcome, close.",
             room="cases.commands",
             commands={
                 "list": "List open cases in the order of the queue: crisis lane, score, waiting time.",
@@ -191,6 +191,7 @@ program: Final = DeskProgram(
                 "about": "Record the service that a case is about.",
                 "link": "Link another case about the same person or incident.",
                 "unlink": "End the link of two cases.",
+                "index": "Add older cases to the index of identifiers.",
                 "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",
                 "ask": "Ask the partner that sent a report one question about it.",
                 "outcome": "Tell the partner that sent a report its outcome, or withdraw it before it is sent.",

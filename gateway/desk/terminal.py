@@ -204,10 +204,10 @@ def complain(text: str, *, code: int) -> int:
     return code
 
 
-def show_progress(done: int) -> None:
+def show_progress(done: int, *, verb: str = "collected") -> None:
     """Show a running count, on a terminal only."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{done} collected")
+        sys.stderr.write(f"\r{done} {verb}")
         sys.stderr.flush()
 
 

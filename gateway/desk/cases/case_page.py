@@ -14,6 +14,7 @@ from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.linking import list_linked
+from gateway.desk.cases.matches import MATCH_TEXTS, get_matches
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
@@ -228,6 +229,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
         linked = list_linked(connection, case)
+        matches = get_matches(connection, case)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
         about_name = None if case.about is None else find_owner_name(connection, get_successor(connection, case.about))
         is_welsh = content.report is not None and content.report.language == WELSH
@@ -261,6 +263,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         linked=linked,
         pane=make_queue_pane(desk, case_id=case.case_id),
         blanks=[line.title for section in content.sections for line in section.lines if not line.text],
+        matches=matches,
+        match_texts=MATCH_TEXTS,
         about_name=about_name,
         suggested_about=None if suggested == case.about else suggested,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,

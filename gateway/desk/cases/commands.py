@@ -5,6 +5,7 @@ reply_commands.py has `case reply`, partner_commands.py `case ask` and `case out
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 import click
@@ -19,6 +20,7 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
+from gateway.desk.cases.indexing import index_cases
 from gateway.desk.cases.lanes import QueueView, find_next, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
 from gateway.desk.cases.linking import link_cases, unlink_cases
@@ -61,7 +63,17 @@ from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import Permission
-from gateway.desk.terminal import DONE, Call, desk_command, print_json, print_result, say
+from gateway.desk.terminal import (
+    DONE,
+    LOOK,
+    Call,
+    desk_command,
+    end_progress,
+    print_json,
+    print_result,
+    say,
+    show_progress,
+)
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
@@ -211,6 +223,24 @@ def case_unlink(call: Call, case: str, other: str, reason: str) -> int:
     """End the link of two cases. A digest that was made before keeps its count."""
     linked = unlink_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
     return print_result(call, {"case": asdict(linked)}, f"The link of {linked.reference} and {other} has ended.")
+
+
+@desk_command(Permission.RUN_DESK, example="--json")
+@click.option("--anew", "is_anew", is_flag=True, help="All cases, e.g. after the key of the index was replaced.")
+def case_index(call: Call, *, is_anew: bool) -> int:
+    """Add older cases to the index of identifiers.
+
+    Needed once after an upgrade: a new case is added when it is filed. A run that was stopped goes on where it was.
+    Opening a report for this is not reading it: its sender learns nothing.
+
+    Exit code 1: a report did not open.
+    """
+    desk = open_desk(call.state)
+    done = index_cases(desk, actor=call.actor, is_anew=is_anew, progress=partial(show_progress, verb="indexed"))
+    end_progress()
+    text = f"{done.added} cases added to the index, {done.unopened} do not open."
+    found = {"added": done.added, "unopened": done.unopened}
+    return print_result(call, found, text, code=LOOK if done.unopened else DONE)
 
 
 @desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D --service "Other Chat" --new --reason "Named in the report"')

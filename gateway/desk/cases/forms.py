@@ -39,6 +39,7 @@ CLOSE_FIELDS: Final = {
 }
 _REASON_FAULTS: Final = ("reason-missing", "reason-too-long", "unprintable")
 LINK_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "link_reason")
+MATCH_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "match_reason")
 ABOUT_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "about_reason")
 PARTNER_FIELDS: Final = {
     "no-question": "question",

@@ -20,6 +20,7 @@ from gateway.desk.collection.links import (
     end_link,
     list_cluster,
     list_records,
+    refuse_link,
 )
 from gateway.desk.wiring import Desk
 
@@ -61,6 +62,24 @@ def unlink_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str
         except LinkError as error:
             raise CaseError(str(error), reason=error.reason) from None
         _note(connection, "unlink-cases", found, linked, reason=reason, actor=actor, now=now)
+        return found
+
+
+def refuse_match(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) -> CaseRow:
+    """Record that two cases with a shared identifier are not about the same person or incident.
+
+    They are not suggested again. Refusing twice changes nothing. Raises `CaseError`: `unknown-case`, `own-case`,
+    `linked-already`, `reason-missing`, `reason-too-long`, `unprintable`.
+    """
+    reason, now = get_clean_reason(reason), desk.clock()
+    with desk.store.write() as connection:
+        found, refused = get_case(connection, wanted), get_case(connection, other)
+        try:
+            is_new = refuse_link(connection, found.case_id, refused.case_id, by=actor, reason=reason, now=now)
+        except LinkError as error:
+            raise CaseError(str(error), reason=error.reason) from None
+        if is_new:
+            _note(connection, "refuse-match", found, refused, reason=reason, actor=actor, now=now)
         return found
 
 

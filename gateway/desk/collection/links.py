@@ -1,8 +1,9 @@
 """Links between cases about one person or incident, and the clusters that they make.
 
 A link is a record: two cases, a person, a time and a reason. Records are only ever added (a trigger holds it), and the
-newest record of two cases decides whether their link stands or has ended. A cluster is everything that standing links
-connect, in any order of linking: there is no copied id that could fall behind.
+newest record of two cases decides whether their link stands or has ended; an end without a link before it refuses a
+suggested one. A cluster is everything that standing links connect, in any order of linking: there is no copied id that
+could fall behind.
 
 A sender's later report is linked to its first one by the desk itself when it is filed. A person may end that link too.
 """
@@ -136,6 +137,22 @@ def end_link(connection: Connection, case_id: str, other_id: str, *, by: str, re
     if _find_newest(connection, case_id, other_id) is not False:
         raise LinkError("These two cases have no link of their own that stands.", reason="no-link")
     _record(connection, case_id, other_id, is_end=True, by=by, reason=reason, now=now)
+
+
+def refuse_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> bool:
+    """Record that two cases are apart, and return True; False if the newest record ended their link before.
+
+    They are not suggested again, and the desk itself never links them. Raises `LinkError` for a case and itself, and if
+    their link stands.
+    """
+    if case_id == other_id:
+        raise LinkError("This is the case itself: give another one.", reason="own-case")
+    newest = _find_newest(connection, case_id, other_id)
+    if newest is False:
+        raise LinkError("These two cases are linked: end their link.", reason="linked-already")
+    if newest is None:
+        _record(connection, case_id, other_id, is_end=True, by=by, reason=reason, now=now)
+    return newest is None
 
 
 def link_additions(connection: Connection, first_id: str, case_ids: Iterable[str], *, now: datetime) -> None:

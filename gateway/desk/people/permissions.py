@@ -52,6 +52,7 @@ class Permission(Enum):
     SIGN_OUT = "sign out"
     # Cases
     SEE_QUEUE = "see the list of cases"
+    SEARCH_CASES = "search cases"
     READ_CASES = "open reports"
     OPEN_FILES = "open files of a case"
     RAISE_CASES = "raise a case in the queue"
@@ -94,6 +95,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         for permission, roles in (
             (Permission.SIGN_OUT, tuple(Role)),
             (Permission.SEE_QUEUE, (*_CASE_ROLES, Role.DUTY_OFFICER)),
+            (Permission.SEARCH_CASES, _CASE_ROLES),
             (Permission.READ_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.OPEN_FILES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
             (Permission.RAISE_CASES, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),

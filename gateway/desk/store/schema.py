@@ -212,8 +212,7 @@ CASES: Final = Table(
     # it lacks, e.g. `/children /suspects/logins`.
     Column("completeness", Number),
     Column("missing_fields", PlainText),
-    # The version of the rules by which its identifiers were indexed (identifiers/index.py); null before that.
-    Column("index_version", Number),
+    Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers/index.py)
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "closed_at", "received_at"),
@@ -274,8 +273,7 @@ add_partial_index(
     where=CASES.c.closed_at.is_(None),
 )
 
-# Moves of cases in the queue: the person, start, destination and reason. Rows are only ever added (a trigger ensures
-# it).
+# Moves of cases in the queue: person, start, destination and reason. Rows are only ever added (a trigger ensures it).
 CASE_MOVES: Final = Table(
     "case_moves",
     METADATA,

@@ -45,6 +45,7 @@ _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 # The menu: each page with its permission and its word, in the order in which a person's first page is chosen.
 MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
+    (Permission.SEARCH_CASES, "search.show_search", "Search"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),

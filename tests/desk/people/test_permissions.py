@@ -26,6 +26,7 @@ from gateway.web.rules import (
 EXPECTED = """
 SIGN_OUT          x x x x x x c x x x
 SEE_QUEUE         x x x x x . c x . .
+SEARCH_CASES      x x x x x . . x . .
 READ_CASES        x x x x x . c x . .
 OPEN_FILES        x . x . . . c x . .
 RAISE_CASES       x x . . . . . x . .

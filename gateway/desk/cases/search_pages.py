@@ -1,0 +1,101 @@
+"""Routes of search, and the refusal of a suggested link.
+
+A typed text travels in the body of a post, so that it is in no address, history or log. It is shown once.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.forms import MATCH_FIELDS, make_case_fault
+from gateway.desk.cases.linking import link_cases, refuse_match
+from gateway.desk.cases.matches import format_found
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, SearchResult, search_cases
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import (
+    MOST_LISTED,
+    Fault,
+    ListPage,
+    get_desk,
+    get_name,
+    parse_small_number,
+    read_typed,
+    show_page,
+)
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.errors import LocalStateError
+
+blueprint = Blueprint("search", __name__)
+SEARCH_BYTES = 8192  # 300 characters of four bytes each, percent-encoded, and the token
+
+
+@blueprint.get("/search")
+@rule(login=Login.STAFF, permission=Permission.SEARCH_CASES, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_search() -> ResponseReturnValue:
+    """Show the empty search box."""
+    return show_page("search.html", typed="", result=None)
+
+
+@blueprint.post("/search")
+@rule(
+    login=Login.STAFF, permission=Permission.SEARCH_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=SEARCH_BYTES
+)
+def post_search() -> ResponseReturnValue:
+    """Search for the typed text; the audit log gets the kinds that were searched, never the text."""
+    typed = request.form.get("wanted", "").strip()
+    fault = None
+    if not typed:
+        fault = Fault("wanted", "Type a reference, a number, an address, a user name or a name.")
+    elif len(typed) > MOST_TYPED:
+        fault = Fault("wanted", f"Make it shorter: {MOST_TYPED} characters at most.")
+    if fault is not None:
+        return show_page("search.html", typed=typed[:MOST_TYPED], result=None, faults=[fault])
+    page = max(1, parse_small_number(request.form.get("page", "")) or 1)
+    rows = slice((page - 1) * MOST_LISTED, page * MOST_LISTED)
+    try:
+        result = search_cases(get_desk(), typed, rows=rows, actor=get_name())
+    except LocalStateError:
+        advice = "This desk has no key for its index of identifiers. Ask its administrator to run `doctor`."
+        return show_page("search.html", typed=typed, result=None, faults=[Fault("wanted", advice)])
+    return show_page(
+        "search.html",
+        typed=typed,
+        result=result,
+        listed_page=_make_list_page(result, page=page),
+        format_found=format_found,
+        own_reference=OWN_REFERENCE,
+    )
+
+
+def _make_list_page(result: SearchResult, *, page: int) -> ListPage:
+    pages = max(1, -(-result.found // MOST_LISTED))
+    return ListPage(page=min(page, pages), pages=pages, found=result.found, most=MOST_LISTED)
+
+
+@blueprint.post("/cases/<case_id>/confirm-match")
+@rule(login=Login.STAFF, permission=Permission.LINK_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_confirm_match(case_id: str) -> ResponseReturnValue:
+    """Link a suggested case to this one, with a reason; a second press changes nothing."""
+    return _decide(case_id, link_cases)
+
+
+@blueprint.post("/cases/<case_id>/refuse-match")
+@rule(login=Login.STAFF, permission=Permission.LINK_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_refuse_match(case_id: str) -> ResponseReturnValue:
+    """Record, with a reason, that a suggested case is not about the same person or incident."""
+    return _decide(case_id, refuse_match)
+
+
+def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue:
+    case, typed = get_case_or_404(case_id), read_typed()
+    try:
+        decide(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
+    except CaseError as error:
+        if error.reason != "linked-already" or decide is not link_cases:
+            fault = make_case_fault(error, MATCH_FIELDS, otherwise="matches-title")
+            return show_page_again(case, PageState([fault]))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="matches-title"), HTTPStatus.SEE_OTHER)
