@@ -12,7 +12,19 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
+from partner_sdk.digests.parts import (
+    SUBJECT,
+    Advice,
+    Bar,
+    Block,
+    Callout,
+    Course,
+    DigestPage,
+    Figure,
+    Grid,
+    Section,
+    Steps,
+)
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.wire.digest import Digest
 
@@ -22,6 +34,7 @@ _ALONE: Final = (
     "html { background: #ffffff; } body { margin: 0; }\n"
     "@media (prefers-color-scheme: dark) { html { background: #141c22; } }\n"
     "@media print { html { background: #ffffff; } }\n"
+    "@page { margin: 16mm 14mm; }\n"
 )
 # Remarks that stand out; the others are soft.
 _CLEAR: Final = frozenset({"likely", "more", "fewer"})
@@ -64,7 +77,7 @@ def render_article(page: DigestPage) -> str:
     return "\n".join(
         [
             '<article class="digest">',
-            f"<header><p>Feedback for {escape(page.partner)}</p><h1>{escape(page.period_words)}</h1></header>",
+            f"<header><p>{SUBJECT}</p><h1>{escape(page.partner)}, {escape(page.period_words)}</h1></header>",
             banner,
             f'<dl class="summary">{summary}</dl>',
             *(_render_section(section) for section in page.sections),

@@ -9,7 +9,19 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from partner_sdk.digests.parts import Advice, Bar, Block, Callout, Course, DigestPage, Figure, Grid, Section, Steps
+from partner_sdk.digests.parts import (
+    SUBJECT,
+    Advice,
+    Bar,
+    Block,
+    Callout,
+    Course,
+    DigestPage,
+    Figure,
+    Grid,
+    Section,
+    Steps,
+)
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import parse_time
@@ -77,8 +89,8 @@ class _Paper:
 
     def draw(self, page: DigestPage) -> None:
         """Draw the whole page, then the foot of each sheet."""
-        self.write(f"Feedback for {page.partner}", size=10, colour=_SOFT)
-        self.write(page.period_words, size=20, is_bold=True, gap=3)
+        self.write(SUBJECT, size=10, colour=_SOFT)
+        self.write(f"{page.partner}, {page.period_words}", size=20, is_bold=True, gap=3)
         if page.banner:
             self.write(page.banner, is_bold=True, colour=_WARM, gap=2)
         for head, text in page.summary:
@@ -196,6 +208,7 @@ class _Paper:
         facts += [("How services have solved it", advice.solved), ("How sure we are", advice.sureness)]
         for head, text in facts:
             if text:
+                self.make_room(2.5 * _LINE)
                 self.write(head, size=8.5, is_bold=True, colour=_ACT)
                 self.write(text, is_bold=text == advice.change, gap=0.8)
         self.space(2)

@@ -1,6 +1,10 @@
 """The parts of a digest's page, before any form: HTML and paper draw the same ones."""
 
 from dataclasses import dataclass
+from typing import Final
+
+# Above the name and the period: a board member who gets the page alone reads here what it is, and from whom.
+SUBJECT: Final = "What the public reported about a service, in figures from the agency that takes the reports"
 
 
 @dataclass(frozen=True, slots=True)

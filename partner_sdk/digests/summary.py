@@ -13,6 +13,9 @@ from partner_sdk.wire.digest import KIND, Digest, DigestCell
 # A range wider than this share of its number says little more than the order of size.
 ROUGH_SHARE: Final = 0.5
 MOST_NAMED: Final = 3
+# Tables of a year whose largest answer is told, and the answers that say nothing of what happened.
+_FACTS: Final = frozenset({"first_contact", "moved_to", "blackmail", "posed_as"})
+_NOT_TOLD: Final = frozenset({"not_stated", "none"})
 # Exact facts of a digest that ask for an action, by table and label.
 _WAITING: Final = {
     ("questions", "open"): "{number} of our questions {have} no answer yet.",
@@ -37,11 +40,23 @@ def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, s
     return [
         ("How many", _describe_total(digest, digest.total)),
         ("What changed", " ".join(list_change_sentences(digest, earlier))),
+        *_list_facts(digest),
         ("What is likely weak", _describe_weaknesses(digest)),
         ("What to do first", _describe_first_step(digest)),
         *_list_waiting(digest),
         ("How sure we are", _describe_sureness(digest, digest.total)),
     ]
+
+
+def _list_facts(digest: Digest) -> list[tuple[str, str]]:
+    """Return one heading with the largest known answer of each fact of a year, or none."""
+    sentences = []
+    for table in digest.tables:
+        known = [cell for cell in table.cells if cell.value is not None and cell.label not in _NOT_TOLD]
+        if table.name in _FACTS and known:
+            largest = max(known, key=lambda cell: cell.value or 0)
+            sentences.append(f"{table.title}: {format_inside(largest.title)} (about {format_value(largest)}).")
+    return [("How it went", " ".join(sentences))] if sentences else []
 
 
 def _list_waiting(digest: Digest) -> list[tuple[str, str]]:

@@ -114,6 +114,26 @@ def test_summary_names_what_the_exact_figures_ask_of_the_partner() -> None:
     assert "the first half of 2026" in read_summary(waiting)["No figures this time"]
 
 
+def test_summary_of_a_year_names_the_largest_known_answer_of_each_fact() -> None:
+    def make_facts(name: str, title: str, **values: int) -> DigestTable:
+        cells = [
+            make_cell(label, title=label.replace("_", " ").capitalize(), value=value, low=value - 3, high=value + 3)
+            for label, value in values.items()
+        ]
+        return DigestTable(name, title, False, 1, 1, cells, "")
+
+    facts = [
+        make_facts("moved_to", "Where the talk was moved to", messenger=40, game=20, not_stated=90),
+        make_facts("blackmail", "Blackmail", none=80, with_money=30),
+        make_facts("posed_as", "Who it was", not_stated=90),
+        make_facts("age_band", "Age", teen=90),
+    ]
+    digest = msgspec.structs.replace(SUMMER, tables=[*SUMMER.tables, *facts], epsilon_micro=1_000_000)
+    words = "Where the talk was moved to: messenger (about 40). Blackmail: with money (about 30)."
+    assert read_summary(digest)["How it went"] == words
+    assert "How it went" not in read_summary(SUMMER)
+
+
 def test_only_digests_of_one_partner_span_and_world_stand_beside_each_other() -> None:
     others = [
         msgspec.structs.replace(SPRING, synthetic=True),

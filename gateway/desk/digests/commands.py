@@ -311,7 +311,7 @@ def digest_list(call: Call, partner: str | None) -> int:
         partners = get_partner_names(connection)
     lines = (
         f"{one.digest_id:32} {one.state:13} made by {one.made_by}{'  SYNTHETIC' if one.workings.synthetic else ''}"
-        f"{'  NO KEYS: INVITE IT' if one.state == 'made' and one.partner not in partners else ''}"
+        f"{'  NO KEYS: INVITE IT' if one.state == 'made' and one.partner not in (*partners, OVERVIEW_OF) else ''}"
         for one in records
     )
     found = {"digests": [_describe(desk, record) for record in records]}

@@ -17,6 +17,7 @@ from gateway.desk.digests.overview_article import render_article as render_overv
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
+    count_periods,
     get_record,
     list_records,
 )
@@ -27,7 +28,7 @@ from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_o
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
@@ -131,7 +132,11 @@ def _get_partners() -> dict[str, str]:
 def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
-        records = list_records(connection)
+        periods = count_periods(connection)
+        period = request.args.get("period", "")
+        period = period if period in periods else next(iter(periods), "")
+        listed_page = read_list_page(found=periods.get(period, 0))
+        records = list_records(connection, period=period, rows=listed_page.rows)
         adopters = list_adopters(connection)
         owner_names = get_owner_names(connection)
     names = _get_partners()
@@ -142,8 +147,12 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
     return show_page(
         "digests.html",
         records=records,
+        periods=periods,
+        period=period,
+        listed_page=listed_page,
+        overview_of=OVERVIEW_OF,
         names=names,
-        owner_names=owner_names,
+        owner_names=owner_names | {OVERVIEW_OF: "All services together: the overview"},
         partners=[
             (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
             for partner, name in names.items()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from gateway.desk.digests.clusters import FrozenClusters, parse_clusters
 from gateway.desk.keyring.quarters import Period, Quarter
@@ -107,12 +107,25 @@ def get_record(connection: Connection, digest_id: str) -> DigestRecord:
     return record
 
 
-def list_records(connection: Connection, *, partner: str | None = None) -> list[DigestRecord]:
-    """Return the records, newest quarter first."""
+def list_records(
+    connection: Connection, *, partner: str | None = None, period: str | None = None, rows: slice | None = None
+) -> list[DigestRecord]:
+    """Return the records, newest quarter first; on request of one partner, of one period, or some rows alone."""
     query = _FROZEN.order_by(DIGESTS.c.quarter.desc(), DIGESTS.c.partner)
     if partner is not None:
         query = query.where(DIGESTS.c.partner == partner)
+    if period is not None:
+        query = query.where(DIGESTS.c.quarter == period)
+    if rows is not None:
+        query = query.offset(rows.start).limit(rows.stop - rows.start)
     return _read(connection, connection.execute(query).all())
+
+
+def count_periods(connection: Connection) -> dict[str, int]:
+    """Return the number of digests of each period, the newest first, e.g. `{"2026-Q3": 40}`."""
+    number = func.count().label("number")
+    query = select(DIGESTS.c.quarter, number).group_by(DIGESTS.c.quarter).order_by(DIGESTS.c.quarter.desc())
+    return {row.quarter: row.number for row in connection.execute(query)}
 
 
 def get_clusters(connection: Connection, digest_id: str) -> FrozenClusters:

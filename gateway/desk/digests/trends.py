@@ -39,8 +39,8 @@ class TrendRow:
 
     @property
     def change(self) -> int:
-        """The last quarter less the one before."""
-        return self.counts[-1] - self.counts[-2] if len(self.counts) > 1 else 0
+        """The last quarter that is over less the one before: the newest one still runs, and is always behind."""
+        return self.counts[-2] - self.counts[-3] if len(self.counts) > 2 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Trend:
 
 
 def make_trends(connection: Connection, *, last: Quarter, quarters: int) -> list[Trend]:
-    """Return the trend over so many quarters, of which `last` is the newest; it may still run."""
+    """Return the trend over so many quarters, of which `last` is the newest and still runs."""
     spans = [last]
     while len(spans) < quarters:
         spans.insert(0, spans[0].previous())

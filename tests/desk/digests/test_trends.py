@@ -27,7 +27,10 @@ def test_cases_count_in_the_quarter_of_their_closing_and_made_up_ones_do_not(tmp
     assert found["Cases closed"] == {"All": (3, 1)}
     assert found["Main kind of report"] == {"Grooming": (3, 0), "Not stated": (0, 1)}
     assert list(found["Weaknesses (a case may name two)"].values()) == [(3, 0), (3, 0)]
-    assert trends[0].rows[0].change == -2
+    assert trends[0].rows[0].change == 0  # the newest quarter still runs
+    with store.read() as connection:
+        rows = make_trends(connection, last=LAST, quarters=3)[0].rows
+    assert (rows[0].counts, rows[0].change) == ((0, 3, 1), 3)
 
 
 def test_page_and_command_show_the_same_trend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
