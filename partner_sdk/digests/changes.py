@@ -46,13 +46,23 @@ def judge_change(now: DigestCell, before: DigestCell) -> Direction:
     """
     if now.low <= before.high and before.low <= now.high:
         return "unclear"
-    reaches = [(cell.high - cell.low) / 2 for cell in (now, before)]
-    if any(reaches):
-        one, other = ((cell.low + cell.high) / 2 if cell.value is None else cell.value for cell in (now, before))
-        # Incidents come one by one, so their number varies at least as a Poisson count does: its variance is its mean.
-        if abs(one - other) <= math.hypot(*reaches, _REACH_OF_CHANCE * math.sqrt(one + other)):
-            return "unclear"
+    is_exact = now.low == now.high and before.low == before.high
+    # Incidents come one by one, so their number varies at least as a Poisson count does: its variance is its mean.
+    chance = _REACH_OF_CHANCE * math.sqrt(get_middle(now) + get_middle(before))
+    if not is_exact and not is_apart(now, before, chance=chance):
+        return "unclear"
     return "up" if now.low > before.high else "down"
+
+
+def get_middle(cell: DigestCell) -> float:
+    """Return a cell's number, or the middle of its range if it is too small to show."""
+    return (cell.low + cell.high) / 2 if cell.value is None else cell.value
+
+
+def is_apart(one: DigestCell, other: DigestCell, *, chance: float = 0) -> bool:
+    """Return whether two numbers differ by more than their noises and `chance` together."""
+    reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2, chance)
+    return abs(get_middle(one) - get_middle(other)) > reach
 
 
 def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:

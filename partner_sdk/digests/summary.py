@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from partner_sdk.digests.changes import describe_certainty, find_cell, judge_change
+from partner_sdk.digests.changes import describe_certainty, find_cell, get_middle, is_apart, judge_change
 from partner_sdk.wire.digest import KIND, Digest, DigestCell
 
 # A range wider than this share of its number says little more than the order of size.
@@ -49,13 +49,13 @@ def list_summary(digest: Digest, earlier: Sequence[Digest]) -> list[tuple[str, s
 
 
 def _list_facts(digest: Digest) -> list[tuple[str, str]]:
-    """Return one heading with the largest known answer of each fact of a year, or none."""
+    """Return one heading with the largest known answer of each fact of a year, where noise leaves no doubt; or none."""
     sentences = []
     for table in digest.tables:
-        known = [cell for cell in table.cells if cell.value is not None and cell.label not in _NOT_TOLD]
-        if table.name in _FACTS and known:
-            largest = max(known, key=lambda cell: cell.value or 0)
-            sentences.append(f"{table.title}: {format_inside(largest.title)} (about {format_value(largest)}).")
+        known = [cell for cell in table.cells if cell.label not in _NOT_TOLD]
+        ordered = sorted(known, key=get_middle, reverse=True) if table.name in _FACTS else []
+        if len(ordered) > 1 and ordered[0].value is not None and is_apart(ordered[0], ordered[1]):
+            sentences.append(f"{table.title}: {format_inside(ordered[0].title)} (about {format_value(ordered[0])}).")
     return [("How it went", " ".join(sentences))] if sentences else []
 
 

@@ -28,9 +28,9 @@ SMALLEST_SHOWN = 5
 class DigestCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number with its interval, both ends included.
 
-    `value` is null when it is under five, or in a table where its interval begins at 0: chance alone could have made
-    one of so many lines. Then `shown` is the top of the interval in words, e.g. `fewer than 7` beside 0 to 6. `own` is
-    the exact number of the partner's own reports that state this kind, null outside the kinds' table.
+    `value` is null when it is under five, or so small that the noise of its table alone reaches it in one of 40 draws.
+    Then `shown` is the top of the interval in words, e.g. `fewer than 7` beside 0 to 6. `own` is the exact number of
+    the partner's own reports that state this kind, null outside the kinds' table.
     `evidence` is null outside the table of weaknesses: `likely` if chance is ruled out for all weaknesses together.
     """
 
@@ -158,14 +158,15 @@ def make_cell(
     high: int,
     own: int | None = None,
     evidence: Literal["likely", "not-clear"] | None = None,
+    smallest: int = SMALLEST_SHOWN,
 ) -> DigestCell:
     """Return a cell in its published form: a value that chance could have made becomes words with its interval's top.
 
-    E.g. 26 from 0 to 122 is "fewer than 123": published as 26, people would take it for what happened. The total stays
-    a number: it is one, and its range stands in the same sentence.
+    `smallest` is the first number that is shown: with more noise, 26 from 0 to 122 is "fewer than 123", since people
+    would take 26 for what happened.
     """
-    if value < SMALLEST_SHOWN or (low < 1 and label != TOTAL):
-        high = max(high, SMALLEST_SHOWN - 1)
+    if value < smallest:
+        high = max(high, smallest - 1)
         return DigestCell(label, title, None, 0, high, f"fewer than {high + 1}", own, evidence)
     return DigestCell(label, title, value, low, high, str(value), own, evidence)
 
@@ -216,7 +217,7 @@ def _check_cell(cell: DigestCell, *, exact: bool, place: str, table: str = "") -
     elif exact:
         good = 0 <= cell.value == cell.low == cell.high
     else:
-        good = cell.value >= SMALLEST_SHOWN and (0 if cell.label == TOTAL else 1) <= cell.low <= cell.value <= cell.high
+        good = cell.value >= SMALLEST_SHOWN and 0 <= cell.low <= cell.value <= cell.high
         good = good and cell.shown == str(cell.value)
     is_alone = (cell.own is None or (table == KIND and cell.own >= 0)) and (cell.evidence is None or table == WEAKNESS)
     if not good or (exact and (cell.value is None or cell.own is not None)) or not is_alone:

@@ -124,8 +124,9 @@ def test_summary_of_a_year_names_the_largest_known_answer_of_each_fact() -> None
 
     facts = [
         make_facts("moved_to", "Where the talk was moved to", messenger=40, game=20, not_stated=90),
-        make_facts("blackmail", "Blackmail", none=80, with_money=30),
+        make_facts("blackmail", "Blackmail", none=80, with_money=30, other=9),
         make_facts("posed_as", "Who it was", not_stated=90),
+        make_facts("first_contact", "Where", comments=41, game=40),  # either may be the larger one
         make_facts("age_band", "Age", teen=90),
     ]
     digest = msgspec.structs.replace(SUMMER, tables=[*SUMMER.tables, *facts], epsilon_micro=1_000_000)

@@ -125,9 +125,7 @@ def _measure_reports(
         if number:
             mean = (2 * int(score) + number) // (2 * number)
             reports = "1 report" if number == 1 else f"{number:,} reports"
-            means.append(
-                make_exact_cell(label, title=f"{quarter.name} ({reports})", value=mean, shown=f"{mean} of 100")
-            )
+            means.append(make_exact_cell(label, title=f"{quarter.name} ({reports})", value=mean, shown=f"{mean} %"))
         quarter = quarter.previous()
     lacking: Counter[str] = Counter()
     total = 0

@@ -26,6 +26,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import (
     DIGEST_VERSION,
+    SMALLEST_SHOWN,
     TOTAL,
     Digest,
     DigestAdvice,
@@ -44,6 +45,8 @@ _TRENDS: Final[Mapping[Direction, str]] = {
     "down": "fewer than in {since}, by more than noise and chance explain",
     "unclear": "no change since {since} beyond noise and chance",
 }
+# A number that noise alone reaches more often is not shown: a table has many cells in which nothing happened.
+_CHANCE_OF_NOISE: Final = 0.025
 # Below it most cells of a digest would be wrong: the reports wait for a longer period.
 SMALLEST_TOTAL = 10
 
@@ -140,7 +143,7 @@ def build_body(
         _make_table(
             table,
             estimates.cells[table.name],
-            draws=one.values,
+            drawn=one,
             own=stated_kinds if table is QUARTER_TABLES[0] else None,
         )
         for table, one in found
@@ -187,8 +190,10 @@ def add_draws(table: Table, records: Sequence[DigestRecord]) -> DrawnTable | Non
 
 
 def _make_table(
-    table: Table, estimates: Sequence[Estimate], *, draws: Sequence[int], own: Mapping[str, int] | None
+    table: Table, estimates: Sequence[Estimate], *, drawn: DrawnTable, own: Mapping[str, int] | None
 ) -> DigestTable:
+    reach = noise.get_threshold(scale=drawn.scale, draws=drawn.periods, chance=_CHANCE_OF_NOISE)
+    smallest = max(SMALLEST_SHOWN, -(-reach // drawn.units))
     cells = [
         _make_cell(
             label,
@@ -196,18 +201,25 @@ def _make_table(
             estimate,
             own=None if own is None else own.get(label, 0),
             is_weakness=not table.is_partition,
+            smallest=smallest,
         )
         for (label, title), estimate in zip(table.labels, estimates, strict=True)
     ]
     if not table.is_partition:
         # Ranked by noisy values alone; the draw decides between two that round to the same number.
-        order = sorted(range(len(cells)), key=lambda place: (-estimates[place].value, -draws[place]))
+        order = sorted(range(len(cells)), key=lambda place: (-estimates[place].value, -drawn.values[place]))
         cells = [cells[place] for place in order]
     return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells, table.note)
 
 
 def _make_cell(
-    label: str, title: str, estimate: Estimate, *, own: int | None = None, is_weakness: bool = False
+    label: str,
+    title: str,
+    estimate: Estimate,
+    *,
+    own: int | None = None,
+    is_weakness: bool = False,
+    smallest: int = SMALLEST_SHOWN,
 ) -> DigestCell:
     evidence: Literal["likely", "not-clear"] = "likely" if estimate.is_likely else "not-clear"
     return make_cell(
@@ -218,4 +230,5 @@ def _make_cell(
         high=estimate.high,
         own=own,
         evidence=evidence if is_weakness else None,
+        smallest=smallest,
     )

@@ -1,5 +1,6 @@
 """Half-years and years: the draws of their quarters added up, and the tables of a year out of the same ledger."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,21 @@ def test_a_large_year_has_every_fact_from_the_closing_of_its_cases(store: DeskSt
     for spends in get_all_spends(store):
         assert len(spends) == 9
         assert sum(spends.values()) == digest.epsilon_micro
+
+
+def test_a_number_that_noise_alone_reaches_is_not_shown(store: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The noise of seven facts of a year has a scale of 35: one cell in forty reaches 105 with nothing in it."""
+    phantom = 104
+
+    def draw(counts: Sequence[int], *, sensitivity: int, epsilon_micro: int) -> list[int]:
+        return list(counts) if epsilon_micro > 30_000 else [count or phantom for count in counts]
+
+    monkeypatch.setattr(noise, "draw", draw)
+    make_quarters(store, {1: 700, 2: 300, 3: 10, 4: 10})
+    cells = {table.name: {cell.label: cell for cell in table.cells} for table in read(make(store, YEAR)).tables}
+    shown = {label for label, cell in cells["first_contact"].items() if cell.value is not None}
+    assert shown == {"not_stated"}
+    assert all(cell.high >= phantom for cell in cells["first_contact"].values())
 
 
 @pytest.mark.usefixtures("no_noise")

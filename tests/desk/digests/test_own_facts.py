@@ -101,9 +101,9 @@ def test_completeness_of_own_first_reports_is_told_by_quarter_with_what_they_lac
         add_case(store, **own | others, completeness=1, missing_fields="/conversations")
     found = read(store)
     assert found["completeness"] == {
-        "completeness": "80 of 100",
-        "one_quarter_before": "40 of 100",
-        "three_quarters_before": "30 of 100",
+        "completeness": "80 %",
+        "one_quarter_before": "40 %",
+        "three_quarters_before": "30 %",
     }
     assert found["missing_fields"] == {
         "/suspects/logins": "2 of 3",
