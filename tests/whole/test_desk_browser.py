@@ -136,7 +136,9 @@ def test_table_of_differences_fits_and_each_column_keeps_its_share(
     cells = box.locator("tbody tr").first.locator("th, td")
     widths = [cell.bounding_box() for cell in cells.all()]
     assert len(widths) == 3
-    assert all(one is not None and one["width"] > width / 5 for one in widths)
+    whole = box.bounding_box()
+    assert whole is not None
+    assert all(one is not None and one["width"] > whole["width"] / 5 for one in widths)
     page.close()
 
 

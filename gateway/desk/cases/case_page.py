@@ -35,6 +35,7 @@ from gateway.desk.cases.opening import (
     find_first_report,
     is_proven,
     list_additions,
+    list_joined,
     open_case,
     open_whole_case,
 )
@@ -140,6 +141,8 @@ class _Content:
     # The reports of a partner's case.
     opened: Sequence[OpenedReport] = ()
     page_context: ContextView | None = None
+    # Case ids of later reports that were unread until this page opened them.
+    fresh: frozenset[str] = frozenset()
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
@@ -160,9 +163,11 @@ def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
 
 def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
     """Open a case's report, record the reader, and draw the page; unopened reports are listed with the reason."""
+    with get_desk().store.read() as connection:
+        unread = frozenset(one.case_id for one in list_joined(connection, case) if one.opened_at is None)
     try:
         opened = open_case(get_desk(), case.case_id, actor=get_name())
-        content = _lay_out(opened)
+        content = replace(_lay_out(opened), fresh=unread if case.opened_at is not None else frozenset())
     except CaseError as error:
         return _refuse(case, state, CASE_FAULTS.get(error.reason, str(error)))
     except (OpeningError, FormatError, LocalStateError) as error:
@@ -276,6 +281,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         most_look_bytes=MOST_LOOK_BYTES,
         sections=content.sections,
         page_context=content.page_context,
+        fresh=content.fresh,
         button_place=None if placement is None else format_placement(placement),
         copies=content.copies,
         written=[one for one in written if one.kind == "reply"],

@@ -369,6 +369,24 @@ def test_report_that_does_not_open_keeps_the_others_readable(loop: Loop) -> None
     assert "Suspect 1: example_adult" in page
 
 
+def test_addition_is_marked_as_new_on_the_first_page_after_the_case_was_read_and_once(loop: Loop) -> None:
+    case = file(loop, make_full_report())
+    assert "New since the case was read" not in open_page(loop, case)
+    later = file(loop, kind="supplement", earlier_reference=case.reference)
+    page = open_page(loop, find(loop, case.reference))
+    heading = page[page.index(f"Supplement: {later.reference}") :]
+    assert "New since the case was read" in heading[: heading.index("</h2>")]
+    assert "New since the case was read" not in open_page(loop, find(loop, case.reference))
+
+
+def test_blanks_of_a_report_are_folded_under_their_count(loop: Loop) -> None:
+    page = open_page(loop, file(loop, make_full_report()))
+    folded = re.findall(r'"blanks"><summary>Show what was left blank \((\d+)\)</summary>(.*?)</details>', page)
+    assert folded
+    assert all(int(count) == text.count(";") + 1 for count, text in folded)
+    assert ">Left blank<" not in page
+
+
 def test_every_kind_of_report_has_words() -> None:
     assert {code for code, _ in REPORT_KINDS} == set(get_args(ReportKind))
 
