@@ -51,11 +51,10 @@ _QUARTER = click.option(
 SHOWN_STEPS = 20
 
 
-@desk_command(Permission.MAKE_DIGESTS, example='--all --quarter 2026-Q3 --by "A. Analyst"')
+@desk_command(Permission.MAKE_DIGESTS, example="--all --quarter 2026-Q3")
 @click.option("--partner", metavar="PARTNER", help="The partner's id.")
 @click.option("--all", "of_all", is_flag=True, help="All partners, and the services without keys that cases are about.")
 @_QUARTER
-@click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option(
     "--adopted",
     is_flag=True,
@@ -73,7 +72,6 @@ def digest_make(
     call: Call,
     partner: str | None,
     quarter_name: str | None,
-    by: str | None,
     threshold: int | None,
     *,
     of_all: bool,
@@ -88,12 +86,11 @@ def digest_make(
         raise click.UsageError("Give --partner, or --all. With --all the register decides who shows the button.")
     desk = open_desk(call.state)
     period = get_last_closed_quarter(desk.clock()) if quarter_name is None else parse_period(quarter_name)
-    made_by = by or call.actor
     if partner is None:
         order = BatchOrder(
             quarter=period,
             environment=desk.config.environment,
-            made_by=made_by,
+            made_by=call.actor,
             threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
             accept_lost=without_lost,
         )
@@ -116,7 +113,7 @@ def digest_make(
             partner=partner,
             quarter=period,
             environment=desk.config.environment,
-            made_by=made_by,
+            made_by=call.actor,
             adopted=adopted,
             threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
             accept_lost=without_lost,
@@ -166,9 +163,8 @@ def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
 _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g. 2026.")
 
 
-@desk_command(Permission.MAKE_DIGESTS, example='2026 --pattern "First contact moves to voice chat." --by "A. Analyst"')
+@desk_command(Permission.MAKE_DIGESTS, example='2026 --pattern "First contact moves to voice chat."')
 @_YEAR
-@click.option("--by", metavar="NAME", help="The person who makes it.  [default: as --as]")
 @click.option("--pattern", "patterns", multiple=True, metavar="TEXT", help="An emerging pattern, in your own words.")
 @click.option("--change", "changes", multiple=True, metavar="TEXT", help="A change that earlier feedback led to.")
 @click.option(
@@ -180,7 +176,6 @@ _YEAR = click.argument("year", metavar="YEAR", help="A year that has ended, e.g.
 def overview_make(
     call: Call,
     year: str,
-    by: str | None,
     patterns: tuple[str, ...],
     changes: tuple[str, ...],
     *,
@@ -199,7 +194,7 @@ def overview_make(
     order = OverviewOrder(
         year=period,
         environment=desk.config.environment,
-        made_by=by or call.actor,
+        made_by=call.actor,
         patterns=patterns,
         changes=changes,
         kinds_alone=kinds_alone,
@@ -228,33 +223,29 @@ def _get_body(call: Call, digest_id: str) -> bytes:
         return get_body(get_record(connection, digest_id))
 
 
-@desk_command(Permission.RELEASE_DIGESTS, example='2026 --by "B. Supervisor"')
+@desk_command(Permission.RELEASE_DIGESTS, example="2026")
 @_YEAR
-@click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
-def overview_release(call: Call, year: str, by: str | None) -> int:
+def overview_release(call: Call, year: str) -> int:
     """Release an overview to the mailbox of every adopter of the button. Its maker cannot release it."""
     desk = open_desk(call.state)
-    record = release_overview(desk, _make_overview_id(year), by=by or call.actor)
+    record = release_overview(desk, _make_overview_id(year), by=call.actor)
     return print_result(call, _describe(desk, record), f"{record.digest_id} is released by {record.released_by}.")
 
 
 @desk_command(
     Permission.RELEASE_DIGESTS,
-    example='2026 --by "B. Supervisor" --why "Agreed with the press office" --out overview.html',
+    example='2026 --why "Agreed with the press office" --out overview.html',
 )
 @_YEAR
-@click.option("--by", metavar="NAME", help="The supervisor who decides.  [default: as --as]")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, for the audit log.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The page; its figures go beside it as JSON.")
-def overview_publish(call: Call, year: str, by: str | None, why: str, out: Path) -> int:
+def overview_publish(call: Call, year: str, why: str, out: Path) -> int:
     """Write a released overview as a page and a file for the public.
 
     The desk records who decided this and why.
     """
     desk = open_desk(call.state)
-    page, body = publish_overview(
-        desk.store, _make_overview_id(year), by=by or call.actor, reason=why, now=desk.clock()
-    )
+    page, body = publish_overview(desk.store, _make_overview_id(year), by=call.actor, reason=why, now=desk.clock())
     data = out.with_suffix(".json")
     out.write_text(page, "utf-8")
     data.write_bytes(body)
@@ -284,16 +275,15 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
     return DONE
 
 
-@desk_command(Permission.RELEASE_DIGESTS, example='2026-Q3.example-chat --by "B. Supervisor"')
+@desk_command(Permission.RELEASE_DIGESTS, example="2026-Q3.example-chat")
 @_DIGEST
-@click.option("--by", metavar="NAME", help="The person who releases it, not the one who made it.  [default: as --as]")
-def digest_release(call: Call, digest_id: str, by: str | None) -> int:
+def digest_release(call: Call, digest_id: str) -> int:
     """Release a digest into its partner's mailbox. The person who made it cannot release it."""
     if _is_of_overview(digest_id):
         year = digest_id.partition(".")[0]
         raise click.UsageError(f"That is an overview: {suggest(f'overview release {year}')}")
     desk = open_desk(call.state)
-    record = release_to_mailbox(desk, digest_id, by=by or call.actor)
+    record = release_to_mailbox(desk, digest_id, by=call.actor)
     return print_result(
         call,
         _describe(desk, record),

@@ -20,6 +20,7 @@ from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.digest import parse_digest
 from partner_sdk.wire.mailbox_message import peek_message
 from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.people_builders import ACTOR, act_as
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 QUARTER = "2025-Q4"
@@ -66,7 +67,9 @@ def run_json(state: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> di
 def make(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     order = ["--partner", PARTNER, "--quarter", QUARTER]
     assert run_json(state, "synthetic", *order, "--count", "120", capsys=capsys)["added"] == 120
-    return run_json(state, "digest", "make", *order, "--adopted", "--by", "Maker One", capsys=capsys)
+    made = run_json(state, "digest", "make", *order, "--adopted", capsys=capsys)
+    act_as(open_desk(state), "second-two")  # whoever made a digest does not release it
+    return made
 
 
 def read_messages(state: Path) -> list[bytes]:
@@ -82,12 +85,16 @@ def test_the_whole_way_of_a_digest(state: Path, sent: list[str], capsys: pytest.
     code, text, _ = run(state, "digest", "show", DIGEST, capsys=capsys)
     assert code == 0
     assert "SYNTHETIC" not in text
-    code, out, err = run(state, "digest", "release", DIGEST, "--by", "Maker One", capsys=capsys)
+    act_as(open_desk(state), ACTOR)
+    code, out, err = run(state, "digest", "release", DIGEST, capsys=capsys)
     assert (code, out) == (2, "")
     assert "A second person" in err
-    released = run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)
+    act_as(open_desk(state), "second-two")
+    released = run_json(state, "digest", "release", DIGEST, capsys=capsys)
     assert released["state"] == "released"
-    again = run_json(state, "digest", "release", DIGEST, "--by", "Third Three", capsys=capsys)
+    assert released["released_by"] == "second-two"
+    act_as(open_desk(state), "third-three")
+    again = run_json(state, "digest", "release", DIGEST, capsys=capsys)
     assert again == released
     messages = read_messages(state)
     assert len(messages) == 1
@@ -105,10 +112,10 @@ def test_a_gateway_that_is_away_loses_nothing(
 
     silence = TransportError("The gateway did not answer.", reason="no-answer")
     monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut(error=silence))
-    code, _, _ = run(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)
+    code, _, _ = run(state, "digest", "release", DIGEST, capsys=capsys)
     assert code == 3  # run it again
     monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut())
-    assert run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)["state"] == "released"
+    assert run_json(state, "digest", "release", DIGEST, capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
 
 
@@ -122,9 +129,9 @@ def test_a_crash_after_the_message_was_written_does_not_write_a_second(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(publishing, "write_message", write_and_die)
-    assert main(["digest", "release", DIGEST, "--by", "Second Two", "--state", str(state)]) == INTERRUPTED
+    assert main(["digest", "release", DIGEST, "--state", str(state)]) == INTERRUPTED
     monkeypatch.setattr(publishing, "write_message", write_message)
-    assert run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)["state"] == "released"
+    assert run_json(state, "digest", "release", DIGEST, capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
     assert sent == ["sent"]
 
