@@ -21,6 +21,7 @@ from gateway.desk.collection.standing import (
 )
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.outbox.alerts import list_overdue, list_unsent
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import ALARMS, CASES
@@ -56,7 +57,6 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     ),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
-_BY_ITSELF: Final = "watch"
 
 
 def format_advice(code: str) -> str:
@@ -217,7 +217,7 @@ def _settle(connection: Connection, concerns: Collection[Concern], *, now: datet
         connection.execute(
             update(ALARMS)
             .where(ALARMS.c.cleared_at.is_(None), ALARMS.c.kind.in_(gone))
-            .values(cleared_at=format_time(now), cleared_by=_BY_ITSELF)
+            .values(cleared_at=format_time(now), cleared_by=BY_THE_DESK)
         )
 
 

@@ -82,7 +82,7 @@ def test_stopped_collector_is_an_alarm_everywhere_and_ends_by_itself(loop: Loop)
     assert "has stopped" not in read_first_page(loop)
     with loop.desk.store.read() as connection:
         (kept,) = connection.execute(ALARMS.select()).all()
-    assert (kept.kind, kept.cleared_by) == ("collector-stopped", "watch")
+    assert (kept.kind, kept.cleared_by) == ("collector-stopped", "desk")
 
 
 def test_collector_that_stops_again_is_a_new_alarm_and_one_that_was_cleared_by_hand_too(loop: Loop) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from gateway.desk.alarms import list_subjects, raise_alarm
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
@@ -242,5 +243,5 @@ def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
         filled = connection.execute(select(func.count()).select_from(numbers)).scalar_one()
         if filled == high - low + 1:
             connection.execute(
-                update(ALARMS).where(ALARMS.c.id == gap.id).values(cleared_at=format_time(now), cleared_by="filled")
+                update(ALARMS).where(ALARMS.c.id == gap.id).values(cleared_at=format_time(now), cleared_by=BY_THE_DESK)
             )

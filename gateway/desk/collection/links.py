@@ -16,11 +16,11 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select
 
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import CASE_LINKS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
-BY_THE_DESK: Final = "desk"
 _MOST_STREAMED: Final = 5000
 ADDITION: Final = "Sent by the same sender as a later report to this one."
 

@@ -16,7 +16,6 @@ from gateway.desk.carriers.delivery import DeliveryError, post_json
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
 from gateway.desk.config import MAILTO, OFF
 from gateway.desk.outbox.alerts import (
-    ACTOR,
     AlertRow,
     add_alert,
     count_anew,
@@ -26,6 +25,7 @@ from gateway.desk.outbox.alerts import (
     list_overdue,
 )
 from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import ALERTS
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
@@ -163,7 +163,7 @@ class AlertSender:
             # Their time is that of this alert: the process that filed them may have read its clock before we read ours.
             left = alert.held - item.count
             add_alert(connection, item.target, count=left, first_at=alert.first_at, now=now)
-        audit.append_entry(connection, "send-alert", item.target, at=now, actor=ACTOR, count=item.count)
+        audit.append_entry(connection, "send-alert", item.target, at=now, actor=BY_THE_DESK, count=item.count)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         """Do nothing: no alert is given up."""
@@ -194,7 +194,7 @@ def repeat_overdue(desk: Desk) -> None:
             .where(ALERTS.c.id.in_([row.id for row in due]))
             .values(repeated_at=format_time(now), repeated_to=target, repeats=ALERTS.c.repeats + 1)
         )
-        audit.append_entry(connection, "repeat-alert", target, at=now, actor=ACTOR, count=count)
+        audit.append_entry(connection, "repeat-alert", target, at=now, actor=BY_THE_DESK, count=count)
     try:
         _hand_over(desk, target, count=count, first_at=first_at)
     except (DeliveryError, LocalStateError) as error:

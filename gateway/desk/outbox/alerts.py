@@ -12,13 +12,12 @@ from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, upd
 
 from gateway.desk import audit
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, drop, queue, record
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.alert_notice import AlertTarget
 from partner_sdk.wire.canonical import format_time, parse_time
-
-ACTOR: Final = "pager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def count_anew(connection: Connection, *, now: datetime) -> None:
         return
     drop(connection, "alert", [str(row.id)])
     connection.execute(ALERTS.delete().where(ALERTS.c.id == row.id))
-    audit.append_entry(connection, "drop-alert", row.target, at=now, actor=ACTOR, count=row.count)
+    audit.append_entry(connection, "drop-alert", row.target, at=now, actor=BY_THE_DESK, count=row.count)
 
 
 def list_alerts(connection: Connection, *, most: int) -> list[AlertRow]:

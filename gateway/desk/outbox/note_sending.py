@@ -23,6 +23,7 @@ from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_pro
 from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
 from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_texts, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault import VaultError
@@ -35,7 +36,6 @@ from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.public_report import parse_public_report
 from partner_sdk.wire.submission import report_context
 
-ACTOR: Final = "outbox"
 ONE_DAY: Final = timedelta(days=1)
 # While a note is being sent no other run takes it: longer than any carrier needs, shorter than a person would wait.
 LEASE: Final = timedelta(minutes=10)
@@ -75,7 +75,7 @@ class NoteSender:
 
     @cached_property
     def _vault(self) -> Vault:
-        return self._desk.load_vault(actor=ACTOR, reason="send")
+        return self._desk.load_vault(actor=BY_THE_DESK, reason="send")
 
     @cached_property
     def _signer(self) -> Signer:
@@ -211,7 +211,7 @@ class NoteSender:
     def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
         now = self._desk.clock()
         audit.append_entry(
-            connection, "send-note", row.subject, at=now, actor=ACTOR, channel=channel, code=code, state=state
+            connection, "send-note", row.subject, at=now, actor=BY_THE_DESK, channel=channel, code=code, state=state
         )
 
 

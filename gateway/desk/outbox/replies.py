@@ -16,6 +16,7 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, NO_PLACE, SENT_AT, queue, record
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
@@ -30,7 +31,6 @@ REPLY: Final = "reply"
 READ: Final = "read"
 # The alarm that names the reference.
 WITHOUT_PLACE: Final = "reply-without-place"
-ACTOR: Final = "return-post"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class ReplySender:
             raise_alarm(connection, WITHOUT_PLACE, reply.reference, now=now)
         if reply.kind != REPLY:
             return
-        audit.append_entry(connection, code, reply.case_id, at=now, actor=ACTOR, message_id=reply.message_id)
+        audit.append_entry(connection, code, reply.case_id, at=now, actor=BY_THE_DESK, message_id=reply.message_id)
         if not has_reply(connection, case_id=reply.case_id):
             # It is owed again; a closed case stays closed.
             connection.execute(

@@ -14,6 +14,7 @@ from gateway.desk.outbox.loop import Run
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.partners.outcomes import release_due
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import STAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -27,8 +28,6 @@ from partner_sdk.wire.mailbox_message import (
     SetAsideReport,
     encode_body,
 )
-
-_TELLER: Final = "collector"
 
 # The sender's text for the desk's own reasons (row_checks.py, vault.py); for any other one, that the report is held.
 COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
@@ -87,7 +86,9 @@ def _write_notices(
         some = tuple(reports[start : start + MAX_SET_ASIDE_REPORTS])
         notice = SetAsideNotice(reason=reason, reports=some, set_aside_at=set_aside_at)
         try:
-            store_message(desk, connection, partner=partner, kind="set-aside", body=encode_body(notice), actor=_TELLER)
+            store_message(
+                desk, connection, partner=partner, kind="set-aside", body=encode_body(notice), actor=BY_THE_DESK
+            )
         except ReportAbuseError:
             return  # e.g. suspended in the meantime: the stage is still sent, and `doctor` names the fault of the keys
 

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.placements.checks import BY_RUNNER, take_checks
 from gateway.desk.placements.runner import PostRate, is_runner_token
 from gateway.desk.views.page import get_desk
@@ -23,7 +24,6 @@ from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
 
 PATH: Final = "/placement-checks"
 LIMIT: Final = "placement-checks"
-_ACTOR: Final = "runner"
 _SCHEME: Final = "Bearer "
 _EXTENSION: Final = "placement_post_rates"
 
@@ -59,7 +59,7 @@ def post_checks() -> ResponseReturnValue:
     if not is_runner:
         return _refuse()
     try:
-        take_checks(desk, request.get_data(cache=False), channel=BY_RUNNER, actor=_ACTOR)
+        take_checks(desk, request.get_data(cache=False), channel=BY_RUNNER, actor=BY_THE_DESK)
     except FormatError as error:
         is_spelling = error.reason == "not-canonical"
         raise RequestRefusedError(problems.NOT_CANONICAL if is_spelling else problems.MALFORMED_REQUEST) from None
