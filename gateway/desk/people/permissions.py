@@ -179,6 +179,11 @@ def check_permission(roles: Collection[Role], permission: Permission, *, is_cris
         raise NotPermittedError(permission, able=able if is_crisis else able - CRISIS_LANE_ONLY)
 
 
+def format_roles(permission: Permission) -> str:
+    """Return the roles that have a permission, e.g. "analyst or supervisor"."""
+    return _join([ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]])
+
+
 def _join(titles: list[str]) -> str:
     """Return titles as a sentence has them, e.g. "analyst or supervisor"."""
     *others, last = titles

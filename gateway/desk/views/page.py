@@ -24,6 +24,7 @@ from gateway.desk.people.permissions import (
     Permission,
     Role,
     check_permission,
+    format_roles,
     is_allowed,
 )
 from gateway.desk.people.register import format_person, list_with_role
@@ -73,6 +74,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     # direction (`bdi`, or `dir="auto"`): right-to-left letters turn nothing around them.
     app.jinja_env.finalize = show_unshown
     app.jinja_env.filters["person"] = _format_person
+    app.jinja_env.globals["who_may"] = lambda name: format_roles(Permission[name])
     app.jinja_env.filters["uk_time"] = format_uk_time
     app.jinja_env.filters["short_time"] = lambda text: format_short_time(text, now=desk.clock())
     app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
@@ -221,13 +223,13 @@ def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
     )
 
 
-def _format_person(actor: str) -> str:
-    """Return an actor of a record for a template, e.g. "Amina Okafor (a-okafor)" for `a-okafor`."""
+def _format_person(actor: str) -> Markup:
+    """Return an actor of a record for a template, e.g. "Amina Okafor (a-okafor)" for `a-okafor`, in its own direction."""
     known: dict[str, str] = g.setdefault(_NAMES, {})
     if actor not in known:
         with get_desk().store.read() as connection:
             known[actor] = format_person(connection, actor)
-    return known[actor]
+    return Markup("<bdi>{}</bdi>").format(known[actor])
 
 
 def _get_browser() -> str:

@@ -253,7 +253,7 @@ def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop
     assert ("7 days left" in page, "Which account?" in page) == (True, False)
     opened = browser.post(f"/cases/{case.case_id}/read").text
     assert ("Which account?" in opened, "asked 25 Nov 2026" in re.sub("<[^>]*>", "", opened)) == (True, True)
-    assert "by S Contact (s-contact)" in opened
+    assert "by <bdi>S Contact (s-contact)</bdi>" in opened
     assert "Question: 7 days left" in browser.get("/").text
     assert ask_on_page(browser, case.case_id)[0] == 409
     loop.clock.advance(days=9)

@@ -2,8 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
 from gateway.desk.people.permissions import Role
+from gateway.desk.people.register import PersonError, add_person, end_person, end_role, grant_role
 from gateway.desk.wiring import Desk
+from tests.builders import NOW
+from tests.desk.people_builders import ACTOR, ensure_person
 from tests.desk.view_builders import Browser, Clock
 
 
@@ -53,3 +58,31 @@ def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> N
         assert page.status_code == 200
         nav = page.text.partition("<nav")[2].partition("</nav>")[0]
         assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Trends") if f">{word}<" in nav] == words
+
+
+def test_pages_offer_no_form_that_the_person_may_not_send(desk: Desk) -> None:
+    digests = {}
+    for role in (Role.AUDITOR, Role.PARTNER_MANAGER):
+        digests[role] = Browser(desk).sign_in(f"o-{role.value}", [role]).get("/digests").text
+    assert "Make the digest" in digests[Role.PARTNER_MANAGER]
+    assert "Make the digest" not in digests[Role.AUDITOR]
+
+
+def test_two_administrators_who_end_each_other_leave_one(desk: Desk) -> None:
+    with desk.store.write() as connection:
+        for person in ("a-one", "b-two"):
+            ensure_person(connection, person, [Role.ADMINISTRATOR])
+        end_role(connection, ACTOR, Role.ADMINISTRATOR, actor="a-one", now=NOW)
+    with desk.store.write() as connection:
+        end_person(connection, "b-two", actor="a-one", now=NOW)
+    with pytest.raises(PersonError, match="the last administrator"), desk.store.write() as connection:
+        end_person(connection, "a-one", actor="b-two", now=NOW)
+
+
+def test_names_are_shown_isolated_and_escaped(desk: Desk) -> None:
+    with desk.store.write() as connection:
+        person = add_person(connection, name="\u05d0\u05d1 O'Neil", actor=ACTOR, now=NOW)
+        grant_role(connection, person, Role.SUPERVISOR, actor=ACTOR, now=NOW)
+    page = Browser(desk).sign_in("a-analyst", [Role.ANALYST]).get("/placements").text
+    page += Browser(desk).sign_in("b-auditor", [Role.AUDITOR]).get("/").text
+    assert f"<bdi>\u05d0\u05d1 O&#39;Neil ({person})</bdi>" in page
