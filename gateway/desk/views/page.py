@@ -40,6 +40,7 @@ _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
 _KEYS_OFF: Final = "keys_off"
 _NAMES: Final = "names_of_people"
+_MOST_NAMES: Final = 8  # of people to ask, on a page that refuses
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
@@ -220,11 +221,12 @@ def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
         roles=[ROLE_TITLES[role] for role in error.able],
         own_roles=[ROLE_TITLES[role] for role in Role if role in get_signed_in().roles],
         names=names,
+        most_names=_MOST_NAMES,
     )
 
 
 def _format_person(actor: str) -> Markup:
-    """Return an actor of a record for a template, e.g. "Amina Okafor (a-okafor)" for `a-okafor`, in its own direction."""
+    """Return an actor of a record for a template, e.g. "Amina Okafor (a-okafor)", isolated in its own direction."""
     known: dict[str, str] = g.setdefault(_NAMES, {})
     if actor not in known:
         with get_desk().store.read() as connection:

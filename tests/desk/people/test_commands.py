@@ -1,0 +1,82 @@
+"""The commands about people: add, list, show, grant, end, authority, account, link."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway.desk.cli import main
+from gateway.desk.people.permissions import Role
+from gateway.desk.terminal import DONE, WRONG_USE
+from gateway.desk.wiring import Desk
+from tests.desk.people_builders import ACTOR, act_as
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(desk: Desk, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str, code: int = DONE) -> Any:
+        capsys.readouterr()
+        as_json = ["--json"] if code == DONE else []
+        assert main(["people", *words, "--state", str(desk.paths.state), *as_json]) == code
+        out, err = capsys.readouterr()
+        return json.loads(out) if as_json else err
+
+    return run
+
+
+def test_a_person_is_added_granted_authorised_and_ended(run: Run, desk: Desk) -> None:
+    added = run("add", "Amina Okafor", "--role", "analyst", "--role", "spoc", "--account", "amina")
+    assert added == {"person": "a-okafor", "roles": ["analyst", "spoc"]}
+    assert run("grant", "a-okafor", "supervisor", "adviser")["roles"] == ["analyst", "adviser", "spoc", "supervisor"]
+    assert run("end-role", "a-okafor", "spoc")["roles"] == ["analyst", "adviser", "supervisor"]
+    run("authority", "a-okafor", "risk-assessment", "--until", "2027-03-31")
+    assert run("account", "a-okafor") == {"account": None, "person": "a-okafor"}
+    shown = run("show", "a-okafor")
+    assert shown["authorities"] == [{"by": ACTOR, "kind": "risk-assessment", "until": "2027-03-31"}]
+    assert (shown["account"], shown["added_by"], shown["ended_at"]) == (None, ACTOR, None)
+    run("end", "a-okafor")
+    assert [one["person"] for one in run("list")["people"]] == [ACTOR]
+    assert [one["person"] for one in run("list", "--all")["people"]] == ["a-okafor", ACTOR]
+
+
+def test_people_are_shown_in_lines(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    state = ["--state", str(desk.paths.state)]
+    assert main(["people", "add", "Amina Okafor", "--role", "analyst", *state]) == DONE
+    printed = capsys.readouterr().out
+    assert f"For their first sign-in: report-abuse-desk people link a-okafor --state {desk.paths.state}" in printed
+    assert main(["people", "authority", "a-okafor", "spoc", "--until", "2027-03-31", *state]) == DONE
+    assert main(["people", "list", *state]) == DONE
+    assert "a-okafor  Amina Okafor  analyst\n" in capsys.readouterr().out
+    assert main(["people", "end", "a-okafor", *state]) == DONE
+    assert main(["people", "show", "a-okafor", *state]) == DONE
+    printed = capsys.readouterr().out
+    assert "Amina Okafor (a-okafor)\n  Roles: none\n  Account of this machine: none\n" in printed
+    assert "  accredited single point of contact until 2027-03-31\n" in printed
+    assert "by Tess Analyst (test-analyst)\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("add", "<b>"), "A name has letters"),
+        (("add", "Amina Okafor", "--role", "king"), "'king' is not one of 'analyst'"),
+        (("add", "Amina Okafor", "--handle", "desk"), "A handle is at most 40"),
+        (("grant", "n-nobody", "analyst"), "No person has the handle 'n-nobody'"),
+        (("link", "n-nobody"), "No person has the handle 'n-nobody'"),
+        (("end", ACTOR), "the last administrator"),
+        (("end-role", ACTOR, "administrator"), "the last administrator"),
+        (("authority", ACTOR, "risk-assessment", "--until", "31.3.2027"), "does not match the format"),
+        (("account", ACTOR, "--account", "a/b"), "cannot be an account"),
+    ],
+)
+def test_wrong_words_are_refused(run: Run, words: tuple[str, ...], told: str) -> None:
+    assert told in run(*words, code=WRONG_USE)
+
+
+def test_a_person_who_is_no_administrator_manages_nobody(run: Run, desk: Desk) -> None:
+    act_as(desk, "s-supervisor", [Role.SUPERVISOR])
+    for words in (("list",), ("add", "X Y"), ("link", ACTOR), ("grant", "s-supervisor", "administrator")):
+        assert "that is for a person with the role administrator" in run(*words, code=WRONG_USE)
