@@ -39,6 +39,10 @@ POST /cases/<case_id>/reply/preview               REPLY
 POST /cases/<case_id>/reply/send                  REPLY
 POST /cases/<case_id>/reply/start                 REPLY
 POST /cases/<case_id>/unlink                      LINK_CASES
+POST /cases/<case_id>/confirm-match               LINK_CASES
+POST /cases/<case_id>/refuse-match                LINK_CASES
+GET  /search                                      SEARCH_CASES
+POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE
 GET  /set-aside                                   SEE_SET_ASIDE
 POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
@@ -81,7 +85,7 @@ MAKE_DIGESTS       digest make, overview make, synthetic
 RELEASE_DIGESTS    digest release, overview release, overview publish
 CHECK_AUDIT        audit check
 PUBLISH            publish
-RUN_DESK           collect, outbox send, serve, vault
+RUN_DESK           collect, case index, outbox send, serve, vault
 MANAGE_PARTNERS    service merge, service part
 """
 # Every command of these groups.
