@@ -9,8 +9,11 @@ from partner_sdk.wire.digest import TOTAL, Digest, DigestCell, format_interval_s
 Direction = Literal["up", "down", "unclear"]
 # Two years of quarters: more would not be read.
 MOST_PERIODS: Final = 8
-# Standard deviations that hold 95 % of a bell curve.
-_REACH_OF_CHANCE: Final = 1.96
+# Standard deviations that hold 95 % of a bell curve, as a range does.
+_REACH: Final = 1.96
+# So much further for a change: of nine lines (kinds and total), chance then moves one in at most one digest of twenty
+# (Sidak: 1 - 0.95 ** (1 / 9) is beyond 2.77 standard deviations).
+_FURTHER: Final = 2.77 / _REACH
 
 
 def list_earlier(digest: Digest, kept: Iterable[Digest]) -> list[Digest]:
@@ -48,8 +51,8 @@ def judge_change(now: DigestCell, before: DigestCell) -> Direction:
         return "unclear"
     is_exact = now.low == now.high and before.low == before.high
     # Incidents come one by one, so their number varies at least as a Poisson count does: its variance is its mean.
-    chance = _REACH_OF_CHANCE * math.sqrt(get_middle(now) + get_middle(before))
-    if not is_exact and not is_apart(now, before, chance=chance):
+    chance = _REACH * math.sqrt(get_middle(now) + get_middle(before))
+    if not is_exact and not is_apart(now, before, chance=chance, further=_FURTHER):
         return "unclear"
     return "up" if now.low > before.high else "down"
 
@@ -59,10 +62,10 @@ def get_middle(cell: DigestCell) -> float:
     return (cell.low + cell.high) / 2 if cell.value is None else cell.value
 
 
-def is_apart(one: DigestCell, other: DigestCell, *, chance: float = 0) -> bool:
-    """Return whether two numbers differ by more than their noises and `chance` together."""
+def is_apart(one: DigestCell, other: DigestCell, *, chance: float = 0, further: float = 1) -> bool:
+    """Return whether two numbers differ by more than their noises and `chance` together, or so many times that."""
     reach = math.hypot((one.high - one.low) / 2, (other.high - other.low) / 2, chance)
-    return abs(get_middle(one) - get_middle(other)) > reach
+    return abs(get_middle(one) - get_middle(other)) > further * reach
 
 
 def list_changes(digests: Sequence[Digest]) -> list[dict[str, Any]]:

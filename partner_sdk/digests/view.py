@@ -291,8 +291,8 @@ def _make_reading_section(digest: Digest) -> Section:
             f"discrete Laplace, drawn once for each table; {spent} of at most 1.0 is spent so far. Numbers were made "
             "whole, not negative and consistent with their total by least squares after the noise. A range is a "
             f"parametric bootstrap around its number and holds {describe_certainty(digest)} for each number alone, not "
-            "for all together. A change is told where the ranges do not overlap and the difference is beyond the 95 % "
-            "reach of both noises and of two Poisson counts together. Seasons and campaigns are not in that."
+            "for all together. A change is told where noise and two Poisson counts of one rate would hardly do it: in "
+            "at most one of twenty such tables, over all lines. Seasons and campaigns are not in that."
         )
         blocks.append(Grid("Privacy cost of each table", "", ("Epsilon", "Sensitivity"), costs))
     return Section("How to read this page", tuple(blocks))
