@@ -180,8 +180,8 @@ def _list_decided(connection: Connection, own_ids: Collection[str]) -> set[str]:
 
 
 KIND_TITLES: Final = {
-    "account": "User name with its service",
-    "username": "User name alone",
+    "account": "User name and service",
+    "username": "User name without its service",
     "phone": "Telephone number",
     "email": "E-mail address",
     "link": "Link",

@@ -50,11 +50,15 @@ _HASHES: Final = {32: ("md5",), 40: ("sha1",), 64: ("sha256", "pdq")}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way to read the typed text, in words, e.g. `a UK mobile number, +447700900123`."""
+    """One way to read the typed text, in words, e.g. `a UK mobile number, +447700900123`.
+
+    `is_clear` if its form shows what it is: a name, or the number of a device, can look like anything.
+    """
 
     kind: str
     words: str
     identifier: Identifier | None = None
+    is_clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +144,32 @@ def _list_matched(
 
 def _read(typed: str) -> Iterator[Reading]:
     yield from _read_reference(typed)
-    yield from _make(EMAIL, normalise_email(typed), "an e-mail address, {}")
-    yield from _read_phone(typed)
+    yield from _make(EMAIL, normalise_email(typed), "an e-mail address, {}", is_clear=True)
     yield from _read_link(typed)
     if "@" in typed.lstrip("@") or "://" in typed:
         return
-    yield from _read_account(typed)
-    squeezed = "".join(typed.split()).lower()
+    account = list(_read_account(typed))
+    yield from account
+    if account:
+        yield from _make(NAME, normalise_name(typed), "the name of a person reporting")
+        return
+    phone, squeezed = list(_read_phone(typed)), "".join(typed.split()).lower()
+    yield from phone
     for kind in _HASHES.get(len(squeezed), ()):
-        yield from _make(CONTENT, normalise_content(kind, squeezed), f"a {kind.upper()} hash of a file")
-    yield from _make(DEVICE, normalise_device("", typed), "a device id, {}")
-    yield from _make(PAYMENT, normalise_payment(typed), "a payment account or reference, {}")
-    yield from _make(REFERENCE, normalise_reference(typed), "a reference of a partner or another body, {}")
+        yield from _make(
+            CONTENT, normalise_content(kind, squeezed), f"the {kind.upper()} hash of a file", is_clear=True
+        )
+    if not phone:
+        yield from _make(USERNAME, normalise_username(typed), "a user name on any service")
+    yield from _make(DEVICE, normalise_device("", typed), "the id of a device")
+    yield from _make(PAYMENT, normalise_payment(typed), "a payment account or its reference")
+    yield from _make(REFERENCE, normalise_reference(typed), "a reference of a partner or another body")
     yield from _make(NAME, normalise_name(typed), "the name of a person reporting")
 
 
 def _read_reference(typed: str) -> Iterator[Reading]:
     try:
-        yield Reading(OWN_REFERENCE, parse_reference(typed))
+        yield Reading(OWN_REFERENCE, parse_reference(typed), is_clear=True)
     except FormatError:
         if len(typed) == len("01a211d3-7340-7100-bd26-c4bfe4e0f4c1"):
             yield Reading(OWN_REFERENCE, typed.lower())
@@ -174,13 +186,14 @@ def _read_phone(typed: str) -> Iterator[Reading]:
     where = "UK " if region == "GB" else f"{region} " if region else ""
     # Ofcom's numbers for dramas are in no plan, and mobiles all the same.
     is_mobile = number_type(number) == PhoneNumberType.MOBILE or value.startswith("+447")
-    yield Reading(PHONE, f"a {where}{'mobile' if is_mobile else 'telephone'} number, {value}", Identifier(PHONE, value))
+    words = f"a {where}{'mobile' if is_mobile else 'telephone'} number, {value}"
+    yield Reading(PHONE, words, Identifier(PHONE, value), is_clear=True)
 
 
 def _read_link(typed: str) -> Iterator[Reading]:
     is_bare = "://" not in typed and "/" in typed and "@" not in typed
     value = normalise_link(f"https://{typed}" if is_bare else typed)
-    yield from _make(LINK, value, "a link, {}")
+    yield from _make(LINK, value, "a link, {}", is_clear=True)
 
 
 def _read_account(typed: str) -> Iterator[Reading]:
@@ -188,11 +201,9 @@ def _read_account(typed: str) -> Iterator[Reading]:
     value = normalise_account(service, name) if on else None
     if value is not None:
         words = f"the user name {normalise_username(name)} on {service.strip()}"
-        yield Reading(ACCOUNT, words, Identifier(ACCOUNT, value))
-        return
-    yield from _make(USERNAME, normalise_username(typed), "a user name on any service, {}")
+        yield Reading(ACCOUNT, words, Identifier(ACCOUNT, value), is_clear=True)
 
 
-def _make(kind: str, value: str | None, words: str) -> Iterator[Reading]:
+def _make(kind: str, value: str | None, words: str, *, is_clear: bool = False) -> Iterator[Reading]:
     if value is not None:
-        yield Reading(kind, words.format(value), Identifier(kind, value))
+        yield Reading(kind, words.format(value), Identifier(kind, value), is_clear)

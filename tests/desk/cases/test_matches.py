@@ -122,7 +122,7 @@ def test_confirmed_match_is_a_link_like_any_other_and_a_second_press_changes_not
     browser = Browser(loop.desk).sign_in()
     page = browser.get(f"/cases/{case_id}").text
     assert "Also in 1 other case" in page
-    assert "User name with its service of a suspect" in page
+    assert "User name and service of a suspect" in page
     assert "in these two cases alone" in page
     refused = browser.post(f"/cases/{case_id}/confirm-match", matched_case=other, match_reason=" ")
     assert refused.status_code == 409
