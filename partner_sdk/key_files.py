@@ -89,13 +89,18 @@ def new_key(role: KeyRole, *, environment: Environment, created_at: str, seed: b
 
 def write_key_file(path: Path, key_file: KeyFile) -> None:
     """Write a key file readable by its owner alone; never over another one (`LocalStateError`, `key-exists`)."""
+    write_key_bytes(path, encode(key_file) + b"\n")
+
+
+def write_key_bytes(path: Path, raw: bytes) -> None:
+    """Write the bytes of a new key file as `write_key_file` does."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise LocalStateError(f"There is already a key at {path}; it is not replaced.", reason="key-exists") from None
     with os.fdopen(descriptor, "wb") as handle:
-        handle.write(encode(key_file) + b"\n")
+        handle.write(raw)
         handle.flush()
         os.fsync(handle.fileno())
 
@@ -105,6 +110,16 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
 
     Reasons: `no-key-file`, `open-to-others`, `bad-key-file`, `wrong-key-role`.
     """
+    key_file = parse_key_file(read_key_bytes(path), name=str(path))
+    if key_file.type != _type_of(role) or key_file.role != role.value:
+        raise LocalStateError(
+            f"{path} holds a key for {key_file.role!r}; a key for {role.value!r} belongs here.", reason="wrong-key-role"
+        )
+    return key_file
+
+
+def read_key_bytes(path: Path) -> bytes:
+    """Return the bytes of a key file; raises `LocalStateError` (`no-key-file`, `open-to-others`)."""
     try:
         found = path.stat()
         raw = path.read_bytes()
@@ -112,12 +127,7 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
         raise LocalStateError(f"The key file {path} is missing or cannot be read.", reason="no-key-file") from None
     if is_open_to_others(found):
         raise LocalStateError(f"Other users can read {path}: run chmod 600 on it.", reason="open-to-others")
-    key_file = parse_key_file(raw, name=str(path))
-    if key_file.type != _type_of(role) or key_file.role != role.value:
-        raise LocalStateError(
-            f"{path} holds a key for {key_file.role!r}; a key for {role.value!r} belongs here.", reason="wrong-key-role"
-        )
-    return key_file
+    return raw
 
 
 def parse_key_file(raw: bytes, *, name: str) -> KeyFile:

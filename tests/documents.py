@@ -56,6 +56,7 @@ _ROOT: Final = "changes the machine itself, as root"
 _SLEEP: Final = "sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target"
 _INSTALLS: Final = "installs; .ci/install does the same before every run of the tests"
 _SERVES: Final = "serves until it is stopped; on another port in "
+_UNLOCKING: Final = "tests/desk/vault/test_unlocking.py runs it"
 _PUBLIC: Final = "needs a public page; tests/sdk/button/test_check_command.py runs the command on a local one"
 # Lines that no test may run as they are written, each with its reason.
 NOT_RUN: Final[dict[str, str]] = {
@@ -75,6 +76,11 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24": (
         "repeats until it is stopped; tests/gateway/checker runs it once"
     ),
+    "report-abuse-desk keys protect --custodian a-okafor --custodian b-lee --state /var/lib/report-abuse-desk": (
+        f"asks for passphrases; {_UNLOCKING}"
+    ),
+    "report-abuse-desk unlock --state /var/lib/report-abuse-desk": f"asks for passphrases; {_UNLOCKING}",
+    "report-abuse-desk vault --state /var/lib/report-abuse-desk": f"serves until it is stopped; {_UNLOCKING}",
     "report-abuse-desk serve --state /var/lib/report-abuse-desk --port 8702": (
         f"{_SERVES}tests/desk/test_desk_serving.py"
     ),

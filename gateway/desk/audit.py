@@ -50,6 +50,12 @@ def append_entry(
     return digest
 
 
+def list_subjects(connection: Connection, action: str) -> list[str]:
+    """Return the subjects of every entry of an action, the oldest first."""
+    query = select(AUDIT.c.subject).where(AUDIT.c.action == action).order_by(AUDIT.c.id)
+    return list(connection.execute(query).scalars())
+
+
 def check_chain(connection: Connection) -> int:
     """Return the number of entries, or raise `AuditChainError` naming the first one that breaks the chain."""
     previous, count = FIRST_PREVIOUS, 0

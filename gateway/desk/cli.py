@@ -94,7 +94,7 @@ program: Final = DeskProgram(
         ),
         "keys": _make_group(
             "keys",
-            "The agency's own keys: list, rotate, renew, replace, revoke, destroy.",
+            "The agency's own keys: list, protect, rotate, renew, replace, revoke, destroy.",
             room="keyring.commands",
             commands={
                 "list": "List every key with its times.",
@@ -102,6 +102,7 @@ program: Final = DeskProgram(
                 "renew-delegation": "Sign the root's delegation to the key-set key for two more years, and publish.",
                 "change-root": "Switch to the next root, name its successor, and publish.",
                 "replace-sealing": "Replace the sealing key, which may have leaked, and publish.",
+                "protect": "Put a passphrase over every private key of this desk, or change it.",
                 "revoke": "Revoke a signing key that leaked, with all its signatures, and publish.",
                 "destroy-sealing": "Destroy a sealing key that has expired.",
             },
@@ -273,6 +274,8 @@ program: Final = DeskProgram(
             "gateway.desk.commands.vault:vault",
             "Hold the private keys for the desk's other processes, until stopped.",
         ),
+        "unlock": ("gateway.desk.commands.vault:unlock", "Give the vault the passphrases of the private keys."),
+        "lock": ("gateway.desk.commands.vault:lock", "Make the vault forget the private keys until `unlock`."),
         "serve": ("gateway.desk.commands.serving:serve", "Serve the desk's pages on this machine until Ctrl-C."),
     },
 )

@@ -16,7 +16,7 @@ from gateway.desk.digests.journal import list_journals
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
-from gateway.desk.keyring.publication import find_newest
+from gateway.desk.keyring.publication import OPENINGS_NOTED, find_newest
 from gateway.desk.outbox.alert_sending import list_pager_warnings
 from gateway.desk.outbox.note_sending import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
@@ -32,12 +32,15 @@ from gateway.desk.placements.checks import (
 )
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
+from gateway.desk.suggestions import suggest
+from gateway.desk.vault import Status
+from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.desk.watch import describe_concern, format_advice, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.canonical import parse_time, to_base64url
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
@@ -77,7 +80,11 @@ def _examine_folder(paths: DeskPaths) -> Finding:
 def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
     for role in (*DAILY_ROLES, KeyRole.IDENTIFIER):
         desk.read_key(role)
-    held = desk.load_signer().get_status().key_ids
+    status = desk.load_signer().get_status()
+    yield from _examine_passphrase(status, environment=desk.config.environment)
+    if status.is_locked:
+        return
+    held = status.key_ids
     with desk.store.read() as connection:
         lost = list_lost_quarters(connection, held=held)
     if lost:
@@ -90,6 +97,33 @@ def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", f"{len(DAILY_ROLES)} signing keys and {len(held)} sealing keys are in place.", ""
     if desk.paths.root.is_dir():
         yield "warning", f"The root keys are on this machine, in {desk.paths.root}.", "Keep them offline."
+
+
+def _examine_passphrase(status: Status, *, environment: str) -> Iterator[CheckResult]:
+    if status.is_locked:
+        yield (
+            "fault",
+            f"The vault is locked; it needs {' and '.join(status.custodians)}.",
+            f"Run `{suggest('unlock')}`.",
+        )
+    if status.custodians and status.open_files:
+        detail = f"{status.open_files} key files have no passphrase yet."
+        yield "fault", detail, "Stop the vault, and run `keys protect` again."
+    elif not status.custodians and environment == "live":
+        yield "warning", "The private keys have no passphrase.", "Stop the vault, and run `keys protect`."
+
+
+def _examine_openings(desk: Desk) -> Iterator[CheckResult]:
+    record = OpeningRecord(desk.paths.vault / OPENINGS_FILE)
+    with desk.store.read() as connection:
+        anchored = audit.list_subjects(connection, OPENINGS_NOTED)
+    heads = {to_base64url(head) for _, head in record.read()}
+    lost = [head for head in anchored if head not in heads]
+    if lost:
+        detail = f"{len(lost)} heads of the vault's record of openings, in the audit log, are not in the record."
+        yield "fault", detail, "Treat it as an intrusion: the record was cut or replaced."
+    else:
+        yield "ok", f"The vault's record of {len(heads)} openings is whole, and has every head of the audit log.", ""
 
 
 def _examine_audit(desk: Desk) -> Iterator[CheckResult]:
@@ -289,6 +323,7 @@ def _examine_draws(desk: Desk) -> Iterator[CheckResult]:
 _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (
     ("keys", _examine_keys),
     ("audit", _examine_audit),
+    ("openings", _examine_openings),
     ("lists", _examine_lists),
     ("delegation", _examine_delegation),
     ("gateway", _examine_gateway),

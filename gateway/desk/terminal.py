@@ -1,5 +1,6 @@
 """Shared by every command of the desk: options, suggested commands, output and exit codes."""
 
+import getpass
 import json
 import os
 import sys
@@ -181,6 +182,13 @@ def _count_fitting(line: str, width: int) -> int:
         if used > width:
             return place
     return len(line)
+
+
+def ask_passphrase(title: str) -> str:
+    """Return a passphrase typed unseen on the terminal, or the next line of standard input if that is none."""
+    if sys.stdin.isatty():
+        return getpass.getpass(title)
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def print_json(value: object) -> None:

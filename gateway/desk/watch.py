@@ -26,8 +26,9 @@ from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import ALARMS, CASES
 from gateway.desk.suggestions import suggest
+from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
 
@@ -42,6 +43,7 @@ NOT_SENT: Final = "alert-not-sent"
 NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
+VAULT_CLOSED: Final = "vault-closed"
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
 ADVICE: Final[dict[str, tuple[str, str, str]]] = {
@@ -55,6 +57,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "Open it: {} names it.",
         "case next",
     ),
+    VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
 
@@ -78,7 +81,10 @@ class Concern:
 def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     """Return stopped or overdue work, from the desk's own database."""
     now, state, settings = desk.clock(), get_collector_state(connection), desk.config.watch
+    closed = find_closed(desk)
     concerns = [*_list_collector_concerns(state, now=now, within=timedelta(minutes=settings.collect_within_minutes))]
+    if closed is not None:
+        concerns.insert(0, Concern(VAULT_CLOSED, now, detail=closed))
     if unsent := list_unsent(connection, now=now, within=URGENT_WITHIN):
         concerns.append(Concern(NOT_SENT, _first(unsent), sum(one.count for one in unsent), unsent[0].last_error or ""))
     overdue = list_overdue(connection, now=now, within=timedelta(minutes=settings.acknowledge_within_minutes))
@@ -109,18 +115,33 @@ def find_unfit(desk: Desk) -> str | None:
     try:
         for role in DAILY_ROLES:
             desk.read_key(role)
-        held = desk.load_signer().get_status().key_ids
+        status = desk.load_signer().get_status()
+        if status.is_locked:
+            return LOCKED
+        held = status.key_ids
         write_collector_state(desk, probed_at=format_time(desk.clock()))
         with desk.store.read() as connection:
             is_lost = bool(list_lost_quarters(connection, held=held))
             is_refused = get_collector_state(connection).is_refused
     except DeskStoreError:
         return "store-not-writable"
+    except VaultError as error:
+        return error.reason
     except ReportAbuseError:
         return "keys-missing"
     if is_lost:
         return "keys-missing"
     return "feed-refuses" if is_refused else None
+
+
+def find_closed(desk: Desk) -> str | None:
+    """Return why the vault opens nothing now, e.g. `locked` or `vault-stopped`, or None."""
+    try:
+        return LOCKED if desk.load_signer().get_status().is_locked else None
+    except VaultError as error:
+        return error.reason
+    except LocalStateError:
+        return None  # a damaged file is another fault, which `doctor` names
 
 
 def list_lost_quarters(connection: Connection, *, held: Collection[bytes]) -> list[str]:

@@ -14,8 +14,9 @@ from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.client import VaultClient
 from gateway.desk.vault.doors import Signer, Vault
-from gateway.desk.vault.holder import Holder, Keys, OwnKeys
-from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.holder import Holder, Keys
+from gateway.desk.vault.key_folder import KeyFolder, OwnKeys
+from gateway.desk.vault.protection import find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.guidance.agency import Agency, load_agency
 from partner_sdk.key_files import KeyRole
@@ -133,7 +134,8 @@ def _make_finder(
     record = OpeningRecord(paths.vault / OPENINGS_FILE)
 
     def find() -> Ask:
-        if not may_hold_keys or client.is_there():
+        # Keys under a passphrase are in the vault alone, which asked for it once.
+        if not may_hold_keys or client.is_there() or find_protection(paths.keys) is not None:
             return client.ask
         # Read anew each time: a command of another process may have changed them.
         return make_holder(OwnKeys(folder), record=record, config=config, clock=clock, random=random).answer

@@ -28,7 +28,9 @@ MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client._evidence_upload"}
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
 OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
 XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768PrivateKey", "X25519PrivateKey"}
-MAKE_A_RETURN_KEY = {"place_context", "derive_seed", "Argon2id"}
+MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
+# The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052).
+MAY_DECRYPT_A_KEY_FILE = {"gateway.desk.vault.protection"}
 
 
 @cache
@@ -78,7 +80,7 @@ def desk() -> dict[str, set[str]]:
 
 
 def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
-    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE
+    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | MAY_DECRYPT_A_KEY_FILE
     assert users_of({"decrypt"}, among=everywhere()) == may
 
 
@@ -96,7 +98,7 @@ def test_only_the_sealing_of_evidence_encrypts_into_a_buffer_and_opens_nothing()
 
 
 def test_only_sealing_and_the_drafts_encrypt() -> None:
-    assert users_of({"encrypt"}, among=everywhere()) == MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT
+    assert users_of({"encrypt"}, among=everywhere()) == MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_A_KEY_FILE
 
 
 def test_only_the_vault_takes_purpose_report_context_or_enrol_when_it_opens() -> None:
@@ -129,17 +131,18 @@ def test_sandbox_reads_with_the_vault_of_its_own_desk_and_names_no_key() -> None
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
     assert users_of(MAKE_A_RETURN_KEY, among=desk()) == set()
+    assert users_of({"Argon2id"}, among=desk()) == MAY_DECRYPT_A_KEY_FILE
     assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault.opening"}
 
 
 def test_private_keys_of_the_desk_are_read_in_the_vault_and_roots_where_a_person_brings_them() -> None:
     may_read_a_key_file = {"gateway.desk.vault.key_folder", "gateway.desk.keyring.delegation"}
-    assert users_of({"read_key_file", "parse_key_file"}, among=desk()) == may_read_a_key_file
+    assert users_of({"read_key_file", "read_key_bytes", "parse_key_file"}, among=desk()) == may_read_a_key_file
     may_sign = {"gateway.desk.vault.holder", "gateway.desk.keyring.delegation"}
     assert users_of({"load_signing_key", "from_private_bytes"}, among=desk()) == may_sign
     # A new desk is made before there is a vault.
     may_make_a_key = may_read_a_key_file | {"gateway.desk.keyring.bootstrap"}
-    assert users_of({"write_key_file"}, among=desk()) == may_make_a_key
+    assert users_of({"write_key_file", "write_key_bytes"}, among=desk()) == may_make_a_key
     # Only the desk as one value makes a holder; everything else asks its doors.
     assert users_of({"Holder"}, among=desk()) == {"gateway.desk.wiring"}
 

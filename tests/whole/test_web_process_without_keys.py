@@ -48,7 +48,7 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     desk = make_test_desk(tmp_path / "desk", clock)
     case_id = add_sealed_case(desk, marker=MARKER)
     secrets, port = list_secrets(desk.paths.keys), find_free_port()
-    assert len(secrets) == 4 * 2 + 2 * 4
+    assert len(secrets) == 5 * 2 + 2 * 4
     state = ("--state", str(desk.paths.state))
     command = [sys.executable, "-m", "gateway.desk.cli", "serve", *state, "--port", str(port), "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

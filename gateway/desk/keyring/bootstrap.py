@@ -31,7 +31,7 @@ from gateway.desk.people.register import add_person, grant_role
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.store.schema import REPORTS
-from gateway.desk.vault.key_folder import to_public
+from gateway.desk.vault import to_public
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder

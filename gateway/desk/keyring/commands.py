@@ -11,11 +11,25 @@ import click
 from gateway.desk.keyring.delegation import change_root, renew_delegation
 from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
+from gateway.desk.keyring.protecting import protect_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DONE, FILE, LOOK, TRY_AGAIN, Call, complain, desk_command, print_result
+from gateway.desk.terminal import (
+    DONE,
+    FILE,
+    LOOK,
+    TRY_AGAIN,
+    Call,
+    ask_passphrase,
+    complain,
+    desk_command,
+    print_result,
+)
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.protection import check_passphrase, find_protection, open_protection
+from gateway.desk.vault.server import hold_place
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
@@ -171,3 +185,48 @@ def publish_later(error: Exception, *, done: str) -> int:
     """Report an action that is done here and that the gateway does not know yet."""
     # Running the same command again would be refused.
     return complain(f"{error} {done}; tell the gateway later: {suggest('publish')}", code=TRY_AGAIN)
+
+
+@desk_command(Permission.MANAGE_KEYS, example="--custodian a-okafor --custodian b-lee")
+@click.option(
+    "--custodian",
+    "custodians",
+    multiple=True,
+    metavar="NAME",
+    help="A person with a passphrase; twice if both are needed.  [default: you]",
+)
+def keys_protect(call: Call, custodians: tuple[str, ...]) -> int:
+    """Put a passphrase over every private key of this desk, or change it.
+
+    Stop the vault and the collector first. It asks for the passphrases that are in force, if any, then each custodian
+    twice for a new one. With two custodians, both are needed to unlock. A run that was interrupted leaves the
+    passphrases in force, old or new: run it again.
+
+    Copies of the keys from before keep their former passphrase, or none: destroy them.
+    """
+    names = custodians or (call.actor,)
+    desk = open_desk(call.state)
+    with hold_place(desk.paths.vault):
+        former = find_protection(desk.paths.keys)
+        asked = (
+            ()
+            if former is None
+            else tuple(ask_passphrase(f"Passphrase of {one.name} now: ") for one in former.custodians)
+        )
+        secrets = None if former is None else open_protection(former, asked)
+        passphrases = {name: _ask_new_passphrase(name) for name in names}
+        files = protect_keys(desk, secrets=secrets, passphrases=passphrases, actor=call.actor)
+    return print_result(
+        call,
+        {"custodians": list(names), "files": files},
+        f"{files} key files are under the passphrase{'s' if len(names) > 1 else ''} of {' and '.join(names)}.",
+        f"Start the vault, then: {suggest('unlock')}",
+    )
+
+
+def _ask_new_passphrase(name: str) -> str:
+    passphrase = ask_passphrase(f"New passphrase of {name}: ")
+    check_passphrase(passphrase)
+    if ask_passphrase(f"The same again, {name}: ") != passphrase:
+        raise VaultError("The two are not the same. Nothing was changed.", reason="not-the-same")
+    return passphrase

@@ -28,6 +28,7 @@ from gateway.desk.store.key_tables import PUBLICATIONS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.placement_tables import PLACEMENTS
 from gateway.desk.suggestions import suggest
+from gateway.desk.vault.record import FIRST_PREVIOUS, OPENINGS_FILE, OpeningRecord
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
@@ -39,6 +40,8 @@ from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegiste
 PublicationKind = Literal["keys", "register"]
 RESIGN_AFTER: Final = timedelta(days=1)
 REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
+# The action of the audit log whose subject is the newest line of the vault's record.
+OPENINGS_NOTED: Final = "note-openings"
 ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
 
@@ -82,6 +85,7 @@ def publish(desk: Desk, *, actor: str) -> Published:
     Raises `PublicationError`, and the feed client's errors: then run it again, and nothing is signed a second time.
     """
     published = sign_lists(desk, actor=actor)
+    note_openings(desk, actor=actor)
     feed = desk.make_feed()
     status = feed.get_status()
     if status.environment != desk.config.environment:
@@ -144,6 +148,15 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
                 sign=signer.sign,
             ),
         )
+
+
+def note_openings(desk: Desk, *, actor: str) -> None:
+    """Lay the head of the vault's record of openings into the audit log, if it has moved: a cut record then shows."""
+    head = to_base64url(OpeningRecord(desk.paths.vault / OPENINGS_FILE).get_head())
+    with desk.store.write() as connection:
+        noted = audit.list_subjects(connection, OPENINGS_NOTED)
+        if head != (noted[-1] if noted else to_base64url(FIRST_PREVIOUS)):
+            audit.append_entry(connection, OPENINGS_NOTED, head, at=desk.clock(), actor=actor)
 
 
 def make_register(connection: Connection, *, desk: Desk, now: datetime) -> PartnerRegister:

@@ -95,7 +95,6 @@ class NoteSender:
             return Stop()
         try:
             carriers = {"email": self._mail, "sms": self._sms}
-            _ = self._vault
             message_id = self._make_message_id(row)
         except (LocalStateError, VaultError) as error:
             return Stop(error.reason)  # a key or a secret file: not the note's fault
@@ -106,7 +105,10 @@ class NoteSender:
             return Hold()  # its carrier does not answer: the rest waits for another run
         if carriers[note.channel] is None:
             return Hold(code="channel-off")
-        letter = self._make_letter(connection, note, message_id=message_id)
+        try:
+            letter = self._make_letter(connection, note, message_id=message_id)
+        except (LocalStateError, VaultError) as error:
+            return Stop(error.reason)
         if isinstance(letter, GiveUp):
             return letter
         domain = find_mail_domain(letter.to)

@@ -29,6 +29,8 @@ HashKind = Literal["address", "domain", "note"]
 MAX_ACTOR_CHARACTERS: Final = 200
 MAX_TEXT_BYTES: Final = 4096
 MOST_IDENTIFIERS: Final = 2_000  # of one request: it fits a frame of the pipe at any length of a link
+# The reason of a `VaultError` while the passphrases are awaited.
+LOCKED: Final = "locked"
 
 
 class VaultError(ReportAbuseError):
@@ -43,6 +45,11 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     key_id: str
     public_key: str
     role: str
+
+
+def to_public(key_file: msgspec.Struct) -> PublicKey:
+    """Return a key file without its secret, whether a passphrase is over it or not."""
+    return PublicKey(**{name: getattr(key_file, name) for name in PublicKey.__struct_fields__})
 
 
 class OpenBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="open-box"):
@@ -98,7 +105,21 @@ class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Ask for the state of the holder."""
 
 
-Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | HashIdentifiers | GetStatus
+class Unlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unlock"):
+    """Open the keys with the passphrases of all custodians, in their order; the answer is the status."""
+
+    passphrases: Annotated[tuple[Annotated[str, Meta(max_length=MAX_TEXT_BYTES)], ...], Meta(max_length=2)]
+
+    def __repr__(self) -> str:
+        """Name the request without its passphrases: a repr ends in logs."""
+        return "Unlock()"
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lock"):
+    """Forget the keys until they are unlocked again."""
+
+
+Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | HashIdentifiers | GetStatus | Unlock | Lock
 
 
 class Bytes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bytes"):
@@ -120,10 +141,16 @@ class Made(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status"):
-    """The state of the holder; `key_ids` are those of its sealing keys."""
+    """The state of the holder; `key_ids` are those of its sealing keys, none while it is locked.
+
+    `custodians` are the people whose passphrases open the keys, and `open_files` counts key files without passphrase.
+    """
 
     key_ids: tuple[bytes, ...]
+    custodians: tuple[str, ...] = ()
+    is_locked: bool = False
     is_memory_locked: bool = False
+    open_files: int = 0
 
 
 Answer = Bytes | Hashes | Made | Status

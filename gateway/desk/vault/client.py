@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.vault import Answer, Request, VaultError
+from gateway.desk.vault import Answer, Request, Unlock, VaultError
 from gateway.desk.vault.pipe import (
     SOCKET_FILE,
     check_peer,
@@ -24,6 +24,8 @@ from partner_sdk.errors import FormatError
 CONNECT_SECONDS: Final = 5.0
 # The vault takes milliseconds. A caller may wait inside a transaction, so not for long.
 ANSWER_SECONDS: Final = 10.0
+# Argon2id for two custodians on a slow and busy machine.
+UNLOCK_SECONDS: Final = 120.0
 MOST_KEPT: Final = 8  # as many as threads of a web process ask at once
 _ANSWERS: Final = make_decoder(Answer | Refused)
 
@@ -57,18 +59,19 @@ class VaultClient:
         Reasons: `vault-stopped`, `vault-gone` if it ended or was silent, `other-user`.
         """
         raw = encode_message(request)
+        seconds = UNLOCK_SECONDS if isinstance(request, Unlock) else ANSWER_SECONDS
         while self._kept:
             with suppress(IndexError, ConnectionError):  # taken by another thread; or of a vault that has ended since
-                return self._exchange(self._kept.pop(), raw)
+                return self._exchange(self._kept.pop(), raw, seconds=seconds)
         try:
-            return self._exchange(self._connect(), raw)
+            return self._exchange(self._connect(), raw, seconds=seconds)
         except ConnectionError:
             raise _make_gone() from None
 
-    def _exchange(self, connection: socket.socket, raw: bytes) -> Answer:
+    def _exchange(self, connection: socket.socket, raw: bytes, *, seconds: float) -> Answer:
         try:
-            send_frame(connection, raw, seconds=ANSWER_SECONDS)
-            frame = _receive_answer(connection)
+            send_frame(connection, raw, seconds=seconds)
+            frame = _receive_answer(connection, seconds=seconds)
             answer: Answer | Refused = parse_message(frame, decoder=_ANSWERS)
         except BaseException as error:
             connection.close()
@@ -120,8 +123,8 @@ def _close_all(kept: list[socket.socket]) -> None:
         kept.pop().close()
 
 
-def _receive_answer(connection: socket.socket) -> bytes:
-    frame = receive_frame(connection, wait_seconds=ANSWER_SECONDS, seconds=ANSWER_SECONDS)
+def _receive_answer(connection: socket.socket, *, seconds: float) -> bytes:
+    frame = receive_frame(connection, wait_seconds=seconds, seconds=seconds)
     if frame is None:
         raise ConnectionResetError
     return frame

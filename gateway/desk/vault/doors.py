@@ -19,6 +19,7 @@ from gateway.desk.vault import (
     HashIdentifiers,
     HashKind,
     HashText,
+    Lock,
     Made,
     MakeKey,
     OpenBox,
@@ -30,6 +31,7 @@ from gateway.desk.vault import (
     Sign,
     SignRequest,
     Status,
+    Unlock,
     VaultError,
 )
 from gateway.desk.vault.signing import KINDS_BY_PAYLOAD, Signable
@@ -127,7 +129,18 @@ class Signer:
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""
-        answer = self.ask(GetStatus())
+        return self._ask_for_status(GetStatus())
+
+    def unlock(self, passphrases: tuple[str, ...]) -> Status:
+        """Open the keys of a vault. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`."""
+        return self._ask_for_status(Unlock(passphrases=passphrases))
+
+    def lock(self) -> Status:
+        """Make a vault forget its keys. Raises `VaultError` (`no-passphrase`)."""
+        return self._ask_for_status(Lock())
+
+    def _ask_for_status(self, request: GetStatus | Unlock | Lock) -> Status:
+        answer = self.ask(request)
         if not isinstance(answer, Status):
             raise _make_mismatch()
         return answer

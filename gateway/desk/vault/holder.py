@@ -5,7 +5,7 @@ Never returns or logs a secret. An opening is recorded before it happens.
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from gateway.desk.vault import (
     HashIdentifiers,
     HashKind,
     HashText,
+    Lock,
     Made,
     MakeKey,
     OpenBox,
@@ -28,9 +29,10 @@ from gateway.desk.vault import (
     Sign,
     SignRequest,
     Status,
+    Unlock,
+    to_public,
 )
 from gateway.desk.vault.identifiers import hash_identifiers
-from gateway.desk.vault.key_folder import KeyFolder, to_public
 from gateway.desk.vault.opening import SealingKeys, check_door
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
@@ -48,11 +50,21 @@ _HASH_LABELS: Final = MappingProxyType[HashKind, bytes](
 )
 
 
+class Folder(Protocol):
+    """The files of the keys, able to read their secrets."""
+
+    def read(self, name: str, *, role: KeyRole) -> KeyFile:
+        """Return a key. Raises `LocalStateError`."""
+
+    def make(self, name: str, *, environment: Environment, now: datetime, random: Callable[[int], bytes]) -> KeyFile:
+        """Return a key, made if it is missing. Raises `LocalStateError`, `VaultError` (`unknown-name`)."""
+
+
 class Keys(Protocol):
     """The keys as they are now. Each method raises `VaultError` (`locked`) while they are locked."""
 
-    def get_folder(self) -> KeyFolder:
-        """Return the folder, able to read its secrets."""
+    def get_folder(self) -> Folder:
+        """Return the files."""
 
     def get_sealing_keys(self) -> SealingKeys:
         """Return the sealing keys. Raises `LocalStateError` for a damaged file."""
@@ -61,30 +73,13 @@ class Keys(Protocol):
         """Return the public part of a key, also while the keys are locked. Raises `LocalStateError`."""
 
     def get_status(self) -> Status:
-        """Return the state for other processes; never raises `VaultError`."""
+        """Return the state for other processes, also while the keys are locked. Raises `LocalStateError`."""
 
+    def unlock(self, passphrases: Sequence[str]) -> Status:
+        """Open the keys. Raises `VaultError` (`wrong-passphrase`, `no-passphrase`)."""
 
-class OwnKeys:
-    """The keys of a process that holds them itself, read once; every one must be without a passphrase."""
-
-    def __init__(self, folder: KeyFolder) -> None:
-        self._folder, self._sealing_keys = folder, SealingKeys(folder.list_sealing_keys())
-
-    def get_folder(self) -> KeyFolder:
-        """Return the folder."""
-        return self._folder
-
-    def get_sealing_keys(self) -> SealingKeys:
-        """Return the sealing keys."""
-        return self._sealing_keys
-
-    def get_public(self, name: str) -> PublicKey:
-        """Return the public part of a key."""
-        return self._folder.read_public(name)
-
-    def get_status(self) -> Status:
-        """Return the state."""
-        return Status(key_ids=self._sealing_keys.key_ids)
+    def lock(self) -> Status:
+        """Forget the keys. Raises `VaultError` (`no-passphrase`) for keys that have no passphrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +113,11 @@ class Holder:
                 return Hashes(values=tuple(hash_identifiers(key_file, request.identifiers)))
             case GetStatus():
                 return self.keys.get_status()
+            case Unlock() | Lock():
+                return self._change_lock(request)
+
+    def _change_lock(self, request: Unlock | Lock) -> Status:
+        return self.keys.lock() if isinstance(request, Lock) else self.keys.unlock(request.passphrases)
 
     def _open(self, request: OpenBox) -> bytes:
         check_door(request)

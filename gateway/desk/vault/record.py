@@ -84,6 +84,17 @@ class OpeningRecord:
                 reason="not-recorded",
             ) from None
 
+    def get_head(self) -> bytes:
+        """Return the SHA-256 of the newest line, `FIRST_PREVIOUS` before the first. Raises `LocalStateError`."""
+        try:
+            with self._lock, self._open() as descriptor:
+                self._catch_up(descriptor)
+                return self._head
+        except OSError as error:
+            raise LocalStateError(
+                f"The record of openings in {self._path} cannot be read ({error.strerror}).", reason="not-recorded"
+            ) from None
+
     @contextmanager
     def _open(self) -> Iterator[int]:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)

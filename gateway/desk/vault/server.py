@@ -43,15 +43,8 @@ def listen(folder: Path) -> Iterator[socket.socket]:
 
     Raises `VaultError` (`vault-runs`) if another vault has it.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    folder.chmod(0o700)
-    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise VaultError("A vault of this desk runs already.", reason="vault-runs") from None
+    with listener, hold_place(folder):
         # The lock is ours, so a socket that is there is left from a vault that was killed.
         (folder / SOCKET_FILE).unlink(missing_ok=True)
         former = os.umask(0o177)
@@ -63,8 +56,21 @@ def listen(folder: Path) -> Iterator[socket.socket]:
         listener.listen(MAX_CONNECTIONS)
         yield listener
         (folder / SOCKET_FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def hold_place(folder: Path) -> Iterator[None]:
+    """Be the one vault of a desk, or keep any from starting. Raises `VaultError` (`vault-runs`) if one runs."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VaultError("A vault of this desk runs already: stop it first.", reason="vault-runs") from None
+        yield
     finally:
-        listener.close()
         os.close(lock)
 
 

@@ -25,12 +25,14 @@ def run_vault(desk: Desk) -> Iterator["subprocess.Popen[bytes]"]:
             process.stderr.close()
 
 
-def start_vault(desk: Desk, *words: str) -> "subprocess.Popen[bytes]":
-    """Start the vault of a desk, and return when it listens."""
-    command = [sys.executable, "-m", "gateway.desk.cli", "vault", "--state", str(desk.paths.state), *words]
+def start_vault(desk: Desk, *, before: bytes = b"") -> "subprocess.Popen[bytes]":
+    """Start the vault of a desk, and return when it listens; before that its log may have a line `before`."""
+    command = [sys.executable, "-m", "gateway.desk.cli", "vault", "--state", str(desk.paths.state)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
     assert process.stderr is not None
     line = process.stderr.readline()
+    while b"vault-not-unlocked" in line or (before and before in line):
+        line = process.stderr.readline()
     assert b"vault-started" in line, line + process.stderr.read()
     return process
 

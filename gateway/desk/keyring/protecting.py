@@ -1,0 +1,44 @@
+"""Puts passphrases over the private key files, or changes them; safe to interrupt at any write.
+
+After each step the files open under one set of passphrases: the former ones until `protection.json` is replaced, then
+the new ones.
+"""
+
+from collections.abc import Mapping
+
+from gateway.desk import audit
+from gateway.desk.vault import VaultError
+from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.protection import (
+    MOST_CUSTODIANS,
+    Secrets,
+    add_new_key,
+    check_passphrase,
+    drop_older_keys,
+    write_protection,
+)
+from gateway.desk.wiring import Desk
+
+
+def protect_keys(desk: Desk, *, secrets: Secrets | None, passphrases: Mapping[str, str], actor: str) -> int:
+    """Seal every key file under a new key, that one under these passphrases by custodian; return the number of files.
+
+    `secrets` are the keys in force, None before the first time. Raises `VaultError` (`weak-passphrase`,
+    `wrong-custodians`), `LocalStateError` for a file that cannot be read or written.
+    """
+    if not 1 <= len(passphrases) <= MOST_CUSTODIANS or any(not 1 <= len(name) <= 80 for name in passphrases):
+        raise VaultError("Name one custodian, or two different ones.", reason="wrong-custodians")
+    for passphrase in passphrases.values():
+        check_passphrase(passphrase)
+    both = add_new_key(secrets)
+    # The files still open: the new passphrases lead to their former key as well.
+    write_protection(desk.paths.keys, both, passphrases=passphrases)
+    folder = KeyFolder(desk.paths.keys, both)
+    folder.protect()
+    # A former passphrase, with an old copy of protection.json, opens no file that is made from now on.
+    write_protection(desk.paths.keys, drop_older_keys(both), passphrases=passphrases)
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection, "protect-keys", " ".join(passphrases), at=desk.clock(), actor=actor, custodians=len(passphrases)
+        )
+    return len(list(desk.paths.keys.glob("*.key")))

@@ -1,0 +1,199 @@
+"""A desk whose keys have passphrases: locked at the start, unlocked by its custodians, and what it does meanwhile."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.desk import terminal
+from gateway.desk.cases.opening import open_case
+from gateway.desk.doctor import examine
+from gateway.desk.keyring.protecting import protect_keys
+from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
+from gateway.desk.terminal import ask_passphrase
+from gateway.desk.vault import VaultError, protection
+from gateway.desk.vault.record import OPENINGS_FILE
+from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
+from gateway.desk.wiring import Desk, open_desk
+from tests.desk.vault.vault_process import find_in_memory, run_vault, start_vault, stop_vault
+from tests.desk.view_builders import Browser, add_sealed_case
+from tests.house.sources import ROOT
+from tests.whole.test_web_process_without_keys import list_secrets
+
+FIRST, SECOND = "correct horse battery staple", "violet cabin under snowfall"
+MARKER = "Marker-of-the-unlocking-6620"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derive keys with less memory: the parameters are in the file, for the vault too."""
+    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
+    monkeypatch.setattr(protection, "PASSES", 1)
+
+
+@pytest.fixture
+def locked(desk: Desk) -> Desk:
+    """A desk whose keys need both of two custodians."""
+    protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST, "b-lee": SECOND}, actor="test")
+    return open_desk(desk.paths.state, clock=desk.clock)
+
+
+def run_command(desk: Desk, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "gateway.desk.cli", *words, "--state", str(desk.paths.state)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input=typed, check=False)
+
+
+def list_actions(desk: Desk) -> list[str]:
+    with desk.store.read() as connection:
+        return list(connection.exec_driver_sql("SELECT action FROM audit ORDER BY id").scalars())
+
+
+def test_keys_are_locked_until_both_custodians_unlock_and_again_after_a_restart(locked: Desk) -> None:
+    case_id = add_sealed_case(locked, marker=MARKER)
+    with run_vault(locked) as process:
+        with pytest.raises(VaultError) as caught:
+            open_case(locked, case_id, actor="A. Analyst")
+        assert caught.value.reason == "locked"
+        assert "unlock" in str(caught.value)
+        one = run_command(locked, "unlock", typed=f"{FIRST}\n{FIRST}\n")
+        assert one.returncode == 2
+        assert "One of the passphrases is wrong." in one.stderr
+        done = run_command(locked, "unlock", "--json", typed=f"{FIRST}\n{SECOND}\n")
+        assert json.loads(done.stdout) == {"locked": False}
+        assert MARKER in str(open_case(locked, case_id, actor="A. Analyst").content)
+        assert "The vault is open." in run_command(locked, "unlock").stdout
+        assert [one for one in list_actions(locked) if "unlock" in one] == ["unlock-refused", "unlock-vault"]
+        log = stop_vault(process)
+    assert not any(secret.encode() in log for secret in (FIRST, SECOND))
+    with run_vault(locked):
+        assert locked.load_signer().get_status().is_locked
+
+
+def test_lock_makes_the_vault_forget_its_keys(locked: Desk) -> None:
+    case_id = add_sealed_case(locked, marker=MARKER)
+    with run_vault(locked):
+        locked.load_signer().unlock((FIRST, SECOND))
+        assert open_case(locked, case_id, actor="A. Analyst")
+        assert run_command(locked, "lock").returncode == 0
+        with pytest.raises(VaultError) as caught:
+            open_case(locked, case_id, actor="A. Analyst")
+        assert caught.value.reason == "locked"
+    assert list_actions(locked)[-1] == "lock-vault"
+
+
+def test_locked_vault_has_no_key_in_memory_and_an_open_one_has(desk: Desk) -> None:
+    secrets = list_secrets(desk.paths.keys)
+    protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST}, actor="test")
+    case_id = add_sealed_case(desk, marker=MARKER)
+    with run_vault(desk) as process:
+        assert desk.load_signer().get_status().is_locked
+        assert find_in_memory(process.pid, secrets) == set()
+        desk.load_signer().unlock((FIRST,))
+        assert open_case(desk, case_id, actor="A. Analyst")
+        assert find_in_memory(process.pid, secrets)
+
+
+def test_health_status_doctor_and_pages_name_the_lock(locked: Desk) -> None:
+    case_id = add_sealed_case(locked, marker=MARKER)
+    assert find_unfit(locked) == "vault-stopped"
+    with run_vault(locked):
+        assert find_unfit(locked) == "locked"
+        assert [(one.code, one.detail) for one in settle_alarms(locked)] == [(VAULT_CLOSED, "locked")]
+        browser = Browser(open_desk(locked.paths.state, clock=locked.clock, may_hold_keys=False)).sign_in()
+        assert browser.get("/health").status_code == 503
+        page = browser.post(f"/cases/{case_id}/read")
+        assert page.status_code == 503
+        assert "The desk is locked" in page.get_data(as_text=True)
+        findings = {one.detail: one for one in examine(locked.paths.state, clock=locked.clock) if one.name == "keys"}
+        assert [one.verdict for one in findings.values()] == ["fault"]
+        assert "it needs a-okafor and b-lee" in next(iter(findings))
+        locked.load_signer().unlock((FIRST, SECOND))
+        assert find_unfit(locked) is None
+        assert settle_alarms(locked) == []
+
+
+def test_credentials_of_the_service_manager_unlock_and_wrong_ones_leave_it_locked(
+    locked: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "passphrase-1").write_text(f"{FIRST}\n", encoding="utf-8")
+    with run_vault(locked):
+        assert locked.load_signer().get_status().is_locked
+    (tmp_path / "passphrase-2").write_text(f"{SECOND}\n", encoding="utf-8")
+    process = start_vault(locked, before=b"vault-unlocked")
+    assert not locked.load_signer().get_status().is_locked
+    stop_vault(process)
+
+
+def test_key_made_by_an_open_vault_is_under_the_passphrase(locked: Desk) -> None:
+    with run_vault(locked):
+        locked.load_signer().unlock((FIRST, SECOND))
+        made = locked.load_signer().make_key("sealing-2027-Q2")
+        locked.load_signer().hash_text("note", "x")
+        assert locked.load_signer().get_status().open_files == 0
+        assert made.key_id in (locked.paths.keys / "sealing-2027-Q2.key").read_text("utf-8")
+
+
+def test_protect_command_sets_and_changes_the_passphrase_and_wants_no_vault(desk: Desk) -> None:
+    def protect(*typed: str) -> "subprocess.CompletedProcess[str]":
+        return run_command(desk, "keys", "protect", "--custodian", "a-okafor", typed="\n".join(typed) + "\n")
+
+    with run_vault(desk):
+        assert "stop it first" in protect(FIRST, FIRST).stderr
+    assert "not the same" in protect(FIRST, SECOND).stderr
+    assert "at least 15 characters" in protect("short", "short").stderr
+    done = protect(FIRST, FIRST)
+    assert done.returncode == 0, done.stderr
+    assert FIRST not in done.stdout + done.stderr
+    assert "wrong" in protect(SECOND, SECOND, SECOND).stderr
+    assert protect(FIRST, SECOND, SECOND).returncode == 0
+    with run_vault(desk):
+        desk.load_signer().unlock((SECOND,))
+
+
+def test_command_without_a_vault_says_what_to_start(locked: Desk) -> None:
+    done = run_command(locked, "publish")
+    assert (done.returncode, "report-abuse-desk vault" in done.stderr) == (2, True)
+
+
+def test_unprotected_keys_are_neither_locked_nor_unlocked(desk: Desk) -> None:
+    with run_vault(desk):
+        for action in (desk.load_signer().lock, lambda: desk.load_signer().unlock((FIRST,))):
+            with pytest.raises(VaultError) as caught:
+                action()
+            assert caught.value.reason == "no-passphrase"
+        assert "have no passphrase" in run_command(desk, "unlock").stdout
+    details = [one.detail for one in examine(desk.paths.state, clock=desk.clock) if one.name == "keys"]
+    assert "The private keys have no passphrase." in details
+
+
+def test_passphrase_is_typed_unseen_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    asked: list[str] = []
+    monkeypatch.setattr(sys, "stdin", Screen())
+    monkeypatch.setattr(terminal.getpass, "getpass", lambda title: asked.append(title) or FIRST)
+    assert ask_passphrase("Passphrase of a-okafor: ") == FIRST
+    assert asked == ["Passphrase of a-okafor: "]
+
+
+def test_record_that_was_cut_is_a_fault_of_doctor(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker=MARKER)
+    note_openings(desk, actor="test")
+    assert OPENINGS_NOTED not in list_actions(desk)
+    for _ in range(2):
+        open_case(desk, case_id, actor="A. Analyst")
+    note_openings(desk, actor="test")
+    note_openings(desk, actor="test")
+    assert list_actions(desk).count(OPENINGS_NOTED) == 1
+    assert [one.verdict for one in examine(desk.paths.state, clock=desk.clock) if one.name == "openings"] == ["ok"]
+    path = desk.paths.vault / OPENINGS_FILE
+    os.truncate(path, path.read_bytes().index(b"\n") + 1)
+    (found,) = (one for one in examine(desk.paths.state, clock=desk.clock) if one.name == "openings")
+    assert (found.verdict, "was cut or replaced" in found.fix) == ("fault", True)
