@@ -4,11 +4,12 @@ Never creates a database: a missing one is a failure to report, not a reason to 
 on both: SQLite has one writer by itself, and PostgreSQL lends one lock.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, Select, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gateway.databases.failures import find_driver_reason, make_storage_error
@@ -78,6 +79,24 @@ def make_database(path: Path, *, uri: str, lock_timeout_seconds: float) -> Datab
 def surviving_damage(connection: Connection) -> AbstractContextManager[Any]:
     """Let the transaction go on after a read in the block failed: PostgreSQL would refuse every later statement."""
     return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+
+
+def stream_rows(
+    connection: Connection, query: Select[Any], asked: Mapping[str, Any], *, batch: int
+) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Yield the rows of a query in batches, in the driver's own types and without holding them all.
+
+    For millions of rows: those of SQLAlchemy cost twice as much. `batch` is the number of rows in each round trip.
+    """
+    result = connection.execute(query, asked, execution_options={"stream_results": True})
+    cursor: Any = result.cursor
+    first = result.fetchone()
+    if first is not None:
+        # SQLAlchemy has read this row ahead where it streams; the cursor goes on after it.
+        yield [tuple(first)]
+        while rows := cursor.fetchmany(batch):
+            yield rows
+    result.close()
 
 
 def list_revisions(connection: Connection) -> list[str]:

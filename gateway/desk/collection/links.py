@@ -11,11 +11,13 @@ A sender's later report is linked to its first one by the desk itself when it is
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select
 
+from gateway.databases.database import stream_rows
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import CASE_LINKS
 from partner_sdk.errors import ReportAbuseError
@@ -42,11 +44,14 @@ class LinkRecord:
 
 @dataclass(slots=True)
 class Clusters:
-    """The clusters of all standing links, by union-find. Cases without a link are clusters of one."""
+    """The clusters of all standing links, by union-find. Cases without a link are clusters of one.
+
+    The cases of a cluster are a ring, each with the next one: texts alone, so that a million links take no list each.
+    """
 
     _newest_record: int = 0
     _parents: dict[str, str] = field(default_factory=dict)
-    _members: dict[str, list[str]] = field(default_factory=dict)
+    _next: dict[str, str] = field(default_factory=dict)
 
     def refresh(self, connection: Connection) -> None:
         """Read the links again if one was recorded since the last time."""
@@ -55,11 +60,11 @@ class Clusters:
             return
         self._newest_record = newest
         self._parents.clear()
-        self._members.clear()
-        rows = connection.execute(_ALL, execution_options={"yield_per": _MOST_STREAMED})
-        for (one, other), records in groupby(rows, key=lambda row: (row.case_a, row.case_b)):
-            *_, newest = records
-            if not newest.is_end:
+        self._next.clear()
+        rows = chain.from_iterable(stream_rows(connection, _ALL, {}, batch=_MOST_STREAMED))
+        for (one, other), records in groupby(rows, key=itemgetter(0, 1)):
+            *_, (_, _, is_end) = records
+            if not is_end:
                 self.join(one, other)
 
     def find(self, case_id: str) -> str:
@@ -74,15 +79,14 @@ class Clusters:
 
     def join(self, one: str, other: str) -> None:
         """Make one cluster of those of two cases."""
-        larger, smaller = self.find(one), self.find(other)
-        if larger == smaller:
+        root, joined = self.find(one), self.find(other)
+        if root == joined:
             return
-        members = self._members
-        if len(members.get(larger, ())) < len(members.get(smaller, ())):
-            larger, smaller = smaller, larger
-        self._parents[smaller] = larger
-        self._parents.setdefault(larger, larger)
-        members.setdefault(larger, [larger]).extend(members.pop(smaller, [smaller]))
+        self._parents.setdefault(root, root)
+        self._parents[joined] = root
+        # Two rings become one where two of their cases exchange the next ones.
+        after = self._next
+        after[root], after[joined] = after.get(joined, joined), after.get(root, root)
 
     def has_links(self, case_id: str) -> bool:
         """Return whether a link of this case stands."""
@@ -90,7 +94,11 @@ class Clusters:
 
     def list_members(self, case_id: str) -> tuple[str, ...]:
         """Return every case of the cluster, this one included."""
-        return tuple(self._members.get(self.find(case_id), (case_id,)))
+        members, case = [case_id], self._next.get(case_id, case_id)
+        while case != case_id:
+            members.append(case)
+            case = self._next[case]
+        return tuple(members)
 
 
 def load_clusters(connection: Connection) -> Clusters:

@@ -12,7 +12,9 @@ For example, one cluster of two cases about grooming (kind 2), of a child of 13 
     <8 bytes: the other case>
 """
 
+import functools
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -53,6 +55,14 @@ class Cluster:
     outcome: str
     weaknesses: tuple[str, ...]
     facts: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> Answers:
+        """Its answers as those of one case; a third weakness or a repeated one is dropped."""
+        first, second = (*dict.fromkeys(self.weaknesses), None, None)[:2]
+        named = {"age_band": self.age_band, "kind": self.kind, "outcome": self.outcome, "placement": self.placement}
+        known = {**self.facts, **named, "weakness_1": first, "weakness_2": second}
+        return tuple(known.get(column) for column in COLUMNS)
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +117,7 @@ class FrozenClusters:
 
 
 def freeze(
-    clusters: Iterable[Cluster],
+    clusters: Iterable[tuple[Sequence[str], Answers]],
     *,
     labels: Labels,
     single: Mapping[Answers, Sequence[bytes]] | None = None,
@@ -115,27 +125,22 @@ def freeze(
 ) -> FrozenClusters:
     """Return the frozen form of clusters, each under its lowest case; of two with a common case only the first is kept.
 
-    `single` are clusters of one case, as `shorten` makes them, by their answers in the order of `COLUMNS`; none of
-    them is in `clusters`. A cluster with a case in `spent` was counted in another period, and is left out. `labels` are
-    the known ones of each column, fixed before any data is read: others are stored as 0. A third weakness or a repeated
-    one is dropped.
+    Each is given as its cases, counted or not, and its answers. `single` are clusters of one case, as `shorten` makes
+    them, by their answers; none of them is in `clusters`. A cluster with a case in `spent` was counted in another
+    period, and is left out. `labels` are the known ones of each column, fixed before any data is read: others are
+    stored as 0.
     """
     encode = _make_encoder(labels)
-    spent = frozenset(spent)
-    groups: dict[bytes, list[bytes]] = {}
-    for answers, cases in (single or {}).items():
-        groups.setdefault(encode(answers), []).extend(cases)
-    if spent:
-        groups = {codes: [case for case in cases if case not in spent] for codes, cases in groups.items()}
+    groups: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for answers, ids in (single or {}).items():
+        groups[encode(answers)] += [one for one in ids if one not in spent] if spent else ids
     seen, others = set(spent), []
-    for one in clusters:
-        first, *more = sorted({shorten(case_id) for case_id in one.cases})
-        if seen.isdisjoint((first, *more)):
-            weaknesses = tuple(dict.fromkeys(code for code in one.weaknesses if code in labels["weakness_1"]))
-            answers = (*_list_answers(one), *(*weaknesses, None, None)[:2])
-            groups.setdefault(encode(answers), []).append(first)
-            others += more
-            seen.update((first, *more))
+    for cases, answers in clusters:
+        ids = sorted(map(shorten, set(cases)))
+        if seen.isdisjoint(ids):
+            groups[encode(answers)].append(ids[0])
+            others += ids[1:]
+            seen.update(ids)
     return FrozenClusters(
         labels={column: tuple(labels[column]) for column in COLUMNS},
         groups={codes: b"".join(sorted(groups[codes])) for codes in sorted(groups) if groups[codes]},
@@ -143,18 +148,13 @@ def freeze(
     )
 
 
-def _list_answers(one: Cluster) -> Iterable[str | None]:
-    """Yield the answers in the order of `COLUMNS`, but for the weaknesses at its end."""
-    by_column = {"age_band": one.age_band, "kind": one.kind, "outcome": one.outcome, "placement": one.placement}
-    return (by_column.get(column, one.facts.get(column)) for column in COLUMNS[:-2])
-
-
 def _make_encoder(labels: Labels) -> Callable[[Answers], bytes]:
-    """Return a function that gives the bytes of a case's answers."""
+    """Return a function that gives the bytes of a case's answers, and remembers them: few differ."""
     codes = [{label: code for code, label in enumerate(labels[column], 1)} for column in COLUMNS]
     if any(len(known) > MOST_LABELS for known in codes):
         raise FrozenClustersError(f"A column has at most {MOST_LABELS} labels.", reason="too-many-labels")
 
+    @functools.cache
     def encode(answers: Answers) -> bytes:
         *others, first, second = (known.get(answer or "", 0) for known, answer in zip(codes, answers, strict=True))
         weaknesses = [*dict.fromkeys(code for code in (first, second) if code), 0, 0]

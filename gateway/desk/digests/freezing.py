@@ -12,10 +12,12 @@ this partner. A service's own reports alone make no cluster, because it knows th
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, false, select
+from sqlalchemy import Connection, Select, bindparam, false, select
 
+from gateway.databases.database import stream_rows
 from gateway.desk.collection.links import Clusters
 from gateway.desk.digests.clusters import COLUMNS, Answers, Cluster, FrozenClusters, freeze, shorten
 from gateway.desk.digests.facts import load_facts
@@ -42,9 +44,11 @@ _NOT_KNOWN: Final = frozenset({None, "", NOT_STATED, "unknown"})
 _MOST_AT_ONCE: Final = 500
 # A batch of a service's cases: about a megabyte, and one round trip to a server.
 _MOST_STREAMED: Final = 5000
-# The answers come last.
+# The columns that are read, and their places in a row: the answers come last.
 _OWN: Final = ("case_id", "partner", "received_at", "closed_at")
 _READ: Final = (*_OWN, *COLUMNS)
+_PARTNER, _CLOSED_AT = _READ.index("partner"), _READ.index("closed_at")
+_Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,7 @@ def freeze_clusters(
         "starts_at": format_time(quarter.starts_at),
         "ends_at": format_time(quarter.ends_at),
     }
-    rows = connection.execute(reads.in_period, asked, execution_options={"yield_per": _MOST_STREAMED})
-    single, linked = _sort(rows, clusters)
+    single, linked = _sort(stream_rows(connection, reads.in_period, asked, batch=_MOST_STREAMED), clusters)
     frozen = freeze(
         _list_linked(connection, reads.by_id, linked, clusters, asked),
         single=single,
@@ -118,50 +121,48 @@ def freeze_clusters(
     return frozen, bool(is_synthetic)
 
 
-def _sort(rows: Iterable[Row[Any]], clusters: Clusters) -> tuple[dict[Answers, list[bytes]], dict[str, Row[Any]]]:
+def _sort(batches: Iterable[Sequence[_Row]], clusters: Clusters) -> tuple[dict[Answers, list[bytes]], dict[str, _Row]]:
     """Return the cases without a link, which are nearly all, by their answers; and the others by case id."""
     single: defaultdict[Answers, list[bytes]] = defaultdict(list)
-    linked: dict[str, Row[Any]] = {}
-    for row in rows:
-        if clusters.has_links(row[0]):
-            linked[row[0]] = row
-        else:
-            single[row[len(_OWN) :]].append(shorten(row[0]))
+    linked: dict[str, _Row] = {}
+    for rows in batches:
+        for row in rows:
+            if clusters.has_links(row[0]):
+                linked[row[0]] = row
+            else:
+                single[row[len(_OWN) :]].append(shorten(row[0]))
     return single, linked
 
 
 def _list_linked(
-    connection: Connection,
-    by_id: Select[Any],
-    linked: Mapping[str, Row[Any]],
-    clusters: Clusters,
-    asked: Mapping[str, Any],
-) -> Iterator[Cluster]:
+    connection: Connection, by_id: Select[Any], linked: Mapping[str, _Row], clusters: Clusters, asked: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], Answers]]:
     """Yield the clusters of linked cases whose first case by another sender was closed in the period."""
     waiting = list({clusters.find(case_id): clusters.list_members(case_id) for case_id in linked}.values())
     for start in range(0, len(waiting), _MOST_AT_ONCE):
         groups = waiting[start : start + _MOST_AT_ONCE]
         unread = [case_id for members in groups for case_id in members if case_id not in linked]
-        others: dict[str, Row[Any]] = {}
+        others: dict[str, _Row] = {}
         for first in range(0, len(unread), _MOST_AT_ONCE):
             some = {**asked, "case_ids": unread[first : first + _MOST_AT_ONCE]}
-            others.update((row.case_id, row) for row in connection.execute(by_id, some))
+            others.update((row.case_id, tuple(row)) for row in connection.execute(by_id, some))
         for members in groups:
-            records = [row for case_id in members if (row := linked.get(case_id) or others.get(case_id))]
-            firsts = [row.closed_at for row in records if row.partner != asked["partner"]]
+            rows = [row for case_id in members if (row := linked.get(case_id) or others.get(case_id))]
+            firsts = [row[_CLOSED_AT] for row in rows if row[_PARTNER] != asked["partner"]]
             if firsts and asked["starts_at"] <= min(firsts) < asked["ends_at"]:
-                yield _represent(members, records)
+                yield members, rows[0][len(_OWN) :] if len(rows) == 1 else _represent(members, rows).answers
 
 
-def _represent(members: tuple[str, ...], records: list[Row[Any]]) -> Cluster:
-    newest_first = sorted(records, key=lambda row: (row.closed_at, row.received_at, row.case_id), reverse=True)
+def _represent(members: tuple[str, ...], rows: Sequence[_Row]) -> Cluster:
+    records = [dict(zip(_READ, row, strict=True)) for row in rows]
+    newest_first = sorted(records, key=itemgetter("closed_at", "received_at", "case_id"), reverse=True)
     return Cluster(
         cases=members,
-        kind=min((row.kind or NOT_STATED for row in records), key=_get_place),
-        age_band=_choose_known(row.age_band for row in newest_first),
-        placement=_choose_known(row.placement for row in newest_first),
-        outcome=_choose_known(row.outcome for row in newest_first),
-        facts={name: _choose_known(row._mapping[name] for row in newest_first) for name in load_facts()},
+        kind=min((row["kind"] or NOT_STATED for row in records), key=_get_place),
+        age_band=_choose_known(row["age_band"] for row in newest_first),
+        placement=_choose_known(row["placement"] for row in newest_first),
+        outcome=_choose_known(row["outcome"] for row in newest_first),
+        facts={name: _choose_known(row[name] for row in newest_first) for name in load_facts()},
         weaknesses=next((found for row in newest_first if (found := tuple(_list_weaknesses(row)))), ()),
     )
 
@@ -180,5 +181,5 @@ def _choose_known(values: Iterable[str | None]) -> str:
     return first or NOT_STATED
 
 
-def _list_weaknesses(row: Row[Any]) -> Iterator[str]:
-    return (code for code in (row.weakness_1, row.weakness_2) if code)
+def _list_weaknesses(record: Mapping[str, Any]) -> Iterator[str]:
+    return (code for code in (record["weakness_1"], record["weakness_2"]) if code)

@@ -96,4 +96,7 @@ def make_cluster(name: str, **changes: Any) -> Cluster:
 
 def freeze_some(*clusters: Cluster) -> FrozenClusters:
     """Freeze clusters about a service with two agreed places of the button, `profile` and `chat`."""
-    return freeze(clusters, labels=make_labels((("profile", "Profile page"), ("chat", "Chat"))))
+    return freeze(
+        ((one.cases, one.answers) for one in clusters),
+        labels=make_labels((("profile", "Profile page"), ("chat", "Chat"))),
+    )

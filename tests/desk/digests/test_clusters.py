@@ -58,4 +58,4 @@ def test_of_two_clusters_with_a_common_case_one_is_kept_and_a_spent_one_is_not()
     frozen = freeze_some(make_cluster("a", cases=("x", "y")), make_cluster("b", cases=("y", "z")))
     assert (len(frozen), frozen.list_cases()) == (1, {shorten("x"), shorten("y")})
     labels = make_labels(())
-    assert len(freeze([make_cluster("a", cases=("x", "y"))], labels=labels, spent={shorten("y")})) == 0
+    assert len(freeze([(("x", "y"), make_cluster("a").answers)], labels=labels, spent={shorten("y")})) == 0
