@@ -6,14 +6,15 @@ sender's report of the same incident.
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select
 
 from gateway.desk.digests.tables import NOT_STATED
-from gateway.desk.keyring.quarters import Period
+from gateway.desk.keyring.quarters import Period, Quarter, get_quarter_of
 from gateway.desk.placements.checks import BY_RUNNER
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
@@ -34,14 +35,32 @@ _CHECK_TITLES: Final = {
 }
 
 
-def make_own_facts(
-    connection: Connection, *, partner: str, environment: Environment, period: Period
-) -> list[DigestTable]:
-    """Return the exact tables of a partner's period; one without any figure is left out, but never its reports."""
-    reports = _count_reports(connection, partner, environment, period)
-    questions = _judge_answers(_list_questions(connection, partner, period))
-    checks = _count_checks(connection, partner, period)
-    completeness, missing = _measure_reports(connection, partner, environment, period)
+@dataclass(frozen=True, slots=True)
+class OwnFacts:
+    """The exact tables of a partner's digest, and its own reports by the kind stated in each."""
+
+    tables: list[DigestTable]
+    stated_kinds: dict[str, int]
+
+
+def read_own_facts(connection: Connection, *, partner: str, environment: Environment, period: Period) -> OwnFacts:
+    """Return a partner's own facts in a period; a table without any figure is left out, but never its reports."""
+    own = _read_reports(connection, partner, environment, period)
+    asked = {"partner": partner, **_within(period)}
+    questions = _judge_answers(connection.execute(_QUESTIONS, asked).all())
+    checks = _judge_checks({row.result: row.number for row in connection.execute(_CHECKS, asked)})
+    completeness, missing = _measure_reports(own, period)
+    reports = [
+        *_count_reports(own, period),
+        make_exact_cell(
+            "set_aside",
+            title="Reports that we could not read as sent",
+            value=connection.execute(_UNREAD, asked).scalar_one(),
+        ),
+        make_exact_cell(
+            "outcomes", title="Outcomes that we sent you", value=connection.execute(_OUTCOMES, asked).scalar_one()
+        ),
+    ]
     tables = [
         _make_table("door", "Your own reports to the industry door", reports, note="You hold a receipt for each."),
         _make_table(
@@ -70,88 +89,88 @@ def make_own_facts(
             note="By our checker, of the pages agreed with you, in this period.",
         ),
     ]
-    return [tables[0], *(table for table in tables[1:] if table.cells)]
-
-
-def count_stated_kinds(
-    connection: Connection, *, partner: str, environment: Environment, period: Period
-) -> dict[str, int]:
-    """Return the partner's own reports received in the period, by the kind stated in each; later ones about an earlier
-    report do not count. E.g. `{"grooming": 3}`.
-    """
-    kind = func.coalesce(CASES.c.stated_kind, NOT_STATED)
-    rows = connection.execute(
-        select(kind.label("kind"), func.count().label("number"))
-        .where(
-            *_make_conditions(partner, environment),
-            CASES.c.report_kind == "initial",
-            *_within(CASES.c.received_at, period),
-        )
-        .group_by(kind)
-    )
-    return {row.kind: row.number for row in rows}
+    shown = [tables[0], *(table for table in tables[1:] if table.cells)]
+    return OwnFacts(shown, _count_stated_kinds(own, period))
 
 
 def _make_table(name: str, title: str, cells: list[DigestCell], *, note: str) -> DigestTable:
     return DigestTable(name, title, exact=True, epsilon_micro=0, sensitivity=1, cells=cells, note=note)
 
 
-def _count_reports(connection: Connection, partner: str, environment: Environment, period: Period) -> list[DigestCell]:
-    own = _make_conditions(partner, environment)
-    sent = connection.execute(_count(*own, *_within(CASES.c.received_at, period))).scalar_one()
-    before = connection.execute(_count(*own, *_within(CASES.c.received_at, period.previous()))).scalar_one()
-    aside = _count(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.is_proven.is_(True))
-    unread = connection.execute(aside.where(*_within(SET_ASIDE.c.set_aside_at, period))).scalar_one()
-    # A released outcome is known to the partner only once its message is written.
-    sent_to_it = (OUTCOME_SIGNALS.c.partner == partner, OUTCOME_SIGNALS.c.message_id.is_not(None))
-    outcomes = _count(*sent_to_it, *_within(OUTCOME_SIGNALS.c.released_at, period))
+def _read_reports(
+    connection: Connection, partner: str, environment: Environment, period: Period
+) -> dict[Quarter, list[Row[Any]]]:
+    """Return the numbers of a partner's own reports by the quarter in which they came: those of this period, of the
+    one before, and of every quarter whose completeness is shown."""
+    first = min(period.previous().quarters[0], _list_measured(period)[-1], key=lambda quarter: quarter.starts_at)
+    asked = {
+        "partner": partner,
+        "environment": environment,
+        "starts_at": format_time(first.starts_at),
+        "ends_at": format_time(period.ends_at),
+    }
+    found: defaultdict[Quarter, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(_REPORTS, asked):
+        found[get_quarter_of(parse_time(f"{row.day}T00:00:00Z"))].append(row)
+    return found
+
+
+def _list_measured(period: Period) -> list[Quarter]:
+    """Return the quarters whose completeness is shown, the newest first."""
+    quarters = [period.quarters[-1]]
+    while len(quarters) < len(_QUARTER_LABELS):
+        quarters.append(quarters[-1].previous())
+    return quarters
+
+
+def _list_rows(own: Mapping[Quarter, Sequence[Row[Any]]], period: Period) -> list[Row[Any]]:
+    return [row for quarter in period.quarters for row in own.get(quarter, ())]
+
+
+def _count_reports(own: Mapping[Quarter, Sequence[Row[Any]]], period: Period) -> list[DigestCell]:
+    sent, before = (sum(row.number for row in _list_rows(own, one)) for one in (period, period.previous()))
     return [
         make_exact_cell("industry", title="Reports that you sent", value=sent),
         make_exact_cell("industry_before", title=f"The same in {period.previous().name}", value=before),
-        make_exact_cell("set_aside", title="Reports that we could not read as sent", value=unread),
-        make_exact_cell("outcomes", title="Outcomes that we sent you", value=connection.execute(outcomes).scalar_one()),
     ]
 
 
+def _count_stated_kinds(own: Mapping[Quarter, Sequence[Row[Any]]], period: Period) -> dict[str, int]:
+    """Return the partner's own reports of the period by the kind stated in each, e.g. `{"grooming": 3}`.
+
+    Later ones about an earlier report do not count.
+    """
+    found: Counter[str] = Counter()
+    for row in _list_rows(own, period):
+        if row.report_kind == "initial":
+            found[row.stated_kind or NOT_STATED] += row.number
+    return dict(found)
+
+
 def _measure_reports(
-    connection: Connection, partner: str, environment: Environment, period: Period
+    own: Mapping[Quarter, Sequence[Row[Any]]], period: Period
 ) -> tuple[list[DigestCell], list[DigestCell]]:
     """Return the mean completeness in the last quarters, the newest first, and the fields lacking in this period."""
-    measured = (*_make_conditions(partner, environment), CASES.c.completeness.is_not(None))
-    means, quarter = [], period.quarters[-1]
-    for label in _QUARTER_LABELS:
-        query = select(func.count(), func.sum(CASES.c.completeness))
-        number, score = connection.execute(query.where(*measured, *_within(CASES.c.received_at, quarter))).one()
+    means = []
+    for label, quarter in zip(_QUARTER_LABELS, _list_measured(period), strict=True):
+        rows = own.get(quarter, ())
+        number, score = sum(row.measured for row in rows), sum(int(row.score or 0) for row in rows)
         if number:
-            mean = (2 * int(score) + number) // (2 * number)
+            mean = (2 * score + number) // (2 * number)
             reports = "1 report" if number == 1 else f"{number:,} reports"
             means.append(make_exact_cell(label, title=f"{quarter.name} ({reports})", value=mean, shown=f"{mean} %"))
-        quarter = quarter.previous()
     lacking: Counter[str] = Counter()
     total = 0
-    rows = select(CASES.c.missing_fields, func.count().label("number")).group_by(CASES.c.missing_fields)
-    for row in connection.execute(rows.where(*measured, *_within(CASES.c.received_at, period))):
-        total += row.number
-        for field in row.missing_fields.split():
-            lacking[field] += row.number
+    for row in _list_rows(own, period):
+        total += row.measured
+        for field in row.missing_fields.split() if row.measured else ():
+            lacking[field] += row.measured
     # Of equally frequent ones the first by name, so that the same reports give the same digest.
     frequent = sorted(lacking.items(), key=lambda one: (-one[1], one[0]))[:_MOST_FIELDS]
     return means, [
         make_exact_cell(field, title=describe_field(field), value=number, shown=f"{number:,} of {total:,}")
         for field, number in frequent
     ]
-
-
-def _make_conditions(partner: str, environment: Environment) -> tuple[ColumnElement[bool], ...]:
-    # With the environment, both databases find them by the index of a sender's reports.
-    sender = (CASES.c.environment == environment, CASES.c.partner == partner)
-    return (*sender, CASES.c.door == "industry", CASES.c.synthetic.is_(False))
-
-
-def _list_questions(connection: Connection, partner: str, period: Period) -> Sequence[Any]:
-    asked = INFORMATION_REQUESTS.c
-    query = select(asked.asked_at, asked.due_at, asked.answered_at)
-    return connection.execute(query.where(asked.partner == partner, *_within(asked.asked_at, period))).all()
 
 
 def _judge_answers(questions: Sequence[Any]) -> list[DigestCell]:
@@ -174,28 +193,62 @@ def _judge_answers(questions: Sequence[Any]) -> list[DigestCell]:
     return cells
 
 
-def _count_checks(connection: Connection, partner: str, period: Period) -> list[DigestCell]:
-    rows = connection.execute(
-        select(PLACEMENT_CHECKS.c.result, func.count().label("number"))
-        .join(PLACEMENTS, PLACEMENTS.c.placement == PLACEMENT_CHECKS.c.placement)
-        .where(
-            PLACEMENTS.c.owner == partner,
-            # A person may import a check by hand after reading a child's report about that page; a runner's round is
-            # the same with or without one.
-            PLACEMENT_CHECKS.c.channel == BY_RUNNER,
-            *_within(PLACEMENT_CHECKS.c.checked_at, period),
-        )
-        .group_by(PLACEMENT_CHECKS.c.result)
-    )
-    counts = {row.result: row.number for row in rows}
+def _judge_checks(counts: Mapping[str, int]) -> list[DigestCell]:
     if not counts:
         return []
     return [make_exact_cell(code, title=title, value=counts.get(code, 0)) for code, title in _CHECK_TITLES.items()]
 
 
-def _count(*conditions: ColumnElement[bool]) -> Any:
-    return select(func.count()).where(*conditions)
+def _within(period: Period) -> dict[str, str]:
+    return {"starts_at": format_time(period.quarters[0].starts_at), "ends_at": format_time(period.ends_at)}
 
 
-def _within(column: Any, period: Period) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return column >= format_time(period.quarters[0].starts_at), column < format_time(period.ends_at)
+def _make_span(column: Any) -> ColumnElement[bool]:
+    return and_(column >= bindparam("starts_at"), column < bindparam("ends_at"))
+
+
+# One pass over a partner's own reports; with the environment, both databases find them by the index of a sender.
+_DAY: Final = func.substr(CASES.c.received_at, 1, len("2026-11-28"))
+_KEYS: Final = (_DAY.label("day"), CASES.c.report_kind, CASES.c.stated_kind, CASES.c.missing_fields)
+_REPORTS: Final = (
+    select(
+        *_KEYS,
+        func.count().label("number"),
+        func.count(CASES.c.completeness).label("measured"),
+        func.sum(CASES.c.completeness).label("score"),
+    )
+    .where(
+        CASES.c.environment == bindparam("environment"),
+        CASES.c.partner == bindparam("partner"),
+        CASES.c.door == "industry",
+        CASES.c.synthetic.is_(False),
+        _make_span(CASES.c.received_at),
+    )
+    .group_by("day", *_KEYS[1:])
+)
+_UNREAD: Final = select(func.count()).where(
+    SET_ASIDE.c.claimed_partner == bindparam("partner"),
+    SET_ASIDE.c.is_proven.is_(True),
+    _make_span(SET_ASIDE.c.set_aside_at),
+)
+# A released outcome is known to the partner only once its message is written.
+_OUTCOMES: Final = select(func.count()).where(
+    OUTCOME_SIGNALS.c.partner == bindparam("partner"),
+    OUTCOME_SIGNALS.c.message_id.is_not(None),
+    _make_span(OUTCOME_SIGNALS.c.released_at),
+)
+_QUESTIONS: Final = select(
+    INFORMATION_REQUESTS.c.asked_at, INFORMATION_REQUESTS.c.due_at, INFORMATION_REQUESTS.c.answered_at
+).where(INFORMATION_REQUESTS.c.partner == bindparam("partner"), _make_span(INFORMATION_REQUESTS.c.asked_at))
+_CHECKS: Final = (
+    select(PLACEMENT_CHECKS.c.result, func.count().label("number"))
+    .join(PLACEMENTS, PLACEMENTS.c.placement == PLACEMENT_CHECKS.c.placement)
+    .where(
+        PLACEMENTS.c.owner == bindparam("partner"),
+        # A person may import a check by hand after reading a child's report about that page; a runner's round is
+        # the same with or without one.
+        PLACEMENT_CHECKS.c.channel == BY_RUNNER,
+        _make_span(PLACEMENT_CHECKS.c.checked_at),
+    )
+    .group_by(PLACEMENT_CHECKS.c.result)
+)

@@ -28,7 +28,7 @@ from gateway.desk.digests.eligibility import (
 from gateway.desk.digests.freezing import freeze_clusters
 from gateway.desk.digests.journal import Journal, find_journal, keep_body
 from gateway.desk.digests.ledger import add_spend, get_spends, get_spent
-from gateway.desk.digests.own_facts import count_stated_kinds, make_own_facts
+from gateway.desk.digests.own_facts import read_own_facts
 from gateway.desk.digests.payload import build_body, find_drawn_total, is_waiting
 from gateway.desk.digests.records import (
     DigestRecord,
@@ -301,16 +301,15 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
     record, body = draft.record, None
     if draft.is_eligible:
         before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
+        own = read_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter)
         body = build_body(
             record,
             draft.tables,
             environment=order.environment,
             quarter=order.quarter,
             quarters=draft.quarters,
-            own=make_own_facts(connection, partner=record.partner, environment=order.environment, period=order.quarter),
-            stated_kinds=count_stated_kinds(
-                connection, partner=record.partner, environment=order.environment, period=order.quarter
-            ),
+            own=own.tables,
+            stated_kinds=own.stated_kinds,
             spent_micro=get_spent(connection, partner=record.partner, period=order.quarter),
             before=before.body if before is not None and before.state == "released" else None,
             now=now,

@@ -6,18 +6,21 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from gateway.desk.digests.own_facts import make_own_facts
-from gateway.desk.store import DeskStore
+from gateway.desk.digests.own_facts import read_own_facts
+from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, make_store
 from tests.desk.made_models import hold_open
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 ASKED, DUE = "2026-08-01T08:00:00Z", "2026-08-08T08:00:00Z"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DeskStore:
+def store(tmp_path: Path, database_uri: str) -> DeskStore:
+    if database_uri:
+        return open_store(tmp_path / "desk.sqlite", uri=database_uri, create=True)
     return hold_open(make_store(tmp_path))
 
 
@@ -39,7 +42,7 @@ def ask(store: DeskStore, number: int, *, partner: str = PARTNER, asked: str = A
 
 def read(store: DeskStore, partner: str = PARTNER) -> dict[str, dict[str, str]]:
     with store.read() as connection:
-        tables = make_own_facts(connection, partner=partner, environment="live", period=QUARTER)
+        tables = read_own_facts(connection, partner=partner, environment="live", period=QUARTER).tables
     assert all(table.exact and table.epsilon_micro == 0 for table in tables)
     return {table.name: {cell.label: cell.shown for cell in table.cells} for table in tables}
 
