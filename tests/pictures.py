@@ -54,10 +54,10 @@ MOST_BYTES: Final = 40_000
 PHONE: Final = (320, 568)
 LARGER_PHONE: Final = (375, 666)
 SCREEN: Final = (960, 480)
-DESK: Final = (1280, 680)
+DESK: Final = (1280, 440)
 KIND_PAGE: Final = "/7"
 # Places in the queue of docs/queue.md: of both doors, in the crisis lane and behind it.
-CASES: Final = (1, 8, 11, 20, 24, 26)
+CASES: Final = (1, 8, 20, 26)
 SHEETS: Final = ROOT / "build" / "sheets"
 # Ways to a check page with blank questions, and to a thank-you page with each urgent part.
 SENT: Final = {"calm": SHORTEST, "danger": URGENT, "meeting": MEETS, "hurting": GROWN_UP_PICTURE, "a child": TOLD_LATER}

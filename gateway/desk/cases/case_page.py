@@ -253,8 +253,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         and (earlier is None or earlier.opened_at is not None)
         and not any(one.no_place_at for one in written)
     )
+    replies = [one for one in written if one.kind == "reply"]  # the others are notes that the report was read
     has_other_way = bool(list_open_ways(*content.reports))
-    is_prepared = _is_to_prepare(state, typed, report, can_write=can_write and is_waiting(case) and not written)
+    is_prepared = _is_to_prepare(state, typed, report, can_write=can_write and is_waiting(case) and not replies)
     if report is not None and is_prepared:
         prepared = {"reply_text": normalise(list_templates(report)[0].text), "counts": "" if has_other_way else "yes"}
         typed = Typed(typed | prepared)
@@ -284,7 +285,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         fresh=content.fresh,
         button_place=None if placement is None else format_placement(placement),
         copies=content.copies,
-        written=[one for one in written if one.kind == "reply"],
+        written=replies,
         earlier=earlier,
         additions=additions,
         is_place_lost=any(one.no_place_at for one in written),
