@@ -33,6 +33,7 @@ RUN_BY: Final[dict[tuple[str, str], str]] = {
     ("docs/casework.md", "Reply to a person"): CASEWORK,
     ("docs/casework.md", "Rows that were set aside"): CASEWORK,
     ("docs/casework.md", "Sign in"): CASEWORK,
+    ("docs/casework.md", "Take a case"): SET_UP,
     ("docs/casework.md", "The button's places"): CASEWORK,
     ("docs/data.md", ""): SET_UP,
     ("docs/operations.md", "Services and timers"): UNITS,

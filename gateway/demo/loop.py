@@ -59,11 +59,12 @@ desk = "mailto:day@team.example"
 out_of_hours = "mailto:night@team.example"
 """
 REPLY: Final = "Hello Sam. Thank you for telling us. We will call your school today. [message]"
-CLOSING: Final = (
-    *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "open_direct_messages"),
-    *("--assessor", ADMINISTRATOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
-    *("--best-placed", "harm_reduction"),
+ASSESSMENT: Final = (
+    *("--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no", "--priority", "P3"),
+    *("--best-placed", "harm_reduction", "--kind", "grooming", "--age-band", "13_15"),
 )
+REASONS: Final = "A stranger asks for pictures in a game. No meeting was named. [message]"
+CLOSING: Final = ("--outcome", "used", "--weakness", "open_direct_messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +331,11 @@ class Loop:
     def open_and_close(self, references: Collection[str]) -> int:
         """Open, assess and close only these cases; returns their number."""
         cases = [case for case in self._list_open() if case["reference"] in references]
+        reasons = self.folder / "reasons.txt"
+        reasons.write_text(REASONS, encoding="utf-8")
         for case in cases:
             self.run_desk("case", "show", case["reference"])
+            self.run_desk("case", "assess", case["reference"], *ASSESSMENT, "--reasons-file", str(reasons))
             reply = ("--reply-recorded", "replied_through_school") if case["reply_owed"] else ()
             self.run_desk("case", "close", case["reference"], *CLOSING, *reply)
         return len(cases)

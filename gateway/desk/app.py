@@ -13,7 +13,14 @@ from flask import Blueprint, Flask, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import outbox_pages
-from gateway.desk.cases import exposure_pages, file_pages, question_pages, reply_pages, search_pages
+from gateway.desk.cases import (
+    assessment_pages,
+    exposure_pages,
+    file_pages,
+    question_pages,
+    reply_pages,
+    search_pages,
+)
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reply_templates import load_release_files
@@ -141,7 +148,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
-        *(case_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
+        *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(exposure_pages, outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
     ):
         app.register_blueprint(pages.blueprint)

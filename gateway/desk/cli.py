@@ -182,7 +182,7 @@ program: Final = DeskProgram(
         ),
         "case": _make_group(
             "case",
-            "Cases: list, next, show, move, about, link, unlink, index, reply, ask, outcome, close.",
+            "Cases: list, next, show, move, about, link, unlink, index, assess, reply, ask, outcome, close.",
             room="cases.commands",
             commands={
                 "list": "List open cases in the order of the queue: crisis lane, score, waiting time.",
@@ -193,10 +193,11 @@ program: Final = DeskProgram(
                 "link": "Link another case about the same person or incident.",
                 "unlink": "End the link of two cases.",
                 "index": "Add older cases to the index of identifiers.",
+                "assess": "Record an assessment of a case: the four answers, and the reasons.",
                 "reply": "Show a reply and its recipient, ask for confirmation, and seal it to the return code.",
                 "ask": "Ask the partner that sent a report one question about it.",
                 "outcome": "Tell the partner that sent a report its outcome, or withdraw it before it is sent.",
-                "close": "Close a case with its assessment.",
+                "close": "Close an assessed case with its outcome.",
             },
         ),
         "signoff": _make_group(

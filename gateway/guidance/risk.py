@@ -143,6 +143,11 @@ def list_reasons(stored: str) -> list[Factor | Combination]:
     return [known.get(code) or Factor(code=code, points=0, reason=code) for code in stored.split()]
 
 
+def list_codes() -> frozenset[str]:
+    """Return the code of every factor and combination of this release."""
+    return frozenset(_by_code())
+
+
 def weigh(codes: frozenset[str]) -> Risk:
     """Return the urgency of factors together: their points, plus those of their combinations."""
     rules, known = load_rules(), _by_code()

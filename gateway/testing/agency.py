@@ -24,6 +24,8 @@ from sqlalchemy import select
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import load_config
+from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
@@ -80,6 +82,16 @@ QUESTION: Final = Question(
     question="Which other accounts used the same device? [message]",
     purpose="To rehearse an answer.",
     legal_basis="None: this is a rehearsal.",
+)
+ASSESSMENT: Final = Assessment(
+    immediate_risk="no",
+    urgent="no",
+    urgent_dissemination="no",
+    best_placed="operations",
+    priority="P3",
+    kind="something_else",
+    age_band="unknown",
+    reasons="This is a rehearsal.",
 )
 TOTAL_SHOWN: Final = 240
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is made by `tempfile`, for its owner alone
@@ -188,6 +200,7 @@ class SandboxAgency:
             case = get_case(connection, reference)
         if case.opened_at is None:
             open_case(self.desk, reference, actor=STAFF)
+        self._assess(case)
         request_id = ask_partner(self.desk, reference, question, actor=STAFF)
         self.send()
         return request_id
@@ -220,6 +233,13 @@ class SandboxAgency:
         parts = get_parts(self.desk.paths.evidence, partner=partner, evidence_id=reference.evidence_id)
         return b"".join(open_file(parts, held, reference=reference))
 
+    def _assess(self, case: CaseRow) -> None:
+        """Assess a case once: no question and no outcome goes out before that."""
+        with self.desk.store.read() as connection:
+            is_assessed = find_standing(connection, get_lead(connection, case.case_id)) is not None
+        if not is_assessed:
+            assess_case(self.desk, case.case_id, ASSESSMENT, actor=STAFF)
+
     def _publish_log(self) -> None:
         gateway = self.gateway
         origin = origin_of(self.config.public_origin)
@@ -230,6 +250,7 @@ class SandboxAgency:
         opened = open_case(self.desk, case.case_id, actor=STAFF).case
         if opened.joined_to is not None:
             return
+        self._assess(opened)
         with self.desk.store.read() as connection:
             asked = select(INFORMATION_REQUESTS.c.request_id).where(INFORMATION_REQUESTS.c.partner == opened.partner)
             is_asked = connection.execute(asked.limit(1)).first() is not None

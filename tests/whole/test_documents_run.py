@@ -31,7 +31,7 @@ from tests.house.sources import ROOT
 from tests.sdk.evidence_builders import make_report
 
 PROGRAMS = {"report-abuse-gateway": run_gateway, "report-abuse-desk": run_desk, "report-abuse-partner": run_partner}
-WORK = ("Read a case", "Evidence", "Ask a partner", "Close a case", "Partners", "Digests")
+WORK = ("Read a case", "Take a case", "Evidence", "Ask a partner", "Close a case", "Partners", "Digests")
 PATIENCE_SECONDS = 60
 
 
@@ -167,9 +167,10 @@ def test_lines_lead_from_the_first_key_to_a_closed_case_and_back_from_a_backup(
     run_desk(["partner", "changes", "--json", *desk])
     (change,) = json.loads(capsys.readouterr().out)["changes"]
     machine.names["01a211d3-7340-7ff3-b7d7-b412be473e63"] = change["change_id"]
-    Path("question.txt").write_text("[message]", encoding="utf-8")
+    for name in ("question.txt", "reasons.txt"):
+        Path(name).write_text("[message]", encoding="utf-8")
     ended = machine.run_all(SET_UP, "docs/casework.md", *WORK)
-    assert len(ended) == 21
+    assert len(ended) == 22
     assert Path("file-1.bin").read_bytes() == b"a film"
     # `import` sends the alerts too, and gives 1: a case was moved into the crisis lane, and this desk has no pager.
     assert [line for code, line in ended if code != (" import " in line)] == []

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven, open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
@@ -17,6 +17,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.made_models import make_desk_tables
 from tests.desk.outbox_builders import send_out
+from tests.desk.work_builders import assess_and_close
 from tests.gateway.public.person import Person, list_files
 from tests.gateway.public.return_builders import read_numbers
 from tests.postgresql import Server
@@ -25,10 +26,7 @@ ANSWER = "Reply-Marker: you did the right thing. Ask for Alex when you call."
 STORY = "Story-Marker: more happened."
 
 
-ASSESSMENT = Assessment(
-    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
-)
-CLOSING = Closing(assessment=ASSESSMENT, outcome="used", kind="grooming", age_band="13_15")
+CLOSING = Closing(outcome="used")
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
     assert ANSWER not in come_back(loop, reference, words).text()
     send_out(loop.desk, "reply")
     assert ANSWER in come_back(loop, reference, words).text()
-    assert close_case(loop.desk, reference, CLOSING, actor=ACTOR).closed_at
+    assert assess_and_close(loop.desk, reference, CLOSING, actor=ACTOR).closed_at
     with loop.desk.store.read() as connection:
         assert check_chain(connection) >= 5
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, or_, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.queue import get_clean_reason
+from gateway.desk.cases.steps import get_clean_reason
 from gateway.desk.identifiers.normalising import squeeze_service, strip_address
 from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements

@@ -11,6 +11,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.about import suggest_service
+from gateway.desk.cases.assessing import QUESTIONS
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.linking import list_linked
@@ -41,9 +42,9 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
-from gateway.desk.cases.queue import list_moves
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.case_work import CaseWork, make_case_work
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.reading.page_budget import PageBudget
@@ -224,15 +225,15 @@ def _lay_out(opened: OpenedCase) -> _Content:
 
 def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnValue:
     desk = get_desk()
-    # Before the first post, the assessor is the signed-in person.
-    typed = Typed({"assessor": get_name(), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
+    is_open = bool(content.sections or content.opened)
+    work = make_case_work(desk, case, actor=get_name(), is_open=is_open)
+    typed = Typed({**_list_given(work), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
-        moves = list_moves(connection, case)
         linked = list_linked(connection, case)
         matches = get_matches(connection, case)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
@@ -265,7 +266,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         case=case,
         contacts=content.contacts,
         factors=list_reasons(case.factors),
-        moves=moves,
+        work=work,
+        is_contact_owed="contact-owed" in work.owed,
         linked=linked,
         pane=make_queue_pane(desk, case_id=case.case_id),
         blanks=[line.title for section in content.sections for line in section.lines if not line.text],
@@ -276,7 +278,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,
-        is_open=bool(content.sections or content.opened),
+        is_open=is_open,
         case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,
         most_look_bytes=MOST_LOOK_BYTES,
@@ -311,3 +313,11 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         chosen_weaknesses=request.form.getlist("weakness"),
         labels=labels,
     )
+
+
+def _list_given(work: CaseWork) -> dict[str, str]:
+    """Return the answers that a new assessment starts from: those of the standing one, but never its reasons."""
+    if work.standing is None:
+        return {"priority": work.lead.priority}
+    names = (*QUESTIONS, "best_placed", "priority", "kind", "age_band", "contact")
+    return {name: getattr(work.standing, name) for name in names}

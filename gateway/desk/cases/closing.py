@@ -1,36 +1,36 @@
-"""Closes a case with a named person's assessment and the answers that digests count.
+"""Closes a case with its outcome and the lesson that digests count, and reopens it.
 
-Never closes a case automatically, and never before a child has had the reply it is owed, or a reason why no reply is
-safe.
+Never closes a case automatically, nor one that still owes something: a reply to a child, an assessment of everything
+that was read, a package where police or child protection need one urgently, contact with an adult where that was
+decided. Never changes a digest: a case that was counted stays counted where it was (digests/freezing.py).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, update
 
-from gateway.desk import audit
+from gateway.desk.cases.assessing import YES, get_standing
+from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.holding import get_lead, hold
 from gateway.desk.cases.linking import AT_CLOSING, record_link
 from gateway.desk.cases.model import (
-    AGE_BANDS,
-    BEST_PLACED,
-    KINDS,
     MOST_WEAKNESSES,
-    NO_SAFE_CONTACT,
     OUT_OF_REMIT,
     OUTCOMES,
     REDIRECTS,
     WEAKNESSES,
-    YES_NO,
     CaseError,
     CaseRow,
     check_code,
     get_case,
 )
-from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome
+from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partner_outcome, find_waiting
+from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.digests.facts import choose_facts, load_facts
-from gateway.desk.partners.outcomes import record_outcome
+from gateway.desk.partners.outcomes import record_outcome, take_back_outcome
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -38,35 +38,21 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # The columns that closing writes, into a case and into the later reports joined to it.
 _JUDGED: Final = (
-    *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
-    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to", *load_facts()),
+    *("closed_at", "kind", "age_band", "outcome", "weakness_1", "weakness_2", "redirected_to"),
+    *load_facts(),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """The four explicit answers and the name of the assessor (R15, R16)."""
-
-    assessor: str
-    immediate_risk: str
-    urgent: str
-    urgent_dissemination: str
-    best_placed: str
-
-
-@dataclass(frozen=True, slots=True)
 class Closing:
-    """The answers needed to close a case.
+    """The answers needed to close a case; the others are those of its assessment.
 
     `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
     refused. `facts` are those known (`digests/facts.py`), e.g. `{"moved_to": "messenger"}`.
     """
 
-    assessment: Assessment
     outcome: str
-    kind: str
-    age_band: str
     weaknesses: tuple[str, ...] = ()
     same_as: str | None = None
     redirected_to: str | None = None
@@ -74,17 +60,19 @@ class Closing:
 
 
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
-    """Close a case and its sender's additions with an assessment. `release_outcome` informs the sending partner.
+    """Close a case and its sender's additions that were read. `release_outcome` informs the sending partner.
 
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `bad-code`, `no-assessor`, `no-redirect`,
-    `reply-owed`, `outcome-waits`.
+    Raises `CaseError`: `unknown-case`, `bad-code`, `no-redirect`, and the reasons of `list_refusals`.
     """
     check_closing(closing)
     now = desk.clock()
     with desk.store.write() as connection:
-        found = get_case(connection, wanted)
-        for refusal in list_refusals(connection, found, same_as=closing.same_as, release_outcome=release_outcome):
+        found = get_lead(connection, wanted)
+        for refusal in list_refusals(
+            connection, found, same_as=closing.same_as, release_outcome=release_outcome, actor=actor
+        ):
             raise refusal
+        found, standing = hold(desk, connection, found, actor=actor), get_standing(connection, found)
         if closing.same_as is not None:
             record_link(connection, found, closing.same_as, reason=AT_CLOSING, actor=actor, now=now)
         first, second = (*closing.weaknesses, None, None)[:2]
@@ -93,9 +81,10 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
             .where(CASES.c.case_id == found.case_id)
             .values(
                 closed_at=format_time(now),
-                **asdict(closing.assessment) | {"assessor": closing.assessment.assessor.strip()},
-                kind=closing.kind,
-                age_band=closing.age_band,
+                holder=None,
+                held_since=None,
+                kind=standing.kind,
+                age_band=standing.age_band,
                 outcome=closing.outcome,
                 weakness_1=first,
                 weakness_2=second,
@@ -105,58 +94,71 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
         )
         closed = get_case(connection, found.case_id)
         _close_joined(connection, closed)
-        is_to_send = release_outcome and closed.partner != PUBLIC_SENDER
-        outcome = choose_partner_outcome(connection, closed) if is_to_send else None
-        if outcome is not None:
-            record_outcome(
-                desk,
-                connection,
-                case_id=closed.case_id,
-                partner=closed.partner,
-                outcome=outcome,
-                held_until=now,
-                actor=actor,
-            )
-        audit.append_entry(
-            connection,
-            "close-case",
-            found.case_id,
-            at=now,
-            actor=actor,
-            outcome=closing.outcome,
-            redirected_to=closing.redirected_to,
-            released=release_outcome,
-        )
+        if release_outcome and closed.partner != PUBLIC_SENDER:
+            _record_outcome(desk, connection, closed, actor=actor, now=now)
+        codes = {
+            "outcome": closing.outcome,
+            "weaknesses": " ".join(closing.weaknesses),
+            "redirected_to": closing.redirected_to,
+            "released": release_outcome,
+        }
+        add_step(desk, connection, found.case_id, "close", actor=actor, codes=codes)
         return closed
+
+
+def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
+    """Record why a case may close without an acknowledged package although its assessment asks for one.
+
+    It holds for the standing assessment: a newer one that asks for a package needs a new record. Raises `CaseError`:
+    `unknown-case`, `already-closed`, `not-assessed`, `no-package-owed`, and those of a reason.
+    """
+    text = StepText(reason=get_clean_reason(reason))
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.closed_at is not None:
+            raise CaseError("This case is already closed.", reason="already-closed")
+        if get_standing(connection, found).urgent_dissemination != YES:
+            raise CaseError("This case does not wait for a package.", reason="no-package-owed")
+        add_step(desk, connection, found.case_id, "exempt", actor=actor, text=text)
+        return found
+
+
+def reopen_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
+    """Open a closed case again, with a reason, and give it to this person; it needs a new assessment to close.
+
+    An outcome that still waits to be sent is taken back; one that was sent stays. Raises `CaseError`: `unknown-case`,
+    `not-closed`, `synthetic`, and those of a reason.
+    """
+    text, now = StepText(reason=get_clean_reason(reason)), desk.clock()
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.closed_at is None:
+            raise CaseError("This case is open.", reason="not-closed")
+        if found.synthetic:
+            raise CaseError("This is a synthetic case: there is nothing to work on.", reason="synthetic")
+        same = CASES.c.case_id == found.case_id
+        joined = (CASES.c.joined_to == found.case_id) & (CASES.c.closed_at == found.closed_at)
+        connection.execute(update(CASES).where(same | joined).values(dict.fromkeys(_JUDGED)))
+        waiting = find_waiting(connection, found)
+        if waiting is not None:
+            take_back_outcome(connection, waiting, actor=actor, now=now)
+        codes = {"was": found.outcome, "closed_at": found.closed_at, "taken_back": waiting is not None}
+        add_step(desk, connection, found.case_id, "reopen", actor=actor, text=text, codes=codes)
+        return hold(desk, connection, get_case(connection, found.case_id), actor=actor)
 
 
 def check_closing(closing: Closing) -> None:
     """Raise `CaseError` for a missing answer or an unknown code."""
-    if not closing.assessment.assessor.strip():
-        raise CaseError("Name the person who assessed this: --assessor.", reason="no-assessor")
-    for name in ("immediate_risk", "urgent", "urgent_dissemination"):
-        check_code(name, getattr(closing.assessment, name), YES_NO)
-    check_code("best_placed", closing.assessment.best_placed, BEST_PLACED)
     check_code("outcome", closing.outcome, OUTCOMES)
-    check_code("kind", closing.kind, KINDS)
-    check_code("age_band", closing.age_band, AGE_BANDS)
     for weakness in closing.weaknesses:
         check_code("weakness", weakness, WEAKNESSES)
     if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
         raise CaseError(f"Name at most {MOST_WEAKNESSES} weaknesses, each of them once.", reason="bad-code")
-    _check_redirect(closing)
-    _check_facts(closing.facts)
-
-
-def _check_facts(facts: Mapping[str, str]) -> None:
     known = load_facts()
-    for name, code in facts.items():
+    for name, code in closing.facts.items():
         check_code("fact", name, tuple(known))
         if code:
             check_code(name, code, tuple(known[name].answers))
-
-
-def _check_redirect(closing: Closing) -> None:
     if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
         raise CaseError("Give the service that this person was sent to: --redirected-to.", reason="no-redirect")
     if closing.redirected_to is None:
@@ -167,22 +169,15 @@ def _check_redirect(closing: Closing) -> None:
 
 
 def list_refusals(
-    connection: Connection, found: CaseRow, *, same_as: str | None, release_outcome: bool
+    connection: Connection, found: CaseRow, *, same_as: str | None, release_outcome: bool, actor: str
 ) -> Iterator[CaseError]:
-    """Yield every reason why this case may not close yet, e.g. unread and still owing a reply."""
-    if found.closed_at is not None:
-        yield CaseError("This case is already closed.", reason="already-closed")
+    """Yield every reason why this case may not close yet, e.g. unread and still owing a reply.
+
+    Those of `list_owed`, and `unknown-case`, `own-case`, `outcome-waits`.
+    """
+    yield from list_owed(connection, found, actor=actor)
+    if found.closed_at is not None or found.holder not in {None, actor}:
         return
-    if found.opened_at is None:
-        yield CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
-    if found.reply_owed and found.reply_code is None:
-        yield CaseError(
-            (
-                "This child is still owed a reply (R23). Record it with --reply-recorded, or explain why "
-                f"a reply would do harm with --reply-recorded {NO_SAFE_CONTACT} --reply-reason."
-            ),
-            reason="reply-owed",
-        )
     try:
         if same_as is not None:
             get_case(connection, same_as)
@@ -190,6 +185,20 @@ def list_refusals(
             check_may_send_outcome(connection, found)
     except CaseError as error:
         yield error
+
+
+def _record_outcome(desk: Desk, connection: Connection, closed: CaseRow, *, actor: str, now: datetime) -> None:
+    outcome = choose_partner_outcome(connection, closed)
+    if outcome is not None:
+        record_outcome(
+            desk,
+            connection,
+            case_id=closed.case_id,
+            partner=closed.partner,
+            outcome=outcome,
+            held_until=now,
+            actor=actor,
+        )
 
 
 def _close_joined(connection: Connection, closed: CaseRow) -> None:

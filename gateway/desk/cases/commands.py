@@ -1,9 +1,9 @@
-"""Commands for cases: list, next, show, move, close.
+"""Commands for cases: list, next, show, move, link.
 
-reply_commands.py has `case reply`, partner_commands.py `case ask` and `case outcome`.
+assessment_commands.py has `case assess` and `case close`, reply_commands.py `case reply`, partner_commands.py
+`case ask` and `case outcome`.
 """
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from typing import Final
@@ -12,12 +12,8 @@ import click
 import msgspec
 
 from gateway.desk.cases.about import set_about
-from gateway.desk.cases.closing import (
-    Assessment,
-    Closing,
-    check_closing,
-    close_case,
-)
+from gateway.desk.cases.assessment_commands import case_assess as case_assess
+from gateway.desk.cases.assessment_commands import case_close as case_close
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
 from gateway.desk.cases.indexing import index_cases
@@ -25,14 +21,6 @@ from gateway.desk.cases.lanes import QueueView, find_next, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
 from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import (
-    AGE_BANDS,
-    BEST_PLACED,
-    KINDS,
-    OUTCOMES,
-    REDIRECTS,
-    REPLY_CODES,
-    WEAKNESSES,
-    YES_NO,
     CaseRow,
     count_days_late,
     find_promised_day,
@@ -53,15 +41,14 @@ from gateway.desk.cases.partner_commands import (
 )
 from gateway.desk.cases.partner_commands import case_ask as case_ask
 from gateway.desk.cases.partner_commands import case_outcome as case_outcome
-from gateway.desk.cases.queue import LANES, MOST_SCORE, list_moves, move_case
+from gateway.desk.cases.queue import LANES, MOST_SCORE, move_case
+from gateway.desk.cases.reading.case_work import make_case_work
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
-from gateway.desk.cases.replies import record_reply
 from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import (
     DONE,
@@ -87,7 +74,6 @@ _HEADER: Final = _COLUMNS.format("SCORE", "PRIO", "CASE", "RECEIVED (UTC)", "CAM
 
 
 _CASE = click.argument("case", help="Its reference or case id.")
-_YES_NO = click.Choice(YES_NO)
 
 
 @desk_command(Permission.SEE_QUEUE, example="--json")
@@ -135,7 +121,7 @@ def case_show(call: Call, case: str) -> int:
         say(f"To be read by {words}.")
     if (promised := find_promised_day(opened.case)) and opened.case.reply_owed:
         say(f"An answer by {format_day(promised)}.")
-    _say_risk(desk, opened.case)
+    _say_risk(desk, opened.case, actor=actor)
     print_contact(desk, opened, actor=actor)
     for section in make_sections(opened.content):
         say("")
@@ -158,7 +144,7 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
         return DONE
     say(_HEADER)
     say(_line(case, marks=make_marks(desk, [case])))
-    _say_risk(desk, case)
+    _say_risk(desk, case, actor=actor)
     say_partner_case(partner)
     if files.files or files.doubts:
         say("")
@@ -256,93 +242,18 @@ def case_about(call: Call, case: str, service: str | None, reason: str, *, is_ne
     )
 
 
-def _parse_facts(facts: Iterable[str]) -> dict[str, str]:
-    pairs = [fact.partition("=") for fact in facts]
-    if not all(code for _, _, code in pairs):
-        raise click.UsageError("Write a fact as NAME=CODE, e.g. moved_to=messenger.")
-    return {name: code for name, _, code in pairs}
-
-
-def _say_risk(desk: Desk, case: CaseRow) -> None:
+def _say_risk(desk: Desk, case: CaseRow, *, actor: str) -> None:
     say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
     for one in list_reasons(case.factors):
         say(f"  {one.points:4} {one.reason}")
-    with desk.store.read() as connection:
-        moves = list_moves(connection, case)
-    for move in moves:
-        before, after = ("crisis lane" if one else "queue" for one in (move.crisis_before, move.crisis))
-        say(
-            f"  moved at {move.moved_at} by {move.moved_by}, from {before} {move.score_before} to {after} {move.score}:"
-        )
-        print_typed("    because", move.reason)
-
-
-@desk_command(
-    Permission.ASSESS_CASES,
-    example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
-    '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
-    "--best-placed harm_reduction --reply-recorded replied_by_call",
-)
-@_CASE
-@click.option("--outcome", "outcome_code", required=True, type=click.Choice(OUTCOMES))
-@click.option("--kind", required=True, type=click.Choice(KINDS))
-@click.option("--age-band", required=True, type=click.Choice(AGE_BANDS), help="Of the child.")
-@click.option(
-    "--weakness", "weaknesses", multiple=True, type=click.Choice(WEAKNESSES), help="A weakness used; at most two."
-)
-@click.option(
-    "--fact",
-    "facts",
-    multiple=True,
-    metavar="NAME=CODE",
-    help=f"A known fact for the yearly digest, e.g. moved_to=messenger: {', '.join(load_facts())}.",
-)
-@click.option("--assessor", required=True, metavar="NAME", help="The person who assessed it.")
-@click.option("--immediate-risk", required=True, type=_YES_NO, help="Is a child at immediate risk?")
-@click.option("--urgent", required=True, type=_YES_NO, help="Is it urgent?")
-@click.option("--urgent-dissemination", required=True, type=_YES_NO, help="Must police or child protection know now?")
-@click.option("--best-placed", required=True, type=click.Choice(BEST_PLACED), help="Who is best placed to act?")
-@click.option("--redirected-to", type=click.Choice(REDIRECTS), help="With --outcome out_of_remit: the body named.")
-@click.option("--same-as", metavar="CASE", help="Another case about the same person or incident.")
-@click.option("--reply-recorded", type=click.Choice(REPLY_CODES), help="How the person reporting was answered.")
-@click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe, without details of the report.")
-@click.option("--release-outcome", is_flag=True, help="Tell the partner whose own report it is.")
-def case_close(
-    call: Call,
-    case: str,
-    outcome_code: str,
-    kind: str,
-    age_band: str,
-    weaknesses: tuple[str, ...],
-    facts: tuple[str, ...],
-    redirected_to: str | None,
-    same_as: str | None,
-    reply_recorded: str | None,
-    reply_reason: str | None,
-    *,
-    release_outcome: bool,
-    **assessment: str,
-) -> int:
-    """Close a case with its assessment.
-
-    A child who is owed a reply must have one first (--reply-recorded).
-    """
-    closing = Closing(
-        assessment=Assessment(**assessment),
-        outcome=outcome_code,
-        kind=kind,
-        age_band=age_band,
-        weaknesses=weaknesses,
-        facts=_parse_facts(facts),
-        same_as=same_as,
-        redirected_to=redirected_to,
-    )
-    check_closing(closing)
-    desk, actor = open_desk(call.state), call.actor
-    if reply_recorded is not None:
-        record_reply(desk, case, code=reply_recorded, reason=reply_reason, actor=actor)
-    closed = close_case(desk, case, closing, actor=actor, release_outcome=release_outcome)
-    return print_result(call, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
+    work = make_case_work(desk, case, actor=actor, is_open=True)
+    if work.holder is not None:
+        say(f"{work.holder} has this case, since {work.lead.held_since}.")
+    for line in work.lines:
+        say(f"  {line.at} {line.name} {line.done}")
+        for title, text in (("because", line.reason), ("note", line.note), *line.factors):
+            if text:
+                print_typed(f"    {title}", text)
 
 
 def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) -> str:

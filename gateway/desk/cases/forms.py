@@ -1,18 +1,15 @@
-"""The forms of a case: close, move, write or record a reply, ask its partner, send an outcome.
+"""The forms of a case: move, link, write or record a reply, ask its partner, send an outcome.
 
 The rules are in the modules beside this one; the forms only place each fault at its field and name each blank question.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from gateway.desk.cases.closing import Assessment, Closing
 from gateway.desk.cases.model import (
-    MOST_WEAKNESSES,
-    OUT_OF_REMIT,
     REPLIED_BY_RETURN_CODE,
     CaseError,
     CaseRow,
@@ -21,22 +18,13 @@ from gateway.desk.cases.model import (
     parse_day,
 )
 from gateway.desk.cases.partner_side import Question
-from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.cases.replies import ReplyDraft, clean_text
-from gateway.desk.digests.facts import load_facts
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 # The field of the page for each refusal of the rules, by form.
 MOVE_FIELDS: Final = {"bad-lane": "lane", "bad-score": "score", "already-closed": "risk-title"}
-CLOSE_FIELDS: Final = {
-    "already-closed": "close-title",
-    "reply-owed": "code",
-    "not-opened": "report",
-    "no-redirect": "redirected_to",
-    "outcome-waits": "told_outcome",
-}
 _REASON_FAULTS: Final = ("reason-missing", "reason-too-long", "unprintable")
 LINK_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "link_reason")
 MATCH_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "match_reason")
@@ -59,7 +47,6 @@ CASE_FAULTS = {
     "not-opened": "This report is still unread. Open it first.",
     "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
     "no-redirect": "This is out of remit: choose where they were sent.",
-    "no-assessor": "Give the name of the person who assessed this.",
     "bad-code": "One of the answers is not on the list. Choose it again.",
     "unknown-case": "No case has that id or reference.",
     "synthetic": "This is a made-up case. It has no report to read.",
@@ -76,6 +63,27 @@ CASE_FAULTS = {
         "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
     ),
     "not-moved": "The case already has this lane and score. Change one of them.",
+    "not-assessed": "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
+    "assessment-stale": "Assess the case again: more was read, or it was reopened, after its assessment.",
+    "assessed-since": (
+        "This case was assessed again while you wrote. Read that, change yours if you need to, and record it."
+    ),
+    "bad-factor": "One of the risk factors is not of this case. Judge those of the list.",
+    "contact-undecided": "Decide whether to contact the adult who reported: yes or no.",
+    "view-lowers": "A view can only raise an answer. Ask the assessor to assess the case again.",
+    "note-missing": "Write this part: the next person needs it.",
+    "note-too-long": "Make the text shorter: 4,000 characters at most.",
+    "note-unprintable": "The text contains characters that a page cannot show. Remove them.",
+    "no-recipient": "Choose one faculty, or one person who works on cases, by the handle.",
+    "own-person": "You have this case yourself. Choose another person.",
+    "not-yours": "Nobody has this case. Take it first.",
+    "package-owed": (
+        "Police or child protection need this urgently: a package must be acknowledged first, or a supervisor records "
+        "why not."
+    ),
+    "no-package-owed": "This case does not wait for a package.",
+    "contact-owed": "The assessment says to contact the adult who reported. Record that, or assess the case again.",
+    "not-closed": "This case is open. Nothing was changed.",
     "outcome-waits": "An outcome is already waiting. Take it back before you choose another.",
     "not-own-duplicate": ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
 }
@@ -101,14 +109,6 @@ REPLY_FAULTS = {
     "no-place": ("reply_text", "The gateway no longer keeps this return code. Answer another way."),
     "no-sealing-key": ("reply_text", "The desk has no active sealing key. Run “report-abuse-desk publish”."),
 }
-_QUESTIONS: Final = (
-    *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
-    ("best_placed", "Choose who is best placed to act."),
-    ("assessor", "Give the name of the person who assessed this."),
-    ("kind", "Choose the main kind of report."),
-    ("age_band", "Choose the age of the child, or “Not known”."),
-    ("outcome", "Choose the outcome."),
-)
 COUNTS = (
     ("yes", "Yes, this is the reply they were promised"),
     ("no", "No, they will also be answered another way"),
@@ -118,33 +118,6 @@ COUNTS = (
 def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: str) -> Fault:
     """Return the page's fault for an error of the rules; `otherwise` is the field for an unlisted one."""
     return Fault(fields.get(error.reason, otherwise), CASE_FAULTS.get(error.reason, str(error)))
-
-
-def list_faults(typed: Typed, weaknesses: tuple[str, ...], refusals: Iterable[CaseError]) -> list[Fault]:
-    """Return the faults that prevent closing a case, in the order of the page; `refusals` are those of the rules."""
-    refused = [make_case_fault(one, CLOSE_FIELDS, otherwise="cluster") for one in refusals]
-    faults = [fault for fault in refused if fault.field in {"report", "code"}]
-    faults += [Fault(name, message) for name, message in _QUESTIONS if not typed[name]]
-    if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
-        faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
-    if len(weaknesses) > MOST_WEAKNESSES:
-        faults.append(Fault("weakness", "Choose at most two weaknesses: the two that mattered most."))
-    return faults + [fault for fault in refused if fault not in faults]
-
-
-def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
-    """Return the closing from a complete form."""
-    return Closing(
-        assessment=Assessment(**{name: typed[name] for name in Assessment.__dataclass_fields__}),
-        outcome=typed["outcome"],
-        kind=typed["kind"],
-        age_band=typed["age_band"],
-        weaknesses=weaknesses,
-        same_as=typed["cluster"] or None,
-        facts={name: typed[name] for name in load_facts()},
-        # A destination left over from an earlier choice of outcome does not count.
-        redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,
-    )
 
 
 def parse_score(text: str) -> int | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.queue import get_clean_reason
+from gateway.desk.cases.steps import get_clean_reason
 from gateway.desk.collection.links import (
     LinkError,
     LinkRecord,

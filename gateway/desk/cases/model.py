@@ -118,11 +118,9 @@ class CaseRow:
     reply_code: str | None
     reply_reason: str | None
     reply_recorded_at: str | None
-    assessor: str | None
-    immediate_risk: str | None
-    urgent: str | None
-    urgent_dissemination: str | None
-    best_placed: str | None
+    holder: str | None
+    held_since: str | None
+    faculty: str | None
     kind: str | None
     age_band: str | None
     outcome: str | None

@@ -1,4 +1,4 @@
-"""Routes of the cases: the queue, one case, reading its report, closing.
+"""Routes of the cases: the queue, one case, reading its report, moving and linking it.
 
 Content appears only in the response to the post that opened it, and is never stored.
 """
@@ -6,7 +6,7 @@ Content appears only in the response to the post that opened it, and is never st
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
@@ -19,15 +19,11 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
     show_page_again,
 )
-from gateway.desk.cases.closing import close_case, list_refusals
 from gateway.desk.cases.forms import (
     ABOUT_FIELDS,
-    CLOSE_FIELDS,
     LINK_FIELDS,
     MOVE_FIELDS,
-    list_faults,
     make_case_fault,
-    make_closing,
     parse_score,
 )
 from gateway.desk.cases.linking import link_cases, unlink_cases
@@ -144,25 +140,3 @@ def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseRetur
     except CaseError as error:
         return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="links-title"), HTTPStatus.SEE_OTHER)
-
-
-@blueprint.post("/cases/<case_id>/close")
-@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
-def post_close(case_id: str) -> ResponseReturnValue:
-    """Close a case with its assessment; faults come back at their fields, with every answer kept."""
-    case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
-    # A form without the field, e.g. from a script, is signed by the signed-in person.
-    typed.setdefault("assessor", get_name())
-    desk, release = get_desk(), typed["release_outcome"] == "yes"
-    with desk.store.read() as connection:
-        refusals = list_refusals(connection, case, same_as=typed["cluster"] or None, release_outcome=release)
-        faults = list_faults(typed, weaknesses, refusals)
-    if not faults:
-        try:
-            closing = make_closing(typed, weaknesses)
-            close_case(desk, case.case_id, closing, actor=get_name(), release_outcome=release)
-        except CaseError as error:
-            faults = [make_case_fault(error, CLOSE_FIELDS, otherwise="cluster")]
-    if faults:
-        return show_page_again(case, PageState(faults))
-    return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)

@@ -16,10 +16,18 @@ import msgspec
 from gateway.desk.cases.lines import print_changes, print_report, print_typed, read_text
 from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, schedule_outcome, take_back
+from gateway.desk.cases.partner_side import (
+    DAYS_TO_ANSWER,
+    Clock,
+    Question,
+    ask_partner,
+    format_open_questions,
+    schedule_outcome,
+    take_back,
+)
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
+from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest

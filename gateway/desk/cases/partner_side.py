@@ -11,6 +11,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from gateway.desk.cases.assessing import get_standing
+from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import (
     OUTCOMES,
     CaseError,
@@ -55,7 +57,7 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
     """Record the outcome for the sending partner. It leaves with the next collection, or the first on that UK day.
 
     Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
-    `not-own-duplicate`, `bad-day`.
+    `not-own-duplicate`, `bad-day`, `held`, `not-assessed`.
     """
     check_code("outcome", outcome, OUTCOMES)
     now = desk.clock()
@@ -64,6 +66,8 @@ def schedule_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date 
         check_may_send_outcome(connection, found)
         if found.opened_at is None:
             raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        get_standing(connection, found)
+        hold_unless_closed(desk, connection, found, actor=actor)
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
             raise CaseError(
                 (
@@ -180,7 +184,8 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
     """Write a question to the mailbox of the partner that sent the report, and return its request id.
 
     Raises `CaseError`: `unknown-case`, `public-report`, `synthetic`, `not-opened`, `already-closed`, `question-open`,
-    `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`; and the errors of the keys.
+    `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`, `not-assessed`; and the errors
+    of the keys.
     """
     cleaned = clean_question(question)
     now = desk.clock()
@@ -188,6 +193,8 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         _check_may_ask(connection, found, today=today)
+        # Only the accredited officer asks (R45), about a case that an analyst may have.
+        get_standing(connection, found)
         request = InformationRequest(
             due_at=format_time(_choose_due(cleaned.due, now=now)),
             legal_basis=cleaned.legal_basis,
@@ -240,6 +247,11 @@ def format_clock(question: QuestionRow, *, today: date) -> Clock:
     if left < 0:
         return Clock(format_lateness(-left), is_late=True)
     return Clock("Due today" if left == 0 else f"{left} {'day' if left == 1 else 'days'} left", is_late=False)
+
+
+def format_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
+    """Return the clock of each case's question that is due last, by case id; for lists."""
+    return {one.case_id: format_clock(one, today=today) for one in questions}
 
 
 def _check_may_ask(connection: Connection, found: CaseRow, *, today: date) -> None:

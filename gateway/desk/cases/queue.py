@@ -4,33 +4,30 @@ A move removes no factor and no owed reply: the reports stay in view, and a late
 case again (`collection/joining.py`).
 """
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from gateway.desk import audit
+from gateway.desk.cases.assessing import enter_lane
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
     get_case,
     to_case,
 )
-from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.people.permissions import Permission, Role, check_permission
-from gateway.desk.store.schema import CASE_MOVES, CASES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import format_time, parse_time
 
 _MOST_AT_ONCE: Final = 500
 CRISIS: Final = "crisis"
 QUEUE: Final = "queue"
 LANES: Final = (CRISIS, QUEUE)
 MOST_SCORE: Final = 999
-MAX_REASON_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +59,6 @@ def _sum_up(reports: Collection[CaseRow]) -> Later:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CaseMove:
-    """One recorded move: its actor, time, start, destination and reason."""
-
-    moved_at: str
-    moved_by: str
-    crisis_before: bool
-    score_before: int
-    crisis: bool
-    score: int
-    reason: str
-
-
 def move_case(
     desk: Desk, wanted: str, *, lane: str, score: int | None, reason: str, actor: str, roles: Collection[Role]
 ) -> CaseRow:
@@ -86,7 +70,9 @@ def move_case(
     reason = _check(lane, score, reason)
     now = desk.clock()
     with desk.store.write() as connection:
-        found = _get_movable(connection, wanted)
+        found = get_lead(connection, wanted)
+        if found.closed_at is not None:
+            raise CaseError("This case is closed, so it is in no queue.", reason="already-closed")
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
             raise CaseError("The case already has this lane and score.", reason="not-moved")
@@ -94,58 +80,27 @@ def move_case(
             check_permission(roles, Permission.MOVE_CASES)
         if found.crisis and not crisis:
             _check_read(connection, found)
-        came_in = crisis and not found.crisis
-        connection.execute(
-            insert(CASE_MOVES).values(
-                case_id=found.case_id,
-                moved_at=format_time(now),
-                moved_by=actor,
-                crisis_before=found.crisis,
-                score_before=found.score,
-                crisis=crisis,
-                score=score,
-                reason=reason,
-            )
+        add_step(
+            desk,
+            connection,
+            found.case_id,
+            "move",
+            actor=actor,
+            text=StepText(reason=reason),
+            codes={
+                "lane_before": CRISIS if found.crisis else QUEUE,
+                "score_before": found.score,
+                "lane": lane,
+                "score": score,
+            },
         )
-        since = _get_later(found.opened_at, now=now) if came_in else found.crisis_since if crisis else None
         same = CASES.c.case_id == found.case_id
-        connection.execute(
-            update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
-        )
-        queue_alert(connection, count=int(came_in), now=now)
-        # The reason itself stays beside the case: an auditor cannot read it here, but can prove it.
-        proof = hashlib.sha256(reason.encode()).hexdigest()
-        audit.append_entry(
-            connection, "move-case", found.case_id, at=now, actor=actor, lane=lane, score=score, reason_sha256=proof
-        )
+        if crisis and not found.crisis:
+            enter_lane(connection, found, now=now)
+        elif not crisis:
+            connection.execute(update(CASES).where(same).values(crisis=False, crisis_since=None))
+        connection.execute(update(CASES).where(same).values(score=score, is_behind=False))
         return get_case(connection, found.case_id)
-
-
-def list_moves(connection: Connection, case: CaseRow) -> list[CaseMove]:
-    """Return the moves of a case, the newest first."""
-    columns = [CASE_MOVES.c[name] for name in CaseMove.__dataclass_fields__]
-    query = select(*columns).where(CASE_MOVES.c.case_id.in_({case.case_id, case.first_id}))
-    return [CaseMove(**row._mapping) for row in connection.execute(query.order_by(CASE_MOVES.c.id.desc()))]
-
-
-def _get_later(opened_at: str | None, *, now: datetime) -> str:
-    """Return the time of coming into the crisis lane: later than the reading, or `count_unread` drops its alert.
-
-    Times have whole seconds, so a case can be read and moved in the same one.
-    """
-    after = now if opened_at is None else parse_time(opened_at) + timedelta(seconds=1)
-    return format_time(max(now, after))
-
-
-def _get_movable(connection: Connection, wanted: str) -> CaseRow:
-    found = get_case(connection, wanted)
-    if found.joined_to is not None:
-        first = get_case(connection, found.joined_to)
-        # A report that arrived after its case was closed is in the queue on its own.
-        found = first if first.closed_at is None else found
-    if found.closed_at is not None:
-        raise CaseError("This case is closed, so it is in no queue.", reason="already-closed")
-    return found
 
 
 def _check_read(connection: Connection, found: CaseRow) -> None:
@@ -164,15 +119,3 @@ def _check(lane: str, score: int | None, reason: str) -> str:
     if score is not None and not 0 <= score <= MOST_SCORE:
         raise CaseError(f"The score must be a number from 0 to {MOST_SCORE}.", reason="bad-score")
     return get_clean_reason(reason)
-
-
-def get_clean_reason(reason: str) -> str:
-    """Return a person's reason for a change. Raises `CaseError` if it is missing, too long or unprintable."""
-    reason = reason.strip()
-    if not reason:
-        raise CaseError("Give a reason for the change: --reason.", reason="reason-missing")
-    if len(reason) > MAX_REASON_CHARACTERS:
-        raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
-    if not reason.isprintable():
-        raise CaseError("The reason contains characters that a page cannot show. Remove them.", reason="unprintable")
-    return reason

@@ -35,10 +35,9 @@ from gateway.desk.cases.model import (
     list_firsts,
 )
 from gateway.desk.cases.opening import Source, list_sources
-from gateway.desk.cases.partner_side import Clock
+from gateway.desk.cases.partner_side import Clock, format_open_questions
 from gateway.desk.cases.queue import CRISIS, Later, list_later
 from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import Permission

@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
+from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import (
     NO_SAFE_CONTACT,
     REPLIED_BY_RETURN_CODE,
@@ -111,12 +112,14 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
 def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
     """Record how the person reporting was answered, or why a reply would do harm.
 
-    Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
+    Raises `CaseError` (`unknown-case`, `held`, `bad-code`, `reason-missing`, `return-code-reason-missing`,
+    `no-sealed-reply`).
     """
     reason = clean_reply_reason(code, reason)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
+        hold_unless_closed(desk, connection, found, actor=actor)
         if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
             raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
         note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
@@ -191,8 +194,8 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
     twice.
 
     Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
-    `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `synthetic`, `return-code-reason-missing`,
-    `reason-too-long`), and the errors of the vault, the keys and the sealing.
+    `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `held`, `synthetic`,
+    `return-code-reason-missing`, `reason-too-long`), and the errors of the vault, the keys and the sealing.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
@@ -202,6 +205,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
         if message_id is not None and _is_written(connection, message_id):
             return message_id
         found = get_case(connection, found.case_id)
+        hold_unless_closed(desk, connection, found, actor=actor)
         written = store_reply(
             desk,
             connection,

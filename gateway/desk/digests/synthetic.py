@@ -1,7 +1,7 @@
 """Marked, made-up cases of a past quarter, so that a digest can be tried without real reports.
 
-Never makes, opens or fakes an envelope: a synthetic case has no report behind it and is marked in its id, its reference
-and its assessor. The seed fixes the data; the noise over it is never seeded.
+Never makes, opens or fakes an envelope: a synthetic case has no report behind it and is marked in its id and its
+reference. The seed fixes the data; the noise over it is never seeded.
 """
 
 import random
@@ -22,7 +22,6 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 MOST_CASES = 10_000
-ASSESSOR = "SYNTHETIC"
 
 # Shares in hundredths. Our own guess: they only need to be uneven.
 KIND_SHARES = {
@@ -125,7 +124,6 @@ def _make_cases(
             "collected_at": format_time(received_at),
             "closed_at": format_time(closed_at),
             "reply_owed": False,
-            "assessor": ASSESSOR,
             "kind": _choose(source, KIND_SHARES),
             "age_band": _choose(source, AGE_SHARES),
             "outcome": _choose(source, OUTCOME_SHARES),

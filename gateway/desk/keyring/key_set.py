@@ -245,8 +245,10 @@ def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
     )
 
 
-def make_copy_context(desk: Desk, *, purpose: Literal["reply", "mailbox"], message_id: str) -> SealContext:
-    """Return the context of the desk's own copy of a message.
+def make_copy_context(
+    desk: Desk, *, purpose: Literal["reply", "mailbox"], message_id: str, kind: str = "copy"
+) -> SealContext:
+    """Return the context of the desk's own copy of a message, or of another text of its own, by `kind`.
 
     It is addressed to the agency, so that a child's or a partner's box can never pass for it.
     """
@@ -256,19 +258,26 @@ def make_copy_context(desk: Desk, *, purpose: Literal["reply", "mailbox"], messa
         sender=AGENCY,
         recipient=AGENCY,
         id=message_id,
-        kind="copy",
+        kind=kind,
     )
 
 
 def seal_own_copy(
-    desk: Desk, connection: Connection, signed: bytes, *, purpose: Literal["reply", "mailbox"], message_id: str
+    desk: Desk,
+    connection: Connection,
+    signed: bytes,
+    *,
+    purpose: Literal["reply", "mailbox"],
+    message_id: str,
+    kind: str = "copy",
 ) -> bytes:
-    """Seal signed bytes to this desk's own key. Raises `LocalStateError` (`no-sealing-key`) if none is active."""
+    """Seal bytes to this desk's own key. Raises `LocalStateError` (`no-sealing-key`) if none is active."""
     now = desk.clock()
     key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     if key is None:
         raise LocalStateError("This desk has no active sealing key. Run `publish`.", reason="no-sealing-key")
-    return seal(signed, key=key, context=make_copy_context(desk, purpose=purpose, message_id=message_id)).to_bytes()
+    context = make_copy_context(desk, purpose=purpose, message_id=message_id, kind=kind)
+    return seal(signed, key=key, context=context).to_bytes()
 
 
 def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey:

@@ -91,6 +91,12 @@ def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]
     return [_to_signal(row) for row in rows]
 
 
+def find_released(connection: Connection, *, case_id: str) -> OutcomeSignal | None:
+    """Return the newest released outcome of a case, or None."""
+    told = [one for one in list_signals(connection, case_id=case_id) if one.released_at is not None]
+    return told[-1] if told else None
+
+
 def release_due(desk: Desk) -> int:
     """Release every due outcome: queue its stage for each report of the case. Return the number."""
     now = desk.clock()

@@ -58,7 +58,10 @@ class Permission(Enum):
     RAISE_CASES = "raise a case in the queue"
     MOVE_CASES = "lower a case in the queue"
     LINK_CASES = "link cases and record the service of a case"
+    TAKE_CASES = "take cases and hand them over"
     ASSESS_CASES = "assess and close cases"
+    ADVISE = "give a safeguarding adviser's view"
+    EXEMPT_CASES = "let an urgent case close without a package"
     REPLY = "reply to people who report"
     TELL_OUTCOMES = "tell partners an outcome"
     ASK_SERVICES = "ask services for information"
@@ -101,7 +104,10 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.RAISE_CASES, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
             (Permission.MOVE_CASES, (Role.SUPERVISOR,)),
             (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
+            (Permission.TAKE_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.ASSESS_CASES, (Role.ANALYST, Role.SUPERVISOR, Role.DUTY_OFFICER)),
+            (Permission.ADVISE, (Role.ADVISER,)),
+            (Permission.EXEMPT_CASES, (Role.SUPERVISOR,)),
             (
                 Permission.REPLY,
                 (Role.ANALYST, Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),

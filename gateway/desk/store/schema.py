@@ -170,13 +170,11 @@ CASES: Final = Table(
     Column("reply_code", PlainText),
     Column("reply_reason", PlainText),
     Column("reply_recorded_at", PlainText),
-    # The assessment: four explicit answers and a named assessor (R15, R16).
-    Column("assessor", PlainText),
-    Column("immediate_risk", PlainText),
-    Column("urgent", PlainText),
-    Column("urgent_dissemination", PlainText),
-    Column("best_placed", PlainText),
-    # The answers at closing, from which digests are made.
+    # The person who has it, since when, and the faculty that it was handed to (cases/holding.py).
+    Column("holder", PlainText),
+    Column("held_since", PlainText),
+    Column("faculty", PlainText),
+    # The answers at closing, from which digests are made: the first two are those of its assessment.
     Column("kind", PlainText),
     Column("age_band", PlainText),
     Column("outcome", PlainText),
@@ -269,24 +267,25 @@ add_partial_index(
         CASES.c[name]
         for name in ("crisis", "opened_at", "reply_owed", "reply_code", "reply_by", "joined_to", "case_id")
     ),
-    *(CASES.c[name] for name in ("kind", "stated_kind", "age_band", "factors", "region", "door", "about")),
+    *(CASES.c[name] for name in ("holder", "faculty", "kind", "stated_kind", "age_band", "factors")),
+    *(CASES.c[name] for name in ("region", "door", "about")),
     where=CASES.c.closed_at.is_(None),
 )
 
-# Moves of cases in the queue: person, start, destination and reason. Rows are only ever added (a trigger ensures it).
-CASE_MOVES: Final = Table(
-    "case_moves",
+# Everything that people did to a case, e.g. an assessment: the person, time and codes, and sealed to the desk's own key
+# everything typed. Rows are only ever added (a trigger ensures it).
+CASE_STEPS: Final = Table(
+    "case_steps",
     METADATA,
-    Column("id", Number, primary_key=True),
+    Column("id", Number, primary_key=True),  # their order: a clock may be set back
+    Column("step_id", PlainText, nullable=False, unique=True),
     Column("case_id", PlainText, nullable=False),
-    Column("moved_at", PlainText, nullable=False),
-    Column("moved_by", PlainText, nullable=False),
-    Column("crisis_before", Boolean, nullable=False),
-    Column("score_before", Number, nullable=False),
-    Column("crisis", Boolean, nullable=False),
-    Column("score", Number, nullable=False),
-    Column("reason", PlainText, nullable=False),
-    Index(None, "case_id"),
+    Column("at", PlainText, nullable=False),
+    Column("by", PlainText, nullable=False),
+    Column("kind", PlainText, nullable=False),  # move, claim, assess, ... (cases/steps.py)
+    Column("detail", PlainText, nullable=False),  # canonical JSON: codes and numbers
+    Column("box", LargeBinary),
+    Index(None, "case_id", "kind"),
 )
 
 # Links of two cases about one person or incident, `case_a` before `case_b`; the newest record of two cases decides
@@ -378,7 +377,7 @@ AUDIT: Final = Table(
 )
 
 APPEND_ONLY: Final = (
-    *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
+    *("audit", "ledger", "case_steps", "case_links", "digests", "digest_draws", "digest_steps"),
     *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
 )
 

@@ -50,7 +50,7 @@ def post(browser: Browser, case_id: str, step: str, **fields: Any) -> Any:
 
 
 def get_typed(page: str) -> str:
-    found = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    found = re.search(r'<textarea id="reply_text"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     assert found is not None
     return html.unescape(found[1])
 

@@ -4,22 +4,15 @@ import dataclasses
 
 import pytest
 
-from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.digests.facts import NOT_KNOWN, load_facts
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import assess, assess_and_close
 
-ASSESSMENT = Assessment(
-    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
-)
-CLOSING = Closing(assessment=ASSESSMENT, outcome="used", kind="grooming", age_band="13_15")
-ANSWERS = {name: getattr(ASSESSMENT, name) for name in Assessment.__dataclass_fields__} | {
-    "kind": "grooming",
-    "age_band": "13_15",
-    "outcome": "used",
-}
+CLOSING = Closing(outcome="used")
 
 
 def add_opened(desk: Desk) -> str:
@@ -37,18 +30,20 @@ def find_case(desk: Desk, case_id: str) -> CaseRow:
 
 def test_a_form_that_is_left_as_it_is_knows_no_fact(desk: Desk) -> None:
     browser, case_id = Browser(desk).sign_in(), add_opened(desk)
+    assess(desk, case_id, actor="a-assessor")
     page = browser.get(f"/cases/{case_id}").text
     assert page.count(f'<option value="">{NOT_KNOWN}</option>') == len(load_facts())
     for fact in load_facts().values():
         assert fact.question in page
-    assert browser.post(f"/cases/{case_id}/close", **ANSWERS).status_code == 303
+    assert browser.post(f"/cases/{case_id}/close", outcome="used").status_code == 303
     assert read_facts(find_case(desk, case_id)) == dict.fromkeys(load_facts())
 
 
 def test_facts_of_the_form_are_kept_with_the_case_and_shown(desk: Desk) -> None:
     browser, case_id = Browser(desk).sign_in(), add_opened(desk)
+    assess(desk, case_id, actor="a-assessor")
     known = {"moved_to": "messenger", "blackmail": "with_money"}
-    assert browser.post(f"/cases/{case_id}/close", **ANSWERS, **known).status_code == 303
+    assert browser.post(f"/cases/{case_id}/close", outcome="used", **known).status_code == 303
     assert read_facts(find_case(desk, case_id)) == dict.fromkeys(load_facts()) | known
     page = browser.get(f"/cases/{case_id}").text
     assert [fact.answers[known[name]] in page for name, fact in load_facts().items() if name in known] == [True, True]
@@ -59,6 +54,6 @@ def test_facts_of_the_form_are_kept_with_the_case_and_shown(desk: Desk) -> None:
 def test_an_unknown_fact_does_not_close_a_case(desk: Desk, facts: dict[str, str]) -> None:
     case_id = add_opened(desk)
     with pytest.raises(CaseError) as caught:
-        close_case(desk, case_id, dataclasses.replace(CLOSING, facts=facts), actor="test")
+        assess_and_close(desk, case_id, dataclasses.replace(CLOSING, facts=facts), actor="test")
     assert caught.value.reason == "bad-code"
     assert find_case(desk, case_id).closed_at is None

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.lanes import QueueView, count_lanes, list_queue
 from gateway.desk.cases.model import CaseError, get_uk_day
 from gateway.desk.cases.opening import (
@@ -23,15 +23,9 @@ from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fi
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, find, read, send
+from tests.desk.work_builders import assess_and_close
 
-CLOSING = Closing(
-    assessment=Assessment(
-        assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="operations"
-    ),
-    outcome="used",
-    kind="grooming",
-    age_band="13_15",
-)
+CLOSING = Closing(outcome="used")
 LATER_KINDS = ("supplement", "correction", "retraction", "response")
 
 
@@ -221,8 +215,8 @@ def test_closing_closes_what_was_read_of_a_case_and_leaves_what_was_not(loop: Lo
     case = read(loop)
     seen = read(loop, kind="correction", earlier_reference=case.reference)
     unread = file(loop, kind="retraction", earlier_reference=case.reference)
-    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
-    assert (find(loop, seen.reference).outcome, find(loop, seen.reference).assessor) == ("used", "A. Analyst")
+    assess_and_close(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    assert (find(loop, seen.reference).outcome, find(loop, seen.reference).kind) == ("used", "grooming")
     assert queue(loop) == [unread.reference]
     assert queue(loop, "closed") == [case.reference]
 
@@ -231,13 +225,13 @@ def test_retraction_closes_nothing_by_itself_and_what_comes_after_closing_waits_
     case = read(loop)
     file(loop, kind="retraction", earlier_reference=case.reference)
     assert find(loop, case.reference).closed_at is None
-    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    assess_and_close(loop.desk, case.reference, CLOSING, actor=ACTOR)
     closed = find(loop, case.reference)
     late = file(loop, kind="supplement", earlier_reference=case.reference, priority="P1")
     assert late.reference in queue(loop)
     assert find(loop, case.reference).closed_at == closed.closed_at
     with pytest.raises(CaseError) as caught:
-        close_case(loop.desk, late.reference, CLOSING, actor=ACTOR)
+        assess_and_close(loop.desk, late.reference, CLOSING, actor=ACTOR)
     assert caught.value.reason == "not-opened"
 
 

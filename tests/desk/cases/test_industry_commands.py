@@ -22,6 +22,7 @@ from tests.builders.reports import SealedReport, sign_for_envelope
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, find, make_full_report, make_fullest_report, read, set_partner
 from tests.desk.people_builders import ACTOR
+from tests.desk.work_builders import make_ready
 
 WORDS = ("--purpose", "To find the child.", "--legal-basis", "The law.")
 
@@ -174,6 +175,7 @@ def test_doubt_about_an_unknown_earlier_report_is_told(terminal: Terminal, loop:
 
 def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Loop, tmp_path: Path) -> None:
     found = read(loop)
+    make_ready(loop.desk, found.reference)
     path = tmp_path / "question.txt"
     path.write_text("Which account?\nAnd when?\n", encoding="utf-8")
     asked = terminal.read_json("case", "ask", found.reference, "--question-file", str(path), *WORDS)
@@ -191,6 +193,7 @@ def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Lo
 
 def test_outcome_is_told_held_and_taken_back(terminal: Terminal, loop: Loop) -> None:
     found = read(loop)
+    make_ready(loop.desk, found.reference)
     code, out, _ = terminal.run("case", "outcome", found.reference, "--outcome", "used", "--hold-until", "2027-06-01")
     # Summer time: the day begins an hour earlier in UTC.
     assert (code, "2027-05-31T23:00:00Z" in out) == (DONE, True)

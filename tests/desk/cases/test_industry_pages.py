@@ -8,7 +8,6 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, schedule_outcome
@@ -32,6 +31,7 @@ from tests.desk.industry_builders import (
     set_partner,
 )
 from tests.desk.view_builders import Browser, has_fault_read_with
+from tests.desk.work_builders import assess_and_close, make_ready
 
 REASON = "Our moderator looked at a <test> account."
 
@@ -246,6 +246,7 @@ def test_question_form_names_everything_that_is_blank_at_once(loop: Loop) -> Non
 
 def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
     case = read(loop)
+    make_ready(loop.desk, case.reference, actor="s-contact")
     browser = Browser(loop.desk).sign_in("s-contact")
     assert f"If blank, {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
     assert ask_on_page(browser, case.case_id)[0] == 303
@@ -278,6 +279,7 @@ def test_question_that_misses_something_comes_back_with_every_answer(
     loop: Loop, fields: dict[str, str], field: str, said: str
 ) -> None:
     case = read(loop)
+    make_ready(loop.desk, case.reference, actor="a-assessor")
     browser = Browser(loop.desk).sign_in()
     kept = {"purpose": "To find the child here."} | fields
     status, page = ask_on_page(browser, case.case_id, **kept)
@@ -290,6 +292,7 @@ def test_question_that_misses_something_comes_back_with_every_answer(
 
 def test_answer_stands_beside_its_question(loop: Loop) -> None:
     case = read(loop)
+    make_ready(loop.desk, case.reference)
     request_id = ask_partner(loop.desk, case.reference, Question("Who?", "To know.", "The law."), actor=ACTOR)
     response = file(
         loop, make_industry_report(answers_request=request_id), kind="response", earlier_reference=case.reference
@@ -304,6 +307,7 @@ def test_answer_stands_beside_its_question(loop: Loop) -> None:
 
 def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     case = read(loop)
+    make_ready(loop.desk, case.reference, actor="a-assessor")
     browser = Browser(loop.desk).sign_in()
     path = f"/cases/{case.case_id}"
     nothing = browser.post(f"{path}/outcome", told_outcome="")
@@ -335,16 +339,10 @@ def test_neither_form_is_on_the_page_of_a_person_who_reported_and_neither_works_
 
 def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outcome(loop: Loop) -> None:
     case = read(loop)
-    schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=date(2026, 12, 24), actor=ACTOR)
-    answers = {
-        **dict.fromkeys(("immediate_risk", "urgent", "urgent_dissemination"), "no"),
-        "best_placed": "operations",
-        "kind": "grooming",
-        "age_band": "13_15",
-        "outcome": "used",
-        "assessor": "A. Assessor",
-        "release_outcome": "yes",
-    }
+    make_ready(loop.desk, case.reference, actor="a-assessor")
+    hold = date(2026, 12, 24)
+    schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=hold, actor="a-assessor")
+    answers = {"outcome": "used", "release_outcome": "yes"}
     answer = Browser(loop.desk).sign_in().post(f"/cases/{case.case_id}/close", **answers)
     assert answer.status_code == 409
     assert "An outcome is already waiting." in answer.text
@@ -353,7 +351,7 @@ def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outco
 
 def test_case_that_was_closed_says_so_on_the_page_of_what_came_after(loop: Loop) -> None:
     case = read(loop)
-    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    assess_and_close(loop.desk, case.reference, CLOSING, actor=ACTOR)
     late = file(loop, kind="supplement", earlier_reference=case.reference)
     page = Browser(loop.desk).sign_in().get(f"/cases/{late.case_id}").text
     assert "which was closed before this arrived" in page

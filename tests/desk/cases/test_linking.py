@@ -6,7 +6,6 @@ import json
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.linking import link_cases, list_linked, unlink_cases
 from gateway.desk.cases.model import CaseError, get_case
@@ -18,6 +17,7 @@ from gateway.desk.store.schema import AUDIT
 from tests.desk.cases.test_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import Browser
+from tests.desk.work_builders import assess_and_close
 
 WHY = "The same account wrote to both."
 
@@ -32,7 +32,7 @@ def read(loop: Loop, count: int) -> list[str]:
 
 
 def close(loop: Loop, reference: str, same_as: str | None = None) -> None:
-    close_case(loop.desk, reference, dataclasses.replace(CLOSING, same_as=same_as), actor=ACTOR)
+    assess_and_close(loop.desk, reference, dataclasses.replace(CLOSING, same_as=same_as), actor=ACTOR)
 
 
 def list_references(loop: Loop, reference: str) -> set[str]:

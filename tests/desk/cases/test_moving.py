@@ -11,7 +11,8 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, move_case
+from gateway.desk.cases.queue import move_case
+from gateway.desk.cases.steps import MAX_REASON_CHARACTERS, list_steps, open_texts
 from gateway.desk.cli import main
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
@@ -63,13 +64,16 @@ def test_lowered_case_keeps_its_factors_its_reply_and_the_reason(loop: Loop) -> 
     assert (after.factors, after.reply_owed, after.reply_code) == (before.factors, True, None)
     assert queue(loop) == [other, reference]
     with loop.desk.store.read() as connection:
-        (kept,) = list_moves(connection, after)
+        (kept,) = list_steps(connection, after)
         entry = connection.execute(select(AUDIT).where(AUDIT.c.action == "move-case")).one()
-    assert (kept.moved_by, kept.moved_at, kept.reason) == ("a-analyst", format_time(loop.clock()), WHY)
-    assert (kept.crisis_before, kept.score_before, kept.crisis, kept.score) == (True, before.score, False, 5)
+    assert (kept.kind, kept.by, kept.at) == ("move", "a-analyst", format_time(loop.clock()))
+    moved = {"lane_before": "crisis", "score_before": before.score, "lane": "queue", "score": 5}
+    assert kept.box is not None
+    assert kept.detail == moved | {"box_sha256": hashlib.sha256(kept.box).hexdigest()}
     assert (entry.actor, entry.subject) == ("a-analyst", after.case_id)
-    digest = hashlib.sha256(WHY.encode()).hexdigest()
-    assert json.loads(entry.detail) == {"lane": "queue", "score": 5, "reason_sha256": digest}
+    assert json.loads(entry.detail) == kept.detail
+    assert WHY.encode() not in kept.box
+    assert open_texts(loop.desk, after, [kept], actor=ACTOR)[kept.step_id].reason == WHY
 
 
 def test_read_case_moved_into_the_lane_raises_an_alert(loop: Loop) -> None:
@@ -211,7 +215,7 @@ def test_what_is_no_move_changes_nothing(loop: Loop, changes: dict[str, Any], re
     assert caught.value.reason == reason
     assert reason in CASE_FAULTS
     assert get(loop, reference) == before
-    assert loop.count("case_moves") == 0
+    assert loop.count("case_steps") == 0
 
 
 def test_closed_case_stands_in_no_queue(loop: Loop) -> None:
@@ -233,7 +237,9 @@ def test_page_shows_every_factor_and_moves_the_case_with_a_reason(loop: Loop, br
     assert answer.status_code == 303
     page = browser.get(f"/cases/{case.case_id}").text
     assert "In the queue, score 7" in page
-    assert f"&lt;b&gt;{WHY}" in page
+    assert WHY not in page
+    assert "moved it from the crisis lane" in page
+    assert f"&lt;b&gt;{WHY}" in browser.post(f"/cases/{case.case_id}/read").text
     assert "Hurting themselves, or thinking of it" in page
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.assessing import find_standing
+from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.model import OUTCOMES, REDIRECTS, CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.reading import labels
@@ -15,21 +16,10 @@ from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import assess, assess_and_close
 
-ASSESSMENT = Assessment(
-    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="nobody"
-)
-CLOSING = Closing(assessment=ASSESSMENT, outcome="out_of_remit", kind="something_else", age_band="13_15")
-ANSWERS = {
-    "immediate_risk": "no",
-    "urgent": "no",
-    "urgent_dissemination": "no",
-    "best_placed": "nobody",
-    "kind": "something_else",
-    "age_band": "13_15",
-    "outcome": "out_of_remit",
-    "assessor": "A. Analyst",
-}
+CLOSING = Closing(outcome="out_of_remit")
+ANSWERS = {"outcome": "out_of_remit"}
 
 
 def add_opened(desk: Desk, **report: Any) -> str:
@@ -38,7 +28,7 @@ def add_opened(desk: Desk, **report: Any) -> str:
 
 
 def close(desk: Desk, case_id: str, **changes: Any) -> None:
-    close_case(desk, case_id, dataclasses.replace(CLOSING, **changes), actor="test")
+    assess_and_close(desk, case_id, dataclasses.replace(CLOSING, **changes), actor="test")
 
 
 @pytest.mark.parametrize("redirect", REDIRECTS)
@@ -74,15 +64,18 @@ def test_a_destination_is_one_of_the_list_and_goes_with_out_of_remit_alone(
 
 def test_report_of_content_alone_closes_with_the_iwf_as_best_placed(desk: Desk) -> None:
     case_id = add_opened(desk, kinds=("saw_picture",), pictures="website", signposted=("iwf",))
-    assessment = dataclasses.replace(ASSESSMENT, best_placed="iwf")
-    close(desk, case_id, assessment=assessment, redirected_to="iwf")
+    assess(desk, case_id, actor="test", best_placed="iwf")
+    close(desk, case_id, redirected_to="iwf")
     with desk.store.read() as connection:
         closed = get_case(connection, case_id)
-    assert (closed.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
+        standing = find_standing(connection, closed)
+    assert standing is not None
+    assert (standing.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
 
 
 def test_page_asks_where_they_were_sent_and_keeps_every_answer(desk: Desk, browser: Browser) -> None:
     case_id = add_opened(desk)
+    assess(desk, case_id, actor="a-assessor")
     browser.get(f"/cases/{case_id}")
     refused = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert refused.status_code == 409
@@ -95,6 +88,7 @@ def test_page_asks_where_they_were_sent_and_keeps_every_answer(desk: Desk, brows
 
 def test_destination_that_is_left_over_from_another_outcome_is_no_answer(desk: Desk, browser: Browser) -> None:
     case_id = add_opened(desk)
+    assess(desk, case_id, actor="a-assessor")
     browser.get(f"/cases/{case_id}")
     answers = {**ANSWERS, "outcome": "used", "redirected_to": "childline"}
     assert browser.post(f"/cases/{case_id}/close", **answers).status_code == 303
@@ -109,8 +103,7 @@ def test_every_destination_has_words() -> None:
 def test_command_line_closes_with_a_destination(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     case_id = add_opened(desk)
     command = ["case", "close", case_id, "--state", str(desk.paths.state), "--outcome", "out_of_remit"]
-    command += ["--kind", "something_else", "--age-band", "13_15", "--assessor", "A. Analyst", "--immediate-risk", "no"]
-    command += ["--urgent", "no", "--urgent-dissemination", "no", "--best-placed", "nobody"]
+    assess(desk, case_id)
     assert main(command) == 2
     assert "--redirected-to" in capsys.readouterr().err
     assert main([*command, "--redirected-to", "childline"]) == 0

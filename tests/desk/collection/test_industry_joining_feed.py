@@ -15,6 +15,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms
 from tests.desk.import_builders import import_sealed, seal_for
 from tests.desk.industry_builders import find, send
+from tests.desk.work_builders import make_ready
 
 
 def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
@@ -83,6 +84,7 @@ def test_outcome_that_waits_can_be_taken_back_once_the_first_report_has_come_too
     collect_in_pages(loop, [[1]])
     open_case(loop.desk, added, actor=ACTOR)
     day = (loop.clock() + timedelta(days=9)).date()
+    make_ready(loop.desk, added)
     told = schedule_outcome(loop.desk, added, outcome="used", hold_until=day, actor=ACTOR)
     loop.collect()
     assert queue(loop) == [first]

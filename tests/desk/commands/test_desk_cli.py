@@ -33,10 +33,10 @@ from tests.desk.made_models import copy_model
 from tests.desk.people_builders import give_every_role
 from tests.public_report_builders import make_contact, make_known_person
 
-CLOSING = [
-    *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "weak_age_check"),
-    *("--assessor", "A. Analyst", "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
-    *("--best-placed", "operations"),
+CLOSING = ["--outcome", "used", "--weakness", "weak_age_check"]
+ASSESSMENT = [
+    *("--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no", "--best-placed", "operations"),
+    *("--priority", "P3", "--kind", "grooming", "--age-band", "13_15"),
 ]
 
 
@@ -147,6 +147,9 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     listed = desk.run("case", "list", "--json").json["cases"]
     assert {case["door"] for case in listed} == {"public", "industry"}
     assert desk.run("case", "show", reference, "--json").json["report"]["story"] == "Hello from the form"
+    reasons = loop.folder / "reasons.txt"
+    reasons.write_text("Nothing urgent.", encoding="utf-8")
+    assert desk.run("case", "assess", reference, *ASSESSMENT, "--reasons-file", str(reasons)).code == DONE
     refused = desk.run("case", "close", reference, *CLOSING)
     assert (refused.code, "--reply-recorded" in refused.err) == (WRONG_USE, True)
     closed = desk.run("case", "close", reference, *CLOSING, "--reply-recorded", "replied_by_call", "--json")

@@ -50,7 +50,7 @@ def add(connection: Connection, case_id: str, closed_at: str | None = IN_SUMMER,
     return case_id
 
 
-def close(connection: Connection, case_id: str, closed_at: str) -> None:
+def close(connection: Connection, case_id: str, closed_at: str | None) -> None:
     connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(closed_at=closed_at))
 
 
@@ -113,6 +113,23 @@ def test_a_split_after_publication_counts_no_part_of_the_cluster_again(connectio
     end_link(connection, "two", "one", **WHY)
     close(connection, "two", IN_SUMMER)
     assert len(publish(connection, SUMMER)) == 0
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_reopened_case_is_counted_once_and_leaves_the_quarter_that_counted_it_never(
+    connection: Connection, is_counted: bool
+) -> None:
+    add(connection, "one", IN_SPRING)
+    add(connection, "linked", None)
+    add_link(connection, "one", "linked", **WHY)
+    before = publish(connection, SPRING) if is_counted else None
+    close(connection, "one", None)
+    if before is None:
+        assert len(count(connection, SPRING)) == 0
+    close(connection, "one", IN_SUMMER)
+    close(connection, "linked", IN_SUMMER)
+    # Its quarter is that of its standing closing until a digest has counted it; from then on it stays there.
+    assert len(publish(connection, SUMMER)) == (0 if is_counted else 1)
 
 
 def test_a_split_before_publication_makes_two_and_a_new_link_one_again(connection: Connection) -> None:
@@ -201,6 +218,7 @@ _steps = st.one_of(
     st.tuples(st.just("link"), _pairs),
     st.tuples(st.just("end"), _pairs),
     st.tuples(st.just("close"), st.tuples(st.sampled_from(CASE_IDS), st.integers(1, 4))),
+    st.tuples(st.just("reopen"), st.tuples(st.sampled_from(CASE_IDS), st.none())),
     st.tuples(st.just("publish"), st.tuples(st.integers(1, 4), st.none())),
 )
 
@@ -223,6 +241,8 @@ def test_no_order_of_links_ends_closings_and_quarters_counts_a_case_twice(empty:
                             end_link(empty, first, second, **WHY)
                 case "close":
                     close(empty, first, format_time(Quarter(2025, second).starts_at))
+                case "reopen":
+                    close(empty, first, None)
                 case "publish" if Quarter(2025, first).name not in counted:
                     quarter = Quarter(2025, first)
                     spent = frozenset().union(*(one.list_cases() for one in counted.values()))

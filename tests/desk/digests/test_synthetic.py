@@ -37,7 +37,6 @@ def test_every_synthetic_case_says_what_it_is(desk: Desk) -> None:
     assert len(cases) == 50
     for case in cases:
         assert case["synthetic"]
-        assert case["assessor"] == "SYNTHETIC"
         assert str(case["reference"]).startswith("SYNTHETIC-")
         assert str(case["case_id"]).startswith("synthetic-")
         assert case["about"] == PARTNER

@@ -149,7 +149,7 @@ def test_error_keeps_what_was_typed_into_the_page(loop: Loop) -> None:
     film = make_film()
     post(open_door(loop), seal_with(loop, [film.reference]))
     collect_all(loop)
-    answer = open_file(browse(loop), loop, film.evidence_id, assessor="Quetzal Q")
+    answer = open_file(browse(loop), loop, film.evidence_id, move_reason="Quetzal Q")
     assert answer.status_code == 409
     assert 'value="Quetzal Q"' in answer.text
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.partner_side import MOST_DAYS_HELD, schedule_outcome, take_back
 from gateway.desk.digests.tables import OUTCOMES
@@ -20,10 +19,12 @@ from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
 from tests.desk.outbox_builders import send_out
+from tests.desk.work_builders import assess_and_close, make_ready
 
 
 def tell(loop: Loop, reference: str, outcome: str = "used", hold_until: date | None = None) -> OutcomeSignal:
-    return schedule_outcome(loop.desk, reference, outcome=outcome, hold_until=hold_until, actor="S. Contact")
+    make_ready(loop.desk, reference, actor="s-contact")
+    return schedule_outcome(loop.desk, reference, outcome=outcome, hold_until=hold_until, actor="s-contact")
 
 
 def refuse(loop: Loop, reference: str, outcome: str = "used", hold_until: date | None = None) -> str:
@@ -144,10 +145,10 @@ def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: L
     read(loop, kind="supplement", earlier_reference=first.reference)
     second = read(loop)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
-    close_case(loop.desk, first.reference, dataclasses.replace(CLOSING, same_as=public), actor=ACTOR)
+    assess_and_close(loop.desk, first.reference, dataclasses.replace(CLOSING, same_as=public), actor=ACTOR)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
     same = dataclasses.replace(CLOSING, outcome="duplicate", same_as=first.reference)
-    close_case(loop.desk, second.reference, same, actor=ACTOR)
+    assess_and_close(loop.desk, second.reference, same, actor=ACTOR)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
     tell(loop, second.reference, "duplicate")
 
@@ -155,7 +156,7 @@ def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: L
 def test_two_reports_of_one_second_are_no_duplicates_of_one_another(loop: Loop) -> None:
     first, second = read(loop), read(loop)
     same = dataclasses.replace(CLOSING, same_as=first.reference)
-    close_case(loop.desk, second.reference, same, actor=ACTOR)
+    assess_and_close(loop.desk, second.reference, same, actor=ACTOR)
     assert first.received_at == second.received_at
     for case in (first, second):
         assert refuse(loop, case.reference, "duplicate") == "not-own-duplicate"
@@ -163,15 +164,15 @@ def test_two_reports_of_one_second_are_no_duplicates_of_one_another(loop: Loop) 
 
 def test_closing_that_tells_the_outcome_writes_to_the_mailbox_too_and_keeps_to_what_waits(loop: Loop) -> None:
     case, held = read(loop), read(loop)
-    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR, release_outcome=True)
+    assess_and_close(loop.desk, case.reference, CLOSING, actor=ACTOR, release_outcome=True)
     collect_and_send(loop)
     assert notes(loop) == [(case.reference, "used")]
     tell(loop, held.reference, hold_until=date(2027, 1, 1))
     with pytest.raises(CaseError) as caught:
-        close_case(loop.desk, held.reference, CLOSING, actor=ACTOR, release_outcome=True)
+        assess_and_close(loop.desk, held.reference, CLOSING, actor=ACTOR, release_outcome=True)
     assert caught.value.reason == "outcome-waits"
     assert find(loop, held.reference).closed_at is None
-    close_case(loop.desk, held.reference, CLOSING, actor=ACTOR)
+    assess_and_close(loop.desk, held.reference, CLOSING, actor=ACTOR)
     assert len(notes(loop)) == 1
 
 
@@ -201,9 +202,9 @@ def test_each_step_of_an_outcome_is_noted_with_who_took_it(loop: Loop) -> None:
         noted = connection.execute(AUDIT.select().where(AUDIT.c.action.like("%outcome%"))).all()
         signals = list_signals(connection, case_id=case.case_id)
     assert [(entry.action, entry.actor) for entry in noted] == [
-        ("decide-outcome", "S. Contact"),
+        ("decide-outcome", "s-contact"),
         ("take-back-outcome", "Second Two"),
-        ("decide-outcome", "S. Contact"),
-        ("release-outcome", "S. Contact"),
+        ("decide-outcome", "s-contact"),
+        ("release-outcome", "s-contact"),
     ]
     assert [signal.waits for signal in signals] == [False, False]

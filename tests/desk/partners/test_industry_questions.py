@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.model import CaseError, CaseRow, get_uk_day
 from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.cases.partner_side import (
@@ -32,13 +31,15 @@ from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox
 from tests.desk.outbox_builders import send_out
+from tests.desk.work_builders import assess_and_close, make_ready
 
 MARKER = "Which account wrote to SAM-MARKER?"
 QUESTION = Question(question=MARKER, purpose="To find SAM-MARKER.", legal_basis="Data Protection Act 2018")
 
 
 def ask(loop: Loop, reference: str, question: Question = QUESTION) -> str:
-    return ask_partner(loop.desk, reference, question, actor="S. Contact")
+    make_ready(loop.desk, reference, actor="s-contact")
+    return ask_partner(loop.desk, reference, question, actor="s-contact")
 
 
 def questions(loop: Loop, reference: str) -> list[QuestionRow]:
@@ -74,7 +75,7 @@ def test_question_goes_to_the_partner_sealed_and_signed_with_its_day(loop: Loop)
     )
     assert request.due_at == "2026-12-02T08:30:00Z"  # seven days
     (question,) = questions(loop, case.reference)
-    assert (question.asked_by, question.due_at, question.answered_at) == ("S. Contact", request.due_at, None)
+    assert (question.asked_by, question.due_at, question.answered_at) == ("s-contact", request.due_at, None)
     assert question.posted_at is not None
 
 
@@ -119,7 +120,7 @@ def test_who_asked_is_noted_and_what_was_asked_is_not(loop: Loop) -> None:
     with loop.desk.store.read() as connection:
         check_chain(connection)
         (entry,) = connection.execute(AUDIT.select().where(AUDIT.c.action == "ask-partner")).all()
-    assert (entry.actor, "MARKER" in entry.detail) == ("S. Contact", False)
+    assert (entry.actor, "MARKER" in entry.detail) == ("s-contact", False)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_only_the_partner_that_sent_a_report_is_asked_and_only_what_was_read_and
     public = loop.send_public(under_18="no").reference
     unread = file(loop)
     closed = read(loop)
-    close_case(loop.desk, closed.reference, CLOSING, actor=ACTOR)
+    assess_and_close(loop.desk, closed.reference, CLOSING, actor=ACTOR)
     assert refuse(loop, public) == "public-report"
     assert refuse(loop, unread.reference) == "not-opened"
     assert refuse(loop, closed.reference) == "already-closed"

@@ -25,19 +25,27 @@ ROUTES = """
 GET  /                                            SEE_QUEUE
 GET  /cases/<case_id>                             SEE_QUEUE
 POST /cases/<case_id>/about                       LINK_CASES
+POST /cases/<case_id>/advise                      ADVISE
+POST /cases/<case_id>/assess                      ASSESS_CASES
 POST /cases/<case_id>/ask                         ASK_SERVICES
+POST /cases/<case_id>/claim                       TAKE_CASES
 POST /cases/<case_id>/close                       ASSESS_CASES
+POST /cases/<case_id>/exempt                      EXEMPT_CASES
 POST /cases/<case_id>/files/<evidence_id>         OPEN_FILES
 POST /cases/<case_id>/files/<evidence_id>/look    OPEN_FILES
+POST /cases/<case_id>/hand-over                   TAKE_CASES
 POST /cases/<case_id>/link                        LINK_CASES
 POST /cases/<case_id>/move                        RAISE_CASES
 POST /cases/<case_id>/outcome                     TELL_OUTCOMES
 POST /cases/<case_id>/outcome/take-back           TELL_OUTCOMES
 POST /cases/<case_id>/read                        READ_CASES
+POST /cases/<case_id>/release                     TAKE_CASES
+POST /cases/<case_id>/reopen                      ASSESS_CASES
 POST /cases/<case_id>/reply                       REPLY
 POST /cases/<case_id>/reply/preview               REPLY
 POST /cases/<case_id>/reply/send                  REPLY
 POST /cases/<case_id>/reply/start                 REPLY
+POST /cases/<case_id>/take-over                   TAKE_CASES
 POST /cases/<case_id>/unlink                      LINK_CASES
 POST /cases/<case_id>/confirm-match               LINK_CASES
 POST /cases/<case_id>/refuse-match                LINK_CASES
@@ -69,7 +77,7 @@ LINK_CASES         case about, case link, case unlink
 REPLY              case reply
 ASK_SERVICES       case ask
 TELL_OUTCOMES      case outcome
-ASSESS_CASES       case close
+ASSESS_CASES       case assess, case close
 OPEN_FILES         evidence save
 SEE_SET_ASIDE      set-aside list, set-aside retry
 RESOLVE_SET_ASIDE  set-aside open, set-aside resolve

@@ -32,7 +32,10 @@ OPEN_FILES        x . x . . . c x . .
 RAISE_CASES       x x . . . . . x . .
 MOVE_CASES        . . . . . . . x . .
 LINK_CASES        x . x . . . . x . .
+TAKE_CASES        x x x x x . c x . .
 ASSESS_CASES      x . . . . . c x . .
+ADVISE            . x . . . . . . . .
+EXEMPT_CASES      . . . . . . . x . .
 REPLY             x x . x . . c x . .
 TELL_OUTCOMES     x . . . . . . x . .
 ASK_SERVICES      . . . . x . . . . .

@@ -21,22 +21,13 @@ from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from partner_sdk.digests.page import read_style, render_page
 from partner_sdk.wire.digest import parse_digest
+from tests.desk import work_builders
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
 from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case
 
 MARKER = "MARKER-<b>&\"'é🙂\u202e end"
 SHOWN = "MARKER-<b>&\"'é🙂[U+202E] end"  # as pages show it: a direction that is hidden would turn the text around it
-ANSWERS = {
-    "immediate_risk": "no",
-    "urgent": "no",
-    "urgent_dissemination": "no",
-    "best_placed": "harm_reduction",
-    "kind": "grooming",
-    "age_band": "13_15",
-    "outcome": "used",
-    "assessor": "a-assessor",
-    "weakness": ["open_direct_messages", "slow_response"],
-}
+ANSWERS = {"outcome": "used", "weakness": ["open_direct_messages", "slow_response"]}
 
 
 def list_routes(browser: Browser) -> list[tuple[str, str]]:
@@ -230,24 +221,28 @@ def test_what_was_said_is_folded(desk: Desk, browser: Browser) -> None:
         assert text.rfind("<details", 0, place) > text.rfind("</details>", 0, place)
 
 
-def test_closing_says_everything_that_is_missing_and_loses_no_answer(desk: Desk, browser: Browser) -> None:
+def test_assessing_says_everything_that_is_missing_and_loses_no_answer(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
-    response = browser.post(f"/cases/{case_id}/close", kind="sexual_talk", assessor=" ", weakness=["no_block_tool"])
+    response = browser.post(f"/cases/{case_id}/assess", kind="sexual_talk", weakness=["no_block_tool"])
     assert response.status_code == 409
     for missing in (
         "Is a child at immediate risk?",
         "Is it urgent?",
         "Do police or child protection need it urgently?",
         "Choose who is best placed to act.",
+        "Choose the priority.",
         "Choose the age of the child",
-        "Choose the outcome.",
-        "Give the name of the person who assessed this.",
+        "Decide whether to contact the adult",
+        "Write why",
     ):
         assert missing in response.text.split("<h1>")[0]
+    assert "Choose the outcome." in browser.post(f"/cases/{case_id}/close", kind="sexual_talk").text
+    browser.post(f"/cases/{case_id}/read")
+    response = browser.post(f"/cases/{case_id}/assess", kind="sexual_talk", weakness=["no_block_tool"])
     assert '<option value="sexual_talk" selected>' in response.text
     assert re.search(r'value="no_block_tool" checked', response.text)
     with desk.store.read() as connection:
-        assert get_case(connection, case_id).closed_at is None
+        assert get_case(connection, case_id).holder is None
 
 
 def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
@@ -266,6 +261,7 @@ def test_an_unread_case_cannot_be_closed(desk: Desk, browser: Browser) -> None:
 def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
     browser.post(f"/cases/{case_id}/read")
+    assert browser.post(f"/cases/{case_id}/assess", **work_builders.ANSWERS).status_code == 303
     assert CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
     assert "Choose how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
     assert "why there is no safe way" in browser.post(f"/cases/{case_id}/reply", code="no_safe_contact").text
@@ -274,8 +270,9 @@ def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Brow
     with desk.store.read() as connection:
         case = get_case(connection, case_id)
     assert (case.kind, case.weakness_1, case.weakness_2) == ("grooming", "open_direct_messages", "slow_response")
-    assert case.assessor == "a-assessor"
-    assert "Assessment and outcome" in browser.get(f"/cases/{case_id}").text
+    page = browser.get(f"/cases/{case_id}").text
+    assert "By A Assessor (a-assessor)" in page
+    assert "Reopen the case" in page
 
 
 def test_page_of_a_case_leads_to_the_next_one_to_read(desk: Desk, browser: Browser) -> None:
@@ -289,6 +286,7 @@ def test_page_of_a_case_leads_to_the_next_one_to_read(desk: Desk, browser: Brows
 def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     browser.post(f"/cases/{case_id}/read")
+    browser.post(f"/cases/{case_id}/assess", **work_builders.ANSWERS)
     browser.post(f"/cases/{case_id}/close", **ANSWERS)
     response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
     assert CASE_FAULTS["already-closed"] in response.text

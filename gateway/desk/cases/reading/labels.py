@@ -59,6 +59,12 @@ WEAKNESS_GROUPS = tuple(
 )
 FACTS, NOT_KNOWN = load_facts(), facts.NOT_KNOWN
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
+FACULTIES = (
+    ("intelligence", "Intelligence"),
+    ("operations", "Operations"),
+    ("harm_reduction", "Harm Reduction"),
+)
+JUDGEMENTS = (("agreed", "Agree"), ("struck", "Strike out"))
 DOORS = (("public", "Public form"), ("industry", "Industry"))
 STATES = (
     ("drawing", "Not finished"),
@@ -117,7 +123,7 @@ _TITLES = dict(
     (
         *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
         *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS, *FILE_STATES),
-        *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS, *PRIORITIES),
+        *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS, *PRIORITIES, *LANES, *FACULTIES),
     )
 )
 

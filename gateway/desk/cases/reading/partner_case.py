@@ -150,11 +150,6 @@ def make_partner_case(
     )
 
 
-def format_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
-    """Return the clock of each case's question that is due last, by case id; for lists."""
-    return {one.case_id: format_clock(one, today=today) for one in questions}
-
-
 def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryReport | None:
     found = next((one.content for one in opened if one.case.case_id == first.case_id), None)
     return None if found is None else found.report

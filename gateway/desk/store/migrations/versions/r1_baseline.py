@@ -16,7 +16,7 @@ depends_on = None
 
 # A trigger holds them: rows are only ever added.
 _APPEND_ONLY = (
-    *("audit", "ledger", "case_moves", "case_links", "digests", "digest_draws", "digest_steps"),
+    *("audit", "ledger", "case_steps", "case_links", "digests", "digest_draws", "digest_steps"),
     *("person_authorities", "person_roles", "service_merges", "releases", "release_signatures"),
 )
 # PostgreSQL's triggers call a function. 23000 is an integrity error, as at SQLite's ABORT.
@@ -94,19 +94,19 @@ def _make_cases() -> None:
     op.execute("CREATE INDEX ix_case_links_case_a_case_b ON case_links (case_a, case_b)")
     op.execute("CREATE INDEX ix_case_links_case_b ON case_links (case_b)")
     op.create_table(
-        "case_moves",
+        "case_steps",
         sa.Column("id", Number, nullable=False),
+        sa.Column("step_id", PlainText, nullable=False),
         sa.Column("case_id", PlainText, nullable=False),
-        sa.Column("moved_at", PlainText, nullable=False),
-        sa.Column("moved_by", PlainText, nullable=False),
-        sa.Column("crisis_before", sa.Boolean(), nullable=False),
-        sa.Column("score_before", Number, nullable=False),
-        sa.Column("crisis", sa.Boolean(), nullable=False),
-        sa.Column("score", Number, nullable=False),
-        sa.Column("reason", PlainText, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_case_moves")),
+        sa.Column("at", PlainText, nullable=False),
+        sa.Column("by", PlainText, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("detail", PlainText, nullable=False),
+        sa.Column("box", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_case_steps")),
+        sa.UniqueConstraint("step_id", name=op.f("uq_case_steps_step_id")),
     )
-    op.execute("CREATE INDEX ix_case_moves_case_id ON case_moves (case_id)")
+    op.execute("CREATE INDEX ix_case_steps_case_id_kind ON case_steps (case_id, kind)")
     op.create_table(
         "cases",
         sa.Column("case_id", PlainText, nullable=False),
@@ -131,11 +131,9 @@ def _make_cases() -> None:
         sa.Column("reply_code", PlainText),
         sa.Column("reply_reason", PlainText),
         sa.Column("reply_recorded_at", PlainText),
-        sa.Column("assessor", PlainText),
-        sa.Column("immediate_risk", PlainText),
-        sa.Column("urgent", PlainText),
-        sa.Column("urgent_dissemination", PlainText),
-        sa.Column("best_placed", PlainText),
+        sa.Column("holder", PlainText),
+        sa.Column("held_since", PlainText),
+        sa.Column("faculty", PlainText),
         sa.Column("kind", PlainText),
         sa.Column("age_band", PlainText),
         sa.Column("outcome", PlainText),
@@ -196,7 +194,7 @@ def _make_cases() -> None:
     op.execute(
         "CREATE INDEX ix_cases_open"
         " ON cases (crisis, opened_at, reply_owed, reply_code, reply_by, joined_to, case_id,"
-        " kind, stated_kind, age_band, factors, region, door, about)"
+        " holder, faculty, kind, stated_kind, age_band, factors, region, door, about)"
         " WHERE closed_at IS NULL"
     )
     op.execute("CREATE INDEX ix_cases_reference ON cases (reference)")

@@ -1,0 +1,272 @@
+"""The assessment of a case: made by a person, again and again; the newest stands (R15, R16, B10).
+
+A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. Their answers about an
+immediate risk and the priority raise the case in the queue and never lower it. An addition that is read later leaves
+the assessment standing but out of date: the case then does not close before the next one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from gateway.desk.cases.holding import get_lead, hold
+from gateway.desk.cases.model import (
+    AGE_BANDS,
+    BEST_PLACED,
+    KINDS,
+    YES_NO,
+    CaseError,
+    CaseRow,
+    check_code,
+    get_case,
+)
+from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, get_clean_reason, list_steps
+from gateway.desk.collection.joining import list_added
+from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from gateway.guidance.risk import list_codes
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+YES, NO = YES_NO
+QUESTIONS: Final = ("immediate_risk", "urgent", "urgent_dissemination")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """One assessment: its answers, and the reasons for them.
+
+    `agreed` and `struck` are risk factors that the assessor agrees with or strikes out, each with a reason; `contact`
+    is the decision whether to contact an adult reporting, and empty for everyone else (R59).
+    """
+
+    immediate_risk: str
+    urgent: str
+    urgent_dissemination: str
+    best_placed: str
+    priority: str
+    kind: str
+    age_band: str
+    reasons: str
+    contact: str = ""
+    agreed: Mapping[str, str] = field(default_factory=dict)
+    struck: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A safeguarding adviser's view: each answer is that of the standing assessment, or raised."""
+
+    immediate_risk: str
+    urgent: str
+    urgent_dissemination: str
+    priority: str
+    reasons: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The standing assessment: the newest one or the newest view. `agreed` and `struck` are codes of risk factors.
+
+    `read` counts the reports of the case that had been read when it was made.
+    """
+
+    step: CaseStep
+    immediate_risk: str
+    urgent: str
+    urgent_dissemination: str
+    best_placed: str
+    priority: str
+    kind: str
+    age_band: str
+    contact: str
+    agreed: tuple[str, ...]
+    struck: tuple[str, ...]
+    read: int
+    is_stale: bool = False
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is the view of a safeguarding adviser."""
+        return self.step.kind == "advise"
+
+
+# The codes of a step; the reasons are in its sealed text.
+_CODES: Final = tuple(one.name for one in fields(Standing) if one.name not in {"step", "is_stale"})
+_LISTS: Final = frozenset({"agreed", "struck"})
+
+
+def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, seen: int | None = None) -> CaseRow:
+    """Record an assessment by the holder of the case, and raise the case by its answers.
+
+    `seen` is the number of the newest assessment that the assessor has read: a newer one is not passed over unread.
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `held`, `bad-code`, `bad-factor`,
+    `contact-undecided`, `assessed-since`, and those of a note.
+    """
+    cleaned = clean_assessment(assessment)
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.opened_at is None and found.closed_at is None:
+            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        found = hold(desk, connection, found, actor=actor)
+        _check_factors(found, cleaned)
+        cleaned = replace(cleaned, contact=_get_contact(found, cleaned.contact))
+        before = find_standing(connection, found)
+        if seen is not None and before is not None and before.step.number > seen:
+            raise CaseError(
+                "This case was assessed again while you wrote. Read that first, then record yours.",
+                reason="assessed-since",
+            )
+        text = StepText(note=cleaned.reasons, factors={**cleaned.agreed, **cleaned.struck})
+        codes = _to_codes(cleaned) | {"read": count_read(connection, found)}
+        add_step(desk, connection, found.case_id, "assess", actor=actor, text=text, codes=codes)
+        return _raise(desk, connection, found, before, cleaned.immediate_risk, cleaned.priority)
+
+
+def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
+    """Record a safeguarding adviser's view, which raises the standing assessment or agrees with it.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-assessed`, `bad-code`, `view-lowers`, and those of a
+    note.
+    """
+    for name in QUESTIONS:
+        check_code(name, getattr(view, name), YES_NO)
+    check_code("priority", view.priority, PRIORITIES)
+    reasons = get_clean_note(view.reasons)
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        if found.closed_at is not None:
+            raise CaseError("This case is already closed.", reason="already-closed")
+        before = get_standing(connection, found)
+        if any(getattr(view, name) == NO and getattr(before, name) == YES for name in QUESTIONS) or (
+            PRIORITIES.index(view.priority) > PRIORITIES.index(before.priority)
+        ):
+            raise CaseError(
+                "A view can only raise an answer. Ask the assessor to assess the case again.", reason="view-lowers"
+            )
+        codes = {name: before.step.detail[name] for name in _CODES}
+        codes |= {name: getattr(view, name) for name in (*QUESTIONS, "priority")}
+        add_step(desk, connection, found.case_id, "advise", actor=actor, text=StepText(note=reasons), codes=codes)
+        return _raise(desk, connection, found, before, view.immediate_risk, view.priority)
+
+
+def clean_assessment(assessment: Assessment) -> Assessment:
+    """Return the assessment with clean texts. Raises `CaseError` for a missing answer or an unknown code."""
+    for name in QUESTIONS:
+        check_code(name, getattr(assessment, name), YES_NO)
+    check_code("best_placed", assessment.best_placed, BEST_PLACED)
+    check_code("priority", assessment.priority, PRIORITIES)
+    check_code("kind", assessment.kind, KINDS)
+    check_code("age_band", assessment.age_band, AGE_BANDS)
+    check_code("contact", assessment.contact, ("", *YES_NO))
+    return replace(
+        assessment,
+        reasons=get_clean_note(assessment.reasons),
+        agreed={code: get_clean_reason(reason) for code, reason in assessment.agreed.items()},
+        struck={code: get_clean_reason(reason) for code, reason in assessment.struck.items()},
+    )
+
+
+def find_standing(connection: Connection, case: CaseRow) -> Standing | None:
+    """Return the standing assessment of a case, or None if there is none yet."""
+    steps = [
+        step
+        for step in list_steps(connection, case, kinds=("assess", "advise", "reopen"))
+        # A report that is worked on by itself has an assessment of its own.
+        if step.case_id == case.case_id
+    ]
+    newest = next((step for step in steps if step.kind != "reopen"), None)
+    if newest is None:
+        return None
+    standing = Standing(step=newest, **{name: _read_code(name, newest.detail[name]) for name in _CODES})
+    assessed = next(step for step in steps if step.kind == "assess")
+    was_reopened = any(step.kind == "reopen" and step.number > assessed.number for step in steps)
+    return replace(standing, is_stale=was_reopened or count_read(connection, case) > standing.read)
+
+
+def get_standing(connection: Connection, case: CaseRow) -> Standing:
+    """Return the standing assessment, without which there is no action. Raises `CaseError` (`not-assessed`)."""
+    standing = find_standing(connection, case)
+    if standing is None:
+        raise CaseError("Assess this case first: there is no action without an assessment.", reason="not-assessed")
+    return standing
+
+
+def count_read(connection: Connection, case: CaseRow) -> int:
+    """Return how many reports of a case have been read: the first, those joined to it, and a person's additions.
+
+    It only grows, and needs no clock: a report that was read once stays read.
+    """
+    own = or_(CASES.c.case_id == case.case_id, CASES.c.joined_to == case.case_id)
+    joined = select(func.count()).select_from(CASES).where(own, CASES.c.opened_at.is_not(None))
+    count = int(connection.execute(joined).scalar_one())
+    if case.partner == PUBLIC_SENDER:
+        count += sum(one.opened_at is not None for one in list_added(connection, case))
+    return count
+
+
+def is_grown_up(case: CaseRow) -> bool:
+    """Return whether an adult sent this report: the agency decides whether to contact them (R59)."""
+    return case.partner == PUBLIC_SENDER and not case.reply_owed and not case.synthetic
+
+
+def enter_lane(connection: Connection, found: CaseRow, *, now: datetime) -> None:
+    """Bring a case into the crisis lane by a person's decision, with an alert, in the caller's transaction."""
+    values = {"crisis": True, "crisis_since": _get_later(found.opened_at, now=now), "is_behind": False}
+    connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
+    queue_alert(connection, count=1, now=now)
+
+
+def _get_later(opened_at: str | None, *, now: datetime) -> str:
+    """Return the time of coming into the crisis lane: later than the reading, or `count_unread` drops its alert.
+
+    Times have whole seconds, so a case can be read and moved in the same one.
+    """
+    after = now if opened_at is None else parse_time(opened_at) + timedelta(seconds=1)
+    return format_time(max(now, after))
+
+
+def _check_factors(found: CaseRow, assessment: Assessment) -> None:
+    judged = [*assessment.agreed, *assessment.struck]
+    if len(set(judged)) != len(judged) or not set(judged) <= list_codes() | set(found.factors.split()):
+        raise CaseError("A factor is not one of the rules, or is both agreed and struck out.", reason="bad-factor")
+
+
+def _get_contact(found: CaseRow, contact: str) -> str:
+    if not is_grown_up(found):
+        return ""  # a child is owed a reply in any case, and a partner is asked
+    if not contact:
+        raise CaseError("Decide whether to contact the adult who reported: yes or no.", reason="contact-undecided")
+    return contact
+
+
+def _to_codes(assessment: Assessment) -> dict[str, str | int]:
+    values = {name: getattr(assessment, name) for name in _CODES if name != "read"}
+    return {name: " ".join(value) if name in _LISTS else value for name, value in values.items()}
+
+
+def _read_code(name: str, value: Any) -> Any:
+    return tuple(value.split()) if name in _LISTS else value
+
+
+def _raise(
+    desk: Desk,
+    connection: Connection,
+    found: CaseRow,
+    before: Standing | None,
+    immediate_risk: str,
+    priority: str,
+) -> CaseRow:
+    """Raise the priority, and bring a case that is newly at immediate risk into the crisis lane."""
+    highest = min(found.priority, priority, key=PRIORITIES.index)
+    connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(priority=highest))
+    # A person may have moved it out of the lane since: the same answer again does not bring it back.
+    was_at_risk = before is not None and before.immediate_risk == YES
+    if immediate_risk == YES and not was_at_risk and not found.crisis:
+        enter_lane(connection, found, now=desk.clock())
+    return get_case(connection, found.case_id)

@@ -1,0 +1,178 @@
+"""Routes of the work on a case: have it, hand it over, assess it, close it, reopen it.
+
+Each form has its own button; a fault comes back at its field with everything that was typed.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.assessing import advise, assess_case
+from gateway.desk.cases.assessment_forms import (
+    ASSESS_FIELDS,
+    CLOSE_FIELDS,
+    HAND_FIELDS,
+    HOLD_FIELDS,
+    VIEW_FIELDS,
+    list_assessment_faults,
+    list_closing_faults,
+    make_assessment,
+    make_closing,
+    make_view,
+    make_work_fault,
+    read_seen,
+)
+from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.closing import close_case, exempt_case, list_refusals, reopen_case
+from gateway.desk.cases.holding import claim_case, get_lead, hand_over, release_case, take_over
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
+from partner_sdk.errors import LocalStateError
+
+blueprint = Blueprint("case_work", __name__)
+
+
+@blueprint.post("/cases/<case_id>/claim")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_claim(case_id: str) -> ResponseReturnValue:
+    """Take an unclaimed case."""
+    return _do(case_id, lambda case: claim_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/take-over")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_take_over(case_id: str) -> ResponseReturnValue:
+    """Take a case from its holder, with a reason."""
+    typed = read_typed()
+    settings = {"from_person": typed["over_from"], "reason": typed["over_reason"]}
+    return _do(case_id, lambda case: take_over(get_desk(), case.case_id, **settings, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/release")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_release(case_id: str) -> ResponseReturnValue:
+    """Give a case back, unclaimed."""
+    return _do(case_id, lambda case: release_case(get_desk(), case.case_id, actor=get_name()), HOLD_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/hand-over")
+@staff_rule(Permission.TAKE_CASES, body_bytes=FORM_BYTES)
+def post_hand_over(case_id: str) -> ResponseReturnValue:
+    """Hand a case to a person or a faculty, with a reason and a note."""
+    typed = read_typed()
+
+    def act(case: CaseRow) -> CaseRow:
+        return hand_over(
+            get_desk(),
+            case.case_id,
+            reason=typed["hand_reason"],
+            note=typed["hand_note"],
+            person=typed["hand_person"] or None,
+            faculty=typed["hand_faculty"] or None,
+            actor=get_name(),
+        )
+
+    return _do(case_id, act, HAND_FIELDS)
+
+
+@blueprint.post("/cases/<case_id>/assess")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_assess(case_id: str) -> ResponseReturnValue:
+    """Record an assessment."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if faults := list_assessment_faults(typed, case):
+        return show_page_again(case, PageState(faults))
+
+    def act(case: CaseRow) -> CaseRow:
+        made, seen = make_assessment(typed, case), read_seen(typed)
+        return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen)
+
+    return _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
+
+
+@blueprint.post("/cases/<case_id>/advise")
+@staff_rule(Permission.ADVISE, body_bytes=FORM_BYTES)
+def post_advise(case_id: str) -> ResponseReturnValue:
+    """Record a safeguarding adviser's view."""
+    typed = read_typed()
+    return _do(
+        case_id,
+        lambda case: advise(get_desk(), case.case_id, make_view(typed), actor=get_name()),
+        VIEW_FIELDS,
+        note="view_reasons",
+        place="assessment-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/close")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_close(case_id: str) -> ResponseReturnValue:
+    """Close a case with its outcome."""
+    case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
+    desk, release = get_desk(), typed["release_outcome"] == "yes"
+    with desk.store.read() as connection:
+        same_as = typed["cluster"] or None
+        lead = get_lead(connection, case.case_id)
+        refusals = list_refusals(connection, lead, same_as=same_as, release_outcome=release, actor=get_name())
+        faults = list_closing_faults(typed, weaknesses, refusals)
+    if faults:
+        return show_page_again(case, PageState(faults))
+    closing = make_closing(typed, weaknesses)
+    return _do(
+        case_id,
+        lambda case: close_case(desk, case.case_id, closing, actor=get_name(), release_outcome=release),
+        CLOSE_FIELDS,
+        otherwise="cluster",
+        place="close-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/exempt")
+@staff_rule(Permission.EXEMPT_CASES, body_bytes=FORM_BYTES)
+def post_exempt(case_id: str) -> ResponseReturnValue:
+    """Record why a case may close without an acknowledged package."""
+    reason = read_typed()["exempt_reason"]
+    return _do(
+        case_id,
+        lambda case: exempt_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
+        {"not-assessed": "assessment-title"},
+        otherwise="exempt_reason",
+        place="close-title",
+    )
+
+
+@blueprint.post("/cases/<case_id>/reopen")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
+def post_reopen(case_id: str) -> ResponseReturnValue:
+    """Open a closed case again, with a reason."""
+    reason = read_typed()["reopen_reason"]
+    return _do(
+        case_id,
+        lambda case: reopen_case(get_desk(), case.case_id, reason=reason, actor=get_name()),
+        {},
+        otherwise="reopen_reason",
+        place="close-title",
+    )
+
+
+def _do(
+    case_id: str,
+    act: Callable[[CaseRow], CaseRow],
+    fields: Mapping[str, str],
+    *,
+    note: str = "",
+    otherwise: str = "holder-title",
+    place: str = "holder-title",
+) -> ResponseReturnValue:
+    """Do one thing to a case, and go to its place on the page, or show the page again with the fault."""
+    case = get_case_or_404(case_id)
+    try:
+        done = act(case)
+    except CaseError as error:
+        return show_page_again(case, PageState([make_work_fault(error, fields, note=note, otherwise=otherwise)]))
+    except LocalStateError as error:
+        return show_page_again(case, PageState([Fault(otherwise, str(error))]))
+    return redirect(url_for("cases.show_case", case_id=done.case_id, _anchor=place), HTTPStatus.SEE_OTHER)

@@ -1,0 +1,69 @@
+"""The guards against closing a case: each one is judged in the transaction that closes it, and named on its page."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from gateway.desk.cases.assessing import YES, Standing, find_standing
+from gateway.desk.cases.holding import check_not_held
+from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
+from gateway.desk.cases.steps import list_steps
+from gateway.desk.outbox.replies import has_reply
+
+
+def list_owed(connection: Connection, found: CaseRow, *, actor: str) -> Iterator[CaseError]:
+    """Yield every reason why this person may not close this case yet, e.g. unread and still owing a reply.
+
+    `already-closed` or `held` alone, or any of `not-opened`, `not-assessed`, `assessment-stale`, `package-owed`,
+    `reply-owed`, `contact-owed`.
+    """
+    if found.closed_at is not None:
+        yield CaseError("This case is already closed.", reason="already-closed")
+        return
+    try:
+        check_not_held(connection, found, actor=actor)
+    except CaseError as error:
+        yield error
+        return
+    if found.opened_at is None:
+        yield CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+    standing = find_standing(connection, found)
+    yield from _list_unsettled(connection, found, standing)
+
+
+def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing | None) -> Iterator[CaseError]:
+    if standing is None:
+        yield CaseError("Assess this case first: none closes without an assessment.", reason="not-assessed")
+    elif standing.is_stale:
+        yield CaseError(
+            "More was read, or the case was reopened, after its assessment: assess it again.", reason="assessment-stale"
+        )
+    if standing is not None and standing.urgent_dissemination == YES and not _is_exempt(connection, found, standing):
+        # Packages will be records of their own: until then only a person's reason settles it.
+        yield CaseError(
+            (
+                "Its assessment says that police or child protection need it urgently: a package must be acknowledged "
+                "first, or a supervisor records why not."
+            ),
+            reason="package-owed",
+        )
+    if found.reply_code is not None:
+        return
+    if found.reply_owed:
+        yield CaseError(
+            (
+                "This child is still owed a reply (R23). Record it with --reply-recorded, or explain why "
+                f"a reply would do harm with --reply-recorded {NO_SAFE_CONTACT} --reply-reason."
+            ),
+            reason="reply-owed",
+        )
+    elif standing is not None and standing.contact == YES and not has_reply(connection, case_id=found.case_id):
+        yield CaseError(
+            "Its assessment says to contact the adult who reported: record that, or assess it again.",
+            reason="contact-owed",
+        )
+
+
+def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:
+    newer = (one for one in list_steps(connection, found) if one.number > standing.step.number)
+    return any(one.kind == "exempt" and one.case_id == found.case_id for one in newer)

@@ -1,0 +1,156 @@
+"""The holder of a case: one person at a time, and the only one to assess, answer and close it.
+
+An unclaimed case goes to the first person to act on it. Another person takes it over with a reason, or gets it handed
+over with a written note. A faculty gets it the same way, unclaimed until one of its people takes it.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, update
+
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
+from gateway.desk.people.permissions import Permission, is_allowed
+from gateway.desk.people.register import find_person, format_person, list_roles
+from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import format_uk_time
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+
+FACULTIES: Final = ("intelligence", "operations", "harm_reduction")
+
+
+def get_lead(connection: Connection, wanted: str) -> CaseRow:
+    """Return the case in which a report is worked on: its first report's while that is open, else its own."""
+    found = get_case(connection, wanted)
+    if found.joined_to is None:
+        return found
+    first = get_case(connection, found.joined_to)
+    # A report that arrived after its case was closed is worked on by itself.
+    return first if first.closed_at is None else found
+
+
+def claim_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
+    """Give an unclaimed case to this person. Raises `CaseError`: `unknown-case`, `already-closed`, `held`."""
+    with desk.store.write() as connection:
+        return hold(desk, connection, get_lead(connection, wanted), actor=actor)
+
+
+def hold(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> CaseRow:
+    """Return the case as this person's, in the caller's transaction: it is theirs already, or was unclaimed.
+
+    Called by everything that only the holder may do. Raises `CaseError`: `already-closed`, `held`.
+    """
+    _check_open(found)
+    if found.holder == actor:
+        return found
+    check_not_held(connection, found, actor=actor)
+    add_step(desk, connection, found.case_id, "claim", actor=actor)
+    return _give(desk, connection, found, holder=actor)
+
+
+def hold_unless_closed(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> None:
+    """Hold an open case. A closed one has no holder: a reply that was lost can still be written again."""
+    if found.closed_at is None:
+        hold(desk, connection, found, actor=actor)
+
+
+def check_not_held(connection: Connection, found: CaseRow, *, actor: str) -> None:
+    """Raise `CaseError` (`held`), which names the person and the time, if another person has the case."""
+    if found.holder is None or found.holder == actor:
+        return
+    since = found.held_since or found.received_at
+    raise CaseError(
+        (
+            f"{format_person(connection, found.holder)} has had this case since {format_uk_time(since)}. "
+            "Ask them, or take it over with a reason."
+        ),
+        reason="held",
+    )
+
+
+def take_over(desk: Desk, wanted: str, *, from_person: str, reason: str, actor: str) -> CaseRow:
+    """Take a case from `from_person`, with a reason that they can read.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `held` if another person has it by now, and those of a reason.
+    """
+    reason = get_clean_reason(reason)
+    with desk.store.write() as connection:
+        found = get_lead(connection, wanted)
+        _check_open(found)
+        if found.holder == actor:
+            return found
+        if found.holder != from_person:
+            # It changed hands after the page was drawn: the reason was meant for another person.
+            return hold(desk, connection, found, actor=actor)
+        text = StepText(reason=reason)
+        add_step(desk, connection, found.case_id, "take-over", actor=actor, text=text, codes={"before": from_person})
+        return _give(desk, connection, found, holder=actor)
+
+
+def release_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
+    """Give a case back, unclaimed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`."""
+    with desk.store.write() as connection:
+        found = _get_own(connection, wanted, actor=actor)
+        add_step(desk, connection, found.case_id, "release", actor=actor)
+        return _give(desk, connection, found, holder=None)
+
+
+def hand_over(
+    desk: Desk,
+    wanted: str,
+    *,
+    reason: str,
+    note: str,
+    actor: str,
+    person: str | None = None,
+    faculty: str | None = None,
+) -> CaseRow:
+    """Hand a case to a person, or to a faculty, unclaimed until one of its people takes it.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`, `no-recipient`, `own-person`, and those of a
+    reason and a note.
+    """
+    person = (person or "").strip() or None
+    if (person is None) == (faculty is None) or (faculty is not None and faculty not in FACULTIES):
+        raise CaseError("Choose one person or one faculty to hand the case to.", reason="no-recipient")
+    if person == actor:
+        raise CaseError("You have this case yourself: choose another person.", reason="own-person")
+    text = StepText(reason=get_clean_reason(reason), note=get_clean_note(note))
+    with desk.store.write() as connection:
+        found = _get_own(connection, wanted, actor=actor)
+        if person is not None:
+            _check_recipient(connection, person)
+        to = {"person": person, "faculty": faculty}
+        add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes=to)
+        return _give(desk, connection, found, holder=person, faculty=faculty or found.faculty)
+
+
+def _check_recipient(connection: Connection, person: str) -> None:
+    found = find_person(connection, person)
+    is_able = is_allowed(list_roles(connection, person), Permission.TAKE_CASES)
+    if found is None or found.ended_at is not None or not is_able:
+        raise CaseError("Nobody with this handle works on cases: `people list` shows everyone.", reason="no-recipient")
+
+
+def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:
+    found = get_lead(connection, wanted)
+    _check_open(found)
+    check_not_held(connection, found, actor=actor)
+    if found.holder is None:
+        raise CaseError("Nobody has this case: take it first.", reason="not-yours")
+    return found
+
+
+def _check_open(found: CaseRow) -> None:
+    if found.closed_at is not None:
+        raise CaseError("This case is already closed.", reason="already-closed")
+
+
+def _give(
+    desk: Desk, connection: Connection, found: CaseRow, *, holder: str | None, faculty: str | None = None
+) -> CaseRow:
+    since = None if holder is None else format_time(desk.clock())
+    values = {"holder": holder, "held_since": since, "faculty": faculty or found.faculty}
+    connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))
+    return get_case(connection, found.case_id)

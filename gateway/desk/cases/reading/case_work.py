@@ -1,0 +1,143 @@
+"""The work on a case, for its page and the terminal: its holder, assessment and steps, and all it still owes.
+
+Holds typed texts only if the report is open beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
+from gateway.desk.cases.guards import list_owed
+from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.queue import Later, list_later
+from gateway.desk.cases.reading.labels import ASSESSMENT, title_of
+from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
+from gateway.desk.partners.outcomes import OutcomeSignal, find_released
+from gateway.desk.people.register import format_person
+from gateway.desk.wiring import Desk
+from gateway.guidance.risk import Combination, Factor, list_reasons
+
+# The things that a case still owes before it closes, on its page; the rules' own text is for the command line.
+_OWED: Final = {
+    "not-opened": "Read the report.",
+    "not-assessed": "Assess the case.",
+    "assessment-stale": "Assess the case again: more was read, or it was reopened.",
+    "package-owed": "A package must be acknowledged, or a supervisor records why not.",
+    "reply-owed": "Answer the person who reported, and record it.",
+    "contact-owed": "Contact the adult who reported, as the assessment says, and record it.",
+}
+_DONE: Final = {
+    "claim": "took the case",
+    "release": "gave the case back",
+    "assess": "assessed the case",
+    "advise": "gave a safeguarding adviser's view",
+    "exempt": "let it close without a package",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step as text. `is_sealed` means that something was typed that is not open here."""
+
+    at: str
+    name: str
+    done: str
+    reason: str = ""
+    note: str = ""
+    factors: Sequence[tuple[str, str]] = ()
+    is_sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseWork:
+    """The work on one case. `lead` is the case that holds it, and `owed` gives each reason against closing."""
+
+    lead: CaseRow
+    holder: str | None
+    is_mine: bool
+    standing: Standing | None
+    assessor: str
+    factors: Sequence[Factor | Combination]
+    unread: Sequence[str]
+    owed: Mapping[str, str]
+    lines: Sequence[StepLine]
+    told: OutcomeSignal | None
+    is_grown_up: bool
+    texts: Mapping[str, StepText] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> str:
+        """The reasons of the standing assessment, if they are open here."""
+        text = None if self.standing is None else self.texts.get(self.standing.step.step_id)
+        return "" if text is None else text.note
+
+
+def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> CaseWork:
+    """Return the work on a case as this person sees it. `is_open` opens the typed texts, which is recorded."""
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case.case_id)
+        steps = list_steps(connection, lead)
+        standing = find_standing(connection, lead)
+        owed = list(list_owed(connection, lead, actor=actor))
+        later = list_later(connection, [lead]).get(lead.case_id, Later(0, (), is_taken_back=False))
+        told = find_released(connection, case_id=lead.first_id)
+        people = {step.by for step in steps} | {str(step.detail.get(name)) for step in steps for name in _PEOPLE}
+        names = {one: format_person(connection, one) for one in people}
+        holder = None if lead.holder is None else format_person(connection, lead.holder)
+    texts = open_texts(desk, lead, steps, actor=actor) if is_open else {}
+    return CaseWork(
+        lead=lead,
+        holder=holder,
+        is_mine=lead.holder == actor,
+        standing=standing,
+        assessor="" if standing is None else names[standing.step.by],
+        factors=list_reasons(lead.factors),
+        unread=later.unread,
+        owed={one.reason: _OWED.get(one.reason, str(one)) for one in owed},
+        lines=[_make_line(step, texts.get(step.step_id), names=names) for step in steps],
+        told=told,
+        is_grown_up=is_grown_up(lead),
+        texts=texts,
+    )
+
+
+_PEOPLE: Final = ("before", "person")
+
+
+def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str]) -> StepLine:
+    line = StepLine(step.at, names[step.by], _format_done(step, names=names), is_sealed=step.box is not None)
+    if text is None:
+        return line
+    titles = {one.code: one.reason for one in list_reasons(" ".join(text.factors))}
+    factors = [(_format_judgement(step, code, titles[code]), reason) for code, reason in text.factors.items()]
+    return StepLine(line.at, line.name, line.done, text.reason, text.note, factors)
+
+
+def _format_judgement(step: CaseStep, code: str, title: str) -> str:
+    return f"{'Struck out' if code in str(step.detail.get('struck')).split() else 'Agreed'}: {title}"
+
+
+def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
+    codes = step.detail
+    if step.kind == "move":
+        before, after = (
+            f"{title_of(codes[lane]).lower()} ({codes[score]})"
+            for lane, score in (("lane_before", "score_before"), ("lane", "score"))
+        )
+        return f"moved it from the {before} to the {after}"
+    if step.kind == "take-over":
+        return f"took the case over from {names[codes['before']]}"
+    if step.kind == "hand-over":
+        return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
+    if step.kind == "close":
+        return f"closed it: {title_of(codes['outcome'])}"
+    if step.kind == "reopen":
+        back = "; the outcome that waited for the partner was taken back" if codes["taken_back"] else ""
+        return f"reopened it, closed before as: {title_of(codes['was'])}{back}"
+    if step.kind in {"assess", "advise"}:
+        said = ", ".join(title_of(codes[name]).lower() for name, _ in ASSESSMENT)
+        questions = "at immediate risk, urgent, for police or child protection"
+        return f"{_DONE[step.kind]}: {questions}: {said}; {codes['priority']}"
+    return _DONE[step.kind]

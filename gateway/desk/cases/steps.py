@@ -1,0 +1,156 @@
+"""The steps of a case: every act on it, each with its person, time and codes. Rows are only ever added.
+
+Everything typed, e.g. the reason of a move, is sealed to the desk's own key, as its copies of replies are: it opens
+with the report, and is lost with the key. The audit log holds the hash of the sealed box, so an exchanged one shows.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk import audit
+from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
+from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
+from gateway.desk.store.schema import CASE_STEPS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from partner_sdk.wire.envelope import Envelope
+
+# The audit log has each as e.g. `move-case`.
+StepKind = Literal[
+    "move", "claim", "take-over", "release", "hand-over", "assess", "advise", "exempt", "close", "reopen"
+]
+MAX_REASON_CHARACTERS: Final = 300
+# As a reply: the reasons of an assessment, and the note that goes with a case to another person.
+MAX_NOTE_CHARACTERS: Final = 4_000
+# A reason beside each factor of a case, and a note: each character takes up to four bytes, escaped up to six.
+_MOST_TEXT_BYTES: Final = 256 * 1024
+# More than a person reads at once: the texts of older steps stay closed on the page.
+MOST_OPENED_STEPS: Final = 60
+_BOX_KIND: Final = "case-step"
+
+
+class StepText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything typed in one step. `factors` gives the reason for each risk factor that was judged, by its code."""
+
+    reason: str = ""
+    note: str = ""
+    factors: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseStep:
+    """One step. `number` gives the order: the clock may have been set back. `box` is its sealed text, if any."""
+
+    number: int
+    step_id: str
+    case_id: str
+    at: str
+    by: str
+    kind: StepKind
+    detail: dict[str, Any]
+    box: bytes | None
+
+
+def add_step(
+    desk: Desk,
+    connection: Connection,
+    case_id: str,
+    kind: StepKind,
+    *,
+    actor: str,
+    text: StepText | None = None,
+    codes: Mapping[str, audit.Detail] = MappingProxyType({}),
+) -> None:
+    """Record a step in the caller's transaction. Raises `LocalStateError` (`no-sealing-key`) if it has a text."""
+    now, step_id, box, detail = desk.clock(), desk.make_id(), None, dict(codes)
+    if text is not None:
+        box = seal_own_copy(desk, connection, encode(text), purpose="mailbox", message_id=step_id, kind=_BOX_KIND)
+        detail["box_sha256"] = hashlib.sha256(box).hexdigest()
+    connection.execute(
+        insert(CASE_STEPS).values(
+            step_id=step_id,
+            case_id=case_id,
+            at=format_time(now),
+            by=actor,
+            kind=kind,
+            detail=encode(detail).decode(),
+            box=box,
+        )
+    )
+    audit.append_entry(connection, f"{kind}-case", case_id, at=now, actor=actor, **detail)
+
+
+def list_steps(connection: Connection, case: CaseRow, *, kinds: Collection[StepKind] = ()) -> list[CaseStep]:
+    """Return the steps of a case, the newest first: all of them, or those of some kinds."""
+    columns = [CASE_STEPS.c[name] for name in ("id", "step_id", "case_id", "at", "by", "kind", "detail", "box")]
+    query = select(*columns).where(CASE_STEPS.c.case_id.in_({case.case_id, case.first_id}))
+    if kinds:
+        query = query.where(CASE_STEPS.c.kind.in_(kinds))
+    return [
+        CaseStep(
+            number=row.id,
+            step_id=row.step_id,
+            case_id=row.case_id,
+            at=row.at,
+            by=row.by,
+            kind=row.kind,
+            detail=json.loads(row.detail),
+            box=None if row.box is None else bytes(row.box),
+        )
+        for row in connection.execute(query.order_by(CASE_STEPS.c.id.desc()))
+    ]
+
+
+def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: str) -> dict[str, StepText]:
+    """Return the texts of the newest steps, by step id; the reading is recorded. Those that do not open are left out.
+
+    A key is destroyed at the end of its time, and a box that is not the one of its step does not open.
+    """
+    sealed = [step for step in steps if step.box is not None][:MOST_OPENED_STEPS]
+    if not sealed:
+        return {}
+    vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, StepText]()
+    for step in sealed:
+        box = step.box or b""
+        context = make_copy_context(desk, purpose="mailbox", message_id=step.step_id, kind=_BOX_KIND)
+        try:
+            if step.detail.get("box_sha256") == hashlib.sha256(box).hexdigest():
+                plain = vault.open_message_copy(Envelope.parse(box), context=context)
+                texts[step.step_id] = parse_exact(plain, kind=StepText, max_bytes=_MOST_TEXT_BYTES)
+        except (OpeningError, FormatError):
+            continue
+    with desk.store.write() as connection:
+        audit.append_entry(connection, "read-case-steps", case.case_id, at=desk.clock(), actor=actor)
+    return texts
+
+
+def get_clean_reason(reason: str) -> str:
+    """Return a person's reason for a change. Raises `CaseError` if it is missing, too long or unprintable."""
+    reason = reason.strip()
+    if not reason:
+        raise CaseError("Give a reason for the change: --reason.", reason="reason-missing")
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+    if not reason.isprintable():
+        raise CaseError("The reason contains characters that a page cannot show. Remove them.", reason="unprintable")
+    return reason
+
+
+def get_clean_note(note: str) -> str:
+    """Return a text of several lines. Raises `CaseError` (`note-missing`, `note-too-long`, `note-unprintable`)."""
+    note = normalise(note)
+    if not note:
+        raise CaseError("Write why, for the next person who reads this case.", reason="note-missing")
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise CaseError(f"This text can have up to {MAX_NOTE_CHARACTERS:,} characters.", reason="note-too-long")
+    if has_control_characters(note):
+        raise CaseError("The text contains characters that a page cannot show. Remove them.", reason="note-unprintable")
+    return note

@@ -1,0 +1,54 @@
+"""An assessed case, ready for the actions that need one."""
+
+import dataclasses
+from typing import Any
+
+from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
+from gateway.desk.cases.closing import Closing, close_case
+from gateway.desk.cases.holding import get_lead, take_over
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.wiring import Desk
+from tests.desk.desk_loop import ACTOR
+
+# Mild and synthetic; `contact` counts only for a report by an adult.
+ASSESSMENT = Assessment(
+    immediate_risk="no",
+    urgent="no",
+    urgent_dissemination="no",
+    best_placed="harm_reduction",
+    priority="P3",
+    kind="grooming",
+    age_band="13_15",
+    reasons="Reasons-Marker: a stranger asks for pictures in a game.",
+    contact="no",
+)
+# The same as a form sends it.
+ANSWERS = {
+    **{name: getattr(ASSESSMENT, name) for name in ("immediate_risk", "urgent", "urgent_dissemination", "best_placed")},
+    **{name: getattr(ASSESSMENT, name) for name in ("priority", "kind", "age_band", "contact")},
+    "assess_reasons": ASSESSMENT.reasons,
+}
+
+
+def assess(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> CaseRow:
+    """Assess an opened case by its id or reference."""
+    return assess_case(desk, case, dataclasses.replace(ASSESSMENT, **changes), actor=actor)
+
+
+def make_ready(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> None:
+    """Let this person have an open, read case, and assess it unless that was done; leave any other case as it is."""
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case)
+        standing = find_standing(connection, lead)
+    if lead.closed_at is not None or lead.opened_at is None:
+        return
+    if lead.holder not in {None, actor}:
+        take_over(desk, case, from_person=lead.holder, reason="Another shift.", actor=actor)
+    if standing is None or standing.is_stale or changes:
+        assess(desk, case, actor=actor, **changes)
+
+
+def assess_and_close(desk: Desk, case: str, closing: Closing, *, actor: str = ACTOR, **settings: Any) -> CaseRow:
+    """Assess a case if it needs that, and close it."""
+    make_ready(desk, case, actor=actor)
+    return close_case(desk, case, closing, actor=actor, **settings)
