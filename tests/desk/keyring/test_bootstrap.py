@@ -39,6 +39,7 @@ def test_init_makes_every_key_closed_to_others(tmp_path: Path) -> None:
     keys = sorted(paths.keys.iterdir()) + sorted(paths.root.iterdir())
     assert [path.name for path in keys] == [
         "feed.key",
+        "identifier.key",
         "key-set.key",
         "mailbox-signing.key",
         "register.key",
