@@ -311,12 +311,12 @@ def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_
         "WE MUST NOT CONTACT: my",
         "    uncle",
         "DO NOT USE: Text: 07700 900123",
-        "WHAT WAS SAID",
+        "THE STORY",
         "In their own words: A story.",
     ]
     places = [lines.index(line) for line in order]
     assert places == sorted(places)
-    assert "Never text or e-mail." in said[: said.index("WHAT WAS SAID")]
+    assert "Never text or e-mail." in said[: said.index("THE STORY")]
 
 
 def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:

@@ -93,7 +93,7 @@ MAKE_DIGESTS       digest make, overview make, synthetic
 RELEASE_DIGESTS    digest release, overview release, overview publish
 CHECK_AUDIT        audit check
 PUBLISH            publish
-RUN_DESK           collect, case index, outbox send, serve, vault
+RUN_DESK           collect, case index, lock, outbox send, serve, unlock, vault
 MANAGE_PARTNERS    service merge, service part
 """
 # Every command of these groups.
