@@ -157,8 +157,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
 
 
 def _show_vault_error(error: VaultError) -> ResponseReturnValue:
-    # Its text is ours, and names no person and no report.
-    return show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason, fault=str(error))
+    return show_page("vault.html", status=HTTPStatus.SERVICE_UNAVAILABLE, reason=error.reason)
 
 
 def make_served_app() -> Flask:
