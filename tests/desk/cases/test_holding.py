@@ -230,3 +230,20 @@ def test_closed_case_cannot_be_taken(desk: Desk) -> None:
     with pytest.raises(CaseError) as caught:
         claim_case(desk, case_id, actor=ONE)
     assert caught.value.reason == "already-closed"
+
+
+@pytest.mark.parametrize(
+    ("role", "shown"),
+    [
+        (Role.ADVISER, ("Take this case", "Record the view")),
+        (Role.ANALYST, ("Take this case", "Record the assessment", "Close the case")),
+        (Role.SUPERVISOR, ("Take this case", "Record the assessment", "Record the reason", "Close the case")),
+    ],
+)
+def test_page_offers_each_role_its_own_forms(desk: Desk, role: Role, shown: tuple[str, ...]) -> None:
+    case_id = add_opened(desk)
+    assess(desk, case_id, actor=ONE, urgent_dissemination="yes")
+    release_case(desk, case_id, actor=ONE)
+    page = Browser(desk).sign_in("one-role", [role]).get(f"/cases/{case_id}").text
+    buttons = ("Take this case", "Record the assessment", "Record the view", "Record the reason", "Close the case")
+    assert tuple(button for button in buttons if f">{button}</button>" in page) == shown
