@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http import HTTPStatus
 from urllib.parse import urljoin
 
 import requests
@@ -108,23 +107,6 @@ def read_button(address: str, *, origin: str) -> str:
         raise FormWalkError(f"{address} has no button with a link to {origin}.")
     # Browsers do not send the fragment.
     return reader.links[0].removeprefix(origin).partition("#")[0]
-
-
-def press_button(start: str, page: str, button: str) -> None:
-    """Sign in to the desk by a one-time address, and post a button of one of its pages; raise `FormWalkError`.
-
-    Example: `press_button(address, "/digests/2026-Q3.example-chat", "release")`.
-    """
-    with requests.Session() as browser:
-
-        def post(shown: str, address: str) -> requests.Response:
-            hidden = dict(read_page(browser.get(shown, timeout=TIMEOUT_SECONDS).text).hidden)
-            return browser.post(address, data=hidden, timeout=TIMEOUT_SECONDS, allow_redirects=False)
-
-        address = urljoin(start, page)
-        for answer in (post(start, start), post(address, f"{address}/{button}")):
-            if answer.status_code != HTTPStatus.SEE_OTHER:
-                raise FormWalkError(f"The desk answered {answer.status_code}: {read_page(answer.text).heading}")
 
 
 def _take_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:

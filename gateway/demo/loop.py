@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gateway.demo.form_walk import Answers, FormWalkError, press_button, read_button, read_replies, walk_to_thanks
+from gateway.demo.desk_walk import sign_release
+from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
 from partner_sdk.button.well_known import PATH
@@ -177,8 +178,10 @@ class Loop:
         port: int,
         on_page: Callable[[str], None] = lambda _: None,
         site: Site | None = None,
+        links_sign_in: bool = False,
     ) -> None:
         self.folder = folder
+        self.links_sign_in = links_sign_in
         self.ports = Ports(port)
         self.site: Site = OneMachine(self.ports) if site is None else site
         self.gateway_state, self.desk_state, self.partner_state = (
@@ -230,6 +233,7 @@ class Loop:
         settings = self.desk_state / "desk.toml"
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
+        before = before.replace("links_sign_in = false", f"links_sign_in = {json.dumps(self.links_sign_in)}")
         settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n{PAGER}", encoding="utf-8")
 
     def start_gateway(self) -> str:
@@ -347,7 +351,7 @@ class Loop:
         )
         digest_id = str(made["digest_id"])
         try:
-            press_button(self.make_start_link("s-supervisor"), f"/digests/{digest_id}", "release")
+            sign_release(self.make_start_link("s-supervisor"), f"/digests/{digest_id}", "release")
         except FormWalkError as error:
             raise DemoError(str(error)) from None
         return digest_id
@@ -358,7 +362,7 @@ class Loop:
         return pulled
 
     def make_start_link(self, person: str) -> str:
-        """Return the one-time address that signs a person in to the desk's pages."""
+        """Return the one-time address for a person at the desk's pages."""
         made = json.loads(self.run_desk("people", "link", person, "--port", str(self.ports.desk), "--json"))
         return str(made["address"])
 

@@ -1,6 +1,6 @@
-"""Makes the desk's web app: every page, sign-in by a start link, the style sheet, and `/health` and `/status`.
+"""Makes the desk's web app: every page, the style sheet, and `/health` and `/status`.
 
-Never serves other machines: the address is a loopback address, and any other host name is refused.
+It listens on this machine alone; any host name but its own, or that of the agency's proxy, is refused.
 """
 
 import os
@@ -9,10 +9,10 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, redirect, url_for
+from flask import Blueprint, Flask, Response
 from flask.typing import ResponseReturnValue
 
-from gateway.desk import outbox_pages
+from gateway.desk import outbox_pages, passkey_pages, release_pages
 from gateway.desk.cases import (
     assessment_pages,
     exposure_pages,
@@ -29,21 +29,11 @@ from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.people.permissions import Permission
-from gateway.desk.people.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.vault import VaultError
-from gateway.desk.views.page import (
-    bind_desk,
-    find_home,
-    get_desk,
-    get_signed_in,
-    show_error,
-    show_page,
-    sign_in,
-    sign_out,
-    staff_rule,
-)
+from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
+from gateway.desk.views.touch import bind_touches
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -64,31 +54,12 @@ SCRIPT_FILE = _STATIC / "desk.js"
 FORM_BYTES = 4096
 
 
-@blueprint.get("/start/<secret>")
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
-def show_start(secret: str) -> ResponseReturnValue:
-    """Show the button that uses the link: a program that only previews addresses must not use it up."""
-    return show_page("start.html", secret=secret)
-
-
-@blueprint.post("/start/<secret>")
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
-def post_start(secret: str) -> ResponseReturnValue:
-    """Sign in with the link."""
-    desk = get_desk()
-    try:
-        sign_in(use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock()))
-    except StartLinkError as error:
-        return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
-    return redirect(url_for(find_home(get_signed_in().roles) or "cases.list_all"), HTTPStatus.SEE_OTHER)
-
-
 @blueprint.post("/sign-out")
 @staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
 def post_sign_out() -> ResponseReturnValue:
     """Sign out."""
     sign_out()
-    return show_page("signed_out.html", status=HTTPStatus.OK, fault="You are signed out.")
+    return show_page("sign_in.html", status=HTTPStatus.OK, fault="You are signed out.")
 
 
 @blueprint.get("/desk.css")
@@ -129,9 +100,12 @@ def get_status() -> Response:
 
 
 def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
-    """Return the app of one desk at `origin`, e.g. http://127.0.0.1:8003. Raises `DeskConfigError`."""
-    if not is_loopback(urlsplit(origin).hostname or ""):
-        raise DeskConfigError("The desk's pages open only at a loopback address: use 127.0.0.1.", reason="not-loopback")
+    """Return the app of one desk at `origin`, e.g. http://localhost:8702. Raises `DeskConfigError`."""
+    if origin != desk.config.pages_origin and not is_loopback(urlsplit(origin).hostname or ""):
+        raise DeskConfigError(
+            "The desk's pages open at this machine's own address, or at pages_origin in desk.toml.",
+            reason="not-loopback",
+        )
     app = make_web_app(
         "report-abuse-desk",
         origin=origin,
@@ -145,11 +119,13 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
     app.register_error_handler(VaultError, _show_vault_error)
+    bind_touches(app)
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(exposure_pages, outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
+        *(passkey_pages, release_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -81,7 +81,8 @@ program: Final = DeskProgram(
                 "authority": "Record that a person is trained and authorised for a kind of work up to a day; "
                 "a past day ends it.",
                 "account": "Give a person the account by which commands know them, or take it away.",
-                "link": "Print a one-time address that signs a person in to the desk's pages.",
+                "link": "Print a one-time address that registers a person's first passkey.",
+                "verify-releases": "Verify the second person's signature of everything that two people released.",
             },
         ),
         "audit": _make_group(
@@ -252,7 +253,7 @@ program: Final = DeskProgram(
             commands={
                 "make": "Make the overview of a year from the digests of its quarters and of the year itself.",
                 "show": "Print an overview exactly as its readers will see it.",
-                "release": "Release an overview to the mailbox of every adopter of the button.",
+                "release": "Send an overview that a second person signed to the mailbox of every adopter.",
                 "publish": "Write a released overview as a page and a file for the public.",
             },
         ),
@@ -263,7 +264,7 @@ program: Final = DeskProgram(
             commands={
                 "make": "Make the digests of a closed quarter, of one partner or of all, or print the existing ones.",
                 "show": "Print a digest exactly as its partner will see it.",
-                "release": "Release a digest into its partner's mailbox.",
+                "release": "Send a digest that a second person signed into its partner's mailbox.",
                 "list": "List the digests, newest quarter first.",
             },
         ),

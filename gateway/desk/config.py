@@ -151,6 +151,11 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gateway_origin: str
     feed_url: str
     agency_name: str = "The agency"
+    # Empty for http://localhost and the port of `serve`, or the https address of the agency's own proxy. Passkeys are
+    # bound to its name for good: at another one, every person registers anew.
+    pages_origin: str = ""
+    # Only for a demonstration: a one-time link signs in without a passkey. `doctor` calls it a fault.
+    links_sign_in: bool = False
     # Empty for `desk.sqlite` in the state folder, or the address of a PostgreSQL database of the desk's own.
     database_uri: str = ""
     # Of the evidence disk: one partner's flood leaves room for the files of the others.
@@ -250,8 +255,18 @@ def check_config(config: DeskConfig) -> None:
     """Raise `SettingsError` if an address is not allowed, or settings do not fit one another."""
     check_origin(config.gateway_origin, key="gateway_origin")
     check_origin(config.feed_url, key="feed_url")
+    if config.pages_origin:
+        check_origin(config.pages_origin, key="pages_origin")
+        _check_has_name(config.pages_origin)
     check_database_uri(config.database_uri)
     check_carriers(config.carriers, pager=config.pager)
+
+
+def _check_has_name(origin: str) -> None:
+    host = urlsplit(origin).hostname or ""
+    # WebAuthn binds passkeys to a name, never to a number (WebAuthn §5.1.3, "valid domain").
+    if host.strip("[]").replace(".", "").isdigit() or ":" in host:
+        raise _bad("pages_origin", "must have a name, e.g. https://desk.agency.example: passkeys need one")
 
 
 def encode_config(config: DeskConfig) -> str:

@@ -126,6 +126,14 @@ def _examine_openings(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", f"The vault's record of {len(heads)} openings is whole, and has every head of the audit log.", ""
 
 
+def _examine_people(desk: Desk) -> Iterator[CheckResult]:
+    if desk.config.links_sign_in:
+        detail = "A one-time link signs in without a passkey."
+        yield "fault", detail, "Remove links_sign_in from desk.toml: it is for a demonstration."
+    else:
+        yield "ok", "People sign in by passkey alone.", ""
+
+
 def _examine_audit(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         yield "ok", f"The hash chain of the audit log is intact: {audit.check_chain(connection)} entries.", ""
@@ -322,6 +330,7 @@ def _examine_draws(desk: Desk) -> Iterator[CheckResult]:
 
 _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (
     ("keys", _examine_keys),
+    ("people", _examine_people),
     ("audit", _examine_audit),
     ("openings", _examine_openings),
     ("lists", _examine_lists),

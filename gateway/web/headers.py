@@ -44,8 +44,9 @@ HEADERS: tuple[HeaderRow, ...] = (
     HeaderRow(
         ("desk",),
         "Content-Security-Policy",
-        _PAGE_POLICY,
-        "as for pages; evidence files downloaded at the desk set a stricter one and run in no origin at all",
+        f"{_PAGE_POLICY}; connect-src 'self'",
+        "as for pages, and passkeys.js asks its own origin for a challenge; downloaded evidence has a stricter one and "
+        "runs in no origin at all",
         may_replace=True,
     ),
     HeaderRow(

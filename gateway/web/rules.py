@@ -75,7 +75,7 @@ class RouteRule:
     `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names rows that may
     count a request instead, depending on its body. `body_room` names the room for its bodies. `log_word` replaces the
     route in the log where the path would reveal an answer. `permission` is needed by staff, who are
-    different people with different tasks; other callers have none.
+    different people with different tasks; other callers have none. `needs_touch` asks for a fresh touch of a passkey.
     """
 
     login: Login
@@ -88,6 +88,7 @@ class RouteRule:
     log_word: str = ""
     other_limits: tuple[str, ...] = ()
     permission: Enum | None = None
+    needs_touch: bool = False
 
     def __call__(self, view: View) -> View:
         """Attach this rule to a view function."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import requests
 
+from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.wiring import utc_now
 from tests.builders.local_servers import find_free_port
 from tests.desk.people_builders import ACTOR
@@ -33,15 +35,20 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stdout is not None
-            assert json.loads(process.stdout.readline()) == {"address": f"http://127.0.0.1:{port}"}
+            assert json.loads(process.stdout.readline()) == {"address": f"http://localhost:{port}"}
             asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *words[1:]]
             address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
             with requests.Session() as session:
-                assert session.get(f"http://127.0.0.1:{port}/", timeout=10).status_code == 401
+                assert session.get(f"http://localhost:{port}/", timeout=10).status_code == 401
                 page = session.get(address, timeout=10).text
                 token = re.search(r'name="csrf_token" value="([^"]+)"', page)
                 assert token is not None
-                queue = session.post(address, data={"csrf_token": token[1]}, timeout=10)
+                form = {"csrf_token": token[1]}
+                begun = session.post(f"{address}/begin", data=form, timeout=10).json()
+                answer = SoftPasskey(f"http://localhost:{port}", random=secrets.token_bytes).register(begun["options"])
+                form |= {"statement": begun["statement"], "answer": answer, "label": "blue key"}
+                assert session.post(f"{address}/register", data=form, timeout=10).status_code == 200
+                queue = session.get(f"http://localhost:{port}/", timeout=10)
                 assert queue.status_code == 200
                 assert "No case is waiting." in queue.text
             process.send_signal(signal.SIGTERM)

@@ -1,6 +1,7 @@
 """A whole desk in a folder, cases with really sealed reports, and a browser without a socket."""
 
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Collection
@@ -13,12 +14,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
 
+from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.people.permissions import Role
-from gateway.desk.people.sessions import get_link_folder, make_start_link
+from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, REPORTS
@@ -36,11 +38,13 @@ from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.made_models import copy_model, hold_open, move_to_server
-from tests.desk.people_builders import ensure_person, give_every_role, make_first_person
+from tests.desk.people_builders import ACTOR, ensure_person, give_every_role, make_first_person
 from tests.public_report_builders import make_contact, make_public_report
 
-ORIGIN = "http://127.0.0.1:8003"
+ORIGIN = "http://localhost:8003"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+# The passkeys of each desk's people, as they would lie in drawers.
+_PASSKEYS: dict[tuple[Path, str], SoftPasskey] = {}
 
 
 class Clock:
@@ -223,6 +227,7 @@ class Browser:
         app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
         self.client: FlaskClient = app.test_client()
         self.token = ""
+        self.passkey: SoftPasskey
 
     def get(self, path: str, *, base_url: str = ORIGIN) -> TestResponse:
         response = self.client.get(path, base_url=base_url)
@@ -236,16 +241,44 @@ class Browser:
         data = {"csrf_token": self.token if token is None else token, **fields}
         return self.client.post(path, base_url=ORIGIN, data=data, headers=headers or {})
 
+    def begin(self, path: str, **fields: Any) -> Any:
+        """Ask for a challenge as passkeys.js does: options and a statement."""
+        answer = self.post(path, **fields)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.text)
+
     def make_link(self, person: str, roles: Collection[Role] = tuple(Role)) -> str:
         with self.desk.store.write() as connection:
             ensure_person(connection, person, roles)
-        folder = get_link_folder(self.desk.paths.state)
-        return f"/start/{make_start_link(folder, person=person, now=self.desk.clock(), random=self.desk.random)}"
+        folder, now = get_link_folder(self.desk.paths.state), self.desk.clock()
+        link = StartLink.make(person, made_by=ACTOR, now=now)
+        return f"/start/{make_start_link(folder, link, now=now, random=self.desk.random)}"
+
+    def register(self, link: str, *, label: str = "blue key", **fields: Any) -> SoftPasskey:
+        """Register a new passkey by a link; its person is signed in then."""
+        assert self.get(link).status_code == 200
+        passkey = SoftPasskey(ORIGIN, random=secrets.token_bytes)
+        begun = self.begin(f"{link}/begin")
+        form = {"statement": begun["statement"], "answer": passkey.register(begun["options"]), "label": label}
+        sent = self.post(f"{link}/register", **form, **fields)
+        assert sent.status_code == 303, sent.text
+        assert self.get("/passkeys").status_code == 200
+        return passkey
+
+    def touch(self, begin: str, path: str, **fields: Any) -> TestResponse:
+        """Send a form with a touch of this person's passkey, e.g. `touch("/touch/begin", "/touch")`."""
+        begun = self.begin(begin)
+        return self.post(path, statement=begun["statement"], answer=self.passkey.touch(begun["options"]), **fields)
 
     def sign_in(self, person: str = "a-assessor", roles: Collection[Role] = tuple(Role)) -> "Browser":
-        link = self.make_link(person, roles)
-        self.get(link)
-        answer = self.post(link)
+        """Sign in with the person's passkey; a new one is registered by a link first."""
+        known = _PASSKEYS.get((self.desk.paths.state, person))
+        if known is None:
+            _PASSKEYS[self.desk.paths.state, person] = self.passkey = self.register(self.make_link(person, roles))
+            return self
+        self.passkey = known
+        self.get("/sign-in")
+        answer = self.touch("/sign-in/begin", "/sign-in")
         assert answer.status_code == 303
         assert self.get(answer.location).status_code == 200
         return self

@@ -130,9 +130,15 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.outbox.note_sending:KEPT_FOR", 90 * DAY, RUNNING, "finished notes are deleted after 90 days"),
     ("gateway.guidance.dated_data:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
     # the desk
-    ("gateway.desk.people.sessions:LIFETIME", 10 * MINUTE, CASEWORK, "signs one person in, once, within 10 minutes"),
+    (
+        "gateway.desk.people.sessions:LIFETIME",
+        10 * MINUTE,
+        CASEWORK,
+        "first passkey, once, within 10 minutes",
+    ),
     ("gateway.desk.people.sessions:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
-    ("gateway.desk.people.sessions:IDLE_LIFETIME", 15 * MINUTE, CASEWORK, "after 15 minutes without a click"),
+    ("gateway.desk.people.sessions:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
+    ("gateway.desk.people.touches:TOUCH_WITHIN", 5 * MINUTE, CASEWORK, "ask for a touch of the last five minutes"),
     ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, CASEWORK, "A question has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, CASEWORK, "by a noisy count: 60 or more"),
     ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, CASEWORK, "Fewer than 10 incidents by a noisy count"),

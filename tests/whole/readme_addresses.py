@@ -21,12 +21,12 @@ SIGNS = {
 def read_addresses() -> list[tuple[str, str]]:
     """Return address and description of each row of the README's table."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(r"^\| (http://127\.0\.0\.1:\d+/\S*) \| (.+) \|$", text, re.MULTILINE)
+    return re.findall(r"^\| (http://(?:127\.0\.0\.1|localhost):\d+/\S*) \| (.+) \|$", text, re.MULTILINE)
 
 
 def count_addresses() -> int:
     """Return how many addresses of this machine the README names."""
-    return len(re.findall(r"http://127\.0\.0\.1", (ROOT / "README.md").read_text(encoding="utf-8")))
+    return len(re.findall(r"http://(?:127\.0\.0\.1|localhost)", (ROOT / "README.md").read_text(encoding="utf-8")))
 
 
 def ask_addresses(first_port: int) -> dict[str, requests.Response]:
@@ -37,7 +37,8 @@ def ask_addresses(first_port: int) -> dict[str, requests.Response]:
         assert asked.port is not None
         place = asked.port - FIRST_PORT
         assert 0 <= place <= 3
-        answers[description] = requests.get(f"http://127.0.0.1:{first_port + place}{asked.path}", timeout=20)
+        address = f"http://{asked.hostname}:{first_port + place}{asked.path}"
+        answers[description] = requests.get(address, timeout=20)
     return answers
 
 

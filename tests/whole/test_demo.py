@@ -200,10 +200,10 @@ def check_it_runs_until(
     `use` is called with that while everything runs.
     """
     said = read_until(process, is_last=lambda line: line == "Press Ctrl-C to stop.")
-    addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
-    assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 3, 2, 2, 2, 2]
-    for port, path in addresses:
-        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=20).status_code == 200
+    addresses = re.findall(r"http://(127\.0\.0\.1|localhost):(\d+)(/\S*)", "\n".join(said))
+    assert [int(port) - newcomer.port for _, port, _ in addresses] == [0, 0, 1, 3, 2, 2, 2, 2]
+    for host, port, path in addresses:
+        assert requests.get(f"http://{host}:{port}{path}", timeout=20).status_code == 200
     assert len(newcomer.find_processes()) > 4
     use(said)
     end(process, by=by)

@@ -33,6 +33,7 @@ VIEW_FIELDS: Final = _TITLES | {
 }
 CLOSE_FIELDS: Final = _TITLES | {
     "reply-owed": "code",
+    "no-reply-unsigned": "reply-title",
     "contact-owed": "code",
     "not-assessed": "assessment-title",
     "assessment-stale": "assessment-title",

@@ -29,6 +29,7 @@ from gateway.desk.cases.model import (
     is_waiting,
     normalise,
 )
+from gateway.desk.cases.no_reply import find_no_reply
 from gateway.desk.cases.opening import (
     OpenedCase,
     OpenedReport,
@@ -232,6 +233,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
+        no_reply = find_no_reply(connection, case)
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         linked = list_linked(connection, case)
@@ -293,6 +295,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_place_lost=any(one.no_place_at for one in written),
         is_read_noted=any(one.kind == "read" for one in written),
         notes=notes,
+        no_reply=no_reply,
+        me=get_name(),
         promised_day=None if promised is None else format_day(promised),
         read_by=format_read_by(case, desk.agency, now=desk.clock()),
         lateness=format_lateness(days_late) if days_late else "",

@@ -46,6 +46,7 @@ CASE_FAULTS = {
     "already-closed": "This case is already closed. Nothing was changed.",
     "not-opened": "This report is still unread. Open it first.",
     "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
+    "no-reply-unsigned": "No reply was given to this child: a second person has to sign the reason first.",
     "no-redirect": "This is out of remit: choose where they were sent.",
     "bad-code": "One of the answers is not on the list. Choose it again.",
     "unknown-case": "No case has that id or reference.",

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from gateway.desk.cases.assessing import YES, Standing, find_standing
 from gateway.desk.cases.holding import check_not_held
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
+from gateway.desk.cases.no_reply import list_no_reply_refusals
 from gateway.desk.cases.steps import list_steps
 from gateway.desk.outbox.replies import has_reply
 
@@ -15,7 +16,7 @@ def list_owed(connection: Connection, found: CaseRow, *, actor: str) -> Iterator
     """Yield every reason why this person may not close this case yet, e.g. unread and still owing a reply.
 
     `already-closed` or `held` alone, or any of `not-opened`, `not-assessed`, `assessment-stale`, `package-owed`,
-    `reply-owed`, `contact-owed`.
+    `reply-owed`, `no-reply-unsigned`, `contact-owed`.
     """
     if found.closed_at is not None:
         yield CaseError("This case is already closed.", reason="already-closed")
@@ -47,6 +48,7 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
             ),
             reason="package-owed",
         )
+    yield from list_no_reply_refusals(connection, found)
     if found.reply_code is not None:
         return
     if found.reply_owed:

@@ -27,6 +27,7 @@ from gateway.desk.cases.model import (
     has_control_characters,
     normalise,
 )
+from gateway.desk.cases.no_reply import draft_no_reply
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
@@ -152,6 +153,7 @@ def note_reply(
         .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
     )
     audit.append_entry(connection, "record-reply", found.case_id, at=now, actor=actor, code=code)
+    draft_no_reply(connection, get_case(connection, found.case_id), by=actor, now=now)
 
 
 class ReplyError(ReportAbuseError):

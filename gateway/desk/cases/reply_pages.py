@@ -17,9 +17,12 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
 from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.no_reply import describe_no_reply, find_no_reply
 from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
+from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
+from gateway.desk.views.touch import sign_on_page
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
 
@@ -78,6 +81,22 @@ def post_record(case_id: str) -> ResponseReturnValue:
         record_reply(get_desk(), case.case_id, code=typed["code"], reason=typed["reason"], actor=get_name())
     except ReportAbuseError as error:
         return show_page_again(case, PageState([make_reply_fault(error, typed)]))
+    return _go_to_replies(case)
+
+
+@blueprint.post("/cases/<case_id>/no-reply")
+@staff_rule(Permission.ASSESS_CASES, body_bytes=TOUCH_BYTES)
+def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
+    """Sign as a second person that no reply to this child is safe."""
+    case = get_case_or_404(case_id)
+    with get_desk().store.read() as connection:
+        release = find_no_reply(connection, case)
+    if release is None:
+        return _go_to_replies(case)
+    try:
+        sign_on_page(release, body=describe_no_reply(case))
+    except ReportAbuseError as error:
+        return show_page_again(case, PageState([Fault("reply-title", str(error))]))
     return _go_to_replies(case)
 
 

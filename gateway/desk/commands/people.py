@@ -8,9 +8,19 @@ import click
 from gateway.desk.people import register
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import AUTHORITIES
+from gateway.desk.people.releases import ReleaseError, list_signed, verify_release
 from gateway.desk.people.sessions import LIFETIME, make_persons_link
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import DEFAULT_PORT, Call, desk_command, make_origin, port_option, print_result
+from gateway.desk.terminal import (
+    DEFAULT_PORT,
+    DONE,
+    LOOK,
+    Call,
+    desk_command,
+    make_origin,
+    port_option,
+    print_result,
+)
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.canonical import parse_time
 
@@ -132,15 +142,37 @@ def people_account(call: Call, person: str, account: str | None) -> int:
 @_PERSON
 @port_option
 def people_link(call: Call, person: str, port: int) -> int:
-    """Print a one-time address that signs a person in to the desk's pages.
+    """Print a one-time address that registers a person's first passkey.
 
-    It works once, within ten minutes, on this machine.
+    It works once, within ten minutes. Lost passkeys are recovered by two supervisors on their page; this command does
+    it only while fewer than two of them have a passkey.
     """
-    secret = make_persons_link(open_desk(call.state), person, actor=call.actor)
-    address = f"{make_origin(port)}/start/{secret}"
+    desk = open_desk(call.state)
+    secret = make_persons_link(desk, person, actor=call.actor)
+    address = f"{make_origin(desk.config, port=port)}/start/{secret}"
     minutes = int(LIFETIME.total_seconds() // 60)
-    line = f"{address}  (signs in {person}, once, within {minutes} minutes)"
+    line = f"{address}  (for {person}, once, within {minutes} minutes)"
     return print_result(call, {"address": address, "minutes": minutes, "person": person}, line)
+
+
+@desk_command(Permission.CHECK_AUDIT, example="--json")
+def people_verify_releases(call: Call) -> int:
+    """Verify the second person's signature of everything that two people released.
+
+    Each must cover the exact bytes, and be made with a passkey that the audit log shows registered for its person. Exit
+    code 1 when one does not.
+    """
+    verified, faults = 0, []
+    with open_desk(call.state).store.read() as connection:
+        for release_id in list_signed(connection):
+            try:
+                verify_release(connection, release_id)
+                verified += 1
+            except ReleaseError as error:
+                faults.append(str(error))
+    line = f"{verified} signatures are genuine, {len(faults)} are not."
+    found = {"faults": faults, "verified": verified}
+    return print_result(call, found, *faults, line, code=LOOK if faults else DONE)
 
 
 def _print_roles(call: Call, desk: Desk, person: str) -> int:

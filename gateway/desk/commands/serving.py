@@ -25,7 +25,7 @@ from gateway.desk.terminal import (
     print_result,
 )
 from gateway.desk.vault.client import VaultClient
-from gateway.desk.wiring import open_desk
+from gateway.desk.wiring import Desk, open_desk
 
 # A vault that cannot start must not be started five times a second.
 VAULT_RESTART_SECONDS: Final = 2.0
@@ -47,7 +47,7 @@ def serve(call: Call, port: int, *, is_without_vault: bool) -> int:
     from gateway.web.logs import configure_logging
     from gateway.web.serving import Listener, ServerGroup, ServingError
 
-    open_desk(call.state)  # report a fault here, not in each worker's log
+    desk = open_desk(call.state)  # report a fault here, not in each worker's log
     configure_logging("desk-command")
     listener = Listener(
         name="desk",
@@ -56,14 +56,14 @@ def serve(call: Call, port: int, *, is_without_vault: bool) -> int:
         port=port,
         environment={
             STATE_VARIABLE: str(call.state.resolve()),
-            ORIGIN_VARIABLE: make_origin(port),
+            ORIGIN_VARIABLE: make_origin(desk.config, port=port),
         },
     )
     has_vault = is_without_vault or VaultClient(DeskPaths(call.state).vault).is_there()
     try:
         with nullcontext() if has_vault else OwnVault(call.state) as own:
             check = (lambda: None) if own is None else own.check
-            return ServerGroup([listener]).run(on_ready=lambda: _print_origin(call, port), on_check=check)
+            return ServerGroup([listener]).run(on_ready=lambda: _print_origin(call, desk, port), on_check=check)
     except ServingError as error:
         return complain(str(error), code=WRONG_USE)
 
@@ -113,11 +113,12 @@ class OwnVault:
         )
 
 
-def _print_origin(call: Call, port: int) -> None:
+def _print_origin(call: Call, desk: Desk, port: int) -> None:
     # No link: a journal that kept one would sign in its readers.
+    origin = make_origin(desk.config, port=port)
     print_result(
         call,
-        {"address": make_origin(port)},
-        f"The desk's pages are at {make_origin(port)}.",
+        {"address": origin},
+        f"The desk's pages are at {origin}.",
         f"For a link that signs one person in: {suggest(f'people link PERSON --port {port}')}",
     )

@@ -15,9 +15,9 @@ from gateway.desk.digests.ledger import OVERVIEW_OF, get_spent
 from gateway.desk.digests.overview import (
     OverviewOrder,
     make_overview,
-    publish_overview,
     release_overview,
 )
+from gateway.desk.digests.publication import publish_overview
 from gateway.desk.digests.publishing import DigestOrder, make_digest, release_to_mailbox
 from gateway.desk.digests.records import DigestRecord, get_record, list_records, make_digest_id
 from gateway.desk.digests.releases import get_body
@@ -226,26 +226,25 @@ def _get_body(call: Call, digest_id: str) -> bytes:
 @desk_command(Permission.RELEASE_DIGESTS, example="2026")
 @_YEAR
 def overview_release(call: Call, year: str) -> int:
-    """Release an overview to the mailbox of every adopter of the button. Its maker cannot release it."""
+    """Send an overview that a second person signed to the mailbox of every adopter.
+
+    They sign it on its page with a passkey, which sends it too: this command repeats a sending that failed.
+    """
     desk = open_desk(call.state)
-    record = release_overview(desk, _make_overview_id(year), by=call.actor)
+    record = release_overview(desk, _make_overview_id(year))
     return print_result(call, _describe(desk, record), f"{record.digest_id} is released by {record.released_by}.")
 
 
-@desk_command(
-    Permission.RELEASE_DIGESTS,
-    example='2026 --why "Agreed with the press office" --out overview.html',
-)
+@desk_command(Permission.RELEASE_DIGESTS, example="2026 --out overview.html")
 @_YEAR
-@click.option("--why", required=True, metavar="TEXT", help="The reason, for the audit log.")
 @click.option("--out", type=FILE, required=True, metavar="FILE", help="The page; its figures go beside it as JSON.")
-def overview_publish(call: Call, year: str, why: str, out: Path) -> int:
+def overview_publish(call: Call, year: str, out: Path) -> int:
     """Write a released overview as a page and a file for the public.
 
-    The desk records who decided this and why.
+    Two people decide this on the overview's page: one proposes it and says why, the other signs it.
     """
     desk = open_desk(call.state)
-    page, body = publish_overview(desk.store, _make_overview_id(year), by=call.actor, reason=why, now=desk.clock())
+    page, body = publish_overview(desk.store, _make_overview_id(year), by=call.actor, now=desk.clock())
     data = out.with_suffix(".json")
     out.write_text(page, "utf-8")
     data.write_bytes(body)
@@ -278,12 +277,15 @@ def digest_show(call: Call, digest_id: str, *, as_csv: bool) -> int:
 @desk_command(Permission.RELEASE_DIGESTS, example="2026-Q3.example-chat")
 @_DIGEST
 def digest_release(call: Call, digest_id: str) -> int:
-    """Release a digest into its partner's mailbox. The person who made it cannot release it."""
+    """Send a digest that a second person signed into its partner's mailbox.
+
+    They sign it on its page with a passkey, which sends it too: this command repeats a sending that failed.
+    """
     if _is_of_overview(digest_id):
         year = digest_id.partition(".")[0]
         raise click.UsageError(f"That is an overview: {suggest(f'overview release {year}')}")
     desk = open_desk(call.state)
-    record = release_to_mailbox(desk, digest_id, by=call.actor)
+    record = release_to_mailbox(desk, digest_id)
     return print_result(
         call,
         _describe(desk, record),

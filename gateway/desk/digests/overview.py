@@ -26,7 +26,6 @@ from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.estimates import list_likely
 from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
-from gateway.desk.digests.overview_article import render_page
 from gateway.desk.digests.payload import add_draws
 from gateway.desk.digests.records import (
     MAX_RECORD_BYTES,
@@ -42,7 +41,7 @@ from gateway.desk.digests.records import (
     make_message_id,
     mark_released,
 )
-from gateway.desk.digests.releases import check_release, get_body
+from gateway.desk.digests.releases import enter_draft, get_body, get_signer
 from gateway.desk.digests.tables import AGE_BANDS, BUDGET_MICRO, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
 from gateway.desk.keyring.quarters import LongPeriod, check_closed
 from gateway.desk.outbox_run import send_due
@@ -54,7 +53,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire import canonical
 from partner_sdk.wire.digest import SMALLEST_SHOWN, DigestCell, DigestTable
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, encode_overview, parse_overview
+from partner_sdk.wire.overview import OVERVIEW_VERSION, Overview, encode_overview
 
 MOST_OF_ONE: Final = 100
 MOST_WEAKNESSES_OF_ONE: Final = 3
@@ -172,8 +171,8 @@ def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> Di
         return _finish(connection, draft, order, now=clock())
 
 
-def release_overview(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
-    """Write an overview to the mailbox of each adopter with keys, as a second person; repeated, it only sends.
+def release_overview(desk: Desk, digest_id: str) -> DigestRecord:
+    """Write an overview that a second person signed to each adopter with keys; repeated, it only sends.
 
     Raises `DigestError` as `release_to_mailbox` does.
     """
@@ -181,34 +180,23 @@ def release_overview(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         record = get_record(connection, digest_id)
         adopters = list(_list_recipients(connection, environment=desk.config.environment))
     if record.state != "released":
-        check_release(record, by=by)
+        with desk.store.read() as connection:
+            signer = get_signer(connection, record)
         if not adopters:
             raise DigestError("No adopter of the button has a mailbox yet.", reason="no-adopters")
         # Before the first message: one that has begun to leave the desk cannot be rejected.
         with desk.store.write() as connection:
-            mark_released(connection, digest_id, by=by.strip(), message_id="", now=desk.clock())
+            mark_released(connection, digest_id, by=signer, message_id="", now=desk.clock())
             append_entry(
-                connection, "digest-released", digest_id, at=desk.clock(), actor=by.strip(), partners=len(adopters)
+                connection, "digest-released", digest_id, at=desk.clock(), actor=signer, partners=len(adopters)
             )
             record = get_record(connection, digest_id)
+    body, signer = get_body(record), str(record.released_by)
     for partner in adopters:
         message_id = make_message_id(f"{digest_id}/{partner}")
-        write_message(desk, partner=partner, kind="overview", body=get_body(record), actor=by, message_id=message_id)
+        write_message(desk, partner=partner, kind="overview", body=body, actor=signer, message_id=message_id)
     send_due(desk, only={"message"}).raise_first()
     return record
-
-
-def publish_overview(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> tuple[str, bytes]:
-    """Return the public page and file of a released overview, and record the supervisor's choice and reason."""
-    with store.write() as connection:
-        record = get_record(connection, digest_id)
-        if record.state != "released":
-            raise DigestError("Only an overview that adopters have can be made public.", reason="not-released")
-        if not by.strip() or not reason.strip():
-            raise DigestError("Give the supervisor's name and the reason.", reason="no-name")
-        append_entry(connection, "overview-made-public", digest_id, at=now, actor=by.strip(), reason=reason.strip())
-    body = get_body(record)
-    return render_page(parse_overview(body)), body
 
 
 def _list_recipients(connection: Connection, *, environment: str) -> Iterator[str]:
@@ -318,7 +306,9 @@ def _finish(connection: Connection, draft: _Draft, order: OverviewOrder, *, now:
         )
     )
     append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
-    return finish_record(connection, record, body=body, now=now)
+    finished = finish_record(connection, record, body=body, now=now)
+    enter_draft(connection, finished, now=now)
+    return finished
 
 
 def _make_table(table: Table, draw: Sequence[int]) -> DigestTable:

@@ -14,6 +14,7 @@ from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.overview import release_overview
 from gateway.desk.digests.overview_article import render_article as render_overview
+from gateway.desk.digests.publication import describe_files, find_publication, propose_publication
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
@@ -21,7 +22,7 @@ from gateway.desk.digests.records import (
     get_record,
     list_records,
 )
-from gateway.desk.digests.releases import is_same_person
+from gateway.desk.digests.releases import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
@@ -29,6 +30,8 @@ from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
+from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
+from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
@@ -92,25 +95,59 @@ def show_digest(digest_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/digests/<digest_id>/release")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=TOUCH_BYTES)
 def post_release(digest_id: str) -> ResponseReturnValue:
-    """Release a digest to its partner's mailbox; a second person does it."""
+    """Sign a digest as a second person and send it to its partner's mailbox; signed before, it is only sent."""
     record = _get(digest_id)
     try:
-        release = release_overview if record.partner == OVERVIEW_OF else publishing.release_to_mailbox
-        release(get_desk(), record.digest_id, by=get_name())
+        check_waiting(record)
+        with get_desk().store.read() as connection:
+            release = find_draft(connection, record)
+        if release is not None and release.signed_by is None:
+            sign_on_page(release, body=get_body(record))
+        send = release_overview if record.partner == OVERVIEW_OF else publishing.release_to_mailbox
+        send(get_desk(), record.digest_id)
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.post("/digests/<digest_id>/reject")
-@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES)
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_touch=True)
 def post_reject(digest_id: str) -> ResponseReturnValue:
     """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
     record = _get(digest_id)
     try:
         publishing.reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
+    except ReportAbuseError as error:
+        return _show(record, fault=str(error))
+    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/digests/<digest_id>/propose")
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=FORM_BYTES, needs_touch=True)
+def post_propose(digest_id: str) -> ResponseReturnValue:
+    """Propose to make an overview public, for a second person to sign."""
+    record, desk = _get(digest_id), get_desk()
+    try:
+        reason = request.form.get("reason", "")
+        propose_publication(desk.store, record.digest_id, by=get_name(), reason=reason, now=desk.clock())
+    except ReportAbuseError as error:
+        return _show(record, fault=str(error))
+    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/digests/<digest_id>/publish")
+@staff_rule(Permission.RELEASE_DIGESTS, body_bytes=TOUCH_BYTES)
+def post_publish(digest_id: str) -> ResponseReturnValue:
+    """Sign the publication of an overview as a second person; `overview publish` then writes its files."""
+    record = _get(digest_id)
+    try:
+        with get_desk().store.read() as connection:
+            release = find_publication(connection, record)
+        if release is None:
+            not_found()
+        sign_on_page(release, body=describe_files(record))
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
@@ -168,8 +205,17 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
     if record.partner == OVERVIEW_OF:
         overview = None if record.body is None else parse_overview(record.body)
         article = None if overview is None else Markup(render_overview(overview))  # noqa: S704 - each text is escaped there
-        is_maker = is_same_person(record.made_by, get_name())
-        return show_page("overview.html", record=record, article=article, is_maker=is_maker, fault=fault)
+        with get_desk().store.read() as connection:
+            release, publication = find_draft(connection, record), find_publication(connection, record)
+        return show_page(
+            "overview.html",
+            record=record,
+            article=article,
+            release=release,
+            publication=publication,
+            me=get_name(),
+            fault=fault,
+        )
     period = parse_period(record.quarter)
     with get_desk().store.read() as connection:
         spent = get_spent(connection, partner=record.partner, period=period)
@@ -178,6 +224,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
             for quarter in period.quarters
             for table, cost in get_spends(connection, partner=record.partner, quarter=quarter).items()
         ]
+        release = find_draft(connection, record)
         kept = [one.body for one in list_records(connection, partner=record.partner) if one.state == "released"]
     digest = None if record.body is None else parse_digest(record.body)
     page = None if digest is None else make_digest_page(digest, kept=map(parse_digest, filter(None, kept)))
@@ -190,6 +237,7 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         text=None if digest is None else render_table(digest),
         spent=format_epsilon(spent),
         budget=format_epsilon(BUDGET_MICRO),
-        is_maker=is_same_person(record.made_by, get_name()),
+        release=release,
+        me=get_name(),
         fault=fault,
     )

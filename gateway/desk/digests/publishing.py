@@ -43,7 +43,7 @@ from gateway.desk.digests.records import (
     mark_rejected,
     mark_released,
 )
-from gateway.desk.digests.releases import check_release, get_body
+from gateway.desk.digests.releases import enter_draft, get_body, get_signer
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
 from gateway.desk.outbox_run import send_due
@@ -57,8 +57,8 @@ from partner_sdk.wire.keys import Environment
 
 MAX_REASON_CHARACTERS = 500
 
-Post = Callable[[str, bytes], str]
-"""Posts a digest's bytes to a partner's mailbox and returns the message id; the same bytes again, the same id."""
+Post = Callable[[str, bytes, str], str]
+"""Posts a digest's bytes to a partner's mailbox for its signer; the same bytes again, the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +120,20 @@ def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now
         return get_record(connection, digest_id)
 
 
-def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now: datetime) -> DigestRecord:
+def release_digest(store: DeskStore, digest_id: str, *, post: Post, now: datetime) -> DigestRecord:
     """Post a digest to its partner's mailbox, or return the record if that is done already.
 
-    Raises `DigestError` unless a second person does it: the maker of a digest cannot release it. The rule compares the
-    given names: it protects an honest person from a slip, not against a false name.
+    Raises `ReleaseError` (`not-signed`) unless a second person signed exactly these bytes, and `DigestError`.
     """
     with store.read() as connection:
         record = get_record(connection, digest_id)
-    if record.state == "released":
-        return record
-    check_release(record, by=by)
-    message_id = post(record.partner, get_body(record))
+        if record.state == "released":
+            return record
+        signer = get_signer(connection, record)
+    message_id = post(record.partner, get_body(record), signer)
     with store.write() as connection:
-        mark_released(connection, digest_id, by=by.strip(), message_id=message_id, now=now)
-        append_entry(connection, "digest-released", digest_id, at=now, actor=by.strip(), message=message_id)
+        mark_released(connection, digest_id, by=signer, message_id=message_id, now=now)
+        append_entry(connection, "digest-released", digest_id, at=now, actor=signer, message=message_id)
         return get_record(connection, digest_id)
 
 
@@ -316,11 +315,13 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
         )
         body = keep_body(journal, record, body)
     append_entry(connection, "digest-made", record.digest_id, at=now, actor=order.made_by)
-    return finish_record(connection, record, body=body, now=now)
+    finished = finish_record(connection, record, body=body, now=now)
+    enter_draft(connection, finished, now=now)
+    return finished
 
 
-def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
-    """Sign, seal and queue a digest as a second person, then send the queue; repeated, it only sends.
+def release_to_mailbox(desk: Desk, digest_id: str) -> DigestRecord:
+    """Seal and queue a digest that a second person signed, then send the queue; repeated, it only sends.
 
     Raises as `release_digest` does before anything is written, and the feed client's errors after: then the message is
     queued, and the next `collect` or release sends it.
@@ -328,11 +329,10 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
     record = release_digest(
         desk.store,
         digest_id,
-        by=by,
         # The same body is the same message: a crash before the release is recorded does not send it twice.
-        post=lambda partner, body: (
+        post=lambda partner, body, signer: (
             write_message(
-                desk, partner=partner, kind="digest", body=body, actor=by, message_id=make_message_id(digest_id)
+                desk, partner=partner, kind="digest", body=body, actor=signer, message_id=make_message_id(digest_id)
             ).message_id
         ),
         now=desk.clock(),

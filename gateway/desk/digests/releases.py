@@ -1,12 +1,13 @@
-"""The rules of a release, for digests of any kind: finished bytes, and a second person.
+"""The release of digests of any kind: finished bytes, and a second person's signature of them."""
 
-The rule of two compares the given names: it protects an honest person from a slip, not against a false name.
-"""
+from datetime import datetime
 
-import unicodedata
+from sqlalchemy import Connection
 
 from gateway.desk.digests.drawing import DigestError
+from gateway.desk.digests.ledger import OVERVIEW_OF
 from gateway.desk.digests.records import DigestRecord
+from gateway.desk.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
 
 
 def get_body(record: DigestRecord) -> bytes:
@@ -24,28 +25,34 @@ def get_body(record: DigestRecord) -> bytes:
     raise DigestError("This digest is not finished. Run `digest make` again.", reason="not-made")
 
 
-def check_release(record: DigestRecord, *, by: str) -> None:
-    """Raise `DigestError` unless this person may release this digest now."""
+def check_waiting(record: DigestRecord) -> None:
+    """Raise `DigestError` unless this digest waits for its release."""
     if record.state != "made":
         raise DigestError(
             f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
         )
-    if not by.strip():
-        raise DigestError("Give the name of the person who releases the digest.", reason="no-name")
-    if is_same_person(by, record.made_by):
-        raise DigestError(
-            f"{record.made_by} made this digest. A second person must read it and release it.", reason="same-person"
-        )
 
 
-def is_same_person(one: str, other: str) -> bool:
-    """Return whether two names differ only in case, spacing and compatible spellings (NFKC).
+def enter_draft(connection: Connection, record: DigestRecord, *, now: datetime) -> None:
+    """Enter the release of a finished digest for a second person to sign; one without bytes needs none."""
+    if record.body is not None:
+        kind, made_by = _get_kind(record), record.made_by
+        draft_release(connection, kind=kind, subject=record.digest_id, body=record.body, by=made_by, now=now)
 
-    Similar letters of other alphabets stay different.
-    """
-    return _squeeze_name(one) == _squeeze_name(other)
+
+def find_draft(connection: Connection, record: DigestRecord) -> Release | None:
+    """Return the release of a digest's bytes, with its signature if it has one."""
+    if record.body is None:
+        return None
+    return find_release(connection, kind=_get_kind(record), subject=record.digest_id, body=record.body)
 
 
-def _squeeze_name(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+def get_signer(connection: Connection, record: DigestRecord) -> str:
+    """Return the second person, whose signature covers exactly these bytes. Raises `DigestError`, `ReleaseError`."""
+    check_waiting(record)
+    kind, body = _get_kind(record), get_body(record)
+    return get_signed(connection, kind=kind, subject=record.digest_id, body=body).signer
+
+
+def _get_kind(record: DigestRecord) -> str:
+    return OVERVIEW if record.partner == OVERVIEW_OF else DIGEST

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.people.permissions import BY_THE_DESK, Role
+from gateway.desk.people.register import list_with_role
 from gateway.desk.people.touches import (
     Answer,
     NewKey,
@@ -30,6 +31,7 @@ from partner_sdk.wire.canonical import format_time
 
 MOST_LABEL_CHARACTERS: Final = 40
 MOST_PASSKEYS: Final = 10
+SUPERVISORS_TO_RECOVER: Final = 2
 COPIED: Final = "passkey-copied"
 _HANDLE_LABEL: Final = b"report-abuse desk person v1\0"
 _IN_LABELS: Final = frozenset(" '.-+()/")
@@ -139,6 +141,21 @@ def end_all(connection: Connection, person: str, *, by: str, now: datetime) -> N
     """End every passkey of a person: at a recovery, or when the person leaves."""
     for one in list_passkeys(connection, person):
         _end(connection, one, by=by, now=now)
+
+
+def check_may_link(connection: Connection, person: str) -> None:
+    """Raise `PasskeyError` (`needs-recovery`) if a link by the administrator could make them this person.
+
+    A first passkey comes by such a link; once a person had one, two supervisors recover it, while there are two.
+    """
+    had_one = bool(list_passkeys(connection, person, with_ended=True))
+    able = [one for one in list_with_role(connection, Role.SUPERVISOR) if list_passkeys(connection, one)]
+    if had_one and len(set(able) - {person}) >= SUPERVISORS_TO_RECOVER:
+        raise PasskeyError(
+            f"{person} has registered a passkey before. Two supervisors recover lost ones together, on their page Lost "
+            "passkeys.",
+            reason="needs-recovery",
+        )
 
 
 def take_touch(connection: Connection, answer: Answer, statement: Statement, *, now: datetime) -> Passkey:

@@ -84,6 +84,7 @@ class Permission(Enum):
     CHECK_AUDIT = "check the audit log"
     SEE_EXPOSURE = "see how much each person has opened"
     MANAGE_PEOPLE = "add people and grant roles"
+    RECOVER_PASSKEYS = "recover lost passkeys"
     MANAGE_KEYS = "manage the agency's keys"
     PUBLISH = "publish the key set and the register"
     RUN_DESK = "run the desk's machine"
@@ -136,6 +137,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.CHECK_AUDIT, (Role.AUDITOR, Role.ADMINISTRATOR)),
             (Permission.SEE_EXPOSURE, (Role.SUPERVISOR,)),
             (Permission.MANAGE_PEOPLE, (Role.ADMINISTRATOR,)),
+            (Permission.RECOVER_PASSKEYS, (Role.SUPERVISOR,)),
             (Permission.MANAGE_KEYS, (Role.ADMINISTRATOR,)),
             (Permission.PUBLISH, (Role.ADMINISTRATOR, Role.PARTNER_MANAGER)),
             (Permission.RUN_DESK, (Role.ADMINISTRATOR,)),

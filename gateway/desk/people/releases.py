@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk import audit
 from gateway.desk.people.passkeys import find_passkey, make_number, take_touch
+from gateway.desk.people.permissions import Permission
 from gateway.desk.people.touches import (
     Answer,
     Statement,
@@ -42,6 +43,16 @@ KINDS: Final = {
 }
 
 
+# The permission of the second person.
+PERMISSIONS: Final = {
+    DIGEST: Permission.RELEASE_DIGESTS,
+    OVERVIEW: Permission.RELEASE_DIGESTS,
+    PUBLICATION: Permission.RELEASE_DIGESTS,
+    NO_REPLY: Permission.ASSESS_CASES,
+    RECOVERY: Permission.RECOVER_PASSKEYS,
+}
+
+
 class ReleaseError(ReportAbuseError):
     """An action has no second person yet, or this one cannot be the second."""
 
@@ -58,6 +69,13 @@ class Release:
     drafted_by: str
     signed_at: str | None = None
     signed_by: str | None = None
+
+    @property
+    def signer(self) -> str:
+        """The person who signed it."""
+        if self.signed_by is None:
+            raise LookupError("Nobody signed this draft.")
+        return self.signed_by
 
     @property
     def statement_subject(self) -> str:

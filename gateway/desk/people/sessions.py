@@ -1,8 +1,8 @@
 """One-time links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
 
-A session is a row of the desk's store and belongs to a person. It ends at sign-out, after 8 hours, after 15 minutes
-without a request, and at any change of its person's roles; a copied cookie ends with it. It answers only to the browser
-that began it.
+A session is a row of the desk's store and belongs to a person. It ends at sign-out, after 8 hours, and at any change of
+its person's roles; a copied cookie ends with it. After 15 minutes without a request it is locked until a touch of the
+person's passkey. It answers only to the browser that began it.
 
 Never keeps the link itself: only its hash, as the name of a file that the first use of the link deletes.
 """
@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.people.passkeys import check_may_link
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, get_active, list_roles
 from gateway.desk.store import DeskStoreError
@@ -29,7 +30,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_t
 
 LIFETIME: Final = timedelta(minutes=10)
 SESSION_LIFETIME: Final = timedelta(hours=8)
-IDLE_LIFETIME: Final = timedelta(minutes=15)
+LOCKED_AFTER: Final = timedelta(minutes=15)
 # A session's last request is written down at most once in this time: each writing waits for the store's other writers.
 _NOTED_EVERY: Final = timedelta(minutes=1)
 _SECRET_BYTES: Final = 32
@@ -38,12 +39,14 @@ _MAX_FILE_BYTES: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's person, with their name and present roles, and its start."""
+    """A session's person, with their name and present roles, its start, and its last touch of a passkey."""
 
     person: str
     name: str
     roles: frozenset[Role]
     began_at: datetime
+    touched_at: datetime | None
+    is_locked: bool
 
 
 class StartLinkError(ReportAbuseError):
@@ -51,10 +54,17 @@ class StartLinkError(ReportAbuseError):
 
 
 class StartLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The stored part of a link: its person and its end."""
+    """The stored part of a link: its person, maker and end, and of a recovery the hash of the other half."""
 
     person: str
+    made_by: str
     expires_at: str
+    code_sha256: str
+
+    @classmethod
+    def make(cls, person: str, *, made_by: str, now: datetime, code_sha256: str = "") -> "StartLink":
+        """Return a link that lives ten minutes."""
+        return cls(person, made_by, format_time(now + LIFETIME), code_sha256)
 
 
 def get_link_folder(state: Path) -> Path:
@@ -62,43 +72,68 @@ def get_link_folder(state: Path) -> Path:
     return state / "start-links"
 
 
-def make_start_link(folder: Path, *, person: str, now: datetime, random: Callable[[int], bytes]) -> str:
-    """Return the secret of a new link for a person; it works once, for ten minutes."""
+def make_start_link(folder: Path, link: StartLink, *, now: datetime, random: Callable[[int], bytes]) -> str:
+    """Return the secret of a new link, which works once."""
     folder.mkdir(mode=0o700, exist_ok=True)
     _sweep(folder, now=now)
     secret = to_base64url(random(_SECRET_BYTES))
     path = _path_of(folder, secret)
     path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(encode(StartLink(person=person, expires_at=format_time(now + LIFETIME))))
+    path.write_bytes(encode(link))
     return secret
 
 
 def make_persons_link(desk: Desk, person: str, *, actor: str) -> str:
-    """Return the secret of a new link for a person of the desk; the log names its maker. Raises `PersonError`."""
+    """Return the secret of a new link for a person of the desk; the log names its maker.
+
+    Raises `PersonError` and `PasskeyError` (`needs-recovery`).
+    """
     now = desk.clock()
     with desk.store.write() as connection:
         get_active(connection, person)
+        if not desk.config.links_sign_in:
+            check_may_link(connection, person)
         audit.append_entry(connection, "make-link", person, at=now, actor=actor)
-    return make_start_link(get_link_folder(desk.paths.state), person=person, now=now, random=desk.random)
+    link = StartLink.make(person, made_by=actor, now=now)
+    return make_start_link(get_link_folder(desk.paths.state), link, now=now, random=desk.random)
 
 
-def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
-    """Return the link's person, and end the link. Raises `StartLinkError`."""
-    path = _path_of(folder, secret)
+def use_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:
+    """Return a link, and end it. Raises `StartLinkError`."""
+    link = read_start_link(folder, secret, now=now)
     try:
-        raw = path.read_bytes()
         # If two use the same link, one deletes the file and the other finds nothing.
-        path.unlink()
+        _path_of(folder, secret).unlink()
+    except OSError:
+        raise _refuse_used() from None
+    return link
+
+
+def read_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:
+    """Return a link without using it. Raises `StartLinkError` (`link-used`, `link-expired`)."""
+    try:
+        raw = _path_of(folder, secret).read_bytes()
         link = parse_exact(raw, kind=StartLink, max_bytes=_MAX_FILE_BYTES)
     except (OSError, FormatError):
-        raise StartLinkError("This start link is unknown or has already been used.", reason="link-used") from None
+        raise _refuse_used() from None
     if now >= parse_time(link.expires_at):
-        raise StartLinkError("This start link has expired.", reason="link-expired")
-    return link.person
+        raise StartLinkError("This link has expired. Ask for a new one.", reason="link-expired")
+    return link
 
 
-def begin_session(desk: Desk, person: str, *, browser: str) -> str:
+def hash_code(code: str) -> str:
+    """Return the hash of the other half of a recovery, as its link holds it."""
+    return hashlib.sha256(b"report-abuse desk recovery code v1\0" + code.encode()).hexdigest()
+
+
+def _refuse_used() -> StartLinkError:
+    return StartLinkError("This link is unknown or has already been used. Ask for a new one.", reason="link-used")
+
+
+def begin_session(desk: Desk, person: str, *, browser: str, is_touched: bool) -> str:
     """Begin a person's session in a browser and return its secret for the cookie; the store has only its hash.
+
+    `is_touched` says that they have just touched a passkey.
 
     Raises `StartLinkError` (`no-role`) for a person who has ended or has no role.
     """
@@ -113,7 +148,8 @@ def begin_session(desk: Desk, person: str, *, browser: str) -> str:
                 "You have no role at this desk. An administrator grants roles: `people grant`.", reason="no-role"
             )
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
-        values = {"person": person, "began_at": format_time(now), "seen_at": format_time(now)}
+        moment = format_time(now)
+        values = {"person": person, "began_at": moment, "seen_at": moment, "touched_at": moment if is_touched else None}
         hashes = {"secret_sha256": _hash_session(secret), "browser_sha256": _hash_browser(browser)}
         connection.execute(insert(SESSIONS).values(values | hashes))
         audit.append_entry(connection, "sign-in", person, at=now, actor=person)
@@ -128,18 +164,28 @@ def find_session(desk: Desk, secret: str, *, browser: str) -> Session | None:
         if row is None or bytes(row.browser_sha256) != _hash_browser(browser):
             return None
         began_at, seen_at = parse_time(row.began_at), parse_time(row.seen_at)
-        if not timedelta() <= now - began_at < SESSION_LIFETIME or now - seen_at >= IDLE_LIFETIME:
+        if not timedelta() <= now - began_at < SESSION_LIFETIME:
             return None
         try:
             name = get_active(connection, row.person).name
         except PersonError:
             return None
         roles = list_roles(connection, row.person)
-    if now - seen_at >= _NOTED_EVERY:
+    is_locked = now - seen_at >= LOCKED_AFTER
+    if now - seen_at >= _NOTED_EVERY and not is_locked:
         # A page is not refused because the collector is writing: the next request notes the time.
         with suppress(DeskStoreError), desk.store.write() as connection:
             connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(seen_at=format_time(now)))
-    return Session(row.person, name, roles, began_at)
+    touched_at = None if row.touched_at is None else parse_time(row.touched_at)
+    return Session(row.person, name, roles, began_at, touched_at, is_locked)
+
+
+def note_touch(desk: Desk, secret: str) -> None:
+    """Note a touch of the passkey of this session's person: it unlocks the session, and is fresh for five minutes."""
+    moment, key = format_time(desk.clock()), _hash_session(secret)
+    with desk.store.write() as connection:
+        values = {"seen_at": moment, "touched_at": moment}
+        connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(values))
 
 
 def end_session(desk: Desk, secret: str) -> None:

@@ -34,6 +34,7 @@ from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RouteRule, find_current_rule
+from gateway.web.settings import is_loopback
 
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
@@ -55,15 +56,25 @@ MENU: Final = (
 )
 
 
-def staff_rule(permission: Permission, *, body_bytes: int = 0) -> RouteRule:
-    """Return the rule of a page for people with a permission; with `body_bytes`, that of a form with its token."""
-    csrf = CsrfRule.TOKEN if body_bytes else CsrfRule.NO_POST
-    return RouteRule(login=Login.STAFF, permission=permission, limit=NO_LIMIT, csrf=csrf, body_bytes=body_bytes)
+def staff_rule(permission: Permission, *, body_bytes: int = 0, needs_touch: bool = False) -> RouteRule:
+    """Return the rule of a page for people with a permission; with `body_bytes`, that of a form with its token.
+
+    With `needs_touch` their last touch of a passkey is at most five minutes old (`views/touch.py`).
+    """
+    return RouteRule(
+        login=Login.STAFF,
+        permission=permission,
+        limit=NO_LIMIT,
+        csrf=CsrfRule.TOKEN if body_bytes else CsrfRule.NO_POST,
+        body_bytes=body_bytes,
+        needs_touch=needs_touch,
+    )
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     """Give an app its desk, the login rule, the host check and the values that every page needs."""
     app.extensions[_EXTENSION] = desk
+    app.config["DESK_ORIGIN"] = origin
     app.config["DESK_HOST"] = origin.partition("://")[2]
     app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_turn_away_other_host)
@@ -101,10 +112,10 @@ def get_desk() -> Desk:
     return desk
 
 
-def sign_in(person: str) -> None:
+def sign_in(person: str, *, is_touched: bool) -> None:
     """Begin a fresh session: nothing from before the sign-in is kept. Raises `StartLinkError`."""
     session.clear()
-    session["secret"] = begin_session(get_desk(), person, browser=_get_browser())
+    session["secret"] = begin_session(get_desk(), person, browser=_get_browser(), is_touched=is_touched)
     g.pop(_SIGNED_IN, None)
 
 
@@ -191,9 +202,14 @@ def turn_keys() -> None:
 
 def _turn_away_other_host() -> ResponseReturnValue | None:
     # Another site's name may point at this machine (DNS rebinding): only the address that we gave out is answered.
-    if request.host != current_app.config["DESK_HOST"]:
-        return show_page("wrong_host.html", status=HTTPStatus.MISDIRECTED_REQUEST)
-    return None
+    if request.host == current_app.config["DESK_HOST"]:
+        return None
+    # Programs on this machine call its number, which no foreign name can be: monitoring, and the runner of checks.
+    stated = find_current_rule()
+    is_for_programs = stated is not None and (stated.surface == "api" or stated.login is Login.RUNNER)
+    if is_for_programs and is_loopback(request.host.rpartition(":")[0]):
+        return None
+    return show_page("wrong_host.html", status=HTTPStatus.MISDIRECTED_REQUEST)
 
 
 def _check_permission() -> ResponseReturnValue | None:
@@ -202,7 +218,9 @@ def _check_permission() -> ResponseReturnValue | None:
         return None
     found = find_signed_in()
     if found is None:
-        return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED)
+        return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED)
+    if found.is_locked:
+        return None  # the touch that it is asked for comes first
     if not isinstance(stated.permission, Permission):
         raise TypeError("A route for staff names a permission that is not the desk's.")
     check_permission(found.roles, stated.permission)
@@ -251,9 +269,11 @@ def _list_page_values() -> dict[str, object]:
     age = timedelta() if found is None else desk.clock() - found.began_at
     return {
         "agency_name": desk.config.agency_name,
+        "desk_origin": current_app.config["DESK_ORIGIN"],
         "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": None if found is None else found.name,
+        "is_locked": found is not None and found.is_locked,
         "may": set() if found is None else {one.name for one in Permission if is_allowed(found.roles, one)},
         "menu": [] if found is None else [row[1:] for row in MENU if is_allowed(found.roles, row[0])],
         # As a shell reads it: every command that a page suggests needs it.

@@ -14,7 +14,7 @@ from tests.public_report_builders import make_contact, make_known_person
 
 KEY = make_code_key(make_code_seed("lamp river coat seven"))
 OTHER_KEY = make_code_key(make_code_seed("of somebody else"))
-ORIGIN = "http://127.0.0.1:8003"
+ORIGIN = "http://localhost:8003"
 BLANK: dict[str, Any] = {"contact": make_contact(), "name": "", "danger": "", "age_band": ""}
 REPLY = ReplyDraft("A teacher you named will speak to you.", is_the_reply=False)
 

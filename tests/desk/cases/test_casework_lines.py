@@ -44,7 +44,7 @@ def test_person_is_added_and_signs_in(loop: Loop, capsys: pytest.CaptureFixture[
     assert run_section(loop, "The desk's people", document="docs/running.md") == [0] * 7
     assert "a-okafor  Amina Okafor  analyst, partner-manager" in capsys.readouterr().out
     assert run_section(loop, "Sign in") == [0]
-    assert "http://127.0.0.1:8702/" in capsys.readouterr().out
+    assert "http://localhost:8702/" in capsys.readouterr().out
 
 
 def test_person_is_answered(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from gateway.desk.store import DeskStore
 from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_order, make_store
 from tests.desk.made_models import hold_open
+from tests.desk.people.touch_builders import sign_digest
 
 FACTS = ("age_band", "placement", "first_contact")
 YEAR, HALF = LongPeriod(2025, None), LongPeriod(2025, 2)
@@ -178,7 +179,8 @@ def test_a_year_is_compared_with_the_year_before(store: DeskStore) -> None:
             add_cases(store, count, closed_at=CLOSED_AT[number].replace("2025", str(year)))
             make(store, Quarter(year, number))
     earlier = make(store, LongPeriod(2024, None))
-    release_digest(store, earlier.digest_id, by="Second Two", post=lambda _, __: "message", now=NOW)
+    sign_digest(store, earlier.digest_id)
+    release_digest(store, earlier.digest_id, post=lambda *_: "message", now=NOW)
     trend = read(make(store, YEAR)).trends[0]
     assert (trend.label, trend.direction) == ("total", "up")
     assert "2024" in trend.text

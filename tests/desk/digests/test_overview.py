@@ -25,14 +25,20 @@ from gateway.desk.digests.overview import (
     OverviewOrder,
     cap,
     make_overview,
-    publish_overview,
     release_overview,
 )
 from gateway.desk.digests.overview_article import render_article
+from gateway.desk.digests.publication import (
+    describe_files,
+    find_publication,
+    propose_publication,
+    publish_overview,
+)
 from gateway.desk.digests.publishing import reject_digest
-from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen
+from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen, get_record
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
+from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
@@ -43,6 +49,7 @@ from partner_sdk.wire.mailbox_message import peek_message
 from partner_sdk.wire.overview import NO_ROWS, NOTHING_SHOWN, Overview, parse_overview, render_overview
 from tests.desk.digests.digest_builders import NOW, PARTNER, add_cases, clock, make_store
 from tests.desk.made_models import hold_open
+from tests.desk.people.touch_builders import release_by_two, sign_digest
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 YEAR = parse_period("2025")
@@ -288,18 +295,19 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
             sent.append(self)
 
     monkeypatch.setattr(overview, "send_due", lambda _desk, only: Sent())
+    with pytest.raises(ReleaseError) as unsigned:
+        release_overview(desk, record.digest_id)
+    assert unsigned.value.reason == "not-signed"
+    sign_digest(desk.store, record.digest_id)
     with pytest.raises(DigestError) as caught:
-        release_overview(desk, record.digest_id, by="maker one")
-    assert caught.value.reason == "same-person"
-    with pytest.raises(DigestError) as caught:
-        release_overview(desk, record.digest_id, by="Second Two")
+        release_overview(desk, record.digest_id)
     assert caught.value.reason == "no-adopters"
     monkeypatch.setattr(overview, "list_adopters", lambda _connection: {PARTNER, "without-keys"})
     with pytest.raises(DigestError) as caught:
-        publish_overview(desk.store, record.digest_id, by="Supervisor", reason="Press", now=NOW)
+        propose_publication(desk.store, record.digest_id, by="b-singh", reason="Press", now=NOW)
     assert caught.value.reason == "not-released"
     for _ in range(2):
-        assert release_overview(desk, record.digest_id, by="Second Two").state == "released"
+        assert release_overview(desk, record.digest_id).state == "released"
     with desk.store.read() as connection:
         messages = [bytes(one) for one in connection.execute(select(MAILBOX_MESSAGES.c.signed)).scalars()]
     assert [(peek_message(one).recipient, peek_message(one).kind) for one in messages] == [(PARTNER, "overview")]
@@ -307,7 +315,17 @@ def test_a_second_person_releases_it_to_adopters_alone_and_a_supervisor_makes_it
     with pytest.raises(DigestError) as caught:
         reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
     assert caught.value.reason == "not-waiting"
-    page, body = publish_overview(desk.store, record.digest_id, by="Supervisor", reason="Press", now=NOW)
+    with pytest.raises(ReleaseError) as unsigned:
+        publish_overview(desk.store, record.digest_id, by="b-singh", now=NOW)
+    assert unsigned.value.reason == "not-signed"
+    for _ in range(2):
+        proposed = propose_publication(desk.store, record.digest_id, by="b-singh", reason="Press", now=NOW)
+    with desk.store.write() as connection:
+        assert find_publication(connection, get_record(connection, record.digest_id)) == proposed
+        body = describe_files(get_record(connection, record.digest_id))
+        kind, subject = proposed.kind, proposed.subject
+        release_by_two(connection, kind=kind, subject=subject, body=body, by="c-davies", drafted_by="b-singh")
+    page, body = publish_overview(desk.store, record.digest_id, by="c-davies", now=NOW)
     assert body == record.body
     assert "Grooming" in page
     assert "<script" not in page
@@ -349,7 +367,7 @@ def test_a_rejected_overview_keeps_its_reason_and_its_spend_and_reaches_no_mailb
     again = make_overview(desk.store, make_order(), clock=clock)
     assert (again.state, again.reason, again.body) == ("rejected", "The zebra figures", record.body)
     with pytest.raises(DigestError) as caught:
-        release_overview(desk, record.digest_id, by="Second Two")
+        release_overview(desk, record.digest_id)
     assert caught.value.reason == "not-waiting"
     with desk.store.read() as connection:
         assert connection.execute(select(MAILBOX_MESSAGES.c.number)).all() == []
@@ -370,8 +388,9 @@ def test_an_overview_that_has_begun_to_leave_cannot_be_rejected(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(overview, "write_message", write_and_stop)
+    sign_digest(desk.store, record.digest_id)
     with pytest.raises(KeyboardInterrupt):
-        release_overview(desk, record.digest_id, by="Second Two")
+        release_overview(desk, record.digest_id)
     with pytest.raises(DigestError) as caught:
         reject_digest(desk.store, record.digest_id, by="Second Two", reason="The zebra figures", now=NOW)
     assert caught.value.reason == "not-waiting"

@@ -21,7 +21,7 @@ JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0"
 def look(loop: Loop, plain: bytes) -> tuple[int, str, str]:
     film = send_film(loop, make_film(plain))
     collect_all(loop)
-    browser = Browser(loop.desk).sign_in("Kim")
+    browser = Browser(loop.desk).sign_in("k-kim")
     path = f"/cases/{newest_case(loop).case_id}"
     browser.get(path)
     answer = browser.post(f"{path}/files/{film.evidence_id}/look")
@@ -38,7 +38,7 @@ def test_still_picture_is_on_a_page_that_runs_and_loads_nothing(loop: Loop, plai
     assert 'type="checkbox" id="sharp">' in page  # unchecked: blurred until asked for
     with loop.desk.store.read() as connection:
         entry = connection.execute(select(AUDIT).where(AUDIT.c.action == "open-evidence")).one()
-    assert (entry.actor, json.loads(entry.detail)["way"]) == ("Kim", "look")
+    assert (entry.actor, json.loads(entry.detail)["way"]) == ("k-kim", "look")
 
 
 @pytest.mark.parametrize(

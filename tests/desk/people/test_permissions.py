@@ -55,6 +55,7 @@ RELEASE_DIGESTS   . . . . . . . x . .
 CHECK_AUDIT       . . . . . . . . x x
 SEE_EXPOSURE      . . . . . . . x . .
 MANAGE_PEOPLE     . . . . . . . . . x
+RECOVER_PASSKEYS  . . . . . . . x . .
 MANAGE_KEYS       . . . . . . . . . x
 PUBLISH           . . . . . x . . . x
 RUN_DESK          . . . . . . . . . x

@@ -1,24 +1,26 @@
 """Sessions of people: how they end, and how little a copied cookie is worth."""
 
+import secrets
 from datetime import timedelta
 
 import pytest
 
+from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, add_person, end_person, end_role, grant_role
 from gateway.desk.wiring import Desk
 from tests.builders import NOW
 from tests.desk.people_builders import ACTOR, ensure_person
-from tests.desk.view_builders import Browser, Clock
+from tests.desk.view_builders import ORIGIN, Browser, Clock
 
 
 def copy_cookie(source: Browser, target: Browser) -> None:
-    cookie = source.client.get_cookie("desk", domain="127.0.0.1")
+    cookie = source.client.get_cookie("desk", domain="localhost")
     assert cookie is not None
-    target.client.set_cookie("desk", cookie.value, domain="127.0.0.1")
+    target.client.set_cookie("desk", cookie.value, domain="localhost")
 
 
-def test_a_session_ends_after_fifteen_minutes_without_a_request(desk: Desk, clock: Clock) -> None:
+def test_a_session_is_locked_after_fifteen_minutes_without_a_request_until_a_touch(desk: Desk, clock: Clock) -> None:
     browser = Browser(desk).sign_in()
     clock.now += timedelta(minutes=14, seconds=59)
     assert browser.get("/").status_code == 200  # and counts from here again
@@ -26,8 +28,11 @@ def test_a_session_ends_after_fifteen_minutes_without_a_request(desk: Desk, cloc
     assert browser.get("/").status_code == 200
     clock.now += timedelta(minutes=15)
     assert browser.get("/").status_code == 401
-    clock.now -= timedelta(minutes=15)
     assert browser.get("/desk.css").status_code == 200
+    assert browser.touch("/touch/begin", "/touch").status_code == 200
+    assert browser.get("/").status_code == 200
+    clock.now += timedelta(hours=8)
+    assert "Sign in to the desk" in browser.get("/").text
 
 
 def test_a_session_answers_only_to_the_browser_that_began_it(desk: Desk) -> None:
@@ -41,20 +46,21 @@ def test_a_session_answers_only_to_the_browser_that_began_it(desk: Desk) -> None
 def test_a_link_of_a_person_without_a_role_does_not_sign_in(desk: Desk) -> None:
     browser = Browser(desk)
     link = browser.make_link("n-none", [])
-    browser.get(link)
-    answer = browser.post(link)
-    assert answer.status_code == 401
-    assert "You have no role at this desk." in answer.text
+    begun = (browser.get(link), browser.begin(f"{link}/begin"))[1]
+    answer = SoftPasskey(ORIGIN, random=secrets.token_bytes).register(begun["options"])
+    page = browser.post(f"{link}/register", statement=begun["statement"], answer=answer, label="key")
+    assert page.status_code == 401
+    assert "You have no role at this desk." in page.text
     assert browser.get("/").status_code == 401
 
 
 def test_menu_and_first_page_are_those_that_the_person_may_open(desk: Desk) -> None:
     pages = {"auditor": ["Digests", "Trends"], "administrator": ["Outbox"], "spoc": ["Cases"]}
     for role, words in pages.items():
-        browser = Browser(desk)
-        link = browser.make_link(f"o-{role}", [Role(role)])
-        browser.get(link)
-        page = browser.get(browser.post(link).location)
+        person = f"o-{role}"
+        Browser(desk).sign_in(person, [Role(role)])
+        browser = Browser(desk).sign_in(person)
+        page = browser.get(browser.touch("/sign-in/begin", "/sign-in").location)
         assert page.status_code == 200
         nav = page.text.partition("<nav")[2].partition("</nav>")[0]
         assert [word for word in ("Cases", "Outbox", "Placements", "Digests", "Trends") if f">{word}<" in nav] == words

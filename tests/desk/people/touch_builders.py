@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.demo.soft_passkey import SoftPasskey
+from gateway.desk.digests.records import get_record
+from gateway.desk.digests.releases import find_draft, get_body
 from gateway.desk.people.passkeys import add_passkey, make_handle
 from gateway.desk.people.releases import Release, draft_release, sign_release
 from gateway.desk.people.touches import (
@@ -19,6 +21,7 @@ from gateway.desk.people.touches import (
     parse_answer,
     verify_new_key,
 )
+from gateway.desk.store import DeskStore
 
 ORIGIN = "https://desk.agency.example"
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -78,3 +81,15 @@ def release_by_two(
     return sign_release(
         connection, release.id, body=body, answer=touch(passkey, statement), statement=statement, now=now
     )
+
+
+def sign_digest(store: DeskStore, digest_id: str, *, by: str = "second-two", now: datetime = NOW) -> None:
+    """Sign a made digest as another person with a new passkey."""
+    with store.write() as connection:
+        record = get_record(connection, digest_id)
+        release = find_draft(connection, record)
+        assert release is not None
+        passkey = register(connection, by, now=now)
+        statement = state_release(release, person=by, now=now)
+        answer = touch(passkey, statement)
+        sign_release(connection, release.id, body=get_body(record), answer=answer, statement=statement, now=now)

@@ -1,0 +1,274 @@
+"""Pages about passkeys: sign in, register by a link, your own passkeys, and a touch."""
+
+import hmac
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from flask import Blueprint, Response, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.people.passkeys import (
+    MOST_PASSKEYS,
+    add_passkey,
+    clean_label,
+    end_all,
+    end_passkey,
+    list_passkeys,
+    make_handle,
+)
+from gateway.desk.people.permissions import Permission, Role
+from gateway.desk.people.register import (
+    PersonError,
+    end_sessions,
+    format_person,
+    get_active,
+    get_person,
+)
+from gateway.desk.people.sessions import (
+    StartLink,
+    StartLinkError,
+    get_link_folder,
+    hash_code,
+    note_touch,
+    read_start_link,
+    use_start_link,
+)
+from gateway.desk.people.touches import Purpose, make_key_options, verify_new_key
+from gateway.desk.views.page import find_home, get_desk, get_signed_in, read_typed, show_page, sign_in, staff_rule
+from gateway.desk.views.touch import (
+    BEGIN_BYTES,
+    FORM_BYTES,
+    answer_begin,
+    answer_fault,
+    answer_json,
+    begin_touch,
+    make_page_statement,
+    read_statement,
+    take_page_touch,
+)
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.errors import ReportAbuseError
+
+blueprint = Blueprint("passkeys", __name__)
+SCRIPT_FILE: Final = Path(__file__).parent / "views" / "static" / "passkeys.js"
+_LINK: Final[Purpose] = "register"
+
+_open = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+_open_begin = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=BEGIN_BYTES)
+_open_form = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+
+
+@blueprint.get("/passkeys.js")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def get_script() -> Response:
+    """Return the desk's only script."""
+    return Response(SCRIPT_FILE.read_text("utf-8"), content_type="text/javascript; charset=utf-8")
+
+
+@blueprint.get("/sign-in")
+@_open
+def show_sign_in() -> ResponseReturnValue:
+    """Show the page to sign in."""
+    return show_page("sign_in.html")
+
+
+@blueprint.post("/sign-in/begin")
+@_open_begin
+def post_sign_in_begin() -> ResponseReturnValue:
+    """Answer passkeys.js with a challenge for any passkey of this desk."""
+    return begin_touch("sign-in")
+
+
+@blueprint.post("/sign-in")
+@_open_form
+def post_sign_in() -> ResponseReturnValue:
+    """Sign in with a passkey."""
+    try:
+        sign_in(take_page_touch("sign-in").person, is_touched=True)
+    except ReportAbuseError as error:
+        return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
+    return _go_home()
+
+
+@blueprint.get("/start/<secret>")
+@_open
+def show_start(secret: str) -> ResponseReturnValue:
+    """Show the page of a one-time link: a program that only previews addresses must not use it up."""
+    return _show_start(secret)
+
+
+@blueprint.post("/start/<secret>")
+@_open_begin
+def post_start(secret: str) -> ResponseReturnValue:
+    """Sign in with the link alone, at a demonstration."""
+    desk = get_desk()
+    if not desk.config.links_sign_in:
+        return _show_start(secret, fault="At this desk the link registers a passkey; it signs nobody in by itself.")
+    try:
+        if _read_link(secret).code_sha256:
+            return _show_start(secret, fault="This link needs its code.")
+        link = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
+        # The link stands for the touch of a passkey that a visitor of the demonstration may not have.
+        sign_in(link.person, is_touched=True)
+    except StartLinkError as error:
+        return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
+    return _go_home()
+
+
+@blueprint.post("/start/<secret>/begin")
+@_open_begin
+def post_start_begin(secret: str) -> ResponseReturnValue:
+    """Answer passkeys.js with the options for a new passkey of the link's person."""
+    try:
+        return _begin_key(_read_link(secret).person)
+    except ReportAbuseError as error:
+        return answer_fault(error)
+
+
+@blueprint.post("/start/<secret>/register")
+@_open_form
+def post_start_register(secret: str) -> ResponseReturnValue:
+    """Register a passkey by the link, which ends then, and sign its person in."""
+    desk = get_desk()
+    try:
+        link = _read_link(secret)
+        statement = read_statement(_LINK, person=link.person)
+        key = verify_new_key(request.form.get("answer", ""), statement=statement)
+        clean_label(request.form.get("label", ""))
+        _check_code(link)
+        # The file goes first: of two who use the link at once, one finds nothing.
+        use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
+        with desk.store.write() as connection:
+            if link.code_sha256:
+                end_all(connection, link.person, by=link.made_by, now=desk.clock())
+                end_sessions(connection, link.person)
+            label = request.form.get("label", "")
+            add_passkey(connection, key, statement, label=label, by=link.made_by, now=desk.clock())
+        sign_in(link.person, is_touched=True)
+    except ReportAbuseError as error:
+        return _show_start(secret, fault=str(error))
+    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/touch/begin")
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES)
+def post_touch_begin() -> ResponseReturnValue:
+    """Answer passkeys.js with a challenge for the signed-in person."""
+    return begin_touch("touch", person=get_signed_in().person)
+
+
+@blueprint.post("/touch")
+@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES)
+def post_touch() -> ResponseReturnValue:
+    """Take a touch: the session is unlocked, and fresh for five minutes."""
+    try:
+        take_page_touch("touch", person=get_signed_in().person)
+    except ReportAbuseError as error:
+        return answer_fault(error)
+    note_touch(get_desk(), str(session.get("secret", "")))
+    return answer_json({})
+
+
+@blueprint.get("/passkeys")
+@staff_rule(Permission.SIGN_OUT)
+def show_own() -> ResponseReturnValue:
+    """Show the signed-in person's passkeys."""
+    return _show_own()
+
+
+@blueprint.post("/passkeys/begin")
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES)
+def post_add_begin() -> ResponseReturnValue:
+    """Answer passkeys.js with the options for one more passkey."""
+    return _begin_key(get_signed_in().person)
+
+
+@blueprint.post("/passkeys")
+@staff_rule(Permission.SIGN_OUT, body_bytes=FORM_BYTES, needs_touch=True)
+def post_add() -> ResponseReturnValue:
+    """Add one more passkey."""
+    desk, person = get_desk(), get_signed_in().person
+    try:
+        statement = read_statement("register", person=person)
+        key = verify_new_key(request.form.get("answer", ""), statement=statement)
+        with desk.store.write() as connection:
+            label = request.form.get("label", "")
+            add_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
+    except ReportAbuseError as error:
+        return _show_own(fault=str(error))
+    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/passkeys/<number>/end")
+@staff_rule(Permission.SIGN_OUT, body_bytes=BEGIN_BYTES, needs_touch=True)
+def post_end(number: str) -> ResponseReturnValue:
+    """End one of the signed-in person's passkeys."""
+    desk, person = get_desk(), get_signed_in().person
+    try:
+        with desk.store.write() as connection:
+            end_passkey(connection, person, number, by=person, now=desk.clock())
+    except ReportAbuseError as error:
+        return _show_own(fault=str(error))
+    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+
+
+def _go_home() -> ResponseReturnValue:
+    home = find_home(get_signed_in().roles) or "passkeys.show_own"
+    return redirect(url_for(home), HTTPStatus.SEE_OTHER)
+
+
+def _begin_key(person: str) -> ResponseReturnValue:
+    desk, statement = get_desk(), make_page_statement("register", person=person)
+    with desk.store.read() as connection:
+        name = get_person(connection, person).name
+        known = [one.credential_id for one in list_passkeys(connection, person)]
+    agency = desk.config.agency_name
+    options = make_key_options(statement, agency=agency, name=name, handle=make_handle(person), known=known)
+    return answer_begin(statement, options)
+
+
+def _read_link(secret: str) -> StartLink:
+    desk = get_desk()
+    return read_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
+
+
+def _show_start(secret: str, *, fault: str | None = None) -> ResponseReturnValue:
+    desk = get_desk()
+    try:
+        link = _read_link(secret)
+        with desk.store.read() as connection:
+            owner = format_person(connection, get_active(connection, link.person).person)
+    except (StartLinkError, PersonError) as error:
+        return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=fault or str(error))
+    return show_page(
+        "start.html",
+        secret=secret,
+        owner=owner,
+        is_recovery=bool(link.code_sha256),
+        may_sign_in=desk.config.links_sign_in and not link.code_sha256,
+        typed=read_typed(),
+        fault=fault,
+    )
+
+
+def _show_own(*, fault: str | None = None) -> ResponseReturnValue:
+    found = get_signed_in()
+    with get_desk().store.read() as connection:
+        mine = list_passkeys(connection, found.person)
+    return show_page(
+        "passkeys.html",
+        passkeys=mine,
+        is_full=len(mine) >= MOST_PASSKEYS,
+        is_supervisor=Role.SUPERVISOR in found.roles,
+        typed=read_typed(),
+        fault=fault,
+    )
+
+
+def _check_code(link: StartLink) -> None:
+    typed = request.form.get("code", "").replace("-", "").replace(" ", "").upper()
+    if link.code_sha256 and not hmac.compare_digest(hash_code(typed), link.code_sha256):
+        raise StartLinkError(
+            "That is not the code of the supervisor who asked first. Type it again.", reason="bad-code"
+        )

@@ -1,0 +1,88 @@
+// The desk's only script: asks the browser for a passkey, and hands its answer to the form as text.
+// Never shows or keeps anything else. A form says by data-passkey whether a key is made ("create") or used ("get").
+(function () {
+  "use strict";
+
+  var WORDS = {
+    old: "This browser is too old for passkeys. Use a current Firefox, Chrome, Edge or Safari.",
+    refused: "No passkey was used. Try again, and confirm on your device.",
+    known: "This device is registered already. Use another one.",
+    lost: "The desk did not answer. Check the connection and try again."
+  };
+
+  // By the form's own event, which desk.js hears: it asks nobody whether to leave a form that was sent.
+  function send(form) {
+    form.dataset.done = "yes";
+    form.requestSubmit();
+  }
+
+  function say(form, text) {
+    var line = form.querySelector("[data-said]");
+    line.textContent = text;
+    line.hidden = !text;
+  }
+
+  function explain(error) {
+    if (error.name === "InvalidStateError") return WORDS.known;
+    if (error instanceof DOMException) return WORDS.refused;
+    return error.isOurs ? error.message : WORDS.lost;
+  }
+
+  function ask(form) {
+    var body = new URLSearchParams();
+    body.set("csrf_token", form.elements.csrf_token.value);
+    return fetch(form.dataset.begin, { method: "POST", body: body, redirect: "error" }).then(function (answer) {
+      return answer.json().then(function (found) {
+        if (answer.ok) return found;
+        var error = new Error(found.fault);
+        error.isOurs = true;
+        throw error;
+      });
+    });
+  }
+
+  function use(form, options) {
+    if (form.dataset.passkey === "create") {
+      return navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) });
+    }
+    return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+  }
+
+  // A page that was sent away for a touch keeps its form beside: after the touch that form is sent, byte for byte.
+  function finish(form) {
+    var held = document.getElementById("held");
+    if (!held) { send(form); return undefined; }
+    return fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "error" })
+      .then(function (answer) {
+        return answer.json().then(function (found) {
+          if (answer.ok) { send(held); return; }
+          var error = new Error(found.fault);
+          error.isOurs = true;
+          throw error;
+        });
+      });
+  }
+
+  document.addEventListener("submit", function (event) {
+    var form = event.target, button = event.submitter;
+    if (!form.dataset || !form.dataset.passkey || form.dataset.done) return;
+    event.preventDefault();
+    if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) {
+      say(form, WORDS.old);
+      return;
+    }
+    say(form, "");
+    if (button) button.disabled = true;
+    ask(form).then(function (found) {
+      return use(form, found.options).then(function (answer) {
+        form.elements.statement.value = found.statement;
+        form.elements.answer.value = JSON.stringify(answer.toJSON());
+        return finish(form);
+      });
+    }).catch(function (error) {
+      say(form, explain(error));
+    }).then(function () {
+      if (button) button.disabled = false;
+    });
+  });
+})();

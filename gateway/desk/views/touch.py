@@ -1,0 +1,187 @@
+"""Touches on the desk's pages: the challenge for a form, its answer, and the page that asks for a touch.
+
+A session without a page for 15 minutes is locked, and a route with `needs_touch` wants a touch of the last five
+minutes. Both answer with one page that keeps the sent form in hidden fields and sends it again after the touch.
+"""
+
+import hashlib
+from http import HTTPStatus
+from typing import Final
+
+from flask import Flask, Response, current_app, request, session
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
+from markupsafe import Markup, escape
+
+from gateway.desk.people.passkeys import Passkey, find_passkey, list_passkeys, record_refusal, take_touch
+from gateway.desk.people.releases import Release, sign_release
+from gateway.desk.people.sessions import note_touch
+from gateway.desk.people.touches import (
+    TOUCH_WITHIN,
+    Answer,
+    Purpose,
+    Statement,
+    TouchError,
+    make_statement,
+    make_touch_options,
+    open_statement,
+    parse_answer,
+    seal_statement,
+)
+from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, show_page
+from gateway.web.request_checks import FORM
+from gateway.web.rules import SAFE_METHODS, Login, find_current_rule
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import encode
+
+BEGIN_BYTES: Final = 4096  # a token
+FORM_BYTES: Final = 32_768  # a statement and a device's answer, each in a form's spelling
+_NONCE_BYTES: Final = 32
+_TOKEN: Final = "csrf_token"  # noqa: S105 - the name of a field
+# The ways out of a locked session.
+_OPEN_WHEN_LOCKED: Final = frozenset({"passkeys.post_touch_begin", "passkeys.post_touch", "sign_in.post_sign_out"})
+
+
+class _Kept:
+    """A typed value for a hidden field: escaped, and unlike every shown value with its invisible characters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __html__(self) -> Markup:
+        return escape(self._text)
+
+
+def bind_touches(app: Flask) -> None:
+    """Ask for a touch before locked sessions and routes that need one; call it after `bind_desk`."""
+    app.before_request(_ask_for_touch)
+
+
+def begin_touch(
+    purpose: Purpose, *, person: str = "", subject: str = "", body_sha256: str = "", allowed: list[bytes] | None = None
+) -> ResponseReturnValue:
+    """Answer passkeys.js with a sealed statement and the options for the browser."""
+    statement = make_page_statement(purpose, person=person, subject=subject, body_sha256=body_sha256)
+    if allowed is None:
+        with get_desk().store.read() as connection:
+            allowed = [one.credential_id for one in list_passkeys(connection, person)] if person else []
+    return answer_begin(statement, make_touch_options(statement, allowed=allowed))
+
+
+def make_page_statement(purpose: Purpose, **what: str) -> Statement:
+    """Return a statement for this desk and this browser."""
+    desk = get_desk()
+    return make_statement(
+        purpose=purpose,
+        origin=get_origin(),
+        browser=_get_browser(),
+        now=desk.clock(),
+        random=desk.random(_NONCE_BYTES),
+        **what,
+    )
+
+
+def answer_begin(statement: Statement, options: object) -> ResponseReturnValue:
+    """Answer passkeys.js with a sealed statement and options."""
+    return answer_json({"options": options, "statement": seal_statement(statement, key=_get_key())})
+
+
+def answer_json(value: object, *, status: int = HTTPStatus.OK) -> ResponseReturnValue:
+    """Answer passkeys.js; an error has the member `fault`, for the person."""
+    return Response(encode(value), status=status, content_type="application/json")
+
+
+def answer_fault(error: ReportAbuseError) -> ResponseReturnValue:
+    """Answer passkeys.js with an error, in words for the person."""
+    return answer_json({"fault": str(error)}, status=HTTPStatus.CONFLICT)
+
+
+def read_statement(purpose: Purpose, *, person: str = "") -> Statement:
+    """Return the statement of this form. Raises `TouchError`."""
+    return open_statement(
+        request.form.get("statement", ""),
+        key=_get_key(),
+        purpose=purpose,
+        origin=get_origin(),
+        browser=_get_browser(),
+        person=person,
+        now=get_desk().clock(),
+    )
+
+
+def take_page_touch(purpose: Purpose, *, person: str = "") -> Passkey:
+    """Take the touch of this form and return its passkey; a refused touch of a known passkey is recorded."""
+    desk, statement = get_desk(), read_statement(purpose, person=person)
+    answer = parse_answer(request.form.get("answer", ""))
+    try:
+        with desk.store.write() as connection:
+            passkey = take_touch(connection, answer, statement, now=desk.clock())
+    except TouchError as error:
+        _record(answer, error, person=person)
+        raise
+    return passkey
+
+
+def sign_on_page(release: Release, *, body: bytes) -> Release:
+    """Sign a release with the touch of this form, as the signed-in person. Raises `ReleaseError` and `TouchError`."""
+    desk, person = get_desk(), get_signed_in().person
+    statement = read_statement("release", person=person)
+    answer = parse_answer(request.form.get("answer", ""))
+    now = desk.clock()
+    try:
+        with desk.store.write() as connection:
+            signed = sign_release(connection, release.id, body=body, answer=answer, statement=statement, now=now)
+    except TouchError as error:
+        _record(answer, error, person=person)
+        raise
+    note_touch(desk, str(session.get("secret", "")))
+    return signed
+
+
+def get_origin() -> str:
+    """Return the origin of the desk's pages, to which passkeys are bound."""
+    return str(current_app.config["DESK_ORIGIN"])
+
+
+def _record(answer: Answer, error: TouchError, *, person: str) -> None:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        is_known = find_passkey(connection, answer.credential_id) is not None
+    # A stranger with a made-up key fills no audit log.
+    if is_known:
+        record_refusal(desk.store, answer, error, person=person, now=desk.clock())
+
+
+def _get_key() -> bytes:
+    key = current_app.secret_key
+    return key if isinstance(key, bytes) else str(key).encode()
+
+
+def _get_browser() -> str:
+    """Return a hash of the token that this browser's session cookie holds."""
+    generate_csrf()  # puts the token there, if it is not
+    return hashlib.sha256(str(session.get(_TOKEN, "")).encode()).hexdigest()
+
+
+def _ask_for_touch() -> ResponseReturnValue | None:
+    stated, found = find_current_rule(), find_signed_in()
+    if stated is None or stated.login is not Login.STAFF or found is None or request.endpoint in _OPEN_WHEN_LOCKED:
+        return None
+    is_stale = found.touched_at is None or get_desk().clock() - found.touched_at >= TOUCH_WITHIN
+    if not found.is_locked and not (stated.needs_touch and is_stale):
+        return None
+    is_post = request.method not in SAFE_METHODS
+    typed = request.form if is_post and stated.body_media_type == FORM else request.args
+    kept = [(name, _Kept(value)) for name, value in typed.items(multi=True) if name != _TOKEN]
+    with get_desk().store.read() as connection:
+        has_passkey = bool(list_passkeys(connection, found.person))
+    return show_page(
+        "touch.html",
+        status=HTTPStatus.UNAUTHORIZED,
+        is_locked=found.is_locked,
+        has_passkey=has_passkey,
+        method="post" if is_post else "get",
+        path=request.path,
+        kept_fields=kept,
+        kept=is_post and bool(kept),
+    )

@@ -1,0 +1,87 @@
+"""A child's case without a reply closes only once a second person has signed the reason, as it stands."""
+
+import re
+
+import pytest
+from sqlalchemy import update
+
+from gateway.desk.cases.closing import list_refusals
+from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
+from gateway.desk.cases.replies import record_reply
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.releases import NO_REPLY, list_open, verify_release
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from tests.desk.view_builders import Browser, add_sealed_case
+
+FIRST, SECOND = "a-okafor", "b-singh"
+
+
+@pytest.fixture
+def case_id(desk: Desk) -> str:
+    """A read case of a child whose reply a first person judged to be unsafe."""
+    made = add_sealed_case(desk, marker="x", under_18="yes", opened_at="2026-11-25T09:00:00Z")
+    Browser(desk).sign_in(FIRST, [Role.ANALYST])
+    record_reply(desk, made, code=NO_SAFE_CONTACT, reason="The phone is shared", actor=FIRST)
+    return made
+
+
+def list_reasons(desk: Desk, case_id: str) -> list[str | None]:
+    with desk.store.read() as connection:
+        found = get_case(connection, case_id)
+        refusals = list_refusals(connection, found, same_as=None, release_outcome=False, actor=FIRST)
+        return [one.reason for one in refusals if "reply" in str(one.reason)]
+
+
+def find_begin(page: str) -> str:
+    found = re.search(r'data-begin="(/releases/[0-9]+/begin)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_second_person_signs_and_the_case_may_close(desk: Desk, case_id: str) -> None:
+    assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
+    second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
+    page = second.get(f"/cases/{case_id}").text
+    assert "A Okafor (a-okafor)</bdi> prepared this" in page
+    assert second.touch(find_begin(page), f"/cases/{case_id}/no-reply").status_code == 303
+    assert list_reasons(desk, case_id) == []
+    assert "Signed by <bdi>B Singh (b-singh)</bdi>" in second.get(f"/cases/{case_id}").text
+    with desk.store.read() as connection:
+        assert verify_release(connection, 1).kind == NO_REPLY
+
+
+def test_first_person_cannot_sign_it(desk: Desk, case_id: str) -> None:
+    first = Browser(desk).sign_in(FIRST)
+    page = first.get(f"/cases/{case_id}").text
+    assert "You prepared this" in page
+    assert "data-begin" not in page
+    assert first.post("/releases/1/begin").status_code == 409
+    assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
+
+
+def test_reason_that_changed_since_needs_a_new_signature(desk: Desk, case_id: str) -> None:
+    second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
+    begin = find_begin(second.get(f"/cases/{case_id}").text)
+    begun = second.begin(begin)
+    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    answer = second.passkey.touch(begun["options"])
+    refused = second.post(f"/cases/{case_id}/no-reply", statement=begun["statement"], answer=answer)
+    assert "Nothing was changed" in refused.text
+    assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).values(reply_reason="The phone is shared!"))
+        assert len(list_open(connection, NO_REPLY)) == 2
+    assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
+
+
+def test_reply_after_all_needs_no_signature(desk: Desk, case_id: str) -> None:
+    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=FIRST)
+    assert list_reasons(desk, case_id) == []
+
+
+def test_role_without_the_permission_cannot_sign(desk: Desk, case_id: str) -> None:
+    adviser = Browser(desk).sign_in("d-adviser", [Role.ADVISER])
+    adviser.get(f"/cases/{case_id}")
+    assert adviser.post("/releases/1/begin").status_code == 403
+    assert adviser.post(f"/cases/{case_id}/no-reply").status_code == 403
