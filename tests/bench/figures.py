@@ -37,6 +37,7 @@ BENCHES: Final = {
     "report": "The SDK on one core",
     "evidence": "Evidence beside a plain upload on the same stack",
     "button": "What the button loads, and what it runs in Chromium",
+    "digests": "The digests of a quarter, all services in one run",
     "digest_attacks": "Attacks on the digests",
     "digest_usefulness": "Usefulness of the digests",
 }
