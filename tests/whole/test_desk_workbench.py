@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from gateway.desk.app import read_sheet
+from gateway.desk.cases.model import get_case
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import (
     ORIGIN,
@@ -17,10 +18,16 @@ from tests.desk.view_builders import (
     make_code_seed,
     make_test_desk,
 )
+from tests.public_report_builders import make_contact
 from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
 from tests.whole.desk_door import open_desk_page
 
-REPORT = {"reply_key": make_code_key(make_code_seed("lamp")), "reply_by": "2026-11-27", "kinds": ("extra_nice",)}
+REPORT = {
+    "reply_key": make_code_key(make_code_seed("lamp")),
+    "reply_by": "2026-11-27",
+    "kinds": ("extra_nice",),
+    "contact": make_contact(),
+}
 
 
 @pytest.fixture
@@ -88,6 +95,45 @@ def test_text_of_another_form_comes_back_and_nothing_is_stored(browser: Chromium
     expect(page.get_by_text("This is the reply they will see")).to_be_visible()
     assert page.locator("[name=move_reason]").input_value() == "The school rang"
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+
+
+MOST_CLICKS = 9  # from the queue to closed; it was 26
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_public_case_goes_from_the_queue_to_closed_in_nine_clicks(
+    browser: Chromium, desk: Desk, cases: list[str], has_script: bool
+) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in(), has_script=has_script)
+    page.on("dialog", lambda dialog: dialog.accept())
+    clicks = 0
+
+    def click(found: Locator) -> None:
+        nonlocal clicks
+        clicks += 1
+        found.click()
+
+    page.goto(f"{ORIGIN}/")
+    click(page.get_by_role("link", name="Next to read"))
+    click(page.get_by_role("button", name="Open the report"))
+    click(page.get_by_text("The story"))
+    expect(page.get_by_text("Someone asks me to write elsewhere")).to_be_visible()
+    click(page.get_by_role("button", name="Check it before you send it"))
+    click(page.get_by_role("button", name="Send it to the return code"))
+    expect(page.get_by_text("Through the return code alone")).to_be_visible()
+    click(page.get_by_text("Not urgent: no child at immediate risk"))
+    click(page.get_by_label("Harm Reduction", exact=True))
+    # Filled in from the report's factors, and right here.
+    assert [page.locator(f"#{name}").input_value() for name in ("kind", "age_band")] == ["grooming", "13_15"]
+    # Typed, and reached with Tab from the choice before.
+    page.locator("#assess_reasons").fill("Known to the school, which acts.")
+    page.locator("#outcome").select_option("used")
+    clicks += 1  # the outcome, for a person who opens the list with a click
+    click(page.get_by_role("button", name="Record it and close the case"))
+    expect(page.get_by_role("heading", name="Outcome")).to_be_visible()
+    with desk.store.read() as connection:
+        assert get_case(connection, cases[0]).closed_at is not None
+    assert clicks <= MOST_CLICKS
 
 
 def test_leaving_with_unsaved_text_asks_first(browser: Chromium, desk: Desk, cases: list[str]) -> None:

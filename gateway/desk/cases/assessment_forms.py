@@ -7,6 +7,7 @@ from gateway.desk.cases.assessing import Assessment, View, is_grown_up
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.forms import make_case_fault
 from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow
+from gateway.desk.cases.reading.case_work import URGENCIES
 from gateway.desk.cases.reading.labels import ASSESSMENT
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.views.page import Fault, Typed, parse_small_number
@@ -51,6 +52,22 @@ _QUESTIONS: Final = (
     ("assess_reasons", "Write why: the next person needs your reasons."),
 )
 _CONTACT: Final = ("contact", "Decide whether to contact the adult who reported.")
+
+
+def spread_urgency(typed: Typed) -> Typed:
+    """Return the form with the three answers of the chosen sentence; `each`, or none, leaves them as they are."""
+    answers = typed["urgency"].split("-")
+    if typed["urgency"] not in dict(URGENCIES) or len(answers) != len(ASSESSMENT):
+        return typed
+    return Typed(typed | {name: answer for (name, _), answer in zip(ASSESSMENT, answers, strict=True)})
+
+
+def list_urgency_faults(typed: Typed) -> list[Fault]:
+    """Return the fault of single answers beside a sentence that answers otherwise: never guess which one holds."""
+    spread = spread_urgency(typed)
+    differs = any(typed[name] and typed[name] != spread[name] for name, _ in ASSESSMENT)
+    message = "Your answers differ from the sentence. Choose the sentence again, or “None of these” and each answer."
+    return [Fault("urgency", message)] if differs else []
 
 
 def list_assessment_faults(typed: Typed, case: CaseRow) -> list[Fault]:

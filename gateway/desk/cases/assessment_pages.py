@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
 from gateway.desk.cases.assessing import advise, assess_case
 from gateway.desk.cases.assessment_forms import (
@@ -18,11 +19,13 @@ from gateway.desk.cases.assessment_forms import (
     VIEW_FIELDS,
     list_assessment_faults,
     list_closing_faults,
+    list_urgency_faults,
     make_assessment,
     make_closing,
     make_view,
     make_work_fault,
     read_seen,
+    spread_urgency,
 )
 from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.closing import close_case, exempt_case, list_refusals, reopen_case
@@ -81,16 +84,23 @@ def post_hand_over(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/assess")
 @staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
 def post_assess(case_id: str) -> ResponseReturnValue:
-    """Record an assessment."""
-    case, typed = get_case_or_404(case_id), read_typed()
-    if faults := list_assessment_faults(typed, case):
+    """Record an assessment; the second button of its form closes the case with it."""
+    case, given = get_case_or_404(case_id), read_typed()
+    typed, is_to_close = spread_urgency(given), given["then"] == "close"
+    faults = list_urgency_faults(given) + list_assessment_faults(typed, case)
+    if is_to_close:
+        faults += list_closing_faults(typed, tuple(request.form.getlist("weakness")), ())
+    if faults:
         return show_page_again(case, PageState(faults))
 
     def act(case: CaseRow) -> CaseRow:
         made, seen = make_assessment(typed, case), read_seen(typed)
         return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen)
 
-    return _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
+    answer = _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
+    # If the case may not close yet, the assessment stands and the page names what is owed.
+    is_recorded = isinstance(answer, Response) and answer.status_code == HTTPStatus.SEE_OTHER
+    return _close(case_id) if is_to_close and is_recorded else answer
 
 
 @blueprint.post("/cases/<case_id>/advise")
@@ -111,6 +121,10 @@ def post_advise(case_id: str) -> ResponseReturnValue:
 @staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
     """Close a case with its outcome."""
+    return _close(case_id)
+
+
+def _close(case_id: str) -> ResponseReturnValue:
     case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
     desk, release = get_desk(), typed["release_outcome"] == "yes"
     with desk.store.read() as connection:

@@ -45,7 +45,7 @@ from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.case_work import CaseWork, make_case_work
+from gateway.desk.cases.reading.case_work import URGENCIES, CaseWork, make_case_work, suggest_kind_and_age
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.reading.page_budget import PageBudget
@@ -316,12 +316,25 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         typed=typed,
         chosen_weaknesses=request.form.getlist("weakness"),
         labels=labels,
+        urgencies=URGENCIES,
+        urgency=_get_urgency(typed),
     )
 
 
 def _list_given(work: CaseWork) -> dict[str, str]:
-    """Return the answers that a new assessment starts from: those of the standing one, but never its reasons."""
+    """Return the answers that a new assessment starts from: those of the standing one, but never its reasons.
+
+    The first one starts from the kind and age that the report's factors suggest, which the person checks.
+    """
     if work.standing is None:
-        return {"priority": work.lead.priority}
+        kind, age_band = suggest_kind_and_age(work.lead)
+        return {"priority": work.lead.priority, "kind": kind, "age_band": age_band}
     names = (*QUESTIONS, "best_placed", "priority", "kind", "age_band", "contact")
     return {name: getattr(work.standing, name) for name in names}
+
+
+def _get_urgency(typed: Typed) -> str:
+    """Return the sentence that has these three answers; `each` if none does, and "" if they are not all given."""
+    answers = [typed[name] for name, _ in labels.ASSESSMENT]
+    code = "-".join(answers)
+    return typed["urgency"] or ("" if not all(answers) else code if code in dict(URGENCIES) else "each")

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true
 
 from gateway.desk.cases.model import IS_OPEN, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
+from gateway.desk.cases.reading import labels
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import CASES
 
@@ -37,10 +38,13 @@ class Lane:
 LANES: Final = (
     Lane(OPEN, "All open"),
     Lane("crisis", "Crisis"),
+    Lane("mine", "Mine"),
+    Lane("unclaimed", "Nobody's"),
     Lane("unread", "Unread"),
     Lane("owed", "Replies owed", "Waiting"),
     Lane("overdue", "Replies overdue", "Waiting"),
     Lane("waiting", "For a partner", "Waiting"),
+    *(Lane(code, title, "Handed to") for code, title in labels.FACULTIES),
     Lane("closed", "Closed", "Done"),
     Lane("all", "Open and closed", "Done"),
 )
@@ -52,11 +56,12 @@ FILTERS: Final = ("kind", "age", "region", "door", "about")
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One view of the queue: a lane, a sort, and filters by name."""
+    """One view of the queue: a lane, a sort, and filters by name. `person` is its reader, for the lane "Mine"."""
 
     lane: str = OPEN
     sort: str = "queue"
     filters: Mapping[str, str] = field(default_factory=dict)
+    person: str = ""
 
     @property
     def title(self) -> str:
@@ -74,7 +79,7 @@ class QueueView:
         return replace(self, lane=code)
 
 
-def read_view(arguments: Mapping[str, str]) -> QueueView:
+def read_view(arguments: Mapping[str, str], *, person: str = "") -> QueueView:
     """Return the view of an address; unknown codes are left out."""
     lane, sort = arguments.get("lane", OPEN), arguments.get("sort", "queue")
     # A closed case owes nothing, and there are many: the day of the reply sorts open cases alone.
@@ -83,6 +88,7 @@ def read_view(arguments: Mapping[str, str]) -> QueueView:
     return QueueView(
         lane=lane if lane in _LANE_CODES else OPEN,
         sort=sort if sort in dict(SORTS) else "queue",
+        person=person,
         filters={name: code for name, code in found.items() if 0 < len(code) <= _MOST_SHOWN},
     )
 
@@ -122,9 +128,9 @@ def find_next(connection: Connection, *, after: str = "") -> CaseRow | None:
     return None if row is None else to_case(row)
 
 
-def count_lanes(connection: Connection, *, today: date) -> dict[str, int]:
+def count_lanes(connection: Connection, *, today: date, person: str = "") -> dict[str, int]:
     """Return the number of lines of every lane, by its code: the open ones in one pass over an index."""
-    wanted = _list_conditions(today)
+    wanted = _list_conditions(today, person)
     sums = [func.coalesce(func.sum(case((condition, 1), else_=0)), 0) for condition in wanted.values()]
     # Spelled as in the condition of ix_cases_open, which holds every column that is asked for.
     query = select(func.count(), *sums).where(
@@ -159,14 +165,17 @@ def _count_closed(connection: Connection) -> int:
     return _count(connection, CASES.c.closed_at.is_not(None)) - joined
 
 
-def _list_conditions(today: date) -> dict[str, ColumnElement[bool]]:
+def _list_conditions(today: date, person: str) -> dict[str, ColumnElement[bool]]:
     """Return the condition of each lane of open cases, by its code."""
     return {
         "crisis": CASES.c.crisis == true(),
+        "mine": CASES.c.holder == person,
+        "unclaimed": CASES.c.holder.is_(None),
         "unread": CASES.c.opened_at.is_(None),
         "owed": _OWES_A_REPLY,
         "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
         "waiting": CASES.c.case_id.in_(_ASKED),
+        **{code: CASES.c.faculty == code for code, _ in labels.FACULTIES},
     }
 
 
@@ -183,7 +192,7 @@ def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[C
         return [*chosen, is_closed, _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
     is_open = IS_OPEN.is_(True) if is_in_order else CASES.c.closed_at.is_(None)
     chosen += [is_open, _choose_own_lines(_FIRST.c.closed_at.is_(None))]
-    return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min)[view.lane]]
+    return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min, view.person)[view.lane]]
 
 
 def _choose_own_lines(*first: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -41,6 +41,7 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start
 from gateway.desk.views.page import ListPage, get_name, is_permitted, read_list_page
@@ -72,6 +73,7 @@ class Row:
     age: str
     service: str
     place: str
+    owner: str
     source: str
     dues: tuple[Due, ...]
     later: Later | None
@@ -121,18 +123,19 @@ class QueuePane:
 def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     """Return the panes of this request's view; the next case is never the shown one."""
     now = desk.clock()
-    today, view = get_uk_day(now), read_view(request.args)
+    person = get_name()
+    today, view = get_uk_day(now), read_view(request.args, person=person)
     crisis_only = not is_permitted(Permission.SEE_QUEUE, is_crisis=False)
     view = view.with_lane(CRISIS) if crisis_only else view
     with desk.store.read() as connection:
-        counts = count_lanes(connection, today=today)
+        counts = count_lanes(connection, today=today, person=person)
         listed_page = read_list_page(found=count_view(connection, view, today=today, lanes=counts))
         listed = list_queue(connection, view, today=today, rows=listed_page.rows)
         names, sources = get_owner_names(connection), list_sources(connection, listed)
         firsts, later = list_firsts(connection, listed), list_later(connection, listed)
         clocks = format_open_questions(list_unanswered(connection), today=today)
         next_case = find_next(connection, after=case_id)
-        person = get_name()
+        holders = {case.holder: format_person(connection, case.holder) for case in listed if case.holder is not None}
         opened = list_exposure(connection, since=get_day_start(now), person=person)
     if crisis_only and next_case is not None and not next_case.crisis:
         next_case = None
@@ -144,6 +147,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
             age="" if case.age_band is None else labels.title_of(case.age_band),
             service="" if case.about is None else names.get(case.about, case.about),
             place=_format_place(case),
+            owner="" if case.holder is None else "You have it" if case.holder == person else holders[case.holder],
             source=_format_source(case, sources.get(case.partner)),
             dues=_list_dues(case, clocks.get(case.case_id), agency=desk.agency, today=today, now=now),
             later=later.get(case.case_id),

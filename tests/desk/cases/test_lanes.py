@@ -12,9 +12,9 @@ from tests.desk.view_builders import Browser, add_sealed_case
 TODAY = date(2026, 11, 25)
 CASES = (
     {"score": 90, "crisis": True, "region": "wales", "stated_kind": "grooming", "factors": "self_harm under_13"},
-    {"score": 50, "opened_at": "2026-11-25T09:30:00Z", "region": "wales", "about": None},
-    {"score": 10, "closed_at": "2026-11-25T09:30:00Z", "kind": "grooming", "age_band": "12_or_under"},
-    {"score": 5, "reply_owed": True, "reply_by": "2026-11-20", "door": "industry"},
+    {"score": 50, "opened_at": "2026-11-25T09:30:00Z", "region": "wales", "about": None, "holder": "kim"},
+    {"score": 10, "closed_at": "2026-11-25T09:30:00Z", "kind": "grooming", "age_band": "12_or_under", "holder": "kim"},
+    {"score": 5, "reply_owed": True, "reply_by": "2026-11-20", "door": "industry", "faculty": "operations"},
     {"score": 4, "reply_owed": True, "reply_by": "2026-11-26", "factors": "grooming teenager"},
 )
 RECEIVED = ("25T08:00", "24T08:00", "25T08:10", "25T08:20", "25T08:30")
@@ -31,9 +31,9 @@ def cases(desk: Desk) -> list[str]:
 def find(desk: Desk, cases: list[str], **arguments: str) -> list[int]:
     """Return the numbers of the cases in a view, in its order; its count is the same."""
     with desk.store.read() as connection:
-        view = read_view(arguments)
+        view = read_view(arguments, person="kim")
         found = [cases.index(case.case_id) for case in list_queue(connection, view, today=TODAY)]
-        lanes = count_lanes(connection, today=TODAY)
+        lanes = count_lanes(connection, today=TODAY, person="kim")
         assert count_view(connection, view, today=TODAY, lanes=lanes) == len(found)
         return found
 
@@ -43,6 +43,11 @@ def test_each_lane_filter_and_sort_chooses_and_counts_its_cases(desk: Desk, case
     expected: dict[str, list[int]] = {
         "": [0, 1, 3, 4],
         "lane=crisis": [0],
+        "lane=mine": [1],
+        "lane=unclaimed": [0, 3, 4],
+        "lane=operations": [3],
+        "lane=intelligence": [],
+        "lane=harm_reduction": [],
         "lane=unread": [0, 3, 4],
         "lane=owed": [3, 4],
         "lane=overdue": [3],

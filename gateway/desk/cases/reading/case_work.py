@@ -37,6 +37,33 @@ _DONE: Final = {
 }
 
 
+# One choice for the three answers: the sentences that fit nearly every case, each with its answers in words.
+URGENCIES: Final = (
+    ("no-no-no", "Not urgent: no child at immediate risk, and nothing that others need urgently"),
+    ("no-yes-no", "Urgent for this desk: no immediate risk, and nothing that others need urgently"),
+    ("no-yes-yes", "Urgent: police or child protection need it urgently, and no child is at immediate risk"),
+    ("yes-yes-yes", "A child is at immediate risk: urgent, and police or child protection need it urgently"),
+    ("each", "None of these: answer each question on its own"),
+)
+# The main kind and the age that a report's factors suggest, the gravest first; the others suggest none.
+_SUGGESTED_KINDS: Final = (
+    ("sexual_acts_live", {"on_camera", "live", "live_abuse"}),
+    ("coercion_blackmail", {"threat", "coercion", "deadline"}),
+    ("meet_offline", {"meeting_today", "meeting_soon", "meeting_asked"}),
+    ("grooming", {"asked_for_pictures", "grooming"}),
+    ("sexual_talk", {"sexual_talk"}),
+    ("risk_behaviour", {"pictures_shared", "risky_talk"}),
+)
+_SUGGESTED_AGES: Final = (("12_or_under", {"under_13"}), ("13_15", {"teenager"}))
+
+
+def suggest_kind_and_age(case: CaseRow) -> tuple[str, str]:
+    """Return the kind and age that a first assessment starts from, for a person to check; blank if unknown."""
+    factors = set(case.factors.split())
+    kind = next((kind for kind, codes in _SUGGESTED_KINDS if codes & factors), "")
+    return case.stated_kind or kind, next((age for age, codes in _SUGGESTED_AGES if codes & factors), "")
+
+
 @dataclass(frozen=True, slots=True)
 class StepLine:
     """One step as text. `is_sealed` means that something was typed that is not open here."""
