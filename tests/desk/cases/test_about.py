@@ -177,7 +177,7 @@ def test_service_without_keys_that_has_many_reports_is_listed_to_be_invited(
     for partner in ("other-chat", "example-chat"):
         make_digest(loop.desk.store, make_order(partner=partner), clock=loop.clock)
     page = Browser(loop.desk).sign_in().get("/digests").text
-    assert re.search(r"Other Chat\s*<span class=\"small\">No keys: invite it", page)
+    assert re.search(r"Other Chat</a>\s*<span class=\"small\">No keys: invite it", page)
     assert page.count("invite it") == 1
     assert main(["digest", "list", "--state", str(loop.folder / "desk")]) == 0
     lines = capsys.readouterr().out.splitlines()
