@@ -243,6 +243,9 @@ def test_page_keeps_what_was_typed_and_shows_reasons_only_with_the_report(desk: 
     assert browser.post(f"{path}/assess", **(typed | {"why-grooming": "Known <b>"})).status_code == 303
     page = browser.get(path).text
     assert "Open the report to read the reasons." in page
+    assert (
+        "assessed the case: immediate risk no, urgent no, police or child protection urgently no, priority P3" in page
+    )
     assert "alert(1)" not in page
     page = browser.post(f"{path}/read").text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;[U+202E]" in page

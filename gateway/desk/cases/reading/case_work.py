@@ -12,7 +12,7 @@ from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.queue import Later, list_later
-from gateway.desk.cases.reading.labels import ASSESSMENT, title_of
+from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
 from gateway.desk.partners.outcomes import OutcomeSignal, find_released
 from gateway.desk.people.register import format_person
@@ -28,6 +28,11 @@ _OWED: Final = {
     "reply-owed": "Answer the person who reported, and record it.",
     "contact-owed": "Contact the adult who reported, as the assessment says, and record it.",
 }
+_ANSWERS: Final = (
+    ("immediate_risk", "immediate risk"),
+    ("urgent", "urgent"),
+    ("urgent_dissemination", "police or child protection urgently"),
+)
 _DONE: Final = {
     "claim": "took the case",
     "release": "gave the case back",
@@ -164,7 +169,6 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
         back = "; the outcome that waited for the partner was taken back" if codes["taken_back"] else ""
         return f"reopened it, closed before as: {title_of(codes['was'])}{back}"
     if step.kind in {"assess", "advise"}:
-        said = ", ".join(title_of(codes[name]).lower() for name, _ in ASSESSMENT)
-        questions = "at immediate risk, urgent, for police or child protection"
-        return f"{_DONE[step.kind]}: {questions}: {said}; {codes['priority']}"
+        answers = ", ".join(f"{title} {codes[name]}" for name, title in _ANSWERS)
+        return f"{_DONE[step.kind]}: {answers}, priority {codes['priority']}"
     return _DONE[step.kind]
