@@ -6,9 +6,11 @@ Everything runs through commands and HTTP, so this file imports neither the desk
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from gateway.clock import utc_now
 from gateway.demo.desk_walk import sign_release
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
@@ -29,6 +31,7 @@ PEOPLE: Final = {
     "b-adviser": ("Bronwen Adviser", "adviser"),
     "a-administrator": (ADMINISTRATOR, "administrator"),
 }
+ASSESSORS: Final = ("a-analyst", "b-adviser", "a-administrator")
 COLLECT_SECONDS: Final = 2
 PORTS: Final = 4
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
@@ -218,6 +221,13 @@ class Loop:
         adding = [(DESK, "people", "add", name, "--role", role, *self._desk_options()) for name, role in new]
         self.processes.run_together(
             [*adding, (DESK, "people", "grant", "a-administrator", *ALSO, *self._desk_options())]
+        )
+        until = (utc_now().date() + timedelta(days=365)).isoformat()
+        self.processes.run_together(
+            [
+                (DESK, "people", "authority", person, "risk-assessment", "--until", until, *self._desk_options())
+                for person in ASSESSORS
+            ]
         )
         self._write_to_a_folder()
         self.processes.run(

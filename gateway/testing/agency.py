@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +51,7 @@ from gateway.desk.partners.invitations import invite_partner, publish_invitation
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.accounts import get_account
+from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import open_desk
@@ -134,6 +135,11 @@ class SandboxAgency:
         if card is not None:
             add_gateway(self.desk, card, actor=STAFF)
             publish(self.desk, actor=STAFF)
+            with self.desk.store.write() as connection:
+                # A sandbox is for tests, and may be kept for years.
+                set_authority(
+                    connection, STAFF, kind=RISK_ASSESSMENT, until=date.max, actor=STAFF, now=self.desk.clock()
+                )
             self._publish_log()
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """People for the tests of the desk: with every role unless a test names some."""
 
 from collections.abc import Collection
+from datetime import date
 
 from sqlalchemy import Connection
 
@@ -8,12 +9,14 @@ from gateway.desk.keyring.bootstrap import FirstPerson
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import (
+    RISK_ASSESSMENT,
     add_person,
     find_person,
     find_person_of_account,
     grant_role,
     list_roles,
     set_account,
+    set_authority,
 )
 from gateway.desk.store import DeskStore
 from gateway.desk.wiring import Desk
@@ -33,6 +36,7 @@ def give_every_role(store: DeskStore, person: str = ACTOR) -> None:
         for role in Role:
             if role not in list_roles(connection, person):
                 grant_role(connection, person, role, actor=person, now=NOW)
+        _train(connection, person)
 
 
 def ensure_person(connection: Connection, person: str, roles: Collection[Role] = tuple(Role)) -> None:
@@ -42,6 +46,11 @@ def ensure_person(connection: Connection, person: str, roles: Collection[Role] =
         add_person(connection, name=name, handle=person, actor=ACTOR, now=NOW)
         for role in roles:
             grant_role(connection, person, role, actor=ACTOR, now=NOW)
+        _train(connection, person)
+
+
+def _train(connection: Connection, person: str) -> None:
+    set_authority(connection, person, kind=RISK_ASSESSMENT, until=date.max, actor=ACTOR, now=NOW)
 
 
 def act_as(desk: Desk, person: str, roles: Collection[Role] = tuple(Role)) -> None:

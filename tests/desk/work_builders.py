@@ -9,6 +9,7 @@ from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR
+from tests.desk.people_builders import ensure_person
 
 # Mild and synthetic; `contact` counts only for a report by an adult.
 ASSESSMENT = Assessment(
@@ -31,7 +32,9 @@ ANSWERS = {
 
 
 def assess(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> CaseRow:
-    """Assess an opened case by its id or reference."""
+    """Assess an opened case by its id or reference; the person is added with an authority if there is none."""
+    with desk.store.write() as connection:
+        ensure_person(connection, actor)
     return assess_case(desk, case, dataclasses.replace(ASSESSMENT, **changes), actor=actor)
 
 

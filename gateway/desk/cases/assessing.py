@@ -27,6 +27,7 @@ from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_not
 from gateway.desk.collection.joining import list_added
 from gateway.desk.collection.row_checks import PRIORITIES
 from gateway.desk.outbox.alerts import queue_alert
+from gateway.desk.people.register import PersonError, check_authority
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_codes
@@ -105,14 +106,15 @@ def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, 
     """Record an assessment by the holder of the case, and raise the case by its answers.
 
     `seen` is the number of the newest assessment that the assessor has read: a newer one is not passed over unread.
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `held`, `bad-code`, `bad-factor`,
-    `contact-undecided`, `assessed-since`, and those of a note.
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `no-authority`, `held`, `bad-code`,
+    `bad-factor`, `contact-undecided`, `assessed-since`, and those of a note.
     """
     cleaned = clean_assessment(assessment)
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
         if found.opened_at is None and found.closed_at is None:
             raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        _check_trained(desk, connection, actor)
         found = hold(desk, connection, found, actor=actor)
         _check_factors(found, cleaned)
         cleaned = replace(cleaned, contact=_get_contact(found, cleaned.contact))
@@ -131,8 +133,8 @@ def assess_case(desk: Desk, wanted: str, assessment: Assessment, *, actor: str, 
 def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
     """Record a safeguarding adviser's view, which raises the standing assessment or agrees with it.
 
-    Raises `CaseError`: `unknown-case`, `already-closed`, `not-assessed`, `bad-code`, `view-lowers`, and those of a
-    note.
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-assessed`, `no-authority`, `bad-code`, `view-lowers`,
+    and those of a note.
     """
     for name in QUESTIONS:
         check_code(name, getattr(view, name), YES_NO)
@@ -142,6 +144,7 @@ def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
         found = get_lead(connection, wanted)
         if found.closed_at is not None:
             raise CaseError("This case is already closed.", reason="already-closed")
+        _check_trained(desk, connection, actor)
         before = get_standing(connection, found)
         if any(getattr(view, name) == NO and getattr(before, name) == YES for name in QUESTIONS) or (
             PRIORITIES.index(view.priority) > PRIORITIES.index(before.priority)
@@ -153,6 +156,14 @@ def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
         codes |= {name: getattr(view, name) for name in (*QUESTIONS, "priority")}
         add_step(desk, connection, found.case_id, "advise", actor=actor, text=StepText(note=reasons), codes=codes)
         return _raise(desk, connection, found, before, view.immediate_risk, view.priority)
+
+
+def _check_trained(desk: Desk, connection: Connection, person: str) -> None:
+    """Raise `CaseError` (`no-authority`) unless the person is trained and authorised to assess risk today (R55)."""
+    try:
+        check_authority(connection, person, desk.clock())
+    except PersonError as error:
+        raise CaseError(str(error), reason=error.reason) from None
 
 
 def clean_assessment(assessment: Assessment) -> Assessment:

@@ -1,6 +1,7 @@
 """Assessments: records of their own, the newest stands, an adviser only raises, and new reading asks for the next."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.steps import StepText, list_steps, open_texts
 from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.people.permissions import Role
+from gateway.desk.people.register import RISK_ASSESSMENT, add_person, set_authority
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import encode
@@ -23,6 +25,7 @@ from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.outbox_builders import list_all_alerts
+from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 from tests.desk.work_builders import ANSWERS, ASSESSMENT, assess
 from tests.gateway.public.person import list_files
@@ -34,6 +37,8 @@ VIEW = View(
 
 
 def add_opened(desk: Desk, **changes: Any) -> str:
+    with desk.store.write() as connection:
+        ensure_person(connection, ADVISER)
     return open_case(desk, add_sealed_case(desk, marker="", **changes), actor=ACTOR).case.case_id
 
 
@@ -188,6 +193,8 @@ def test_view_never_lowers_an_answer(desk: Desk, name: str) -> None:
 
 def test_addition_that_is_read_later_asks_for_a_new_assessment(loop: Loop) -> None:
     desk, first = loop.desk, read(loop)
+    with desk.store.write() as connection:
+        ensure_person(connection, ADVISER)
     assess(desk, first.reference)
     added = file(loop, kind="supplement", earlier_reference=first.reference)
     assert not stands(desk, first.case_id).is_stale
@@ -266,3 +273,28 @@ def test_text_that_was_overwritten_in_the_database_is_said_not_to_open(desk: Des
     browser = Browser(desk).sign_in()
     browser.get(f"/cases/{case_id}")
     assert "It no longer opens." in browser.post(f"/cases/{case_id}/read").text
+
+
+@pytest.mark.parametrize(("days", "reason"), [(None, "no-authority"), (-1, "no-authority"), (0, "")])
+def test_only_a_person_with_an_authority_assesses_up_to_its_last_day(
+    desk: Desk, clock: Clock, days: int | None, reason: str
+) -> None:
+    """R55: trained, and authorised today."""
+    case_id, person = add_opened(desk), "n-newcomer"
+    with desk.store.write() as connection:
+        add_person(connection, name="Nia Newcomer", handle=person, actor=ACTOR, now=clock.now)
+        if days is not None:
+            until = clock.now.date() + timedelta(days=days)
+            set_authority(connection, person, kind=RISK_ASSESSMENT, until=until, actor=ACTOR, now=clock.now)
+    if not reason:
+        assert assess_case(desk, case_id, ASSESSMENT, actor=person).holder == person
+        return
+    assess(desk, case_id)
+    for act in (
+        lambda: assess_case(desk, case_id, ASSESSMENT, actor=person),
+        lambda: advise(desk, case_id, VIEW, actor=person),
+    ):
+        with pytest.raises(CaseError) as caught:
+            act()
+        assert (caught.value.reason, "people authority n-newcomer" in str(caught.value)) == (reason, True)
+    assert get(desk, case_id).holder == ACTOR

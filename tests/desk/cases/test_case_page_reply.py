@@ -129,7 +129,13 @@ def test_reply_without_a_preview_is_not_sent(
 def test_what_is_missing_is_said_and_no_word_is_lost(
     desk: Desk, browser: Browser, case_id: str, fields: dict[str, str], field: str, said: str, step: str
 ) -> None:
-    assessment = {"urgent": "yes", "kind": "sexual_talk", "weakness": ["no_block_tool"], "cluster": "K7QF"}
+    assessment = {
+        "urgency": "each",
+        "urgent": "yes",
+        "kind": "sexual_talk",
+        "weakness": ["no_block_tool"],
+        "cluster": "K7QF",
+    }
     if step == "send":
         fields = {**fields, "mark": make_mark(make_draft(Typed(fields)))}
     refused = post(browser, case_id, step, **fields, **assessment)
