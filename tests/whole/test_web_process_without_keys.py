@@ -47,6 +47,10 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     clock.now = utc_now()
     desk = make_test_desk(tmp_path / "desk", clock)
     case_id = add_sealed_case(desk, marker=MARKER)
+    settings = desk.paths.state / "desk.toml"
+    written = settings.read_text("utf-8")
+    assert "links_sign_in = false" in written
+    settings.write_text(written.replace("links_sign_in = false", "links_sign_in = true"), "utf-8")
     secrets, port = list_secrets(desk.paths.keys), find_free_port()
     assert len(secrets) == 5 * 2 + 2 * 4
     state = ("--state", str(desk.paths.state))
@@ -74,10 +78,10 @@ def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
     """Sign in, ask for the state of the desk, and read a case: what the pages need keys for."""
     asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *state, "--port", str(port), "--json"]
     address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
-    origin = f"http://127.0.0.1:{port}"
+    origin = address.partition("/start/")[0]
     with requests.Session() as session:
         session.post(address, data={"csrf_token": find_token(session.get(address, timeout=20).text)}, timeout=20)
-        assert session.get(f"{origin}/health", timeout=20).status_code == 200
+        assert session.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
         page = session.get(f"{origin}/cases/{case_id}", timeout=20).text
         read = session.post(f"{origin}/cases/{case_id}/read", data={"csrf_token": find_token(page)}, timeout=20)
         assert MARKER in read.text
