@@ -48,7 +48,8 @@ class Store:
         self._connections = Connections(database, mark=self._mark if is_checked else None)
         self._writers = Writers(lock, database=database, connections=self._connections, mark=self._mark)
         self._probe_id = secrets.randbits(62)
-        weakref.finalize(self, self._mark.close).atexit = False
+        for close in (self._mark.close, lock.close):
+            weakref.finalize(self, close).atexit = False
 
     @contextmanager
     def write(self, *, alone: bool = False) -> Iterator[Connection]:

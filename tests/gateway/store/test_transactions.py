@@ -1,5 +1,6 @@
 """Transactions of the store: all or nothing, on connections that stay open and are set as promised."""
 
+import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_emptying_the_log_says_when_a_reader_was_in_the_way(tmp_path: Path) -> N
     assert store.erase_deleted_bytes()
     assert (tmp_path / "gateway.sqlite-wal").stat().st_size == 0
     store.close()
+
+
+def test_store_that_nobody_holds_any_more_leaves_no_file_open(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    write_one(store)
+    assert open_files_of(tmp_path)
+    del store
+    gc.collect()
+    assert open_files_of(tmp_path) == []
 
 
 def test_files_of_the_store_are_closed_to_others(store: Store) -> None:
