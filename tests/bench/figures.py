@@ -30,6 +30,7 @@ DOCUMENT: Final = ROOT / "docs" / "performance.md"
 # In the order of the table: the title of each benchmark's part.
 BENCHES: Final = {
     "intake": "The industry door beside a bare view on the same stack",
+    "growth": "A report at the industry door with few and with many reports stored",
     "door_profile": "A report's time at the industry door, in one process under the profiler",
     "journey": "Whole journeys through the public door",
     "journey_profile": "A journey's time, in one process under the profiler",

@@ -1,6 +1,7 @@
 """CPU time of process groups, read from the kernel."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.web.server_spec import SPEC_VARIABLE
@@ -9,8 +10,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds_of_group(group: int) -> float:
-    """Return user and system seconds of every living member of a process group (proc_pid_stat(5))."""
-    total = 0
+    """Return user and system seconds of every living member of a process group."""
+    return sum(seconds for _, its_group, seconds in _list_processes() if its_group == group)
+
+
+def cpu_seconds_of_children(parent: int) -> float:
+    """Return user and system seconds of every living child of a process, e.g. of the sessions of PostgreSQL."""
+    return sum(seconds for its_parent, _, seconds in _list_processes() if its_parent == parent)
+
+
+def _list_processes() -> Iterator[tuple[int, int, float]]:
+    """Yield parent, process group and seconds of CPU of each process (proc_pid_stat(5))."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
@@ -18,10 +28,8 @@ def cpu_seconds_of_group(group: int) -> float:
             fields = (entry / "stat").read_text("latin-1").rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[2]) == group:
-            # Behind the name: state(0) ppid(1) pgrp(2) ... utime(11) stime(12).
-            total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+        # Behind the name: state(0) ppid(1) pgrp(2) ... utime(11) stime(12).
+        yield int(fields[1]), int(fields[2]), (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def find_listener_group(port: int) -> int:
