@@ -64,9 +64,9 @@ def read_core_limit(pid: int) -> list[str]:
 
 
 def is_gone(pid: int) -> bool:
-    """Return whether a process has ended."""
+    """Return whether a process has ended, also one that ends while it is looked at."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (ProcessLookupError, FileNotFoundError):
         return True
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
