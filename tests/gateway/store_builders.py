@@ -119,7 +119,7 @@ class StubbornSenders:
     receipts: dict[str, bytes] = field(default_factory=dict)
     _pause: threading.Event = field(default_factory=threading.Event)
     threads = 4
-    reports_each = 12
+    reports_each = 60  # so many that they are still being sent when the server has been stopped
     reports = threads * reports_each
 
     @contextmanager
