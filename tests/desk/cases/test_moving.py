@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.clock import utc_now
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
@@ -266,6 +267,8 @@ def test_commands_move_a_case_show_its_factors_and_name_the_next_one(
 ) -> None:
     hurting, calm = loop.send_public(feels="hurting").reference, loop.send_public().reference
     loop.collect()
+    loop.clock.now = utc_now()  # that of the commands, which seal each reason to a key that is active now
+    loop.publish()
 
     def run(*given: str) -> str:
         capsys.readouterr()
