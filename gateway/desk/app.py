@@ -15,7 +15,6 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import outbox_pages, passkey_pages, release_pages
 from gateway.desk.cases import (
     assessment_pages,
-    exposure_pages,
     file_pages,
     question_pages,
     reply_pages,
@@ -124,7 +123,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
-        *(exposure_pages, outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
+        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
         *(passkey_pages, release_pages),
     ):
         app.register_blueprint(pages.blueprint)

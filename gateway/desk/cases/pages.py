@@ -1,9 +1,10 @@
-"""Routes of the cases: the queue, one case, reading its report, moving and linking it.
+"""Routes of the cases: the queue, one case, reading its report, moving and linking it, and how much was read.
 
 Content appears only in the response to the post that opened it, and is never stored.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, url_for
@@ -32,14 +33,18 @@ from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
+from gateway.desk.people.exposure import list_exposure
 from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import count_button_requests
+from gateway.desk.uk_times import get_day_start
 from gateway.desk.views.page import get_desk, get_name, get_signed_in, read_typed, show_page, staff_rule, turn_keys
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
 MOST_GROUPS = 10
+EXPOSURE_PERIOD = timedelta(days=7)
 KEYS_BYTES = 4096
 
 
@@ -76,6 +81,19 @@ def post_keys() -> ResponseReturnValue:
     """Turn the single keys off, or on again, until this person signs out."""
     turn_keys()
     return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/exposure")
+@staff_rule(Permission.SEE_EXPOSURE)
+def show_exposure() -> ResponseReturnValue:
+    """Show how much each person has opened today and in the last week, the most of the week first."""
+    desk = get_desk()
+    now = desk.clock()
+    with desk.store.read() as connection:
+        week = list_exposure(connection, since=now - EXPOSURE_PERIOD)
+        today = {one.person: one for one in list_exposure(connection, since=get_day_start(now))}
+        names = {one.person: format_person(connection, one.person) for one in week}
+    return show_page("exposure.html", rows=[(names[one.person], today.get(one.person), one) for one in week])
 
 
 @blueprint.get("/cases/<case_id>")

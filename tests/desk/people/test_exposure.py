@@ -4,8 +4,11 @@ from datetime import timedelta
 
 from gateway.desk import audit
 from gateway.desk.people.exposure import Exposure, list_exposure
+from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
+
+LINK = '<a href="/exposure">'
 
 
 def test_each_report_counts_once_and_other_acts_do_not(desk: Desk, clock: Clock) -> None:
@@ -32,3 +35,16 @@ def test_person_sees_the_own_count_of_the_day_beside_the_list(desk: Desk, clock:
     assert "You opened 0 reports, 0 files today." in second.get("/").text
     clock.now += timedelta(days=1)
     assert "You opened 0 reports, 0 files today." in first.sign_in("kim").get("/").text
+
+
+def test_supervisor_finds_the_counts_of_everyone_from_the_list_and_an_analyst_does_not(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="x")
+    analyst = Browser(desk).sign_in("kim", roles=(Role.ANALYST,))
+    analyst.get(f"/cases/{case_id}")
+    analyst.post(f"/cases/{case_id}/read")
+    supervisor = Browser(desk).sign_in("sam", roles=(Role.SUPERVISOR,))
+    assert LINK in supervisor.get("/").text
+    row = "(kim)</th><td>1 report, 0 files</td><td>1 report, 0 files</td>"
+    assert row in supervisor.get("/exposure").text
+    assert LINK not in analyst.get("/").text
+    assert analyst.get("/exposure").status_code == 403
