@@ -22,9 +22,10 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.audit import append_entry
 from gateway.desk.digests import noise
-from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid
+from gateway.desk.digests.drawing import Clock, DigestError, draw_unpaid, take_from_journal
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.estimates import list_likely
+from gateway.desk.digests.journal import find_journal
 from gateway.desk.digests.ledger import OVERVIEW_OF, add_spend, get_spends, get_spent
 from gateway.desk.digests.payload import add_draws
 from gateway.desk.digests.records import (
@@ -157,13 +158,16 @@ class _Draft:
 def make_overview(store: DeskStore, order: OverviewOrder, *, clock: Clock) -> DigestRecord:
     """Return the overview of a year: the stored one if it exists, otherwise a new one at the cost of its budget.
 
-    Raises `QuarterError` while the year runs, `DigestError` if a quarter has no digests or a draw was lost.
+    Raises `QuarterError` while the year runs, `DigestError` if a quarter has no digests or a draw was lost, and
+    `JournalError` if this desk was restored and drew other tables before.
     """
     check_closed(order.year, now=clock())
     with store.write() as connection:
         draft = _begin(connection, order, now=clock())
         if draft.record.state != "drawing":
             return draft.record
+        # Before the first spend: where the journal differs, nothing of this transaction stays.
+        take_from_journal(connection, draft, find_journal(store.journal, draft.record.digest_id), now=clock())
         if draft.unpaid:
             draft.pay_for(connection, draft.unpaid[0], now=clock())
     draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)

@@ -1,7 +1,5 @@
 """The overview: whole services as the unit, capped, dominated numbers not shown, made and released by two people."""
 
-import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +37,7 @@ from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen, get_recor
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
 from gateway.desk.people.releases import ReleaseError
-from gateway.desk.store import DeskStore, open_store
+from gateway.desk.store import DeskStore
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
 from gateway.desk.wiring import Desk
@@ -187,26 +185,6 @@ def test_the_noise_of_small_services_adds_up_to_about_nothing() -> None:
             sums[place] += value
     # Five standard errors of the noise, and one incident in ten that the cap takes from the largest.
     assert all(abs(total - 400 * share) <= 520 + 40 * share for total, share in zip(sums, shares, strict=True))
-
-
-def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journal(
-    store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(store, counts=(60,))
-    (tmp_path / "restored").mkdir()
-    with sqlite3.connect(tmp_path / "desk.sqlite") as connection:
-        connection.execute("VACUUM INTO ?", (str(tmp_path / "restored" / "desk.sqlite"),))
-    connection.close()
-    first = make_overview(store, make_order(), clock=clock)
-    shutil.copytree(store.journal, tmp_path / "restored" / store.journal.name)
-    restored = open_store(tmp_path / "restored" / "desk.sqlite")
-    monkeypatch.delattr(noise, "draw")
-    again = make_overview(restored, make_order(), clock=clock)
-    assert (again.draws, again.body) == (first.draws, first.body)
-    for each in (store, restored):
-        with each.read() as connection:
-            spends = get_spends(connection, partner=OVERVIEW_OF, quarter=Quarter(2025, 1))
-        assert set(spends) == {table.name for table in OVERVIEW_TABLES}
 
 
 def test_a_service_adds_no_more_than_its_cap_and_the_tables_sensitivity_is_that_cap(store: DeskStore) -> None:

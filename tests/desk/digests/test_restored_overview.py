@@ -1,0 +1,73 @@
+"""An overview after its desk was restored from before it: the journal of draws gives it back, or refuses another."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.digests import noise
+from gateway.desk.digests.journal import JournalError
+from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends
+from gateway.desk.digests.overview import make_overview
+from gateway.desk.digests.records import DigestRecord, find_record
+from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.store import DeskStore, open_store
+from tests.desk.digests.digest_builders import clock, make_store
+from tests.desk.digests.test_overview import fill, make_order
+from tests.desk.made_models import hold_open
+
+
+@pytest.fixture(autouse=True)
+def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: list(counts))
+
+
+def make_and_restore(folder: Path, *, kinds_alone: bool) -> tuple[DigestRecord, DeskStore]:
+    """Make an overview; return it, and the desk with its database from before it and its journal of draws."""
+    store = hold_open(make_store(folder))
+    fill(store, counts=(60,))
+    (folder / "restored").mkdir()
+    with sqlite3.connect(folder / "desk.sqlite") as connection:
+        connection.execute("VACUUM INTO ?", (str(folder / "restored" / "desk.sqlite"),))
+    connection.close()
+    first = make_overview(store, make_order(kinds_alone=kinds_alone), clock=clock)
+    shutil.copytree(store.journal, folder / "restored" / store.journal.name)
+    return first, hold_open(open_store(folder / "restored" / "desk.sqlite"))
+
+
+def read_spends(store: DeskStore) -> list[dict[str, int]]:
+    with store.read() as connection:
+        return [
+            dict(get_spends(connection, partner=OVERVIEW_OF, quarter=Quarter(2025, number))) for number in (1, 2, 3, 4)
+        ]
+
+
+@pytest.mark.parametrize("kinds_alone", [False, True])
+def test_a_desk_restored_from_before_the_overview_takes_its_draws_from_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds_alone: bool
+) -> None:
+    first, restored = make_and_restore(tmp_path, kinds_alone=kinds_alone)
+    monkeypatch.delattr(noise, "draw")
+    again = make_overview(restored, make_order(kinds_alone=kinds_alone), clock=clock)
+    assert (again.draws, again.body) == (first.draws, first.body)
+    spends = {"kind": 1_000_000} if kinds_alone else {"kind": 400_000, "age_band": 200_000, "weakness": 400_000}
+    assert read_spends(restored) == [spends] * 4
+
+
+@pytest.mark.parametrize("kinds_alone", [False, True])
+def test_a_restored_desk_spends_nothing_on_an_overview_with_the_other_choice_of_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds_alone: bool
+) -> None:
+    first, restored = make_and_restore(tmp_path, kinds_alone=kinds_alone)
+    monkeypatch.delattr(noise, "draw")
+    for _ in range(2):
+        with pytest.raises(JournalError) as caught:
+            make_overview(restored, make_order(kinds_alone=not kinds_alone), clock=clock)
+        assert caught.value.reason == "journal-differs"
+        assert "--kinds-alone" in str(caught.value)
+    assert read_spends(restored) == [{}] * 4
+    with restored.read() as connection:
+        assert find_record(connection, first.digest_id) is None
+    again = make_overview(restored, make_order(kinds_alone=kinds_alone), clock=clock)
+    assert (again.draws, again.body) == (first.draws, first.body)
