@@ -6,6 +6,7 @@ cases than it returns. Never puts a word of a report into an address: only codes
 register.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,13 +18,20 @@ from gateway.desk.cases.model import IS_OPEN, QUEUE_ORDER, WHOLE_ORDER, CaseRow,
 from gateway.desk.cases.reading import labels
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import CASES
+from partner_sdk.wire.submission import SENDER_PATTERN
 
 OPEN: Final = "open"
 _FIRST: Final = CASES.alias("first")
+_LATER: Final = CASES.alias("later")
+# A partner's later report joined to a read case is unread on its own, e.g. a supplement that a child is in danger.
+_HAS_UNREAD_LATER: Final = (
+    select(_LATER.c.case_id)
+    .where(_LATER.c.joined_to == CASES.c.case_id, _LATER.c.opened_at.is_(None), _LATER.c.closed_at.is_(None))
+    .exists()
+)
 _OWES_A_REPLY: Final = and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))
 _ASKED: Final = select(INFORMATION_REQUESTS.c.case_id).where(INFORMATION_REQUESTS.c.answered_at.is_(None))
 _AGE_FACTORS: Final = {"12_or_under": "under_13", "13_15": "teenager", "unknown": "age_unsaid"}
-_MOST_SHOWN: Final = 80  # characters of a code in an address: longer ones are none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,15 @@ LANES: Final = (
 )
 _LANE_CODES: Final = {lane.code: lane for lane in LANES}
 SORTS: Final = (("queue", "Order of the queue"), ("oldest", "Longest wait"), ("newest", "Newest"), ("due", "Reply due"))
-# The fields of a filter; each takes a code, or nothing.
-FILTERS: Final = ("kind", "age", "region", "door", "about")
+# The fields of a filter with the codes that each takes. The register alone knows the services of the last, `about`.
+_OPTIONS: Final = {
+    "kind": dict(labels.KINDS),
+    "age": dict(labels.AGE_BANDS),
+    "region": dict(labels.REGIONS),
+    "door": dict(labels.DOORS),
+}
+FILTERS: Final = (*_OPTIONS, "about")
+_SERVICE: Final = re.compile(SENDER_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +104,12 @@ def read_view(arguments: Mapping[str, str], *, person: str = "") -> QueueView:
         lane=lane if lane in _LANE_CODES else OPEN,
         sort=sort if sort in dict(SORTS) else "queue",
         person=person,
-        filters={name: code for name, code in found.items() if 0 < len(code) <= _MOST_SHOWN},
+        filters={name: code for name, code in found.items() if _is_option(name, code)},
     )
+
+
+def _is_option(name: str, code: str) -> bool:
+    return bool(_SERVICE.fullmatch(code)) if name == "about" else code in _OPTIONS[name]
 
 
 PLAIN: Final = QueueView()
@@ -117,7 +136,7 @@ def list_queue(
 
 
 def find_next(connection: Connection, *, after: str = "") -> CaseRow | None:
-    """Return the next case to read: the first unread one of the queue, other than the case `after`."""
+    """Return the next case with something to read, in the order of the queue, other than the case `after`."""
     query = (
         select(CASES)
         .where(*_choose(UNREAD, None, is_in_order=True), CASES.c.case_id != after)
@@ -171,7 +190,7 @@ def _list_conditions(today: date, person: str) -> dict[str, ColumnElement[bool]]
         "crisis": CASES.c.crisis == true(),
         "mine": CASES.c.holder == person,
         "unclaimed": CASES.c.holder.is_(None),
-        "unread": CASES.c.opened_at.is_(None),
+        "unread": or_(CASES.c.opened_at.is_(None), _HAS_UNREAD_LATER),
         "owed": _OWES_A_REPLY,
         "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
         "waiting": CASES.c.case_id.in_(_ASKED),
@@ -186,7 +205,7 @@ def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[C
     """
     chosen = [_choose_filter(name, code) for name, code in view.filters.items()]
     if view.lane == "all":
-        return [*chosen, _choose_own_lines()]
+        return [*chosen, _choose_own_lines(_FIRST.c.closed_at.is_(None) == CASES.c.closed_at.is_(None))]
     if view.lane == "closed":
         is_closed = IS_OPEN.is_(False) if is_in_order else CASES.c.closed_at.is_not(None)
         return [*chosen, is_closed, _choose_own_lines(_FIRST.c.closed_at.is_not(None))]
@@ -195,9 +214,9 @@ def _choose(view: QueueView, today: date | None, *, is_in_order: bool) -> list[C
     return chosen if view.lane == OPEN else [*chosen, _list_conditions(today or date.min, view.person)[view.lane]]
 
 
-def _choose_own_lines(*first: ColumnElement[bool]) -> ColumnElement[bool]:
+def _choose_own_lines(first: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition of having no first report of this state, in whose line a joined report would be."""
-    joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, *first)
+    joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, first)
     return or_(CASES.c.joined_to.is_(None), ~joined.exists())
 
 

@@ -102,6 +102,7 @@ def test_list_reads_its_page_and_its_counts_from_indexes_and_sorts_nothing(desk:
     assert len(sorted_ones) == (1 if "overdue" in path else 0)
     of_the_page = [plan for statement, plan in plans if "ORDER BY" in statement and "cases.case_id" in statement]
     assert [plan for asked, plan in plans if "joined_to >" in asked and plan.startswith("SCAN")] == []
+    assert any(plan.startswith("SEARCH later USING INDEX ix_cases_joined_to") for _, plan in plans)
     assert any(("ix_cases_owed" if "overdue" in path else "ix_cases_queue") in plan for plan in of_the_page)
 
 

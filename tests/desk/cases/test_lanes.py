@@ -1,11 +1,16 @@
 """Lanes, filters and sorts of the queue: each is an address, and every address of a case keeps it."""
 
+import json
 import re
 from datetime import date
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from gateway.desk.cases.lanes import LANES, QueueView, count_lanes, count_view, list_queue, read_view
+from gateway.desk.cases.lanes import LANES, QueueView, count_lanes, count_view, find_next, list_queue, read_view
+from gateway.desk.cli import main
+from gateway.desk.store.schema import CASES as CASE_TABLE
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, add_sealed_case
 
@@ -26,6 +31,11 @@ def cases(desk: Desk) -> list[str]:
         add_sealed_case(desk, marker="x", under_18="no", received_at=f"2026-11-{at}:00Z", **changes)
         for changes, at in zip(CASES, RECEIVED, strict=True)
     ]
+
+
+def change(desk: Desk, case_id: str, **values: Any) -> None:
+    with desk.store.write() as connection:
+        connection.execute(update(CASE_TABLE).where(CASE_TABLE.c.case_id == case_id).values(**values))
 
 
 def find(desk: Desk, cases: list[str], **arguments: str) -> list[int]:
@@ -74,7 +84,61 @@ def test_each_lane_filter_and_sort_chooses_and_counts_its_cases(desk: Desk, case
     assert {lane.code for lane in LANES} <= {"open", *(one.get("lane", "") for one in asked.values())}
 
 
-@pytest.mark.parametrize("text", ["lane=x", "sort=x", "kind=" + "x" * 81, "other=1"])
+def add_later(desk: Desk, first: str, **changes: Any) -> str:
+    return add_sealed_case(
+        desk, marker="x", partner="example-chat", joined_to=first, report_kind="supplement", score=1, **changes
+    )
+
+
+def next_of(desk: Desk, **settings: str) -> str | None:
+    with desk.store.read() as connection:
+        found = find_next(connection, **settings)
+    return None if found is None else found.case_id
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_unread_later_report_makes_its_read_case_the_next_to_read(desk: Desk, cases: list[str]) -> None:
+    """A supplement may say that a child is in danger: the case stands at the top of the crisis lane, and is read."""
+    read = add_sealed_case(desk, marker="x", opened_at="2026-11-25T09:00:00Z", crisis=True, score=200)
+    assert next_of(desk) == cases[0]
+    later = add_later(desk, read)
+    every = [*cases, read, later]
+    assert (next_of(desk), find(desk, every, lane="unread")) == (read, [5, 0, 3, 4])
+    assert next_of(desk, after=read) == cases[0]
+    change(desk, later, opened_at="2026-11-25T09:10:00Z")
+    assert (next_of(desk), find(desk, every, lane="unread")) == (cases[0], [0, 3, 4])
+    change(desk, later, opened_at=None, closed_at="2026-11-25T09:10:00Z")
+    assert next_of(desk) == cases[0]
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_open_addition_to_a_closed_case_has_its_line_among_open_and_closed(desk: Desk, cases: list[str]) -> None:
+    """So has an addition closed on its own, once its case was reopened. One of the same state has none."""
+    every = [*cases, *(add_later(desk, cases[number]) for number in (2, 0))]
+    assert find(desk, every, lane="all") == [0, 1, 3, 4, 5, 2]
+    change(desk, every[6], closed_at="2026-11-25T09:00:00Z")
+    change(desk, every[5], closed_at="2026-11-25T09:00:00Z")
+    assert sorted(find(desk, every, lane="all")) == [0, 1, 2, 3, 4, 6]
+
+
+def test_list_of_all_cases_prints_an_open_addition_to_a_closed_case(
+    desk: Desk, cases: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = add_later(desk, cases[2])
+    state = str(desk.paths.state)
+    for given in ((), ("--all",)):
+        capsys.readouterr()
+        assert main(["case", "list", "--json", "--state", state, *given]) == 0
+        assert later in [one["case_id"] for one in json.loads(capsys.readouterr().out)["cases"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("lane=x", "sort=x", "kind=x", "kind=" + "x" * 81, "age=12", "region=Wales", "door=x"),
+        *("about=x y", "about=" + "x" * 65, "other=1"),
+    ],
+)
 def test_unknown_codes_of_an_address_are_left_out(text: str) -> None:
     assert read_view(dict([text.split("=")])) == QueueView()
 
