@@ -14,13 +14,16 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true
 
-from gateway.desk.cases.model import IS_OPEN, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
+from gateway.desk.cases.model import IS_OPEN, NO_SAFE_CONTACT, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
 from gateway.desk.cases.reading import labels
+from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
+from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.submission import SENDER_PATTERN
 
 OPEN: Final = "open"
+UNSIGNED: Final = "unsigned"
 _FIRST: Final = CASES.alias("first")
 _LATER: Final = CASES.alias("later")
 # A partner's later report joined to a read case is unread on its own, e.g. a supplement that a child is in danger.
@@ -52,6 +55,7 @@ LANES: Final = (
     Lane("owed", "Replies owed", "Waiting"),
     Lane("overdue", "Replies overdue", "Waiting"),
     Lane("waiting", "For a partner", "Waiting"),
+    Lane(UNSIGNED, "No reply: to sign", "Waiting"),
     *(Lane(code, title, "Handed to") for code, title in labels.FACULTIES),
     Lane("closed", "Closed", "Done"),
     Lane("all", "Open and closed", "Done"),
@@ -194,6 +198,7 @@ def _list_conditions(today: date, person: str) -> dict[str, ColumnElement[bool]]
         "owed": _OWES_A_REPLY,
         "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
         "waiting": CASES.c.case_id.in_(_ASKED),
+        UNSIGNED: and_(CASES.c.reply_owed, CASES.c.reply_code == NO_SAFE_CONTACT, _choose_unsigned(person)),
         **{code: CASES.c.faculty == code for code, _ in labels.FACULTIES},
     }
 
@@ -218,6 +223,16 @@ def _choose_own_lines(first: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition of having no first report of this state, in whose line a joined report would be."""
     joined = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to, first)
     return or_(CASES.c.joined_to.is_(None), ~joined.exists())
+
+
+def _choose_unsigned(person: str) -> ColumnElement[bool]:
+    """Return the condition that another person than this one decided on no reply, and that nobody signed it yet."""
+    newest = select(func.max(RELEASES.c.id)).where(RELEASES.c.kind == NO_REPLY).group_by(RELEASES.c.subject)
+    signed = select(RELEASE_SIGNATURES.c.release_id).where(RELEASE_SIGNATURES.c.release_id == RELEASES.c.id)
+    drafts = select(RELEASES.c.subject).where(
+        RELEASES.c.id.in_(newest), RELEASES.c.drafted_by != person, ~signed.exists()
+    )
+    return CASES.c.case_id.in_(drafts)
 
 
 def _choose_filter(name: str, code: str) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from gateway.desk.cases.lanes import (
     FILTERS,
     LANES,
     SORTS,
+    UNSIGNED,
     Lane,
     QueueView,
     count_lanes,
@@ -42,6 +43,8 @@ from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
+from gateway.desk.people.releases import NO_REPLY
+from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start
 from gateway.desk.views.page import ListPage, get_name, is_permitted, read_list_page
@@ -92,11 +95,16 @@ class QueuePane:
     names: Mapping[str, str]
     exposure: Exposure
     crisis_only: bool  # for a duty officer
+    can_sign: bool  # that no reply to a child is safe
 
     @property
     def lanes(self) -> list[tuple[str, list[Lane]]]:
         """The lanes of each heading; empty ones of a heading are left out, except the chosen one."""
-        mine = [lane for lane in LANES if lane.code == CRISIS or not self.crisis_only]
+        mine = [
+            lane
+            for lane in LANES
+            if (lane.code == CRISIS or not self.crisis_only) and (lane.code != UNSIGNED or self.can_sign)
+        ]
         shown = (lane for lane in mine if not lane.heading or self.counts[lane.code] or lane.code == self.view.lane)
         return [(heading, list(lanes)) for heading, lanes in groupby(shown, key=lambda lane: lane.heading)]
 
@@ -156,7 +164,10 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         for case in listed
     ]
     exposure = opened[0] if opened else Exposure(person, 0, 0)
-    return QueuePane(view, counts, rows, listed_page, next_case, names, exposure, crisis_only=crisis_only)
+    can_sign = is_permitted(RELEASE_PERMISSIONS[NO_REPLY])
+    return QueuePane(
+        view, counts, rows, listed_page, next_case, names, exposure, crisis_only=crisis_only, can_sign=can_sign
+    )
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:

@@ -62,6 +62,7 @@ def test_each_lane_filter_and_sort_chooses_and_counts_its_cases(desk: Desk, case
         "lane=owed": [3, 4],
         "lane=overdue": [3],
         "lane=waiting": [],
+        "lane=unsigned": [],
         "lane=closed": [2],
         "lane=all": [0, 1, 3, 4, 2],
         "sort=oldest": [1, 0, 3, 4],

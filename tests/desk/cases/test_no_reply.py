@@ -51,6 +51,27 @@ def test_second_person_signs_and_the_case_may_close(desk: Desk, case_id: str) ->
         assert verify_release(connection, 1).kind == NO_REPLY
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_decision_waits_in_a_lane_of_those_who_may_sign_it(desk: Desk, case_id: str) -> None:
+    lane = re.compile(r'href="/\?lane=unsigned"[^>]*>([^<]+)<b>(\d+)</b>')
+
+    def find_lane(person: str, role: Role) -> list[tuple[str, str]]:
+        return lane.findall(Browser(desk).sign_in(person, [role]).get("/").text)
+
+    assert find_lane(FIRST, Role.ANALYST) == []  # the own decision is another person's to sign
+    assert find_lane("d-adviser", Role.ADVISER) == []
+    assert find_lane(SECOND, Role.ANALYST) == [("No reply: to sign ", "1")]
+    second = Browser(desk).sign_in(SECOND)
+    assert f"/cases/{case_id}?lane=unsigned" in second.get("/?lane=unsigned").text
+    begin = find_begin(second.get(f"/cases/{case_id}").text)
+    assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
+    assert find_lane(SECOND, Role.ANALYST) == []
+    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    assert find_lane(SECOND, Role.ANALYST) == [("No reply: to sign ", "1")]
+    record_reply(desk, case_id, code="replied_by_call", reason=None, actor=FIRST)
+    assert find_lane(SECOND, Role.ANALYST) == []
+
+
 def test_first_person_cannot_sign_it(desk: Desk, case_id: str) -> None:
     first = Browser(desk).sign_in(FIRST)
     page = first.get(f"/cases/{case_id}").text
