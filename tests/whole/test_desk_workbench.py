@@ -148,6 +148,53 @@ def test_leaving_with_unsaved_text_asks_first(browser: Chromium, desk: Desk, cas
     assert page.url.endswith(f"/cases/{cases[0]}")
 
 
+def test_recording_one_form_asks_before_text_in_another_is_lost(
+    browser: Chromium, desk: Desk, cases: list[str]
+) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.goto(f"{ORIGIN}/cases/{cases[0]}")
+    page.get_by_text("Move it in the queue").click()
+    page.locator("[name=move_reason]").press_sequentially("The school rang")
+    page.get_by_role("button", name="Open the report").click()
+    expect(page.get_by_text("Before you contact anyone")).to_be_visible()
+    page.locator("#reply_text").fill("Hello.")
+    page.check("[name=counts][value=no]")
+    page.get_by_role("button", name="Check it before you send it").click()
+    expect(page.get_by_text("This is the reply they will see")).to_be_visible()
+    page.get_by_text("Start from", exact=True).click()
+    page.get_by_role("button", name="We would like to talk").click()
+    expect(page.get_by_text("This is the reply they will see")).to_be_hidden()
+    page.get_by_role("button", name="Check it before you send it").click()
+    expect(page.get_by_text("This is the reply they will see")).to_be_visible()
+    assert asked == []  # these come back with every word
+    # Unsaved on this page too, although nothing was typed since it came.
+    for button in ("Take this case", "Record the assessment", "Move the case", "Send it to the return code"):
+        page.get_by_role("button", name=button).click()
+        assert asked.pop() == "beforeunload", button
+        assert asked == []
+    assert page.locator("#reply_text").input_value().startswith("Hello.")
+    assert page.locator("[name=move_reason]").input_value() == "The school rang"
+
+
+def test_typed_text_is_in_no_address_and_every_tick_comes_back(browser: Chromium, desk: Desk, cases: list[str]) -> None:
+    page = open_desk_page(browser, Browser(desk).sign_in())
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{ORIGIN}/cases/{cases[0]}")
+    page.get_by_role("button", name="Open the report").click()
+    page.get_by_text("Weaknesses of the service").click()
+    for place in (0, 1):
+        page.locator("[name=weakness]").nth(place).check()
+    page.get_by_role("button", name="Check it before you send it").click()
+    expect(page.get_by_text("This is the reply they will see")).to_be_visible()
+    assert page.locator("[name=weakness]:checked").count() == 2
+    page.get_by_text("Filter and sort").click()
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url(f"{ORIGIN}/?**")
+    assert "weakness" not in page.url
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_axe_finds_nothing_on_any_state(

@@ -58,28 +58,38 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-// Unsaved text. A form that is sent carries the changed fields of the other forms, so that the page that comes back with
-// a preview or a fault shows them again; leaving the page in any other way asks first.
-const changed = new Set();
+// Unsaved text. A form of a case carries the changed fields of the other forms, so that a page that comes back with a
+// preview or a fault shows them again. After a success the desk answers with a fresh page, so sending one form while
+// another has text asks first, as leaving in any other way does. A button with `data-keeps` is always answered by the
+// same page with every field, and never asks.
+const changed = new Set(document.querySelectorAll("form[data-unsaved]"));
 let isLeaving = false;
+// Text that came back must not lie folded away.
+for (const form of changed) form.closest("details")?.toggleAttribute("open", true);
 
 document.addEventListener("input", (event) => {
   const form = event.target.form;
   if (form !== null && form.method === "post") changed.add(form);
 });
 document.addEventListener("submit", (event) => {
-  // Only a page that comes back with every field (`data-keeps`) keeps the text of other forms.
-  isLeaving = event.target.hasAttribute("data-keeps") || [...changed].every((form) => form === event.target);
+  const isKept = event.submitter?.hasAttribute("data-keeps") ?? false;
+  isLeaving = isKept || [...changed].every((form) => form === event.target);
   // A file that is downloaded leaves the page where it is.
   setTimeout(() => { isLeaving = false; }, 2000);
 });
 document.addEventListener("formdata", (event) => {
+  // Not the filter, which would put the text into an address, and not signing out.
+  if (event.target.method !== "post" || event.target.closest("main") === null) return;
+  const own = new Set(event.formData.keys());
   for (const other of changed) {
-    if (other === event.target || !other.isConnected) continue;
+    if (!other.isConnected) continue;
+    // The page that comes back marks these forms (`form_to` of parts.html): their text is still unsaved there.
+    event.formData.append("unsaved", other.getAttribute("action"));
+    if (other === event.target) continue;
     // Read field by field: a FormData of the other form would start this event again.
     for (const field of other.elements) {
       const isPicked = !/^(checkbox|radio)$/.test(field.type) || field.checked;
-      if (field.name && isPicked && !/^(hidden|submit|button)$/.test(field.type) && !event.formData.has(field.name)) {
+      if (field.name && isPicked && !/^(hidden|submit|button)$/.test(field.type) && !own.has(field.name)) {
         event.formData.append(field.name, field.value);
       }
     }
