@@ -19,6 +19,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.partner_side import Question
 from gateway.desk.cases.replies import ReplyDraft, clean_text
+from gateway.desk.people.permissions import Permission, format_roles
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
@@ -63,6 +64,7 @@ CASE_FAULTS = {
     "lowered-unread": (
         "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
     ),
+    "lowered-by-other": f"Only a {format_roles(Permission.MOVE_CASES)} lowers a case. Raise it, or ask one of them.",
     "not-moved": "The case already has this lane and score. Change one of them.",
     "not-assessed": "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
     "assessment-stale": "Assess the case again: more was read, or it was reopened, after its assessment.",

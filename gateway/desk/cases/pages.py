@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, make_response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
@@ -22,6 +22,7 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.forms import (
     ABOUT_FIELDS,
+    CASE_FAULTS,
     LINK_FIELDS,
     MOVE_FIELDS,
     make_case_fault,
@@ -29,16 +30,25 @@ from gateway.desk.cases.forms import (
 )
 from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.queue import move_case
+from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.people.exposure import list_exposure
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import NotPermittedError, Permission
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
-from gateway.desk.views.page import get_desk, get_name, get_signed_in, read_typed, show_page, staff_rule, turn_keys
+from gateway.desk.views.page import (
+    Fault,
+    get_desk,
+    get_name,
+    get_signed_in,
+    read_typed,
+    show_page,
+    staff_rule,
+    turn_keys,
+)
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
 
 blueprint = Blueprint("cases", __name__)
@@ -121,6 +131,10 @@ def post_move(case_id: str) -> ResponseReturnValue:
         move_case(desk, case.case_id, lane=lane, score=score, reason=reason, actor=get_name(), roles=roles)
     except CaseError as error:
         return show_page_again(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
+    except NotPermittedError:
+        is_lane = case.crisis and lane != CRISIS
+        fault = Fault("lane" if is_lane else "score", CASE_FAULTS["lowered-by-other"])
+        return make_response(show_page_again(case, PageState([fault])), HTTPStatus.FORBIDDEN)
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
 
 
