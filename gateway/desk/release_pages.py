@@ -33,7 +33,8 @@ from partner_sdk.wire.canonical import encode, parse_time
 
 blueprint = Blueprint("releases", __name__)
 RECOVERY_WITHIN: Final = timedelta(days=1)
-_CODE_CHARACTERS: Final = 10  # of 32 signs: 50 bits, for a link that lives ten minutes
+_CODE_CHARACTERS: Final = 20  # of 32 signs: 100 bits, because the second supervisor can see the code's hash for a day
+_GROUP: Final = 5  # of signs between hyphens, short enough to read out
 _SIGNS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's, as in references: nothing is misread
 
 
@@ -90,7 +91,7 @@ def post_ask() -> ResponseReturnValue:
             owner = format_person(connection, person)
     except ReportAbuseError as error:
         return _show_recoveries(fault=str(error))
-    return _show_recoveries(code=f"{code[:5]}-{code[5:]}", owner=owner)
+    return _show_recoveries(code=_group(code), owner=owner)
 
 
 @blueprint.post("/recoveries/<number>")
@@ -137,6 +138,10 @@ def _show_recoveries(
             if one.ended_at is None and one.person != by
         ]
     return show_page("recoveries.html", waiting=waiting, people=people, fault=fault, code=code, link=link, owner=owner)
+
+
+def _group(code: str) -> str:
+    return "-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
 
 
 def _is_young(release: Release) -> bool:

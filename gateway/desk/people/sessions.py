@@ -122,7 +122,7 @@ def read_start_link(folder: Path, secret: str, *, now: datetime) -> StartLink:
 
 
 def hash_code(code: str) -> str:
-    """Return the hash of the other half of a recovery, as its link holds it."""
+    """Return the hash of the other half of a recovery, as its draft and its link hold it."""
     return hashlib.sha256(b"report-abuse desk recovery code v1\0" + code.encode()).hexdigest()
 
 
