@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.people.passkeys import (
     MOST_PASSKEYS,
     add_passkey,
+    check_may_link,
     clean_label,
     end_all,
     end_passkey,
@@ -143,6 +144,9 @@ def post_start_register(secret: str) -> ResponseReturnValue:
             if link.code_sha256:
                 end_all(connection, link.person, by=link.made_by, now=desk.clock())
                 end_sessions(connection, link.person)
+            elif not desk.config.links_sign_in:
+                # Another link may have registered a passkey since this one was made.
+                check_may_link(connection, link.person)
             label = request.form.get("label", "")
             add_passkey(connection, key, statement, label=label, by=link.made_by, now=desk.clock())
         sign_in(link.person, is_touched=True)

@@ -63,6 +63,21 @@ def test_link_registers_a_passkey_once_and_the_passkey_signs_in(people: Desk) ->
     assert "A Okafor" in other.get("/").text
 
 
+def test_second_link_registers_nothing_for_a_person_who_has_a_passkey_by_now(people: Desk) -> None:
+    enter(people, FIRST)
+    enter(people, SECOND)
+    browser, unused = Browser(people), Browser(people).make_link(ANALYST)
+    browser.get(unused)
+    begun = browser.begin(f"{unused}/begin")
+    enter(people, ANALYST)
+    answer = SoftPasskey(ORIGIN, random=secrets.token_bytes).register(begun["options"])
+    said = browser.post(f"{unused}/register", statement=begun["statement"], answer=answer, label="another key")
+    assert (said.status_code, "Two supervisors recover lost ones" in said.text) == (401, True)
+    assert browser.get("/").status_code == 401
+    with people.store.read() as connection:
+        assert [one.label for one in list_passkeys(connection, ANALYST)] == ["blue key"]
+
+
 def test_link_of_a_live_desk_signs_nobody_in(people: Desk) -> None:
     browser, link = Browser(people), Browser(people).make_link(ANALYST)
     browser.get(link)
