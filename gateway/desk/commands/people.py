@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from gateway.desk.people import register
+from gateway.desk.people.passkeys import end_all
 from gateway.desk.people.permissions import Permission, Role
 from gateway.desk.people.register import AUTHORITIES
 from gateway.desk.people.releases import ReleaseError, list_signed, verify_release
@@ -106,11 +107,12 @@ def people_end_role(call: Call, person: str, role: str) -> int:
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor")
 @_PERSON
 def people_end(call: Call, person: str) -> int:
-    """End a person for good: roles, sessions and account. Old records keep their handle and name."""
+    """End a person for good: roles, passkeys, sessions and account. Old records keep their handle and name."""
     desk = open_desk(call.state)
     with desk.store.write() as connection:
         register.end_person(connection, person, actor=call.actor, now=desk.clock())
-    return print_result(call, {"ended": person}, f"{person} has ended, with every role and session.")
+        end_all(connection, person, by=call.actor, now=desk.clock())
+    return print_result(call, {"ended": person}, f"{person} has ended, with every role, passkey and session.")
 
 
 @desk_command(Permission.MANAGE_PEOPLE, example="a-okafor risk-assessment --until 2027-03-31")

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from gateway.desk.cli import main
+from gateway.desk.people.passkeys import list_passkeys
 from gateway.desk.people.permissions import Role
 from gateway.desk.terminal import DONE, WRONG_USE
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ACTOR, act_as
+from tests.desk.view_builders import Browser
 
 Run = Callable[..., Any]
 
@@ -40,6 +42,17 @@ def test_a_person_is_added_granted_authorised_and_ended(run: Run, desk: Desk) ->
     run("end", "a-okafor")
     assert [one["person"] for one in run("list")["people"]] == [ACTOR]
     assert [one["person"] for one in run("list", "--all")["people"]] == ["a-okafor", ACTOR]
+
+
+def test_passkeys_of_a_person_who_ends_end_too(run: Run, desk: Desk) -> None:
+    Browser(desk).sign_in("a-okafor", [Role.ANALYST])
+    with desk.store.read() as connection:
+        assert len(list_passkeys(connection, "a-okafor")) == 1
+    run("end", "a-okafor")
+    with desk.store.read() as connection:
+        assert list_passkeys(connection, "a-okafor") == []
+        (ended,) = list_passkeys(connection, "a-okafor", with_ended=True)
+    assert ended.ended_by == ACTOR
 
 
 def test_people_are_shown_in_lines(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
