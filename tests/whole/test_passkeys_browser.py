@@ -96,6 +96,20 @@ def test_second_device_needs_a_fresh_touch(open_window: Open, served: ServedDesk
         assert [one.label for one in list_passkeys(connection, ANALYST)] == ["work laptop", "blue key"]
 
 
+@pytest.mark.parametrize("lost", ["locked", "restarted"])
+def test_page_that_the_desk_no_longer_answers_says_to_reload(open_window: Open, served: ServedDesk, lost: str) -> None:
+    analyst = open_window(ANALYST).register()
+    analyst.open("/passkeys")
+    analyst.page.get_by_label("Name of the device").fill("blue key")
+    if lost == "locked":
+        served.clock.now += timedelta(minutes=15)
+    else:
+        analyst.page.context.clear_cookies()
+    analyst.press("Add this device")
+    expect(analyst.page.get_by_role("alert").last).to_contain_text("Reload this page.")
+    assert "Check the connection" not in analyst.read()
+
+
 def test_two_supervisors_recover_a_person_whose_passkeys_are_lost(open_window: Open, served: ServedDesk) -> None:
     first, second = open_window(FIRST).register(), open_window(SECOND).register()
     with served.desk.store.read() as connection:

@@ -7,7 +7,8 @@
     old: "This browser is too old for passkeys. Use a current Firefox, Chrome, Edge or Safari.",
     refused: "No passkey was used. Try again, and confirm on your device.",
     known: "This device is registered already. Use another one.",
-    lost: "The desk did not answer. Check the connection and try again."
+    lost: "The desk did not answer. Check the connection and try again.",
+    away: "The desk was locked, restarted, or has signed you out. Reload this page."
   };
 
   // By the form's own event, which desk.js hears: it asks nobody whether to leave a form that was sent.
@@ -28,17 +29,25 @@
     return error.isOurs ? error.message : WORDS.lost;
   }
 
-  function ask(form) {
-    var body = new URLSearchParams();
-    body.set("csrf_token", form.elements.csrf_token.value);
-    return fetch(form.dataset.begin, { method: "POST", body: body, redirect: "error" }).then(function (answer) {
+  function makeFault(text) {
+    var error = new Error(text);
+    error.isOurs = true;
+    return error;
+  }
+
+  function post(url, body) {
+    return fetch(url, { method: "POST", body: body, redirect: "error" }).then(function (answer) {
+      // A page, e.g. the one that asks to sign in, stands in place of the answer.
+      if (answer.headers.get("Content-Type") !== "application/json") throw makeFault(WORDS.away);
       return answer.json().then(function (found) {
         if (answer.ok) return found;
-        var error = new Error(found.fault);
-        error.isOurs = true;
-        throw error;
+        throw makeFault(found.fault);
       });
     });
+  }
+
+  function ask(form) {
+    return post(form.dataset.begin, new URLSearchParams({ csrf_token: form.elements.csrf_token.value }));
   }
 
   function use(form, options) {
@@ -52,15 +61,7 @@
   function finish(form) {
     var held = document.getElementById("held");
     if (!held) { send(form); return undefined; }
-    return fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "error" })
-      .then(function (answer) {
-        return answer.json().then(function (found) {
-          if (answer.ok) { send(held); return; }
-          var error = new Error(found.fault);
-          error.isOurs = true;
-          throw error;
-        });
-      });
+    return post(form.action, new URLSearchParams(new FormData(form))).then(function () { send(held); });
   }
 
   document.addEventListener("submit", function (event) {
