@@ -86,7 +86,7 @@ def post_sign_in_begin() -> ResponseReturnValue:
 def post_sign_in() -> ResponseReturnValue:
     """Sign in with a passkey."""
     try:
-        sign_in(take_page_touch("sign-in").person, is_touched=True)
+        sign_in(take_page_touch("sign-in").person)
     except ReportAbuseError as error:
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
     return _go_home()
@@ -111,7 +111,7 @@ def post_start(secret: str) -> ResponseReturnValue:
             return _show_start(secret, fault="This link needs its code.")
         link = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
         # The link stands for the touch of a passkey that a visitor of the demonstration may not have.
-        sign_in(link.person, is_touched=True)
+        sign_in(link.person)
     except StartLinkError as error:
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
     return _go_home()
@@ -149,7 +149,7 @@ def post_start_register(secret: str) -> ResponseReturnValue:
                 check_may_link(connection, link.person)
             label = request.form.get("label", "")
             add_passkey(connection, key, statement, label=label, by=link.made_by, now=desk.clock())
-        sign_in(link.person, is_touched=True)
+        sign_in(link.person)
     except ReportAbuseError as error:
         return _show_start(secret, fault=str(error))
     return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)

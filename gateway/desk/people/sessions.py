@@ -45,7 +45,7 @@ class Session:
     name: str
     roles: frozenset[Role]
     began_at: datetime
-    touched_at: datetime | None
+    touched_at: datetime
     is_locked: bool
 
 
@@ -130,10 +130,8 @@ def _refuse_used() -> StartLinkError:
     return StartLinkError("This link is unknown or has already been used. Ask for a new one.", reason="link-used")
 
 
-def begin_session(desk: Desk, person: str, *, browser: str, is_touched: bool) -> str:
+def begin_session(desk: Desk, person: str, *, browser: str) -> str:
     """Begin a person's session in a browser and return its secret for the cookie; the store has only its hash.
-
-    `is_touched` says that they have just touched a passkey.
 
     Raises `StartLinkError` (`no-role`) for a person who has ended or has no role.
     """
@@ -149,7 +147,7 @@ def begin_session(desk: Desk, person: str, *, browser: str, is_touched: bool) ->
             )
         connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
         moment = format_time(now)
-        values = {"person": person, "began_at": moment, "seen_at": moment, "touched_at": moment if is_touched else None}
+        values = {"person": person, "began_at": moment, "seen_at": moment, "touched_at": moment}
         hashes = {"secret_sha256": _hash_session(secret), "browser_sha256": _hash_browser(browser)}
         connection.execute(insert(SESSIONS).values(values | hashes))
         audit.append_entry(connection, "sign-in", person, at=now, actor=person)
@@ -176,8 +174,7 @@ def find_session(desk: Desk, secret: str, *, browser: str) -> Session | None:
         # A page is not refused because the collector is writing: the next request notes the time.
         with suppress(DeskStoreError), desk.store.write() as connection:
             connection.execute(update(SESSIONS).where(SESSIONS.c.secret_sha256 == key).values(seen_at=format_time(now)))
-    touched_at = None if row.touched_at is None else parse_time(row.touched_at)
-    return Session(row.person, name, roles, began_at, touched_at, is_locked)
+    return Session(row.person, name, roles, began_at, parse_time(row.touched_at), is_locked)
 
 
 def note_touch(desk: Desk, secret: str) -> None:

@@ -57,6 +57,6 @@ SESSIONS: Final = Table(
     Column("person", PlainText, nullable=False),
     Column("began_at", PlainText, nullable=False),
     Column("seen_at", PlainText, nullable=False),  # its last request, to the minute
-    Column("touched_at", PlainText),  # the last touch of a passkey; empty after a sign-in by a link
+    Column("touched_at", PlainText, nullable=False),  # the last touch of a passkey, or the sign-in by a link
     Index(None, "person"),
 )

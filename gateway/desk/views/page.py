@@ -112,10 +112,10 @@ def get_desk() -> Desk:
     return desk
 
 
-def sign_in(person: str, *, is_touched: bool) -> None:
+def sign_in(person: str) -> None:
     """Begin a fresh session: nothing from before the sign-in is kept. Raises `StartLinkError`."""
     session.clear()
-    session["secret"] = begin_session(get_desk(), person, browser=_get_browser(), is_touched=is_touched)
+    session["secret"] = begin_session(get_desk(), person, browser=_get_browser())
     g.pop(_SIGNED_IN, None)
 
 

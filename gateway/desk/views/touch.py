@@ -167,7 +167,7 @@ def _ask_for_touch() -> ResponseReturnValue | None:
     stated, found = find_current_rule(), find_signed_in()
     if stated is None or stated.login is not Login.STAFF or found is None or request.endpoint in _OPEN_WHEN_LOCKED:
         return None
-    is_stale = found.touched_at is None or get_desk().clock() - found.touched_at >= TOUCH_WITHIN
+    is_stale = get_desk().clock() - found.touched_at >= TOUCH_WITHIN
     if not found.is_locked and not (stated.needs_touch and is_stale):
         return None
     is_post = request.method not in SAFE_METHODS

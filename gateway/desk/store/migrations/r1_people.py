@@ -50,7 +50,7 @@ def make_people() -> None:
         sa.Column("person", PlainText, nullable=False),
         sa.Column("began_at", PlainText, nullable=False),
         sa.Column("seen_at", PlainText, nullable=False),
-        sa.Column("touched_at", PlainText),
+        sa.Column("touched_at", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("secret_sha256", name=op.f("pk_sessions")),
     )
     op.execute("CREATE INDEX ix_sessions_person ON sessions (person)")
