@@ -21,10 +21,13 @@ from gateway.desk.people.touches import (
     Statement,
     TouchError,
     parse_statement,
+    refuse_other,
     verify_answer,
 )
+from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.uk_times import format_uk_time
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time
 
@@ -104,7 +107,7 @@ def find_release(connection: Connection, *, kind: str, subject: str, body: bytes
     """Return the draft with exactly these bytes, or None."""
     same = (RELEASES.c.kind == kind) & (RELEASES.c.subject == subject)
     row = connection.execute(_WHOLE.where(same, RELEASES.c.body_sha256 == hashlib.sha256(body).digest())).first()
-    return None if row is None else _read(row)
+    return None if row is None else copy_fields(Release, row)
 
 
 def get_release(connection: Connection, release_id: int) -> Release:
@@ -112,20 +115,20 @@ def get_release(connection: Connection, release_id: int) -> Release:
     row = connection.execute(_WHOLE.where(RELEASES.c.id == release_id)).first()
     if row is None:
         raise ReleaseError("There is no such draft.", reason="unknown-release")
-    return _read(row)
+    return copy_fields(Release, row)
 
 
 def list_open(connection: Connection, kind: str) -> list[Release]:
     """Return the drafts of a kind that nobody signed yet, the oldest first."""
     waiting = _WHOLE.where(RELEASES.c.kind == kind, RELEASE_SIGNATURES.c.release_id.is_(None))
-    return [_read(row) for row in connection.execute(waiting.order_by(RELEASES.c.id))]
+    return [copy_fields(Release, row) for row in connection.execute(waiting.order_by(RELEASES.c.id))]
 
 
 def check_may_sign(release: Release, *, by: str) -> None:
     """Raise `ReleaseError` (`signed-before`, `same-person`) unless this person can be the second one."""
-    if release.signed_by is not None:
+    if release.signed_at is not None:
         raise ReleaseError(
-            f"{release.signed_by} signed this on {_format_moment(release.signed_at)}. It needs no other signature.",
+            f"{release.signer} signed this on {format_uk_time(release.signed_at)}. It needs no other signature.",
             reason="signed-before",
         )
     if release.drafted_by == by:
@@ -231,9 +234,7 @@ def list_signed(connection: Connection) -> Iterator[int]:
 
 def _check_covers(statement: Statement, release: Release) -> None:
     if (statement.subject, statement.body_sha256) != (release.statement_subject, release.body_sha256.hex()):
-        raise TouchError(
-            "This touch was for another page or another person. Nothing was changed.", reason="other-touch"
-        )
+        raise refuse_other()
 
 
 def _is_registered(connection: Connection, row: Row[Any], *, key_sha256: str) -> bool:
@@ -259,14 +260,6 @@ def _refuse(release: Release, fault: str) -> ReleaseError:
     )
 
 
-def _format_moment(moment: str | None) -> str:
-    return "" if moment is None else f"{moment[:10]} at {moment[11:16]} UTC"
-
-
 _WHOLE: Final = select(RELEASES, RELEASE_SIGNATURES.c.signed_at, RELEASE_SIGNATURES.c.signed_by).select_from(
     RELEASES.outerjoin(RELEASE_SIGNATURES, RELEASES.c.id == RELEASE_SIGNATURES.c.release_id)
 )
-
-
-def _read(row: Row[Any]) -> Release:
-    return Release(**{name: row._mapping[name] for name in Release.__dataclass_fields__})

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,7 @@ from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
 
 Purpose = Literal["sign-in", "touch", "register", "release"]
+_Decoded = TypeVar("_Decoded")
 
 TOUCH_WITHIN: Final = timedelta(minutes=5)
 MOST_CREDENTIAL_BYTES: Final = 1023  # CTAP 2.1 §6.1.2: the longest credential id
@@ -134,9 +135,7 @@ def open_statement(
         raise _refuse_old()
     found = (statement.purpose, statement.origin, statement.browser, statement.person)
     if found != (purpose, origin, browser, person):
-        raise TouchError(
-            "This touch was for another page or another person. Nothing was changed.", reason="other-touch"
-        )
+        raise refuse_other()
     return statement
 
 
@@ -183,12 +182,9 @@ class _Attestation(msgspec.Struct, frozen=True):
 
 def parse_answer(text: str) -> Answer:
     """Return a device's answer from the JSON of a browser. Raises `TouchError` (`malformed`)."""
+    found = _decode(text, kind=_Assertion)
+    part = found.response
     try:
-        raw = text.encode()
-        if len(raw) > _MOST_ANSWER_BYTES:
-            raise _refuse_malformed()
-        found = msgspec.json.decode(raw, type=_Assertion)
-        part = found.response
         return Answer(
             credential_id=parse_base64url(found.id, max_bytes=MOST_CREDENTIAL_BYTES),
             client_data=parse_base64url(part.client_data, max_bytes=_MOST_PART_BYTES),
@@ -196,7 +192,17 @@ def parse_answer(text: str) -> Answer:
             signature=parse_base64url(part.signature, max_bytes=_MOST_PART_BYTES),
             handle=parse_base64url(part.handle or "", max_bytes=MOST_CREDENTIAL_BYTES),
         )
-    except (msgspec.DecodeError, UnicodeError, FormatError, RecursionError):
+    except FormatError:
+        raise _refuse_malformed() from None
+
+
+def _decode(text: str, *, kind: type[_Decoded]) -> _Decoded:
+    try:
+        raw = text.encode()
+        if len(raw) > _MOST_ANSWER_BYTES:
+            raise _refuse_malformed()
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise _refuse_malformed() from None
 
 
@@ -246,15 +252,12 @@ def verify_new_key(text: str, *, statement: Statement) -> NewKey:
         RegistrationCredential,
     )
 
+    found = _decode(text, kind=_Attestation)
     try:
-        raw = text.encode()
-        if len(raw) > _MOST_ANSWER_BYTES:
-            raise _refuse_malformed()
-        found = msgspec.json.decode(raw, type=_Attestation)
         credential_id = parse_base64url(found.id, max_bytes=MOST_CREDENTIAL_BYTES)
         client_data = parse_base64url(found.response.client_data, max_bytes=_MOST_PART_BYTES)
         attestation = parse_base64url(found.response.attestation, max_bytes=_MOST_PART_BYTES)
-    except (msgspec.DecodeError, UnicodeError, FormatError, RecursionError):
+    except FormatError:
         raise _refuse_malformed() from None
     try:
         _check_own_frame(client_data)

@@ -110,7 +110,7 @@ def test_of_two_who_sign_at_once_the_first_wins_and_the_other_learns_who_and_whe
     release = draft(store)
     sign(store, release)
     said = refuse(ReleaseError, "signed-before", lambda: sign(store, release, by="third-three"))
-    assert "second-two signed this on 2026-11-25 at 09:30 UTC" in said
+    assert "second-two signed this on 25 Nov 2026, 09:30 GMT" in said
 
 
 def test_signature_stays_good_when_the_passkey_ends_later(store: DeskStore) -> None:
