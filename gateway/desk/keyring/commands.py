@@ -11,7 +11,7 @@ import click
 from gateway.desk.keyring.delegation import change_root, renew_delegation
 from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
-from gateway.desk.keyring.protecting import protect_keys
+from gateway.desk.keyring.protecting import check_custodians, protect_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.people.permissions import Permission
@@ -205,6 +205,7 @@ def keys_protect(call: Call, custodians: tuple[str, ...]) -> int:
     Copies of the keys from before keep their former passphrase, or none: destroy them.
     """
     names = custodians or (call.actor,)
+    check_custodians(names)
     desk = open_desk(call.state)
     with hold_place(desk.paths.vault):
         former = find_protection(desk.paths.keys)

@@ -4,7 +4,7 @@ After each step the files open under one set of passphrases: the former ones unt
 the new ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from gateway.desk import audit
 from gateway.desk.vault import VaultError
@@ -26,8 +26,7 @@ def protect_keys(desk: Desk, *, secrets: Secrets | None, passphrases: Mapping[st
     `secrets` are the keys in force, None before the first time. Raises `VaultError` (`weak-passphrase`,
     `wrong-custodians`), `LocalStateError` for a file that cannot be read or written.
     """
-    if not 1 <= len(passphrases) <= MOST_CUSTODIANS or any(not 1 <= len(name) <= 80 for name in passphrases):
-        raise VaultError("Name one custodian, or two different ones.", reason="wrong-custodians")
+    check_custodians(passphrases)
     for passphrase in passphrases.values():
         check_passphrase(passphrase)
     both = add_new_key(secrets)
@@ -42,3 +41,10 @@ def protect_keys(desk: Desk, *, secrets: Secrets | None, passphrases: Mapping[st
             connection, "protect-keys", " ".join(passphrases), at=desk.clock(), actor=actor, custodians=len(passphrases)
         )
     return len(list(desk.paths.keys.glob("*.key")))
+
+
+def check_custodians(names: Collection[str]) -> None:
+    """Raise `VaultError` (`wrong-custodians`) unless these are one name or two different ones, before anyone types."""
+    is_once = len(set(names)) == len(names)
+    if not is_once or not 1 <= len(names) <= MOST_CUSTODIANS or any(not 1 <= len(name) <= 80 for name in names):
+        raise VaultError("Name one custodian, or two different ones.", reason="wrong-custodians")

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.desk.cli import main
+from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.keyring.protecting import protect_keys
+from gateway.desk.terminal import WRONG_USE
 from gateway.desk.vault import VaultError, key_folder, protection
 from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.vault.protection import (
@@ -143,6 +146,17 @@ def test_one_custodian_or_two_are_named(desk: Desk, names: tuple[str, ...]) -> N
     with pytest.raises(VaultError) as caught:
         protect(desk, dict.fromkeys(names, FIRST))
     assert caught.value.reason == "wrong-custodians"
+
+
+def test_custodian_who_is_named_twice_is_refused_before_anyone_types(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(keyring_commands, "ask_passphrase", lambda title: asked.append(title) or FIRST)
+    state = ["--state", str(desk.paths.state)]
+    assert main(["keys", "protect", "--custodian", ACTOR, "--custodian", ACTOR, *state]) == WRONG_USE
+    assert "two different ones" in capsys.readouterr().err
+    assert (asked, find_protection(desk.paths.keys)) == ([], None)
 
 
 @pytest.mark.parametrize("kind", ["first", "change"])
