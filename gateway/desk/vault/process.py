@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -12,6 +13,7 @@ from gateway.desk.vault.key_folder import KeyFolder, make_locked_error, make_ope
 from gateway.desk.vault.opening import SealingKeys
 from gateway.desk.vault.protection import MAX_PASSPHRASE_BYTES, Secrets, find_protection, open_protection
 from gateway.web.logs import log_event
+from partner_sdk.errors import ReportAbuseError
 
 # Two changes within one tick of the file system's clock have the same times (4 ms on Linux): keys that were read so
 # soon after a change are read once more.
@@ -41,9 +43,10 @@ class WatchedKeys:
 
     def get_sealing_keys(self) -> SealingKeys:
         """Return the sealing keys as their files are now. Raises `LocalStateError`, `VaultError` (`locked`)."""
-        folder = self.get_folder()
-        stamp = folder.get_stamp()
         with self._lock:
+            # Asked inside the lock: keys that were read beside a `lock` would stay in memory after it.
+            folder = self.get_folder()
+            stamp = folder.get_stamp()
             if self._loaded is None or stamp != self._stamp:
                 read_at = int(self._clock().timestamp() * 1_000_000_000)
                 self._loaded = SealingKeys(folder.list_sealing_keys())
@@ -68,7 +71,7 @@ class WatchedKeys:
         )
 
     def unlock(self, passphrases: Sequence[str]) -> Status:
-        """Open the keys. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`."""
+        """Open the keys. Raises `VaultError`: `wrong-passphrase`, `no-passphrase`, `busy`; `LocalStateError`."""
         # One at a time: each takes a quarter of a gigabyte for each custodian.
         if not self._unlocking.acquire(blocking=False):
             raise VaultError("Another person unlocks the vault at this moment. Try again.", reason="busy")
@@ -76,13 +79,12 @@ class WatchedKeys:
             protection = find_protection(self._path)
             if protection is None:
                 raise make_open_error()
-            try:
-                secrets = open_protection(protection, passphrases)
-            except VaultError as error:
-                log_event("vault-not-unlocked", reason=error.reason)
-                raise
+            secrets = open_protection(protection, passphrases)
             with self._lock:
                 self._secrets, self._loaded = secrets, None
+        except ReportAbuseError as error:
+            log_event("vault-not-unlocked", reason=error.reason)
+            raise
         finally:
             self._unlocking.release()
         log_event("vault-unlocked")
@@ -102,13 +104,15 @@ def unlock_with_credentials(keys: WatchedKeys) -> None:
     """Unlock with the passphrases that the service manager hands over, if there are any. Never raises."""
     folder = os.environ.get(CREDENTIALS_VARIABLE)
     paths = [Path(folder, name) for name in CREDENTIAL_FILES] if folder else []
-    passphrases = [_read_passphrase(path) for path in paths if path.is_file()]
-    if not passphrases:
-        return
+    # After a failure it stays locked, and a person can still unlock it.
     try:
-        keys.unlock(passphrases)
-    except VaultError:
-        return  # logged; it stays locked, and a person can still unlock it
+        passphrases = [_read_passphrase(path) for path in paths if path.is_file()]
+    except OSError:
+        log_event("vault-not-unlocked", reason="unreadable-credential")
+        return
+    if passphrases:
+        with suppress(ReportAbuseError):  # logged
+            keys.unlock(passphrases)
 
 
 def _read_passphrase(path: Path) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,15 @@ from gateway.desk.doctor import examine
 from gateway.desk.keyring.protecting import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
 from gateway.desk.terminal import ask_passphrase
-from gateway.desk.vault import VaultError, protection
+from gateway.desk.vault import VaultError, process, protection
+from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.opening import SealingKeys
+from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
+from gateway.desk.vault.protection import Secrets
 from gateway.desk.vault.record import OPENINGS_FILE
 from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.errors import ReportAbuseError
 from tests.desk.vault.vault_process import find_in_memory, run_vault, start_vault, stop_vault
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.house.sources import ROOT
@@ -127,6 +133,48 @@ def test_credentials_of_the_service_manager_unlock_and_wrong_ones_leave_it_locke
     process = start_vault(locked, before=b"vault-unlocked")
     assert not locked.load_signer().get_status().is_locked
     stop_vault(process)
+
+
+@pytest.mark.parametrize("damage", ["credential", "protection"])
+def test_vault_starts_locked_when_credentials_or_the_protection_cannot_be_read(
+    locked: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name, passphrase in (("passphrase-1", FIRST), ("passphrase-2", SECOND)):
+        (tmp_path / name).write_text(passphrase, encoding="utf-8")
+    if damage == "credential":
+        monkeypatch.setattr(process, "_read_passphrase", refuse_to_read)
+    else:
+        (locked.paths.keys / protection.PROTECTION_FILE).write_bytes(b"{}")
+    reasons: list[str] = []
+    monkeypatch.setattr(process, "log_event", lambda _, *, reason: reasons.append(reason))
+    keys = WatchedKeys(locked.paths.keys, clock=locked.clock)
+    unlock_with_credentials(keys)
+    assert reasons == ["unreadable-credential" if damage == "credential" else "bad-protection"]
+    with pytest.raises(ReportAbuseError):
+        keys.get_sealing_keys()
+
+
+def refuse_to_read(path: Path) -> str:
+    raise PermissionError(path)
+
+
+def test_keys_that_are_read_beside_a_lock_do_not_stay_in_memory(locked: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = WatchedKeys(locked.paths.keys, clock=locked.clock)
+    keys.unlock((FIRST, SECOND))
+    get_stamp, locking = KeyFolder.get_stamp, threading.Thread(target=keys.lock)
+
+    def lock_meanwhile(folder: KeyFolder) -> tuple[tuple[str, int, int, int, int], ...]:
+        locking.start()
+        locking.join(0.2)
+        return get_stamp(folder)
+
+    monkeypatch.setattr(KeyFolder, "get_stamp", lock_meanwhile)
+    keys.get_sealing_keys()
+    locking.join()
+    assert keys.get_status().is_locked
+    held = [name for name, value in vars(keys).items() if isinstance(value, SealingKeys | Secrets)]
+    assert held == []
 
 
 def test_key_made_by_an_open_vault_is_under_the_passphrase(locked: Desk) -> None:
