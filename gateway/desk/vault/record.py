@@ -4,6 +4,7 @@ The audit log is the web process's to write. This record is the vault's: no call
 Each line names the SHA-256 of the line before, so that a changed or removed line shows (docs/decisions/0049).
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -119,7 +120,9 @@ class OpeningRecord:
 
     def _write(self, descriptor: int, line: bytes, *, is_durable: bool) -> None:
         if os.write(descriptor, line + b"\n") != len(line) + 1:
-            raise OSError(0, "the disk is full")
+            # Nothing is opened for this line, so its beginning goes again and the next line follows the last whole one.
+            os.ftruncate(descriptor, self._size)
+            raise OSError(errno.ENOSPC, "the disk is full")
         if is_durable:
             os.fsync(descriptor)
         self._size, self._head = self._size + len(line) + 1, _hash(line)

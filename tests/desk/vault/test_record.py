@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,22 @@ def test_line_that_lost_its_end_stays_and_the_chain_goes_on_behind_it(tmp_path: 
         list(OpeningRecord(path).read())
     assert caught.value.reason == "unreadable-line"
     assert "line 2" in str(caught.value).lower()
+
+
+def test_line_that_the_disk_cuts_short_goes_again_and_the_next_one_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / OPENINGS_FILE
+    record = OpeningRecord(path)
+    record.append(make_request(), at=AT)
+    former, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(LocalStateError) as caught:
+            record.append(make_request(), at=AT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (former, hard))
+    assert (caught.value.reason, "the disk is full" in str(caught.value)) == ("not-recorded", True)
+    record.append(make_request(), at=AT)
+    assert len(list(OpeningRecord(path).read())) == 2
 
 
 def test_longest_line_fits_and_a_longer_name_is_refused(tmp_path: Path) -> None:
