@@ -8,7 +8,7 @@ from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import Answer, Hashes, HashIdentifiers, Request
 from gateway.desk.vault.doors import Signer
-from gateway.desk.vault.identifiers import hash_identifiers
+from gateway.desk.vault.holder import hash_identifiers
 from partner_sdk.key_files import KeyRole
 from tests.builders import make_key
 

@@ -10,15 +10,16 @@ from typing import Final
 from gateway.desk.vault import Answer, Request, Unlock, VaultError
 from gateway.desk.vault.pipe import (
     SOCKET_FILE,
+    Refused,
     check_peer,
     encode_message,
     make_decoder,
     parse_message,
+    raise_refusal,
     receive_frame,
     send_frame,
     short_path,
 )
-from gateway.desk.vault.refusals import Refused, raise_refusal
 from partner_sdk.errors import FormatError
 
 CONNECT_SECONDS: Final = 5.0

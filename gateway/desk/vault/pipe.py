@@ -1,4 +1,4 @@
-"""The local socket between the desk and its vault: its place, who may use it, and one framing of messages.
+"""The local socket between the desk and its vault: its place, who may use it, one framing of messages, and errors.
 
 A frame is a length of four bytes and a message in MessagePack, because a report of 64 KiB would be base64 in JSON. Each
 message has one spelling: bytes that would be written differently are refused.
@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import msgspec
 
 from gateway.desk.vault import VaultError
-from partner_sdk.errors import FormatError
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 
 SOCKET_FILE: Final = "socket"
@@ -25,6 +26,17 @@ MAX_FRAME_BYTES: Final = 2 * MAX_ENVELOPE_BYTES
 _LENGTH: Final = struct.Struct(">I")
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid (unix(7), SO_PEERCRED)
 _CHUNK_BYTES: Final = 256 * 1024
+
+ErrorName = Literal["format", "opening", "profile", "state", "vault"]
+_ERRORS: Final = MappingProxyType[ErrorName, type[ReportAbuseError]](
+    {
+        "format": FormatError,
+        "opening": OpeningError,
+        "profile": SignatureProfileError,
+        "state": LocalStateError,
+        "vault": VaultError,
+    }
+)
 
 T = TypeVar("T")
 
@@ -106,3 +118,22 @@ def short_path(folder: Path, name: str) -> Iterator[str]:
 def make_decoder(kind: Any) -> "msgspec.msgpack.Decoder[Any]":
     """Return the decoder of a union of messages; made at import, before the first thread (see `prepare_types`)."""
     return msgspec.msgpack.Decoder(kind)
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="refused"):
+    """An error: its class, its slug, and its text for a person. It never repeats a box or a statement."""
+
+    error: ErrorName
+    reason: str
+    text: str
+
+
+def make_refusal(error: ReportAbuseError) -> Refused:
+    """Return an error as a message; one of an unforeseen class is a `VaultError`."""
+    names = (name for name, kind in _ERRORS.items() if isinstance(error, kind))
+    return Refused(error=next(names, "vault"), reason=error.reason, text=str(error))
+
+
+def raise_refusal(refused: Refused) -> NoReturn:
+    """Raise the error of a message."""
+    raise _ERRORS[refused.error](refused.text, reason=refused.reason)

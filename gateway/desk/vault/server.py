@@ -15,15 +15,16 @@ from typing import Final
 from gateway.desk.vault import Answer, Ask, Request, VaultError
 from gateway.desk.vault.pipe import (
     SOCKET_FILE,
+    Refused,
     check_peer,
     encode_message,
     make_decoder,
+    make_refusal,
     parse_message,
     receive_frame,
     send_frame,
     short_path,
 )
-from gateway.desk.vault.refusals import Refused, make_refusal
 from gateway.web.logs import log_failure
 from partner_sdk.errors import FormatError, ReportAbuseError
 

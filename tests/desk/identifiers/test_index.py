@@ -14,7 +14,7 @@ from gateway.desk.identifiers.normalising import KINDS
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS, SERVICE_IDENTIFIERS
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import MOST_IDENTIFIERS
-from gateway.desk.vault.identifiers import IDENTIFIER_HASH_BYTES
+from gateway.desk.vault.holder import IDENTIFIER_HASH_BYTES
 from partner_sdk.errors import LocalStateError
 from partner_sdk.report import SealedIndustryReport
 from tests.builders import make_clear_fields

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from gateway.databases.columns import Number, PlainText
-from gateway.desk.store.migrations.r1_identifiers import make_identifiers
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
 from gateway.desk.store.migrations.r1_people import make_people
 from gateway.desk.store.migrations.r1_post import make_post
@@ -33,7 +32,7 @@ def upgrade() -> None:
     make_partner_side()
     make_people()
     _make_cases()
-    make_identifiers()
+    _make_identifiers()
     make_post()
     is_on_server = op.get_bind().dialect.name == "postgresql"
     if is_on_server:
@@ -287,3 +286,26 @@ def _make_cases() -> None:
         sa.UniqueConstraint("row_sha256", name=op.f("uq_set_aside_row_sha256")),
     )
     op.execute("CREATE INDEX ix_set_aside_waiting ON set_aside (claimed_partner, reason) WHERE resolved_at IS NULL")
+
+
+def _make_identifiers() -> None:
+    op.create_table(
+        "case_identifiers",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("case_id", PlainText, nullable=False),
+        sa.Column("kind", PlainText, nullable=False),
+        sa.Column("place", PlainText, nullable=False),
+        sa.Column("strength", Number, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["case_id"], ["cases.case_id"], name=op.f("fk_case_identifiers_case_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", "case_id", name=op.f("pk_case_identifiers")),
+        sqlite_with_rowid=False,
+    )
+    op.execute("CREATE INDEX ix_case_identifiers_case_id ON case_identifiers (case_id)")
+    op.create_table(
+        "service_identifiers",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("partner", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("digest", "partner", name=op.f("pk_service_identifiers")),
+    )
