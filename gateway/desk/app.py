@@ -71,7 +71,7 @@ def get_style() -> Response:
 @blueprint.get("/desk.js")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def get_script() -> Response:
-    """Return the only script: keys, the next case, and unsaved text. Every page works without it."""
+    """Return the script for keys, the next case and unsaved text. Every page works without it."""
     return Response(SCRIPT_FILE.read_text("utf-8"), content_type="text/javascript; charset=utf-8")
 
 

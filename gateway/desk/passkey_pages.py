@@ -63,7 +63,7 @@ _open_form = rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_by
 @blueprint.get("/passkeys.js")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
 def get_script() -> Response:
-    """Return the desk's only script."""
+    """Return the script for passkeys."""
     return Response(SCRIPT_FILE.read_text("utf-8"), content_type="text/javascript; charset=utf-8")
 
 

@@ -112,7 +112,7 @@ def port_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default=DEFAULT_PORT,
         show_default=True,
         metavar="N",
-        help=f"On {HOST}.",
+        help=f"The port of the desk's pages, on {HOST}.",
     )(function)
 
 

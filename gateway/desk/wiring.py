@@ -60,7 +60,7 @@ class Desk:
         return self.load_signer().read_key(role.value)
 
     def load_vault(self, *, actor: str, reason: Reason) -> Vault:
-        """Return the doors of the vault for one person and one reason; the vault records both with each opening."""
+        """Return the vault's doors for one person and one reason, which the vault records with each opening."""
         return Vault(self.find_holder(), actor=actor, reason=reason)
 
     def load_signer(self) -> Signer:

@@ -74,8 +74,8 @@ class RouteRule:
 
     `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names rows that may
     count a request instead, depending on its body. `body_room` names the room for its bodies. `log_word` replaces the
-    route in the log where the path would reveal an answer. `permission` is needed by staff, who are
-    different people with different tasks; other callers have none. `needs_touch` asks for a fresh touch of a passkey.
+    route in the log where the path would reveal an answer. `permission` is required of staff; other callers have none.
+    `needs_touch` asks for a fresh touch of a passkey.
     """
 
     login: Login

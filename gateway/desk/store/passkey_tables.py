@@ -18,7 +18,7 @@ PASSKEYS: Final = Table(
     Column("is_synced", Boolean, nullable=False),  # its maker may copy it to the person's other devices
     Column("label", PlainText, nullable=False),
     Column("added_at", PlainText, nullable=False),
-    Column("added_by", PlainText, nullable=False),  # "link", or the person with another passkey
+    Column("added_by", PlainText, nullable=False),  # the maker of the link, or the person themselves
     Column("last_used_at", PlainText),
     Column("ended_at", PlainText),
     Column("ended_by", PlainText),

@@ -25,7 +25,7 @@ Reason = Literal["read", "send", "file", "link", "check"]
 FeedKeyName = Literal["feed", "feed.next", "feed.former"]
 HashKind = Literal["address", "domain", "note"]
 
-# A name of `--as` may have any length; the record keeps this much of it.
+# A handle has at most 40 characters; this bound keeps a line of the record short whatever a caller names.
 MAX_ACTOR_CHARACTERS: Final = 200
 MAX_TEXT_BYTES: Final = 4096
 MOST_IDENTIFIERS: Final = 2_000  # of one request: it fits a frame of the pipe at any length of a link

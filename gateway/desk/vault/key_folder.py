@@ -123,13 +123,13 @@ class KeyFolder:
         return [self.read(name, role=KeyRole.SEALING) for name in names]
 
     def get_stamp(self) -> tuple[tuple[str, int, int, int, int], ...]:
-        """Return names, times, sizes and numbers of the sealing keys' files, which tell whether one has changed."""
+        """Return name, times, size and inode of each sealing key's file: a changed file changes them."""
         found = []
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if fnmatch(entry.name, SEALING_KEY_FILES):
-                    said = entry.stat()
-                    found.append((entry.name, said.st_mtime_ns, said.st_ctime_ns, said.st_size, said.st_ino))
+                    stat = entry.stat()
+                    found.append((entry.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
         return tuple(sorted(found))
 
     def make(self, name: str, *, environment: Environment, now: datetime, random: Callable[[int], bytes]) -> KeyFile:

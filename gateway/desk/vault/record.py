@@ -23,7 +23,8 @@ from partner_sdk.wire.envelope import KEY_ID_BYTES
 
 OPENINGS_FILE: Final = "openings.jsonl"
 FIRST_PREVIOUS: Final = bytes(32)
-# Six fields from the caller, each at most MAX_FIELD_CHARACTERS, of six bytes each as JSON writes the worst of them.
+# Four fields of a line have up to MAX_FIELD_CHARACTERS, a control character takes six bytes in JSON (`\u0001`), and the
+# other fields are short.
 MAX_LINE_BYTES: Final = 16 * 1024
 MAX_FIELD_CHARACTERS: Final = 200
 # Content reaches a person: the line is on the disk first. Openings of the collector, a thousand a second, are left to

@@ -1,4 +1,4 @@
-// The desk's only script: asks the browser for a passkey, and hands its answer to the form as text.
+// The desk's script for passkeys: asks the browser for a passkey, and hands its answer to the form as text.
 // Never shows or keeps anything else. A form says by data-passkey whether a key is made ("create") or used ("get").
 (function () {
   "use strict";
