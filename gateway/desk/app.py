@@ -25,6 +25,8 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reply_templates import load_release_files
 from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import DeskConfigError
+from gateway.desk.destinations import pages as destination_pages
+from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.people.permissions import Permission
@@ -116,6 +118,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         same_site="Strict",
     )
     app.jinja_env.filters["title_of"] = title_of
+    load_register(desk.paths.destinations)  # a mistake in it stops the start, not a page
     bind_desk(app, desk, origin=origin)
     app.register_error_handler(VaultError, _show_vault_error)
     bind_touches(app)
@@ -123,7 +126,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.register_blueprint(blueprint)
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
-        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
+        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         *(passkey_pages, release_pages),
     ):
         app.register_blueprint(pages.blueprint)

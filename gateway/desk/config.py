@@ -182,6 +182,11 @@ class DeskPaths:
         return self.state / AGENCY_FILE
 
     @property
+    def destinations(self) -> Path:
+        """The agency's own contacts and protocols, where it has written any (destinations/register.py)."""
+        return self.state / "destinations.toml"
+
+    @property
     def pin(self) -> Path:
         """The pin, for the gateway's operator."""
         return self.state / "agency.pin"

@@ -267,7 +267,7 @@ DESK_FLOORS = {
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection", "watch"),
-    "partners": ("partners", "outbox_run", "digests"),
+    "partners": ("partners", "destinations", "outbox_run", "digests"),
     "cases": ("cases",),
     "entry": ("doctor", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }

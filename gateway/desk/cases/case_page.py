@@ -54,6 +54,8 @@ from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates
 from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
+from gateway.desk.cases.who_can_help import list_who_can_help
+from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.people.permissions import Permission, check_permission
@@ -269,6 +271,10 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         work=work,
+        who_can_help=list_who_can_help(
+            desk, case, work.standing, (*content.reports, *(one.content for one in content.opened))
+        ),
+        groups_of_bodies=GROUP_TITLES,
         is_contact_owed="contact-owed" in work.owed,
         linked=linked,
         pane=make_queue_pane(desk, case_id=case.case_id),

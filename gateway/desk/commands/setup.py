@@ -8,6 +8,8 @@ import click
 
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
+from gateway.desk.destinations.register import FACT_FILES
+from gateway.desk.destinations.suggesting import RULES_FILE
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.bootstrap import (
     BootstrapError,
@@ -40,6 +42,8 @@ DATED_FILES: Final = (
     _DESK / "cases" / "reply_templates_en.toml",
     _DESK / "cases" / "reply_templates_cy.toml",
     _DESK / "outbox" / "notes.toml",
+    *FACT_FILES,
+    RULES_FILE,
 )
 
 
@@ -196,7 +200,9 @@ def stale_data(state: Path | None, days: int, *, as_json: bool) -> int:
 
     The facts are bodies, numbers, hours and texts to send. Exit code 1 when the list has any.
     """
-    return print_stale(DATED_FILES, today=utc_now().date(), state=state, days=days, as_json=as_json)
+    own = () if state is None else (DeskPaths(state).destinations,)
+    files = (*DATED_FILES, *(path for path in own if path.exists()))
+    return print_stale(files, today=utc_now().date(), state=state, days=days, as_json=as_json)
 
 
 def _describe(publication: Publication) -> str:

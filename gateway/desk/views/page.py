@@ -50,6 +50,7 @@ MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
     (Permission.SEARCH_CASES, "search.show_search", "Search"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
+    (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
     (Permission.SEE_FIGURES, "digests.show_trends", "Trends"),

@@ -50,6 +50,7 @@ POST /cases/<case_id>/take-over                   TAKE_CASES
 POST /cases/<case_id>/unlink                      LINK_CASES
 POST /cases/<case_id>/confirm-match               LINK_CASES
 POST /cases/<case_id>/refuse-match                LINK_CASES
+GET  /destinations                                SEE_QUEUE
 GET  /search                                      SEARCH_CASES
 POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE

@@ -1,0 +1,70 @@
+"""Suggests destinations for the case on the page, from its codes and, once it is open, its words about a place."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gateway.desk.cases.assessing import YES, Standing
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.destinations.register import Destination, load_register
+from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
+from gateway.desk.wiring import Desk
+from partner_sdk.report.values import NotHeld
+from partner_sdk.wire.public_report import PublicReport
+
+# More than this many bodies are one choice that nothing narrows, e.g. every force of England.
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSuggestion:
+    """One reason and the bodies that it suggests by name; with too many to name, `count` and their `group` alone.
+
+    `is_to_call` says that nothing can be sent to any of them.
+    """
+
+    reason: str
+    named: tuple[tuple[str, Destination], ...]
+    count: int
+    group: str
+    is_as_assessed: bool
+    is_to_call: bool
+
+
+def list_who_can_help(
+    desk: Desk, case: CaseRow, standing: Standing | None, contents: Iterable[SealedContent | None]
+) -> list[ShownSuggestion]:
+    """Return the suggestions for a case, those of its assessment first."""
+    now = desk.clock()
+    today = desk.agency.get_day(now)
+    register = load_register(desk.paths.destinations)
+    wanted = Circumstances(
+        kind=(standing.kind if standing is not None else case.stated_kind) or "",
+        region=case.region or "",
+        country=case.country or "",
+        place=" / ".join(place for content in contents if content is not None for place in _list_places(content)),
+        is_urgent=case.crisis if standing is None else YES in (standing.immediate_risk, standing.urgent_dissemination),
+        is_desk_open=desk.agency.is_in_hours(now),
+        best_placed="" if standing is None else standing.best_placed,
+    )
+    return [
+        ShownSuggestion(
+            reason=one.reason,
+            named=tuple((key, register[key]) for key in one.keys) if len(one.keys) <= MOST_NAMED else (),
+            count=len(one.keys),
+            group=register[one.keys[0]].group,
+            is_as_assessed=one.is_as_assessed,
+            is_to_call=all(register[key].channel == "none" for key in one.keys),
+        )
+        for one in suggest_destinations(register, wanted, today=today)
+    ]
+
+
+def _list_places(content: SealedContent) -> Iterator[str]:
+    if isinstance(content, PublicReport):
+        yield from filter(None, (content.child.place, content.meeting.place))
+        return
+    children = content.report.children
+    for child in () if isinstance(children, NotHeld) else children:
+        locations = () if isinstance(child.locations, NotHeld) else child.locations
+        yield from (location.place for location in locations if isinstance(location.place, str))

@@ -1,0 +1,32 @@
+"""The page of the register: every body by group, what it takes and where it serves, and what was not agreed yet."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.destinations.register import CHANNEL_TITLES, GROUP_TITLES, TAKES_TITLES, list_gaps, load_register
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import get_desk, show_page, staff_rule
+from gateway.guidance.countries import load_countries
+
+blueprint = Blueprint("destinations", __name__)
+
+
+@blueprint.get("/destinations")
+@staff_rule(Permission.SEE_QUEUE)
+def list_all() -> ResponseReturnValue:
+    """List every destination; the browser's own search finds a place on it, so that no address ever names one."""
+    desk = get_desk()
+    today = desk.agency.get_day(desk.clock())
+    register = load_register(desk.paths.destinations)
+    return show_page(
+        "destinations.html",
+        groups=[
+            (code, title, [(key, one) for key, one in register.items() if one.group == code])
+            for code, title in GROUP_TITLES.items()
+        ],
+        gaps=dict(list_gaps(register, today=today)),
+        today=today,
+        countries=load_countries(),
+        takes=TAKES_TITLES,
+        channels=CHANNEL_TITLES,
+    )

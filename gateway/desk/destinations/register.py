@@ -1,0 +1,204 @@
+"""The register of destinations: dated facts of this release, and an agency's own contacts and protocols.
+
+`police.toml` and `bodies.toml` say who serves which place. The desk's state folder may hold `destinations.toml`: a
+table there overrides single values of the body of its name, e.g. a contact, or adds a body of its own.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import SettingsError
+from partner_sdk.durable_files import read_bounded
+from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.public_codes import NOT_SURE
+
+Group = Literal[
+    "police",
+    "special_police",
+    "childrens_services",
+    "national",
+    "international",
+    "overseas",
+    "images",
+    "out_of_hours",
+    "support",
+]
+GROUP_TITLES: Final[Mapping[Group, str]] = MappingProxyType(
+    {
+        "police": "Police of a place",
+        "special_police": "Police of railways, nuclear sites and defence",
+        "childrens_services": "Children's services",
+        "national": "National desks",
+        "international": "Ways to other countries",
+        "overseas": "Police and centres of other countries",
+        "images": "Hotlines for pictures",
+        "out_of_hours": "On duty while this desk is closed",
+        "support": "Advice and support",
+    }
+)
+TAKES_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "package": "packages",
+        "crisis": "a crisis",
+        "referral": "referrals of a child",
+        "redirect": "redirected reports",
+        "advice": "cases that need advice",
+    }
+)
+CHANNEL_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "none": "No channel agreed",
+        "mailbox": "Its mailbox at the gateway",
+        "sealed-file": "A sealed file",
+        "letter": "A letter",
+    }
+)
+FACT_FILES: Final = tuple(Path(__file__).with_name(name) for name in ("police.toml", "bodies.toml"))
+# The register of a large agency with all 200 councils would have some 150 KB.
+MOST_BYTES: Final = 1_048_576
+_Code = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
+_Country = Annotated[str, Meta(pattern="^[a-z]{2}$")]
+_Text = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The agreed protocol with a body (R54): its version, what may be passed, and when it is to be looked at again."""
+
+    version: _Text
+    agreed_on: date
+    review_on: date
+    may_pass: tuple[_Text, ...]
+
+    def is_expired(self, today: date) -> bool:
+        """Return whether its day of review is past."""
+        return today > self.review_on
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One body. `nations` and `countries` (lower-case ISO 3166-1) say where it serves; `areas` are names of places.
+
+    `contact` and `partner` (its id at this desk, where it has keys) are an agency's own; empty if none was agreed.
+    """
+
+    name: _Text
+    group: Group
+    takes: tuple[Literal["package", "crisis", "referral", "redirect", "advice"], ...]
+    checked_on: date
+    source: Source
+    nations: tuple[Literal["england", "wales", "scotland", "northern_ireland"], ...] = ()
+    countries: tuple[_Country, ...] = ()
+    areas: tuple[_Text, ...] = ()
+    languages: tuple[_Country, ...] = ("en",)
+    always_open: bool = False
+    lookup: _Text | None = None
+    to_prove: str | None = None
+    channel: Literal["none", "mailbox", "sealed-file", "letter"] = "none"
+    contact: _Text | None = None
+    partner: _Text | None = None
+    protocol: Protocol | None = None
+    retired_on: date | None = None
+
+    def is_retired(self, today: date) -> bool:
+        """Return whether it takes nothing more."""
+        return self.retired_on is not None and self.retired_on <= today
+
+    def serves(self, place: str) -> bool:
+        """Return whether typed words name one of its areas, e.g. `near Leeds` for the police of West Yorkshire."""
+        words = _make_words(place)
+        return any(_make_area(area) in words for area in self.areas)
+
+
+Register = Mapping[str, Destination]
+
+
+@cache
+def load_register(own: Path | None = None) -> Register:
+    """Return every destination by its key, read once in a process; `own` is the agency's file, which may not exist.
+
+    Raises `SettingsError` (`bad-settings`) for an unknown key, a missing day or source, or an unknown region.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for path in FACT_FILES:
+        tables |= _read_tables(path)
+    own_tables = _read_tables(own) if own is not None and own.exists() else {}
+    for key, values in own_tables.items():
+        if not {"checked_on", "source"} <= values.keys():
+            raise SettingsError(f"{own}: {key} needs checked_on (a day) and source.", reason="bad-settings")
+        tables[key] = tables.get(key, {}) | values
+    try:
+        return MappingProxyType(msgspec.convert(tables, type=dict[_Code, Destination], strict=True))
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"The register of destinations: {error}", reason="bad-settings") from None
+
+
+def list_serving(
+    register: Register, groups: Collection[str], *, region: str, country: str, place: str, today: date
+) -> tuple[str, ...]:
+    """Return the keys of the bodies of some groups that serve a child's place.
+
+    Words of a place that name an area leave only the bodies of that area. With none, every body of the region stays; a
+    region that is not known stays open. Retired bodies are left out.
+    """
+    found = [
+        (key, one)
+        for key, one in register.items()
+        if one.group in groups and not one.is_retired(today) and _is_in(one, region=region, country=country)
+    ]
+    named = [key for key, one in found if one.serves(place)]
+    # A group whose bodies have no areas, e.g. county councils, cannot be narrowed by a name.
+    without_areas = [key for key, one in found if not one.areas]
+    return tuple(key for key, _ in found if not named or key in named or key in without_areas)
+
+
+def _is_in(one: Destination, *, region: str, country: str) -> bool:
+    if region in one.nations:
+        return True
+    if region == NOT_SURE:
+        return bool(one.nations)
+    return country in one.countries
+
+
+@cache
+def _make_area(area: str) -> str:
+    return _make_words(area)
+
+
+def _make_words(text: str) -> str:
+    """Return text as words between blanks, without case, accents and signs, e.g. ` st helens ` for `St. Helens`."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    kept = "".join(char for char in plain if not unicodedata.combining(char)).replace("'", "")
+    return f" {' '.join(re.findall(r'[a-z0-9]+', kept))} "
+
+
+def _read_tables(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        tables = tomllib.loads(read_bounded(path, max_bytes=MOST_BYTES).decode("utf-8"))
+    except (LocalStateError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"Cannot read {path}: {error}", reason="bad-settings") from None
+    if not all(isinstance(values, dict) for values in tables.values()):
+        raise SettingsError(f"{path}: every entry is a table, e.g. [kent].", reason="bad-settings")
+    return tables
+
+
+def list_gaps(register: Register, *, today: date) -> Iterable[tuple[str, str]]:
+    """Yield the key of each body that nothing can be sent to today, and why, e.g. no agreed channel."""
+    for key, one in register.items():
+        if one.is_retired(today):
+            continue
+        if one.channel == "none":
+            yield key, "no channel was agreed"
+        elif one.protocol is None:
+            yield key, "no protocol was agreed"
+        elif one.protocol.is_expired(today):
+            yield key, f"its protocol was to be reviewed by {one.protocol.review_on}"
