@@ -64,7 +64,7 @@ CASE_FAULTS = {
     "lowered-unread": (
         "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
     ),
-    "lowered-by-other": f"Only a {format_roles(Permission.MOVE_CASES)} lowers a case. Raise it, or ask one of them.",
+    "lowered-by-other": f"Only {format_roles(Permission.MOVE_CASES)} lowers a case. Raise it, or ask one of them.",
     "not-moved": "The case already has this lane and score. Change one of them.",
     "not-assessed": "Assess the case first. Nothing leaves the desk and nothing closes before it is assessed.",
     "assessment-stale": "Assess the case again: more was read, or it was reopened, after its assessment.",

@@ -188,8 +188,9 @@ def check_permission(roles: Collection[Role], permission: Permission, *, is_cris
 
 
 def format_roles(permission: Permission) -> str:
-    """Return the roles that have a permission, e.g. "analyst or supervisor"."""
-    return _join([ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]])
+    """Return the roles that have a permission, e.g. "an analyst or a supervisor"."""
+    titles = [ROLE_TITLES[role] for role in Role if role in ROLES_OF[permission]]
+    return _join([f"{'an' if title[0] in 'aeiou' else 'a'} {title}" for title in titles])
 
 
 def _join(titles: list[str]) -> str:
