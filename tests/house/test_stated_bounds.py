@@ -20,6 +20,7 @@ RUNNING = "docs/running.md"
 OPERATIONS = "docs/operations.md"
 SETTINGS = "docs/settings.md"
 CASEWORK = "docs/casework.md"
+PARTNERS = "docs/partners.md"
 DATA = "docs/data.md"
 
 PINNED = ROOT / "tests/house/unstated_bounds.txt"
@@ -140,11 +141,11 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.people.sessions:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
     ("gateway.desk.people.touches:TOUCH_WITHIN", 5 * MINUTE, CASEWORK, "ask for a touch of the last five minutes"),
     ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, CASEWORK, "A question has seven days"),
-    ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, CASEWORK, "by a noisy count: 60 or more"),
-    ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, CASEWORK, "Fewer than 10 incidents by a noisy count"),
-    ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, CASEWORK, "From 100 noisy incidents on it has three facts more"),
+    ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
+    ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, PARTNERS, "Fewer than 10 incidents by a noisy count"),
+    ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
     ("gateway.desk.cases.figures_commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
-    ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, CASEWORK, "pages not looked at for 30 days"),
+    ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
     ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
