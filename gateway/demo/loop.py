@@ -22,7 +22,7 @@ GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
 PARTNER_ID: Final = "example-chat"
 PARTNER_NAME: Final = "Example Chat"
 ADMINISTRATOR: Final = "Alex Administrator"
-# The account that runs the demonstration plays several people at once; an agency would give these roles to several.
+# The account that runs the demonstration plays several people at once; an agency's desk refuses that.
 ALSO: Final = ("analyst", "partner-manager")
 # Who signs in to the pages: handle and role. The second releases the digest that the first person made.
 PEOPLE: Final = {
@@ -181,10 +181,8 @@ class Loop:
         port: int,
         on_page: Callable[[str], None] = lambda _: None,
         site: Site | None = None,
-        links_sign_in: bool = False,
     ) -> None:
         self.folder = folder
-        self.links_sign_in = links_sign_in
         self.ports = Ports(port)
         self.site: Site = OneMachine(self.ports) if site is None else site
         self.gateway_state, self.desk_state, self.partner_state = (
@@ -217,6 +215,7 @@ class Loop:
         """Make the desk's keys and the gateway with its pin, and add the gateway to the desk."""
         addresses = ("--gateway-origin", self.origin, "--feed", self.site.feed_origin)
         self.run_desk("init", *addresses, *self.site.list_desk_options(), "--name", ADMINISTRATOR)
+        self._write_settings()
         new = [(name, role) for name, role in PEOPLE.values() if name != ADMINISTRATOR]
         adding = [(DESK, "people", "add", name, "--role", role, *self._desk_options()) for name, role in new]
         self.processes.run_together(
@@ -229,7 +228,6 @@ class Loop:
                 for person in ASSESSORS
             ]
         )
-        self._write_to_a_folder()
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
             "--origin", self.origin, "--agency-name", "The example agency", "--banner", BANNER,
@@ -238,12 +236,12 @@ class Loop:
         self.run_desk("gateway", "add", str(self.gateway_state / "gateway.card"))
         return "the desk made the agency's keys, the gateway its receipt key"
 
-    def _write_to_a_folder(self) -> None:
-        """Make the desk write its notes and alerts to a folder, so that a demonstration contacts no one."""
+    def _write_settings(self) -> None:
+        """Make the desk a demonstration's, whose notes and alerts go to a folder, so that it contacts no one."""
         settings = self.desk_state / "desk.toml"
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
-        before = before.replace("links_sign_in = false", f"links_sign_in = {json.dumps(self.links_sign_in)}")
+        before = before.replace("demonstration = false", "demonstration = true")
         settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n{PAGER}", encoding="utf-8")
 
     def start_gateway(self) -> str:

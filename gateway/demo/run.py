@@ -48,8 +48,7 @@ def _run(
         print_line(f"report-abuse-gateway {name}: {error}")
         return WRONG_USE
     signal.signal(signal.SIGTERM, _stop_on_signal)
-    # A visitor may have no device for a passkey.
-    loop = Loop(folder, port=port, site=make_site(Ports(port)), links_sign_in=True)
+    loop = Loop(folder, port=port, site=make_site(Ports(port)))
     try:
         check_ports_are_free(loop.list_ports())
     except DemoError as error:

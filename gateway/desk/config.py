@@ -154,8 +154,9 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     # Empty for http://localhost and the port of `serve`, or the https address of the agency's own proxy. Passkeys are
     # bound to its name for good: at another one, every person registers anew.
     pages_origin: str = ""
-    # Only for a demonstration: a one-time link signs in without a passkey. `doctor` calls it a fault.
-    links_sign_in: bool = False
+    # A one-time link signs in without a passkey, and one person may have roles that exclude each other: `doctor` calls
+    # it a fault.
+    demonstration: bool = False
     # Empty for `desk.sqlite` in the state folder, or the address of a PostgreSQL database of the desk's own.
     database_uri: str = ""
     # Of the evidence disk: one partner's flood leaves room for the files of the others.

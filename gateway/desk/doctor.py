@@ -23,6 +23,7 @@ from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
 from gateway.desk.partners.account_changes import count_waiting
 from gateway.desk.partners.registrations import list_incomplete, list_old_keys
+from gateway.desk.people.register import list_mixed
 from gateway.desk.placements.checks import (
     OLD_AFTER,
     TO_SEE_TO,
@@ -127,11 +128,16 @@ def _examine_openings(desk: Desk) -> Iterator[CheckResult]:
 
 
 def _examine_people(desk: Desk) -> Iterator[CheckResult]:
-    if desk.config.links_sign_in:
-        detail = "A one-time link signs in without a passkey."
-        yield "fault", detail, "Remove links_sign_in from desk.toml: it is for a demonstration."
+    if desk.config.demonstration:
+        detail = "A one-time link signs in without a passkey, and one person may have roles that exclude each other."
+        yield "fault", detail, "Remove `demonstration` from desk.toml."
     else:
         yield "ok", "People sign in by passkey alone.", ""
+    with desk.store.read() as connection:
+        mixed = list_mixed(connection)
+    if mixed:
+        detail = f"Administrator or auditor, and also a role that reads reports: {_format_some(mixed)}."
+        yield "warning", detail, "Give one of the roles to another person: `people end-role`."
 
 
 def _examine_audit(desk: Desk) -> Iterator[CheckResult]:

@@ -104,7 +104,7 @@ def show_start(secret: str) -> ResponseReturnValue:
 def post_start(secret: str) -> ResponseReturnValue:
     """Sign in with the link alone, at a demonstration."""
     desk = get_desk()
-    if not desk.config.links_sign_in:
+    if not desk.config.demonstration:
         return _show_start(secret, fault="At this desk the link registers a passkey; it signs nobody in by itself.")
     try:
         if _read_link(secret).code_sha256:
@@ -144,7 +144,7 @@ def post_start_register(secret: str) -> ResponseReturnValue:
             if link.code_sha256:
                 end_all(connection, link.person, by=link.made_by, now=desk.clock())
                 end_sessions(connection, link.person)
-            elif not desk.config.links_sign_in:
+            elif not desk.config.demonstration:
                 # Another link may have registered a passkey since this one was made.
                 check_may_link(connection, link.person)
             label = request.form.get("label", "")
@@ -250,7 +250,7 @@ def _show_start(secret: str, *, fault: str | None = None) -> ResponseReturnValue
         secret=secret,
         owner=owner,
         is_recovery=bool(link.code_sha256),
-        may_sign_in=desk.config.links_sign_in and not link.code_sha256,
+        may_sign_in=desk.config.demonstration and not link.code_sha256,
         typed=read_typed(),
         fault=fault,
     )

@@ -49,8 +49,8 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     case_id = add_sealed_case(desk, marker=MARKER)
     settings = desk.paths.state / "desk.toml"
     written = settings.read_text("utf-8")
-    assert "links_sign_in = false" in written
-    settings.write_text(written.replace("links_sign_in = false", "links_sign_in = true"), "utf-8")
+    assert "demonstration = false" in written
+    settings.write_text(written.replace("demonstration = false", "demonstration = true"), "utf-8")
     secrets, port = list_secrets(desk.paths.keys), find_free_port()
     assert len(secrets) == 5 * 2 + 2 * 4
     state = ("--state", str(desk.paths.state))

@@ -39,10 +39,11 @@ def people_add(call: Call, name: str, roles: tuple[str, ...], handle: str, accou
     """Add a person and their roles, and print the handle that every record will name."""
     desk = open_desk(call.state)
     by: dict[str, Any] = {"actor": call.actor, "now": desk.clock()}
+    may_mix = desk.config.demonstration
     with desk.store.write() as connection:
         person = register.add_person(connection, name=name, handle=handle, account=account, **by)
         for role in dict.fromkeys(roles):
-            register.grant_role(connection, person, Role(role), **by)
+            register.grant_role(connection, person, Role(role), **by, may_mix=may_mix)
     remedy = f"For their first sign-in: {suggest(f'people link {person}')}"
     return print_result(call, {"person": person, "roles": list(dict.fromkeys(roles))}, f"Added {person}.", remedy)
 
@@ -85,11 +86,15 @@ def people_show(call: Call, person: str) -> int:
 @_PERSON
 @click.argument("roles", type=_ROLES, nargs=-1, required=True, metavar="ROLE...", help=_ROLES_HELP)
 def people_grant(call: Call, person: str, roles: tuple[str, ...]) -> int:
-    """Give a person one more role, or several. Their sessions end, and they sign in again."""
+    """Give a person one more role, or several. Their sessions end, and they sign in again.
+
+    An administrator or auditor reads no report, so neither role goes with any of the others.
+    """
     desk = open_desk(call.state)
+    by: dict[str, Any] = {"actor": call.actor, "now": desk.clock(), "may_mix": desk.config.demonstration}
     with desk.store.write() as connection:
         for role in dict.fromkeys(roles):
-            register.grant_role(connection, person, Role(role), actor=call.actor, now=desk.clock())
+            register.grant_role(connection, person, Role(role), **by)
     return _print_roles(call, desk, person)
 
 

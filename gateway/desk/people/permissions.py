@@ -154,6 +154,10 @@ OF_THE_MACHINE: Final = frozenset(
     }
 )
 
+# They run the machine or check the work of the others, and read no content: nobody has one of them together with a
+# role that does (docs/decisions/0055).
+APART: Final = frozenset({Role.AUDITOR, Role.ADMINISTRATOR})
+
 # A role whose permissions on cases hold in the crisis lane only.
 CRISIS_LANE_ONLY: Final = frozenset({Role.DUTY_OFFICER})
 
@@ -185,6 +189,11 @@ def check_permission(roles: Collection[Role], permission: Permission, *, is_cris
     if not is_allowed(roles, permission, is_crisis=is_crisis):
         able = ROLES_OF[permission]
         raise NotPermittedError(permission, able=able if is_crisis else able - CRISIS_LANE_ONLY)
+
+
+def list_clashing(roles: Collection[Role], role: Role) -> list[Role]:
+    """Return those of these roles that exclude another one, e.g. administrator for analyst."""
+    return [one for one in Role if one in roles and (one in APART) != (role in APART)]
 
 
 def format_roles(permission: Permission) -> str:

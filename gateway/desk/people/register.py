@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.people.permissions import BY_THE_DESK, Role
+from gateway.desk.people.permissions import APART, BY_THE_DESK, Role, list_clashing
 from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
+from gateway.desk.suggestions import suggest
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
@@ -112,11 +113,26 @@ def end_person(connection: Connection, person: str, *, actor: str, now: datetime
     audit.append_entry(connection, "end-person", person, at=now, actor=actor)
 
 
-def grant_role(connection: Connection, person: str, role: Role, *, actor: str, now: datetime) -> None:
-    """Give a person a role. Raises `PersonError`: `unknown-person`, `ended-person`, `has-role`."""
+def grant_role(
+    connection: Connection, person: str, role: Role, *, actor: str, now: datetime, may_mix: bool = False
+) -> None:
+    """Give a person a role; with `may_mix` also one that their other roles exclude, at a demonstration.
+
+    Raises `PersonError`: `unknown-person`, `ended-person`, `has-role`, `mixed-roles`.
+    """
     get_active(connection, person)
-    if role in list_roles(connection, person):
+    roles = list_roles(connection, person)
+    if role in roles:
         raise PersonError(f"{person} has the role {role.value} already.", reason="has-role")
+    clashing = list_clashing(roles, role)
+    if clashing and not may_mix:
+        held = clashing[0].value
+        raise PersonError(
+            f"{person} has the role {held}. Administrators and auditors read no report, so neither role goes with one "
+            f"that does. Give the role {role.value} to another person, or end the role {held} first: "
+            f"{suggest(f'people end-role {person} {held}')}",
+            reason="mixed-roles",
+        )
     _record_role(connection, person, role, is_end=False, actor=actor, now=now)
 
 
@@ -180,6 +196,14 @@ def list_with_role(connection: Connection, role: Role) -> list[str]:
     query = select(PERSON_ROLES).where(PERSON_ROLES.c.role == role.value).order_by(PERSON_ROLES.c.id)
     newest = {row.person: not row.is_end for row in connection.execute(query)}
     return sorted(person for person, stands in newest.items() if stands)
+
+
+def list_mixed(connection: Connection) -> list[str]:
+    """Return the handles of the people whose roles exclude each other."""
+    apart, others = set[str](), set[str]()
+    for role in Role:
+        (apart if role in APART else others).update(list_with_role(connection, role))
+    return sorted(apart & others)
 
 
 def describe_person(connection: Connection, one: Person) -> dict[str, Any]:

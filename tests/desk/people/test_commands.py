@@ -79,6 +79,7 @@ def test_people_are_shown_in_lines(desk: Desk, capsys: pytest.CaptureFixture[str
         (("add", "Amina Okafor", "--handle", "desk"), "A handle is at most 40"),
         (("grant", "n-nobody", "analyst"), "No person has the handle 'n-nobody'"),
         (("link", "n-nobody"), "No person has the handle 'n-nobody'"),
+        (("add", "Amina Okafor", "--role", "auditor", "--role", "analyst"), "Give the role analyst to another person"),
         (("end", ACTOR), "the last administrator"),
         (("end-role", ACTOR, "administrator"), "the last administrator"),
         (("authority", ACTOR, "risk-assessment", "--until", "31.3.2027"), "does not match the format"),
@@ -87,6 +88,18 @@ def test_people_are_shown_in_lines(desk: Desk, capsys: pytest.CaptureFixture[str
 )
 def test_wrong_words_are_refused(run: Run, words: tuple[str, ...], told: str) -> None:
     assert told in run(*words, code=WRONG_USE)
+
+
+def test_an_administrator_gets_no_role_that_reads_reports_but_at_a_demonstration(run: Run, desk: Desk) -> None:
+    run("add", "Dana Reyes", "--role", "administrator")
+    words = ("grant", "d-reyes", "auditor", "analyst")
+    told = run(*words, code=WRONG_USE)
+    assert "Administrators and auditors read no report" in told
+    assert f"people end-role d-reyes auditor --state {desk.paths.state}" in told
+    assert run("show", "d-reyes")["roles"] == ["administrator"]
+    settings = desk.paths.config.read_text(encoding="utf-8")
+    desk.paths.config.write_text(settings.replace("demonstration = false", "demonstration = true"), encoding="utf-8")
+    assert run(*words)["roles"] == ["analyst", "auditor", "administrator"]
 
 
 def test_a_person_who_is_no_administrator_manages_nobody(run: Run, desk: Desk) -> None:

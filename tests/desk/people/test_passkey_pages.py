@@ -88,7 +88,7 @@ def test_link_of_a_live_desk_signs_nobody_in(people: Desk) -> None:
 
 
 def test_link_of_a_demonstration_may_sign_in(people: Desk) -> None:
-    demonstration = msgspec.structs.replace(people.config, links_sign_in=True)
+    demonstration = msgspec.structs.replace(people.config, demonstration=True)
     desk = Desk(**{name: getattr(people, name) for name in Desk.__slots__} | {"config": demonstration})
     browser, link = Browser(desk), Browser(desk).make_link(ANALYST)
     assert "Sign in without a passkey" in browser.get(link).text

@@ -1,17 +1,19 @@
 """The commands about passkeys: a first link, and the verification of every second signature."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
-from gateway.desk.people.permissions import Role
+from gateway.desk.people.permissions import APART, Role
+from gateway.desk.people.register import end_role
 from gateway.desk.people.releases import DIGEST
 from gateway.desk.wiring import Desk
+from partner_sdk.finding import Finding
 from tests.desk.people.touch_builders import register, release_by_two
-from tests.desk.people_builders import ensure_person
+from tests.desk.people_builders import ACTOR, ensure_person
 from tests.desk.view_builders import Clock
 
 ANALYST, FIRST, SECOND = "a-okafor", "b-singh", "c-davies"
@@ -54,13 +56,27 @@ def test_link_of_the_administrator_helps_the_first_time_and_while_two_supervisor
 
 
 def test_doctor_calls_a_link_that_signs_in_a_fault(desk: Desk, clock: Clock) -> None:
-    def examine_people(state: Path) -> list[str]:
-        return [one.verdict for one in examine(state, clock=clock) if one.name == "people"]
-
-    assert examine_people(desk.paths.state) == ["ok"]
+    assert next(examine_people(desk, clock)).verdict == "ok"
     settings = desk.paths.config.read_text(encoding="utf-8")
-    desk.paths.config.write_text(settings.replace("links_sign_in = false", "links_sign_in = true"), encoding="utf-8")
-    assert examine_people(desk.paths.state) == ["fault"]
+    desk.paths.config.write_text(settings.replace("demonstration = false", "demonstration = true"), encoding="utf-8")
+    assert next(examine_people(desk, clock)).verdict == "fault"
+
+
+def test_doctor_warns_of_people_whose_roles_exclude_each_other(desk: Desk, clock: Clock) -> None:
+    with desk.store.write() as connection:
+        ensure_person(connection, "a-both", [Role.AUDITOR, Role.SPOC])
+        ensure_person(connection, "b-apart", [Role.AUDITOR, Role.ADMINISTRATOR])
+    _, warning = examine_people(desk, clock)
+    assert (warning.verdict, "a-both" in warning.detail, "b-apart" in warning.detail) == ("warning", True, False)
+    with desk.store.write() as connection:
+        end_role(connection, "a-both", Role.SPOC, actor=ACTOR, now=clock())
+        for role in APART:
+            end_role(connection, ACTOR, role, actor=ACTOR, now=clock())
+    assert [one.verdict for one in examine_people(desk, clock)] == ["ok"]
+
+
+def examine_people(desk: Desk, clock: Clock) -> Iterator[Finding]:
+    return (one for one in examine(desk.paths.state, clock=clock) if one.name == "people")
 
 
 @pytest.mark.parametrize(

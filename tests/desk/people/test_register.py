@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from gateway.desk.people.register import (
     get_person,
     grant_role,
     list_authorities,
+    list_mixed,
     list_people,
     list_roles,
     list_with_role,
@@ -123,6 +125,28 @@ def test_roles_are_records_and_the_newest_decides(store: DeskStore) -> None:
     assert get_reason(store, lambda one: grant_role(one, person, Role.SPOC, actor=ACTOR, now=NOW)) == "has-role"
     assert get_reason(store, lambda one: end_role(one, person, Role.AUDITOR, actor=ACTOR, now=NOW)) == "has-no-role"
     assert get_reason(store, lambda one: grant_role(one, "b-none", Role.SPOC, actor=ACTOR, now=NOW)) == "unknown-person"
+
+
+@pytest.mark.parametrize("held", Role)
+def test_nobody_is_administrator_or_auditor_and_reads_content(store: DeskStore, held: Role) -> None:
+    add(store, "Dana Reyes", Role.ADMINISTRATOR)  # the last one cannot end
+    person, apart = add(store, "Amina Okafor", held), {Role.ADMINISTRATOR, Role.AUDITOR}
+    excluded = set(Role) - apart if held in apart else apart
+    for role in excluded:
+        assert get_reason(store, partial(grant_role, person=person, role=role, actor=ACTOR, now=NOW)) == "mixed-roles"
+        with store.write() as connection:
+            assert list_roles(connection, person) == {held}
+            grant_role(connection, person, role, actor=ACTOR, now=NOW, may_mix=True)
+            assert list_mixed(connection) == [person]
+            end_role(connection, person, role, actor=ACTOR, now=NOW)
+            assert list_mixed(connection) == []
+
+
+def test_one_person_may_be_administrator_and_auditor_or_have_any_of_the_other_roles(store: DeskStore) -> None:
+    add(store, "Amina Okafor", Role.ADMINISTRATOR, Role.AUDITOR)
+    add(store, "Bo Lee", *(set(Role) - {Role.ADMINISTRATOR, Role.AUDITOR}))
+    with store.read() as connection:
+        assert list_mixed(connection) == []
 
 
 def test_an_ended_person_has_no_role_and_no_account_and_stays_in_the_records(store: DeskStore) -> None:
