@@ -1,8 +1,8 @@
 """The assessment of a case: made by a person, again and again; the newest stands (R15, R16, B10).
 
-A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. Their answers about an
-immediate risk and the priority raise the case in the queue and never lower it. An addition that is read later leaves
-the assessment standing but out of date: the case then does not close before the next one.
+A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. An immediate risk brings
+the case into the crisis lane, and a graver priority is kept; neither answer lowers a case. An addition that is read later
+leaves the assessment standing but out of date: the case then does not close before the next one.
 """
 
 from collections.abc import Mapping
@@ -276,8 +276,9 @@ def _raise(
     """Raise the priority, and bring a case that is newly at immediate risk into the crisis lane."""
     highest = min(found.priority, priority, key=PRIORITIES.index)
     connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(priority=highest))
-    # A person may have moved it out of the lane since: the same answer again does not bring it back.
-    was_at_risk = before is not None and before.immediate_risk == YES
+    # A person may have moved it out of the lane since: the same answer again does not bring it back, unless something
+    # new was read or the case was reopened meanwhile.
+    was_at_risk = before is not None and not before.is_stale and before.immediate_risk == YES
     if immediate_risk == YES and not was_at_risk and not found.crisis:
         enter_lane(connection, found, now=desk.clock())
     return get_case(connection, found.case_id)

@@ -166,6 +166,18 @@ def test_immediate_risk_brings_a_case_into_the_lane_once_and_no_answer_takes_it_
     assert not get(desk, case_id).crisis
 
 
+def test_immediate_risk_is_new_if_more_was_read_since_the_last_one(loop: Loop) -> None:
+    desk, first = loop.desk, read(loop)
+    assess(desk, first.reference, immediate_risk="yes")
+    why = {"reason": "The police are there.", "actor": ACTOR, "roles": Role}
+    move_case(desk, first.case_id, lane="queue", score=None, **why)
+    added = file(loop, kind="supplement", earlier_reference=first.reference)
+    open_case(desk, added.case_id, actor=ACTOR)
+    assert stands(desk, first.case_id).is_stale
+    assert assess(desk, first.reference, immediate_risk="yes").crisis
+    assert [alert["count"] for alert in list_all_alerts(desk)] == [2]
+
+
 def test_advisers_view_raises_the_standing_assessment_without_having_the_case(desk: Desk) -> None:
     case_id = add_opened(desk, priority="P3")
     with pytest.raises(CaseError) as caught:
