@@ -14,6 +14,7 @@ from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.matches import MATCH_TEXTS, get_matches
 from gateway.desk.cases.model import (
@@ -58,11 +59,19 @@ from gateway.desk.cases.who_can_help import list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
-from gateway.desk.people.permissions import Permission, check_permission
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import find_owner_name, find_placement
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, get_signed_in, read_typed, show_page
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    check_route,
+    get_desk,
+    get_name,
+    list_permitted,
+    read_typed,
+    show_page,
+)
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
@@ -150,13 +159,16 @@ class _Content:
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
-    """Return the case of this address, or answer 404; a duty officer gets only cases of the crisis lane."""
+    """Return the case of this address, or answer 404.
+
+    As a duty officer, a person acts only in the crisis lane, where the case in which this report is worked on counts.
+    """
     with get_desk().store.read() as connection:
         try:
-            found = get_case(connection, case_id)
+            found, lead = get_case(connection, case_id), get_lead(connection, case_id)
         except CaseError:
             not_found()
-    check_permission(get_signed_in().roles, Permission.READ_CASES, is_crisis=found.crisis)
+    check_route(is_crisis=lead.crisis)
     return found
 
 
@@ -271,6 +283,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         work=work,
+        may=list_permitted(is_crisis=work.lead.crisis),
         who_can_help=list_who_can_help(
             desk, case, work.standing, (*content.reports, *(one.content for one in content.opened))
         ),

@@ -156,6 +156,22 @@ def is_permitted(permission: Permission, *, is_crisis: bool = True) -> bool:
     return is_allowed(get_signed_in().roles, permission, is_crisis=is_crisis)
 
 
+def list_permitted(*, is_crisis: bool = True) -> set[str]:
+    """Return the names of the signed-in person's permissions, e.g. for the forms of a page; for a case, say its lane."""
+    return {one.name for one in Permission if is_permitted(one, is_crisis=is_crisis)}
+
+
+def check_route(*, is_crisis: bool = True) -> None:
+    """Check this route's own permission, for a case outside the crisis lane if `is_crisis` is False.
+
+    Raises `NotPermittedError`.
+    """
+    stated = find_current_rule()
+    if stated is None or not isinstance(stated.permission, Permission):
+        raise TypeError("A route for staff names a permission that is not the desk's.")
+    check_permission(get_signed_in().roles, stated.permission, is_crisis=is_crisis)
+
+
 def find_home(roles: Collection[Role]) -> str | None:
     """Return the endpoint of the first page in the menu for these roles."""
     return next((endpoint for permission, endpoint, _ in MENU if is_allowed(roles, permission)), None)
@@ -222,9 +238,7 @@ def _check_permission() -> ResponseReturnValue | None:
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED)
     if found.is_locked:
         return None  # the touch that it is asked for comes first
-    if not isinstance(stated.permission, Permission):
-        raise TypeError("A route for staff names a permission that is not the desk's.")
-    check_permission(found.roles, stated.permission)
+    check_route()
     return None
 
 
@@ -275,7 +289,7 @@ def _list_page_values() -> dict[str, object]:
         "environment": desk.config.environment,
         "person": None if found is None else found.name,
         "is_locked": found is not None and found.is_locked,
-        "may": set() if found is None else {one.name for one in Permission if is_allowed(found.roles, one)},
+        "may": set() if found is None else list_permitted(),
         "menu": [] if found is None else [row[1:] for row in MENU if is_allowed(found.roles, row[0])],
         # As a shell reads it: every command that a page suggests needs it.
         "state_words": shlex.quote(str(desk.paths.state)),

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 import pytest
+from sqlalchemy import update
 
 from gateway.desk.cli import main, program
 from gateway.desk.people.permissions import NotPermittedError, Permission, Role
 from gateway.desk.people.register import end_person, end_role, grant_role
+from gateway.desk.store.schema import CASES
 from gateway.desk.terminal import WRONG_USE, DeskCommand
 from gateway.desk.wiring import Desk
 from gateway.web.rules import Login, find_rule
@@ -231,6 +233,29 @@ def test_a_duty_officer_gets_the_crisis_lane_and_no_other_case(desk: Desk) -> No
             may = has(Role.DUTY_OFFICER, stated.name) == "c"
             assert (answers[0] != 403) is may, (path, answers)
             assert answers[1] == 403, (path, answers)
+
+
+def test_duty_officer_with_another_role_acts_as_that_outside_the_crisis_lane(desk: Desk) -> None:
+    crisis, other = (add_sealed_case(desk, marker="M", crisis=is_crisis, score=40) for is_crisis in (True, False))
+    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER, Role.OPERATIONS])
+    for case_id, is_allowed in ((crisis, True), (other, False)):
+        page = browser.post(f"/cases/{case_id}/read")
+        assert page.status_code == 200
+        assert (">Record the assessment</button>" in page.text) is is_allowed
+        for path in ("assess", "close", "reply"):
+            assert (browser.post(f"/cases/{case_id}/{path}").status_code == 403) is not is_allowed
+        assert browser.post(f"/cases/{case_id}/claim").status_code == 303
+
+
+def test_for_a_duty_officer_the_lane_of_a_report_is_that_of_the_case_it_is_worked_on_in(desk: Desk) -> None:
+    lowered, raised = (add_sealed_case(desk, marker="M", crisis=is_crisis, score=40) for is_crisis in (False, True))
+    later = add_sealed_case(desk, marker="M", crisis=True, score=160)
+    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
+    for first, crisis, status in ((lowered, True, 403), (raised, False, 303)):
+        with desk.store.write() as connection:
+            same = CASES.c.case_id == later
+            connection.execute(update(CASES).where(same).values(joined_to=first, crisis=crisis))
+        assert browser.post(f"/cases/{later}/claim").status_code == status
 
 
 def test_only_a_supervisor_lowers_a_case(desk: Desk) -> None:
