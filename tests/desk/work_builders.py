@@ -51,7 +51,7 @@ def make_ready(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> 
         assess(desk, case, actor=actor, **changes)
 
 
-def assess_and_close(desk: Desk, case: str, closing: Closing, *, actor: str = ACTOR, **settings: Any) -> CaseRow:
+def assess_and_close(desk: Desk, case: str, closing: Closing, *, actor: str = ACTOR) -> CaseRow:
     """Assess a case if it needs that, and close it."""
     make_ready(desk, case, actor=actor)
-    return close_case(desk, case, closing, actor=actor, **settings)
+    return close_case(desk, case, closing, actor=actor)

@@ -1,8 +1,8 @@
 """The assessment of a case: made by a person, again and again; the newest stands (R15, R16, B10).
 
 A safeguarding adviser's view (R17) is based on the standing assessment and can only raise it. An immediate risk brings
-the case into the crisis lane, and a graver priority is kept; neither answer lowers a case. An addition that is read later
-leaves the assessment standing but out of date: the case then does not close before the next one.
+the case into the crisis lane, and the gravest priority is kept; neither answer lowers a case. An addition that is read
+later leaves the assessment standing but out of date: the case then does not close before the next one.
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway.desk.cases.assessing import Assessment, assess_case
-from gateway.desk.cases.closing import Closing, check_closing, close_case
+from gateway.desk.cases.closing import Closing, check_closing, check_may_close, close_case
 from gateway.desk.cases.lines import read_text
 from gateway.desk.cases.model import (
     AGE_BANDS,
@@ -100,12 +100,14 @@ def case_close(
         same_as=same_as,
         redirected_to=redirected_to,
         facts=_parse_facts(facts),
+        release_outcome=release_outcome,
     )
     check_closing(closing)
+    check_may_close(call.roles, closing, is_crisis=False)
     desk, actor = open_desk(call.state), call.actor
     if reply_recorded is not None:
         record_reply(desk, case, code=reply_recorded, reason=reply_reason, actor=actor)
-    closed = close_case(desk, case, closing, actor=actor, release_outcome=release_outcome)
+    closed = close_case(desk, case, closing, actor=actor)
     return print_result(call, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
 
 

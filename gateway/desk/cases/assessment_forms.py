@@ -38,11 +38,13 @@ CLOSE_FIELDS: Final = _TITLES | {
     "contact-owed": "code",
     "not-assessed": "assessment-title",
     "assessment-stale": "assessment-title",
-    "package-owed": "exempt_reason",
+    "package-owed": "close-title",
     "no-redirect": "redirected_to",
     "outcome-waits": "told_outcome",
 }
-_ABOVE: Final = frozenset({"report", "code", "assessment-title", "holder-title", "exempt_reason"})
+# What the form itself asks, beside the weaknesses.
+CLOSE_FORM: Final = frozenset({"outcome", "redirected_to", "cluster", "release_outcome", *load_facts()})
+_ABOVE: Final = frozenset({"report", "code", "assessment-title", "holder-title", "close-title"})
 _QUESTIONS: Final = (
     *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
     ("best_placed", "Choose who is best placed to act."),
@@ -130,11 +132,12 @@ def list_closing_faults(typed: Typed, weaknesses: tuple[str, ...], refusals: Ite
 
 
 def make_closing(typed: Typed, weaknesses: tuple[str, ...]) -> Closing:
-    """Return the closing from a complete form."""
+    """Return the closing from its form, which may still lack an answer."""
     return Closing(
         outcome=typed["outcome"],
         weaknesses=weaknesses,
         same_as=typed["cluster"] or None,
+        release_outcome=typed["release_outcome"] == "yes",
         facts={name: typed[name] for name in load_facts()},
         # A destination left over from an earlier choice of outcome does not count.
         redirected_to=(typed["redirected_to"] or None) if typed["outcome"] == OUT_OF_REMIT else None,

@@ -4,6 +4,7 @@ Each form has its own button; a fault comes back at its field with everything th
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
@@ -13,7 +14,7 @@ from werkzeug.wrappers import Response
 from gateway.desk.cases.assessing import advise, assess_case
 from gateway.desk.cases.assessment_forms import (
     ASSESS_FIELDS,
-    CLOSE_FIELDS,
+    CLOSE_FORM,
     HAND_FIELDS,
     HOLD_FIELDS,
     VIEW_FIELDS,
@@ -28,11 +29,19 @@ from gateway.desk.cases.assessment_forms import (
     spread_urgency,
 )
 from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
-from gateway.desk.cases.closing import close_case, exempt_case, list_refusals, reopen_case
+from gateway.desk.cases.closing import (
+    Closing,
+    ClosingRefusedError,
+    check_may_close,
+    close_case,
+    exempt_case,
+    list_refusals,
+    reopen_case,
+)
 from gateway.desk.cases.holding import claim_case, get_lead, hand_over, release_case, take_over
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, get_signed_in, read_typed, staff_rule
 from partner_sdk.errors import LocalStateError
 
 blueprint = Blueprint("case_work", __name__)
@@ -89,7 +98,8 @@ def post_assess(case_id: str) -> ResponseReturnValue:
     typed, is_to_close = spread_urgency(given), given["then"] == "close"
     faults = list_urgency_faults(given) + list_assessment_faults(typed, case)
     if is_to_close:
-        faults += list_closing_faults(typed, tuple(request.form.getlist("weakness")), ())
+        _check_may_close(case)
+        faults += list_closing_faults(typed, _list_weaknesses(), ())
     if faults:
         return show_page_again(case, PageState(faults))
 
@@ -98,9 +108,12 @@ def post_assess(case_id: str) -> ResponseReturnValue:
         return assess_case(get_desk(), case.case_id, made, actor=get_name(), seen=seen)
 
     answer = _do(case_id, act, ASSESS_FIELDS, note="assess_reasons", place="assessment-title")
-    # If the case may not close yet, the assessment stands and the page names what is owed.
     is_recorded = isinstance(answer, Response) and answer.status_code == HTTPStatus.SEE_OTHER
-    return _close(case_id) if is_to_close and is_recorded else answer
+    if not (is_to_close and is_recorded):
+        return answer
+    # If the case may not close yet, the assessment stands: its form starts again from what was recorded.
+    left = Typed({name: text for name, text in typed.items() if name in CLOSE_FORM})
+    return _close(case_id, PageState(typed=left, heading="The assessment is recorded. The case stays open"))
 
 
 @blueprint.post("/cases/<case_id>/advise")
@@ -121,27 +134,43 @@ def post_advise(case_id: str) -> ResponseReturnValue:
 @staff_rule(Permission.ASSESS_CASES, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
     """Close a case with its outcome."""
-    return _close(case_id)
+    case, typed = get_case_or_404(case_id), read_typed()
+    _check_may_close(case)
+    if not list_closing_faults(typed, _list_weaknesses(), ()):
+        return _close(case_id, PageState())
+    with get_desk().store.read() as connection:
+        refusals = list_refusals(connection, get_lead(connection, case.case_id), _read_closing(), actor=get_name())
+        faults = list_closing_faults(typed, _list_weaknesses(), refusals)
+    return show_page_again(case, PageState(faults))
 
 
-def _close(case_id: str) -> ResponseReturnValue:
-    case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
-    desk, release = get_desk(), typed["release_outcome"] == "yes"
-    with desk.store.read() as connection:
-        same_as = typed["cluster"] or None
-        lead = get_lead(connection, case.case_id)
-        refusals = list_refusals(connection, lead, same_as=same_as, release_outcome=release, actor=get_name())
-        faults = list_closing_faults(typed, weaknesses, refusals)
-    if faults:
-        return show_page_again(case, PageState(faults))
-    closing = make_closing(typed, weaknesses)
-    return _do(
-        case_id,
-        lambda case: close_case(desk, case.case_id, closing, actor=get_name(), release_outcome=release),
-        CLOSE_FIELDS,
-        otherwise="cluster",
-        place="close-title",
-    )
+def _close(case_id: str, state: PageState) -> ResponseReturnValue:
+    """Close a case by a form without faults, or show its page in this state with every reason against it."""
+    case = get_case_or_404(case_id)
+    try:
+        closed = close_case(get_desk(), case.case_id, _read_closing(), actor=get_name())
+    except CaseError as error:
+        refusals = error.refusals if isinstance(error, ClosingRefusedError) else [error]
+        faults = list_closing_faults(read_typed(), _list_weaknesses(), refusals)
+    except LocalStateError as error:
+        faults = [Fault("close-title", str(error))]
+    else:
+        return _go_to(closed, "close-title")
+    return show_page_again(case, replace(state, faults=faults))
+
+
+def _check_may_close(case: CaseRow) -> None:
+    with get_desk().store.read() as connection:
+        is_crisis = get_lead(connection, case.case_id).crisis
+    check_may_close(get_signed_in().roles, _read_closing(), is_crisis=is_crisis)
+
+
+def _read_closing() -> Closing:
+    return make_closing(read_typed(), _list_weaknesses())
+
+
+def _list_weaknesses() -> tuple[str, ...]:
+    return tuple(request.form.getlist("weakness"))
 
 
 @blueprint.post("/cases/<case_id>/exempt")
@@ -189,4 +218,8 @@ def _do(
         return show_page_again(case, PageState([make_work_fault(error, fields, note=note, otherwise=otherwise)]))
     except LocalStateError as error:
         return show_page_again(case, PageState([Fault(otherwise, str(error))]))
-    return redirect(url_for("cases.show_case", case_id=done.case_id, _anchor=place), HTTPStatus.SEE_OTHER)
+    return _go_to(done, place)
+
+
+def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor=place), HTTPStatus.SEE_OTHER)

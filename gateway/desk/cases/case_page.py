@@ -130,7 +130,7 @@ def _format_too_large(compared: ComparedReports) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """The page's state beside the case: faults to fix, text typed so far, and a reply to preview.
+    """The page's state beside the case: faults to fix under a heading, text typed so far, and a reply to preview.
 
     `template` is the code of a text that is added after the existing one, which is never overwritten.
     """
@@ -139,6 +139,7 @@ class PageState:
     typed: Typed = field(default_factory=read_typed)
     preview: Preview | None = None
     template: str = ""
+    heading: str = "Nothing was changed yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +332,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         counts_options=COUNTS,
         preview=state.preview,
         faults=state.faults,
+        heading=state.heading,
         faulty={fault.field for fault in state.faults},
         typed=typed,
         chosen_weaknesses=request.form.getlist("weakness"),

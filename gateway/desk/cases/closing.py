@@ -5,7 +5,7 @@ that was read, a package where police or child protection need one urgently, con
 decided. Never changes a digest: a case that was counted stays counted where it was (digests/freezing.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,7 @@ from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partn
 from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.digests.facts import choose_facts, load_facts
 from gateway.desk.partners.outcomes import record_outcome, take_back_outcome
+from gateway.desk.people.permissions import Permission, Role, check_permission
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -43,13 +44,22 @@ _JUDGED: Final = (
 )
 
 
+class ClosingRefusedError(CaseError):
+    """A case may not close yet; `refusals` has every reason, and its own is the first of them."""
+
+    def __init__(self, refusals: Sequence[CaseError]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__(str(refusals[0]), reason=refusals[0].reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Closing:
     """The answers needed to close a case; the others are those of its assessment.
 
     `same_as` is the id or reference of another case about the same person or incident, to which this one is linked.
     `redirected_to` is the service to which a person with an out-of-remit report was sent (R7); required then, else
-    refused. `facts` are those known (`digests/facts.py`), e.g. `{"moved_to": "messenger"}`.
+    refused. `facts` are those known (`digests/facts.py`), e.g. `{"moved_to": "messenger"}`. `release_outcome` informs
+    the sending partner.
     """
 
     outcome: str
@@ -57,21 +67,21 @@ class Closing:
     same_as: str | None = None
     redirected_to: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    release_outcome: bool = False
 
 
-def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
-    """Close a case and its sender's additions that were read. `release_outcome` informs the sending partner.
+def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> CaseRow:
+    """Close a case and its sender's additions that were read.
 
-    Raises `CaseError`: `unknown-case`, `bad-code`, `no-redirect`, and the reasons of `list_refusals`.
+    Raises `CaseError`: `unknown-case`, `bad-code`, `no-redirect`, `own-case`, and `ClosingRefusedError` with every
+    reason of `list_refusals`.
     """
     check_closing(closing)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        for refusal in list_refusals(
-            connection, found, same_as=closing.same_as, release_outcome=release_outcome, actor=actor
-        ):
-            raise refusal
+        if refusals := list(list_refusals(connection, found, closing, actor=actor)):
+            raise ClosingRefusedError(refusals)
         found, standing = hold(desk, connection, found, actor=actor), get_standing(connection, found)
         if closing.same_as is not None:
             record_link(connection, found, closing.same_as, reason=AT_CLOSING, actor=actor, now=now)
@@ -94,13 +104,13 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
         )
         closed = get_case(connection, found.case_id)
         _close_joined(connection, closed)
-        if release_outcome and closed.partner != PUBLIC_SENDER:
+        if closing.release_outcome and closed.partner != PUBLIC_SENDER:
             _record_outcome(desk, connection, closed, actor=actor, now=now)
         codes = {
             "outcome": closing.outcome,
             "weaknesses": " ".join(closing.weaknesses),
             "redirected_to": closing.redirected_to,
-            "released": release_outcome,
+            "released": closing.release_outcome,
         }
         add_step(desk, connection, found.case_id, "close", actor=actor, codes=codes)
         return closed
@@ -168,20 +178,26 @@ def check_closing(closing: Closing) -> None:
         raise CaseError(f"--redirected-to goes only with the outcome {OUT_OF_REMIT}.", reason="bad-code")
 
 
-def list_refusals(
-    connection: Connection, found: CaseRow, *, same_as: str | None, release_outcome: bool, actor: str
-) -> Iterator[CaseError]:
+def check_may_close(roles: Collection[Role], closing: Closing, *, is_crisis: bool) -> None:
+    """Check the permissions for linking a case and informing its partner at closing. Raises `NotPermittedError`."""
+    if closing.same_as is not None:
+        check_permission(roles, Permission.LINK_CASES, is_crisis=is_crisis)
+    if closing.release_outcome:
+        check_permission(roles, Permission.TELL_OUTCOMES, is_crisis=is_crisis)
+
+
+def list_refusals(connection: Connection, found: CaseRow, closing: Closing, *, actor: str) -> Iterator[CaseError]:
     """Yield every reason why this case may not close yet, e.g. unread and still owing a reply.
 
-    Those of `list_owed`, and `unknown-case`, `own-case`, `outcome-waits`.
+    Those of `list_owed`, and `unknown-case`, `outcome-waits`.
     """
     yield from list_owed(connection, found, actor=actor)
     if found.closed_at is not None or found.holder not in {None, actor}:
         return
     try:
-        if same_as is not None:
-            get_case(connection, same_as)
-        if release_outcome and found.partner != PUBLIC_SENDER:
+        if closing.same_as is not None:
+            get_case(connection, closing.same_as)
+        if closing.release_outcome and found.partner != PUBLIC_SENDER:
             check_may_send_outcome(connection, found)
     except CaseError as error:
         yield error

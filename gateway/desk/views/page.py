@@ -157,7 +157,7 @@ def is_permitted(permission: Permission, *, is_crisis: bool = True) -> bool:
 
 
 def list_permitted(*, is_crisis: bool = True) -> set[str]:
-    """Return the names of the signed-in person's permissions, e.g. for the forms of a page; for a case, say its lane."""
+    """Return the names of the signed-in person's permissions, e.g. `REPLY`; for a case, as `is_permitted`."""
     return {one.name for one in Permission if is_permitted(one, is_crisis=is_crisis)}
 
 

@@ -48,8 +48,8 @@ def get(loop: Loop, reference: str) -> CaseRow:
         return get_case(connection, reference)
 
 
-def close(loop: Loop, reference: str, closing: Closing = CLOSING, **settings: Any) -> CaseRow:
-    return assess_and_close(loop.desk, reference, closing, actor=ACTOR, **settings)
+def close(loop: Loop, reference: str, closing: Closing = CLOSING, **changes: Any) -> CaseRow:
+    return assess_and_close(loop.desk, reference, dataclasses.replace(closing, **changes), actor=ACTOR)
 
 
 def test_report_opens_to_the_words_as_written(loop: Loop) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import update
 
-from gateway.desk.cases.closing import list_refusals
+from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.people.permissions import Role
@@ -29,7 +29,7 @@ def case_id(desk: Desk) -> str:
 def list_reasons(desk: Desk, case_id: str) -> list[str | None]:
     with desk.store.read() as connection:
         found = get_case(connection, case_id)
-        refusals = list_refusals(connection, found, same_as=None, release_outcome=False, actor=FIRST)
+        refusals = list_refusals(connection, found, Closing("actioned"), actor=FIRST)
         return [one.reason for one in refusals if "reply" in str(one.reason)]
 
 

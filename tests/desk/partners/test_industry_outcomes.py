@@ -164,12 +164,12 @@ def test_two_reports_of_one_second_are_no_duplicates_of_one_another(loop: Loop) 
 
 def test_closing_that_tells_the_outcome_writes_to_the_mailbox_too_and_keeps_to_what_waits(loop: Loop) -> None:
     case, held = read(loop), read(loop)
-    assess_and_close(loop.desk, case.reference, CLOSING, actor=ACTOR, release_outcome=True)
+    assess_and_close(loop.desk, case.reference, dataclasses.replace(CLOSING, release_outcome=True), actor=ACTOR)
     collect_and_send(loop)
     assert notes(loop) == [(case.reference, "used")]
     tell(loop, held.reference, hold_until=date(2027, 1, 1))
     with pytest.raises(CaseError) as caught:
-        assess_and_close(loop.desk, held.reference, CLOSING, actor=ACTOR, release_outcome=True)
+        assess_and_close(loop.desk, held.reference, dataclasses.replace(CLOSING, release_outcome=True), actor=ACTOR)
     assert caught.value.reason == "outcome-waits"
     assert find(loop, held.reference).closed_at is None
     assess_and_close(loop.desk, held.reference, CLOSING, actor=ACTOR)
