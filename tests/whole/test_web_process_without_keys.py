@@ -1,16 +1,20 @@
 """The processes of `serve` but the vault hold no private key: not in a file, not in a mapping, not in their memory.
 
-It shows what is there after pages were served and a report was opened. It cannot show a key that was
-there and overwritten between two looks, nor that this user could not read the files: without a passphrase they can be
-read by every process of the user (docs/decisions/0049-the-vault.md).
+It shows what is there after pages were served and a report was opened; without CAP_SYS_PTRACE it shows instead that
+none of these processes can be read. It cannot show a key that was there and overwritten between two looks, nor that
+this user could not read the files: without a passphrase they can be read by every process of the user
+(docs/decisions/0049-the-vault.md).
 """
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 from cryptography.hazmat.primitives.hashes import SHAKE256, Hash
 
@@ -19,8 +23,9 @@ from partner_sdk.key_files import parse_key_file
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders.local_servers import find_free_port
 from tests.desk.people_builders import ACTOR
-from tests.desk.vault.vault_process import find_in_memory, list_children, list_open_files
+from tests.desk.vault.vault_process import find_in_memory, list_children, may_read_others
 from tests.desk.view_builders import Clock, add_sealed_case, make_test_desk
+from tests.gateway.web.process_watch import find_living, is_gone, list_open_files, wait_until
 from tests.house.sources import ROOT
 
 MARKER = "Marker-of-the-page-9917"
@@ -56,22 +61,56 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     state = ("--state", str(desk.paths.state))
     command = [sys.executable, "-m", "gateway.desk.cli", "serve", *state, "--port", str(port), "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        seen: set[int] = set()
         try:
             assert process.stdout is not None
             process.stdout.readline()
             use_pages(state, port=port, case_id=case_id)
             pids = {process.pid, *list_children(process.pid)}
-            (vault,) = (pid for pid in pids if b"\0vault\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+            (vault,) = find_vaults(process.pid)
+            seen |= pids
             assert len(pids) >= 4  # `serve`, the server, its worker and the vault
-            # The search finds a key where it is.
-            assert find_in_memory(vault, secrets) & {name for name in secrets if name.endswith("X25519")}
-            for pid in pids - {vault}:
-                assert find_in_memory(pid, secrets) == set(), Path(f"/proc/{pid}/cmdline").read_bytes()
-                files = list_open_files(pid) | set(Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").split())
-                assert not [name for name in files if name.startswith(str(desk.paths.keys))]
-        finally:
+            if may_read_others():
+                check_keys_are_in_the_vault_alone(pids, vault=vault, secrets=secrets, keys=desk.paths.keys)
+            else:
+                check_no_process_can_be_read(pids, secrets=secrets)
+            os.kill(vault, signal.SIGKILL)
+            assert wait_until(lambda: find_vaults(process.pid) not in ([], [vault]))
+            assert wait_until(lambda: ask_health(port) == 200)
+            seen |= list_children(process.pid)
             process.terminate()
-            process.wait(30)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert len(seen) >= 5
+    assert wait_until(lambda: all(is_gone(pid) for pid in seen))
+
+
+def check_keys_are_in_the_vault_alone(pids: set[int], *, vault: int, secrets: dict[str, bytes], keys: Path) -> None:
+    # The search finds a key where it is.
+    assert find_in_memory(vault, secrets) & {name for name in secrets if name.endswith("X25519")}
+    for pid in pids - {vault}:
+        assert find_in_memory(pid, secrets) == set(), Path(f"/proc/{pid}/cmdline").read_bytes()
+        files = list_open_files(pid) | set(Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").split())
+        assert not [name for name in files if name.startswith(str(keys))]
+
+
+def check_no_process_can_be_read(pids: set[int], *, secrets: dict[str, bytes]) -> None:
+    for pid in pids:
+        with pytest.raises(PermissionError):
+            find_in_memory(pid, secrets)
+        with pytest.raises(PermissionError):
+            list_open_files(pid)
+
+
+def find_vaults(parent: int) -> list[int]:
+    """Return the vaults that a process has started and that live."""
+    return [pid for pid in find_living(parent=parent) if b"\0vault\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def ask_health(port: int) -> int:
+    return requests.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code
 
 
 def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
@@ -81,7 +120,7 @@ def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
     origin = address.partition("/start/")[0]
     with requests.Session() as session:
         session.post(address, data={"csrf_token": find_token(session.get(address, timeout=20).text)}, timeout=20)
-        assert session.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+        assert ask_health(port) == 200
         page = session.get(f"{origin}/cases/{case_id}", timeout=20).text
         read = session.post(f"{origin}/cases/{case_id}/read", data={"csrf_token": find_token(page)}, timeout=20)
         assert MARKER in read.text

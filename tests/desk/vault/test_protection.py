@@ -12,7 +12,7 @@ from gateway.desk.cli import main
 from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.keyring.protecting import protect_keys
 from gateway.desk.terminal import WRONG_USE
-from gateway.desk.vault import VaultError, key_folder, protection
+from gateway.desk.vault import Unlock, VaultError, key_folder, protection
 from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.vault.protection import (
     PROTECTION_FILE,
@@ -33,17 +33,11 @@ from tests.desk.view_builders import Clock, make_test_desk
 
 FIRST, SECOND, THIRD = "correct horse battery staple", "violet cabin under snowfall", "seven quiet otters at noon"
 ACTOR = "a-okafor"
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 class PowerCutError(Exception):
     """The machine stops here."""
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Derive keys with less memory: the parameters are in the file, and one test checks the real ones."""
-    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
-    monkeypatch.setattr(protection, "PASSES", 1)
 
 
 def protect(desk: Desk, passphrases: Mapping[str, str], *former: str) -> int:
@@ -260,4 +254,6 @@ def test_secrets_and_requests_name_no_secret(desk: Desk, tmp_path: Path) -> None
     secrets = add_new_key(None)
     write_protection(tmp_path, secrets, passphrases={ACTOR: FIRST})
     assert not any(str(key) in f"{secrets!r} {secrets}" for key in secrets.keys.values())
+    request = Unlock(passphrases=(FIRST,))
+    assert FIRST not in f"{request!r} {request}"
     check_passphrase(FIRST)

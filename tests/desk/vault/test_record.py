@@ -86,7 +86,12 @@ def test_two_processes_that_write_at_once_keep_the_chain(tmp_path: Path) -> None
         "[record.append(make_request(reason='file'), at=AT) for _ in range(300)]"
     )
     running = [subprocess.Popen([sys.executable, "-c", writer, str(path)]) for _ in range(2)]
-    assert [process.wait(60) for process in running] == [0, 0]
+    try:
+        assert [process.wait(60) for process in running] == [0, 0]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
     assert len(list(OpeningRecord(path).read())) == 600
 
 

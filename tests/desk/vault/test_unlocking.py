@@ -25,20 +25,14 @@ from gateway.desk.vault.record import OPENINGS_FILE
 from gateway.desk.watch import VAULT_CLOSED, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
-from tests.desk.vault.vault_process import find_in_memory, run_vault, start_vault, stop_vault
+from tests.desk.vault.vault_process import find_in_memory, run_vault, stop_vault
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.house.sources import ROOT
 from tests.whole.test_web_process_without_keys import list_secrets
 
 FIRST, SECOND = "correct horse battery staple", "violet cabin under snowfall"
 MARKER = "Marker-of-the-unlocking-6620"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Derive keys with less memory: the parameters are in the file, for the vault too."""
-    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
-    monkeypatch.setattr(protection, "PASSES", 1)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ def test_locked_vault_has_no_key_in_memory_and_an_open_one_has(desk: Desk) -> No
     secrets = list_secrets(desk.paths.keys)
     protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST}, actor="test")
     case_id = add_sealed_case(desk, marker=MARKER)
-    with run_vault(desk) as process:
+    with run_vault(desk, is_dumpable=True) as process:  # else only root could search it
         assert desk.load_signer().get_status().is_locked
         assert find_in_memory(process.pid, secrets) == set()
         desk.load_signer().unlock((FIRST,))
@@ -130,9 +124,9 @@ def test_credentials_of_the_service_manager_unlock_and_wrong_ones_leave_it_locke
     with run_vault(locked):
         assert locked.load_signer().get_status().is_locked
     (tmp_path / "passphrase-2").write_text(f"{SECOND}\n", encoding="utf-8")
-    process = start_vault(locked, before=b"vault-unlocked")
-    assert not locked.load_signer().get_status().is_locked
-    stop_vault(process)
+    with run_vault(locked, before=b"vault-unlocked") as process:
+        assert not locked.load_signer().get_status().is_locked
+        stop_vault(process)
 
 
 @pytest.mark.parametrize("damage", ["credential", "protection"])

@@ -14,6 +14,7 @@ from gateway.store import Store, open_store
 from gateway.store.boxes import find_draft, put_draft
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
+from tests.gateway.web.process_watch import list_open_files
 
 DRAFT = b"\x07" * 32
 
@@ -149,12 +150,4 @@ def test_files_of_the_store_are_closed_to_others(store: Store) -> None:
 
 def open_files_of(folder: Path) -> list[str]:
     """Return the files of a folder that this process has open."""
-    found = []
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            target = os.readlink(entry)  # noqa: PTH115 - Path.readlink of a socket's entry is no path
-        except FileNotFoundError:
-            continue
-        if target.startswith(str(folder)):
-            found.append(target)
-    return found
+    return [target for target in list_open_files(os.getpid()) if target.startswith(str(folder))]

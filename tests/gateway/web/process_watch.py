@@ -1,9 +1,10 @@
-"""Looks at real processes for the serving tests: living ones, their groups, limits and ports."""
+"""Looks at real processes for tests: living ones, their groups, limits, files and ports."""
 
 import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PATIENCE_SECONDS = 60.0  # for what comes true in the end; a busy machine starts a server in ten seconds
@@ -70,3 +71,12 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except (ProcessLookupError, FileNotFoundError):
         return True
+
+
+def list_open_files(pid: int) -> set[str]:
+    """Return the targets of a process's descriptors; those that it closes meanwhile are left out."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(entry))  # noqa: PTH115 - the target of a socket's entry is no path
+    return found
