@@ -20,10 +20,10 @@ from tests.faults.sites import (
     find_gateway,
     full_disk,
     kill,
-    list_family,
     paused,
     start_ahead,
 )
+from tests.gateway.web.process_watch import list_family
 from tests.sdk.evidence_builders import make_report
 
 FAULT_SECONDS = 1.0

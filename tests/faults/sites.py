@@ -21,21 +21,10 @@ from gateway.demo.processes import Processes
 from gateway.desk.cli import main as run_desk
 from tests.builders.local_servers import find_free_port
 from tests.faults.connections import Proxy
-from tests.gateway.web.process_watch import find_living, wait_until
+from tests.gateway.web.process_watch import find_living, list_family, read_command, wait_until
 from tests.postgresql import connect, find_program
-from tests.whole.senders import read_command
 
 SMALL_FILE_BYTES = 4096  # no page of a database fits behind it
-
-
-def list_family(*roots: int) -> list[int]:
-    """Return these processes and all their descendants, parents first."""
-    found: list[int] = []
-    newest = list(roots)
-    while newest:
-        found += newest
-        newest = [child for pid in newest for child in sorted(find_living(parent=pid)) if child not in found]
-    return found
 
 
 def find_gateway(state: Path) -> list[int]:

@@ -25,7 +25,7 @@ from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
 from tests.builders import Partner, SealedReport, seal_report, sign_request
 from tests.builders.evidence import SealedEvidence
-from tests.gateway.web.process_watch import find_living
+from tests.gateway.web.process_watch import find_living, list_family, read_command
 
 SENDERS = 3
 FORMS = 2
@@ -236,18 +236,7 @@ def new_evidence_of(*parts: bytes) -> SealedEvidence:
 def members_of_the_gateway(loop: Loop) -> list[int]:
     """Return the command and all its servers and workers. Their environment is closed to everybody but root."""
     mine = str(loop.gateway_state).encode()
-    found, newest = [], {pid for pid in find_living() if mine in read_command(pid)}
-    while newest:
-        found += sorted(newest)
-        newest = {child for pid in newest for child in find_living(parent=pid)} - set(found)
-    return found
-
-
-def read_command(pid: int) -> bytes:
-    """Return the command line of a process; nothing where it has ended."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+    return list_family(*sorted(pid for pid in find_living() if mine in read_command(pid)))
 
 
 def stored(loop: Loop) -> tuple[list[str], list[str]]:

@@ -29,7 +29,7 @@ from gateway.demo.form_walk import walk_to_thanks
 from gateway.demo.loop import ANSWERS
 from gateway.demo.service.app import PLACES
 from tests.builders.local_servers import find_free_ports
-from tests.gateway.web.process_watch import wait_until
+from tests.gateway.web.process_watch import find_living, list_family, read_command, read_environment, wait_until
 from tests.house.sources import ROOT
 from tests.whole.readme_addresses import SIGNS, ask_addresses, count_addresses, sign_in_twice
 
@@ -79,8 +79,7 @@ class Newcomer:
     port: int
 
     def command(self, *words: str) -> list[str]:
-        program = Path(sys.executable).with_name("report-abuse-gateway")
-        return [str(program), *self.words(*words)]
+        return [str(Path(sys.executable).with_name("report-abuse-gateway")), *self.words(*words)]
 
     def words(self, *more: str) -> list[str]:
         return ["demo", "--state", str(self.state), "--port", str(self.port), *more]
@@ -97,26 +96,28 @@ class Newcomer:
 
     def run_command(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         place = {"cwd": self.here, "env": self.environment}
-        return subprocess.run(command, **place, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+        try:
+            return subprocess.run(command, **place, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            self.kill_processes()
+            raise
 
     def list_written(self) -> set[Path]:
         """Return every file of home, the folder stood in, and the place for temporary files."""
         places = (self.home, self.here, self.home.parent / "tmp")
         return {path for place in places for path in place.rglob("*") if not path.is_relative_to(self.state)}
 
-    def find_processes(self) -> list[str]:
+    def find_processes(self) -> set[int]:
         """Return the processes of this demonstration: each has its folder or its ports in its words or surroundings."""
         mark = re.compile(re.escape(str(self.state).encode()) + rb"|:%d\b" % self.port)
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal() and int(entry.name) != os.getpid():
-                try:
-                    text = (entry / "cmdline").read_bytes() + b"\0" + (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if mark.search(text):
-                    found.append(entry.name)
-        return found
+        others = find_living() - {os.getpid()}
+        return {pid for pid in others if mark.search(read_command(pid) + b"\0" + read_environment(pid))}
+
+    def kill_processes(self) -> None:
+        """Kill what a demonstration that did not end in order left: each of its programs has a group of its own."""
+        for pid in list_family(*self.find_processes()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +146,7 @@ def running(newcomer: Newcomer, *words: str, out: Path | None = None) -> Iterato
         try:
             yield process
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            newcomer.kill_processes()
             process.communicate()
 
 
@@ -180,7 +180,7 @@ def list_steps(lines: Iterable[str]) -> list[str]:
 
 def check_nothing_is_left(newcomer: Newcomer) -> None:
     # What was interrupted in a moment of its own start ends by itself, a moment later.
-    assert wait_until(lambda: newcomer.find_processes() == [], patience_seconds=30)
+    assert wait_until(lambda: not newcomer.find_processes(), patience_seconds=30)
     for port in range(newcomer.port, newcomer.port + 4):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -380,7 +380,7 @@ def test_port_in_use_ends_with_1_and_names_step_and_port(newcomer: Newcomer, tmp
     assert (done.returncode, done.stdout) == (1, "")
     assert "step 'keys'" in done.stderr
     assert f"Port {port + place} is in use" in done.stderr
-    assert other.find_processes() == []
+    assert not other.find_processes()
 
 
 def test_command_of_the_readme_is_the_one_that_is_tested_here() -> None:

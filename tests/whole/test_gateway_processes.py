@@ -20,14 +20,13 @@ from gateway.demo.loop import ANSWERS, Loop
 from gateway.store.writer_lock import WriterLock
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES, PARTS_IN_FLIGHT
-from tests.gateway.web.process_watch import find_living, wait_until
+from tests.gateway.web.process_watch import find_living, read_command, wait_until
 from tests.whole.senders import (
     EvidenceSender,
     Senders,
     members_of_the_gateway,
     new_evidence,
     new_evidence_of,
-    read_command,
     stored,
     traced,
 )

@@ -1,6 +1,5 @@
 """The gateway never holds a means to open a report: no module, no file, no function of its stored data."""
 
-import contextlib
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import requests
 
 from gateway.demo.form_walk import FormWalkError, walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from tests.gateway.web.process_watch import find_living, list_open_files, read_command, read_environment
 
 SERVE_ONE_REQUEST_OF_EACH_DOOR = """
 import sys
@@ -47,11 +47,10 @@ def test_no_module_of_the_desk_is_loaded_after_a_request_of_each_door(loop: Loop
 
 def test_running_gateway_has_no_file_of_the_desk_open_or_mapped(loop: Loop) -> None:
     mine = str(loop.gateway_state).encode()
-    processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    gateways = [entry for entry in processes if mine in _read(entry / "environ") + _read(entry / "cmdline")]
+    gateways = [pid for pid in find_living() if mine in read_environment(pid) + read_command(pid)]
     assert len(gateways) >= 3
-    for entry in gateways:
-        opened = _list_open(entry / "fd")
+    for pid in gateways:
+        opened = list_open_files(pid)
         assert len(opened) >= 3
         assert not [name for name in opened if name.startswith(str(loop.desk_state))]
 
@@ -127,19 +126,3 @@ def test_stolen_state_configuration_and_environment_without_cookies_give_no_mark
             walk_form(loop.origin, {**stop, "story": (marker,), "name": (marker,)}, session=browser)
     done = run("-c", RECOVER, str(loop.gateway_state), marker)
     assert done.returncode == 0, done.stderr
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _list_open(folder: Path) -> set[str]:
-    """Return the targets of a process's descriptors; one that it closes meanwhile is not open."""
-    found = set()
-    for link in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.add(str(link.readlink()))
-    return found

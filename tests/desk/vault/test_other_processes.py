@@ -14,7 +14,7 @@ from gateway.desk.vault import Bytes, GetStatus, VaultError, server
 from gateway.desk.vault.pipe import SOCKET_FILE, check_peer, encode_message, receive_frame, send_frame
 from gateway.desk.wiring import Desk
 from tests.desk.vault.vault_process import CAP_SETUID, connect, give_up_reading_others, has_capability, run_vault
-from tests.gateway.web.process_watch import read_core_limit
+from tests.gateway.web.process_watch import find_living, read_command, read_core_limit
 from tests.house.sources import ROOT
 
 
@@ -118,15 +118,4 @@ def look_from_another_process(pid: int, access: str) -> str:
 
 def find_vaults(desk: Desk) -> list[int]:
     mine = f"\0vault\0--state\0{desk.paths.state}\0".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and mine in read_quietly(entry / "cmdline"):
-            found.append(int(entry.name))
-    return found
-
-
-def read_quietly(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in find_living() if mine in read_command(pid)]

@@ -108,24 +108,6 @@ def find_in_memory(pid: int, needles: dict[str, bytes]) -> set[str]:
     return found
 
 
-def list_children(pid: int) -> set[int]:
-    """Return the processes below one, to any depth."""
-    children: dict[int, set[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-            children.setdefault(parent, set()).add(int(entry.name))
-    found, waiting = set[int](), [pid]
-    while waiting:
-        new = children.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
-
-
 def connect(desk: Desk) -> VaultClient:
     """Return a client of this desk's vault."""
     return VaultClient(desk.paths.vault)

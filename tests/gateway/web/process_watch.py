@@ -36,6 +36,30 @@ def find_living(**wanted: int) -> set[int]:
     return found
 
 
+def list_family(*roots: int) -> list[int]:
+    """Return these processes and all their living descendants, parents first."""
+    found: list[int] = []
+    newest = list(roots)
+    while newest:
+        found += newest
+        newest = [child for pid in newest for child in sorted(find_living(parent=pid)) if child not in found]
+    return found
+
+
+def read_command(pid: int) -> bytes:
+    """Return the command line of a process; nothing where it has ended, or may not be looked at."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def read_environment(pid: int) -> bytes:
+    """Return the environment that a process was started with; nothing where it has ended, or may not be looked at."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    return b""
+
+
 def is_listening(port: int) -> bool:
     """Return whether something takes connections on a port of loopback."""
     with socket.socket() as probe:
