@@ -141,10 +141,10 @@ def test_fail_over_to_the_standby_loses_no_acknowledged_report_and_doubles_none(
         house = hurry(make_house(tmp_path / "one", database_uri=f"{uri},{standby.folder}", partners=(Partner(),)))
         senders = StubbornSenders([house.open_gateway(), copy_gateway(house, tmp_path / "other").open_gateway()])
         with senders.sending():
-            senders.wait_for(senders.reports // 3)
+            senders.wait_for(16)
             own_server.stop("immediate")
             standby.promote()
-        assert check_chain(senders.gateways[0], promised=senders.promised) == senders.reports
+        assert check_chain(senders.gateways[0], promised=senders.promised) == len(senders.promised)
         stored = dict(senders.gateways[1].store.look("SELECT report_id, intake FROM reports"))
         assert {report_id: bytes(intake) for report_id, intake in stored.items()} == senders.receipts
         assert not own_server.is_running()
