@@ -92,15 +92,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     With a file to each worker they must not be left for the end; and all at once they keep each other waiting.
     """
-    files = list(dict.fromkeys(item.path for item in items))
-    short = iter([path for path in files if LONG.isdisjoint(path.parts)])
-    order: list[Path] = []
-    for path in files:
-        if not LONG.isdisjoint(path.parts):
-            order += [path, *islice(short, SHORT_AFTER_LONG)]
+    # By their names within the project, which may lie in a folder of any name.
+    files = list(dict.fromkeys(item.nodeid.partition("::")[0] for item in items))
+    long = [file for file in files if not LONG.isdisjoint(file.split("/"))]
+    short = iter([file for file in files if LONG.isdisjoint(file.split("/"))])
+    order: list[str] = []
+    for file in long:
+        order += [file, *islice(short, SHORT_AFTER_LONG)]
     order += short
-    place = {path: number for number, path in enumerate(order)}
-    items.sort(key=lambda item: place[item.path])
+    place = {file: number for number, file in enumerate(order)}
+    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,12 +11,14 @@ LEFT_OUT = {"node_modules", "__pycache__", ".venv", "build", "dist"}
 
 def files(*endings: str, below: tuple[str, ...] = ROOMS) -> list[Path]:
     """Return the files with one of the endings, sorted; the caller asserts how many there should at least be."""
-    return sorted(path for room in below for path in _list_files(ROOT / room) if path.suffix in endings)
+    return sorted(path for room in below for path in list_files(ROOT / room) if path.suffix in endings)
 
 
 @functools.cache
-def _list_files(folder: Path) -> tuple[Path, ...]:
-    return tuple(path for path in folder.rglob("*") if path.is_file() and not LEFT_OUT & set(path.parts))
+def list_files(folder: Path) -> tuple[Path, ...]:
+    """Return the files below a folder that are ours: none that was installed or built."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(path for path in found if LEFT_OUT.isdisjoint(path.relative_to(folder).parts))
 
 
 @functools.cache

@@ -3,10 +3,10 @@
 import configparser
 from pathlib import Path
 
-from tests.house.sources import LEFT_OUT, ROOT
+from tests.house.sources import ROOT, list_files
 
 GATEWAY = ROOT / "gateway"
-FILES = sorted(path for path in GATEWAY.rglob("*") if path.is_file() and not LEFT_OUT & set(path.parts))
+FILES = sorted(list_files(GATEWAY))
 
 
 def test_every_file_that_is_no_code_has_a_pattern_in_the_settings_of_the_package() -> None:

@@ -21,7 +21,7 @@ def list_findings() -> set[str]:
     """Return every finding that a doctor of gateway or desk can name, e.g. `gateway: store`."""
     found = {f"desk: {name}" for name, _ in _CHECKS} | {f"gateway: next {role.value} key" for role in SIGNING_ROLES}
     for path in files(".py", below=("gateway",)):
-        side = "desk" if "desk" in path.parts else "gateway"
+        side = "desk" if "desk" in path.relative_to(ROOT).parts else "gateway"
         for node in ast.walk(parse(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 found |= {f"{side}: {name.value}" for name in node.args[:1] if isinstance(name, ast.Constant)}

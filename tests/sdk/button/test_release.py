@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from partner_sdk.button import release
+from tests.house.sources import list_files
 from tests.sdk.button.button_builders import CASES, read_golden
 from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, format_integrity, read_shapes
 
 FOLDER = WIDGET / release.VERSION
 SDK = REPOSITORY / "partner_sdk"
-# What setuptools leaves behind is not the SDK's, and what it builds from is needed no more once it is installed.
-LEFT_OUT = {"__pycache__", "build", "dist"}
+# They are needed no more once it is installed.
 FOR_BUILDING = {"setup.cfg", "pyproject.toml", "README.md"}
 FILES = sorted(
     path.relative_to(SDK)
-    for path in SDK.rglob("*")
-    if path.is_file() and not LEFT_OUT & set(path.parts) and not path.parent.name.endswith(".egg-info")
+    for path in list_files(SDK)
+    if not path.parent.name.endswith(".egg-info")  # setuptools leaves it behind
 )
 
 
