@@ -47,12 +47,12 @@ class ServedDesk:
 
 @contextmanager
 def serve_desk(folder: Path) -> Iterator[ServedDesk]:
-    """Serve a desk until the block ends."""
+    """Serve a desk until the block ends, in threads as to people: a window asks for several files at once."""
     clock, port = Clock(), find_free_port()
     desk = make_test_desk(folder / "desk", clock)
     origin = f"http://localhost:{port}"
     app = make_desk_app(desk, origin=origin, secret_key=b"k" * 32)
-    with run_server(make_server("127.0.0.1", port, app)):
+    with run_server(make_server("127.0.0.1", port, app, threaded=True)):
         yield ServedDesk(desk, clock, origin)
 
 

@@ -13,8 +13,10 @@ import pytest
 
 import gateway.cli
 import gateway.desk.cli
+from gateway.desk.wiring import open_desk
 from partner_sdk.lazy_group import LazyGroup
 from tests.builders import EXAMPLE_REPORT
+from tests.desk.people_builders import act_as
 
 SENDING = ("requests", "urllib3", "http_message_signatures")
 PAGES = ("flask", "werkzeug", "jinja2", "babel", "limits")
@@ -175,10 +177,12 @@ def test_command_of_the_desk_loads_neither_pages_nor_what_sends_before_it_sends(
 
 
 def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path: Path) -> None:
-    state = ("--state", str(tmp_path / "desk"))
+    folder = tmp_path / "desk"
+    state = ("--state", str(folder))
     origins = ("--gateway-origin", "https://report.example", "--feed", "https://feed.report.example")
     assert list_loaded("gateway.desk.cli", "init", *state, *origins) & {*SENDING, *PAGES} == set()
-    sends_nothing = ("people list", "keys list", "audit check")
+    act_as(open_desk(folder), "a-person")
+    sends_nothing = ("case list", "placement list", "people list", "keys list", "audit check")
     loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), *state): 0 for words in sends_nothing})
     assert "gateway.desk.store.engine" in loaded
     assert loaded & {*SENDING, *PAGES, "alembic"} == set()

@@ -170,6 +170,9 @@ def test_every_route_as_every_role(desk: Desk, role: Role) -> None:
         answer = browser.get(address) if method == "GET" else browser.post(address)
         is_refused = has(role, stated.name) == "."
         assert (answer.status_code == 403) is is_refused, (method, path, answer.status_code)
+        # Neither is a permission: signed out meanwhile, or failed before it was asked.
+        assert answer.status_code < 500, (method, path, answer.status_code)
+        assert answer.status_code != 401, (method, path)
         refused += is_refused
         if is_refused:
             assert "Your role does not let you" in answer.text
@@ -232,6 +235,8 @@ def test_a_duty_officer_gets_the_crisis_lane_and_no_other_case(desk: Desk) -> No
                 answers.append((browser.get(address) if method == "GET" else browser.post(address)).status_code)
             may = has(Role.DUTY_OFFICER, stated.name) == "c"
             assert (answers[0] != 403) is may, (path, answers)
+            assert max(answers) < 500, (path, answers)
+            assert 401 not in answers, (path, answers)
             assert answers[1] == 403, (path, answers)
 
 

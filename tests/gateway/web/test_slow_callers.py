@@ -12,9 +12,11 @@ from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
 from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
+from gateway.desk.wiring import Desk
 from gateway.web.serving import Listener, ServerGroup
 from tests.builders import Agency, Partner, make_house
 from tests.builders.local_servers import find_free_port
+from tests.desk.vault.vault_process import run_vault
 from tests.desk.view_builders import Clock, make_test_desk
 
 WORKERS, THREADS = 2, 4
@@ -34,13 +36,13 @@ def make_gateway_listener(folder: Path, *roles: Role, trusted_proxies: int = 0, 
     return make_listener(config, state=house.state, body_seconds=BODY_SECONDS)
 
 
-def make_desk_listener(folder: Path) -> Listener:
-    """Make a desk, and return the listener of its pages."""
+def make_desk_listener(folder: Path) -> tuple[Desk, Listener]:
+    """Make a desk, and return it with the listener of its pages."""
     clock = Clock()
     clock.now = utc_now()
     desk = make_test_desk(folder / "desk", clock)
     port = find_free_port()
-    return Listener(
+    return desk, Listener(
         name="desk",
         target="gateway.desk.app:make_served_app",
         host="127.0.0.1",
@@ -95,13 +97,18 @@ def test_stalled_bodies_stop_nobody_and_end_at_the_deadline(
     tmp_path: Path, roles: tuple[Role, ...], method: str, path: str, media_type: str
 ) -> None:
     is_desk = "desk" in roles
-    path_of_others = "/desk.css" if is_desk else "/health"  # the pages alone are not well: their vault is not running
-    listener = make_desk_listener(tmp_path) if is_desk else make_gateway_listener(tmp_path, *roles)
-    with ServerGroup([listener]), stalled_callers(listener, method, path, media_type) as lines:
+    with ExitStack() as stack:
+        if is_desk:
+            desk, listener = make_desk_listener(tmp_path)
+            stack.enter_context(run_vault(desk))  # without it the pages are not well
+        else:
+            listener = make_gateway_listener(tmp_path, *roles)
+        stack.enter_context(ServerGroup([listener]))
+        lines = stack.enter_context(stalled_callers(listener, method, path, media_type))
         began = time.monotonic()
         for _ in range(WORKERS * 5):  # a new connection may meet either worker
             before = time.monotonic()
-            assert get(listener, path_of_others)[0] == 200
+            assert get(listener, "/health")[0] == 200
             assert time.monotonic() - before < PATIENCE_SECONDS
         assert time.monotonic() - began < BODY_SECONDS, "the bodies did not stall any more"
         answers = [read_answer(line) for line in lines]
