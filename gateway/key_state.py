@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gateway.store import Store
+from gateway.store.anchors import add_anchor, find_newest_anchor
 from gateway.store.published import (
     PublishedVersion,
     find_document,
@@ -19,6 +20,7 @@ from gateway.store.published import (
     read_versions,
 )
 from partner_sdk.errors import FormatError, KeySetError, RegisterError
+from partner_sdk.wire.audit_anchor import open_anchor, parse_anchors, peek_anchor
 from partner_sdk.wire.canonical import parse_time, to_base64url
 from partner_sdk.wire.keys import (
     Environment,
@@ -163,6 +165,25 @@ class KeyState:
             )
             put_document(connection, name="register", serial=register.serial, document=raw, now=now)
         return register.serial
+
+    def accept_anchor(self, raw: bytes) -> int:
+        """Verify an anchor of the desk's audit log, keep it for good, and return its number. Safe to repeat.
+
+        Raises StorageUnavailableError, KeySetError (`no-key-set`), FormatError, StatementError, or LogError:
+        `forked-anchor` for one that does not follow the newest.
+        """
+        keys = self.find_keys()
+        if keys is None:
+            raise KeySetError("An anchor cannot be checked before there is a key set.", reason="no-key-set")
+        now = self._clock()
+        with self._store.write() as connection:
+            newest = find_newest_anchor(connection)
+            if raw == newest:
+                return peek_anchor(raw).number
+            anchor = open_anchor(raw, key_set=keys.key_set, now=now)
+            parse_anchors((raw,), after=newest)
+            add_anchor(connection, number=anchor.number, statement=raw, now=now)
+        return anchor.number
 
     def _is_retry_due(self) -> bool:
         # A machine that starts with a wrong clock refuses good documents: retry, but not on every request.

@@ -12,7 +12,7 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 ├── ReportError             a report misses or garbles fields; .faults lists JSON pointers
 ├── EnrolmentError          an invitation or an enrolment cannot be used
 ├── MailboxError            a message is not for us, out of order, or not the agency's
-├── LogError                the public log is forked, rolled back, unreadable, or misses a report
+├── LogError                a log is forked, rolled back or unreadable, or the public one misses a report
 ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
 ├── EvidenceError           a file cannot be handed over: missing, too large, changed while it was read
 ├── SignatureProfileError   a request is not signed by the profile of WIRE.md §7

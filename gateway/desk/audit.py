@@ -4,7 +4,7 @@ Never contains typed text: actions, ids and codes only.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 
 FIRST_PREVIOUS: Final = bytes(32)
+PAGE: Final = 2_000
 _LABEL: Final = "report-abuse desk audit v1"
 _LAST: Final = select(AUDIT.c.id, AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)
 
@@ -58,7 +59,15 @@ def list_subjects(connection: Connection, action: str) -> list[str]:
 
 def check_chain(connection: Connection) -> int:
     """Return the number of entries, or raise `AuditChainError` naming the first one that breaks the chain."""
-    previous, count = FIRST_PREVIOUS, 0
+    return walk_chain(connection)[0]
+
+
+def walk_chain(connection: Connection, *, seek: Collection[int] = ()) -> tuple[int, dict[int, bytes]]:
+    """Return the number of entries, and the hashes of the entries with the numbers `seek`.
+
+    Raises `AuditChainError` as `check_chain` does. Takes a page at a time: its memory does not grow with the log.
+    """
+    previous, count, wanted, found = FIRST_PREVIOUS, 0, frozenset(seek), {}
     for row in _entries(connection):
         count += 1
         expected = _digest(row.at, row.actor, row.action, row.subject, row.detail, previous)
@@ -71,11 +80,23 @@ def check_chain(connection: Connection) -> int:
                 reason="broken-audit-chain",
             )
         previous = expected
-    return count
+        if count in wanted:
+            found[count] = expected
+    return count, found
+
+
+def find_head(connection: Connection) -> tuple[int, bytes] | None:
+    """Return number and hash of the newest entry, or None for an empty log."""
+    last = connection.execute(_LAST).first()
+    return None if last is None else (last.id, bytes(last.entry_sha256))
 
 
 def _entries(connection: Connection) -> Iterator[Row[Any]]:
-    yield from connection.execute(select(AUDIT).order_by(AUDIT.c.id))
+    # By pages: a server's driver would fetch the whole log at once.
+    last = -1
+    while rows := connection.execute(select(AUDIT).where(AUDIT.c.id > last).order_by(AUDIT.c.id).limit(PAGE)).all():
+        yield from rows
+        last = rows[-1].id
 
 
 def _digest(at: str, actor: str, action: str, subject: str, detail: str, previous: bytes) -> bytes:

@@ -87,10 +87,12 @@ program: Final = DeskProgram(
         ),
         "audit": _make_group(
             "audit",
-            "The audit log: check.",
-            room="commands.setup",
+            "The audit log: check, accept-loss.",
+            room="commands.audit",
             commands={
-                "check": "Check that no entry of the audit log was altered, removed or inserted.",
+                "check": "Check the audit log: its hash chain, and the anchors that were laid down at the gateway.",
+                "accept-loss": "Record that entries of the audit log are lost, "
+                "after this desk was restored from a backup.",
             },
         ),
         "keys": _make_group(

@@ -13,6 +13,7 @@ from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.digests.journal import list_journals
+from gateway.desk.keyring.anchoring import check_audit
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
@@ -141,8 +142,13 @@ def _examine_people(desk: Desk) -> Iterator[CheckResult]:
 
 
 def _examine_audit(desk: Desk) -> Iterator[CheckResult]:
-    with desk.store.read() as connection:
-        yield "ok", f"The hash chain of the audit log is intact: {audit.check_chain(connection)} entries.", ""
+    check = check_audit(desk)
+    for fault in check.faults:
+        yield "fault", fault.detail, fault.advice
+    for loss in check.losses:
+        yield "warning", loss, ""
+    if check.is_whole:
+        yield "ok", f"The audit log is whole: {check.entries} entries, {check.anchors} anchors.", ""
 
 
 def _examine_lists(desk: Desk) -> Iterator[CheckResult]:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partner_sdk import __version__
 from partner_sdk.client.exchange import MAX_REPLY_BYTES, Timeouts
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.audit_anchor import AnchorPage
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import PART_BYTES
 from partner_sdk.wire.feed_messages import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     import requests
 
 USER_AGENT: Final = f"report-abuse-desk/{__version__}"
+# Of two a day for sixty years: a gateway that shows more is not believed.
+MOST_ANCHORS: Final = 50_000
 TIMEOUTS: Final = Timeouts(connect_seconds=5.0, read_seconds=30.0, total_seconds=120.0)
 
 T = TypeVar("T")
@@ -110,8 +113,19 @@ class FeedClient:
         """Return a file of the public log, unchecked."""
         return self._transport.send("GET", f"/feed/log/{name}", max_bytes=max_bytes).body
 
-    def put_list(self, name: Literal["keys", "register"], document: bytes) -> None:
-        """Publish the key set or the partner register."""
+    def list_anchors(self) -> list[bytes]:
+        """Return every anchor of the audit log that the gateway shows, unchecked."""
+        anchors: list[bytes] = []
+        while True:
+            page = self._get(f"/feed/anchors?after={len(anchors)}", kind=AnchorPage)
+            anchors += [encode(statement) for statement in page.anchors]
+            if not page.more:
+                return anchors
+            if not page.anchors or len(anchors) > MOST_ANCHORS:
+                raise FormatError("The gateway shows anchors without end.", reason="malformed")
+
+    def put_list(self, name: Literal["keys", "register", "audit"], document: bytes) -> None:
+        """Publish the key set or the partner register, or lay down an anchor of the audit log."""
         self._send("PUT", f"/feed/lists/{name}", document)
 
     def post_invitations(self, invitations: tuple[InvitationHash, ...]) -> None:

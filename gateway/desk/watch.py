@@ -19,11 +19,12 @@ from gateway.desk.collection.standing import (
     read_feed_time,
     write_collector_state,
 )
+from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.outbox.alerts import list_overdue, list_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
 from gateway.desk.store.schema import ALARMS, CASES
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
@@ -44,6 +45,7 @@ NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
+NOT_ANCHORED: Final = "audit-not-anchored"
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
 ADVICE: Final[dict[str, tuple[str, str, str]]] = {
@@ -58,6 +60,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "case next",
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
+    NOT_ANCHORED: ("The audit log was not laid down at the gateway", "Run {}, and read its output.", "publish"),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
 
@@ -91,6 +94,9 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     if overdue:
         concerns.append(Concern(NOT_ACKNOWLEDGED, _first(overdue), sum(one.count for one in overdue)))
     concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))
+    anchored_at = _find_anchored_at(connection, desk=desk)
+    if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
+        concerns.append(Concern(NOT_ANCHORED, anchored_at))
     concerns += [
         Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
         for share in list_full_shares(connection)
@@ -209,6 +215,20 @@ def _list_unread(connection: Connection, *, now: datetime, within: timedelta) ->
     )
     count, since = connection.execute(unread).one()
     return [Concern(CRISIS_UNREAD, parse_time(since), int(count))] if count else []
+
+
+def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:
+    """Return the time of the newest anchor; before the first, that of the first list at the gateway, if there is one.
+
+    A damaged copy of the anchors counts as none: `audit check` names it.
+    """
+    try:
+        newest = find_newest_kept(desk)
+    except ReportAbuseError:
+        newest = None
+    first = select(func.min(PUBLICATIONS.c.published_at))
+    at = connection.execute(first).scalar() if newest is None else newest.at
+    return None if at is None else parse_time(at)
 
 
 def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:

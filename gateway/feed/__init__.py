@@ -5,7 +5,15 @@ Never accepts a key other than the feed key in `agency.pin`, and never runs in a
 
 from flask import Blueprint, Flask
 
-from gateway.feed.calls import get_log_file, get_reconciliation, get_status, post_invitations, post_stages, put_list
+from gateway.feed.calls import (
+    get_anchors,
+    get_log_file,
+    get_reconciliation,
+    get_status,
+    post_invitations,
+    post_stages,
+    put_list,
+)
 from gateway.feed.items import get_evidence_part, get_items, post_acknowledgements, post_items
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
@@ -20,6 +28,7 @@ ROUTES = (
     ("GET", "/feed/reconciliation", get_reconciliation),
     ("GET", "/feed/log/<path:path>", get_log_file),
     ("PUT", "/feed/lists/<name>", put_list),
+    ("GET", "/feed/anchors", get_anchors),
     ("POST", "/feed/invitations", post_invitations),
     ("POST", "/feed/stages", post_stages),
 )

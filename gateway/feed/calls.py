@@ -10,11 +10,13 @@ from gateway.public_log import find_log_file
 from gateway.refusals import UnknownItemError
 from gateway.signed_request import answer_json
 from gateway.store import StorageUnavailableError
+from gateway.store.anchors import list_anchors
 from gateway.store.collection import count_waiting, find_heads, list_links, list_waiting_by_priority, set_stage
 from gateway.store.high_water import find_instance
 from gateway.store.invitations import put_invitation
 from gateway.store.published import list_versions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.audit_anchor import MAX_PAGE_ANCHORS, AnchorPage
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.enrolment import SHA256_BYTES
 from partner_sdk.wire.feed_messages import (
@@ -26,7 +28,7 @@ from partner_sdk.wire.feed_messages import (
     ReconciliationRow,
     StagePost,
 )
-from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.statements import MAX_LIST_BYTES, parse_statement
 from partner_sdk.wire.submission import check_partner_id
 
 MAX_LINKS = 1000
@@ -91,12 +93,24 @@ def get_log_file(path: str) -> Response:
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)
 def put_list(name: str) -> Response:
-    """Answer with the serial in force of `keys` or `register`. Safe to repeat."""
+    """Answer with the serial in force of `keys` or `register`, or the number of an `audit` anchor. Safe to repeat."""
     desk = get_desk_request()
-    accept = {"keys": desk.gateway.key_state.accept_key_set, "register": desk.gateway.key_state.accept_register}
+    state = desk.gateway.key_state
+    accept = {"keys": state.accept_key_set, "register": state.accept_register, "audit": state.accept_anchor}
     if name not in accept:
         raise UnknownItemError("There is no such list.", reason="unknown-list")
     return answer_json({"serial": accept[name](desk.read_body())})
+
+
+@rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_anchors() -> Response:
+    """Answer with the anchors of the desk's audit log after number `after`, as they were signed."""
+    gateway = get_desk_request().gateway
+    after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
+    with gateway.store.read() as connection:
+        found = list_anchors(connection, after=after, limit=MAX_PAGE_ANCHORS + 1)
+    page, more = found[:MAX_PAGE_ANCHORS], len(found) > MAX_PAGE_ANCHORS
+    return answer_json(AnchorPage(anchors=tuple(parse_statement(raw) for raw in page), more=more))
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_ROWS_BODY_BYTES)

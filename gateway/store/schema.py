@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from gateway.databases.columns import Number, add_partial_index
 
-SCHEMA_REVISION = "r2"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "r3"  # the newest file in migrations/versions; a test compares
 # During an upgrade this release also serves the database that the next one has expanded: a migration takes away nothing
 # that the release before reads or writes (docs/operations.md, Upgrades while it serves).
 USABLE_REVISIONS = (SCHEMA_REVISION, f"r{int(SCHEMA_REVISION[1:]) + 1}")
@@ -255,4 +255,13 @@ log_head = Table(
     Column("root", LargeBinary(32), nullable=False),
     Column("checkpoint", LargeBinary, nullable=False),
     CheckConstraint("position = 1", name="one_row"),
+)
+
+# Heads of the desk's audit log, as signed: rows are only ever added (gateway/store/anchors.py).
+audit_anchors = Table(
+    "audit_anchors",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
 )

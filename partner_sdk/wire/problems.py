@@ -14,6 +14,7 @@ from partner_sdk.errors import (
     FieldFault,
     FormatError,
     KeySetError,
+    LogError,
     RegisterError,
     SignatureProfileError,
     StatementError,
@@ -259,6 +260,8 @@ SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
     (RegisterError, "stale-serial", STALE_SERIAL),
     (RegisterError, "forked-serial", STALE_SERIAL),
     (RegisterError, "no-key-set", NOT_READY),
+    (LogError, "forked-anchor", STALE_SERIAL),
+    (LogError, ANY, REFUSED_LIST),
     (RegisterError, ANY, REFUSED_LIST),
 )
 

@@ -117,7 +117,7 @@ def test_round_that_fails_is_no_success_and_its_reason_is_kept(loop: Loop, capsy
     # No gateway listens at the address in desk.toml.
     assert main(["collect", "--state", str(loop.desk.paths.state)]) == 3
     capsys.readouterr()
-    assert open_alarms(loop) == ["collector-stopped"]  # the command itself raises it
+    assert "collector-stopped" in open_alarms(loop)  # the command itself raises it, by the machine's clock
     with loop.desk.store.read() as connection:
         state = get_collector_state(connection)
     assert (state.succeeded_at, state.failure) == (format_time(NOW), "connection")

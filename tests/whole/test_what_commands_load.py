@@ -182,7 +182,7 @@ def test_command_of_the_desk_that_sends_nothing_never_loads_what_sends(tmp_path:
     origins = ("--gateway-origin", "https://report.example", "--feed", "https://feed.report.example")
     assert list_loaded("gateway.desk.cli", "init", *state, *origins) & {*SENDING, *PAGES} == set()
     act_as(open_desk(folder), "a-person")
-    sends_nothing = ("case list", "placement list", "people list", "keys list", "audit check")
+    sends_nothing = ("case list", "placement list", "people list", "keys list")
     loaded = list_loaded_by_all("gateway.desk.cli", {(*words.split(), *state): 0 for words in sends_nothing})
     assert "gateway.desk.store.engine" in loaded
     assert loaded & {*SENDING, *PAGES, "alembic"} == set()

@@ -1,6 +1,7 @@
-"""Commands that make a desk and keep it in order: init, gateway, publish, doctor, audit, stale-data."""
+"""Commands that make a desk and keep it in order: init, gateway, publish, doctor, stale-data."""
 
 import secrets
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.destinations.register import FACT_FILES
 from gateway.desk.destinations.suggesting import RULES_FILE
 from gateway.desk.doctor import examine
+from gateway.desk.keyring.anchoring import lay_anchor
 from gateway.desk.keyring.bootstrap import (
     BootstrapError,
     FirstPerson,
@@ -147,19 +149,24 @@ def gateway_end_key(call: Call, key_id: str, *, is_at_once: bool) -> int:
 def publish_command(call: Call) -> int:
     """Sign the key set and the register, and publish them.
 
-    It signs those that changed or are a day old. Run it every day: the key set expires 90 days after its signature.
+    It signs those that changed or are a day old, and lays the head of the audit log down at the gateway. Run it every
+    day: the key set expires 90 days after its signature.
     """
     desk = open_desk(call.state)
     published = publish(desk, actor=call.actor)
     invitations = publish_invitations(desk, desk.make_feed())
+    laid = lay_anchor(desk)
     return print_result(
         call,
         {
+            "audit_anchor": asdict(laid),
             "invitations": invitations,
             "key_set_serial": published.key_set.serial,
             "register_serial": published.register.serial,
         },
         f"Key set: {_describe(published.key_set)}. Register: {_describe(published.register)}.",
+        f"Audit log: anchor {laid.number} at entry {laid.entries}.",
+        *([f"The gateway had lost {laid.resent} anchors and has them again: was it restored?"] if laid.resent else []),
     )
 
 
@@ -183,14 +190,6 @@ def doctor(call: Call) -> int:
     findings = examine(call.state, clock=utc_now)
     lines = (line for finding in findings for line in format_finding(finding))
     return print_result(call, describe_findings(findings), *lines, code=DONE if is_well(findings) else LOOK)
-
-
-@desk_command(Permission.CHECK_AUDIT)
-def audit_check(call: Call) -> int:
-    """Check that no entry of the audit log was altered, removed or inserted."""
-    with open_desk(call.state).store.read() as connection:
-        count = audit.check_chain(connection)
-    return print_result(call, {"entries": count, "whole": True}, f"The audit log is intact: {count} entries.")
 
 
 @click.command(cls=ExampleCommand, example="--days 90 --json", epilog=EXIT_CODES)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.desk.vault import Sign, VaultError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
+from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.keys import KeySet, sign_key_set
@@ -22,7 +23,7 @@ from partner_sdk.wire.register import PartnerRegister, sign_register
 from partner_sdk.wire.reply_message import ReplyMessage, sign_reply
 from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
 
-Signable = AlertNotice | DeskReceiptStatement | KeySet | MailboxMessage | PartnerRegister | ReplyMessage
+Signable = AlertNotice | AuditAnchor | DeskReceiptStatement | KeySet | MailboxMessage | PartnerRegister | ReplyMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ SIGNING_RULES: Final = MappingProxyType(
             DeskReceiptStatement,
             KeyRole.MAILBOX_SIGNING,
             lambda one, key: sign_desk_receipt(one, mailbox_signing_key=key),
+        ),
+        StatementKind.AUDIT_ANCHOR: SigningRule(
+            AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)
         ),
     }
 )

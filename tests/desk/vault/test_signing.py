@@ -1,4 +1,4 @@
-"""The vault signs six kinds of statement and requests to the feed, each with the key of its role, and nothing else."""
+"""The vault signs seven kinds of statement and requests to the feed, each with its role's key, and nothing else."""
 
 from dataclasses import replace
 
@@ -30,6 +30,7 @@ NOTICE = AlertNotice(
 def test_list_of_signed_statements_is_complete_and_each_kind_has_one_payload() -> None:
     assert {kind.name: rule.role.name for kind, rule in SIGNING_RULES.items()} == {
         "ALERT": "MAILBOX_SIGNING",
+        "AUDIT_ANCHOR": "MAILBOX_SIGNING",
         "DESK_RECEIPT": "MAILBOX_SIGNING",
         "KEY_SET": "KEY_SET",
         "MAILBOX_MESSAGE": "MAILBOX_SIGNING",

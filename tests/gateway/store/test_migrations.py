@@ -27,6 +27,7 @@ from tests.gateway.store_builders import new_industry_report, new_store
 
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
 TABLES = {
+    "audit_anchors",
     "counts",
     "drafts",
     "evidence",
@@ -76,7 +77,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions())) == 2
+    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions())) == 3
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
     ]
     assert len(texts) == len(TABLES)
     assert len(indexes) == INDEXES
-    assert sum("BYTEA" in text for text in texts) == 11
+    assert sum("BYTEA" in text for text in texts) == 12
     assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 5
 
 
