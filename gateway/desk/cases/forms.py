@@ -77,7 +77,7 @@ CASE_FAULTS = {
     "note-missing": "Write this part: the next person needs it.",
     "note-too-long": "Make the text shorter: 4,000 characters at most.",
     "note-unprintable": "The text contains characters that a page cannot show. Remove them.",
-    "no-recipient": "Choose one faculty, or one person who works on cases, by the handle.",
+    "no-recipient": "Choose one faculty, or one person who works on cases of this lane, by the handle.",
     "own-person": "You have this case yourself. Choose another person.",
     "not-yours": "Nobody has this case. Take it first.",
     "package-owed": (

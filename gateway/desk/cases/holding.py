@@ -120,17 +120,30 @@ def hand_over(
     with desk.store.write() as connection:
         found = _get_own(connection, wanted, actor=actor)
         if person is not None:
-            _check_recipient(connection, person)
+            _check_recipient(connection, person, is_crisis=found.crisis)
         to = {"person": person, "faculty": faculty}
         add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes=to)
         return _give(desk, connection, found, holder=person, faculty=faculty or found.faculty)
 
 
-def _check_recipient(connection: Connection, person: str) -> None:
+def release_if_unable(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> None:
+    """Give a case that left the crisis lane back, unclaimed, if its holder works in that lane alone."""
+    if found.holder is not None and not _is_able(connection, found.holder, is_crisis=False):
+        codes = {"before": found.holder}
+        add_step(desk, connection, found.case_id, "release", actor=actor, codes=codes)
+        _give(desk, connection, found, holder=None)
+
+
+def _check_recipient(connection: Connection, person: str, *, is_crisis: bool) -> None:
     found = find_person(connection, person)
-    is_able = is_allowed(list_roles(connection, person), Permission.TAKE_CASES)
-    if found is None or found.ended_at is not None or not is_able:
-        raise CaseError("Nobody with this handle works on cases: `people list` shows everyone.", reason="no-recipient")
+    if found is None or found.ended_at is not None or not _is_able(connection, person, is_crisis=is_crisis):
+        raise CaseError(
+            "Nobody with this handle works on cases of this lane: `people list` shows everyone.", reason="no-recipient"
+        )
+
+
+def _is_able(connection: Connection, person: str, *, is_crisis: bool) -> bool:
+    return is_allowed(list_roles(connection, person), Permission.TAKE_CASES, is_crisis=is_crisis)
 
 
 def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.assessing import enter_lane
-from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.holding import get_lead, release_if_unable
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
@@ -99,6 +99,7 @@ def move_case(
             enter_lane(connection, found, now=now)
         elif not crisis:
             connection.execute(update(CASES).where(same).values(crisis=False, crisis_since=None))
+            release_if_unable(desk, connection, found, actor=actor)
         connection.execute(update(CASES).where(same).values(score=score, is_behind=False))
         return get_case(connection, found.case_id)
 

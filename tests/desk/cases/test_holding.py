@@ -12,6 +12,7 @@ from gateway.desk.cases.holding import claim_case, hand_over, release_case, take
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
+from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, list_steps, open_texts
 from gateway.desk.people.permissions import Role
@@ -171,6 +172,26 @@ def test_hand_over_that_lacks_something_changes_nothing(desk: Desk, changes: dic
         hand_over(desk, case_id, **({"reason": WHY, "note": WHY, "person": "c-analyst"} | changes), actor=ONE)
     assert (caught.value.reason, reason in CASE_FAULTS) == (reason, True)
     assert list_kinds(desk, case_id) == ["claim"]
+
+
+def test_duty_officer_is_handed_cases_of_the_crisis_lane_and_loses_a_lowered_one(desk: Desk) -> None:
+    case_id, officer = add_opened(desk), "d-duty"
+    with desk.store.write() as connection:
+        ensure_person(connection, officer, [Role.DUTY_OFFICER])
+    claim_case(desk, case_id, actor=ONE)
+    hand = {"reason": WHY, "note": "She waits for a call.", "person": officer, "actor": ONE}
+    with pytest.raises(CaseError) as caught:
+        hand_over(desk, case_id, **hand)
+    assert caught.value.reason == "no-recipient"
+    move = {"score": None, "reason": WHY, "actor": OTHER, "roles": Role}
+    move_case(desk, case_id, lane="crisis", **move)
+    assert hand_over(desk, case_id, **hand).holder == officer
+    assert move_case(desk, case_id, lane="queue", **move).holder is None
+    page = Browser(desk).sign_in().get(f"/cases/{case_id}").text
+    assert "took the case back from" in page
+    claim_case(desk, case_id, actor=ONE)
+    move_case(desk, case_id, lane="crisis", **move)
+    assert move_case(desk, case_id, lane="queue", **move).holder == ONE
 
 
 def test_addition_is_worked_on_in_its_first_case_while_that_is_open(loop: Loop) -> None:

@@ -159,6 +159,8 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
             for lane, score in (("lane_before", "score_before"), ("lane", "score"))
         )
         return f"moved it from the {before} to the {after}"
+    if step.kind == "release" and "before" in codes:
+        return f"took the case back from {names[codes['before']]}, who works in the crisis lane alone"
     if step.kind == "take-over":
         return f"took the case over from {names[codes['before']]}"
     if step.kind == "hand-over":
