@@ -127,7 +127,7 @@ def hand_over(
 
 
 def release_if_unable(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> None:
-    """Give a case that left the crisis lane back, unclaimed, if its holder works in that lane alone."""
+    """Give a case that left the crisis lane back, unclaimed, if its holder may work on it in that lane alone."""
     if found.holder is not None and not _is_able(connection, found.holder, is_crisis=False):
         codes = {"before": found.holder}
         add_step(desk, connection, found.case_id, "release", actor=actor, codes=codes)

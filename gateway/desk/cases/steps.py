@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, or_, select
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
-from gateway.desk.store.schema import CASE_STEPS
+from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
@@ -89,9 +89,11 @@ def add_step(
 
 
 def list_steps(connection: Connection, case: CaseRow, *, kinds: Collection[StepKind] = ()) -> list[CaseStep]:
-    """Return the steps of a case, the newest first: all of them, or those of some kinds."""
+    """Return the steps of a case and of all its reports, the newest first: all of them, or those of some kinds."""
     columns = [CASE_STEPS.c[name] for name in ("id", "step_id", "case_id", "at", "by", "kind", "detail", "box")]
-    query = select(*columns).where(CASE_STEPS.c.case_id.in_({case.case_id, case.first_id}))
+    joined = select(CASES.c.case_id).where(CASES.c.joined_to == case.case_id)
+    own = or_(CASE_STEPS.c.case_id.in_({case.case_id, case.first_id}), CASE_STEPS.c.case_id.in_(joined))
+    query = select(*columns).where(own)
     if kinds:
         query = query.where(CASE_STEPS.c.kind.in_(kinds))
     return [

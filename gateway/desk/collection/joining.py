@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Connection, Row, bindparam, case, func, or_, select, update
 
+from gateway.desk import audit
 from gateway.desk.collection.links import link_additions
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
 from gateway.guidance.risk import Risk, combine
@@ -221,6 +223,7 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     whole = connection.execute(_WHOLE, {"first_id": first_id}).all()
     (first,) = (one for one in whole if one.case_id == first_id)
     new = [one for one in whole if one.case_id in joined]
+    _carry_holder(connection, first, new, now=now)
     risk = combine(*(one.factors for one in whole))
     if _adds_nothing(risk, than=first) and not any(one.crisis for one in new):
         risk = Risk(first.crisis, first.score, risk.factors)
@@ -233,6 +236,22 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     open_ones = (one.case_id for one in whole if one.case_id == first_id or one.closed_at is None)
     connection.execute(_RAISE, [_raising(one, risk, priority=priority, now=now) for one in open_ones])
     return {first_id} if crisis and not first.crisis and first.closed_at is None else set()
+
+
+def _carry_holder(connection: Connection, first: Row[Any], new: Collection[Row[Any]], *, now: datetime) -> None:
+    """Let an open case have one holder after a report joined it: its own, else the first to take one of these reports.
+
+    Example: a person took a supplement that came before the report that it adds to.
+    """
+    held = [one for one in new if one.holder is not None]
+    if first.closed_at is not None or not held:
+        return
+    earliest = min(held, key=lambda one: (one.held_since or one.received_at, one.case_id))
+    own = {name: getattr(first if first.holder is not None else earliest, name) for name in ("holder", "held_since")}
+    connection.execute(update(CASES).where(CASES.c.case_id == first.case_id).values(own))
+    theirs = CASES.c.case_id.in_([one.case_id for one in held])
+    connection.execute(update(CASES).where(theirs).values(holder=None, held_since=None))
+    audit.append_entry(connection, "carry-holder", first.case_id, at=now, actor=BY_THE_DESK, holder=own["holder"])
 
 
 def hold_back(connection: Connection, *, partner: str) -> None:

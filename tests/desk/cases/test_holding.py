@@ -15,6 +15,7 @@ from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outc
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, list_steps, open_texts
+from gateway.desk.collection.joining import settle_case
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -22,7 +23,7 @@ from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
-from tests.desk.work_builders import ANSWERS, assess
+from tests.desk.work_builders import ANSWERS, assess, assess_and_close
 
 ONE, OTHER = "a-analyst", "b-analyst"
 WHY = "Her shift is over."
@@ -178,6 +179,7 @@ def test_duty_officer_is_handed_cases_of_the_crisis_lane_and_loses_a_lowered_one
     case_id, officer = add_opened(desk), "d-duty"
     with desk.store.write() as connection:
         ensure_person(connection, officer, [Role.DUTY_OFFICER])
+        ensure_person(connection, ONE, [Role.ANALYST])
     claim_case(desk, case_id, actor=ONE)
     hand = {"reason": WHY, "note": "She waits for a call.", "person": officer, "actor": ONE}
     with pytest.raises(CaseError) as caught:
@@ -201,6 +203,40 @@ def test_addition_is_worked_on_in_its_first_case_while_that_is_open(loop: Loop) 
     page = Browser(loop.desk).sign_in().get(f"/cases/{added.case_id}").text
     assert f'Its work is in <a href="/cases/{first.case_id}#holder-title">{first.reference}</a>' in page
     assert "Take this case" not in page
+
+
+@pytest.mark.parametrize("older_holder", [None, OTHER])
+def test_report_that_joins_an_older_case_brings_its_holder_unless_that_has_one(
+    loop: Loop, older_holder: str | None
+) -> None:
+    first = read(loop)
+    apart = file(loop)
+    open_case(loop.desk, apart.case_id, actor=ONE)
+    claim_case(loop.desk, apart.case_id, actor=ONE)
+    if older_holder is not None:
+        claim_case(loop.desk, first.case_id, actor=older_holder)
+    with loop.desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == apart.case_id).values(adds_to=first.reference))
+        settle_case(connection, apart.case_id, now=loop.desk.clock())
+    joined, lead = get(loop.desk, apart.case_id), get(loop.desk, first.case_id)
+    assert (joined.joined_to, joined.holder, joined.held_since) == (lead.case_id, None, None)
+    assert lead.holder == (older_holder or ONE)
+    assert lead.held_since is not None
+    page = Browser(loop.desk).sign_in().get(f"/cases/{first.case_id}").text
+    assert "<b>a-analyst</b> took the case" in page
+    assess(loop.desk, apart.case_id, actor=lead.holder)
+
+
+def test_report_that_comes_after_its_case_was_closed_keeps_its_holder(loop: Loop) -> None:
+    first = read(loop)
+    assess_and_close(loop.desk, first.reference, Closing("actioned"), actor=OTHER)
+    apart = file(loop)
+    claim_case(loop.desk, apart.case_id, actor=ONE)
+    with loop.desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == apart.case_id).values(adds_to=first.reference))
+        settle_case(connection, apart.case_id, now=loop.desk.clock())
+    assert get(loop.desk, apart.case_id).joined_to == first.case_id
+    assert (get(loop.desk, apart.case_id).holder, get(loop.desk, first.case_id).holder) == (ONE, None)
 
 
 def test_page_takes_gives_back_and_hands_over_a_case(desk: Desk, browser: Browser) -> None:

@@ -160,7 +160,7 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
         )
         return f"moved it from the {before} to the {after}"
     if step.kind == "release" and "before" in codes:
-        return f"took the case back from {names[codes['before']]}, who works in the crisis lane alone"
+        return f"took the case back from {names[codes['before']]}, who may not work on it outside the crisis lane"
     if step.kind == "take-over":
         return f"took the case over from {names[codes['before']]}"
     if step.kind == "hand-over":
