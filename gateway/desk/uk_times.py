@@ -3,10 +3,12 @@
 The zone is always named, because the clocks change twice a year and reports come from every country.
 """
 
-from datetime import UTC, datetime, time, timedelta
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 
 UK: Final = ZoneInfo("Europe/London")
@@ -17,6 +19,49 @@ _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 # Up to here the finer unit is the clearer one: "47 h" says more about a promise of two days than "1 d".
 _HOURS_UNTIL: Final = timedelta(hours=48)
+# A clock time as people type it: 14:05, 14.05, 9:05, 0105 BST.
+_CLOCK: Final = re.compile(r"([01]?\d|2[0-3])[:.]?([0-5]\d)(?: (GMT|BST))?", re.IGNORECASE | re.ASCII)
+
+
+class UkTimeError(ReportAbuseError):
+    """A typed day or time is not one of the United Kingdom; the message says how to write it."""
+
+
+def parse_uk_time(day: str, clock: str) -> datetime:
+    """Return a typed UK day and time, e.g. `2026-10-25` and `01:30 BST`, in UTC.
+
+    Raises `UkTimeError`: `bad-day`, `bad-time`, `no-such-time` (the clocks go forward) and `time-twice` (back).
+    """
+    try:
+        typed_day = date.fromisoformat(day)
+    except ValueError:
+        raise UkTimeError("Write the day like this: 2026-12-24.", reason="bad-day") from None
+    found = _CLOCK.fullmatch(clock.strip())
+    if found is None:
+        raise UkTimeError("Write the time like this: 14:05.", reason="bad-time")
+    local = datetime.combine(typed_day, time(int(found[1]), int(found[2])), tzinfo=UK)
+    readings = {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
+    zone = (found[3] or "").upper()
+    fits = [
+        moment
+        for moment in sorted(readings)
+        if (back := moment.astimezone(UK)).replace(tzinfo=None) == local.replace(tzinfo=None)
+        and zone in ("", back.tzname())
+    ]
+    if not fits:
+        raise UkTimeError("The clocks of the UK did not show this time on that day.", reason="no-such-time")
+    if len(fits) > 1:
+        raise UkTimeError(
+            "The clocks showed this time twice: add BST for the first, GMT for the second.", reason="time-twice"
+        )
+    return fits[0]
+
+
+def format_typed_time(moment: datetime) -> tuple[str, str]:
+    """Return the UK day and time of a moment as `parse_uk_time` takes them; the zone where the time came twice."""
+    local = moment.astimezone(UK)
+    is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{local:%Y-%m-%d}", f"{local:%H:%M %Z}" if is_twice else f"{local:%H:%M}"
 
 
 def get_day_start(now: datetime) -> datetime:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow, find_promised_day, get_uk_day_of
+from gateway.desk.cases.lanes import ONLINE_CODE
+from gateway.desk.cases.model import KEYED_IN, NO_SAFE_CONTACT, CaseRow, find_promised_day, get_uk_day_of
 from partner_sdk.wire.canonical import parse_time
 
 
@@ -44,6 +45,7 @@ class DeskFigures:
 
     cases: int
     by_door: dict[str, int]
+    by_channel: dict[str, int]
     by_priority: dict[str, int]
     public_reading: ReadingFigures
     industry_reading: ReadingFigures
@@ -56,11 +58,17 @@ def make_figures(cases: Sequence[CaseRow], *, today: date) -> DeskFigures:
     return DeskFigures(
         cases=len(real),
         by_door=dict(sorted(Counter(case.door for case in real).items())),
+        by_channel=dict(sorted(Counter(get_channel_group(case) for case in real).items())),
         by_priority=dict(sorted(Counter(case.priority for case in real).items())),
         public_reading=_count_reading([case for case in real if case.door == "public"]),
         industry_reading=_count_reading([case for case in real if case.door == "industry"]),
         replies=_count_replies([case for case in real if case.reply_owed], today=today),
     )
+
+
+def get_channel_group(case: CaseRow) -> str:
+    """Return how a report came: `online`, or by a person's hand as `phone`, `letter` or `visit`."""
+    return case.channel if case.channel in KEYED_IN else ONLINE_CODE
 
 
 def _count_reading(cases: Sequence[CaseRow]) -> ReadingFigures:

@@ -29,11 +29,12 @@ def figures(call: Call, days: int) -> int:
         cases = [case for case in list_cases(connection, state="all") if get_uk_day_of(case.received_at) >= since]
     found = make_figures(cases, today=today)
     doors = ", ".join(f"{count} {door}" for door, count in found.by_door.items()) or "none"
+    channels = ", ".join(f"{count} {channel}" for channel, count in found.by_channel.items()) or "none"
     replies = found.replies
     return print_result(
         call,
         {"figures": asdict(found), "since": since.isoformat(), "until": today.isoformat()},
-        f"Received from {since} to {today}: {found.cases} ({doors}).",
+        f"Received from {since} to {today}: {found.cases} ({doors}; {channels}).",
         _format_reading("Reports of the public", found.public_reading),
         _format_reading("Reports of partners", found.industry_reading),
         f"Replies promised: {replies.owed}. In time {replies.in_time}, late {replies.late}, overdue {replies.overdue}, "

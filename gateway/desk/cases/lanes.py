@@ -19,11 +19,12 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, KEYED_IN
 from partner_sdk.wire.submission import SENDER_PATTERN
 
 OPEN: Final = "open"
 UNSIGNED: Final = "unsigned"
+ONLINE_CODE: Final = "online"  # a report through the gateway or as a sealed file
 _FIRST: Final = CASES.alias("first")
 _LATER: Final = CASES.alias("later")
 # A partner's later report joined to a read case is unread on its own, e.g. a supplement that a child is in danger.
@@ -68,6 +69,7 @@ _OPTIONS: Final = {
     "age": dict(labels.AGE_BANDS),
     "region": dict(labels.REGIONS),
     "door": dict(labels.DOORS),
+    "channel": dict(labels.CHANNEL_GROUPS),
 }
 FILTERS: Final = (*_OPTIONS, "about")
 _SERVICE: Final = re.compile(SENDER_PATTERN)
@@ -240,6 +242,8 @@ def _choose_filter(name: str, code: str) -> ColumnElement[bool]:
         return _choose_age(code)
     if name == "kind":
         return func.coalesce(CASES.c.kind, CASES.c.stated_kind) == code
+    if name == "channel" and code == ONLINE_CODE:
+        return CASES.c.channel.not_in(KEYED_IN)
     return CASES.c[name] == code
 
 

@@ -12,9 +12,10 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
-from gateway.desk.collection.row_checks import read_clear_fields
+from gateway.desk.collection.row_checks import parse_clear_fields
 from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
+from gateway.desk.store.schema import KEYED_IN as KEYED_IN
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.desk.uk_times import UK
 from gateway.guidance.agency import Agency
@@ -60,6 +61,7 @@ REPLY_CODES: Final = (
     "replied_by_call",
     "replied_by_text",
     "replied_by_email",
+    "replied_by_letter",
     "replied_through_adult",
     "replied_through_school",
     # A sealed reply may never be read: it counts as the owed one only with a person's reason.
@@ -316,9 +318,7 @@ def find_sealed_report(
             )
         ).first()
         if row is not None:
-            clear = (
-                peek_intake(bytes(row.intake)).clear if table is REPORTS else read_clear_fields(bytes(row.submission))
-            )
+            clear = peek_intake(bytes(row.intake)).clear if table is REPORTS else parse_clear_fields(row.clear)
             return SealedReport(clear, bytes(row.envelope))
     return None
 

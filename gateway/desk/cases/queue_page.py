@@ -25,6 +25,7 @@ from gateway.desk.cases.lanes import (
     read_view,
 )
 from gateway.desk.cases.model import (
+    KEYED_IN,
     CaseRow,
     count_days_late,
     find_promised_day,
@@ -112,8 +113,8 @@ class QueuePane:
     def options(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """The filters of the list: name, title and options of each."""
         services = sorted(self.names.items(), key=lambda one: one[1].lower())
-        options = (labels.KINDS, labels.AGE_BANDS, labels.REGIONS, labels.DOORS, services)
-        titles = ("Kind", "Age of the child", "Place", "Came through", "Service")
+        options = (labels.KINDS, labels.AGE_BANDS, labels.REGIONS, labels.DOORS, labels.CHANNEL_GROUPS, services)
+        titles = ("Kind", "Age of the child", "Place", "From", "Came as", "Service")
         return [(name, title, list(found)) for name, title, found in zip(FILTERS, titles, options, strict=True)]
 
     @property
@@ -171,6 +172,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:
+    if case.channel in KEYED_IN:
+        return f"a {labels.title_of(case.channel).lower()}"
     country = f", {source.country}" if source is not None and source.country else ""
     return labels.title_of(case.door if source is None else source.type) + country
 

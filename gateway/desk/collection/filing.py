@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from gateway.databases.columns import insert_new
 from gateway.desk import audit
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, read_clear_fields
+from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, parse_clear_fields
 from gateway.desk.identifiers.index import add_rows, make_rows
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
@@ -26,14 +26,16 @@ from gateway.desk.placements.register import list_owners
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
 from gateway.desk.vault.doors import Signer
+from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport, list_missing_fields, measure_completeness
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
+from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
-# The channels of a report to the desk.
+# The channels of a report to the desk, beside those of store/schema.py that a person keyed in.
 BY_GATEWAY: Final = "gateway"
 BY_FILE: Final = "file"
 
@@ -120,6 +122,15 @@ def file_cases(
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
     queue_alert(connection, count=_count_crises(connection, case_ids), now=now)
+
+
+def make_own_reference(desk: Desk, connection: Connection) -> str:
+    """Return a reference that no case of this desk has yet, for a report that no gateway named."""
+    while True:
+        reference = make_reference(desk.config.environment, random=desk.random(RANDOM_BYTES))
+        named = or_(CASES.c.reference == reference, CASES.c.other_reference == reference)
+        if connection.execute(select(CASES.c.case_id).where(named)).first() is None:
+            return reference
 
 
 def _queue_unanswering(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
@@ -256,7 +267,7 @@ def _to_values(case_id: str, token: str) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedReport:
-    """The record of a report from a file: its clear fields and the digest of its box, for any signing key."""
+    """The record of a report from another channel: its clear fields and the digest of its box, for any signing key."""
 
     clear: ClearFields
     envelope_sha256: bytes
@@ -266,8 +277,8 @@ ByReport = Mapping[tuple[str, str], ImportedReport]
 
 
 def list_imported(connection: Connection, report_ids: Collection[str]) -> ByReport:
-    """Return those of these reports that came as a file, by partner and report id."""
-    columns = (IMPORTED_REPORTS.c.submission, IMPORTED_REPORTS.c.envelope)
+    """Return those of these reports that came by another channel than the gateway, by partner and report id."""
+    columns = (IMPORTED_REPORTS.c.clear, IMPORTED_REPORTS.c.envelope)
     rows = connection.execute(
         select(IMPORTED_REPORTS.c.partner, IMPORTED_REPORTS.c.report_id, *columns).where(
             IMPORTED_REPORTS.c.report_id.in_(report_ids)
@@ -275,7 +286,7 @@ def list_imported(connection: Connection, report_ids: Collection[str]) -> ByRepo
     )
     return {
         (row.partner, row.report_id): ImportedReport(
-            clear=read_clear_fields(bytes(row.submission)),
+            clear=parse_clear_fields(row.clear),
             envelope_sha256=hashlib.sha256(row.envelope).digest(),
         )
         for row in rows
@@ -283,7 +294,7 @@ def list_imported(connection: Connection, report_ids: Collection[str]) -> ByRepo
 
 
 def list_imported_references(connection: Connection, references: Collection[str]) -> frozenset[str]:
-    """Return those of these references that belong to a report from a file."""
+    """Return those of these references that belong to a report from another channel than the gateway."""
     rows = connection.execute(select(IMPORTED_REPORTS.c.reference).where(IMPORTED_REPORTS.c.reference.in_(references)))
     return frozenset(rows.scalars())
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import Connection, insert, or_, select, tuple_
+from sqlalchemy import Connection, insert, select, tuple_
 
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
-from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
+from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, make_own_reference
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     RowRefusedError,
@@ -31,13 +31,12 @@ from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_by
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_trusted_keys
 from gateway.desk.outbox.alerts import queue_alert
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
+from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.intake import DeskReceiptStatement
-from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ClearFields,
@@ -212,7 +211,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             priority=post.clear.priority,
             seals_crisis=assess(post.content, received_at=now).crisis,
         )
-    reference = _make_reference(desk, connection) if held is None else held.reference
+    reference = make_own_reference(desk, connection) if held is None else held.reference
     receipt = desk.load_signer().sign(
         DeskReceiptStatement(
             clear=post.clear,
@@ -230,6 +229,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
                 partner=post.clear.partner,
                 report_id=post.clear.report_id,
                 reference=reference,
+                clear=encode(post.clear).decode(),
                 submission_sha256=post.submission_sha256,
                 submission=post.submission_raw,
                 envelope=post.envelope_raw,
@@ -287,14 +287,6 @@ def _find_held(
         is_same_bytes=held_raw == submission_raw,
         imported_at=None if by_file is None else by_file.imported_at,
     )
-
-
-def _make_reference(desk: Desk, connection: Connection) -> str:
-    while True:
-        reference = make_reference(desk.config.environment, random=desk.random(RANDOM_BYTES))
-        named = or_(CASES.c.reference == reference, CASES.c.other_reference == reference)
-        if connection.execute(select(CASES.c.case_id).where(named)).first() is None:
-            return reference
 
 
 def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:

@@ -32,7 +32,7 @@ from partner_sdk.wire.intake import (
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.public_report import PublicReport, parse_public_report
 from partner_sdk.wire.reference import get_reference_environment, parse_reference
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     SENDER_PATTERN,
@@ -370,6 +370,11 @@ def check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
         reason="clear-fields-mismatch",
         priority=min(inner.priority, outer.priority),
     )
+
+
+def parse_clear_fields(text: str) -> ClearFields:
+    """Return clear fields as this desk stored them beside a report from another channel; raises `FormatError`."""
+    return parse_exact(text.encode(), kind=ClearFields, max_bytes=MAX_STATEMENT_BYTES)
 
 
 def read_clear_fields(submission_raw: bytes) -> ClearFields:

@@ -197,7 +197,8 @@ CASES: Final = Table(
     # The same key in both proves that one person sent them (docs/decisions/0016).
     Column("adds_to", PlainText),
     Column("reply_key_sha256", PlainText),
-    # Its channel: gateway, file. A report from a file may come through the gateway too, under a second reference.
+    # Its channel: gateway, file, phone, letter, visit (collection/filing.py). A report from a file may come through the
+    # gateway too, under a second reference.
     Column("channel", PlainText, nullable=False, server_default=text("'gateway'")),
     Column("other_reference", PlainText),
     # For a partner's report: its kind, the case id of the first report of its case, and the question it answers.
@@ -220,6 +221,8 @@ CASES: Final = Table(
     Index(None, "other_reference"),
     Index(None, "joined_to"),
 )
+# The channels of reports that a person keyed in (cases/keying.py); all others came online.
+KEYED_IN: Final = ("phone", "letter", "visit")
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()
@@ -268,7 +271,7 @@ add_partial_index(
         for name in ("crisis", "opened_at", "reply_owed", "reply_code", "reply_by", "joined_to", "case_id")
     ),
     *(CASES.c[name] for name in ("holder", "faculty", "kind", "stated_kind", "age_band", "factors")),
-    *(CASES.c[name] for name in ("region", "door", "about")),
+    *(CASES.c[name] for name in ("region", "door", "channel", "about")),
     where=CASES.c.closed_at.is_(None),
 )
 
@@ -327,8 +330,9 @@ EVIDENCE: Final = Table(
     Column("acknowledged_at", PlainText),
 )
 
-# Reports from another channel than the gateway: the sealed envelope and the partner's statement, byte for byte, and the
-# receipt. The same report may come through the gateway too: then it is in `reports` as well.
+# Reports from another channel than the gateway. A file has the sealed envelope and the partner's statement, byte for
+# byte, and the receipt; the same report may come through the gateway too: then it is in `reports` as well. A call, a
+# letter or a visit has the envelope alone. `clear` is canonical JSON: the context in which the envelope opens.
 IMPORTED_REPORTS: Final = Table(
     "imported_reports",
     METADATA,
@@ -337,10 +341,11 @@ IMPORTED_REPORTS: Final = Table(
     Column("partner", PlainText, nullable=False),
     Column("report_id", PlainText, nullable=False),
     Column("reference", PlainText, nullable=False),
-    Column("submission_sha256", LargeBinary, nullable=False, unique=True),
-    Column("submission", LargeBinary, nullable=False),
+    Column("clear", PlainText, nullable=False),
+    Column("submission_sha256", LargeBinary, unique=True),
+    Column("submission", LargeBinary),
     Column("envelope", LargeBinary, nullable=False),
-    Column("receipt", LargeBinary, nullable=False),
+    Column("receipt", LargeBinary),
     Column("imported_at", PlainText, nullable=False),
     Column("imported_by", PlainText, nullable=False),
     UniqueConstraint("environment", "partner", "report_id"),

@@ -49,6 +49,7 @@ _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
     (Permission.SEARCH_CASES, "search.show_search", "Search"),
+    (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),

@@ -29,6 +29,7 @@ SEE_QUEUE         x x x x x . c x . .
 SEARCH_CASES      x x x x x . . x . .
 READ_CASES        x x x x x . c x . .
 OPEN_FILES        x . x . . . c x . .
+KEY_IN            x x x x x . c x . .
 RAISE_CASES       x x . . . . . x . .
 MOVE_CASES        . . . . . . . x . .
 LINK_CASES        x . x . . . . x . .

@@ -165,6 +165,8 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
         return f"took the case over from {names[codes['before']]}"
     if step.kind == "hand-over":
         return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
+    if step.kind == "key-in":
+        return f"keyed it in: {title_of(codes['channel']).lower()}"
     if step.kind == "close":
         return f"closed it: {title_of(codes['outcome'])}"
     if step.kind == "reopen":

@@ -30,6 +30,7 @@ REPLIES = (
     ("replied_by_call", "Called"),
     ("replied_by_text", "Sent a text"),
     ("replied_by_email", "Sent an e-mail"),
+    ("replied_by_letter", "Wrote a letter"),
     ("replied_through_adult", "Through an adult they trust"),
     ("replied_through_school", "Through their school"),
     ("replied_by_return_code", "Through the return code alone"),
@@ -106,7 +107,9 @@ REPORT_KINDS = (
     ("retraction", "Retraction"),
     ("response", "Answer"),
 )
-CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
+_KEYED_IN = (("phone", "Phone call"), ("letter", "Letter"), ("visit", "Visit"))
+CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"), *_KEYED_IN)
+CHANNEL_GROUPS = (("online", "Online"), *_KEYED_IN)  # of filters and figures
 # The partner's text for each outcome, beside the desk's own.
 TOLD_OUTCOMES = mailbox_message.OUTCOMES
 # The states of a report's file, from desk/evidence.
@@ -279,7 +282,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "child.is_with_you": _YES_NO,
     "clear.environment": {"live": "Live", "sandbox": "Sandbox"},
     "clear.kind": {"initial": "First report", "supplement": "Addition"},
-    "clear.partner": {PUBLIC_SENDER: "A person, through the form"},
+    "clear.partner": {PUBLIC_SENDER: "A person"},
     "contact.access_needs": ACCESS_NEEDS,
     "contact.call_language": SPOKEN_LANGUAGES,
     "contact.may_say_who_we_are": _YES_NO,

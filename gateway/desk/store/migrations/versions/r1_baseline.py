@@ -193,7 +193,7 @@ def _make_cases() -> None:
     op.execute(
         "CREATE INDEX ix_cases_open"
         " ON cases (crisis, opened_at, reply_owed, reply_code, reply_by, joined_to, case_id,"
-        " holder, faculty, kind, stated_kind, age_band, factors, region, door, about)"
+        " holder, faculty, kind, stated_kind, age_band, factors, region, door, channel, about)"
         " WHERE closed_at IS NULL"
     )
     op.execute("CREATE INDEX ix_cases_reference ON cases (reference)")
