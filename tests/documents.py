@@ -77,6 +77,9 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24": (
         "repeats until it is stopped; tests/gateway/checker runs it once"
     ),
+    "report-abuse-desk keys protect --root /var/lib/report-abuse-desk/root --state /var/lib/report-abuse-desk": (
+        "asks for passphrases; tests/desk/vault/test_protection.py runs it"
+    ),
     "report-abuse-desk keys protect --custodian a-okafor --custodian b-lee --state /var/lib/report-abuse-desk": (
         f"asks for passphrases; {_UNLOCKING}"
     ),

@@ -36,6 +36,7 @@ from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import Status
+from gateway.desk.vault.protection import find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.desk.watch import describe_concern, format_advice, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
@@ -98,7 +99,10 @@ def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
     else:
         yield "ok", f"{len(DAILY_ROLES)} signing keys and {len(held)} sealing keys are in place.", ""
     if desk.paths.root.is_dir():
-        yield "warning", f"The root keys are on this machine, in {desk.paths.root}.", "Keep them offline."
+        advice = "Keep them offline."
+        if find_protection(desk.paths.root) is None:
+            advice = f"Run `{suggest(f'keys protect --root {desk.paths.root}')}`, then keep them offline."
+        yield "warning", f"The root keys are on this machine, in {desk.paths.root}.", advice
 
 
 def _examine_passphrase(status: Status, *, environment: str) -> Iterator[CheckResult]:

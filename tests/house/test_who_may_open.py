@@ -136,12 +136,12 @@ def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
 
 
 def test_private_keys_of_the_desk_are_read_in_the_vault_and_roots_where_a_person_brings_them() -> None:
-    may_read_a_key_file = {"gateway.desk.vault.key_folder", "gateway.desk.keyring.delegation"}
-    assert users_of({"read_key_file", "read_key_bytes", "parse_key_file"}, among=desk()) == may_read_a_key_file
+    reader = "gateway.desk.vault.key_folder"
+    assert users_of({"read_key_file", "read_key_bytes", "parse_key_file"}, among=desk()) == {reader}
     may_sign = {"gateway.desk.vault.holder", "gateway.desk.keyring.delegation"}
     assert users_of({"load_signing_key", "from_private_bytes"}, among=desk()) == may_sign
     # A new desk is made before there is a vault.
-    may_make_a_key = may_read_a_key_file | {"gateway.desk.keyring.bootstrap"}
+    may_make_a_key = {reader, "gateway.desk.keyring.bootstrap", "gateway.desk.keyring.delegation"}
     assert users_of({"write_key_file", "write_key_bytes"}, among=desk()) == may_make_a_key
     # Only the desk as one value makes a holder; everything else asks its doors.
     assert users_of({"Holder"}, among=desk()) == {"gateway.desk.wiring"}

@@ -108,7 +108,8 @@ def init(
         f"Give {paths.pin} to the gateway (report-abuse-gateway init --pin); it holds no secret.",
         f"Then: {suggest('gateway add gateway.card')}",
         f"Write the agency's own hours into {paths.agency}, the same as at the gateway: it holds an example.",
-        f"Keep a copy of {paths.root} offline and remove it from this machine: only a change of keys needs it.",
+        f"Put a passphrase over the root keys: {suggest(f'keys protect --root {paths.root}')}",
+        f"Then keep a copy of {paths.root} offline and remove it from this machine: only a change of keys needs it.",
     )
 
 

@@ -3,6 +3,7 @@
 Every change of a partner's keys ends here too: it signs the register and gives it to the gateway.
 """
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,10 +29,17 @@ from gateway.desk.terminal import (
     print_result,
 )
 from gateway.desk.vault import VaultError
-from gateway.desk.vault.protection import check_passphrase, find_protection, open_protection
+from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.protection import (
+    PROTECTION_FILE,
+    Secrets,
+    check_passphrase,
+    find_protection,
+    open_protection,
+)
 from gateway.desk.vault.server import hold_place
 from gateway.desk.wiring import open_desk
-from partner_sdk.errors import TransportError, UnavailableError
+from partner_sdk.errors import LocalStateError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 
 
@@ -84,7 +92,7 @@ def keys_renew_delegation(call: Call, root: Path | None, *, new_key: bool) -> in
     Bring the folder of the root key for this, and remove it afterwards.
     """
     desk = open_desk(call.state)
-    renewed = renew_delegation(desk, root_folder=root or desk.paths.root, with_new_key=new_key, actor=call.actor)
+    renewed = renew_delegation(desk, roots=_open_roots(root or desk.paths.root), with_new_key=new_key, actor=call.actor)
     published = publish(desk, actor=call.actor)
     return print_result(
         call,
@@ -102,7 +110,7 @@ def keys_change_root(call: Call, root: Path | None) -> int:
     the gateway's operator before the next change: report-abuse-gateway pin.
     """
     desk = open_desk(call.state)
-    pin = change_root(desk, root_folder=root or desk.paths.root, actor=call.actor)
+    pin = change_root(desk, roots=_open_roots(root or desk.paths.root), actor=call.actor)
     published = publish(desk, actor=call.actor)
     return print_result(
         call,
@@ -195,34 +203,48 @@ def publish_later(error: Exception, *, done: str) -> int:
     metavar="NAME",
     help="A person with a passphrase; twice if both are needed.  [default: you]",
 )
-def keys_protect(call: Call, custodians: tuple[str, ...]) -> int:
-    """Put a passphrase over every private key of this desk, or change it.
+@click.option("--root", type=FILE, metavar="DIR", help="The folder of the root keys, in place of those in daily use.")
+def keys_protect(call: Call, custodians: tuple[str, ...], root: Path | None) -> int:
+    """Put a passphrase over every private key in daily use, or change it.
 
     Stop the vault and the collector first. It asks for the passphrases that are in force, if any, then each custodian
     twice for a new one. With two custodians, both are needed to unlock. A run that was interrupted leaves the
     passphrases in force, old or new: run it again.
+
+    With `--root` it does the same for the root keys, which nothing needs to be stopped for.
 
     Copies of the keys from before keep their former passphrase, or none: destroy them.
     """
     names = custodians or (call.actor,)
     check_custodians(names)
     desk = open_desk(call.state)
-    with hold_place(desk.paths.vault):
-        former = find_protection(desk.paths.keys)
-        asked = (
-            ()
-            if former is None
-            else tuple(ask_passphrase(f"Passphrase of {one.name} now: ") for one in former.custodians)
-        )
-        secrets = None if former is None else open_protection(former, asked)
+    if root is not None and not KeyFolder(root).get_path(KeyRole.ROOT.value).is_file():
+        raise LocalStateError(f"There is no root key in {root}.", reason="no-key-file")
+    with nullcontext() if root else hold_place(desk.paths.vault):
+        secrets = _ask_secrets(root or desk.paths.keys)
         passphrases = {name: _ask_new_passphrase(name) for name in names}
-        files = protect_keys(desk, secrets=secrets, passphrases=passphrases, actor=call.actor)
+        files = protect_keys(desk, secrets=secrets, passphrases=passphrases, actor=call.actor, root_folder=root)
+    remedy = f"Start the vault, then: {suggest('unlock')}"
+    if root is not None:
+        remedy = f"Copy the whole folder {root} to its offline places, with {PROTECTION_FILE}."
     return print_result(
         call,
         {"custodians": list(names), "files": files},
         f"{files} key files are under the passphrase{'s' if len(names) > 1 else ''} of {' and '.join(names)}.",
-        f"Start the vault, then: {suggest('unlock')}",
+        remedy,
     )
+
+
+def _open_roots(folder: Path) -> KeyFolder:
+    return KeyFolder(folder, _ask_secrets(folder))
+
+
+def _ask_secrets(folder: Path) -> Secrets | None:
+    """Ask each custodian of a folder of keys for the passphrase in force; None if it has none."""
+    found = find_protection(folder)
+    if found is None:
+        return None
+    return open_protection(found, [ask_passphrase(f"Passphrase of {one.name} now: ") for one in found.custodians])
 
 
 def _ask_new_passphrase(name: str) -> str:

@@ -8,7 +8,6 @@ offline.
 """
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -21,7 +20,7 @@ from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError
-from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
+from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, new_key, write_key_bytes
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.keys import Delegation, Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
 from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
@@ -29,7 +28,7 @@ from partner_sdk.wire.statements import StatementKind, parse_statement, sign_sta
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 _NEXT: Final = "key-set.next"
 # The next root but one, while the change is under way.
-_COMING: Final = "coming-root.key"
+_COMING: Final = "coming-root"
 
 
 class DelegationError(ReportAbuseError):
@@ -64,16 +63,16 @@ def read_signed_delegation(paths: DeskPaths) -> bytes:
         ) from None
 
 
-def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor: str) -> Delegation:
+def renew_delegation(desk: Desk, *, roots: KeyFolder, with_new_key: bool, actor: str) -> Delegation:
     """Sign the delegation again, for today's key-set key or for a new one, and return it.
 
-    `root_folder` holds `root.key`. Only the root can do this. An interrupted run is finished by the next use of the
+    `roots` holds `root.key`. Only the root can do this. An interrupted run is finished by the next use of the
     key-set key. Raises `LocalStateError` for a folder without the key, `DelegationError` (`wrong-root`).
     """
-    root = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
+    root = roots.read("root", role=KeyRole.ROOT)
     pin = parse_pin(desk.paths.pin.read_bytes())
     if fingerprint_of(parse_base64url(root.public_key)) != pin.root_fingerprint:
-        raise DelegationError(f"The root key in {root_folder} does not match this desk's pin.", reason="wrong-root")
+        raise DelegationError(f"The root key in {roots.path} does not match this desk's pin.", reason="wrong-root")
     now = desk.clock()
     if with_new_key:
         key_set = desk.load_signer().make_key(_NEXT)
@@ -113,35 +112,35 @@ def find_root_change(paths: DeskPaths) -> bytes | None:
     return paths.root_change.read_bytes() if paths.root_change.exists() else None
 
 
-def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
+def change_root(desk: Desk, *, roots: KeyFolder, actor: str) -> Pin:
     """Make the next root the current one, and return the pin for the gateway's operator; `publish` informs the others.
 
-    `root_folder` holds `root.key` and `next-root.key`; afterwards both are the new ones, and the former root is gone
+    `roots` holds `root.key` and `next-root.key`; afterwards both are the new ones, and the former root is gone
     from it. Raises `LocalStateError`, and `DelegationError`: `wrong-root` for roots that are not this desk's, and
     `not-published` if the previous change is unpublished: a party that missed it could not follow this one.
     """
     pin = parse_pin(desk.paths.pin.read_bytes())
-    following = read_key_file(root_folder / "next-root.key", role=KeyRole.NEXT_ROOT)
-    if not (_fingerprint(following) == pin.root_fingerprint and (root_folder / _COMING).exists()):
-        pin = _sign_change(desk, root_folder, pin=pin, following=_as_root(following), actor=actor)
+    following = roots.read("next-root", role=KeyRole.NEXT_ROOT)
+    if not (_fingerprint(following) == pin.root_fingerprint and roots.get_path(_COMING).exists()):
+        pin = _sign_change(desk, roots, pin=pin, following=_as_root(following), actor=actor)
     # From here on, an interrupted run is recognised because the next root is already the pinned one.
-    write_durably(root_folder / "root.key", encode(_as_root(following)) + b"\n")
+    write_durably(roots.get_path("root"), roots.encode(_as_root(following)))
     # In one step: a coming root beside its own copy would look like the start of another change.
-    (root_folder / _COMING).replace(root_folder / "next-root.key")
-    sync_folder(root_folder)
+    roots.get_path(_COMING).replace(roots.get_path("next-root"))
+    sync_folder(roots.path)
     return pin
 
 
-def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile, actor: str) -> Pin:
-    former = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
+def _sign_change(desk: Desk, roots: KeyFolder, *, pin: Pin, following: KeyFile, actor: str) -> Pin:
+    former = roots.read("root", role=KeyRole.ROOT)
     if (_fingerprint(former), _fingerprint(following)) != (pin.root_fingerprint, pin.next_root_fingerprint):
         raise DelegationError(
-            (f"The keys in {root_folder} do not match the root keys in this desk's pin."), reason="wrong-root"
+            (f"The keys in {roots.path} do not match the root keys in this desk's pin."), reason="wrong-root"
         )
     if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
         raise DelegationError("The last root change is not published yet: run publish first.", reason="not-published")
     now = desk.clock()
-    coming = _get_or_make_root(desk, root_folder / _COMING, now=now)
+    coming = _get_or_make_root(desk, roots, now=now)
     change = RootChange(
         changed_at=format_time(now),
         environment=desk.config.environment,
@@ -165,13 +164,13 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
     return new_pin
 
 
-def _get_or_make_root(desk: Desk, path: Path, *, now: datetime) -> KeyFile:
+def _get_or_make_root(desk: Desk, roots: KeyFolder, *, now: datetime) -> KeyFile:
+    path = roots.get_path(_COMING)
     if not path.exists():  # an existing one is left from an interrupted run
         environment, seed = desk.config.environment, desk.random(SEED_BYTES)
-        write_key_file(
-            path, new_key(KeyRole.NEXT_ROOT, environment=environment, created_at=format_time(now), seed=seed)
-        )
-    return read_key_file(path, role=KeyRole.NEXT_ROOT)
+        made = new_key(KeyRole.NEXT_ROOT, environment=environment, created_at=format_time(now), seed=seed)
+        write_key_bytes(path, roots.encode(made))
+    return roots.read(_COMING, role=KeyRole.NEXT_ROOT)
 
 
 def _is_published(desk: Desk, *, pin: Pin) -> bool:

@@ -5,6 +5,7 @@ the new ones.
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from gateway.desk import audit
 from gateway.desk.vault import VaultError
@@ -20,27 +21,41 @@ from gateway.desk.vault.protection import (
 from gateway.desk.wiring import Desk
 
 
-def protect_keys(desk: Desk, *, secrets: Secrets | None, passphrases: Mapping[str, str], actor: str) -> int:
+def protect_keys(
+    desk: Desk,
+    *,
+    secrets: Secrets | None,
+    passphrases: Mapping[str, str],
+    actor: str,
+    root_folder: Path | None = None,
+) -> int:
     """Seal every key file under a new key, that one under these passphrases by custodian; return the number of files.
 
-    `secrets` are the keys in force, None before the first time. Raises `VaultError` (`weak-passphrase`,
-    `wrong-custodians`), `LocalStateError` for a file that cannot be read or written.
+    The files are those in daily use, or the roots in `root_folder`. `secrets` are the keys in force, None before the
+    first time. Raises `VaultError` (`weak-passphrase`, `wrong-custodians`), `LocalStateError` for a file that cannot be
+    read or written.
     """
     check_custodians(passphrases)
     for passphrase in passphrases.values():
         check_passphrase(passphrase)
     both = add_new_key(secrets)
     # The files still open: the new passphrases lead to their former key as well.
-    write_protection(desk.paths.keys, both, passphrases=passphrases)
-    folder = KeyFolder(desk.paths.keys, both)
-    folder.protect()
+    path = desk.paths.keys if root_folder is None else root_folder
+    write_protection(path, both, passphrases=passphrases)
+    KeyFolder(path, both).protect()
     # A former passphrase, with an old copy of protection.json, opens no file that is made from now on.
-    write_protection(desk.paths.keys, drop_older_keys(both), passphrases=passphrases)
+    write_protection(path, drop_older_keys(both), passphrases=passphrases)
     with desk.store.write() as connection:
         audit.append_entry(
-            connection, "protect-keys", " ".join(passphrases), at=desk.clock(), actor=actor, custodians=len(passphrases)
+            connection,
+            "protect-keys",
+            " ".join(passphrases),
+            at=desk.clock(),
+            actor=actor,
+            custodians=len(passphrases),
+            keys="daily" if root_folder is None else "root",
         )
-    return len(list(desk.paths.keys.glob("*.key")))
+    return len(list(path.glob("*.key")))
 
 
 def check_custodians(names: Collection[str]) -> None:

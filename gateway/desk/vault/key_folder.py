@@ -1,4 +1,4 @@
-"""The desk's private key files, `keys/*.key`: read, made, and their public parts for the rest of the desk.
+"""The desk's private key files, e.g. `keys/*.key`: read, made, and their public parts for the rest of the desk.
 
 Only a holder and the commands that keep keys read a secret from here.
 """
@@ -16,7 +16,13 @@ from typing import Final
 
 from gateway.desk.vault import LOCKED, PublicKey, Status, VaultError, to_public
 from gateway.desk.vault.opening import SealingKeys
-from gateway.desk.vault.protection import ProtectedKey, Secrets, parse_protected_key
+from gateway.desk.vault.protection import (
+    PROTECTION_FILE,
+    ProtectedKey,
+    Secrets,
+    find_protection,
+    parse_protected_key,
+)
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import (
@@ -70,8 +76,17 @@ class KeyFolder:
         if protected is None:
             return read_key_file(path, role=role)
         if self.secrets is None:
+            if find_protection(self.path) is None:
+                raise LocalStateError(
+                    f"{path} is under a passphrase, and {PROTECTION_FILE} is not beside it: bring the whole folder.",
+                    reason="bad-protection",
+                )
             raise make_locked_error()
         return self.secrets.open(protected, name=str(path))
+
+    def encode(self, key_file: KeyFile) -> bytes:
+        """Return the bytes of a key file for this folder: sealed if its keys have a passphrase."""
+        return encode(key_file if self.secrets is None else self.secrets.seal(key_file)) + b"\n"
 
     def read_public(self, name: str) -> PublicKey:
         """Return the public part of a key in daily use. Raises `LocalStateError`, `VaultError` (`unknown-name`)."""
@@ -97,7 +112,7 @@ class KeyFolder:
                 key_file = self.secrets.open(protected, name=str(path))
             else:
                 continue
-            write_durably(path, encode(self.secrets.seal(key_file)) + b"\n")
+            write_durably(path, self.encode(key_file))
 
     def _find_protected(self, path: Path, *, role: KeyRole) -> ProtectedKey | None:
         protected = _parse_protected(read_key_bytes(path))
@@ -141,7 +156,7 @@ class KeyFolder:
         path = self.get_path(name)
         if not path.exists():
             made = new_key(role, environment=environment, created_at=format_time(now), seed=random(SEED_BYTES))
-            write_key_bytes(path, encode(made if self.secrets is None else self.secrets.seal(made)) + b"\n")
+            write_key_bytes(path, self.encode(made))
         return self.read(name, role=role)
 
 

@@ -10,6 +10,7 @@ import pytest
 from gateway.desk.keyring.delegation import DelegationError, change_root, renew_delegation, settle_key_set_key
 from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, SealingKeyError, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
+from gateway.desk.keyring.protecting import protect_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.signing_keys import (
     KNOWN_BEFORE_USE,
@@ -20,7 +21,9 @@ from gateway.desk.keyring.signing_keys import (
     revoke_signing_key,
 )
 from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.vault import VaultError, protection
 from gateway.desk.vault.key_folder import KeyFolder
+from gateway.desk.vault.protection import find_protection, open_protection
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError
@@ -83,7 +86,7 @@ def test_reports_come_in_while_every_key_changes(loop: Loop) -> None:
         lambda: publish(loop.desk, actor=ACTOR),
         lambda: forward(loop, 2 * KNOWN_BEFORE_USE),
         lambda: (replace_sealing_key(loop.desk, actor=ACTOR), publish(loop.desk, actor=ACTOR)),
-        lambda: renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR),
+        lambda: renew_delegation(loop.desk, roots=KeyFolder(loop.desk.paths.root), with_new_key=True, actor=ACTOR),
         lambda: publish(loop.desk, actor=ACTOR),
     ):
         loop.send_industry()
@@ -129,7 +132,7 @@ def test_feed_key_is_used_from_when_the_gateway_has_its_pin(loop: Loop) -> None:
 def test_roots_word_is_renewed_with_a_new_key_set_key(loop: Loop) -> None:
     before = loop.desk.read_key(KeyRole.KEY_SET).key_id
     forward(loop, 700 * DAY)
-    said = renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR)
+    said = renew_delegation(loop.desk, roots=KeyFolder(loop.desk.paths.root), with_new_key=True, actor=ACTOR)
     assert said.not_after == format_time(loop.clock() + timedelta(days=730))
     assert loop.desk.read_key(KeyRole.KEY_SET).key_id != before
 
@@ -137,7 +140,7 @@ def test_roots_word_is_renewed_with_a_new_key_set_key(loop: Loop) -> None:
 def test_renewal_that_stops_between_word_and_key_is_finished_by_the_next_use(loop: Loop) -> None:
     paths = loop.desk.paths
     old = (paths.keys / "key-set.key").read_bytes()
-    renew_delegation(loop.desk, root_folder=paths.root, with_new_key=True, actor=ACTOR)
+    renew_delegation(loop.desk, roots=KeyFolder(paths.root), with_new_key=True, actor=ACTOR)
     new = (paths.keys / "key-set.key").read_bytes()
     (paths.keys / "key-set.key").write_bytes(old)
     (paths.keys / "key-set.next.key").write_bytes(new)
@@ -151,7 +154,7 @@ def test_root_of_another_agency_is_refused(loop: Loop, tmp_path: Path) -> None:
     other = new_key(KeyRole.ROOT, environment="live", created_at=format_time(NOW), seed=os.urandom(32))
     write_key_file(tmp_path / "other" / "root.key", other)
     with pytest.raises(DelegationError) as caught:
-        renew_delegation(loop.desk, root_folder=tmp_path / "other", with_new_key=False, actor=ACTOR)
+        renew_delegation(loop.desk, roots=KeyFolder(tmp_path / "other"), with_new_key=False, actor=ACTOR)
     assert caught.value.reason == "wrong-root"
 
 
@@ -196,7 +199,7 @@ def test_signature_by_a_replaced_key_set_key_is_refused(loop: Loop, tmp_path: Pa
     assert client.accept_key_set(forge(10**9), now=loop.clock()).serial == 10**9
     assert loop.gateway.key_state.accept_key_set(forge(10**9)) == 10**9
     forward(loop, 2 * DAY)
-    renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR)
+    renew_delegation(loop.desk, roots=KeyFolder(loop.desk.paths.root), with_new_key=True, actor=ACTOR)
     _, raw = published_key_set(loop)
     assert client.accept_key_set(raw, now=loop.clock()).serial < 10**9
     with pytest.raises(KeySetError) as caught:
@@ -296,9 +299,9 @@ def test_next_root_takes_over_twice_and_everybody_follows(
         if stops_after is not None:
             stop_after(monkeypatch, stops_after)
             with pytest.raises(PowerCutError):
-                change_root(loop.desk, root_folder=paths.root, actor=ACTOR)
+                change_root(loop.desk, roots=KeyFolder(paths.root), actor=ACTOR)
             monkeypatch.undo()
-        pin = change_root(loop.desk, root_folder=paths.root, actor=ACTOR)
+        pin = change_root(loop.desk, roots=KeyFolder(paths.root), actor=ACTOR)
         assert pin.root_fingerprint == before.next_root_fingerprint
         assert sorted(path.name for path in paths.root.iterdir()) == ["next-root.key", "root.key"]
         loop.send_industry()
@@ -309,6 +312,27 @@ def test_next_root_takes_over_twice_and_everybody_follows(
         (loop.folder / "gateway" / "agency.pin").write_bytes(paths.pin.read_bytes())
         loop.restart_gateway()
     assert loop.collect().filed == 2
+
+
+def test_roots_under_passphrases_sign_and_take_over_and_stay_under_them(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protection, "MEMORY_KIB", 8 * 1024)
+    path, passphrases = loop.desk.paths.root, {"a-okafor": "correct horse battery", "b-lee": "violet cabin snowfall"}
+    following = KeyFolder(path).read("next-root", role=KeyRole.NEXT_ROOT).secret
+    files = protect_keys(loop.desk, secrets=None, passphrases=passphrases, actor=ACTOR, root_folder=path)
+    found = find_protection(path)
+    assert (files, found is not None, find_protection(loop.desk.paths.keys)) == (2, True, None)
+    with pytest.raises(VaultError) as caught:
+        renew_delegation(loop.desk, roots=KeyFolder(path), with_new_key=True, actor=ACTOR)
+    assert caught.value.reason == "locked"
+    roots = KeyFolder(path, open_protection(found, list(passphrases.values())))
+    renew_delegation(loop.desk, roots=roots, with_new_key=True, actor=ACTOR)
+    pin = change_root(loop.desk, roots=roots, actor=ACTOR)
+    publish(loop.desk, actor=ACTOR)
+    assert change_root(loop.desk, roots=roots, actor=ACTOR).root_fingerprint == pin.next_root_fingerprint
+    assert roots.count_open_files() == 0
+    assert not any(following in one.read_text("utf-8") for one in path.iterdir())
 
 
 class PowerCutError(Exception):
@@ -334,13 +358,13 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, name: str, *, module: str = "del
 
 
 def test_root_changes_again_only_when_the_change_before_is_published(loop: Loop) -> None:
-    first = change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+    first = change_root(loop.desk, roots=KeyFolder(loop.desk.paths.root), actor=ACTOR)
     with pytest.raises(DelegationError) as caught:
-        change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+        change_root(loop.desk, roots=KeyFolder(loop.desk.paths.root), actor=ACTOR)
     assert caught.value.reason == "not-published"
     assert parse_pin(loop.desk.paths.pin.read_bytes()) == first
     publish(loop.desk, actor=ACTOR)
-    second = change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+    second = change_root(loop.desk, roots=KeyFolder(loop.desk.paths.root), actor=ACTOR)
     assert second.root_fingerprint == first.next_root_fingerprint != second.next_root_fingerprint
 
 
@@ -348,6 +372,6 @@ def test_roots_of_another_agency_do_not_take_over(loop: Loop, tmp_path: Path) ->
     other = make_loop(tmp_path / "other")
     pin = loop.desk.paths.pin.read_bytes()
     with pytest.raises(DelegationError):
-        change_root(loop.desk, root_folder=other.desk.paths.root, actor=ACTOR)
+        change_root(loop.desk, roots=KeyFolder(other.desk.paths.root), actor=ACTOR)
     assert loop.desk.paths.pin.read_bytes() == pin
     assert not loop.desk.paths.root_change.exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.desk.cli import main
 from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.keyring.protecting import protect_keys
-from gateway.desk.terminal import WRONG_USE
+from gateway.desk.terminal import DONE, WRONG_USE
 from gateway.desk.vault import Unlock, VaultError, key_folder, protection
 from gateway.desk.vault.key_folder import KeyFolder
 from gateway.desk.vault.protection import (
@@ -151,6 +151,35 @@ def test_custodian_who_is_named_twice_is_refused_before_anyone_types(
     assert main(["keys", "protect", "--custodian", ACTOR, "--custodian", ACTOR, *state]) == WRONG_USE
     assert "two different ones" in capsys.readouterr().err
     assert (asked, find_protection(desk.paths.keys)) == ([], None)
+
+
+def test_root_keys_get_passphrases_of_their_own_which_each_use_asks_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, typed = desk.paths.root, [FIRST, FIRST]
+    monkeypatch.setattr(keyring_commands, "ask_passphrase", lambda _: typed.pop(0))
+
+    def run(*words: str) -> int:
+        return main([*words, "--root", str(root), "--state", str(desk.paths.state)])
+
+    assert run("keys", "protect", "--custodian", ACTOR) == DONE
+    assert "2 key files are under the passphrase of a-okafor." in capsys.readouterr().out
+    assert KeyFolder(root).count_open_files() == 0
+    assert KeyFolder(desk.paths.keys).count_open_files() == 7
+    before = desk.paths.delegation.read_bytes()
+    typed = [SECOND]
+    assert run("keys", "renew-delegation") == WRONG_USE
+    assert desk.paths.delegation.read_bytes() == before
+    typed = [FIRST]
+    assert run("keys", "renew-delegation", "--new-key") == WRONG_USE
+    assert "There is no gateway yet." in capsys.readouterr().err  # for `publish`, which follows
+    assert (typed, desk.paths.delegation.read_bytes() != before) == ([], True)
+    (root / PROTECTION_FILE).unlink()
+    assert run("keys", "renew-delegation") == WRONG_USE
+    assert "bring the whole folder" in capsys.readouterr().err
+    root = desk.paths.keys
+    assert run("keys", "protect") == WRONG_USE
+    assert "There is no root key in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["first", "change"])
