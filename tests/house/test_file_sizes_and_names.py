@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.sources import LEFT_OUT, ROOT, files
+from tests.house.sources import LEFT_OUT, ROOMS, ROOT, files
 
 MOST_LINES = 400
 DRAWER_ROOMS = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
 # In a comment or a docstring: a module, e.g. `risk.py` or `collection/risk.py`.
 MODULE_NAMED = re.compile(r"(?:[\w-]+/)*\w+\.py\b")
+MERGE_MARK = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 LEFTOVER = re.compile(r".*(\.orig|\.rej|\.bak|\.swp|~)|\.DS_Store|Thumbs\.db")
 DRAWERS = re.compile(r"(utils?|helpers?|common|misc|manager|handlers?\d*)\.\w+")
 
@@ -76,6 +77,13 @@ def find_leftovers(root: Path) -> list[str]:
 def test_no_file_was_left_behind() -> None:
     assert len(list(list_everything(ROOT))) >= 500
     assert find_leftovers(ROOT) == []
+
+
+def test_no_text_has_both_sides_of_a_merge() -> None:
+    texts = [*files(".md", ".py", ".html", ".js", ".css", ".toml", below=("docs", "tests", *ROOMS)), *ROOT.glob("*.md")]
+    assert len(texts) >= 500
+    assert [str(path) for path in texts if MERGE_MARK.search(path.read_text(encoding="utf-8"))] == []
+    assert MERGE_MARK.search("a\n<<<<<<< HEAD\nb")
 
 
 @pytest.mark.parametrize(
