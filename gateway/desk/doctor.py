@@ -341,7 +341,7 @@ def _examine_draws(desk: Desk) -> Iterator[CheckResult]:
         detail = f"The journal of draws is missing ({desk.store.journal}), and the ledger has spends."
         yield "warning", detail, "Put it back from the old machine. No backup has it."
     elif not unknown:
-        yield "ok", f"The journal of draws has {len(journals)} digests, and the database has their draws.", ""
+        yield "ok", f"The journal of draws and the database agree (digests: {len(journals)}).", ""
 
 
 _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] = (

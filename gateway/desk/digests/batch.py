@@ -1,7 +1,7 @@
 """All digests of a quarter in one run: of every partner, and of every service without keys that cases are about.
 
 A service without keys is counted too, so that many reports about it lead to an invitation. Each digest is a record of
-its own (`publishing.make_digest`): a run that was stopped goes on where it stopped, and draws nothing twice. Never
+its own (`make_digest`): a run that was stopped goes on where it stopped, and draws nothing twice. Never
 releases anything: a second person releases each digest.
 """
 
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, func, select
 from gateway.desk.collection.links import Clusters
 from gateway.desk.digests.drawing import Clock, DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, list_adopters
+from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.payload import NothingDrawnError
-from gateway.desk.digests.publishing import DigestOrder, make_digest
 from gateway.desk.digests.records import State
 from gateway.desk.keyring.quarters import Period, check_closed
 from gateway.desk.placements.merges import read_merges

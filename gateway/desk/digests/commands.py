@@ -12,15 +12,16 @@ from gateway.desk.digests.batch import BatchOrder, ServiceResult, make_all
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spent
+from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.overview import (
     OverviewOrder,
     make_overview,
     release_overview,
 )
-from gateway.desk.digests.publication import publish_overview
-from gateway.desk.digests.publishing import DigestOrder, make_digest, release_to_mailbox
+from gateway.desk.digests.public_overview import publish_overview
 from gateway.desk.digests.records import DigestRecord, get_record, list_records, make_digest_id
-from gateway.desk.digests.releases import get_body
+from gateway.desk.digests.releases import release_to_mailbox
+from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.trends import MOST_QUARTERS, make_trends
 from gateway.desk.keyring.quarters import (
@@ -320,7 +321,7 @@ def digest_list(call: Call, partner: str | None) -> int:
     help="Quarters, the running one included.",
 )
 def trends(call: Call, quarters: int) -> int:
-    """Print the exact trend of closed cases, for Operations and Harm Reduction.
+    """Print the exact trend of closed cases, by quarter.
 
     There is no noise in it: it never leaves the desk.
     """

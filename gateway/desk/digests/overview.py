@@ -2,7 +2,7 @@
 
 It reads the noisy draws of the services' digests and never a count, so it costs an incident nothing: the incident's
 digest has paid. It adds noise of its own once, which hides whether a service is counted at all, and has the ledger,
-the records and the two people of every digest (`publishing.py`), under the name `all.services`.
+the records and the two people of every digest (`signatures.py`), under the name `all.services`.
 
 Each service adds at most `MOST_OF_ONE` incidents to a table, scaled down evenly, and at most `MOST_WEAKNESSES_OF_ONE`
 likely weaknesses, one each. Negative noise stays in: cut off, it would add incidents to services that have none.
@@ -42,7 +42,7 @@ from gateway.desk.digests.records import (
     make_message_id,
     mark_released,
 )
-from gateway.desk.digests.releases import enter_draft, get_body, get_signer
+from gateway.desk.digests.signatures import enter_draft, get_body, get_signer
 from gateway.desk.digests.tables import AGE_BANDS, BUDGET_MICRO, KINDS, NOT_STATED, QUARTER_TABLES, WEAKNESSES, Table
 from gateway.desk.keyring.quarters import LongPeriod, check_closed
 from gateway.desk.outbox_run import send_due

@@ -1,6 +1,6 @@
 """Pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
 
-The rules (one draw, one budget, two people) are in `gateway/desk/digests/publishing.py`.
+The rules (one draw, one budget, two people) are in `gateway/desk/digests/making.py`.
 """
 
 from http import HTTPStatus
@@ -9,12 +9,12 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from gateway.desk.digests import publishing
 from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
+from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.overview import release_overview
 from gateway.desk.digests.overview_article import render_article as render_overview
-from gateway.desk.digests.publication import describe_files, find_publication, propose_publication
+from gateway.desk.digests.public_overview import describe_files, find_publication, propose_publication
 from gateway.desk.digests.records import (
     DigestRecord,
     DigestRecordError,
@@ -22,7 +22,8 @@ from gateway.desk.digests.records import (
     get_record,
     list_records,
 )
-from gateway.desk.digests.releases import check_waiting, find_draft, get_body
+from gateway.desk.digests.releases import reject_to_mailbox, release_to_mailbox
+from gateway.desk.digests.signatures import check_waiting, find_draft, get_body
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_of, parse_period
@@ -60,9 +61,9 @@ def post_make() -> ResponseReturnValue:
     if partner not in _get_partners():
         return _show_list(fault="Choose the partner for this digest.")
     try:
-        record = publishing.make_digest(
+        record = make_digest(
             desk.store,
-            publishing.DigestOrder(
+            DigestOrder(
                 partner=partner,
                 quarter=parse_period(form.get("quarter", "")),
                 environment=desk.config.environment,
@@ -105,7 +106,7 @@ def post_release(digest_id: str) -> ResponseReturnValue:
             release = find_draft(connection, record)
         if release is not None and release.signed_by is None:
             sign_on_page(release, body=get_body(record))
-        send = release_overview if record.partner == OVERVIEW_OF else publishing.release_to_mailbox
+        send = release_overview if record.partner == OVERVIEW_OF else release_to_mailbox
         send(get_desk(), record.digest_id)
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
@@ -118,7 +119,7 @@ def post_reject(digest_id: str) -> ResponseReturnValue:
     """Reject a digest for a reason that stays here, and inform its partner; its budget stays spent."""
     record = _get(digest_id)
     try:
-        publishing.reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
+        reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)

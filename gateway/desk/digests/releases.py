@@ -1,58 +1,120 @@
-"""The release of digests of any kind: finished bytes, and a second person's signature of them."""
+"""The release or rejection of a made digest, and its way to the mailbox of its partner.
 
+`release_to_mailbox` is the only way for a partner's digest to leave the desk; `overview.py` has that of an overview.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection
-
+from gateway.desk.audit import append_entry
 from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.ledger import OVERVIEW_OF
-from gateway.desk.digests.records import DigestRecord
-from gateway.desk.people.releases import DIGEST, OVERVIEW, Release, draft_release, find_release, get_signed
+from gateway.desk.digests.records import DigestRecord, get_record, make_message_id, mark_rejected, mark_released
+from gateway.desk.digests.signatures import get_body, get_signer
+from gateway.desk.outbox_run import send_due
+from gateway.desk.partners.mailbox import has_message, is_refused, write_message
+from gateway.desk.partners.register import get_partner_names
+from gateway.desk.store import DeskStore
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.digest import DigestNotice
+
+MAX_REASON_CHARACTERS = 500
+
+Post = Callable[[str, bytes, str], str]
+"""Posts a digest's bytes to a partner's mailbox for its signer; the same bytes again, the same id."""
 
 
-def get_body(record: DigestRecord) -> bytes:
-    """Return the published bytes, or raise `DigestError` with the reason for their absence."""
-    if record.body is not None:
-        return record.body
-    if record.state == "not-eligible":
-        raise DigestError(
-            (
-                "The partner is not eligible: it has not adopted the button and has too few incidents. "
-                "No digest was made; the budget already used stays spent."
-            ),
-            reason="not-eligible",
+def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> DigestRecord:
+    """Record that a digest was rejected, and why; again, return the record. The reason never leaves the desk.
+
+    Its budget stays spent and the period gets no other digest. One whose noise was lost can be rejected unfinished.
+    """
+    reason = reason.strip()
+    with store.write() as connection:
+        record = get_record(connection, digest_id)
+        if record.state == "rejected":
+            return record
+        if record.state not in ("made", "drawing") or has_message(connection, make_message_id(digest_id)):
+            raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
+        if not reason or len(reason) > MAX_REASON_CHARACTERS:
+            raise DigestError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+        mark_rejected(connection, digest_id, by=by, reason=reason, now=now)
+        append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
+        return get_record(connection, digest_id)
+
+
+def release_digest(store: DeskStore, digest_id: str, *, post: Post, now: datetime) -> DigestRecord:
+    """Post a digest to its partner's mailbox, or return the record if that is done already.
+
+    Raises `ReleaseError` (`not-signed`) unless a second person signed exactly these bytes, and `DigestError`.
+    """
+    with store.read() as connection:
+        record = get_record(connection, digest_id)
+        if record.state == "released":
+            return record
+        signer = get_signer(connection, record)
+    message_id = post(record.partner, get_body(record), signer)
+    with store.write() as connection:
+        mark_released(connection, digest_id, by=signer, message_id=message_id, now=now)
+        append_entry(connection, "digest-released", digest_id, at=now, actor=signer, message=message_id)
+        return get_record(connection, digest_id)
+
+
+def release_to_mailbox(desk: Desk, digest_id: str) -> DigestRecord:
+    """Seal and queue a digest that a second person signed, then send the queue; repeated, it only sends.
+
+    Raises as `release_digest` does before anything is written, and the feed client's errors after: then the message is
+    queued, and the next `collect` or release sends it.
+    """
+    record = release_digest(
+        desk.store,
+        digest_id,
+        # The same body is the same message: a crash before the release is recorded does not send it twice.
+        post=lambda partner, body, signer: (
+            write_message(
+                desk, partner=partner, kind="digest", body=body, actor=signer, message_id=make_message_id(digest_id)
+            ).message_id
+        ),
+        now=desk.clock(),
+    )
+    send_due(desk, only={"message"}).raise_first()
+    _check_accepted(desk, digest_id)
+    return record
+
+
+def reject_to_mailbox(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
+    """Reject a digest and inform its partner that the period has none, without a reason; repeated, it only sends.
+
+    A service without keys has no mailbox and is not informed. Raises as `reject_digest` does, and the feed client's
+    errors after the message is queued.
+    """
+    record = reject_digest(desk.store, digest_id, by=by, reason=reason, now=desk.clock())
+    with desk.store.read() as connection:
+        has_mailbox = record.partner in get_partner_names(connection)
+    if has_mailbox:
+        notice = DigestNotice(desk.config.environment, record.partner, record.quarter)
+        write_message(
+            desk,
+            partner=record.partner,
+            kind="digest-not-published",
+            body=encode(notice),
+            actor=by,
+            # In the place of the digest itself: the gateway takes one of the two, also from a restored desk.
+            message_id=make_message_id(digest_id),
         )
-    raise DigestError("This digest is not finished. Run `digest make` again.", reason="not-made")
+        send_due(desk, only={"message"}).raise_first()
+        _check_accepted(desk, digest_id)
+    return record
 
 
-def check_waiting(record: DigestRecord) -> None:
-    """Raise `DigestError` unless this digest waits for its release."""
-    if record.state != "made":
-        raise DigestError(
-            f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
-        )
-
-
-def enter_draft(connection: Connection, record: DigestRecord, *, now: datetime) -> None:
-    """Enter the release of a finished digest for a second person to sign; one without bytes needs none."""
-    if record.body is not None:
-        kind, made_by = _get_kind(record), record.made_by
-        draft_release(connection, kind=kind, subject=record.digest_id, body=record.body, by=made_by, now=now)
-
-
-def find_draft(connection: Connection, record: DigestRecord) -> Release | None:
-    """Return the release of a digest's bytes, with its signature if it has one."""
-    if record.body is None:
-        return None
-    return find_release(connection, kind=_get_kind(record), subject=record.digest_id, body=record.body)
-
-
-def get_signer(connection: Connection, record: DigestRecord) -> str:
-    """Return the second person, whose signature covers exactly these bytes. Raises `DigestError`, `ReleaseError`."""
-    check_waiting(record)
-    kind, body = _get_kind(record), get_body(record)
-    return get_signed(connection, kind=kind, subject=record.digest_id, body=body).signer
-
-
-def _get_kind(record: DigestRecord) -> str:
-    return OVERVIEW if record.partner == OVERVIEW_OF else DIGEST
+def _check_accepted(desk: Desk, digest_id: str) -> None:
+    with desk.store.read() as connection:
+        if is_refused(connection, make_message_id(digest_id)):
+            raise DigestError(
+                "The gateway has another digest of this partner and period: this desk published it, was restored from "
+                "an older backup since, and has lost its journal of draws. The published one stands, and this one is "
+                "never sent. There is nothing to repeat: tell the head of the desk that the privacy budget of this "
+                "period was spent twice, and ask the partner for its copy if you need the figures "
+                "(docs/running.md, Restore).",
+                reason="published-before",
+            )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
-from gateway.desk.digests.publishing import DigestOrder
+from gateway.desk.digests.making import DigestOrder
 from gateway.desk.digests.tables import make_labels
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store

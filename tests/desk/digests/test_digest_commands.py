@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.cli import main
-from gateway.desk.digests import publishing
+from gateway.desk.digests import releases
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.partners.mailbox import write_message
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
@@ -48,7 +48,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("sent")
         return SentOut()
 
-    monkeypatch.setattr(publishing, "send_due", send)
+    monkeypatch.setattr(releases, "send_due", send)
     return calls
 
 
@@ -113,10 +113,10 @@ def test_a_gateway_that_is_away_loses_nothing(
 
     sign(state)
     silence = TransportError("The gateway did not answer.", reason="no-answer")
-    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut(error=silence))
+    monkeypatch.setattr(releases, "send_due", lambda _desk, only: SentOut(error=silence))
     code, _, _ = run(state, "digest", "release", DIGEST, capsys=capsys)
     assert code == 3  # run it again
-    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut())
+    monkeypatch.setattr(releases, "send_due", lambda _desk, only: SentOut())
     assert run_json(state, "digest", "release", DIGEST, capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
 
@@ -131,9 +131,9 @@ def test_a_crash_after_the_message_was_written_does_not_write_a_second(
         write_message(*arguments, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publishing, "write_message", write_and_die)
+    monkeypatch.setattr(releases, "write_message", write_and_die)
     assert main(["digest", "release", DIGEST, "--state", str(state)]) == INTERRUPTED
-    monkeypatch.setattr(publishing, "write_message", write_message)
+    monkeypatch.setattr(releases, "write_message", write_message)
     assert run_json(state, "digest", "release", DIGEST, capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
     assert sent == ["sent"]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.digests import noise, publishing
+from gateway.desk.digests import making, noise, releases
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
-from gateway.desk.digests.publishing import make_digest, reject_digest, release_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import find_record, get_clusters, list_records, make_digest_id, make_message_id
-from gateway.desk.digests.releases import get_body
+from gateway.desk.digests.releases import reject_digest, release_digest
+from gateway.desk.digests.signatures import get_body
 from gateway.desk.digests.tables import WEAKNESSES
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.outbox_run import SentOut
@@ -242,7 +243,7 @@ def test_threshold_is_decided_once_even_when_the_making_was_stopped(
 ) -> None:
     add_cases(store, 5)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "finish_record", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(making, "finish_record", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make_digest(store, make_order(adopted=False, threshold=100_000), clock=clock)
     # Whoever looks at the noise and asks again with another threshold gets the same answer.
@@ -285,8 +286,8 @@ def test_a_preview_is_rejected_for_a_reason_that_stays_and_its_partner_reads_tha
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[object, ...]] = []
-    monkeypatch.setattr(publishing, "write_message", lambda _desk, **message: written.append(tuple(message.values())))
-    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut())
+    monkeypatch.setattr(releases, "write_message", lambda _desk, **message: written.append(tuple(message.values())))
+    monkeypatch.setattr(releases, "send_due", lambda _desk, only: SentOut())
     browser.get("/digests")
     browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
     digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)

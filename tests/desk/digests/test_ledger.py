@@ -19,7 +19,7 @@ from gateway.desk.digests.ledger import (
     get_spends,
     get_spent,
 )
-from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod
@@ -36,7 +36,7 @@ import os, signal, sys
 from pathlib import Path
 from typing import Any
 from gateway.desk.digests import noise
-from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.store import open_store
 from tests.desk.digests.digest_builders import clock, make_order
 

@@ -8,9 +8,10 @@ import pytest
 from gateway.desk.digests import drawing, noise
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.ledger import get_spends
-from gateway.desk.digests.publishing import make_digest, release_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import DigestRecord
-from gateway.desk.digests.releases import get_body
+from gateway.desk.digests.releases import release_digest
+from gateway.desk.digests.signatures import get_body
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, QuarterError, parse_period
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.digest import Digest, parse_digest

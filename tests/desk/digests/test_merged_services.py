@@ -7,8 +7,8 @@ import pytest
 from gateway.desk.digests import noise, overview
 from gateway.desk.digests.batch import BatchOrder, list_services, make_all
 from gateway.desk.digests.freezing import freeze_clusters
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.overview import MOST_OF_ONE, OverviewOrder, make_overview
-from gateway.desk.digests.publishing import make_digest
 from gateway.desk.digests.records import list_spent
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
 from gateway.desk.placements.merges import add_merge, get_successor, list_counted, list_ever_merged

@@ -45,7 +45,7 @@ def test_no_other_file_imports_the_noise_library() -> None:
 def test_the_noise_library_is_loaded_by_a_draw_and_not_before() -> None:
     program = (
         "import sys\n"
-        "from gateway.desk.digests import noise, publishing\n"
+        "from gateway.desk.digests import making, noise\n"
         "assert 'opendp' not in sys.modules\n"
         "noise.draw([1], sensitivity=1, epsilon_micro=400_000)\n"
         "assert 'opendp' in sys.modules\n"

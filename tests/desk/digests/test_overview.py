@@ -26,14 +26,14 @@ from gateway.desk.digests.overview import (
     release_overview,
 )
 from gateway.desk.digests.overview_article import render_article
-from gateway.desk.digests.publication import (
+from gateway.desk.digests.public_overview import (
     describe_files,
     find_publication,
     propose_publication,
     publish_overview,
 )
-from gateway.desk.digests.publishing import reject_digest
 from gateway.desk.digests.records import MAX_RECORD_BYTES, get_frozen, get_record
+from gateway.desk.digests.releases import reject_digest
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import LongPeriod, Quarter, parse_period
 from gateway.desk.people.releases import ReleaseError

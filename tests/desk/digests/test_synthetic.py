@@ -12,7 +12,7 @@ from gateway.desk.cases.model import CaseError, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.digests import synthetic
 from gateway.desk.digests.facts import load_facts
-from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store.outbox_tables import STAGES

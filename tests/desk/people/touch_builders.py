@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.digests.records import get_record
-from gateway.desk.digests.releases import find_draft, get_body
+from gateway.desk.digests.signatures import find_draft, get_body
 from gateway.desk.people.passkeys import add_passkey, make_handle
 from gateway.desk.people.releases import Release, draft_release, sign_release
 from gateway.desk.people.touches import (

@@ -5,7 +5,7 @@ import pytest
 from gateway.desk.cases.model import get_case
 from gateway.desk.digests import eligibility
 from gateway.desk.digests.eligibility import has_adopted, list_adopters, list_places
-from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.making import make_digest
 from gateway.desk.digests.records import DigestRecord
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.digests.tables import make_year_tables

@@ -12,7 +12,7 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.config import DeskConfigError
-from gateway.desk.digests import publishing
+from gateway.desk.digests import releases
 from gateway.desk.digests.records import get_record, make_digest_id, make_message_id
 from gateway.desk.outbox_run import SentOut
 from gateway.desk.people.sessions import StartLink, StartLinkError, make_start_link, use_start_link
@@ -330,8 +330,8 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
         sent.append((partner, kind, body, actor))
         return type("Message", (), {"message_id": "message-1"})
 
-    monkeypatch.setattr(publishing, "write_message", write_message)
-    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
+    monkeypatch.setattr(releases, "write_message", write_message)
+    monkeypatch.setattr(releases, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
     add_cases(desk.store, 60)
     add_cases(desk.store, 60, synthetic=True)  # no digest of a live desk counts them
     digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)

@@ -1,12 +1,11 @@
-"""Makes, rejects and releases the digest of one partner and one closed quarter, half-year or year.
+"""Makes the digest of one partner and one closed quarter, half-year or year.
 
 The order is the guarantee: freeze the clusters, commit the spend, draw once, store the draw, then build, then show.
 Never draws twice: after a crash between spend and draw the table is spent, empty and refused. A longer period adds up
-the draws of its quarters; only a year draws anything of its own. `release_to_mailbox` is
-the only way for a digest to leave the desk.
+the draws of its quarters; only a year draws anything of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -37,28 +36,13 @@ from gateway.desk.digests.records import (
     find_record,
     finish_record,
     get_clusters,
-    get_record,
     make_digest_id,
-    make_message_id,
-    mark_rejected,
-    mark_released,
 )
-from gateway.desk.digests.releases import enter_draft, get_body, get_signer
+from gateway.desk.digests.signatures import enter_draft
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, count_table, make_labels, make_year_tables
 from gateway.desk.keyring.quarters import LongPeriod, Period, Quarter, check_closed, parse_quarter
-from gateway.desk.outbox_run import send_due
-from gateway.desk.partners.mailbox import has_message, is_refused, write_message
-from gateway.desk.partners.register import get_partner_names
 from gateway.desk.store import DeskStore
-from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.keys import Environment
-
-MAX_REASON_CHARACTERS = 500
-
-Post = Callable[[str, bytes, str], str]
-"""Posts a digest's bytes to a partner's mailbox for its signer; the same bytes again, the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +83,6 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock, links: Cl
     draw_unpaid(store, draft, accept_lost=order.accept_lost, clock=clock)
     with store.write() as connection:
         return _finish(connection, draft, order, journal=store.journal, now=clock())
-
-
-def reject_digest(store: DeskStore, digest_id: str, *, by: str, reason: str, now: datetime) -> DigestRecord:
-    """Record that a digest was rejected, and why; again, return the record. The reason never leaves the desk.
-
-    Its budget stays spent and the period gets no other digest. One whose noise was lost can be rejected unfinished.
-    """
-    reason = reason.strip()
-    with store.write() as connection:
-        record = get_record(connection, digest_id)
-        if record.state == "rejected":
-            return record
-        if record.state not in ("made", "drawing") or has_message(connection, make_message_id(digest_id)):
-            raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
-        if not reason or len(reason) > MAX_REASON_CHARACTERS:
-            raise DigestError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
-        mark_rejected(connection, digest_id, by=by, reason=reason, now=now)
-        append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
-        return get_record(connection, digest_id)
-
-
-def release_digest(store: DeskStore, digest_id: str, *, post: Post, now: datetime) -> DigestRecord:
-    """Post a digest to its partner's mailbox, or return the record if that is done already.
-
-    Raises `ReleaseError` (`not-signed`) unless a second person signed exactly these bytes, and `DigestError`.
-    """
-    with store.read() as connection:
-        record = get_record(connection, digest_id)
-        if record.state == "released":
-            return record
-        signer = get_signer(connection, record)
-    message_id = post(record.partner, get_body(record), signer)
-    with store.write() as connection:
-        mark_released(connection, digest_id, by=signer, message_id=message_id, now=now)
-        append_entry(connection, "digest-released", digest_id, at=now, actor=signer, message=message_id)
-        return get_record(connection, digest_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,63 +266,3 @@ def _finish(connection: Connection, draft: _Draft, order: DigestOrder, *, journa
     finished = finish_record(connection, record, body=body, now=now)
     enter_draft(connection, finished, now=now)
     return finished
-
-
-def release_to_mailbox(desk: Desk, digest_id: str) -> DigestRecord:
-    """Seal and queue a digest that a second person signed, then send the queue; repeated, it only sends.
-
-    Raises as `release_digest` does before anything is written, and the feed client's errors after: then the message is
-    queued, and the next `collect` or release sends it.
-    """
-    record = release_digest(
-        desk.store,
-        digest_id,
-        # The same body is the same message: a crash before the release is recorded does not send it twice.
-        post=lambda partner, body, signer: (
-            write_message(
-                desk, partner=partner, kind="digest", body=body, actor=signer, message_id=make_message_id(digest_id)
-            ).message_id
-        ),
-        now=desk.clock(),
-    )
-    send_due(desk, only={"message"}).raise_first()
-    _check_accepted(desk, digest_id)
-    return record
-
-
-def reject_to_mailbox(desk: Desk, digest_id: str, *, by: str, reason: str) -> DigestRecord:
-    """Reject a digest and inform its partner that the period has none, without a reason; repeated, it only sends.
-
-    A service without keys has no mailbox and is not informed. Raises as `reject_digest` does, and the feed client's
-    errors after the message is queued.
-    """
-    record = reject_digest(desk.store, digest_id, by=by, reason=reason, now=desk.clock())
-    with desk.store.read() as connection:
-        has_mailbox = record.partner in get_partner_names(connection)
-    if has_mailbox:
-        notice = DigestNotice(desk.config.environment, record.partner, record.quarter)
-        write_message(
-            desk,
-            partner=record.partner,
-            kind="digest-not-published",
-            body=encode(notice),
-            actor=by,
-            # In the place of the digest itself: the gateway takes one of the two, also from a restored desk.
-            message_id=make_message_id(digest_id),
-        )
-        send_due(desk, only={"message"}).raise_first()
-        _check_accepted(desk, digest_id)
-    return record
-
-
-def _check_accepted(desk: Desk, digest_id: str) -> None:
-    with desk.store.read() as connection:
-        if is_refused(connection, make_message_id(digest_id)):
-            raise DigestError(
-                "The gateway has another digest of this partner and period: this desk published it, was restored from "
-                "an older backup since, and has lost its journal of draws. The published one stands, and this one is "
-                "never sent. There is nothing to repeat: tell the head of the desk that the privacy budget of this "
-                "period was spent twice, and ask the partner for its copy if you need the figures "
-                "(docs/running.md, Restore).",
-                reason="published-before",
-            )

@@ -9,7 +9,7 @@ from gateway.desk.audit import append_entry
 from gateway.desk.digests.drawing import DigestError
 from gateway.desk.digests.overview_article import render_page
 from gateway.desk.digests.records import DigestRecord, get_record
-from gateway.desk.digests.releases import get_body
+from gateway.desk.digests.signatures import get_body
 from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.canonical import encode
