@@ -7,6 +7,7 @@ from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.holding import get_lead, take_over
 from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.passing_on import pass_on
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR
 from tests.desk.people_builders import ensure_person
@@ -36,6 +37,17 @@ def assess(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> Case
     with desk.store.write() as connection:
         ensure_person(connection, actor)
     return assess_case(desk, case, dataclasses.replace(ASSESSMENT, **changes), actor=actor)
+
+
+def pass_case_on(desk: Desk, case: str, *, actor: str = ACTOR, **changes: str) -> CaseRow:
+    """Record that the police of Kent took an assessed case."""
+    settings = {
+        "destination": "kent",
+        "channel": "phoned",
+        "taken_by": "DC Example, log 12",
+        "reason": "The child's town.",
+    }
+    return pass_on(desk, case, **(settings | changes), actor=actor)
 
 
 def make_ready(desk: Desk, case: str, *, actor: str = ACTOR, **changes: Any) -> None:

@@ -130,7 +130,7 @@ def ask_health(port: int) -> int:
 
 
 def use_pages(state: tuple[str, str], *, port: int, case_id: str) -> None:
-    """Sign in, ask for the state of the desk, and read a case: what the pages need keys for."""
+    """Sign in, ask for the state of the desk, and read a case: these pages need keys."""
     asked = [sys.executable, "-m", "gateway.desk.cli", "people", "link", ACTOR, *state, "--port", str(port), "--json"]
     address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
     origin = address.partition("/start/")[0]

@@ -32,6 +32,13 @@ VIEW_FIELDS: Final = _TITLES | {
     "bad-code": "view_immediate_risk",
     "not-assessed": "assessment-title",
 }
+PASS_FIELDS: Final = _TITLES | {
+    "not-assessed": "assessment-title",
+    "bad-code": "pass_channel",
+    **dict.fromkeys(("unknown-destination", "retired-destination"), "pass_to"),
+    **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "pass_reason"),
+    **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "pass_taken_by"),
+}
 CLOSE_FIELDS: Final = _TITLES | {
     "reply-owed": "code",
     "no-reply-unsigned": "reply-title",

@@ -17,6 +17,7 @@ from gateway.desk.cases.assessment_forms import (
     CLOSE_FORM,
     HAND_FIELDS,
     HOLD_FIELDS,
+    PASS_FIELDS,
     VIEW_FIELDS,
     list_assessment_faults,
     list_closing_faults,
@@ -40,6 +41,7 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.holding import claim_case, get_lead, hand_over, release_case, take_over
 from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.passing_on import pass_on
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, get_signed_in, read_typed, staff_rule
 from partner_sdk.errors import LocalStateError
@@ -171,6 +173,23 @@ def _read_closing() -> Closing:
 
 def _list_weaknesses() -> tuple[str, ...]:
     return tuple(request.form.getlist("weakness"))
+
+
+@blueprint.post("/cases/<case_id>/pass-on")
+@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
+def post_pass_on(case_id: str) -> ResponseReturnValue:
+    """Record which body took the case, and who there."""
+    typed = read_typed()
+    settings = {"destination": typed["pass_to"], "channel": typed["pass_channel"]}
+    settings |= {"taken_by": typed["pass_taken_by"], "reason": typed["pass_reason"]}
+    return _do(
+        case_id,
+        lambda case: pass_on(get_desk(), case.case_id, **settings, actor=get_name()),
+        PASS_FIELDS,
+        note="pass_taken_by",
+        otherwise="who-title",
+        place="who-title",
+    )
 
 
 @blueprint.post("/cases/<case_id>/exempt")

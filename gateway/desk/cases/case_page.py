@@ -44,6 +44,7 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
+from gateway.desk.cases.passing_on import CHANNELS
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.case_work import URGENCIES, CaseWork, make_case_work, suggest_kind_and_age
@@ -55,7 +56,7 @@ from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates
 from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
-from gateway.desk.cases.who_can_help import list_who_can_help
+from gateway.desk.cases.who_can_help import list_choices, list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
@@ -243,6 +244,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     desk = get_desk()
     is_open = bool(content.sections or content.opened)
     work = make_case_work(desk, case, actor=get_name(), is_open=is_open)
+    contents = (*content.reports, *(one.content for one in content.opened))
+    who_can_help = list_who_can_help(desk, case, work.standing, contents)
     typed = Typed({**_list_given(work), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
@@ -285,9 +288,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         factors=list_reasons(case.factors),
         work=work,
         may=list_permitted(is_crisis=work.lead.crisis),
-        who_can_help=list_who_can_help(
-            desk, case, work.standing, (*content.reports, *(one.content for one in content.opened))
-        ),
+        who_can_help=who_can_help,
+        pass_channels=CHANNELS,
+        bodies_to_choose=list_choices(desk, who_can_help),
         groups_of_bodies=GROUP_TITLES,
         is_contact_owed="contact-owed" in work.owed,
         linked=linked,

@@ -81,9 +81,10 @@ CASE_FAULTS = {
     "own-person": "You have this case yourself. Choose another person.",
     "not-yours": "Nobody has this case. Take it first.",
     "package-owed": (
-        "Police or child protection need this urgently: a package must be acknowledged first, or a supervisor records "
-        "why not."
+        "Police or child protection need this urgently: record who took it there, or a supervisor records why not."
     ),
+    "unknown-destination": "Choose the body that took it.",
+    "retired-destination": "This body takes nothing more. Choose another one.",
     "no-package-owed": "This case does not wait for a package.",
     "contact-owed": "The assessment says to contact the adult who reported. Record that, or assess the case again.",
     "not-closed": "This case is open. Nothing was changed.",

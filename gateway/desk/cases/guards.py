@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from gateway.desk.cases.assessing import YES, Standing, find_standing
+from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing
 from gateway.desk.cases.holding import check_not_held
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
 from gateway.desk.cases.no_reply import list_no_reply_refusals
@@ -39,12 +39,16 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
         yield CaseError(
             "More was read, or the case was reopened, after its assessment: assess it again.", reason="assessment-stale"
         )
-    if standing is not None and standing.urgent_dissemination == YES and not _is_exempt(connection, found, standing):
-        # Packages will be records of their own: until then only a person's reason settles it.
+    if (
+        standing is not None
+        and standing.urgent_dissemination == YES
+        and not _is_passed_on(connection, found)
+        and not _is_exempt(connection, found, standing)
+    ):
         yield CaseError(
             (
-                "Its assessment says that police or child protection need it urgently: a package must be acknowledged "
-                "first, or a supervisor records why not."
+                "Its assessment says that police or child protection need it urgently: record who took it there, or a "
+                "supervisor records why not."
             ),
             reason="package-owed",
         )
@@ -64,6 +68,13 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
             "Its assessment says to contact the adult who reported: record that, or assess it again.",
             reason="contact-owed",
         )
+
+
+def _is_passed_on(connection: Connection, found: CaseRow) -> bool:
+    """Return whether a body has taken the case with every report of it that was read."""
+    steps = list_steps(connection, found)
+    passed = [one for one in steps if one.kind == "pass-on" and one.case_id == found.case_id]
+    return bool(passed) and passed[0].detail["read"] >= count_read(connection, found)
 
 
 def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:

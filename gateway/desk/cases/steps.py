@@ -25,7 +25,18 @@ from partner_sdk.wire.envelope import Envelope
 
 # The audit log has each as e.g. `move-case`.
 StepKind = Literal[
-    "move", "claim", "take-over", "release", "hand-over", "assess", "advise", "exempt", "close", "reopen", "key-in"
+    "key-in",
+    "move",
+    "claim",
+    "take-over",
+    "release",
+    "hand-over",
+    "assess",
+    "advise",
+    "pass-on",
+    "exempt",
+    "close",
+    "reopen",
 ]
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gateway.desk.cases.assessing import YES, Standing
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.destinations.register import Destination, load_register
+from gateway.desk.destinations.register import GROUP_TITLES, Destination, load_register
 from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
 from gateway.desk.wiring import Desk
 from partner_sdk.report.values import NotHeld
@@ -58,6 +58,18 @@ def list_who_can_help(
         )
         for one in suggest_destinations(register, wanted, today=today)
     ]
+
+
+def list_choices(desk: Desk, suggested: Iterable[ShownSuggestion]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every body that takes something today, by group and under the keys of a form; suggested ones first."""
+    today = desk.agency.get_day(desk.clock())
+    register = load_register(desk.paths.destinations)
+    groups = [
+        (title, [(key, one.name) for key, one in register.items() if one.group == code and not one.is_retired(today)])
+        for code, title in GROUP_TITLES.items()
+    ]
+    named = {key: one.name for suggestion in suggested for key, one in suggestion.named}
+    return [("Suggested", list(named.items())), *groups] if named else groups
 
 
 def _list_places(content: SealedContent) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The register of destinations: dated facts of this release, and an agency's own contacts and protocols.
 
-`police.toml` and `bodies.toml` say who serves which place. The desk's state folder may hold `destinations.toml`: a
+`police.toml` and `bodies.toml` name the places of each body. The desk's state folder may hold `destinations.toml`: a
 table there overrides single values of the body of its name, e.g. a contact, or adds a body of its own.
 """
 

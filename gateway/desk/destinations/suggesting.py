@@ -41,9 +41,9 @@ class _Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """The parts of a case that decide who can help. `country` is a lower-case ISO 3166-1 code or empty.
+    """The parts of a case that choose its bodies. `country` is a lower-case ISO 3166-1 code or empty.
 
-    `place` is what the report says about the child's place, e.g. `Leeds, near the station`.
+    `place` has the report's words about the child's place, e.g. `Leeds, near the station`.
     """
 
     kind: str

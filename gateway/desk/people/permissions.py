@@ -62,7 +62,8 @@ class Permission(Enum):
     TAKE_CASES = "take cases and hand them over"
     ASSESS_CASES = "assess and close cases"
     ADVISE = "give a safeguarding adviser's view"
-    EXEMPT_CASES = "let an urgent case close without a package"
+    SEND_ON = "record that a body outside took a case"
+    EXEMPT_CASES = "let an urgent case close although nobody outside took it"
     REPLY = "reply to people who report"
     TELL_OUTCOMES = "tell partners an outcome"
     ASK_SERVICES = "ask services for information"
@@ -110,6 +111,10 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.TAKE_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
             (Permission.ASSESS_CASES, (Role.ANALYST, Role.SUPERVISOR, Role.DUTY_OFFICER)),
             (Permission.ADVISE, (Role.ADVISER,)),
+            (
+                Permission.SEND_ON,
+                (Role.ANALYST, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
+            ),
             (Permission.EXEMPT_CASES, (Role.SUPERVISOR,)),
             (
                 Permission.REPLY,

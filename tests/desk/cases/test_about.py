@@ -37,7 +37,7 @@ def file(loop: Loop, **answers: object) -> str:
 
 
 def make_person(app: str) -> KnownPerson:
-    """Return the facts about a person of whom only the app is known."""
+    """Return the facts about a person with only the app known."""
     blank = dict.fromkeys(("age", "handle", "how_met", "in_real_life", "names", "near"), "")
     return KnownPerson(app=app, knows=(), **blank)
 

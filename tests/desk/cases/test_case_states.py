@@ -18,7 +18,7 @@ from gateway.desk.cases.replies import record_reply
 from gateway.desk.wiring import Desk
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, add_sealed_case
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import assess, pass_case_on
 
 PEOPLE = ("a-analyst", "b-analyst")
 WHY = "Because of the school."
@@ -41,6 +41,8 @@ class Model:
     covered: int = 0
     wants_package: bool = False
     is_exempt: bool = False
+    # Additions that were read when a body took the case; less than none before.
+    passed: int = -1
     wants_contact: bool = False
     is_answered: bool = False
 
@@ -48,7 +50,7 @@ class Model:
     def owes(self) -> bool:
         """Whether anything stands against closing, for either person."""
         answer = (self.is_child or self.wants_contact) and not self.is_answered
-        package = self.wants_package and not self.is_exempt
+        package = self.wants_package and not self.is_exempt and self.passed < self.additions
         return not self.is_assessed or self.covered < self.additions or answer or package
 
     def _take(self, person: str, *, is_allowed: bool = True) -> bool:
@@ -86,6 +88,12 @@ class Model:
     def exempt(self, _person: str, _yes: bool) -> bool:
         self.is_exempt |= (is_done := self.is_open and self.is_assessed and self.wants_package)
         return is_done
+
+    def pass_on(self, person: str, _yes: bool) -> bool:
+        if not self._take(person, is_allowed=self.is_read and self.is_assessed):
+            return False
+        self.passed = self.additions
+        return True
 
     def claim(self, person: str, _yes: bool) -> bool:
         return self._take(person)
@@ -156,6 +164,7 @@ ACTS: dict[str, Callable[[Desk, CaseRow, str, bool], object]] = {
     "assess_urgent": lambda desk, case, person, yes: assess_it(desk, case, person, is_urgent=True, contact=yes),
     "advise": lambda desk, case, person, yes: give_view(desk, case, person, is_urgent=yes),
     "exempt": lambda desk, case, person, _: exempt_case(desk, case.case_id, reason=WHY, actor=person),
+    "pass_on": lambda desk, case, person, _: pass_case_on(desk, case.case_id, actor=person),
     "claim": lambda desk, case, person, _: claim_case(desk, case.case_id, actor=person),
     "take_over": lambda desk, case, person, _: take_over(
         desk, case.case_id, from_person=get(desk, case.case_id).holder or person, reason=WHY, actor=person
@@ -182,6 +191,7 @@ BEGINNINGS = (
     ("read", "assess"),
     ("read", "assess", "reply", "close"),
     ("read", "assess_urgent", "reply", "exempt"),
+    ("read", "assess_urgent", "reply", "pass_on"),
 )
 
 

@@ -1,4 +1,4 @@
-"""One search box: what is typed is read in every way, hashed by the vault, and kept nowhere."""
+"""One search box: typed text is read in every way, hashed by the vault, and kept nowhere."""
 
 import logging
 

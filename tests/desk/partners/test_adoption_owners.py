@@ -1,4 +1,4 @@
-"""A stranger who asks for the button gets no id, no invitation and no link of a service that the desk knows already."""
+"""A stranger asking for the button gets no id, no invitation and no link of a service that the desk knows already."""
 
 import html
 import json

@@ -36,6 +36,7 @@ LINK_CASES        x . x . . . . x . .
 TAKE_CASES        x x x x x . c x . .
 ASSESS_CASES      x . . . . . c x . .
 ADVISE            . x . . . . . . . .
+SEND_ON           x . x x . . c x . .
 EXEMPT_CASES      . . . . . . . x . .
 REPLY             x x . x . . c x . .
 TELL_OUTCOMES     x . . . . . . x . .

@@ -1,4 +1,4 @@
-"""The vault as a process: what it answers to hostile bytes, and what happens when it dies."""
+"""The vault as a process: its answers to hostile bytes, and its death."""
 
 import signal
 import socket

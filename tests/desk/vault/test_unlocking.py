@@ -1,4 +1,4 @@
-"""A desk whose keys have passphrases: locked at the start, unlocked by its custodians, and what it does meanwhile."""
+"""A desk whose keys have passphrases: locked at the start, unlocked by its custodians, and its work meanwhile."""
 
 import io
 import json

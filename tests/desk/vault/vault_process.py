@@ -1,4 +1,4 @@
-"""A vault as a real process, and what can be seen of it from outside."""
+"""A vault as a real process, as it can be seen from outside."""
 
 import os
 import signal

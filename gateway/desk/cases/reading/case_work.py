@@ -11,9 +11,11 @@ from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.passing_on import CHANNELS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
+from gateway.desk.destinations.register import Register, load_register
 from gateway.desk.partners.outcomes import OutcomeSignal, find_released
 from gateway.desk.people.register import format_person
 from gateway.desk.wiring import Desk
@@ -24,7 +26,7 @@ _OWED: Final = {
     "not-opened": "Read the report.",
     "not-assessed": "Assess the case.",
     "assessment-stale": "Assess the case again: more was read, or it was reopened.",
-    "package-owed": "A package must be acknowledged, or a supervisor records why not.",
+    "package-owed": "Record who took it at the police or child protection, or a supervisor records why not.",
     "reply-owed": "Answer the person who reported, and record it.",
     "contact-owed": "Contact the adult who reported, as the assessment says, and record it.",
 }
@@ -38,7 +40,7 @@ _DONE: Final = {
     "release": "gave the case back",
     "assess": "assessed the case",
     "advise": "gave a safeguarding adviser's view",
-    "exempt": "let it close without a package",
+    "exempt": "let it close although nobody outside took it",
 }
 
 
@@ -119,6 +121,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         names = {one: format_person(connection, one) for one in people}
         holder = None if lead.holder is None else format_person(connection, lead.holder)
     texts = open_texts(desk, lead, steps, actor=actor) if is_open else {}
+    bodies = load_register(desk.paths.destinations)
     return CaseWork(
         lead=lead,
         holder=holder,
@@ -128,7 +131,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         factors=list_reasons(lead.factors),
         unread=later.unread,
         owed={one.reason: _OWED.get(one.reason, str(one)) for one in owed},
-        lines=[_make_line(step, texts.get(step.step_id), names=names) for step in steps],
+        lines=[_make_line(step, texts.get(step.step_id), names=names, bodies=bodies) for step in steps],
         told=told,
         is_grown_up=is_grown_up(lead),
         texts=texts,
@@ -138,8 +141,9 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
 _PEOPLE: Final = ("before", "person")
 
 
-def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str]) -> StepLine:
-    line = StepLine(step.at, names[step.by], _format_done(step, names=names), is_sealed=step.box is not None)
+def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> StepLine:
+    done = _format_done(step, names=names, bodies=bodies)
+    line = StepLine(step.at, names[step.by], done, is_sealed=step.box is not None)
     if text is None:
         return line
     titles = {one.code: one.reason for one in list_reasons(" ".join(text.factors))}
@@ -151,7 +155,7 @@ def _format_judgement(step: CaseStep, code: str, title: str) -> str:
     return f"{'Struck out' if code in str(step.detail.get('struck')).split() else 'Agreed'}: {title}"
 
 
-def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
+def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) -> str:
     codes = step.detail
     if step.kind == "move":
         before, after = (
@@ -165,6 +169,9 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str]) -> str:
         return f"took the case over from {names[codes['before']]}"
     if step.kind == "hand-over":
         return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
+    if step.kind == "pass-on":
+        to = bodies[codes["destination"]].name if codes["destination"] in bodies else codes["destination"]
+        return f"passed it on to {to}, {dict(CHANNELS)[codes['channel']].lower()}, and it was taken there"
     if step.kind == "key-in":
         return f"keyed it in: {title_of(codes['channel']).lower()}"
     if step.kind == "close":

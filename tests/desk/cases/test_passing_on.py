@@ -1,0 +1,125 @@
+"""A body outside takes a case: its officer and the reason are recorded sealed; only then an urgent case closes."""
+
+import html
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.cases.closing import Closing, close_case
+from gateway.desk.cases.forms import CASE_FAULTS
+from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.steps import list_steps
+from gateway.desk.store.schema import AUDIT, CASE_STEPS
+from gateway.desk.wiring import Desk
+from tests.desk.desk_loop import ACTOR
+from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import assess, pass_case_on
+
+MARKER = "Marker-of-an-officer-4471"
+
+
+def add_urgent(desk: Desk, *, actor: str = ACTOR) -> str:
+    case_id = open_case(desk, add_sealed_case(desk, marker=""), actor=actor).case.case_id
+    assess(desk, case_id, actor=actor, urgent_dissemination="yes")
+    return case_id
+
+
+def refuse(desk: Desk, case_id: str, **changes: str) -> str:
+    with pytest.raises(CaseError) as caught:
+        pass_case_on(desk, case_id, **changes)
+    with desk.store.read() as connection:
+        assert list_steps(connection, get_case(connection, case_id), kinds=("pass-on",)) == []
+    return caught.value.reason
+
+
+def test_urgent_case_closes_once_a_body_took_it(desk: Desk) -> None:
+    case_id = add_urgent(desk)
+    with pytest.raises(CaseError) as caught:
+        close_case(desk, case_id, Closing("used"), actor=ACTOR)
+    assert caught.value.reason == "package-owed"
+    pass_case_on(desk, case_id)
+    assert close_case(desk, case_id, Closing("used"), actor=ACTOR).closed_at
+
+
+def test_report_that_is_read_later_has_to_be_passed_on_too(desk: Desk) -> None:
+    case_id = add_urgent(desk)
+    pass_case_on(desk, case_id)
+    with desk.store.read() as connection:
+        reference = get_case(connection, case_id).reference
+    open_case(desk, add_sealed_case(desk, marker="", adds_to=reference, reply_owed=False), actor=ACTOR)
+    assess(desk, case_id, urgent_dissemination="yes")
+    with pytest.raises(CaseError) as caught:
+        close_case(desk, case_id, Closing("used"), actor=ACTOR)
+    assert caught.value.reason == "package-owed"
+    pass_case_on(desk, case_id)
+    assert close_case(desk, case_id, Closing("used"), actor=ACTOR).closed_at
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"destination": "atlantis"}, "unknown-destination"),
+        ({"destination": ""}, "unknown-destination"),
+        ({"channel": "fax"}, "bad-code"),
+        ({"taken_by": " "}, "note-missing"),
+        ({"taken_by": "x" * 4001}, "note-too-long"),
+        ({"reason": ""}, "reason-missing"),
+        ({"reason": "a\nb"}, "unprintable"),
+    ],
+)
+def test_bad_record_is_refused_and_nothing_is_kept(desk: Desk, changes: dict[str, str], reason: str) -> None:
+    assert refuse(desk, add_urgent(desk), **changes) == reason
+    assert reason in CASE_FAULTS
+
+
+def test_body_that_retired_takes_nothing(desk: Desk) -> None:
+    own = '[kent]\nretired_on = 2026-01-01\nchecked_on = 2026-11-28\nsource = "a letter"\n'
+    desk.paths.destinations.write_text(own, "utf-8")
+    assert refuse(desk, add_urgent(desk)) == "retired-destination"
+
+
+def test_case_that_is_unread_unassessed_or_closed_is_not_passed_on(desk: Desk) -> None:
+    unread = add_sealed_case(desk, marker="")
+    assert refuse(desk, unread) == "not-opened"
+    open_case(desk, unread, actor=ACTOR)
+    assert refuse(desk, unread) == "not-assessed"
+    assess(desk, unread)
+    close_case(desk, unread, Closing("used"), actor=ACTOR)
+    assert refuse(desk, unread) == "already-closed"
+
+
+def test_case_of_somebody_else_is_not_passed_on(desk: Desk) -> None:
+    case_id = add_urgent(desk)
+    assess(desk, case_id, actor=ACTOR)
+    with pytest.raises(CaseError) as caught:
+        pass_case_on(desk, case_id, actor="another-person")
+    assert caught.value.reason == "held"
+
+
+def test_name_of_the_officer_is_stored_sealed_alone(desk: Desk) -> None:
+    case_id = add_urgent(desk)
+    pass_case_on(desk, case_id, taken_by=MARKER, reason=MARKER)
+    with desk.store.read() as connection:
+        stored = [*connection.execute(select(CASE_STEPS)), *connection.execute(select(AUDIT))]
+    values = [value for row in stored for value in row]
+    assert not [one for one in values if isinstance(one, bytes) and MARKER.encode() in one]
+    assert not [one for one in values if MARKER in str(one)]
+    assert any(row.action == "pass-on-case" for row in stored if hasattr(row, "action"))
+
+
+def test_page_records_it_and_tells_it_with_the_report(desk: Desk, browser: Browser) -> None:
+    case_id = add_urgent(desk, actor="a-assessor")
+    page = html.unescape(browser.get(f"/cases/{case_id}").text)
+    assert "Record who took the case" in page
+    typed = {"pass_to": "kent", "pass_channel": "phoned", "pass_taken_by": MARKER, "pass_reason": f"{MARKER} town"}
+    for missing, field in (("pass_to", "pass_to"), ("pass_channel", "pass_channel"), ("pass_reason", "pass_reason")):
+        refused = browser.post(f"/cases/{case_id}/pass-on", **(typed | {missing: ""}))
+        assert refused.status_code == 409
+        assert f'id="{field}-fault"' in refused.text
+        assert MARKER in refused.text, "nothing typed is lost"
+    assert browser.post(f"/cases/{case_id}/pass-on", **typed).status_code == 303
+    closed = browser.get(f"/cases/{case_id}").text
+    assert "passed it on to Kent Police, by phone, and it was taken there" in closed
+    assert MARKER not in closed
+    assert MARKER in browser.post(f"/cases/{case_id}/read").text
