@@ -1,5 +1,6 @@
 """Sessions of people: how they end, and how little a copied cookie is worth."""
 
+import os
 import secrets
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from gateway.demo.soft_passkey import SoftPasskey
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.register import PersonError, add_person, end_person, end_role, grant_role
+from gateway.desk.people.sessions import LIFETIME, SESSION_LIFETIME, get_link_folder
 from gateway.desk.wiring import Desk
 from tests.builders import NOW
 from tests.desk.people_builders import ACTOR, ensure_person
@@ -41,6 +43,34 @@ def test_a_session_answers_only_to_the_browser_that_began_it(desk: Desk) -> None
     thief.client.environ_base["HTTP_USER_AGENT"] = "another/1.0"
     assert thief.get("/").status_code == 401
     assert person.get("/").status_code == 200
+
+
+def test_a_session_that_begins_later_than_now_signs_nobody_in(desk: Desk, clock: Clock) -> None:
+    browser = Browser(desk).sign_in()
+    clock.now -= timedelta(seconds=1)  # the machine's clock was set back: no session may last longer for it
+    assert browser.get("/").status_code == 401
+
+
+def test_rows_of_old_sessions_and_files_of_old_links_go_with_the_next_ones(desk: Desk, clock: Clock) -> None:
+    def count_sessions() -> int:
+        with desk.store.read() as connection:
+            return int(connection.exec_driver_sql("SELECT count(*) FROM sessions").scalar_one())
+
+    Browser(desk).sign_in()
+    link = Browser(desk).make_link("b-unused")
+    folder = get_link_folder(desk.paths.state)
+    (file,) = folder.iterdir()
+    os.utime(file, times=(clock.now.timestamp(), clock.now.timestamp()))
+    clock.now += 2 * LIFETIME
+    Browser(desk).make_link("c-other")
+    assert Browser(desk).get(link).status_code == 401
+    assert (file.exists(), len(list(folder.iterdir()))) == (True, 2)
+    clock.now += timedelta(seconds=1)
+    Browser(desk).make_link("c-other")
+    assert not file.exists()
+    clock.now += SESSION_LIFETIME
+    Browser(desk).sign_in("d-late")
+    assert count_sessions() == 1
 
 
 def test_a_link_of_a_person_without_a_role_does_not_sign_in(desk: Desk) -> None:

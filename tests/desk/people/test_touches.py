@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,35 @@ def test_text_that_is_no_answer_is_refused(text: str) -> None:
     with pytest.raises(TouchError) as caught:
         verify_new_key(text, statement=state("register", person=PERSON))
     assert caught.value.reason == "malformed"
+
+
+class FramedPasskey(SoftPasskey):
+    """A device whose browser shows this desk in a frame of another site."""
+
+    def _make_client_data(self, kind: str, options: Mapping[str, Any]) -> bytes:
+        return super()._make_client_data(kind, options).replace(b'"crossOrigin":false', b'"crossOrigin":true')
+
+
+def test_touch_in_a_frame_of_another_site_is_refused(store: DeskStore) -> None:
+    statement = state("register", person=PERSON)
+    framed = FramedPasskey(ORIGIN, random=secrets.token_bytes)
+    assert b'"crossOrigin":true' in framed._make_client_data("webauthn.get", make_touch_options(statement, allowed=[]))
+    with pytest.raises(TouchError) as caught:
+        verify_new_key(framed.register(make_options(statement)), statement=statement)
+    assert caught.value.reason == "bad-touch"
+    with store.write() as connection:
+        passkey = register(connection, PERSON)
+    passkey.__class__ = FramedPasskey
+    assert refuse(store, passkey, state("touch", person=PERSON)) == "bad-touch"
+
+
+def test_registration_that_names_another_key_than_the_device_did_is_refused() -> None:
+    statement = state("register", person=PERSON)
+    named = json.loads(SoftPasskey(ORIGIN, random=secrets.token_bytes).register(make_options(statement)))
+    other = to_base64url(secrets.token_bytes(32))
+    with pytest.raises(TouchError) as caught:
+        verify_new_key(json.dumps({**named, "id": other, "rawId": other}), statement=statement)
+    assert caught.value.reason == "bad-touch"
 
 
 def test_registration_for_another_desk_or_without_a_check_of_the_person_is_refused() -> None:
