@@ -3,8 +3,7 @@
 import json
 import os
 import resource
-import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,21 +77,32 @@ def test_record_goes_on_after_a_restart_and_in_several_processes(tmp_path: Path)
     assert len(list(OpeningRecord(path).read())) == 5
 
 
-def test_two_processes_that_write_at_once_keep_the_chain(tmp_path: Path) -> None:
-    path = tmp_path / OPENINGS_FILE
-    writer = (
-        "import sys; from pathlib import Path; from tests.desk.vault.test_record import make_request, AT;"
-        "from gateway.desk.vault.record import OpeningRecord; record = OpeningRecord(Path(sys.argv[1]));"
-        "[record.append(make_request(reason='file'), at=AT) for _ in range(300)]"
+def test_line_waits_until_another_process_has_added_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each has opened the file for itself, as two processes have, and the lock belongs to what was opened (flock(2)).
+    first, second = (OpeningRecord(tmp_path / OPENINGS_FILE) for _ in range(2))
+    is_writing, may_write = threading.Event(), threading.Event()
+    write = OpeningRecord._write
+
+    def write_late(record: OpeningRecord, descriptor: int, line: bytes, *, is_durable: bool) -> None:
+        if record is first:
+            is_writing.set()
+            assert may_write.wait(60)
+        write(record, descriptor, line, is_durable=is_durable)
+
+    monkeypatch.setattr(OpeningRecord, "_write", write_late)
+    early, late = (
+        threading.Thread(target=one.append, args=(make_request(),), kwargs={"at": AT}) for one in (first, second)
     )
-    running = [subprocess.Popen([sys.executable, "-c", writer, str(path)]) for _ in range(2)]
-    try:
-        assert [process.wait(60) for process in running] == [0, 0]
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-    assert len(list(OpeningRecord(path).read())) == 600
+    early.start()
+    assert is_writing.wait(60)
+    late.start()
+    late.join(0.2)  # without the lock it needs less
+    is_waiting = late.is_alive()
+    may_write.set()
+    for thread in (early, late):
+        thread.join()
+    assert is_waiting
+    assert len(list(first.read())) == 2
 
 
 @pytest.mark.parametrize("change", ["alter", "remove", "insert", "swap"])

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from gateway.desk import terminal
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cli import main
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.protecting import protect_keys
 from gateway.desk.keyring.publication import OPENINGS_NOTED, note_openings
@@ -27,7 +29,6 @@ from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from tests.desk.vault.vault_process import find_in_memory, run_vault, stop_vault
 from tests.desk.view_builders import Browser, add_sealed_case
-from tests.house.sources import ROOT
 from tests.whole.test_web_process_without_keys import list_secrets
 
 FIRST, SECOND = "correct horse battery staple", "violet cabin under snowfall"
@@ -43,8 +44,12 @@ def locked(desk: Desk) -> Desk:
 
 
 def run_command(desk: Desk, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "gateway.desk.cli", *words, "--state", str(desk.paths.state)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input=typed, check=False)
+    """Run a command beside the vault, in this process: one of its own starts in half a second of a core."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        patched.setattr(sys, "stdin", io.StringIO(typed))
+        code = main([*words, "--state", str(desk.paths.state)])
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def list_actions(desk: Desk) -> list[str]:
