@@ -39,11 +39,20 @@ from gateway.desk.cases.closing import (
     list_refusals,
     reopen_case,
 )
-from gateway.desk.cases.holding import claim_case, get_lead, hand_over, release_case, take_over
+from gateway.desk.cases.holding import claim_case, get_lead, hand_over, make_scope, release_case, take_over
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.passing_on import pass_on
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, get_signed_in, read_typed, staff_rule
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    get_signed_in,
+    is_permitted,
+    read_typed,
+    staff_rule,
+)
 from partner_sdk.errors import LocalStateError
 
 blueprint = Blueprint("case_work", __name__)
@@ -163,8 +172,8 @@ def _close(case_id: str, state: PageState) -> ResponseReturnValue:
 
 def _check_may_close(case: CaseRow) -> None:
     with get_desk().store.read() as connection:
-        is_crisis = get_lead(connection, case.case_id).crisis
-    check_may_close(get_signed_in().roles, _read_closing(), is_crisis=is_crisis)
+        scope = make_scope(connection, case, person=get_name())
+    check_may_close(get_signed_in().roles, _read_closing(), case=scope)
 
 
 def _read_closing() -> Closing:
@@ -241,4 +250,9 @@ def _do(
 
 
 def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
+    with get_desk().store.read() as connection:
+        scope = make_scope(connection, case, person=get_name())
+    if not is_permitted(Permission.READ_CASES, case=scope):
+        # Handed over or given back, it is no longer a case of this person's faculty.
+        return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor=place), HTTPStatus.SEE_OTHER)

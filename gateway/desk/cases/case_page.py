@@ -14,7 +14,7 @@ from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
-from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import list_linked
 from gateway.desk.cases.matches import MATCH_TEXTS, get_matches
 from gateway.desk.cases.model import (
@@ -163,14 +163,16 @@ class _Content:
 def get_case_or_404(case_id: str) -> CaseRow:
     """Return the case of this address, or answer 404.
 
-    As a duty officer, a person acts only in the crisis lane, where the case in which this report is worked on counts.
+    A duty officer reaches only cases of the crisis lane, an officer of a faculty those of the faculty too: the route's
+    permission holds for this case, or the answer is 403.
     """
     with get_desk().store.read() as connection:
         try:
-            found, lead = get_case(connection, case_id), get_lead(connection, case_id)
+            found = get_case(connection, case_id)
         except CaseError:
             not_found()
-    check_route(is_crisis=lead.crisis)
+        scope = make_scope(connection, found, person=get_name())
+    check_route(case=scope)
     return found
 
 
@@ -260,6 +262,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         about_name = None if case.about is None else find_owner_name(connection, get_successor(connection, case.about))
         is_welsh = content.report is not None and content.report.language == WELSH
         is_welsh_unchecked = is_welsh and not is_given(connection, WELSH_REPLIES)
+        scope = make_scope(connection, case, person=get_name())
     is_public = case.partner == PUBLIC_SENDER
     partner = (
         None if is_public else make_partner_case(desk, case, content.opened, actor=get_name(), budget=PageBudget())
@@ -287,7 +290,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         work=work,
-        may=list_permitted(is_crisis=work.lead.crisis),
+        may=list_permitted(case=scope),
         who_can_help=who_can_help,
         pass_channels=CHANNELS,
         bodies_to_choose=list_choices(desk, who_can_help),

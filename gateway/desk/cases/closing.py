@@ -31,7 +31,7 @@ from gateway.desk.cases.partner_side import check_may_send_outcome, choose_partn
 from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.digests.facts import choose_facts, load_facts
 from gateway.desk.partners.outcomes import record_outcome, take_back_outcome
-from gateway.desk.people.permissions import Permission, Role, check_permission
+from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -178,12 +178,12 @@ def check_closing(closing: Closing) -> None:
         raise CaseError(f"--redirected-to goes only with the outcome {OUT_OF_REMIT}.", reason="bad-code")
 
 
-def check_may_close(roles: Collection[Role], closing: Closing, *, is_crisis: bool) -> None:
+def check_may_close(roles: Collection[Role], closing: Closing, *, case: CaseScope) -> None:
     """Check the permissions for linking a case and informing its partner at closing. Raises `NotPermittedError`."""
     if closing.same_as is not None:
-        check_permission(roles, Permission.LINK_CASES, is_crisis=is_crisis)
+        check_permission(roles, Permission.LINK_CASES, case=case)
     if closing.release_outcome:
-        check_permission(roles, Permission.TELL_OUTCOMES, is_crisis=is_crisis)
+        check_permission(roles, Permission.TELL_OUTCOMES, case=case)
 
 
 def list_refusals(connection: Connection, found: CaseRow, closing: Closing, *, actor: str) -> Iterator[CaseError]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
-from gateway.desk.people.permissions import Permission, is_allowed
+from gateway.desk.people.permissions import CaseScope, Permission, is_allowed
 from gateway.desk.people.register import find_person, format_person, list_roles
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_time
@@ -28,6 +28,12 @@ def get_lead(connection: Connection, wanted: str) -> CaseRow:
     first = get_case(connection, found.joined_to)
     # A report that arrived after its case was closed is worked on by itself.
     return first if first.closed_at is None else found
+
+
+def make_scope(connection: Connection, found: CaseRow, *, person: str) -> CaseScope:
+    """Return the facts that decide whether a person's roles reach a case: those of the case that it is worked in."""
+    lead = get_lead(connection, found.case_id)
+    return CaseScope(found.crisis or lead.crisis, lead.faculty, is_held=lead.holder == person)
 
 
 def claim_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
@@ -143,7 +149,8 @@ def _check_recipient(connection: Connection, person: str, *, is_crisis: bool) ->
 
 
 def _is_able(connection: Connection, person: str, *, is_crisis: bool) -> bool:
-    return is_allowed(list_roles(connection, person), Permission.TAKE_CASES, is_crisis=is_crisis)
+    case = CaseScope(is_crisis, is_held=True)
+    return is_allowed(list_roles(connection, person), Permission.TAKE_CASES, case=case)
 
 
 def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:

@@ -21,7 +21,7 @@ from gateway.desk.cases.keying import (
 from gateway.desk.cases.keying_forms import KeyedPage, list_groups, read_page
 from gateway.desk.cases.model import KEYED_IN, CaseError, find_promised_day, format_day, format_read_by
 from gateway.desk.cases.reading import labels
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, is_permitted, show_page, staff_rule
@@ -101,7 +101,7 @@ def show_reference(case_id: str) -> ResponseReturnValue:
         spoken=list_reference_words(case.reference),
         promised_day="" if promised is None else format_day(promised),
         read_by=format_read_by(case, desk.agency, now=desk.clock()),
-        may_read=is_permitted(Permission.SEE_QUEUE, is_crisis=case.crisis),
+        may_read=is_permitted(Permission.SEE_QUEUE, case=CaseScope(case.crisis)),
     )
 
 

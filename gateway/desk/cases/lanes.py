@@ -141,11 +141,18 @@ def list_queue(
     return [to_case(row) for row in connection.execute(query)]
 
 
-def find_next(connection: Connection, *, after: str = "") -> CaseRow | None:
-    """Return the next case with something to read, in the order of the queue, other than the case `after`."""
+def find_next(
+    connection: Connection, *, after: str = "", lanes: Sequence[str] | None = None, person: str = ""
+) -> CaseRow | None:
+    """Return the next case with something to read, in the order of the queue, other than the case `after`.
+
+    With `lanes`, only one of these, of the person for the lane "Mine".
+    """
+    known = {} if lanes is None else _list_conditions(date.min, person)
+    within = true() if lanes is None else or_(*(known[code] for code in lanes))
     query = (
         select(CASES)
-        .where(*_choose(UNREAD, None, is_in_order=True), CASES.c.case_id != after)
+        .where(*_choose(UNREAD, None, is_in_order=True), CASES.c.case_id != after, within)
         .order_by(*QUEUE_ORDER)
         .limit(1)
     )

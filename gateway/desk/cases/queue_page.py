@@ -3,7 +3,7 @@
 Every address of a case carries the view that it was opened from, so that the list beside the case stays as it was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -42,13 +42,13 @@ from gateway.desk.cases.queue import CRISIS, Later, list_later
 from gateway.desk.cases.reading import labels
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
-from gateway.desk.people.permissions import Permission
+from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
 from gateway.desk.people.register import format_person
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.uk_times import format_short_time, get_day_start
-from gateway.desk.views.page import ListPage, get_name, is_permitted, read_list_page
+from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import list_reasons
@@ -95,17 +95,15 @@ class QueuePane:
     next_case: CaseRow | None
     names: Mapping[str, str]
     exposure: Exposure
-    crisis_only: bool  # for a duty officer
+    own_lanes: Sequence[str] | None  # the only ones of a duty officer or a faculty's officer, their first one first
     can_sign: bool  # that no reply to a child is safe
 
     @property
     def lanes(self) -> list[tuple[str, list[Lane]]]:
         """The lanes of each heading; empty ones of a heading are left out, except the chosen one."""
-        mine = [
-            lane
-            for lane in LANES
-            if (lane.code == CRISIS or not self.crisis_only) and (lane.code != UNSIGNED or self.can_sign)
-        ]
+        if self.own_lanes is not None:
+            return [("", [lane for code in self.own_lanes for lane in LANES if lane.code == code])]
+        mine = [lane for lane in LANES if lane.code != UNSIGNED or self.can_sign]
         shown = (lane for lane in mine if not lane.heading or self.counts[lane.code] or lane.code == self.view.lane)
         return [(heading, list(lanes)) for heading, lanes in groupby(shown, key=lambda lane: lane.heading)]
 
@@ -134,8 +132,8 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     now = desk.clock()
     person = get_name()
     today, view = get_uk_day(now), read_view(request.args, person=person)
-    crisis_only = not is_permitted(Permission.SEE_QUEUE, is_crisis=False)
-    view = view.with_lane(CRISIS) if crisis_only else view
+    own_lanes = _list_own_lanes(get_signed_in().roles)
+    view = view if own_lanes is None or view.lane in own_lanes else view.with_lane(own_lanes[0])
     with desk.store.read() as connection:
         counts = count_lanes(connection, today=today, person=person)
         listed_page = read_list_page(found=count_view(connection, view, today=today, lanes=counts))
@@ -143,11 +141,9 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         names, sources = get_owner_names(connection), list_sources(connection, listed)
         firsts, later = list_firsts(connection, listed), list_later(connection, listed)
         clocks = format_open_questions(list_unanswered(connection), today=today)
-        next_case = find_next(connection, after=case_id)
+        next_case = find_next(connection, after=case_id, lanes=own_lanes, person=person)
         holders = {case.holder: format_person(connection, case.holder) for case in listed if case.holder is not None}
         opened = list_exposure(connection, since=get_day_start(now), person=person)
-    if crisis_only and next_case is not None and not next_case.crisis:
-        next_case = None
     rows = [
         Row(
             case=case,
@@ -165,10 +161,18 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         for case in listed
     ]
     exposure = opened[0] if opened else Exposure(person, 0, 0)
-    can_sign = is_permitted(RELEASE_PERMISSIONS[NO_REPLY])
+    can_sign = is_allowed(get_signed_in().roles, RELEASE_PERMISSIONS[NO_REPLY])
     return QueuePane(
-        view, counts, rows, listed_page, next_case, names, exposure, crisis_only=crisis_only, can_sign=can_sign
+        view, counts, rows, listed_page, next_case, names, exposure, own_lanes=own_lanes, can_sign=can_sign
     )
+
+
+def _list_own_lanes(roles: Collection[Role]) -> Sequence[str] | None:
+    """Return the lanes of roles that do not reach every case, e.g. Operations, crisis, mine; None if they do."""
+    if is_allowed(roles, Permission.SEE_QUEUE, case=ANY_CASE):
+        return None
+    faculties = [code for role, code in FACULTY_OF.items() if role in roles]
+    return [*faculties, CRISIS, "mine"] if faculties else [CRISIS]
 
 
 def _format_source(case: CaseRow, source: Source | None) -> str:

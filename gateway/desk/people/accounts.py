@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.desk.people.permissions import BY_THE_DESK, OF_THE_MACHINE, Permission, Role, check_permission
+from gateway.desk.people.permissions import ANY_CASE, BY_THE_DESK, OF_THE_MACHINE, Permission, Role, check_permission
 from gateway.desk.people.register import PersonError, find_person_of_account, list_roles
 from gateway.desk.suggestions import suggest
 
@@ -42,7 +42,7 @@ def get_account() -> str:
 def get_actor(connection: Connection, permission: Permission, *, account: str) -> Actor:
     """Return the person of an account, if they have this permission; the desk for its own work without a person.
 
-    A duty officer works on the desk's pages, which know the lane of each case: a command counts as outside the lane.
+    A duty officer and a faculty's officer work on the desk's pages, which know the lane and faculty of each case.
     Raises `PersonError` (`no-person`) and `NotPermittedError`.
     """
     found = find_person_of_account(connection, account)
@@ -55,7 +55,7 @@ def get_actor(connection: Connection, permission: Permission, *, account: str) -
             reason="no-person",
         )
     roles = list_roles(connection, found.person)
-    check_permission(roles, permission, is_crisis=False)
+    check_permission(roles, permission, case=ANY_CASE)
     return Actor(found.person, roles)
 
 

@@ -5,6 +5,7 @@ place each (`views/page.py`, `terminal.py`). A person has the permissions of all
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -165,15 +166,40 @@ OF_THE_MACHINE: Final = frozenset(
 # role that does (docs/decisions/0055).
 APART: Final = frozenset({Role.AUDITOR, Role.ADMINISTRATOR})
 
-# A role whose permissions on cases hold in the crisis lane only.
-CRISIS_LANE_ONLY: Final = frozenset({Role.DUTY_OFFICER})
+# The faculty of a role, by the code of a hand-over: its permissions on cases hold in the cases of its faculty, those
+# handed to the person, and the crisis lane.
+FACULTY_OF: Final[Mapping[Role, str]] = MappingProxyType(
+    {Role.OPERATIONS: "operations", Role.HARM_REDUCTION: "harm_reduction"}
+)
+_ON_CASES: Final = frozenset(
+    {
+        *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RAISE_CASES),
+        *(Permission.MOVE_CASES, Permission.LINK_CASES, Permission.TAKE_CASES, Permission.ASSESS_CASES),
+        *(Permission.ADVISE, Permission.EXEMPT_CASES, Permission.REPLY, Permission.TELL_OUTCOMES),
+        Permission.ASK_SERVICES,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScope:
+    """The facts of a case that decide whether a role reaches it; `is_held`: by the person who asks."""
+
+    is_crisis: bool = False
+    faculty: str | None = None
+    is_held: bool = False
+
+
+# A case outside the crisis lane, of no faculty and held by another person, as every case counts for a command.
+ANY_CASE: Final = CaseScope()
 
 
 class NotPermittedError(ReportAbuseError):
-    """A person's roles lack a permission; `able` are the roles that have it."""
+    """Roles lack a permission, or lack it for this case (`is_of_case`); `able` are the roles that have it."""
 
-    def __init__(self, permission: Permission, *, able: Collection[Role]) -> None:
+    def __init__(self, permission: Permission, *, able: Collection[Role], is_of_case: bool = False) -> None:
         self.permission = permission
+        self.is_of_case = is_of_case
         self.able = tuple(role for role in Role if role in able)
         super().__init__(
             f"Your role does not let you {permission.value}: that is for a person with the role "
@@ -182,20 +208,32 @@ class NotPermittedError(ReportAbuseError):
         )
 
 
-def is_allowed(roles: Collection[Role], permission: Permission, *, is_crisis: bool = True) -> bool:
-    """Return whether one of these roles has the permission, for a case outside the crisis lane if `is_crisis` is False.
+def is_allowed(roles: Collection[Role], permission: Permission, *, case: CaseScope | None = None) -> bool:
+    """Return whether one of these roles has the permission, for this case or, without one, for any case at all.
 
-    Example: a duty officer may open reports (`Permission.READ_CASES`) only if `is_crisis`.
+    Example: a duty officer may open a report (`Permission.READ_CASES`) only if the case is in the crisis lane.
     """
-    able = ROLES_OF[permission].intersection(roles)
-    return bool(able if is_crisis else able - CRISIS_LANE_ONLY)
+    return not _list_able(permission, case).isdisjoint(roles)
 
 
-def check_permission(roles: Collection[Role], permission: Permission, *, is_crisis: bool = True) -> None:
+def check_permission(roles: Collection[Role], permission: Permission, *, case: CaseScope | None = None) -> None:
     """Raise `NotPermittedError` unless one of these roles has the permission, as `is_allowed` has it."""
-    if not is_allowed(roles, permission, is_crisis=is_crisis):
-        able = ROLES_OF[permission]
-        raise NotPermittedError(permission, able=able if is_crisis else able - CRISIS_LANE_ONLY)
+    if not is_allowed(roles, permission, case=case):
+        is_of_case = case is not None and is_allowed(roles, permission)
+        raise NotPermittedError(permission, able=_list_able(permission, case), is_of_case=is_of_case)
+
+
+def _list_able(permission: Permission, case: CaseScope | None) -> frozenset[Role]:
+    able = ROLES_OF[permission]
+    return able if case is None else frozenset(role for role in able if _reaches(role, permission, case))
+
+
+def _reaches(role: Role, permission: Permission, case: CaseScope) -> bool:
+    if role is Role.DUTY_OFFICER:
+        return case.is_crisis
+    if role not in FACULTY_OF or permission not in _ON_CASES:
+        return True
+    return case.is_crisis or case.is_held or case.faculty == FACULTY_OF[role]
 
 
 def list_clashing(roles: Collection[Role], role: Role) -> list[Role]:

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import (
     ROLE_TITLES,
+    CaseScope,
     NotPermittedError,
     Permission,
     Role,
@@ -152,25 +153,22 @@ def get_name() -> str:
     return get_signed_in().person
 
 
-def is_permitted(permission: Permission, *, is_crisis: bool = True) -> bool:
-    """Return whether the signed-in person has a permission; for a case, say whether it is in the crisis lane."""
-    return is_allowed(get_signed_in().roles, permission, is_crisis=is_crisis)
+def is_permitted(permission: Permission, *, case: CaseScope | None = None) -> bool:
+    """Return whether the signed-in person has a permission, for this case or for any."""
+    return is_allowed(get_signed_in().roles, permission, case=case)
 
 
-def list_permitted(*, is_crisis: bool = True) -> set[str]:
-    """Return the names of the signed-in person's permissions, e.g. `REPLY`; for a case, as `is_permitted`."""
-    return {one.name for one in Permission if is_permitted(one, is_crisis=is_crisis)}
+def list_permitted(*, case: CaseScope | None = None) -> set[str]:
+    """Return the names of the signed-in person's permissions, e.g. `REPLY`, for this case or for any."""
+    return {one.name for one in Permission if is_permitted(one, case=case)}
 
 
-def check_route(*, is_crisis: bool = True) -> None:
-    """Check this route's own permission, for a case outside the crisis lane if `is_crisis` is False.
-
-    Raises `NotPermittedError`.
-    """
+def check_route(*, case: CaseScope | None = None) -> None:
+    """Check this route's own permission, for this case or for any. Raises `NotPermittedError`."""
     stated = find_current_rule()
     if stated is None or not isinstance(stated.permission, Permission):
         raise TypeError("A route for staff names a permission that is not the desk's.")
-    check_permission(get_signed_in().roles, stated.permission, is_crisis=is_crisis)
+    check_permission(get_signed_in().roles, stated.permission, case=case)
 
 
 def find_home(roles: Collection[Role]) -> str | None:
@@ -252,6 +250,7 @@ def _show_forbidden(error: NotPermittedError) -> ResponseReturnValue:
         "forbidden.html",
         status=HTTPStatus.FORBIDDEN,
         action=error.permission.value,
+        is_of_case=error.is_of_case,
         roles=[ROLE_TITLES[role] for role in error.able],
         own_roles=[ROLE_TITLES[role] for role in Role if role in get_signed_in().roles],
         names=names,

@@ -147,7 +147,7 @@ def list_expected_commands() -> dict[str, str]:
 
 
 def has(role: Role, permission: str) -> str:
-    """Return the mark of the table by hand: `x`, `c` for the crisis lane only, or a full stop."""
+    """Return the mark of the table by hand: `x`, `c` or `f` for some cases only, or a full stop."""
     return ROWS[permission][ORDER.index(role)]
 
 
@@ -215,35 +215,91 @@ def test_every_command_as_every_role(desk: Desk, role: Role, monkeypatch: pytest
             assert command.invoke(context) == "o-person"
             ran += 1
         else:
-            # A duty officer has the pages alone: a command knows no lane.
+            # A command knows neither lane nor faculty: a duty officer has the pages alone.
             with pytest.raises(NotPermittedError):
                 command.invoke(context)
-    assert ran >= (0 if role is Role.DUTY_OFFICER else 4)
+    assert ran >= {Role.DUTY_OFFICER: 0, Role.OPERATIONS: 2}.get(role, 4)
 
 
-def test_a_duty_officer_gets_the_crisis_lane_and_no_other_case(desk: Desk) -> None:
-    crisis = add_sealed_case(desk, marker="M", crisis=True, score=160)
-    other = add_sealed_case(desk, marker="M", crisis=False, score=40)
-    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
-    listed = browser.get("/?lane=all").text
-    assert crisis in listed
-    assert other not in listed
+# The columns of cases by name, with the marks that reach each.
+SCOPES: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("crisis", {"crisis": True}, "xcf"),
+    ("of their faculty", {"faculty": "harm_reduction"}, "xf"),
+    ("handed to them", {"holder": "o-person"}, "xf"),
+    ("of another faculty", {"faculty": "operations"}, "x"),
+    ("of nobody", {}, "x"),
+)
+
+
+@pytest.mark.parametrize("role", [Role.DUTY_OFFICER, Role.HARM_REDUCTION, Role.SUPERVISOR], ids=lambda role: role.value)
+def test_every_route_of_a_case_as_a_role_for_each_scope(desk: Desk, role: Role) -> None:
+    cases = [
+        (add_sealed_case(desk, marker="M", **{"crisis": False, "score": 40} | columns), name, marks)
+        for name, columns, marks in SCOPES
+    ]
+    browser, looked = Browser(desk).sign_in("o-person", [role]), 0
     for (method, path), stated in list_routes(browser).items():
-        if "<case_id>" in path:
-            answers = []
-            for case_id in (crisis, other):
-                address = path.replace("<case_id>", case_id).replace("<evidence_id>", "file-1")
-                answers.append((browser.get(address) if method == "GET" else browser.post(address)).status_code)
-            may = has(Role.DUTY_OFFICER, stated.name) == "c"
-            assert (answers[0] != 403) is may, (path, answers)
-            assert max(answers) < 500, (path, answers)
-            assert 401 not in answers, (path, answers)
-            assert answers[1] == 403, (path, answers)
+        if "<case_id>" not in path:
+            continue
+        for case_id, name, marks in cases:
+            if "release" in path and name == "handed to them":
+                continue  # it would not be theirs afterwards
+            address = path.replace("<case_id>", case_id).replace("<evidence_id>", "file-1")
+            answer = browser.get(address) if method == "GET" else browser.post(address)
+            assert (answer.status_code != 403) is (has(role, stated.name) in marks), (path, name, answer.status_code)
+            assert answer.status_code < 500
+            assert answer.status_code != 401
+            looked += 1
+    assert looked >= 25 * len(SCOPES) - 1
+
+
+@pytest.mark.parametrize(
+    ("role", "lanes", "first"),
+    [
+        (Role.DUTY_OFFICER, ["Crisis"], {"crisis"}),
+        (Role.HARM_REDUCTION, ["Harm Reduction", "Crisis", "Mine"], {"of their faculty"}),
+    ],
+)
+def test_a_role_of_some_cases_has_only_their_lanes_and_its_own_first(
+    desk: Desk, role: Role, lanes: list[str], first: set[str]
+) -> None:
+    cases = {
+        add_sealed_case(desk, marker="M", **{"crisis": False, "score": 40} | columns): name
+        for name, columns, _ in SCOPES
+    }
+    browser = Browser(desk).sign_in("o-person", [role])
+    for path in ("/", "/?lane=all", "/?lane=operations"):
+        page = browser.get(path).text
+        assert {name for case_id, name in cases.items() if f'href="/cases/{case_id}' in page and name != "crisis"} == (
+            first - {"crisis"}
+        ), path
+        assert re.findall(r"<li><a [^>]+>([^<]+) <b>", page) == lanes
+    nexts = re.findall(r'class="next" href="/cases/([^"?]+)', browser.get("/").text)
+    assert [cases[one] for one in nexts] == ["crisis"]
+
+
+def test_a_faculty_officer_who_hands_a_case_on_gets_the_list_and_no_refusal(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="M", crisis=False, holder="o-person", faculty="operations")
+    browser = Browser(desk).sign_in("o-person", [Role.OPERATIONS])
+    handed = {"hand_faculty": "intelligence", "hand_reason": "Not for us.", "hand_note": "Nothing waits."}
+    answer = browser.post(f"/cases/{case_id}/hand-over", **handed)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    refused = browser.get(f"/cases/{case_id}")
+    assert refused.status_code == 403
+    assert "This case is not one of yours" in refused.text
+
+
+def test_roles_reach_a_case_only_by_the_role_that_has_the_permission(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="M", crisis=False)
+    browser = Browser(desk).sign_in("o-person", [Role.OPERATIONS, Role.ADVISER])
+    assert browser.get(f"/cases/{case_id}").status_code == 200  # as an adviser
+    assert "Link the two cases" not in browser.get(f"/cases/{case_id}").text
+    assert browser.post(f"/cases/{case_id}/link").status_code == 403  # only Operations has it, and not for this case
 
 
 def test_duty_officer_with_another_role_acts_as_that_outside_the_crisis_lane(desk: Desk) -> None:
     crisis, other = (add_sealed_case(desk, marker="M", crisis=is_crisis, score=40) for is_crisis in (True, False))
-    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER, Role.OPERATIONS])
+    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER, Role.SPOC])
     for case_id, is_allowed in ((crisis, True), (other, False)):
         page = browser.post(f"/cases/{case_id}/read")
         assert page.status_code == 200

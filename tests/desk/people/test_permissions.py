@@ -4,8 +4,10 @@ import pytest
 from flask import Flask
 
 from gateway.desk.people.permissions import (
+    ANY_CASE,
     ROLE_TITLES,
     ROLES_OF,
+    CaseScope,
     NotPermittedError,
     Permission,
     Role,
@@ -21,24 +23,24 @@ from gateway.web.rules import (
     check_every_route_has_a_rule,
 )
 
-# By role: analyst, adviser, operations, harm reduction, SPOC, partner manager, duty officer (crisis lane only: c),
-# supervisor, auditor, administrator.
+# By role: analyst, adviser, operations, harm reduction (f: cases handed to the faculty or them, and the crisis lane),
+# SPOC, partner manager, duty officer (c: crisis lane only), supervisor, auditor, administrator.
 EXPECTED = """
 SIGN_OUT          x x x x x x c x x x
-SEE_QUEUE         x x x x x . c x . .
+SEE_QUEUE         x x f f x . c x . .
 SEARCH_CASES      x x x x x . . x . .
-READ_CASES        x x x x x . c x . .
-OPEN_FILES        x . x . . . c x . .
+READ_CASES        x x f f x . c x . .
+OPEN_FILES        x . f . . . c x . .
 KEY_IN            x x x x x . c x . .
 RAISE_CASES       x x . . . . . x . .
 MOVE_CASES        . . . . . . . x . .
-LINK_CASES        x . x . . . . x . .
-TAKE_CASES        x x x x x . c x . .
+LINK_CASES        x . f . . . . x . .
+TAKE_CASES        x x f f x . c x . .
 ASSESS_CASES      x . . . . . c x . .
 ADVISE            . x . . . . . . . .
 SEND_ON           x . x x . . c x . .
 EXEMPT_CASES      . . . . . . . x . .
-REPLY             x x . x . . c x . .
+REPLY             x x . f . . c x . .
 TELL_OUTCOMES     x . . . . . . x . .
 ASK_SERVICES      . . . . x . . . . .
 SEE_SET_ASIDE     x . . . . . . x . x
@@ -66,6 +68,20 @@ ORDER = (
     *(Role.ANALYST, Role.ADVISER, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SPOC, Role.PARTNER_MANAGER),
     *(Role.DUTY_OFFICER, Role.SUPERVISOR, Role.AUDITOR, Role.ADMINISTRATOR),
 )
+OF_OPERATIONS, OF_HARM_REDUCTION, OF_CRISIS = (
+    (Role.OPERATIONS, "f"),
+    (Role.HARM_REDUCTION, "f"),
+    (Role.DUTY_OFFICER, "c"),
+)
+# The roles with a mark of their own that reach a case.
+CASES_OF_ROLES = (
+    (ANY_CASE, set()),
+    (CaseScope(is_crisis=True), {OF_OPERATIONS, OF_HARM_REDUCTION, OF_CRISIS}),
+    (CaseScope(faculty="operations"), {OF_OPERATIONS}),
+    (CaseScope(faculty="harm_reduction"), {OF_HARM_REDUCTION}),
+    (CaseScope(faculty="intelligence"), set()),
+    (CaseScope(is_held=True), {OF_OPERATIONS, OF_HARM_REDUCTION}),
+)
 ROWS = {row.split()[0]: row.split()[1:] for row in EXPECTED.strip().splitlines()}
 
 
@@ -82,13 +98,14 @@ def test_each_role_has_the_permissions_of_the_table_by_hand(permission: Permissi
     assert {role for role in Role if is_allowed({role}, permission)} == {
         role for role, mark in marks.items() if mark != "."
     }
-    everywhere = {role for role in Role if is_allowed({role}, permission, is_crisis=False)}
-    assert everywhere == {role for role, mark in marks.items() if mark == "x"}
+    for case, reached in CASES_OF_ROLES:
+        able = {role for role in Role if is_allowed({role}, permission, case=case)}
+        assert able == {role for role, mark in marks.items() if mark == "x" or (role, mark) in reached}, case
 
 
 def test_roles_add_up_and_no_role_has_nothing() -> None:
     assert is_allowed({Role.AUDITOR, Role.SPOC}, Permission.ASK_SERVICES)
-    assert is_allowed({Role.DUTY_OFFICER, Role.ANALYST}, Permission.READ_CASES, is_crisis=False)
+    assert is_allowed({Role.DUTY_OFFICER, Role.ANALYST}, Permission.READ_CASES, case=ANY_CASE)
     assert not any(is_allowed(set(), one) for one in Permission)
 
 
@@ -107,7 +124,7 @@ def test_a_refusal_names_the_roles() -> None:
     with pytest.raises(NotPermittedError, match=r"Harm Reduction, partner manager or supervisor\."):
         check_permission({Role.ANALYST}, Permission.MAKE_DIGESTS)
     with pytest.raises(NotPermittedError, match=r"role analyst or supervisor\."):
-        check_permission({Role.DUTY_OFFICER}, Permission.ASSESS_CASES, is_crisis=False)
+        check_permission({Role.DUTY_OFFICER}, Permission.ASSESS_CASES, case=ANY_CASE)
     check_permission({Role.DUTY_OFFICER}, Permission.ASSESS_CASES)
 
 
