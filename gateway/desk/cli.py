@@ -77,7 +77,7 @@ program: Final = DeskProgram(
                 "show": "Show a person: account, roles, authorities, and who added and ended them.",
                 "grant": "Give a person one more role, or several.",
                 "end-role": "Take a role from a person.",
-                "end": "End a person for good: roles, sessions and account.",
+                "end": "End a person for good: roles, passkeys, sessions and account.",
                 "authority": "Record that a person is trained and authorised for a kind of work up to a day; "
                 "a past day ends it.",
                 "account": "Give a person the account by which commands know them, or take it away.",
