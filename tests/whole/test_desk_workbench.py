@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, expect
 from gateway.desk.app import read_sheet
 from gateway.desk.cases.model import get_case
 from gateway.desk.wiring import Desk
+from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import (
     ORIGIN,
     Browser,
@@ -200,6 +201,8 @@ def test_typed_text_is_in_no_address_and_every_tick_comes_back(browser: Chromium
 def test_axe_finds_nothing_on_any_state(
     browser: Chromium, desk: Desk, cases: list[str], width: int, scheme: str
 ) -> None:
+    with desk.store.write() as connection:
+        ensure_person(connection, "b-analyst")
     person = Browser(desk).sign_in()
     page = open_desk_page(browser, person, width=width, scheme=scheme)
     found = []
@@ -213,6 +216,18 @@ def test_axe_finds_nothing_on_any_state(
     for path in ("/", "/?lane=closed", "/?kind=grooming", f"/cases/{cases[0]}"):
         page.goto(f"{ORIGIN}{path}")
         look(path)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{ORIGIN}/")
+    page.locator("[name=case]").first.check()
+    page.get_by_text("Assign the ticked cases").click()
+    page.get_by_role("button", name="Assign them").click()
+    look("nothing assigned")
+    page.select_option("[name=assign_person]", "b-analyst")
+    page.fill("[name=assign_reason]", "Her shift begins.")
+    page.get_by_role("button", name="Assign them").click()
+    expect(page.get_by_text("1 case assigned to")).to_be_visible()
+    look("assigned")
+    page.goto(f"{ORIGIN}/cases/{cases[1]}")
     page.get_by_role("button", name="Open the report").click()
     look("opened")
     page.get_by_role("button", name="Check it before you send it").click()

@@ -29,6 +29,7 @@ MOVE_FIELDS: Final = {"bad-lane": "lane", "bad-score": "score", "already-closed"
 _REASON_FAULTS: Final = ("reason-missing", "reason-too-long", "unprintable")
 LINK_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "link_reason")
 MATCH_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "match_reason")
+ASSIGN_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "assign_reason")
 ABOUT_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "about_reason")
 PARTNER_FIELDS: Final = {
     "no-question": "question",
@@ -78,7 +79,8 @@ CASE_FAULTS = {
     "note-too-long": "Make the text shorter: 4,000 characters at most.",
     "note-unprintable": "The text contains characters that a page cannot show. Remove them.",
     "no-recipient": "Choose one faculty, or one person who works on cases of this lane, by the handle.",
-    "own-person": "You have this case yourself. Choose another person.",
+    "own-person": "Choose another person. To have a case yourself, take it on its page.",
+    "none-chosen": "Tick the cases in the list first.",
     "not-yours": "Nobody has this case. Take it first.",
     "package-owed": (
         "Police or child protection need this urgently: record who took it there, or a supervisor records why not."

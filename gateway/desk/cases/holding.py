@@ -4,20 +4,24 @@ An unclaimed case goes to the first person to act on it. Another person takes it
 over with a written note. A faculty gets it the same way, unclaimed until one of its people takes it.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
-from gateway.desk.people.permissions import CaseScope, Permission, is_allowed
-from gateway.desk.people.register import find_person, format_person, list_roles
+from gateway.desk.people.permissions import ROLES_OF, CaseScope, Permission, is_allowed
+from gateway.desk.people.register import find_person, format_person, list_roles, list_with_role
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 
 FACULTIES: Final = ("intelligence", "operations", "harm_reduction")
+MOST_ASSIGNED: Final = 100  # one page of the list
 
 
 def get_lead(connection: Connection, wanted: str) -> CaseRow:
@@ -33,7 +37,7 @@ def get_lead(connection: Connection, wanted: str) -> CaseRow:
 def make_scope(connection: Connection, found: CaseRow, *, person: str) -> CaseScope:
     """Return the facts that decide whether a person's roles reach a case: those of the case that it is worked in."""
     lead = get_lead(connection, found.case_id)
-    return CaseScope(found.crisis or lead.crisis, lead.faculty, is_held=lead.holder == person)
+    return CaseScope(lead.crisis, lead.faculty, is_held=lead.holder == person)
 
 
 def claim_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
@@ -120,16 +124,82 @@ def hand_over(
     person = (person or "").strip() or None
     if (person is None) == (faculty is None) or (faculty is not None and faculty not in FACULTIES):
         raise CaseError("Choose one person or one faculty to hand the case to.", reason="no-recipient")
-    if person == actor:
-        raise CaseError("You have this case yourself: choose another person.", reason="own-person")
+    _check_other(person, actor=actor)
     text = StepText(reason=get_clean_reason(reason), note=get_clean_note(note))
     with desk.store.write() as connection:
         found = _get_own(connection, wanted, actor=actor)
-        if person is not None:
-            _check_recipient(connection, person, is_crisis=found.crisis)
-        to = {"person": person, "faculty": faculty}
-        add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes=to)
-        return _give(desk, connection, found, holder=person, faculty=faculty or found.faculty)
+        return _hand(desk, connection, found, person=person, faculty=faculty, text=text, actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The cases that were assigned, and the reference of each that was not, with the reason."""
+
+    cases: Sequence[CaseRow]
+    refused: Sequence[tuple[str, CaseError]]
+
+
+def assign_cases(desk: Desk, wanted: Sequence[str], *, person: str, reason: str, actor: str) -> Assigned:
+    """Hand many cases to one person: those that are unclaimed, or the actor's own. No case is taken from its holder.
+
+    Each is checked as a single hand-over is, and one that is refused stops no other. Raises `CaseError` for a fault of
+    all of them: `none-chosen`, `too-many`, `no-recipient`, `own-person`, and those of a reason.
+    """
+    wanted = list(dict.fromkeys(wanted))
+    if not wanted:
+        raise CaseError("Choose at least one case.", reason="none-chosen")
+    if len(wanted) > MOST_ASSIGNED:
+        raise CaseError(f"Choose at most {MOST_ASSIGNED} cases at once.", reason="too-many")
+    _check_other(person, actor=actor)
+    text = StepText(reason=get_clean_reason(reason))
+    handed, refused = dict[str, CaseRow](), list[tuple[str, CaseError]]()
+    with desk.store.write() as connection:
+        _check_recipient(connection, person, is_crisis=True)
+        for one in wanted:
+            name = one
+            try:
+                name, found = get_case(connection, one).reference, get_lead(connection, one)
+                if found.case_id in handed:
+                    continue  # a report of a case that was chosen too
+                _check_open(found)
+                check_not_held(connection, found, actor=actor)
+                handed[found.case_id] = _hand(desk, connection, found, person=person, text=text, actor=actor)
+            except CaseError as error:
+                refused.append((name, error))
+    return Assigned(list(handed.values()), refused)
+
+
+def _hand(
+    desk: Desk,
+    connection: Connection,
+    found: CaseRow,
+    *,
+    person: str | None,
+    faculty: str | None = None,
+    text: StepText,
+    actor: str,
+) -> CaseRow:
+    """Give a case that was checked to a person or a faculty. Raises `CaseError` (`no-recipient`)."""
+    if person is not None:
+        _check_recipient(connection, person, is_crisis=found.crisis)
+    codes = {"person": person, "faculty": faculty}
+    add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes=codes)
+    return _give(desk, connection, found, holder=person, faculty=faculty or found.faculty)
+
+
+def _check_other(person: str | None, *, actor: str) -> None:
+    if person == actor:
+        raise CaseError("You have this case yourself: choose another person.", reason="own-person")
+
+
+def list_workers(connection: Connection) -> list[tuple[str, str, int]]:
+    """Return everyone who works on cases, by name: handle, name, and the number of open cases that they have."""
+    # Counted here: a database would sort all open cases by holder.
+    held = select(CASES.c.holder).where(CASES.c.closed_at.is_(None), CASES.c.holder.is_not(None))
+    counts = Counter(connection.execute(held).scalars())
+    able = {person for role in ROLES_OF[Permission.TAKE_CASES] for person in list_with_role(connection, role)}
+    names = sorted((format_person(connection, person), person) for person in able)
+    return [(person, name, counts[person]) for name, person in names]
 
 
 def release_if_unable(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> None:

@@ -3,11 +3,11 @@
 Content appears only in the response to the post that opened it, and is never stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 
-from flask import Blueprint, make_response, redirect, url_for
+from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
@@ -22,12 +22,14 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.forms import (
     ABOUT_FIELDS,
+    ASSIGN_FIELDS,
     CASE_FAULTS,
     LINK_FIELDS,
     MOVE_FIELDS,
     make_case_fault,
     parse_score,
 )
+from gateway.desk.cases.holding import Assigned, assign_cases, list_workers
 from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.queue import CRISIS, move_case
@@ -35,12 +37,13 @@ from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.people.exposure import list_exposure
-from gateway.desk.people.permissions import NotPermittedError, Permission
+from gateway.desk.people.permissions import NotPermittedError, Permission, is_allowed
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.uk_times import get_day_start
 from gateway.desk.views.page import (
     Fault,
+    Typed,
     get_desk,
     get_name,
     get_signed_in,
@@ -56,15 +59,47 @@ blueprint.app_url_defaults(keep_view)
 MOST_GROUPS = 10
 EXPOSURE_PERIOD = timedelta(days=7)
 KEYS_BYTES = 4096
+# The ids of a page of cases, and a reason.
+ASSIGN_BYTES = 16_384
 
 
 @blueprint.get("/")
 @staff_rule(Permission.SEE_QUEUE)
 def list_all() -> ResponseReturnValue:
     """Show the lanes and the list of one view. Late replies are highlighted but never change the order."""
+    return _show_list()
+
+
+@blueprint.post("/assign")
+@staff_rule(Permission.ASSIGN_CASES, body_bytes=ASSIGN_BYTES)
+def post_assign() -> ResponseReturnValue:
+    """Assign the ticked cases to one person; the answer is the list, with each case that was not assigned and why."""
+    typed, ticked = read_typed(), request.form.getlist("case")
+    try:
+        done = assign_cases(
+            get_desk(), ticked, person=typed["assign_person"], reason=typed["assign_reason"], actor=get_name()
+        )
+    except CaseError as error:
+        fault = make_case_fault(error, ASSIGN_FIELDS, otherwise="assign_person")
+        return _show_list(faults=[fault], typed=typed, ticked=ticked)
+    with get_desk().store.read() as connection:
+        name = format_person(connection, typed["assign_person"])
+    return _show_list(assigned=done, assigned_to=name)
+
+
+def _show_list(
+    *,
+    faults: Sequence[Fault] = (),
+    typed: Typed | None = None,
+    ticked: Sequence[str] = (),
+    assigned: Assigned | None = None,
+    assigned_to: str = "",
+) -> ResponseReturnValue:
     desk = get_desk()
     concerns, pane = settle_alarms(desk), make_queue_pane(desk)
+    is_assigner = is_allowed(get_signed_in().roles, Permission.ASSIGN_CASES)
     with desk.store.read() as connection:
+        workers = list_workers(connection) if is_assigner else []
         alarms = count_alarms(connection)
         alerts = list_unacknowledged(connection)
         set_aside = list_groups(connection)
@@ -82,6 +117,12 @@ def list_all() -> ResponseReturnValue:
         set_aside_urgent=sum(group.urgent for group in set_aside),
         adoption_count=adoption_count,
         alarm_count=alarms,
+        workers=[(person, f"{name}, has {count}") for person, name, count in workers if person != get_name()],
+        faults=faults,
+        typed=typed or Typed(),
+        ticked=ticked,
+        assigned=assigned,
+        assigned_to=assigned_to,
     )
 
 

@@ -55,7 +55,7 @@ from gateway.guidance.risk import list_reasons
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
-LIST_ENDPOINT: Final = "cases.list_all"
+_OF_THE_LIST: Final = {"cases.list_all", "cases.post_assign"}
 _MOST_FACTORS: Final = 2  # in a row; the page of the case has all of them
 
 
@@ -132,7 +132,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     now = desk.clock()
     person = get_name()
     today, view = get_uk_day(now), read_view(request.args, person=person)
-    own_lanes = _list_own_lanes(get_signed_in().roles)
+    own_lanes = _find_own_lanes(get_signed_in().roles)
     view = view if own_lanes is None or view.lane in own_lanes else view.with_lane(own_lanes[0])
     with desk.store.read() as connection:
         counts = count_lanes(connection, today=today, person=person)
@@ -167,7 +167,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     )
 
 
-def _list_own_lanes(roles: Collection[Role]) -> Sequence[str] | None:
+def _find_own_lanes(roles: Collection[Role]) -> Sequence[str] | None:
     """Return the lanes of roles that do not reach every case, e.g. Operations, crisis, mine; None if they do."""
     if is_allowed(roles, Permission.SEE_QUEUE, case=ANY_CASE):
         return None
@@ -215,7 +215,7 @@ def keep_view(endpoint: str, values: dict[str, Any]) -> None:
     """Add the view of this request to the address of a case; the address of the plain queue stays short."""
     if "case_id" not in values or not current_app.url_map.is_endpoint_expecting(endpoint, "case_id"):
         return
-    if request.endpoint != LIST_ENDPOINT and "case_id" not in (request.view_args or {}):
+    if request.endpoint not in _OF_THE_LIST and "case_id" not in (request.view_args or {}):
         return
     view = read_view(request.args).address
     page = request.args.get("page", "")

@@ -61,6 +61,7 @@ class Permission(Enum):
     MOVE_CASES = "lower a case in the queue"
     LINK_CASES = "link cases and record the service of a case"
     TAKE_CASES = "take cases and hand them over"
+    ASSIGN_CASES = "assign cases to people"
     ASSESS_CASES = "assess and close cases"
     ADVISE = "give a safeguarding adviser's view"
     SEND_ON = "record that a body outside took a case"
@@ -110,6 +111,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.MOVE_CASES, (Role.SUPERVISOR,)),
             (Permission.LINK_CASES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
             (Permission.TAKE_CASES, (*_CASE_ROLES, Role.DUTY_OFFICER)),
+            (Permission.ASSIGN_CASES, (Role.SUPERVISOR,)),
             (Permission.ASSESS_CASES, (Role.ANALYST, Role.SUPERVISOR, Role.DUTY_OFFICER)),
             (Permission.ADVISE, (Role.ADVISER,)),
             (

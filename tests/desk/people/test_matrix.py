@@ -25,6 +25,7 @@ from tests.desk.view_builders import Browser, add_sealed_case
 
 ROUTES = """
 GET  /                                            SEE_QUEUE
+POST /assign                                      ASSIGN_CASES
 GET  /cases/<case_id>                             SEE_QUEUE
 POST /cases/<case_id>/about                       LINK_CASES
 POST /cases/<case_id>/advise                      ADVISE
@@ -57,6 +58,9 @@ GET  /destinations                                SEE_QUEUE
 GET  /search                                      SEARCH_CASES
 POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE
+GET  /key-in                                      KEY_IN
+POST /key-in                                      KEY_IN
+GET  /key-in/<case_id>                            KEY_IN
 GET  /set-aside                                   SEE_SET_ASIDE
 POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
 POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
@@ -112,6 +116,7 @@ CHECK_AUDIT        audit check, people verify-releases
 PUBLISH            publish
 RUN_DESK           collect, case index, lock, outbox send, serve, unlock, vault
 MANAGE_PARTNERS    service merge, service part
+MANAGE_KEYS        audit accept-loss
 """
 # Every command of these groups.
 GROUPS = {

@@ -36,6 +36,7 @@ RAISE_CASES       x x . . . . . x . .
 MOVE_CASES        . . . . . . . x . .
 LINK_CASES        x . f . . . . x . .
 TAKE_CASES        x x f f x . c x . .
+ASSIGN_CASES      . . . . . . . x . .
 ASSESS_CASES      x . . . . . c x . .
 ADVISE            . x . . . . . . . .
 SEND_ON           x . x x . . c x . .

@@ -4,7 +4,7 @@
 
 // Single keys can be switched off (WCAG 2.2, 2.1.4), and never act while somebody types or holds a modifier.
 const hasKeys = !document.body.hasAttribute("data-no-keys");
-const rows = () => [...document.querySelectorAll(".row-name > a:first-child")];
+const rows = () => [...document.querySelectorAll(".row-name > a")];
 
 function isTyping(target) {
   return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
@@ -30,6 +30,10 @@ function press(selector) {
   } else found.click();
 }
 
+function tick() {
+  document.activeElement.closest(".row")?.querySelector("input[type=checkbox]")?.click();
+}
+
 function jump(headings) {
   const place = document.querySelector(headings)?.closest("section");
   if (!place) return;
@@ -43,6 +47,7 @@ function jump(headings) {
 const KEYS = {
   j: () => moveBy(1),
   k: () => moveBy(-1),
+  x: tick,
   n: () => press("[data-key=n]"),
   o: () => press("[data-key=o], [data-key=s]"),
   a: () => jump("#assessment-title, #close-title"),
