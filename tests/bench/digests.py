@@ -71,9 +71,9 @@ FROM drawn
 """
 # Every twelfth case is about the incident of the case before it.
 LINK: Final = """
-INSERT INTO case_links (case_a, case_b, is_end, at, by, reason)
+INSERT INTO case_links (case_a, case_b, is_end, at, by)
 SELECT printf('01a211d3-7340-7100-bd26-%012x', number - 1), printf('01a211d3-7340-7100-bd26-%012x', number), 0,
-       '2026-08-01T09:00:00Z', 'Bench', 'The same incident'
+       '2026-08-01T09:00:00Z', 'Bench'
 FROM (WITH RECURSIVE numbers(number) AS (
         SELECT 12 UNION ALL SELECT number + 12 FROM numbers WHERE number <= {cases} - 12
       ) SELECT number FROM numbers)

@@ -13,8 +13,9 @@ from typing import Final
 from sqlalchemy import Connection, insert, or_, update
 
 from gateway.desk import audit
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.steps import get_clean_reason
+from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.identifiers.normalising import squeeze_service, strip_address
 from gateway.desk.placements.merges import add_merge, follow, get_successor, read_merges
 from gateway.desk.placements.register import find_owner_name, get_owner_names, has_keys, list_placements
@@ -39,7 +40,7 @@ def set_about(
     unknown one to the register, without keys. Raises `CaseError`: `unknown-case`, `unknown-service`, `bad-service`,
     `service-known`, `reason-missing`, `reason-too-long`, `unprintable`.
     """
-    reason, now = get_clean_reason(reason), desk.clock()
+    text, now = StepText(reason=get_clean_reason(reason)), desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
         about = None if service is None else _find_successor(connection, service)
@@ -57,16 +58,8 @@ def set_about(
             audit.append_entry(connection, "add-service", about, at=now, actor=actor)
         same = or_(CASES.c.case_id == found.case_id, CASES.c.joined_to == found.case_id)
         connection.execute(update(CASES).where(same).values(about=about))
-        audit.append_entry(
-            connection,
-            "set-about",
-            found.case_id,
-            at=now,
-            actor=actor,
-            before=found.about,
-            about=about,
-            reason_sha256=hashlib.sha256(reason.encode()).hexdigest(),
-        )
+        lead, codes = get_lead(connection, found.case_id), {"before": found.about, "service": about}
+        add_step(desk, connection, lead.case_id, "set-service", actor=actor, text=text, codes=codes)
         return get_case(connection, found.case_id)
 
 

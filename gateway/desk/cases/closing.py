@@ -15,7 +15,7 @@ from sqlalchemy import Connection, update
 from gateway.desk.cases.assessing import YES, get_standing
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead, hold
-from gateway.desk.cases.linking import AT_CLOSING, record_link
+from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
     MOST_WEAKNESSES,
     OUT_OF_REMIT,
@@ -84,7 +84,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str) -> Case
             raise ClosingRefusedError(refusals)
         found, standing = hold(desk, connection, found, actor=actor), get_standing(connection, found)
         if closing.same_as is not None:
-            record_link(connection, found, closing.same_as, reason=AT_CLOSING, actor=actor, now=now)
+            record_link(desk, connection, found, closing.same_as, text=None, actor=actor)
         first, second = (*closing.weaknesses, None, None)[:2]
         connection.execute(
             update(CASES)

@@ -121,7 +121,7 @@ COUNTS = (
 )
 
 
-def make_case_fault(error: CaseError, fields: Mapping[str, str], *, otherwise: str) -> Fault:
+def make_case_fault(error: ReportAbuseError, fields: Mapping[str, str], *, otherwise: str) -> Fault:
     """Return the page's fault for an error of the rules; `otherwise` is the field for an unlisted one."""
     return Fault(fields.get(error.reason, otherwise), CASE_FAULTS.get(error.reason, str(error)))
 

@@ -1,18 +1,16 @@
 """Links a case to another about the same person or incident, or ends a link, before closing or after it.
 
 Digests count linked cases once. A digest that was frozen before keeps its clusters: a link only changes the later ones.
+Each decision is a step of both cases, with its reason sealed.
 """
 
-import hashlib
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.desk import audit
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.steps import get_clean_reason
+from gateway.desk.cases.steps import StepKind, StepText, add_step, get_clean_reason
 from gateway.desk.collection.links import (
     LinkError,
     LinkRecord,
@@ -23,8 +21,6 @@ from gateway.desk.collection.links import (
     refuse_link,
 )
 from gateway.desk.wiring import Desk
-
-AT_CLOSING: Final = "Closed as the same person or incident."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +37,10 @@ def link_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str) 
     Raises `CaseError`: `unknown-case`, `own-case`, `linked-already`, `reason-missing`, `reason-too-long`,
     `unprintable`.
     """
-    reason, now = get_clean_reason(reason), desk.clock()
+    text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
-        if not record_link(connection, found, other, reason=reason, actor=actor, now=now):
+        if not record_link(desk, connection, found, other, text=text, actor=actor):
             raise CaseError("These two cases are linked already.", reason="linked-already")
         return found
 
@@ -54,14 +50,14 @@ def unlink_cases(desk: Desk, wanted: str, other: str, *, reason: str, actor: str
 
     Raises `CaseError`: `unknown-case`, `no-link`, `reason-missing`, `reason-too-long`, `unprintable`.
     """
-    reason, now = get_clean_reason(reason), desk.clock()
+    text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found, linked = get_case(connection, wanted), get_case(connection, other)
         try:
-            end_link(connection, found.case_id, linked.case_id, by=actor, reason=reason, now=now)
+            end_link(connection, found.case_id, linked.case_id, by=actor, now=desk.clock())
         except LinkError as error:
             raise CaseError(str(error), reason=error.reason) from None
-        _note(connection, "unlink-cases", found, linked, reason=reason, actor=actor, now=now)
+        _add_steps(desk, connection, "unlink", found, linked, text=text, actor=actor)
         return found
 
 
@@ -71,27 +67,32 @@ def refuse_match(desk: Desk, wanted: str, other: str, *, reason: str, actor: str
     They are not suggested again. Refusing twice changes nothing. Raises `CaseError`: `unknown-case`, `own-case`,
     `linked-already`, `reason-missing`, `reason-too-long`, `unprintable`.
     """
-    reason, now = get_clean_reason(reason), desk.clock()
+    text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found, refused = get_case(connection, wanted), get_case(connection, other)
         try:
-            is_new = refuse_link(connection, found.case_id, refused.case_id, by=actor, reason=reason, now=now)
+            is_new = refuse_link(connection, found.case_id, refused.case_id, by=actor, now=desk.clock())
         except LinkError as error:
             raise CaseError(str(error), reason=error.reason) from None
         if is_new:
-            _note(connection, "refuse-match", found, refused, reason=reason, actor=actor, now=now)
+            _add_steps(desk, connection, "keep-apart", found, refused, text=text, actor=actor)
         return found
 
 
-def record_link(connection: Connection, found: CaseRow, other: str, *, reason: str, actor: str, now: datetime) -> bool:
-    """Link a case to another in the caller's transaction; return False if their own link stands already."""
+def record_link(
+    desk: Desk, connection: Connection, found: CaseRow, other: str, *, text: StepText | None, actor: str
+) -> bool:
+    """Link a case to another in the caller's transaction; return False if their own link stands already.
+
+    No text is needed at closing: the step of closing follows.
+    """
     linked = get_case(connection, other)
     try:
-        is_new = add_link(connection, found.case_id, linked.case_id, by=actor, reason=reason, now=now)
+        is_new = add_link(connection, found.case_id, linked.case_id, by=actor, now=desk.clock())
     except LinkError as error:
         raise CaseError(str(error), reason=error.reason) from None
     if is_new:
-        _note(connection, "link-cases", found, linked, reason=reason, actor=actor, now=now)
+        _add_steps(desk, connection, "link", found, linked, text=text, actor=actor)
     return is_new
 
 
@@ -103,11 +104,20 @@ def list_linked(connection: Connection, case: CaseRow) -> list[LinkedCase]:
     return [LinkedCase(get_case(connection, other_id), standing.get(other_id)) for other_id in others]
 
 
-def _note(
-    connection: Connection, action: str, found: CaseRow, linked: CaseRow, *, reason: str, actor: str, now: datetime
+def _add_steps(
+    desk: Desk,
+    connection: Connection,
+    kind: StepKind,
+    found: CaseRow,
+    linked: CaseRow,
+    *,
+    text: StepText | None,
+    actor: str,
 ) -> None:
-    # As for a move: the reason stays beside the cases, its hash in the log.
-    proof = hashlib.sha256(reason.encode()).hexdigest()
-    audit.append_entry(
-        connection, action, found.case_id, at=now, actor=actor, other=linked.case_id, reason_sha256=proof
-    )
+    """Record a step in the case of each report, or one step if a person parts a report from its own case."""
+    first, second = (get_lead(connection, one.case_id).case_id for one in (found, linked))
+    others = {first: linked, second: found}
+    if first == second:
+        others = {first: found if linked.case_id == first else linked}
+    for lead_id, other in others.items():
+        add_step(desk, connection, lead_id, kind, actor=actor, text=text, codes={"other": other.case_id})

@@ -53,6 +53,7 @@ from gateway.desk.views.page import (
     turn_keys,
 )
 from gateway.desk.watch import describe_concern, format_advice, settle_alarms
+from partner_sdk.errors import LocalStateError
 
 blueprint = Blueprint("cases", __name__)
 blueprint.app_url_defaults(keep_view)
@@ -170,7 +171,7 @@ def post_move(case_id: str) -> ResponseReturnValue:
         score, reason = parse_score(typed["score"]), typed["move_reason"]
         desk, lane, roles = get_desk(), typed["lane"], get_signed_in().roles
         move_case(desk, case.case_id, lane=lane, score=score, reason=reason, actor=get_name(), roles=roles)
-    except CaseError as error:
+    except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
     except NotPermittedError:
         is_lane = case.crisis and lane != CRISIS
@@ -201,7 +202,7 @@ def post_about(case_id: str) -> ResponseReturnValue:
     service, is_new = typed["about"] or None, typed["about_new"] == "yes"
     try:
         set_about(get_desk(), case.case_id, service, reason=typed["about_reason"], actor=get_name(), is_new=is_new)
-    except CaseError as error:
+    except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, ABOUT_FIELDS, otherwise="about")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="about-title"), HTTPStatus.SEE_OTHER)
 
@@ -210,6 +211,6 @@ def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseRetur
     typed = read_typed()
     try:
         change(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
-    except CaseError as error:
+    except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="links-title"), HTTPStatus.SEE_OTHER)

@@ -94,7 +94,7 @@ def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue
     case, typed = get_case_or_404(case_id), read_typed()
     try:
         decide(get_desk(), case.case_id, typed["matched_case"], reason=typed["match_reason"], actor=get_name())
-    except CaseError as error:
+    except (CaseError, LocalStateError) as error:
         if error.reason != "linked-already" or decide is not link_cases:
             fault = make_case_fault(error, MATCH_FIELDS, otherwise="matches-title")
             return show_page_again(case, PageState([fault]))

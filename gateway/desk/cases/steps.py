@@ -37,6 +37,10 @@ StepKind = Literal[
     "exempt",
     "close",
     "reopen",
+    "link",
+    "unlink",
+    "keep-apart",
+    "set-service",
 ]
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.

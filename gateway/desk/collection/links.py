@@ -1,9 +1,9 @@
 """Links between cases about one person or incident, and the clusters that they make.
 
-A link is a record: two cases, a person, a time and a reason. Records are only ever added (a trigger holds it), and the
-newest record of two cases decides whether their link stands or has ended; an end without a link before it refuses a
-suggested one. A cluster is everything that standing links connect, in any order of linking: there is no copied id that
-could fall behind.
+A link is a record: two cases, a person and a time; its reason is sealed in the steps of both (`cases/linking.py`).
+Records are only ever added (a trigger holds it), and the newest record of two cases decides whether their link stands
+or has ended; an end without a link before it refuses a suggested one. A cluster is everything that standing links
+connect, in any order of linking: there is no copied id that could fall behind.
 
 A sender's later report is linked to its first one by the desk itself when it is filed. A person may end that link too.
 """
@@ -24,7 +24,6 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
 _MOST_STREAMED: Final = 5000
-ADDITION: Final = "Sent by the same sender as a later report to this one."
 
 
 class LinkError(ReportAbuseError):
@@ -39,7 +38,6 @@ class LinkRecord:
     is_end: bool
     at: str
     by: str
-    reason: str
 
 
 @dataclass(slots=True)
@@ -121,13 +119,10 @@ def list_cluster(connection: Connection, case_id: str) -> frozenset[str]:
 def list_records(connection: Connection, case_id: str) -> list[LinkRecord]:
     """Return the records about a case, the oldest first."""
     rows = connection.execute(_OF_CASE, {"case_id": case_id})
-    return [
-        LinkRecord(row.case_b if row.case_a == case_id else row.case_a, row.is_end, row.at, row.by, row.reason)
-        for row in rows
-    ]
+    return [LinkRecord(row.case_b if row.case_a == case_id else row.case_a, row.is_end, row.at, row.by) for row in rows]
 
 
-def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> bool:
+def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, now: datetime) -> bool:
     """Link two cases and return True, or return False if their own link stands already.
 
     Raises `LinkError` for a case and itself.
@@ -136,18 +131,18 @@ def add_link(connection: Connection, case_id: str, other_id: str, *, by: str, re
         raise LinkError("This is the case itself: give another one.", reason="own-case")
     if _find_newest(connection, case_id, other_id) is False:
         return False
-    _record(connection, case_id, other_id, is_end=False, by=by, reason=reason, now=now)
+    _record(connection, case_id, other_id, is_end=False, by=by, now=now)
     return True
 
 
-def end_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> None:
+def end_link(connection: Connection, case_id: str, other_id: str, *, by: str, now: datetime) -> None:
     """End the link of two cases. Raises `LinkError` if they have none of their own that stands."""
     if _find_newest(connection, case_id, other_id) is not False:
         raise LinkError("These two cases have no link of their own that stands.", reason="no-link")
-    _record(connection, case_id, other_id, is_end=True, by=by, reason=reason, now=now)
+    _record(connection, case_id, other_id, is_end=True, by=by, now=now)
 
 
-def refuse_link(connection: Connection, case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> bool:
+def refuse_link(connection: Connection, case_id: str, other_id: str, *, by: str, now: datetime) -> bool:
     """Record that two cases are apart, and return True; False if the newest record ended their link before.
 
     They are not suggested again, and the desk itself never links them. Raises `LinkError` for a case and itself, and if
@@ -159,7 +154,7 @@ def refuse_link(connection: Connection, case_id: str, other_id: str, *, by: str,
     if newest is False:
         raise LinkError("These two cases are linked: end their link.", reason="linked-already")
     if newest is None:
-        _record(connection, case_id, other_id, is_end=True, by=by, reason=reason, now=now)
+        _record(connection, case_id, other_id, is_end=True, by=by, now=now)
     return newest is None
 
 
@@ -167,10 +162,10 @@ def link_additions(connection: Connection, first_id: str, case_ids: Iterable[str
     """Link a sender's later reports to its first one, unless a person has ever decided about the two."""
     for case_id in case_ids:
         if case_id != first_id and _find_newest(connection, case_id, first_id) is None:
-            _record(connection, case_id, first_id, is_end=False, by=BY_THE_DESK, reason=ADDITION, now=now)
+            _record(connection, case_id, first_id, is_end=False, by=BY_THE_DESK, now=now)
 
 
-def make_values(case_id: str, other_id: str, *, by: str, reason: str, now: datetime) -> dict[str, object]:
+def make_values(case_id: str, other_id: str, *, by: str, now: datetime) -> dict[str, object]:
     """Return the row of a new link."""
     first, second = sorted((case_id, other_id))
     return {
@@ -179,14 +174,11 @@ def make_values(case_id: str, other_id: str, *, by: str, reason: str, now: datet
         "is_end": False,
         "at": format_time(now),
         "by": by,
-        "reason": reason,
     }
 
 
-def _record(
-    connection: Connection, case_id: str, other_id: str, *, is_end: bool, by: str, reason: str, now: datetime
-) -> None:
-    values = make_values(case_id, other_id, by=by, reason=reason, now=now)
+def _record(connection: Connection, case_id: str, other_id: str, *, is_end: bool, by: str, now: datetime) -> None:
+    values = make_values(case_id, other_id, by=by, now=now)
     connection.execute(insert(CASE_LINKS).values(values | {"is_end": is_end}))
 
 

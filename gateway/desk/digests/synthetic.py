@@ -53,7 +53,6 @@ WEAKNESS_SHARES = {
 }
 # One case in twelve repeats an earlier case's incident: such a cluster counts once.
 _SHARED_CLUSTERS = 12
-_REPEATED = "The same made-up incident."
 
 
 class SyntheticError(ReportAbuseError):
@@ -79,11 +78,7 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
         if new:
             connection.execute(insert(CASES), new)
             names = {str(case["case_id"]) for case in new}
-            links = [
-                make_values(name, first, by=actor, reason=_REPEATED, now=now)
-                for name, first in firsts.items()
-                if name in names
-            ]
+            links = [make_values(name, first, by=actor, now=now) for name, first in firsts.items() if name in names]
             if links:
                 connection.execute(insert(CASE_LINKS), links)
         audit.append_entry(

@@ -302,7 +302,6 @@ CASE_LINKS: Final = Table(
     Column("is_end", Boolean, nullable=False),
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),
-    Column("reason", PlainText, nullable=False),
     Index(None, "case_a", "case_b"),
     Index(None, "case_b"),
 )

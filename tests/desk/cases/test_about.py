@@ -20,6 +20,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import make_order
 from tests.desk.industry_builders import set_partner
 from tests.desk.view_builders import Browser
+from tests.gateway.public.person import list_files
 
 WHY = "Named in the report"
 NAMES = {"example-chat": "Example Chat", "other-chat": "Other Chat", "twin": "Same", "twin-2": "Same"}
@@ -139,6 +140,12 @@ def test_page_and_command_set_the_service_with_a_reason(loop: Loop) -> None:
     answer = browser.post(f"/cases/{case_id}/about", about="Other Chat", about_new="yes", about_reason=WHY)
     assert answer.status_code == 303
     assert get(loop, reference).about == "other-chat"
+    page = browser.get(f"/cases/{case_id}").text
+    assert "set its service: other-chat" in page
+    assert WHY not in page
+    browser.post(f"/cases/{case_id}/read")
+    assert WHY in browser.post(f"/cases/{case_id}/read").text
+    assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
     state = str(loop.folder / "desk")
     assert main(["case", "about", reference, "--service", "Example Chat", "--reason", WHY, "--state", state]) == 0
     assert get(loop, reference).about == "example-chat"

@@ -18,6 +18,7 @@ from tests.desk.cases.test_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess_and_close
+from tests.gateway.public.person import list_files
 
 WHY = "The same account wrote to both."
 
@@ -33,6 +34,11 @@ def read(loop: Loop, count: int) -> list[str]:
 
 def close(loop: Loop, reference: str, same_as: str | None = None) -> None:
     assess_and_close(loop.desk, reference, dataclasses.replace(CLOSING, same_as=same_as), actor=ACTOR)
+
+
+def get_id(loop: Loop, reference: str) -> str:
+    with loop.desk.store.read() as connection:
+        return get_case(connection, reference).case_id
 
 
 def list_references(loop: Loop, reference: str) -> set[str]:
@@ -61,7 +67,7 @@ def test_closed_cases_are_linked_and_parted_again_with_reasons_that_stay(loop: L
     link_cases(loop.desk, second, third, reason=WHY, actor=ACTOR)
     with loop.desk.store.read() as connection:
         linked = list_linked(connection, get_case(connection, first))
-    assert [(one.case.reference, one.record and one.record.reason) for one in linked] == [(second, WHY), (third, None)]
+    assert [(one.case.reference, one.record and one.record.by) for one in linked] == [(second, ACTOR), (third, None)]
     with pytest.raises(CaseError) as caught:
         unlink_cases(loop.desk, first, third, reason=WHY, actor=ACTOR)
     assert caught.value.reason == "no-link"  # only the second connects them
@@ -69,8 +75,9 @@ def test_closed_cases_are_linked_and_parted_again_with_reasons_that_stay(loop: L
     assert list_references(loop, first) == {first}
     assert list_references(loop, second) == {second, third}
     with loop.desk.store.read() as connection:
-        actions = connection.execute(select(AUDIT.c.action).where(AUDIT.c.action.like("%link-cases"))).scalars().all()
-    assert actions == ["link-cases", "link-cases", "unlink-cases"]
+        actions = connection.execute(select(AUDIT.c.action).where(AUDIT.c.action.like("%link-case"))).scalars().all()
+    # One for each of the two cases.
+    assert actions == ["link-case"] * 4 + ["unlink-case"] * 2
 
 
 def test_supplement_is_linked_by_the_desk_and_stays_apart_once_a_person_has_parted_it(loop: Loop) -> None:
@@ -83,6 +90,8 @@ def test_supplement_is_linked_by_the_desk_and_stays_apart_once_a_person_has_part
     assert linked.record is not None
     assert (linked.case.reference, linked.record.by) == (later, BY_THE_DESK)
     unlink_cases(loop.desk, later, first, reason=WHY, actor=ACTOR)
+    page = Browser(loop.desk).sign_in().get(f"/cases/{get_id(loop, first)}").text
+    assert page.count(f"ended its link with {later}") == 1
     another = loop.send_industry(kind="supplement", earlier_reference=first).reference
     loop.collect()
     assert list_references(loop, first) == {first, another}
@@ -112,8 +121,7 @@ def test_page_and_commands_link_two_closed_cases_and_end_their_link(
     first, second = read(loop, 2)
     for reference in (first, second):
         close(loop, reference)
-    with loop.desk.store.read() as connection:
-        case_id = get_case(connection, first).case_id
+    case_id = get_id(loop, first)
     browser = Browser(loop.desk).sign_in()
     browser.get(f"/cases/{case_id}")
     refused = browser.post(f"/cases/{case_id}/link", linked_case=second, link_reason="")
@@ -121,9 +129,14 @@ def test_page_and_commands_link_two_closed_cases_and_end_their_link(
     assert CASE_FAULTS["reason-missing"] in refused.text
     assert f'value="{second}"' in refused.text
     assert browser.post(f"/cases/{case_id}/link", linked_case=second, link_reason=f"<b>{WHY}").status_code == 303
-    page = browser.get(f"/cases/{case_id}").text
-    assert second in page
-    assert f"&lt;b&gt;{WHY}" in page
+    for one, other in ((first, second), (second, first)):
+        page = browser.get(f"/cases/{get_id(loop, one)}").text
+        assert f"linked it with {other}" in page
+        assert WHY not in page
+        opened = browser.post(f"/cases/{get_id(loop, one)}/read").text
+        assert f"linked it with {other}" in opened
+        assert f"&lt;b&gt;{WHY}" in opened
+    assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
     assert browser.post(f"/cases/{case_id}/unlink", linked_case=second, link_reason=WHY).status_code == 303
     assert list_references(loop, first) == {first}
     for words, count in (("link", 2), ("unlink", 1)):

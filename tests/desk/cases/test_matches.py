@@ -16,6 +16,7 @@ from tests.desk.desk_loop import Loop
 from tests.desk.identifier_builders import INDEX_SIGNER, add_cases, add_identifier
 from tests.desk.industry_builders import find
 from tests.desk.view_builders import Browser
+from tests.gateway.public.person import list_files
 from tests.public_report_builders import make_known_person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -136,7 +137,7 @@ def test_confirmed_match_is_a_link_like_any_other_and_a_second_press_changes_not
     assert read_matches(loop, one) == read_matches(loop, other) == ()
 
 
-def test_refused_match_is_remembered_from_both_sides_and_its_reason_is_in_the_log_as_a_hash(loop: Loop) -> None:
+def test_refused_match_is_remembered_from_both_sides_and_its_reason_is_sealed(loop: Loop) -> None:
     one, other = send_two(loop)
     case_id = find(loop, one).case_id
     browser = Browser(loop.desk).sign_in()
@@ -147,10 +148,12 @@ def test_refused_match_is_remembered_from_both_sides_and_its_reason_is_in_the_lo
     assert read_matches(loop, one) == read_matches(loop, other) == ()
     with loop.desk.store.read() as connection:
         assert list_cluster(connection, case_id) == {case_id}
-        entries = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "refuse-match")).scalars().all()
-    assert len(entries) == 1
-    assert "reason_sha256" in entries[0]
-    assert WHY not in entries[0]
+        entries = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "keep-apart-case")).scalars().all()
+    assert len(entries) == 2  # one for each case
+    assert all("box_sha256" in entry and WHY not in entry for entry in entries)
+    assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
+    assert f"kept it apart from {other}" in browser.get(f"/cases/{case_id}").text
+    assert WHY in browser.post(f"/cases/{case_id}/read").text
     # A later report of the same account is suggested all the same, to both.
     third = loop.send_public(person=make_known_person(app="otherchat", handle="@Night_Owl7")).reference
     loop.collect()

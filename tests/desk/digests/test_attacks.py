@@ -198,7 +198,7 @@ def test_exact_numbers_rest_only_on_what_the_partner_sent_and_received(
             signal = dict.fromkeys(("decided_at", "held_until", "released_at"), "2026-08-03T08:00:00Z")
             signal |= {"signal_id": "s", "case_id": own, "partner": PARTNER, "outcome": "used", "decided_by": "A"}
             with store.write() as connection:
-                add_link(connection, own, child, by="A. Analyst", reason="Same", now=NOW)
+                add_link(connection, own, child, by="A. Analyst", now=NOW)
                 connection.execute(insert(OUTCOME_SIGNALS).values(signal))
         bodies.append(make_digest(store, make_order(), clock=clock).body)
     assert bodies[0] is not None
@@ -240,7 +240,7 @@ def test_three_reports_of_one_incident_give_no_more_than_one_in_any_order_of_lin
         case_ids = [add_case(store) for _ in range(reports)]
         with store.write() as connection:
             for first, second in order if reports else []:
-                add_link(connection, case_ids[first], case_ids[second], by="A. Analyst", reason="Same", now=NOW)
+                add_link(connection, case_ids[first], case_ids[second], by="A. Analyst", now=NOW)
             frozen, _ = freeze_clusters(connection, partner=PARTNER, quarter=QUARTER, environment="live", places=PLACES)
         counts.append(count_table(kind, frozen))
     cells = [

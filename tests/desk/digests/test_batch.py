@@ -245,7 +245,7 @@ def test_a_run_counts_each_cluster_once_on_either_database(
         elsewhere = add_case(store, about="elsewhere")
         with store.write() as connection:
             for case_id in (one, elsewhere):
-                add_link(connection, case_id, other, by="A. Analyst", reason="The same account", now=NOW)
+                add_link(connection, case_id, other, by="A. Analyst", now=NOW)
     assert set(run(store, threshold=-100)) == {FEW, MANY, "elsewhere"}
     with store.read() as connection:
         found = {one.partner: get_clusters(connection, one.digest_id) for one in list_records(connection)}

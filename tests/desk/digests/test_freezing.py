@@ -23,7 +23,7 @@ from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, make_case_
 
 SPRING, SUMMER = Quarter(2026, 2), Quarter(2026, 3)
 IN_SPRING, IN_SUMMER = "2026-05-01T00:00:00Z", "2026-08-01T00:00:00Z"
-WHY = {"by": "A. Analyst", "reason": "The same account", "now": NOW}
+WHY = {"by": "A. Analyst", "now": NOW}
 WORKINGS = Workings(adopted=True, threshold=60, placements=[], synthetic=False)
 FACTS = [(name, code) for name, fact in load_facts().items() for code in fact.answers]
 

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.passing_on import CHANNELS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
@@ -41,6 +41,12 @@ _DONE: Final = {
     "assess": "assessed the case",
     "advise": "gave a safeguarding adviser's view",
     "exempt": "let it close although nobody outside took it",
+}
+_DONE_WITH: Final = {
+    "take-over": "took the case over from {before}",
+    "link": "linked it with {other}",
+    "unlink": "ended its link with {other}",
+    "keep-apart": "kept it apart from {other}",
 }
 
 
@@ -117,8 +123,9 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         owed = list(list_owed(connection, lead, actor=actor))
         later = list_later(connection, [lead]).get(lead.case_id, Later(0, (), is_taken_back=False))
         told = find_released(connection, case_id=lead.first_id)
-        people = {step.by for step in steps} | {str(step.detail.get(name)) for step in steps for name in _PEOPLE}
+        people = {step.by for step in steps} | _list_named(steps, "person") | _list_named(steps, "before")
         names = {one: format_person(connection, one) for one in people}
+        names |= {one: get_case(connection, one).reference for one in _list_named(steps, "other")}
         holder = None if lead.holder is None else format_person(connection, lead.holder)
     texts = open_texts(desk, lead, steps, actor=actor) if is_open else {}
     bodies = load_register(desk.paths.destinations)
@@ -138,7 +145,8 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
     )
 
 
-_PEOPLE: Final = ("before", "person")
+def _list_named(steps: Sequence[CaseStep], code: str) -> set[str]:
+    return {str(step.detail[code]) for step in steps if step.detail.get(code) is not None}
 
 
 def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> StepLine:
@@ -165,8 +173,6 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) 
         return f"moved it from the {before} to the {after}"
     if step.kind == "release" and "before" in codes:
         return f"took the case back from {names[codes['before']]}, who may not work on it outside the crisis lane"
-    if step.kind == "take-over":
-        return f"took the case over from {names[codes['before']]}"
     if step.kind == "hand-over":
         return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
     if step.kind == "pass-on":
@@ -174,6 +180,15 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) 
         return f"passed it on to {to}, {dict(CHANNELS)[codes['channel']].lower()}, and it was taken there"
     if step.kind == "key-in":
         return f"keyed it in: {title_of(codes['channel']).lower()}"
+    if step.kind in _DONE_WITH:
+        return _DONE_WITH[step.kind].format(**{name: names.get(str(code)) for name, code in codes.items()})
+    if step.kind == "set-service":
+        return f"set its service: {codes['service'] or 'none is named'}"
+    return _format_decision(step)
+
+
+def _format_decision(step: CaseStep) -> str:
+    codes = step.detail
     if step.kind == "close":
         return f"closed it: {title_of(codes['outcome'])}"
     if step.kind == "reopen":

@@ -87,7 +87,6 @@ def _make_cases() -> None:
         sa.Column("is_end", sa.Boolean(), nullable=False),
         sa.Column("at", PlainText, nullable=False),
         sa.Column("by", PlainText, nullable=False),
-        sa.Column("reason", PlainText, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_links")),
     )
     op.execute("CREATE INDEX ix_case_links_case_a_case_b ON case_links (case_a, case_b)")
