@@ -43,10 +43,11 @@ class KeyRole(Enum):
     MAILBOX = "mailbox"
     ADDRESS_MAC = "address-mac"
     IDENTIFIER = "identifier"
+    CASE = "case"
 
 
 _XWING_ROLES = frozenset({KeyRole.SEALING, KeyRole.MAILBOX})
-_RANDOM_ROLES = frozenset({KeyRole.COOKIE, KeyRole.ADDRESS_MAC, KeyRole.IDENTIFIER})
+_RANDOM_ROLES = frozenset({KeyRole.COOKIE, KeyRole.ADDRESS_MAC, KeyRole.IDENTIFIER, KeyRole.CASE})
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -81,7 +81,7 @@ def _examine_folder(paths: DeskPaths) -> Finding:
 
 
 def _examine_keys(desk: Desk) -> Iterator[CheckResult]:
-    for role in (*DAILY_ROLES, KeyRole.IDENTIFIER):
+    for role in (*DAILY_ROLES, KeyRole.IDENTIFIER, KeyRole.CASE):
         desk.read_key(role)
     status = desk.load_signer().get_status()
     yield from _examine_passphrase(status, environment=desk.config.environment)

@@ -12,6 +12,7 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
+from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
 from gateway.desk.vault.client import VaultClient
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.vault.holder import Holder, Keys
@@ -111,6 +112,7 @@ def make_holder(
     keys: Keys,
     *,
     record: OpeningRecord,
+    case_keys: CaseKeys,
     config: DeskConfig,
     clock: Clock = utc_now,
     random: Random = secrets.token_bytes,
@@ -119,6 +121,7 @@ def make_holder(
     return Holder(
         keys=keys,
         record=record,
+        case_keys=case_keys,
         environment=config.environment,
         feed_url=config.feed_url,
         clock=clock,
@@ -131,14 +134,16 @@ def _make_finder(
 ) -> Callable[[], Ask]:
     """Return a function that finds the holder: a vault that runs, or else this process, for keys without passphrase."""
     client, folder = VaultClient(paths.vault), KeyFolder(paths.keys)
-    record = OpeningRecord(paths.vault / OPENINGS_FILE)
+    record, case_keys = OpeningRecord(paths.vault / OPENINGS_FILE), CaseKeys(paths.vault / CASE_KEYS_FILE)
 
     def find() -> Ask:
         # Keys under a passphrase are in the vault alone, which asked for it once.
         if not may_hold_keys or client.is_there() or find_protection(paths.keys) is not None:
             return client.ask
         # Read anew each time: a command of another process may have changed them.
-        return make_holder(OwnKeys(folder), record=record, config=config, clock=clock, random=random).answer
+        keys = OwnKeys(folder)
+        holder = make_holder(keys, record=record, case_keys=case_keys, config=config, clock=clock, random=random)
+        return holder.answer
 
     return find
 

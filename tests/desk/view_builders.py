@@ -19,6 +19,7 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
+from gateway.desk.keyring.case_boxes import close_reports, make_keys
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.store.key_tables import SEALING_KEYS
@@ -183,6 +184,8 @@ def add_sealed_case(
             sequence=1,
             submission_sha256=None,
         )
+        (key,) = make_keys(desk.load_signer(), [case_id])
+        (closed,) = close_reports(desk.load_signer(), [(key, clear.report_id, envelope)], kind="report")
         connection.execute(
             insert(REPORTS).values(
                 **common,
@@ -192,9 +195,9 @@ def add_sealed_case(
                 epoch="epoch",
                 sequence=1,
                 intake_sha256=case_id.encode()[-32:],
-                envelope_sha256=bytes(32),
+                envelope_sha256=hashlib.sha256(envelope).digest(),
                 intake=sign_intake(intake, receipt_key=Ed25519PrivateKey.generate()),
-                envelope=envelope,
+                envelope=closed,
             )
         )
         risk = assess(answered, received_at=parse_time(moment))
@@ -202,6 +205,7 @@ def add_sealed_case(
             **common,
             "case_id": case_id,
             "about": PARTNER,
+            "key_number": key.number,
             "factors": risk.text,
             "crisis": risk.crisis,
             "score": risk.score,

@@ -29,8 +29,10 @@ MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client._evidence_upload"}
 OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
 XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768PrivateKey", "X25519PrivateKey"}
 MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
-# The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052).
-MAY_DECRYPT_A_KEY_FILE = {"gateway.desk.vault.protection"}
+# The seals over the desk's key files, under the passphrases of its custodians (docs/decisions/0052), and the layer of a
+# case's key over boxes that stay sealed (docs/decisions/0058).
+DERIVES_FROM_A_PASSPHRASE = {"gateway.desk.vault.protection"}
+MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_keys"}
 
 
 @cache
@@ -131,7 +133,7 @@ def test_sandbox_reads_with_the_vault_of_its_own_desk_and_names_no_key() -> None
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
     assert users_of(MAKE_A_RETURN_KEY, among=desk()) == set()
-    assert users_of({"Argon2id"}, among=desk()) == MAY_DECRYPT_A_KEY_FILE
+    assert users_of({"Argon2id"}, among=desk()) == DERIVES_FROM_A_PASSPHRASE
     assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault.opening"}
 
 

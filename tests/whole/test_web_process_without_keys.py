@@ -64,7 +64,7 @@ def test_no_process_of_serve_but_the_vault_has_a_key_in_memory_map_or_file(tmp_p
     assert "demonstration = false" in written
     settings.write_text(written.replace("demonstration = false", "demonstration = true"), "utf-8")
     secrets, port = list_secrets(desk.paths.keys), find_free_port()
-    assert len(secrets) == 5 * 2 + 2 * 4
+    assert len(secrets) == 6 * 2 + 2 * 4
     state = ("--state", str(desk.paths.state))
     command = [sys.executable, "-m", "gateway.desk.cli", "serve", *state, "--port", str(port), "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -44,7 +44,7 @@ def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Prog
     signer, done, after = desk.load_signer(), Indexed(), ""
     is_due = or_(CASES.c.index_version.is_(None), CASES.c.index_version < INDEX_VERSION)
     while True:
-        query = select(CASES).where(CASES.c.case_id > after, ~CASES.c.synthetic)
+        query = select(CASES).where(CASES.c.case_id > after, ~CASES.c.synthetic, CASES.c.destroyed_at.is_(None))
         query = (query if is_anew else query.where(is_due)).order_by(CASES.c.case_id).limit(BATCH)
         with desk.store.read() as connection:
             rows = connection.execute(query).all()

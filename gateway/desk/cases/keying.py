@@ -13,16 +13,16 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.model import CaseError, CaseRow, find_sealed_report, get_case, list_cases_of
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases_of
 from gateway.desk.cases.steps import add_step
 from gateway.desk.collection.filing import NewCase, file_cases, make_own_reference
+from gateway.desk.keyring.case_boxes import close_reports, find_sealed_report, make_keys
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store.schema import IMPORTED_REPORTS, KEYED_IN
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import assess_public
 from partner_sdk.wire.canonical import check_report_id, encode, format_time
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.keys import get_active_sealing_key
 from partner_sdk.wire.public_codes import ADULT_BAND, ENGLISH, IS_NOT_UNDER_18, MEETS_SOON, RATHER_NOT_SAY, WELSH, YES
 from partner_sdk.wire.public_report import PublicReport, encode_public_report, is_from_grown_up, parse_public_report
@@ -173,7 +173,9 @@ def _file(
     key = get_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     clear = report.clear
     envelope = seal(encode_public_report(report), key=key, context=report_context(clear)).to_bytes()
-    reference, case_id = make_own_reference(desk, connection), desk.make_id()
+    reference, case_id, signer = make_own_reference(desk, connection), desk.make_id(), desk.load_signer()
+    keys = make_keys(signer, [case_id])
+    (closed,) = close_reports(signer, [(keys[0], clear.report_id, envelope)], kind="import")
     connection.execute(
         insert(IMPORTED_REPORTS).values(
             environment=clear.environment,
@@ -181,7 +183,8 @@ def _file(
             report_id=clear.report_id,
             reference=reference,
             clear=encode(clear).decode(),
-            envelope=envelope,
+            envelope_sha256=sha256(envelope).digest(),
+            envelope=closed,
             imported_at=format_time(now),
             imported_by=actor,
         )
@@ -195,7 +198,7 @@ def _file(
         placement=None,
         channel=call.channel,
     )
-    file_cases(connection, [case], case_ids=[case_id], signer=desk.load_signer(), now=now)
+    file_cases(connection, [case], case_ids=[case_id], signer=signer, now=now, keys=keys)
     # No gateway signed for it: the audit log has who keyed it in, and the digest of the box.
     codes = {"channel": call.channel, "envelope_sha256": sha256(envelope).hexdigest(), "reference": reference}
     add_step(desk, connection, case_id, "key-in", actor=actor, codes=codes)
@@ -207,13 +210,11 @@ def _is_same(desk: Desk, case: CaseRow, call: KeyedCall, report: PublicReport, *
     with desk.store.read() as connection:
         mine = (IMPORTED_REPORTS.c.report_id == case.report_id) & (IMPORTED_REPORTS.c.imported_by == actor)
         is_own = connection.execute(select(IMPORTED_REPORTS.c.id).where(mine)).first() is not None
-        sealed = find_sealed_report(
-            connection, environment=case.environment, partner=case.partner, report_id=case.report_id
-        )
+        sealed = find_sealed_report(connection, case.case_id)
     if not is_own or sealed is None or case.channel != call.channel:
         return False
     vault = desk.load_vault(actor=actor, reason="check")
-    plain = vault.open_report(Envelope.parse(sealed.envelope), context=report_context(sealed.clear))
+    plain = vault.open_report(sealed.box, context=report_context(sealed.clear))
     filed = parse_public_report(plain)
     return case.received_at == format_time(call.received_at) and filed == msgspec.structs.replace(
         report, submitted_at=filed.submitted_at

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
-from gateway.desk.collection.row_checks import parse_clear_fields
 from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import KEYED_IN as KEYED_IN
@@ -22,9 +21,8 @@ from gateway.guidance.agency import Agency
 from gateway.guidance.risk import combine
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 CaseState = Literal["open", "closed", "all"]
 # Written as in ix_cases_queue, brackets included: SQLite uses an index only for an expression written alike.
@@ -149,6 +147,9 @@ class CaseRow:
     stated_kind: str | None
     completeness: int | None
     missing_fields: str | None
+    key_number: int | None
+    hold_review: str | None
+    destroyed_at: str | None
     index_version: int | None
 
     @property
@@ -297,30 +298,6 @@ def format_day(day: date) -> str:
 def format_lateness(days: int) -> str:
     """Return how late a reply is, e.g. `2 days late`."""
     return "1 day late" if days == 1 else f"{days} days late"
-
-
-@dataclass(frozen=True, slots=True)
-class SealedReport:
-    """An envelope and its clear fields, both verified when the desk took them in."""
-
-    clear: ClearFields
-    envelope: bytes
-
-
-def find_sealed_report(
-    connection: Connection, *, environment: str, partner: str, report_id: str
-) -> SealedReport | None:
-    """Return the sealed report of this sender and id, or None, e.g. for a synthetic case."""
-    for table in (REPORTS, IMPORTED_REPORTS):
-        row = connection.execute(
-            select(table).where(
-                table.c.environment == environment, table.c.partner == partner, table.c.report_id == report_id
-            )
-        ).first()
-        if row is not None:
-            clear = peek_intake(bytes(row.intake)).clear if table is REPORTS else parse_clear_fields(row.clear)
-            return SealedReport(clear, bytes(row.envelope))
-    return None
 
 
 def list_sealed_sizes(

@@ -14,9 +14,10 @@ from typing import Final
 from sqlalchemy import Connection, or_, select, update
 
 from gateway.desk import audit
-from gateway.desk.cases.model import CaseError, CaseRow, find_sealed_report, get_case, list_sealed_sizes, to_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_sealed_sizes, to_case
 from gateway.desk.collection.joining import RESPONSE, find_named, hold_back, list_added
 from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.outbox.replies import Recipient, queue_read_note
 from gateway.desk.partners.registrations import find_authorisation
@@ -27,7 +28,6 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given, parse_sealed_report
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.public_report import PublicReport, parse_public_report
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 
@@ -122,13 +122,11 @@ def open_report(desk: Desk, found: CaseRow, *, actor: str, reason: Reason = "rea
     Raises `CaseError` (`synthetic`), `OpeningError` if its key is gone.
     """
     with desk.store.read() as connection:
-        sealed = find_sealed_report(
-            connection, environment=found.environment, partner=found.partner, report_id=found.report_id
-        )
+        sealed = find_sealed_report(connection, found.case_id)
     if sealed is None:
         raise CaseError("This is a synthetic case: it has no report to read.", reason="synthetic")
-    envelope, context = Envelope.parse(sealed.envelope), report_context(sealed.clear)
-    plain = desk.load_vault(actor=actor, reason=reason).open_report(envelope, context=context)
+    vault = desk.load_vault(actor=actor, reason=reason)
+    plain = vault.open_report(sealed.box, context=report_context(sealed.clear))
     return parse_public_report(plain) if found.partner == PUBLIC_SENDER else parse_sealed_report(plain)
 
 

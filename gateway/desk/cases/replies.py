@@ -29,6 +29,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.no_reply import draft_no_reply
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
+from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
     REPLY,
@@ -43,7 +44,6 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import encode, format_time, parse_time
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BANDS
 from partner_sdk.wire.public_report import PublicReport, SafeContact
@@ -113,13 +113,15 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
 def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
     """Record how the person reporting was answered, or why a reply would do harm.
 
-    Raises `CaseError` (`unknown-case`, `held`, `bad-code`, `reason-missing`, `return-code-reason-missing`,
-    `no-sealed-reply`).
+    Raises `CaseError` (`unknown-case`, `destroyed`, `held`, `bad-code`, `reason-missing`,
+    `return-code-reason-missing`, `no-sealed-reply`).
     """
     reason = clean_reply_reason(code, reason)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
+        if found.destroyed_at is not None:
+            raise CaseError("This case was destroyed: nothing is owed any more.", reason="destroyed")
         hold_unless_closed(desk, connection, found, actor=actor)
         if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
             raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
@@ -291,19 +293,25 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
         written = [one for one in list_written(connection, case_id=found.case_id) if one.kind == REPLY]
         mine = (REPLY_MESSAGES.c.case_id == found.case_id) & (REPLY_MESSAGES.c.kind == REPLY)
         rows = connection.execute(select(REPLY_MESSAGES.c.message_id, REPLY_MESSAGES.c.desk_copy).where(mine)).all()
+        boxes = {
+            row.message_id: get_box(
+                connection, found.case_id, bytes(row.desk_copy), kind="reply", row_id=row.message_id
+            )
+            for row in rows
+            if row.desk_copy is not None
+        }
         signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
     if not written:
         return []
     vault = desk.load_vault(actor=actor, reason="read")
-    boxes = {row.message_id: bytes(row.desk_copy) for row in rows}
     copies = []
     for one in written:
         context = make_copy_context(desk, purpose="reply", message_id=one.message_id)
         try:
-            signed = vault.open_reply_copy(Envelope.parse(boxes[one.message_id]), context=context)
+            signed = vault.open_reply_copy(boxes[one.message_id], context=context)
             keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)
             text = open_reply(signed, keys=keys).body
-        except (OpeningError, StatementError, FormatError):
+        except (KeyError, OpeningError, StatementError, FormatError):
             text = None  # its key was destroyed at the end of its time, or the row was changed
         copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))
     with desk.store.write() as connection:

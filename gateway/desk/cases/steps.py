@@ -1,7 +1,8 @@
 """The steps of a case: every act on it, each with its person, time and codes. Rows are only ever added.
 
-Everything typed, e.g. the reason of a move, is sealed to the desk's own key, as its copies of replies are: it opens
-with the report, and is lost with the key. The audit log holds the hash of the sealed box, so an exchanged one shows.
+Everything typed, e.g. the reason of a move, is sealed to the desk's own key and lies under the key of the case, as the
+copies of replies do: it opens with the report, and is lost with the key. The audit log holds the hash of the box, so an
+exchanged one shows.
 """
 
 import hashlib
@@ -16,12 +17,12 @@ from sqlalchemy import Connection, insert, or_, select
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
+from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
-from partner_sdk.wire.envelope import Envelope
 
 # The audit log has each as e.g. `move-case`.
 StepKind = Literal[
@@ -41,6 +42,8 @@ StepKind = Literal[
     "unlink",
     "keep-apart",
     "set-service",
+    "legal-hold",
+    "lift-hold",
 ]
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.
@@ -87,7 +90,8 @@ def add_step(
     """Record a step in the caller's transaction. Raises `LocalStateError` (`no-sealing-key`) if it has a text."""
     now, step_id, box, detail = desk.clock(), desk.make_id(), None, dict(codes)
     if text is not None:
-        box = seal_own_copy(desk, connection, encode(text), purpose="mailbox", message_id=step_id, kind=_BOX_KIND)
+        sealed = seal_own_copy(desk, connection, encode(text), purpose="mailbox", message_id=step_id, kind=_BOX_KIND)
+        box = close_box(desk.load_signer(), connection, case_id, sealed, kind="step", row_id=step_id)
         detail["box_sha256"] = hashlib.sha256(box).hexdigest()
     connection.execute(
         insert(CASE_STEPS).values(
@@ -135,12 +139,15 @@ def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: s
     if not sealed:
         return {}
     vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, StepText]()
-    for step in sealed:
-        box = step.box or b""
+    with desk.store.read() as connection:
+        boxes = [
+            get_box(connection, step.case_id, step.box or b"", kind="step", row_id=step.step_id) for step in sealed
+        ]
+    for step, box in zip(sealed, boxes, strict=True):
         context = make_copy_context(desk, purpose="mailbox", message_id=step.step_id, kind=_BOX_KIND)
         try:
-            if step.detail.get("box_sha256") == hashlib.sha256(box).hexdigest():
-                plain = vault.open_message_copy(Envelope.parse(box), context=context)
+            if step.detail.get("box_sha256") == hashlib.sha256(box.closed).hexdigest():
+                plain = vault.open_message_copy(box, context=context)
                 texts[step.step_id] = parse_exact(plain, kind=StepText, max_bytes=_MOST_TEXT_BYTES)
         except (OpeningError, FormatError):
             continue

@@ -12,20 +12,17 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.filing import (
     BY_GATEWAY,
-    file_cases,
     is_another,
-    link_to_case,
     list_imported,
     list_imported_references,
-    to_new_case,
-    to_report_values,
+    store_verified,
 )
 from gateway.desk.collection.public_log import find_log_fault
 from gateway.desk.collection.risk import assess
@@ -49,7 +46,7 @@ from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
 from partner_sdk.wire.items import REPORT, Acknowledgement
 
@@ -222,7 +219,7 @@ def take_rows(
         collected.known += filed
         verified, known, clashing = _sort_out(connection, [one for one in judged if one.verified is not None])
         kept, left = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
-        filed_now = _store_verified(connection, verified, desk=desk, actor=actor)
+        filed_now = store_verified(connection, verified, desk=desk, actor=actor)
         add_links(connection, _links(judged), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
@@ -255,7 +252,7 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
             verified, known, clashing = _sort_out(connection, [judged])
             if clashing:
                 continue
-            filed_now = _store_verified(connection, verified, desk=desk, actor=actor)
+            filed_now = store_verified(connection, verified, desk=desk, actor=actor)
             add_links(connection, _links([judged]), now=desk.clock())
             resolution = "known" if not filed_now else "filed-by-word" if is_accepted else "filed"
             resolve_row(connection, row_id, resolution=resolution, actor=actor, now=desk.clock())
@@ -347,23 +344,6 @@ def _store_refused(
             collected.known += 1
     queue_alert(connection, count=urgent, now=now)
     return kept, left
-
-
-def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> int:
-    """Store these rows and return how many became cases: a report that came as a file already has one."""
-    if not rows:
-        return 0
-    now, fresh = desk.clock(), list[VerifiedRow]()
-    connection.execute(insert(REPORTS), [to_report_values(row, collected_at=format_time(now)) for row in rows])
-    imported = list_imported(connection, {row.intake.clear.report_id for row in rows})
-    for row in rows:
-        if (row.intake.clear.partner, row.intake.clear.report_id) in imported:
-            link_to_case(connection, row, actor=actor, now=now)
-        else:
-            fresh.append(row)
-    case_ids, signer = [desk.make_id() for _ in fresh], desk.load_signer()
-    file_cases(connection, [to_new_case(row) for row in fresh], case_ids=case_ids, signer=signer, now=now)
-    return len(fresh)
 
 
 def _links(judged: Sequence[_Judged]) -> list[Link]:

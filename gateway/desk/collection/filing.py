@@ -19,12 +19,14 @@ from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, s
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow, parse_clear_fields
 from gateway.desk.identifiers.index import add_rows, make_rows
+from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
 from gateway.desk.store.partner_tables import PARTNERS
-from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS, REPORTS
+from gateway.desk.vault import CaseKey
 from gateway.desk.vault.doors import Signer
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
@@ -53,8 +55,8 @@ class NewCase:
     channel: str
 
 
-def to_report_values(row: VerifiedRow, *, collected_at: str) -> dict[str, object]:
-    """Return the columns stored for a verified row beside its case."""
+def to_report_values(row: VerifiedRow, *, collected_at: str, closed: bytes) -> dict[str, object]:
+    """Return the columns stored for a verified row beside its case; `closed` is its envelope under the case's key."""
     intake, clear = row.intake, row.intake.clear
     return {
         "environment": clear.environment,
@@ -75,7 +77,7 @@ def to_report_values(row: VerifiedRow, *, collected_at: str) -> dict[str, object
         "envelope_sha256": bytes.fromhex(intake.envelope_sha256),
         "intake": row.intake_raw,
         "submission": row.submission_raw,
-        "envelope": row.envelope_raw,
+        "envelope": closed,
     }
 
 
@@ -93,19 +95,60 @@ def to_new_case(row: VerifiedRow) -> NewCase:
     )
 
 
+def store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> int:
+    """Store these rows and return how many became cases: a report that came as a file already has one."""
+    if not rows:
+        return 0
+    now, signer = desk.clock(), desk.load_signer()
+    imported = list_imported(connection, {row.intake.clear.report_id for row in rows})
+    fresh, by_file = list[VerifiedRow](), list[VerifiedRow]()
+    for row in rows:
+        is_known = (row.intake.clear.partner, row.intake.clear.report_id) in imported
+        (by_file if is_known else fresh).append(row)
+    case_ids = [desk.make_id() for _ in fresh]
+    keys = make_keys(signer, case_ids)
+    known = [find_report_key(connection, row.intake.clear) for row in by_file]
+    closed = close_reports(
+        signer,
+        [
+            (key, row.intake.clear.report_id, row.envelope_raw)
+            for row, key in zip([*fresh, *by_file], [*keys, *known], strict=True)
+        ],
+        kind="report",
+    )
+    moment = format_time(now)
+    values = [
+        to_report_values(row, collected_at=moment, closed=box)
+        for row, box in zip([*fresh, *by_file], closed, strict=True)
+    ]
+    connection.execute(insert(REPORTS), values)
+    for row in by_file:
+        link_to_case(connection, row, actor=actor, now=now)
+    file_cases(connection, [to_new_case(row) for row in fresh], case_ids=case_ids, signer=signer, now=now, keys=keys)
+    return len(fresh)
+
+
 def file_cases(
-    connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], signer: Signer, now: datetime
+    connection: Connection,
+    rows: Sequence[NewCase],
+    *,
+    case_ids: Sequence[str],
+    signer: Signer,
+    now: datetime,
+    keys: Sequence[CaseKey] = (),
 ) -> None:
     """Make a case for each verified report, index its identifiers, and queue its note and its alert.
 
-    All in the transaction that stores the reports.
+    All in the transaction that stores the reports. `keys` are those of the new cases (keyring/case_boxes.py).
     """
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
     agencies = _list_agencies(connection)
     values: list[dict[str, object]] = []
+    numbers = {key.case_id: key.number for key in keys}
     for row, case_id in zip(rows, case_ids, strict=True):
         case = _make_case(row, case_id=case_id, owners=owners, agencies=agencies, now=now)
         case["answers_request"] = find_request(connection, row.clear, row.content)
+        case["key_number"] = numbers.get(case_id)
         values.append(case)
     if not values:
         return
@@ -278,7 +321,7 @@ ByReport = Mapping[tuple[str, str], ImportedReport]
 
 def list_imported(connection: Connection, report_ids: Collection[str]) -> ByReport:
     """Return those of these reports that came by another channel than the gateway, by partner and report id."""
-    columns = (IMPORTED_REPORTS.c.clear, IMPORTED_REPORTS.c.envelope)
+    columns = (IMPORTED_REPORTS.c.clear, IMPORTED_REPORTS.c.envelope_sha256)
     rows = connection.execute(
         select(IMPORTED_REPORTS.c.partner, IMPORTED_REPORTS.c.report_id, *columns).where(
             IMPORTED_REPORTS.c.report_id.in_(report_ids)
@@ -287,7 +330,7 @@ def list_imported(connection: Connection, report_ids: Collection[str]) -> ByRepo
     return {
         (row.partner, row.report_id): ImportedReport(
             clear=parse_clear_fields(row.clear),
-            envelope_sha256=hashlib.sha256(row.envelope).digest(),
+            envelope_sha256=bytes(row.envelope_sha256),
         )
         for row in rows
     }

@@ -30,6 +30,7 @@ from gateway.desk.collection.row_checks import (
 from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_trusted_keys
+from gateway.desk.keyring.case_boxes import close_reports, find_report_key, make_keys
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
@@ -211,8 +212,8 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             priority=post.clear.priority,
             seals_crisis=assess(post.content, received_at=now).crisis,
         )
-    reference = make_own_reference(desk, connection) if held is None else held.reference
-    receipt = desk.load_signer().sign(
+    reference, signer = make_own_reference(desk, connection) if held is None else held.reference, desk.load_signer()
+    receipt = signer.sign(
         DeskReceiptStatement(
             clear=post.clear,
             environment=post.clear.environment,
@@ -223,6 +224,8 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
         )
     )
     if held is None or held.imported_at is None:
+        key = make_keys(signer, [desk.make_id()])[0] if held is None else find_report_key(connection, post.clear)
+        (closed,) = close_reports(signer, [(key, post.clear.report_id, post.envelope_raw)], kind="import")
         connection.execute(
             insert(IMPORTED_REPORTS).values(
                 environment=post.clear.environment,
@@ -232,15 +235,16 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
                 clear=encode(post.clear).decode(),
                 submission_sha256=post.submission_sha256,
                 submission=post.submission_raw,
-                envelope=post.envelope_raw,
+                envelope_sha256=post.envelope_sha256,
+                envelope=closed,
                 receipt=receipt,
                 imported_at=format_time(now),
                 imported_by=actor,
             )
         )
-    if held is None:
-        case = _to_new_case(post, reference, now=now)
-        file_cases(connection, [case], case_ids=[desk.make_id()], signer=desk.load_signer(), now=now)
+        if held is None and key is not None:
+            case = _to_new_case(post, reference, now=now)
+            file_cases(connection, [case], case_ids=[key.case_id], signer=signer, now=now, keys=[key])
     state: Literal["filed", "known"] = "filed" if held is None else "known"
     audit.append_entry(
         connection,
@@ -283,7 +287,7 @@ def _find_held(
     return _Held(
         row.reference,
         # Signed again after a change of keys, it is still the same report (client/_submissions.py in the SDK).
-        is_this=bytes(row.envelope) == envelope_raw and read_clear_fields(held_raw) == clear,
+        is_this=bytes(row.envelope_sha256) == sha256(envelope_raw).digest() and read_clear_fields(held_raw) == clear,
         is_same_bytes=held_raw == submission_raw,
         imported_at=None if by_file is None else by_file.imported_at,
     )

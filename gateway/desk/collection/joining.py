@@ -278,7 +278,12 @@ def hold_back(connection: Connection, *, partner: str) -> None:
 # Prepared once: building a statement costs more than running it.
 _ONE: Final = select(CASES).where(CASES.c.case_id == bindparam("case_id"))
 _NAMED: Final = select(CASES.c.adds_to).where(CASES.c.adds_to.in_(bindparam("references", expanding=True))).distinct()
-_OWN: Final = (*of_sender(bindparam("environment"), bindparam("partner")), CASES.c.case_id != bindparam("case_id"))
+# A case that was destroyed is none to add to: the new report stands alone.
+_OWN: Final = (
+    *of_sender(bindparam("environment"), bindparam("partner")),
+    CASES.c.case_id != bindparam("case_id"),
+    CASES.c.destroyed_at.is_(None),
+)
 _NAMED_BY_REFERENCE: Final = select(CASES).where(
     *_OWN, or_(CASES.c.reference == bindparam("name"), CASES.c.other_reference == bindparam("name"))
 )

@@ -11,6 +11,7 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, Call, ask_passphrase, desk_command, print_result
 from gateway.desk.vault import VaultError
+from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
 from gateway.desk.vault.process import WatchedKeys, unlock_with_credentials
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord
 from gateway.desk.vault.server import listen, serve_connections
@@ -40,7 +41,8 @@ def vault(call: Call, parent: int | None) -> int:
     paths = DeskPaths(call.state)
     config = load_config(paths)
     keys = WatchedKeys(paths.keys, clock=utc_now, is_memory_locked=lock_memory())
-    holder = make_holder(keys, record=OpeningRecord(paths.vault / OPENINGS_FILE), config=config)
+    record, case_keys = OpeningRecord(paths.vault / OPENINGS_FILE), CaseKeys(paths.vault / CASE_KEYS_FILE)
+    holder = make_holder(keys, record=record, case_keys=case_keys, config=config)
     unlock_with_credentials(keys)
     prepare_types()
     threading.stack_size(THREAD_STACK_BYTES)

@@ -166,7 +166,8 @@ def _fill(
         return key_file
 
     root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
-    make(KeyRole.IDENTIFIER, paths.keys / f"{KeyRole.IDENTIFIER.value}.key")
+    for role in (KeyRole.IDENTIFIER, KeyRole.CASE):
+        make(role, paths.keys / f"{role.value}.key")
     daily = {role: make(role, paths.keys / f"{role.value}.key") for role in DAILY_ROLES}
     paths.delegation.write_bytes(sign_delegation(root, to_public(daily[KeyRole.KEY_SET]), now=now))
     store = open_store(paths.database, uri=config.database_uri, create=True)

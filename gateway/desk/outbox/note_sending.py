@@ -20,19 +20,17 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
 from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_provider
+from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
 from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_texts, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
-from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault import VaultError
 from gateway.desk.vault.doors import Signer, Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.public_report import parse_public_report
 from partner_sdk.wire.submission import report_context
 
@@ -144,19 +142,11 @@ class NoteSender:
         self._append(connection, row, channel=channel, state="given_up", code=code)
 
     def _make_letter(self, connection: Connection, note: Row[Any], *, message_id: str) -> _Letter | GiveUp:
-        of_case = (
-            (CASES.c.environment == REPORTS.c.environment)
-            & (CASES.c.partner == REPORTS.c.partner)
-            & (CASES.c.report_id == REPORTS.c.report_id)
-        )
-        stored = connection.execute(
-            select(REPORTS.c.intake, REPORTS.c.envelope).join(CASES, of_case).where(CASES.c.case_id == note.case_id)
-        ).first()
-        if stored is None:
-            return GiveUp("no-report")
-        clear = peek_intake(bytes(stored.intake)).clear  # verified when it was collected
         try:
-            plain = self._vault.open_report(Envelope.parse(bytes(stored.envelope)), context=report_context(clear))
+            stored = find_sealed_report(connection, note.case_id)
+            if stored is None:
+                return GiveUp("no-report")
+            plain = self._vault.open_report(stored.box, context=report_context(stored.clear))
             report = parse_public_report(plain)
         except (OpeningError, FormatError):
             return GiveUp("does-not-open")

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, upd
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
+from gateway.desk.keyring.case_boxes import close_box
 from gateway.desk.keyring.key_set import seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, NO_PLACE, SENT_AT, queue, record
@@ -100,7 +101,7 @@ def store_reply(
             kind=kind,
             reference=to.reference,
             envelope=seal(signed, key=make_reply_key(to.reply_key), context=context).to_bytes(),
-            desk_copy=seal_own_copy(desk, connection, signed, purpose="reply", message_id=message.message_id)
+            desk_copy=_keep_copy(desk, connection, to.case_id, signed, message_id=message.message_id)
             if kind == REPLY
             else None,
             written_at=message.issued_at,
@@ -112,6 +113,11 @@ def store_reply(
         connection, "write-to-return-code", to.case_id, at=now, actor=actor, kind=kind, message_id=message.message_id
     )
     return message.message_id
+
+
+def _keep_copy(desk: Desk, connection: Connection, case_id: str, signed: bytes, *, message_id: str) -> bytes:
+    sealed = seal_own_copy(desk, connection, signed, purpose="reply", message_id=message_id)
+    return close_box(desk.load_signer(), connection, case_id, sealed, kind="reply", row_id=message_id)
 
 
 def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor: str, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
 from gateway.desk import audit
+from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_mailbox_key, seal_own_copy
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import NO_PLACE, SENT_AT, queue, record
@@ -22,7 +23,6 @@ from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -93,13 +93,13 @@ def store_message(
     kind: MessageKind,
     body: bytes,
     actor: str,
-    is_secret: bool = False,
+    about_case: str | None = None,
     message_id: str | None = None,
 ) -> PostedMessage:
     """Sign, seal and queue a new message in the caller's transaction; nothing is sent.
 
-    Of a secret one, this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
-    the signing key or if no sealing key of this desk is active.
+    Of one about a case, this desk keeps a copy under the key of the case, and no readable one. Raises `PartnerError`,
+    and `LocalStateError` for the signing key or if no sealing key of this desk is active.
     """
     now = desk.clock()
     recipient = get_partner(connection, partner, now=now)
@@ -126,11 +126,12 @@ def store_message(
             number=message.number,
             message_id=message.message_id,
             kind=kind,
-            signed=b"" if is_secret else signed,
+            signed=b"" if about_case else signed,
             signed_sha256=message_sha256(signed),
-            desk_copy=seal_own_copy(desk, connection, signed, purpose="mailbox", message_id=message.message_id)
-            if is_secret
+            desk_copy=_keep_copy(desk, connection, about_case, signed, message_id=message.message_id)
+            if about_case
             else None,
+            case_id=about_case,
             envelope=seal_message(signed, message=message, recipient=recipient),
             issued_at=message.issued_at,
         )
@@ -149,16 +150,22 @@ def store_message(
     return _get_message(connection, message.message_id)
 
 
+def _keep_copy(desk: Desk, connection: Connection, case_id: str, signed: bytes, *, message_id: str) -> bytes:
+    sealed = seal_own_copy(desk, connection, signed, purpose="mailbox", message_id=message_id)
+    return close_box(desk.load_signer(), connection, case_id, sealed, kind="question", row_id=message_id)
+
+
 def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, vault: Vault) -> bytes:
     """Return the signed bytes of a message, from the desk's own box if they are sealed.
 
-    Raises `OpeningError` if the key of that box is gone.
+    Raises `OpeningError` if a key of that box is gone.
     """
     row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
-    if row.desk_copy is None:
+    if row.case_id is None:
         return bytes(row.signed)
     context = make_copy_context(desk, purpose="mailbox", message_id=message_id)
-    return vault.open_message_copy(Envelope.parse(bytes(row.desk_copy)), context=context)
+    box = get_box(connection, row.case_id, bytes(row.desk_copy or b""), kind="question", row_id=message_id)
+    return vault.open_message_copy(box, context=context)
 
 
 def list_messages(connection: Connection, *, partner: str | None = None) -> list[PostedMessage]:
@@ -246,7 +253,7 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
         _MESSAGES.where(
             MAILBOX_MESSAGES.c.partner == partner,
             MAILBOX_MESSAGES.c.kind == kind,
-            MAILBOX_MESSAGES.c.desk_copy.is_(None),
+            MAILBOX_MESSAGES.c.case_id.is_(None),
         )
     )
     for row in rows:

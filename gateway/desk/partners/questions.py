@@ -53,7 +53,7 @@ def store_question(
         kind="information-request",
         body=encode_body(request),
         actor=actor,
-        is_secret=True,
+        about_case=case_id,
     )
     connection.execute(
         insert(INFORMATION_REQUESTS).values(

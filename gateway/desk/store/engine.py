@@ -98,6 +98,11 @@ class DeskStore:
                     reason="unknown-store",
                 ) from error
 
+    def erase_deleted_bytes(self) -> bool:
+        """Overwrite deleted bytes in the log of a file; False if a reader was in the way. A server keeps its own."""
+        with self._connect() as connection:
+            return self.database.erase_deleted_bytes(connection)
+
     def close(self) -> None:
         """Close the database."""
         self.database.engine.dispose()

@@ -43,10 +43,13 @@ MAILBOX_MESSAGES: Final = Table(
     Column("envelope", LargeBinary, nullable=False),
     Column("issued_at", PlainText, nullable=False),
     Column("signed_sha256", PlainText),
-    Column("desk_copy", LargeBinary),  # where a message may name a child: the signed bytes, sealed; `signed` is empty
+    # Where a message may name a child: the signed bytes, sealed and under the key of its case; `signed` is empty.
+    Column("desk_copy", LargeBinary),
+    Column("case_id", PlainText),
     Column(
         "replaces", PlainText
     ),  # SHA-256 of envelopes that the gateway may hold instead, sealed to keys that were lost
+    Index(None, "case_id"),
 )
 
 # The stage of each report, as its sender may know it.
@@ -61,7 +64,7 @@ STAGES: Final = Table(
 )
 
 # Replies to a person who reported, sealed to the return code. The desk's text is sealed a second time, to its own key,
-# for the next person who works on the case; a note with only "read" has no second box.
+# and under that of the case, for the next person who works on it; a note with only "read" has no second box.
 REPLY_MESSAGES: Final = Table(
     "reply_messages",
     METADATA,

@@ -34,7 +34,7 @@ METADATA: Final = MetaData(
     }
 )
 
-# One row for each verified and opened report: the sealed envelope and its two statements, byte for byte.
+# One row for each verified and opened report: its two statements, and the sealed envelope under the key of its case.
 REPORTS: Final = Table(
     "reports",
     METADATA,
@@ -211,6 +211,9 @@ CASES: Final = Table(
     # it lacks, e.g. `/children /suspects/logins`.
     Column("completeness", Number),
     Column("missing_fields", PlainText),
+    Column("key_number", Number),  # of its key in the vault's file (keyring/case_boxes.py); none before any content
+    Column("hold_review", PlainText),  # the day to look at its legal hold again; it holds until it is lifted
+    Column("destroyed_at", PlainText),  # its content is gone for good, and its codes stay
     Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers/index.py)
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
@@ -343,6 +346,7 @@ IMPORTED_REPORTS: Final = Table(
     Column("clear", PlainText, nullable=False),
     Column("submission_sha256", LargeBinary, unique=True),
     Column("submission", LargeBinary),
+    Column("envelope_sha256", LargeBinary, nullable=False),
     Column("envelope", LargeBinary, nullable=False),
     Column("receipt", LargeBinary),
     Column("imported_at", PlainText, nullable=False),

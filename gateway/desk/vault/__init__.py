@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.envelope import ENC_BYTES, HEADER_BYTES, SealContext
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.statements import StatementKind
 
@@ -24,11 +24,16 @@ Purpose = Literal["report", "context", "enrol", "reply", "mailbox"]
 Reason = Literal["read", "send", "file", "link", "check"]
 FeedKeyName = Literal["feed", "feed.next", "feed.former"]
 HashKind = Literal["address", "domain", "note"]
+# The rows of a case whose boxes lie under the key of the case.
+BoxKind = Literal["report", "import", "step", "reply", "question"]
 
 # A handle has at most 40 characters; this bound keeps a line of the record short whatever a caller names.
 MAX_ACTOR_CHARACTERS: Final = 200
 MAX_TEXT_BYTES: Final = 4096
 MOST_IDENTIFIERS: Final = 2_000  # of one request: it fits a frame of the pipe at any length of a link
+# The part of a box that lies under the key of its case: enough that the rest cannot be opened (`case_keys`).
+HEAD_BYTES: Final = HEADER_BYTES + ENC_BYTES
+MOST_CASES: Final = 1_000  # of one request: as many as an hour of reports
 # The reason of a `VaultError` while the passphrases are awaited.
 LOCKED: Final = "locked"
 
@@ -52,6 +57,24 @@ def to_public(key_file: msgspec.Struct) -> PublicKey:
     return PublicKey(**{name: getattr(key_file, name) for name in PublicKey.__struct_fields__})
 
 
+Head = Annotated[bytes, Meta(max_length=HEAD_BYTES)]
+
+
+class CaseKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The key of a case, by its place in the vault's file of them."""
+
+    case_id: Annotated[str, Meta(max_length=80)]
+    number: Annotated[int, Meta(ge=0)]
+
+
+class CasePlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one place where a box under the key of a case opens: this row of this case."""
+
+    key: CaseKey
+    kind: BoxKind
+    row_id: Annotated[str, Meta(max_length=80)]
+
+
 class OpenBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="open-box"):
     """Open one box at the door of `purpose`, for this person."""
 
@@ -60,6 +83,7 @@ class OpenBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     envelope: bytes
     purpose: Purpose
     reason: Reason
+    place: CasePlace | None = None  # of a box that lies under the key of its case
 
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sign"):
@@ -101,6 +125,24 @@ class HashIdentifiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     identifiers: Annotated[tuple[tuple[str, str], ...], Meta(max_length=MOST_IDENTIFIERS)]
 
 
+class MakeCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="make-case-keys"):
+    """Make a random key for each of these new cases; the answer is their numbers."""
+
+    case_ids: Annotated[tuple[Annotated[str, Meta(max_length=80)], ...], Meta(max_length=MOST_CASES)]
+
+
+class CloseHeads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="close-heads"):
+    """Put the head of each box under the key of its case."""
+
+    heads: Annotated[tuple[tuple[CasePlace, Head], ...], Meta(max_length=MOST_CASES)]
+
+
+class DestroyCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="destroy-case-keys"):
+    """Overwrite these keys; the answer is the numbers of those that are gone, whoever destroyed them."""
+
+    keys: Annotated[tuple[CaseKey, ...], Meta(max_length=MOST_CASES)]
+
+
 class GetStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="get-status"):
     """Ask for the state of the holder."""
 
@@ -119,7 +161,21 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Forget the keys until they are unlocked again."""
 
 
-Request = OpenBox | Sign | SignRequest | MakeKey | ReadKey | HashText | HashIdentifiers | GetStatus | Unlock | Lock
+Request = (
+    OpenBox
+    | Sign
+    | SignRequest
+    | MakeKey
+    | ReadKey
+    | HashText
+    | HashIdentifiers
+    | MakeCaseKeys
+    | CloseHeads
+    | DestroyCaseKeys
+    | GetStatus
+    | Unlock
+    | Lock
+)
 
 
 class Bytes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bytes"):
@@ -130,6 +186,18 @@ class Bytes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Hashes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hashes"):
     """Keyed hashes, in the order in which they were asked for."""
+
+    values: tuple[bytes, ...]
+
+
+class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numbers"):
+    """The numbers of keys of cases."""
+
+    values: tuple[int, ...]
+
+
+class Heads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heads"):
+    """Heads of boxes under the keys of their cases, in the order in which they were given."""
 
     values: tuple[bytes, ...]
 
@@ -153,6 +221,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open_files: int = 0
 
 
-Answer = Bytes | Hashes | Made | Status
+Answer = Bytes | Hashes | Numbers | Heads | Made | Status
 # A holder raises `ReportAbuseError` for a refusal.
 Ask = Callable[[Request], Answer]

@@ -9,19 +9,28 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.desk.vault import (
+    HEAD_BYTES,
     MAX_ACTOR_CHARACTERS,
+    MOST_CASES,
     MOST_IDENTIFIERS,
     Ask,
     Bytes,
+    CaseKey,
+    CasePlace,
+    CloseHeads,
+    DestroyCaseKeys,
     FeedKeyName,
     GetStatus,
     Hashes,
     HashIdentifiers,
     HashKind,
     HashText,
+    Heads,
     Lock,
     Made,
+    MakeCaseKeys,
     MakeKey,
+    Numbers,
     OpenBox,
     PublicKey,
     Purpose,
@@ -41,6 +50,14 @@ from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
+class CaseBox:
+    """A box under the key of its case, as it is stored."""
+
+    place: CasePlace
+    closed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Vault:
     """The five doors. Each opening is in the vault's own record, with the person and the reason, before it happens."""
 
@@ -48,12 +65,13 @@ class Vault:
     actor: str
     reason: Reason
 
-    def open_report(self, envelope: Envelope, *, context: SealContext) -> bytes:
+    def open_report(self, box: Envelope | CaseBox, *, context: SealContext) -> bytes:
         """Return the plain bytes of a report.
 
-        Raises `OpeningError`: `unknown-key`, `does-not-open`, `bad-padding`; `VaultError` if the vault cannot answer.
+        Raises `OpeningError`: `unknown-key`, `does-not-open`, `bad-padding`, and `destroyed` for a box under a key of a
+        case that is gone; `VaultError` if the vault cannot answer.
         """
-        return self._open(envelope, context=context, purpose="report")
+        return self._open(box, context=context, purpose="report")
 
     def open_context(self, envelope: Envelope, *, context: SealContext) -> bytes:
         """Return the plain bytes that a partner attached to its button; raises as `open_report`."""
@@ -63,21 +81,22 @@ class Vault:
         """Return the plain bytes of an enrolment; raises as `open_report`."""
         return self._open(envelope, context=context, purpose="enrol")
 
-    def open_reply_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+    def open_reply_copy(self, box: Envelope | CaseBox, *, context: SealContext) -> bytes:
         """Return the signed bytes of this desk's own reply; raises as `open_report`."""
-        return self._open(envelope, context=context, purpose="reply")
+        return self._open(box, context=context, purpose="reply")
 
-    def open_message_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+    def open_message_copy(self, box: Envelope | CaseBox, *, context: SealContext) -> bytes:
         """Return the signed bytes of this desk's question to a partner; raises as `open_report`."""
-        return self._open(envelope, context=context, purpose="mailbox")
+        return self._open(box, context=context, purpose="mailbox")
 
-    def _open(self, envelope: Envelope, *, context: SealContext, purpose: Purpose) -> bytes:
+    def _open(self, box: Envelope | CaseBox, *, context: SealContext, purpose: Purpose) -> bytes:
         request = OpenBox(
             actor=self.actor[:MAX_ACTOR_CHARACTERS],
             context=context,
-            envelope=envelope.to_bytes(),
+            envelope=box.closed if isinstance(box, CaseBox) else box.to_bytes(),
             purpose=purpose,
             reason=self.reason,
+            place=box.place if isinstance(box, CaseBox) else None,
         )
         return _ask_for_bytes(self.ask, request)
 
@@ -126,6 +145,41 @@ class Signer:
                 raise _make_mismatch()
             found += answer.values
         return found
+
+    def make_case_keys(self, case_ids: Sequence[str]) -> list[int]:
+        """Make a key for each new case, and return their numbers; they are on the disk then. Raises as `sign`."""
+        found: list[int] = []
+        for start in range(0, len(case_ids), MOST_CASES):
+            some = tuple(case_ids[start : start + MOST_CASES])
+            answer = self.ask(MakeCaseKeys(case_ids=some))
+            if not isinstance(answer, Numbers) or len(answer.values) != len(some):
+                raise _make_mismatch()
+            found += answer.values
+        return found
+
+    def close_boxes(self, boxes: Sequence[tuple[CasePlace, bytes]]) -> list[bytes]:
+        """Put boxes under the keys of their cases. Raises `OpeningError` (`destroyed`), and as `sign`."""
+        closed: list[bytes] = []
+        for start in range(0, len(boxes), MOST_CASES):
+            some = boxes[start : start + MOST_CASES]
+            answer = self.ask(CloseHeads(heads=tuple((place, box[:HEAD_BYTES]) for place, box in some)))
+            if not isinstance(answer, Heads) or len(answer.values) != len(some):
+                raise _make_mismatch()
+            closed += (head + box[HEAD_BYTES:] for head, (_, box) in zip(answer.values, some, strict=True))
+        return closed
+
+    def destroy_case_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
+        """Overwrite keys of cases, and return the numbers of those that are gone. Safe to repeat.
+
+        Raises `OpeningError` (`does-not-open`) for a number of another case, and as `sign`.
+        """
+        gone: set[int] = set()
+        for start in range(0, len(keys), MOST_CASES):
+            answer = self.ask(DestroyCaseKeys(keys=tuple(keys[start : start + MOST_CASES])))
+            if not isinstance(answer, Numbers):
+                raise _make_mismatch()
+            gone.update(answer.values)
+        return frozenset(gone)
 
     def get_status(self) -> Status:
         """Return the state of the holder. Raises `LocalStateError` for a damaged key file, `VaultError`."""

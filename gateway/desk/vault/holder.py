@@ -13,18 +13,24 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec.structs import replace
 
 from gateway.desk.vault import (
     Answer,
     Bytes,
+    CloseHeads,
+    DestroyCaseKeys,
     GetStatus,
     Hashes,
     HashIdentifiers,
     HashKind,
     HashText,
+    Heads,
     Lock,
     Made,
+    MakeCaseKeys,
     MakeKey,
+    Numbers,
     OpenBox,
     PublicKey,
     ReadKey,
@@ -35,6 +41,7 @@ from gateway.desk.vault import (
     Unlock,
     to_public,
 )
+from gateway.desk.vault.case_keys import CaseKeys
 from gateway.desk.vault.opening import SealingKeys, check_door
 from gateway.desk.vault.record import OpeningRecord
 from gateway.desk.vault.signing import get_rule, sign_request
@@ -93,6 +100,7 @@ class Holder:
 
     keys: Keys
     record: OpeningRecord
+    case_keys: CaseKeys
     environment: Environment
     feed_url: str
     clock: Callable[[], datetime]
@@ -103,10 +111,8 @@ class Holder:
         match request:
             case OpenBox():
                 return Bytes(value=self._open(request))
-            case Sign():
-                return Bytes(value=self._sign(request))
-            case SignRequest():
-                return Bytes(value=self._sign_request(request))
+            case Sign() | SignRequest():
+                return Bytes(value=self._sign(request) if isinstance(request, Sign) else self._sign_request(request))
             case MakeKey():
                 return Made(key=self._make(request.name))
             case ReadKey():
@@ -117,6 +123,8 @@ class Holder:
                 # Read, never made: under a new key every case of the index would match nothing, unnoticed.
                 key_file = self.keys.get_folder().read(KeyRole.IDENTIFIER.value, role=KeyRole.IDENTIFIER)
                 return Hashes(values=tuple(hash_identifiers(key_file, request.identifiers)))
+            case MakeCaseKeys() | CloseHeads() | DestroyCaseKeys():
+                return self._use_case_keys(request)
             case GetStatus():
                 return self.keys.get_status()
             case Unlock() | Lock():
@@ -125,9 +133,26 @@ class Holder:
     def _change_lock(self, request: Unlock | Lock) -> Status:
         return self.keys.lock() if isinstance(request, Lock) else self.keys.unlock(request.passphrases)
 
+    def _use_case_keys(self, request: MakeCaseKeys | CloseHeads | DestroyCaseKeys) -> Answer:
+        under = self._read_case_key()
+        match request:
+            case MakeCaseKeys():
+                return Numbers(values=tuple(self.case_keys.make(request.case_ids, under=under)))
+            case CloseHeads():
+                return Heads(values=tuple(self.case_keys.close_heads(request.heads, under=under)))
+            case DestroyCaseKeys():
+                return Numbers(values=tuple(self.case_keys.destroy(request.keys, under=under)))
+
+    def _read_case_key(self) -> KeyFile:
+        return self.keys.get_folder().read(KeyRole.CASE.value, role=KeyRole.CASE)
+
     def _open(self, request: OpenBox) -> bytes:
         check_door(request)
         keys = self.keys.get_sealing_keys()
+        if request.place is not None:
+            # Still sealed to the agency: nothing is open before it is recorded.
+            box = self.case_keys.open_box(request.place, request.envelope, under=self._read_case_key())
+            request = replace(request, envelope=box, place=None)
         self.record.append(request, at=format_time(self.clock()))
         return keys.open(request)
 

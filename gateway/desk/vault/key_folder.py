@@ -52,7 +52,7 @@ _MADE: Final = MappingProxyType(
         re.compile(r"identifier"): KeyRole.IDENTIFIER,
     }
 )
-_IN_USE: Final = re.compile(r"(?:key-set|mailbox-signing|register|feed)(?:\.next)?|feed\.former|identifier")
+_IN_USE: Final = re.compile(r"(?:key-set|mailbox-signing|register|feed)(?:\.next)?|feed\.former|identifier|case")
 
 
 @dataclass(frozen=True, slots=True)

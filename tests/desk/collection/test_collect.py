@@ -25,6 +25,7 @@ from partner_sdk.wire.public_report import encode_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 from tests.builders import Partner, make_clear_fields, make_industry_report, make_key, seal_report, sign_for_envelope
+from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
 
@@ -45,7 +46,8 @@ def test_stored_bytes_are_those_that_the_senders_made_and_got(loop: Loop) -> Non
     loop.collect()
     with loop.desk.store.read() as connection:
         row = connection.execute(REPORTS.select()).one()
-    assert (bytes(row.envelope), bytes(row.submission), bytes(row.intake)) == (
+    (case_id,) = list_case_ids(loop.desk)
+    assert (open_outer(loop.desk, case_id), bytes(row.submission), bytes(row.intake)) == (
         sealed.envelope,
         sealed.statement,
         accepted.receipt,

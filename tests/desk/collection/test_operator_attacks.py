@@ -15,7 +15,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.schema import REPORTS, SET_ASIDE
+from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import parse_base64url
@@ -23,6 +23,7 @@ from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_industry_report, make_key, seal_report
+from tests.desk.case_box_builders import list_case_ids, open_outer
 from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
 from tests.desk.evidence_builders import open_door
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
@@ -32,8 +33,8 @@ from tests.desk.placement_builders import agree
 
 def envelopes_here(loop: Loop) -> set[bytes]:
     """Return every envelope that the desk holds, filed or set aside."""
+    filed = {open_outer(loop.desk, case_id) for case_id in list_case_ids(loop.desk)}
     with loop.desk.store.read() as connection:
-        filed = {bytes(one) for one in connection.execute(REPORTS.select()).scalars(REPORTS.c.envelope)}
         rows = [bytes(one) for one in connection.execute(SET_ASIDE.select()).scalars(SET_ASIDE.c.row)]
     kept = (msgspec.json.decode(one, type=ReportRow).envelope for one in rows)
     return filed | {parse_base64url(one) for one in kept}

@@ -67,8 +67,8 @@ def test_real_parameters_are_those_of_the_document() -> None:
 
 def test_protected_files_open_with_the_passphrase_and_hold_no_secret(desk: Desk) -> None:
     before = read_all(desk)
-    assert len(before) == 7
-    assert protect(desk, {ACTOR: FIRST}) == 7
+    assert len(before) == 8
+    assert protect(desk, {ACTOR: FIRST}) == 8
     assert read_all(desk, FIRST) == before
     for path in desk.paths.keys.iterdir():
         raw = path.read_bytes()
@@ -183,7 +183,7 @@ def test_root_keys_get_passphrases_of_their_own_which_each_use_asks_for(
 
 
 @pytest.mark.parametrize("kind", ["first", "change"])
-@pytest.mark.parametrize("cut", range(9))
+@pytest.mark.parametrize("cut", range(10))
 @pytest.mark.parametrize("is_written", [False, True])
 def test_run_that_stops_at_any_write_is_finished_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, cut: int, *, is_written: bool
@@ -226,7 +226,7 @@ def test_cuts_cover_every_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     for module in (protection, key_folder):
         monkeypatch.setattr(module, "write_durably", write)
     protect(desk, {ACTOR: FIRST})
-    assert len(written) == 9
+    assert len(written) == 10
     assert written[0] == written[-1] == PROTECTION_FILE
 
 

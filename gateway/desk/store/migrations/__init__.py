@@ -8,6 +8,7 @@ from gateway.desk.store import (
     passkey_tables,
     people_tables,
     placement_tables,
+    retention_tables,
 )
 from gateway.desk.store.schema import METADATA
 
@@ -20,6 +21,7 @@ TABLE_FILES = (
     passkey_tables,
     people_tables,
     placement_tables,
+    retention_tables,
 )
 
 __all__ = ["METADATA", "TABLE_FILES"]

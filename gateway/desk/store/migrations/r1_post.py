@@ -38,10 +38,12 @@ def _make_outgoing() -> None:
         sa.Column("issued_at", PlainText, nullable=False),
         sa.Column("signed_sha256", PlainText),
         sa.Column("desk_copy", sa.LargeBinary()),
+        sa.Column("case_id", PlainText),
         sa.Column("replaces", PlainText),
         sa.PrimaryKeyConstraint("partner", "number", name=op.f("pk_mailbox_messages")),
         sa.UniqueConstraint("message_id", name=op.f("uq_mailbox_messages_message_id")),
     )
+    op.execute("CREATE INDEX ix_mailbox_messages_case_id ON mailbox_messages (case_id)")
     op.create_table(
         "notes",
         sa.Column("case_id", PlainText, nullable=False),
@@ -115,6 +117,7 @@ def _make_evidence() -> None:
         sa.Column("clear", PlainText, nullable=False),
         sa.Column("submission_sha256", sa.LargeBinary()),
         sa.Column("submission", sa.LargeBinary()),
+        sa.Column("envelope_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("receipt", sa.LargeBinary()),
         sa.Column("imported_at", PlainText, nullable=False),

@@ -7,6 +7,7 @@ from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
 from gateway.desk.store.migrations.r1_people import make_people
 from gateway.desk.store.migrations.r1_post import make_post
+from gateway.desk.store.migrations.r1_retention import make_retention
 
 revision = "r1"
 down_revision = None
@@ -34,6 +35,7 @@ def upgrade() -> None:
     _make_cases()
     _make_identifiers()
     make_post()
+    make_retention()
     is_on_server = op.get_bind().dialect.name == "postgresql"
     if is_on_server:
         op.execute(_REFUSE)
@@ -158,6 +160,9 @@ def _make_cases() -> None:
         sa.Column("stated_kind", PlainText),
         sa.Column("completeness", Number),
         sa.Column("missing_fields", PlainText),
+        sa.Column("key_number", Number),
+        sa.Column("hold_review", PlainText),
+        sa.Column("destroyed_at", PlainText),
         sa.Column("index_version", Number),
         sa.CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name=op.f("ck_cases_weakness_order")),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_cases")),

@@ -1,0 +1,110 @@
+"""The keys of cases: one case, one row, one key, gone for good once it is destroyed."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.cases.opening import open_case
+from gateway.desk.vault import HEAD_BYTES, CaseKey, CasePlace
+from gateway.desk.vault.case_keys import CASE_KEYS_FILE, RECORD_BYTES, CaseKeys
+from partner_sdk.errors import LocalStateError, OpeningError
+from partner_sdk.key_files import KeyRole
+from tests.builders import make_key
+from tests.desk.people_builders import ACTOR
+from tests.desk.vault.vault_process import run_vault
+from tests.desk.view_builders import Clock, add_sealed_case, make_test_desk
+
+UNDER = make_key(KeyRole.CASE, name="cases")
+BOX = b"".join(number.to_bytes(2) for number in range(2500))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> CaseKeys:
+    return CaseKeys(tmp_path / "vault" / CASE_KEYS_FILE)
+
+
+def place_of(number: int, case_id: str = "case-a", *, row_id: str = "row-1") -> CasePlace:
+    return CasePlace(key=CaseKey(case_id=case_id, number=number), kind="report", row_id=row_id)
+
+
+def close(keys: CaseKeys, place: CasePlace) -> bytes:
+    (head,) = keys.close_heads([(place, BOX[:HEAD_BYTES])], under=UNDER)
+    return head + BOX[HEAD_BYTES:]
+
+
+def test_box_opens_in_its_own_row_of_its_own_case_alone(keys: CaseKeys) -> None:
+    assert keys.make(["case-a", "case-b"], under=UNDER) == [0, 1]
+    mine = place_of(0)
+    closed = close(keys, mine)
+    assert keys.open_box(mine, closed, under=UNDER) == BOX
+    assert BOX[:HEAD_BYTES] not in closed
+    others = (
+        place_of(1, "case-b"),
+        place_of(0, "case-b"),
+        place_of(1),
+        place_of(0, row_id="row-2"),
+        CasePlace(key=mine.key, kind="step", row_id=mine.row_id),
+    )
+    for other in others:
+        with pytest.raises(OpeningError) as caught:
+            keys.open_box(other, closed, under=UNDER)
+        assert caught.value.reason == "does-not-open"
+    with pytest.raises(OpeningError):
+        keys.open_box(mine, closed, under=make_key(KeyRole.CASE, name="another"))
+
+
+def test_destroyed_key_is_zeros_on_the_disk_and_its_number_is_never_used_again(keys: CaseKeys, tmp_path: Path) -> None:
+    keys.make(["case-a", "case-b"], under=UNDER)
+    closed = close(keys, place_of(0))
+    mine = [CaseKey(case_id="case-a", number=0)]
+    for _ in range(2):  # safe to repeat
+        assert keys.destroy(mine, under=UNDER) == [0]
+    raw = (tmp_path / "vault" / CASE_KEYS_FILE).read_bytes()
+    assert raw[:RECORD_BYTES] == bytes(RECORD_BYTES)
+    with pytest.raises(OpeningError) as caught:
+        keys.open_box(place_of(0), closed, under=UNDER)
+    assert caught.value.reason == "destroyed"
+    with pytest.raises(OpeningError):
+        close(keys, place_of(0))
+    assert keys.make(["case-c"], under=UNDER) == [2]
+    assert close(keys, place_of(1, "case-b"))
+
+
+def test_number_of_another_case_destroys_nothing(keys: CaseKeys) -> None:
+    keys.make(["case-a", "case-b"], under=UNDER)
+    closed = close(keys, place_of(0))
+    with pytest.raises(OpeningError) as caught:
+        keys.destroy([CaseKey(case_id="case-b", number=0)], under=UNDER)
+    assert caught.value.reason == "does-not-open"
+    assert keys.open_box(place_of(0), closed, under=UNDER) == BOX
+
+
+def test_record_that_a_loss_of_power_cut_short_is_no_key(keys: CaseKeys, tmp_path: Path) -> None:
+    keys.make(["case-a"], under=UNDER)
+    path = tmp_path / "vault" / CASE_KEYS_FILE
+    path.write_bytes(path.read_bytes() + b"half a record")
+    with pytest.raises(OpeningError):
+        close(keys, place_of(1, "case-b"))
+    assert keys.make(["case-b"], under=UNDER) == [1]
+    assert keys.open_box(place_of(1, "case-b"), close(keys, place_of(1, "case-b")), under=UNDER) == BOX
+
+
+def test_file_that_cannot_be_written_gives_no_key(keys: CaseKeys, tmp_path: Path) -> None:
+    (tmp_path / "vault" / CASE_KEYS_FILE).mkdir(parents=True)  # not even root can write it
+    with pytest.raises(LocalStateError) as caught:
+        keys.make(["case-a"], under=UNDER)
+    assert caught.value.reason == "case-keys-unwritable"
+
+
+def test_report_opens_through_a_vault_of_its_own_process_and_not_after_its_key_is_gone(tmp_path: Path) -> None:
+    desk = make_test_desk(tmp_path / "desk", Clock())
+    case_id, other = (add_sealed_case(desk, marker="Quetzalcoatlus") for _ in range(2))
+    with run_vault(desk):
+        opened = open_case(desk, case_id, actor=ACTOR)
+        assert opened.content.story.endswith("Quetzalcoatlus")  # type: ignore[union-attr]  # a report of the public
+        key = CaseKey(case_id=case_id, number=opened.case.key_number or 0)
+        assert desk.load_signer().destroy_case_keys([key]) == {key.number}
+        with pytest.raises(OpeningError) as caught:
+            open_case(desk, case_id, actor=ACTOR)
+        assert caught.value.reason == "destroyed"
+        assert open_case(desk, other, actor=ACTOR)
