@@ -105,7 +105,7 @@ program: Final = DeskProgram(
                 "renew-delegation": "Sign the root's delegation to the key-set key for two more years, and publish.",
                 "change-root": "Switch to the next root, name its successor, and publish.",
                 "replace-sealing": "Replace the sealing key, which may have leaked, and publish.",
-                "protect": "Put a passphrase over every private key of this desk, or change it.",
+                "protect": "Put a passphrase over every private key in daily use, or change it.",
                 "revoke": "Revoke a signing key that leaked, with all its signatures, and publish.",
                 "destroy-sealing": "Destroy a sealing key that has expired.",
             },
@@ -225,7 +225,7 @@ program: Final = DeskProgram(
         ),
         "trends": (
             "gateway.desk.digests.commands:trends",
-            "Print the exact trend of closed cases, for Operations and Harm Reduction.",
+            "Print the exact trend of closed cases, by quarter.",
         ),
         "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
