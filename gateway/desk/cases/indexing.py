@@ -58,7 +58,7 @@ def index_cases(desk: Desk, *, actor: str, is_anew: bool = False, progress: Prog
             kept = set(connection.execute(select(CASES.c.case_id).where(CASES.c.case_id.in_(reports))).scalars())
             for case_id in kept:
                 remove_rows(connection, case_id)
-                audit.append_entry(connection, "open-case", case_id, at=now, actor=actor, purpose=LINKING)
+                audit.append_entry(connection, "index-case", case_id, at=now, actor=actor, purpose=LINKING)
             add_rows(connection, index.keep(kept))
             connection.execute(update(CASES).where(CASES.c.case_id.in_(kept)).values(index_version=index.version))
         done.added += len(kept)

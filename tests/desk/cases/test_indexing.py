@@ -54,7 +54,7 @@ def test_older_cases_get_the_rows_of_new_ones_and_stay_unread(loop: Loop) -> Non
             (None, INDEX_VERSION)
         }
         assert connection.execute(select(OUTBOX)).all() == queued
-        entries = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "open-case")).scalars().all()
+        entries = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "index-case")).scalars().all()
         check_chain(connection)
     assert entries == ['{"purpose":"linking"}'] * 4
     assert index_cases(loop.desk, actor=ACTOR).added == 0
