@@ -72,6 +72,17 @@ def test_decision_waits_in_a_lane_of_those_who_may_sign_it(desk: Desk, case_id: 
     assert find_lane(SECOND, Role.ANALYST) == []
 
 
+def test_reply_that_was_given_after_all_is_recorded_on_the_page(desk: Desk, case_id: str) -> None:
+    first = Browser(desk).sign_in(FIRST)
+    page = first.get(f"/cases/{case_id}").text
+    assert "If you know a safe way, record a reply instead" in page
+    assert "Answered after all" in page
+    assert f'action="/cases/{case_id}/reply"' in page
+    assert first.post(f"/cases/{case_id}/reply", code="replied_by_call").status_code == 303
+    assert list_reasons(desk, case_id) == []
+    assert "Answered after all" not in first.get(f"/cases/{case_id}").text
+
+
 def test_first_person_cannot_sign_it(desk: Desk, case_id: str) -> None:
     first = Browser(desk).sign_in(FIRST)
     page = first.get(f"/cases/{case_id}").text
