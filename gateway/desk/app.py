@@ -19,6 +19,7 @@ from gateway.desk.cases import (
     keying_pages,
     question_pages,
     reply_pages,
+    rights_pages,
     search_pages,
 )
 from gateway.desk.cases import pages as case_pages
@@ -128,7 +129,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
-        *(passkey_pages, release_pages, keying_pages),
+        *(passkey_pages, release_pages, keying_pages, rights_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
+from gateway.desk.cases.lanes import count_requests
+from gateway.desk.cases.model import get_uk_day
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
@@ -239,6 +241,12 @@ def _examine_work(desk: Desk) -> Iterator[CheckResult]:
 def _examine_cases(desk: Desk) -> Iterator[CheckResult]:
     with desk.store.read() as connection:
         lost = list_misjoined(connection)
+        requests, late = count_requests(connection, today=get_uk_day(desk.clock()))
+    if late:
+        detail = f"{late} of {requests} requests to see, correct or wipe a report are past the law's month."
+        yield "fault", detail, "Answer them on the page Requests to answer."
+    elif requests:
+        yield "warning", f"{requests} requests to see, correct or wipe a report wait for an answer.", ""
     if lost:
         detail = f"Joined to a report that does not start a case, so lists may hide it: {_format_some(lost)}."
         yield "fault", detail, "Read it: `case show`."

@@ -45,6 +45,9 @@ BY_TEXT: Final = "text"
 BY_EMAIL: Final = "email"
 CONTACT_WAYS: Final = (BY_ADULT, BY_SCHOOL, BY_CALL, BY_TEXT, BY_EMAIL)
 
+# Requests of the person who reported about what they told: to see it, to correct it, to wipe it.
+REQUESTS: Final = ("see", "correct", "wipe")
+
 # Signals: what the form noticed. All flag a report but those that say what became of the call to 999, and that what a
 # service passed on could not be taken along: no fault of who types.
 DANGER_PREFIX: Final = "danger-"

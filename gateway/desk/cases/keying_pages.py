@@ -58,7 +58,7 @@ def show_form() -> ResponseReturnValue:
 @blueprint.post("/key-in")
 @staff_rule(Permission.KEY_IN, body_bytes=PAGE_BYTES)
 def post_form() -> ResponseReturnValue:
-    """Seal and file what was typed, once; a fault shows the page again with every letter."""
+    """Seal and file the typed report, once; a fault shows the page again with every letter."""
     desk, page = get_desk(), read_page(request.form)
     typed = {name: request.form.get(name, "").strip() for name in ("channel", "day", "clock", "adds_to", "report_id")}
     faults = []

@@ -181,6 +181,13 @@ def count_view(connection: Connection, view: QueueView, *, today: date, lanes: M
     return _count(connection, *_choose(view, today, is_in_order=False))
 
 
+def count_requests(connection: Connection, *, today: date) -> tuple[int, int]:
+    """Return the number of cases with open requests, and of those that are late."""
+    late = func.count().filter(CASES.c.request_due < today.isoformat())
+    row = connection.execute(select(func.count(), late).where(CASES.c.request_due.is_not(None))).one()
+    return int(row[0]), int(row[1])
+
+
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
 

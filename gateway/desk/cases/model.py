@@ -150,6 +150,8 @@ class CaseRow:
     key_number: int | None
     hold_review: str | None
     destroyed_at: str | None
+    requests: str
+    request_due: str | None
     index_version: int | None
 
     @property

@@ -19,6 +19,7 @@ from gateway.desk.cases.lanes import (
     Lane,
     QueueView,
     count_lanes,
+    count_requests,
     count_view,
     find_next,
     list_queue,
@@ -96,6 +97,9 @@ class QueuePane:
     names: Mapping[str, str]
     exposure: Exposure
     own_lanes: Sequence[str] | None  # the only ones of a duty officer or a faculty's officer, their first one first
+    # Cases with open requests to see, correct or wipe a report, and the late ones among them.
+    requests: int
+    late_requests: int
     can_sign: bool  # that no reply to a child is safe
 
     @property
@@ -143,6 +147,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
         clocks = format_open_questions(list_unanswered(connection), today=today)
         next_case = find_next(connection, after=case_id, lanes=own_lanes, person=person)
         holders = {case.holder: format_person(connection, case.holder) for case in listed if case.holder is not None}
+        requests, late_requests = count_requests(connection, today=today)
         opened = list_exposure(connection, since=get_day_start(now), person=person)
     rows = [
         Row(
@@ -163,7 +168,17 @@ def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
     exposure = opened[0] if opened else Exposure(person, 0, 0)
     can_sign = is_allowed(get_signed_in().roles, RELEASE_PERMISSIONS[NO_REPLY])
     return QueuePane(
-        view, counts, rows, listed_page, next_case, names, exposure, own_lanes=own_lanes, can_sign=can_sign
+        view,
+        counts,
+        rows,
+        listed_page,
+        next_case,
+        names,
+        exposure,
+        own_lanes=own_lanes,
+        can_sign=can_sign,
+        requests=requests,
+        late_requests=late_requests,
     )
 
 

@@ -44,6 +44,8 @@ StepKind = Literal[
     "set-service",
     "legal-hold",
     "lift-hold",
+    "request",
+    "answer-request",
 ]
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.

@@ -46,6 +46,7 @@ DATED_FILES: Final = (
     _DESK / "outbox" / "notes.toml",
     *FACT_FILES,
     RULES_FILE,
+    _DESK / "cases" / "rights.toml",
 )
 
 

@@ -67,6 +67,7 @@ class Permission(Enum):
     SEND_ON = "record that a body outside took a case"
     EXEMPT_CASES = "let an urgent case close although nobody outside took it"
     REPLY = "reply to people who report"
+    ANSWER_REQUESTS = "answer requests to see, correct or wipe a report"
     TELL_OUTCOMES = "tell partners an outcome"
     ASK_SERVICES = "ask services for information"
     SEE_SET_ASIDE = "see reports set aside"
@@ -123,6 +124,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
                 Permission.REPLY,
                 (Role.ANALYST, Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
             ),
+            (Permission.ANSWER_REQUESTS, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
             (Permission.TELL_OUTCOMES, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.ASK_SERVICES, (Role.SPOC,)),
             (Permission.SEE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),

@@ -197,8 +197,7 @@ CASES: Final = Table(
     # The same key in both proves that one person sent them (docs/decisions/0016).
     Column("adds_to", PlainText),
     Column("reply_key_sha256", PlainText),
-    # Its channel: gateway, file, phone, letter, visit (collection/filing.py). A report from a file may come through the
-    # gateway too, under a second reference.
+    # Its channel: gateway, file, or one of KEYED_IN. A file may come through the gateway too, under a second reference.
     Column("channel", PlainText, nullable=False, server_default=text("'gateway'")),
     Column("other_reference", PlainText),
     # For a partner's report: its kind, the case id of the first report of its case, and the question it answers.
@@ -214,6 +213,8 @@ CASES: Final = Table(
     Column("key_number", Number),  # of its key in the vault's file (keyring/case_boxes.py); none before any content
     Column("hold_review", PlainText),  # the day to look at its legal hold again; it holds until it is lifted
     Column("destroyed_at", PlainText),  # its content is gone for good, and its codes stay
+    Column("requests", PlainText, nullable=False, server_default=text("''")),  # open ones, e.g. `see wipe` (rights.py)
+    Column("request_due", PlainText),
     Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers/index.py)
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
@@ -224,8 +225,7 @@ CASES: Final = Table(
     Index(None, "other_reference"),
     Index(None, "joined_to"),
 )
-# The channels of reports that a person keyed in (cases/keying.py); all others came online.
-KEYED_IN: Final = ("phone", "letter", "visit")
+KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (cases/keying.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()
@@ -244,6 +244,7 @@ _COUNTED: Final = (
     *("outcome", "placement", "weakness_1", "weakness_2", "first_contact", "moved_to", "blackmail", "posed_as"),
 )
 add_partial_index("ix_cases_counted", *(CASES.c[name] for name in _COUNTED), where=CASES.c.closed_at.is_not(None))
+add_partial_index("ix_cases_requests", CASES.c.request_due, where=CASES.c.request_due.is_not(None))
 add_partial_index("ix_cases_crisis", CASES.c.crisis_since, where=_IN_CRISIS)
 add_partial_index("ix_cases_ahead", CASES.c.partner, CASES.c.is_behind, where=_UNREAD_CRISIS)
 add_partial_index(

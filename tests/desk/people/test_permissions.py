@@ -42,6 +42,7 @@ ADVISE            . x . . . . . . . .
 SEND_ON           x . x x . . c x . .
 EXEMPT_CASES      . . . . . . . x . .
 REPLY             x x . f . . c x . .
+ANSWER_REQUESTS   x x . . . . . x . .
 TELL_OUTCOMES     x . . . . . . x . .
 ASK_SERVICES      . . . . x . . . . .
 SEE_SET_ASIDE     x . . . . . . x . x

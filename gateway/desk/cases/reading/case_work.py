@@ -48,6 +48,8 @@ _DONE_WITH: Final = {
     "unlink": "ended its link with {other}",
     "keep-apart": "kept it apart from {other}",
 }
+_REQUESTS: Final = {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"}
+_DECIDED: Final = {"granted": "granted", "refused": "refused", "erase": "to be erased, once two people have signed"}
 
 
 # One choice for the three answers: the sentences that fit nearly every case, each with its answers in words.
@@ -178,8 +180,6 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) 
     if step.kind == "pass-on":
         to = bodies[codes["destination"]].name if codes["destination"] in bodies else codes["destination"]
         return f"passed it on to {to}, {dict(CHANNELS)[codes['channel']].lower()}, and it was taken there"
-    if step.kind == "key-in":
-        return f"keyed it in: {title_of(codes['channel']).lower()}"
     if step.kind in _DONE_WITH:
         return _DONE_WITH[step.kind].format(**{name: names.get(str(code)) for name, code in codes.items()})
     if step.kind == "set-service":
@@ -197,4 +197,17 @@ def _format_decision(step: CaseStep) -> str:
     if step.kind in {"assess", "advise"}:
         answers = ", ".join(f"{title} {codes[name]}" for name, title in _ANSWERS)
         return f"{_DONE[step.kind]}: {answers}, priority {codes['priority']}"
+    if step.kind in {"key-in", "request", "answer-request"}:
+        return _format_of_reporter(step)
     return _DONE[step.kind]
+
+
+def _format_of_reporter(step: CaseStep) -> str:
+    """Return a step about a call, letter or visit, or about a request of the person reporting."""
+    codes = step.detail
+    if step.kind == "key-in":
+        return f"keyed it in: {title_of(codes['channel']).lower()}"
+    asked = _REQUESTS[codes["request"]]
+    if step.kind == "request":
+        return f"recorded that the person asked {asked}: {title_of(codes['way']).lower()}"
+    return f"answered the request {asked}: {_DECIDED[codes['decision']]}"

@@ -163,6 +163,8 @@ def _make_cases() -> None:
         sa.Column("key_number", Number),
         sa.Column("hold_review", PlainText),
         sa.Column("destroyed_at", PlainText),
+        sa.Column("requests", PlainText, server_default=sa.text("''"), nullable=False),
+        sa.Column("request_due", PlainText),
         sa.Column("index_version", Number),
         sa.CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name=op.f("ck_cases_weakness_order")),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_cases")),
@@ -200,6 +202,7 @@ def _make_cases() -> None:
         " holder, faculty, kind, stated_kind, age_band, factors, region, door, channel, about)"
         " WHERE closed_at IS NULL"
     )
+    op.execute("CREATE INDEX ix_cases_requests ON cases (request_due) WHERE request_due IS NOT NULL")
     op.execute("CREATE INDEX ix_cases_reference ON cases (reference)")
     op.execute(
         "CREATE INDEX ix_cases_unread_crisis"

@@ -1,0 +1,85 @@
+"""Exports everything from and to one person reporting: their report, their proven additions, and our replies.
+
+For the person alone. Never holds anything that a colleague wrote about the case, nor an addition that is not proven to
+come from the same person. Opened through the vault, and recorded as an export; kept nowhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.desk import audit
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
+from gateway.desk.cases.reading.content import Section, make_sections
+from gateway.desk.cases.replies import ReplyCopy, open_copies
+from gateway.desk.uk_times import format_uk_time
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.public_report import PublicReport
+
+# The form's and the desk's own fields, which the person never typed.
+_OURS: Final = "Particulars"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedReport:
+    """One report of the person, with the answers that they gave."""
+
+    reference: str
+    sent: str
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Everything of one person: reports, the first one first, and the replies, the oldest first."""
+
+    reports: Sequence[ExportedReport]
+    replies: Sequence[ReplyCopy]
+
+
+def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
+    """Open every report of the person of a case and every reply to them, and record the export.
+
+    Raises `CaseError` (`unknown-case`, `not-opened`) and the errors of the vault.
+    """
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+        earlier = find_earlier(connection, found)
+        first = earlier if earlier is not None and is_proven(found, earlier=earlier) else found
+        later = [one for one in list_additions(connection, first) if is_proven(one, earlier=first)]
+    cases = [first, *later] if found in (first, *later) else [found]
+    if any(case.opened_at is None for case in cases):
+        raise CaseError("Open each report of this person first.", reason="not-opened")
+    reports = [_open(desk, case, actor=actor) for case in cases]
+    replies = [copy for case in cases for copy in open_copies(desk, case, actor=actor)]
+    with desk.store.write() as connection:
+        audit.append_entry(connection, "export-case", found.case_id, at=desk.clock(), actor=actor, reports=len(reports))
+    return Export(reports, sorted(replies, key=lambda one: one.written_at))
+
+
+def make_export_text(export: Export) -> str:
+    """Return an export as plain text, for a reply or a letter."""
+    return "\n".join(_list_lines(export))
+
+
+def _list_lines(export: Export) -> Iterator[str]:
+    yield "This is what you told us. “They” means you."
+    for report in export.reports:
+        yield f"\n{report.reference}, {report.sent}"
+        for section in report.sections:
+            yield from (f"{line.title}: {line.text}" for line in section.lines)
+    for copy in export.replies:
+        yield f"\nWe wrote on {format_uk_time(copy.written_at)}:\n{copy.text or 'This can no longer be opened.'}"
+
+
+def _open(desk: Desk, case: CaseRow, *, actor: str) -> ExportedReport:
+    content = open_report(desk, case, actor=actor)
+    if not isinstance(content, PublicReport):
+        raise CaseError("Only a person who reported has such requests here.", reason="not-from-public")
+    sections = [
+        Section(section.title, tuple(line for line in section.lines if line.text))
+        for section in make_sections(content)
+        if section.title != _OURS
+    ]
+    return ExportedReport(case.reference, format_uk_time(case.received_at), [one for one in sections if one.lines])

@@ -1,0 +1,277 @@
+"""Requests of a person reporting to see, correct or wipe their report: recorded, due within a month, and answered.
+
+A request is a step of its case, or came with an addition through the return code. Only the holder of the return code
+gets an answer, or a person after a check of identity, which is recorded. Never decides: a person does, with the law's
+reason from `rights.toml`.
+"""
+
+import calendar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from gateway.desk.cases.holding import hold_unless_closed
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
+    get_case,
+    get_uk_day,
+    get_uk_day_of,
+    has_control_characters,
+    normalise,
+    to_case,
+)
+from gateway.desk.cases.opening import find_earlier, is_proven
+from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, list_steps
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import read_settings
+from partner_sdk.wire.canonical import check_report_id
+from partner_sdk.wire.public_codes import REQUESTS
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+RIGHTS_FILE: Final = Path(__file__).with_name("rights.toml")
+SEE, CORRECT, WIPE = REQUESTS
+BY_CODE: Final = "return-code"
+# How a request that is recorded here came, and how its answer went.
+WAYS: Final = ("phone", "letter", "visit")
+TOLD_BY: Final = (BY_CODE, *WAYS)
+# How it was checked that the person asking is the person who reported.
+IDENTITY: Final = ("safe_word", "called_back", "in_person", BY_CODE)
+GRANTED, REFUSED = "granted", "refused"
+# Erasing is granted here and done by a destruction that two people sign: the request stays open until then.
+ERASE: Final = "erase"
+DECISIONS: Final[Mapping[str, Sequence[str]]] = {
+    SEE: (GRANTED, REFUSED),
+    CORRECT: (GRANTED, REFUSED),
+    WIPE: (ERASE, REFUSED),
+}
+_TIME, _TOLD = "time_to_answer", "told_of_a_refusal"
+# Of four bytes each they still fit a reply (replies.py).
+_PART_CHARACTERS: Final = 2_500
+# A whole report and its additions; the sealed text of a step takes more.
+MOST_TEXT_CHARACTERS: Final = 20_000
+
+
+class RightsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `rights.toml`; a ground of refusal has a title, its kinds of request, and words for a child."""
+
+    law: str
+    checked_on: date
+    source: Source
+    title: str = ""
+    kinds: tuple[str, ...] = ()
+    say: str = ""
+    to_prove: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """One request that waits. `by_code` if it came with the return code, which proves its sender."""
+
+    kind: str
+    asked_on: date
+    due: date
+    by_code: bool
+    step: CaseStep | None
+    to_erase_by: str = ""  # who decided to erase, if the destruction is still to be signed
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer as a person gives it. `text` is the message to the person reporting; `note` is for colleagues.
+
+    The note of a correction is the correction itself.
+    """
+
+    kind: str
+    decision: str
+    ground: str
+    identity: str
+    told_by: str
+    text: str
+    note: str
+
+
+@cache
+def load_rights() -> dict[str, RightsEntry]:
+    """Return the entries of `rights.toml`, by code. Raises `SettingsError`."""
+    return read_settings(RIGHTS_FILE, kind=dict[str, RightsEntry])
+
+
+def list_grounds(kind: str) -> list[tuple[str, RightsEntry]]:
+    """Return the grounds on which a kind of request may be refused, by code."""
+    return [(code, one) for code, one in load_rights().items() if kind in one.kinds]
+
+
+def get_law() -> str:
+    """Return the law that sets the time to answer."""
+    return load_rights()[_TIME].law
+
+
+def make_refusal_text(ground: str) -> str:
+    """Return a refusal in words for a child, with the bodies that can look at it again (section 48(1)(b))."""
+    rights = load_rights()
+    return f"You asked us about what you told us.\n\n{rights[ground].say}\n\n{rights[_TOLD].say}"
+
+
+def make_granted_text(kind: str) -> str:
+    """Return a granted request in words for a child."""
+    return load_rights()[f"granted_{kind}"].say
+
+
+def split_text(text: str) -> list[str]:
+    """Return a text in parts that each fit a reply, cut between lines where that is possible."""
+    parts = [""]
+    for line in text.split("\n"):
+        for start in range(0, max(1, len(line)), _PART_CHARACTERS):
+            piece = line[start : start + _PART_CHARACTERS]
+            joined = f"{parts[-1]}\n{piece}" if parts[-1] else piece
+            if len(joined) <= _PART_CHARACTERS:
+                parts[-1] = joined
+            else:
+                parts.append(piece)
+    return [part for part in (one.strip() for one in parts) if part]
+
+
+def get_due_day(asked_on: date) -> date:
+    """Return the last day to answer: one month on, or the last day of a shorter month.
+
+    The law lets a weekend or holiday pass to the next working day; this desk does not use that.
+    """
+    year, month = (asked_on.year, asked_on.month + 1) if asked_on.month < 12 else (asked_on.year + 1, 1)
+    return date(year, month, min(asked_on.day, calendar.monthrange(year, month)[1]))
+
+
+def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: date, note: str, actor: str) -> CaseRow:
+    """Record a request that came by phone, letter or visit, with the person's words sealed.
+
+    Raises `CaseError`: `unknown-case`, `not-from-public`, `bad-code`, `request-open`, `bad-day`, those of a note.
+    """
+    if kind not in REQUESTS or way not in WAYS:
+        raise CaseError("Choose what they ask for, and how it came.", reason="bad-code")
+    if asked_on > get_uk_day(desk.clock()):
+        raise CaseError("This day has not come yet.", reason="bad-day")
+    text = StepText(note=get_clean_note(note))
+    with desk.store.write() as connection:
+        found = _get_public(connection, wanted)
+        if kind in found.requests.split():
+            raise CaseError("This person's same request is open already.", reason="request-open")
+        codes = {"asked_on": asked_on.isoformat(), "request": kind, "way": way}
+        add_step(desk, connection, found.case_id, "request", actor=actor, text=text, codes=codes)
+        _store(connection, found, [*found.requests.split(), kind])
+        return get_case(connection, found.case_id)
+
+
+def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, message_id: str) -> CaseRow:
+    """Record the decision on a request; through the return code a sealed reply goes with it.
+
+    The same `message_id` again sends nothing twice. Raises `CaseError` (`no-request`, `bad-code`, `no-ground`,
+    `not-checked`, `held`, those of a note) and the errors of `write_reply`.
+    """
+    text = _clean_text(decision.text)
+    note = get_clean_note(decision.note) if decision.kind == CORRECT or decision.note else ""
+    with desk.store.read() as connection:
+        found = _get_public(connection, wanted)
+        request = _check(connection, found, decision)
+    if decision.told_by == BY_CODE:
+        check_report_id(message_id)
+        for number, part in enumerate(split_text(text)):
+            # One id for each part: pressed again, no part is sent twice.
+            part_id = f"{message_id[:-2]}{(int(message_id[-2:], 16) + number) % 256:02x}"
+            write_reply(desk, found.case_id, ReplyDraft(part, is_the_reply=False), actor=actor, message_id=part_id)
+    with desk.store.write() as connection:
+        found = get_case(connection, found.case_id)
+        _check(connection, found, decision)  # another person may have answered meanwhile
+        hold_unless_closed(desk, connection, found, actor=actor)
+        codes = {
+            "request": decision.kind,
+            "decision": decision.decision,
+            "ground": decision.ground,
+            "identity": BY_CODE if request.by_code else decision.identity,
+            "told_by": decision.told_by,
+        }
+        sealed = StepText(reason=note, note=text)
+        add_step(desk, connection, found.case_id, "answer-request", actor=actor, text=sealed, codes=codes)
+        if decision.decision != ERASE:
+            _store(connection, found, [one for one in found.requests.split() if one != decision.kind])
+        return get_case(connection, found.case_id)
+
+
+def list_requests(connection: Connection, found: CaseRow) -> list[OpenRequest]:
+    """Return the open requests of a case, the earliest due first."""
+    steps = list_steps(connection, found, kinds=("request", "answer-request"))
+    mine = [step for step in steps if step.case_id == found.case_id]
+    is_known = is_proven(found, earlier=find_earlier(connection, found))
+    return sorted(
+        (_make_request(kind, found, mine, is_proven=is_known) for kind in found.requests.split()),
+        key=lambda one: (one.due, one.kind),
+    )
+
+
+def list_due(connection: Connection, *, most: int, first: int = 0) -> list[CaseRow]:
+    """Return cases with open requests, the earliest due first; open and closed ones."""
+    query = select(CASES).where(CASES.c.request_due.is_not(None)).order_by(CASES.c.request_due, CASES.c.case_id)
+    return [to_case(row) for row in connection.execute(query.limit(most).offset(first))]
+
+
+def _clean_text(text: str) -> str:
+    text = normalise(text)
+    if not text:
+        raise CaseError("Write what they are told.", reason="note-missing")
+    if len(text) > MOST_TEXT_CHARACTERS:
+        raise CaseError(f"This text can have up to {MOST_TEXT_CHARACTERS:,} characters.", reason="text-too-long")
+    if has_control_characters(text):
+        raise CaseError("The text contains characters that a page cannot show.", reason="note-unprintable")
+    return text
+
+
+def _get_public(connection: Connection, wanted: str) -> CaseRow:
+    found = get_case(connection, wanted)
+    if found.partner != PUBLIC_SENDER or found.synthetic:
+        raise CaseError("Only a person who reported has such requests here.", reason="not-from-public")
+    return found
+
+
+def _check(connection: Connection, found: CaseRow, decision: Decision) -> OpenRequest:
+    request = next((one for one in list_requests(connection, found) if one.kind == decision.kind), None)
+    if request is None:
+        raise CaseError("This request is answered already, or was never made.", reason="no-request")
+    if decision.decision not in DECISIONS[decision.kind] or decision.told_by not in TOLD_BY:
+        raise CaseError("Choose the decision, and how they are told.", reason="bad-code")
+    if decision.decision == REFUSED and decision.ground not in dict(list_grounds(decision.kind)):
+        raise CaseError("Choose the law's reason for the refusal.", reason="no-ground")
+    is_code = request.by_code or decision.told_by == BY_CODE
+    if decision.decision != REFUSED and not is_code and decision.identity not in IDENTITY:
+        raise CaseError("Record how you checked that it is this person.", reason="not-checked")
+    return request
+
+
+def _make_request(kind: str, found: CaseRow, steps: Sequence[CaseStep], *, is_proven: bool) -> OpenRequest:
+    step = next((one for one in steps if one.kind == "request" and one.detail["request"] == kind), None)
+    asked_on = get_uk_day_of(found.received_at) if step is None else date.fromisoformat(str(step.detail["asked_on"]))
+    since = 0 if step is None else step.number
+    answers = (one for one in steps if one.kind == "answer-request" and one.number > since)
+    to_erase = next((one.by for one in answers if _is_erasure(one.detail)), "")
+    by_code = step is None and found.has_reply_key and is_proven
+    return OpenRequest(kind, asked_on, get_due_day(asked_on), by_code, step, to_erase)
+
+
+def _is_erasure(detail: Mapping[str, Any]) -> bool:
+    return bool(detail["decision"] == ERASE)
+
+
+def _store(connection: Connection, found: CaseRow, kinds: Sequence[str]) -> None:
+    """Keep the open requests of a case, and the day by which the first is due, beside it."""
+    changed = replace(found, requests=" ".join(kinds))
+    due = min((one.due.isoformat() for one in list_requests(connection, changed)), default=None)
+    values = {"requests": changed.requests, "request_due": due}
+    connection.execute(update(CASES).where(CASES.c.case_id == found.case_id).values(**values))

@@ -1,0 +1,220 @@
+"""Routes of requests to see, correct or wipe a report: the list, those of one case, the answer, and the export."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
+from gateway.desk.cases.exporting import export_case, make_export_text
+from gateway.desk.cases.forms import CASE_FAULTS, REPLY_FAULTS
+from gateway.desk.cases.lanes import count_requests
+from gateway.desk.cases.model import CaseError, CaseRow, format_day, get_uk_day, parse_day
+from gateway.desk.cases.rights import (
+    BY_CODE,
+    DECISIONS,
+    IDENTITY,
+    REFUSED,
+    SEE,
+    TOLD_BY,
+    WAYS,
+    Decision,
+    OpenRequest,
+    answer_request,
+    get_law,
+    list_due,
+    list_grounds,
+    list_requests,
+    make_granted_text,
+    make_refusal_text,
+    record_request,
+)
+from gateway.desk.people.permissions import Permission
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.public_codes import REQUESTS
+
+blueprint = Blueprint("rights", __name__)
+KINDS: Final = dict(zip(REQUESTS, ("See it", "Correct it", "Wipe it"), strict=True))
+WAY_TITLES: Final = dict(zip(WAYS, ("By phone", "In a letter", "In a visit"), strict=True))
+TOLD_TITLES: Final = {BY_CODE: "Through the return code: it is sent when you press the button"} | {
+    way: f"{title}: I have told them" for way, title in WAY_TITLES.items()
+}
+IDENTITY_TITLES: Final = dict(
+    zip(
+        IDENTITY,
+        (
+            "They knew the safe word of the report",
+            "We called back the number in the report",
+            "They came, with proof of who they are",
+            "They hold the return code",
+        ),
+        strict=True,
+    )
+)
+DECISION_TITLES: Final = {
+    "see": {"granted": "Give them what they told us", "refused": "Refuse, or give a part"},
+    "correct": {"granted": "Correct it", "refused": "Refuse"},
+    "wipe": {"erase": "Erase it: two people then sign", "refused": "Refuse"},
+}
+_FIELDS: Final = {
+    "no-ground": "ground",
+    "not-checked": "identity",
+    "note-missing": "text",
+    "note-too-long": "text",
+    "note-unprintable": "text",
+    "text-too-long": "text",
+    "no-text": "text",
+    "too-long": "text",
+}
+
+
+@blueprint.get("/requests")
+@staff_rule(Permission.ANSWER_REQUESTS)
+def list_all() -> ResponseReturnValue:
+    """Show the cases with open requests, the earliest due first."""
+    desk = get_desk()
+    today = get_uk_day(desk.clock())
+    with desk.store.read() as connection:
+        found, late = count_requests(connection, today=today)
+        page = read_list_page(found=found)
+        cases = list_due(connection, first=page.first, most=page.most)
+    rows = [(case, [KINDS[kind] for kind in case.requests.split()], (case.request_due or "")) for case in cases]
+    return show_page(
+        "requests.html",
+        rows=[(case, kinds, _format_due(due), due < today.isoformat()) for case, kinds, due in rows],
+        listed_page=page,
+        late=late,
+        law=get_law(),
+    )
+
+
+@blueprint.get("/cases/<case_id>/requests")
+@staff_rule(Permission.ANSWER_REQUESTS)
+def show_case(case_id: str) -> ResponseReturnValue:
+    """Show the open requests of a case, and the form for a new one."""
+    return _show(get_case_or_404(case_id), Typed())
+
+
+@blueprint.post("/cases/<case_id>/requests")
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+def post_record(case_id: str) -> ResponseReturnValue:
+    """Record a request that came by phone, letter or visit."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    try:
+        asked_on = parse_day(typed["asked_on"])
+        record_request(
+            get_desk(),
+            case.case_id,
+            typed["new_kind"],
+            way=typed["way"],
+            asked_on=asked_on,
+            note=typed["asked"],
+            actor=get_name(),
+        )
+    except CaseError as error:
+        fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind"}
+        fault = Fault(fields.get(error.reason, "asked"), CASE_FAULTS.get(error.reason, str(error)))
+        return _show(case, typed, [Fault(fault.field, str(error))] if error.reason == "bad-code" else [fault])
+    return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/cases/<case_id>/requests/text")
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+def post_text(case_id: str) -> ResponseReturnValue:
+    """Show the page again with a prepared text for this decision, to be read and changed; nothing is stored."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if typed["decision"] == REFUSED and typed["ground"] not in dict(list_grounds(typed["kind"])):
+        return _show(case, typed, [Fault("ground", "Choose the law's reason first.")])
+    if typed["decision"] not in DECISIONS.get(typed["kind"], ()):
+        return _show(case, typed, [Fault("decision", "Choose the decision first.")])
+    try:
+        text = _prepare(case, typed)
+    except ReportAbuseError as error:
+        return _show(case, typed, [Fault("text", CASE_FAULTS.get(error.reason, str(error)))])
+    return _show(case, Typed(typed | {"text": text}))
+
+
+@blueprint.post("/cases/<case_id>/requests/answer")
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+def post_answer(case_id: str) -> ResponseReturnValue:
+    """Record the decision on a request and send it."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    names = ("kind", "decision", "ground", "identity", "told_by", "text", "note")
+    decision = Decision(**{name: typed[name] for name in names})
+    if decision.kind not in REQUESTS or decision.decision not in DECISIONS[decision.kind]:
+        return _show(case, typed, [Fault("decision", "Choose the decision.")])
+    if decision.told_by not in TOLD_BY:
+        return _show(case, typed, [Fault("told_by", "Choose how they are told.")])
+    try:
+        answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
+    except ReportAbuseError as error:
+        said = CASE_FAULTS.get(error.reason) or REPLY_FAULTS.get(error.reason, ("", str(error)))[1]
+        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), said)])
+    return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/cases/<case_id>/requests/export")
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+def post_export(case_id: str) -> ResponseReturnValue:
+    """Show a person's reports and our replies, to print or read out; the audit log has it as an export."""
+    case = get_case_or_404(case_id)
+    try:
+        export = export_case(get_desk(), case.case_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show(case, Typed(), [Fault("export", CASE_FAULTS.get(error.reason, str(error)))])
+    return show_page("export.html", case=case, export=export)
+
+
+def _prepare(case: CaseRow, typed: Typed) -> str:
+    if typed["decision"] == REFUSED:
+        return make_refusal_text(typed["ground"])
+    if typed["kind"] == SEE and typed["told_by"] == BY_CODE:
+        return make_export_text(export_case(get_desk(), case.case_id, actor=get_name()))
+    return make_granted_text(typed["kind"])
+
+
+def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    desk = get_desk()
+    today = get_uk_day(desk.clock())
+    with desk.store.read() as connection:
+        open_requests = list_requests(connection, case)
+    return show_page(
+        "case_requests.html",
+        case=case,
+        requests=[(one, KINDS[one.kind], _format_due(one.due.isoformat()), one.due < today) for one in open_requests],
+        decisions={kind: list(titles.items()) for kind, titles in DECISION_TITLES.items()},
+        grounds={kind: [(code, f"{one.title} ({one.law})") for code, one in list_grounds(kind)] for kind in REQUESTS},
+        identities=list(IDENTITY_TITLES.items())[:-1],
+        told=[one for one in TOLD_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
+        kinds=list(KINDS.items()),
+        ways=list(WAY_TITLES.items()),
+        law=get_law(),
+        message_id=request.form.get("message_id") or desk.make_id(),
+        shown_kind=_choose_shown(typed, open_requests),
+        today=today.isoformat(),
+        typed=typed,
+        faults=list(faults),
+    )
+
+
+def _choose_shown(typed: Typed, open_requests: Sequence[OpenRequest]) -> str:
+    """Return the request whose form is shown: the one that was sent or asked for, or the earliest due."""
+    kinds = [one.kind for one in open_requests]
+    wanted = typed["kind"] or request.args.get("kind", "")
+    return wanted if wanted in kinds else kinds[0] if kinds else ""
+
+
+def _format_due(day: str) -> str:
+    return format_day(parse_day(day)) if day else ""

@@ -1,0 +1,253 @@
+"""Requests to see, correct or wipe a report: recorded, due in a month, and answered to this person alone."""
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.cases.lanes import count_requests
+from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.rights import (
+    ERASE,
+    GRANTED,
+    MOST_TEXT_CHARACTERS,
+    REFUSED,
+    Decision,
+    answer_request,
+    get_due_day,
+    list_due,
+    list_grounds,
+    list_requests,
+    load_rights,
+    make_refusal_text,
+    record_request,
+    split_text,
+)
+from gateway.desk.doctor import examine
+from gateway.desk.outbox.replies import list_written
+from gateway.desk.store.schema import AUDIT, CASE_STEPS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.public_codes import REQUESTS
+from tests.desk.view_builders import (
+    Browser,
+    Clock,
+    add_sealed_case,
+    has_fault_read_with,
+    make_code_key,
+    make_code_seed,
+)
+
+ACTOR = "a-assessor"
+MARKER = "marmalade"
+WITH_CODE = {"reply_key": make_code_key(make_code_seed("lamp"))}
+
+
+def add(desk: Desk, *, has_code: bool = True) -> str:
+    """File a report and read it."""
+    case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=WITH_CODE if has_code else None)
+    open_case(desk, case_id, actor=ACTOR)
+    return case_id
+
+
+def record(desk: Desk, case_id: str, kind: str = "wipe", asked_on: date = date(2026, 11, 25)) -> None:
+    record_request(desk, case_id, kind, way="phone", asked_on=asked_on, note=f"They said {MARKER}", actor=ACTOR)
+
+
+def decide(**changes: str) -> Decision:
+    values = {
+        "kind": "wipe",
+        "decision": REFUSED,
+        "ground": "evidence",
+        "identity": "safe_word",
+        "told_by": "phone",
+        "text": f"We have to keep it, {MARKER}.",
+        "note": "",
+    }
+    return Decision(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("asked_on", "due"),
+    [
+        (date(2026, 11, 25), date(2026, 12, 25)),
+        (date(2027, 1, 31), date(2027, 2, 28)),
+        (date(2028, 1, 31), date(2028, 2, 29)),
+        (date(2026, 12, 31), date(2027, 1, 31)),
+    ],
+)
+def test_answer_is_due_a_month_on_or_at_the_end_of_a_shorter_month(asked_on: date, due: date) -> None:
+    assert get_due_day(asked_on) == due
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_request_is_due_until_it_is_answered_and_each_step_is_recorded(desk: Desk) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    record(desk, case_id, "see", date(2026, 11, 20))
+    with desk.store.read() as connection:
+        case = get_case(connection, case_id)
+        assert (case.requests, case.request_due) == ("wipe see", "2026-12-20")
+        assert [one.kind for one in list_requests(connection, case)] == ["see", "wipe"]
+        assert [one.case_id for one in list_due(connection, most=10)] == [case_id]
+        assert count_requests(connection, today=date(2026, 12, 20)) == (1, 0)
+        assert count_requests(connection, today=date(2026, 12, 21)) == (1, 1)
+    see = decide(kind="see", decision=GRANTED, ground="")
+    answer_request(desk, case_id, see, actor=ACTOR, message_id=desk.make_id())
+    with desk.store.read() as connection:
+        case = get_case(connection, case_id)
+        assert (case.requests, case.request_due) == ("wipe", "2026-12-25")
+    answer_request(desk, case_id, decide(), actor=ACTOR, message_id=desk.make_id())
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).request_due is None
+        assert count_requests(connection, today=date(2027, 1, 1)) == (0, 0)
+        kinds = list(connection.execute(select(CASE_STEPS.c.kind).order_by(CASE_STEPS.c.id)).scalars())
+        assert kinds == ["request", "request", "claim", "answer-request", "answer-request"]
+        acts = set(connection.execute(select(AUDIT.c.action).where(AUDIT.c.subject == case_id)).scalars())
+        assert {"request-case", "answer-request-case"} <= acts
+    with pytest.raises(CaseError) as caught:
+        answer_request(desk, case_id, decide(), actor=ACTOR, message_id=desk.make_id())
+    assert caught.value.reason == "no-request"
+
+
+def test_erasing_is_open_until_it_is_done(desk: Desk) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    answer_request(desk, case_id, decide(decision=ERASE, ground=""), actor=ACTOR, message_id=desk.make_id())
+    with desk.store.read() as connection:
+        case = get_case(connection, case_id)
+        assert (case.requests, case.request_due) == ("wipe", "2026-12-25")
+        (request,) = list_requests(connection, case)
+        assert request.to_erase_by == ACTOR
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ground": ""}, "no-ground"),
+        ({"ground": "others"}, "no-ground"),
+        ({"decision": ERASE, "identity": ""}, "not-checked"),
+        ({"decision": GRANTED}, "bad-code"),
+        ({"told_by": "a neighbour"}, "bad-code"),
+        ({"kind": "see"}, "no-request"),
+        ({"text": " "}, "note-missing"),
+        ({"text": "x" * (MOST_TEXT_CHARACTERS + 1)}, "text-too-long"),
+    ],
+)
+def test_answer_needs_the_laws_reason_and_a_check_of_who_asks(desk: Desk, changes: dict[str, str], reason: str) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    with pytest.raises(CaseError) as caught:
+        answer_request(desk, case_id, decide(**changes), actor=ACTOR, message_id=desk.make_id())
+    assert caught.value.reason == reason
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).requests == "wipe"
+
+
+def test_request_is_recorded_once_and_never_for_the_future_or_a_partner(desk: Desk) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    partners = add_sealed_case(desk, marker="x", partner="example-chat")
+    for wanted, day, reason in (
+        (case_id, date(2026, 11, 25), "request-open"),
+        (case_id, date(2026, 11, 26), "bad-day"),
+        (partners, date(2026, 11, 25), "not-from-public"),
+    ):
+        with pytest.raises(CaseError) as caught:
+            record(desk, wanted, asked_on=day)
+        assert caught.value.reason == reason
+
+
+def test_answer_through_the_return_code_is_sent_once_in_parts_that_fit(desk: Desk) -> None:
+    case_id = add(desk)
+    record(desk, case_id, "see")
+    long = "\n".join(f"line {number} {'é' * 200}" for number in range(40))
+    answer = decide(kind="see", decision=GRANTED, ground="", identity="", told_by="return-code", text=long)
+    message_id = desk.make_id()
+    answer_request(desk, case_id, answer, actor=ACTOR, message_id=message_id)
+    with desk.store.read() as connection:
+        written = [one for one in list_written(connection, case_id=case_id) if one.kind == "reply"]
+    assert len(written) == len(split_text(long)) > 3
+    record(desk, case_id, "see")
+    answer_request(desk, case_id, answer, actor=ACTOR, message_id=message_id)
+    with desk.store.read() as connection:
+        again = [one for one in list_written(connection, case_id=case_id) if one.kind == "reply"]
+    assert len(again) == len(written)
+
+
+@pytest.mark.parametrize("text", ["", "short", "x" * 6000, "a\n\n" * 3000, "\U0001f600" * 3000])
+def test_parts_lose_no_letter(text: str) -> None:
+    assert "".join("".join(split_text(text)).split()) == "".join(text.split())
+
+
+def test_every_ground_names_its_requests_law_and_words() -> None:
+    grounds = {code for kind in REQUESTS for code, _ in list_grounds(kind)}
+    assert all(list_grounds(kind) for kind in REQUESTS)
+    for code in grounds:
+        one = load_rights()[code]
+        assert one.title
+        assert one.law
+        assert set(one.kinds) <= set(REQUESTS)
+        assert "Information Commissioner" in make_refusal_text(code)
+
+
+def test_page_walks_from_a_call_to_an_answer(desk: Desk, browser: Browser) -> None:
+    case_id = add(desk)
+    path = f"/cases/{case_id}/requests"
+    assert path in browser.get(f"/cases/{case_id}").text
+    browser.get(path)
+    fields = {"new_kind": "wipe", "way": "phone", "asked_on": "2026-11-25", "asked": "Please wipe it."}
+    assert has_fault_read_with(browser.post(path, **fields | {"asked": ""}).text, "asked")
+    assert browser.post(path, **fields).status_code == 303
+    assert "Friday 25 December" in browser.get("/requests").text
+    assert "Requests to answer <b>1</b>" in browser.get("/").text
+    choices = {"kind": "wipe", "decision": "refused", "ground": "evidence", "told_by": "phone"}
+    prepared = browser.post(f"{path}/text", **choices).text
+    assert "it may help to stop the person who did this" in prepared
+    refused = browser.post(f"{path}/answer", **choices | {"ground": ""}, text="No.", message_id=desk.make_id())
+    assert has_fault_read_with(refused.text, "ground")
+    assert "No." in refused.text
+    assert browser.post(f"{path}/answer", **choices, text="No.", message_id=desk.make_id()).status_code == 303
+    assert "No request is open." in browser.get("/requests").text
+
+
+def test_export_has_what_they_told_and_were_told_and_is_recorded(desk: Desk, browser: Browser) -> None:
+    case_id = add(desk)
+    record(desk, case_id, "see")
+    browser.get(f"/cases/{case_id}/requests")
+    shown = browser.post(f"/cases/{case_id}/requests/export").text
+    assert "Someone asks me to write elsewhere." in shown
+    assert f"0000 {MARKER}" in shown
+    assert WITH_CODE["reply_key"] not in shown
+    with desk.store.read() as connection:
+        actors = connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "export-case")).scalars()
+        assert list(actors) == [ACTOR]
+    text = browser.post(f"/cases/{case_id}/requests/text", kind="see", decision="granted", told_by="return-code").text
+    assert "Someone asks me to write elsewhere." in text
+
+
+def test_unread_report_is_opened_before_it_is_exported(desk: Desk, browser: Browser) -> None:
+    case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=WITH_CODE)
+    record(desk, case_id, "see")
+    browser.get(f"/cases/{case_id}/requests")
+    page = browser.post(f"/cases/{case_id}/requests/export")
+    assert page.status_code == 409
+    assert MARKER not in page.text
+
+
+def test_late_request_is_named_in_the_list_and_nothing_typed_lies_in_clear(
+    desk: Desk, browser: Browser, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    case_id = add(desk)
+    record(desk, case_id)
+    clock.now = datetime(2026, 12, 26, 9, 30, tzinfo=UTC) + timedelta(minutes=1)
+    browser.sign_in()
+    assert "1 is late" in browser.get("/requests").text
+    (found,) = (one for one in examine(desk.paths.state, clock=clock) if one.name == "cases" and "month" in one.detail)
+    assert found.verdict == "fault"
+    answer_request(desk, case_id, decide(note=MARKER), actor=ACTOR, message_id=desk.make_id())
+    assert MARKER not in caplog.text
+    files = [path for path in desk.paths.state.rglob("*") if path.is_file()]
+    assert [path.name for path in files if MARKER.encode() in path.read_bytes()] == []

@@ -1,0 +1,47 @@
+"""The pages of requests to see, correct or wipe: looked at by axe on a phone and a desk, light and dark."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+
+from gateway.desk.wiring import Desk
+from tests.desk.cases.test_rights import add, record
+from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
+from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+from tests.whole.desk_door import open_desk_page
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_test_desk(tmp_path / "desk", Clock())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing_on_the_pages_of_requests(browser: Chromium, desk: Desk, width: int, scheme: str) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    record(desk, case_id, "see", date(2026, 10, 20))
+    page = open_desk_page(browser, Browser(desk).sign_in(), width=width, scheme=scheme)
+    found = []
+
+    def look(state: str) -> None:
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.evaluate(AXE_SCRIPT)
+        found.extend(f"{state}: {one}" for one in page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}))
+        assert page.evaluate(SIDEWAYS) == [], state
+
+    page.goto(f"{ORIGIN}/requests")
+    look("list")
+    page.get_by_role("table").get_by_role("link").click()
+    look("requests")
+    page.get_by_role("button", name="Record the answer").click()
+    expect(page.get_by_role("heading", name="Nothing was changed yet")).to_be_visible()
+    look("fault")
+    page.get_by_role("button", name="Show it in plain words").click()
+    expect(page.get_by_role("heading", name="What you told us")).to_be_visible()
+    look("export")
+    assert found == []
