@@ -17,6 +17,7 @@ from gateway.checker.cli import program as checker_program
 from gateway.commands.terminal import program as gateway_program
 from gateway.desk.cli import program as desk_program
 from partner_sdk.cli import program as partner_program
+from partner_sdk.lazy_group import LazyGroup
 from tests.command_lines import list_commands, parse
 from tests.documents import NOT_RUN, RUN_BY, find_runner, list_blocks, list_documents
 from tests.house.sources import ROOT
@@ -191,3 +192,19 @@ def test_every_command_is_shown_or_named_in_a_document() -> None:
             if not any(one[: len(way)] == way for one in shown for way in ways):
                 missing.append((name, *words))
     assert missing == []
+
+
+def test_summary_of_each_command_in_a_table_begins_its_help() -> None:
+    count, wrong = 0, []
+    groups: list[click.Command] = [gateway_program, desk_program]
+    while groups:
+        group = groups.pop()
+        assert isinstance(group, LazyGroup)
+        for name, (_, summary) in group.table.items():
+            command = group.get_command(click.Context(group), name)
+            assert command is not None
+            wrong += [] if (command.help or "").startswith(summary) else [(group.name, name)]
+            count += 1
+            groups += [command] if isinstance(command, click.Group) else []
+    assert count >= 70
+    assert wrong == []
