@@ -25,6 +25,15 @@ def test_only_its_user_reaches_the_socket(served: Desk) -> None:
     assert stat.S_IMODE(served.paths.vault.stat().st_mode) == 0o700
 
 
+def test_folder_that_others_could_enter_is_closed_before_a_vault_listens(tmp_path: Path) -> None:
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with server.listen(folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / SOCKET_FILE).stat().st_mode) == 0o600
+
+
 # What a connection of another user sees: it is made as root, which no mode keeps out, and asks as `nobody`. So it shows
 # the check of the peer's credentials, beside the modes of socket and folder.
 _AS_ANOTHER = """

@@ -124,7 +124,13 @@ def test_change_ends_the_former_passphrase_also_for_an_old_copy_and_a_later_key(
 def test_same_passphrase_in_another_form_of_its_letters_opens(desk: Desk) -> None:
     before = read_all(desk)
     protect(desk, {ACTOR: "caf\u00e9 lanterns in winter"})
-    assert read_all(desk, "cafe\u0301 lanterns in winter") == before
+    # Also from a keyboard that types no-break spaces, or letters that look alike in full width.
+    for typed in (
+        "cafe\u0301 lanterns in winter",
+        "caf\u00e9\u00a0lanterns\u00a0in\u00a0winter",
+        "caf\u00e9 lanterns in \uff57inter",
+    ):
+        assert read_all(desk, typed) == before
 
 
 @pytest.mark.parametrize("weak", ["", "short", "a" * 40, "fourteen chars", "x" * 2000])

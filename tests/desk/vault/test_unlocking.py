@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,15 @@ def test_keys_that_are_read_beside_a_lock_do_not_stay_in_memory(locked: Desk, mo
     assert keys.get_status().is_locked
     held = [name for name, value in vars(keys).items() if isinstance(value, SealingKeys | Secrets)]
     assert held == []
+
+
+def test_keys_are_read_again_until_their_files_have_settled(desk: Desk) -> None:
+    """Two changes within one tick of the file system's clock leave the same times, and the second would be missed."""
+    changed_at = max(path.stat().st_ctime for path in (desk.paths.keys, *desk.paths.keys.iterdir()))
+    for later_seconds, is_kept in ((0.01, False), (10.0, True)):
+        now = datetime.fromtimestamp(changed_at + later_seconds, UTC)
+        keys = WatchedKeys(desk.paths.keys, clock=lambda now=now: now)
+        assert (keys.get_sealing_keys() is keys.get_sealing_keys()) is is_kept
 
 
 def test_key_made_by_an_open_vault_is_under_the_passphrase(locked: Desk) -> None:
