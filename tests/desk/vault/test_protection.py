@@ -163,6 +163,7 @@ def test_root_keys_get_passphrases_of_their_own_which_each_use_asks_for(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, typed = desk.paths.root, [FIRST, FIRST]
+    in_daily_use = KeyFolder(desk.paths.keys).count_open_files()
     monkeypatch.setattr(keyring_commands, "ask_passphrase", lambda _: typed.pop(0))
 
     def run(*words: str) -> int:
@@ -171,7 +172,7 @@ def test_root_keys_get_passphrases_of_their_own_which_each_use_asks_for(
     assert run("keys", "protect", "--custodian", ACTOR) == DONE
     assert "2 key files are under the passphrase of a-okafor." in capsys.readouterr().out
     assert KeyFolder(root).count_open_files() == 0
-    assert KeyFolder(desk.paths.keys).count_open_files() == 7
+    assert KeyFolder(desk.paths.keys).count_open_files() == in_daily_use >= 7
     before = desk.paths.delegation.read_bytes()
     typed = [SECOND]
     assert run("keys", "renew-delegation") == WRONG_USE

@@ -62,7 +62,6 @@ def test_opening_that_fails_is_recorded_too(desk: Desk) -> None:
 
 def test_nothing_opens_without_a_record(desk: Desk) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
-    desk.paths.vault.mkdir(mode=0o700)
     (desk.paths.vault / OPENINGS_FILE).mkdir()  # a file cannot be written there, not even by root
     with pytest.raises(LocalStateError) as caught:
         open_case(desk, case_id, actor="A. Analyst")

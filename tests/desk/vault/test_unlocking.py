@@ -38,8 +38,15 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
-def locked(desk: Desk) -> Desk:
-    """A desk whose keys need both of two custodians."""
+def case_id(desk: Desk) -> str:
+    """A sealed case, filed while the keys were open."""
+    return add_sealed_case(desk, marker=MARKER)
+
+
+@pytest.fixture
+def locked(desk: Desk, case_id: str) -> Desk:
+    """A desk with that case, whose keys need both of two custodians."""
+    assert case_id
     protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST, "b-lee": SECOND}, actor="test")
     return open_desk(desk.paths.state, clock=desk.clock)
 
@@ -58,8 +65,7 @@ def list_actions(desk: Desk) -> list[str]:
         return list(connection.exec_driver_sql("SELECT action FROM audit ORDER BY id").scalars())
 
 
-def test_keys_are_locked_until_both_custodians_unlock_and_again_after_a_restart(locked: Desk) -> None:
-    case_id = add_sealed_case(locked, marker=MARKER)
+def test_keys_are_locked_until_both_custodians_unlock_and_again_after_a_restart(locked: Desk, case_id: str) -> None:
     with run_vault(locked) as process:
         with pytest.raises(VaultError) as caught:
             open_case(locked, case_id, actor="A. Analyst")
@@ -79,8 +85,7 @@ def test_keys_are_locked_until_both_custodians_unlock_and_again_after_a_restart(
         assert locked.load_signer().get_status().is_locked
 
 
-def test_lock_makes_the_vault_forget_its_keys(locked: Desk) -> None:
-    case_id = add_sealed_case(locked, marker=MARKER)
+def test_lock_makes_the_vault_forget_its_keys(locked: Desk, case_id: str) -> None:
     with run_vault(locked):
         locked.load_signer().unlock((FIRST, SECOND))
         assert open_case(locked, case_id, actor="A. Analyst")
@@ -93,8 +98,8 @@ def test_lock_makes_the_vault_forget_its_keys(locked: Desk) -> None:
 
 def test_locked_vault_has_no_key_in_memory_and_an_open_one_has(desk: Desk) -> None:
     secrets = list_secrets(desk.paths.keys)
-    protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST}, actor="test")
     case_id = add_sealed_case(desk, marker=MARKER)
+    protect_keys(desk, secrets=None, passphrases={"a-okafor": FIRST}, actor="test")
     with run_vault(desk, is_dumpable=True) as process:  # else only root could search it
         assert desk.load_signer().get_status().is_locked
         assert find_in_memory(process.pid, secrets) == set()
@@ -103,8 +108,7 @@ def test_locked_vault_has_no_key_in_memory_and_an_open_one_has(desk: Desk) -> No
         assert find_in_memory(process.pid, secrets)
 
 
-def test_health_status_doctor_and_pages_name_the_lock(locked: Desk) -> None:
-    case_id = add_sealed_case(locked, marker=MARKER)
+def test_health_status_doctor_and_pages_name_the_lock(locked: Desk, case_id: str) -> None:
     assert find_unfit(locked) == "vault-stopped"
     with run_vault(locked):
         assert find_unfit(locked) == "locked"
