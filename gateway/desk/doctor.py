@@ -196,7 +196,8 @@ def _examine_gateway(desk: Desk) -> Iterator[CheckResult]:
         has_log = has_role(connection, LOG_ROLE)
     if not has_log:
         detail = "No key of its public log is known: the desk cannot check that it keeps every report."
-        yield "warning", detail, "Let its operator run `rotate-log-key`, add the new card, and run `publish`."
+        fix = "Add its card and run `publish`. For a card without such a key its operator runs `rotate-log-key` first."
+        yield "warning", detail, fix
     try:
         status = desk.make_feed().get_status()
     except ReportAbuseError as error:
