@@ -1,8 +1,8 @@
 """Requests of a person reporting to see, correct or wipe their report: recorded, due within a month, and answered.
 
-A request is a step of its case, or came with an addition through the return code. Only the holder of the return code
-gets an answer, or a person after a check of identity, which is recorded. Never decides: a person does, with the law's
-reason from `rights.toml`.
+A request is a step of its case; one through the return code is a step of its addition. Only the holder of the return
+code gets an answer, or a person after a check of identity, which is recorded. Never decides: a person does, with the
+law's reason from `rights.toml`.
 """
 
 import calendar
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, select, update
@@ -22,7 +22,6 @@ from gateway.desk.cases.model import (
     CaseRow,
     get_case,
     get_uk_day,
-    get_uk_day_of,
     has_control_characters,
     normalise,
     to_case,
@@ -41,9 +40,8 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 RIGHTS_FILE: Final = Path(__file__).with_name("rights.toml")
 SEE, CORRECT, WIPE = REQUESTS
 BY_CODE: Final = "return-code"
-# How a request that is recorded here came, and how its answer went.
-WAYS: Final = ("phone", "letter", "visit")
-TOLD_BY: Final = (BY_CODE, *WAYS)
+# How a request came, and how its answer went.
+WAYS: Final = (BY_CODE, "phone", "letter", "visit")
 # How it was checked that the person asking is the person who reported.
 IDENTITY: Final = ("safe_word", "called_back", "in_person", BY_CODE)
 GRANTED, REFUSED = "granted", "refused"
@@ -81,7 +79,7 @@ class OpenRequest:
     asked_on: date
     due: date
     by_code: bool
-    step: CaseStep | None
+    step: CaseStep
     to_erase_by: str = ""  # who decided to erase, if the destruction is still to be signed
 
 
@@ -152,7 +150,7 @@ def get_due_day(asked_on: date) -> date:
 
 
 def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: date, note: str, actor: str) -> CaseRow:
-    """Record a request that came by phone, letter or visit, with the person's words sealed.
+    """Record a request with the person's words sealed; one through the return code on the case of its addition.
 
     Raises `CaseError`: `unknown-case`, `not-from-public`, `bad-code`, `request-open`, `bad-day`, those of a note.
     """
@@ -245,7 +243,7 @@ def _check(connection: Connection, found: CaseRow, decision: Decision) -> OpenRe
     request = next((one for one in list_requests(connection, found) if one.kind == decision.kind), None)
     if request is None:
         raise CaseError("This request is answered already, or was never made.", reason="no-request")
-    if decision.decision not in DECISIONS[decision.kind] or decision.told_by not in TOLD_BY:
+    if decision.decision not in DECISIONS[decision.kind] or decision.told_by not in WAYS:
         raise CaseError("Choose the decision, and how they are told.", reason="bad-code")
     if decision.decision == REFUSED and decision.ground not in dict(list_grounds(decision.kind)):
         raise CaseError("Choose the law's reason for the refusal.", reason="no-ground")
@@ -256,17 +254,13 @@ def _check(connection: Connection, found: CaseRow, decision: Decision) -> OpenRe
 
 
 def _make_request(kind: str, found: CaseRow, steps: Sequence[CaseStep], *, is_proven: bool) -> OpenRequest:
-    step = next((one for one in steps if one.kind == "request" and one.detail["request"] == kind), None)
-    asked_on = get_uk_day_of(found.received_at) if step is None else date.fromisoformat(str(step.detail["asked_on"]))
-    since = 0 if step is None else step.number
-    answers = (one for one in steps if one.kind == "answer-request" and one.number > since)
-    to_erase = next((one.by for one in answers if _is_erasure(one.detail)), "")
-    by_code = step is None and found.has_reply_key and is_proven
+    step = next(one for one in steps if one.kind == "request" and one.detail["request"] == kind)
+    asked_on = date.fromisoformat(str(step.detail["asked_on"]))
+    answers = (one for one in steps if one.kind == "answer-request" and one.number > step.number)
+    to_erase = next((one.by for one in answers if one.detail["decision"] == ERASE), "")
+    # A first report came with its code; an addition with it proves its sender, one without it does not.
+    by_code = step.detail["way"] == BY_CODE and found.has_reply_key and is_proven
     return OpenRequest(kind, asked_on, get_due_day(asked_on), by_code, step, to_erase)
-
-
-def _is_erasure(detail: Mapping[str, Any]) -> bool:
-    return bool(detail["decision"] == ERASE)
 
 
 def _store(connection: Connection, found: CaseRow, kinds: Sequence[str]) -> None:

@@ -18,7 +18,6 @@ from gateway.desk.cases.rights import (
     IDENTITY,
     REFUSED,
     SEE,
-    TOLD_BY,
     WAYS,
     Decision,
     OpenRequest,
@@ -47,9 +46,11 @@ from partner_sdk.wire.public_codes import REQUESTS
 
 blueprint = Blueprint("rights", __name__)
 KINDS: Final = dict(zip(REQUESTS, ("See it", "Correct it", "Wipe it"), strict=True))
-WAY_TITLES: Final = dict(zip(WAYS, ("By phone", "In a letter", "In a visit"), strict=True))
+WAY_TITLES: Final = dict(
+    zip(WAYS, ("In this report, with their return code", "By phone", "In a letter", "In a visit"), strict=True)
+)
 TOLD_TITLES: Final = {BY_CODE: "Through the return code: it is sent when you press the button"} | {
-    way: f"{title}: I have told them" for way, title in WAY_TITLES.items()
+    way: f"{title}: I have told them" for way, title in WAY_TITLES.items() if way != BY_CODE
 }
 IDENTITY_TITLES: Final = dict(
     zip(
@@ -110,7 +111,7 @@ def show_case(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/requests")
 @staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
 def post_record(case_id: str) -> ResponseReturnValue:
-    """Record a request that came by phone, letter or visit."""
+    """Record a request and the way that it came."""
     case, typed = get_case_or_404(case_id), read_typed()
     try:
         asked_on = parse_day(typed["asked_on"])
@@ -155,7 +156,7 @@ def post_answer(case_id: str) -> ResponseReturnValue:
     decision = Decision(**{name: typed[name] for name in names})
     if decision.kind not in REQUESTS or decision.decision not in DECISIONS[decision.kind]:
         return _show(case, typed, [Fault("decision", "Choose the decision.")])
-    if decision.told_by not in TOLD_BY:
+    if decision.told_by not in WAYS:
         return _show(case, typed, [Fault("told_by", "Choose how they are told.")])
     try:
         answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
@@ -199,7 +200,7 @@ def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> Response
         identities=list(IDENTITY_TITLES.items())[:-1],
         told=[one for one in TOLD_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
         kinds=list(KINDS.items()),
-        ways=list(WAY_TITLES.items()),
+        ways=[one for one in WAY_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
         law=get_law(),
         message_id=request.form.get("message_id") or desk.make_id(),
         shown_kind=_choose_shown(typed, open_requests),

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, get_case
@@ -27,7 +27,7 @@ from gateway.desk.cases.rights import (
 )
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_written
-from gateway.desk.store.schema import AUDIT, CASE_STEPS
+from gateway.desk.store.schema import AUDIT, CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_codes import REQUESTS
 from tests.desk.view_builders import (
@@ -51,8 +51,10 @@ def add(desk: Desk, *, has_code: bool = True) -> str:
     return case_id
 
 
-def record(desk: Desk, case_id: str, kind: str = "wipe", asked_on: date = date(2026, 11, 25)) -> None:
-    record_request(desk, case_id, kind, way="phone", asked_on=asked_on, note=f"They said {MARKER}", actor=ACTOR)
+def record(
+    desk: Desk, case_id: str, kind: str = "wipe", asked_on: date = date(2026, 11, 25), way: str = "phone"
+) -> None:
+    record_request(desk, case_id, kind, way=way, asked_on=asked_on, note=f"They said {MARKER}", actor=ACTOR)
 
 
 def decide(**changes: str) -> Decision:
@@ -174,6 +176,28 @@ def test_answer_through_the_return_code_is_sent_once_in_parts_that_fit(desk: Des
     with desk.store.read() as connection:
         again = [one for one in list_written(connection, case_id=case_id) if one.kind == "reply"]
     assert len(again) == len(written)
+
+
+def test_return_code_in_an_addition_proves_who_asks_and_its_number_alone_does_not(desk: Desk) -> None:
+    first = add(desk)
+    with desk.store.read() as connection:
+        found = get_case(connection, first)
+    keys = {"reply_key_sha256": "a"}
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == first).values(**keys))
+    for has_key, proven in ((keys, True), ({"reply_key_sha256": "b"}, False)):
+        later = add_sealed_case(desk, marker="later", report=WITH_CODE, adds_to=found.reference, **has_key)
+        record(desk, later, way="return-code")
+        with desk.store.read() as connection:
+            (request,) = list_requests(connection, get_case(connection, later))
+        assert request.by_code == proven
+        erase = decide(decision=ERASE, ground="", identity="")
+        if proven:
+            answer_request(desk, later, erase, actor=ACTOR, message_id=desk.make_id())
+        else:
+            with pytest.raises(CaseError) as caught:
+                answer_request(desk, later, erase, actor=ACTOR, message_id=desk.make_id())
+            assert caught.value.reason == "not-checked"
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 6000, "a\n\n" * 3000, "\U0001f600" * 3000])
