@@ -4,7 +4,9 @@ Never contains typed text: actions, ids and codes only.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,6 +57,24 @@ def list_subjects(connection: Connection, action: str) -> list[str]:
     """Return the subjects of every entry of an action, the oldest first."""
     query = select(AUDIT.c.subject).where(AUDIT.c.action == action).order_by(AUDIT.c.id)
     return list(connection.execute(query).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One entry, as a list shows it."""
+
+    at: str
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+
+
+def list_acts(connection: Connection, *, subjects: Collection[str], actions: Collection[str], most: int) -> list[Act]:
+    """Return the newest entries of some actions on some subjects, e.g. who opened a case; the oldest of them first."""
+    wanted = AUDIT.c.subject.in_(subjects) & AUDIT.c.action.in_(actions)
+    query = select(AUDIT.c.at, AUDIT.c.actor, AUDIT.c.action, AUDIT.c.detail).where(wanted)
+    rows = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(most)).all()
+    return [Act(row.at, row.actor, row.action, json.loads(row.detail)) for row in reversed(rows)]
 
 
 def check_chain(connection: Connection) -> int:

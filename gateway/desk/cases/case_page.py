@@ -52,7 +52,8 @@ from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_c
 from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.reading.page_budget import PageBudget
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
-from gateway.desk.cases.reading.partner_case import make_partner_case
+from gateway.desk.cases.reading.partner_case import PartnerCase, make_partner_case
+from gateway.desk.cases.reading.timeline import make_timeline
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates
 from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
@@ -267,6 +268,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     partner = (
         None if is_public else make_partner_case(desk, case, content.opened, actor=get_name(), budget=PageBudget())
     )
+    sender = "A person" if is_public else _name_sender(case, partner)
+    reasons = {} if partner is None else partner.reasons
+    timeline = make_timeline(desk, work.lead, work.lines, sender=sender, reasons=reasons)
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
     is_same_person = is_proven(case, earlier=earlier)
@@ -291,6 +295,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         factors=list_reasons(case.factors),
         work=work,
         may=list_permitted(case=scope),
+        timeline=timeline,
         who_can_help=who_can_help,
         pass_channels=CHANNELS,
         bodies_to_choose=list_choices(desk, who_can_help),
@@ -346,6 +351,10 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         urgencies=URGENCIES,
         urgency=_get_urgency(typed),
     )
+
+
+def _name_sender(case: CaseRow, partner: PartnerCase | None) -> str:
+    return case.partner if partner is None or partner.source is None else partner.source.name
 
 
 def _list_given(work: CaseWork) -> dict[str, str]:

@@ -47,6 +47,7 @@ from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
+from gateway.desk.cases.reading.timeline import make_timeline
 from gateway.desk.cases.reply_commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.people.permissions import Permission
@@ -66,6 +67,7 @@ from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 _COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"
 # Thousands of letters each, too long to read.
@@ -249,8 +251,9 @@ def _say_risk(desk: Desk, case: CaseRow, *, actor: str) -> None:
     work = make_case_work(desk, case, actor=actor, is_open=True)
     if work.holder is not None:
         say(f"{work.holder} has this case, since {work.lead.held_since}.")
-    for line in work.lines:
-        say(f"  {line.at} {line.name} {line.done}")
+    sender = "A person" if case.partner == PUBLIC_SENDER else case.partner
+    for line in make_timeline(desk, work.lead, work.lines, sender=sender):
+        say(f"  {line.at} {line.name} {line.done}{f' {line.to.reference}' if line.to else ''}")
         for title, text in (("because", line.reason), ("note", line.note), *line.factors):
             if text:
                 print_typed(f"    {title}", text)

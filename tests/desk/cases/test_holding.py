@@ -223,7 +223,7 @@ def test_report_that_joins_an_older_case_brings_its_holder_unless_that_has_one(
     assert lead.holder == (older_holder or ONE)
     assert lead.held_since is not None
     page = Browser(loop.desk).sign_in().get(f"/cases/{first.case_id}").text
-    assert "<b>a-analyst</b> took the case" in page
+    assert "<b><bdi>a-analyst</bdi></b> took the case" in page
     assess(loop.desk, apart.case_id, actor=lead.holder)
 
 
@@ -252,7 +252,7 @@ def test_page_takes_gives_back_and_hands_over_a_case(desk: Desk, browser: Browse
     assert browser.post(f"{path}/hand-over", **handing).status_code == 303
     page = browser.post(f"{path}/read").text
     assert "With Operations." in page
-    assert "A Assessor (a-assessor)</b> handed the case to Operations." in page
+    assert "A Assessor (a-assessor)</bdi></b> handed the case to Operations." in page
     assert "&lt;/textarea&gt;&lt;script&gt;[U+202E]{{ 7*7 }}" in page
 
 

@@ -4,7 +4,7 @@ Holds typed texts only if the report is open beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
@@ -14,6 +14,7 @@ from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.passing_on import CHANNELS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
+from gateway.desk.cases.reading.timeline import Event
 from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
 from gateway.desk.destinations.register import Register, load_register
 from gateway.desk.partners.outcomes import OutcomeSignal, find_released
@@ -80,19 +81,6 @@ def suggest_kind_and_age(case: CaseRow) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class StepLine:
-    """One step as text. `is_sealed` means that something was typed that is not open here."""
-
-    at: str
-    name: str
-    done: str
-    reason: str = ""
-    note: str = ""
-    factors: Sequence[tuple[str, str]] = ()
-    is_sealed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class CaseWork:
     """The work on one case. `lead` is the case that holds it, and `owed` gives each reason against closing."""
 
@@ -104,7 +92,7 @@ class CaseWork:
     factors: Sequence[Factor | Combination]
     unread: Sequence[str]
     owed: Mapping[str, str]
-    lines: Sequence[StepLine]
+    lines: Sequence[Event]
     told: OutcomeSignal | None
     is_grown_up: bool
     texts: Mapping[str, StepText] = field(default_factory=dict)
@@ -151,14 +139,14 @@ def _list_named(steps: Sequence[CaseStep], code: str) -> set[str]:
     return {str(step.detail[code]) for step in steps if step.detail.get(code) is not None}
 
 
-def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> StepLine:
+def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> Event:
     done = _format_done(step, names=names, bodies=bodies)
-    line = StepLine(step.at, names[step.by], done, is_sealed=step.box is not None)
+    line = Event(step.at, names[step.by], done, is_sealed=step.box is not None)
     if text is None:
         return line
     titles = {one.code: one.reason for one in list_reasons(" ".join(text.factors))}
     factors = [(_format_judgement(step, code, titles[code]), reason) for code, reason in text.factors.items()]
-    return StepLine(line.at, line.name, line.done, text.reason, text.note, factors)
+    return replace(line, reason=text.reason, note=text.note, factors=factors, is_sealed=False)
 
 
 def _format_judgement(step: CaseStep, code: str, title: str) -> str:
