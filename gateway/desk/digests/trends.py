@@ -1,4 +1,4 @@
-"""The desk's own trend of closed cases, quarter by quarter: exact, for Operations and Harm Reduction (R14).
+"""The desk's own trend of closed cases, quarter by quarter: exact, for the desk alone (R14).
 
 Never for anyone outside the desk: there is no noise in it, and a small number may point to one child. Partners get the
 digest instead. Counts closed cases, not clusters, and leaves out made-up ones.
