@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from gateway.desk.cases.holding import get_lead, hold
+from gateway.desk.cases.holding import check_open, get_lead, hold
 from gateway.desk.cases.model import (
     AGE_BANDS,
     BEST_PLACED,
@@ -142,8 +142,7 @@ def advise(desk: Desk, wanted: str, view: View, *, actor: str) -> CaseRow:
     reasons = get_clean_note(view.reasons)
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if found.closed_at is not None:
-            raise CaseError("This case is already closed.", reason="already-closed")
+        check_open(found)
         _check_trained(desk, connection, actor)
         before = get_standing(connection, found)
         if any(getattr(view, name) == NO and getattr(before, name) == YES for name in QUESTIONS) or (

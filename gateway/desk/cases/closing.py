@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 
 from gateway.desk.cases.assessing import YES, get_standing
 from gateway.desk.cases.guards import list_owed
-from gateway.desk.cases.holding import get_lead, hold
+from gateway.desk.cases.holding import check_open, get_lead, hold
 from gateway.desk.cases.linking import record_link
 from gateway.desk.cases.model import (
     MOST_WEAKNESSES,
@@ -125,8 +125,7 @@ def exempt_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     text = StepText(reason=get_clean_reason(reason))
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        if found.closed_at is not None:
-            raise CaseError("This case is already closed.", reason="already-closed")
+        check_open(found)
         if get_standing(connection, found).urgent_dissemination != YES:
             raise CaseError("This case does not wait for a package.", reason="no-package-owed")
         add_step(desk, connection, found.case_id, "exempt", actor=actor, text=text)

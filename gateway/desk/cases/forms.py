@@ -172,7 +172,9 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
     if error.reason == "too-long":
         return Fault("reply_text", _format_too_long(len(normalise(typed["reply_text"]))))
     field, said = REPLY_FAULTS.get(error.reason, ("reply_text", str(error)))
-    if error.reason == "reason-too-long" and typed["code"] == "":
+    if isinstance(error, CaseError) and error.reason == "unprintable":
+        field = "reason"
+    if error.reason in {"reason-too-long", "unprintable"} and field == "reason" and typed["code"] == "":
         field = "counts_reason"
     if error.reason == "return-code-reason-missing" and typed["code"] == REPLIED_BY_RETURN_CODE:
         field = "reason"

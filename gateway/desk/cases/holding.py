@@ -51,7 +51,7 @@ def hold(desk: Desk, connection: Connection, found: CaseRow, *, actor: str) -> C
 
     Called by everything that only the holder may do. Raises `CaseError`: `already-closed`, `held`.
     """
-    _check_open(found)
+    check_open(found)
     if found.holder == actor:
         return found
     check_not_held(connection, found, actor=actor)
@@ -87,7 +87,7 @@ def take_over(desk: Desk, wanted: str, *, from_person: str, reason: str, actor: 
     reason = get_clean_reason(reason)
     with desk.store.write() as connection:
         found = get_lead(connection, wanted)
-        _check_open(found)
+        check_open(found)
         if found.holder == actor:
             return found
         if found.holder != from_person:
@@ -161,7 +161,7 @@ def assign_cases(desk: Desk, wanted: Sequence[str], *, person: str, reason: str,
                 name, found = get_case(connection, one).reference, get_lead(connection, one)
                 if found.case_id in handed:
                     continue  # a report of a case that was chosen too
-                _check_open(found)
+                check_open(found)
                 check_not_held(connection, found, actor=actor)
                 handed[found.case_id] = _hand(desk, connection, found, person=person, text=text, actor=actor)
             except CaseError as error:
@@ -225,14 +225,15 @@ def _is_able(connection: Connection, person: str, *, is_crisis: bool) -> bool:
 
 def _get_own(connection: Connection, wanted: str, *, actor: str) -> CaseRow:
     found = get_lead(connection, wanted)
-    _check_open(found)
+    check_open(found)
     check_not_held(connection, found, actor=actor)
     if found.holder is None:
         raise CaseError("Nobody has this case: take it first.", reason="not-yours")
     return found
 
 
-def _check_open(found: CaseRow) -> None:
+def check_open(found: CaseRow) -> None:
+    """Raise `CaseError` (`already-closed`) for a closed case."""
     if found.closed_at is not None:
         raise CaseError("This case is already closed.", reason="already-closed")
 

@@ -87,5 +87,4 @@ def _show_again(case: CaseRow, *faults: Fault) -> ResponseReturnValue:
 
 
 def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
-    first = case.joined_to or case.case_id
-    return redirect(url_for("cases.show_case", case_id=first, _anchor=place), HTTPStatus.SEE_OTHER)
+    return redirect(url_for("cases.show_case", case_id=case.first_id, _anchor=place), HTTPStatus.SEE_OTHER)

@@ -29,6 +29,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.no_reply import draft_no_reply
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
+from gateway.desk.cases.steps import get_clean_reason
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
@@ -52,7 +53,6 @@ from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 # The contact field for each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
 WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
-MAX_REASON_CHARACTERS: Final = 300
 # Used if the analyst gives no other reason: it stays in the case for later readers.
 NO_OTHER_WAY: Final = "The report gives no other safe way."
 # As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
@@ -114,7 +114,7 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
     """Record how the person reporting was answered, or why a reply would do harm.
 
     Raises `CaseError` (`unknown-case`, `destroyed`, `held`, `bad-code`, `reason-missing`,
-    `return-code-reason-missing`, `no-sealed-reply`).
+    `return-code-reason-missing`, `reason-too-long`, `unprintable`, `no-sealed-reply`).
     """
     reason = clean_reply_reason(code, reason)
     now = desk.clock()
@@ -130,19 +130,17 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
 
 
 def clean_reply_reason(code: str, reason: str | None) -> str | None:
-    """Return the reason without outer spaces, or raise `CaseError` as `record_reply` would."""
+    """Return a person's reason, None for none, or raise `CaseError` as `record_reply` would."""
     check_code("reply", code, REPLY_CODES)
-    reason = (reason or "").strip() or None
-    if code == NO_SAFE_CONTACT and reason is None:
+    reason = (reason or "").strip()
+    if code == NO_SAFE_CONTACT and not reason:
         raise CaseError("Explain why there is no safe way to reply: --reply-reason.", reason="reason-missing")
-    if code == REPLIED_BY_RETURN_CODE and reason is None:
+    if code == REPLIED_BY_RETURN_CODE and not reason:
         # The person may never come back to read it: staff must state why it is enough.
         raise CaseError(
             "Explain why the return code alone is enough: --reply-reason.", reason="return-code-reason-missing"
         )
-    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
-        raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
-    return reason
+    return get_clean_reason(reason) if reason else None
 
 
 def note_reply(
@@ -199,7 +197,7 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
 
     Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
     `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `held`, `synthetic`,
-    `return-code-reason-missing`, `reason-too-long`), and the errors of the vault, the keys and the sealing.
+    `return-code-reason-missing`, `reason-too-long`, `unprintable`), and the errors of the vault, keys and sealing.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)

@@ -14,19 +14,19 @@ from gateway.desk.cases.forms import MATCH_FIELDS, make_case_fault
 from gateway.desk.cases.linking import link_cases, refuse_match
 from gateway.desk.cases.matches import format_found
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, SearchResult, search_cases
+from gateway.desk.cases.search import MOST_TYPED, OWN_REFERENCE, search_cases
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
     MOST_LISTED,
     Fault,
-    ListPage,
     get_desk,
     get_name,
     parse_small_number,
+    read_list_page,
     read_typed,
     show_page,
+    staff_rule,
 )
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import LocalStateError
 
 blueprint = Blueprint("search", __name__)
@@ -34,16 +34,14 @@ SEARCH_BYTES = 8192  # 300 characters of four bytes each, percent-encoded, and t
 
 
 @blueprint.get("/search")
-@rule(login=Login.STAFF, permission=Permission.SEARCH_CASES, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@staff_rule(Permission.SEARCH_CASES)
 def show_search() -> ResponseReturnValue:
     """Show the empty search box."""
     return show_page("search.html", typed="", result=None)
 
 
 @blueprint.post("/search")
-@rule(
-    login=Login.STAFF, permission=Permission.SEARCH_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=SEARCH_BYTES
-)
+@staff_rule(Permission.SEARCH_CASES, body_bytes=SEARCH_BYTES)
 def post_search() -> ResponseReturnValue:
     """Search for the typed text; the audit log gets the kinds that were searched, never the text."""
     typed = request.form.get("wanted", "").strip()
@@ -65,26 +63,21 @@ def post_search() -> ResponseReturnValue:
         "search.html",
         typed=typed,
         result=result,
-        listed_page=_make_list_page(result, page=page),
+        listed_page=read_list_page(found=result.found),
         format_found=format_found,
         own_reference=OWN_REFERENCE,
     )
 
 
-def _make_list_page(result: SearchResult, *, page: int) -> ListPage:
-    pages = max(1, -(-result.found // MOST_LISTED))
-    return ListPage(page=min(page, pages), pages=pages, found=result.found, most=MOST_LISTED)
-
-
 @blueprint.post("/cases/<case_id>/confirm-match")
-@rule(login=Login.STAFF, permission=Permission.LINK_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
 def post_confirm_match(case_id: str) -> ResponseReturnValue:
     """Link a suggested case to this one, with a reason; a second press changes nothing."""
     return _decide(case_id, link_cases)
 
 
 @blueprint.post("/cases/<case_id>/refuse-match")
-@rule(login=Login.STAFF, permission=Permission.LINK_CASES, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+@staff_rule(Permission.LINK_CASES, body_bytes=FORM_BYTES)
 def post_refuse_match(case_id: str) -> ResponseReturnValue:
     """Record, with a reason, that a suggested case is not about the same person or incident."""
     return _decide(case_id, refuse_match)

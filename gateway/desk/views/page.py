@@ -320,9 +320,9 @@ class ListPage:
 
 
 def read_list_page(*, found: int) -> ListPage:
-    """Return the page number from `?page=`: the first for nonsense, the last for a number beyond it."""
+    """Return the page of `?page=`, or of a form's: the first for nonsense, the last for a number beyond it."""
     pages = max(1, -(-found // MOST_LISTED))
-    asked = parse_small_number(request.args.get("page", ""))
+    asked = parse_small_number(request.values.get("page", ""))
     return ListPage(page=min(max(1, asked or 1), pages), pages=pages, found=found, most=MOST_LISTED)
 
 

@@ -83,6 +83,15 @@ def test_reply_that_was_given_after_all_is_recorded_on_the_page(desk: Desk, case
     assert "Answered after all" not in first.get(f"/cases/{case_id}").text
 
 
+@pytest.mark.parametrize("reason", ["", "a\x07", "x" * 301])
+def test_reason_that_is_none_or_cannot_be_shown_is_a_fault_of_its_field(desk: Desk, case_id: str, reason: str) -> None:
+    first = Browser(desk).sign_in(FIRST)
+    refused = first.post(f"/cases/{case_id}/reply", code=NO_SAFE_CONTACT, reason=reason)
+    assert refused.status_code == 409
+    assert '<li><a href="#reason">' in refused.text
+    assert 'id="reason-fault"' in refused.text
+
+
 def test_first_person_cannot_sign_it(desk: Desk, case_id: str) -> None:
     first = Browser(desk).sign_in(FIRST)
     page = first.get(f"/cases/{case_id}").text
