@@ -269,7 +269,7 @@ DESK_FLOORS = {
     "reports": ("placements", "identifiers", "collection", "watch"),
     "partners": ("partners", "destinations", "outbox_run", "digests"),
     "cases": ("cases",),
-    "entry": ("doctor", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
+    "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }
 DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
 

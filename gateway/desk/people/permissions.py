@@ -86,6 +86,7 @@ class Permission(Enum):
     MAKE_DIGESTS = "make digests"
     RELEASE_DIGESTS = "release digests"
     # The desk itself
+    READ_AUDIT = "read the audit log"
     CHECK_AUDIT = "check the audit log"
     SEE_EXPOSURE = "see how much each person has opened"
     MANAGE_PEOPLE = "add people and grant roles"
@@ -146,6 +147,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             ),
             (Permission.MAKE_DIGESTS, (Role.PARTNER_MANAGER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
             (Permission.RELEASE_DIGESTS, (Role.SUPERVISOR,)),
+            (Permission.READ_AUDIT, (Role.SUPERVISOR, Role.AUDITOR)),
             (Permission.CHECK_AUDIT, (Role.AUDITOR, Role.ADMINISTRATOR)),
             (Permission.SEE_EXPOSURE, (Role.SUPERVISOR,)),
             (Permission.MANAGE_PEOPLE, (Role.ADMINISTRATOR,)),

@@ -381,8 +381,7 @@ AUDIT: Final = Table(
     Column("detail", PlainText, nullable=False),
     Column("previous_sha256", LargeBinary, nullable=False),
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
-    Index(None, "subject"),
-    Index(None, "at"),
+    *(Index(None, *columns) for columns in (("subject",), ("at",), ("actor", "id"), ("action", "id"))),
 )
 
 APPEND_ONLY: Final = (

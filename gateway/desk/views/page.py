@@ -56,6 +56,7 @@ MENU: Final = (
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
     (Permission.SEE_FIGURES, "digests.show_trends", "Trends"),
+    (Permission.READ_AUDIT, "audit.list_all", "Audit"),
 )
 
 

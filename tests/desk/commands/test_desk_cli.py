@@ -114,7 +114,7 @@ def loop(desk: Terminal, tmp_path: Path) -> Iterator[Loop]:
 def publish(desk: Terminal, loop: Loop) -> None:
     assert desk.run("gateway", "add", str(StateFolder(loop.folder / "gateway").card)).code == DONE
     published = desk.run("publish", "--json")
-    assert published.json == {"invitations": 0, "key_set_serial": 1, "register_serial": 1}
+    assert [published.json[name] for name in ("key_set_serial", "register_serial")] == [1, 1]
 
 
 def enrol(desk: Terminal, loop: Loop) -> None:

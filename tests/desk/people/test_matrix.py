@@ -74,6 +74,8 @@ POST /digests/<digest_id>/propose                 RELEASE_DIGESTS
 POST /digests/<digest_id>/publish                 RELEASE_DIGESTS
 POST /digests/<digest_id>/reject                  RELEASE_DIGESTS
 POST /digests/<digest_id>/release                 RELEASE_DIGESTS
+GET  /audit                                       READ_AUDIT
+POST /audit/export                                READ_AUDIT
 GET  /exposure                                    SEE_EXPOSURE
 GET  /trends                                      SEE_FIGURES
 POST /sign-out                                    SIGN_OUT
@@ -120,6 +122,7 @@ MANAGE_KEYS        audit accept-loss
 """
 # Every command of these groups.
 GROUPS = {
+    "audit": "MANAGE_KEYS",
     **dict.fromkeys(("partner", "placement", "adoption"), "MANAGE_PARTNERS"),
     **dict.fromkeys(("keys", "gateway"), "MANAGE_KEYS"),
     "people": "MANAGE_PEOPLE",

@@ -58,6 +58,7 @@ SEE_FIGURES       x . x x . . . x x .
 SEE_DIGESTS       . . . x . x . x x .
 MAKE_DIGESTS      . . . x . x . x . .
 RELEASE_DIGESTS   . . . . . . . x . .
+READ_AUDIT        . . . . . . . x x .
 CHECK_AUDIT       . . . . . . . . x x
 SEE_EXPOSURE      . . . . . . . x . .
 MANAGE_PEOPLE     . . . . . . . . . x

@@ -79,6 +79,8 @@ def _make_cases() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
         sa.UniqueConstraint("entry_sha256", name=op.f("uq_audit_entry_sha256")),
     )
+    op.execute("CREATE INDEX ix_audit_action_id ON audit (action, id)")
+    op.execute("CREATE INDEX ix_audit_actor_id ON audit (actor, id)")
     op.execute("CREATE INDEX ix_audit_at ON audit (at)")
     op.execute("CREATE INDEX ix_audit_subject ON audit (subject)")
     op.create_table(

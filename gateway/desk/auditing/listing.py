@@ -1,0 +1,143 @@
+"""Lists and exports entries of the audit log by filters, in pages of SQL. Never opens anything."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
+
+from gateway.desk.auditing.labels import OPENINGS, format_action, list_details
+from gateway.desk.people.register import format_person, list_people
+from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.uk_times import UK
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode, format_time
+
+MOST_LISTED: Final = 100
+EXPORT_PAGE: Final = 1_000
+# The choice of every opening of content, beside the single actions.
+OPENED: Final = "openings"
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+Conditions = list[ColumnElement[bool]]
+# The name of a filter, and the sentence that says how to write it.
+FilterFault = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The entries to list, as the address has them; empty for all. Days are of the United Kingdom, inclusive."""
+
+    person: str = ""
+    action: str = ""
+    case: str = ""
+    first_day: str = ""
+    last_day: str = ""
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The filled filters, for a link."""
+        return {name: text for name, text in asdict(self).items() if text}
+
+
+def list_entries(connection: Connection, conditions: Conditions, *, before: int) -> tuple[list[dict[str, Any]], bool]:
+    """Return the newest entries that fit, those below number `before` if it is not 0; True if older ones follow."""
+    query = select(AUDIT).where(*conditions)
+    if before:
+        query = query.where(AUDIT.c.id < before)
+    rows = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(MOST_LISTED + 1)).all()
+    names = _name_subjects(connection, {row.subject for row in rows})
+    return [_describe_entry(row, names) for row in rows[:MOST_LISTED]], len(rows) > MOST_LISTED
+
+
+def make_conditions(connection: Connection, filters: Filters) -> tuple[Conditions, list[FilterFault]]:
+    """Return the conditions of filters, and the faults of those that cannot be read."""
+    conditions: Conditions = []
+    faults: list[FilterFault] = []
+    if filters.person:
+        conditions.append(AUDIT.c.actor == filters.person)
+    if filters.action:
+        conditions.append(AUDIT.c.action.in_(tuple(OPENINGS) if filters.action == OPENED else (filters.action,)))
+    if filters.case:
+        wanted = filters.case.upper()
+        lead = select(CASES.c.case_id, CASES.c.joined_to).where(
+            or_(CASES.c.reference == wanted, CASES.c.other_reference == wanted, CASES.c.case_id == filters.case)
+        )
+        case = connection.execute(lead).first()
+        if case is None:
+            faults.append(("case", "No case has this reference. Check the spelling, e.g. K7QF-2M9TX-D."))
+        else:
+            first = case.joined_to or case.case_id
+            own = select(CASES.c.case_id).where(or_(CASES.c.case_id == first, CASES.c.joined_to == first))
+            conditions.append(AUDIT.c.subject.in_(list(connection.execute(own).scalars())))
+    for name, days in (("first_day", 0), ("last_day", 1)):
+        if text := getattr(filters, name):
+            try:
+                day = date.fromisoformat(text) + timedelta(days=days)
+            except (ValueError, OverflowError):
+                faults.append((name, "Give the day as year, month and day, e.g. 2026-11-25."))
+                continue
+            bound = format_time(datetime.combine(day, time(), tzinfo=UK))
+            conditions.append(AUDIT.c.at < bound if days else AUDIT.c.at >= bound)
+    return conditions, faults
+
+
+def _describe_entry(row: Row[Any], names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "action": format_action(row.action),
+        "actor": row.actor,
+        "at": row.at,
+        "details": list_details(row.detail),
+        "id": row.id,
+        "purpose": OPENINGS.get(row.action),
+        "subject": names.get(row.subject, row.subject),
+    }
+
+
+def _name_subjects(connection: Connection, wanted: set[str]) -> dict[str, str]:
+    """Return the references of cases and the names of people among the subjects of entries."""
+    cases = select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(wanted))
+    found = {row.case_id: f"case {row.reference}" for row in connection.execute(cases)}
+    known = {one.person for one in list_people(connection)}
+    return found | {person: format_person(connection, person) for person in wanted & known}
+
+
+def _read_rows(desk: Desk, number: int, conditions: Conditions) -> Iterator[Row[Any]]:
+    last = 0
+    while True:
+        query = select(AUDIT).where(*conditions, AUDIT.c.id > last, AUDIT.c.id <= number)
+        with desk.store.read() as connection:
+            rows = connection.execute(query.order_by(AUDIT.c.id).limit(EXPORT_PAGE)).all()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1].id
+
+
+def write_lines(desk: Desk, number: int, conditions: Conditions) -> Iterator[str]:
+    """Yield the entries up to a number as JSON lines, with the hashes by which anyone can check the chain."""
+    for row in _read_rows(desk, number, conditions):
+        values = {name: getattr(row, name) for name in ("action", "actor", "at", "detail", "id", "subject")}
+        hashes = {name: bytes(getattr(row, name)).hex() for name in ("entry_sha256", "previous_sha256")}
+        yield encode(values | hashes).decode() + "\n"
+
+
+def write_csv(desk: Desk, number: int, conditions: Conditions) -> Iterator[str]:
+    """Yield the entries up to a number as CSV, in words."""
+    names: dict[str, str] = {}
+    yield "number,time (UTC),person,handle,action,purpose,subject,details,hash\r\n"
+    for row in _read_rows(desk, number, conditions):
+        if row.actor not in names:
+            with desk.store.read() as connection:
+                names[row.actor] = format_person(connection, row.actor)
+        details = "; ".join(f"{name}: {value}" for name, value in list_details(row.detail))
+        purpose = OPENINGS.get(row.action) or ""
+        cells = [row.at, names[row.actor], row.actor, format_action(row.action), purpose, row.subject, details]
+        line = io.StringIO()
+        cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
+        csv.writer(line).writerow([row.id, *cells, bytes(row.entry_sha256).hex()])
+        yield line.getvalue()
