@@ -181,8 +181,8 @@ _ON_CASES: Final = frozenset(
     {
         *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RAISE_CASES),
         *(Permission.MOVE_CASES, Permission.LINK_CASES, Permission.TAKE_CASES, Permission.ASSESS_CASES),
-        *(Permission.ADVISE, Permission.EXEMPT_CASES, Permission.REPLY, Permission.TELL_OUTCOMES),
-        Permission.ASK_SERVICES,
+        *(Permission.ADVISE, Permission.SEND_ON, Permission.EXEMPT_CASES, Permission.REPLY),
+        *(Permission.TELL_OUTCOMES, Permission.ASK_SERVICES),
     }
 )
 

@@ -10,6 +10,8 @@ import click
 import pytest
 from sqlalchemy import update
 
+from gateway.desk.cases.holding import release_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main, program
 from gateway.desk.people.permissions import NotPermittedError, Permission, Role
 from gateway.desk.people.register import end_person, end_role, grant_role
@@ -22,6 +24,7 @@ from tests.command_lines import list_commands
 from tests.desk.people.test_permissions import ORDER, ROWS
 from tests.desk.people_builders import ACTOR, act_as
 from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import assess
 
 ROUTES = """
 GET  /                                            SEE_QUEUE
@@ -295,6 +298,17 @@ def test_a_faculty_officer_who_hands_a_case_on_gets_the_list_and_no_refusal(desk
     refused = browser.get(f"/cases/{case_id}")
     assert refused.status_code == 403
     assert "This case is not one of yours" in refused.text
+
+
+def test_a_record_of_who_took_a_case_gives_no_officer_a_case_of_another_faculty(desk: Desk) -> None:
+    case_id = add_sealed_case(desk, marker="M", crisis=False)
+    open_case(desk, case_id, actor=ACTOR)
+    assess(desk, case_id)
+    release_case(desk, case_id, actor=ACTOR)
+    browser = Browser(desk).sign_in("o-person", [Role.OPERATIONS])
+    taken = {"pass_to": "kent", "pass_channel": "phoned", "pass_taken_by": "A person", "pass_reason": "Near."}
+    assert browser.post(f"/cases/{case_id}/pass-on", **taken).status_code == 403
+    assert browser.post(f"/cases/{case_id}/read").status_code == 403  # it would be theirs, to read
 
 
 def test_roles_reach_a_case_only_by_the_role_that_has_the_permission(desk: Desk) -> None:

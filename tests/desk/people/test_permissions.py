@@ -39,7 +39,7 @@ TAKE_CASES        x x f f x . c x . .
 ASSIGN_CASES      . . . . . . . x . .
 ASSESS_CASES      x . . . . . c x . .
 ADVISE            . x . . . . . . . .
-SEND_ON           x . x x . . c x . .
+SEND_ON           x . f f . . c x . .
 EXEMPT_CASES      . . . . . . . x . .
 REPLY             x x . f . . c x . .
 ANSWER_REQUESTS   x x . . . . . x . .
