@@ -57,6 +57,12 @@ POST /cases/<case_id>/take-over                   TAKE_CASES
 POST /cases/<case_id>/unlink                      LINK_CASES
 POST /cases/<case_id>/confirm-match               LINK_CASES
 POST /cases/<case_id>/refuse-match                LINK_CASES
+GET  /cases/<case_id>/requests                    ANSWER_REQUESTS
+POST /cases/<case_id>/requests                    ANSWER_REQUESTS
+POST /cases/<case_id>/requests/answer             ANSWER_REQUESTS
+POST /cases/<case_id>/requests/export             ANSWER_REQUESTS
+POST /cases/<case_id>/requests/text               ANSWER_REQUESTS
+GET  /requests                                    ANSWER_REQUESTS
 GET  /destinations                                SEE_QUEUE
 GET  /search                                      SEARCH_CASES
 POST /search                                      SEARCH_CASES
