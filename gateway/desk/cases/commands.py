@@ -280,6 +280,6 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
     ]
     if marks is not None:
         words += marks.list_marks(case)
-    came_by = case.door if marks is None else marks.name_source(case)
+    came_by = case.came_by if marks is None else marks.name_source(case)
     columns = (case.score, case.priority, case.reference, case.received_at, came_by, case.about or "-")
     return _COLUMNS.format(*columns, ", ".join(words)).rstrip()

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import Connection
+
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
@@ -45,10 +47,7 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-        earlier = find_earlier(connection, found)
-        first = earlier if earlier is not None and is_proven(found, earlier=earlier) else found
-        later = [one for one in list_additions(connection, first) if is_proven(one, earlier=first)]
-    cases = [first, *later] if found in (first, *later) else [found]
+        cases = list_of_person(connection, found)
     if any(case.opened_at is None for case in cases):
         raise CaseError("Open each report of this person first.", reason="not-opened")
     reports = [_open(desk, case, actor=actor) for case in cases]
@@ -56,6 +55,13 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     with desk.store.write() as connection:
         audit.append_entry(connection, "export-case", found.case_id, at=desk.clock(), actor=actor, reports=len(reports))
     return Export(reports, sorted(replies, key=lambda one: one.written_at))
+
+
+def list_of_person(connection: Connection, found: CaseRow) -> list[CaseRow]:
+    """Return the reports that are proven to come from the person of this one, the first one first."""
+    earlier = find_earlier(connection, found)
+    first = earlier if earlier is not None and is_proven(found, earlier=earlier) else found
+    return [first, *(one for one in list_additions(connection, first) if is_proven(one, earlier=first))]
 
 
 def make_export_text(export: Export) -> str:

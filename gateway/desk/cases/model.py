@@ -155,6 +155,11 @@ class CaseRow:
     index_version: int | None
 
     @property
+    def came_by(self) -> str:
+        """The way of a person's own report: `phone`, `letter` or `visit`, or else its door."""
+        return self.channel if self.channel in KEYED_IN else self.door
+
+    @property
     def first_id(self) -> str:
         """The case id of the first report of the case, to which a partner's later reports are joined."""
         return self.joined_to or self.case_id

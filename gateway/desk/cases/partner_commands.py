@@ -66,7 +66,7 @@ class ListMarks:
         """Return the source of a case, e.g. `police GB`."""
         source = self.sources.get(case.partner)
         if source is None or source.type == "service":
-            return case.door
+            return case.came_by
         return f"{source.type} {source.country}" if source.country else source.type
 
     def as_json(self, case: CaseRow) -> dict[str, Any]:

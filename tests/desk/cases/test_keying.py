@@ -12,6 +12,7 @@ from gateway.desk.cases.keying_forms import list_groups
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.search import search_cases
+from gateway.desk.cli import main
 from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, IMPORTED_REPORTS
@@ -228,6 +229,14 @@ def test_the_filter_and_the_figures_have_each_channel(desk: Desk, browser: Brows
         page = browser.get(f"/?channel={wanted}").text
         listed = re.findall(r'class="row-name">(?:<input[^>]*>)?<a [^>]*>([^<]+)</a>', page)
         assert listed == [by_channel[channel]]
+
+
+def test_list_of_cases_in_a_terminal_names_a_letter(
+    desk: Desk, browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key(browser, channel="letter")
+    assert main(["case", "list", "--state", str(desk.paths.state)]) == 0
+    assert " letter " in capsys.readouterr().out
 
 
 def test_a_desk_without_a_key_to_seal_to_keeps_everything_on_the_page(
