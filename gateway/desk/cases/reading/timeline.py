@@ -28,6 +28,7 @@ SENTENCES: Final[Mapping[str, Callable[[_Detail], str]]] = {
     _READ: lambda _: "opened the report",
     "open-evidence": lambda detail: f"opened a file ({detail['evidence_id']})",
     "came-through-gateway-too": lambda detail: f"received it through the gateway too, as {detail['as']}",
+    "carry-holder": lambda detail: f"found it with {detail['holder']}, when a report that was taken apart joined it",
     "record-reply": lambda detail: f"recorded the reply: {title_of(detail['code'])}",
     "write-to-return-code": lambda detail: (
         "wrote a reply to the return code" if detail["kind"] == "reply" else "left a note that the report was read"
@@ -80,12 +81,7 @@ def make_timeline(
         names = {one: format_person(connection, one) for one in {act.actor for act in acts}}
     events = [
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
-        *(
-            Event(act.at, names[act.actor], SENTENCES[act.action](act.detail))
-            for act in acts
-            # Opened for the index of identifiers, it was shown to no person.
-            if not (act.action == _READ and "purpose" in act.detail)
-        ),
+        *(Event(act.at, names[act.actor], SENTENCES[act.action](act.detail)) for act in acts),
         *reversed(steps),
         *_list_messages(replies, questions),
     ]
