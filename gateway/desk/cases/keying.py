@@ -13,15 +13,16 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases_of
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases_of, to_case
 from gateway.desk.cases.steps import add_step
 from gateway.desk.collection.filing import NewCase, file_cases, make_own_reference
 from gateway.desk.keyring.case_boxes import close_reports, find_sealed_report, make_keys
 from gateway.desk.keyring.key_set import make_key_set
-from gateway.desk.store.schema import IMPORTED_REPORTS, KEYED_IN
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, KEYED_IN
 from gateway.desk.uk_times import UkTimeError, parse_uk_time
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import assess_public
+from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import check_report_id, encode, format_time
 from partner_sdk.wire.keys import get_active_sealing_key
 from partner_sdk.wire.public_codes import ADULT_BAND, ENGLISH, IS_NOT_UNDER_18, MEETS_SOON, RATHER_NOT_SAY, WELSH, YES
@@ -98,6 +99,17 @@ def key_in(desk: Desk, call: KeyedCall, *, actor: str) -> CaseRow:
     if not _is_same(desk, known[0], call, report, actor=actor):
         raise KeyedAlreadyError(known[0].reference)
     return known[0]
+
+
+def find_keyed(connection: Connection, case_id: str, *, by: str) -> CaseRow | None:
+    """Return the case of a call that this person keyed in, or None."""
+    query = (
+        select(CASES)
+        .join(IMPORTED_REPORTS, CASES.c.report_id == IMPORTED_REPORTS.c.report_id)
+        .where(CASES.c.case_id == case_id, CASES.c.channel.in_(KEYED_IN), IMPORTED_REPORTS.c.imported_by == by)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else to_case(row)
 
 
 def list_paths(kind: type[msgspec.Struct] = PublicReport, *, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -214,8 +226,10 @@ def _is_same(desk: Desk, case: CaseRow, call: KeyedCall, report: PublicReport, *
     if not is_own or sealed is None or case.channel != call.channel:
         return False
     vault = desk.load_vault(actor=actor, reason="check")
-    plain = vault.open_report(sealed.box, context=report_context(sealed.clear))
-    filed = parse_public_report(plain)
+    try:
+        filed = parse_public_report(vault.open_report(sealed.box, context=report_context(sealed.clear)))
+    except OpeningError:
+        return False  # it was destroyed meanwhile
     return case.received_at == format_time(call.received_at) and filed == msgspec.structs.replace(
         report, submitted_at=filed.submitted_at
     )

@@ -10,10 +10,10 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.databases.failures import StorageUnavailableError
-from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.keying import (
     KeyedAlreadyError,
     KeyedCall,
+    find_keyed,
     key_in,
     list_reference_words,
     read_received_at,
@@ -26,7 +26,7 @@ from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import Fault, get_desk, get_name, is_permitted, show_page, staff_rule
 from gateway.web.problem_pages import not_found
-from partner_sdk.errors import FormatError, SealingError
+from partner_sdk.errors import FormatError, LocalStateError, SealingError
 
 blueprint = Blueprint("keying", __name__)
 # Every text at its most, in letters of four bytes, each spelled in twelve characters of a form.
@@ -79,7 +79,7 @@ def post_form() -> ResponseReturnValue:
     except FormatError:
         typed["report_id"] = ""
         faults.append(Fault("file", "This page was not whole. Press again."))
-    except (VaultError, StorageUnavailableError):
+    except (VaultError, LocalStateError, StorageUnavailableError):
         faults.append(Fault("file", _NOT_FILED))
     except SealingError:
         advice = "The desk has no active sealing key: its administrator runs “report-abuse-desk publish”."
@@ -90,9 +90,14 @@ def post_form() -> ResponseReturnValue:
 @blueprint.get("/key-in/<case_id>")
 @staff_rule(Permission.KEY_IN)
 def show_reference(case_id: str) -> ResponseReturnValue:
-    """Show the reference of a call to read out, and the promise to give."""
-    desk, case = get_desk(), get_case_or_404(case_id)
-    if case.channel not in KEYED_IN:
+    """Show the reference of a call to read out, and the promise to give, to the person who keyed it in.
+
+    Also to a duty officer whose call went to the queue: it is not theirs to open, and the caller is still there.
+    """
+    desk = get_desk()
+    with desk.store.read() as connection:
+        case = find_keyed(connection, case_id, by=get_name())
+    if case is None:
         not_found()
     promised = find_promised_day(case)
     return show_page(

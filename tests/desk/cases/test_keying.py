@@ -110,6 +110,21 @@ def test_a_page_of_another_person_never_counts_as_filed(desk: Desk, browser: Bro
     assert get_only(desk).case_id == case.case_id
 
 
+def test_duty_officer_reads_out_the_reference_of_a_call_that_is_not_theirs_to_open(
+    desk: Desk, browser: Browser
+) -> None:
+    officer = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
+    location = key(officer)
+    case = get_only(desk)
+    assert not case.crisis
+    page = officer.get(location)
+    assert page.status_code == 200
+    assert case.reference in page.text
+    assert "Go to the case" not in page.text
+    assert officer.get(f"/cases/{case.case_id}").status_code == 403
+    assert browser.get(location).status_code == 404
+
+
 def test_every_fault_stands_at_its_field_and_nothing_is_lost(desk: Desk, browser: Browser) -> None:
     browser.get("/key-in")
     wrong = {
