@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.house.sources import ROOT, files, imports_of, module_of, parse
+from tests.house.sources import ROOT, files, imports_of, module_of, parse, walk
 from tests.other_days import CLOCK_MODULES, FAKED, ZONES, list_days, list_runs, make_command
 
 NAMES: Final = {
@@ -84,7 +84,7 @@ def list_readings(module: ast.Module) -> list[int]:
     """List the lines that read the clock: `datetime.now(…)`, `time.time()` and such, under their usual names."""
     return [
         node.lineno
-        for node in ast.walk(module)
+        for node in walk(module)
         if (
             isinstance(node, ast.Attribute)
             and node.attr in NAMES.get(getattr(node.value, "attr", getattr(node.value, "id", "")), ())

@@ -20,8 +20,7 @@ from partner_sdk.cli import program as partner_program
 from partner_sdk.lazy_group import LazyGroup
 from tests.command_lines import list_commands, parse
 from tests.documents import NOT_RUN, RUN_BY, find_runner, list_blocks, list_documents
-from tests.house.sources import ROOT
-from tests.house.sources import parse as parse_source
+from tests.house.sources import ROOT, find_nodes
 
 PROGRAMS = {
     "report-abuse-gateway": gateway_program,
@@ -97,7 +96,7 @@ def test_runner_of_each_section_runs_it() -> None:
     assert set(RUN_BY.values()) <= used
     for runner in set(RUN_BY.values()):
         file, _, name = runner.partition("::")
-        tests = {node.name for node in ast.walk(parse_source(ROOT / file)) if isinstance(node, ast.FunctionDef)}
+        tests = {node.name for node in find_nodes(ROOT / file, ast.FunctionDef)}
         assert name in tests if name else tests
         assert "list_lines(" in (ROOT / file).read_text("utf-8")
 

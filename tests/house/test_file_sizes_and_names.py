@@ -43,6 +43,8 @@ def test_every_module_says_what_it_is_for() -> None:
 def list_named_modules(text: str) -> list[str]:
     """List the modules that the comments and docstrings of a file of Python name."""
     found = list[str]()
+    if MODULE_NAMED.search(text) is None:
+        return found
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         is_docstring = token.type == tokenize.STRING and token.string.startswith('"""')
         if is_docstring or token.type == tokenize.COMMENT:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 
-from tests.house.sources import files, module_of, parse
+from tests.house.sources import files, module_of, parse, walk
 
 # A name that the rule does not fit, by the end of its module and its name, each with its reason.
 EXCEPTIONS = {
@@ -66,7 +66,7 @@ def list_named(sources: list[tuple[str, ast.Module]]) -> Iterator[tuple[str, str
     """Yield each function of ours with a first word of the style: its full name, that word, and its return type."""
     aliases = list_aliases(sources)
     for module, tree in sources:
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             first, _, rest = node.name.lstrip("_").partition("_")

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.house.sources import ROOT, files, parse
+from tests.house.sources import ROOT, files, find_nodes
 
 WORDS = re.compile(
     r"\b(what|whatever|whoever|whom|somebody|someone|anybody|anyone|nobody|says|say|said|tells|tell|told|spells"
@@ -24,11 +24,10 @@ def measure(folder: str) -> float:
     """Return how many of the words 10,000 words of the folder's docstrings hold."""
     words = found = 0
     for path in files(".py", below=(folder,)):
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node) or ""
-                words += len(re.findall(r"[A-Za-z']+", text))
-                found += len(WORDS.findall(text))
+        for node in find_nodes(path, ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
+            text = ast.get_docstring(node) or ""
+            words += len(re.findall(r"[A-Za-z']+", text))
+            found += len(WORDS.findall(text))
     assert words >= 1000, folder
     return 10_000 * found / words
 

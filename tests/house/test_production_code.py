@@ -3,7 +3,7 @@
 import ast
 import re
 
-from tests.house.sources import ROOT, files, parse
+from tests.house.sources import ROOT, files, find_nodes
 
 UNDER_TEST = re.compile(r"\b(TESTING|pytest|unittest|_called_from_test|PYTEST_CURRENT_TEST|WTF_CSRF_ENABLED)\b")
 OF_THIS_MACHINE = re.compile(r"/(?:work|root|home)/\w")
@@ -20,9 +20,7 @@ def test_no_room_asks_whether_it_is_under_test() -> None:
 def test_no_check_is_an_assert() -> None:
     sources = files(".py")
     assert len(sources) >= 80
-    wrong = [
-        f"{path}:{node.lineno}" for path in sources for node in ast.walk(parse(path)) if isinstance(node, ast.Assert)
-    ]
+    wrong = [f"{path}:{node.lineno}" for path in sources for node in find_nodes(path, ast.Assert)]
     assert wrong == []
 
 

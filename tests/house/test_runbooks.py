@@ -5,7 +5,7 @@ import re
 
 from gateway.desk.doctor import _CHECKS
 from gateway.key_folder import SIGNING_ROLES
-from tests.house.sources import ROOT, files, parse
+from tests.house.sources import ROOT, files, find_nodes
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 
@@ -22,8 +22,8 @@ def list_findings() -> set[str]:
     found = {f"desk: {name}" for name, _ in _CHECKS} | {f"gateway: next {role.value} key" for role in SIGNING_ROLES}
     for path in files(".py", below=("gateway",)):
         side = "desk" if "desk" in path.relative_to(ROOT).parts else "gateway"
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+        for node in find_nodes(path, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 found |= {f"{side}: {name.value}" for name in node.args[:1] if isinstance(name, ast.Constant)}
     return found
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.house.sources import files, module_of
+from tests.house.sources import files, module_of, walk
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning.return_code"}
@@ -39,7 +39,7 @@ MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_k
 def mentions_of(source: str) -> set[str]:
     """Return every name that a file uses, imports or has as a text: `getattr(module, "name")` counts too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in walk(ast.parse(source)):
         if isinstance(node, ast.Name):
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
