@@ -14,15 +14,7 @@ from gateway.desk import audit
 from gateway.desk.cases.model import WHOLE_ORDER, CaseRow, to_case
 from gateway.desk.identifiers.normalising import (
     ACCOUNT,
-    CONTENT,
-    DEVICE,
-    EMAIL,
-    LINK,
-    NAME,
-    PAYMENT,
     PHONE,
-    REFERENCE,
-    USERNAME,
     Identifier,
     normalise_account,
     normalise_content,
@@ -144,27 +136,25 @@ def _list_matched(
 
 def _read(typed: str) -> Iterator[Reading]:
     yield from _read_reference(typed)
-    yield from _make(EMAIL, normalise_email(typed), "an e-mail address, {}", is_clear=True)
+    yield from _make(normalise_email(typed), "an e-mail address, {}", is_clear=True)
     yield from _read_link(typed)
     if "@" in typed.lstrip("@") or "://" in typed:
         return
     account = list(_read_account(typed))
     yield from account
     if account:
-        yield from _make(NAME, normalise_name(typed), "the name of a person reporting")
+        yield from _make(normalise_name(typed), "the name of a person reporting")
         return
     phone, squeezed = list(_read_phone(typed)), "".join(typed.split()).lower()
     yield from phone
     for kind in _HASHES.get(len(squeezed), ()):
-        yield from _make(
-            CONTENT, normalise_content(kind, squeezed), f"the {kind.upper()} hash of a file", is_clear=True
-        )
+        yield from _make(normalise_content(kind, squeezed), f"the {kind.upper()} hash of a file", is_clear=True)
     if not phone:
-        yield from _make(USERNAME, normalise_username(typed), "a user name on any service")
-    yield from _make(DEVICE, normalise_device("", typed), "the id of a device")
-    yield from _make(PAYMENT, normalise_payment(typed), "a payment account or its reference")
-    yield from _make(REFERENCE, normalise_reference(typed), "a reference of a partner or another body")
-    yield from _make(NAME, normalise_name(typed), "the name of a person reporting")
+        yield from _make(normalise_username(typed), "a user name on any service")
+    yield from _make(normalise_device("", typed), "the id of a device")
+    yield from _make(normalise_payment(typed), "a payment account or its reference")
+    yield from _make(normalise_reference(typed), "a reference of a partner or another body")
+    yield from _make(normalise_name(typed), "the name of a person reporting")
 
 
 def _read_reference(typed: str) -> Iterator[Reading]:
@@ -192,18 +182,16 @@ def _read_phone(typed: str) -> Iterator[Reading]:
 
 def _read_link(typed: str) -> Iterator[Reading]:
     is_bare = "://" not in typed and "/" in typed and "@" not in typed
-    value = normalise_link(f"https://{typed}" if is_bare else typed)
-    yield from _make(LINK, value, "a link, {}", is_clear=True)
+    yield from _make(normalise_link(f"https://{typed}" if is_bare else typed), "a link, {}", is_clear=True)
 
 
 def _read_account(typed: str) -> Iterator[Reading]:
     name, on, service = typed.rpartition(" on ")
-    value = normalise_account(service, name) if on else None
-    if value is not None:
-        words = f"the user name {normalise_username(name)} on {service.strip()}"
-        yield Reading(ACCOUNT, words, Identifier(ACCOUNT, value), is_clear=True)
+    account, username = normalise_account(service, name), normalise_username(name)
+    if on and account is not None and username is not None:
+        yield Reading(ACCOUNT, f"the user name {username.value} on {service.strip()}", account, is_clear=True)
 
 
-def _make(kind: str, value: str | None, words: str, *, is_clear: bool = False) -> Iterator[Reading]:
-    if value is not None:
-        yield Reading(kind, words.format(value), Identifier(kind, value), is_clear)
+def _make(found: Identifier | None, words: str, *, is_clear: bool = False) -> Iterator[Reading]:
+    if found is not None:
+        yield Reading(found.kind, words.format(found.value), found, is_clear)

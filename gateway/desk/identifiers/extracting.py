@@ -9,15 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from gateway.desk.identifiers.normalising import (
-    ACCOUNT,
-    CONTENT,
-    DEVICE,
-    EMAIL,
     LINK,
-    NAME,
-    PAYMENT,
-    PHONE,
-    REFERENCE,
     USERNAME,
     Identifier,
     normalise_account,
@@ -142,7 +134,7 @@ def _list_industry(report: IndustryReport) -> Iterator[Found]:
 def _list_files(report: IndustryReport) -> Iterator[Found]:
     for file in list_given(report.files):
         for one in list_given(file.hashes):
-            yield from _mark(_make(CONTENT, normalise_content(one.type, one.value)), FILE, STRONG)
+            yield from _mark(_list_one(normalise_content(one.type, one.value)), FILE, STRONG)
         yield from _mark(_link(file.url), FILE, STRONG)
 
 
@@ -171,7 +163,7 @@ def _list_person(person: Suspect | Child, place: str, *, service: str) -> Iterat
         # With a country code, the zero of a dialled number goes: +44 7700 900123.
         yield from _mark(_phone(f"{code} {number.lstrip('0')}" if code else number), place, STRONG)
     for device in list_given(person.devices):
-        yield from _mark(_make(DEVICE, normalise_device(device.type, device.value)), place, STRONG)
+        yield from _mark(_list_one(normalise_device(device.type, device.value)), place, STRONG)
 
 
 def _list_suspect(suspect: Suspect, *, service: str) -> Iterator[Found]:
@@ -201,7 +193,7 @@ def _scan(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:
             for found in _EMAIL_IN_TEXT.finditer(text):
                 yield from _mark(_email(found[0].rstrip(_END_OF_SENTENCE)), TEXT, FAIR)
             for found in _HANDLE_IN_TEXT.finditer(text):
-                yield from _mark(_make(USERNAME, normalise_username(found[1].rstrip("."))), TEXT, WEAK)
+                yield from _mark(_list_one(normalise_username(found[1].rstrip("."))), TEXT, WEAK)
         for found in _PHONE_IN_TEXT.finditer(text):
             yield from _mark(_phone(found[0], region=region), TEXT, FAIR)
 
@@ -215,7 +207,7 @@ def _mark(identifiers: Iterable[Identifier], place: str, strength: int) -> Itera
 
 def _refer(reference: object) -> Iterator[Found]:
     for one in _given(reference):
-        for found in _make(REFERENCE, normalise_reference(one)):
+        for found in _list_one(normalise_reference(one)):
             is_long = len(found.value) >= LEAST_LINKED_REFERENCE
             yield Found(found, REPORT, FAIR if is_long else SEARCH_ONLY)
 
@@ -225,39 +217,39 @@ def _given(value: object) -> Iterator[str]:
         yield value
 
 
-def _make(kind: str, value: str | None) -> Iterator[Identifier]:
-    if value is not None:
-        yield Identifier(kind, value)
+def _list_one(found: Identifier | None) -> Iterator[Identifier]:
+    if found is not None:
+        yield found
 
 
 def _account(service: str, name: object) -> Iterator[Identifier]:
     for one in _given(name):
-        yield from _make(ACCOUNT, normalise_account(service, one))
-        yield from _make(USERNAME, normalise_username(one))
+        yield from _list_one(normalise_account(service, one))
+        yield from _list_one(normalise_username(one))
 
 
 def _email(address: object) -> Iterator[Identifier]:
     for one in _given(address):
-        yield from _make(EMAIL, normalise_email(one))
+        yield from _list_one(normalise_email(one))
 
 
 def _phone(number: object, *, region: str = "GB") -> Iterator[Identifier]:
     for one in _given(number):
-        yield from _make(PHONE, normalise_phone(one, region=region))
+        yield from _list_one(normalise_phone(one, region=region))
 
 
 def _link(url: object) -> Iterator[Identifier]:
     for one in _given(url):
-        yield from _make(LINK, normalise_link(one))
+        yield from _list_one(normalise_link(one))
 
 
 def _payment(text: object) -> Iterator[Identifier]:
     for one in _given(text):
         yield from _email(one)
         yield from _link(one)
-        yield from _make(PAYMENT, normalise_payment(one))
+        yield from _list_one(normalise_payment(one))
 
 
 def _name(text: object) -> Iterator[Identifier]:
     for one in _given(text):
-        yield from _make(NAME, normalise_name(one))
+        yield from _list_one(normalise_name(one))

@@ -67,16 +67,16 @@ def fold(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
     return None
 
 
-def normalise_username(text: str) -> str | None:
+def normalise_username(text: str) -> Identifier | None:
     """Return a user name or an account id without its `@`, e.g. `night_owl7` for `@Night_Owl7`."""
-    folded = fold(text)
-    return None if folded is None else folded.lstrip("@ ") or None
+    value = (fold(text) or "").lstrip("@ ")
+    return Identifier(USERNAME, value) if value else None
 
 
-def normalise_account(service: str, name: str) -> str | None:
+def normalise_account(service: str, name: str) -> Identifier | None:
     """Return a user name with its service, e.g. `otherchat` and `night_owl7`; None if either is not clear."""
-    of, folded = squeeze_service(service), normalise_username(name)
-    return f"{of}\n{folded}" if of and folded else None
+    of, found = squeeze_service(service), normalise_username(name)
+    return Identifier(ACCOUNT, f"{of}\n{found.value}") if of and found is not None else None
 
 
 def strip_address(text: str) -> str:
@@ -92,10 +92,10 @@ def squeeze_service(text: str) -> str:
     return fold("".join(one for one in strip_address(text) if one.isalnum())) or ""
 
 
-def normalise_phone(text: str, *, region: str = "GB") -> str | None:
+def normalise_phone(text: str, *, region: str = "GB") -> Identifier | None:
     """Return a telephone number as E.164, e.g. `+447700900123`; one without a country is of `region`."""
     found = parse_phone(text, region=region)
-    return None if found is None else found[1]
+    return None if found is None else Identifier(PHONE, found[1])
 
 
 def parse_phone(text: str, *, region: str = "GB") -> "tuple[PhoneNumber, str] | None":
@@ -118,12 +118,13 @@ def parse_phone(text: str, *, region: str = "GB") -> "tuple[PhoneNumber, str] | 
     return (found, e164) if is_clear and reason == phonenumbers.ValidationResult.IS_POSSIBLE else None
 
 
-def normalise_email(text: str) -> str | None:
+def normalise_email(text: str) -> Identifier | None:
     """Return the mailbox of an address: without case, a plus suffix and, at one provider, dots."""
-    return find_mailbox(text)
+    mailbox = find_mailbox(text)
+    return None if mailbox is None else Identifier(EMAIL, mailbox)
 
 
-def normalise_link(text: str) -> str | None:
+def normalise_link(text: str) -> Identifier | None:
     """Return a link without scheme, `www.`, query and fragment, e.g. `other.example/u/1`; only http and https.
 
     One with a user name before its host is refused: it shows one host and leads to another.
@@ -141,44 +142,46 @@ def normalise_link(text: str) -> str | None:
     if any(part in {".", ".."} for part in parts):
         return None
     value = "/".join((host, *(quote(part, safe="~") for part in parts)))
-    return value if len(value) <= MOST_LINK_CHARACTERS else None
+    return Identifier(LINK, value) if len(value) <= MOST_LINK_CHARACTERS else None
 
 
-def normalise_payment(text: str) -> str | None:
+def normalise_payment(text: str) -> Identifier | None:
     """Return a payment handle, account or reference without separators, e.g. `gb00test00000000` of an IBAN."""
     folded = fold(text)
     value = "" if folded is None else _SEPARATORS.sub("", folded).lstrip("$£€@")
-    return value if value.isascii() and sum(one.isalnum() for one in value) >= LEAST_PAYMENT else None
+    is_whole = value.isascii() and sum(one.isalnum() for one in value) >= LEAST_PAYMENT
+    return Identifier(PAYMENT, value) if is_whole else None
 
 
-def normalise_device(kind: str, text: str) -> str | None:
+def normalise_device(kind: str, text: str) -> Identifier | None:
     """Return a device's id, e.g. an IMEI without separators; None for what many devices share, e.g. a user agent."""
     folded, value = fold(kind) or "", _keep_letters(text)
     if _SHARED_DEVICE.search(folded) or not any(one.isdigit() for one in value):
         return None
-    return value if len(value) >= LEAST_DEVICE else None
+    return Identifier(DEVICE, value) if len(value) >= LEAST_DEVICE else None
 
 
-def normalise_content(kind: str, text: str) -> str | None:
+def normalise_content(kind: str, text: str) -> Identifier | None:
     """Return the hash of a file with its kind, e.g. `sha256:` and 64 hexadecimal digits."""
     folded = fold(text)
     value = "" if folded is None or not folded.isascii() else folded.replace(" ", "")
     length = _HEX_LENGTHS.get(kind)
     is_whole = len(value) >= LEAST_HASH if length is None else len(value) == length and bool(_HEX.fullmatch(value))
-    return f"{kind}:{value}" if is_whole else None
+    return Identifier(CONTENT, f"{kind}:{value}") if is_whole else None
 
 
-def normalise_reference(text: str) -> str | None:
+def normalise_reference(text: str) -> Identifier | None:
     """Return a reference at another body as its letters and digits, e.g. `cr2026114` for `CR/2026-114`."""
     value = _keep_letters(text)
-    return value if len(value) >= LEAST_REFERENCE and any(one.isdigit() for one in value) else None
+    is_whole = len(value) >= LEAST_REFERENCE and any(one.isdigit() for one in value)
+    return Identifier(REFERENCE, value) if is_whole else None
 
 
-def normalise_name(text: str) -> str | None:
+def normalise_name(text: str) -> Identifier | None:
     """Return a person's name without case and punctuation, e.g. `sam o brien` for `Sam O'Brien`."""
     folded = fold(text) or ""
     value = " ".join("".join(one if one.isalnum() or unicodedata.combining(one) else " " for one in folded).split())
-    return value if len(value) > 1 and any(one.isalpha() for one in value) else None
+    return Identifier(NAME, value) if len(value) > 1 and any(one.isalpha() for one in value) else None
 
 
 def _keep_letters(text: str) -> str:

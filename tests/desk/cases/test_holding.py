@@ -224,6 +224,7 @@ def test_report_that_joins_an_older_case_brings_its_holder_unless_that_has_one(
     assert lead.held_since is not None
     page = Browser(loop.desk).sign_in().get(f"/cases/{first.case_id}").text
     assert "<b><bdi>a-analyst</bdi></b> took the case" in page
+    assert f"found it with {lead.holder}, when a report that was taken apart joined it" in page
     assess(loop.desk, apart.case_id, actor=lead.holder)
 
 

@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.desk.identifiers.normalising import (
+    KINDS,
     MOST_CHARACTERS,
+    Identifier,
     fold,
     normalise_account,
     normalise_content,
@@ -22,22 +24,26 @@ from gateway.desk.identifiers.normalising import (
     squeeze_service,
 )
 
-Normaliser = Callable[[str], str | None]
+Normaliser = Callable[[str], Identifier | str | None]
 
 
-def normalise_md5(text: str) -> str | None:
+def get_value(found: Identifier | str | None) -> str | None:
+    return found.value if isinstance(found, Identifier) else found
+
+
+def normalise_md5(text: str) -> Identifier | None:
     return normalise_content("md5", text.removeprefix("md5:"))
 
 
-def normalise_any_hash(text: str) -> str | None:
+def normalise_any_hash(text: str) -> Identifier | None:
     return normalise_content("other", text.removeprefix("other:"))
 
 
-def normalise_imei(text: str) -> str | None:
+def normalise_imei(text: str) -> Identifier | None:
     return normalise_device("IMEI", text)
 
 
-def normalise_bare_link(text: str) -> str | None:
+def normalise_bare_link(text: str) -> Identifier | None:
     return normalise_link(text if "://" in text else f"https://{text}")
 
 
@@ -80,9 +86,9 @@ NEAR = st.one_of(
 @example(text="00000a-\u0301")
 def test_one_spelling_stays_as_it_is(normalise: Normaliser, text: str) -> None:
     once = normalise(text)
-    if once:
-        assert normalise(once) == once
-        once.encode("utf-8")
+    if value := get_value(once):
+        assert normalise(value) == once
+        value.encode("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_one_spelling_stays_as_it_is(normalise: Normaliser, text: str) -> None:
     ],
 )
 def test_every_spelling_of_one_thing_is_one(normalise: Normaliser, spellings: tuple[str, ...], value: str) -> None:
-    assert {one: normalise(one) for one in spellings} == dict.fromkeys(spellings, value)
+    assert {one: get_value(normalise(one)) for one in spellings} == dict.fromkeys(spellings, value)
 
 
 @pytest.mark.parametrize(
@@ -168,3 +174,19 @@ def test_look_alike_letters_are_another_account_as_at_the_service() -> None:
 @pytest.mark.parametrize("kind", ["User agent", "Browser", "Model", "OS version", "Operating system"])
 def test_what_many_devices_share_is_no_device(kind: str) -> None:
     assert normalise_device(kind, "Mozilla/5.0 0123456789") is None
+
+
+def test_each_normaliser_names_its_own_kind() -> None:
+    made = [
+        normalise_account("Other Chat", "night_owl7"),
+        normalise_username("night_owl7"),
+        normalise_phone("07700 900123"),
+        normalise_email("sam@other.example"),
+        normalise_link("https://other.example/u/1"),
+        normalise_payment("GB00 TEST 0000 0000"),
+        normalise_device("IMEI", "352099001761481"),
+        normalise_content("md5", "d41d8cd98f00b204e9800998ecf8427e"),
+        normalise_reference("CR/2026-114"),
+        normalise_name("Sam O'Brien"),
+    ]
+    assert tuple(one and one.kind for one in made) == KINDS
