@@ -35,6 +35,7 @@ from gateway.desk.partners import adoption_pages
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
+from gateway.desk.retention import pages as retention_pages
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
 from gateway.desk.views.touch import bind_touches
@@ -130,7 +131,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
-        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages),
+        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

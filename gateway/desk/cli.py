@@ -66,6 +66,15 @@ program: Final = DeskProgram(
             "gateway.desk.commands.setup:move_database",
             "Copy the rows of desk.sqlite to the server of database_uri.",
         ),
+        "retention": _make_group(
+            "retention",
+            "How long cases are kept: run, verify.",
+            room="retention.commands",
+            commands={
+                "run": "Draft the cases whose time is over, and finish lists that were signed.",
+                "verify": "Verify every certificate of destruction.",
+            },
+        ),
         "doctor": ("gateway.desk.commands.setup:doctor", "Check this desk and list its faults."),
         "people": _make_group(
             "people",

@@ -69,6 +69,11 @@ def get_day_start(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UK).date(), time(), tzinfo=UK).astimezone(UTC)
 
 
+def format_uk_day(text: str) -> str:
+    """Return a stored day as text, e.g. `1 February 2027`."""
+    return f"{date.fromisoformat(text):%-d %B %Y}"
+
+
 def format_uk_time(text: str) -> str:
     """Return a stored time as UK time, e.g. `25 Nov 2026, 08:30 GMT`."""
     local = parse_time(text).astimezone(UK)

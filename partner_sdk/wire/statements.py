@@ -44,6 +44,7 @@ class StatementKind(Enum):
     REPLY = "application/vnd.report-abuse.reply.v1+json"
     ALERT = "application/vnd.report-abuse.page.v1+json"
     DESK_RECEIPT = "application/vnd.report-abuse.desk-receipt.v1+json"
+    DESTRUCTION = "application/vnd.report-abuse.destruction.v1+json"
     PAGE_CONTEXT = "application/vnd.report-abuse.page-context.v1+json"
     AUDIT_ANCHOR = "application/vnd.report-abuse.audit-anchor.v1+json"
 

@@ -136,7 +136,7 @@ def reopen_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
     """Open a closed case again, with a reason, and give it to this person; it needs a new assessment to close.
 
     An outcome that still waits to be sent is taken back; one that was sent stays. Raises `CaseError`: `unknown-case`,
-    `not-closed`, `synthetic`, and those of a reason.
+    `not-closed`, `synthetic`, `destroyed`, and those of a reason.
     """
     text, now = StepText(reason=get_clean_reason(reason)), desk.clock()
     with desk.store.write() as connection:
@@ -145,6 +145,8 @@ def reopen_case(desk: Desk, wanted: str, *, reason: str, actor: str) -> CaseRow:
             raise CaseError("This case is open.", reason="not-closed")
         if found.synthetic:
             raise CaseError("This is a synthetic case: there is nothing to work on.", reason="synthetic")
+        if found.destroyed_at is not None:
+            raise CaseError("This case was destroyed: there is nothing left to work on.", reason="destroyed")
         same = CASES.c.case_id == found.case_id
         joined = (CASES.c.joined_to == found.case_id) & (CASES.c.closed_at == found.closed_at)
         connection.execute(update(CASES).where(same | joined).values(dict.fromkeys(_JUDGED)))

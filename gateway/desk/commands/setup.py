@@ -44,6 +44,7 @@ DATED_FILES: Final = (
     _DESK / "cases" / "reply_templates_en.toml",
     _DESK / "cases" / "reply_templates_cy.toml",
     _DESK / "outbox" / "notes.toml",
+    _DESK / "retention" / "classes.toml",
     *FACT_FILES,
     RULES_FILE,
     _DESK / "cases" / "rights.toml",

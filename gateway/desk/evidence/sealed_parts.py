@@ -49,6 +49,13 @@ class SealedParts:
         except OSError as error:
             raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
 
+    def remove(self) -> None:
+        """Delete every part and the folder: its case was destroyed. Raises `LocalStateError`."""
+        self.clear()
+        if self.folder.is_dir():
+            self.folder.rmdir()
+            sync_folder(self.folder.parent)
+
     def has_part(self, number: int, *, sha256: bytes) -> bool:
         """Return whether this exact part is here; reads all of it. Raises `LocalStateError`."""
         digest = hashlib.sha256()

@@ -74,6 +74,10 @@ class Permission(Enum):
     RESOLVE_SET_ASIDE = "open and resolve reports set aside"
     IMPORT_REPORTS = "import sealed reports from files"
     SIGN_OFF = "sign off the words that this desk sends"
+    # Retention
+    HOLD_CASES = "place and lift legal holds"
+    SEE_RETENTION = "see what is due to be destroyed, and certificates"
+    DESTROY_CASES = "destroy cases whose time is over"
     # Post
     SEE_OUTBOX = "see the outbox and alerts"
     SEND_AGAIN = "send entries of the outbox again"
@@ -132,6 +136,9 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.RESOLVE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.IMPORT_REPORTS, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.SIGN_OFF, (Role.ADVISER, Role.HARM_REDUCTION, Role.SUPERVISOR)),
+            (Permission.HOLD_CASES, (Role.SUPERVISOR,)),
+            (Permission.SEE_RETENTION, (Role.SUPERVISOR, Role.AUDITOR)),
+            (Permission.DESTROY_CASES, (Role.SUPERVISOR,)),
             (Permission.SEE_OUTBOX, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.SEND_AGAIN, (Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.TAKE_ALERTS, (Role.ANALYST, Role.DUTY_OFFICER, Role.SUPERVISOR)),

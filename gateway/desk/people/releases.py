@@ -36,6 +36,7 @@ OVERVIEW: Final = "overview"
 PUBLICATION: Final = "overview-publication"
 NO_REPLY: Final = "no-reply"
 RECOVERY: Final = "passkey-recovery"
+DESTRUCTION: Final = "destruction"
 # The kinds, as a page names them to the signer.
 KINDS: Final = {
     DIGEST: "digest",
@@ -43,6 +44,7 @@ KINDS: Final = {
     PUBLICATION: "publication of an overview",
     NO_REPLY: "case without a reply",
     RECOVERY: "recovery of a person's passkeys",
+    DESTRUCTION: "destruction of cases",
 }
 
 
@@ -53,6 +55,7 @@ PERMISSIONS: Final = {
     PUBLICATION: Permission.RELEASE_DIGESTS,
     NO_REPLY: Permission.ASSESS_CASES,
     RECOVERY: Permission.RECOVER_PASSKEYS,
+    DESTRUCTION: Permission.DESTROY_CASES,
 }
 
 

@@ -138,7 +138,7 @@ class CloseHeads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DestroyCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="destroy-case-keys"):
-    """Overwrite these keys; the answer is the numbers of those that are gone, whoever destroyed them."""
+    """Overwrite these keys; the answer is the numbers of the keys that are gone by now."""
 
     keys: Annotated[tuple[CaseKey, ...], Meta(max_length=MOST_CASES)]
 

@@ -79,7 +79,7 @@ class CaseKeys:
         return _open(key, closed[:end], bound=_BOX_LABEL + encode(place)) + closed[end:]
 
     def destroy(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
-        """Overwrite these keys and return the numbers of those that are gone; on return the zeros are on the disk.
+        """Overwrite these keys and return the numbers of the keys that are gone; on return the zeros are on the disk.
 
         Safe to repeat. Raises `OpeningError` (`does-not-open`) for a number that belongs to another case: nothing is
         overwritten then.

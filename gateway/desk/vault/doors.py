@@ -169,7 +169,7 @@ class Signer:
         return closed
 
     def destroy_case_keys(self, keys: Sequence[CaseKey]) -> frozenset[int]:
-        """Overwrite keys of cases, and return the numbers of those that are gone. Safe to repeat.
+        """Overwrite keys of cases, and return the numbers of the keys that are gone. Safe to repeat.
 
         Raises `OpeningError` (`does-not-open`) for a number of another case, and as `sign`.
         """

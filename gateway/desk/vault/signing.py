@@ -16,6 +16,7 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
 from partner_sdk.wire.audit_anchor import AuditAnchor, sign_anchor
 from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.destruction import DestructionCertificate, sign_certificate
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.keys import KeySet, sign_key_set
 from partner_sdk.wire.mailbox_message import MailboxMessage, sign_message
@@ -23,7 +24,16 @@ from partner_sdk.wire.register import PartnerRegister, sign_register
 from partner_sdk.wire.reply_message import ReplyMessage, sign_reply
 from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
 
-Signable = AlertNotice | AuditAnchor | DeskReceiptStatement | KeySet | MailboxMessage | PartnerRegister | ReplyMessage
+Signable = (
+    AlertNotice
+    | AuditAnchor
+    | DeskReceiptStatement
+    | DestructionCertificate
+    | KeySet
+    | MailboxMessage
+    | PartnerRegister
+    | ReplyMessage
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,9 @@ SIGNING_RULES: Final = MappingProxyType(
             DeskReceiptStatement,
             KeyRole.MAILBOX_SIGNING,
             lambda one, key: sign_desk_receipt(one, mailbox_signing_key=key),
+        ),
+        StatementKind.DESTRUCTION: SigningRule(
+            DestructionCertificate, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_certificate(one, private_key=key)
         ),
         StatementKind.AUDIT_ANCHOR: SigningRule(
             AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)

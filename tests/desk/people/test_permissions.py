@@ -49,6 +49,9 @@ SEE_SET_ASIDE     x . . . . . . x . x
 RESOLVE_SET_ASIDE x . . . . . . x . .
 IMPORT_REPORTS    x . . . . . . x . x
 SIGN_OFF          . x . x . . . x . .
+HOLD_CASES        . . . . . . . x . .
+SEE_RETENTION     . . . . . . . x x .
+DESTROY_CASES     . . . . . . . x . .
 SEE_OUTBOX        x . . . . . c x . x
 SEND_AGAIN        . . . . . . . x . x
 TAKE_ALERTS       x . . . . . c x . .

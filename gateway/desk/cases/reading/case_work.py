@@ -42,6 +42,8 @@ _DONE: Final = {
     "assess": "assessed the case",
     "advise": "gave a safeguarding adviser's view",
     "exempt": "let it close although nobody outside took it",
+    "legal-hold": "placed a legal hold",
+    "lift-hold": "lifted the legal hold",
 }
 _DONE_WITH: Final = {
     "take-over": "took the case over from {before}",

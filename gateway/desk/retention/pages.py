@@ -1,0 +1,166 @@
+"""The pages of retention: due cases, holds, lists to sign, certificates; and the forms of a case's legal hold."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.model import CaseError, get_uk_day, parse_day
+from gateway.desk.people.permissions import Permission
+from gateway.desk.people.releases import DESTRUCTION, ReleaseError, find_release
+from gateway.desk.retention.certificates import find_certificate, list_certificates
+from gateway.desk.retention.classes import load_classes
+from gateway.desk.retention.destruction import (
+    DUE,
+    RetentionError,
+    destroy_cases,
+    draft_destruction,
+    get_destruction,
+    list_drafted,
+    list_drafts,
+    withdraw_draft,
+)
+from gateway.desk.retention.due import REFUSALS, list_due
+from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.destruction import MOST_CASES, peek_certificate
+
+blueprint = Blueprint("retention", __name__)
+HOLD_BYTES = 16_384  # a reason of 300 characters of four bytes each, percent-encoded, and a day
+
+
+@blueprint.get("/retention")
+@staff_rule(Permission.SEE_RETENTION)
+def show_all() -> ResponseReturnValue:
+    """Show the due cases, the holds, the lists that wait for a signature, and the certificates."""
+    return _show()
+
+
+@blueprint.post("/retention/draft")
+@staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
+def post_draft() -> ResponseReturnValue:
+    """Draft a list of every case that may go now, for another supervisor to sign."""
+    desk = get_desk()
+    with desk.store.read() as connection:
+        drafted = list_drafted(connection)
+        due = list_due(desk, connection, most=MOST_CASES)
+    wanted = [one.case.case_id for one in due if one.refusal is None and one.case.case_id not in drafted]
+    try:
+        draft_destruction(desk, wanted, reason=DUE, actor=get_name())
+    except (RetentionError, CaseError) as error:
+        return _show(fault=str(error))
+    return _go_back()
+
+
+@blueprint.post("/retention/<destruction_id>/sign")
+@staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
+def post_sign(destruction_id: str) -> ResponseReturnValue:
+    """Sign a list as the second person and carry it out; a list that was signed before is finished."""
+    desk = get_desk()
+    try:
+        with desk.store.read() as connection:
+            body = bytes(get_destruction(connection, destruction_id).body)
+            release = find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=body)
+        if release is None:
+            not_found()
+        if release.signed_by is None:
+            sign_on_page(release, body=body)
+        destroy_cases(desk, destruction_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show(fault=str(error))
+    return _go_back()
+
+
+@blueprint.post("/retention/<destruction_id>/withdraw")
+@staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
+def post_withdraw(destruction_id: str) -> ResponseReturnValue:
+    """Give up an unsigned list."""
+    try:
+        withdraw_draft(get_desk(), destruction_id, actor=get_name())
+    except (RetentionError, ReleaseError) as error:
+        return _show(fault=str(error))
+    return _go_back()
+
+
+@blueprint.get("/retention/<destruction_id>/certificate")
+@staff_rule(Permission.SEE_RETENTION)
+def get_certificate(destruction_id: str) -> Response:
+    """Return a signed certificate as a file."""
+    with get_desk().store.read() as connection:
+        raw = find_certificate(connection, destruction_id)
+    if raw is None:
+        not_found()
+    headers = {"Content-Disposition": f'attachment; filename="destruction-{destruction_id}.json"'}
+    return Response(raw, content_type="application/json", headers=headers)
+
+
+@blueprint.post("/cases/<case_id>/hold")
+@staff_rule(Permission.HOLD_CASES, body_bytes=HOLD_BYTES)
+def post_hold(case_id: str) -> ResponseReturnValue:
+    """Place a legal hold on a case, or give it another day."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    try:
+        place_hold(
+            get_desk(),
+            case.case_id,
+            reason=typed["hold_reason"],
+            review=parse_day(typed["hold_review"]),
+            actor=get_name(),
+        )
+    except ReportAbuseError as error:
+        field = "hold_review" if error.reason == "bad-day" else "hold_reason"
+        return show_page_again(case, PageState([Fault(field, _describe(error))]))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="hold-title"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/cases/<case_id>/lift-hold")
+@staff_rule(Permission.HOLD_CASES, body_bytes=HOLD_BYTES)
+def post_lift(case_id: str) -> ResponseReturnValue:
+    """Lift the legal hold of a case."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    try:
+        lift_hold(get_desk(), case.case_id, reason=typed["hold_reason"], actor=get_name())
+    except ReportAbuseError as error:
+        return show_page_again(case, PageState([Fault("hold_reason", _describe(error))]))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="hold-title"), HTTPStatus.SEE_OTHER)
+
+
+def _describe(error: ReportAbuseError) -> str:
+    return "Write why." if error.reason == "reason-missing" else str(error)
+
+
+def _go_back() -> ResponseReturnValue:
+    return redirect(url_for("retention.show_all"), HTTPStatus.SEE_OTHER)
+
+
+def _show(*, fault: str | None = None) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        due = list_due(desk, connection, most=MOST_CASES)
+        drafted = list_drafted(connection)
+        holds = list_holds(connection)
+        drafts = list_drafts(connection)
+        certificates = [
+            (row.destruction_id, peek_certificate(bytes(row.certificate))) for row in list_certificates(connection)
+        ]
+    classes = load_classes(desk.paths.state)
+    return show_page(
+        "retention.html",
+        due=due,
+        free=[one for one in due if one.refusal is None and one.case.case_id not in drafted],
+        drafted=drafted,
+        refusals=REFUSALS,
+        most=MOST_CASES,
+        holds=holds,
+        drafts=drafts,
+        certificates=certificates,
+        classes=(classes.content, classes.public, classes.reference),
+        today=get_uk_day(desk.clock()).isoformat(),
+        me=get_name(),
+        fault=fault,
+    )

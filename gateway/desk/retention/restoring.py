@@ -1,0 +1,56 @@
+"""Destroys again the content that a database from an older copy brought back, by the certificates that lie beside it.
+
+Two people signed for it before, and the keys are gone: nothing of these cases could be read meanwhile.
+"""
+
+import msgspec
+from sqlalchemy import insert, select
+
+from gateway.desk import audit
+from gateway.desk.cases.model import to_case
+from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.retention.certificates import list_forgotten
+from gateway.desk.retention.destruction import empty_report
+from gateway.desk.retention.due import list_reports
+from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.destruction import DestructionCertificate, open_certificate
+
+
+def restore_destructions(desk: Desk, *, actor: str) -> list[str]:
+    """Repeat the destructions that the database forgot, and return their ids.
+
+    Raises `FormatError`, `StatementError` for a certificate that this desk did not sign.
+    """
+    with desk.store.read() as connection:
+        forgotten = [(path.stem, path.read_bytes()) for path in list_forgotten(desk, connection)]
+        signers = make_key_set(connection, desk=desk, now=desk.clock()).mailbox_keys
+    for _, raw in forgotten:
+        _repeat(desk, open_certificate(raw, signers=signers, now=desk.clock()), raw=raw, actor=actor)
+    return [destruction_id for destruction_id, _ in forgotten]
+
+
+def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, actor: str) -> None:
+    listed, now = certificate.listed, desk.clock()
+    with desk.store.write() as connection:
+        for one in certificate.destroyed:
+            row = connection.execute(select(CASES).where(CASES.c.case_id == one.case_id)).first()
+            for report in [] if row is None else list_reports(connection, to_case(row)):
+                empty_report(connection, report, at=one.destroyed_at)
+            connection.execute(
+                insert(DESTROYED_CASES).values(**msgspec.structs.asdict(one), destruction_id=listed.destruction_id)
+            )
+        connection.execute(
+            insert(DESTRUCTIONS).values(
+                destruction_id=listed.destruction_id,
+                body=encode(listed),
+                drafted_at=certificate.drafted_at,
+                drafted_by=certificate.drafted_by,
+                certificate=raw,
+                certified_at=certificate.certified_at,
+            )
+        )
+        cases = len(certificate.destroyed)
+        audit.append_entry(connection, "repeat-destruction", listed.destruction_id, at=now, actor=actor, cases=cases)

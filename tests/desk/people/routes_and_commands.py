@@ -1,0 +1,123 @@
+"""Every route and command of the desk with its permission, written by hand: a change of one is a change here."""
+
+ROUTES = """
+GET  /                                            SEE_QUEUE
+POST /assign                                      ASSIGN_CASES
+GET  /cases/<case_id>                             SEE_QUEUE
+POST /cases/<case_id>/about                       LINK_CASES
+POST /cases/<case_id>/advise                      ADVISE
+POST /cases/<case_id>/assess                      ASSESS_CASES
+POST /cases/<case_id>/ask                         ASK_SERVICES
+POST /cases/<case_id>/claim                       TAKE_CASES
+POST /cases/<case_id>/close                       ASSESS_CASES
+POST /cases/<case_id>/exempt                      EXEMPT_CASES
+POST /cases/<case_id>/files/<evidence_id>         OPEN_FILES
+POST /cases/<case_id>/files/<evidence_id>/look    OPEN_FILES
+POST /cases/<case_id>/hand-over                   TAKE_CASES
+POST /cases/<case_id>/hold                        HOLD_CASES
+POST /cases/<case_id>/lift-hold                   HOLD_CASES
+POST /cases/<case_id>/link                        LINK_CASES
+POST /cases/<case_id>/move                        RAISE_CASES
+POST /cases/<case_id>/no-reply                    ASSESS_CASES
+POST /cases/<case_id>/outcome                     TELL_OUTCOMES
+POST /cases/<case_id>/outcome/take-back           TELL_OUTCOMES
+POST /cases/<case_id>/pass-on                     SEND_ON
+POST /cases/<case_id>/read                        READ_CASES
+POST /cases/<case_id>/release                     TAKE_CASES
+POST /cases/<case_id>/reopen                      ASSESS_CASES
+POST /cases/<case_id>/reply                       REPLY
+POST /cases/<case_id>/reply/preview               REPLY
+POST /cases/<case_id>/reply/send                  REPLY
+POST /cases/<case_id>/reply/start                 REPLY
+POST /cases/<case_id>/take-over                   TAKE_CASES
+POST /cases/<case_id>/unlink                      LINK_CASES
+POST /cases/<case_id>/confirm-match               LINK_CASES
+POST /cases/<case_id>/refuse-match                LINK_CASES
+GET  /cases/<case_id>/requests                    ANSWER_REQUESTS
+POST /cases/<case_id>/requests                    ANSWER_REQUESTS
+POST /cases/<case_id>/requests/answer             ANSWER_REQUESTS
+POST /cases/<case_id>/requests/export             ANSWER_REQUESTS
+POST /cases/<case_id>/requests/text               ANSWER_REQUESTS
+GET  /requests                                    ANSWER_REQUESTS
+GET  /destinations                                SEE_QUEUE
+GET  /search                                      SEARCH_CASES
+POST /search                                      SEARCH_CASES
+POST /keys                                        SEE_QUEUE
+GET  /key-in                                      KEY_IN
+POST /key-in                                      KEY_IN
+GET  /key-in/<case_id>                            KEY_IN
+GET  /set-aside                                   SEE_SET_ASIDE
+POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
+POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
+GET  /outbox                                      SEE_OUTBOX
+POST /outbox/<number>/retry                       SEND_AGAIN
+POST /alerts/<number>/acknowledge                 TAKE_ALERTS
+GET  /digests                                     SEE_DIGESTS
+POST /digests                                     MAKE_DIGESTS
+GET  /digests/<digest_id>                         SEE_DIGESTS
+POST /digests/<digest_id>/propose                 RELEASE_DIGESTS
+POST /digests/<digest_id>/publish                 RELEASE_DIGESTS
+POST /digests/<digest_id>/reject                  RELEASE_DIGESTS
+POST /digests/<digest_id>/release                 RELEASE_DIGESTS
+GET  /audit                                       READ_AUDIT
+POST /audit/export                                READ_AUDIT
+GET  /exposure                                    SEE_EXPOSURE
+GET  /trends                                      SEE_FIGURES
+GET  /retention                                   SEE_RETENTION
+GET  /retention/<destruction_id>/certificate      SEE_RETENTION
+POST /retention/<destruction_id>/sign             DESTROY_CASES
+POST /retention/<destruction_id>/withdraw         DESTROY_CASES
+POST /retention/draft                             DESTROY_CASES
+POST /sign-out                                    SIGN_OUT
+GET  /passkeys                                    SIGN_OUT
+POST /passkeys                                    SIGN_OUT
+POST /passkeys/begin                              SIGN_OUT
+POST /passkeys/<number>/end                       SIGN_OUT
+POST /touch                                       SIGN_OUT
+POST /touch/begin                                 SIGN_OUT
+POST /releases/<number>/begin                     SIGN_OUT
+GET  /recoveries                                  RECOVER_PASSKEYS
+POST /recoveries                                  RECOVER_PASSKEYS
+POST /recoveries/<number>                         RECOVER_PASSKEYS
+"""
+# Every route below these paths.
+OF_PARTNERS = ("/placement", "/adoption")
+COMMANDS = """
+SEE_QUEUE          case list, case next
+READ_CASES         case show, evidence list
+RAISE_CASES        case move
+LINK_CASES         case about, case link, case unlink
+REPLY              case reply
+ASK_SERVICES       case ask
+TELL_OUTCOMES      case outcome
+ASSESS_CASES       case assess, case close
+OPEN_FILES         evidence save
+SEE_SET_ASIDE      set-aside list, set-aside retry
+RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
+IMPORT_REPORTS     import
+SIGN_OFF           signoff give, signoff list, signoff withdraw
+SEE_OUTBOX         outbox list, alert list
+SEND_AGAIN         outbox retry
+TAKE_ALERTS        alert acknowledge
+CLEAR_ALARMS       alarms
+SEE_FIGURES        figures, trends
+DESTROY_CASES      retention run
+SEE_RETENTION      retention verify
+SEE_DIGESTS        digest list, digest show, overview show, service list
+MAKE_DIGESTS       digest make, overview make, synthetic
+RELEASE_DIGESTS    digest release, overview release, overview publish
+CHECK_AUDIT        audit check, people verify-releases
+PUBLISH            publish
+RUN_DESK           collect, case index, lock, outbox send, serve, unlock, vault
+MANAGE_PARTNERS    service merge, service part
+MANAGE_KEYS        audit accept-loss
+"""
+# Every command of these groups.
+GROUPS = {
+    "audit": "MANAGE_KEYS",
+    **dict.fromkeys(("partner", "placement", "adoption"), "MANAGE_PARTNERS"),
+    **dict.fromkeys(("keys", "gateway"), "MANAGE_KEYS"),
+    "people": "MANAGE_PEOPLE",
+}
+# For the holder of the state folder: they run before there are people, or when the database cannot be read.
+FOR_ALL = {"init", "doctor", "move-database", "stale-data"}

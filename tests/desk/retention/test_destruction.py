@@ -1,0 +1,302 @@
+"""Destruction: two people, nothing half, nothing left to read, and figures as before."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from gateway.desk import audit
+from gateway.desk.cases.closing import reopen_case
+from gateway.desk.cases.figures import DeskFigures, make_figures
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases
+from gateway.desk.cases.opening import open_case, open_report
+from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.cases.steps import list_steps, open_texts
+from gateway.desk.collection.reconcile import reconcile
+from gateway.desk.keyring.key_set import ensure_sealing_keys
+from gateway.desk.people.releases import ReleaseError
+from gateway.desk.retention import destruction
+from gateway.desk.retention.certificates import verify_certificate
+from gateway.desk.retention.destruction import (
+    DUE,
+    RetentionError,
+    destroy_cases,
+    draft_destruction,
+    list_unfinished,
+    withdraw_draft,
+)
+from gateway.desk.retention.holds import place_hold
+from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import OpeningError, StatementError
+from partner_sdk.wire.destruction import peek_certificate
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.evidence_builders import (
+    collect_all,
+    held,
+    open_door,
+    part_files,
+    post,
+    seal_with,
+    send_film,
+    tell_of,
+)
+from tests.desk.retention_builders import A_YEAR, FIRST, SECOND, close_all, destroy, list_files_with, sign_list
+from tests.desk.view_builders import Clock, add_sealed_case, make_code_key, make_code_seed
+from tests.desk.work_builders import assess
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+MARKER = "Quetzalcoatlus"
+SEED = make_code_seed("five words of a code")
+
+
+@pytest.fixture
+def case_id(desk: Desk, clock: Clock) -> str:
+    """A public case with a step and a reply, closed a year ago."""
+    made = add_sealed_case(desk, marker=MARKER, report={"reply_key": make_code_key(SEED)})
+    open_case(desk, made, actor=ACTOR)
+    assess(desk, made, reasons=f"Reasons {MARKER}")
+    write_reply(desk, made, ReplyDraft(f"Hello {MARKER}", is_the_reply=False), actor=ACTOR)
+    send_everything(desk)
+    close_all(desk, reply_reason=MARKER)
+    clock.now += A_YEAR
+    return made
+
+
+def send_everything(desk: Desk) -> None:
+    with desk.store.write() as connection:
+        connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
+
+
+def read_case(desk: Desk, case_id: str) -> CaseRow:
+    with desk.store.read() as connection:
+        return get_case(connection, case_id)
+
+
+def count(connection: Connection) -> DeskFigures:
+    return make_figures(list_cases(connection, state="all"), today=date(2026, 11, 25))
+
+
+def refuse(error: type[Exception], reason: str, call: Callable[[], object]) -> str:
+    with pytest.raises(error) as caught:
+        call()
+    assert getattr(caught.value, "reason", None) == reason
+    return str(caught.value)
+
+
+def test_nothing_of_a_destroyed_case_can_be_read_and_its_codes_stay(desk: Desk, case_id: str) -> None:
+    before = read_case(desk, case_id)
+    with desk.store.read() as connection:
+        figures, steps = count(connection), list_steps(connection, before)
+        report = connection.execute(select(REPORTS)).one()
+        replies = connection.execute(select(REPLY_MESSAGES)).all()
+    assert any(MARKER in text.note for text in open_texts(desk, before, steps, actor=ACTOR).values())
+    certificate = peek_certificate(destroy(desk, [before.reference]))
+    after = read_case(desk, case_id)
+    assert after.destroyed_at == certificate.destroyed[0].destroyed_at
+    assert (after.kind, after.outcome, after.closed_at) == (before.kind, before.outcome, before.closed_at)
+    assert (after.reply_reason, after.reply_key_sha256, after.has_reply_key) == (None, None, False)
+    refuse(OpeningError, "destroyed", lambda: open_report(desk, after, actor=ACTOR))
+    with desk.store.read() as connection:
+        assert count(connection) == figures
+        assert audit.check_chain(connection) > 0
+        assert [bytes(one.box) for one in connection.execute(select(CASE_STEPS)) if one.box] != []
+        assert {bytes(one.envelope) for one in connection.execute(select(REPORTS))} == {b""}
+        assert {(one.envelope, one.desk_copy) for one in connection.execute(select(REPLY_MESSAGES))} == {(b"", None)}
+    assert open_texts(desk, after, steps, actor=ACTOR) == {}
+    # Not a byte of the boxes is left in any file of the desk, its write-ahead log included.
+    for box in (bytes(report.envelope), *(bytes(one.envelope) for one in replies)):
+        assert list_files_with(desk.paths.state, box[2000:2064]) == []
+
+
+def test_one_person_destroys_nothing(desk: Desk, case_id: str) -> None:
+    release = draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+    refuse(ReleaseError, "not-signed", lambda: destroy_cases(desk, release.subject, actor=FIRST))
+    refuse(ReleaseError, "same-person", lambda: sign_list(desk, release, by=FIRST))
+    assert open_report(desk, read_case(desk, case_id), actor=ACTOR)
+    refuse(RetentionError, "in-draft", lambda: draft_destruction(desk, [case_id], reason=DUE, actor=SECOND))
+    withdraw_draft(desk, release.subject, actor=FIRST)
+    refuse(RetentionError, "unknown-list", lambda: destroy_cases(desk, release.subject, actor=FIRST))
+    assert draft_destruction(desk, [case_id], reason=DUE, actor=SECOND).subject != release.subject
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"closed_at": None}, "a report of it is open"),
+        ({"reply_owed": True, "reply_code": None}, "a reply is owed"),
+        ({"hold_review": "2028-01-01"}, "a legal hold is on it"),
+        ({"synthetic": True}, "it is a synthetic case"),
+        ({"closed_at": "2027-11-20T09:30:00Z"}, "its time is not over"),
+    ],
+    ids=str,
+)
+def test_case_that_has_to_stay_is_refused_when_drafted_and_when_signed(
+    desk: Desk, case_id: str, change: dict[str, Any], said: str
+) -> None:
+    release = sign_list(desk, draft_destruction(desk, [case_id], reason=DUE, actor=FIRST))
+    with desk.store.write() as connection:
+        before = dict(connection.execute(select(CASES).where(CASES.c.case_id == case_id)).one()._mapping)
+        connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(**change))
+    assert said in refuse(RetentionError, "changed", lambda: destroy_cases(desk, release.subject, actor=SECOND))
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(**before))
+    assert open_report(desk, read_case(desk, case_id), actor=ACTOR)
+    assert destroy_cases(desk, release.subject, actor=SECOND)
+
+
+def test_case_waits_for_its_entries_of_the_outbox(desk: Desk, case_id: str) -> None:
+    with desk.store.write() as connection:
+        connection.execute(update(OUTBOX).where(OUTBOX.c.kind == "reply").values(state="waiting"))
+    with pytest.raises(RetentionError, match="an entry of the outbox waits"):
+        draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+
+
+def test_case_that_is_opened_again_counts_anew(desk: Desk, case_id: str, clock: Clock) -> None:
+    with desk.store.write() as connection:
+        ensure_sealing_keys(desk, connection, now=desk.clock())
+    reopen_case(desk, case_id, reason="Another report came.", actor=ACTOR)
+    close_all(desk)
+    clock.now += A_YEAR - timedelta(days=10)
+    with pytest.raises(RetentionError, match="its time is not over"):
+        draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+    clock.now += timedelta(days=10)
+    assert draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+
+
+def test_erasure_that_was_granted_does_not_wait_for_its_day_and_keeps_to_every_other_rule(
+    desk: Desk, clock: Clock
+) -> None:
+    case_id = add_sealed_case(desk, marker=MARKER)
+    with pytest.raises(RetentionError, match="a report of it is open"):
+        draft_destruction(desk, [case_id], reason="erasure", actor=FIRST)
+    close_all(desk)
+    with pytest.raises(RetentionError, match="its time is not over"):
+        draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+    place_hold(desk, case_id, reason="A court asked.", review=date(2027, 2, 1), actor=FIRST)
+    with pytest.raises(RetentionError, match="a legal hold is on it"):
+        draft_destruction(desk, [case_id], reason="erasure", actor=FIRST)
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).values(hold_review=None))
+    assert peek_certificate(destroy(desk, [case_id], reason="erasure")).listed.reason == "erasure"
+
+
+def test_destroyed_case_is_neither_held_nor_opened_nor_destroyed_again(desk: Desk, case_id: str) -> None:
+    destroy(desk, [case_id])
+    refuse(CaseError, "destroyed", lambda: reopen_case(desk, case_id, reason="Again.", actor=ACTOR))
+    review = read_day(desk)
+    refuse(CaseError, "destroyed", lambda: place_hold(desk, case_id, reason="Late.", review=review, actor=FIRST))
+    with pytest.raises(RetentionError, match="it was destroyed"):
+        draft_destruction(desk, [case_id], reason=DUE, actor=FIRST)
+
+
+def read_day(desk: Desk) -> date:
+    return desk.clock().date() + timedelta(days=30)
+
+
+class KilledError(Exception):
+    """The process ended here."""
+
+
+STEPS = ("_empty_rows", "_destroy_keys", "_remove_files", "_certify", "keep_copy")
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_run_that_is_killed_between_any_two_steps_is_finished_by_the_next(
+    desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch, step: str, *, is_done: bool
+) -> None:
+    release = sign_list(desk, draft_destruction(desk, [case_id], reason=DUE, actor=FIRST))
+    real = getattr(destruction, step)
+
+    def die(*words: Any, **settings: Any) -> None:
+        if is_done:
+            real(*words, **settings)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(destruction, step, die)
+        with pytest.raises(KilledError):
+            destroy_cases(desk, release.subject, actor=SECOND)
+    is_begun = (step, is_done) != ("_empty_rows", False)
+    assert (read_case(desk, case_id).destroyed_at is not None) == is_begun
+    if is_begun:  # nothing comes between
+        refuse(CaseError, "destroyed", lambda: reopen_case(desk, case_id, reason="Again.", actor=ACTOR))
+    certificate = destroy_cases(desk, release.subject, actor=SECOND)
+    assert destroy_cases(desk, release.subject, actor=FIRST) == certificate
+    with desk.store.read() as connection:
+        assert verify_certificate(desk, connection, certificate).signed_by == SECOND
+        assert list_unfinished(connection) == []
+        assert len(audit.list_subjects(connection, "destroy-case")) == 1
+    with pytest.raises(OpeningError):
+        open_report(desk, read_case(desk, case_id), actor=ACTOR)
+
+
+def test_certificate_names_both_persons_and_every_count_and_a_changed_one_is_not_genuine(
+    desk: Desk, case_id: str
+) -> None:
+    reference = read_case(desk, case_id).reference
+    raw = destroy(desk, [case_id])
+    certificate = peek_certificate(raw)
+    assert (certificate.drafted_by, certificate.signed_by) == (FIRST, SECOND)
+    (listed,), (gone,) = certificate.listed.cases, certificate.destroyed
+    assert (listed.reference, listed.retention_class, listed.due_on) == (reference, "public", "2027-11-25")
+    assert len(listed.report_sha256) == 1
+    # A report, a reply with its copy, a note that it was read, an assessment.
+    assert (gone.rows, gone.files) == (5, 0)
+    assert gone.row_bytes > 64 * 1024
+    assert MARKER.encode() not in raw
+    copy = desk.paths.state / "destroyed" / f"{certificate.listed.destruction_id}.json"
+    assert copy.read_bytes() == raw
+    with desk.store.read() as connection:
+        assert verify_certificate(desk, connection, raw) == certificate
+        with pytest.raises(StatementError):
+            verify_certificate(desk, connection, raw[:-40] + b"A" * 8 + raw[-32:])
+
+
+def test_files_go_with_the_last_case_that_names_them(loop: Loop) -> None:
+    film = send_film(loop)
+    shared = send_film(loop)
+    other = seal_with(loop, [shared.reference], files=[tell_of(shared)])
+    post(open_door(loop), other)
+    collect_all(loop)
+    with loop.desk.store.read() as connection:
+        cases = {case.report_id: case for case in list_cases(connection)}
+    assert len(cases) == 3
+    last = cases.pop(other.clear.report_id)
+    loop.desk.store.read()
+    close_all(loop.desk)
+    with loop.desk.store.write() as connection:
+        connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
+    loop.clock.advance(seconds=int(A_YEAR.total_seconds()))
+    certificate = peek_certificate(destroy(loop.desk, [case.case_id for case in cases.values()]))
+    assert sum(one.files for one in certificate.destroyed) == 1
+    assert sum(one.file_bytes for one in certificate.destroyed) == film.sealed.size_bytes
+    assert part_files(loop, film) == []
+    assert part_files(loop, shared) != []
+    assert held(loop) == [shared.evidence_id]
+    assert open_report(loop.desk, last, actor=ACTOR)
+    destroy(loop.desk, [last.case_id])
+    assert part_files(loop, shared) == []
+    assert held(loop) == []
+
+
+def test_gateway_is_compared_as_before_and_a_later_report_does_not_join_a_destroyed_case(loop: Loop) -> None:
+    first = loop.send_industry()
+    loop.collect()
+    close_all(loop.desk)
+    with loop.desk.store.write() as connection:
+        connection.execute(update(OUTBOX).values(state="sent", done_at="2026-11-25T10:00:00Z"))
+    loop.clock.advance(seconds=int(A_YEAR.total_seconds()))
+    loop.publish()
+    destroy(loop.desk, [first.reference])
+    assert reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR).is_even
+    loop.send_industry(kind="supplement", earlier_reference=first.reference)
+    assert loop.collect().filed == 1
+    with loop.desk.store.read() as connection:
+        (later,) = list_cases(connection)
+    assert (later.joined_to, later.adds_to) == (None, first.reference)
+    assert open_case(loop.desk, later.reference, actor=ACTOR)

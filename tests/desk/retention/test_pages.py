@@ -1,0 +1,164 @@
+"""The page of retention, the hold on a case, and the commands."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cli import main
+from gateway.desk.doctor import examine
+from gateway.desk.keyring.key_set import ensure_sealing_keys
+from gateway.desk.people.permissions import Role
+from gateway.desk.retention.classes import load_classes
+from gateway.desk.retention.destruction import draft_destruction
+from gateway.desk.retention.restoring import restore_destructions
+from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
+from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.destruction import peek_certificate
+from tests.desk.retention_builders import A_YEAR, FIRST, close_all, destroy, list_files_with
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
+
+MARKER = "Quetzalcoatlus"
+SUPERVISOR = frozenset({Role.SUPERVISOR})
+
+
+def read_case(desk: Desk, case_id: str) -> CaseRow:
+    with desk.store.read() as connection:
+        return get_case(connection, case_id)
+
+
+def make_due(desk: Desk, clock: Clock) -> CaseRow:
+    case_id = add_sealed_case(desk, marker=MARKER)
+    close_all(desk)
+    clock.now += A_YEAR
+    with desk.store.write() as connection:
+        ensure_sealing_keys(desk, connection, now=clock())
+    return read_case(desk, case_id)
+
+
+def run(capsys: pytest.CaptureFixture[str], desk: Desk, *words: str, code: int = 0) -> Any:
+    capsys.readouterr()
+    assert main(["retention", *words, "--json", "--state", str(desk.paths.state)]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_one_supervisor_drafts_and_another_signs_and_destroys(
+    desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = make_due(desk, clock)
+    first = Browser(desk).sign_in("s-first", SUPERVISOR)
+    page = first.get("/retention").text
+    assert case.reference in page
+    assert "Draft a list of 1 case" in page
+    assert first.post("/retention/draft").status_code == 303
+    page = first.get("/retention").text
+    assert "You prepared this." in page
+    assert MARKER not in page
+    action = re.search(r'action="(/retention/[^"]+)/withdraw"', page)
+    assert action is not None
+    refused = first.post(f"{action[1]}/sign")
+    assert refused.status_code == 409
+    second = Browser(desk).sign_in("s-second", SUPERVISOR)
+    page = second.get("/retention").text
+    begin = re.search(r'data-begin="([^"]+)"', page)
+    assert begin is not None
+    assert second.touch(begin[1], f"{action[1]}/sign").status_code == 303
+    assert read_case(desk, case.case_id).destroyed_at is not None
+    auditor = Browser(desk).sign_in("a-auditor", frozenset({Role.AUDITOR}))
+    page = auditor.get("/retention").text
+    assert "Nothing was destroyed yet." not in page
+    answer = auditor.get(f"{action[1]}/certificate")
+    assert peek_certificate(answer.data).listed.cases[0].reference == case.reference
+    assert "attachment" in answer.headers["Content-Disposition"]
+    shown = second.get(f"/cases/{case.case_id}").text
+    assert "The content of this case was destroyed" in shown
+    assert run(capsys, desk, "verify")["verified"][0]["cases"] == 1
+    with desk.store.write() as connection:
+        connection.execute(update(DESTRUCTIONS).values(drafted_by="s-other"))
+        raw = connection.execute(DESTRUCTIONS.select()).one().certificate
+        connection.execute(update(DESTRUCTIONS).values(certificate=bytes(raw).replace(b"signatures", b"signaturez")))
+    assert run(capsys, desk, "verify", code=1)["verified"] == []
+
+
+def test_dry_run_lists_and_changes_nothing_and_the_run_drafts(
+    desk: Desk, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for values in ({}, {"hold_review": "2028-01-01"}):
+        add_sealed_case(desk, marker=MARKER)
+        close_all(desk, closed_at="2025-06-01T09:30:00Z", **values)  # due on any day that a command is run
+    before = desk.paths.database.read_bytes()
+    due = run(capsys, desk, "run", "--dry-run")["due"]
+    assert sorted((one["class"], one["due"], one["state"]) for one in due) == [
+        ("public", "2026-06-01", "may go"),
+        ("public", "2026-06-01", "stays: a legal hold is on it"),
+    ]
+    assert desk.paths.database.read_bytes() == before
+    (waiting,) = run(capsys, desk, "run", code=1)["waiting"]
+    assert run(capsys, desk, "run", code=1)["waiting"] == [waiting]
+    found = {one.name: one for one in examine(desk.paths.state, clock=clock)}
+    assert "wait for a signature" in found["retention"].detail
+
+
+def test_hold_is_placed_with_a_sealed_reason_seen_as_overdue_and_lifted(desk: Desk, clock: Clock) -> None:
+    case_id = add_sealed_case(desk, marker=MARKER)
+    browser = Browser(desk).sign_in()
+    browser.get(f"/cases/{case_id}")
+    for fields, said in (
+        ({"hold_reason": "", "hold_review": "2027-02-01"}, "Write why."),
+        ({"hold_reason": "A court.", "hold_review": "soon"}, "Write the date like this"),
+        ({"hold_reason": "A court.", "hold_review": "2029-02-01"}, "within a year"),
+    ):
+        answer = browser.post(f"/cases/{case_id}/hold", **fields)
+        assert answer.status_code == 409
+        assert said in answer.text
+    answer = browser.post(f"/cases/{case_id}/hold", hold_reason="Court-Marker asked.", hold_review="2027-02-01")
+    assert answer.status_code == 303
+    assert read_case(desk, case_id).hold_review == "2027-02-01"
+    assert "Look again by" in browser.get(f"/cases/{case_id}").text
+    assert list_files_with(desk.paths.state, b"Court-Marker") == []
+    clock.now += timedelta(days=90)
+    found = {one.detail for one in examine(desk.paths.state, clock=clock) if one.name == "retention"}
+    assert any("1 legal holds were to be looked at again" in one for one in found)
+    browser = Browser(desk).sign_in()
+    assert "which has passed" in browser.get("/retention").text
+    with desk.store.write() as connection:
+        ensure_sealing_keys(desk, connection, now=clock())
+    answer = browser.post(f"/cases/{case_id}/lift-hold", hold_reason="It ended.")
+    assert answer.status_code == 303
+    assert read_case(desk, case_id).hold_review is None
+
+
+def test_a_restored_database_destroys_again_what_its_certificates_name(desk: Desk, clock: Clock) -> None:
+    case = make_due(desk, clock)
+    with desk.store.read() as connection:
+        report = dict(connection.execute(REPORTS.select()).one()._mapping)
+        row = dict(connection.execute(CASES.select()).one()._mapping)
+    destroy(desk, [case.case_id])
+    with desk.store.write() as connection:  # as last night's copy has it
+        connection.execute(update(REPORTS).values(envelope=report["envelope"]))
+        connection.execute(update(CASES).values(**row))
+        connection.execute(delete(DESTROYED_CASES))
+        connection.execute(delete(DESTRUCTIONS))
+    found = {one.detail for one in examine(desk.paths.state, clock=clock) if one.name == "retention"}
+    assert any("The database forgot 1 destructions" in one for one in found)
+    assert len(restore_destructions(desk, actor=FIRST)) == 1
+    assert read_case(desk, case.case_id).destroyed_at is not None
+    with desk.store.read() as connection:
+        assert bytes(connection.execute(REPORTS.select()).one().envelope) == b""
+    assert restore_destructions(desk, actor=FIRST) == []
+
+
+def test_classes_are_dated_and_an_agencys_own_file_replaces_them(desk: Desk, clock: Clock) -> None:
+    classes = load_classes(desk.paths.state)
+    assert (classes.content.months, classes.public.months, classes.reference.months) == (12, 12, 60)
+    case = make_due(desk, clock)
+    text = (Path(load_classes.__code__.co_filename).with_name("classes.toml")).read_text("utf-8")
+    (desk.paths.state / "retention.toml").write_text(text.replace("months = 12", "months = 24"), "utf-8")
+    with pytest.raises(Exception, match="its time is not over"):
+        draft_destruction(desk, [case.case_id], reason="due", actor=FIRST)
