@@ -1,6 +1,7 @@
 """The desk's own trend of closed cases: exact, by quarter, on its page and its command."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gateway.desk.cli import main
 from gateway.desk.digests.trends import make_trends
 from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.people.permissions import Role
 from tests.desk.digests.digest_builders import add_case, add_cases, make_store
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 
@@ -31,6 +33,13 @@ def test_cases_count_in_the_quarter_of_their_closing_and_made_up_ones_do_not(tmp
     with store.read() as connection:
         rows = make_trends(connection, last=LAST, quarters=3)[0].rows
     assert (rows[0].counts, rows[0].change) == ((0, 3, 1), 3)
+
+
+def test_analyst_finds_the_page_in_the_menu_and_no_link_to_the_digests(tmp_path: Path) -> None:
+    desk = make_test_desk(tmp_path / "desk", Clock())
+    text = Browser(desk).sign_in("a-analyst", roles=(Role.ANALYST,)).get("/trends").text
+    assert re.findall(r'<a href="([^"]+)" aria-current="page">', text) == ["/trends"]
+    assert 'href="/digests"' not in text
 
 
 def test_page_and_command_show_the_same_trend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
