@@ -56,8 +56,8 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases, then run {}.", "alert list"),
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",
-        "Open it: {} names it.",
-        "case next",
+        "Open the lane “Crisis” and read it; {} shows its reference.",
+        "case list",
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
     NOT_ANCHORED: ("The audit log was not laid down at the gateway", "Run {}, and read its output.", "publish"),

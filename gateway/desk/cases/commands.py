@@ -1,7 +1,7 @@
-"""Commands for cases: list, next, show, move, link.
+"""Commands for cases: list, show, index.
 
-assessment_commands.py has `case assess` and `case close`, reply_commands.py `case reply`, partner_commands.py
-`case ask` and `case outcome`.
+assessment_commands.py has `case assess` and `case close`, reply_commands.py `case reply`. Everything else that a person
+does to a case is on its page (docs/decisions/0061).
 """
 
 from dataclasses import asdict
@@ -11,15 +11,13 @@ from typing import Final
 import click
 import msgspec
 
-from gateway.desk.cases.about import set_about
 from gateway.desk.cases.assessment_commands import case_assess as case_assess
 from gateway.desk.cases.assessment_commands import case_close as case_close
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
 from gateway.desk.cases.indexing import index_cases
-from gateway.desk.cases.lanes import QueueView, find_next, list_queue
+from gateway.desk.cases.lanes import QueueView, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed
-from gateway.desk.cases.linking import link_cases, unlink_cases
 from gateway.desk.cases.model import (
     CaseRow,
     count_days_late,
@@ -39,9 +37,6 @@ from gateway.desk.cases.partner_commands import (
     make_marks,
     say_partner_case,
 )
-from gateway.desk.cases.partner_commands import case_ask as case_ask
-from gateway.desk.cases.partner_commands import case_outcome as case_outcome
-from gateway.desk.cases.queue import LANES, MOST_SCORE, move_case
 from gateway.desk.cases.reading.case_work import make_case_work
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
@@ -155,64 +150,6 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
     return DONE
 
 
-@desk_command(Permission.SEE_QUEUE)
-def case_next(call: Call) -> int:
-    """Print the case to read next: the first unread one of the queue.
-
-    This opens no case.
-    """
-    desk = open_desk(call.state)
-    with desk.store.read() as connection:
-        found = find_next(connection)
-    if found is None:
-        return print_result(call, {"case": None}, "Every open case has been read.")
-    line = _line(found, marks=make_marks(desk, [found]))
-    return print_result(call, {"case": asdict(found)}, _HEADER, line)
-
-
-@desk_command(Permission.RAISE_CASES, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
-@_CASE
-@click.option("--lane", required=True, type=click.Choice(LANES), help="Its new place.")
-@click.option("--score", type=int, metavar="N", help=f"From 0 to {MOST_SCORE}.  [default: unchanged]")
-@click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
-def case_move(call: Call, case: str, lane: str, score: int | None, reason: str) -> int:
-    """Move a case into the crisis lane or out of it, or to another score. The reason is kept."""
-    desk = open_desk(call.state)
-    moved = move_case(desk, case, lane=lane, score=score, reason=reason, actor=call.actor, roles=call.roles)
-    return print_result(
-        call,
-        {"case": asdict(moved)},
-        f"{moved.reference} is in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.",
-    )
-
-
-_OTHER_CASE = click.argument("other", metavar="OTHER", help="The other case, by its reference or id.")
-_WHY = click.option("--reason", required=True, metavar="TEXT", help="The reason, without details of the report.")
-
-
-@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "The same account"')
-@_CASE
-@_OTHER_CASE
-@_WHY
-def case_link(call: Call, case: str, other: str, reason: str) -> int:
-    """Link another case about the same person or incident.
-
-    This works after closing too. Digests count linked cases once.
-    """
-    linked = link_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
-    return print_result(call, {"case": asdict(linked)}, f"{linked.reference} and {other} count as one incident now.")
-
-
-@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D W4HB-7N3KC-R --reason "Two people share the name"')
-@_CASE
-@_OTHER_CASE
-@_WHY
-def case_unlink(call: Call, case: str, other: str, reason: str) -> int:
-    """End the link of two cases. A digest that was made before keeps its count."""
-    linked = unlink_cases(open_desk(call.state), case, other, reason=reason, actor=call.actor)
-    return print_result(call, {"case": asdict(linked)}, f"The link of {linked.reference} and {other} has ended.")
-
-
 @desk_command(Permission.RUN_DESK, example="--json")
 @click.option("--anew", "is_anew", is_flag=True, help="All cases, e.g. after the key of the index was replaced.")
 def case_index(call: Call, *, is_anew: bool) -> int:
@@ -229,19 +166,6 @@ def case_index(call: Call, *, is_anew: bool) -> int:
     text = f"{done.added} cases added to the index, {done.unopened} do not open."
     found = {"added": done.added, "unopened": done.unopened}
     return print_result(call, found, text, code=LOOK if done.unopened else DONE)
-
-
-@desk_command(Permission.LINK_CASES, example='K7QF-2M9TX-D --service "Other Chat" --new --reason "Named in the report"')
-@_CASE
-@click.option("--service", metavar="NAME", help="Its id, name or web address.  [default: no service is named]")
-@click.option("--new", "is_new", is_flag=True, help="Add an unknown service to the register, without keys.")
-@_WHY
-def case_about(call: Call, case: str, service: str | None, reason: str, *, is_new: bool) -> int:
-    """Record the service that a case is about. Digests count by it, never by the sender of the report."""
-    changed = set_about(open_desk(call.state), case, service, reason=reason, actor=call.actor, is_new=is_new)
-    return print_result(
-        call, {"case": asdict(changed)}, f"{changed.reference} is about {changed.about or 'no named service'} now."
-    )
 
 
 def _say_risk(desk: Desk, case: CaseRow, *, actor: str) -> None:

@@ -1,38 +1,25 @@
-"""A partner's case on the terminal: its reports, questions and outcomes in `case list` and `case show`, `case ask`,
-`case outcome`.
-
-Never sends anything itself: the next `collect` takes it along.
-"""
+"""A partner's case on the terminal: its reports, questions and outcomes in `case list` and `case show`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
-from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
-from gateway.desk.cases.lines import print_changes, print_report, print_typed, read_text
-from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
+from gateway.desk.cases.lines import print_changes, print_report, print_typed
+from gateway.desk.cases.model import CaseRow, get_uk_day
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import (
-    DAYS_TO_ANSWER,
     Clock,
-    Question,
-    ask_partner,
     format_open_questions,
-    schedule_outcome,
-    take_back,
 )
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion
 from gateway.desk.partners.questions import list_unanswered
-from gateway.desk.people.permissions import Permission
 from gateway.desk.suggestions import suggest
-from gateway.desk.terminal import FILE, Call, desk_command, print_result, say
-from gateway.desk.wiring import Desk, open_desk
+from gateway.desk.terminal import say
+from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
 from partner_sdk.wire.mailbox_message import format_outcome
@@ -200,71 +187,3 @@ def _say_signals(partner: PartnerCase) -> None:
             else f"waits until {one.held_until}"
         )
         say(f"OUTCOME {one.outcome}: {format_outcome(one.outcome)} {state}.")
-
-
-class Day(click.ParamType[date]):
-    """A day such as 2026-12-24."""
-
-    name = "day"
-
-    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Return the day, or fail."""
-        try:
-            return value if isinstance(value, date) else parse_day(value)
-        except CaseError as error:
-            self.fail(str(error), param, ctx)
-
-
-@desk_command(
-    Permission.ASK_SERVICES,
-    example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
-    '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
-)
-@click.argument("case", help="Its reference or case id.")
-@click.option("--question", metavar="TEXT", help="The question. Other users of this machine can see command lines.")
-@click.option(
-    "--question-file", type=FILE, metavar="FILE", help="The question in a plain text file; - reads standard input."
-)
-@click.option("--purpose", required=True, metavar="TEXT", help="The purpose of the question.")
-@click.option("--legal-basis", required=True, metavar="TEXT", help="Its legal basis.")
-@click.option(
-    "--due",
-    type=Day(),
-    metavar="DATE",
-    help=f"The answer is due on this day, e.g. 2026-12-24.  [default: in {DAYS_TO_ANSWER} days]",
-)
-def case_ask(call: Call, case: str, question: str | None, question_file: Path | None, **terms: Any) -> int:
-    """Ask the partner that sent a report one question about it. Read the report first.
-
-    The question is sealed to the partner's mailbox, goes out with the next `collect` and names you. Ask the next one
-    when this one is answered or late.
-    """
-    if (question is None) == (question_file is None):
-        raise click.UsageError("Give --question or --question-file.")
-    text = question if question_file is None else read_text(question_file)
-    request_id = ask_partner(open_desk(call.state), case, Question(question=text or "", **terms), actor=call.actor)
-    line = f"The question {request_id} is sealed. The next `collect` sends it."
-    return print_result(call, {"request_id": request_id}, line)
-
-
-@desk_command(Permission.TELL_OUTCOMES, example="K7QF-2M9TX-D --outcome used")
-@click.argument("case", help="Its reference or case id.")
-@click.option("--outcome", "code", type=click.Choice(OUTCOMES), help=f"The outcome for the partner. {_TOLD}")
-@click.option("--take-back", "is_taken_back", is_flag=True, help="Withdraw the waiting outcome.")
-@click.option("--hold-until", type=Day(), metavar="DATE", help="Send it on this day, e.g. 2026-12-24.")
-def case_outcome(call: Call, case: str, code: str | None, hold_until: date | None, *, is_taken_back: bool) -> int:
-    """Tell the partner that sent a report its outcome, or withdraw it before it is sent.
-
-    It goes with the next `collect`, or with the first one on the day of --hold-until. Public reports have none.
-    """
-    if (code is None) != is_taken_back:
-        raise click.UsageError("Give --outcome or --take-back.")
-    desk = open_desk(call.state)
-    if code is None:
-        signal = take_back(desk, case, actor=call.actor)
-        line = f"Withdrawn: the partner will not get {signal.outcome}."
-    else:
-        signal = schedule_outcome(desk, case, outcome=code, hold_until=hold_until, actor=call.actor)
-        when = "the next `collect`" if hold_until is None else f"the first `collect` from {signal.held_until}"
-        line = f"The partner gets {signal.outcome} with {when}."
-    return print_result(call, {"outcome": asdict(signal), "taken_back": is_taken_back}, line)

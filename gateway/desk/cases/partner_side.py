@@ -115,7 +115,7 @@ def check_may_send_outcome(connection: Connection, found: CaseRow) -> None:
     check_from_partner(found)
     if find_waiting(connection, found) is not None:
         raise CaseError(
-            "An outcome is already waiting in this case: take it back first (`case outcome --take-back`).",
+            "An outcome is already waiting in this case: take it back first.",
             reason="outcome-waits",
         )
 

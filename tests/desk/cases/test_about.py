@@ -146,9 +146,6 @@ def test_page_and_command_set_the_service_with_a_reason(loop: Loop) -> None:
     browser.post(f"/cases/{case_id}/read")
     assert WHY in browser.post(f"/cases/{case_id}/read").text
     assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
-    state = str(loop.folder / "desk")
-    assert main(["case", "about", reference, "--service", "Example Chat", "--reason", WHY, "--state", state]) == 0
-    assert get(loop, reference).about == "example-chat"
 
 
 def test_service_that_was_entered_twice_is_merged_by_a_command_and_found_under_one_id(

@@ -62,10 +62,10 @@ def test_forged_row_is_settled(loop: Loop) -> None:
     assert run_section(loop, "Rows that were set aside", **names) == [0, 0, 0, 0]
 
 
-def test_cases_are_indexed_and_linked(loop: Loop) -> None:
-    first, second = (loop.send_public().reference for _ in range(2))
+def test_cases_are_indexed(loop: Loop) -> None:
+    loop.send_public()
     loop.collect()
-    assert run_section(loop, "Find and link", **{"K7QF-2M9TX-D": first, "3N8W-QX5RB-M": second}) == [0, 0]
+    assert run_section(loop, "Find and link") == [0]
 
 
 def test_pages_are_listed_for_the_runner(loop: Loop, tmp_path: Path) -> None:

@@ -1,17 +1,18 @@
-"""`case list`, `show`, `ask` and `outcome` match the pages, for people and for machines."""
+"""`case list` and `case show` match the pages, for people and for machines."""
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import date
 from typing import Any
 
 import msgspec
 import pytest
 
 from gateway.desk.cases import commands as case_commands
-from gateway.desk.cases import partner_commands
+from gateway.desk.cases.model import CaseError
+from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome, take_back
 from gateway.desk.cli import main
-from gateway.desk.terminal import DONE, WRONG_USE
+from gateway.desk.terminal import DONE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import EvidenceReference
@@ -23,8 +24,6 @@ from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, find, make_full_report, make_fullest_report, read, set_partner
 from tests.desk.people_builders import ACTOR
 from tests.desk.work_builders import make_ready
-
-WORDS = ("--purpose", "To find the child.", "--legal-basis", "The law.")
 
 
 @dataclass
@@ -48,8 +47,8 @@ class Terminal:
 
 @pytest.fixture
 def terminal(loop: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    for commands in (case_commands, partner_commands):  # with the clock of the loop: its keys are of that time
-        monkeypatch.setattr(commands, "open_desk", lambda state: loop.desk)
+    # With the clock of the loop: its keys are of that time.
+    monkeypatch.setattr(case_commands, "open_desk", lambda state: loop.desk)
     return Terminal(loop, capsys)
 
 
@@ -173,65 +172,41 @@ def test_doubt_about_an_unknown_earlier_report_is_told(terminal: Terminal, loop:
     assert doubt.startswith("K7QF-2M9TX-D is not at this desk.")
 
 
-def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Loop, tmp_path: Path) -> None:
+def test_question_is_shown_with_its_clock(terminal: Terminal, loop: Loop) -> None:
     found = read(loop)
     make_ready(loop.desk, found.reference)
-    path = tmp_path / "question.txt"
-    path.write_text("Which account?\nAnd when?\n", encoding="utf-8")
-    asked = terminal.read_json("case", "ask", found.reference, "--question-file", str(path), *WORDS)
+    question = Question(question="Which account?\nAnd when?", purpose="To find the child.", legal_basis="The law.")
+    request_id = ask_partner(loop.desk, found.reference, question, actor=ACTOR)
     shown = terminal.read_json("case", "show", found.reference)
-    (question,) = shown["questions"]
-    assert question["request_id"] == asked["request_id"]
-    assert question["words"]["question"] == "Which account?\nAnd when?"
-    assert (question["asked_by"], question["clock"]) == (ACTOR, {"is_late": False, "words": "7 days left"})
+    (told,) = shown["questions"]
+    assert told["request_id"] == request_id
+    assert told["words"]["question"] == "Which account?\nAnd when?"
+    assert (told["asked_by"], told["clock"]) == (ACTOR, {"is_late": False, "words": "7 days left"})
     out = terminal.run("case", "show", found.reference)[1]
     assert ("  Question: Which account?" in out, "    And when?" in out) == (True, True)
     assert "question: 7 days left" in terminal.run("case", "list")[1]
-    code, _, err = terminal.run("case", "ask", found.reference, "--question", "More?", *WORDS)
-    assert (code, "already has an open question" in err) == (WRONG_USE, True)
 
 
-def test_outcome_is_told_held_and_taken_back(terminal: Terminal, loop: Loop) -> None:
+def test_outcome_is_shown_until_it_is_told(terminal: Terminal, loop: Loop) -> None:
     found = read(loop)
     make_ready(loop.desk, found.reference)
-    code, out, _ = terminal.run("case", "outcome", found.reference, "--outcome", "used", "--hold-until", "2027-06-01")
+    schedule_outcome(loop.desk, found.reference, outcome="used", hold_until=date(2027, 6, 1), actor=ACTOR)
     # Summer time: the day begins an hour earlier in UTC.
-    assert (code, "2027-05-31T23:00:00Z" in out) == (DONE, True)
-    assert "OUTCOME used" in terminal.run("case", "show", found.reference)[1]
-    code, _, err = terminal.run("case", "outcome", found.reference, "--outcome", "actioned")
-    assert (code, "take it back first" in err) == (WRONG_USE, True)
-    taken = terminal.read_json("case", "outcome", found.reference, "--take-back")
-    assert (taken["taken_back"], taken["outcome"]["outcome"]) == (True, "used")
-    assert terminal.run("case", "outcome", found.reference, "--take-back")[0] == WRONG_USE
-    assert terminal.run("case", "outcome", found.reference, "--outcome", "actioned")[0] == DONE
+    assert "waits until 2027-05-31T23:00:00Z" in terminal.run("case", "show", found.reference)[1]
+    with pytest.raises(CaseError, match="take it back first"):
+        schedule_outcome(loop.desk, found.reference, outcome="actioned", hold_until=None, actor=ACTOR)
+    take_back(loop.desk, found.reference, actor=ACTOR)
+    assert "OUTCOME used: " in terminal.run("case", "show", found.reference)[1]
+    with pytest.raises(CaseError, match="No outcome is waiting"):
+        take_back(loop.desk, found.reference, actor=ACTOR)
 
 
-@pytest.mark.parametrize(
-    "words", [("ask", "--question", "Who?", *WORDS), ("outcome", "--outcome", "used")], ids=["ask", "outcome"]
-)
-def test_neither_command_works_on_a_report_of_the_public(
-    terminal: Terminal, loop: Loop, words: tuple[str, ...]
-) -> None:
+def test_nothing_is_asked_or_told_about_a_report_of_the_public(loop: Loop) -> None:
     reference = loop.send_public(under_18="no").reference
     loop.collect()
-    name, *rest = words
-    code, out, err = terminal.run("case", name, reference, *rest)
-    assert (code, out, "A person sent this" in err) == (WRONG_USE, "", True)
+    question = Question(question="Who?", purpose="To find the child.", legal_basis="The law.")
+    with pytest.raises(CaseError, match="A person sent this"):
+        ask_partner(loop.desk, reference, question, actor=ACTOR)
+    with pytest.raises(CaseError, match="A person sent this"):
+        schedule_outcome(loop.desk, reference, outcome="used", hold_until=None, actor=ACTOR)
     assert find(loop, reference).opened_at is None
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("outcome", "X", "--outcome", "used", "--hold-until", "soon"),
-        ("ask", "X", "--question", "Who?", *WORDS, "--due", "32"),
-        ("outcome", "X"),
-        ("outcome", "X", "--outcome", "used", "--take-back"),
-        ("ask", "X", *WORDS),
-        ("ask", "X", *WORDS, "--question", "Who?", "--question-file", "question.txt"),
-    ],
-)
-def test_wrong_words_are_refused_before_anything_is_done(terminal: Terminal, words: tuple[str, ...]) -> None:
-    code, _, err = terminal.run("case", *words)
-    assert code == WRONG_USE
-    assert err.endswith(f" See `report-abuse-desk case {words[0]} --help`.\n")

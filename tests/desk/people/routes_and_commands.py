@@ -83,13 +83,9 @@ POST /recoveries/<number>                         RECOVER_PASSKEYS
 # Every route below these paths.
 OF_PARTNERS = ("/placement", "/adoption")
 COMMANDS = """
-SEE_QUEUE          case list, case next
+SEE_QUEUE          case list
 READ_CASES         case show, evidence list
-RAISE_CASES        case move
-LINK_CASES         case about, case link, case unlink
 REPLY              case reply
-ASK_SERVICES       case ask
-TELL_OUTCOMES      case outcome
 ASSESS_CASES       case assess, case close
 OPEN_FILES         evidence save
 SEE_SET_ASIDE      set-aside list, set-aside retry
