@@ -16,6 +16,7 @@ from gateway.desk import outbox_pages, passkey_pages, release_pages
 from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
+    figures_pages,
     file_pages,
     keying_pages,
     question_pages,
@@ -131,7 +132,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
-        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
+        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages, figures_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from gateway.desk.cases.lanes import ONLINE_CODE
 from gateway.desk.cases.model import KEYED_IN, NO_SAFE_CONTACT, CaseRow, find_promised_day, get_uk_day_of
 from partner_sdk.wire.canonical import parse_time
+
+DAYS: Final = 90  # back, unless another span is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,14 @@ def _count_reading(cases: Sequence[CaseRow]) -> ReadingFigures:
     return ReadingFigures(
         read=len(read),
         unread=len(cases) - len(read),
-        median_seconds=_find_quantile(waits, 0.5),
-        p90_seconds=_find_quantile(waits, 0.9),
+        median_seconds=find_quantile(waits, 0.5),
+        p90_seconds=find_quantile(waits, 0.9),
         same_day=sum(get_uk_day_of(received) == get_uk_day_of(opened) for received, opened in read),
     )
 
 
-def _find_quantile(waits: Sequence[int], share: float) -> int | None:
+def find_quantile(waits: Sequence[int], share: float) -> int | None:
+    """Return the value at a share of sorted values, e.g. the median at 0.5; None if there are none."""
     # Nearest rank: a waiting time that really occurred, not one between two.
     return waits[max(0, math.ceil(share * len(waits)) - 1)] if waits else None
 
@@ -110,3 +114,11 @@ def _judge_reply(case: CaseRow, *, today: date) -> str:
     if case.reply_recorded_at is not None:
         return "in_time" if get_uk_day_of(case.reply_recorded_at) <= promised else "late"
     return "overdue" if today > promised else "not_due_yet"
+
+
+def format_seconds(seconds: int | None) -> str:
+    """Return a wait for people, e.g. `2 h 5 min`."""
+    if seconds is None:
+        return "no time"
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min"

@@ -2,17 +2,14 @@
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Final
 
 import click
 
-from gateway.desk.cases.figures import ReadingFigures, make_figures
+from gateway.desk.cases.figures import DAYS, ReadingFigures, format_seconds, make_figures
 from gateway.desk.cases.model import get_uk_day, get_uk_day_of, list_cases
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
-
-DAYS: Final = 90
 
 
 @desk_command(Permission.SEE_FIGURES, example="--days 30 --json")
@@ -48,13 +45,6 @@ def _format_reading(words: str, reading: ReadingFigures) -> str:
         return f"{words}: none read, {reading.unread} unread."
     return (
         f"{words}: {reading.read} read, {reading.unread} unread. "
-        f"First read after {_format_seconds(reading.median_seconds)} (median), "
-        f"{_format_seconds(reading.p90_seconds)} (nine of ten). Read the same day: {reading.same_day}."
+        f"First read after {format_seconds(reading.median_seconds)} (median), "
+        f"{format_seconds(reading.p90_seconds)} (nine of ten). Read the same day: {reading.same_day}."
     )
-
-
-def _format_seconds(seconds: int | None) -> str:
-    if seconds is None:
-        return "no time"
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min"

@@ -55,6 +55,7 @@ MENU: Final = (
     (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),
+    (Permission.SEE_FIGURES, "figures.show_figures", "Figures"),
     (Permission.SEE_FIGURES, "digests.show_trends", "Trends"),
     (Permission.SEE_RETENTION, "retention.show_all", "Retention"),
     (Permission.READ_AUDIT, "audit.list_all", "Audit"),

@@ -62,6 +62,7 @@ POST /digests/<digest_id>/release                 RELEASE_DIGESTS
 GET  /audit                                       READ_AUDIT
 POST /audit/export                                READ_AUDIT
 GET  /exposure                                    SEE_EXPOSURE
+GET  /figures                                     SEE_FIGURES
 GET  /trends                                      SEE_FIGURES
 GET  /retention                                   SEE_RETENTION
 GET  /retention/<destruction_id>/certificate      SEE_RETENTION

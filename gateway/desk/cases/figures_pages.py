@@ -1,0 +1,44 @@
+"""The page of figures for the head of the desk: waits by lane and hour, completeness, open work. Nothing is opened."""
+
+from datetime import datetime, time, timedelta
+from typing import Final
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.figures import DAYS, format_seconds
+from gateway.desk.cases.model import get_uk_day
+from gateway.desk.cases.waits import LEAST_CASES, count_workload, make_waits
+from gateway.desk.people.permissions import Permission
+from gateway.desk.uk_times import UK
+from gateway.desk.views.page import get_desk, parse_small_number, show_page, staff_rule
+from partner_sdk.wire.canonical import format_time
+
+blueprint = Blueprint("figures", __name__)
+SPANS: Final = (7, 28, DAYS)
+
+
+@blueprint.get("/figures")
+@staff_rule(Permission.SEE_FIGURES)
+def show_figures() -> ResponseReturnValue:
+    """Show the figures of the cases received in the last so many days, `?days=`."""
+    desk = get_desk()
+    asked = parse_small_number(request.args.get("days", ""))
+    days = asked if asked in SPANS else DAYS
+    today = get_uk_day(desk.clock())
+    first = today - timedelta(days=days - 1)
+    with desk.store.read() as connection:
+        waits = make_waits(connection, since=datetime.combine(first, time(), tzinfo=UK))
+        workload = count_workload(connection)
+    return show_page(
+        "figures.html",
+        as_of=format_time(desk.clock()),
+        days=days,
+        first_day=f"{first:%-d %B %Y}",
+        format_seconds=format_seconds,
+        least=LEAST_CASES,
+        most_arrived=max(waits.arrived, default=0),
+        spans=SPANS,
+        waits=waits,
+        workload=workload,
+    )

@@ -1,0 +1,83 @@
+"""The page of figures: waits by lane and hour, hidden small numbers, open work without names."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, update
+
+from gateway.desk.cases.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
+from gateway.desk.people.permissions import Role
+from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+from tests.builders import NOW
+from tests.desk.view_builders import Browser, add_sealed_case
+
+HOUR = timedelta(hours=1)
+
+
+def add_waited(desk: Desk, count: int, *, crisis: bool) -> list[str]:
+    """File cases of 08:30 UK time that were read after 1, 2, 3, ... hours, and assessed twice, from a day later on."""
+    made = []
+    for number in range(1, count + 1):
+        case_id = add_sealed_case(desk, marker="M", crisis=crisis)
+        made.append(case_id)
+        with desk.store.write() as connection:
+            times = {"received_at": format_time(NOW - 24 * HOUR), "opened_at": format_time(NOW + (number - 24) * HOUR)}
+            connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(**times))
+            for nth in (0, 1):
+                values = {"step_id": f"{case_id}-{nth}", "case_id": case_id, "by": "a-ann", "detail": "{}"}
+                at = format_time(NOW + (number + nth) * HOUR)
+                connection.execute(insert(CASE_STEPS).values(**values, kind="assess", at=at))
+    return made
+
+
+def read_waits(desk: Desk) -> CaseWaits:
+    with desk.store.read() as connection:
+        return make_waits(connection, since=NOW - 48 * HOUR)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_median_and_ninetieth_percentile_by_lane_to_the_first_of_each(desk: Desk) -> None:
+    add_waited(desk, 10, crisis=True)
+    add_waited(desk, 5, crisis=False)
+    waits = read_waits(desk)
+    assert waits.received == 15
+    read, assessed, replied = waits.measures
+    assert [(one.title, one.count, one.median_seconds, one.p90_seconds) for one in read.lanes] == [
+        ("Crisis lane", 10, 5 * 3600, 9 * 3600),
+        ("Other cases", 5, 3 * 3600, 5 * 3600),
+    ]
+    assert [(one.count, one.median_seconds) for one in assessed.lanes] == [(10, 29 * 3600), (5, 27 * 3600)]
+    assert [one.count for one in replied.lanes] == [0, 0]
+    hour = (NOW - 24 * HOUR).hour
+    assert waits.arrived[hour] == waits.hours[hour].count == 15
+
+
+def test_time_of_few_cases_is_hidden(desk: Desk) -> None:
+    add_waited(desk, LEAST_CASES - 1, crisis=True)
+    (crisis, _) = read_waits(desk).measures[0].lanes
+    assert (crisis.count, crisis.median_seconds, crisis.p90_seconds) == (LEAST_CASES - 1, None, None)
+
+
+def test_open_work_counts_holders_and_names_none(desk: Desk) -> None:
+    cases = add_waited(desk, 4, crisis=False)
+    with desk.store.write() as connection:
+        for case_id, holder in zip(cases, ("a-ann", "a-ann", "b-bob"), strict=False):
+            connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(holder=holder))
+        found = count_workload(connection)
+    assert (found.held, found.holders, found.most) == (3, 2, 2)
+    page = Browser(desk).sign_in("s-super", [Role.SUPERVISOR]).get("/figures").text
+    assert "at most 2 each" in page
+    assert "a-ann" not in page
+
+
+def test_page_is_dated_and_takes_a_span(desk: Desk) -> None:
+    add_waited(desk, LEAST_CASES, crisis=True)
+    browser = Browser(desk).sign_in("u-auditor", [Role.AUDITOR])
+    page = browser.get("/figures").text
+    assert "as of <time" in page
+    assert "3 h 0 min" in page
+    assert "<svg" in page
+    for query in ("7", "28", "8", "x", "999999"):
+        assert browser.get(f"/figures?days={query}").status_code == 200
