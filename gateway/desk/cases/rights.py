@@ -42,8 +42,8 @@ SEE, CORRECT, WIPE = REQUESTS
 BY_CODE: Final = "return-code"
 # How a request came, and how its answer went.
 WAYS: Final = (BY_CODE, "phone", "letter", "visit")
-# How it was checked that the person asking is the person who reported.
-IDENTITY: Final = ("safe_word", "called_back", "in_person", BY_CODE)
+# How it was checked that the person who asks, or hears the answer, is the person who reported.
+IDENTITY: Final = ("safe_word", "called_back", "in_person")
 GRANTED, REFUSED = "granted", "refused"
 # Erasing is granted here and done by a destruction that two people sign: the request stays open until then.
 ERASE: Final = "erase"
@@ -194,7 +194,7 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
             "request": decision.kind,
             "decision": decision.decision,
             "ground": decision.ground,
-            "identity": BY_CODE if request.by_code else decision.identity,
+            "identity": decision.identity or (BY_CODE if request.by_code else ""),
             "told_by": decision.told_by,
         }
         sealed = StepText(reason=note, note=text)
@@ -247,8 +247,9 @@ def _check(connection: Connection, found: CaseRow, decision: Decision) -> OpenRe
         raise CaseError("Choose the decision, and how they are told.", reason="bad-code")
     if decision.decision == REFUSED and decision.ground not in dict(list_grounds(decision.kind)):
         raise CaseError("Choose the law's reason for the refusal.", reason="no-ground")
-    is_code = request.by_code or decision.told_by == BY_CODE
-    if decision.decision != REFUSED and not is_code and decision.identity not in IDENTITY:
+    # A change takes proof of who asks; content takes proof of who hears it: a caller may speak of another's report.
+    is_proven_by_code = decision.told_by == BY_CODE if decision.kind == SEE else request.by_code
+    if decision.decision != REFUSED and not is_proven_by_code and decision.identity not in IDENTITY:
         raise CaseError("Record how you checked that it is this person.", reason="not-checked")
     return request
 

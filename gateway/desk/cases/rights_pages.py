@@ -59,7 +59,6 @@ IDENTITY_TITLES: Final = dict(
             "They knew the safe word of the report",
             "We called back the number in the report",
             "They came, with proof of who they are",
-            "They hold the return code",
         ),
         strict=True,
     )
@@ -197,7 +196,7 @@ def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> Response
         requests=[(one, KINDS[one.kind], _format_due(one.due.isoformat()), one.due < today) for one in open_requests],
         decisions={kind: list(titles.items()) for kind, titles in DECISION_TITLES.items()},
         grounds={kind: [(code, f"{one.title} ({one.law})") for code, one in list_grounds(kind)] for kind in REQUESTS},
-        identities=list(IDENTITY_TITLES.items())[:-1],
+        identities=list(IDENTITY_TITLES.items()),
         told=[one for one in TOLD_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],
         kinds=list(KINDS.items()),
         ways=[one for one in WAY_TITLES.items() if one[0] != BY_CODE or case.has_reply_key],

@@ -147,6 +147,34 @@ def test_answer_needs_the_laws_reason_and_a_check_of_who_asks(desk: Desk, change
         assert get_case(connection, case_id).requests == "wipe"
 
 
+@pytest.mark.parametrize(
+    ("kind", "way", "told_by", "identity", "is_safe"),
+    [
+        ("wipe", "phone", "return-code", "", False),  # a caller who is not the person wipes their report
+        ("wipe", "phone", "return-code", "safe_word", True),
+        ("wipe", "phone", "phone", "return-code", False),  # nobody showed a code
+        ("wipe", "return-code", "return-code", "", True),
+        ("correct", "phone", "return-code", "", False),
+        ("see", "return-code", "phone", "", False),  # a caller hears the report of the person who asked
+        ("see", "return-code", "phone", "called_back", True),
+        ("see", "phone", "return-code", "", True),  # only the holder of the code reads the answer
+    ],
+)
+def test_granting_needs_proof_of_who_asks_and_of_who_hears(
+    desk: Desk, kind: str, way: str, told_by: str, identity: str, is_safe: bool
+) -> None:
+    case_id = add(desk)
+    record(desk, case_id, kind, way=way)
+    decision = ERASE if kind == "wipe" else GRANTED
+    answer = decide(kind=kind, decision=decision, ground="", told_by=told_by, identity=identity, note="Corrected.")
+    if is_safe:
+        answer_request(desk, case_id, answer, actor=ACTOR, message_id=desk.make_id())
+        return
+    with pytest.raises(CaseError) as caught:
+        answer_request(desk, case_id, answer, actor=ACTOR, message_id=desk.make_id())
+    assert caught.value.reason == "not-checked"
+
+
 def test_request_is_recorded_once_and_never_for_the_future_or_a_partner(desk: Desk) -> None:
     case_id = add(desk)
     record(desk, case_id)
