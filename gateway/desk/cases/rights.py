@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
-from partner_sdk.wire.canonical import check_report_id
+from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.public_codes import REQUESTS
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
@@ -55,6 +56,7 @@ DECISIONS: Final[Mapping[str, Sequence[str]]] = {
 _TIME, _TOLD = "time_to_answer", "told_of_a_refusal"
 # Of four bytes each they still fit a reply (replies.py).
 _PART_CHARACTERS: Final = 2_500
+_RANDOM_DIGITS: Final = 12  # the last group of a UUIDv7: as far as chance goes, none of it is used twice
 # A whole report and its additions; the sealed text of a step takes more.
 MOST_TEXT_CHARACTERS: Final = 20_000
 
@@ -172,7 +174,7 @@ def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: da
 def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, message_id: str) -> CaseRow:
     """Record the decision on a request; through the return code a sealed reply goes with it.
 
-    The same `message_id` again sends nothing twice. Raises `CaseError` (`no-request`, `bad-code`, `no-ground`,
+    The same `message_id` and text again send nothing twice. Raises `CaseError` (`no-request`, `bad-code`, `no-ground`,
     `not-checked`, `held`, those of a note) and the errors of `write_reply`.
     """
     text = _clean_text(decision.text)
@@ -183,8 +185,7 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
     if decision.told_by == BY_CODE:
         check_report_id(message_id)
         for number, part in enumerate(split_text(text)):
-            # One id for each part: pressed again, no part is sent twice.
-            part_id = f"{message_id[:-2]}{(int(message_id[-2:], 16) + number) % 256:02x}"
+            part_id = _make_part_id(message_id, found.case_id, number, part)
             write_reply(desk, found.case_id, ReplyDraft(part, is_the_reply=False), actor=actor, message_id=part_id)
     with desk.store.write() as connection:
         found = get_case(connection, found.case_id)
@@ -202,6 +203,12 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
         if decision.decision != ERASE:
             _store(connection, found, [one for one in found.requests.split() if one != decision.kind])
         return get_case(connection, found.case_id)
+
+
+def _make_part_id(message_id: str, case_id: str, number: int, part: str) -> str:
+    # Of its text too: an id that an older message has, e.g. after Back, must not pass for this one as sent.
+    digest = sha256(encode([message_id, case_id, number, part])).hexdigest()
+    return f"{message_id[:-_RANDOM_DIGITS]}{digest[:_RANDOM_DIGITS]}"
 
 
 def list_requests(connection: Connection, found: CaseRow) -> list[OpenRequest]:

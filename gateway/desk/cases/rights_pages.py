@@ -45,6 +45,8 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.public_codes import REQUESTS
 
 blueprint = Blueprint("rights", __name__)
+# The longest text and note, in letters of four bytes, each spelled in twelve characters of a form.
+ANSWER_BYTES: Final = 320 * 1024
 KINDS: Final = dict(zip(REQUESTS, ("See it", "Correct it", "Wipe it"), strict=True))
 WAY_TITLES: Final = dict(
     zip(WAYS, ("In this report, with their return code", "By phone", "In a letter", "In a visit"), strict=True)
@@ -131,7 +133,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/requests/text")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=ANSWER_BYTES)
 def post_text(case_id: str) -> ResponseReturnValue:
     """Show the page again with a prepared text for this decision, to be read and changed; nothing is stored."""
     case, typed = get_case_or_404(case_id), read_typed()
@@ -147,7 +149,7 @@ def post_text(case_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/cases/<case_id>/requests/answer")
-@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=FORM_BYTES)
+@staff_rule(Permission.ANSWER_REQUESTS, body_bytes=ANSWER_BYTES)
 def post_answer(case_id: str) -> ResponseReturnValue:
     """Record the decision on a request and send it."""
     case, typed = get_case_or_404(case_id), read_typed()

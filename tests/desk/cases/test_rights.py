@@ -1,5 +1,6 @@
 """Requests to see, correct or wipe a report: recorded, due in a month, and answered to this person alone."""
 
+import dataclasses
 import logging
 from datetime import UTC, date, datetime, timedelta
 
@@ -25,6 +26,7 @@ from gateway.desk.cases.rights import (
     record_request,
     split_text,
 )
+from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, CASES
@@ -204,6 +206,29 @@ def test_answer_through_the_return_code_is_sent_once_in_parts_that_fit(desk: Des
     with desk.store.read() as connection:
         again = [one for one in list_written(connection, case_id=case_id) if one.kind == "reply"]
     assert len(again) == len(written)
+
+
+def test_answer_with_the_id_of_an_older_message_is_sent_all_the_same(desk: Desk) -> None:
+    case_id, other = add(desk), add(desk)
+    answer = decide(kind="see", decision=GRANTED, ground="", told_by="return-code", text="First.")
+    used = desk.make_id()
+    # The page of the first answer, after Back, and a forged one of another case.
+    for wanted, text in ((case_id, "First."), (case_id, "Second."), (other, "Second.")):
+        record(desk, wanted, "see")
+        answer_request(desk, wanted, dataclasses.replace(answer, text=text), actor=ACTOR, message_id=used)
+    with desk.store.read() as connection:
+        sent = [[one.kind for one in list_written(connection, case_id=wanted)] for wanted in (case_id, other)]
+    assert [kinds.count("reply") for kinds in sent] == [2, 1]
+
+
+def test_longest_answer_of_any_script_is_taken_by_the_page(desk: Desk, browser: Browser) -> None:
+    case_id = add(desk)
+    record(desk, case_id)
+    browser.get(f"/cases/{case_id}/requests")
+    longest = {"text": "\U0001f600" * MOST_TEXT_CHARACTERS, "note": "\U0001f600" * MAX_NOTE_CHARACTERS}
+    choices = {"kind": "wipe", "decision": "refused", "ground": "evidence", "told_by": "phone"}
+    path = f"/cases/{case_id}/requests/answer"
+    assert browser.post(path, **choices, **longest, message_id=desk.make_id()).status_code == 303
 
 
 def test_return_code_in_an_addition_proves_who_asks_and_its_number_alone_does_not(desk: Desk) -> None:
