@@ -81,15 +81,24 @@ class CaseKeys:
     def destroy(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
         """Overwrite these keys and return the numbers of the keys that are gone; on return the zeros are on the disk.
 
-        Safe to repeat. Raises `OpeningError` (`does-not-open`) for a number that belongs to another case: nothing is
-        overwritten then.
+        Safe to repeat. Raises `OpeningError` (`does-not-open`) for a number that belongs to another case, and
+        `LocalStateError` (`case-keys-behind`) for one that is not in this file: nothing is overwritten then.
         """
         if not keys:
             return []
         wrap = _load(under)
         with self._open_to_write() as descriptor:
+            records = [_read(descriptor, key.number) for key in keys]
+            if any(len(record) != RECORD_BYTES for record in records):
+                raise LocalStateError(
+                    f"{self._path} never had the key of a case: it is missing, or older than the database. Bring its "
+                    "newest copy back: the key is still in that one.",
+                    reason="case-keys-behind",
+                )
             living = [
-                key for key in keys if _is_there(record := _read(descriptor, key.number)) and _check(wrap, key, record)
+                key
+                for key, record in zip(keys, records, strict=True)
+                if _is_there(record) and _check(wrap, key, record)
             ]
             for key in living:
                 _write(descriptor, _GONE, at=key.number * RECORD_BYTES)

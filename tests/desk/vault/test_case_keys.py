@@ -79,6 +79,26 @@ def test_number_of_another_case_destroys_nothing(keys: CaseKeys) -> None:
     assert keys.open_box(place_of(0), closed, under=UNDER) == BOX
 
 
+def test_key_that_an_older_file_never_had_does_not_count_as_destroyed(keys: CaseKeys, tmp_path: Path) -> None:
+    path = tmp_path / "vault" / CASE_KEYS_FILE
+    keys.make(["case-a"], under=UNDER)
+    older = path.read_bytes()
+    keys.make(["case-b"], under=UNDER)
+    newest = path.read_bytes()
+    both = [CaseKey(case_id=case_id, number=number) for number, case_id in enumerate(("case-a", "case-b"))]
+    for lost in (b"", older, newest[:-1]):
+        path.write_bytes(lost)
+        with pytest.raises(LocalStateError) as caught:
+            keys.destroy(both, under=UNDER)
+        assert caught.value.reason == "case-keys-behind"
+        assert path.read_bytes() == lost
+    path.unlink()  # e.g. a disk that is not mounted: a certificate now would say what is not so
+    with pytest.raises(LocalStateError):
+        keys.destroy(both, under=UNDER)
+    path.write_bytes(newest)
+    assert keys.destroy(both, under=UNDER) == [0, 1]
+
+
 def test_record_that_a_loss_of_power_cut_short_is_no_key(keys: CaseKeys, tmp_path: Path) -> None:
     keys.make(["case-a"], under=UNDER)
     path = tmp_path / "vault" / CASE_KEYS_FILE
