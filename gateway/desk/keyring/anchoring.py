@@ -90,11 +90,12 @@ class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults
 
 
-def lay_anchor(desk: Desk) -> Laid:
+def lay_anchor(desk: Desk, *, after_loss: bool = False) -> Laid:
     """Sign the head of the audit log and lay it down at the gateway; keep a copy here.
 
-    Gives a restored gateway the anchors that it lost. Raises the feed client's errors, and `LogError` (`forked-anchor`)
-    if the gateway shows other anchors than were laid down, with an alarm.
+    Gives a restored gateway the anchors that it lost. Raises the feed client's errors, and `LogError`: `forked-anchor`
+    if the gateway shows other anchors than were laid down, with an alarm; `log-behind-anchor` for a log that no longer
+    has the entry of the newest one, unless a person has just accepted that loss.
     """
     feed, path = desk.make_feed(), desk.paths.state / ANCHORS_FILE
     with held(path):
@@ -112,6 +113,8 @@ def lay_anchor(desk: Desk) -> Laid:
             feed.put_list("audit", raw)
         with desk.store.read() as connection:
             head = audit.find_head(connection)
+            if anchors and not after_loss:
+                _check_has_entry_of(connection, peek_anchor(anchors[-1]))
         if head is None:
             raise LogError("The audit log is empty.", reason="empty-log")
         anchor = AuditAnchor(
@@ -168,7 +171,7 @@ def check_audit(desk: Desk) -> AuditCheck:
         try:
             entries, hashes = audit.walk_chain(connection, seek={one.entries for one in found})
             failed = _list_failed(found, entries=entries, hashes=hashes)
-            accepted = _get_accepted(connection, failed)
+            accepted = _get_accepted(connection, failed, found)
             losses = [_describe_loss(one, found) for one in failed if one.number <= accepted]
             if open_ones := [one for one in failed if one.number > accepted]:
                 faults.append(_make_fault(open_ones, found, entries=entries))
@@ -202,13 +205,18 @@ def find_check(desk: Desk) -> AuditCheck | None:
 def accept_loss(desk: Desk, *, actor: str) -> list[str]:
     """Record that entries which were laid down are lost, e.g. after a restore; return the descriptions of the losses.
 
-    Raises `LogError` (`nothing-lost`), and `AuditChainError` for a chain that is broken in itself.
+    The next anchor follows at once: only its signature tells this record from one that an attacker wrote into the log.
+    Raises `LogError` (`nothing-lost`), `AuditChainError` for a chain that is broken in itself, and as `lay_anchor`.
     """
-    found = parse_anchors(_join(desk.make_feed().list_anchors(), list_kept(desk)), after=None)
+    anchors = _join(desk.make_feed().list_anchors(), list_kept(desk))
+    found = parse_anchors(anchors, after=None)
+    if anchors:
+        open_anchor(anchors[-1], key_set=_get_key_set(desk), now=desk.clock())
     with desk.store.write() as connection:
         entries, hashes = audit.walk_chain(connection, seek={one.entries for one in found})
         failed = _list_failed(found, entries=entries, hashes=hashes)
-        failed = [one for one in failed if one.number > _get_accepted(connection, failed)]
+        accepted = _get_accepted(connection, failed, found)
+        failed = [one for one in failed if one.number > accepted]
         if not failed:
             raise LogError("No entry that was laid down at the gateway is missing.", reason="nothing-lost")
         audit.append_entry(
@@ -220,6 +228,7 @@ def accept_loss(desk: Desk, *, actor: str) -> list[str]:
             kept=_get_last_good(failed[0], found),
             laid_down=failed[-1].entries,
         )
+    lay_anchor(desk, after_loss=True)
     return [_describe_loss(one, found) for one in failed]
 
 
@@ -255,11 +264,29 @@ def _list_failed(found: Sequence[AuditAnchor], *, entries: int, hashes: dict[int
     return [one for one in found if one.entries > entries or hashes[one.entries].hex() != one.entry_sha256]
 
 
-def _get_accepted(connection: Connection, failed: Sequence[AuditAnchor]) -> int:
-    """Return the newest failed anchor whose loss a person accepted, or 0."""
+def _check_has_entry_of(connection: Connection, anchor: AuditAnchor) -> None:
+    kept = connection.execute(select(AUDIT.c.entry_sha256).where(AUDIT.c.id == anchor.entries)).scalar()
+    if kept is None or bytes(kept).hex() != anchor.entry_sha256:
+        raise LogError(
+            f"The audit log no longer has the entry of {_describe(anchor)} so no other was laid down. Run "
+            f"`{suggest('audit check')}` first.",
+            reason="log-behind-anchor",
+        )
+
+
+def _get_accepted(connection: Connection, failed: Sequence[AuditAnchor], found: Sequence[AuditAnchor]) -> int:
+    """Return the newest failed anchor whose loss a person accepted, or 0: a later anchor that holds covers the record.
+
+    Without that one, a person with the database could have written the log anew, and the record with it.
+    """
     numbers = {str(one.number) for one in failed}
-    query = select(AUDIT.c.subject).where(AUDIT.c.action == LOSS_ACCEPTED)
-    return max((int(subject) for subject in connection.execute(query).scalars() if subject in numbers), default=0)
+    covered = {one.number: one.entries for one in found if str(one.number) not in numbers}
+    query = select(AUDIT.c.id, AUDIT.c.subject).where(AUDIT.c.action == LOSS_ACCEPTED)
+    accepted = [(row.id, int(row.subject)) for row in connection.execute(query) if row.subject in numbers]
+    return max(
+        (lost for entry, lost in accepted if any(n > lost and entry <= covered[n] for n in covered)),
+        default=0,
+    )
 
 
 def _get_last_good(failed: AuditAnchor, found: Sequence[AuditAnchor]) -> int:

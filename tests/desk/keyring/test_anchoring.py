@@ -15,6 +15,7 @@ from gateway.desk.doctor import examine
 from gateway.desk.keyring.anchoring import (
     ANCHORS_FILE,
     CONTRADICTS,
+    LOSS_ACCEPTED,
     accept_loss,
     check_audit,
     lay_anchor,
@@ -23,7 +24,7 @@ from gateway.desk.keyring.anchoring import (
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.watch import NOT_ANCHORED, settle_alarms
 from gateway.store.anchors import add_anchor, list_anchors
-from partner_sdk.errors import LogError, ProblemError, TransportError
+from partner_sdk.errors import LogError, ProblemError, StatementError, TransportError
 from partner_sdk.wire.audit_anchor import AuditAnchor, hash_anchor, peek_anchor, sign_anchor
 from partner_sdk.wire.canonical import parse_time
 from tests.desk.desk_loop import Loop
@@ -203,13 +204,39 @@ def test_restored_desk_is_told_so_and_goes_on_once_a_person_accepts_the_loss(
     add_entries(anchored, 20)  # the log goes on, past the anchor of the lost entries
     lay_anchor(anchored.desk)
     check = check_audit(anchored.desk)
-    assert (check.faults, len(check.losses), check.anchors) == ((), 1, 3)
+    assert (check.faults, len(check.losses), check.anchors) == ((), 1, 4)
     with pytest.raises(LogError):
         accept_loss(anchored.desk, actor=ACTOR)
     # It excuses nothing later.
     with open_as_attacker(anchored) as connection:
         cut(connection, check.entries)
     assert list_codes(anchored) == ["audit-tail-missing"]
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("is_published", [False, True])
+def test_acceptance_that_an_attacker_writes_into_the_log_excuses_nothing(anchored: Loop, is_published: bool) -> None:
+    with open_as_attacker(anchored) as connection:
+        rewrite_everything(connection, 0)
+        audit.append_entry(connection, LOSS_ACCEPTED, "2", at=anchored.clock(), actor=ACTOR, kept=0, laid_down=9)
+    if is_published:  # the daily one, which signs
+        with pytest.raises(LogError) as refused:
+            lay_anchor(anchored.desk)
+        assert refused.value.reason == "log-behind-anchor"
+    assert list_codes(anchored) == ["audit-rewritten"]
+    assert len(anchored.desk.make_feed().list_anchors()) == 2
+
+
+def test_loss_is_accepted_only_against_anchors_that_this_desk_signed(anchored: Loop) -> None:
+    newest = hash_anchor(list_kept(anchored.desk)[-1])
+    forged = sign_anchor(
+        AuditAnchor(at=FORGED_AT, entries=900, entry_sha256="0" * 64, environment="live", number=3, previous=newest),
+        private_key=Ed25519PrivateKey.generate(),
+    )
+    with anchored.gateway.store.write() as connection:
+        add_anchor(connection, number=3, statement=forged, now=anchored.clock())
+    with pytest.raises(StatementError):
+        accept_loss(anchored.desk, actor=ACTOR)
 
 
 def test_silent_gateway_leaves_the_copy_and_an_exit_code_of_its_own(
