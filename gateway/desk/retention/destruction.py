@@ -53,6 +53,8 @@ from partner_sdk.wire.statements import MAX_LIST_BYTES
 DUE: Final[DestructionReason] = "due"
 # The columns of a case that say more about a person than codes do.
 _FORGOTTEN: Final = {"reply_reason": None, "reply_key_sha256": None, "has_reply_key": False, "holder": None}
+# A request to wipe it is done by this.
+_ANSWERED: Final = {"requests": "", "request_due": None}
 
 
 class RetentionError(ReportAbuseError):
@@ -270,7 +272,7 @@ def empty_report(connection: Connection, report: CaseRow, *, at: str) -> None:
     for table in (CASE_IDENTIFIERS, PAGE_CONTEXTS, NOTES):
         connection.execute(delete(table).where(table.c.case_id == mine))
     drop(connection, "note", [mine])
-    connection.execute(update(CASES).where(CASES.c.case_id == mine).values(destroyed_at=at, **_FORGOTTEN))
+    connection.execute(update(CASES).where(CASES.c.case_id == mine).values(destroyed_at=at, **_FORGOTTEN, **_ANSWERED))
 
 
 def _destroy_keys(desk: Desk, wanted: DestructionList) -> None:

@@ -34,6 +34,7 @@ REFUSALS: Final = {
     "sending": "an entry of the outbox waits",
     "asked": "a question to its service waits for the answer",
     "addition": "another report of the same person still has work",
+    "requested": "the person asked to see, correct or wipe it",
     "not-due": "its time is not over",
 }
 
@@ -85,6 +86,8 @@ def judge(
     due = get_due_day(classes, code, closed_at=closed_at) if closed_at else date.max
     now = desk.clock()
     refusal = next(_list_refusals(connection, case, reports, now=format_time(now)), None)
+    if refusal is None and not is_early and any(one.requests for one in reports):
+        refusal = "requested"
     if refusal is None and not is_early and due > get_uk_day(now):
         refusal = "not-due"
     return DueCase(case, code, closed_at, due, refusal)

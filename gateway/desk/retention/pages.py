@@ -23,6 +23,7 @@ from gateway.desk.retention.destruction import (
     withdraw_draft,
 )
 from gateway.desk.retention.due import REFUSALS, list_due
+from gateway.desk.retention.erasures import draft_erasure
 from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
@@ -52,6 +53,18 @@ def post_draft() -> ResponseReturnValue:
     wanted = [one.case.case_id for one in due if one.refusal is None and one.case.case_id not in drafted]
     try:
         draft_destruction(desk, wanted, reason=DUE, actor=get_name())
+    except (RetentionError, CaseError) as error:
+        return _show(fault=str(error))
+    return _go_back()
+
+
+@blueprint.post("/cases/<case_id>/erase")
+@staff_rule(Permission.DESTROY_CASES, body_bytes=FORM_BYTES)
+def post_erase(case_id: str) -> ResponseReturnValue:
+    """Draft the erasure that the person of a case asked for, for another supervisor to sign."""
+    case = get_case_or_404(case_id)
+    try:
+        draft_erasure(get_desk(), case.case_id, actor=get_name())
     except (RetentionError, CaseError) as error:
         return _show(fault=str(error))
     return _go_back()

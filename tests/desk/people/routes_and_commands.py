@@ -10,6 +10,7 @@ POST /cases/<case_id>/assess                      ASSESS_CASES
 POST /cases/<case_id>/ask                         ASK_SERVICES
 POST /cases/<case_id>/claim                       TAKE_CASES
 POST /cases/<case_id>/close                       ASSESS_CASES
+POST /cases/<case_id>/erase                      DESTROY_CASES
 POST /cases/<case_id>/exempt                      EXEMPT_CASES
 POST /cases/<case_id>/files/<evidence_id>         OPEN_FILES
 POST /cases/<case_id>/files/<evidence_id>/look    OPEN_FILES
