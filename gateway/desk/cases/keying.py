@@ -101,12 +101,12 @@ def key_in(desk: Desk, call: KeyedCall, *, actor: str) -> CaseRow:
     return known[0]
 
 
-def find_keyed(connection: Connection, case_id: str, *, by: str) -> CaseRow | None:
+def find_keyed(connection: Connection, report_id: str, *, by: str) -> CaseRow | None:
     """Return the case of a call that this person keyed in, or None."""
     query = (
         select(CASES)
         .join(IMPORTED_REPORTS, CASES.c.report_id == IMPORTED_REPORTS.c.report_id)
-        .where(CASES.c.case_id == case_id, CASES.c.channel.in_(KEYED_IN), IMPORTED_REPORTS.c.imported_by == by)
+        .where(CASES.c.report_id == report_id, CASES.c.channel.in_(KEYED_IN), IMPORTED_REPORTS.c.imported_by == by)
     )
     row = connection.execute(query).first()
     return None if row is None else to_case(row)

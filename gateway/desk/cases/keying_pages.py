@@ -68,7 +68,7 @@ def post_form() -> ResponseReturnValue:
             return _show(typed, page)
         call = KeyedCall(typed["channel"], received_at, typed["report_id"], typed["adds_to"] or None, page.answers)
         case = key_in(desk, call, actor=get_name())
-        return redirect(url_for("keying.show_reference", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+        return redirect(url_for("keying.show_reference", report_id=case.report_id), HTTPStatus.SEE_OTHER)
     except KeyedAlreadyError as error:
         # A changed page after Back is an addition to the first one, with an id of its own.
         typed |= {"report_id": "", "adds_to": error.reference}
@@ -87,16 +87,16 @@ def post_form() -> ResponseReturnValue:
     return _show(typed, KeyedPage(page.texts, page.picked, (*faults, *page.faults)))
 
 
-@blueprint.get("/key-in/<case_id>")
+@blueprint.get("/key-in/<report_id>")
 @staff_rule(Permission.KEY_IN)
-def show_reference(case_id: str) -> ResponseReturnValue:
+def show_reference(report_id: str) -> ResponseReturnValue:
     """Show the reference of a call to read out, and the promise to give, to the person who keyed it in.
 
     Also to a duty officer whose call went to the queue: it is not theirs to open, and the caller is still there.
     """
     desk = get_desk()
     with desk.store.read() as connection:
-        case = find_keyed(connection, case_id, by=get_name())
+        case = find_keyed(connection, report_id, by=get_name())
     if case is None:
         not_found()
     promised = find_promised_day(case)

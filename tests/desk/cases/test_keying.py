@@ -60,7 +60,7 @@ def test_a_call_is_sealed_and_filed_with_its_reference_promise_and_channel(desk:
     assert case.reply_owed
     assert case.reply_by == "2026-11-27"
     assert not case.has_reply_key
-    assert location == f"/key-in/{case.case_id}"
+    assert location == f"/key-in/{case.report_id}"
     page = browser.get(location).text
     assert case.reference in page
     assert "an answer by Friday 27 November" in page
@@ -95,7 +95,7 @@ def test_two_presses_make_one_report_and_a_changed_page_is_an_addition(desk: Des
     assert case.report_id not in changed.text
     location = key(browser, story="They also said a name.", adds_to=case.reference)
     with desk.store.read() as connection:
-        cases = {one.case_id: one for one in list_cases(connection)}
+        cases = {one.report_id: one for one in list_cases(connection)}
     added = cases[location.rpartition("/")[2]]
     assert (added.adds_to, added.report_kind, len(cases)) == (case.reference, "supplement", 2)
 

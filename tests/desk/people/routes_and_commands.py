@@ -46,7 +46,7 @@ POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE
 GET  /key-in                                      KEY_IN
 POST /key-in                                      KEY_IN
-GET  /key-in/<case_id>                            KEY_IN
+GET  /key-in/<report_id>                          KEY_IN
 GET  /set-aside                                   SEE_SET_ASIDE
 POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
 POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
