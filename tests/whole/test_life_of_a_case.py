@@ -1,13 +1,19 @@
 """The whole life of a case in a browser: a child's call, six people at their own windows, and its end."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case as open_report
+from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.permissions import Role
+from gateway.desk.retention.certificates import verify_certificate
+from partner_sdk.errors import OpeningError
 from tests.whole.desk_browser import Colleague, ServedDesk, serve_desk
 
 TOOK_THE_CALL, ANALYST, ADVISER, HELPER, LEAD, SECOND = (
@@ -32,18 +38,15 @@ def served(tmp_path: Path) -> Iterator[ServedDesk]:
         yield served
 
 
-def unfold(one: Colleague) -> None:
-    one.page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
-
-
 def open_case(one: Colleague, path: str) -> None:
     """Open the report of a case, as everybody does before they act."""
     one.open(path)
     one.page.get_by_role("button", name="Open the report").first.click()
-    unfold(one)
+    one.page.wait_for_url("**/read")
+    one.page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
 
 
-def test_call_is_keyed_in_worked_on_by_five_people_and_closed(browser: Chromium, served: ServedDesk) -> None:
+def test_call_is_keyed_in_worked_on_by_six_people_and_destroyed(browser: Chromium, served: ServedDesk) -> None:
     people = {person: Colleague(browser, served, person).register() for person in ROLES}
     try:
         path = key_in(people[TOOK_THE_CALL])
@@ -53,7 +56,13 @@ def test_call_is_keyed_in_worked_on_by_five_people_and_closed(browser: Chromium,
         answer(people[HELPER], path)
         close(people[LEAD], path)
         reopen(people[LEAD], path)
-        assert [error for one in people.values() for error in one.errors] == []
+        hold(people[LEAD], path)
+        close(people[LEAD], path, again=True)
+        pass_time(served, timedelta(days=400))
+        lift(people[LEAD], path)
+        certificate = destroy(people[LEAD], people[SECOND])
+        verify(served, certificate, path.rpartition("/")[2])
+        assert [error for one in people.values() for error in one.errors if "401" not in error] == []
     finally:
         for one in people.values():
             one.close()
@@ -124,8 +133,12 @@ def answer(one: Colleague, path: str) -> None:
     one.press("Give it back")
 
 
-def close(one: Colleague, path: str) -> None:
+def close(one: Colleague, path: str, *, again: bool = False) -> None:
     open_case(one, path)
+    if again:  # a reopened case needs a new assessment
+        one.page.locator("#assess_reasons").fill("The same as before.")
+        one.press("Record the assessment")
+        open_case(one, path)
     one.page.locator("#outcome").select_option("used")
     one.page.get_by_role("button", name="Close the case").click()
     expect(one.page.get_by_role("heading", name="Outcome")).to_be_visible()
@@ -136,3 +149,65 @@ def reopen(one: Colleague, path: str) -> None:
     one.page.locator("#reopen_reason").fill("The child rang again.")
     one.press("Reopen the case")
     expect(one.page.get_by_role("heading", name="You have this case")).to_be_visible()
+
+
+def hold(one: Colleague, path: str) -> None:
+    open_case(one, path)
+    one.page.locator("#hold_reason").fill("A court asked for it.")
+    one.page.locator("#hold_review").fill("2027-02-01")
+    one.press("Hold this case")
+    expect(one.page.get_by_text("This case is held: nothing of it is destroyed")).to_be_visible()
+
+
+def sign_in(one: Colleague) -> None:
+    """Sign in by touch: the session ended in the meantime."""
+    one.open("/sign-in")
+    one.press("Sign in with your passkey")
+    expect(one.page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def pass_time(served: ServedDesk, time: timedelta) -> None:
+    """Let time pass, with the new sealing keys that `publish` makes on its timer."""
+    served.clock.now += time
+    with served.desk.store.write() as connection:
+        ensure_sealing_keys(served.desk, connection, now=served.clock.now)
+
+
+def lift(one: Colleague, path: str) -> None:
+    """Find the case due and kept by its hold, and lift the hold."""
+    sign_in(one)
+    one.open("/retention")
+    assert "Stays: " in one.read()
+    expect(one.page.get_by_role("button", name="Draft a list")).to_have_count(0)
+    open_case(one, path)
+    one.page.locator("#hold_reason").fill("The court has decided.")
+    one.press("Lift the hold")
+    expect(one.page.get_by_text("No hold: once closed")).to_be_visible()
+
+
+def destroy(one: Colleague, other: Colleague) -> bytes:
+    """Let one supervisor draft the list and another sign it; return the certificate."""
+    one.open("/retention")
+    one.press("Draft a list of 1 case")
+    assert "You prepared this" in one.read()
+    sign_in(other)
+    other.open("/retention")
+    other.press("Sign, and destroy")
+    link = other.page.get_by_role("link", name="Download")
+    expect(link).to_be_visible()
+    with other.page.expect_download() as waiting:
+        link.click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def verify(served: ServedDesk, certificate: bytes, case_id: str) -> None:
+    """Check the certificate with the desk's own keys, and that the case opens no more."""
+    desk = served.desk
+    with desk.store.read() as connection:
+        found = verify_certificate(desk, connection, certificate)
+        case = get_case(connection, case_id)
+    assert [one.case_id for one in found.destroyed] == [case.case_id]
+    assert found.destroyed[0].rows > 0
+    assert (found.drafted_by, found.signed_by) == (LEAD, SECOND)
+    with pytest.raises(OpeningError, match="was destroyed"):
+        open_report(desk, case_id, actor=LEAD)
