@@ -16,7 +16,10 @@ from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.people.register import list_people
 from gateway.desk.uk_times import UK
 from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, show_page, staff_rule
+from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.audit_anchor import AuditAnchor
 from partner_sdk.wire.canonical import parse_time
 
 blueprint = Blueprint("audit", __name__)
@@ -30,7 +33,7 @@ def list_all() -> ResponseReturnValue:
     """Show the newest entries that fit the filters, and the state of the log."""
     desk, filters = get_desk(), _read_filters(request.args)
     before = parse_row_number(request.args.get("before", "0") or "0")
-    newest = find_newest_kept(desk)
+    newest = _find_newest(desk)
     with desk.store.read() as connection:
         conditions, faults = make_conditions(connection, filters)
         entries, has_older = ([], False) if faults else list_entries(connection, conditions, before=before)
@@ -70,6 +73,14 @@ def post_export() -> ResponseReturnValue:
     kind = "text/csv; charset=utf-8" if is_csv else "application/jsonl"
     shown_as = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(write(desk, number, conditions), content_type=kind, headers=shown_as)
+
+
+def _find_newest(desk: Desk) -> AuditAnchor | None:
+    """Return the newest anchor, or None for a damaged file: the log stays readable, and `audit check` names it."""
+    try:
+        return find_newest_kept(desk)
+    except ReportAbuseError:
+        return None
 
 
 def _read_filters(values: Any) -> Filters:

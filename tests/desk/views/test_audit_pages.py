@@ -4,23 +4,25 @@ import csv
 import io
 import json
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select, text
 
 from gateway.desk import audit
 from gateway.desk.auditing.listing import MOST_LISTED
-from gateway.desk.keyring.anchoring import check_audit, note_check
+from gateway.desk.keyring.anchoring import ANCHORS_FILE, check_audit, note_check
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASES
 from gateway.desk.wiring import Desk
 from tests.builders import NOW
-from tests.desk.people_builders import ACTOR
+from tests.desk.people_builders import ACTOR, ensure_person
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
 
 def add_entries(desk: Desk, count: int, *, action: str = "search", subject: str = "cases", actor: str = ACTOR) -> None:
     with desk.store.write() as connection:
+        ensure_person(connection, actor)
         for _ in range(count):
             audit.append_entry(connection, action, subject, at=desk.clock(), actor=actor, found=3)
 
@@ -74,6 +76,21 @@ def test_wrong_filters_are_named_and_list_nothing(auditor: Browser) -> None:
         assert words in page
         assert "<tbody>" not in page
     assert auditor.get("/audit?before=x").status_code == 404
+
+
+def test_words_that_are_on_no_list_never_come_into_the_log(desk: Desk, auditor: Browser) -> None:
+    for typed in ({"person": "Marker of Leeds"}, {"action": "Marker told me"}):
+        assert auditor.get(f"/audit?{urlencode(typed)}").status_code == 409
+        assert auditor.post("/audit/export", **typed, form="csv").status_code == 404
+    with desk.store.read() as connection:
+        assert not [one for one in connection.execute(select(AUDIT.c.detail)).scalars() if "Marker" in one]
+
+
+def test_damaged_copy_of_the_anchors_hides_no_entry(desk: Desk, auditor: Browser) -> None:
+    (desk.paths.state / ANCHORS_FILE).write_bytes(b"no anchor\n")
+    page = auditor.get("/audit")
+    assert page.status_code == 200
+    assert "<b>Never</b> laid down" in page.text
 
 
 def test_long_log_is_paged_in_the_database(desk: Desk, auditor: Browser) -> None:
