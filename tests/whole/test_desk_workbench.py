@@ -121,7 +121,7 @@ def test_public_case_goes_from_the_queue_to_closed_in_nine_clicks(
     expect(page.get_by_text("Someone asks me to write elsewhere")).to_be_visible()
     click(page.get_by_role("button", name="Check it before you send it"))
     click(page.get_by_role("button", name="Send it to the return code"))
-    expect(page.get_by_text("Through the return code alone")).to_be_visible()
+    expect(page.get_by_text("Through the return code alone, recorded")).to_be_visible()
     click(page.get_by_text("Not urgent: no child at immediate risk"))
     click(page.get_by_label("Harm Reduction", exact=True))
     # Filled in from the report's factors, and right here.
