@@ -19,6 +19,7 @@ from gateway.desk.retention.destruction import draft_destruction
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.destruction import peek_certificate
 from tests.desk.retention_builders import A_YEAR, FIRST, close_all, destroy, list_files_with
@@ -139,7 +140,10 @@ def test_a_restored_database_destroys_again_what_its_certificates_name(desk: Des
     with desk.store.read() as connection:
         report = dict(connection.execute(REPORTS.select()).one()._mapping)
         row = dict(connection.execute(CASES.select()).one()._mapping)
+    keys = desk.paths.vault / CASE_KEYS_FILE
+    older = keys.read_bytes()
     destroy(desk, [case.case_id])
+    keys.write_bytes(older)
     with desk.store.write() as connection:  # as last night's copy has it
         connection.execute(update(REPORTS).values(envelope=report["envelope"]))
         connection.execute(update(CASES).values(**row))
@@ -152,6 +156,7 @@ def test_a_restored_database_destroys_again_what_its_certificates_name(desk: Des
     with desk.store.read() as connection:
         assert bytes(connection.execute(REPORTS.select()).one().envelope) == b""
     assert restore_destructions(desk, actor=FIRST) == []
+    assert keys.read_bytes() == bytes(len(older))  # the key that the copy of the vault's file brought back
 
 
 def test_classes_are_dated_and_an_agencys_own_file_replaces_them(desk: Desk, clock: Clock) -> None:
