@@ -1,0 +1,36 @@
+"""The audit log and the figures, looked at by axe on a phone and a desk, light and dark."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from gateway.desk.keyring.anchoring import check_audit, note_check
+from gateway.desk.people.permissions import Role
+from gateway.desk.wiring import Desk
+from tests.desk.cases.test_figures_page import add_waited
+from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
+from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
+from tests.whole.desk_door import open_desk_page
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_test_desk(tmp_path / "desk", Clock())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing_on_the_pages_of_an_auditor(browser: Chromium, desk: Desk, width: int, scheme: str) -> None:
+    add_waited(desk, 6, crisis=True)
+    note_check(desk, check_audit(desk))
+    page = open_desk_page(browser, Browser(desk).sign_in("u-auditor", [Role.AUDITOR]), width=width, scheme=scheme)
+    found = []
+    for address in ("audit", "audit?action=openings&last_day=2026-01-01", "audit?case=none", "figures", "trends"):
+        page.goto(f"{ORIGIN}/{address}")
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.evaluate(AXE_SCRIPT)
+        faults = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS})
+        found.extend(f"{address}: {one}" for one in faults)
+        assert page.evaluate(SIDEWAYS) == [], address
+    assert found == []
