@@ -20,7 +20,6 @@ ELSEWHERE = {
     "EnrolmentError",
     "EvidenceError",
     "LocalStateError",
-    "LogError",
     "MailboxError",
     "OpeningError",
     "ReportAbuseError",

@@ -39,6 +39,7 @@ def test_init_makes_every_key_closed_to_others(tmp_path: Path) -> None:
     paths = make(tmp_path / "desk")
     keys = sorted(paths.keys.iterdir()) + sorted(paths.root.iterdir())
     assert [path.name for path in keys] == [
+        "case.key",
         "feed.key",
         "identifier.key",
         "key-set.key",

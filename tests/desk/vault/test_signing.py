@@ -1,4 +1,4 @@
-"""The vault signs seven kinds of statement and requests to the feed, each with its role's key, and nothing else."""
+"""The vault signs eight kinds of statement and requests to the feed, each with its role's key, and nothing else."""
 
 from dataclasses import replace
 
@@ -32,6 +32,7 @@ def test_list_of_signed_statements_is_complete_and_each_kind_has_one_payload() -
         "ALERT": "MAILBOX_SIGNING",
         "AUDIT_ANCHOR": "MAILBOX_SIGNING",
         "DESK_RECEIPT": "MAILBOX_SIGNING",
+        "DESTRUCTION": "MAILBOX_SIGNING",
         "KEY_SET": "KEY_SET",
         "MAILBOX_MESSAGE": "MAILBOX_SIGNING",
         "REGISTER": "REGISTER",
