@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.case_boxes import close_box, get_box
@@ -223,14 +223,17 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str, act
     """Seal all of a partner's messages to its current key, to be sent again; return the number.
 
     For a partner that has lost its keys and enrols again: the same signed bytes, so the chain is unchanged. It gets all
-    of its messages, because the holder of the old keys may have acknowledged some.
+    of its messages, because the holder of the old keys may have acknowledged some; a question about a case that was
+    destroyed since is gone, and leaves a gap.
 
     Raises `OpeningError` if the desk's own copy of one no longer opens.
     """
     recipient = get_partner(connection, partner, now=desk.clock())
     vault = desk.load_vault(actor=actor, reason="send")
     rows = connection.execute(
-        select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner).order_by(MAILBOX_MESSAGES.c.number)
+        select(MAILBOX_MESSAGES)
+        .where(MAILBOX_MESSAGES.c.partner == partner, func.length(MAILBOX_MESSAGES.c.envelope) > 0)
+        .order_by(MAILBOX_MESSAGES.c.number)
     ).all()
     for row in rows:
         signed = get_signed_message(desk, connection, row.message_id, vault=vault)

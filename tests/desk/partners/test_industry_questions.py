@@ -14,7 +14,7 @@ from gateway.desk.cases.partner_side import (
     ask_partner,
     format_clock,
 )
-from gateway.desk.partners.mailbox import write_message
+from gateway.desk.partners.mailbox import seal_messages_again, write_message
 from gateway.desk.partners.questions import (
     QuestionRow,
     list_questions,
@@ -100,6 +100,16 @@ def test_question_of_another_box_or_a_lost_key_is_not_passed_for_a_question(loop
         copy = connection.execute(MAILBOX_MESSAGES.select()).one().desk_copy
         connection.execute(MAILBOX_MESSAGES.update().values(desk_copy=bytes(copy)[:-1] + b"\0"))
     assert open_questions(loop.desk, questions(loop, case.reference), actor="test") == {request_id: None}
+
+
+def test_question_about_a_destroyed_case_is_not_sealed_again_and_the_others_are(loop: Loop) -> None:
+    ask(loop, read(loop).reference)
+    write_message(loop.desk, partner="example-chat", kind="welcome", body=encode({"text": "hello"}), actor=ACTOR)
+    with loop.desk.store.write() as connection:
+        assert seal_messages_again(loop.desk, connection, partner="example-chat", actor=ACTOR) == 2
+        question = MAILBOX_MESSAGES.c.case_id.is_not(None)
+        connection.execute(MAILBOX_MESSAGES.update().where(question).values(envelope=b"", desk_copy=None))
+        assert seal_messages_again(loop.desk, connection, partner="example-chat", actor=ACTOR) == 1
 
 
 def test_messages_after_a_question_name_it_as_the_one_before(loop: Loop) -> None:
