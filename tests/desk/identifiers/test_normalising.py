@@ -115,7 +115,12 @@ def test_one_spelling_stays_as_it_is(normalise: Normaliser, text: str) -> None:
             ),
             "other.example/u/Night_Owl",
         ),
-        (normalise_username, ("@Night_Owl7", "night_owl7 ", "\uff2eight_Owl7", "night\u200b_owl7\u202e"), "night_owl7"),
+        (normalise_link, ("https://www.example/a", "http://www.www.example/a"), "www.example/a"),
+        (
+            normalise_username,
+            ("@Night_Owl7", "@ night_owl7 ", "\uff2eight_Owl7", "night\u200b_owl7\u202e"),
+            "night_owl7",
+        ),
         (normalise_payment, ("GB00 TEST 0000 0000", "gb00-test-0000-0000"), "gb00test00000000"),
         (normalise_payment, ("$NightOwl", "nightowl"), "nightowl"),
         (normalise_imei, ("35-209900-176148-1", "352099001761481"), "352099001761481"),
@@ -156,9 +161,11 @@ def test_every_spelling_of_one_thing_is_one(normalise: Normaliser, spellings: tu
         (normalise_username, "n" * (MOST_CHARACTERS + 1)),
         (normalise_payment, "**** 1234"),
         (normalise_imei, "unknown"),
+        (normalise_imei, "not known to us"),
         (normalise_md5, "d41d8cd98f00b204e9800998ecf8427"),
         (normalise_md5, "g" * 32),
         (normalise_reference, "n/a"),
+        (normalise_reference, "not known"),
         (normalise_name, "1"),
     ],
 )
@@ -190,3 +197,18 @@ def test_each_normaliser_names_its_own_kind() -> None:
         normalise_name("Sam O'Brien"),
     ]
     assert tuple(one and one.kind for one in made) == KINDS
+
+
+@pytest.mark.parametrize(
+    ("typed", "region", "number"),
+    [
+        ("01 42 68 53 00", "FR", "+33142685300"),
+        ("07700 900123", "GB", "+447700900123"),
+        ("07700 900123", "XX", "+447700900123"),  # no country of the library: the agency's
+        ("07700 900123", "", "+447700900123"),
+    ],
+)
+def test_number_without_a_country_is_of_the_person_reporting(typed: str, region: str, number: str) -> None:
+    found = normalise_phone(typed, region=region)
+    assert found is not None
+    assert found.value == number
