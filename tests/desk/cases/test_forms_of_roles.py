@@ -25,6 +25,8 @@ from tests.desk.industry_builders import find
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import assess, assess_and_close
 
+# Forms of the page of a request to see, correct or wipe a report, which only its roles reach.
+OF_ANOTHER_PAGE = ("/cases/<case_id>/requests", "/cases/<case_id>/erase")
 WHY = "The school rang: the child is with them."
 READERS = tuple(role for role in Role if is_allowed([role], Permission.READ_CASES))
 
@@ -92,6 +94,7 @@ class Readers:
     def list_unseen(self) -> set[str]:
         """Return the routes of a case's forms that no page has shown."""
         rules = [one for one in self.app.url_map.iter_rules() if "<case_id>" in one.rule and "POST" in one.methods]
+        rules = [one for one in rules if not one.rule.startswith(OF_ANOTHER_PAGE)]
         assert len(rules) >= 20
         assert {stated.login for one in rules if (stated := find_rule(self.app, one.endpoint))} == {Login.STAFF}
         return {one.endpoint for one in rules} - self.seen
@@ -126,6 +129,9 @@ def test_every_form_of_a_case_is_one_that_its_reader_may_send(loop: Loop) -> Non
     readers.look(*cases)
     assess(loop.desk, partners.case_id, actor=analyst)
     assess_and_close(loop.desk, partners.case_id, CLOSING, actor=analyst)
+    supervisor = readers.browsers[Role.SUPERVISOR]
+    held = supervisor.post(f"/cases/{partners.case_id}/hold", hold_reason="A court asks.", hold_review="2027-02-01")
+    assert held.status_code == 303
     readers.look(partners)
     assert readers.list_unseen() == set()
 
