@@ -1,7 +1,6 @@
-"""Links between cases: by closing one as another, on the case page and by command, before closing and after it."""
+"""Links between cases: by closing one as another and on the case page, before closing and after it."""
 
 import dataclasses
-import json
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +9,6 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.linking import link_cases, list_linked, unlink_cases
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cli import main
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.schema import AUDIT
@@ -115,9 +113,7 @@ def test_link_to_nothing_to_itself_or_without_a_reason_is_refused(
     assert caught.value.reason == refusal
 
 
-def test_page_and_commands_link_two_closed_cases_and_end_their_link(
-    loop: Loop, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_page_links_two_closed_cases_and_ends_their_link(loop: Loop) -> None:
     first, second = read(loop, 2)
     for reference in (first, second):
         close(loop, reference)
@@ -139,8 +135,3 @@ def test_page_and_commands_link_two_closed_cases_and_end_their_link(
     assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
     assert browser.post(f"/cases/{case_id}/unlink", linked_case=second, link_reason=WHY).status_code == 303
     assert list_references(loop, first) == {first}
-    for words, count in (("link", 2), ("unlink", 1)):
-        state = str(loop.folder / "desk")
-        assert main(["case", words, first, second, "--reason", WHY, "--json", "--state", state]) == 0
-        assert json.loads(capsys.readouterr().out)["case"]["reference"] == first
-        assert len(list_references(loop, second)) == count
