@@ -184,7 +184,7 @@ def add_sealed_case(
             sequence=1,
             submission_sha256=None,
         )
-        (key,) = make_keys(desk.load_signer(), [case_id])
+        (key,) = make_keys(desk.load_signer(), connection, [case_id])
         (closed,) = close_reports(desk.load_signer(), [(key, clear.report_id, envelope)], kind="report")
         connection.execute(
             insert(REPORTS).values(

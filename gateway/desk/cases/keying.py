@@ -186,7 +186,7 @@ def _file(
     clear = report.clear
     envelope = seal(encode_public_report(report), key=key, context=report_context(clear)).to_bytes()
     reference, case_id, signer = make_own_reference(desk, connection), desk.make_id(), desk.load_signer()
-    keys = make_keys(signer, [case_id])
+    keys = make_keys(signer, connection, [case_id])
     (closed,) = close_reports(signer, [(keys[0], clear.report_id, envelope)], kind="import")
     connection.execute(
         insert(IMPORTED_REPORTS).values(

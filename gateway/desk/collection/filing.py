@@ -106,7 +106,7 @@ def store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk:
         is_known = (row.intake.clear.partner, row.intake.clear.report_id) in imported
         (by_file if is_known else fresh).append(row)
     case_ids = [desk.make_id() for _ in fresh]
-    keys = make_keys(signer, case_ids)
+    keys = make_keys(signer, connection, case_ids)
     known = [find_report_key(connection, row.intake.clear) for row in by_file]
     closed = close_reports(
         signer,

@@ -224,7 +224,11 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
         )
     )
     if held is None or held.imported_at is None:
-        key = make_keys(signer, [desk.make_id()])[0] if held is None else find_report_key(connection, post.clear)
+        key = (
+            make_keys(signer, connection, [desk.make_id()])[0]
+            if held is None
+            else find_report_key(connection, post.clear)
+        )
         (closed,) = close_reports(signer, [(key, post.clear.report_id, post.envelope_raw)], kind="import")
         connection.execute(
             insert(IMPORTED_REPORTS).values(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Table, and_, bindparam, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, func, select, update
 
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.vault import BoxKind, CaseKey, CasePlace
@@ -20,9 +20,13 @@ from partner_sdk.wire.statements import MAX_STATEMENT_BYTES
 from partner_sdk.wire.submission import ClearFields
 
 
-def make_keys(signer: Signer, case_ids: Sequence[str]) -> list[CaseKey]:
-    """Make a key for each new case. Raises `VaultError`, `LocalStateError`."""
-    numbers = signer.make_case_keys(case_ids)
+def make_keys(signer: Signer, connection: Connection, case_ids: Sequence[str]) -> list[CaseKey]:
+    """Make a key for each new case, with numbers that no case of the database has.
+
+    Raises `VaultError`, `LocalStateError`.
+    """
+    newest: int | None = connection.execute(_NEWEST).scalar()
+    numbers = signer.make_case_keys(case_ids, above=-1 if newest is None else newest)
     return [CaseKey(case_id=case_id, number=number) for case_id, number in zip(case_ids, numbers, strict=True)]
 
 
@@ -62,7 +66,7 @@ def close_box(signer: Signer, connection: Connection, case_id: str, box: bytes, 
     """
     number = _find_number(connection, case_id)
     if number is None:
-        (number,) = signer.make_case_keys([case_id])
+        number = make_keys(signer, connection, [case_id])[0].number
         connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(key_number=number))
     (closed,) = signer.close_boxes(
         [(CasePlace(key=CaseKey(case_id=case_id, number=number), kind=kind, row_id=row_id), box)]
@@ -109,5 +113,6 @@ def _parse_clear(text: str) -> ClearFields:
 
 
 # Built once: a page opens dozens of boxes.
+_NEWEST: Final = select(func.max(CASES.c.key_number))
 _NUMBER: Final = select(CASES.c.key_number).where(CASES.c.case_id == bindparam("case_id"))
 _TABLES: Final[tuple[tuple[Table, BoxKind], ...]] = ((REPORTS, "report"), (IMPORTED_REPORTS, "import"))

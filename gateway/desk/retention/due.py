@@ -51,7 +51,10 @@ class DueCase:
 
 
 def list_due(desk: Desk, connection: Connection, *, most: int) -> list[DueCase]:
-    """Return cases whose time is over, the one due first at the head, each with the reason if it may not go yet."""
+    """Return cases whose time is over, the one due first at the head, each with the reason if it may not go yet.
+
+    At most so many that may go, and as many that stay: old cases that are held hide none that may go.
+    """
     classes, now = load_classes(desk.paths.state), desk.clock()
     first = CASES.alias("first")
     is_open = select(first.c.case_id).where(first.c.joined_to == CASES.c.case_id, first.c.closed_at.is_(None)).exists()
@@ -67,11 +70,13 @@ def list_due(desk: Desk, connection: Connection, *, most: int) -> list[DueCase]:
         .order_by(CASES.c.closed_at, CASES.c.case_id)
     )
     found: list[DueCase] = []
+    staying = 0
     for row in connection.execute(query):
         one = judge(desk, connection, to_case(row), classes=classes)
-        if one.refusal != "not-due":
+        if one.refusal is None or (one.refusal != "not-due" and staying < most):
             found.append(one)
-        if len(found) == most or _is_before_every_class(classes, row.closed_at, today=get_uk_day(now)):
+            staying += one.refusal is not None
+        if len(found) - staying == most or _is_before_every_class(classes, row.closed_at, today=get_uk_day(now)):
             break
     return found
 

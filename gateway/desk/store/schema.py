@@ -224,6 +224,7 @@ CASES: Final = Table(
     Index(None, "reference"),
     Index(None, "other_reference"),
     Index(None, "joined_to"),
+    Index(None, "key_number"),
 )
 KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (cases/keying.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.

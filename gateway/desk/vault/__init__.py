@@ -34,6 +34,8 @@ MOST_IDENTIFIERS: Final = 2_000  # of one request: it fits a frame of the pipe a
 # The part of a box that lies under the key of its case: enough that the rest cannot be opened (`case_keys`).
 HEAD_BYTES: Final = HEADER_BYTES + ENC_BYTES
 MOST_CASES: Final = 1_000  # of one request: as many as an hour of reports
+# A file of 60 GB: far more cases than an agency has, and a number that any file system can seek to.
+MOST_CASE_KEYS: Final = 1_000_000_000
 # The reason of a `VaultError` while the passphrases are awaited.
 LOCKED: Final = "locked"
 
@@ -64,7 +66,7 @@ class CaseKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The key of a case, by its place in the vault's file of them."""
 
     case_id: Annotated[str, Meta(max_length=80)]
-    number: Annotated[int, Meta(ge=0)]
+    number: Annotated[int, Meta(ge=0, le=MOST_CASE_KEYS)]
 
 
 class CasePlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,9 +128,10 @@ class HashIdentifiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class MakeCaseKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="make-case-keys"):
-    """Make a random key for each of these new cases; the answer is their numbers."""
+    """Make a random key for each of these new cases; the answer is their numbers, all above `above`."""
 
     case_ids: Annotated[tuple[Annotated[str, Meta(max_length=80)], ...], Meta(max_length=MOST_CASES)]
+    above: Annotated[int, Meta(ge=-1, le=MOST_CASE_KEYS)] = -1
 
 
 class CloseHeads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="close-heads"):

@@ -1,8 +1,9 @@
 """The keys of cases: one random key for each, in a file that the vault alone reads. Never returns a key.
 
 The file has a record of 60 bytes for each key, by its number: a nonce, and the key sealed under `keys/case.key` for
-this number and case. Destroying a key overwrites its record in place: no page of a database, no log and no copy of the
-database ever had it. A record of zeros is a key that was destroyed. Numbers are never used again.
+this number and case. Destroying a key overwrites its record in place with a mark that is sealed for the same number and
+case: no page of a database, no log and no copy of the database ever had the key, and no record of another case passes
+for its mark. Numbers are never used again.
 
 Of a box only the head lies under that key: its header and its encapsulated key. Without the latter HPKE's own key for
 the rest cannot be derived, also with the agency's private key (RFC 9180 §5.1), and long boxes need not be copied.
@@ -30,8 +31,10 @@ _KEY_BYTES: Final = 32  # AES-256
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D §5.2.1.1
 _TAG_BYTES: Final = 16
 RECORD_BYTES: Final = _NONCE_BYTES + _KEY_BYTES + _TAG_BYTES
-_GONE: Final = bytes(RECORD_BYTES)
+_MARK: Final = bytes(_KEY_BYTES)
+_BEHIND: Final = "It is missing, or older than the database. Bring its newest copy back: the key is still in that one."
 _WRAP_LABEL: Final = b"report-abuse desk case key v1\0"
+_GONE_LABEL: Final = b"report-abuse desk case key destroyed v1\0"
 _BOX_LABEL: Final = b"report-abuse desk case box v1\0"
 
 
@@ -41,17 +44,18 @@ class CaseKeys:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def make(self, case_ids: Sequence[str], *, under: KeyFile) -> list[int]:
-        """Add a key for each case and return their numbers; on return they are on the disk.
+    def make(self, case_ids: Sequence[str], *, under: KeyFile, above: int = -1) -> list[int]:
+        """Add a key for each case and return their numbers, all above `above`; on return they are on the disk.
 
-        Raises `LocalStateError` (`case-keys-unwritable`).
+        `above` is the highest number that the database knows: a file that was restored from an older copy gives no
+        number twice. Raises `LocalStateError` (`case-keys-unwritable`).
         """
         if not case_ids:
             return []
         wrap = _load(under)
         with self._open_to_write() as descriptor:
             # A record that a loss of power cut short was never given to a case.
-            first = os.fstat(descriptor).st_size // RECORD_BYTES
+            first = max(os.fstat(descriptor).st_size // RECORD_BYTES, above + 1)
             os.ftruncate(descriptor, first * RECORD_BYTES)
             records = (
                 _seal(wrap, secrets.token_bytes(_KEY_BYTES), bound=_bind(CaseKey(case_id=case_id, number=number)))
@@ -72,14 +76,15 @@ class CaseKeys:
     def open_box(self, place: CasePlace, closed: bytes, *, under: KeyFile) -> bytes:
         """Return the box, still sealed to the agency.
 
-        Raises `OpeningError`: `destroyed` if the key of the case was destroyed or is not in this file, `does-not-open`.
+        Raises `OpeningError`: `destroyed` if the key of the case was destroyed, `case-keys-behind` if it is not in this
+        file, `does-not-open`.
         """
         (key,) = self._load_keys([place], under=under)
         end = HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES
         return _open(key, closed[:end], bound=_BOX_LABEL + encode(place)) + closed[end:]
 
     def destroy(self, keys: Sequence[CaseKey], *, under: KeyFile) -> list[int]:
-        """Overwrite these keys and return the numbers of the keys that are gone; on return the zeros are on the disk.
+        """Overwrite these keys and return the numbers of the keys that are gone; on return the marks are on the disk.
 
         Safe to repeat. Raises `OpeningError` (`does-not-open`) for a number that belongs to another case, and
         `LocalStateError` (`case-keys-behind`) for one that is not in this file: nothing is overwritten then.
@@ -89,21 +94,16 @@ class CaseKeys:
         wrap = _load(under)
         with self._open_to_write() as descriptor:
             records = [_read(descriptor, key.number) for key in keys]
-            if any(len(record) != RECORD_BYTES for record in records):
-                raise LocalStateError(
-                    f"{self._path} never had the key of a case: it is missing, or older than the database. Bring its "
-                    "newest copy back: the key is still in that one.",
-                    reason="case-keys-behind",
-                )
-            living = [
-                key
-                for key, record in zip(keys, records, strict=True)
-                if _is_there(record) and _check(wrap, key, record)
-            ]
-            for key in living:
-                _write(descriptor, _GONE, at=key.number * RECORD_BYTES)
+            if not all(map(_is_there, records)):
+                raise _make_behind(self._path)
+            for key, record in zip(keys, records, strict=True):
+                if not _is_gone(wrap, key, record):
+                    _open(wrap, record, bound=_bind(key))
+            for key in keys:
+                mark = _seal(wrap, _MARK, bound=_GONE_LABEL + encode(key))
+                _write(descriptor, mark, at=key.number * RECORD_BYTES)
             os.fsync(descriptor)
-            return [key.number for key in keys if not _is_there(_read(descriptor, key.number))]
+            return [key.number for key in keys if _is_gone(wrap, key, _read(descriptor, key.number))]
 
     def _load_keys(self, places: Sequence[CasePlace], *, under: KeyFile) -> list[AESGCM]:
         try:
@@ -113,12 +113,15 @@ class CaseKeys:
             records = [b""] * len(places)
         except OSError as error:
             raise _make_fault(self._path, error) from None
-        if not all(map(_is_there, records)):
-            raise OpeningError("The key of this case was destroyed: nothing can open it.", reason="destroyed")
         wrap = _load(under)
-        return [
-            AESGCM(_open(wrap, record, bound=_bind(place.key))) for place, record in zip(places, records, strict=True)
-        ]
+        return [AESGCM(self._open_key(wrap, place.key, record)) for place, record in zip(places, records, strict=True)]
+
+    def _open_key(self, wrap: AESGCM, key: CaseKey, record: bytes) -> bytes:
+        if not _is_there(record):
+            raise OpeningError(f"The key of this case is not in {self._path}. {_BEHIND}", reason="case-keys-behind")
+        if _is_gone(wrap, key, record):
+            raise OpeningError("The key of this case was destroyed: nothing can open it.", reason="destroyed")
+        return _open(wrap, record, bound=_bind(key))
 
     @contextmanager
     def _open_to_write(self) -> Iterator[int]:
@@ -152,12 +155,15 @@ def _write(descriptor: int, raw: bytes, *, at: int) -> None:
 
 
 def _is_there(record: bytes) -> bool:
-    return len(record) == RECORD_BYTES and record != _GONE
+    # Zeros are a gap: numbers that an older copy of the file never had.
+    return len(record) == RECORD_BYTES and any(record)
 
 
-def _check(wrap: AESGCM, key: CaseKey, record: bytes) -> bool:
-    _open(wrap, record, bound=_bind(key))
-    return True
+def _is_gone(wrap: AESGCM, key: CaseKey, record: bytes) -> bool:
+    try:
+        return _open(wrap, record, bound=_GONE_LABEL + encode(key)) == _MARK
+    except OpeningError:
+        return False
 
 
 def _bind(key: CaseKey) -> bytes:
@@ -178,6 +184,10 @@ def _open(cipher: AESGCM, sealed: bytes, *, bound: bytes) -> bytes:
             "The box does not open under the key of its case: it was altered, or belongs to another row or case.",
             reason="does-not-open",
         ) from None
+
+
+def _make_behind(path: Path) -> LocalStateError:
+    return LocalStateError(f"{path} never had the key of a case. {_BEHIND}", reason="case-keys-behind")
 
 
 def _make_fault(path: Path, error: OSError) -> LocalStateError:

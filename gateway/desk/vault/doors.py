@@ -146,12 +146,15 @@ class Signer:
             found += answer.values
         return found
 
-    def make_case_keys(self, case_ids: Sequence[str]) -> list[int]:
-        """Make a key for each new case, and return their numbers; they are on the disk then. Raises as `sign`."""
+    def make_case_keys(self, case_ids: Sequence[str], *, above: int) -> list[int]:
+        """Make a key for each new case, and return their numbers, all above `above`; they are on the disk then.
+
+        Raises as `sign`.
+        """
         found: list[int] = []
         for start in range(0, len(case_ids), MOST_CASES):
             some = tuple(case_ids[start : start + MOST_CASES])
-            answer = self.ask(MakeCaseKeys(case_ids=some))
+            answer = self.ask(MakeCaseKeys(case_ids=some, above=above))
             if not isinstance(answer, Numbers) or len(answer.values) != len(some):
                 raise _make_mismatch()
             found += answer.values

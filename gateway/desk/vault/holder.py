@@ -137,7 +137,7 @@ class Holder:
         under = self._read_case_key()
         match request:
             case MakeCaseKeys():
-                return Numbers(values=tuple(self.case_keys.make(request.case_ids, under=under)))
+                return Numbers(values=tuple(self.case_keys.make(request.case_ids, under=under, above=request.above)))
             case CloseHeads():
                 return Heads(values=tuple(self.case_keys.close_heads(request.heads, under=under)))
             case DestroyCaseKeys():

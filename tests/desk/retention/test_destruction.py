@@ -27,6 +27,7 @@ from gateway.desk.retention.destruction import (
     list_unfinished,
     withdraw_draft,
 )
+from gateway.desk.retention.due import list_due
 from gateway.desk.retention.holds import place_hold
 from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
@@ -300,3 +301,20 @@ def test_gateway_is_compared_as_before_and_a_later_report_does_not_join_a_destro
         (later,) = list_cases(connection)
     assert (later.joined_to, later.adds_to) == (None, first.reference)
     assert open_case(loop.desk, later.reference, actor=ACTOR)
+
+
+def test_cases_that_stay_hide_none_that_may_go(desk: Desk, clock: Clock) -> None:
+    held_cases = [add_sealed_case(desk, marker="") for _ in range(3)]
+    close_all(desk)
+    for one in held_cases:
+        place_hold(
+            desk, one, reason="A court asked for it.", review=clock.now.date() + timedelta(days=300), actor=FIRST
+        )
+    clock.now += timedelta(days=1)
+    free = [add_sealed_case(desk, marker="") for _ in range(3)]
+    close_all(desk)
+    clock.now += A_YEAR
+    with desk.store.read() as connection:
+        due = list_due(desk, connection, most=2)
+    assert [one.refusal for one in due] == ["held", "held", None, None]
+    assert {one.case.case_id for one in due if one.refusal is None} <= set(free)

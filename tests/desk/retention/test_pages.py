@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cases.opening import open_report
 from gateway.desk.cli import main
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.key_set import ensure_sealing_keys
@@ -21,6 +22,7 @@ from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import OpeningError
 from partner_sdk.wire.destruction import peek_certificate
 from tests.desk.retention_builders import A_YEAR, FIRST, close_all, destroy, list_files_with
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
@@ -156,7 +158,13 @@ def test_a_restored_database_destroys_again_what_its_certificates_name(desk: Des
     with desk.store.read() as connection:
         assert bytes(connection.execute(REPORTS.select()).one().envelope) == b""
     assert restore_destructions(desk, actor=FIRST) == []
-    assert keys.read_bytes() == bytes(len(older))  # the key that the copy of the vault's file brought back
+    # The key that the copy of the vault's file brought back is gone again, also for last night's box.
+    assert keys.read_bytes() != older
+    with desk.store.write() as connection:
+        connection.execute(update(REPORTS).values(envelope=report["envelope"]))
+    with pytest.raises(OpeningError) as caught:
+        open_report(desk, case, actor=FIRST)
+    assert caught.value.reason == "destroyed"
 
 
 def test_classes_are_dated_and_an_agencys_own_file_replaces_them(desk: Desk, clock: Clock) -> None:

@@ -53,14 +53,18 @@ def test_box_opens_in_its_own_row_of_its_own_case_alone(keys: CaseKeys) -> None:
         keys.open_box(mine, closed, under=make_key(KeyRole.CASE, name="another"))
 
 
-def test_destroyed_key_is_zeros_on_the_disk_and_its_number_is_never_used_again(keys: CaseKeys, tmp_path: Path) -> None:
+def test_destroyed_key_leaves_a_mark_of_its_case_and_its_number_is_never_used_again(
+    keys: CaseKeys, tmp_path: Path
+) -> None:
     keys.make(["case-a", "case-b"], under=UNDER)
+    before = (tmp_path / "vault" / CASE_KEYS_FILE).read_bytes()
     closed = close(keys, place_of(0))
     mine = [CaseKey(case_id="case-a", number=0)]
     for _ in range(2):  # safe to repeat
         assert keys.destroy(mine, under=UNDER) == [0]
     raw = (tmp_path / "vault" / CASE_KEYS_FILE).read_bytes()
-    assert raw[:RECORD_BYTES] == bytes(RECORD_BYTES)
+    assert raw[:RECORD_BYTES] != before[:RECORD_BYTES]
+    assert raw[RECORD_BYTES:] == before[RECORD_BYTES:]
     with pytest.raises(OpeningError) as caught:
         keys.open_box(place_of(0), closed, under=UNDER)
     assert caught.value.reason == "destroyed"
@@ -97,6 +101,37 @@ def test_key_that_an_older_file_never_had_does_not_count_as_destroyed(keys: Case
         keys.destroy(both, under=UNDER)
     path.write_bytes(newest)
     assert keys.destroy(both, under=UNDER) == [0, 1]
+
+
+def test_mark_of_a_destroyed_case_certifies_no_other_one(keys: CaseKeys, tmp_path: Path) -> None:
+    keys.make(["case-a", "case-b"], under=UNDER)
+    closed = close(keys, place_of(1, "case-b"))
+    keys.destroy([CaseKey(case_id="case-a", number=0)], under=UNDER)
+    # The row of the living case was pointed at the destroyed number.
+    with pytest.raises(OpeningError) as caught:
+        keys.destroy([CaseKey(case_id="case-b", number=0)], under=UNDER)
+    assert caught.value.reason == "does-not-open"
+    path = tmp_path / "vault" / CASE_KEYS_FILE
+    raw = path.read_bytes()
+    path.write_bytes(raw[:RECORD_BYTES] * 2)  # or its mark was copied over the record of the living one
+    with pytest.raises(OpeningError):
+        keys.destroy([CaseKey(case_id="case-b", number=1)], under=UNDER)
+    path.write_bytes(raw)
+    assert keys.open_box(place_of(1, "case-b"), closed, under=UNDER) == BOX
+
+
+def test_file_from_an_older_copy_gives_no_number_of_a_newer_case(keys: CaseKeys, tmp_path: Path) -> None:
+    path = tmp_path / "vault" / CASE_KEYS_FILE
+    keys.make(["case-a"], under=UNDER)
+    older = path.read_bytes()
+    keys.make(["case-b", "case-c"], under=UNDER)
+    path.write_bytes(older)
+    assert keys.make(["case-d"], under=UNDER, above=2) == [3]
+    with pytest.raises(OpeningError) as caught:
+        close(keys, place_of(2, "case-c"))
+    assert caught.value.reason == "case-keys-behind"
+    with pytest.raises(LocalStateError):
+        keys.destroy([CaseKey(case_id="case-c", number=2)], under=UNDER)
 
 
 def test_record_that_a_loss_of_power_cut_short_is_no_key(keys: CaseKeys, tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ def _make_cases() -> None:
     )
     op.execute(f"CREATE INDEX ix_cases_crisis ON cases (crisis_since) WHERE crisis {_is(True)}")
     op.execute("CREATE INDEX ix_cases_joined_to ON cases (joined_to)")
+    op.execute("CREATE INDEX ix_cases_key_number ON cases (key_number)")
     op.execute("CREATE INDEX ix_cases_received_at_case_id ON cases (received_at, case_id)")
     op.execute("CREATE INDEX ix_cases_other_reference ON cases (other_reference)")
     op.execute(
