@@ -3,6 +3,7 @@
 The zone is always named, because the clocks change twice a year and reports come from every country.
 """
 
+import calendar
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -14,6 +15,7 @@ from partner_sdk.wire.canonical import parse_time
 UK: Final = ZoneInfo("Europe/London")
 # Not from the locale: the desk is in English, and a server may have any locale.
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS_A_YEAR: Final = len(_MONTHS)
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
@@ -69,9 +71,20 @@ def get_day_start(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UK).date(), time(), tzinfo=UK).astimezone(UTC)
 
 
-def format_uk_day(text: str) -> str:
-    """Return a stored day as text, e.g. `1 February 2027`."""
-    return f"{date.fromisoformat(text):%-d %B %Y}"
+def add_months(day: date, months: int) -> date:
+    """Return the day so many months later; the last day of a shorter month, e.g. 29 February to 28 February."""
+    year, month = divmod(day.year * _MONTHS_A_YEAR + day.month - 1 + months, _MONTHS_A_YEAR)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def format_uk_day(day: date | str) -> str:
+    """Return a day, also one stored as text, e.g. `1 February 2027`."""
+    return f"{date.fromisoformat(day) if isinstance(day, str) else day:%-d %B %Y}"
+
+
+def format_uk_day_of(text: str) -> str:
+    """Return the UK day of a stored time, e.g. `1 July 2026` for `2026-06-30T23:30:00Z`."""
+    return format_uk_day(parse_time(text).astimezone(UK).date())
 
 
 def format_uk_time(text: str) -> str:

@@ -10,7 +10,7 @@ from gateway.desk.cases.figures import DAYS, format_seconds
 from gateway.desk.cases.model import get_uk_day
 from gateway.desk.cases.waits import LEAST_CASES, count_workload, make_waits
 from gateway.desk.people.permissions import Permission
-from gateway.desk.uk_times import UK
+from gateway.desk.uk_times import UK, format_uk_day
 from gateway.desk.views.page import get_desk, parse_small_number, show_page, staff_rule
 from partner_sdk.wire.canonical import format_time
 
@@ -34,7 +34,7 @@ def show_figures() -> ResponseReturnValue:
         "figures.html",
         as_of=format_time(desk.clock()),
         days=days,
-        first_day=f"{first:%-d %B %Y}",
+        first_day=format_uk_day(first),
         format_seconds=format_seconds,
         least=LEAST_CASES,
         most_arrived=max(waits.arrived, default=0),

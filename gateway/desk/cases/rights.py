@@ -5,7 +5,6 @@ code gets an answer, or a person after a check of identity, which is recorded. N
 law's reason from `rights.toml`.
 """
 
-import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -31,6 +30,7 @@ from gateway.desk.cases.opening import find_earlier, is_proven
 from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, list_steps
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import add_months
 from gateway.desk.wiring import Desk
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
@@ -147,8 +147,7 @@ def get_due_day(asked_on: date) -> date:
 
     The law lets a weekend or holiday pass to the next working day; this desk does not use that.
     """
-    year, month = (asked_on.year, asked_on.month + 1) if asked_on.month < 12 else (asked_on.year + 1, 1)
-    return date(year, month, min(asked_on.day, calendar.monthrange(year, month)[1]))
+    return add_months(asked_on, 1)
 
 
 def record_request(desk: Desk, wanted: str, kind: str, *, way: str, asked_on: date, note: str, actor: str) -> CaseRow:

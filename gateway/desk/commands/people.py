@@ -1,6 +1,6 @@
 """Commands of the administrator about the people of the desk: add, roles, authorities, accounts, one-time links."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import click
@@ -22,8 +22,8 @@ from gateway.desk.terminal import (
     port_option,
     print_result,
 )
+from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.wire.canonical import parse_time
 
 _ROLES: Final = click.Choice([role.value for role in Role])
 _PERSON: Final = click.argument("person", metavar="PERSON", help="Their handle, e.g. a-okafor.")
@@ -77,8 +77,8 @@ def people_show(call: Call, person: str) -> int:
         f"  Roles: {', '.join(found['roles']) or 'none'}",
         f"  Account of this machine: {found['account'] or 'none'}",
         *(f"  {AUTHORITIES[one['kind']]} until {one['until']}" for one in found["authorities"]),
-        f"  Added {parse_time(found['added_at']):%-d %B %Y} by {added_by}",
-        *([f"  Ended {parse_time(found['ended_at']):%-d %B %Y} by {ended_by}"] if found["ended_at"] else []),
+        f"  Added {format_uk_day_of(found['added_at'])} by {added_by}",
+        *([f"  Ended {format_uk_day_of(found['ended_at'])} by {ended_by}"] if found["ended_at"] else []),
     )
 
 
@@ -129,7 +129,7 @@ def people_authority(call: Call, person: str, kind: str, until: datetime) -> int
     desk, day = open_desk(call.state), until.date()
     with desk.store.write() as connection:
         register.set_authority(connection, person, kind=kind, until=day, actor=call.actor, now=desk.clock())
-    line = f"{person} {AUTHORITIES[kind]} until {_format_day(day)}."
+    line = f"{person} {AUTHORITIES[kind]} until {format_uk_day(day)}."
     return print_result(call, {"kind": kind, "person": person, "until": day.isoformat()}, line)
 
 
@@ -188,7 +188,3 @@ def _print_roles(call: Call, desk: Desk, person: str) -> int:
     names = [role.value for role in Role if role in roles]
     line = f"Roles of {person}: {', '.join(names) or 'none'}. Their sessions have ended."
     return print_result(call, {"person": person, "roles": names}, line)
-
-
-def _format_day(day: date) -> str:
-    return f"{day:%-d %B %Y}"

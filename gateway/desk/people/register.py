@@ -18,6 +18,7 @@ from gateway.desk.people.permissions import APART, BY_THE_DESK, Role, list_clash
 from gateway.desk.store.engine import copy_fields
 from gateway.desk.store.people_tables import PEOPLE, PERSON_AUTHORITIES, PERSON_ROLES, SESSIONS
 from gateway.desk.suggestions import suggest
+from gateway.desk.uk_times import format_uk_day
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 
@@ -166,7 +167,7 @@ def check_authority(connection: Connection, person: str, at: datetime, *, kind: 
     found = next((one for one in list_authorities(connection, person) if one.kind == kind), None)
     if found is not None and at.date() <= found.until:
         return
-    state = "has no authority" if found is None else f"had authority until {found.until:%-d %B %Y}"
+    state = "has no authority" if found is None else f"had authority until {format_uk_day(found.until)}"
     raise PersonError(
         f"{format_person(connection, person)} {state} of the kind {kind}. An administrator records it with "
         f"`people authority {person} {kind} --until DAY`.",

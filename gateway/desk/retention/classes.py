@@ -4,7 +4,6 @@ Example: a service's report whose case was closed on 31 August 2026 has the clas
 31 August 2027.
 """
 
-import calendar
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -13,13 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from gateway.desk.cases.model import get_uk_day_of
+from gateway.desk.uk_times import add_months
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 CLASSES_FILE: Final = Path(__file__).with_name("classes.toml")
 OWN_CLASSES: Final = "retention.toml"
-MONTHS_A_YEAR: Final = 12
 ClassCode = Literal["content", "public"]
 
 
@@ -56,9 +55,3 @@ def get_due_day(classes: RetentionClasses, code: ClassCode, *, closed_at: str) -
     """Return the day in the United Kingdom from which a case that was closed then may be destroyed."""
     found: RetentionClass = getattr(classes, code)
     return add_months(get_uk_day_of(closed_at), found.months)
-
-
-def add_months(day: date, months: int) -> date:
-    """Return the day so many months later; the last day of a shorter month, e.g. 29 February to 28 February."""
-    year, month = divmod(day.year * MONTHS_A_YEAR + day.month - 1 + months, MONTHS_A_YEAR)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

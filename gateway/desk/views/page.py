@@ -30,7 +30,7 @@ from gateway.desk.people.permissions import (
 )
 from gateway.desk.people.register import format_person, list_with_role
 from gateway.desk.people.sessions import Session, begin_session, end_session, find_session
-from gateway.desk.uk_times import format_passed, format_short_time, format_uk_day, format_uk_time
+from gateway.desk.uk_times import format_passed, format_short_time, format_uk_day, format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
@@ -95,6 +95,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.jinja_env.globals["who_may"] = lambda name: format_roles(Permission[name])
     app.jinja_env.filters["uk_time"] = format_uk_time
     app.jinja_env.filters["uk_day"] = format_uk_day
+    app.jinja_env.filters["uk_day_of"] = format_uk_day_of
     app.jinja_env.filters["short_time"] = lambda text: format_short_time(text, now=desk.clock())
     app.jinja_env.filters["passed"] = lambda text: format_passed(text, now=desk.clock())
 
