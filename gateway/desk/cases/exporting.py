@@ -47,7 +47,7 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-        cases = list_of_person(connection, found)
+        cases = list_reports_of_person(connection, found)
     if any(case.opened_at is None for case in cases):
         raise CaseError("Open each report of this person first.", reason="not-opened")
     reports = [_open(desk, case, actor=actor) for case in cases]
@@ -57,7 +57,7 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     return Export(reports, sorted(replies, key=lambda one: one.written_at))
 
 
-def list_of_person(connection: Connection, found: CaseRow) -> list[CaseRow]:
+def list_reports_of_person(connection: Connection, found: CaseRow) -> list[CaseRow]:
     """Return the reports that are proven to come from the person of this one, the first one first."""
     earlier = find_earlier(connection, found)
     first = earlier if earlier is not None and is_proven(found, earlier=earlier) else found

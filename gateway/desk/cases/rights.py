@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.holding import hold_unless_closed
 from gateway.desk.cases.model import (
+    KEYED_IN,
     CaseError,
     CaseRow,
     get_case,
@@ -42,7 +43,7 @@ RIGHTS_FILE: Final = Path(__file__).with_name("rights.toml")
 SEE, CORRECT, WIPE = REQUESTS
 BY_CODE: Final = "return-code"
 # How a request came, and how its answer went.
-WAYS: Final = (BY_CODE, "phone", "letter", "visit")
+WAYS: Final = (BY_CODE, *KEYED_IN)
 # How it was checked that the person who asks, or hears the answer, is the person who reported.
 IDENTITY: Final = ("safe_word", "called_back", "in_person")
 GRANTED, REFUSED = "granted", "refused"
@@ -180,7 +181,7 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
     note = get_clean_note(decision.note) if decision.kind == CORRECT or decision.note else ""
     with desk.store.read() as connection:
         found = _get_public(connection, wanted)
-        request = _check(connection, found, decision)
+        request = _check_decision(connection, found, decision)
     if decision.told_by == BY_CODE:
         check_report_id(message_id)
         for number, part in enumerate(split_text(text)):
@@ -188,7 +189,7 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
             write_reply(desk, found.case_id, ReplyDraft(part, is_the_reply=False), actor=actor, message_id=part_id)
     with desk.store.write() as connection:
         found = get_case(connection, found.case_id)
-        _check(connection, found, decision)  # another person may have answered meanwhile
+        _check_decision(connection, found, decision)  # another person may have answered meanwhile
         hold_unless_closed(desk, connection, found, actor=actor)
         codes = {
             "request": decision.kind,
@@ -245,7 +246,7 @@ def _get_public(connection: Connection, wanted: str) -> CaseRow:
     return found
 
 
-def _check(connection: Connection, found: CaseRow, decision: Decision) -> OpenRequest:
+def _check_decision(connection: Connection, found: CaseRow, decision: Decision) -> OpenRequest:
     request = next((one for one in list_requests(connection, found) if one.kind == decision.kind), None)
     if request is None:
         raise CaseError("This request is answered already, or was never made.", reason="no-request")

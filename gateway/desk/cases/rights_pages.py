@@ -1,6 +1,7 @@
 """Routes of requests to see, correct or wipe a report: the list, those of one case, the answer, and the export."""
 
 from collections.abc import Sequence
+from datetime import date
 from http import HTTPStatus
 from typing import Final
 
@@ -14,11 +15,14 @@ from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, CaseRow, format_day, get_uk_day, parse_day
 from gateway.desk.cases.rights import (
     BY_CODE,
+    CORRECT,
     DECISIONS,
-    IDENTITY,
+    ERASE,
+    GRANTED,
     REFUSED,
     SEE,
     WAYS,
+    WIPE,
     Decision,
     OpenRequest,
     answer_request,
@@ -47,28 +51,25 @@ from partner_sdk.wire.public_codes import REQUESTS
 blueprint = Blueprint("rights", __name__)
 # The longest text and note, in letters of four bytes, each spelled in twelve characters of a form.
 ANSWER_BYTES: Final = 320 * 1024
-KINDS: Final = dict(zip(REQUESTS, ("See it", "Correct it", "Wipe it"), strict=True))
-WAY_TITLES: Final = dict(
-    zip(WAYS, ("In this report, with their return code", "By phone", "In a letter", "In a visit"), strict=True)
-)
+KINDS: Final = {SEE: "See it", CORRECT: "Correct it", WIPE: "Wipe it"}
+WAY_TITLES: Final = {
+    BY_CODE: "In this report, with their return code",
+    "phone": "By phone",
+    "letter": "In a letter",
+    "visit": "In a visit",
+}
 TOLD_TITLES: Final = {BY_CODE: "Through the return code: it is sent when you press the button"} | {
     way: f"{title}: I have told them" for way, title in WAY_TITLES.items() if way != BY_CODE
 }
-IDENTITY_TITLES: Final = dict(
-    zip(
-        IDENTITY,
-        (
-            "They knew the safe word of the report",
-            "We called back the number in the report",
-            "They came, with proof of who they are",
-        ),
-        strict=True,
-    )
-)
+IDENTITY_TITLES: Final = {
+    "safe_word": "They knew the safe word of the report",
+    "called_back": "We called back the number in the report",
+    "in_person": "They came, with proof of who they are",
+}
 DECISION_TITLES: Final = {
-    "see": {"granted": "Give them what they told us", "refused": "Refuse, or give a part"},
-    "correct": {"granted": "Correct it", "refused": "Refuse"},
-    "wipe": {"erase": "Erase it: two people then sign", "refused": "Refuse"},
+    SEE: {GRANTED: "Give them what they told us", REFUSED: "Refuse, or give a part"},
+    CORRECT: {GRANTED: "Correct it", REFUSED: "Refuse"},
+    WIPE: {ERASE: "Erase it: two people then sign", REFUSED: "Refuse"},
 }
 _FIELDS: Final = {
     "no-ground": "ground",
@@ -92,10 +93,9 @@ def list_all() -> ResponseReturnValue:
         found, late = count_requests(connection, today=today)
         page = read_list_page(found=found)
         cases = list_due(connection, first=page.first, most=page.most)
-    rows = [(case, [KINDS[kind] for kind in case.requests.split()], (case.request_due or "")) for case in cases]
     return show_page(
         "requests.html",
-        rows=[(case, kinds, _format_due(due), due < today.isoformat()) for case, kinds, due in rows],
+        rows=[_make_row(case, today=today) for case in cases],
         listed_page=page,
         late=late,
         law=get_law(),
@@ -127,8 +127,9 @@ def post_record(case_id: str) -> ResponseReturnValue:
         )
     except CaseError as error:
         fields = {"bad-day": "asked_on", "bad-code": "new_kind", "request-open": "new_kind"}
-        fault = Fault(fields.get(error.reason, "asked"), CASE_FAULTS.get(error.reason, str(error)))
-        return _show(case, typed, [Fault(fault.field, str(error))] if error.reason == "bad-code" else [fault])
+        # Its own text names the two questions.
+        text = str(error) if error.reason == "bad-code" else CASE_FAULTS.get(error.reason, str(error))
+        return _show(case, typed, [Fault(fields.get(error.reason, "asked"), text)])
     return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
 
 
@@ -162,8 +163,8 @@ def post_answer(case_id: str) -> ResponseReturnValue:
     try:
         answer_request(get_desk(), case.case_id, decision, actor=get_name(), message_id=typed["message_id"])
     except ReportAbuseError as error:
-        said = CASE_FAULTS.get(error.reason) or REPLY_FAULTS.get(error.reason, ("", str(error)))[1]
-        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), said)])
+        text = CASE_FAULTS.get(error.reason) or REPLY_FAULTS.get(error.reason, ("", str(error)))[1]
+        return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), text)])
     return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
 
 
@@ -195,7 +196,7 @@ def _show(case: CaseRow, typed: Typed, faults: Sequence[Fault] = ()) -> Response
     return show_page(
         "case_requests.html",
         case=case,
-        requests=[(one, KINDS[one.kind], _format_due(one.due.isoformat()), one.due < today) for one in open_requests],
+        requests=[(one, KINDS[one.kind], format_day(one.due), one.due < today) for one in open_requests],
         decisions={kind: list(titles.items()) for kind, titles in DECISION_TITLES.items()},
         grounds={kind: [(code, f"{one.title} ({one.law})") for code, one in list_grounds(kind)] for kind in REQUESTS},
         identities=list(IDENTITY_TITLES.items()),
@@ -218,5 +219,6 @@ def _choose_shown(typed: Typed, open_requests: Sequence[OpenRequest]) -> str:
     return wanted if wanted in kinds else kinds[0] if kinds else ""
 
 
-def _format_due(day: str) -> str:
-    return format_day(parse_day(day)) if day else ""
+def _make_row(case: CaseRow, *, today: date) -> tuple[CaseRow, list[str], str, bool]:
+    due = parse_day(case.request_due or "")
+    return case, [KINDS[kind] for kind in case.requests.split()], format_day(due), due < today

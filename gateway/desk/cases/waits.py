@@ -18,7 +18,7 @@ from partner_sdk.wire.canonical import format_time
 
 # A time of fewer cases would be that of a person: it is not shown.
 LEAST_CASES: Final = 5
-# The measures, each with its words.
+# The measures, each with its title.
 MEASURES: Final = {
     "read": "First read",
     "assessed": "First assessment",
@@ -100,7 +100,7 @@ def make_waits(connection: Connection, *, since: datetime) -> CaseWaits:
     return CaseWaits(
         received=arrived.total(),
         measures=tuple(
-            Waits(title, tuple(_make_wait(words, waits[name, lane]) for lane, words in LANES.items()))
+            Waits(title, tuple(_make_wait(lane_title, waits[name, lane]) for lane, lane_title in LANES.items()))
             for name, title in MEASURES.items()
         ),
         hours=tuple(_make_wait(f"{hour:02}:00", found) for hour, found in enumerate(by_hour)),

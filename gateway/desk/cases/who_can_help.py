@@ -20,7 +20,7 @@ MOST_NAMED = 6
 class ShownSuggestion:
     """One reason and the bodies that it suggests by name; with too many to name, `count` and their `group` alone.
 
-    `is_to_call` says that nothing can be sent to any of them.
+    `is_to_call`: nothing can be sent to any of them.
     """
 
     reason: str

@@ -86,7 +86,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One body. `nations` and `countries` (lower-case ISO 3166-1) say where it serves; `areas` are names of places.
+    """One body. It serves `nations` and `countries` (lower-case ISO 3166-1); `areas` are names of places.
 
     `contact` and `partner` (its id at this desk, where it has keys) are an agency's own; empty if none was agreed.
     """

@@ -3,7 +3,7 @@
 Two people then sign and carry it out like any list; the request ends with it.
 """
 
-from gateway.desk.cases.exporting import list_of_person
+from gateway.desk.cases.exporting import list_reports_of_person
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.rights import WIPE, list_requests
 from gateway.desk.people.releases import Release
@@ -18,7 +18,7 @@ def draft_erasure(desk: Desk, wanted: str, *, actor: str) -> Release:
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
-        cases = list_of_person(connection, found)
+        cases = list_reports_of_person(connection, found)
         requests = [(case, one) for case in cases for one in list_requests(connection, case)]
     if not any(one.to_erase_by for case, one in requests if case.case_id == found.case_id):
         raise RetentionError("Nobody has decided to erase this report.", reason="not-decided")
