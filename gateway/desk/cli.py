@@ -99,7 +99,7 @@ program: Final = DeskProgram(
             "The audit log: check, accept-loss.",
             room="commands.audit",
             commands={
-                "check": "Check the audit log: its hash chain, and the anchors that were laid down at the gateway.",
+                "check": "Check the audit log: its hash chain, and its anchors at the gateway.",
                 "accept-loss": "Record that entries of the audit log are lost, "
                 "after this desk was restored from a backup.",
             },

@@ -60,7 +60,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "case list",
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
-    NOT_ANCHORED: ("The audit log was not laid down at the gateway", "Run {}, and read its output.", "publish"),
+    NOT_ANCHORED: ("The audit log was not anchored at the gateway", "Run {}, and read its output.", "publish"),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
 

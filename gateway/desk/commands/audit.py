@@ -11,7 +11,7 @@ from gateway.desk.wiring import open_desk
 
 @desk_command(Permission.CHECK_AUDIT)
 def audit_check(call: Call) -> int:
-    """Check the audit log: its hash chain, and the anchors that were laid down at the gateway.
+    """Check the audit log: its hash chain, and its anchors at the gateway.
 
     Exit code 1: an entry was altered, removed, inserted or written anew, or an anchor does not hold. Exit code 3: the
     gateway was not asked, so the log was compared only with the anchors that are kept here.

@@ -12,7 +12,7 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.destinations.register import FACT_FILES
 from gateway.desk.destinations.suggesting import RULES_FILE
 from gateway.desk.doctor import examine
-from gateway.desk.keyring.anchoring import lay_anchor
+from gateway.desk.keyring.anchoring import anchor_audit
 from gateway.desk.keyring.bootstrap import (
     BootstrapError,
     FirstPerson,
@@ -152,24 +152,28 @@ def gateway_end_key(call: Call, key_id: str, *, is_at_once: bool) -> int:
 def publish_command(call: Call) -> int:
     """Sign the key set and the register, and publish them.
 
-    It signs those that changed or are a day old, and lays the head of the audit log down at the gateway. Run it every
+    It signs those that changed or are a day old, and anchors the head of the audit log at the gateway. Run it every
     day: the key set expires 90 days after its signature.
     """
     desk = open_desk(call.state)
     published = publish(desk, actor=call.actor)
     invitations = publish_invitations(desk, desk.make_feed())
-    laid = lay_anchor(desk)
+    anchor = anchor_audit(desk)
     return print_result(
         call,
         {
-            "audit_anchor": asdict(laid),
+            "audit_anchor": asdict(anchor),
             "invitations": invitations,
             "key_set_serial": published.key_set.serial,
             "register_serial": published.register.serial,
         },
         f"Key set: {_describe(published.key_set)}. Register: {_describe(published.register)}.",
-        f"Audit log: anchor {laid.number} at entry {laid.entries}.",
-        *([f"The gateway had lost {laid.resent} anchors and has them again: was it restored?"] if laid.resent else []),
+        f"Audit log: anchor {anchor.number} at entry {anchor.entries}.",
+        *(
+            [f"The gateway had lost {anchor.resent} anchors and has them again: was it restored?"]
+            if anchor.resent
+            else []
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Lays the head of the audit log down at the gateway, and compares the log with every anchor that was laid down.
+"""Anchors the head of the audit log at the gateway, and compares the log with every anchor.
 
 An anchor is signed, names the one before by its hash, and is never replaced: a person with this desk's database cannot
 take one back, and a taken gateway cannot make one (docs/decisions/0056). A copy of each is in a file beside the
@@ -44,11 +44,11 @@ from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.keys import KeySet, parse_pin, verify_bundle
 
 ANCHORS_FILE: Final = "audit.anchors"
-# The action whose subject is the newest anchor over entries that a person has given up as lost.
+# The action whose subject is the newest anchor over entries that a person accepted as lost.
 LOSS_ACCEPTED: Final = "accept-audit-loss"
 CONTRADICTS: Final = "audit-anchors-contradict"
 CHECK_FILE: Final = "audit.checked"
-# Anchors are laid down by `publish`, daily; its timer may be late by an hour or two.
+# `publish` adds one daily; its timer may be late by an hour or two.
 ANCHORED_WITHIN: Final = timedelta(hours=26)
 _MAX_CHECK_BYTES: Final = 64 * 1024
 _INTRUSION: Final = (
@@ -57,7 +57,7 @@ _INTRUSION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class NewAnchor:
     """A new anchor. `resent` counts older ones that the gateway had lost and has again."""
 
     number: int
@@ -74,7 +74,7 @@ class AuditFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one check. `not_asked` says why the gateway was not asked, or is empty."""
+    """The result of one check. `not_asked` is the reason why the gateway was not asked, or empty."""
 
     at: str
     entries: int
@@ -90,18 +90,18 @@ class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults
 
 
-def lay_anchor(desk: Desk, *, after_loss: bool = False) -> Laid:
-    """Sign the head of the audit log and lay it down at the gateway; keep a copy here.
+def anchor_audit(desk: Desk, *, after_loss: bool = False) -> NewAnchor:
+    """Sign the head of the audit log and send it to the gateway; keep a copy here.
 
     Gives a restored gateway the anchors that it lost. Raises the feed client's errors, and `LogError`: `forked-anchor`
-    if the gateway shows other anchors than were laid down, with an alarm; `log-behind-anchor` for a log that no longer
+    if the gateway shows other anchors than it was given, with an alarm; `log-behind-anchor` for a log that no longer
     has the entry of the newest one, unless a person has just accepted that loss.
     """
     feed, path = desk.make_feed(), desk.paths.state / ANCHORS_FILE
     with held(path):
         shown, kept = feed.list_anchors(), list_kept(desk)
         try:
-            anchors = _join(shown, kept)
+            anchors = _get_longer(shown, kept)
             parse_anchors(anchors, after=None)
             if len(shown) > len(kept):
                 open_anchor(shown[-1], key_set=_get_key_set(desk), now=desk.clock())
@@ -128,7 +128,7 @@ def lay_anchor(desk: Desk, *, after_loss: bool = False) -> Laid:
         signed = desk.load_signer().sign(anchor)
         feed.put_list("audit", signed)
         write_durably(path, b"".join(raw + b"\n" for raw in (*anchors, signed)))
-    return Laid(anchor.number, anchor.entries, resent=len(anchors) - len(shown))
+    return NewAnchor(anchor.number, anchor.entries, resent=len(anchors) - len(shown))
 
 
 def list_kept(desk: Desk) -> list[bytes]:
@@ -150,17 +150,14 @@ def check_audit(desk: Desk) -> AuditCheck:
     found: list[AuditAnchor] = []
     try:
         if shown is not None:
-            _join(shown, kept)
+            _get_longer(shown, kept)
             if len(shown) < len(kept):
                 faults.append(_make_missing(shown=len(shown), kept=len(kept)))
     except LogError as error:
         faults.append(AuditFault(code=error.reason, detail=str(error), advice=_INTRUSION))
     try:
-        found = parse_anchors(anchors, after=None)
-        if anchors:
-            open_anchor(anchors[-1], key_set=_get_key_set(desk), now=now)
+        found = _verify(desk, anchors)
     except ReportAbuseError as error:
-        found = []
         faults.append(
             AuditFault(
                 code=error.reason, detail=f"The anchors of the audit log do not hold. {error}", advice=_INTRUSION
@@ -203,22 +200,19 @@ def find_check(desk: Desk) -> AuditCheck | None:
 
 
 def accept_loss(desk: Desk, *, actor: str) -> list[str]:
-    """Record that entries which were laid down are lost, e.g. after a restore; return the descriptions of the losses.
+    """Record that anchored entries are lost, e.g. after a restore; return the descriptions of the losses.
 
     The next anchor follows at once: only its signature tells this record from one that an attacker wrote into the log.
-    Raises `LogError` (`nothing-lost`), `AuditChainError` for a chain that is broken in itself, and as `lay_anchor`.
+    Raises `LogError` (`nothing-lost`), `AuditChainError` for a chain that is broken in itself, and as `anchor_audit`.
     """
-    anchors = _join(desk.make_feed().list_anchors(), list_kept(desk))
-    found = parse_anchors(anchors, after=None)
-    if anchors:
-        open_anchor(anchors[-1], key_set=_get_key_set(desk), now=desk.clock())
+    found = _verify(desk, _get_longer(desk.make_feed().list_anchors(), list_kept(desk)))
     with desk.store.write() as connection:
         entries, hashes = audit.walk_chain(connection, seek={one.entries for one in found})
         failed = _list_failed(found, entries=entries, hashes=hashes)
         accepted = _get_accepted(connection, failed, found)
         failed = [one for one in failed if one.number > accepted]
         if not failed:
-            raise LogError("No entry that was laid down at the gateway is missing.", reason="nothing-lost")
+            raise LogError("No anchored entry is missing.", reason="nothing-lost")
         audit.append_entry(
             connection,
             LOSS_ACCEPTED,
@@ -228,7 +222,7 @@ def accept_loss(desk: Desk, *, actor: str) -> list[str]:
             kept=_get_last_good(failed[0], found),
             laid_down=failed[-1].entries,
         )
-    lay_anchor(desk, after_loss=True)
+    anchor_audit(desk, after_loss=True)
     return [_describe_loss(one, found) for one in failed]
 
 
@@ -239,7 +233,15 @@ def _ask_gateway(desk: Desk) -> tuple[list[bytes] | None, str]:
         return None, str(error)
 
 
-def _join(shown: Sequence[bytes], kept: Sequence[bytes]) -> list[bytes]:
+def _verify(desk: Desk, anchors: Sequence[bytes]) -> list[AuditAnchor]:
+    """Return anchors in their order; the signature of the newest covers all of them."""
+    found = parse_anchors(anchors, after=None)
+    if anchors:
+        open_anchor(anchors[-1], key_set=_get_key_set(desk), now=desk.clock())
+    return found
+
+
+def _get_longer(shown: Sequence[bytes], kept: Sequence[bytes]) -> list[bytes]:
     """Return the longer of two lists of anchors; raises `LogError` unless it begins with the other."""
     for number, (one, other) in enumerate(zip(shown, kept, strict=False), 1):
         if one != other:
@@ -268,7 +270,7 @@ def _check_has_entry_of(connection: Connection, anchor: AuditAnchor) -> None:
     kept = connection.execute(select(AUDIT.c.entry_sha256).where(AUDIT.c.id == anchor.entries)).scalar()
     if kept is None or bytes(kept).hex() != anchor.entry_sha256:
         raise LogError(
-            f"The audit log no longer has the entry of {_describe(anchor)} so no other was laid down. Run "
+            f"The audit log no longer has the entry of {_describe(anchor)}, so no other was added. Run "
             f"`{suggest('audit check')}` first.",
             reason="log-behind-anchor",
         )
@@ -314,17 +316,15 @@ def _make_fault(failed: Sequence[AuditAnchor], found: Sequence[AuditAnchor], *, 
 def _make_missing(*, shown: int, kept: int) -> AuditFault:
     return AuditFault(
         code="anchors-missing",
-        detail=f"The gateway shows {shown} anchors of the audit log; {kept} were laid down there.",
-        advice=f"Ask its operator whether it was restored. `{suggest('publish')}` lays the others down again.",
+        detail=f"The gateway shows {shown} anchors of the audit log; it was given {kept}.",
+        advice=f"Ask its operator whether it was restored. `{suggest('publish')}` sends the others again.",
     )
 
 
 def _describe(anchor: AuditAnchor) -> str:
-    return f"anchor {anchor.number}, laid down on {format_uk_time(anchor.at)},"
+    return f"anchor {anchor.number} of {format_uk_time(anchor.at)}"
 
 
 def _describe_loss(failed: AuditAnchor, found: Sequence[AuditAnchor]) -> str:
     first = _get_last_good(failed, found) + 1
-    return (
-        f"Entries between {first} and {failed.entries} of {_describe(failed)[:-1]} are lost, and a person accepted it."
-    )
+    return f"Entries between {first} and {failed.entries} of {_describe(failed)} are lost, and a person accepted it."

@@ -17,8 +17,8 @@ from gateway.desk.keyring.anchoring import (
     CONTRADICTS,
     LOSS_ACCEPTED,
     accept_loss,
+    anchor_audit,
     check_audit,
-    lay_anchor,
     list_kept,
 )
 from gateway.desk.store.schema import AUDIT
@@ -68,10 +68,10 @@ def list_codes(loop: Loop) -> list[str]:
 def anchored(loop: Loop) -> Loop:
     """A loop with two anchors, and entries before, between and behind them."""
     add_entries(loop, 3)
-    lay_anchor(loop.desk)
+    anchor_audit(loop.desk)
     loop.clock.advance(seconds=24 * 3600)
     add_entries(loop, 5)
-    lay_anchor(loop.desk)
+    anchor_audit(loop.desk)
     add_entries(loop, 2)
     return loop
 
@@ -174,7 +174,7 @@ def test_taken_gateway_cannot_make_an_anchor_or_drop_one_unseen(anchored: Loop) 
     assert list_codes(anchored) == ["unknown-key"]
     anchored.gateway_sql("DELETE FROM audit_anchors WHERE number > 1")
     assert list_codes(anchored) == ["anchors-missing"]
-    assert lay_anchor(anchored.desk).resent == 1
+    assert anchor_audit(anchored.desk).resent == 1
     assert list_codes(anchored) == []
 
 
@@ -183,7 +183,7 @@ def test_gateway_that_shows_another_anchor_raises_an_alarm(anchored: Loop) -> No
     anchored.gateway_sql("UPDATE audit_anchors SET statement = ? WHERE number = 2", kept[0])
     assert "forked-anchor" in list_codes(anchored)
     with pytest.raises(LogError):
-        lay_anchor(anchored.desk)
+        anchor_audit(anchored.desk)
     with anchored.desk.store.read() as connection:
         assert [alarm.kind for alarm in list_alarms(connection)] == [CONTRADICTS]
 
@@ -202,7 +202,7 @@ def test_restored_desk_is_told_so_and_goes_on_once_a_person_accepts_the_loss(
     lost = accept_loss(anchored.desk, actor=ACTOR)
     assert len(lost) == 1
     add_entries(anchored, 20)  # the log goes on, past the anchor of the lost entries
-    lay_anchor(anchored.desk)
+    anchor_audit(anchored.desk)
     check = check_audit(anchored.desk)
     assert (check.faults, len(check.losses), check.anchors) == ((), 1, 4)
     with pytest.raises(LogError):
@@ -221,7 +221,7 @@ def test_acceptance_that_an_attacker_writes_into_the_log_excuses_nothing(anchore
         audit.append_entry(connection, LOSS_ACCEPTED, "2", at=anchored.clock(), actor=ACTOR, kept=0, laid_down=9)
     if is_published:  # the daily one, which signs
         with pytest.raises(LogError) as refused:
-            lay_anchor(anchored.desk)
+            anchor_audit(anchored.desk)
         assert refused.value.reason == "log-behind-anchor"
     assert list_codes(anchored) == ["audit-rewritten"]
     assert len(anchored.desk.make_feed().list_anchors()) == 2
@@ -258,10 +258,10 @@ def test_day_without_an_anchor_is_a_concern(anchored: Loop) -> None:
     assert NOT_ANCHORED not in {one.code for one in settle_alarms(anchored.desk)}
     anchored.clock.advance(seconds=27 * 3600)
     assert NOT_ANCHORED in {one.code for one in settle_alarms(anchored.desk)}
-    found = [one for one in examine(anchored.desk.paths.state, clock=anchored.clock) if "laid down" in one.detail]
+    found = [one for one in examine(anchored.desk.paths.state, clock=anchored.clock) if "not anchored" in one.detail]
     assert found
     assert "publish" in (found[0].fix or "")
-    lay_anchor(anchored.desk)
+    anchor_audit(anchored.desk)
     assert NOT_ANCHORED not in {one.code for one in settle_alarms(anchored.desk)}
 
 

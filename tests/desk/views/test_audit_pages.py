@@ -90,7 +90,7 @@ def test_damaged_copy_of_the_anchors_hides_no_entry(desk: Desk, auditor: Browser
     (desk.paths.state / ANCHORS_FILE).write_bytes(b"no anchor\n")
     page = auditor.get("/audit")
     assert page.status_code == 200
-    assert "<b>Never</b> laid down" in page.text
+    assert "<b>Never</b> anchored" in page.text
 
 
 def test_long_log_is_paged_in_the_database(desk: Desk, auditor: Browser) -> None:
