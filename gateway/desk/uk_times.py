@@ -68,7 +68,12 @@ def format_typed_time(moment: datetime) -> tuple[str, str]:
 
 def get_day_start(now: datetime) -> datetime:
     """Return the beginning of the current day in the United Kingdom."""
-    return datetime.combine(now.astimezone(UK).date(), time(), tzinfo=UK).astimezone(UTC)
+    return get_start_of(now.astimezone(UK).date())
+
+
+def get_start_of(day: date) -> datetime:
+    """Return the beginning of a day in the United Kingdom, in UTC."""
+    return datetime.combine(day, time(), tzinfo=UK).astimezone(UTC)
 
 
 def add_months(day: date, months: int) -> date:

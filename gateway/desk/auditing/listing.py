@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
@@ -13,7 +13,7 @@ from gateway.desk.auditing.labels import ACTIONS, OPENINGS, format_action, list_
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.register import find_person, format_person, list_people
 from gateway.desk.store.schema import AUDIT, CASES
-from gateway.desk.uk_times import UK
+from gateway.desk.uk_times import get_start_of
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import encode, format_time
 
@@ -87,7 +87,7 @@ def make_conditions(connection: Connection, filters: Filters) -> tuple[Condition
             except (ValueError, OverflowError):
                 faults.append((name, "Give the day as year, month and day, e.g. 2026-11-25."))
                 continue
-            bound = format_time(datetime.combine(day, time(), tzinfo=UK))
+            bound = format_time(get_start_of(day))
             conditions.append(AUDIT.c.at < bound if days else AUDIT.c.at >= bound)
     return conditions, faults
 

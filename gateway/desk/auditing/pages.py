@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import audit
 from gateway.desk.auditing.labels import ACTIONS
 from gateway.desk.auditing.listing import OPENED, Filters, list_entries, make_conditions, write_csv, write_lines
+from gateway.desk.cases.model import get_uk_day
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_check, find_newest_kept
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.people.register import list_people
-from gateway.desk.uk_times import UK
 from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, show_page, staff_rule
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
@@ -69,7 +69,7 @@ def post_export() -> ResponseReturnValue:
         form = "csv" if is_csv else "json-lines"
         audit.append_entry(connection, "export-audit", form, at=now, actor=get_name(), up_to=number, **chosen)
     write = write_csv if is_csv else write_lines
-    name = f"audit-{now.astimezone(UK):%Y-%m-%d}.{'csv' if is_csv else 'jsonl'}"
+    name = f"audit-{get_uk_day(now)}.{'csv' if is_csv else 'jsonl'}"
     kind = "text/csv; charset=utf-8" if is_csv else "application/jsonl"
     shown_as = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(write(desk, number, conditions), content_type=kind, headers=shown_as)

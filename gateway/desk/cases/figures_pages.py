@@ -1,6 +1,6 @@
 """The page of figures for the head of the desk: waits by lane and hour, completeness, open work. Nothing is opened."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Final
 
 from flask import Blueprint, request
@@ -10,7 +10,7 @@ from gateway.desk.cases.figures import DAYS, format_seconds
 from gateway.desk.cases.model import get_uk_day
 from gateway.desk.cases.waits import LEAST_CASES, count_workload, make_waits
 from gateway.desk.people.permissions import Permission
-from gateway.desk.uk_times import UK, format_uk_day
+from gateway.desk.uk_times import format_uk_day, get_start_of
 from gateway.desk.views.page import get_desk, parse_small_number, show_page, staff_rule
 from partner_sdk.wire.canonical import format_time
 
@@ -28,7 +28,7 @@ def show_figures() -> ResponseReturnValue:
     today = get_uk_day(desk.clock())
     first = today - timedelta(days=days - 1)
     with desk.store.read() as connection:
-        waits = make_waits(connection, since=datetime.combine(first, time(), tzinfo=UK))
+        waits = make_waits(connection, since=get_start_of(first))
         workload = count_workload(connection)
     return show_page(
         "figures.html",

@@ -39,7 +39,7 @@ from gateway.desk.partners.questions import (
     store_question,
 )
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import UK
+from gateway.desk.uk_times import UK, get_start_of
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS, InformationRequest
@@ -159,7 +159,7 @@ def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
 def _begin_day(day: date, *, today: date) -> datetime:
     if not 0 < (day - today).days <= MOST_DAYS_HELD:
         raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
-    return datetime.combine(day, time.min, tzinfo=UK)
+    return get_start_of(day)
 
 
 @dataclass(frozen=True, slots=True)
