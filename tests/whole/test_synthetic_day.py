@@ -20,7 +20,9 @@ from sqlalchemy import func, select
 from gateway.desk.cases.about import set_about
 from gateway.desk.cases.holding import hand_over, take_over
 from gateway.desk.cases.linking import link_cases
+from gateway.desk.cases.model import NO_SAFE_CONTACT
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replies import record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
 from gateway.desk.store.schema import CASES
@@ -102,6 +104,10 @@ def work(desk: Desk, browsers: dict[str, Browser], cases: Sequence[tuple[int, st
             assess(desk, case_id, actor=analyst, reasons=reasons)
         else:
             use_pages(browsers, browsers[analyst], number, case_id, reasons=reasons)
+        if number % 6 == 0:
+            record_reply(
+                desk, case_id, code=NO_SAFE_CONTACT, reason=mark(number, "The phone is shared."), actor=analyst
+            )
         if number % 7 == 0:
             note = mark(number, "Next: call.")
             hand_over(desk, case_id, reason=mark(number, "Advice"), note=note, person="d-harm", actor=analyst)

@@ -75,7 +75,7 @@ def case_assess(call: Call, case: str, reasons_file: Path, contact: str | None, 
 @click.option("--redirected-to", type=click.Choice(REDIRECTS), help="With --outcome out_of_remit: the body named.")
 @click.option("--same-as", metavar="CASE", help="Another case about the same person or incident.")
 @click.option("--reply-recorded", type=click.Choice(REPLY_CODES), help="How the person reporting was answered.")
-@click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe, without details of the report.")
+@click.option("--reply-reason", metavar="TEXT", help="Why no other reply is safe; it is sealed.")
 @click.option("--release-outcome", is_flag=True, help="Tell the partner whose own report it is.")
 def case_close(
     call: Call,

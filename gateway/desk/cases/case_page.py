@@ -30,7 +30,7 @@ from gateway.desk.cases.model import (
     is_waiting,
     normalise,
 )
-from gateway.desk.cases.no_reply import find_no_reply
+from gateway.desk.cases.no_reply import find_no_reply, find_reply_step
 from gateway.desk.cases.opening import (
     OpenedCase,
     OpenedReport,
@@ -254,7 +254,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
-        no_reply = find_no_reply(connection, case)
+        no_reply, reply_step = find_no_reply(connection, case), find_reply_step(connection, case)
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         linked = list_linked(connection, case)
@@ -327,6 +327,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_read_noted=any(one.kind == "read" for one in written),
         notes=notes,
         no_reply=no_reply,
+        reply_step=reply_step,
         me=get_name(),
         promised_day=None if promised is None else format_day(promised),
         read_by=format_read_by(case, desk.agency, now=desk.clock()),

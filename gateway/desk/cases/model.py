@@ -116,7 +116,6 @@ class CaseRow:
     is_behind: bool
     reply_owed: bool
     reply_code: str | None
-    reply_reason: str | None
     reply_recorded_at: str | None
     holder: str | None
     held_since: str | None

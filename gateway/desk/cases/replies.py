@@ -29,7 +29,7 @@ from gateway.desk.cases.model import (
 )
 from gateway.desk.cases.no_reply import draft_no_reply
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
-from gateway.desk.cases.steps import get_clean_reason
+from gateway.desk.cases.steps import REPLY_STEP, StepText, add_step, get_clean_reason
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set
 from gateway.desk.outbox.replies import (
@@ -125,7 +125,7 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
         hold_unless_closed(desk, connection, found, actor=actor)
         if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
             raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
-        note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
+        note_reply(desk, connection, found, code=code, reason=reason, actor=actor, now=now)
         return get_case(connection, found.case_id)
 
 
@@ -144,15 +144,19 @@ def clean_reply_reason(code: str, reason: str | None) -> str | None:
 
 
 def note_reply(
-    connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
+    desk: Desk, connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
 ) -> None:
-    """Record the owed reply in the caller's transaction, after `clean_reply_reason`."""
+    """Record the owed reply in the caller's transaction, after `clean_reply_reason`; its reason is sealed.
+
+    Raises `LocalStateError` (`no-sealing-key`) if it has a reason.
+    """
     connection.execute(
         update(CASES)
         .where(CASES.c.case_id == found.case_id)
-        .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
+        .values(reply_code=code, reply_recorded_at=format_time(now))
     )
-    audit.append_entry(connection, "record-reply", found.case_id, at=now, actor=actor, code=code)
+    text = StepText(reason=reason) if reason else None
+    add_step(desk, connection, found.case_id, REPLY_STEP, actor=actor, text=text, codes={"code": code})
     draft_no_reply(connection, get_case(connection, found.case_id), by=actor, now=now)
 
 
@@ -219,7 +223,9 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
             message_id=message_id,
         )
         if draft.is_the_reply and found.reply_owed and found.reply_code is None:
-            note_reply(connection, found, code=REPLIED_BY_RETURN_CODE, reason=checked.reason, actor=actor, now=now)
+            note_reply(
+                desk, connection, found, code=REPLIED_BY_RETURN_CODE, reason=checked.reason, actor=actor, now=now
+            )
     return written
 
 

@@ -16,8 +16,9 @@ from gateway.desk.cases.case_page import (
     show_page_again,
 )
 from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.no_reply import describe_no_reply, find_no_reply
+from gateway.desk.cases.no_reply import check_was_read, describe_no_reply, find_no_reply
 from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
@@ -87,14 +88,17 @@ def post_record(case_id: str) -> ResponseReturnValue:
 @blueprint.post("/cases/<case_id>/no-reply")
 @staff_rule(Permission.ASSESS_CASES, body_bytes=TOUCH_BYTES)
 def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
-    """Sign as a second person that no reply to this child is safe."""
+    """Sign as a second person, who has read the reason, that no reply to this child is safe."""
     case = get_case_or_404(case_id)
     with get_desk().store.read() as connection:
-        release = find_no_reply(connection, case)
+        release, body = find_no_reply(connection, case), describe_no_reply(connection, case)
+        lead = get_lead(connection, case.case_id)
     if release is None:
         return _go_to_replies(case)
     try:
-        sign_on_page(release, body=describe_no_reply(case))
+        with get_desk().store.read() as connection:
+            check_was_read(connection, lead, release, by=get_name())
+        sign_on_page(release, body=body)
     except ReportAbuseError as error:
         return show_page_again(case, PageState([Fault("reply-title", str(error))]))
     return _go_to_replies(case)

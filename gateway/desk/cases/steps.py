@@ -36,6 +36,7 @@ StepKind = Literal[
     "advise",
     "pass-on",
     "exempt",
+    "reply",
     "close",
     "reopen",
     "link",
@@ -47,6 +48,7 @@ StepKind = Literal[
     "request",
     "answer-request",
 ]
+REPLY_STEP: Final[StepKind] = "reply"
 MAX_REASON_CHARACTERS: Final = 300
 # As a reply: the reasons of an assessment, and the note that goes with a case to another person.
 MAX_NOTE_CHARACTERS: Final = 4_000
@@ -55,6 +57,8 @@ _MOST_TEXT_BYTES: Final = 256 * 1024
 # More than a person reads at once: the texts of older steps stay closed on the page.
 MOST_OPENED_STEPS: Final = 60
 _BOX_KIND: Final = "case-step"
+# The act of the audit log.
+READ_STEPS: Final = "read-case-steps"
 
 
 class StepText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,7 +158,7 @@ def open_texts(desk: Desk, case: CaseRow, steps: Sequence[CaseStep], *, actor: s
         except (OpeningError, FormatError):
             continue
     with desk.store.write() as connection:
-        audit.append_entry(connection, "read-case-steps", case.case_id, at=desk.clock(), actor=actor)
+        audit.append_entry(connection, READ_STEPS, case.case_id, at=desk.clock(), actor=actor)
     return texts
 
 

@@ -194,7 +194,7 @@ class ReplySender:
             connection.execute(
                 update(CASES)
                 .where(CASES.c.case_id == reply.case_id, CASES.c.reply_code == REPLIED_BY_RETURN_CODE)
-                .values(reply_code=None, reply_reason=None, reply_recorded_at=None)
+                .values(reply_code=None, reply_recorded_at=None)
             )
 
 

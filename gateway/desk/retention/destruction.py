@@ -52,7 +52,7 @@ from partner_sdk.wire.statements import MAX_LIST_BYTES
 
 DUE: Final[DestructionReason] = "due"
 # The columns of a case that say more about a person than codes do.
-_FORGOTTEN: Final = {"reply_reason": None, "reply_key_sha256": None, "has_reply_key": False, "holder": None}
+_FORGOTTEN: Final = {"reply_key_sha256": None, "has_reply_key": False, "holder": None}
 # A request to wipe it is done by this.
 _ANSWERED: Final = {"requests": "", "request_due": None}
 

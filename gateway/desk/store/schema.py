@@ -168,7 +168,6 @@ CASES: Final = Table(
     # Known only from the report itself: whether a reply is owed (under 18 or not stated).
     Column("reply_owed", Boolean, nullable=False),
     Column("reply_code", PlainText),
-    Column("reply_reason", PlainText),
     Column("reply_recorded_at", PlainText),
     # The person who has it, since when, and the faculty that it was handed to (cases/holding.py).
     Column("holder", PlainText),

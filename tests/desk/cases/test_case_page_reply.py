@@ -160,7 +160,8 @@ def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Brow
         assert get_case(connection, case_id).reply_code == "replied_by_return_code"
     page = browser.get(f"/cases/{case_id}").text
     assert "Through the return code alone" in page
-    assert "phone is shared" in page
+    assert "phone is shared" not in page
+    assert "phone is shared" in browser.post(f"/cases/{case_id}/read").text
 
 
 def test_template_is_put_behind_what_is_written(browser: Browser, case_id: str) -> None:

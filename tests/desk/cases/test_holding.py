@@ -88,7 +88,7 @@ def test_question_and_outcome_need_an_assessment_and_the_outcome_the_case_too(lo
 def test_first_act_on_a_case_that_nobody_has_takes_it(desk: Desk) -> None:
     case_id = add_opened(desk, under_18="yes")
     record_reply(desk, case_id, code="replied_by_call", reason=None, actor=ONE)
-    assert (get(desk, case_id).holder, list_kinds(desk, case_id)) == (ONE, ["claim"])
+    assert (get(desk, case_id).holder, list_kinds(desk, case_id)) == (ONE, ["claim", "reply"])
 
 
 @pytest.mark.databases("sqlite", "postgresql")

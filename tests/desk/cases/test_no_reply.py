@@ -1,20 +1,25 @@
 """A child's case without a reply closes only once a second person has signed the reason, as it stands."""
 
+import hashlib
+import json
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from gateway.desk.cases.closing import Closing, list_refusals
 from gateway.desk.cases.model import NO_SAFE_CONTACT, get_case
+from gateway.desk.cases.no_reply import describe_no_reply, find_reply_step
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import NO_REPLY, list_open, verify_release
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_STEPS, METADATA
 from gateway.desk.wiring import Desk
-from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
 FIRST, SECOND = "a-okafor", "b-singh"
+WHY = "The phone is shared"
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def case_id(desk: Desk) -> str:
     """A read case of a child whose reply a first person judged to be unsafe."""
     made = add_sealed_case(desk, marker="x", under_18="yes", opened_at="2026-11-25T09:00:00Z")
     Browser(desk).sign_in(FIRST, [Role.ANALYST])
-    record_reply(desk, made, code=NO_SAFE_CONTACT, reason="The phone is shared", actor=FIRST)
+    record_reply(desk, made, code=NO_SAFE_CONTACT, reason=WHY, actor=FIRST)
     return made
 
 
@@ -39,10 +44,26 @@ def find_begin(page: str) -> str:
     return found[1]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_reason_is_in_no_table_and_is_read_with_the_open_report(desk: Desk, case_id: str) -> None:
+    with desk.store.read() as connection:
+        rows = [repr(tuple(row)) for table in METADATA.sorted_tables for row in connection.execute(table.select())]
+    assert len(rows) > 5
+    assert [row for row in rows if WHY in row] == []
+    second, path = Browser(desk).sign_in(SECOND, [Role.ANALYST]), f"/cases/{case_id}"
+    closed, opened = second.get(path).text, second.post(f"{path}/read").text
+    assert WHY not in closed
+    assert "You sign the reason, so open the report first." in closed
+    assert "data-begin" not in closed
+    assert opened.count(WHY) == 2, "beside the reply, and once in the timeline"
+    assert opened.count("recorded the reply: ") == 1
+    assert find_begin(opened)
+
+
 def test_second_person_signs_and_the_case_may_close(desk: Desk, case_id: str) -> None:
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
-    page = second.get(f"/cases/{case_id}").text
+    page = second.post(f"/cases/{case_id}/read").text
     assert "A Okafor (a-okafor)</bdi> prepared this" in page
     assert second.touch(find_begin(page), f"/cases/{case_id}/no-reply").status_code == 303
     assert list_reasons(desk, case_id) == []
@@ -63,7 +84,7 @@ def test_decision_waits_in_a_lane_of_those_who_may_sign_it(desk: Desk, case_id: 
     assert find_lane(SECOND, Role.ANALYST) == [("No reply: to sign ", "1")]
     second = Browser(desk).sign_in(SECOND)
     assert f"/cases/{case_id}?lane=unsigned" in second.get("/?lane=unsigned").text
-    begin = find_begin(second.get(f"/cases/{case_id}").text)
+    begin = find_begin(second.post(f"/cases/{case_id}/read").text)
     assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
     assert find_lane(SECOND, Role.ANALYST) == []
     record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
@@ -103,16 +124,47 @@ def test_first_person_cannot_sign_it(desk: Desk, case_id: str) -> None:
 
 def test_reason_that_changed_since_needs_a_new_signature(desk: Desk, case_id: str) -> None:
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
-    begin = find_begin(second.get(f"/cases/{case_id}").text)
+    begin = find_begin(second.post(f"/cases/{case_id}/read").text)
     begun = second.begin(begin)
     record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
     answer = second.passkey.touch(begun["options"])
     refused = second.post(f"/cases/{case_id}/no-reply", statement=begun["statement"], answer=answer)
     assert "Nothing was changed" in refused.text
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
-    with desk.store.write() as connection:
-        connection.execute(update(CASES).values(reply_reason="The phone is shared!"))
+    with desk.store.read() as connection:
         assert len(list_open(connection, NO_REPLY)) == 2
+
+
+def test_person_who_did_not_open_the_reason_signs_nothing(desk: Desk, case_id: str, clock: Clock) -> None:
+    second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
+    second.get(f"/cases/{case_id}")
+    refused = second.touch("/releases/1/begin", f"/cases/{case_id}/no-reply")
+    assert (refused.status_code, "you sign the reason, which opens with it" in refused.text) == (409, True)
+    assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
+    clock.now += timedelta(minutes=1)
+    record_reply(desk, case_id, code=NO_SAFE_CONTACT, reason="The school is closed", actor=FIRST)
+    refused = second.touch("/releases/2/begin", f"/cases/{case_id}/no-reply")
+    assert refused.status_code == 409, "the refusal opened the page again, before this reason"
+
+
+def test_signature_is_for_the_sealed_box_of_its_own_step(desk: Desk, case_id: str) -> None:
+    second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
+    begin = find_begin(second.post(f"/cases/{case_id}/read").text)
+    assert second.touch(begin, f"/cases/{case_id}/no-reply").status_code == 303
+    with desk.store.read() as connection:
+        found = get_case(connection, case_id)
+        step, signed = find_reply_step(connection, found), describe_no_reply(connection, found)
+    assert step is not None
+    assert step.box is not None
+    assert json.loads(signed) == {
+        "at": found.reply_recorded_at,
+        "box_sha256": hashlib.sha256(step.box).hexdigest(),
+        "case": case_id,
+        "step": step.step_id,
+    }
+    with desk.store.write() as connection:
+        connection.execute(text("DROP TRIGGER case_steps_no_update"))
+        connection.execute(update(CASE_STEPS).where(CASE_STEPS.c.step_id == step.step_id).values(box=b"another"))
     assert list_reasons(desk, case_id) == ["no-reply-unsigned"]
 
 

@@ -23,7 +23,7 @@ from tests.desk.work_builders import assess, assess_and_close
 
 ME, OTHER, WHY = "a-analyst", "b-analyst", "Reason-Marker <b>"
 # Acts on a case that are no act of its history: their own parts of the page show them.
-OF_OTHER_LISTS = {"read-case-steps", "read-replies"}
+OF_OTHER_LISTS = {"draft-release", "read-case-steps", "read-replies"}
 
 
 def list_lines(page: str) -> list[str]:

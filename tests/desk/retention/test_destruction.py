@@ -12,7 +12,7 @@ from gateway.desk.cases.closing import reopen_case
 from gateway.desk.cases.figures import DeskFigures, make_figures
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case, open_report
-from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.cases.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.cases.steps import list_steps, open_texts
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.keyring.key_set import ensure_sealing_keys
@@ -61,8 +61,9 @@ def case_id(desk: Desk, clock: Clock) -> str:
     open_case(desk, made, actor=ACTOR)
     assess(desk, made, reasons=f"Reasons {MARKER}")
     write_reply(desk, made, ReplyDraft(f"Hello {MARKER}", is_the_reply=False), actor=ACTOR)
+    record_reply(desk, made, code="replied_by_call", reason=f"Reason {MARKER}", actor=ACTOR)
     send_everything(desk)
-    close_all(desk, reply_reason=MARKER)
+    close_all(desk)
     clock.now += A_YEAR
     return made
 
@@ -99,7 +100,7 @@ def test_nothing_of_a_destroyed_case_can_be_read_and_its_codes_stay(desk: Desk, 
     after = read_case(desk, case_id)
     assert after.destroyed_at == certificate.destroyed[0].destroyed_at
     assert (after.kind, after.outcome, after.closed_at) == (before.kind, before.outcome, before.closed_at)
-    assert (after.reply_reason, after.reply_key_sha256, after.has_reply_key) == (None, None, False)
+    assert (after.reply_key_sha256, after.has_reply_key) == (None, False)
     refuse(OpeningError, "destroyed", lambda: open_report(desk, after, actor=ACTOR))
     with desk.store.read() as connection:
         assert count(connection) == figures
@@ -246,8 +247,8 @@ def test_certificate_names_both_persons_and_every_count_and_a_changed_one_is_not
     (listed,), (gone,) = certificate.listed.cases, certificate.destroyed
     assert (listed.reference, listed.retention_class, listed.due_on) == (reference, "public", "2027-11-25")
     assert len(listed.report_sha256) == 1
-    # A report, a reply with its copy, a note that it was read, an assessment.
-    assert (gone.rows, gone.files) == (5, 0)
+    # A report, a reply with its copy, a note that it was read, an assessment, why a reply was recorded.
+    assert (gone.rows, gone.files) == (6, 0)
     assert gone.row_bytes > 64 * 1024
     assert MARKER.encode() not in raw
     copy = desk.paths.state / "destroyed" / f"{certificate.listed.destruction_id}.json"

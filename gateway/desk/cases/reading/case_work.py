@@ -181,6 +181,8 @@ def _format_decision(step: CaseStep) -> str:
     codes = step.detail
     if step.kind == "close":
         return f"closed it: {title_of(codes['outcome'])}"
+    if step.kind == "reply":
+        return f"recorded the reply: {title_of(codes['code'])}"
     if step.kind == "reopen":
         back = "; the outcome that waited for the partner was taken back" if codes["taken_back"] else ""
         return f"reopened it, closed before as: {title_of(codes['was'])}{back}"

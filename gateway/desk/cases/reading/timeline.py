@@ -29,7 +29,6 @@ SENTENCES: Final[Mapping[str, Callable[[_Detail], str]]] = {
     "open-evidence": lambda detail: f"opened a file ({detail['evidence_id']})",
     "came-through-gateway-too": lambda detail: f"received it through the gateway too, as {detail['as']}",
     "carry-holder": lambda detail: f"found it with {detail['holder']}, when a report that was taken apart joined it",
-    "record-reply": lambda detail: f"recorded the reply: {title_of(detail['code'])}",
     "write-to-return-code": lambda detail: (
         "wrote a reply to the return code" if detail["kind"] == "reply" else "left a note that the report was read"
     ),
@@ -38,7 +37,6 @@ SENTENCES: Final[Mapping[str, Callable[[_Detail], str]]] = {
     "release-outcome": lambda detail: f"told the partner the outcome: {title_of(detail['outcome'])}",
     "take-back-outcome": lambda detail: f"took the outcome for the partner back: {title_of(detail['outcome'])}",
     "ask-partner": lambda _: "asked the partner a question",
-    "draft-release": lambda _: "asked for a second person to sign that no reply is safe",
     "sign-release": lambda _: "signed that no reply is safe",
 }
 

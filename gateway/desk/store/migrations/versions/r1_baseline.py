@@ -131,7 +131,6 @@ def _make_cases() -> None:
         sa.Column("is_behind", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("reply_owed", sa.Boolean(), nullable=False),
         sa.Column("reply_code", PlainText),
-        sa.Column("reply_reason", PlainText),
         sa.Column("reply_recorded_at", PlainText),
         sa.Column("holder", PlainText),
         sa.Column("held_since", PlainText),
