@@ -16,7 +16,6 @@ import msgspec
 import pytest
 
 from gateway.desk.cases import commands as case_commands
-from gateway.desk.cases import partner_commands
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.wiring import Desk
@@ -108,8 +107,7 @@ def test_report_never_reaches_the_left_edge(
 def test_report_of_a_partner_never_reaches_the_left_edge(
     loop: Loop, make_screen: Callable[[int], Screen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for commands in (case_commands, partner_commands):
-        monkeypatch.setattr(commands, "open_desk", lambda state: loop.desk)
+    monkeypatch.setattr(case_commands, "open_desk", lambda state: loop.desk)
     incident = msgspec.structs.replace(make_industry_report().incident, narrative=LONG)
     report = make_industry_report(incident=incident)
     words = ("case", "show", read(loop, report).reference, "--state", str(loop.desk.paths.state))
