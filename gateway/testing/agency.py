@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from gateway.app import make_app
 from gateway.clock import utc_now
@@ -39,6 +39,7 @@ from gateway.desk.evidence.holdings import find_held
 from gateway.desk.evidence.open_evidence import open_file
 from gateway.desk.evidence.sealed_parts import get_parts
 from gateway.desk.keyring.bootstrap import FirstPerson, add_gateway, make_desk
+from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.outbox_run import send_due
@@ -53,7 +54,7 @@ from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
-from gateway.desk.store.schema import REPORTS
+from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
@@ -65,7 +66,6 @@ from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_seale
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import GatewayCard
@@ -215,14 +215,19 @@ class SandboxAgency:
         """Collect, and return every filed report in the order of collecting, then every report set aside."""
         self.collect()
         vault = self.desk.load_vault(actor=STAFF, reason="read")
+        of_case = and_(*(CASES.c[name] == REPORTS.c[name] for name in ("environment", "partner", "report_id")))
+        query = select(REPORTS, CASES.c.case_id).join(CASES, of_case).order_by(REPORTS.c.id)
         with self.desk.store.read() as connection:
-            rows = connection.execute(select(REPORTS).order_by(REPORTS.c.id)).all()
+            rows = [
+                (row, get_box(connection, row.case_id, bytes(row.envelope), kind="report", row_id=row.report_id))
+                for row in connection.execute(query).all()
+            ]
             waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
             reasons = {row.id: row.reason for row in list_set_aside(connection)}
         found = []
-        for row in rows:
+        for row, box in rows:
             intake = peek_intake(bytes(row.intake))
-            plain = vault.open_report(Envelope.parse(bytes(row.envelope)), context=report_context(intake.clear))
+            plain = vault.open_report(box, context=report_context(intake.clear))
             found.append(SandboxReport(intake.clear, intake.reference, parse_sealed_report(plain)))
         for row_id, raw, _ in waiting:
             intake = peek_intake(bytes(msgspec.json.decode(raw, type=dict[str, msgspec.Raw])["intake"]))

@@ -271,7 +271,7 @@ def test_environment_must_be_the_one_of_the_pin(house: House) -> None:
 
 
 def test_there_are_foreign_roles_to_refuse() -> None:
-    assert len(FOREIGN_ROLES) == 12
+    assert len(FOREIGN_ROLES) == 13
     assert KeyRole.SEALING in FOREIGN_ROLES
 
 

@@ -58,7 +58,7 @@ def test_key_of_one_role_is_refused_for_every_other(tmp_path: Path, role: KeyRol
     path = tmp_path / "one.key"
     write_key_file(path, make(role))
     others = [other for other in KeyRole if other is not role]
-    assert len(others) == 14
+    assert len(others) == 15
     assert {refused(path, other) for other in others} == {"wrong-key-role"}
 
 
