@@ -28,6 +28,7 @@ def test_axe_finds_nothing_on_the_pages_of_an_auditor(browser: Chromium, desk: D
     found = []
     for address in ("audit", "audit?action=openings&last_day=2026-01-01", "audit?case=none", "figures", "trends"):
         page.goto(f"{ORIGIN}/{address}")
+        page.wait_for_load_state()  # a click may come back before the style sheet is there
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         page.evaluate(AXE_SCRIPT)
         faults = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS})

@@ -29,6 +29,7 @@ def test_axe_finds_nothing_on_the_pages_of_requests(browser: Chromium, desk: Des
     found = []
 
     def look(state: str) -> None:
+        page.wait_for_load_state()  # a click may come back before the style sheet is there
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         page.evaluate(AXE_SCRIPT)
         found.extend(f"{state}: {one}" for one in page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}))
