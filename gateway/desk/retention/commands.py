@@ -14,7 +14,7 @@ from gateway.desk.retention.destruction import (
     list_drafted,
     list_unfinished,
 )
-from gateway.desk.retention.due import REFUSALS, DueCase, list_due
+from gateway.desk.retention.due import REFUSALS, DueCase, list_due, list_free
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk
@@ -49,7 +49,7 @@ def retention_run(call: Call, *, dry_run: bool) -> int:
             if error.reason != "not-signed":
                 raise
             waiting.append(destruction_id)
-    free = [one.case.case_id for one in due if one.refusal is None and one.case.case_id not in drafted]
+    free = [one.case.case_id for one in list_free(due, drafted)]
     if free:
         waiting.append(draft_destruction(desk, free, reason=DUE, actor=call.actor).subject)
     return print_result(

@@ -4,7 +4,7 @@ A case is destroyed whole: the first report with every report that is joined to 
 their own; none of their reports goes while another of them still has work to do, because its reply needs the first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -79,6 +79,11 @@ def list_due(desk: Desk, connection: Connection, *, most: int) -> list[DueCase]:
         if len(found) - staying == most or _is_before_every_class(classes, row.closed_at, today=get_uk_day(now)):
             break
     return found
+
+
+def list_free(due: Iterable[DueCase], drafted: Collection[str]) -> list[DueCase]:
+    """Return the due cases that may go now and stand on no list yet; `drafted` are the ids of those that do."""
+    return [one for one in due if one.refusal is None and one.case.case_id not in drafted]
 
 
 def judge(

@@ -22,7 +22,7 @@ from gateway.desk.retention.destruction import (
     list_drafts,
     withdraw_draft,
 )
-from gateway.desk.retention.due import REFUSALS, list_due
+from gateway.desk.retention.due import REFUSALS, list_due, list_free
 from gateway.desk.retention.erasures import draft_erasure
 from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
@@ -50,7 +50,7 @@ def post_draft() -> ResponseReturnValue:
     with desk.store.read() as connection:
         drafted = list_drafted(connection)
         due = list_due(desk, connection, most=MOST_CASES)
-    wanted = [one.case.case_id for one in due if one.refusal is None and one.case.case_id not in drafted]
+    wanted = [one.case.case_id for one in list_free(due, drafted)]
     try:
         draft_destruction(desk, wanted, reason=DUE, actor=get_name())
     except (RetentionError, CaseError) as error:
@@ -165,7 +165,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
     return show_page(
         "retention.html",
         due=due,
-        free=[one for one in due if one.refusal is None and one.case.case_id not in drafted],
+        free=list_free(due, drafted),
         drafted=drafted,
         refusals=REFUSALS,
         most=MOST_CASES,
