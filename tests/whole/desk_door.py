@@ -7,6 +7,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, Route
 
 from tests.desk.view_builders import ORIGIN, Browser
+from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
 
 
 def open_desk_page(
@@ -40,3 +41,12 @@ def open_desk_page(
 
     context.route("**/*", answer)
     return context.new_page()
+
+
+def list_page_faults(page: Page, state: str) -> list[str]:
+    """Return the faults that axe finds on the page with everything unfolded, and the parts that reach over its side."""
+    page.wait_for_load_state()  # a click may come back before the style sheet is there
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS})
+    return [f"{state}: {one}" for one in (*found, *page.evaluate(SIDEWAYS))]

@@ -10,8 +10,7 @@ from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.cases.test_figures_page import add_waited
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
-from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
-from tests.whole.desk_door import open_desk_page
+from tests.whole.desk_door import list_page_faults, open_desk_page
 
 
 @pytest.fixture
@@ -28,10 +27,5 @@ def test_axe_finds_nothing_on_the_pages_of_an_auditor(browser: Chromium, desk: D
     found = []
     for address in ("audit", "audit?action=openings&last_day=2026-01-01", "audit?case=none", "figures", "trends"):
         page.goto(f"{ORIGIN}/{address}")
-        page.wait_for_load_state()  # a click may come back before the style sheet is there
-        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-        page.evaluate(AXE_SCRIPT)
-        faults = page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS})
-        found.extend(f"{address}: {one}" for one in faults)
-        assert page.evaluate(SIDEWAYS) == [], address
+        found.extend(list_page_faults(page, address))
     assert found == []

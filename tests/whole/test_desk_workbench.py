@@ -20,8 +20,7 @@ from tests.desk.view_builders import (
     make_test_desk,
 )
 from tests.public_report_builders import make_contact
-from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
-from tests.whole.desk_door import open_desk_page
+from tests.whole.desk_door import list_page_faults, open_desk_page
 
 REPORT = {
     "reply_key": make_code_key(make_code_seed("lamp")),
@@ -208,10 +207,7 @@ def test_axe_finds_nothing_on_any_state(
     found = []
 
     def look(state: str) -> None:
-        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-        page.evaluate(AXE_SCRIPT)
-        found.extend(f"{state}: {one}" for one in page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}))
-        assert page.evaluate(SIDEWAYS) == [], state
+        found.extend(list_page_faults(page, state))
 
     for path in ("/", "/?lane=closed", "/?kind=grooming", f"/cases/{cases[0]}"):
         page.goto(f"{ORIGIN}{path}")

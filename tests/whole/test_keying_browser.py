@@ -9,8 +9,7 @@ from playwright.sync_api import expect
 from gateway.desk.cases.model import list_cases
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
-from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
-from tests.whole.desk_door import open_desk_page
+from tests.whole.desk_door import list_page_faults, open_desk_page
 
 
 @pytest.fixture
@@ -52,11 +51,7 @@ def test_axe_finds_nothing_on_the_pages_of_a_call(browser: Chromium, desk: Desk,
     found = []
 
     def look(state: str) -> None:
-        page.wait_for_load_state()  # a click may come back before the style sheet is there
-        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-        page.evaluate(AXE_SCRIPT)
-        found.extend(f"{state}: {one}" for one in page.evaluate(AXE_FAULTS, {"type": "tag", "values": AXE_TAGS}))
-        assert page.evaluate(SIDEWAYS) == [], state
+        found.extend(list_page_faults(page, state))
 
     page.goto(f"{ORIGIN}/key-in")
     look("blank")
