@@ -71,10 +71,10 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
 
 
 def _is_passed_on(connection: Connection, found: CaseRow) -> bool:
-    """Return whether a body has taken the case with every report of it that was read."""
-    steps = list_steps(connection, found)
-    passed = [one for one in steps if one.kind == "pass-on" and one.case_id == found.case_id]
-    return bool(passed) and passed[0].detail["read"] >= count_read(connection, found)
+    """Return whether police or child protection have taken the case with every report of it that was read."""
+    read = count_read(connection, found)
+    passed = (one for one in list_steps(connection, found) if one.kind == "pass-on" and one.case_id == found.case_id)
+    return any(one.detail["protects"] and one.detail["read"] >= read for one in passed)
 
 
 def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:

@@ -10,13 +10,8 @@ from gateway.desk import audit
 from gateway.desk.cases.assessing import count_read, find_standing
 from gateway.desk.cases.holding import get_lead, hold
 from gateway.desk.cases.model import CaseError, CaseRow, check_code
-from gateway.desk.cases.steps import (
-    StepText,
-    add_step,
-    get_clean_note,
-    get_clean_reason,
-)
-from gateway.desk.destinations.register import load_register
+from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_clean_reason
+from gateway.desk.destinations.register import PROTECTING, load_register
 from gateway.desk.wiring import Desk
 
 CHANNELS: Final = (
@@ -51,7 +46,11 @@ def pass_on(
         if find_standing(connection, found) is None:
             raise CaseError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
         found = hold(desk, connection, found, actor=actor)
-        read = count_read(connection, found)
-        codes: dict[str, audit.Detail] = {"destination": destination, "channel": channel, "read": read}
+        codes: dict[str, audit.Detail] = {
+            "destination": destination,
+            "channel": channel,
+            "protects": body.group in PROTECTING,
+            "read": count_read(connection, found),
+        }
         add_step(desk, connection, found.case_id, "pass-on", actor=actor, text=text, codes=codes)
         return found

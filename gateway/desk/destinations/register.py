@@ -36,21 +36,26 @@ Group = Literal[
 ]
 GROUP_TITLES: Final[Mapping[Group, str]] = MappingProxyType(
     {
-        "police": "Police of a place",
-        "special_police": "Police of railways, nuclear sites and defence",
+        "police": "Local police forces",
+        "special_police": "Special police forces",
         "childrens_services": "Children's services",
         "national": "National desks",
-        "international": "Ways to other countries",
-        "overseas": "Police and centres of other countries",
-        "images": "Hotlines for pictures",
+        "international": "Routes to other countries",
+        "overseas": "Police and national centres abroad",
+        "images": "Hotlines for images",
         "out_of_hours": "On duty while this desk is closed",
         "support": "Advice and support",
     }
 )
+# Police and child protection: the bodies that an assessment means by "urgently needed by". The others advise, take
+# pictures down, or pass a case on themselves.
+PROTECTING: Final[frozenset[Group]] = frozenset(
+    {"police", "special_police", "childrens_services", "national", "international", "overseas"}
+)
 TAKES_TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "package": "packages",
-        "crisis": "a crisis",
+        "crisis": "crisis cases",
         "referral": "referrals of a child",
         "redirect": "redirected reports",
         "advice": "cases that need advice",
@@ -59,9 +64,9 @@ TAKES_TITLES: Final[Mapping[str, str]] = MappingProxyType(
 CHANNEL_TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "none": "No channel agreed",
-        "mailbox": "Its mailbox at the gateway",
-        "sealed-file": "A sealed file",
-        "letter": "A letter",
+        "mailbox": "By its mailbox at the gateway",
+        "sealed-file": "By sealed file",
+        "letter": "By letter",
     }
 )
 FACT_FILES: Final = tuple(Path(__file__).with_name(name) for name in ("police.toml", "bodies.toml"))

@@ -120,6 +120,27 @@ def test_page_records_it_and_tells_it_with_the_report(desk: Desk, browser: Brows
         assert MARKER in refused.text, "nothing typed is lost"
     assert browser.post(f"/cases/{case_id}/pass-on", **typed).status_code == 303
     closed = browser.get(f"/cases/{case_id}").text
-    assert "passed it on to Kent Police, by phone, and it was taken there" in closed
+    assert "passed it on to Kent Police by phone; they took it" in closed
     assert MARKER not in closed
     assert MARKER in browser.post(f"/cases/{case_id}/read").text
+
+
+@pytest.mark.parametrize("body", ["specialist_support", "harm_reduction", "iwf", "crimestoppers"])
+def test_body_that_protects_no_child_itself_does_not_let_an_urgent_case_close(desk: Desk, body: str) -> None:
+    case_id = add_urgent(desk)
+    pass_case_on(desk, case_id, destination=body)
+    with pytest.raises(CaseError) as caught:
+        close_case(desk, case_id, Closing("used"), actor=ACTOR)
+    assert caught.value.reason == "package-owed"
+    pass_case_on(desk, case_id)
+    pass_case_on(desk, case_id, destination=body)  # a later one takes nothing back
+    assert close_case(desk, case_id, Closing("used"), actor=ACTOR).closed_at
+
+
+@pytest.mark.parametrize(
+    "body", ["children_wales", "nca_operations", "garda", "nca_international", "british_transport_police"]
+)
+def test_police_of_any_kind_and_childrens_services_let_it_close(desk: Desk, body: str) -> None:
+    case_id = add_urgent(desk)
+    pass_case_on(desk, case_id, destination=body)
+    assert close_case(desk, case_id, Closing("used"), actor=ACTOR).closed_at

@@ -22,7 +22,7 @@ def test_opened_report_leaves_the_force_of_the_place_it_names(desk: Desk, browse
     report = {"region": "england", "child": make_child_details(place="a flat in Leeds")}
     case_id = add_sealed_case(desk, marker="", report=report, region="england")
     closed = find_helpers(browser.get(f"/cases/{case_id}").text)
-    assert "One of 39 police of a place</a>: the place is not known" in closed
+    assert "One of 39 local police forces</a>: the place is not known" in closed
     opened = find_helpers(browser.post(f"/cases/{case_id}/read").text)
     assert '<a href="/destinations#west_yorkshire">West Yorkshire Police</a>' in opened
     assert "No channel agreed: call them" in opened

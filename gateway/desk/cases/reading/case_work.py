@@ -169,7 +169,7 @@ def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) 
         return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
     if step.kind == "pass-on":
         to = bodies[codes["destination"]].name if codes["destination"] in bodies else codes["destination"]
-        return f"passed it on to {to}, {dict(CHANNELS)[codes['channel']].lower()}, and it was taken there"
+        return f"passed it on to {to} {dict(CHANNELS)[codes['channel']].lower()}; they took it"
     if step.kind in _DONE_WITH:
         return _DONE_WITH[step.kind].format(**{name: names.get(str(code)) for name, code in codes.items()})
     if step.kind == "set-service":
