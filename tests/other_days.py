@@ -37,7 +37,7 @@ ZONES: Final = {
     "gateway.desk.uk_times": "UK",
     "gateway.desk.cases.model": "UK",
     "gateway.desk.cases.partner_side": "UK",
-    "gateway.desk.cases.waits": "UK",
+    "gateway.desk.figures.waits": "UK",
     "gateway.desk.placements.agreeing": "_UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while

@@ -16,7 +16,6 @@ from gateway.desk import outbox_pages, passkey_pages, release_pages
 from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
-    figures_pages,
     file_pages,
     keying_pages,
     question_pages,
@@ -32,6 +31,7 @@ from gateway.desk.config import DeskConfigError
 from gateway.desk.destinations import pages as destination_pages
 from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
+from gateway.desk.figures import pages as figures_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import checks_pages

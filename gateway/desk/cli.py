@@ -229,7 +229,7 @@ program: Final = DeskProgram(
             "gateway.desk.digests.commands:trends",
             "Print the exact trend of closed cases, by quarter.",
         ),
-        "figures": ("gateway.desk.cases.figures_commands:figures", "Print how fast reports are read and answered."),
+        "figures": ("gateway.desk.figures.commands:figures", "Print how fast reports are read and answered."),
         "stale-data": ("gateway.desk.commands.setup:stale_data", "List facts whose last check is too old."),
         "outbox": _make_group(
             "outbox",

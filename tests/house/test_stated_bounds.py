@@ -144,7 +144,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
     ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, PARTNERS, "Fewer than 10 incidents by a noisy count"),
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),
-    ("gateway.desk.cases.figures_commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
+    ("gateway.desk.figures.commands:DAYS", 90, CASEWORK, "figures --state /var/lib/report-abuse-desk --days 90"),
     ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, PARTNERS, "pages not looked at for 30 days"),
     ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
     ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser as Chromium
 from gateway.desk.keyring.anchoring import check_audit, note_check
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
-from tests.desk.cases.test_figures_page import add_waited
+from tests.desk.figures.test_page import add_waited
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
 from tests.whole.desk_door import list_page_faults, open_desk_page
 

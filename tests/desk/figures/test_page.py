@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
-from gateway.desk.cases.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
+from gateway.desk.figures.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk

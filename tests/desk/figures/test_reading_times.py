@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.figures import make_figures
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cli import main
+from gateway.desk.figures.reading_times import make_figures
 from gateway.desk.wiring import Desk
 from tests.desk.digests.digest_builders import add_case
 

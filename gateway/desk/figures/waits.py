@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, false, func, select
 
-from gateway.desk.cases.figures import find_quantile
+from gateway.desk.figures.reading_times import find_quantile
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.uk_times import UK
 from partner_sdk.wire.canonical import format_time
