@@ -268,7 +268,7 @@ DESK_FLOORS = {
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection", "watch"),
     "partners": ("partners", "destinations", "outbox_run", "digests"),
-    "cases": ("cases", "figures", "retention"),
+    "cases": ("cases", "packages", "figures", "retention"),
     "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }
 DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)

@@ -22,6 +22,7 @@ from gateway.desk.keyring.bootstrap import (
     make_desk,
 )
 from gateway.desk.keyring.publication import Publication, publish
+from gateway.desk.packages.terms import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission
@@ -48,6 +49,8 @@ DATED_FILES: Final = (
     *FACT_FILES,
     RULES_FILE,
     _DESK / "cases" / "rights.toml",
+    LEGAL_BASES_FILE,
+    HANDLING_FILE,
 )
 
 
