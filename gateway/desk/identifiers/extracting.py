@@ -104,7 +104,7 @@ def _list_public(report: PublicReport) -> Iterator[Found]:
     yield from _mark(_phone(contact.phone, region=region), REPORTER, FAIR)
     yield from _mark(_name(report.name), REPORTER, SEARCH_ONLY)
     yield from _refer(child.other_reference)
-    yield from _scan((report.story, person.handle, person.names), region=region)
+    yield from scan_text((report.story, person.handle, person.names), region=region)
 
 
 def _list_industry(report: IndustryReport) -> Iterator[Found]:
@@ -128,7 +128,7 @@ def _list_industry(report: IndustryReport) -> Iterator[Found]:
         yield from _refer(reference.reference)
     for police in list_given(report.police):
         yield from _refer(police.case_number)
-    yield from _scan(_list_texts(report))
+    yield from scan_text(_list_texts(report))
 
 
 def _list_files(report: IndustryReport) -> Iterator[Found]:
@@ -179,7 +179,7 @@ def _list_suspect(suspect: Suspect, *, service: str) -> Iterator[Found]:
         yield from _mark(_account(service, contact), OTHER_PERSON, FAIR)
 
 
-def _scan(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:
+def scan_text(texts: Iterable[str], *, region: str = "GB") -> Iterator[Found]:
     """Find links, addresses, numbers and handles in free text, by patterns that a sentence does not match by chance."""
     left = MOST_TEXT_CHARACTERS
     for whole in texts:
