@@ -17,10 +17,8 @@ from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
     file_pages,
-    keying_pages,
     question_pages,
     reply_pages,
-    rights_pages,
     search_pages,
 )
 from gateway.desk.cases import pages as case_pages
@@ -32,11 +30,13 @@ from gateway.desk.destinations import pages as destination_pages
 from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.figures import pages as figures_pages
+from gateway.desk.keying_in import pages as keying_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.retention import pages as retention_pages
+from gateway.desk.rights import pages as rights_pages
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
 from gateway.desk.views.touch import bind_touches

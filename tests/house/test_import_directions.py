@@ -268,7 +268,14 @@ DESK_FLOORS = {
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection", "watch"),
     "partners": ("partners", "destinations", "outbox_run", "digests"),
-    "cases": ("cases", "packages", "figures", "retention"),
+    "cases": (
+        "cases",
+        "packages",
+        "figures",
+        "keying_in",
+        "rights",
+        "retention",
+    ),
     "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }
 DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
@@ -298,7 +305,7 @@ def test_import_that_goes_up_at_the_desk_is_found() -> None:
 
 
 def test_docstring_of_the_desk_names_each_floor_with_its_packages() -> None:
-    lines = re.findall(r"^([1-8])\. ([a-z ]+): (.*)$", gateway.desk.__doc__ or "", re.MULTILINE)
+    lines = re.findall(r"^([1-8])\. ([a-z ]+): (.*(?:\n   .*)*)$", gateway.desk.__doc__ or "", re.MULTILINE)
     named = {floor: tuple(re.findall(r"`([a-z_]+)(?:/|\.py)?`", packages)) for _, floor, packages in lines}
     assert named == DESK_FLOORS
     assert [number for number, _, _ in lines] == [str(number) for number in range(1, 9)]

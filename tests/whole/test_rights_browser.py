@@ -8,7 +8,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from gateway.desk.wiring import Desk
-from tests.desk.cases.test_rights import add, record
+from tests.desk.rights.test_requests import add, record
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
 from tests.whole.desk_door import list_page_faults, open_desk_page
 

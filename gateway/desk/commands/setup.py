@@ -48,7 +48,7 @@ DATED_FILES: Final = (
     _DESK / "retention" / "classes.toml",
     *FACT_FILES,
     RULES_FILE,
-    _DESK / "cases" / "rights.toml",
+    _DESK / "rights" / "rights.toml",
     LEGAL_BASES_FILE,
     HANDLING_FILE,
 )

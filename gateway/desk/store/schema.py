@@ -212,7 +212,7 @@ CASES: Final = Table(
     Column("key_number", Number),  # of its key in the vault's file (keyring/case_boxes.py); none before any content
     Column("hold_review", PlainText),  # the day to look at its legal hold again; it holds until it is lifted
     Column("destroyed_at", PlainText),  # its content is gone for good, and its codes stay
-    Column("requests", PlainText, nullable=False, server_default=text("''")),  # open ones, e.g. `see wipe` (rights.py)
+    Column("requests", PlainText, nullable=False, server_default=text("''")),  # open ones, e.g. `see wipe` (`rights/`)
     Column("request_due", PlainText),
     Column("index_version", Number),  # of the rules by which its identifiers were indexed (identifiers/index.py)
     UniqueConstraint("environment", "partner", "report_id"),
@@ -225,7 +225,7 @@ CASES: Final = Table(
     Index(None, "joined_to"),
     Index(None, "key_number"),
 )
-KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (cases/keying.py)
+KEYED_IN: Final = ("phone", "letter", "visit")  # channels of reports from a person's hand (keying_in/keyed_reports.py)
 # For replies sent by the outbox; the other values of `reply_code` are a person's answers.
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _IN_CRISIS: Final = CASES.c.crisis == true()

@@ -37,7 +37,7 @@ def test_command_gives_1_and_names_each_stale_entry(
         "gateway/desk/destinations/bodies.toml",
         "gateway/desk/destinations/police.toml",
         "gateway/desk/destinations/suggestions.toml",
-        "gateway/desk/cases/rights.toml",
+        "gateway/desk/rights/rights.toml",
         "gateway/desk/packages/handling.toml",
         "gateway/desk/packages/legal_bases.toml",
         "gateway/desk/outbox/notes.toml",

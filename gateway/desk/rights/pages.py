@@ -9,11 +9,12 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
-from gateway.desk.cases.exporting import export_case, make_export_text
 from gateway.desk.cases.forms import CASE_FAULTS, REPLY_FAULTS
 from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, CaseRow, format_day, get_uk_day, parse_day
-from gateway.desk.cases.rights import (
+from gateway.desk.people.permissions import Permission
+from gateway.desk.rights.exporting import export_case, make_export_text
+from gateway.desk.rights.requests import (
     BY_CODE,
     CORRECT,
     DECISIONS,
@@ -34,7 +35,6 @@ from gateway.desk.cases.rights import (
     make_refusal_text,
     record_request,
 )
-from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import (
     Fault,
     Typed,

@@ -10,7 +10,10 @@ from sqlalchemy import select, update
 from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.rights import (
+from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS
+from gateway.desk.doctor import examine
+from gateway.desk.outbox.replies import list_written
+from gateway.desk.rights.requests import (
     ERASE,
     GRANTED,
     MOST_TEXT_CHARACTERS,
@@ -26,9 +29,6 @@ from gateway.desk.cases.rights import (
     record_request,
     split_text,
 )
-from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS
-from gateway.desk.doctor import examine
-from gateway.desk.outbox.replies import list_written
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_codes import REQUESTS

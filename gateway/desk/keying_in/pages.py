@@ -10,7 +10,10 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.databases.failures import StorageUnavailableError
-from gateway.desk.cases.keying import (
+from gateway.desk.cases.model import KEYED_IN, CaseError, find_promised_day, format_day, format_read_by
+from gateway.desk.cases.reading import labels
+from gateway.desk.keying_in.forms import KeyedPage, list_groups, read_page
+from gateway.desk.keying_in.keyed_reports import (
     KeyedAlreadyError,
     KeyedCall,
     find_keyed,
@@ -18,9 +21,6 @@ from gateway.desk.cases.keying import (
     list_reference_words,
     read_received_at,
 )
-from gateway.desk.cases.keying_forms import KeyedPage, list_groups, read_page
-from gateway.desk.cases.model import KEYED_IN, CaseError, find_promised_day, format_day, format_read_by
-from gateway.desk.cases.reading import labels
 from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError

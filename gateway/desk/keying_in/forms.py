@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 from werkzeug.datastructures import MultiDict
 
-from gateway.desk.cases.keying import FILLED_IN, is_list, list_paths
 from gateway.desk.cases.model import normalise
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
+from gateway.desk.keying_in.keyed_reports import FILLED_IN, is_list, list_paths
 from gateway.desk.views.page import Fault
 from gateway.guidance.countries import load_countries
 from partner_sdk.wire.public_codes import (
