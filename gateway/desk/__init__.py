@@ -4,7 +4,8 @@ It stands on eight floors. A module imports from its own floor and from lower on
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
 1. base: `store/`, `vault`, `audit`, `alarms`, `feed_client`, `addresses`, `uk_times`, `config`, `carriers/`, `wiring`
-2. pages and terminal: `hidden_text`, `suggestions`, `people/`, `terminal`, `views/`: the base of pages and commands
+2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the base of pages,
+   sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file), `watch` (stopped or overdue work)
