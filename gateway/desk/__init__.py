@@ -11,7 +11,8 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file), `watch` (stopped or overdue work)
 6. partners: `partners/`, `destinations/` (who a case may go to), `outbox_run` (sends every kind of entry), `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
-   `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept, and its destruction)
+   `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
+   `service_requests/`
 8. entry: `doctor`, `auditing/`, `outbox_pages`, `passkey_pages`, `release_pages`, `app` (all pages), `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the

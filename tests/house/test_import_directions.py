@@ -275,6 +275,7 @@ DESK_FLOORS = {
         "keying_in",
         "rights",
         "retention",
+        "service_requests",
     ),
     "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }

@@ -26,6 +26,7 @@ from gateway.desk.packages.terms import HANDLING_FILE, LEGAL_BASES_FILE
 from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.permissions import Permission
+from gateway.desk.service_requests.laws import LAWS_FILE
 from gateway.desk.store import move_store
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import DONE, EXIT_CODES, FILE, LOOK, Call, desk_command, print_result
@@ -48,6 +49,7 @@ DATED_FILES: Final = (
     _DESK / "retention" / "classes.toml",
     *FACT_FILES,
     RULES_FILE,
+    LAWS_FILE,
     _DESK / "rights" / "rights.toml",
     LEGAL_BASES_FILE,
     HANDLING_FILE,

@@ -41,6 +41,7 @@ def test_command_gives_1_and_names_each_stale_entry(
         "gateway/desk/packages/handling.toml",
         "gateway/desk/packages/legal_bases.toml",
         "gateway/desk/outbox/notes.toml",
+        "gateway/desk/service_requests/laws.toml",
         "gateway/desk/retention/classes.toml",
         "gateway/desk/cases/reply_templates_cy.toml",
         "gateway/desk/cases/reply_templates_en.toml",
