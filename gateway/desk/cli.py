@@ -139,7 +139,7 @@ program: Final = DeskProgram(
         "evidence": _make_group(
             "evidence",
             "Files that partners handed over: list, save.",
-            room="cases.file_commands",
+            room="cases.files.commands",
             commands={
                 "list": "List the files of a case, with their descriptions and whether their bytes are here.",
                 "save": "Open one file of a case and write it to a new file that only you can read.",

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
-from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
+from gateway.desk.cases.files.case_files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.linking import list_linked

@@ -13,8 +13,8 @@ import msgspec
 
 from gateway.desk.cases.assessment_commands import case_assess as case_assess
 from gateway.desk.cases.assessment_commands import case_close as case_close
-from gateway.desk.cases.file_commands import list_file_json, say_files
-from gateway.desk.cases.files import make_whole_case
+from gateway.desk.cases.files.case_files import make_whole_case
+from gateway.desk.cases.files.commands import list_file_json, say_files
 from gateway.desk.cases.indexing import index_cases
 from gateway.desk.cases.lanes import QueueView, list_queue
 from gateway.desk.cases.lines import list_context_json, list_doubt_lines, print_contact, print_context, print_typed

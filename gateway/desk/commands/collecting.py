@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import click
 
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
-from gateway.desk.cases.file_commands import print_evidence
+from gateway.desk.cases.files.commands import print_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.public_log import UNCHECKED

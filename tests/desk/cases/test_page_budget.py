@@ -5,9 +5,9 @@ import re
 import msgspec
 import pytest
 
-from gateway.desk.cases import files as case_files
 from gateway.desk.cases import opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
+from gateway.desk.cases.files import case_files
 from gateway.desk.cases.reading.page_budget import (
     MOST_MESSAGES,
     PAGE_BYTES,

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.cases.files import FileState
+from gateway.desk.cases.files.case_files import FileState
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.content import make_sections

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.cases.file_saving import save_file
-from gateway.desk.cases.files import CaseFileError, FileOfReport, make_whole_case
+from gateway.desk.cases.files.case_files import CaseFileError, FileOfReport, make_whole_case
+from gateway.desk.cases.files.saving import save_file
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.reading.page_budget import PageBudget

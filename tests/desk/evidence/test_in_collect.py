@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.file_saving import save_file
+from gateway.desk.cases.files.saving import save_file
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
 from gateway.desk.evidence.collecting import EvidenceCollected

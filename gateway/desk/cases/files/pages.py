@@ -19,8 +19,8 @@ from gateway.desk.cases.case_page import (
     get_case_or_404,
     show_opened_page,
 )
-from gateway.desk.cases.file_saving import find_still_type, stream_file
-from gateway.desk.cases.files import CaseFile, CaseFileError
+from gateway.desk.cases.files.case_files import CaseFile, CaseFileError
+from gateway.desk.cases.files.saving import find_still_type, stream_file
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, get_desk, get_name, show_page, staff_rule

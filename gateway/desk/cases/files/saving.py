@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from gateway.desk import audit
-from gateway.desk.cases.files import (
+from gateway.desk.cases.files.case_files import (
     CaseFile,
     CaseFileError,
     FileOfReport,
