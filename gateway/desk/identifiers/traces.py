@@ -20,7 +20,8 @@ from gateway.desk.identifiers.normalising import (
     fold,
     normalise_username,
 )
-from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
+from partner_sdk.report import SealedIndustryReport, list_given
+from partner_sdk.wire.page_context import PageContext
 from partner_sdk.wire.public_report import PublicReport
 
 TraceKind = Literal["name", "contact", "reference", "words"]
@@ -41,6 +42,15 @@ _WORD: Final = re.compile(r"\w+(?:['’]\w+)*")
 _HANDLE: Final = re.compile(r"[\w@.+\-]+")
 _NOT_OF_REFERENCE: Final = re.compile(r"[^0-9A-Za-z]")
 _NOT_DIGIT: Final = re.compile(r"\D")
+# First and last names that are common words too.
+_WORDS_TOO: Final = frozenset(
+    _WORD.findall(
+        "amber an april art august autumn bill black brown case chance chase church crystal dawn day de do "
+        "faith field frank grace grant green grey guy he hope house hunter in joy june king la law le long "
+        "love mark may me miles my no of page park pat price read rob rose ruby sample short sky so stone sue "
+        "summer the to van white will wood young "
+    )
+)
 
 Words = tuple[str, ...]
 
@@ -58,6 +68,7 @@ class Traces:
     """Everything in some reports that shows who is behind them. In memory alone: never store or log it."""
 
     names: frozenset[str] = frozenset()
+    persons: frozenset[str] = frozenset()
     phrases: frozenset[Words] = frozenset()
     identifiers: frozenset[Identifier] = frozenset()
     references: frozenset[str] = frozenset()
@@ -66,6 +77,7 @@ class Traces:
     def __or__(self, other: "Traces") -> "Traces":
         return Traces(
             self.names | other.names,
+            self.persons | other.persons,
             self.phrases | other.phrases,
             self.identifiers | other.identifiers,
             self.references | other.references,
@@ -75,16 +87,28 @@ class Traces:
 
 def make_traces(content: PublicReport | SealedIndustryReport, *, references: Collection[str] = ()) -> Traces:
     """Return the traces of one report; `references` are those of its case."""
-    read = _read_public(content) if isinstance(content, PublicReport) else _read_industry(content.report)
+    read = _read_public(content) if isinstance(content, PublicReport) else _read_industry(content)
     names, phrases, texts = read
     persons = {CHILD, OTHER_PERSON, REPORTER}
     found = {one.identifier for one in list_identifiers(content, own=()) if one.place in persons}
     return Traces(
-        names=frozenset(word for name in names for word in _split(name) if len(word) >= _LEAST_NAME),
+        names=_list_parts(names),
+        persons=_list_parts(_list_persons(content)) - _WORDS_TOO,
         phrases=frozenset(words for one in phrases if len(words := _split(one)) > 1),
         identifiers=frozenset(found.union(list_own(content))),
         references=frozenset(one for text in references if len(one := _squeeze(text)) >= _LEAST_REFERENCE),
         runs=frozenset(run for text in texts for run in _list_runs(_split(text[:MOST_TEXT_CHARACTERS]))),
+    )
+
+
+def make_context_traces(claim: PageContext | None) -> Traces:
+    """Return the account that had the page with the button before it: it belongs to the person who reported."""
+    if claim is None or claim.viewer is None:
+        return Traces()
+    names, shown = (claim.viewer.account_id, claim.viewer.display_name), _split(claim.viewer.display_name)
+    return Traces(
+        identifiers=frozenset(found for name in names if (found := normalise_username(name)) is not None),
+        phrases=frozenset({shown} if len(shown) > 1 else ()),
     )
 
 
@@ -102,9 +126,11 @@ def _list_all(text: str, traces: Traces) -> Iterator[Trace]:
     text = unicodedata.normalize("NFC", text)
     words = [(match[0], fold(match[0]) or "") for match in _WORD.finditer(text)]
     folded = tuple(word for _, word in words)
-    # "Will" and "May" are names and words: a name is written with a capital, or in letters that have none.
+    # A school's "primary" is a word too: it counts with a capital, or in letters that have none. A person's name counts
+    # in any spelling, and "will" or "may" as the others do.
     for typed, word in words:
-        if word in traces.names and (typed[0] != typed[0].lower() or typed.upper() == typed.lower()):
+        is_written_as_name = typed[0] != typed[0].lower() or typed.upper() == typed.lower()
+        if word in traces.persons or (word in traces.names and is_written_as_name):
             yield Trace("name", typed)
     for phrase in traces.phrases:
         if (place := _find_run(folded, phrase)) is not None:
@@ -147,12 +173,12 @@ def _read_public(report: PublicReport) -> tuple[list[str], list[str], list[str]]
     return names, phrases, texts
 
 
-def _read_industry(report: IndustryReport) -> tuple[list[str], list[str], list[str]]:
-    """Return the names, phrases and texts of a service's report; its own name too, for no other service hears it."""
-    sender = report.reporter.organisation
-    names, phrases, texts = [report.reporter.submitter_name], [sender], [report.incident.narrative]
-    if len(_split(sender)) == 1:
-        names.append(sender)
+def _read_industry(content: SealedIndustryReport) -> tuple[list[str], list[str], list[str]]:
+    """Return the names, phrases and texts of a service's report; its own names too, for no other service hears them."""
+    report = content.report
+    senders = [report.reporter.organisation, report.reporter.service, content.clear.partner]
+    names, phrases, texts = [report.reporter.submitter_name], senders, [report.incident.narrative]
+    names += [one for one in senders if len(_split(one)) == 1]
     for child in list_given(report.children):
         names += [*_given(child.name), *list_given(child.display_names), *_given(child.school)]
     for other in list_given(report.other_people):
@@ -162,6 +188,16 @@ def _read_industry(report: IndustryReport) -> tuple[list[str], list[str], list[s
         texts += [text for message in conversation.messages for text in _given(message.text)]
     texts += _given(report.priority_reason)
     return names, phrases, texts
+
+
+def _list_persons(content: PublicReport | SealedIndustryReport) -> list[str]:
+    if isinstance(content, PublicReport):
+        return [content.name, content.child.name]
+    return [name for other in list_given(content.report.other_people) for name in _given(other.name)]
+
+
+def _list_parts(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for name in names for word in _split(name) if len(word) >= _LEAST_NAME)
 
 
 def _list_runs(words: Words) -> Iterator[Words]:

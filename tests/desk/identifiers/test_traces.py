@@ -3,8 +3,16 @@
 import pytest
 
 from gateway.desk.identifiers.normalising import normalise_account
-from gateway.desk.identifiers.traces import TRACE_TITLES, Traces, is_of_reporter, list_matches, make_traces
+from gateway.desk.identifiers.traces import (
+    TRACE_TITLES,
+    Traces,
+    is_of_reporter,
+    list_matches,
+    make_context_traces,
+    make_traces,
+)
 from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.page_context import ContextAccount, PageContext
 from tests.builders import make_clear_fields
 from tests.desk.industry_builders import make_full_report
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
@@ -31,6 +39,7 @@ def kinds_in(text: str, traces: Traces = TRACES) -> set[str]:
     [
         ("A child named Will was asked.", "name"),
         ("ZOË was asked.", "name"),
+        ("the account of zoë", "name"),
         ("Zoe\u0308 was asked.", "name"),
         ("Reported near Northfield.", "name"),
         ("She lives in LEEDS near the station.", "name"),
@@ -98,6 +107,37 @@ def test_accounts_of_child_and_suspect_are_told_apart() -> None:
 def test_traces_of_several_reports_are_joined() -> None:
     both = make_traces(make_public_report(name="Ada")) | make_traces(make_public_report(name="Bea"))
     assert kinds_in("Ada", both) == kinds_in("Bea", both) == {"name"}
+
+
+def test_first_name_that_is_a_word_needs_its_capital() -> None:
+    traces = make_traces(make_public_report(name="Will Brightwell"))
+    assert kinds_in("It will be kept, and may be asked about.", traces) == set()
+    assert kinds_in("the friend of will brightwell", traces) == kinds_in("Ask Will.", traces) == {"name"}
+
+
+def test_service_that_reported_is_named_to_no_other() -> None:
+    report = make_full_report()
+    traces = make_traces(SealedIndustryReport(clear=make_clear_fields("mild-chat"), report=report))
+    assert kinds_in("MILD-CHAT wrote", traces) == kinds_in(f"As {report.reporter.service} said", traces) == {"name"}
+
+
+def test_account_that_pressed_the_button_is_of_the_person_who_reported() -> None:
+    claim = PageContext(
+        context_id="c",
+        environment="live",
+        expires_at="2026-11-25T09:30:00Z",
+        issued_at="2026-11-25T08:30:00Z",
+        partner="example-chat",
+        placement="chat-1",
+        surface="chat",
+        about=(ContextAccount(account_id="u-900", display_name="Night_Owl7"),),
+        viewer=ContextAccount(account_id="u-777", display_name="Mild Sam"),
+    )
+    traces = make_context_traces(claim)
+    assert kinds_in("u-900 is Night_Owl7", traces) == set()
+    assert kinds_in("Keep u-777.", traces) == {"contact"}
+    assert kinds_in("It wrote to mild sam", traces) == {"name"}
+    assert make_context_traces(None) == Traces()
 
 
 def test_every_kind_has_a_title() -> None:
