@@ -9,7 +9,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
 5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file), `watch` (stopped or overdue work)
-6. partners: `partners/`, `destinations/` (who a case may go to), `outbox_run` (sends every kind of entry), `digests/`
+6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `outbox_run`, `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
    `service_requests/`

@@ -12,6 +12,14 @@ from tests.house.sources import files, module_of, parse
 
 # The codes that a function of a module is given by its callers.
 GIVEN = {
+    "desk.actions.ledger": {
+        "draft-action",
+        "end-action",
+        "read-action",
+        "release-action",
+        "send-action",
+        "withdraw-action",
+    },
     "desk.cases.signoffs": {"give-signoff", "withdraw-signoff"},
     "desk.commands.vault": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
@@ -22,6 +30,7 @@ GIVEN = {
 PATTERNS = {
     "{}-adoption": 2,
     "{}-placement": 5,
+    "{}-thread-entry": 3,
     "begin-rotation-{}": 3,
     "end-{}-key": 2,
     "finish-rotation-{}": 3,

@@ -267,7 +267,7 @@ DESK_FLOORS = {
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "identifiers", "collection", "watch"),
-    "partners": ("partners", "destinations", "outbox_run", "digests"),
+    "partners": ("partners", "destinations", "actions", "outbox_run", "digests"),
     "cases": (
         "cases",
         "packages",

@@ -25,7 +25,7 @@ Reason = Literal["read", "send", "file", "link", "check"]
 FeedKeyName = Literal["feed", "feed.next", "feed.former"]
 HashKind = Literal["address", "domain", "note"]
 # The rows of a case whose boxes lie under the key of the case.
-BoxKind = Literal["report", "import", "step", "reply", "question"]
+BoxKind = Literal["report", "import", "step", "reply", "question", "action", "entry"]
 
 # A handle has at most 40 characters; this bound keeps a line of the record short whatever a caller names.
 MAX_ACTOR_CHARACTERS: Final = 200

@@ -1,6 +1,7 @@
 """The desk's migrations, and the metadata of every table that they make."""
 
 from gateway.desk.store import (
+    action_tables,
     identifier_tables,
     key_tables,
     outbox_tables,
@@ -14,6 +15,7 @@ from gateway.desk.store.schema import METADATA
 
 # Importing a file of tables puts them on the metadata: a file that is not named here would be forgotten.
 TABLE_FILES = (
+    action_tables,
     identifier_tables,
     key_tables,
     outbox_tables,

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from gateway.databases.columns import Number, PlainText
+from gateway.desk.store.migrations.r1_actions import make_actions
 from gateway.desk.store.migrations.r1_partner_side import make_partner_side
 from gateway.desk.store.migrations.r1_people import make_people
 from gateway.desk.store.migrations.r1_post import make_post
@@ -36,6 +37,7 @@ def upgrade() -> None:
     _make_identifiers()
     make_post()
     make_retention()
+    make_actions()
     is_on_server = op.get_bind().dialect.name == "postgresql"
     if is_on_server:
         op.execute(_REFUSE)

@@ -1,0 +1,239 @@
+"""The ledger of actions: everything that leaves the house about a case, each to one recipient and in one state.
+
+    drafted -> released -> sent -> acknowledged -> answered -> ended
+       |           |         |
+       +-----------+---------+--> withdrawn (once sent, a recall goes out in its thread), or failed with a code
+
+The packages that draft an action check the permission to release it, and have a second person sign it where two are
+needed (people/releases.py); this one keeps the content sealed, its hash, and every act with its person and time.
+Never keeps content readable: an action's body lies in a box under the key of its case.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.actions.boxes import close_action_box, open_action_box
+from gateway.desk.actions.model import OUT_STATES, WITHOUT_CASE, ActionKind, ActionState, ActionWay
+from gateway.desk.actions.model import Action as Action
+from gateway.desk.actions.model import ActionError as ActionError
+from gateway.desk.actions.model import find_action as find_action
+from gateway.desk.actions.model import get_action as get_action
+from gateway.desk.actions.model import list_actions as list_actions
+from gateway.desk.actions.model import list_waiting as list_waiting
+from gateway.desk.actions.recipients import check_recipient
+from gateway.desk.actions.threads import Direction, EntryText, add_entry
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import CASE_STEPS, CASES
+from gateway.desk.vault.doors import Vault
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import OpeningError
+from partner_sdk.wire.canonical import format_time
+
+# A package's archive of 700 kB in base64url, with the fields around it.
+MAX_BODY_BYTES: Final = 1024 * 1024
+# As of a step of a case.
+MAX_REASON_CHARACTERS: Final = 300
+
+
+def draft_action(
+    desk: Desk,
+    connection: Connection,
+    *,
+    kind: ActionKind,
+    case_id: str | None,
+    recipient: str,
+    way: ActionWay,
+    body: bytes,
+    actor: str,
+    due_at: datetime | None = None,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+    covers: int | None = None,
+) -> Action:
+    """Keep a draft in the caller's transaction; nothing is sent before its release.
+
+    `body` is the content for the recipient as canonical JSON. `covers`, of a package, is the number of reports that had
+    been read (`cases.assessing.count_read`). Raises `ActionError`: `unknown-case`, `not-assessed`, `recipient-gone`,
+    `recipient-suspended`, `too-large`, `expired`; `OpeningError` (`destroyed`) and as the vault.
+    """
+    if case_id is None and kind not in WITHOUT_CASE:
+        raise ValueError(f"A {kind} is about a case.")
+    if (covers is None) is (kind == "package"):
+        raise ValueError("A package, and nothing else, gives how many read reports it covers.")
+    now, action_id = desk.clock(), desk.make_id()
+    _check_times(now, not_before=not_before, expires_at=expires_at)
+    if len(body) > MAX_BODY_BYTES:
+        raise ActionError("This is too large to send. Leave files out, or send a sealed file.", reason="too-large")
+    if case_id is not None:
+        _check_case(connection, case_id)
+    check_recipient(desk, connection, kind=kind, recipient=recipient, way=way)
+    digest = hashlib.sha256(body).hexdigest()
+    connection.execute(
+        insert(CASE_ACTIONS).values(
+            action_id=action_id,
+            kind=kind,
+            case_id=case_id,
+            recipient=recipient,
+            way=way,
+            state="drafted",
+            drafted_at=format_time(now),
+            drafted_by=actor,
+            not_before=_format(not_before),
+            expires_at=_format(expires_at),
+            due_at=_format(due_at),
+            covers=covers,
+            body_sha256=digest,
+            box=close_action_box(desk, connection, body, kind="action", row_id=action_id, case_id=case_id),
+        )
+    )
+    drafted = get_action(connection, action_id)
+    _append(desk, connection, "draft-action", drafted, actor=actor, body_sha256=digest, recipient=recipient, way=way)
+    return drafted
+
+
+def open_body(desk: Desk, action: Action, *, actor: str) -> bytes:
+    """Return the content for the recipient, to be read; the reading is recorded, in a transaction of its own.
+
+    Raises `OpeningError` (`destroyed` with the case, `does-not-open`), `VaultError`.
+    """
+    vault = desk.load_vault(actor=actor, reason="read")
+    with desk.store.read() as connection:
+        body = open_stored_body(desk, connection, action, vault=vault)
+    with desk.store.write() as connection:
+        _append(desk, connection, "read-action", action, actor=actor)
+    return body
+
+
+def open_stored_body(desk: Desk, connection: Connection, action: Action, *, vault: Vault) -> bytes:
+    """Return the body for a program of the desk, which the vault alone records. Raises as `open_body`."""
+    box = connection.execute(
+        select(CASE_ACTIONS.c.box).where(CASE_ACTIONS.c.action_id == action.action_id)
+    ).scalar_one()
+    body = open_action_box(
+        desk, connection, vault, bytes(box), kind="action", row_id=action.action_id, case_id=action.case_id
+    )
+    if hashlib.sha256(body).hexdigest() != action.body_sha256:
+        raise OpeningError("The box is not the one that was drafted.", reason="does-not-open")
+    return body
+
+
+def release_action(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
+    """Release a draft, or one that failed before it went: it is sent once its `not_before` has passed.
+
+    The caller has checked the permission and the second person's signature. Raises `ActionError`: `unknown-action`,
+    `not-drafted`, `expired`, `recipient-gone`, `recipient-suspended`.
+    """
+    action = get_action(connection, action_id)
+    if action.state != "drafted" and not (action.state == "failed" and action.sent_at is None):
+        raise ActionError("This was released, sent or withdrawn already.", reason="not-drafted")
+    if action.is_expired(desk.clock()):
+        raise ActionError("Its time is over: write a new one.", reason="expired")
+    check_recipient(desk, connection, kind=action.kind, recipient=action.recipient, way=action.way)
+    cleared = {"failed_at": None, "failed_because": None}
+    return change_state(desk, connection, action, "released", actor=actor, act="release-action", **cleared)
+
+
+def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:
+    """Withdraw an action; once it was sent, a recall goes out in its thread. The reason is kept sealed.
+
+    Raises `ActionError`: `unknown-action`, `not-open`, `reason-missing`, `reason-too-long`.
+    """
+    action = get_action(connection, action_id)
+    text = _get_clean_reason(reason)
+    if action.state in ("withdrawn", "ended"):
+        raise ActionError("This was withdrawn or ended already.", reason="not-open")
+    direction: Direction = "out" if action.sent_at is not None else "kept"
+    add_entry(desk, connection, action, direction=direction, kind="recall", text=EntryText(text=text), actor=actor)
+    return change_state(desk, connection, action, "withdrawn", actor=actor, act="withdraw-action")
+
+
+def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
+    """Record that a person sent a released sealed file or letter.
+
+    Raises `ActionError` (`not-released`, `expired`, `too-early`).
+    """
+    action = get_action(connection, action_id)
+    now = desk.clock()
+    if action.state != "released" or action.way == "mailbox":
+        raise ActionError("Only a released file or letter is sent by hand.", reason="not-released")
+    if action.is_expired(now):
+        raise ActionError("Its time is over: write a new one.", reason="expired")
+    if action.not_before is not None and format_time(now) < action.not_before:
+        raise ActionError(f"This may not go before {action.not_before}.", reason="too-early")
+    return change_state(desk, connection, action, "sent", actor=actor, act="send-action")
+
+
+def end_action(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
+    """Record that nothing more is expected of an action that was sent. Raises `ActionError` (`not-sent`)."""
+    action = get_action(connection, action_id)
+    if action.state not in OUT_STATES:
+        raise ActionError("Only an action that was sent can be ended; withdraw any other.", reason="not-sent")
+    return change_state(desk, connection, action, "ended", actor=actor, act="end-action")
+
+
+def change_state(
+    desk: Desk,
+    connection: Connection,
+    action: Action,
+    state: ActionState,
+    *,
+    actor: str,
+    act: str,
+    code: str | None = None,
+    **values: Any,
+) -> Action:
+    """Bring an action, as it was read in this transaction, into a state; the act is recorded with its case."""
+    moment = format_time(desk.clock())
+    by = {"failed_because": code} if state == "failed" else {f"{state}_by": actor}
+    connection.execute(
+        update(CASE_ACTIONS)
+        .where(CASE_ACTIONS.c.action_id == action.action_id)
+        .values(state=state, **{f"{state}_at": moment}, **by, **values)
+    )
+    _append(desk, connection, act, action, actor=actor, code=code)
+    return get_action(connection, action.action_id)
+
+
+def _append(
+    desk: Desk, connection: Connection, act: str, action: Action, *, actor: str, **detail: audit.Detail
+) -> None:
+    audit.append_entry(
+        connection,
+        act,
+        action.subject,
+        at=desk.clock(),
+        actor=actor,
+        action_id=action.action_id,
+        kind=action.kind,
+        **{name: value for name, value in detail.items() if value is not None},
+    )
+
+
+def _check_case(connection: Connection, case_id: str) -> None:
+    if connection.execute(select(CASES.c.case_id).where(CASES.c.case_id == case_id)).first() is None:
+        raise ActionError("No case has this id.", reason="unknown-case")
+    assessed = (CASE_STEPS.c.case_id == case_id) & (CASE_STEPS.c.kind == "assess")
+    if connection.execute(select(CASE_STEPS.c.id).where(assessed).limit(1)).first() is None:
+        raise ActionError("Assess the case first: nothing leaves the desk before it.", reason="not-assessed")
+
+
+def _check_times(now: datetime, *, not_before: datetime | None, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= (not_before or now):
+        raise ActionError("This would end before it can go.", reason="expired")
+
+
+def _get_clean_reason(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        raise ActionError("Give a reason.", reason="reason-missing")
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise ActionError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+    return reason
+
+
+def _format(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)

@@ -1,0 +1,135 @@
+"""One action as a row: its kinds, ways and states, and every question that lists ask of the table."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from gateway.desk.outbox.queue import SENT_AT, record
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.schema import CASES
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import parse_time
+
+ActionKind = Literal[
+    "package",
+    "redirect",
+    "information-request",
+    "preservation-request",
+    "terms-referral",
+    "alert",
+    "invitation",
+]
+ActionWay = Literal["mailbox", "sealed-file", "letter"]
+ActionState = Literal["drafted", "released", "sent", "acknowledged", "answered", "ended", "failed", "withdrawn"]
+# Each kind as a page names it.
+KIND_TITLES: Final[dict[ActionKind, str]] = {
+    "package": "Package",
+    "redirect": "Redirected report",
+    "information-request": "Request for information",
+    "preservation-request": "Request to preserve data",
+    "terms-referral": "Referral of a breach of terms",
+    "alert": "Alert",
+    "invitation": "Invitation to enrol",
+}
+# About no single case: its pattern is seen in many, or it asks a service to enrol.
+WITHOUT_CASE: Final[frozenset[ActionKind]] = frozenset({"alert", "invitation"})
+# To a body of the register of destinations; every other kind goes to a partner or a service.
+TO_DESTINATIONS: Final[frozenset[ActionKind]] = frozenset({"package", "redirect"})
+# It has left, and the other side may still write about it.
+OUT_STATES: Final[tuple[ActionState, ...]] = ("sent", "acknowledged", "answered")
+# A person of this desk or of the other side has something left to do.
+OPEN_STATES: Final[tuple[ActionState, ...]] = ("drafted", "released", *OUT_STATES, "failed")
+
+
+class ActionError(ReportAbuseError):
+    """This action does not exist, or the act on it is refused; the message gives the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action for lists: codes, ids, times and handles; its content is in a box (`open_body`).
+
+    `posted_at` is when the gateway took its message; None before that, and for any other way than the mailbox.
+    """
+
+    action_id: str
+    kind: ActionKind
+    case_id: str | None
+    recipient: str
+    way: ActionWay
+    state: ActionState
+    drafted_at: str
+    drafted_by: str
+    released_at: str | None
+    released_by: str | None
+    sent_at: str | None
+    sent_by: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    answered_at: str | None
+    answered_by: str | None
+    ended_at: str | None
+    ended_by: str | None
+    withdrawn_at: str | None
+    withdrawn_by: str | None
+    failed_at: str | None
+    failed_because: str | None
+    not_before: str | None
+    expires_at: str | None
+    due_at: str | None
+    reminded_at: str | None
+    covers: int | None
+    body_sha256: str
+    posted_at: str | None
+
+    @property
+    def subject(self) -> str:
+        """The subject of its entries in the audit log: its case, or itself."""
+        return self.case_id or self.action_id
+
+    def is_expired(self, now: datetime) -> bool:
+        """Return whether its time is over."""
+        return self.expires_at is not None and parse_time(self.expires_at) <= now
+
+
+_NAMES: Final = tuple(name for name in Action.__dataclass_fields__ if name != "posted_at")
+_ACTIONS: Final = (
+    select(*(CASE_ACTIONS.c[name] for name in _NAMES), SENT_AT.label("posted_at"))
+    .select_from(CASE_ACTIONS.outerjoin(OUTBOX, record("message", CASE_ACTIONS.c.action_id)))
+    .order_by(CASE_ACTIONS.c.drafted_at, CASE_ACTIONS.c.action_id)
+)
+
+
+def find_action(connection: Connection, action_id: str) -> Action | None:
+    """Return an action, or None."""
+    row = connection.execute(_ACTIONS.where(CASE_ACTIONS.c.action_id == action_id)).first()
+    return None if row is None else Action(**row._mapping)
+
+
+def get_action(connection: Connection, action_id: str) -> Action:
+    """Return an action. Raises `ActionError` (`unknown-action`)."""
+    found = find_action(connection, action_id)
+    if found is None:
+        raise ActionError("There is no such action.", reason="unknown-action")
+    return found
+
+
+def list_actions(connection: Connection, *, case_id: str) -> list[Action]:
+    """Return the actions about a case and about the reports joined to it, the oldest first."""
+    joined = select(CASES.c.case_id).where(CASES.c.joined_to == case_id)
+    return list_where(connection, or_(CASE_ACTIONS.c.case_id == case_id, CASE_ACTIONS.c.case_id.in_(joined)))
+
+
+def list_waiting(connection: Connection, *, kinds: Collection[ActionKind] = ()) -> list[Action]:
+    """Return every action with something left to do here or there, the oldest first: of all kinds, or of some."""
+    wanted = CASE_ACTIONS.c.state.in_(OPEN_STATES)
+    return list_where(connection, wanted & CASE_ACTIONS.c.kind.in_(kinds) if kinds else wanted)
+
+
+def list_where(connection: Connection, wanted: ColumnElement[bool]) -> list[Action]:
+    """Return the actions that meet a condition on the table, the oldest first."""
+    return [Action(**row._mapping) for row in connection.execute(_ACTIONS.where(wanted))]

@@ -1,0 +1,127 @@
+"""The thread of an action: the entries of both sides, each sealed under the key of its case.
+
+An entry goes `out` to the recipient, comes `in` from it, or is `kept` for the people of this desk, e.g. why an action
+was withdrawn before it went.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk import audit
+from gateway.desk.actions.boxes import close_action_box, open_action_box
+from gateway.desk.actions.model import Action
+from gateway.desk.store.action_tables import THREAD_ENTRIES
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
+
+Direction = Literal["in", "out", "kept"]
+EntryKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline", "reminder", "recall", "close"]
+# 20,000 characters of four bytes each, escaped at worst, with names around them.
+_MOST_TEXT_BYTES: Final = 256 * 1024
+# The act of the audit log.
+READ_THREAD: Final = "read-thread"
+
+
+class EntryText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything written in one entry. `by` is the name of the officer there, or of the contact here."""
+
+    text: str = ""
+    by: str = ""
+    outcome: str | None = None
+    report_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEntry:
+    """One entry for lists. `by` is a partner's id or a person of this desk; `box` holds what was written."""
+
+    entry_id: str
+    action_id: str
+    direction: Direction
+    kind: EntryKind
+    at: str
+    by: str
+    box: bytes
+
+
+def add_entry(
+    desk: Desk,
+    connection: Connection,
+    action: Action,
+    *,
+    direction: Direction,
+    kind: EntryKind,
+    text: EntryText,
+    actor: str,
+    entry_id: str | None = None,
+) -> str:
+    """Keep one entry in the caller's transaction and return its id. Raises as `close_action_box`."""
+    entry_id, now = entry_id or desk.make_id(), desk.clock()
+    box = close_action_box(desk, connection, encode(text), kind="entry", row_id=entry_id, case_id=action.case_id)
+    connection.execute(
+        insert(THREAD_ENTRIES).values(
+            entry_id=entry_id,
+            action_id=action.action_id,
+            direction=direction,
+            kind=kind,
+            at=format_time(now),
+            by=actor,
+            box=box,
+        )
+    )
+    audit.append_entry(
+        connection,
+        f"{_VERBS[direction]}-thread-entry",
+        action.subject,
+        at=now,
+        actor=actor,
+        action_id=action.action_id,
+        kind=kind,
+    )
+    return entry_id
+
+
+# In words that the audit log has labels for.
+_VERBS: Final[dict[Direction, str]] = {"in": "take", "out": "write", "kept": "keep"}
+
+
+def list_entries(connection: Connection, action_ids: Sequence[str]) -> list[ThreadEntry]:
+    """Return the entries of some actions, the oldest first."""
+    rows = connection.execute(
+        select(THREAD_ENTRIES)
+        .where(THREAD_ENTRIES.c.action_id.in_(action_ids))
+        .order_by(THREAD_ENTRIES.c.at, THREAD_ENTRIES.c.entry_id)
+    )
+    return [ThreadEntry(**{**row._mapping, "box": bytes(row.box)}) for row in rows]
+
+
+def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, actor: str) -> dict[str, EntryText]:
+    """Return the texts of an action's entries by entry id, without those that do not open; the reading is recorded."""
+    if not entries:
+        return {}
+    vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, EntryText]()
+    with desk.store.read() as connection:
+        for entry in entries:
+            try:
+                plain = open_action_box(
+                    desk,
+                    connection,
+                    vault,
+                    entry.box,
+                    kind="entry",
+                    row_id=entry.entry_id,
+                    case_id=action.case_id,
+                )
+                texts[entry.entry_id] = parse_exact(plain, kind=EntryText, max_bytes=_MOST_TEXT_BYTES)
+            except (OpeningError, FormatError):
+                continue
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection, READ_THREAD, action.subject, at=desk.clock(), actor=actor, action_id=action.action_id
+        )
+    return texts

@@ -1,0 +1,51 @@
+"""Assessed cases with actions in every state."""
+
+from datetime import datetime
+from typing import Any
+
+from gateway.desk.actions.ledger import Action, draft_action, get_action, release_action
+from gateway.desk.cases.assessing import count_read
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode
+from tests.desk.desk_loop import ACTOR
+from tests.desk.view_builders import add_sealed_case
+from tests.desk.work_builders import assess
+
+MARKER = "Quetzalcoatlus"
+BODY = encode({"marker": MARKER})
+
+
+def add_assessed(desk: Desk, **changes: Any) -> str:
+    """File a public case, read and assess it, and return its id."""
+    case_id = open_case(desk, add_sealed_case(desk, marker="", **changes), actor=ACTOR).case.case_id
+    assess(desk, case_id)
+    return case_id
+
+
+def draft(desk: Desk, case_id: str | None, *, body: bytes = BODY, actor: str = ACTOR, **changes: Any) -> Action:
+    """Draft an action, by default a package as a sealed file to the police of Kent."""
+    values: dict[str, Any] = {"kind": "package", "recipient": "kent", "way": "sealed-file", **changes}
+    with desk.store.write() as connection:
+        if values["kind"] == "package" and case_id is not None and "covers" not in values:
+            values["covers"] = count_read(connection, get_case(connection, case_id))
+        return draft_action(desk, connection, case_id=case_id, body=body, actor=actor, **values)
+
+
+def release(desk: Desk, action: Action, *, actor: str = ACTOR) -> Action:
+    """Release a draft."""
+    with desk.store.write() as connection:
+        return release_action(desk, connection, action.action_id, actor=actor)
+
+
+def reread(desk: Desk, action: Action) -> Action:
+    """Return an action as it is now."""
+    with desk.store.read() as connection:
+        return get_action(connection, action.action_id)
+
+
+def put_away(desk: Desk, key: str, *, on: datetime) -> None:
+    """Retire a destination in the desk's own file."""
+    own = f'[{key}]\nretired_on = {on:%Y-%m-%d}\nchecked_on = {on:%Y-%m-%d}\nsource = "a letter"\n'
+    desk.paths.destinations.write_text(own, "utf-8")

@@ -1,0 +1,203 @@
+"""The ledger of actions: a draft stays as it was, each state is reached in order, and nothing lies readable."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from gateway.desk.actions.ledger import (
+    MAX_BODY_BYTES,
+    ActionError,
+    draft_action,
+    end_action,
+    find_action,
+    list_actions,
+    list_waiting,
+    open_body,
+    record_sent,
+    withdraw_action,
+)
+from gateway.desk.actions.threads import list_entries, open_entries
+from gateway.desk.audit import check_chain
+from gateway.desk.destinations.register import load_register
+from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
+from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import OpeningError
+from tests.desk.action_builders import BODY, MARKER, add_assessed, draft, put_away, release, reread
+from tests.desk.desk_loop import ACTOR
+from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.retention_builders import list_files_with
+from tests.desk.view_builders import Clock, add_sealed_case
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+@pytest.fixture
+def case_id(desk: Desk) -> str:
+    return add_assessed(desk)
+
+
+def act(desk: Desk, call: Callable[..., Any], action_id: str, **changes: Any) -> Any:
+    with desk.store.write() as connection:
+        return call(desk, connection, action_id, actor=ACTOR, **changes)
+
+
+def refuse(call: Callable[[], object]) -> str:
+    with pytest.raises(ActionError) as caught:
+        call()
+    return caught.value.reason
+
+
+def list_acts(desk: Desk, subject: str) -> list[str]:
+    query = select(AUDIT.c.action).where(AUDIT.c.subject == subject, AUDIT.c.detail.contains("action_id"))
+    with desk.store.read() as connection:
+        check_chain(connection)
+        return list(connection.execute(query.order_by(AUDIT.c.id)).scalars())
+
+
+def test_action_goes_from_draft_to_its_end_and_each_act_is_recorded(desk: Desk, case_id: str, clock: Clock) -> None:
+    drafted = draft(desk, case_id, actor="a-drafter", due_at=clock() + timedelta(days=7))
+    assert (drafted.state, drafted.drafted_by, drafted.covers) == ("drafted", "a-drafter", 1)
+    released = release(desk, drafted, actor="b-releaser")
+    assert (released.state, released.released_by) == ("released", "b-releaser")
+    assert act(desk, record_sent, drafted.action_id).state == "sent"
+    ended = act(desk, end_action, drafted.action_id)
+    assert (ended.state, ended.ended_by, ended.body_sha256) == ("ended", ACTOR, drafted.body_sha256)
+    assert open_body(desk, ended, actor=ACTOR) == BODY
+    assert list_acts(desk, case_id) == ["draft-action", "release-action", "send-action", "end-action", "read-action"]
+    with desk.store.read() as connection:
+        assert list_waiting(connection) == []
+        assert list_actions(connection, case_id=case_id) == [ended]
+
+
+def test_content_lies_sealed_alone(desk: Desk, case_id: str) -> None:
+    one = draft(desk, case_id)
+    act(desk, withdraw_action, one.action_id, reason=f"Reason {MARKER}")
+    alert = draft(desk, None, kind="alert", recipient=PARTNER, way="letter")
+    assert list_files_with(desk.paths.state, MARKER.encode()) == []
+    with desk.store.read() as connection:
+        for table in (CASE_ACTIONS, THREAD_ENTRIES, AUDIT):
+            rows = connection.execute(select(table)).all()
+            assert rows
+            assert MARKER.encode() not in b"".join(bytes(one) for row in rows for one in row if isinstance(one, bytes))
+            assert MARKER not in str(rows)
+    assert open_body(desk, alert, actor=ACTOR) == BODY
+    assert list_acts(desk, alert.action_id) == ["draft-action", "read-action"]
+
+
+def test_box_of_one_action_does_not_pass_for_another(desk: Desk, case_id: str) -> None:
+    one, other = draft(desk, case_id), draft(desk, case_id)
+    with desk.store.write() as connection:
+        box = select(CASE_ACTIONS.c.box).where(CASE_ACTIONS.c.action_id == one.action_id).scalar_subquery()
+        connection.execute(update(CASE_ACTIONS).where(CASE_ACTIONS.c.action_id == other.action_id).values(box=box))
+    with pytest.raises(OpeningError):
+        open_body(desk, other, actor=ACTOR)
+    with desk.store.write() as connection:
+        mine = CASE_ACTIONS.c.action_id == one.action_id
+        connection.execute(update(CASE_ACTIONS).where(mine).values(body_sha256="0" * 64))
+    with pytest.raises(OpeningError, match="not the one"):
+        open_body(desk, reread(desk, one), actor=ACTOR)
+
+
+def test_draft_that_is_withdrawn_keeps_its_reason_and_sends_nothing(desk: Desk, case_id: str) -> None:
+    one = draft(desk, case_id)
+    assert refuse(lambda: act(desk, withdraw_action, one.action_id, reason=" ")) == "reason-missing"
+    assert refuse(lambda: act(desk, withdraw_action, one.action_id, reason="x" * 301)) == "reason-too-long"
+    withdrawn = act(desk, withdraw_action, one.action_id, reason="The place was wrong.")
+    assert (withdrawn.state, withdrawn.withdrawn_by) == ("withdrawn", ACTOR)
+    with desk.store.read() as connection:
+        (entry,) = list_entries(connection, [one.action_id])
+    assert (entry.direction, entry.kind) == ("kept", "recall")
+    assert open_entries(desk, one, [entry], actor=ACTOR)[entry.entry_id].text == "The place was wrong."
+    assert refuse(lambda: act(desk, withdraw_action, one.action_id, reason="Again.")) == "not-open"
+    assert refuse(lambda: release(desk, one)) == "not-drafted"
+
+
+def test_action_that_was_sent_is_recalled_in_its_thread(desk: Desk, case_id: str) -> None:
+    one = release(desk, draft(desk, case_id))
+    act(desk, record_sent, one.action_id)
+    assert act(desk, withdraw_action, one.action_id, reason="Sent in error.").state == "withdrawn"
+    with desk.store.read() as connection:
+        (entry,) = list_entries(connection, [one.action_id])
+    assert (entry.direction, entry.kind) == ("out", "recall")
+
+
+def test_states_are_not_skipped(desk: Desk, case_id: str, clock: Clock) -> None:
+    one = draft(desk, case_id, not_before=clock() + timedelta(days=3))
+    assert refuse(lambda: act(desk, record_sent, one.action_id)) == "not-released"
+    assert refuse(lambda: act(desk, end_action, one.action_id)) == "not-sent"
+    release(desk, one)
+    assert refuse(lambda: release(desk, one)) == "not-drafted"
+    assert refuse(lambda: act(desk, record_sent, one.action_id)) == "too-early"
+    assert refuse(lambda: act(desk, end_action, "no-such-action")) == "unknown-action"
+    clock.now += timedelta(days=3)
+    assert act(desk, record_sent, one.action_id).state == "sent"
+
+
+def test_action_that_expired_is_neither_released_nor_sent(desk: Desk, case_id: str, clock: Clock) -> None:
+    soon = clock() + timedelta(hours=1)
+    one, other = draft(desk, case_id, expires_at=soon), draft(desk, case_id, expires_at=soon)
+    release(desk, other)
+    clock.now = soon
+    assert refuse(lambda: release(desk, one)) == "expired"
+    assert refuse(lambda: act(desk, record_sent, other.action_id)) == "expired"
+    assert refuse(lambda: draft(desk, case_id, expires_at=soon)) == "expired"
+
+
+def test_nothing_leaves_about_a_case_that_is_unknown_unassessed_or_too_large(desk: Desk, case_id: str) -> None:
+    assert refuse(lambda: draft(desk, add_sealed_case(desk, marker=""))) == "not-assessed"
+    assert refuse(lambda: draft(desk, "no-case", covers=1)) == "unknown-case"
+    assert refuse(lambda: draft(desk, case_id, body=bytes(MAX_BODY_BYTES + 1))) == "too-large"
+    with pytest.raises(ValueError, match="about a case"):
+        draft(desk, None, covers=1)
+    with pytest.raises(ValueError, match="covers"), desk.store.write() as connection:
+        draft_action(
+            desk,
+            connection,
+            kind="package",
+            case_id=case_id,
+            recipient="kent",
+            way="letter",
+            body=BODY,
+            actor=ACTOR,
+        )
+
+
+def test_body_that_retired_after_the_draft_gets_nothing(desk: Desk, case_id: str, clock: Clock) -> None:
+    one = draft(desk, case_id)
+    put_away(desk, "kent", on=clock())
+    load_register.cache_clear()
+    assert refuse(lambda: release(desk, one)) == "recipient-gone"
+    assert refuse(lambda: draft(desk, case_id)) == "recipient-gone"
+    assert refuse(lambda: draft(desk, case_id, recipient="atlantis")) == "recipient-gone"
+
+
+def test_mailbox_takes_only_a_partner_with_working_keys(desk: Desk, case_id: str) -> None:
+    ask: dict[str, Any] = {"kind": "information-request", "way": "mailbox"}
+    assert refuse(lambda: draft(desk, case_id, recipient="nobody", **ask)) == "recipient-gone"
+    assert refuse(lambda: draft(desk, case_id, recipient="", **ask)) == "recipient-gone"
+    assert refuse(lambda: draft(desk, case_id, way="mailbox")) == "recipient-gone"  # Kent has no keys here
+    one = draft(desk, case_id, recipient=PARTNER, **ask)
+    with desk.store.write() as connection:
+        connection.execute(update(PARTNERS).values(state="suspended"))
+    assert refuse(lambda: release(desk, one)) == "recipient-suspended"
+
+
+def test_actions_of_a_joined_report_are_told_with_its_case(desk: Desk, case_id: str) -> None:
+    other = add_assessed(desk)
+    mine, joined = draft(desk, case_id), draft(desk, other)
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).where(CASES.c.case_id == other).values(joined_to=case_id))
+        assert {one.action_id for one in list_actions(connection, case_id=case_id)} == {
+            mine.action_id,
+            joined.action_id,
+        }
+        assert [one.action_id for one in list_waiting(connection, kinds=("package",))] == sorted(
+            [mine.action_id, joined.action_id]
+        )
+        assert list_waiting(connection, kinds=("alert",)) == []
+        assert find_action(connection, "no-such-action") is None
