@@ -31,6 +31,7 @@ ACTIONS: Final = MappingProxyType(
         "certify-destruction": "Certified a destruction",
         "change-placement": "Changed the terms of a placement",
         "change-root": "Changed the root key",
+        "child-outcome-case": "Recorded the outcome for the child",
         "claim-case": "Took a case",
         "clear-alarm": "Cleared an alarm",
         "close-case": "Closed a case",

@@ -30,6 +30,7 @@ from gateway.desk.cases.assessment_forms import (
     spread_urgency,
 )
 from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
+from gateway.desk.cases.child_outcome import record_child_outcome, take_back_child_outcome
 from gateway.desk.cases.closing import (
     Closing,
     ClosingRefusedError,
@@ -187,7 +188,7 @@ def _list_weaknesses() -> tuple[str, ...]:
 @blueprint.post("/cases/<case_id>/pass-on")
 @staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
 def post_pass_on(case_id: str) -> ResponseReturnValue:
-    """Record which body took the case, and who there."""
+    """Record which body took the case, and its officer."""
     typed = read_typed()
     settings = {"destination": typed["pass_to"], "channel": typed["pass_channel"]}
     settings |= {"taken_by": typed["pass_taken_by"], "reason": typed["pass_reason"]}
@@ -199,6 +200,21 @@ def post_pass_on(case_id: str) -> ResponseReturnValue:
         otherwise="who-title",
         place="who-title",
     )
+
+
+@blueprint.post("/cases/<case_id>/child-outcome")
+@staff_rule(Permission.SEND_ON, body_bytes=FORM_BYTES)
+def post_child_outcome(case_id: str) -> ResponseReturnValue:
+    """Record the outcome for the child, or take one back that was recorded in error."""
+    typed = read_typed()
+
+    def act(case: CaseRow) -> CaseRow:
+        desk, outcome, text = get_desk(), typed["child_outcome"], typed["child_told_by"]
+        if typed["child_in_error"] == "yes":
+            return take_back_child_outcome(desk, case.case_id, outcome=outcome, reason=text, actor=get_name())
+        return record_child_outcome(desk, case.case_id, outcome=outcome, told_by=text, actor=get_name())
+
+    return _do(case_id, act, {}, note="child_told_by", otherwise="child_outcome", place="child-outcome-title")
 
 
 @blueprint.post("/cases/<case_id>/exempt")

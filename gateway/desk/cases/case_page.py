@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
+from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
 from gateway.desk.cases.files.case_files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import CASE_FAULTS, COUNTS, Preview
 from gateway.desk.cases.holding import make_scope
@@ -298,6 +299,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         timeline=timeline,
         who_can_help=who_can_help,
         pass_channels=CHANNELS,
+        child_outcome_titles=list(CHILD_OUTCOMES.items()),
         bodies_to_choose=list_choices(desk, who_can_help),
         groups_of_bodies=GROUP_TITLES,
         is_contact_owed="contact-owed" in work.owed,

@@ -87,6 +87,8 @@ CASE_FAULTS = {
     ),
     "unknown-destination": "Choose the body that took it.",
     "retired-destination": "This body takes nothing more. Choose another one.",
+    "outcome-recorded": "This outcome is recorded already. Choose another one.",
+    "outcome-not-recorded": "This outcome is not recorded, so there is nothing to take back. Choose a recorded one.",
     "no-package-owed": "This case does not wait for a package.",
     "contact-owed": "The assessment says to contact the adult who reported. Record that, or assess the case again.",
     "not-closed": "This case is open. Nothing was changed.",

@@ -36,6 +36,7 @@ StepKind = Literal[
     "advise",
     "pass-on",
     "exempt",
+    "child-outcome",
     "reply",
     "close",
     "reopen",

@@ -17,9 +17,9 @@ HANDLING_FILE: Final = Path(__file__).with_name("handling.toml")
 
 
 class LegalBasis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One law that lets a package go to these groups of bodies. `asks` is what a person writes down about the case.
+    """One law that lets a package go to these groups of bodies. `asks` is the point to write down about the case.
 
-    `agreed`: it holds only where the person who reported agreed.
+    `agreed`: it holds only with the agreement of the person reporting.
     """
 
     title: str

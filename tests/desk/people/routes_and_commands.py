@@ -23,6 +23,7 @@ POST /cases/<case_id>/no-reply                    ASSESS_CASES
 POST /cases/<case_id>/outcome                     TELL_OUTCOMES
 POST /cases/<case_id>/outcome/take-back           TELL_OUTCOMES
 POST /cases/<case_id>/pass-on                     SEND_ON
+POST /cases/<case_id>/child-outcome               SEND_ON
 POST /cases/<case_id>/read                        READ_CASES
 POST /cases/<case_id>/release                     TAKE_CASES
 POST /cases/<case_id>/reopen                      ASSESS_CASES

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
+from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case
@@ -97,6 +98,7 @@ class CaseWork:
     lines: Sequence[Event]
     told: OutcomeSignal | None
     is_grown_up: bool
+    child_outcomes: Sequence[ChildOutcome] = ()
     texts: Mapping[str, StepText] = field(default_factory=dict)
 
     @property
@@ -133,6 +135,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         lines=[_make_line(step, texts.get(step.step_id), names=names, bodies=bodies) for step in steps],
         told=told,
         is_grown_up=is_grown_up(lead),
+        child_outcomes=list_child_outcomes(steps),
         texts=texts,
     )
 
@@ -186,6 +189,9 @@ def _format_decision(step: CaseStep) -> str:
     if step.kind == "reopen":
         back = "; the outcome that waited for the partner was taken back" if codes["taken_back"] else ""
         return f"reopened it, closed before as: {title_of(codes['was'])}{back}"
+    if step.kind == "child-outcome":
+        title = CHILD_OUTCOMES[codes["outcome"]].lower()
+        return f"recorded the outcome: {title}" if codes["holds"] else f"took back the outcome: {title}"
     if step.kind in {"assess", "advise"}:
         answers = ", ".join(f"{title} {codes[name]}" for name, title in _ANSWERS)
         return f"{_DONE[step.kind]}: {answers}, priority {codes['priority']}"
