@@ -96,6 +96,7 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow("partner-read", 1200, 60, partner, refuse, "polling"),
         LimitRow("partner-part", 6000, 60, partner, refuse, "800 MiB a second; each part costs a sync"),
         LimitRow("partner-evidence", 1200, 60, partner, refuse, "which parts are stored, which evidence is complete"),
+        LimitRow("partner-entry", 300, 3600, partner, refuse, "a person reads each entry of a thread"),
         LimitRow("partner-account", 30, 3600, partner, refuse, "a person reads each change of keys or contacts"),
     )
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask
 from gateway.industry.accounts import post_account, post_adoption, post_enrol
 from gateway.industry.documents import TEMPLATES, get_docs, get_docs_file, get_openapi
 from gateway.industry.evidence import get_evidence, post_evidence_complete, put_evidence_part
-from gateway.industry.mailbox import get_mailbox, post_mailbox_ack
+from gateway.industry.mailbox import get_mailbox, post_mailbox_ack, post_mailbox_entry
 from gateway.industry.reports import get_report, post_report
 from gateway.industry.service import get_keys, get_log_file, get_mailbox_schema, get_schema, get_status
 from gateway.refusals import register_refusals
@@ -31,6 +31,7 @@ ROUTES = (
     ("POST", "/v1/evidence/<evidence_id>/complete", post_evidence_complete),
     ("GET", "/v1/mailbox", get_mailbox),
     ("POST", "/v1/mailbox/<message_id>/ack", post_mailbox_ack),
+    ("POST", "/v1/mailbox/<message_id>/entries", post_mailbox_entry),
     ("GET", "/v1/openapi.json", get_openapi),
     ("GET", "/v1/docs", get_docs),
     ("GET", "/v1/docs/<name>", get_docs_file),

@@ -1,6 +1,7 @@
-"""A partner's mailbox: lists the caller's waiting messages, and deletes those that it acknowledges.
+"""A partner's mailbox: lists the caller's waiting messages, deletes those that it acknowledges, and takes its entries.
 
-Never shows a partner another's message, and never deletes one that was not acknowledged.
+Never shows a partner another's message, and never deletes one that was not acknowledged. Never reads an entry, and
+takes none about a message that is not the caller's own.
 """
 
 from collections.abc import Iterator
@@ -9,14 +10,16 @@ from http import HTTPStatus
 from flask import Response
 
 from gateway.description.calls import Answer, Call, describe
+from gateway.industry.accounts import keep_box, parse_box
 from gateway.industry.caller import get_caller
 from gateway.refusals import UnknownItemError
 from gateway.signed_request import answer_json, read_signed_body
-from gateway.store.items import StoredItem, acknowledge_item, list_own_items
+from gateway.store.items import StoredItem, acknowledge_item, has_own_item, list_own_items
 from gateway.web.rules import CsrfRule, Login, rule
+from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import parse_any_spelling, to_base64url
 from partner_sdk.wire.field_types import MessageId
-from partner_sdk.wire.items import MAILBOX_MESSAGE
+from partner_sdk.wire.items import MAILBOX_MESSAGE, THREAD_ENTRY
 from partner_sdk.wire.mailbox_message import (
     MAX_ACK_BODY_BYTES,
     MAX_WAITING_MESSAGES,
@@ -24,6 +27,8 @@ from partner_sdk.wire.mailbox_message import (
     MailboxItem,
     MailboxList,
 )
+from partner_sdk.wire.replies import WaitingReply
+from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryPost
 
 # A cap on the memory that a partner needs for one answer.
 ANSWER_BYTES = 16 * 1024 * 1024
@@ -84,3 +89,35 @@ def post_mailbox_ack(message_id: str) -> Response:
     if not known:
         raise UnknownItemError("The partner has no message with this id.", reason="unknown-message")
     return answer_json({})
+
+
+@rule(login=Login.PARTNER, limit="partner-entry", csrf=CsrfRule.SIGNED, body_bytes=MAX_ENTRY_BODY_BYTES)
+@describe(
+    Call(
+        group="Mailbox",
+        summary="Write to the agency about a message",
+        purpose=(
+            "Sends one entry of the thread of a message, in a box that only the agency can open: that a person took "
+            "it, a question, an answer, an outcome, a note, or a refusal. It stays open to entries after you have "
+            "acknowledged the message. Sending the same box again is safe."
+        ),
+        body=EntryPost,
+        path={"message_id": MessageId},
+        answers=(Answer(HTTPStatus.ACCEPTED, "The entry is stored until the agency collects it.", WaitingReply),),
+        problems=(problems.MALFORMED_ENVELOPE, problems.UNKNOWN_AGENCY_KEY, problems.CONFLICTING_MESSAGE),
+    )
+)
+def post_mailbox_entry(message_id: str) -> Response:
+    """Answer 202 once the entry is stored. Safe to repeat; refuses another box under the same id.
+
+    404 unless the message is, or was, this partner's.
+    """
+    caller = get_caller()
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=EntryPost, max_bytes=MAX_ENTRY_BODY_BYTES)
+    caller.gateway.limits.check("partner-entry", subject=caller.partner)
+    with caller.gateway.store.read() as connection:
+        is_own = has_own_item(connection, MAILBOX_MESSAGE, address=caller.partner, item_id=message_id)
+    if not is_own:
+        raise UnknownItemError("The partner has no message with this id.", reason="unknown-message")
+    box = parse_box(caller.gateway, THREAD_ENTRY, post.envelope)
+    return keep_box(caller.gateway, THREAD_ENTRY, address=caller.partner, item_id=post.entry_id, box=box)

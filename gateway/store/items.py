@@ -177,6 +177,12 @@ def list_own_items(
     return _to_items(connection.execute(query, {"wanted_kind": kind.name, "wanted_address": address, "limit": limit}))
 
 
+def has_own_item(connection: Connection, kind: ItemKind, *, address: str, item_id: str) -> bool:
+    """Return whether an item was ever stored at one address, waiting or acknowledged."""
+    found = _find(connection, kind, address=address, item_id=item_id)
+    return found is not None and found.address == address
+
+
 def acknowledge_item(connection: Connection, kind: ItemKind, *, address: str, item_id: str, now: datetime) -> bool:
     """Mark an item as held by the other side; False if there is none. Keeps what its kind leaves. Safe to repeat.
 

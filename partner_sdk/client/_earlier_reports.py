@@ -57,8 +57,8 @@ class Question:
         return self.request.question
 
     @property
-    def reference(self) -> str:
-        """The reference of the report that it is about; `request.report_id` is its id."""
+    def reference(self) -> str | None:
+        """The reference of the report that it is about, or None: it is about `request.accounts` alone."""
         return self.request.reference
 
     @property
@@ -183,7 +183,9 @@ def find_earlier_reference(
         raise _refuse(
             "The question is about a different report from the one in --earlier-reference.",
             reason="other-report",
-            detail=f"This request is about your report {asked.reference}: give that reference.",
+            detail="This request is about no report of yours: give no reference."
+            if asked.reference is None
+            else f"This request is about your report {asked.reference}: give that reference.",
         )
     return asked.reference
 

@@ -27,7 +27,7 @@ OVERHEAD_BYTES = HEADER_BYTES + ENC_BYTES + TAG_BYTES
 MAX_ENVELOPE_BYTES = 4 * 1024 * 1024 + OVERHEAD_BYTES
 
 _INFO_LABEL = b"report-abuse envelope"
-_PURPOSES = frozenset({"report", "context", "mailbox", "reply", "enrol"})
+_PURPOSES = frozenset({"report", "context", "mailbox", "reply", "enrol", "thread"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class SealContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def info(self, *, key_id: bytes) -> bytes:
         """Return the `info` bytes of WIRE.md §3.2: label, version, then fields with a uint16 length before each."""
         if self.purpose not in _PURPOSES:
-            raise EnvelopeError("The purpose of a box must be one of the five known ones.", reason="unknown-purpose")
+            raise EnvelopeError("The purpose of a box must be one of the six known ones.", reason="unknown-purpose")
         rest = (self.purpose, self.sender, self.recipient, self.id, self.kind, self.priority, self.schema_version)
         fields = (self.environment.encode(), key_id, SUITE_BYTES, *(text.encode() for text in rest))
         if any(len(field) > 0xFFFF for field in fields):

@@ -35,6 +35,7 @@ def _count_characters(count: int) -> int:
 ReportId = Annotated[str, _text("The id of a report: a UUIDv7 in lower case.", _EXAMPLE_ID, pattern=_UUID7)]
 MessageId = Annotated[str, _text("The id of a message: a UUIDv7 in lower case.", _EXAMPLE_ID, pattern=_UUID7)]
 EvidenceId = Annotated[str, _text("The id of one piece of evidence: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7)]
+EntryId = Annotated[str, _text("The id of one entry of a thread: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7)]
 ChangeId = Annotated[str, _text("The id of one change of an account: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7)]
 AdoptionId = Annotated[str, _text("The id of one request to show the button: a UUIDv7.", _EXAMPLE_ID, pattern=_UUID7)]
 PartnerId = Annotated[

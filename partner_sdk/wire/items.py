@@ -28,6 +28,7 @@ from partner_sdk.wire.feed_messages import Rows, Sequence
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
 from partner_sdk.wire.submission import check_partner_id
+from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, MAX_ENTRY_ENVELOPE_BYTES
 
 Side = Literal["partner", "anybody", "person", "desk"]
 # Which other item counts as the same one: of this id, of this id at this address, or any at this address.
@@ -136,6 +137,17 @@ ADOPTION_REQUEST: Final = ItemKind(
     leaves="nothing",  # what strangers send must not fill the disk that reports need
     max_waiting=300,  # 8 MiB; a person reads each of them
 )
+THREAD_ENTRY: Final = ItemKind(
+    name="thread-entry",
+    put_by="partner",
+    taken_by="desk",
+    check_address=check_partner_id,
+    max_envelope_bytes=MAX_ENTRY_ENVELOPE_BYTES,
+    max_body_bytes=MAX_ENTRY_BODY_BYTES,
+    max_items=50,  # of the largest: 12 MiB
+    identity="id-of-address",  # a partner chooses the id, and must never be able to take another's
+    leaves="digest",
+)
 MAILBOX_MESSAGE: Final = ItemKind(
     name="mailbox-message",
     put_by="desk",
@@ -161,7 +173,8 @@ REPLY: Final = ItemKind(
     needs_place=True,
 )
 KINDS: Final = {
-    kind.name: kind for kind in (REPORT, EVIDENCE, ENROLMENT, ACCOUNT_CHANGE, ADOPTION_REQUEST, MAILBOX_MESSAGE, REPLY)
+    kind.name: kind
+    for kind in (REPORT, EVIDENCE, ENROLMENT, ACCOUNT_CHANGE, ADOPTION_REQUEST, THREAD_ENTRY, MAILBOX_MESSAGE, REPLY)
 }
 
 

@@ -1,19 +1,35 @@
 """Mailbox messages: signed by the agency first, then sealed to one partner (WIRE.md §9), and bodies about its reports.
 
-Immutable means the signed inner bytes: after a re-enrolment the same bytes may be sealed to a new key. The bodies are
-questions, outcomes and notices of reports that were set aside; a partner answers a question with a report of kind
-`response` whose `answers_request` is the `request_id`.
+Immutable means the signed inner bytes: after a re-enrolment the same bytes may be sealed to a new key. The bodies here
+are questions, outcomes and notices of reports that were set aside; those of everything else that leaves the agency
+about a case are in `action_bodies.py`, and digests and overviews in modules of their own.
 """
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.action_bodies import (
+    MAX_QUESTION_CHARACTERS,
+    Accounts,
+    ActionBody,
+    Code,
+    Explanation,
+    Package,
+    PreservationRequest,
+    Reason,
+    ServiceAlert,
+    TermsReferral,
+    ThreadMessage,
+    check_accounts,
+    check_action_body,
+    check_filled,
+)
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, DigestNotice
 from partner_sdk.wire.envelope import SealContext
@@ -24,10 +40,12 @@ from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY
 
-MAX_QUESTION_CHARACTERS: Final = 2000
-MAX_PURPOSE_CHARACTERS: Final = 300
-# A question of 2,000 characters of four bytes each, escaped at worst, with its purpose and its legal basis.
-MAX_BODY_BYTES: Final = 32 * 1024
+T = TypeVar("T", bound="MessageBody")
+
+# The longest of them is a referral with 20 links, each character escaped at worst.
+MAX_BODY_BYTES: Final = 256 * 1024
+# An archive in base64url, with its title and its digest.
+MAX_PACKAGE_BODY_BYTES: Final = 960 * 1024
 
 # Outcomes of a partner's own report, the most frequent first. `duplicate` refers only to an earlier report of this
 # same partner: for another sender's report it would tell one service about another.
@@ -61,27 +79,27 @@ SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
 }
 MAX_SET_ASIDE_REPORTS: Final = 200
 
-Question = Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
-Reason = Annotated[str, Meta(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
-OutcomeCode = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
 
+class InformationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One question about one report of the recipient, or about accounts of its service that another report names.
 
-class InformationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One question about one report of the recipient; `due_at` is by when the law wants the answer."""
+    `due_at` is by when the law wants the answer. `request_id` is the id of the message itself.
+    """
 
+    accounts: Accounts | None = None
     due_at: str
     legal_basis: Reason
     purpose: Reason
-    question: Question
-    reference: str
-    report_id: str
+    question: Explanation
+    reference: str | None = None
+    report_id: str | None = None
     request_id: str
 
 
 class OutcomeNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The outcome of one of the recipient's reports; a later note about the same report replaces it."""
 
-    outcome: OutcomeCode
+    outcome: Code
     reference: str
     released_at: str
     report_id: str
@@ -111,7 +129,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     text: Annotated[str, Meta(max_length=MAX_QUESTION_CHARACTERS)]
 
 
-MessageBody = InformationRequest | OutcomeNote | SetAsideNotice
+MessageBody = InformationRequest | OutcomeNote | SetAsideNotice | ActionBody
 
 
 def encode_body(body: MessageBody) -> bytes:
@@ -120,25 +138,26 @@ def encode_body(body: MessageBody) -> bytes:
     return encode(body)
 
 
+def parse_body(raw: bytes, *, body: type[T]) -> T:
+    """Read a body of this kind, e.g. `parse_body(opened.body, body=Package)`; raises `FormatError`."""
+    parsed = parse_exact(raw, kind=body, max_bytes=MAX_PACKAGE_BODY_BYTES if body is Package else MAX_BODY_BYTES)
+    _check_body(parsed)
+    return parsed
+
+
 def parse_information_request(raw: bytes) -> InformationRequest:
     """Read the body of an `information-request`; raises `FormatError`."""
-    request = parse_exact(raw, kind=InformationRequest, max_bytes=MAX_BODY_BYTES)
-    _check_body(request)
-    return request
+    return parse_body(raw, body=InformationRequest)
 
 
 def parse_outcome_note(raw: bytes) -> OutcomeNote:
     """Read the body of an `outcome`; raises `FormatError`."""
-    note = parse_exact(raw, kind=OutcomeNote, max_bytes=MAX_BODY_BYTES)
-    _check_body(note)
-    return note
+    return parse_body(raw, body=OutcomeNote)
 
 
 def parse_set_aside_notice(raw: bytes) -> SetAsideNotice:
     """Read the body of a `set-aside`; raises `FormatError`."""
-    notice = parse_exact(raw, kind=SetAsideNotice, max_bytes=MAX_BODY_BYTES)
-    _check_body(notice)
-    return notice
+    return parse_body(raw, body=SetAsideNotice)
 
 
 def format_outcome(outcome: str) -> str:
@@ -150,37 +169,67 @@ def _check_body(body: MessageBody) -> None:
     if isinstance(body, SetAsideNotice):
         parse_time(body.set_aside_at)
         for report in body.reports:
-            check_report_id(report.report_id)
-            check_reference(report.reference)
-        return
-    check_report_id(body.report_id)
-    check_reference(body.reference)
-    if isinstance(body, OutcomeNote):
+            _check_report(report.report_id, report.reference)
+    elif isinstance(body, OutcomeNote):
+        _check_report(body.report_id, body.reference)
         parse_time(body.released_at)
-        return
+    elif isinstance(body, InformationRequest):
+        _check_information_request(body)
+    else:
+        check_action_body(body)
+
+
+def _check_report(report_id: str, reference: str) -> None:
+    check_report_id(report_id)
+    check_reference(reference)
+
+
+def _check_information_request(body: InformationRequest) -> None:
+    if (body.report_id is None) != (body.reference is None):
+        raise FormatError("A request names a report by its id and its reference, or not at all.", reason="malformed")
+    if body.report_id is not None and body.reference is not None:
+        _check_report(body.report_id, body.reference)
+    elif body.accounts is None:
+        raise FormatError("A request names a report of the recipient, or accounts of its service.", reason="malformed")
+    check_accounts(body.accounts or ())
     check_report_id(body.request_id)
     parse_time(body.due_at)
-    for name in ("question", "purpose", "legal_basis"):
-        if not getattr(body, name).strip():
-            raise FormatError(f"The {name.replace('_', ' ')} of a request may not be blank.", reason="malformed")
+    check_filled(question=body.question, purpose=body.purpose, legal_basis=body.legal_basis)
 
 
-MAX_MESSAGE_BYTES = 1024 * 1024
+# An archive of 700,000 bytes in base64url three times: in its body, in the message, and in the statement.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 FIRST_PREVIOUS = "0" * 64
 # A partner's memory holds these at once: the rest comes after these are acknowledged.
 MAX_WAITING_MESSAGES = 50
 MAX_ACK_BODY_BYTES = 64
 
 MessageKind = Literal[
-    "digest", "digest-not-published", "information-request", "outcome", "overview", "set-aside", "welcome"
+    "alert",
+    "digest",
+    "digest-not-published",
+    "information-request",
+    "outcome",
+    "overview",
+    "package",
+    "preservation-request",
+    "set-aside",
+    "terms-referral",
+    "thread-message",
+    "welcome",
 ]
 BODIES: Final[Mapping[MessageKind, type[msgspec.Struct]]] = {
+    "alert": ServiceAlert,
     "digest": Digest,
     "digest-not-published": DigestNotice,
     "information-request": InformationRequest,
     "outcome": OutcomeNote,
     "overview": Overview,
+    "package": Package,
+    "preservation-request": PreservationRequest,
     "set-aside": SetAsideNotice,
+    "terms-referral": TermsReferral,
+    "thread-message": ThreadMessage,
     "welcome": Welcome,
 }
 

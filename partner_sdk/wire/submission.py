@@ -143,11 +143,9 @@ def open_own_submission(
     except (FormatError, StatementError) as error:
         reason = error.reason
     else:
-        if (statement.partner, statement.environment) == (partner, environment) and not _answers_no_report(
-            statement.kind, statement.earlier_reference
-        ):
+        if (statement.partner, statement.environment) == (partner, environment):
             return statement
-        reason = "wrong-sender-or-kind"
+        reason = "wrong-sender"
     faults = _list_statement_faults(raw, keys=keys, partner=partner, environment=environment)
     raise StatementError("The submission statement is not valid.", reason=reason, faults=tuple(faults))
 
@@ -193,7 +191,6 @@ _FIELD_SENTENCES: Final = {
     "report_id": "Give a UUIDv7 in lower case with hyphens.",
     "schema_version": f'Give "{SCHEMA_VERSION}".',
 }
-_ANSWERS_NO_REPORT: Final = "Give the reference of the report that the question is about, as in the request."
 _OUTER_SENTENCES: Final = {
     "wrong-kind": ("/payloadType", f"Give {StatementKind.SUBMISSION.value}."),
     "wrong-signature-count": ("/signatures", "Give exactly one signature."),
@@ -207,10 +204,6 @@ _OUTER_SENTENCES: Final = {
     ),
 }
 _POINTER: Final = "#/statement"
-
-
-def _answers_no_report(kind: object, earlier_reference: object) -> bool:
-    return kind == "response" and earlier_reference is None
 
 
 def _list_statement_faults(
@@ -268,8 +261,6 @@ def _list_payload_faults(body: bytes, *, partner: str, environment: Environment)
             yield FieldFault(f"{place}/{name}", f"Add this field. {sentence}")
         elif not _fits(name, value[name], partner=partner, environment=environment):
             yield FieldFault(f"{place}/{name}", sentence)
-    if _answers_no_report(value.get("kind"), value.get("earlier_reference", "")):
-        yield FieldFault(f"{place}/earlier_reference", _ANSWERS_NO_REPORT)
 
 
 def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> bool:

@@ -26,6 +26,7 @@ from tests.contract.vector_makers.reply import make_replies
 from tests.contract.vector_makers.request import make_requests
 from tests.contract.vector_makers.return_code import make_return_codes
 from tests.contract.vector_makers.statement import make_statements
+from tests.contract.vector_makers.thread_entry import make_thread_entries
 
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
@@ -43,6 +44,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "request": make_requests,
     "return-code": make_return_codes,
     "statement": make_statements,
+    "thread-entry": make_thread_entries,
 }
 FIXED = frozenset({"evidence", "key-set", "page", "public-log", "request", "statement"})
 

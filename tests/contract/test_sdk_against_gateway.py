@@ -262,10 +262,10 @@ def test_submission_saved_during_an_outage_is_taken_later(client: Client, house:
 def test_faults_of_a_statement_reach_the_caller_with_their_places(
     client: Client, house: House, partner: Partner
 ) -> None:
-    sealed = seal_report(partner, key=house.agency.sealing_key, kind="response")
+    sealed = seal_report(partner, key=house.agency.sealing_key, environment="sandbox")
     with pytest.raises(RefusedError) as caught:
         client.transport.send("POST", "/v1/reports", body=sealed.body)
     assert caught.value.reason == "statement-refused"
     (fault,) = caught.value.faults
-    assert fault.pointer == "#/statement/payload/earlier_reference"
-    assert fault.detail.startswith("Give the reference of the report that the question is about")
+    assert fault.pointer == "#/statement/payload/environment"
+    assert fault.detail == "Give the environment of your enrolment, live or sandbox."

@@ -15,17 +15,19 @@ from gateway.public.returning import return_code
 from gateway.web.rules import Login
 from partner_sdk.report.model import SealedIndustryReport
 from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
+from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, ReferralFacts
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.enrolment import EnrolmentBox
 from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, GatewayCard, KeySet, KeySetBundle
-from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS
+from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS, InformationRequest
 from partner_sdk.wire.page_context import ContextAccount, ContextMessage, PageContext, Surface
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.register import PartnerRegister, RegisterEntry
 from partner_sdk.wire.registration import ContactPoint, Person, Platform, Registration
 from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
 from partner_sdk.wire.statements import SignedStatement, StatementKind
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES, EntryKind, ThreadEntry
 from tests.contract.vector_files import FILES
 
 TEXT = (Path(__file__).resolve().parents[2] / "partner_sdk" / "WIRE.md").read_text(encoding="utf-8")
@@ -165,6 +167,11 @@ def test_values_of_fields_are_those_of_the_code() -> None:
     reasons = re.findall(r"^\| `([a-z-]+)` \|", read_section("9.4"), re.MULTILINE)
     assert set(reasons) == set(SET_ASIDE_REASONS)
     assert len(reasons) == len(SET_ASIDE_REASONS)
+    (kinds,) = re.findall(r"An account has a `kind` \((.*?);", read_section("9.3"))
+    assert re.findall("`(.*?)`", kinds) == list(ACCOUNT_KINDS)
+    assert re.findall(r"^\| `([a-z]+)` \|", read_section("9.6"), re.MULTILINE) == list(get_args(EntryKind))
+    (found,) = re.findall(r"^`outcome` is (.*?);", read_section("9.6"), re.MULTILINE)
+    assert re.findall("`(.*?)`", found) == list(PACKAGE_OUTCOMES)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +185,8 @@ def test_values_of_fields_are_those_of_the_code() -> None:
         ("8.1", (Registration, Person, ContactPoint, Platform)),
         ("8.2", (PageContext, ContextAccount, ContextMessage)),
         ("8.3", (AskingService,)),
+        ("9", (InformationRequest, ReferralFacts)),
+        ("9.6", (ThreadEntry,)),
         ("10.3", (NewItem, Acknowledgement, AcknowledgementPost)),
     ],
 )

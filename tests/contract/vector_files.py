@@ -13,11 +13,11 @@ from partner_sdk.wire.keys import VerifyKey, verify_keys
 
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 EXPECTED_COUNTS = {
-    "calls": 10,
+    "calls": 11,
     "envelope": 20,
     "evidence": 26,
     "key-set": 15,
-    "mailbox": 16,
+    "mailbox": 22,
     "other-client": 20,
     "page": 28,
     "page-context": 48,
@@ -27,6 +27,7 @@ EXPECTED_COUNTS = {
     "request": 21,
     "return-code": 17,
     "statement": 15,
+    "thread-entry": 41,
 }
 FILES: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_bytes()) for name in EXPECTED_COUNTS}
 # An opener cannot tell why a box does not open; the vectors say it in the words of WIRE.md.

@@ -41,8 +41,9 @@ from gateway.desk.partners.questions import (
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import UK, get_start_of
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.action_bodies import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS, InformationRequest
+from partner_sdk.wire.mailbox_message import InformationRequest
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 DUPLICATE: Final = "duplicate"

@@ -54,6 +54,7 @@ def store_question(
         body=encode_body(request),
         actor=actor,
         about_case=case_id,
+        message_id=request.request_id,
     )
     connection.execute(
         insert(INFORMATION_REQUESTS).values(

@@ -19,7 +19,7 @@ from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.statements import StatementKind
 
 # The purposes of boxes that are sealed to the agency (WIRE.md §3.2).
-Purpose = Literal["report", "context", "enrol", "reply", "mailbox"]
+Purpose = Literal["report", "context", "enrol", "reply", "mailbox", "thread"]
 # The reason for an opening. Only `read` and `send` show content to a person; the others open, judge and forget it.
 Reason = Literal["read", "send", "file", "link", "check"]
 FeedKeyName = Literal["feed", "feed.next", "feed.former"]

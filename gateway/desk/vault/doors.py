@@ -59,7 +59,7 @@ class CaseBox:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """The five doors. Each opening is in the vault's own record, with the person and the reason, before it happens."""
+    """The six doors. Each opening is in the vault's own record, with the person and the reason, before it happens."""
 
     ask: Ask
     actor: str
@@ -88,6 +88,10 @@ class Vault:
     def open_message_copy(self, box: Envelope | CaseBox, *, context: SealContext) -> bytes:
         """Return the signed bytes of this desk's question to a partner; raises as `open_report`."""
         return self._open(box, context=context, purpose="mailbox")
+
+    def open_entry(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the signed bytes of a partner's entry in a thread; raises as `open_report`."""
+        return self._open(envelope, context=context, purpose="thread")
 
     def _open(self, box: Envelope | CaseBox, *, context: SealContext, purpose: Purpose) -> bytes:
         request = OpenBox(

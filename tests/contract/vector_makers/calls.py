@@ -18,6 +18,7 @@ from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
 from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.thread_entry import EntryPost, ThreadEntry, seal_entry
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner, raw_public_key, seal_report
 from tests.contract.vector_makers.seeds import REPORT_ID, seed_for
 
@@ -40,6 +41,7 @@ def make_calls() -> dict[str, Any]:
         ("a request for the button", "post_adoption", "success", encode(_make_adoption(key=key))),
         ("all parts are sent", "post_evidence_complete", "success", encode(_make_complete(digest))),
         ("a message is saved", "post_mailbox_ack", "success", b"{}"),
+        ("a person took a message on", "post_mailbox_entry", "success", encode(_make_entry(partner, key=key))),
         ("a report that another partner signed", "post_report", "statement-refused", seal_report(other, key=key).body),
         ("a report in the envelope of another", "post_report", "envelope-mismatch", replace(report, envelope=unlike.envelope).body),
         ("answer to no invitation", "post_enrol", "unknown-invitation", encode(_make_enrolment(other, key=key, root=root))),
@@ -60,6 +62,20 @@ def make_calls() -> dict[str, Any]:
             for name, operation, expect, raw in cases
         ],
     }
+
+
+def _make_entry(partner: Partner, *, key: SealingKey) -> EntryPost:
+    entry = ThreadEntry(
+        about=REPORT_ID,
+        by="Sergeant Anna Example",
+        created_at=format_time(NOW),
+        entry_id=REPORT_ID,
+        environment=ENVIRONMENT,
+        kind="acknowledge",
+        partner=partner.partner,
+        text="",
+    )
+    return seal_entry(entry, submission_key=partner.submission_key, agency_key=key)
 
 
 def _make_complete(digest: str) -> CompletePost:

@@ -1,9 +1,20 @@
 """Makes mailbox.json: one message of every kind to a partner, in a chain, and messages that are refused (WIRE.md §9)."""
 
+import hashlib
 import json
 from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.action_bodies import (
+    AskedAccount,
+    Notifier,
+    Package,
+    PreservationRequest,
+    ReferralFacts,
+    ServiceAlert,
+    TermsReferral,
+    ThreadMessage,
+)
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.digest import DigestNotice
 from partner_sdk.wire.mailbox_message import (
@@ -21,6 +32,10 @@ from tests.contract.vector_makers.seeds import REPORT_ID
 from tests.sdk.mailbox_builders import Post, make_post
 from tests.sdk.sdk_builders import make_digest, make_overview
 
+MESSAGE_ID = "019ab9f0-0000-7000-8000-000000000003"
+ENTRY_ID = "019ab9f0-0000-7000-8000-000000000004"
+# The end of central directory of a ZIP file without entries.
+EMPTY_ARCHIVE = b"PK\x05\x06" + bytes(18)
 REFERENCE = "K7QF-2M9TX-D"
 DUE_AT = "2026-12-02T08:30:00Z"
 
@@ -39,6 +54,45 @@ def make_mailbox_messages() -> dict[str, Any]:
             report_id=REPORT_ID,
             request_id="019ab9f0-0000-7000-8000-000000000002",
         ),
+        "preservation-request": PreservationRequest(
+            accounts=(
+                AskedAccount(kind="username", value="mild_example"),
+                AskedAccount(kind="account_id", value="acc-20417"),
+            ),
+            due_at=DUE_AT,
+            legal_basis="Data Protection Act 2018, schedule 2, paragraph 2",
+            preserve_until="2027-02-25T08:30:00Z",
+            purpose="To keep the data until a court order is there.",
+        ),
+        "terms-referral": TermsReferral(
+            account=AskedAccount(kind="username", value="mild_example"),
+            facts=ReferralFacts(
+                explanation="The profile says that its owner is eleven.",
+                good_faith=True,
+                locations=("https://chat.example/u/mild_example",),
+                notifier=Notifier(email="referrals@agency.example", name="The agency"),
+            ),
+            rule="Minimum age",
+        ),
+        "alert": ServiceAlert(
+            advice="Look at new accounts that send one link to many.",
+            audience="Services with live streams",
+            expires_at="2026-12-09T08:30:00Z",
+            pattern="Accounts ask viewers to go on in another app.",
+        ),
+        "package": Package(
+            archive=to_base64url(EMPTY_ARCHIVE),
+            archive_sha256=hashlib.sha256(EMPTY_ARCHIVE).hexdigest(),
+            title="A child in Bedfordshire",
+            urgent=True,
+        ),
+        "thread-message": ThreadMessage(
+            about=MESSAGE_ID,
+            by="Duty officer",
+            entry_id=ENTRY_ID,
+            kind="reminder",
+            text="",
+        ),
         "outcome": OutcomeNote(
             outcome="actioned", reference=REFERENCE, released_at="2026-11-25T08:30:00Z", report_id=REPORT_ID
         ),
@@ -52,7 +106,16 @@ def make_mailbox_messages() -> dict[str, Any]:
         "overview": make_overview(),
     }
     posts: list[Post] = []
-    for kind, body in bodies.items():
+    about_accounts = InformationRequest(
+        accounts=(AskedAccount(kind="username", value="mild_example"),),
+        due_at=DUE_AT,
+        legal_basis="Data Protection Act 2018, schedule 2, paragraph 2",
+        purpose="To find the child.",
+        question="Which telephone number does this account have?",
+        request_id=ENTRY_ID,
+    )
+    told: list[tuple[MessageKind, Any]] = [*bodies.items(), ("information-request", about_accounts)]
+    for kind, body in told:
         previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
         posts.append(make_post(len(posts) + 1, previous, kind=kind, body=to_base64url(encode(body))))
     following, last = len(posts) + 1, message_sha256(posts[-1].signed)
@@ -80,8 +143,9 @@ def make_mailbox_messages() -> dict[str, Any]:
         "mailbox_keys": [json.loads(encode(one)) for one in agency.key_set().mailbox_keys],
         "cases": [
             *(
-                _case(kind, "success", post) | {"kind": kind, "body": json.loads(encode(body))}
-                for (kind, body), post in zip(bodies.items(), posts, strict=True)
+                _case(f"{kind} about accounts alone" if body is about_accounts else kind, "success", post)
+                | {"kind": kind, "body": json.loads(encode(body))}
+                for (kind, body), post in zip(told, posts, strict=True)
             ),
             *(_case(name, expect, post) for name, expect, post in refused),
         ],

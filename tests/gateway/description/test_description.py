@@ -128,6 +128,7 @@ def test_examples_are_taken_by_the_gateway_that_publishes_them_and_their_refusal
         "post_enrol": 202,
         "post_evidence_complete": 200,
         "post_mailbox_ack": 200,
+        "post_mailbox_entry": 202,
         "post_report": 201,
     }
 

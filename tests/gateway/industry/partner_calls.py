@@ -24,12 +24,14 @@ from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence
 from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
+from partner_sdk.wire.thread_entry import EntryPost
 from tests.builders import NOW, Door, House, Partner, SealedReport, make_box, seal_report, sign_request
 
 REPORT_ID = make_report_id(NOW, b"report-id-")
 MESSAGE_ID = make_report_id(NOW, b"message-id")
 EVIDENCE_ID = make_report_id(NOW, b"evidence-i")
 CHANGE_ID = make_report_id(NOW, b"change-id-")
+ENTRY_ID = make_report_id(NOW, b"entry-id--")
 ADOPTION_ID = make_report_id(NOW, b"adoption-i")
 UNKNOWN_ID = make_report_id(NOW, b"nobody's--")
 SECRET = bytes(range(32))
@@ -84,6 +86,7 @@ def make_calls(key: SealingKey, owner: Partner) -> Mapping[str, PartnerCall]:
     complete = CompletePost(digest=digest, parts=1, size_bytes=len(PART))
     enrolment = EnrolmentPost(envelope=box, secret_sha256=to_base64url(secret_sha256(SECRET)))
     account = AccountPost(change_id=CHANGE_ID, envelope=box)
+    entry = EntryPost(entry_id=ENTRY_ID, envelope=box)
     adoption = AdoptionPost(envelope=box, request_id=ADOPTION_ID)
     return MappingProxyType(
         {
@@ -104,6 +107,7 @@ def make_calls(key: SealingKey, owner: Partner) -> Mapping[str, PartnerCall]:
             "post_evidence_complete": PartnerCall("POST", f"/v1/evidence/{EVIDENCE_ID}/complete", encode(complete)),
             "get_mailbox": PartnerCall("GET", "/v1/mailbox"),
             "post_mailbox_ack": PartnerCall("POST", f"/v1/mailbox/{MESSAGE_ID}/ack", b"{}"),
+            "post_mailbox_entry": PartnerCall("POST", f"/v1/mailbox/{MESSAGE_ID}/entries", encode(entry)),
         }
     )
 

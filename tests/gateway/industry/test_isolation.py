@@ -76,6 +76,7 @@ TABLE: Mapping[str, str] = {
     "post_enrol": SAME_FOR_ALL,
     "post_evidence_complete": NOT_FOUND,
     "post_mailbox_ack": NOT_FOUND,
+    "post_mailbox_entry": NOT_FOUND,
     "post_report": SENDER_ONLY,
     "put_evidence_part": OWN_SPACE,
 }

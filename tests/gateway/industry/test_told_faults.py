@@ -67,7 +67,6 @@ def with_signature(**changes: str) -> Callable[[SealedReport, Partner], dict[str
 
 TIME = "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z."
 REFERENCE = "Give null, or the canonical reference of your own report, e.g. K7QF-2M9TX-D."
-ANSWERED = "Give the reference of the report that the question is about, as in the request."
 DIGEST = "Give the SHA-256 of the envelope in 64 lower-case hexadecimal digits."
 IDS = "Give a list of at most 250 ids (UUIDv7), each once."
 OWN_ID = "Give your own partner id, as in your invitation."
@@ -161,7 +160,6 @@ FAULTS: dict[str, tuple[Callable[[SealedReport, Partner], object], str, str]] = 
         f"{PAYLOAD}/earlier_reference",
         REFERENCE,
     ),
-    "a response to nothing": (with_field("kind", "response"), f"{PAYLOAD}/earlier_reference", ANSWERED),
     "another environment": (
         with_field("environment", "sandbox"),
         f"{PAYLOAD}/environment",
