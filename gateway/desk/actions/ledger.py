@@ -10,8 +10,10 @@ Never keeps content readable: an action's body lies in a box under the key of it
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -24,8 +26,9 @@ from gateway.desk.actions.model import find_action as find_action
 from gateway.desk.actions.model import get_action as get_action
 from gateway.desk.actions.model import list_actions as list_actions
 from gateway.desk.actions.model import list_waiting as list_waiting
-from gateway.desk.actions.recipients import check_recipient
+from gateway.desk.actions.recipients import find_recipient
 from gateway.desk.actions.threads import Direction, EntryText, add_entry
+from gateway.desk.destinations.register import PROTECTING
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.vault.doors import Vault
@@ -53,10 +56,12 @@ def draft_action(
     not_before: datetime | None = None,
     expires_at: datetime | None = None,
     covers: int | None = None,
+    action_id: str | None = None,
 ) -> Action:
     """Keep a draft in the caller's transaction; nothing is sent before its release.
 
-    `body` is the content for the recipient as canonical JSON. `covers`, of a package, is the number of reports that had
+    `body` is the content for the recipient as canonical JSON; if it names the action itself, the caller makes the
+    `action_id` first (`desk.make_id`). `covers`, of a package, is the number of reports that had
     been read (`cases.assessing.count_read`). Raises `ActionError`: `unknown-case`, `not-assessed`, `recipient-gone`,
     `recipient-suspended`, `too-large`, `expired`; `OpeningError` (`destroyed`) and as the vault.
     """
@@ -64,13 +69,13 @@ def draft_action(
         raise ValueError(f"A {kind} is about a case.")
     if (covers is None) is (kind == "package"):
         raise ValueError("A package, and nothing else, gives how many read reports it covers.")
-    now, action_id = desk.clock(), desk.make_id()
+    now, action_id = desk.clock(), action_id or desk.make_id()
     _check_times(now, not_before=not_before, expires_at=expires_at)
     if len(body) > MAX_BODY_BYTES:
         raise ActionError("This is too large to send. Leave files out, or send a sealed file.", reason="too-large")
     if case_id is not None:
         _check_case(connection, case_id)
-    check_recipient(desk, connection, kind=kind, recipient=recipient, way=way)
+    found = find_recipient(desk, connection, kind=kind, recipient=recipient, way=way)
     digest = hashlib.sha256(body).hexdigest()
     connection.execute(
         insert(CASE_ACTIONS).values(
@@ -86,6 +91,7 @@ def draft_action(
             expires_at=_format(expires_at),
             due_at=_format(due_at),
             covers=covers,
+            protects=found is not None and found.group in PROTECTING,
             body_sha256=digest,
             box=close_action_box(desk, connection, body, kind="action", row_id=action_id, case_id=case_id),
         )
@@ -132,9 +138,9 @@ def release_action(desk: Desk, connection: Connection, action_id: str, *, actor:
         raise ActionError("This was released, sent or withdrawn already.", reason="not-drafted")
     if action.is_expired(desk.clock()):
         raise ActionError("Its time is over: write a new one.", reason="expired")
-    check_recipient(desk, connection, kind=action.kind, recipient=action.recipient, way=action.way)
+    find_recipient(desk, connection, kind=action.kind, recipient=action.recipient, way=action.way)
     cleared = {"failed_at": None, "failed_because": None}
-    return change_state(desk, connection, action, "released", actor=actor, act="release-action", **cleared)
+    return change_state(desk, connection, action, "released", actor=actor, act="release-action", also=cleared)
 
 
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:
@@ -184,15 +190,19 @@ def change_state(
     actor: str,
     act: str,
     code: str | None = None,
-    **values: Any,
+    is_late: bool = False,
+    also: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Action:
-    """Bring an action, as it was read in this transaction, into a state; the act is recorded with its case."""
+    """Bring an action, as it was read in this transaction, into a state; the act is recorded with its case.
+
+    `is_late`: a later state was reached before, and stays; `also` sets more columns.
+    """
     moment = format_time(desk.clock())
     by = {"failed_because": code} if state == "failed" else {f"{state}_by": actor}
     connection.execute(
         update(CASE_ACTIONS)
         .where(CASE_ACTIONS.c.action_id == action.action_id)
-        .values(state=state, **{f"{state}_at": moment}, **by, **values)
+        .values(state=action.state if is_late else state, **{f"{state}_at": moment}, **by, **also)
     )
     _append(desk, connection, act, action, actor=actor, code=code)
     return get_action(connection, action.action_id)

@@ -39,6 +39,8 @@ KIND_TITLES: Final[dict[ActionKind, str]] = {
 WITHOUT_CASE: Final[frozenset[ActionKind]] = frozenset({"alert", "invitation"})
 # To a body of the register of destinations; every other kind goes to a partner or a service.
 TO_DESTINATIONS: Final[frozenset[ActionKind]] = frozenset({"package", "redirect"})
+# An answer is owed, by the day that it names.
+ASKING: Final[frozenset[ActionKind]] = frozenset({"information-request", "preservation-request"})
 # It has left, and the other side may still write about it.
 OUT_STATES: Final[tuple[ActionState, ...]] = ("sent", "acknowledged", "answered")
 # A person of this desk or of the other side has something left to do.
@@ -83,6 +85,7 @@ class Action:
     due_at: str | None
     reminded_at: str | None
     covers: int | None
+    protects: bool
     body_sha256: str
     posted_at: str | None
 
@@ -90,6 +93,17 @@ class Action:
     def subject(self) -> str:
         """The subject of its entries in the audit log: its case, or itself."""
         return self.case_id or self.action_id
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is a package that its recipient acknowledged, and that was not recalled."""
+        is_out = self.state in (*OUT_STATES, "ended")
+        return self.kind == "package" and is_out and self.acknowledged_at is not None
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the recipient was asked something and has not answered it."""
+        return self.kind in ASKING and self.state in ("sent", "acknowledged")
 
     def is_expired(self, now: datetime) -> bool:
         """Return whether its time is over."""
@@ -122,6 +136,11 @@ def list_actions(connection: Connection, *, case_id: str) -> list[Action]:
     """Return the actions about a case and about the reports joined to it, the oldest first."""
     joined = select(CASES.c.case_id).where(CASES.c.joined_to == case_id)
     return list_where(connection, or_(CASE_ACTIONS.c.case_id == case_id, CASE_ACTIONS.c.case_id.in_(joined)))
+
+
+def list_actions_of(connection: Connection, case_ids: Collection[str]) -> list[Action]:
+    """Return the actions of exactly these cases, the oldest first."""
+    return list_where(connection, CASE_ACTIONS.c.case_id.in_(case_ids))
 
 
 def list_waiting(connection: Connection, *, kinds: Collection[ActionKind] = ()) -> list[Action]:

@@ -10,14 +10,18 @@ from gateway.desk.wiring import Desk
 _MOST_CHARACTERS = 80  # of an id or a key, with room
 
 
-def check_recipient(desk: Desk, connection: Connection, *, kind: ActionKind, recipient: str, way: ActionWay) -> None:
-    """Raise `ActionError` (`recipient-gone`, `recipient-suspended`) unless this body can still get it this way."""
+def find_recipient(
+    desk: Desk, connection: Connection, *, kind: ActionKind, recipient: str, way: ActionWay
+) -> Destination | None:
+    """Return the body of the register, or None for a partner or a service, if it can get this by this way today.
+
+    Raises `ActionError`: `recipient-gone`, `recipient-suspended`.
+    """
     if not 0 < len(recipient) <= _MOST_CHARACTERS:
         raise _make_gone("Choose a recipient.")
     if way == "mailbox":
         get_mailbox(desk, connection, kind=kind, recipient=recipient)
-    elif kind in TO_DESTINATIONS:
-        _get_destination(desk, recipient)
+    return _get_destination(desk, recipient) if kind in TO_DESTINATIONS else None
 
 
 def get_mailbox(desk: Desk, connection: Connection, *, kind: ActionKind, recipient: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.actions.boxes import close_action_box, open_action_box
@@ -46,6 +46,8 @@ class ThreadEntry:
     kind: EntryKind
     at: str
     by: str
+    read_at: str | None
+    read_by: str | None
     box: bytes
 
 
@@ -120,7 +122,12 @@ def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, 
                 texts[entry.entry_id] = parse_exact(plain, kind=EntryText, max_bytes=_MOST_TEXT_BYTES)
             except (OpeningError, FormatError):
                 continue
+    unread = [
+        one.entry_id for one in entries if one.direction == "in" and one.read_at is None and one.entry_id in texts
+    ]
     with desk.store.write() as connection:
+        values = {"read_at": format_time(desk.clock()), "read_by": actor}
+        connection.execute(update(THREAD_ENTRIES).where(THREAD_ENTRIES.c.entry_id.in_(unread)).values(values))
         audit.append_entry(
             connection, READ_THREAD, action.subject, at=desk.clock(), actor=actor, action_id=action.action_id
         )

@@ -10,6 +10,7 @@ ACTIONS: Final = MappingProxyType(
     {
         "accept-account-change": "Accepted a change that a partner asked for",
         "accept-audit-loss": "Accepted that entries of the audit log are lost",
+        "acknowledge-action": "Recorded that a recipient acknowledged an action",
         "acknowledge-alert": "Acknowledged an alert",
         "add-adopter": "Added a service that shows the button",
         "add-gateway": "Added a gateway",
@@ -19,6 +20,7 @@ ACTIONS: Final = MappingProxyType(
         "advise-case": "Gave a safeguarding adviser's view",
         "agree-adoption": "Agreed to a request for the button",
         "agree-placement": "Agreed to a placement of the button",
+        "answer-action": "Recorded an answer to an action",
         "answer-request-case": "Answered a request of a person who reported",
         "approve-partner": "Approved a partner",
         "ask-partner": "Asked a partner about a report",

@@ -83,7 +83,8 @@ CASE_FAULTS = {
     "none-chosen": "Tick the cases in the list first.",
     "not-yours": "Nobody has this case. Take it first.",
     "package-owed": (
-        "Police or child protection need this urgently: record who took it there, or a supervisor records why not."
+        "Police or child protection need this urgently: send them a package and wait until they acknowledge it, "
+        "record who took it there, or a supervisor records why not."
     ),
     "unknown-destination": "Choose the body that took it.",
     "retired-destination": "This body takes nothing more. Choose another one.",

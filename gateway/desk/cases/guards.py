@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing
 from gateway.desk.cases.holding import check_not_held
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
@@ -47,8 +48,8 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
     ):
         yield CaseError(
             (
-                "Its assessment says that police or child protection need it urgently: record who took it there, or a "
-                "supervisor records why not."
+                "Its assessment says that police or child protection need it urgently: send them a package and wait "
+                "until they acknowledge it, record who took it there, or a supervisor records why not."
             ),
             reason="package-owed",
         )
@@ -71,10 +72,16 @@ def _list_unsettled(connection: Connection, found: CaseRow, standing: Standing |
 
 
 def _is_passed_on(connection: Connection, found: CaseRow) -> bool:
-    """Return whether police or child protection have taken the case with every report of it that was read."""
+    """Return whether police or child protection have taken the case with every report of it that was read.
+
+    A package counts once it was acknowledged, and a call once a person recorded it.
+    """
     read = count_read(connection, found)
     passed = (one for one in list_steps(connection, found) if one.kind == "pass-on" and one.case_id == found.case_id)
-    return any(one.detail["protects"] and one.detail["read"] >= read for one in passed)
+    packages = (one for one in list_actions_of(connection, [found.case_id]) if one.is_taken)
+    return any(one.detail["protects"] and one.detail["read"] >= read for one in passed) or any(
+        one.protects and (one.covers or 0) >= read for one in packages
+    )
 
 
 def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:

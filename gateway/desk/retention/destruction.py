@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.actions.boxes import count_boxes, empty_boxes
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.evidence.sealed_parts import get_parts, hold_alone
@@ -241,6 +242,8 @@ def _count(connection: Connection, reports: Sequence[CaseRow]) -> dict[str, int]
         counted = select(func.count(column), func.coalesce(func.sum(func.length(column)), 0)).where(*where)
         count, size = connection.execute(counted).one()
         rows, row_bytes = rows + count, row_bytes + size
+    boxes_of_actions, bytes_of_actions = count_boxes(connection, ids)
+    rows, row_bytes = rows + boxes_of_actions, row_bytes + bytes_of_actions
     for table in (CASE_IDENTIFIERS, PAGE_CONTEXTS, NOTES):
         counted = select(func.count()).select_from(table).where(table.c.case_id.in_(ids))
         rows += connection.execute(counted).scalar_one()
@@ -271,6 +274,7 @@ def empty_report(connection: Connection, report: CaseRow, *, at: str) -> None:
         connection.execute(update(table).where(table.c.case_id == mine).values(envelope=b"", desk_copy=None))
     for table in (CASE_IDENTIFIERS, PAGE_CONTEXTS, NOTES):
         connection.execute(delete(table).where(table.c.case_id == mine))
+    empty_boxes(connection, mine, at=at)
     drop(connection, "note", [mine])
     connection.execute(update(CASES).where(CASES.c.case_id == mine).values(destroyed_at=at, **_FORGOTTEN, **_ANSWERED))
 

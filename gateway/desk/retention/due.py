@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, or_, select
 
+from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.model import CaseRow, get_uk_day, to_case
 from gateway.desk.collection.joining import find_named, list_added
 from gateway.desk.outbox.queue import IS_OPEN
@@ -32,7 +33,8 @@ REFUSALS: Final = {
     "owed": "a reply is owed",
     "held": "a legal hold is on it",
     "sending": "an entry of the outbox waits",
-    "asked": "a question to its service waits for the answer",
+    "asked": "a question to a service waits for the answer",
+    "action": "an action on it waits to be sent",
     "addition": "another report of the same person still has work",
     "requested": "the person asked to see, correct or wipe it",
     "not-due": "its time is not over",
@@ -122,10 +124,19 @@ def _list_refusals(connection: Connection, case: CaseRow, reports: Sequence[Case
         yield "held"
     if _has_waiting(connection, reports):
         yield "sending"
-    if _is_asked(connection, reports, now=now):
-        yield "asked"
+    yield from _list_of_actions(connection, reports, now=now)
     if case.partner == PUBLIC_SENDER and _has_work_beside(connection, case):
         yield "addition"
+
+
+def _list_of_actions(connection: Connection, reports: Sequence[CaseRow], *, now: str) -> Iterator[str]:
+    actions = list_actions_of(connection, [one.case_id for one in reports])
+    if any(one.state == "released" for one in actions):
+        yield "action"
+    if _is_asked(connection, reports, now=now) or any(
+        one.awaits_answer and (one.due_at or now) > now for one in actions
+    ):
+        yield "asked"
 
 
 def _is_owed(case: Any) -> bool:
@@ -137,6 +148,7 @@ def _has_waiting(connection: Connection, reports: Sequence[CaseRow]) -> bool:
     ids = [one.case_id for one in reports]
     stages = [f"{one.partner} {one.report_id}" for one in reports]
     replies = select(REPLY_MESSAGES.c.message_id).where(REPLY_MESSAGES.c.case_id.in_(ids))
+    # With them the messages of actions and of their threads, which go under the case.
     questions = select(MAILBOX_MESSAGES.c.message_id).where(MAILBOX_MESSAGES.c.case_id.in_(ids))
     outcomes = select(OUTCOME_SIGNALS.c.message_id).where(OUTCOME_SIGNALS.c.case_id.in_(ids))
     entry = or_(

@@ -5,7 +5,7 @@ Never anything typed outside a box: codes, ids, days and handles only.
 
 from typing import Final
 
-from sqlalchemy import Column, Index, LargeBinary, Table
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table
 
 from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.schema import METADATA
@@ -43,6 +43,8 @@ CASE_ACTIONS: Final = Table(
     Column("reminded_at", PlainText),
     # How many reports of the case had been read by the draft of a package: a later one is not in it.
     Column("covers", Number),
+    # Whether the body was police or child protection then, so that an urgent case may close once it took the package.
+    Column("protects", Boolean, nullable=False),
     Column("body_sha256", PlainText, nullable=False),
     Column("box", LargeBinary, nullable=False),
     Index(None, "case_id"),
@@ -59,6 +61,8 @@ THREAD_ENTRIES: Final = Table(
     Column("kind", PlainText, nullable=False),  # acknowledge, question, answer, ... (actions/threads.py)
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),  # a partner's id, or a person of this desk
+    Column("read_at", PlainText),  # of an entry that came in: when a person here first opened it
+    Column("read_by", PlainText),
     Column("box", LargeBinary, nullable=False),
     Index(None, "action_id"),
 )

@@ -28,6 +28,7 @@ def make_actions() -> None:
         sa.Column("due_at", PlainText),
         sa.Column("reminded_at", PlainText),
         sa.Column("covers", Number),
+        sa.Column("protects", sa.Boolean(), nullable=False),
         sa.Column("body_sha256", PlainText, nullable=False),
         sa.Column("box", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("action_id", name=op.f("pk_case_actions")),
@@ -42,6 +43,8 @@ def make_actions() -> None:
         sa.Column("kind", PlainText, nullable=False),
         sa.Column("at", PlainText, nullable=False),
         sa.Column("by", PlainText, nullable=False),
+        sa.Column("read_at", PlainText),
+        sa.Column("read_by", PlainText),
         sa.Column("box", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_thread_entries")),
     )
