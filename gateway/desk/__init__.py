@@ -3,7 +3,8 @@
 It stands on eight floors. A module imports from its own floor and from lower ones, and two packages never
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
-1. base: `store/`, `vault`, `audit`, `alarms`, `feed_client`, `addresses`, `uk_times`, `config`, `carriers/`, `wiring`
+1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
+   `config`, `carriers/`, `wiring`
 2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the base of pages,
    sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs

@@ -255,6 +255,7 @@ DESK_FLOORS = {
         "store",
         "vault",
         "audit",
+        "acts",
         "alarms",
         "feed_client",
         "addresses",

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -9,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
-from gateway.desk.auditing.labels import ACTIONS, OPENINGS, format_action, list_details
+from gateway.desk.acts import ACTS, OPENINGS, get_label
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.people.register import find_person, format_person, list_people
 from gateway.desk.store.schema import AUDIT, CASES
@@ -23,6 +25,7 @@ EXPORT_PAGE: Final = 1_000
 OPENED: Final = "openings"
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_HASH: Final = re.compile(r"[0-9a-f]{64}|[A-Za-z0-9_-]{43}")
 
 Conditions = list[ColumnElement[bool]]
 # The name of a filter, and the sentence that says how to write it.
@@ -64,7 +67,7 @@ def make_conditions(connection: Connection, filters: Filters) -> tuple[Condition
         faults.append(("person", "Choose a person from the list."))
     elif filters.person:
         conditions.append(AUDIT.c.actor == filters.person)
-    if filters.action and filters.action != OPENED and filters.action not in ACTIONS:
+    if filters.action and filters.action != OPENED and filters.action not in ACTS:
         faults.append(("action", "Choose an action from the list."))
     elif filters.action:
         conditions.append(AUDIT.c.action.in_(tuple(OPENINGS) if filters.action == OPENED else (filters.action,)))
@@ -94,7 +97,7 @@ def make_conditions(connection: Connection, filters: Filters) -> tuple[Condition
 
 def _describe_entry(row: Row[Any], names: dict[str, str]) -> dict[str, Any]:
     return {
-        "action": format_action(row.action),
+        "action": get_label(row.action),
         "actor": row.actor,
         "at": row.at,
         "details": list_details(row.detail),
@@ -142,8 +145,26 @@ def write_csv(desk: Desk, number: int, conditions: Conditions) -> Iterator[str]:
                 names[row.actor] = format_person(connection, row.actor)
         details = "; ".join(f"{name}: {value}" for name, value in list_details(row.detail))
         purpose = OPENINGS.get(row.action) or ""
-        cells = [row.at, names[row.actor], row.actor, format_action(row.action), purpose, row.subject, details]
+        cells = [row.at, names[row.actor], row.actor, get_label(row.action), purpose, row.subject, details]
         line = io.StringIO()
         cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
         csv.writer(line).writerow([row.id, *cells, bytes(row.entry_sha256).hex()])
         yield line.getvalue()
+
+
+def list_details(detail: str) -> list[tuple[str, str]]:
+    """Return the details of an entry as pairs of words, e.g. ("role", "partner manager"); hashes are shortened."""
+    return [
+        (name.removesuffix("_sha256").replace("_", " "), _format_value(value))
+        for name, value in json.loads(detail).items()
+        if name != "purpose" and value not in (None, "")
+    ]
+
+
+def _format_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = str(value)
+    if _HASH.fullmatch(text):
+        return f"{text[:12]}…"
+    return text if any(one.isdigit() for one in text) else text.replace("_", " ").replace("-", " ")

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import audit
-from gateway.desk.auditing.labels import ACTIONS
+from gateway.desk.acts import ACTS, get_label
 from gateway.desk.auditing.listing import OPENED, Filters, list_entries, make_conditions, write_csv, write_lines
 from gateway.desk.cases.model import get_uk_day
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_check, find_newest_kept
@@ -40,7 +40,7 @@ def list_all() -> ResponseReturnValue:
         people = [(BY_THE_DESK, "the desk"), *((one.person, one.name) for one in list_people(connection))]
     return show_page(
         "audit.html",
-        actions=sorted(ACTIONS.items(), key=lambda pair: pair[1]),
+        actions=sorted(((act, get_label(act)) for act in ACTS), key=lambda pair: pair[1]),
         check=find_check(desk),
         entries=entries,
         faults=[Fault(*fault) for fault in faults],

@@ -141,7 +141,7 @@ def test_page_and_command_set_the_service_with_a_reason(loop: Loop) -> None:
     assert answer.status_code == 303
     assert get(loop, reference).about == "other-chat"
     page = browser.get(f"/cases/{case_id}").text
-    assert "set its service: other-chat" in page
+    assert "set the service of the case: other-chat" in page
     assert WHY not in page
     browser.post(f"/cases/{case_id}/read")
     assert WHY in browser.post(f"/cases/{case_id}/read").text

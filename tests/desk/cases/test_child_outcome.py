@@ -103,7 +103,7 @@ def test_page_records_it_and_the_name_of_the_officer_is_stored_sealed_alone(desk
     assert browser.post(f"{path}/child-outcome", child_outcome="located", child_told_by=TOLD).status_code == 303
     closed = html.unescape(browser.get(path).text)
     assert re.search(r"<strong>The child is located</strong> <span class=\"small\">recorded", closed)
-    assert "recorded the outcome: the child is located" in closed
+    assert "recorded the outcome for the child: The child is located" in closed
     assert TOLD not in closed
     assert TOLD in html.unescape(browser.post(f"{path}/read").text)
     with desk.store.read() as connection:
@@ -115,7 +115,9 @@ def test_page_records_it_and_the_name_of_the_officer_is_stored_sealed_alone(desk
         f"{path}/child-outcome", child_outcome="located", child_told_by="Another child.", child_in_error="yes"
     )
     assert back.status_code == 303
-    assert "took back the outcome: the child is located" in html.unescape(browser.get(path).text)
+    assert "recorded the outcome for the child as taken back: The child is located" in html.unescape(
+        browser.get(path).text
+    )
 
 
 def test_codes_are_those_of_the_requirement() -> None:

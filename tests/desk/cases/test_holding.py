@@ -190,7 +190,7 @@ def test_duty_officer_is_handed_cases_of_the_crisis_lane_and_loses_a_lowered_one
     assert hand_over(desk, case_id, **hand).holder == officer
     assert move_case(desk, case_id, lane="queue", **move).holder is None
     page = Browser(desk).sign_in().get(f"/cases/{case_id}").text
-    assert "took the case back from" in page
+    assert "gave the case back for" in page
     claim_case(desk, case_id, actor=ONE)
     move_case(desk, case_id, lane="crisis", **move)
     assert move_case(desk, case_id, lane="queue", **move).holder == ONE
@@ -224,7 +224,7 @@ def test_report_that_joins_an_older_case_brings_its_holder_unless_that_has_one(
     assert lead.held_since is not None
     page = Browser(loop.desk).sign_in().get(f"/cases/{first.case_id}").text
     assert "<b><bdi>a-analyst</bdi></b> took the case" in page
-    assert f"found it with {lead.holder}, when a report that was taken apart joined it" in page
+    assert f"kept the case with its holder when another report joined it: {lead.holder}" in page
     assess(loop.desk, apart.case_id, actor=lead.holder)
 
 
@@ -253,7 +253,7 @@ def test_page_takes_gives_back_and_hands_over_a_case(desk: Desk, browser: Browse
     assert browser.post(f"{path}/hand-over", **handing).status_code == 303
     page = browser.post(f"{path}/read").text
     assert "With Operations." in page
-    assert "A Assessor (a-assessor)</bdi></b> handed the case to Operations." in page
+    assert "A Assessor (a-assessor)</bdi></b> handed the case over to Operations." in page
     assert "&lt;/textarea&gt;&lt;script&gt;[U+202E]{{ 7*7 }}" in page
 
 

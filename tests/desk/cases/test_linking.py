@@ -89,7 +89,7 @@ def test_supplement_is_linked_by_the_desk_and_stays_apart_once_a_person_has_part
     assert (linked.case.reference, linked.record.by) == (later, BY_THE_DESK)
     unlink_cases(loop.desk, later, first, reason=WHY, actor=ACTOR)
     page = Browser(loop.desk).sign_in().get(f"/cases/{get_id(loop, first)}").text
-    assert page.count(f"ended its link with {later}") == 1
+    assert page.count(f"ended the link of the case with another: {later}") == 1
     another = loop.send_industry(kind="supplement", earlier_reference=first).reference
     loop.collect()
     assert list_references(loop, first) == {first, another}
@@ -127,10 +127,10 @@ def test_page_links_two_closed_cases_and_ends_their_link(loop: Loop) -> None:
     assert browser.post(f"/cases/{case_id}/link", linked_case=second, link_reason=f"<b>{WHY}").status_code == 303
     for one, other in ((first, second), (second, first)):
         page = browser.get(f"/cases/{get_id(loop, one)}").text
-        assert f"linked it with {other}" in page
+        assert f"linked the case with another: {other}" in page
         assert WHY not in page
         opened = browser.post(f"/cases/{get_id(loop, one)}/read").text
-        assert f"linked it with {other}" in opened
+        assert f"linked the case with another: {other}" in opened
         assert f"&lt;b&gt;{WHY}" in opened
     assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
     assert browser.post(f"/cases/{case_id}/unlink", linked_case=second, link_reason=WHY).status_code == 303

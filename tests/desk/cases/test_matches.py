@@ -152,7 +152,7 @@ def test_refused_match_is_remembered_from_both_sides_and_its_reason_is_sealed(lo
     assert len(entries) == 2  # one for each case
     assert all("box_sha256" in entry and WHY not in entry for entry in entries)
     assert [path for path in list_files(loop.desk.paths.state) if WHY.encode() in path.read_bytes()] == []
-    assert f"kept it apart from {other}" in browser.get(f"/cases/{case_id}").text
+    assert f"kept the case apart from another: {other}" in browser.get(f"/cases/{case_id}").text
     assert WHY in browser.post(f"/cases/{case_id}/read").text
     # A later report of the same account is suggested all the same, to both.
     third = loop.send_public(person=make_known_person(app="otherchat", handle="@Night_Owl7")).reference

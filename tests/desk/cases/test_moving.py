@@ -238,7 +238,7 @@ def test_page_shows_every_factor_and_moves_the_case_with_a_reason(loop: Loop, br
     page = browser.get(f"/cases/{case.case_id}").text
     assert "In the queue, score 7" in page
     assert WHY not in page
-    assert "moved it from the crisis lane" in page
+    assert "moved the case in the queue, from the crisis lane" in page
     assert f"&lt;b&gt;{WHY}" in browser.post(f"/cases/{case.case_id}/read").text
     assert "Hurting themselves, or thinking of it" in page
 

@@ -120,7 +120,7 @@ def test_page_records_it_and_tells_it_with_the_report(desk: Desk, browser: Brows
         assert MARKER in refused.text, "nothing typed is lost"
     assert browser.post(f"/cases/{case_id}/pass-on", **typed).status_code == 303
     closed = browser.get(f"/cases/{case_id}").text
-    assert "passed it on to Kent Police by phone; they took it" in closed
+    assert "passed the case on to Kent Police by phone; they took it" in closed
     assert MARKER not in closed
     assert MARKER in browser.post(f"/cases/{case_id}/read").text
 

@@ -6,10 +6,10 @@ from typing import get_args
 
 from sqlalchemy import select
 
+from gateway.desk.acts import ON_CASE
 from gateway.desk.cases.holding import claim_case, hand_over, take_over
 from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.queue import move_case
-from gateway.desk.cases.reading.timeline import SENTENCES
 from gateway.desk.cases.steps import StepKind
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT
@@ -65,13 +65,13 @@ def test_everything_that_happened_stands_in_one_list_with_its_reasons(loop: Loop
     assert [line.removesuffix(" Open the report to read why.") for line in mine] == [
         "opened the report, 2 times, last .",
         "took the case.",
-        "moved it from the crisis lane (138) to the crisis lane (300).",
+        "moved the case in the queue, from the crisis lane (138) to the crisis lane (300).",
         "assessed the case: immediate risk no, urgent no, police or child protection urgently no, priority P3.",
-        "handed the case to B Analyst (b-analyst).",
+        "handed the case over to B Analyst (b-analyst).",
         "took the case over from B Analyst (b-analyst).",
         "recorded the reply: Called.",
-        "closed it: Used.",
-        "reopened it, closed before as: Used.",
+        "closed the case: Used.",
+        "reopened the case, closed before as: Used.",
         "took the case.",
     ]
     assert len([line for line in mine if line.endswith("to read why.")]) == 5
@@ -89,8 +89,8 @@ def test_links_stand_in_the_lists_of_both_cases(loop: Loop) -> None:
     for one, other in ((case, partners), (partners, case)):
         lines = list_lines(browser.get(f"/cases/{one.case_id}").text)
         assert [line for line in lines if other.reference in line] == [
-            f"A Analyst (a-analyst) {done} {other.reference}. Open the report to read why."
-            for done in ("kept it apart from", "linked it with", "ended its link with")
+            f"A Analyst (a-analyst) {done} another: {other.reference}. Open the report to read why."
+            for done in ("kept the case apart from", "linked the case with", "ended the link of the case with")
         ]
 
 
@@ -125,7 +125,7 @@ def test_every_act_on_a_case_in_the_audit_log_has_a_line(loop: Loop) -> None:
     with desk.store.read() as connection:
         wanted = AUDIT.c.subject.in_([case.case_id, partners.case_id])
         acts = set(connection.execute(select(AUDIT.c.action).where(wanted)).scalars())
-    assert acts - steps - OF_OTHER_LISTS - set(SENTENCES) == set()
+    assert acts - steps - OF_OTHER_LISTS - set(ON_CASE) == set()
     assert {"decide-outcome", "take-back-outcome", "ask-partner", "draft-release"} <= acts
     lines = list_lines(browser.get(f"/cases/{partners.case_id}").text)
     assert [line for line in lines if "partner" in line.partition(") ")[2]] != []

@@ -38,7 +38,7 @@ def test_entries_are_in_words_with_names_and_the_purpose_of_each_opening(desk: D
     reader = Browser(desk).sign_in("r-reader", [Role.ANALYST])
     reader.post(f"/cases/{case_id}/read")
     page = auditor.get("/audit").text
-    assert "Opened a report to read it" in page
+    assert "Opened the report to read it" in page
     assert "(r-reader)" in page
     assert "open-case</td>" not in page
     assert "Marker-of-the-audit" not in page
@@ -57,8 +57,8 @@ def test_filters_narrow_the_list_together(desk: Desk, auditor: Browser, clock: C
         reference = connection.execute(select(CASES.c.reference).where(CASES.c.case_id == case_id)).scalar_one()
     clock.now -= timedelta(days=1)
     history = auditor.get(f"/audit?case={reference.lower()}").text
-    assert "Took a case</td>" in history
-    assert "Gave a case back</td>" in history
+    assert "Took the case</td>" in history
+    assert "Gave the case back</td>" in history
     assert "Searched cases</td>" not in history
     for query, is_found in (
         (f"case={reference}&first_day=2026-11-26", False),
@@ -67,7 +67,7 @@ def test_filters_narrow_the_list_together(desk: Desk, auditor: Browser, clock: C
         ("person=z-zoe&action=search", False),
         ("action=openings", False),
     ):
-        assert ("Took a case</td>" in auditor.get(f"/audit?{query}").text) is is_found, query
+        assert ("Took the case</td>" in auditor.get(f"/audit?{query}").text) is is_found, query
 
 
 def test_wrong_filters_are_named_and_list_nothing(auditor: Browser) -> None:

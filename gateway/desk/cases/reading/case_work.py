@@ -14,8 +14,7 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.passing_on import CHANNELS
 from gateway.desk.cases.queue import Later, list_later
-from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reading.timeline import Event
+from gateway.desk.cases.reading.timeline import Event, describe_act
 from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
 from gateway.desk.destinations.register import Register, load_register
 from gateway.desk.partners.outcomes import OutcomeSignal, find_released
@@ -32,30 +31,6 @@ _OWED: Final = {
     "reply-owed": "Answer the person who reported, and record it.",
     "contact-owed": "Contact the adult who reported, as the assessment says, and record it.",
 }
-_ANSWERS: Final = (
-    ("immediate_risk", "immediate risk"),
-    ("urgent", "urgent"),
-    ("urgent_dissemination", "police or child protection urgently"),
-)
-_DONE: Final = {
-    "claim": "took the case",
-    "release": "gave the case back",
-    "assess": "assessed the case",
-    "advise": "gave a safeguarding adviser's view",
-    "exempt": "let it close although nobody outside took it",
-    "legal-hold": "placed a legal hold",
-    "lift-hold": "lifted the legal hold",
-}
-_DONE_WITH: Final = {
-    "take-over": "took the case over from {before}",
-    "link": "linked it with {other}",
-    "unlink": "ended its link with {other}",
-    "keep-apart": "kept it apart from {other}",
-}
-_REQUESTS: Final = {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"}
-_DECIDED: Final = {"granted": "granted", "refused": "refused", "erase": "to be erased, once two people have signed"}
-
-
 # One choice for the three answers: the sentences that fit nearly every case, each with its answers in words.
 URGENCIES: Final = (
     ("no-no-no", "Not urgent: no child at immediate risk, and nothing that others need urgently"),
@@ -145,7 +120,10 @@ def _list_named(steps: Sequence[CaseStep], code: str) -> set[str]:
 
 
 def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> Event:
-    done = _format_done(step, names=names, bodies=bodies)
+    key = str(step.detail.get("destination"))
+    known = {**names, **dict(CHANNELS)} | ({key: bodies[key].name} if key in bodies else {})
+    known |= CHILD_OUTCOMES if step.kind == "child-outcome" else {}
+    done = describe_act(f"{step.kind}-case", step.detail, names=known)
     line = Event(step.at, names[step.by], done, is_sealed=step.box is not None)
     if text is None:
         return line
@@ -156,56 +134,3 @@ def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str
 
 def _format_judgement(step: CaseStep, code: str, title: str) -> str:
     return f"{'Struck out' if code in str(step.detail.get('struck')).split() else 'Agreed'}: {title}"
-
-
-def _format_done(step: CaseStep, *, names: Mapping[str, str], bodies: Register) -> str:
-    codes = step.detail
-    if step.kind == "move":
-        before, after = (
-            f"{title_of(codes[lane]).lower()} ({codes[score]})"
-            for lane, score in (("lane_before", "score_before"), ("lane", "score"))
-        )
-        return f"moved it from the {before} to the {after}"
-    if step.kind == "release" and "before" in codes:
-        return f"took the case back from {names[codes['before']]}, who may not work on it outside the crisis lane"
-    if step.kind == "hand-over":
-        return f"handed the case to {names[codes['person']] if codes['person'] else title_of(codes['faculty'])}"
-    if step.kind == "pass-on":
-        to = bodies[codes["destination"]].name if codes["destination"] in bodies else codes["destination"]
-        return f"passed it on to {to} {dict(CHANNELS)[codes['channel']].lower()}; they took it"
-    if step.kind in _DONE_WITH:
-        return _DONE_WITH[step.kind].format(**{name: names.get(str(code)) for name, code in codes.items()})
-    if step.kind == "set-service":
-        return f"set its service: {codes['service'] or 'none is named'}"
-    return _format_decision(step)
-
-
-def _format_decision(step: CaseStep) -> str:
-    codes = step.detail
-    if step.kind == "close":
-        return f"closed it: {title_of(codes['outcome'])}"
-    if step.kind == "reply":
-        return f"recorded the reply: {title_of(codes['code'])}"
-    if step.kind == "reopen":
-        back = "; the outcome that waited for the partner was taken back" if codes["taken_back"] else ""
-        return f"reopened it, closed before as: {title_of(codes['was'])}{back}"
-    if step.kind == "child-outcome":
-        title = CHILD_OUTCOMES[codes["outcome"]].lower()
-        return f"recorded the outcome: {title}" if codes["holds"] else f"took back the outcome: {title}"
-    if step.kind in {"assess", "advise"}:
-        answers = ", ".join(f"{title} {codes[name]}" for name, title in _ANSWERS)
-        return f"{_DONE[step.kind]}: {answers}, priority {codes['priority']}"
-    if step.kind in {"key-in", "request", "answer-request"}:
-        return _format_of_reporter(step)
-    return _DONE[step.kind]
-
-
-def _format_of_reporter(step: CaseStep) -> str:
-    """Return a step about a call, letter or visit, or about a request of the person reporting."""
-    codes = step.detail
-    if step.kind == "key-in":
-        return f"keyed it in: {title_of(codes['channel']).lower()}"
-    asked = _REQUESTS[codes["request"]]
-    if step.kind == "request":
-        return f"recorded that the person asked {asked}: {title_of(codes['way']).lower()}"
-    return f"answered the request {asked}: {_DECIDED[codes['decision']]}"

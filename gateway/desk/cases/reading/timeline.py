@@ -4,41 +4,42 @@ Made from the audit log, which names every act on a case, from the steps, which 
 times at which reports came and messages left. Holds typed texts only if the report is open beside it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from gateway.desk import audit
+from gateway.desk.acts import ON_CASE, format_act
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_additions, list_joined
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.outbox.replies import WrittenReply, list_written
+from gateway.desk.cases.steps import StepKind
+from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
 from gateway.desk.partners.questions import QuestionRow, list_questions
 from gateway.desk.people.register import format_person
+from gateway.desk.people.releases import KINDS
 from gateway.desk.wiring import Desk
 
 # More than a person reads: the oldest acts are left out of the page, never of the audit log.
 MOST_ACTS: Final = 200
 _READ: Final = "open-case"
-_Detail = Mapping[str, Any]
-# The acts of the audit log on the page, each with its sentence after the person's name. The steps of a case are acts
-# too, and come with their reasons (case_work.py).
-SENTENCES: Final[Mapping[str, Callable[[_Detail], str]]] = {
-    _READ: lambda _: "opened the report",
-    "open-evidence": lambda detail: f"opened a file ({detail['evidence_id']})",
-    "came-through-gateway-too": lambda detail: f"received it through the gateway too, as {detail['as']}",
-    "carry-holder": lambda detail: f"found it with {detail['holder']}, when a report that was taken apart joined it",
-    "write-to-return-code": lambda detail: (
-        "wrote a reply to the return code" if detail["kind"] == "reply" else "left a note that the report was read"
-    ),
-    "no-read-note": lambda _: "could not leave a note that the report was read",
-    "decide-outcome": lambda detail: f"decided the outcome for the partner: {title_of(detail['outcome'])}",
-    "release-outcome": lambda detail: f"told the partner the outcome: {title_of(detail['outcome'])}",
-    "take-back-outcome": lambda detail: f"took the outcome for the partner back: {title_of(detail['outcome'])}",
-    "ask-partner": lambda _: "asked the partner a question",
-    "sign-release": lambda _: "signed that no reply is safe",
+# The acts on the page that are no steps: those come with their reasons (case_work.py).
+_NO_STEPS: Final = tuple(act for act in ON_CASE if act.removesuffix("-case") not in get_args(StepKind))
+# The codes that `names` may have, e.g. ids of people and destinations; and those with a label of the page.
+_NAMED: Final = {"before", "channel", "destination", "holder", "other", "outcome", "person"}
+_TITLED: Final = {"channel", "code", "faculty", "lane", "lane_before", "outcome", "was", "way"}
+# The labels of this list alone.
+_LABELS: Final[Mapping[str, Mapping[str, str]]] = {
+    "decision": {"granted": "granted", "refused": "refused", "erase": "to be erased, once two people have signed"},
+    "holds": {"True": "", "False": "as taken back"},
+    "kind": {REPLY: "a reply", READ: "a note that the report was read", **KINDS},
+    "request": {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"},
+    "service": {"": "none is named"},
+    "taken_back": {"True": "the outcome that waited for the partner was taken back", "False": ""},
 }
+# Codes that stand inside a sentence.
+_LOWER: Final = {"channel", "lane", "lane_before", "way"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,33 @@ def make_timeline(
         reports = list_joined(connection, lead)
         ids = [one.case_id for one in reports]
         added = [one for one in list_additions(connection, lead) if one.case_id not in ids]
-        acts = audit.list_acts(connection, subjects=ids, actions=list(SENTENCES), most=MOST_ACTS)
+        acts = audit.list_acts(connection, subjects=ids, actions=_NO_STEPS, most=MOST_ACTS)
         replies = list_written(connection, case_id=lead.case_id)
         questions = list_questions(connection, case_id=lead.case_id)
-        names = {one: format_person(connection, one) for one in {act.actor for act in acts}}
+        holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
+        names = {one: format_person(connection, one) for one in {act.actor for act in acts} | holders}
     events = [
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
-        *(Event(act.at, names[act.actor], SENTENCES[act.action](act.detail)) for act in acts),
+        *(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)) for act in acts),
         *reversed(steps),
         *_list_messages(replies, questions),
     ]
     # Stable: acts of one moment keep the order above.
     return _join_readings(sorted(events, key=lambda one: one.at))
+
+
+def describe_act(action: str, codes: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return an act as a sentence, e.g. "took the case over from B Analyst"; `names` has the ids among its codes."""
+
+    def format_code(name: str) -> str:
+        if name not in codes:
+            return ""
+        code = "" if codes[name] is None else str(codes[name])
+        labels = names if name in _NAMED else _LABELS.get(name, {})
+        words = labels.get(code, title_of(code) if name in _TITLED else code)
+        return words.lower() if name in _LOWER else words
+
+    return format_act(action, format_code)
 
 
 def _receive(report: CaseRow, first: CaseRow, *, sender: str, reason: str) -> Event:
@@ -116,7 +132,7 @@ def _join_readings(events: Iterable[Event]) -> list[Event]:
     joined = list[Event]()
     for one in events:
         last = joined[-1] if joined else None
-        if last is not None and one.done == SENTENCES[_READ]({}) and (last.name, last.done) == (one.name, one.done):
+        if last is not None and one.done == ON_CASE[_READ] and (last.name, last.done) == (one.name, one.done):
             joined[-1] = replace(last, times=last.times + 1, until=one.at)
         else:
             joined.append(one)
