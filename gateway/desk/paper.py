@@ -69,7 +69,7 @@ Tag = Literal["H1", "H2", "H3", "P", "BlockQuote", "Artifact"]
 
 
 class Paper:
-    """One document, written from its top to its end; nothing is drawn twice."""
+    """One document, written from its top to its end."""
 
     def __init__(self, *, title: str, made_at: datetime, foot: str, head: str = "", language: str = "en-GB") -> None:
         """Begin a document: `foot` and `head`, e.g. a reference and a marking, stand on every sheet."""
@@ -156,7 +156,7 @@ class Paper:
             self._pdf.add_page()
 
     def render(self) -> bytes:
-        """Return the document; nothing can be written afterwards."""
+        """Return the document and end it."""
         if self._missing:
             self.write_rule()
             self.write_text(

@@ -20,6 +20,7 @@ from partner_sdk.wire.destruction import DestructionCertificate, sign_certificat
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.keys import KeySet, sign_key_set
 from partner_sdk.wire.mailbox_message import MailboxMessage, sign_message
+from partner_sdk.wire.package import PackageManifest, sign_manifest
 from partner_sdk.wire.register import PartnerRegister, sign_register
 from partner_sdk.wire.reply_message import ReplyMessage, sign_reply
 from partner_sdk.wire.statements import MAX_LIST_BYTES, StatementKind
@@ -31,6 +32,7 @@ Signable = (
     | DestructionCertificate
     | KeySet
     | MailboxMessage
+    | PackageManifest
     | PartnerRegister
     | ReplyMessage
 )
@@ -73,6 +75,9 @@ SIGNING_RULES: Final = MappingProxyType(
         ),
         StatementKind.AUDIT_ANCHOR: SigningRule(
             AuditAnchor, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_anchor(one, private_key=key)
+        ),
+        StatementKind.PACKAGE: SigningRule(
+            PackageManifest, KeyRole.MAILBOX_SIGNING, lambda one, key: sign_manifest(one, private_key=key)
         ),
     }
 )

@@ -35,6 +35,7 @@ def test_list_of_signed_statements_is_complete_and_each_kind_has_one_payload() -
         "DESTRUCTION": "MAILBOX_SIGNING",
         "KEY_SET": "KEY_SET",
         "MAILBOX_MESSAGE": "MAILBOX_SIGNING",
+        "PACKAGE": "MAILBOX_SIGNING",
         "REGISTER": "REGISTER",
         "REPLY": "MAILBOX_SIGNING",
     }

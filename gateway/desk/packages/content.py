@@ -1,0 +1,252 @@
+"""The content of one package in reading order: made from a case, and built into an archive.
+
+The canonical JSON of it is the body of its action (`actions/`): the same content always gives the same archive.
+A line `of_reporter` identifies the person who reported: `redact` removes it where the package hides them.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.evidence import PlainSize, Sha256Hex
+from partner_sdk.wire.keys import Environment
+
+MAX_CONTENT_BYTES: Final = 4 * 1024 * 1024
+MOST_ITEMS: Final = 400
+_ENDING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
+WITHHELD: Final = "Withheld: about the person who reported."
+
+Key = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
+Role = Literal["child", "suspected", "other"]
+AccountKind = Literal["username", "profile_url", "email", "phone", "ip"]
+
+
+class PackageError(ReportAbuseError):
+    """A package cannot be built; the message gives the reason."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One fact. `is_quoted` marks the words of another person, which keep their line breaks."""
+
+    label: str
+    text: str
+    is_quoted: bool = False
+    of_reporter: bool = False
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Facts that belong together."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How to reach the child without harm; it stands first. `say` is one sentence, e.g. "Ask this desk first."."""
+
+    say: str
+    lines: tuple[Line, ...] = ()
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person of the case. `title` is their part in it, e.g. "The child". A child may also be the reporter."""
+
+    key: Key
+    role: Role
+    title: str
+    name: str = ""
+    is_reporter: bool = False
+    lines: tuple[Line, ...] = ()
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account or address. `holder` is the key of a person, or blank if unknown."""
+
+    key: Key
+    kind: AccountKind
+    value: str
+    service: str = ""
+    holder: str = ""
+
+
+class SourceReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A report as it was asserted. `sealed_sha256` is the digest of its envelope, as the gateway received it.
+
+    `original` is the opened report letter for letter, or blank where it is not passed on.
+    """
+
+    key: Key
+    reference: str
+    sender: str
+    received_at: str
+    sealed_sha256: Sha256Hex
+    sections: tuple[Section, ...]
+    original: str = ""
+
+
+class EvidenceItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A file. It is enclosed in the archive, or `held_by` names its holder."""
+
+    key: Key
+    name: str
+    sha256: Sha256Hex
+    size_bytes: PlainSize
+    is_enclosed: bool = False
+    media_type: str = ""
+    description: str = ""
+    held_by: str = ""
+    report: str = ""
+
+
+class LegalGround(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A law of `legal_bases.toml` as it was on the day of the draft, and a person's reason in this case."""
+
+    title: str
+    law: str
+    say: str
+    reason: str
+    source: str
+    checked_on: str
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A condition of `handling.toml` as it was on the day of the draft."""
+
+    title: str
+    say: str
+
+
+class Officer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The officer of this desk who supports the body with the package (R19)."""
+
+    name: str
+    role: str
+    telephone: str = ""
+    email: str = ""
+    hours: str = ""
+
+
+class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whether the reporter is left out, with the reason; the page shows both."""
+
+    hides_reporter: bool
+    reason: str
+
+
+class PackageContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One package. Times are wire times; `issued_at` is the time of the draft, which the archive carries."""
+
+    package_id: str
+    environment: Environment
+    reference: str
+    title: str
+    issued_at: str
+    issuer: str
+    recipient: str
+    marking: str
+    is_urgent: bool
+    safe_contact: SafeContact
+    summary: str
+    redaction: Redaction
+    assessment: tuple[Line, ...]
+    legal: Annotated[tuple[LegalGround, ...], Meta(min_length=1, max_length=MOST_ITEMS)]
+    handling: tuple[Condition, ...]
+    officer: Officer
+    reports: Annotated[tuple[SourceReport, ...], Meta(min_length=1, max_length=MOST_ITEMS)]
+    people: Annotated[tuple[Person, ...], Meta(max_length=MOST_ITEMS)] = ()
+    accounts: Annotated[tuple[Account, ...], Meta(max_length=MOST_ITEMS)] = ()
+    evidence: Annotated[tuple[EvidenceItem, ...], Meta(max_length=MOST_ITEMS)] = ()
+    guidance: tuple[Section, ...] = ()
+    schema_version: Literal["1"] = "1"
+
+
+def encode_content(content: PackageContent) -> bytes:
+    """Return the canonical bytes. Raises `PackageError` as `check_content`."""
+    check_content(content)
+    return encode(content)
+
+
+def parse_content(raw: bytes) -> PackageContent:
+    """Return the content of canonical bytes. Raises `FormatError`, and `PackageError` as `check_content`."""
+    content = parse_exact(raw, kind=PackageContent, max_bytes=MAX_CONTENT_BYTES)
+    check_content(content)
+    return content
+
+
+def check_content(content: PackageContent) -> None:
+    """Raise `PackageError`: `twice` for a key of two parts, `unknown-holder` for an account whose holder is missing."""
+    keys = [one.key for one in content.people] + [one.key for one in content.accounts]
+    keys += [one.key for one in content.reports] + [one.key for one in content.evidence]
+    if len(set(keys)) < len(keys):
+        raise PackageError("Two parts of the package have the same key.", reason="twice")
+    holders = {one.key for one in content.people} | {""}
+    if any(account.holder not in holders for account in content.accounts):
+        raise PackageError("An account names a holder who is not in the package.", reason="unknown-holder")
+
+
+def redact(content: PackageContent) -> PackageContent:
+    """Return the content as it leaves: without the reporter where the package hides them.
+
+    A line about them keeps its label, so that a reader sees the gap. Their name in typed text stays: the preview
+    searches for it before the release.
+    """
+    if not content.redaction.hides_reporter:
+        return content
+    reporters = {one.key for one in content.people if one.is_reporter}
+    return msgspec.structs.replace(
+        content,
+        safe_contact=msgspec.structs.replace(content.safe_contact, lines=_withhold(content.safe_contact.lines)),
+        assessment=_withhold(content.assessment),
+        people=tuple(
+            msgspec.structs.replace(one, name="" if one.is_reporter else one.name, lines=_withhold(one.lines))
+            for one in content.people
+            if not one.is_reporter or one.role == "child"
+        ),
+        accounts=tuple(one for one in content.accounts if one.holder not in reporters),
+        reports=tuple(
+            msgspec.structs.replace(report, sections=_withhold_sections(report.sections), original="")
+            for report in content.reports
+        ),
+        guidance=_withhold_sections(content.guidance),
+    )
+
+
+def list_hidden_texts(content: PackageContent) -> Iterator[str]:
+    """Yield the texts that `redact` removes; the preview searches the rest for them."""
+    reporters = [one for one in content.people if one.is_reporter]
+    yield from (one.name for one in reporters)
+    yield from (one.value for one in content.accounts if one.holder in {person.key for person in reporters})
+    sections = (*content.guidance, *(section for report in content.reports for section in report.sections))
+    lines = [*content.safe_contact.lines, *content.assessment]
+    lines += [line for person in content.people for line in person.lines]
+    lines += [line for section in sections for line in section.lines]
+    yield from (line.text for line in lines if line.of_reporter)
+
+
+def name_report(report: SourceReport) -> str:
+    """Return the name of a report's file, e.g. `reports/r1.json`."""
+    return f"reports/{report.key}.json"
+
+
+def name_original(report: SourceReport) -> str:
+    """Return the name of the file with a report letter for letter, e.g. `reports/r1-original.json`."""
+    return f"reports/{report.key}-original.json"
+
+
+def name_evidence(item: EvidenceItem) -> str:
+    """Return the name of an enclosed file, e.g. `evidence/e1.png`: no name of a report can lead out of its folder."""
+    found = _ENDING.search(item.name)
+    return f"evidence/{item.key}.{found[1].lower() if found else 'bin'}"
+
+
+def _withhold(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    return tuple(Line(label=line.label, text=WITHHELD) if line.of_reporter else line for line in lines)
+
+
+def _withhold_sections(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    return tuple(Section(title=section.title, lines=_withhold(section.lines)) for section in sections)

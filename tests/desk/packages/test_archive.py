@@ -1,0 +1,245 @@
+"""The archive of a package: the same bytes for the same content, nothing of a withheld person, evidence as listed."""
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from gateway.desk.packages.archive import build_archive, make_archive
+from gateway.desk.packages.content import (
+    WITHHELD,
+    Account,
+    PackageError,
+    Person,
+    Redaction,
+    encode_content,
+    list_hidden_texts,
+    parse_content,
+    redact,
+)
+from gateway.desk.packages.stored_zip import Entry, count_zip_bytes, write_zip
+from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.package import MANIFEST_FILE
+from tests.desk.packages.package_builders import PICTURE, make_content, make_item, sign
+
+# Built by Python 3.11 and 3.13; it changes with the page, the data, or a library that draws the sheets otherwise.
+KNOWN_SHA256 = "9fb1ebb27b982a9c7fe5749700caff0ee53996b1f5d205c480ebee559ecb8652"
+HIDING = Redaction(hides_reporter=True, reason="He asked not to be named.")
+ENCLOSED = (make_item(is_enclosed=True),)
+MIB = 1024 * 1024
+
+
+def read(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        return {one.filename: opened.read(one) for one in opened.infolist()}
+
+
+def test_archive_of_a_fixed_case_is_the_known_bytes() -> None:
+    archive = make_archive(make_content(evidence=ENCLOSED), sign=sign, evidence={"e1": lambda: [PICTURE]})
+    assert hashlib.sha256(b"".join(archive.stream())).hexdigest() == KNOWN_SHA256
+
+
+def test_stored_content_gives_the_same_archive() -> None:
+    content = make_content()
+    again = parse_content(encode_content(content))
+    assert again == content
+    assert build_archive(again, sign=sign) == build_archive(content, sign=sign)
+
+
+def test_files_of_an_archive_are_those_of_its_manifest() -> None:
+    found = read(build_archive(make_content(), sign=sign))
+    assert list(found) == [
+        MANIFEST_FILE, "case.jsonld", "page.html", "page.pdf", "reports/r1-original.json", "reports/r1.json",
+    ]  # fmt: skip
+    listed = json.loads(parse_base64url(json.loads(found[MANIFEST_FILE])["payload"]))["files"]
+    assert [one["name"] for one in listed] == list(found)[1:]
+    for one in listed:
+        assert one["sha256"] == hashlib.sha256(found[one["name"]]).hexdigest()
+        assert one["size_bytes"] == len(found[one["name"]])
+
+
+def test_archive_without_evidence_fits_into_a_mailbox() -> None:
+    assert len(build_archive(make_content(), sign=sign)) < MAX_ARCHIVE_BYTES / 4
+
+
+def test_report_is_there_as_it_was_made_and_letter_for_letter() -> None:
+    content = make_content()
+    found = read(build_archive(content, sign=sign))
+    assert found["reports/r1-original.json"].decode() == content.reports[0].original
+    told = json.loads(found["reports/r1.json"])
+    assert told["sections"][0]["lines"][0]["text"] == content.reports[0].sections[0].lines[0].text
+    assert "说他十五岁" in found["page.html"].decode()
+
+
+def test_page_shows_what_an_officer_needs_first() -> None:
+    page = read(build_archive(make_content(), sign=sign))["page.html"].decode()
+    order = [
+        "Urgent",
+        "Safe contact",
+        "bluebell",
+        "This package names the person",
+        "Summary",
+        "Handling",
+        "Legal basis",
+    ]
+    order += ["Assessment", "People and accounts", "Report K7QF-2M9TX-D", "Evidence", "Guidance", "Supporting officer"]
+    places = [page.index(one, page.index("<main>")) for one in order]
+    assert places == sorted(places)
+
+
+def test_package_that_hides_the_reporter_has_none_of_their_words_and_shows_so() -> None:
+    content = make_content(redaction=HIDING)
+    hidden = set(list_hidden_texts(content))
+    assert hidden >= {"Quillon Marker", "Marker Lane School", "+441632960002", "bluebell"}
+    found = read(build_archive(content, sign=sign))
+    assert "reports/r1-original.json" not in found
+    for name in ("page.html", "case.jsonld", "reports/r1.json", MANIFEST_FILE):
+        assert [word for word in hidden if word.encode() in found[name]] == []
+    sheets = "".join(sheet.extract_text() for sheet in pypdf.PdfReader(io.BytesIO(found["page.pdf"])).pages)
+    assert "example_user" in sheets
+    assert [word for word in hidden if word in sheets] == []
+    page = found["page.html"].decode()
+    assert "The person who reported is not named here" in page
+    assert "He asked not to be named." in page
+    assert page.count(WITHHELD) == 3
+
+
+def test_child_who_reported_stays_in_the_package_without_a_name() -> None:
+    child = Person(key="p1", role="child", title="The child", name="Zoë Example", is_reporter=True)
+    leaving = redact(make_content(redaction=HIDING, people=(child,), accounts=()))
+    assert [(one.title, one.name) for one in leaving.people] == [("The child", "")]
+
+
+def test_evidence_that_is_not_enclosed_is_a_reference_alone() -> None:
+    content = make_content()
+    found = read(build_archive(content, sign=sign))
+    assert [name for name in found if name.startswith("evidence/")] == []
+    page = found["page.html"].decode()
+    assert content.evidence[0].sha256 in page
+    assert "Not in this archive. Example Chat keeps it until 1 March 2027." in page
+
+
+@pytest.mark.parametrize("body", [PICTURE + b"x", PICTURE[:-1], b"", PICTURE.replace(b"park", b"bark")])
+def test_evidence_that_is_not_what_the_package_lists_stops_the_archive(body: bytes) -> None:
+    with pytest.raises(PackageError) as raised:
+        make_archive(make_content(evidence=ENCLOSED), sign=sign, evidence={"e1": lambda: [body]})
+    assert raised.value.reason == "evidence-changed"
+
+
+def test_evidence_that_changes_between_check_and_writing_is_noticed() -> None:
+    bodies = iter([PICTURE, PICTURE.replace(b"park", b"bark")])
+    archive = make_archive(make_content(evidence=ENCLOSED), sign=sign, evidence={"e1": lambda: [next(bodies)]})
+    with pytest.raises(PackageError) as raised:
+        list(archive.stream())
+    assert raised.value.reason == "evidence-changed"
+
+
+def test_enclosed_evidence_that_nothing_opens_is_refused() -> None:
+    with pytest.raises(PackageError) as raised:
+        make_archive(make_content(evidence=ENCLOSED), sign=sign)
+    assert raised.value.reason == "no-evidence"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"accounts": (Account(key="p1", kind="ip", value="192.0.2.1"),)}, "twice"),
+        ({"accounts": (Account(key="a1", kind="ip", value="192.0.2.1", holder="p9"),)}, "unknown-holder"),
+    ],
+)
+def test_content_that_contradicts_itself_is_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(PackageError) as raised:
+        build_archive(make_content(**changes), sign=sign)
+    assert raised.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a/b.png", "C:\\x.exe", "x.verylongending", "nothing", "e.p g", "一.png"]
+)
+def test_name_of_evidence_leads_nowhere(name: str) -> None:
+    item = make_item(is_enclosed=True, name=name)
+    archive = make_archive(make_content(evidence=(item,)), sign=sign, evidence={"e1": lambda: [PICTURE]})
+    (found,) = (one for one in read(b"".join(archive.stream())) if one.startswith("evidence/"))
+    assert re.fullmatch(r"evidence/e1\.(png|exe|bin)", found)
+
+
+def test_page_loads_nothing_and_runs_no_script() -> None:
+    text = "<script>alert(1)</script><img src=https://example.org/x>"
+    content = make_content(summary=text, title=text, marking=text)
+    page = read(build_archive(content, sign=sign))["page.html"].decode()
+    assert "default-src 'none'; style-src 'sha256-" in page
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;") >= 3
+
+
+def make_pieces(count: int) -> Iterator[bytes]:
+    for number in range(count):
+        yield number.to_bytes(4, "big") * (MIB // 4)
+
+
+def test_enclosed_evidence_passes_through_in_constant_memory() -> None:
+    count = 48
+    digest = hashlib.sha256()
+    for piece in make_pieces(count):
+        digest.update(piece)
+    item = make_item(is_enclosed=True, sha256=digest.hexdigest(), size_bytes=count * MIB)
+    tracemalloc.start()
+    archive = make_archive(make_content(evidence=(item,)), sign=sign, evidence={"e1": lambda: make_pieces(count)})
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    size = sum(len(piece) for piece in archive.stream())
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert size == archive.size_bytes > count * MIB
+    assert peak < 4 * MIB
+
+
+def test_large_files_and_offsets_use_zip64(tmp_path: Path) -> None:
+    # Sizes alone: the headers are made, and the bytes between them are a hole of the file.
+    large, crc = 5 * 1024**3, 0x1A2B3C4D
+    entries = [Entry("a", large, crc, list), Entry("b", 3, 0x352441C2, lambda: [b"abc"])]
+    place = tmp_path / "large.zip"
+    with place.open("wb") as file:
+        for number, piece in enumerate(write_zip(entries)):
+            file.write(piece)
+            if number == 0:
+                file.seek(large, io.SEEK_CUR)
+    assert place.stat().st_size == count_zip_bytes(entries)
+    with zipfile.ZipFile(place) as opened:
+        assert [(one.filename, one.file_size, one.CRC) for one in opened.infolist()] == [
+            ("a", large, crc), ("b", 3, 0x352441C2),
+        ]  # fmt: skip
+        assert opened.read("b") == b"abc"
+
+
+def test_data_of_the_case_pass_the_validator_of_case(tmp_path: Path) -> None:
+    """`case-utils` shares no code with the desk, and has the ontologies of CASE 1.5 inside."""
+    place = tmp_path / "case.jsonld"
+    validate = Path(sys.executable).with_name("case_validate")
+    for content in (make_content(evidence=ENCLOSED), make_content(redaction=HIDING, people=(), accounts=())):
+        opens = {"e1": lambda: [PICTURE]}
+        place.write_bytes(read(b"".join(make_archive(content, sign=sign, evidence=opens).stream()))["case.jsonld"])
+        done = subprocess.run([validate, "--inference", "rdfs", place], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Conforms: True" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_validator_of_case_refuses_data_that_are_not_whole(tmp_path: Path) -> None:
+    place = tmp_path / "case.jsonld"
+    data = json.loads(read(build_archive(make_content(), sign=sign))["case.jsonld"])
+    kept = [node for node in data["@graph"] if node["@type"] != "identity:Organization"]
+    assert len(kept) < len(data["@graph"])
+    place.write_text(json.dumps({**data, "@graph": kept}), encoding="utf-8")
+    validate = Path(sys.executable).with_name("case_validate")
+    assert subprocess.run([validate, place], capture_output=True, check=False).returncode == 1
