@@ -35,9 +35,9 @@ from gateway.desk.placements.checks import (
     list_standings,
 )
 from gateway.desk.retention.certificates import list_forgotten
-from gateway.desk.retention.destruction import list_unfinished
 from gateway.desk.retention.due import MOST_COUNTED, list_due
 from gateway.desk.retention.holds import count_past_review
+from gateway.desk.retention.lists import list_unfinished
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import update
 
 from gateway.desk.people.releases import Release, sign_release
-from gateway.desk.retention.destruction import DUE, destroy_cases, draft_destruction, get_destruction
+from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.lists import DUE, draft_destruction, get_destruction
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

@@ -3,16 +3,12 @@
 Never a plain copy: a text opens in the vault alone, and is lost with the key of its case.
 """
 
-from collections.abc import Collection
 from typing import Final, Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection
 
-from gateway.desk.actions.model import OPEN_STATES
 from gateway.desk.keyring.case_boxes import close_box, get_box
 from gateway.desk.keyring.key_set import make_copy_context, seal_own_copy
-from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.vault.doors import CaseBox, Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnvelopeError, OpeningError
@@ -62,25 +58,3 @@ def _load(
         return Envelope.parse(box)
     except EnvelopeError as error:
         raise OpeningError(str(error), reason="does-not-open") from None
-
-
-def count_boxes(connection: Connection, case_ids: Collection[str]) -> tuple[int, int]:
-    """Return how many boxes the actions of these cases and their threads have, and their bytes."""
-    of_cases = CASE_ACTIONS.c.case_id.in_(case_ids)
-    mine = THREAD_ENTRIES.c.action_id.in_(select(CASE_ACTIONS.c.action_id).where(of_cases))
-    count = size = 0
-    for table, where in ((CASE_ACTIONS, of_cases), (THREAD_ENTRIES, mine)):
-        counted = select(func.count(), func.coalesce(func.sum(func.length(table.c.box)), 0)).where(where)
-        rows, row_bytes = connection.execute(counted).one()
-        count, size = count + int(rows), size + int(row_bytes)
-    return count, size
-
-
-def empty_boxes(connection: Connection, case_id: str, *, at: str) -> None:
-    """Empty the boxes of a case's actions and threads, in the caller's transaction, and end every open action."""
-    of_case = CASE_ACTIONS.c.case_id == case_id
-    mine = THREAD_ENTRIES.c.action_id.in_(select(CASE_ACTIONS.c.action_id).where(of_case))
-    connection.execute(update(THREAD_ENTRIES).where(mine).values(box=b""))
-    connection.execute(update(CASE_ACTIONS).where(of_case).values(box=b""))
-    is_open = of_case & CASE_ACTIONS.c.state.in_(OPEN_STATES)
-    connection.execute(update(CASE_ACTIONS).where(is_open).values(state="ended", ended_at=at, ended_by=BY_THE_DESK))

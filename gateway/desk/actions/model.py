@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from gateway.desk.outbox.queue import SENT_AT, record
+from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.store.schema import CASES
@@ -152,3 +153,9 @@ def list_waiting(connection: Connection, *, kinds: Collection[ActionKind] = ()) 
 def list_where(connection: Connection, wanted: ColumnElement[bool]) -> list[Action]:
     """Return the actions that meet a condition on the table, the oldest first."""
     return [Action(**row._mapping) for row in connection.execute(_ACTIONS.where(wanted))]
+
+
+def end_open_actions(connection: Connection, case_id: str, *, at: str) -> None:
+    """End every open action of a case that is destroyed, in the caller's transaction."""
+    mine = (CASE_ACTIONS.c.case_id == case_id) & CASE_ACTIONS.c.state.in_(OPEN_STATES)
+    connection.execute(update(CASE_ACTIONS).where(mine).values(state="ended", ended_at=at, ended_by=BY_THE_DESK))

@@ -39,7 +39,7 @@ from gateway.desk.cases.opening import (
     find_first_report,
     is_proven,
     list_additions,
-    list_joined,
+    list_reports,
     open_case,
     open_whole_case,
 )
@@ -186,7 +186,7 @@ def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
 def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
     """Open a case's report, record the reader, and draw the page; unopened reports are listed with the reason."""
     with get_desk().store.read() as connection:
-        unread = frozenset(one.case_id for one in list_joined(connection, case) if one.opened_at is None)
+        unread = frozenset(one.case_id for one in list_reports(connection, case.first_id) if one.opened_at is None)
     try:
         opened = open_case(get_desk(), case.case_id, actor=get_name())
         content = replace(_lay_out(opened), fresh=unread if case.opened_at is not None else frozenset())

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, list_sealed_sizes, to_case
-from gateway.desk.collection.joining import RESPONSE, find_named, hold_back, list_added
+from gateway.desk.collection.joining import RESPONSE, find_named, hold_back, list_added, list_joined
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.outbox.queue import queue_stage
@@ -201,16 +201,9 @@ class OwnReport:
     case_id: str | None
 
 
-def list_joined(connection: Connection, found: CaseRow) -> list[CaseRow]:
-    """Return every report of a case, the first one first, then by time of receipt."""
-    if found.partner == PUBLIC_SENDER:
-        return [found]
-    rows = connection.execute(
-        select(CASES)
-        .where(or_(CASES.c.case_id == found.first_id, CASES.c.joined_to == found.first_id))
-        .order_by((CASES.c.case_id == found.first_id).desc(), CASES.c.received_at, CASES.c.case_id)
-    )
-    return [to_case(row) for row in rows]
+def list_reports(connection: Connection, first_id: str) -> list[CaseRow]:
+    """Return every report of a case, the first one first, then by time of receipt; none if the case is unknown."""
+    return [to_case(row) for row in list_joined(connection, first_id)]
 
 
 def open_whole_case(desk: Desk, found: CaseRow, content: SealedIndustryReport, *, actor: str) -> list[OpenedReport]:
@@ -220,7 +213,7 @@ def open_whole_case(desk: Desk, found: CaseRow, content: SealedIndustryReport, *
     ones, the largest stay closed.
     """
     with desk.store.read() as connection:
-        later = [one for one in list_joined(connection, found) if one.joined_to == found.case_id]
+        later = [one for one in list_reports(connection, found.case_id) if one.joined_to == found.case_id]
         sizes = list_sealed_sizes(
             connection,
             environment=found.environment,

@@ -142,6 +142,13 @@ def list_added(connection: Connection, first: Any) -> Sequence[Row[Any]]:
     return connection.execute(_ADDITIONS, own | {"names": names}).all()
 
 
+def list_joined(connection: Connection, first_id: str) -> Sequence[Row[Any]]:
+    """Return every report of a case, the first one first, then by time of receipt; none if the case is unknown."""
+    mine = or_(CASES.c.case_id == first_id, CASES.c.joined_to == first_id)
+    first = (CASES.c.case_id == first_id).desc()
+    return connection.execute(select(CASES).where(mine).order_by(first, CASES.c.received_at, CASES.c.case_id)).all()
+
+
 def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> list[str]:
     """Return separate cases whose reports named this one before its reference was known here."""
     # If reports name each other in a circle, one stays the first: none is hidden.

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.collection.joining import list_joined
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.mailbox import store_message
 from gateway.desk.store import copy_fields
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
-from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox_message import OutcomeNote, encode_body
@@ -113,7 +113,7 @@ def release_due(desk: Desk) -> int:
                 .where(OUTCOME_SIGNALS.c.signal_id == row.signal_id)
                 .values(released_at=format_time(now))
             )
-            for report in _list_reports(connection, row.case_id):
+            for report in list_joined(connection, row.case_id):
                 if report.opened_at is None:
                     continue  # it arrived after the assessed report and is still unread
                 queue_stage(connection, partner=row.partner, report_id=report.report_id, outcome=row.outcome, now=now)
@@ -134,7 +134,7 @@ def write_outcome_notes(desk: Desk) -> int:
         )
     for row in waiting:
         with desk.store.write() as connection:
-            first = _list_reports(connection, row.case_id)[0]
+            first = list_joined(connection, row.case_id)[0]
             note = OutcomeNote(
                 outcome=row.outcome,
                 reference=first.reference,
@@ -157,16 +157,6 @@ def _list_rows(connection: Connection, wanted: Any) -> Sequence[Row[Any]]:
     return connection.execute(
         select(OUTCOME_SIGNALS).where(wanted).order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
     ).all()
-
-
-def _list_reports(connection: Connection, case_id: str) -> Sequence[Any]:
-    """Return the reports of a case, the first one first."""
-    rows: Sequence[Any] = connection.execute(
-        select(CASES.c.report_id, CASES.c.reference, CASES.c.opened_at)
-        .where(or_(CASES.c.case_id == case_id, CASES.c.joined_to == case_id))
-        .order_by((CASES.c.case_id == case_id).desc(), CASES.c.received_at, CASES.c.case_id)
-    ).all()
-    return rows
 
 
 def _to_signal(row: Row[Any]) -> OutcomeSignal:

@@ -7,14 +7,9 @@ import click
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention.certificates import list_certificates, verify_certificate
-from gateway.desk.retention.destruction import (
-    DUE,
-    destroy_cases,
-    draft_destruction,
-    list_drafted,
-    list_unfinished,
-)
+from gateway.desk.retention.destruction import destroy_cases
 from gateway.desk.retention.due import REFUSALS, DueCase, list_due, list_free
+from gateway.desk.retention.lists import DUE, draft_destruction, list_drafted, list_unfinished
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.terminal import DONE, LOOK, Call, desk_command, print_result
 from gateway.desk.wiring import open_desk

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.model import CaseRow, get_uk_day, to_case
+from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.joining import find_named, list_added
 from gateway.desk.outbox.queue import IS_OPEN
 from gateway.desk.retention.classes import ClassCode, RetentionClasses, get_class, get_due_day, load_classes
@@ -92,7 +93,7 @@ def judge(
     desk: Desk, connection: Connection, case: CaseRow, *, classes: RetentionClasses, is_early: bool = False
 ) -> DueCase:
     """Return whether the case of a first report may be destroyed; `is_early` does not wait for its day."""
-    reports = list_reports(connection, case)
+    reports = list_reports(connection, case.case_id)
     closed_at = max((one.closed_at or "" for one in reports), default="")
     code = get_class(case.partner)
     due = get_due_day(classes, code, closed_at=closed_at) if closed_at else date.max
@@ -103,12 +104,6 @@ def judge(
     if refusal is None and not is_early and due > get_uk_day(now):
         refusal = "not-due"
     return DueCase(case, code, closed_at, due, refusal)
-
-
-def list_reports(connection: Connection, case: CaseRow) -> Sequence[CaseRow]:
-    """Return the first report of a case and the reports joined to it."""
-    mine = or_(CASES.c.case_id == case.case_id, CASES.c.joined_to == case.case_id)
-    return [to_case(row) for row in connection.execute(select(CASES).where(mine).order_by(CASES.c.case_id))]
 
 
 def _list_refusals(connection: Connection, case: CaseRow, reports: Sequence[CaseRow], *, now: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ Two people then sign and carry it out like any list; the request ends with it.
 
 from gateway.desk.cases.model import get_case
 from gateway.desk.people.releases import Release
-from gateway.desk.retention.destruction import RetentionError, draft_destruction
+from gateway.desk.retention.lists import RetentionError, draft_destruction
 from gateway.desk.rights.exporting import list_reports_of_person
 from gateway.desk.rights.requests import WIPE, list_requests
 from gateway.desk.wiring import Desk

@@ -12,19 +12,19 @@ from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import DESTRUCTION, ReleaseError, find_release
 from gateway.desk.retention.certificates import find_certificate, list_certificates
 from gateway.desk.retention.classes import load_classes
-from gateway.desk.retention.destruction import (
+from gateway.desk.retention.destruction import destroy_cases
+from gateway.desk.retention.due import REFUSALS, list_due, list_free
+from gateway.desk.retention.erasures import draft_erasure
+from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
+from gateway.desk.retention.lists import (
     DUE,
     RetentionError,
-    destroy_cases,
     draft_destruction,
     get_destruction,
     list_drafted,
     list_drafts,
     withdraw_draft,
 )
-from gateway.desk.retention.due import REFUSALS, list_due, list_free
-from gateway.desk.retention.erasures import draft_erasure
-from gateway.desk.retention.holds import lift_hold, list_holds, place_hold
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.web.problem_pages import not_found

@@ -3,19 +3,16 @@
 Two people signed for it before. The vault's file of keys may be an older copy too: these keys are destroyed again.
 """
 
-from collections.abc import Sequence
-
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert
 
 from gateway.desk import audit
-from gateway.desk.cases.model import CaseRow, to_case
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.opening import list_reports
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.retention.certificates import list_forgotten
-from gateway.desk.retention.destruction import empty_report
-from gateway.desk.retention.due import list_reports
+from gateway.desk.retention.contents import empty_report
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
-from gateway.desk.store.schema import CASES
 from gateway.desk.vault import CaseKey
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -40,11 +37,11 @@ def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, acto
     listed, now = certificate.listed, desk.clock()
     with desk.store.read() as connection:
         for one in certificate.destroyed:
-            for report in _list_reports(connection, one.case_id):
+            for report in list_reports(connection, one.case_id):
                 _destroy_key(desk, report)
     with desk.store.write() as connection:
         for one in certificate.destroyed:
-            for report in _list_reports(connection, one.case_id):
+            for report in list_reports(connection, one.case_id):
                 empty_report(connection, report, at=one.destroyed_at)
             connection.execute(
                 insert(DESTROYED_CASES).values(**msgspec.structs.asdict(one), destruction_id=listed.destruction_id)
@@ -62,11 +59,6 @@ def _repeat(desk: Desk, certificate: DestructionCertificate, *, raw: bytes, acto
         cases = len(certificate.destroyed)
         audit.append_entry(connection, "repeat-destruction", listed.destruction_id, at=now, actor=actor, cases=cases)
     desk.store.erase_deleted_bytes()
-
-
-def _list_reports(connection: Connection, case_id: str) -> Sequence[CaseRow]:
-    row = connection.execute(select(CASES).where(CASES.c.case_id == case_id)).first()
-    return () if row is None else list_reports(connection, to_case(row))
 
 
 def _destroy_key(desk: Desk, report: CaseRow) -> None:

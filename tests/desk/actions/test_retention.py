@@ -9,7 +9,7 @@ from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import list_waiting, open_body, record_sent, withdraw_action
 from gateway.desk.actions.threads import EntryText, list_entries, open_entries
 from gateway.desk.keyring.key_set import ensure_sealing_keys
-from gateway.desk.retention.destruction import DUE, RetentionError, draft_destruction
+from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.outbox_tables import OUTBOX
 from gateway.desk.wiring import Desk

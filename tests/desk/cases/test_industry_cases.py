@@ -12,7 +12,7 @@ from gateway.desk.cases.model import CaseError, get_uk_day
 from gateway.desk.cases.opening import (
     MOST_OPENED,
     list_case_doubts,
-    list_joined,
+    list_reports,
     open_case,
     open_whole_case,
 )
@@ -46,7 +46,7 @@ def queue(loop: Loop, lane: str = "open") -> list[str]:
 
 def joined(loop: Loop, wanted: str) -> list[str]:
     with loop.desk.store.read() as connection:
-        return [case.reference for case in list_joined(connection, find(loop, wanted))]
+        return [case.reference for case in list_reports(connection, find(loop, wanted).first_id)]
 
 
 def doubts(loop: Loop, wanted: str) -> list[str]:

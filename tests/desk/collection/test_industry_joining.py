@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, select
 
 from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseRow, get_case, to_case
-from gateway.desk.cases.opening import list_joined
+from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
 from gateway.desk.collection.links import list_cluster
@@ -125,7 +125,7 @@ def check_one_case(connection: Connection, sent: Page) -> None:
     """Hold everything that has to be true of a case, whichever way its reports came."""
     (first,) = list_queue(connection)
     assert first.reference == "A"
-    assert [one.reference for one in list_joined(connection, first)] == [said.reference for said in sent]
+    assert [one.reference for one in list_reports(connection, first.first_id)] == [said.reference for said in sent]
     most = min(said.priority for said in sent)
     assert (first.priority, first.crisis) == (most, any(said.is_danger or said.priority == "P1" for said in sent))
     for later in all_cases(connection):
@@ -189,7 +189,7 @@ def test_reports_that_name_each_other_in_a_circle_stay_in_the_queue_as_one_case(
         with engine.connect() as connection:
             hand_over(connection, pages, sent=circle)
             (first,) = list_queue(connection)
-            assert {one.reference for one in list_joined(connection, first)} == {"A", "B", "C"}
+            assert {one.reference for one in list_reports(connection, first.first_id)} == {"A", "B", "C"}
             assert (first.priority, list_misjoined(connection)) == ("P1", [])
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.cases.opening import list_joined
+from gateway.desk.cases.opening import list_reports
 from gateway.intake import NewReport
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.intake import peek_intake
@@ -19,7 +19,7 @@ from tests.desk.industry_builders import file, find, open_page, send
 
 def reports_of(loop: Loop, reference: str) -> list[str | None]:
     with loop.desk.store.read() as connection:
-        return [case.report_kind for case in list_joined(connection, find(loop, reference))]
+        return [case.report_kind for case in list_reports(connection, find(loop, reference).first_id)]
 
 
 @pytest.mark.parametrize(("said", "changed"), [("P1", "P3"), ("P3", "P1")])

@@ -19,16 +19,10 @@ from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.retention import destruction
 from gateway.desk.retention.certificates import verify_certificate
-from gateway.desk.retention.destruction import (
-    DUE,
-    RetentionError,
-    destroy_cases,
-    draft_destruction,
-    list_unfinished,
-    withdraw_draft,
-)
+from gateway.desk.retention.destruction import destroy_cases
 from gateway.desk.retention.due import list_due
 from gateway.desk.retention.holds import place_hold
+from gateway.desk.retention.lists import DUE, RetentionError, draft_destruction, list_unfinished, withdraw_draft
 from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASE_STEPS, CASES, REPORTS
 from gateway.desk.wiring import Desk

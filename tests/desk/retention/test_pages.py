@@ -16,7 +16,7 @@ from gateway.desk.doctor import examine
 from gateway.desk.keyring.key_set import ensure_sealing_keys
 from gateway.desk.people.permissions import Role
 from gateway.desk.retention.classes import load_classes
-from gateway.desk.retention.destruction import draft_destruction
+from gateway.desk.retention.lists import draft_destruction
 from gateway.desk.retention.restoring import restore_destructions
 from gateway.desk.store.retention_tables import DESTROYED_CASES, DESTRUCTIONS
 from gateway.desk.store.schema import CASES, REPORTS

@@ -13,9 +13,9 @@ from gateway.desk.cases.opening import (
     OwnReport,
     Source,
     list_case_doubts,
-    list_joined,
     list_linked,
     list_own_reports,
+    list_reports,
     list_sources,
     list_submitter_doubts,
     list_unopened,
@@ -124,7 +124,7 @@ def make_partner_case(
     """
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        timeline = list_joined(connection, case)
+        timeline = list_reports(connection, case.first_id)
         first = timeline[0]
         rows = list_questions(connection, case_id=first.case_id)
         signals = list_signals(connection, case_id=first.case_id)

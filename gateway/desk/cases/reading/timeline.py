@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 from gateway.desk import audit
 from gateway.desk.acts import ON_CASE, format_act
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.opening import list_additions, list_joined
+from gateway.desk.cases.opening import list_additions, list_reports
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.steps import StepKind
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
@@ -71,7 +71,7 @@ def make_timeline(
     `reasons` are the sender's, by case id, of opened reports.
     """
     with desk.store.read() as connection:
-        reports = list_joined(connection, lead)
+        reports = list_reports(connection, lead.first_id)
         ids = [one.case_id for one in reports]
         added = [one for one in list_additions(connection, lead) if one.case_id not in ids]
         acts = audit.list_acts(connection, subjects=ids, actions=_NO_STEPS, most=MOST_ACTS)

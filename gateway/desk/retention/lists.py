@@ -1,0 +1,126 @@
+"""The lists of cases to destroy: one person drafts one, another signs it, and only then is it carried out.
+
+A list names each case with its day and the digests of its reports, so that a case that changed since shows.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from gateway.desk import audit
+from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.opening import list_reports
+from gateway.desk.people.releases import DESTRUCTION, Release, draft_release, find_release
+from gateway.desk.retention.classes import load_classes
+from gateway.desk.retention.contents import list_digests
+from gateway.desk.retention.due import REFUSALS, DueCase, judge
+from gateway.desk.store.retention_tables import DESTRUCTIONS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from partner_sdk.wire.destruction import MOST_CASES, DestructionList, DestructionReason, ListedCase
+from partner_sdk.wire.statements import MAX_LIST_BYTES
+
+DUE: Final[DestructionReason] = "due"
+
+
+class RetentionError(ReportAbuseError):
+    """A case cannot be destroyed now; the message names it and the reason."""
+
+
+def draft_destruction(desk: Desk, case_ids: Collection[str], *, reason: DestructionReason, actor: str) -> Release:
+    """Draft a list of cases for a second person to sign: cases that are `due`, or for an `erasure` before their time.
+
+    Each is named by its id or reference, and goes with every report that is joined to it. Raises `CaseError`
+    (`unknown-case`), `RetentionError` (`not-destroyable`, `too-many`, `in-draft`).
+    """
+    if not 0 < len(case_ids) <= MOST_CASES:
+        raise RetentionError(f"A list has 1 to {MOST_CASES} cases.", reason="too-many")
+    now = desk.clock()
+    with desk.store.write() as connection:
+        leads = {lead.case_id: lead for lead in (get_lead(connection, one) for one in case_ids)}
+        drafted = list_drafted(connection)
+        if drafted & leads.keys():
+            taken = leads[min(drafted & leads.keys())].reference
+            raise RetentionError(f"{taken} is on another list, which waits for its signature.", reason="in-draft")
+        wanted = DestructionList(
+            cases=tuple(make_listed(desk, connection, leads[case_id], reason=reason) for case_id in sorted(leads)),
+            destruction_id=desk.make_id(),
+            environment=desk.config.environment,
+            reason=reason,
+        )
+        body = encode(wanted)
+        connection.execute(
+            insert(DESTRUCTIONS).values(
+                destruction_id=wanted.destruction_id, body=body, drafted_at=format_time(now), drafted_by=actor
+            )
+        )
+        return draft_release(connection, kind=DESTRUCTION, subject=wanted.destruction_id, body=body, by=actor, now=now)
+
+
+def withdraw_draft(desk: Desk, destruction_id: str, *, actor: str) -> None:
+    """Give up an unsigned list. Raises `RetentionError` (`unknown-list`, `signed-before`)."""
+    with desk.store.write() as connection:
+        row = get_destruction(connection, destruction_id)
+        release = find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=bytes(row.body))
+        if release is not None and release.signed_by is not None:
+            raise RetentionError("This list was signed: it is carried out.", reason="signed-before")
+        connection.execute(delete(DESTRUCTIONS).where(DESTRUCTIONS.c.destruction_id == destruction_id))
+        audit.append_entry(connection, "withdraw-destruction", destruction_id, at=desk.clock(), actor=actor)
+
+
+def get_destruction(connection: Connection, destruction_id: str) -> Row[Any]:
+    """Return the row of a list. Raises `RetentionError` (`unknown-list`)."""
+    mine = DESTRUCTIONS.c.destruction_id == destruction_id
+    row = connection.execute(select(DESTRUCTIONS).where(mine)).first()
+    if row is None:
+        raise RetentionError("There is no such list: it was withdrawn, or never drafted.", reason="unknown-list")
+    return row
+
+
+def list_unfinished(connection: Connection) -> list[str]:
+    """Return the ids of lists without a certificate, signed or not, the oldest first."""
+    waiting = select(DESTRUCTIONS.c.destruction_id).where(DESTRUCTIONS.c.certificate.is_(None))
+    return list(connection.execute(waiting.order_by(DESTRUCTIONS.c.destruction_id)).scalars())
+
+
+def list_drafts(connection: Connection) -> list[tuple[DestructionList, Release | None]]:
+    """Return the lists without a certificate, each with its release, the oldest first."""
+    drafts = []
+    for destruction_id in list_unfinished(connection):
+        body = bytes(get_destruction(connection, destruction_id).body)
+        drafts.append((parse_list(body), find_release(connection, kind=DESTRUCTION, subject=destruction_id, body=body)))
+    return drafts
+
+
+def parse_list(raw: bytes) -> DestructionList:
+    """Return a stored list."""
+    return parse_exact(raw, kind=DestructionList, max_bytes=MAX_LIST_BYTES)
+
+
+def list_drafted(connection: Connection) -> set[str]:
+    """Return the cases that are on a list without a certificate."""
+    rows = connection.execute(select(DESTRUCTIONS.c.body).where(DESTRUCTIONS.c.certificate.is_(None)))
+    return {case.case_id for raw in rows.scalars() for case in parse_list(bytes(raw)).cases}
+
+
+def make_listed(desk: Desk, connection: Connection, case: CaseRow, *, reason: DestructionReason) -> ListedCase:
+    """Return a case as a list has it now. Raises `RetentionError` (`not-destroyable`)."""
+    classes = load_classes(desk.paths.state)
+    found = judge(desk, connection, case, classes=classes, is_early=reason != DUE)
+    if found.refusal is not None:
+        raise RetentionError(f"{case.reference} stays: {REFUSALS[found.refusal]}.", reason="not-destroyable")
+    return _describe(connection, found)
+
+
+def _describe(connection: Connection, found: DueCase) -> ListedCase:
+    return ListedCase(
+        case_id=found.case.case_id,
+        closed_at=found.closed_at,
+        due_on=found.due.isoformat(),
+        reference=found.case.reference,
+        report_sha256=list_digests(connection, list_reports(connection, found.case.case_id)),
+        retention_class=found.code,
+    )
