@@ -94,6 +94,7 @@ OF_DESK: Final = {
     "end-role": "took a role from a person",
     "export-audit": "exported entries of the audit log",
     "export-case": "exported a report for the person who sent it",
+    "fail-action": "could not send an action",
     "finish-rotation-feed": "began to use the new feed key",
     "finish-rotation-mailbox-signing": "began to use the new key that signs messages",
     "finish-rotation-register": "began to use the new key that signs the register",

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from gateway.desk.actions.sending import make_sender, write_action_messages
 from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew, repeat_overdue
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.outbox.replies import ReplySender
-from gateway.desk.partners.mailbox import MessageSender
 from gateway.desk.partners.outcomes import write_outcome_notes
 from gateway.desk.partners.stages import StageSender, queue_due_stages
 from gateway.desk.wiring import Desk
@@ -24,6 +24,14 @@ _FEED: Final[dict[str, Any]] = {
     "most_tries": 20,
 }
 
+
+def _write_due_messages(desk: Desk) -> None:
+    try:
+        write_outcome_notes(desk)
+    finally:
+        write_action_messages(desk)
+
+
 KINDS: Final = (
     # Tried for ever: until it is taken, each run reports it and an alarm stays open.
     OutboxKind(
@@ -36,7 +44,7 @@ KINDS: Final = (
     ),
     OutboxKind("stage", StageSender, most_at_once=200, before=queue_due_stages, **_FEED),
     # One at a time: a message may be a megabyte, and each keeps its place in its partner's mailbox.
-    OutboxKind("message", MessageSender, before=write_outcome_notes, **_FEED),
+    OutboxKind("message", make_sender, before=_write_due_messages, **_FEED),
     OutboxKind("reply", ReplySender, most_at_once=50, **_FEED),
     OutboxKind(
         "note",

@@ -1,5 +1,6 @@
 """Assessed cases with actions in every state."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -7,9 +8,12 @@ from gateway.desk.actions.ledger import Action, draft_action, get_action, releas
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.destinations.register import load_register
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.canonical import encode
-from tests.desk.desk_loop import ACTOR
+from partner_sdk.wire.action_bodies import Package
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.mailbox_message import encode_body
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import add_sealed_case
 from tests.desk.work_builders import assess
 
@@ -49,3 +53,27 @@ def put_away(desk: Desk, key: str, *, on: datetime) -> None:
     """Retire a destination in the desk's own file."""
     own = f'[{key}]\nretired_on = {on:%Y-%m-%d}\nchecked_on = {on:%Y-%m-%d}\nsource = "a letter"\n'
     desk.paths.destinations.write_text(own, "utf-8")
+    load_register.cache_clear()  # a desk reads it once
+
+
+def give_mailbox(desk: Desk, key: str, *, partner: str) -> None:
+    """Let a destination read in the mailbox of a partner, in the desk's own file."""
+    own = f'[{key}]\nchannel = "mailbox"\npartner = "{partner}"\nchecked_on = 2026-11-25\nsource = "a letter"\n'
+    desk.paths.destinations.write_text(own, "utf-8")
+    load_register.cache_clear()  # a desk reads it once
+
+
+def make_package(marker: str = MARKER) -> bytes:
+    """Return the body of a small package."""
+    archive = marker.encode()
+    digest = hashlib.sha256(archive).hexdigest()
+    return encode_body(
+        Package(archive=to_base64url(archive), archive_sha256=digest, title="A case in Kent", urgent=True)
+    )
+
+
+def release_package(loop: Loop, case_id: str | None = None, **changes: Any) -> Action:
+    """Release a package to Kent, which reads in the mailbox of the loop's partner."""
+    give_mailbox(loop.desk, "kent", partner=loop.partner.partner)
+    case_id = case_id or add_assessed(loop.desk)
+    return release(loop.desk, draft(loop.desk, case_id, **{"body": make_package(), "way": "mailbox", **changes}))

@@ -27,7 +27,7 @@ from gateway.desk.actions.model import get_action as get_action
 from gateway.desk.actions.model import list_actions as list_actions
 from gateway.desk.actions.model import list_waiting as list_waiting
 from gateway.desk.actions.recipients import find_recipient
-from gateway.desk.actions.threads import Direction, EntryText, add_entry
+from gateway.desk.actions.threads import EntryText, add_entry, write_entry
 from gateway.desk.destinations.register import PROTECTING
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASE_STEPS, CASES
@@ -144,7 +144,7 @@ def release_action(desk: Desk, connection: Connection, action_id: str, *, actor:
 
 
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:
-    """Withdraw an action; once it was sent, a recall goes out in its thread. The reason is kept sealed.
+    """Withdraw an action; once it was sent, a recall with this reason goes out in its thread. It is kept sealed.
 
     Raises `ActionError`: `unknown-action`, `not-open`, `reason-missing`, `reason-too-long`.
     """
@@ -152,8 +152,10 @@ def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reaso
     text = _get_clean_reason(reason)
     if action.state in ("withdrawn", "ended"):
         raise ActionError("This was withdrawn or ended already.", reason="not-open")
-    direction: Direction = "out" if action.sent_at is not None else "kept"
-    add_entry(desk, connection, action, direction=direction, kind="recall", text=EntryText(text=text), actor=actor)
+    if action.sent_at is not None:
+        write_entry(desk, connection, action, kind="recall", text=text, actor=actor)
+    else:
+        add_entry(desk, connection, action, direction="kept", kind="recall", text=EntryText(text=text), actor=actor)
     return change_state(desk, connection, action, "withdrawn", actor=actor, act="withdraw-action")
 
 
@@ -174,10 +176,12 @@ def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: st
 
 
 def end_action(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
-    """Record that nothing more is expected of an action that was sent. Raises `ActionError` (`not-sent`)."""
+    """End an action that was sent; its thread is closed on both sides. Raises `ActionError` (`not-sent`)."""
     action = get_action(connection, action_id)
     if action.state not in OUT_STATES:
         raise ActionError("Only an action that was sent can be ended; withdraw any other.", reason="not-sent")
+    if action.way == "mailbox":
+        write_entry(desk, connection, action, kind="close", text="", actor=actor)
     return change_state(desk, connection, action, "ended", actor=actor, act="end-action")
 
 

@@ -13,16 +13,25 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.actions.boxes import close_action_box, open_action_box
-from gateway.desk.actions.model import Action
+from gateway.desk.actions.model import Action, ActionError
+from gateway.desk.partners.mailbox import store_message
+from gateway.desk.people.register import find_person
 from gateway.desk.store.action_tables import THREAD_ENTRIES
+from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS, DeskEntryKind, ThreadMessage
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from partner_sdk.wire.mailbox_message import encode_body
 
 Direction = Literal["in", "out", "kept"]
 EntryKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline", "reminder", "recall", "close"]
 # 20,000 characters of four bytes each, escaped at worst, with names around them.
 _MOST_TEXT_BYTES: Final = 256 * 1024
+# The author of an entry that no person wrote, e.g. a reminder.
+_THE_DESK: Final = "The desk"
+# A recall, a reminder and a close need no words.
+_WITH_TEXT: Final[frozenset[DeskEntryKind]] = frozenset({"question", "answer", "note"})
 # The act of the audit log.
 READ_THREAD: Final = "read-thread"
 
@@ -85,6 +94,40 @@ def add_entry(
         action_id=action.action_id,
         kind=kind,
     )
+    return entry_id
+
+
+def write_entry(
+    desk: Desk, connection: Connection, action: Action, *, kind: DeskEntryKind, text: str, actor: str
+) -> str:
+    """Write an entry to the recipient of an action that was sent, in the caller's transaction, and return its id.
+
+    It goes to the mailbox that has the action; about a letter or a sealed file a person sends it. Raises `ActionError`
+    (`text-missing`, `text-too-long`) and as `store_message`.
+    """
+    text = text.strip()
+    if not text and kind in _WITH_TEXT:
+        raise ActionError("Write a text.", reason="text-missing")
+    if len(text) > MAX_ENTRY_CHARACTERS:
+        raise ActionError(f"A text can have up to {MAX_ENTRY_CHARACTERS:,} characters.", reason="text-too-long")
+    person = find_person(connection, actor)
+    written = EntryText(text=text, by=_THE_DESK if person is None else person.name)
+    entry_id = add_entry(desk, connection, action, direction="out", kind=kind, text=written, actor=actor)
+    sent = select(MAILBOX_MESSAGES.c.partner).where(MAILBOX_MESSAGES.c.message_id == action.action_id)
+    partner = connection.execute(sent).scalar()
+    if partner is not None:
+        message = ThreadMessage(about=action.action_id, by=written.by, entry_id=entry_id, kind=kind, text=text)
+        store_message(
+            desk,
+            connection,
+            partner=partner,
+            kind="thread-message",
+            body=encode_body(message),
+            actor=actor,
+            about_case=action.case_id,
+            message_id=entry_id,
+            is_sealed=True,
+        )
     return entry_id
 
 

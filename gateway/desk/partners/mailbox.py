@@ -23,6 +23,7 @@ from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -95,10 +96,12 @@ def store_message(
     actor: str,
     about_case: str | None = None,
     message_id: str | None = None,
+    is_sealed: bool = False,
 ) -> PostedMessage:
     """Sign, seal and queue a new message in the caller's transaction; nothing is sent.
 
-    Of one about a case, this desk keeps a copy under the key of the case, and no readable one. Raises `PartnerError`,
+    Of one about a case, this desk keeps a copy under the key of the case, and no readable one; with `is_sealed`
+    the same for one about no single case, under the desk's own key. Raises `PartnerError`,
     and `LocalStateError` for the signing key or if no sealing key of this desk is active.
     """
     now = desk.clock()
@@ -126,10 +129,10 @@ def store_message(
             number=message.number,
             message_id=message.message_id,
             kind=kind,
-            signed=b"" if about_case else signed,
+            signed=b"" if about_case or is_sealed else signed,
             signed_sha256=message_sha256(signed),
             desk_copy=_keep_copy(desk, connection, about_case, signed, message_id=message.message_id)
-            if about_case
+            if about_case or is_sealed
             else None,
             case_id=about_case,
             envelope=seal_message(signed, message=message, recipient=recipient),
@@ -150,8 +153,10 @@ def store_message(
     return _get_message(connection, message.message_id)
 
 
-def _keep_copy(desk: Desk, connection: Connection, case_id: str, signed: bytes, *, message_id: str) -> bytes:
+def _keep_copy(desk: Desk, connection: Connection, case_id: str | None, signed: bytes, *, message_id: str) -> bytes:
     sealed = seal_own_copy(desk, connection, signed, purpose="mailbox", message_id=message_id)
+    if case_id is None:
+        return sealed
     return close_box(desk.load_signer(), connection, case_id, sealed, kind="question", row_id=message_id)
 
 
@@ -161,10 +166,12 @@ def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, v
     Raises `OpeningError` if a key of that box is gone.
     """
     row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
-    if row.case_id is None:
+    if row.signed:
         return bytes(row.signed)
-    context = make_copy_context(desk, purpose="mailbox", message_id=message_id)
-    box = get_box(connection, row.case_id, bytes(row.desk_copy or b""), kind="question", row_id=message_id)
+    context, closed = make_copy_context(desk, purpose="mailbox", message_id=message_id), bytes(row.desk_copy or b"")
+    if row.case_id is None:
+        return vault.open_message_copy(Envelope.parse(closed), context=context)
+    box = get_box(connection, row.case_id, closed, kind="question", row_id=message_id)
     return vault.open_message_copy(box, context=context)
 
 
@@ -256,6 +263,7 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
         _MESSAGES.where(
             MAILBOX_MESSAGES.c.partner == partner,
             MAILBOX_MESSAGES.c.kind == kind,
+            MAILBOX_MESSAGES.c.desk_copy.is_(None),
             MAILBOX_MESSAGES.c.case_id.is_(None),
         )
     )

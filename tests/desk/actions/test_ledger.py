@@ -21,7 +21,6 @@ from gateway.desk.actions.ledger import (
 )
 from gateway.desk.actions.threads import list_entries, open_entries
 from gateway.desk.audit import check_chain
-from gateway.desk.destinations.register import load_register
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASES
@@ -170,7 +169,6 @@ def test_nothing_leaves_about_a_case_that_is_unknown_unassessed_or_too_large(des
 def test_body_that_retired_after_the_draft_gets_nothing(desk: Desk, case_id: str, clock: Clock) -> None:
     one = draft(desk, case_id)
     put_away(desk, "kent", on=clock())
-    load_register.cache_clear()
     assert refuse(lambda: release(desk, one)) == "recipient-gone"
     assert refuse(lambda: draft(desk, case_id)) == "recipient-gone"
     assert refuse(lambda: draft(desk, case_id, recipient="atlantis")) == "recipient-gone"
