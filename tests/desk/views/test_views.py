@@ -24,6 +24,7 @@ from partner_sdk.wire.digest import parse_digest
 from tests.desk import work_builders
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
 from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case
+from tests.house.sources import files
 
 MARKER = "MARKER-<b>&\"'é🙂\u202e end"
 SHOWN = "MARKER-<b>&\"'é🙂[U+202E] end"  # as pages show it: a direction that is hidden would turn the text around it
@@ -386,3 +387,9 @@ def test_every_code_of_a_case_has_words() -> None:
         (case_model.WEAKNESSES, labels.WEAKNESSES),
     ):
         assert tuple(code for code, _ in options) == codes
+
+
+def test_token_of_a_form_is_written_in_one_place() -> None:
+    templates = files(".html", below=("gateway/desk/views/templates",))
+    assert len(templates) >= 40
+    assert [path.name for path in templates if "csrf_token()" in path.read_text("utf-8")] == ["parts.html"]
