@@ -84,6 +84,7 @@ OF_DESK: Final = {
     "draft-release": "asked a second person to sign a release",
     "drop-alert": "gave up an alert",
     "drop-evidence": "gave up a file of evidence",
+    "drop-thread-entry": "dropped an entry about a destroyed case",
     "end-action": "ended an action",
     "end-invitation": "ended an invitation",
     "end-log-key": "ended a key of a public log",

@@ -4,15 +4,20 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from gateway.desk.actions.inbox import EntriesTaken, collect_entries
 from gateway.desk.actions.ledger import Action, draft_action, get_action, release_action
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.destinations.register import load_register
 from gateway.desk.wiring import Desk
+from gateway.store.items import keep_item
 from partner_sdk.wire.action_bodies import Package
-from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.items import THREAD_ENTRY
 from partner_sdk.wire.mailbox_message import encode_body
+from partner_sdk.wire.thread_entry import ThreadEntry, seal_entry
+from tests.builders import PUBLIC_ORIGIN, Door, Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import add_sealed_case
 from tests.desk.work_builders import assess
@@ -77,3 +82,36 @@ def release_package(loop: Loop, case_id: str | None = None, **changes: Any) -> A
     give_mailbox(loop.desk, "kent", partner=loop.partner.partner)
     case_id = case_id or add_assessed(loop.desk)
     return release(loop.desk, draft(loop.desk, case_id, **{"body": make_package(), "way": "mailbox", **changes}))
+
+
+def make_entry(loop: Loop, about: str, *, partner: Partner | None = None, **changes: Any) -> ThreadEntry:
+    """Return a partner's entry about a message, by default an acknowledgement by name."""
+    partner = partner or loop.partner
+    values = {"kind": "acknowledge", "by": "DC Example", "text": "", "entry_id": loop.desk.make_id(), **changes}
+    return ThreadEntry(
+        about=about,
+        created_at=format_time(loop.clock()),
+        environment="live",
+        partner=partner.partner,
+        **values,
+    )
+
+
+def post_entry(loop: Loop, entry: ThreadEntry, *, partner: Partner | None = None, key: Any = None) -> int:
+    """Post an entry through the real industry door, and return the status of the answer."""
+    partner = partner or loop.partner
+    post = seal_entry(entry, submission_key=key or partner.submission_key, agency_key=loop.sealing_key())
+    door = Door(loop.open_app("industry"), PUBLIC_ORIGIN, loop.clock, key=partner.submission_key)
+    return door.post(f"/v1/mailbox/{entry.about}/entries", post).status_code
+
+
+def put_entry(loop: Loop, entry: ThreadEntry, *, address: str, key: Any = None) -> None:
+    """Put an entry into the gateway's own store, as its operator could, past every check."""
+    post = seal_entry(entry, submission_key=key or loop.partner.submission_key, agency_key=loop.sealing_key())
+    box = parse_base64url(post.envelope)
+    keep_item(loop.gateway.store, THREAD_ENTRY, address=address, item_id=entry.entry_id, envelope=box, now=loop.clock())
+
+
+def collect_threads(loop: Loop) -> EntriesTaken:
+    """Collect the entries that wait at the gateway."""
+    return collect_entries(loop.desk, loop.desk.make_feed(), actor=ACTOR)

@@ -30,14 +30,14 @@ def take_entry(
     kind: InKind,
     text: EntryText,
     actor: str,
-    entry_id: str | None = None,
+    outside_id: str | None = None,
 ) -> Action:
     """Keep an entry in the caller's transaction, and bring its action into the state that follows, if any.
 
     None is lost: one about an action that was withdrawn or ended is kept in its thread and changes no state. An
     acknowledgement counts once, also after the answer. Raises as `add_entry`.
     """
-    add_entry(desk, connection, action, direction="in", kind=kind, text=text, actor=actor, entry_id=entry_id)
+    add_entry(desk, connection, action, direction="in", kind=kind, text=text, actor=actor, outside_id=outside_id)
     if kind not in _REACHES:
         return action
     state, earlier, act = _REACHES[kind]

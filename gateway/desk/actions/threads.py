@@ -55,6 +55,7 @@ class ThreadEntry:
     kind: EntryKind
     at: str
     by: str
+    outside_id: str | None
     read_at: str | None
     read_by: str | None
     box: bytes
@@ -69,10 +70,10 @@ def add_entry(
     kind: EntryKind,
     text: EntryText,
     actor: str,
-    entry_id: str | None = None,
+    outside_id: str | None = None,
 ) -> str:
     """Keep one entry in the caller's transaction and return its id. Raises as `close_action_box`."""
-    entry_id, now = entry_id or desk.make_id(), desk.clock()
+    entry_id, now = desk.make_id(), desk.clock()
     box = close_action_box(desk, connection, encode(text), kind="entry", row_id=entry_id, case_id=action.case_id)
     connection.execute(
         insert(THREAD_ENTRIES).values(
@@ -82,6 +83,7 @@ def add_entry(
             kind=kind,
             at=format_time(now),
             by=actor,
+            outside_id=outside_id,
             box=box,
         )
     )

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import click
 
+from gateway.desk.actions.inbox import NO_ENTRIES, EntriesTaken, collect_entries
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.cases.files.commands import print_evidence
 from gateway.desk.collection.chain import GAP
@@ -214,13 +215,14 @@ class _Taken:
     enrolments: EnrolmentsTaken
     changes: ChangesTaken
     adoptions: int
+    entries: EntriesTaken
     reconciled: Reconciled | None
 
     @property
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person."""
         collected = self.collected
-        refused = self.enrolments.refused or self.changes.refused
+        refused = self.enrolments.refused or self.changes.refused or self.entries.refused
         waits = collected.unreadable or collected.hidden or collected.left
         alarms = collected.gaps or collected.new_epochs or collected.log_fault
         return not (collected.set_aside or alarms or waits or refused) and (
@@ -246,6 +248,8 @@ class _Taken:
             "reconciled": None if self.reconciled is None else asdict(self.reconciled),
             "set_aside": collected.set_aside,
             "set_aside_reasons": collected.refused,
+            "thread_entries": self.entries.taken,
+            "thread_entries_refused": self.entries.refused,
             "unreadable": collected.unreadable,
         }
 
@@ -256,6 +260,10 @@ class _Taken:
         print_changes(self.changes)
         if self.adoptions:
             say(f"{self.adoptions} service(s) ask to show the button: {suggest('adoption list')}")
+        if self.entries.taken:
+            say(f"{self.entries.taken} entries of partners in the threads of actions.")
+        if self.entries.refused:
+            say(f"REFUSED: {self.entries.refused} entries of threads. See: {suggest('alarms')}")
         if self.reconciled is not None:
             _print_reconciled(self.reconciled)
 
@@ -274,7 +282,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
     feed = steps.take(lambda: _record_failure(desk, desk.make_feed), otherwise=None)
     if feed is None:
-        return _Taken(Collected(), NO_ENROLMENTS, NO_CHANGES, adoptions=0, reconciled=None)
+        return _Taken(Collected(), NO_ENROLMENTS, NO_CHANGES, adoptions=0, entries=NO_ENTRIES, reconciled=None)
     collected = steps.take(
         lambda: _record_failure(desk, lambda: collect_reports(desk, feed, actor=actor, progress=show_progress)),
         otherwise=Collected(),
@@ -291,6 +299,7 @@ def _take(desk: Desk, *, is_reconciled: bool, actor: str, steps: _Steps) -> _Tak
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
         changes=steps.take(lambda: collect_account_changes(desk, feed, actor=actor), otherwise=NO_CHANGES),
         adoptions=steps.take(lambda: collect_adoptions(desk, feed, actor=actor), otherwise=0),
+        entries=steps.take(lambda: collect_entries(desk, feed, actor=actor), otherwise=NO_ENTRIES),
         reconciled=reconciled,
     )
 

@@ -5,7 +5,7 @@ Never anything typed outside a box: codes, ids, days and handles only.
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, LargeBinary, Table
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table, UniqueConstraint
 
 from gateway.databases.columns import Number, PlainText
 from gateway.desk.store.schema import METADATA
@@ -61,8 +61,21 @@ THREAD_ENTRIES: Final = Table(
     Column("kind", PlainText, nullable=False),  # acknowledge, question, answer, ... (actions/threads.py)
     Column("at", PlainText, nullable=False),
     Column("by", PlainText, nullable=False),  # a partner's id, or a person of this desk
+    Column("outside_id", PlainText),  # the id that the partner chose for it, which counts for that partner alone
     Column("read_at", PlainText),  # of an entry that came in: when a person here first opened it
     Column("read_by", PlainText),
     Column("box", LargeBinary, nullable=False),
+    UniqueConstraint("by", "outside_id"),
     Index(None, "action_id"),
+)
+
+# Entries that were not taken, sealed as they came, each with a code: none is lost, and a person looks into it.
+REFUSED_ENTRIES: Final = Table(
+    "refused_entries",
+    METADATA,
+    Column("partner", PlainText, primary_key=True),  # as the gateway claims
+    Column("entry_id", PlainText, primary_key=True),
+    Column("reason", PlainText, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_at", PlainText, nullable=False),
 )

@@ -43,9 +43,20 @@ def make_actions() -> None:
         sa.Column("kind", PlainText, nullable=False),
         sa.Column("at", PlainText, nullable=False),
         sa.Column("by", PlainText, nullable=False),
+        sa.Column("outside_id", PlainText),
         sa.Column("read_at", PlainText),
         sa.Column("read_by", PlainText),
         sa.Column("box", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_thread_entries")),
+        sa.UniqueConstraint("by", "outside_id", name=op.f("uq_thread_entries_by_outside_id")),
     )
     op.execute("CREATE INDEX ix_thread_entries_action_id ON thread_entries (action_id)")
+    op.create_table(
+        "refused_entries",
+        sa.Column("partner", PlainText, nullable=False),
+        sa.Column("entry_id", PlainText, nullable=False),
+        sa.Column("reason", PlainText, nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("partner", "entry_id", name=op.f("pk_refused_entries")),
+    )
