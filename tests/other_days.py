@@ -35,7 +35,6 @@ CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.cli
 ZONES: Final = {
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
-    "gateway.desk.cases.model": "UK",
     "gateway.desk.cases.partner_side": "UK",
     "gateway.desk.figures.waits": "UK",
     "gateway.desk.placements.agreeing": "_UK",

@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
 from gateway.desk.cases.lanes import count_requests
-from gateway.desk.cases.model import get_uk_day
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
@@ -41,6 +40,7 @@ from gateway.desk.retention.lists import list_unfinished
 from gateway.desk.store.partner_tables import DIGEST_DRAWS, LEDGER
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.suggestions import suggest
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.vault import Status
 from gateway.desk.vault.protection import find_protection
 from gateway.desk.vault.record import OPENINGS_FILE, OpeningRecord

@@ -29,6 +29,16 @@ class UkTimeError(ReportAbuseError):
     """A typed day or time is not one of the United Kingdom; the message says how to write it."""
 
 
+def get_uk_day(moment: datetime) -> date:
+    """Return the current day in the United Kingdom."""
+    return moment.astimezone(UK).date()
+
+
+def get_uk_day_of(text: str) -> date:
+    """Return the day in the United Kingdom of a stored time."""
+    return get_uk_day(parse_time(text))
+
+
 def parse_uk_time(day: str, clock: str) -> datetime:
     """Return a typed UK day and time, e.g. `2026-10-25` and `01:30 BST`, in UTC.
 

@@ -37,7 +37,7 @@ from datetime import UTC, datetime
 import subprocess
 import pytest
 from gateway.clock import utc_now
-from gateway.desk.cases.model import get_uk_day
+from gateway.desk.uk_times import get_uk_day
 
 @pytest.fixture(scope="module")
 def shared():

@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 from gateway.desk import audit
 from gateway.desk.acts import ACTS, get_label
 from gateway.desk.auditing.listing import OPENED, Filters, list_entries, make_conditions, write_csv, write_lines
-from gateway.desk.cases.model import get_uk_day
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_check, find_newest_kept
 from gateway.desk.people.permissions import BY_THE_DESK, Permission
 from gateway.desk.people.register import list_people
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, show_page, staff_rule
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found

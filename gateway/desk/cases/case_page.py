@@ -27,7 +27,6 @@ from gateway.desk.cases.model import (
     format_lateness,
     format_read_by,
     get_case,
-    get_uk_day,
     is_waiting,
     normalise,
 )
@@ -65,6 +64,7 @@ from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.placements.register import find_owner_name, find_placement
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     Fault,
     Typed,

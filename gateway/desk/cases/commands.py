@@ -26,7 +26,6 @@ from gateway.desk.cases.model import (
     format_day,
     format_lateness,
     format_read_by,
-    get_uk_day,
 )
 from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.page_contexts import find_page_context
@@ -57,6 +56,7 @@ from gateway.desk.terminal import (
     say,
     show_progress,
 )
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport

@@ -16,7 +16,7 @@ from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import KEYED_IN as KEYED_IN
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
-from gateway.desk.uk_times import UK
+from gateway.desk.uk_times import get_uk_day as get_uk_day
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import combine
 from partner_sdk.errors import ReportAbuseError
@@ -224,16 +224,6 @@ def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
     """Raise `CaseError` (`bad-code`) for a code outside the list."""
     if code not in codes:
         raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
-
-
-def get_uk_day(moment: datetime) -> date:
-    """Return the current day in the United Kingdom."""
-    return moment.astimezone(UK).date()
-
-
-def get_uk_day_of(text: str) -> date:
-    """Return the day in the United Kingdom of a stored time."""
-    return get_uk_day(parse_time(text))
 
 
 def has_control_characters(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.desk.cases.lines import print_changes, print_report, print_typed
-from gateway.desk.cases.model import CaseRow, get_uk_day
+from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import (
     Clock,
@@ -19,6 +19,7 @@ from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import say
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD

@@ -21,8 +21,6 @@ from gateway.desk.cases.model import (
     format_day,
     format_lateness,
     get_case,
-    get_uk_day,
-    get_uk_day_of,
     has_control_characters,
     normalise,
 )
@@ -39,7 +37,7 @@ from gateway.desk.partners.questions import (
     store_question,
 )
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import UK, get_start_of
+from gateway.desk.uk_times import UK, get_start_of, get_uk_day, get_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
 from partner_sdk.wire.canonical import format_time

@@ -33,7 +33,6 @@ from gateway.desk.cases.model import (
     find_read_by,
     format_day,
     format_lateness,
-    get_uk_day,
     is_waiting,
     list_firsts,
 )
@@ -48,7 +47,7 @@ from gateway.desk.people.register import format_person
 from gateway.desk.people.releases import NO_REPLY
 from gateway.desk.people.releases import PERMISSIONS as RELEASE_PERMISSIONS
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.uk_times import format_short_time, get_day_start
+from gateway.desk.uk_times import format_short_time, get_day_start, get_uk_day
 from gateway.desk.views.page import ListPage, get_name, get_signed_in, read_list_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.agency import Agency

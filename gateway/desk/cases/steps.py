@@ -175,13 +175,13 @@ def get_clean_reason(reason: str) -> str:
     return reason
 
 
-def get_clean_note(note: str) -> str:
+def get_clean_note(note: str, *, most: int = MAX_NOTE_CHARACTERS) -> str:
     """Return a text of several lines. Raises `CaseError` (`note-missing`, `note-too-long`, `note-unprintable`)."""
     note = normalise(note)
     if not note:
         raise CaseError("Write why, for the next person who reads this case.", reason="note-missing")
-    if len(note) > MAX_NOTE_CHARACTERS:
-        raise CaseError(f"This text can have up to {MAX_NOTE_CHARACTERS:,} characters.", reason="note-too-long")
+    if len(note) > most:
+        raise CaseError(f"This text can have up to {most:,} characters.", reason="note-too-long")
     if has_control_characters(note):
         raise CaseError("The text contains characters that a page cannot show. Remove them.", reason="note-unprintable")
     return note

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import click
 
-from gateway.desk.cases.model import get_uk_day, get_uk_day_of, list_cases
+from gateway.desk.cases.model import list_cases
 from gateway.desk.figures.reading_times import DAYS, ReadingFigures, format_seconds, make_figures
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import Call, desk_command, print_result
+from gateway.desk.uk_times import get_uk_day, get_uk_day_of
 from gateway.desk.wiring import open_desk
 
 

@@ -12,7 +12,8 @@ from datetime import date
 from typing import Final
 
 from gateway.desk.cases.lanes import ONLINE_CODE
-from gateway.desk.cases.model import KEYED_IN, NO_SAFE_CONTACT, CaseRow, find_promised_day, get_uk_day_of
+from gateway.desk.cases.model import KEYED_IN, NO_SAFE_CONTACT, CaseRow, find_promised_day
+from gateway.desk.uk_times import get_uk_day_of
 from partner_sdk.wire.canonical import parse_time
 
 DAYS: Final = 90  # back, unless another span is asked for

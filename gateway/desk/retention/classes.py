@@ -11,8 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.desk.cases.model import get_uk_day_of
-from gateway.desk.uk_times import add_months
+from gateway.desk.uk_times import add_months, get_uk_day_of
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
 from partner_sdk.wire.submission import PUBLIC_SENDER

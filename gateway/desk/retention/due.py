@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, or_, select
 
 from gateway.desk.actions.model import list_actions_of
-from gateway.desk.cases.model import CaseRow, get_uk_day, to_case
+from gateway.desk.cases.model import CaseRow, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.joining import find_named, list_added
 from gateway.desk.outbox.queue import IS_OPEN
@@ -20,6 +20,7 @@ from gateway.desk.retention.classes import ClassCode, RetentionClasses, get_clas
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER

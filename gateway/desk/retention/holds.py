@@ -10,9 +10,10 @@ from typing import Final
 from sqlalchemy import Connection, func, select, update
 
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, get_uk_day, to_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, to_case
 from gateway.desk.cases.steps import StepText, add_step, get_clean_reason
 from gateway.desk.store.schema import CASES
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 
 # A hold is looked at at least once a year: a court's own order is renewed no less often.

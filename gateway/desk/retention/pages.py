@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
-from gateway.desk.cases.model import CaseError, get_uk_day, parse_day
+from gateway.desk.cases.model import CaseError, parse_day
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import DESTRUCTION, ReleaseError, find_release
 from gateway.desk.retention.certificates import find_certificate, list_certificates
@@ -25,6 +25,7 @@ from gateway.desk.retention.lists import (
     list_drafts,
     withdraw_draft,
 )
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.web.problem_pages import not_found

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
 from gateway.desk.cases.forms import CASE_FAULTS, REPLY_FAULTS
 from gateway.desk.cases.lanes import count_requests
-from gateway.desk.cases.model import CaseError, CaseRow, format_day, get_uk_day, parse_day
+from gateway.desk.cases.model import CaseError, CaseRow, format_day, parse_day
 from gateway.desk.people.permissions import Permission
 from gateway.desk.rights.exporting import export_case, make_export_text
 from gateway.desk.rights.requests import (
@@ -35,6 +35,7 @@ from gateway.desk.rights.requests import (
     make_refusal_text,
     record_request,
 )
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import (
     Fault,
     Typed,
@@ -77,7 +78,6 @@ _FIELDS: Final = {
     "note-missing": "text",
     "note-too-long": "text",
     "note-unprintable": "text",
-    "text-too-long": "text",
     "no-text": "text",
     "too-long": "text",
 }

@@ -17,21 +17,12 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from gateway.desk.cases.holding import hold_unless_closed
-from gateway.desk.cases.model import (
-    KEYED_IN,
-    CaseError,
-    CaseRow,
-    get_case,
-    get_uk_day,
-    has_control_characters,
-    normalise,
-    to_case,
-)
+from gateway.desk.cases.model import KEYED_IN, CaseError, CaseRow, get_case, to_case
 from gateway.desk.cases.opening import find_earlier, is_proven
 from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.cases.steps import CaseStep, StepText, add_step, get_clean_note, list_steps
 from gateway.desk.store.schema import CASES
-from gateway.desk.uk_times import add_months
+from gateway.desk.uk_times import add_months, get_uk_day
 from gateway.desk.wiring import Desk
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import read_settings
@@ -177,7 +168,7 @@ def answer_request(desk: Desk, wanted: str, decision: Decision, *, actor: str, m
     The same `message_id` and text again send nothing twice. Raises `CaseError` (`no-request`, `bad-code`, `no-ground`,
     `not-checked`, `held`, those of a note) and the errors of `write_reply`.
     """
-    text = _clean_text(decision.text)
+    text = get_clean_note(decision.text, most=MOST_TEXT_CHARACTERS)
     note = get_clean_note(decision.note) if decision.kind == CORRECT or decision.note else ""
     with desk.store.read() as connection:
         found = _get_public(connection, wanted)
@@ -226,17 +217,6 @@ def list_due(connection: Connection, *, most: int, first: int = 0) -> list[CaseR
     """Return cases with open requests, the earliest due first; open and closed ones."""
     query = select(CASES).where(CASES.c.request_due.is_not(None)).order_by(CASES.c.request_due, CASES.c.case_id)
     return [to_case(row) for row in connection.execute(query.limit(most).offset(first))]
-
-
-def _clean_text(text: str) -> str:
-    text = normalise(text)
-    if not text:
-        raise CaseError("Write what they are told.", reason="note-missing")
-    if len(text) > MOST_TEXT_CHARACTERS:
-        raise CaseError(f"This text can have up to {MOST_TEXT_CHARACTERS:,} characters.", reason="text-too-long")
-    if has_control_characters(text):
-        raise CaseError("The text contains characters that a page cannot show.", reason="note-unprintable")
-    return text
 
 
 def _get_public(connection: Connection, wanted: str) -> CaseRow:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from gateway.desk.cases.closing import Closing
 from gateway.desk.cases.lanes import QueueView, count_lanes, list_queue
-from gateway.desk.cases.model import CaseError, get_uk_day
+from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.opening import (
     MOST_OPENED,
     list_case_doubts,
@@ -19,6 +19,7 @@ from gateway.desk.cases.opening import (
 from gateway.desk.cases.queue import list_later
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import SealedIndustryReport, list_given, list_missing_fields, measure_completeness
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

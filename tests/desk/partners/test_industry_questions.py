@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases.model import CaseError, CaseRow, get_uk_day
+from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.cases.partner_side import (
     MOST_DAYS_TO_ANSWER,
@@ -23,6 +23,7 @@ from gateway.desk.partners.questions import (
 )
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.mailbox_message import message_sha256, parse_information_request

@@ -136,7 +136,7 @@ def test_erasing_is_open_until_it_is_done(desk: Desk) -> None:
         ({"told_by": "a neighbour"}, "bad-code"),
         ({"kind": "see"}, "no-request"),
         ({"text": " "}, "note-missing"),
-        ({"text": "x" * (MOST_TEXT_CHARACTERS + 1)}, "text-too-long"),
+        ({"text": "x" * (MOST_TEXT_CHARACTERS + 1)}, "note-too-long"),
     ],
 )
 def test_answer_needs_the_laws_reason_and_a_check_of_who_asks(desk: Desk, changes: dict[str, str], reason: str) -> None:

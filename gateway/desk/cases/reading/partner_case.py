@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from gateway.desk.cases.model import CaseRow, get_uk_day
+from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import (
     OpenedReport,
     OwnReport,
@@ -40,6 +40,7 @@ from gateway.desk.cases.reading.sections import (
 )
 from gateway.desk.partners.outcomes import OutcomeSignal, list_signals
 from gateway.desk.partners.questions import QuestionRow, list_questions, open_questions
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.evidence_cover import is_cover
