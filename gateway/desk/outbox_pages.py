@@ -3,10 +3,9 @@
 Never shows an address or a message's text.
 """
 
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.outbox.alerts import AlertError, acknowledge_alert, list_alerts
@@ -16,7 +15,7 @@ from gateway.desk.outbox.queue import OutboxError, count_by_state
 from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_run import send_again
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import get_desk, get_name, parse_row_number, show_page, staff_rule
+from gateway.desk.views.page import get_desk, get_name, go_to, parse_row_number, show_page, staff_rule
 from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("outbox", __name__)
@@ -63,7 +62,7 @@ def post_retry(number: str) -> ResponseReturnValue:
         send_again(get_desk(), parse_row_number(number), actor=get_name())
     except OutboxError as error:
         return _show(fault=str(error))
-    return redirect(url_for("outbox.list_all"), HTTPStatus.SEE_OTHER)
+    return go_to("outbox.list_all")
 
 
 @blueprint.post("/alerts/<number>/acknowledge")
@@ -76,7 +75,7 @@ def post_acknowledge(number: str) -> ResponseReturnValue:
             acknowledge_alert(connection, parse_row_number(number), actor=get_name(), now=desk.clock())
     except AlertError as error:
         return _show(fault=str(error))
-    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.list_all")
 
 
 def _show(*, fault: str | None = None) -> ResponseReturnValue:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from flask import Blueprint, Response, redirect, request, session, url_for
+from flask import Blueprint, Response, request, session
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.people.passkeys import (
@@ -36,7 +36,16 @@ from gateway.desk.people.sessions import (
     use_start_link,
 )
 from gateway.desk.people.touches import Purpose, make_key_options, verify_new_key
-from gateway.desk.views.page import find_home, get_desk, get_signed_in, read_typed, show_page, sign_in, staff_rule
+from gateway.desk.views.page import (
+    find_home,
+    get_desk,
+    get_signed_in,
+    go_to,
+    read_typed,
+    show_page,
+    sign_in,
+    staff_rule,
+)
 from gateway.desk.views.touch import (
     BEGIN_BYTES,
     FORM_BYTES,
@@ -152,7 +161,7 @@ def post_start_register(secret: str) -> ResponseReturnValue:
         sign_in(link.person)
     except ReportAbuseError as error:
         return _show_start(secret, fault=str(error))
-    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+    return go_to("passkeys.show_own")
 
 
 @blueprint.post("/touch/begin")
@@ -201,7 +210,7 @@ def post_add() -> ResponseReturnValue:
             add_passkey(connection, key, statement, label=label, by=person, now=desk.clock())
     except ReportAbuseError as error:
         return _show_own(fault=str(error))
-    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+    return go_to("passkeys.show_own")
 
 
 @blueprint.post("/passkeys/<number>/end")
@@ -214,12 +223,12 @@ def post_end(number: str) -> ResponseReturnValue:
             end_passkey(connection, person, number, by=person, now=desk.clock())
     except ReportAbuseError as error:
         return _show_own(fault=str(error))
-    return redirect(url_for("passkeys.show_own"), HTTPStatus.SEE_OTHER)
+    return go_to("passkeys.show_own")
 
 
 def _go_home() -> ResponseReturnValue:
     home = find_home(get_signed_in().roles) or "passkeys.show_own"
-    return redirect(url_for(home), HTTPStatus.SEE_OTHER)
+    return go_to(home)
 
 
 def _begin_key(person: str) -> ResponseReturnValue:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -50,6 +50,7 @@ from gateway.desk.views.page import (
     get_desk,
     get_name,
     get_signed_in,
+    go_to,
     is_permitted,
     read_typed,
     staff_rule,
@@ -270,5 +271,5 @@ def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:
         scope = make_scope(connection, case, person=get_name())
     if not is_permitted(Permission.READ_CASES, case=scope):
         # Handed over or given back, it is no longer a case of this person's faculty.
-        return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor=place), HTTPStatus.SEE_OTHER)
+        return go_to("cases.list_all")
+    return go_to("cases.show_case", case_id=case.case_id, _anchor=place)

@@ -76,6 +76,7 @@ CASE_FAULTS = {
     "contact-undecided": "Decide whether to contact the adult who reported: yes or no.",
     "view-lowers": "A view can only raise an answer. Ask the assessor to assess the case again.",
     "note-missing": "Write this part: the next person needs it.",
+    "note-too-long": "Make the text shorter: a note has at most 4,000 characters, an answer to a request 20,000.",
     "note-unprintable": "The text contains characters that a page cannot show. Remove them.",
     "no-recipient": "Choose one faculty, or one person who works on cases of this lane, by the handle.",
     "own-person": "Choose another person. To have a case yourself, take it on its page.",

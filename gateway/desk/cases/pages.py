@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 
-from flask import Blueprint, make_response, redirect, request, url_for
+from flask import Blueprint, make_response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
@@ -47,6 +47,7 @@ from gateway.desk.views.page import (
     get_desk,
     get_name,
     get_signed_in,
+    go_to,
     read_typed,
     show_page,
     staff_rule,
@@ -132,7 +133,7 @@ def _show_list(
 def post_keys() -> ResponseReturnValue:
     """Turn the single keys off, or on again, until this person signs out."""
     turn_keys()
-    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.list_all")
 
 
 @blueprint.get("/exposure")
@@ -177,7 +178,7 @@ def post_move(case_id: str) -> ResponseReturnValue:
         is_lane = case.crisis and lane != CRISIS
         fault = Fault("lane" if is_lane else "score", CASE_FAULTS["lowered-by-other"])
         return make_response(show_page_again(case, PageState([fault])), HTTPStatus.FORBIDDEN)
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="risk-title")
 
 
 @blueprint.post("/cases/<case_id>/link")
@@ -204,7 +205,7 @@ def post_about(case_id: str) -> ResponseReturnValue:
         set_about(get_desk(), case.case_id, service, reason=typed["about_reason"], actor=get_name(), is_new=is_new)
     except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, ABOUT_FIELDS, otherwise="about")]))
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="about-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="about-title")
 
 
 def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseReturnValue:
@@ -213,4 +214,4 @@ def _change_link(case: CaseRow, change: Callable[..., CaseRow]) -> ResponseRetur
         change(get_desk(), case.case_id, typed["linked_case"], reason=typed["link_reason"], actor=get_name())
     except (CaseError, LocalStateError) as error:
         return show_page_again(case, PageState([make_case_fault(error, LINK_FIELDS, otherwise="linked_case")]))
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="links-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="links-title")

@@ -3,9 +3,7 @@
 A reply is written with the report open: safe contact is shown above it. The sent form must carry its preview's mark.
 """
 
-from http import HTTPStatus
-
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import (
@@ -21,7 +19,7 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.no_reply import check_was_read, describe_no_reply, find_no_reply
 from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, staff_rule
+from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, staff_rule
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from partner_sdk.errors import FormatError, ReportAbuseError
@@ -105,7 +103,7 @@ def post_sign_no_reply(case_id: str) -> ResponseReturnValue:
 
 
 def _go_to_replies(case: CaseRow) -> ResponseReturnValue:
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="reply-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="reply-title")
 
 
 def _make_preview(draft: ReplyDraft) -> Preview:

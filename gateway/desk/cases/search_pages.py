@@ -4,9 +4,8 @@ A typed text travels in the body of a post, so that it is in no address, history
 """
 
 from collections.abc import Callable
-from http import HTTPStatus
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import FORM_BYTES, PageState, get_case_or_404, show_page_again
@@ -21,6 +20,7 @@ from gateway.desk.views.page import (
     Fault,
     get_desk,
     get_name,
+    go_to,
     parse_small_number,
     read_list_page,
     read_typed,
@@ -91,4 +91,4 @@ def _decide(case_id: str, decide: Callable[..., CaseRow]) -> ResponseReturnValue
         if error.reason != "linked-already" or decide is not link_cases:
             fault = make_case_fault(error, MATCH_FIELDS, otherwise="matches-title")
             return show_page_again(case, PageState([fault]))
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="matches-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="matches-title")

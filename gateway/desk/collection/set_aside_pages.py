@@ -3,10 +3,9 @@
 Content appears only in the response to the post that opened it. Never verified: a row may be forged.
 """
 
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.collection.set_aside import (
@@ -19,7 +18,16 @@ from gateway.desk.collection.set_aside import (
 from gateway.desk.collection.shelf import SetAsideError, format_cause, format_sender
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import Fault, get_desk, get_name, parse_row_number, read_list_page, show_page, staff_rule
+from gateway.desk.views.page import (
+    Fault,
+    get_desk,
+    get_name,
+    go_to,
+    parse_row_number,
+    read_list_page,
+    show_page,
+    staff_rule,
+)
 from gateway.web.problem_pages import not_found
 
 blueprint = Blueprint("set_aside", __name__)
@@ -61,7 +69,7 @@ def post_resolve(number: str) -> ResponseReturnValue:
             resolve_row(connection, parse_row_number(number), resolution=how, actor=get_name(), now=desk.clock())
     except SetAsideError:
         not_found()
-    return redirect(url_for("set_aside.list_all"), HTTPStatus.SEE_OTHER)
+    return go_to("set_aside.list_all")
 
 
 def _open(number: str) -> OpenedRow:

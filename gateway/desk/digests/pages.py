@@ -3,9 +3,7 @@
 The rules (one draw, one budget, two people) are in `gateway/desk/digests/making.py`.
 """
 
-from http import HTTPStatus
-
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -30,7 +28,7 @@ from gateway.desk.keyring.quarters import get_last_closed_quarter, get_quarter_o
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
+from gateway.desk.views.page import get_desk, get_name, go_to, read_list_page, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
@@ -75,7 +73,7 @@ def post_make() -> ResponseReturnValue:
         )
     except ReportAbuseError as error:
         return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
-    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+    return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
 @blueprint.get("/trends")
@@ -110,7 +108,7 @@ def post_release(digest_id: str) -> ResponseReturnValue:
         send(get_desk(), record.digest_id)
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
-    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+    return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
 @blueprint.post("/digests/<digest_id>/reject")
@@ -122,7 +120,7 @@ def post_reject(digest_id: str) -> ResponseReturnValue:
         reject_to_mailbox(get_desk(), record.digest_id, by=get_name(), reason=request.form.get("reason", ""))
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
-    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+    return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
 @blueprint.post("/digests/<digest_id>/propose")
@@ -135,7 +133,7 @@ def post_propose(digest_id: str) -> ResponseReturnValue:
         propose_publication(desk.store, record.digest_id, by=get_name(), reason=reason, now=desk.clock())
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
-    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+    return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
 @blueprint.post("/digests/<digest_id>/publish")
@@ -151,7 +149,7 @@ def post_publish(digest_id: str) -> ResponseReturnValue:
         sign_on_page(release, body=describe_files(record))
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
-    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+    return go_to("digests.show_digest", digest_id=record.digest_id)
 
 
 def _get(digest_id: str) -> DigestRecord:

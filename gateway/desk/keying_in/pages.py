@@ -3,10 +3,9 @@
 Typed text is in the request and in the answer's page only: there is no draft at the desk.
 """
 
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.databases.failures import StorageUnavailableError
@@ -24,7 +23,7 @@ from gateway.desk.keying_in.keyed_reports import (
 from gateway.desk.people.permissions import CaseScope, Permission
 from gateway.desk.uk_times import format_typed_time
 from gateway.desk.vault import VaultError
-from gateway.desk.views.page import Fault, get_desk, get_name, is_permitted, show_page, staff_rule
+from gateway.desk.views.page import Fault, get_desk, get_name, go_to, is_permitted, show_page, staff_rule
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 
@@ -68,7 +67,7 @@ def post_form() -> ResponseReturnValue:
             return _show(typed, page)
         call = KeyedCall(typed["channel"], received_at, typed["report_id"], typed["adds_to"] or None, page.answers)
         case = key_in(desk, call, actor=get_name())
-        return redirect(url_for("keying.show_reference", report_id=case.report_id), HTTPStatus.SEE_OTHER)
+        return go_to("keying.show_reference", report_id=case.report_id)
     except KeyedAlreadyError as error:
         # A changed page after Back is an addition to the first one, with an id of its own.
         typed |= {"report_id": "", "adds_to": error.reference}

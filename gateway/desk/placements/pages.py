@@ -5,10 +5,9 @@ messages are in the modules beside this one; the forms here place each fault at 
 """
 
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.people.permissions import Permission
@@ -38,7 +37,17 @@ from gateway.desk.placements.register import (
     get_owner_names,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_list_page, read_typed, show_page, staff_rule
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    get_desk,
+    get_name,
+    go_to,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.web.problem_pages import not_found
 
 # The field of the form for each refusal of the rules.
@@ -241,7 +250,7 @@ def _get(placement: str) -> PlacementRow:
 
 
 def _go_to(row: PlacementRow) -> ResponseReturnValue:
-    return redirect(url_for("placements.show_placement", placement=row.placement), HTTPStatus.SEE_OTHER)
+    return go_to("placements.show_placement", placement=row.placement)
 
 
 def _show_form(typed: Typed, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:

@@ -1,8 +1,6 @@
 """The pages of retention: due cases, holds, lists to sign, certificates; and the forms of a case's legal hold."""
 
-from http import HTTPStatus
-
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -26,7 +24,7 @@ from gateway.desk.retention.lists import (
     withdraw_draft,
 )
 from gateway.desk.uk_times import get_uk_day
-from gateway.desk.views.page import Fault, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, show_page, staff_rule
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
@@ -129,7 +127,7 @@ def post_hold(case_id: str) -> ResponseReturnValue:
     except ReportAbuseError as error:
         field = "hold_review" if error.reason == "bad-day" else "hold_reason"
         return show_page_again(case, PageState([Fault(field, _describe(error))]))
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="hold-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="hold-title")
 
 
 @blueprint.post("/cases/<case_id>/lift-hold")
@@ -141,7 +139,7 @@ def post_lift(case_id: str) -> ResponseReturnValue:
         lift_hold(get_desk(), case.case_id, reason=typed["hold_reason"], actor=get_name())
     except ReportAbuseError as error:
         return show_page_again(case, PageState([Fault("hold_reason", _describe(error))]))
-    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="hold-title"), HTTPStatus.SEE_OTHER)
+    return go_to("cases.show_case", case_id=case.case_id, _anchor="hold-title")
 
 
 def _describe(error: ReportAbuseError) -> str:
@@ -149,7 +147,7 @@ def _describe(error: ReportAbuseError) -> str:
 
 
 def _go_back() -> ResponseReturnValue:
-    return redirect(url_for("retention.show_all"), HTTPStatus.SEE_OTHER)
+    return go_to("retention.show_all")
 
 
 def _show(*, fault: str | None = None) -> ResponseReturnValue:

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import FORM_BYTES, get_case_or_404
@@ -41,6 +40,7 @@ from gateway.desk.views.page import (
     Typed,
     get_desk,
     get_name,
+    go_to,
     read_list_page,
     read_typed,
     show_page,
@@ -130,7 +130,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
         # Its own text names the two questions.
         text = str(error) if error.reason == "bad-code" else CASE_FAULTS.get(error.reason, str(error))
         return _show(case, typed, [Fault(fields.get(error.reason, "asked"), text)])
-    return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+    return go_to("rights.show_case", case_id=case.case_id)
 
 
 @blueprint.post("/cases/<case_id>/requests/text")
@@ -165,7 +165,7 @@ def post_answer(case_id: str) -> ResponseReturnValue:
     except ReportAbuseError as error:
         text = CASE_FAULTS.get(error.reason) or REPLY_FAULTS.get(error.reason, ("", str(error)))[1]
         return _show(case, typed, [Fault(_FIELDS.get(error.reason, "told_by"), text)])
-    return redirect(url_for("rights.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+    return go_to("rights.show_case", case_id=case.case_id)
 
 
 @blueprint.post("/cases/<case_id>/requests/export")

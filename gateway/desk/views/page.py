@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, current_app, g, make_response, render_template, request, session
+from flask import Flask, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
+from werkzeug.wrappers import Response
 
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.people.permissions import (
@@ -208,6 +209,11 @@ def show_page(template: str, *, status: int | None = None, **values: object) -> 
     if status is None:
         status = HTTPStatus.CONFLICT if values.get("fault") or values.get("faults") else HTTPStatus.OK
     return make_response(render_template(f"desk/{template}", **values), status)
+
+
+def go_to(endpoint: str, **values: Any) -> Response:
+    """Answer a form with the page to show next, e.g. `go_to("cases.show_case", case_id=…, _anchor="reply-title")`."""
+    return redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER)
 
 
 def show_error(status: int, request_id: str) -> ResponseReturnValue:
