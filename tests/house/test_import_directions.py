@@ -180,6 +180,7 @@ SDK_ORDER = (
         "errors",
         "finding",
         "durable_files",
+        "package_reader",
         "wire",
         "digests",
         "log_check",

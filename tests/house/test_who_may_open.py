@@ -34,6 +34,11 @@ MAKE_A_RETURN_KEY = {"place_context", "derive_seed"}
 DERIVES_FROM_A_PASSPHRASE = {"gateway.desk.vault.protection"}
 MAY_DECRYPT_A_KEY_FILE = {*DERIVES_FROM_A_PASSPHRASE, "gateway.desk.vault.case_keys"}
 
+# The sealed file of a package: the desk seals it, and its reader opens it for the body that has the passphrase
+# (docs/decisions/0063).
+MAY_SEAL_A_PACKAGE = {"partner_sdk.wire.sealed_file"}
+MAY_OPEN_A_PACKAGE = {"partner_sdk.package_reader"}
+
 
 @cache
 def mentions_of(source: str) -> set[str]:
@@ -82,7 +87,7 @@ def desk() -> dict[str, set[str]]:
 
 
 def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
-    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | MAY_DECRYPT_A_KEY_FILE
+    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | MAY_DECRYPT_A_KEY_FILE | MAY_OPEN_A_PACKAGE
     assert users_of({"decrypt"}, among=everywhere()) == may
 
 
@@ -100,7 +105,8 @@ def test_only_the_sealing_of_evidence_encrypts_into_a_buffer_and_opens_nothing()
 
 
 def test_only_sealing_and_the_drafts_encrypt() -> None:
-    assert users_of({"encrypt"}, among=everywhere()) == MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_A_KEY_FILE
+    may = MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_A_KEY_FILE | MAY_SEAL_A_PACKAGE
+    assert users_of({"encrypt"}, among=everywhere()) == may
 
 
 def test_only_the_vault_takes_purpose_report_context_or_enrol_when_it_opens() -> None:
