@@ -49,10 +49,16 @@ def priority_option(
     )
 
 
+def kind_option(function: Run) -> Run:
+    """Add the option for the kind of a report that is no answer: `request answer` sends those."""
+    kinds = [kind for kind in KINDS if kind != "response"]
+    return click.option("--kind", type=click.Choice(kinds), help="[default: initial]")(function)
+
+
 def answering_options(function: Run) -> Run:
     """Add the options for the kind of a report, and for the question that it answers."""
     function = click.option(
-        "--answers", metavar="REQUEST_ID", help="The question that this answers; `requests` lists them."
+        "--answers", metavar="REQUEST_ID", help="The question that this answers; `request list` shows them."
     )(function)
     return click.option("--kind", type=click.Choice(KINDS), help="[default: initial, or response with --answers]")(
         function

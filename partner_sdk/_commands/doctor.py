@@ -14,10 +14,10 @@ from typing import Final
 import click
 
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, PartnerCommand, shared_options
-from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._key_renewal import go_over_if_known
 from partner_sdk.client._partner_state import PARTNER_ROLES
 from partner_sdk.client._spool import find_oldest, list_waiting, list_waiting_evidence
+from partner_sdk.client._threads import OPEN_STATES, REQUESTS, read_threads
 from partner_sdk.client.account import describe_rotation
 from partner_sdk.client.exchange import ENROLLED_ANEW, describe
 from partner_sdk.client.mailbox import list_gap_alarms
@@ -34,7 +34,7 @@ from partner_sdk.errors import (
 )
 from partner_sdk.finding import Finding, describe_findings, format_finding, is_well
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
 
 KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
@@ -63,6 +63,7 @@ def examine(partner: Partner, *, now: datetime, environ: Mapping[str, str] = os.
     yield from _clock(partner)
     yield from _spool(partner, now=now)
     yield from _evidence(partner)
+    yield from _words(partner)
     yield from _mailbox(partner, now=now)
     yield from _environment(environ)
 
@@ -245,6 +246,18 @@ def _evidence(partner: Partner) -> Iterator[Finding]:
             yield Finding("evidence", "warning", text, "Leave the files where they are, and run spool flush.")
 
 
+def _words(partner: Partner) -> Iterator[Finding]:
+    try:
+        waiting = partner.threads.list_waiting()
+    except ReportAbuseError as error:
+        fix = "Restore the entries folder from your backup, and write to the agency again."
+        yield Finding("words", "fault", f"words to the agency cannot be read: {error}", fix)
+        return
+    if waiting:
+        text = f"{len(waiting)} of your words to the agency not sent, the oldest since {waiting[0].written_at}"
+        yield Finding("words", "warning", text, "Run spool flush.")
+
+
 def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     alarms = list_gap_alarms(partner.state)
     for alarm in alarms:
@@ -253,7 +266,7 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     if not alarms:
         yield Finding("mailbox", "ok", f"unbroken up to message {partner.state.read_position().number}")
     try:
-        kept = list_requests(partner.state, messages=partner.messages())
+        kept = read_threads(partner.state, kinds=REQUESTS)
     except ReportAbuseError as error:
         fix = "Restore the mailbox folder from your backup, and tell the agency."
         yield Finding("requests", "fault", f"saved messages cannot be read: {error}", fix)
@@ -262,14 +275,16 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         numbers = ", ".join(map(str, kept.unreadable))
         fix = "Update this program. If that does not help, ask the agency for the question."
         yield Finding("requests", "warning", f"the request in message {numbers} cannot be read", fix)
-    for one in kept.questions:
-        text = f"{one.request.reference} is due {one.request.due_at}"
-        fix = f"Run requests show {one.request.request_id}, and answer it."
+    for one in kept.threads:
+        if one.due_at is None or one.state not in {*OPEN_STATES, "waiting"}:
+            continue
+        text = f"request {one.message_id} is due {format_time(one.due_at)}"
+        fix = f"Run request show {one.message_id}, and answer it."
         if one.state == "waiting":
             fix = "The answer is sealed and waiting: run spool flush."
         if one.is_overdue(now):
             yield Finding("requests", "fault", f"{text}, which has passed", fix)
-        elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
+        elif one.due_at - now < REQUEST_IS_URGENT_WITHIN:
             yield Finding("requests", "warning", text, fix)
 
 

@@ -21,7 +21,6 @@ from partner_sdk._commands.runtime import (
 )
 from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client.mailbox import read_message
 from partner_sdk.errors import LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import measure_completeness, parse_report
 from partner_sdk.report.preview import format_missing
@@ -98,15 +97,15 @@ def _say_question(call: Call, answers: str, *, say: Callable[[str], None]) -> No
     """Show the question, if this folder holds it, to the person who answers it."""
     try:
         state = PartnerState.open(call.state)
-        messages = [read_message(state, number) for number in state.list_messages()]
-        kept = list_requests(state, messages=messages).questions
+        kept = list_requests(state).questions
     except ReportAbuseError:
         kept = ()  # a report may be written where no folder is
     found = [one.request for one in kept if one.request.request_id == answers]
     if not found:
-        call.speaker.warn("No request with this id is saved here: `requests` fetches and lists them.")
+        call.speaker.warn("No request with this id is saved here: `request list` fetches and shows them.")
     for request in found:
-        say(f"The agency asks about your report {request.reference}, and needs the answer by {request.due_at}:")
+        about = "accounts" if request.reference is None else f"your report {request.reference}"
+        say(f"The agency asks about {about}, and needs the answer by {request.due_at}:")
         say(request.question)
 
 
@@ -135,8 +134,12 @@ def _say_end(call: Call, draft: Draft, *, priority: Priority, kind: ReportKind) 
     speaker.say("Nothing was sent. Next:")
     # A response goes to the report that the saved request names.
     earlier = "" if kind in {"initial", "response"} else " --earlier-reference REFERENCE"
-    for name in ("report preview", "report submit"):
-        speaker.say(f"  {_format_command(name, f'{draft.path} --priority {priority}', kind=kind)}{earlier}")
+    words = f"{draft.path} --priority {priority}"
+    speaker.say(f"  {_format_command('report preview', words, kind=kind)}{earlier}")
+    if kind == "response":
+        speaker.say(f"  report-abuse-partner request answer {report.answers_request} {words}")
+    else:
+        speaker.say(f"  {_format_command('report submit', words, kind=kind)}{earlier}")
     return EXIT_DONE
 
 

@@ -9,6 +9,7 @@ from partner_sdk._commands.delivery import (
     answering_options,
     choose_kind,
     fail_to_submit,
+    kind_option,
     list_receipt_fields,
     priority_option,
     say_receipt,
@@ -44,15 +45,14 @@ def report() -> None:
 report.add_command(new)
 
 
-def _belonging_options(function: Run) -> Run:
-    function = click.option(
-        "--earlier-reference", metavar="REFERENCE", help="Your own report that this one belongs to."
-    )(function)
-    return answering_options(function)
+def _earlier_option(function: Run) -> Run:
+    return click.option("--earlier-reference", metavar="REFERENCE", help="Your own report that this one belongs to.")(
+        function
+    )
 
 
 def _read_report(
-    file: str, *, priority: Priority, kind: ReportKind, earlier_reference: str | None, answers: str | None
+    file: str, *, priority: Priority, kind: ReportKind, earlier_reference: str | None, answers: str | None = None
 ) -> IndustryReport:
     check_earlier_reference(earlier_reference, kind=kind)
     return parse_report(read_input(file, max_bytes=MAX_REPORT_BYTES), priority=priority, kind=kind, answers=answers)
@@ -61,7 +61,8 @@ def _read_report(
 @report.command(example="report.json --priority P2")
 @click.argument("file", required=False)
 @priority_option()
-@_belonging_options
+@_earlier_option
+@kind_option
 @click.option("--resume", is_flag=True, help="Send again everything that has no receipt yet.")
 @click.option(
     "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."
@@ -80,7 +81,6 @@ def submit(
     priority: Priority | None,
     kind: ReportKind | None,
     earlier_reference: str | None,
-    answers: str | None,
     resume: bool,
     pairs: tuple[tuple[str, Path], ...],
     to_file: Path | None,
@@ -92,11 +92,23 @@ def submit(
     _check_usage(file, priority=priority, is_resuming=resume, pairs=pairs, to_file=to_file)
     if resume or file is None or priority is None:
         return flush_all(call)
-    sent_as: SentAs = {
-        "priority": priority,
-        "kind": choose_kind(kind, answers=answers),
-        "earlier_reference": earlier_reference,
-    }
+    sent_as: SentAs = {"priority": priority, "kind": kind or "initial", "earlier_reference": earlier_reference}
+    if to_file is not None:
+        check_free(to_file)
+    return submit_report(call, _read_report(file, **sent_as), pairs=pairs, sent_as=sent_as, to_file=to_file)
+
+
+def submit_report(
+    call: Call,
+    report: IndustryReport,
+    *,
+    pairs: tuple[tuple[str, Path], ...],
+    sent_as: SentAs,
+    to_file: Path | None = None,
+) -> int:
+    """Seal and send one checked report with its files, or write it to a file; show how it went."""
+    if pairs:
+        return submit_with_evidence(call, report, files=collect_files(pairs), sent_as=sent_as)
     report_id: str | None = None
 
     def note_saved(saved: str) -> None:
@@ -106,12 +118,7 @@ def submit(
 
     try:
         partner = call.partner
-        if to_file is not None:
-            check_free(to_file)
-        read = _read_report(file, answers=answers, **sent_as)
-        if pairs:
-            return submit_with_evidence(call, read, files=collect_files(pairs), sent_as=sent_as)
-        sealed = partner.seal_report(read, on_saved=note_saved, **sent_as)
+        sealed = partner.seal_report(report, on_saved=note_saved, **sent_as)
         if to_file is not None:
             return write_for_travel(call, sealed, to_file)
         receipt = partner.deliver(sealed)
@@ -143,7 +150,8 @@ def _check_usage(
 @report.command(example="report.json --priority P2", exit_codes=FEW_EXIT_CODES)
 @click.argument("file")
 @priority_option(is_required=True)
-@_belonging_options
+@_earlier_option
+@answering_options
 @shared_options
 def preview(
     call: Call,

@@ -41,7 +41,7 @@ EXIT_CODES: Final = """Exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
-  3  not fully delivered: the report or its evidence is saved; `spool flush` sends it
+  3  not fully delivered: the report, its evidence or your words are saved; `spool flush` sends them
   4  alarm: a receipt is not valid, or something is wrong with the mailbox
   130  stopped with Ctrl-C"""
 

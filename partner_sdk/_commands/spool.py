@@ -26,13 +26,17 @@ from partner_sdk.client._spool import (
     list_waiting,
     list_waiting_evidence,
 )
+from partner_sdk.client._threads import KeptEntry
+from partner_sdk.client.threads import EntryAttempt
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import peek_submission
 
 if TYPE_CHECKING:
     from partner_sdk.client._evidence_handover import HandedOver
 
-_NOTHING_WAITS: Final = "Nothing is waiting: every sealed report has its receipt, and all evidence is handed over."
+_NOTHING_WAITS: Final = (
+    "Nothing is waiting: every sealed report has its receipt, all evidence is handed over, and all your words are sent."
+)
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
 
 
@@ -47,12 +51,16 @@ def status(call: Call) -> int:
     """List waiting reports and their age (exit code 3 if any)."""
     now = call.runtime.clock()
     waiting, evidence = list_waiting(call.partner.state), list_waiting_evidence(call.partner.state)
+    words = call.partner.threads.list_waiting()
     call.is_p1_waiting = any(one.priority == "P1" for one in waiting)
     if call.is_json:
-        call.speaker.say_json(_list_status_fields(waiting, evidence, now=now))
-    else:
+        call.speaker.say_json({**_list_status_fields(waiting, evidence, now=now), "words": _list_word_fields(words)})
+    elif waiting or evidence or words:
         _say_status(call, waiting, evidence, now=now)
-    return EXIT_NOT_DELIVERED if waiting or evidence else EXIT_DONE
+        _say_words(call, words)
+    else:
+        call.speaker.say(_NOTHING_WAITS)
+    return EXIT_NOT_DELIVERED if waiting or evidence or words else EXIT_DONE
 
 
 @spool.command("flush", example="")
@@ -81,19 +89,25 @@ def flush_all(call: Call) -> int:
     for one in evidence:
         _say_evidence(call, one)
     left = list_waiting_evidence(partner.state)
+    words = partner.threads.send_waiting()
+    unsent = [one for one in words if one.error is not None]
+    for attempt_of_words in words:
+        _say_words_attempt(call, attempt_of_words)
     if call.is_json:
         call.speaker.say_json(
             {
                 "delivered": [list_receipt_fields(partner, one.receipt) for one in attempts if one.receipt is not None],
                 "evidence_waiting": [one.report_id for one in left],
                 "undelivered": [one.report_id for one in failed],
+                "words_sent": _list_word_fields([one.entry for one in words if one.error is None]),
+                "words_waiting": _list_word_fields([one.entry for one in unsent]),
             }
         )
-    elif not (attempts or evidence or left):
+    elif not (attempts or evidence or left or words):
         call.speaker.say(_NOTHING_WAITS)
     for waiting in left:
         call.speaker.warn(f"INCOMPLETE: evidence of report {waiting.report_id}. {_advise(waiting)}")
-    return EXIT_NOT_DELIVERED if failed or left else EXIT_DONE
+    return EXIT_NOT_DELIVERED if failed or left or unsent else EXIT_DONE
 
 
 @spool.command(example="019ab3c5-... for-the-desk.json")
@@ -150,9 +164,6 @@ def format_age(since: str, *, now: datetime) -> str:
 
 def _say_status(call: Call, waiting: list[Waiting], evidence: list[WaitingEvidence], *, now: datetime) -> None:
     speaker = call.speaker
-    if not waiting and not evidence:
-        speaker.say(_NOTHING_WAITS)
-        return
     if waiting:
         total = sum(one.size_bytes for one in waiting)
         counts = ", ".join(f"{count} {priority}" for priority, count in _count(waiting).items() if count)
@@ -228,3 +239,20 @@ def _say_evidence(call: Call, handed: "HandedOver") -> None:
         warn_of_gone_files(call, handed)
     elif not call.is_json:
         call.speaker.say(f"All evidence of report {handed.report_id} is handed over.")
+
+
+def _say_words(call: Call, words: list[KeptEntry]) -> None:
+    for entry in words:
+        call.speaker.say(f"Your {entry.kind} of {entry.written_at} ({entry.by}), about message {entry.about}")
+
+
+def _say_words_attempt(call: Call, attempt: EntryAttempt) -> None:
+    if attempt.error is not None:
+        call.speaker.warn(f"NOT SENT: your {attempt.entry.kind} about message {attempt.entry.about}")
+        call.warn_of(attempt.error)
+    elif not call.is_json:
+        call.speaker.say(f"Sent: your {attempt.entry.kind} about message {attempt.entry.about}")
+
+
+def _list_word_fields(words: list[KeptEntry]) -> list[dict[str, Any]]:
+    return [pick(one, "about", "by", "entry_id", "kind", "outcome", "report_id", "written_at") for one in words]

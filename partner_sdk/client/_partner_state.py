@@ -15,7 +15,8 @@ receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
 evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_files.py)
 evidence/ID.lock       empty; there while evidence is sent
-answers/ID.json        the request of the agency that a response answers (_earlier_reports.py)
+answers/ID.json        the request of the agency that a response answers (_threads.py)
+entries/ID.json        notes of own entries in threads, sealed until they are sent (_threads.py)
 mailbox/NUMBER.json    opened messages, still signed
 mailbox/position       the number up to which the chain of messages is unbroken
 lock                   empty; held while the key set or the mailbox changes

@@ -18,8 +18,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from partner_sdk.client._earlier_reports import note_answer
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._threads import note_answer
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.errors import (
     FormatError,

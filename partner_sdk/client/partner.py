@@ -37,6 +37,7 @@ from partner_sdk.client._submissions import find_receipt, find_taken_before, sea
 from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
+from partner_sdk.client.threads import Threads
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, KeySetError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.report import IndustryReport, parse_report
@@ -91,7 +92,7 @@ class Partner:
     ) -> "Partner":
         """Open the folder of an enrolled partner. `notify` gets a line when something waits or looks odd.
 
-        Environment and address come from the folder: neither is a parameter. Raises `LocalStateError`.
+        Environment and address come from the folder. Raises `LocalStateError`.
         """
         state = PartnerState.open(folder)
         finish_switch(state)
@@ -152,7 +153,6 @@ class Partner:
             handed = partner.submit(report, priority="P2", evidence={"file-1": Path("chat.png")})
 
         A response needs no `earlier_reference`: it goes to the report that the saved request is about, and no other.
-
         `evidence` names a file for each `file_id` that is handed over; then the result is a `HandedOver`: the receipt,
         and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved. When sending
         fails (`TransportError`, `ProblemError`) or the receipt is not valid (`StatementError`), the sealed report
@@ -254,12 +254,8 @@ class Partner:
         _, post = self.state.get_submission(report_id)
         receipt = self._check_new_receipt(encode(progress.receipt), post=post)
         self.state.save_receipt(report_id, receipt.raw)
-        return ReportProgress(
-            report_id=report_id,
-            stage=progress.stage,
-            outcome=progress.outcome,
-            set_aside_reason=progress.set_aside_reason,
-        )
+        reason = progress.set_aside_reason
+        return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
 
     # Receipts
 
@@ -285,10 +281,7 @@ class Partner:
         return list(compare_receipts(self.state, ask=ask, find_fault=find_fault, now=now, on_progress=on_progress))
 
     def open_log(self) -> PublicLog | None:
-        """Return the gateway's public log, and remember its checkpoint; None if the agency lists no log.
-
-        Raises `LogError` if the log contradicts the one that was remembered, or cannot be believed.
-        """
+        """Return the gateway's public log, or None if the agency lists none; raises `LogError` if it contradicts."""
         key_set, now = self._get_key_set(), self._clock()
         return open_log(self.state, self.transport, key_set=key_set, now=now, patiently=self._send_patiently)
 
@@ -311,7 +304,7 @@ class Partner:
 
     def questions(self) -> list[Question]:
         """Return the agency's questions in the saved messages, the soonest due first; `state` is e.g. `open`."""
-        kept = list_requests(self.state, messages=self.messages())
+        kept = list_requests(self.state)
         for number in kept.unreadable:
             self._notify(f"The question in message {number} cannot be read: update this program, or tell the agency.")
         return list(kept.questions)
@@ -333,6 +326,12 @@ class Partner:
         request_id = question if isinstance(question, str) else question.request_id
         checked = parse_report(raw, priority=priority, kind="response", answers=request_id)
         return self.submit(checked, priority=priority, kind="response", evidence=evidence)
+
+    @property
+    def threads(self) -> Threads:
+        """The agency's packages, requests, referrals and alerts, with your entries about them."""
+        tools = (self._get_key_set, self._clock, self._send_patiently, self._make_id)
+        return Threads(self.state, self.transport, *tools)
 
     def digests(self) -> list[Digest]:
         """Return every digest that was saved, oldest first; raises `MailboxError` for one that is not ours."""

@@ -1,7 +1,7 @@
-"""Bodies of what the agency sends about a case: packages, requests, referrals, alerts and their threads (WIRE.md §9.6).
+"""Bodies of the agency's messages about a case: packages, requests, referrals, alerts, threads (WIRE.md §9, §9.6).
 
-Each goes to one partner, and its `message_id` names it for ever: entries of its thread say what they are `about` by it.
-Never holds the name of a person who reported, and a referral never a conversation or a time.
+Each goes to one partner, and entries of its thread name its `message_id` as `about`. Never holds the name of a person
+reporting, and a referral never a conversation or a time.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ class Notifier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ReferralFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A notice in the shape of DSA Article 16(2): why (a), where exactly (b), who (c), in good faith (d)."""
+    """A notice in the shape of DSA Article 16(2): reasons (a), exact place (b), sender (c), good faith (d)."""
 
     explanation: Explanation
     good_faith: Literal[True]
@@ -90,7 +90,7 @@ class ReferralFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class TermsReferral(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account that may break a rule of the service itself; the service alone decides what follows."""
+    """An account that may break a rule of the service itself; the service alone decides."""
 
     account: AskedAccount
     facts: ReferralFacts

@@ -1,6 +1,6 @@
 """Entries of a partner in the thread of a message: signed by it, then sealed to the agency (WIRE.md §9.6).
 
-An entry acknowledges a package by name, asks, answers, tells an outcome or declines. The gateway reads none: it knows
+An entry acknowledges a package by name, asks, answers, brings an outcome or declines. The gateway reads none: it knows
 only which of the partner's own messages it is about. The agency's entries are messages of kind `thread-message`.
 """
 
@@ -41,7 +41,7 @@ PACKAGE_OUTCOMES: Final = {
 
 
 class ThreadEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One entry. `about` is the `message_id` of the first message of the thread, `by` the person who wrote it.
+    """One entry. `about` is the `message_id` of the first message of the thread, `by` its writer.
 
     `outcome` belongs to the kind `outcome` alone. `report_id` is a report of the same partner that carries the data.
     """

@@ -27,14 +27,21 @@ class Post:
     item: MailboxItem
 
 
-def make_post(place: int, previous: str = FIRST_PREVIOUS, *, agency: Agency | None = None, **changes: Any) -> Post:
-    """Make message number `place`.
+def make_post(
+    place: int,
+    previous: str = FIRST_PREVIOUS,
+    *,
+    agency: Agency | None = None,
+    posted_as: str | None = None,
+    **changes: Any,
+) -> Post:
+    """Make message number `place`, under the id `posted_as` if it is given.
 
     `changes` are its signed fields; `signed_by` and `sealed_to` replace the keys, `context` the sealed context.
     """
     agency = agency or Agency()
     partner = Partner(environment=agency.environment)
-    outer_id = make_report_id(NOW, place.to_bytes(10, "big"))
+    outer_id = posted_as or make_report_id(NOW, place.to_bytes(10, "big"))
     settings: dict[str, Any] = {
         "body": to_base64url(b'{"text":"hello"}'),
         "environment": agency.environment,

@@ -1,5 +1,6 @@
 """Every command of the SDK's README runs as written and in the order of the page, against a real gateway and desk."""
 
+import hashlib
 import io
 import json
 import shlex
@@ -16,7 +17,7 @@ from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
-from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import EXAMPLE_REPORT
 from tests.documents import PLACEMENT, README, list_lines
@@ -166,7 +167,31 @@ def carry_it_to_the_desk(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def be_asked(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.write("answer.txt", b"From port 1234.")
     service.names[ID] = service.sandbox.send_question(service.submit().reference, "From which port?")
+
+
+def be_alerted(service: Service, _: pytest.MonkeyPatch) -> None:
+    body = {
+        "advice": "Look at new accounts that send one link to many.",
+        "audience": "Services with live streams",
+        "expires_at": "2099-12-09T08:30:00Z",
+        "pattern": "Accounts ask viewers to go on in another app.",
+    }
+    service.write("found.txt", b"Two accounts, both closed.")
+    service.names[ID] = service.sandbox.send_message(body, kind="alert")
+
+
+def get_a_package(service: Service, _: pytest.MonkeyPatch) -> None:
+    archive = b"PK\x05\x06" + bytes(18)
+    body = {
+        "archive": to_base64url(archive),
+        "archive_sha256": hashlib.sha256(archive).hexdigest(),
+        "title": "A child in Bedfordshire",
+        "urgent": True,
+    }
+    service.write("question.txt", b"Which school does the child go to?")
+    service.names[ID] = service.sandbox.send_message(body, kind="package")
 
 
 def fill_in_the_request(service: Service, _: pytest.MonkeyPatch) -> None:
@@ -202,8 +227,10 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "spool status": empty_the_spool,
     "spool write": write_it_again,
     "receipt add": carry_it_to_the_desk,
-    "requests": be_asked,
+    "request list": be_asked,
     "report new --answers": sit_at_the_screen,
+    "alert list": be_alerted,
+    "package list": get_a_package,
     "button context": bring_page,
     "button adopt request.json": fill_in_the_request,
     "inbox": get_mail,

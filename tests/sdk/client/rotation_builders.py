@@ -115,7 +115,7 @@ class World:
             return True
         return False
 
-    def tell(self, *, body: bytes = b"{}", kind: str = "welcome") -> None:
+    def tell(self, *, body: bytes = b"{}", kind: str = "welcome", posted_as: str | None = None) -> None:
         """Post the next message of the agency, sealed to the mailbox key of the register."""
         assert self.entry is not None
         self.number += 1
@@ -124,7 +124,7 @@ class World:
             environment="live",
             issued_at=format_time(NOW),
             kind=kind,
-            message_id=make_report_id(NOW, os.urandom(10)),
+            message_id=posted_as or make_report_id(NOW, os.urandom(10)),
             number=self.number,
             previous=FIRST_PREVIOUS if self.last is None else message_sha256(self.last),
             recipient="example-chat",

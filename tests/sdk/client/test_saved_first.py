@@ -23,7 +23,6 @@ from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import FormatError, KeySetError, SealingError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ReportPost
@@ -38,8 +37,7 @@ from tests.sdk.client.test_client import (
     posts_of,
     sign_receipt,
 )
-from tests.sdk.commands.test_requests import REQUEST
-from tests.sdk.mailbox_builders import make_post
+from tests.sdk.commands.test_requests import REQUEST, make_asked
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_state, session_for
 
 
@@ -239,8 +237,7 @@ def test_untouched_example_is_refused_by_a_live_client_before_anything_is_saved_
     client = open_client(tmp_path / "p", gateway)
     client.state.accept_key_set(KEYS[2], now=NOW)
     other_layout = json.dumps(json.loads((EXAMPLES / name).read_bytes()), indent=7).encode()
-    asked = make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request")
-    client.state.save_message(1, asked.signed)
+    client.state.save_message(1, make_asked(REQUEST).signed)
     send = partial(client.answer, REQUEST.request_id) if is_answer else client.submit
     with pytest.raises(FormatError) as caught:
         send(other_layout, priority="P1")

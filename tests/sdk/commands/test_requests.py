@@ -1,4 +1,4 @@
-"""`requests`: the agency's questions, their dates, and the answered ones; `inbox --show` in words."""
+"""`request`: the agency's questions, their dates, and the answered ones; `inbox --show` in words."""
 
 import io
 import json
@@ -8,12 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.testing.transport import WsgiTransport
-from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED
 from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.errors import ReportError
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -23,10 +20,9 @@ from partner_sdk.wire.mailbox_message import (
     message_sha256,
 )
 from partner_sdk.wire.submission import peek_submission
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
-from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
 from tests.sdk.mailbox_builders import Post, make_post, post_to
-from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal, session_for
+from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal
 
 REFERENCE = "K7QF-2M9TX-D"
 REPORT_ID = make_report_id(NOW, bytes(10))
@@ -50,8 +46,15 @@ def post_bodies(house: House, *bodies: bytes, kind: str = "information-request")
     posts: list[Post] = []
     for place, body in enumerate(bodies, start=1):
         previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
-        posts.append(make_post(place, previous, body=to_base64url(body), kind=kind))
+        named = json.loads(body).get("request_id")
+        posts.append(make_post(place, previous, posted_as=named, body=to_base64url(body), kind=kind))
     post_to(house, *posts)
+
+
+def make_asked(request: InformationRequest) -> Post:
+    """Return the first message of a mailbox: this question."""
+    body = to_base64url(encode_body(request))
+    return make_post(1, posted_as=request.request_id, body=body, kind="information-request")
 
 
 @pytest.fixture
@@ -69,48 +72,49 @@ def write_response(tmp_path: Path, answers: str) -> str:
 
 def respond(line: Terminal, tmp_path: Path, answers: str) -> int:
     file = write_response(tmp_path, answers)
-    words = ("--priority", "P3", "--kind", "response", "--earlier-reference", REFERENCE, "--json")
-    return line.run("report", "submit", file, *words)
+    return line.run("request", "answer", answers, file, "--priority", "P3", "--json")
 
 
 def states_of(line: Terminal) -> dict[str, str]:
-    assert line.run("requests", "--offline", "--json") == 0
+    assert line.run("request", "list", "--offline", "--json") == 0
     rows = line.json()["requests"]
     assert isinstance(rows, list)
     return {row["request_id"]: row["state"] for row in rows}
 
 
 def test_nothing_asked_says_so(line: Terminal) -> None:
-    assert line.run("requests") == 0
-    assert "The agency has asked no questions." in line.out
+    assert line.run("request", "list") == 0
+    assert "The agency has asked nothing." in line.out
 
 
 def test_requests_are_listed_the_soonest_due_first_with_what_a_person_needs(line: Terminal, house: House) -> None:
     late = make_request(2, due_at=format_time(NOW - DAY), question="What late thing?")
     post_bodies(house, encode_body(REQUEST), encode_body(late))
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     first, second = line.out.index(late.request_id), line.out.index(REQUEST.request_id)
     assert first < second
-    assert f"OVERDUE  OPEN  due {late.due_at[:10]}" in line.out
+    assert f"OVERDUE  NEW  due {late.due_at[:10]}" in line.out
     assert line.out.count("OVERDUE") == 1
-    for said in (REFERENCE, "From which IP address", "Legal basis: Online Safety Act", REQUEST.due_at[:10]):
+    for said in (REFERENCE, "From which IP address", REQUEST.due_at[:10]):
         assert said in line.out
     assert "And from which port?" not in line.out
 
 
 def test_request_is_shown_whole_with_the_way_to_answer(line: Terminal, house: House) -> None:
     post_bodies(house, encode_body(REQUEST))
-    assert line.run("requests", "show", REQUEST.request_id) == 0
+    assert line.run("request", "show", REQUEST.request_id) == 0
     for said in ("And from which port?", "To find the child.", "Legal basis", f"Due by {REQUEST.due_at}"):
         assert said in line.out
     assert f"report new --answers {REQUEST.request_id}" in line.out
-    assert f"report submit answer.json --answers {REQUEST.request_id} --priority P3" in line.out
+    assert f"request answer {REQUEST.request_id} answer.json --priority P3" in line.out
+    assert f'request answer {REQUEST.request_id} --by "Your name" --text-file answer.txt' in line.out
 
 
 def test_wrong_use_of_show_is_told(line: Terminal) -> None:
-    assert line.run("requests", "show") == 2
-    assert line.run("requests", "show", REPORT_ID) == EXIT_FAILED
+    assert line.run("request", "show") == 2
+    assert line.run("request", "show", REPORT_ID) == EXIT_FAILED
     assert "no request with this id" in line.err
+    assert "`request list` fetches and lists them" in line.err
 
 
 def test_request_is_answered_only_once_the_response_is_delivered(
@@ -118,23 +122,23 @@ def test_request_is_answered_only_once_the_response_is_delivered(
 ) -> None:
     other = make_request(2)
     post_bodies(house, encode_body(REQUEST), encode_body(other))
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     assert states_of(line) == {REQUEST.request_id: "open", other.request_id: "open"}
     assert respond(down, tmp_path, REQUEST.request_id) == 3
     assert states_of(line) == {REQUEST.request_id: "waiting", other.request_id: "open"}
     assert line.run("spool", "flush") == 0
     assert states_of(line) == {REQUEST.request_id: "answered", other.request_id: "open"}
-    assert line.run("requests", "--offline") == 0
+    assert line.run("request", "list", "--offline") == 0
     assert "answered  due" in line.out
 
 
 def test_answered_request_is_never_overdue(line: Terminal, house: House, tmp_path: Path) -> None:
     late = make_request(3, due_at=format_time(NOW - DAY))
     post_bodies(house, encode_body(late))
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     assert "OVERDUE" in line.out
     assert respond(line, tmp_path, late.request_id) == 0
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     assert "OVERDUE" not in line.out
 
 
@@ -142,7 +146,7 @@ def test_response_that_was_discarded_answers_nothing(
     line: Terminal, down: Terminal, house: House, tmp_path: Path
 ) -> None:
     post_bodies(house, encode_body(REQUEST))
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     respond(down, tmp_path, REQUEST.request_id)
     assert line.run("report", "discard", str(down.json()["report_id"])) == 0
     assert states_of(line) == {REQUEST.request_id: "open"}
@@ -159,7 +163,11 @@ def test_folder_keeps_the_id_of_a_request_and_never_free_words(line: Terminal, h
     assert respond(line, tmp_path, REQUEST.request_id) == 0
     (note,) = (line.folder / "answers").iterdir()
     assert note.read_bytes() == encode({"request_id": REQUEST.request_id})
-    assert respond(line, tmp_path, "the zebra question about Sam") == EXIT_FAILED
+    other = make_request(2)
+    words = {**json.loads(EXAMPLE_REPORT.read_bytes()), "answers_request": "the zebra question about Sam"}
+    file = tmp_path / "words.json"
+    file.write_text(json.dumps(words), encoding="utf-8")
+    assert line.run("request", "answer", other.request_id, str(file), "--priority", "P3") == EXIT_FAILED
     assert "zebra" not in line.out + line.err
     assert list((line.folder / "answers").iterdir()) == [note]
     kept = [path for path in line.folder.rglob("*") if path.is_file()]
@@ -185,31 +193,16 @@ def test_answer_goes_to_the_report_of_the_question_when_none_is_named(
     collect(line, house, make_request(2, reference="0W3G-E1R70-Z"), REQUEST)
     file = write_response(tmp_path, REQUEST.request_id)
     assert line.run("report", "preview", file, "--priority", "P3", "--kind", "response") == 0
-    assert line.run("report", "submit", file, "--priority", "P3", "--kind", "response", "--json") == 0
+    assert line.run("request", "answer", REQUEST.request_id, file, "--priority", "P3", "--json") == 0
     saved = PartnerState.open(line.folder).find_submission(str(line.json()["report_id"]))
     assert saved is not None
     assert peek_submission(saved[1].statement).earlier_reference == REFERENCE
 
 
-@pytest.mark.parametrize("evidence", [(), ("--evidence", "file-1=/dev/null")])
-def test_answer_to_a_question_about_another_report_is_not_sealed(
-    line: Terminal, house: House, tmp_path: Path, evidence: tuple[str, ...]
-) -> None:
-    other = make_request(2, reference="0W3G-E1R70-Z")
-    collect(line, house, other)
-    file = write_response(tmp_path, other.request_id)
-    words = ("--priority", "P3", "--kind", "response", "--earlier-reference", REFERENCE)
-    assert line.run("report", "submit", file, *words, *evidence) == EXIT_FAILED
-    assert "(other-report)" in line.err
-    assert "This request is about your report 0W3G-E1R70-Z" in line.err
-    assert PartnerState.open(line.folder).list_undelivered() == []
-    assert states_of(line) == {other.request_id: "open"}
-
-
 def test_answer_to_a_question_that_was_never_fetched_is_not_sealed(line: Terminal, tmp_path: Path) -> None:
     assert respond(line, tmp_path, REQUEST.request_id) == EXIT_FAILED
-    assert line.json()["reason"] == "unknown-request"
-    assert "`requests` fetches and lists them" in line.err
+    assert line.json()["reason"] == "no-such-message"
+    assert "`request list` fetches and lists them" in line.err
     assert PartnerState.open(line.folder).list_undelivered() == []
 
 
@@ -229,16 +222,30 @@ def test_answer_is_begun_with_the_question_before_the_eyes_and_without_typing_wh
 
 def test_answer_names_the_question_although_the_file_does_not(line: Terminal, house: House, tmp_path: Path) -> None:
     collect(line, house, REQUEST)
-    words = (str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--priority", "P3", "--json")
-    assert line.run("report", "preview", *words) == 0
-    assert line.run("report", "submit", *words) == 0
+    words = (str(EXAMPLE_REPORT), "--priority", "P3", "--json")
+    assert line.run("report", "preview", "--answers", REQUEST.request_id, *words) == 0
+    assert line.run("request", "answer", REQUEST.request_id, *words) == 0
     assert line.json()["kind"] == "response"
     assert states_of(line) == {REQUEST.request_id: "answered"}
 
 
-def test_answer_of_another_kind_is_wrong_usage(line: Terminal) -> None:
-    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--kind", "supplement")
-    assert line.run(*words, "--priority", "P3") == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "submit", str(EXAMPLE_REPORT), "--kind", "response", "--priority", "P3"),
+        ("request", "answer", REQUEST.request_id),
+        ("request", "answer", REQUEST.request_id, "--text", "Yes."),
+        ("request", "answer", REQUEST.request_id, "--text", "Yes.", "--text-file", "-", "--by", "Anna"),
+        ("request", "answer", REQUEST.request_id, "--text", "Yes.", "--by", "Anna", "--priority", "P3"),
+        ("request", "answer", REQUEST.request_id, str(EXAMPLE_REPORT)),
+        ("request", "answer", REQUEST.request_id, str(EXAMPLE_REPORT), "--text", "Yes.", "--by", "Anna"),
+        ("request", "answer", REQUEST.request_id, str(EXAMPLE_REPORT), "--priority", "P3", "--by", "Anna"),
+    ],
+)
+def test_answer_in_no_way_or_in_two_is_wrong_usage(line: Terminal, house: House, words: tuple[str, ...]) -> None:
+    collect(line, house, REQUEST)
+    assert line.run(*words) == 2
+    assert states_of(line) == {REQUEST.request_id: "open"}
 
 
 @pytest.mark.parametrize("evidence", [(), ("--evidence", "file-1=/dev/null")])
@@ -247,7 +254,7 @@ def test_question_that_is_answered_or_whose_answer_waits_is_not_answered_again(
 ) -> None:
     other = make_request(2)
     collect(line, house, REQUEST, other)
-    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--priority", "P3")
+    words = ("request", "answer", REQUEST.request_id, str(EXAMPLE_REPORT), "--priority", "P3")
     assert down.run(*words) == 3
     (waiting,) = PartnerState.open(line.folder).list_undelivered()
     assert line.run(*words, *evidence) == EXIT_FAILED
@@ -262,84 +269,34 @@ def test_question_that_is_answered_or_whose_answer_waits_is_not_answered_again(
 
 def test_refusal_names_the_open_questions(line: Terminal, house: House) -> None:
     asked = [make_request(place) for place in range(1, 8)]
-    collect(line, house, *asked)
-    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REPORT_ID, "--priority", "P3")
+    answered = make_request(8)
+    collect(line, house, *asked, answered)
+    words = ("request", "answer", answered.request_id, str(EXAMPLE_REPORT), "--priority", "P3")
+    assert line.run(*words) == 0
     assert line.run(*words) == EXIT_FAILED
     assert [one.request_id in line.err for one in asked] == [True] * 5 + [False] * 2
     assert "and 2 more." in line.err
 
 
-def test_questions_are_objects_and_are_answered_from_python(line: Terminal, house: House, tmp_path: Path) -> None:
-    collect(line, house, REQUEST)
-    lines: list[str] = []
-    session = session_for(WsgiTransport(house.open_app("industry")))
-    client = Partner.open(line.folder, session=session, clock=StillClock(), notify=lines.append)
-    (question,) = client.questions()
-    assert question.text == REQUEST.question
-    assert (question.request_id, question.reference) == (REQUEST.request_id, REFERENCE)
-    assert question.due_at == NOW + 7 * DAY
-    assert (question.state, question.is_overdue(NOW)) == ("open", False)
-    handed = client.answer(question, EXAMPLE_REPORT.read_bytes(), priority="P3")
-    assert handed.is_complete
-    clear = handed.receipt.statement.clear
-    assert (clear.kind, clear.earlier_reference) == ("response", REFERENCE)
-    (answered,) = client.questions()
-    assert (answered.state, answered.answers) == ("answered", (handed.report_id,))
-    with pytest.raises(ReportError) as caught:
-        client.answer(REQUEST.request_id, make_industry_report(), priority="P3")
-    assert caught.value.reason == "not-open"
-    with pytest.raises(ReportError) as caught:
-        client.answer(question, make_industry_report(answers_request=REPORT_ID), priority="P3")
-    assert (caught.value.reason, caught.value.faults[0].pointer) == ("other-request", "#/answers_request")
-    assert lines == []
-
-
-def test_answer_with_a_file_carries_its_digest(tmp_path: Path) -> None:
-    gateway = EvidenceGateway()
-    client = open_partner(tmp_path / "p", gateway)
-    client.state.save_message(
-        1, make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request").signed
-    )
-    (question,) = client.questions()
-    files = {"file-1": write_plain(tmp_path, "a", 5)}
-    handed = client.answer(question, make_report("file-1"), priority="P2", evidence=files)
-    assert handed.is_complete
-    (sealed,) = gateway.read_posts()
-    assert (sealed.report.answers_request, sealed.clear.kind) == (REQUEST.request_id, "response")
-    assert sealed.evidence[0].digest is not None
-
-
-def test_question_that_cannot_be_read_is_told_and_hides_no_other(line: Terminal, house: House) -> None:
-    post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
-    assert line.run("inbox") == 0
-    lines: list[str] = []
-    client = Partner.open(line.folder, session=session_for(ScriptedGateway()), notify=lines.append)
-    assert [one.request_id for one in client.questions()] == [REQUEST.request_id]
-    assert len(lines) == 1
-    assert lines[0].startswith("The question in message 1 cannot be read")
-
-
 def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down: Terminal, house: House) -> None:
     post_bodies(house, encode_body(REQUEST))
-    assert line.run("requests") == 0
-    assert down.run("requests") == 0
+    assert line.run("request", "list") == 0
+    assert down.run("request", "list") == 0
     assert "Only messages fetched earlier" in down.err
     assert REQUEST.request_id in down.out
 
 
 def test_request_that_cannot_be_read_is_an_alarm_and_hides_no_other(line: Terminal, house: House) -> None:
     post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
-    assert line.run("requests") == EXIT_ALARM
-    assert "The request in message 1 cannot be read" in line.err
+    assert line.run("request", "list") == EXIT_ALARM
+    assert "Message 1 cannot be read" in line.err
     assert REQUEST.request_id in line.out
 
 
-def test_same_request_in_two_messages_is_one_and_the_later_counts(line: Terminal, house: House) -> None:
-    later = msgspec.structs.replace(REQUEST, due_at=format_time(NOW + 9 * DAY))
-    post_bodies(house, encode_body(REQUEST), encode_body(later))
-    assert line.run("requests", "--json") == 0
-    (row,) = line.json()["requests"]  # type: ignore[misc] # a list, as JSON has it
-    assert (row["due_at"], row["message_number"], row["overdue"]) == (later.due_at, 2, False)
+def test_request_under_another_id_than_its_message_is_an_alarm(line: Terminal, house: House) -> None:
+    post_to(house, make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request"))
+    assert line.run("request", "list", "--json") == EXIT_ALARM
+    assert (line.json()["requests"], line.json()["unreadable"]) == ([], [1])
 
 
 def test_damaged_note_leaves_the_request_open(line: Terminal, house: House, tmp_path: Path) -> None:
@@ -353,13 +310,13 @@ def test_damaged_note_leaves_the_request_open(line: Terminal, house: House, tmp_
 
 def test_question_from_the_agency_cannot_steer_the_terminal(line: Terminal, house: House) -> None:
     post_bodies(house, encode_body(make_request(4, question="red \x1b[31m words")))
-    assert line.run("requests") == 0
+    assert line.run("request", "list") == 0
     assert "\x1b" not in line.out
 
 
 def test_inbox_shows_a_request_and_an_outcome_in_words(line: Terminal, house: House) -> None:
     note = OutcomeNote(outcome="used", reference=REFERENCE, released_at=format_time(NOW), report_id=REPORT_ID)
-    first = make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request")
+    first = make_asked(REQUEST)
     second = make_post(2, message_sha256(first.signed), body=to_base64url(encode_body(note)), kind="outcome")
     third = make_post(3, message_sha256(second.signed))
     post_to(house, first, second, third)
@@ -377,7 +334,7 @@ def test_inbox_shows_a_request_and_an_outcome_in_words(line: Terminal, house: Ho
 
 
 def test_help_has_an_example_and_the_exit_codes(line: Terminal) -> None:
-    assert line.run("requests", "--help") == 0
+    assert line.run("request", "list", "--help") == 0
     said = line.out
     assert "Example:" in said
     assert "Exit codes:" in said

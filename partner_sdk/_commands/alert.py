@@ -1,0 +1,73 @@
+"""The group `alert`: patterns of harm to look out for, and entries about them."""
+
+from datetime import datetime
+from typing import Final, cast
+
+import click
+
+from partner_sdk._commands.mailbox import offline_option
+from partner_sdk._commands.runtime import Call, PartnerGroup, shared_options
+from partner_sdk._commands.threads import (
+    STATE_WORDS,
+    Group,
+    by_option,
+    id_argument,
+    show_all,
+    show_one,
+    text_options,
+    write_entry,
+)
+from partner_sdk.client._threads import ALERTS, Thread
+from partner_sdk.wire.action_bodies import ServiceAlert
+from partner_sdk.wire.canonical import parse_time
+
+
+@click.group("alert", cls=PartnerGroup)
+def alert() -> None:
+    """Read the agency's alerts, and write about them."""
+
+
+def _format_row(thread: Thread, now: datetime) -> str:
+    body = cast("ServiceAlert", thread.body)
+    state = "ended" if parse_time(body.expires_at) <= now else STATE_WORDS[thread.state]
+    return f"{state}  until {body.expires_at[:10]}  {body.pattern.splitlines()[0]}"
+
+
+_GROUP: Final = Group("alert", ALERTS, "The agency has sent no alerts.", lambda one: -one.number, _format_row)
+
+
+@alert.command("list", example="--json")
+@offline_option
+@shared_options
+def list_alerts(call: Call, *, is_offline: bool) -> int:
+    """List alerts, the newest first."""
+    return show_all(call, _GROUP, is_offline=is_offline)
+
+
+@alert.command(example="019ab3c5-...")
+@id_argument
+@offline_option
+@shared_options
+def show(call: Call, *, wanted: str, is_offline: bool) -> int:
+    """Show an alert whole, and everything written about it."""
+    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+
+
+@alert.command(example='019ab3c5-... --by "Anna Example"')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def acknowledge(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Confirm that you have an alert and look out for it."""
+    return write_entry(call, _GROUP, wanted, kind="acknowledge", by=by, text=text)
+
+
+@alert.command(example='019ab3c5-... --by "Anna Example" --text-file found.txt')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def post(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Send the agency your findings about an alert."""
+    return write_entry(call, _GROUP, wanted, kind="note", by=by, text=text)

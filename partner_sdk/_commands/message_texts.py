@@ -1,0 +1,190 @@
+"""The agency's messages as lines for people: requests, packages, referrals, alerts, outcomes and notices."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from partner_sdk.client._threads import Line, Thread
+from partner_sdk.client.mailbox import OpenedMessage
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.action_bodies import (
+    ACCOUNT_KINDS,
+    AskedAccount,
+    Package,
+    PreservationRequest,
+    ServiceAlert,
+    TermsReferral,
+    ThreadMessage,
+)
+from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.digest import DigestNotice
+from partner_sdk.wire.mailbox_message import (
+    BODIES,
+    MAX_BODY_BYTES,
+    SET_ASIDE_REASONS,
+    InformationRequest,
+    OutcomeNote,
+    SetAsideNotice,
+    format_outcome,
+    parse_body,
+)
+from partner_sdk.wire.overview import parse_overview, render_overview
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+
+_PROGRAM: Final = "report-abuse-partner"
+_OF_THE_AGENCY: Final = {
+    "question": "The agency asks",
+    "answer": "The agency answers",
+    "note": "The agency writes",
+    "reminder": "The agency still waits for an answer",
+    "recall": "THE AGENCY TOOK THIS BACK: do not use it any more, and delete your copies",
+    "close": "The agency closed this: nothing more is expected",
+}
+_OWN: Final = {
+    "acknowledge": "Acknowledged",
+    "question": "You asked",
+    "answer": "You answered",
+    "outcome": "You told the outcome",
+    "note": "You wrote",
+    "decline": "You declined",
+}
+
+
+def find_text(opened: OpenedMessage) -> str | None:
+    """Return the text of a message, or None for a kind without text, or for a body that cannot be read."""
+    try:
+        if opened.message.kind == "digest-not-published":
+            notice = parse_exact(opened.body, kind=DigestNotice, max_bytes=MAX_BODY_BYTES)
+            return f"The agency publishes no digest of {notice.period}. There will be none for that period."
+        if opened.message.kind == "overview":
+            return render_overview(parse_overview(opened.body)).rstrip("\n")
+        kind: type[Any] = BODIES[opened.message.kind]
+        if kind not in _FORMATS:
+            return None
+        return "\n".join(_FORMATS[kind](parse_body(opened.body, body=kind), opened.message.message_id))
+    except FormatError:
+        return None
+
+
+def format_thread(thread: Thread) -> Iterator[str]:
+    """Yield the message of a thread and then its entries."""
+    yield from _FORMATS[type(thread.body)](thread.body, thread.message_id)
+    for line in thread.lines:
+        yield from format_line(line)
+    for report_id in thread.answers:
+        yield f"Your report {report_id} answers it."
+
+
+def format_line(line: Line) -> Iterator[str]:
+    """Yield one entry of a thread. The words of an own one are not kept."""
+    words = (_OWN if line.is_own else _OF_THE_AGENCY).get(line.kind, line.kind)
+    ends = "" if line.sent_at is not None else "  NOT SENT: run `spool flush`"
+    yield f"{line.at}  {words} ({line.by}){ends}"
+    if line.outcome is not None:
+        yield f"  {format_package_outcome(line.outcome)}"
+    if line.report_id is not None:
+        yield f"  with your report {line.report_id}"
+    for text in (line.text or "").splitlines():
+        yield f"  {text}"
+
+
+def format_package_outcome(outcome: str) -> str:
+    """Return the words for the outcome of a package; one that a later release knows stands for itself."""
+    return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
+
+
+def _format_package(package: Package, message_id: str) -> Iterator[str]:
+    """Yield the title of a package, and the next steps."""
+    size = f"{len(package.archive) * 3 // 4:,} bytes"
+    yield f"{'URGENT: ' if package.urgent else ''}{package.title}"
+    yield f"Package {message_id}, {size}, SHA-256 {package.archive_sha256}."
+    yield f'To tell the agency that you have it: {_PROGRAM} package acknowledge {message_id} --by "Your name"'
+
+
+def _format_request(request: InformationRequest, message_id: str) -> Iterator[str]:
+    """Yield the lines of one question, with the way to answer it."""
+    if request.reference is None:
+        yield "The agency asks about accounts of your service."
+    else:
+        yield f"The agency asks about your report {request.reference} ({request.report_id})."
+    yield from _format_accounts(request.accounts or ())
+    yield f"Question: {request.question}"
+    yield f"What it is for: {request.purpose}"
+    yield f"Legal basis: {request.legal_basis}"
+    yield f"Due by {request.due_at}."
+    yield "To answer in words:"
+    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text-file answer.txt'
+    yield "To answer with data, write a report first; it is filed with this question only:"
+    yield f"  {_PROGRAM} report new --answers {message_id} --priority P3 --out answer.json"
+    yield f'  {_PROGRAM} request answer {message_id} answer.json --priority P3 --by "Your name"'
+
+
+def _format_preservation(request: PreservationRequest, message_id: str) -> Iterator[str]:
+    """Yield the lines of a request to keep data, with the way to confirm."""
+    yield "The agency asks you to keep the data of these accounts, and to delete none of it:"
+    yield from _format_accounts(request.accounts)
+    yield f"Keep it until {request.preserve_until}."
+    yield f"What it is for: {request.purpose}"
+    yield f"Legal basis: {request.legal_basis}"
+    yield f"Confirm by {request.due_at}:"
+    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text "Kept."'
+
+
+def _format_referral(referral: TermsReferral, message_id: str) -> Iterator[str]:
+    """Yield the lines of a referral about a service's own rules."""
+    yield "The agency tells you of an account that may break your own rules. You alone decide what follows."
+    yield from _format_accounts((referral.account,))
+    yield f"Rule: {referral.rule}"
+    yield f"Why: {referral.facts.explanation}"
+    for location in referral.facts.locations:
+        yield f"Where: {location}"
+    if referral.facts.notifier is not None:
+        yield f"From: {referral.facts.notifier.name}, {referral.facts.notifier.email}"
+    yield "If you want to tell the agency what you did:"
+    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text-file answer.txt'
+
+
+def _format_alert(alert: ServiceAlert, message_id: str) -> Iterator[str]:
+    """Yield the lines of an alert."""
+    yield f"For: {alert.audience}. Until {alert.expires_at}."
+    yield f"What to look out for: {alert.pattern}"
+    yield f"What to do: {alert.advice}"
+    yield f'To tell the agency that you have it: {_PROGRAM} alert acknowledge {message_id} --by "Your name"'
+
+
+def _format_thread_message(said: ThreadMessage, message_id: str) -> Iterator[str]:
+    """Yield an entry of the agency that is shown outside its thread."""
+    del message_id  # an entry is answered in the thread of the message that it is about
+    yield f"{_OF_THE_AGENCY[said.kind]} ({said.by}), about message {said.about}."
+    if said.text:
+        yield said.text
+
+
+def _format_accounts(accounts: Iterable[AskedAccount]) -> Iterator[str]:
+    for account in accounts:
+        yield f"  {ACCOUNT_KINDS.get(account.kind, account.kind.replace('_', ' '))}: {account.value}"
+
+
+def _format_outcome_note(note: OutcomeNote, message_id: str) -> Iterator[str]:
+    del message_id
+    yield f"Your report {note.reference} ({note.report_id}), told {note.released_at}:"
+    yield format_outcome(note.outcome)
+
+
+def _format_set_aside(notice: SetAsideNotice, message_id: str) -> Iterator[str]:
+    del message_id
+    yield f"The agency holds these reports of yours but could not take them as reports ({notice.reason}):"
+    for report in notice.reports:
+        yield f"  {report.reference} ({report.report_id})"
+    yield SET_ASIDE_REASONS[notice.reason]
+
+
+_FORMATS: Final[Mapping[type, Callable[[Any, str], Iterator[str]]]] = {
+    InformationRequest: _format_request,
+    OutcomeNote: _format_outcome_note,
+    Package: _format_package,
+    PreservationRequest: _format_preservation,
+    ServiceAlert: _format_alert,
+    SetAsideNotice: _format_set_aside,
+    TermsReferral: _format_referral,
+    ThreadMessage: _format_thread_message,
+}

@@ -1,0 +1,122 @@
+"""The group `package`: list, read and acknowledge intelligence packages, ask about them, and send their outcome."""
+
+from datetime import datetime
+from typing import Final, cast
+
+import click
+
+from partner_sdk._commands.mailbox import offline_option
+from partner_sdk._commands.runtime import Call, PartnerGroup, shared_options
+from partner_sdk._commands.threads import (
+    STATE_WORDS,
+    Group,
+    by_option,
+    id_argument,
+    show_all,
+    show_one,
+    text_options,
+    write_entry,
+)
+from partner_sdk.client._threads import OPEN_STATES, PACKAGES, Thread
+from partner_sdk.wire.action_bodies import Package
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+
+
+@click.group("package", cls=PartnerGroup)
+def package() -> None:
+    """Read and answer the agency's intelligence packages."""
+
+
+def _order(thread: Thread) -> tuple[bool, bool, int]:
+    is_urgent = isinstance(thread.body, Package) and thread.body.urgent
+    return thread.state not in OPEN_STATES, not is_urgent, thread.number
+
+
+def _format_row(thread: Thread, now: datetime) -> str:
+    del now  # a package has no date by which it is due
+    body = cast("Package", thread.body)
+    return f"{STATE_WORDS[thread.state]}  {'URGENT  ' if body.urgent else ''}{body.title}"
+
+
+_GROUP: Final = Group("package", PACKAGES, "The agency has sent no packages.", _order, _format_row)
+
+
+@package.command("list", example="--json")
+@offline_option
+@shared_options
+def list_packages(call: Call, *, is_offline: bool) -> int:
+    """List packages, the urgent and new ones first."""
+    return show_all(call, _GROUP, is_offline=is_offline)
+
+
+@package.command(example="019ab3c5-...")
+@id_argument
+@offline_option
+@shared_options
+def show(call: Call, *, wanted: str, is_offline: bool) -> int:
+    """Show a package's title, and everything written about it."""
+    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+
+
+@package.command(example='019ab3c5-... --by "Sergeant Anna Example"')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def acknowledge(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Confirm that you have a package and take it on."""
+    return write_entry(call, _GROUP, wanted, kind="acknowledge", by=by, text=text)
+
+
+@package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text-file question.txt')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def ask(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Ask the agency's supporting officer about a package."""
+    return write_entry(call, _GROUP, wanted, kind="question", by=by, text=text)
+
+
+@package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text-file answer.txt')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def answer(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Answer the agency's question about a package."""
+    return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text)
+
+
+@package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text "Not our area."')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def decline(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Return a package that you cannot take on, with the reason."""
+    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text)
+
+
+@package.command(example='019ab3c5-... safeguarded --by "Sergeant Anna Example"')
+@id_argument
+@click.argument("code", metavar="OUTCOME", type=click.Choice(list(PACKAGE_OUTCOMES)))
+@by_option
+@shared_options
+@text_options
+def outcome(call: Call, *, wanted: str, code: str, by: str, text: str) -> int:
+    """Send the agency the outcome of a package.
+
+    \b
+    OUTCOME is one of:
+      safeguarded         the child is safe
+      located             the child is found
+      identified          the child is known
+      suspect_identified  a suspect is known
+      arrested            a suspect is arrested
+      charged             a suspect is charged
+      passed_overseas     a body overseas has it
+      no_crime            there was no crime
+      not_traceable       no person could be found
+    """
+    return write_entry(call, _GROUP, wanted, kind="outcome", by=by, text=text, outcome=code)

@@ -1,0 +1,125 @@
+"""The group `request`: questions, requests to keep data, and referrals; each is answered or declined here."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final, cast
+
+import click
+
+from partner_sdk._commands.delivery import SentAs, priority_option
+from partner_sdk._commands.evidence import PAIR, parse_pair
+from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
+from partner_sdk._commands.report import submit_report
+from partner_sdk._commands.runtime import Call, PartnerGroup, read_input, shared_options
+from partner_sdk._commands.threads import (
+    STATE_WORDS,
+    Group,
+    by_option,
+    get_thread,
+    id_argument,
+    show_all,
+    show_one,
+    text_options,
+    write_entry,
+)
+from partner_sdk.client._threads import REQUESTS, Thread
+from partner_sdk.client.threads import check_may_write
+from partner_sdk.report import MAX_REPORT_BYTES, parse_report
+from partner_sdk.wire.action_bodies import PreservationRequest, TermsReferral
+from partner_sdk.wire.mailbox_message import InformationRequest
+from partner_sdk.wire.submission import Priority
+
+
+@click.group("request", cls=PartnerGroup)
+def request() -> None:
+    """Answer the agency's questions and requests about accounts."""
+
+
+def _format_row(thread: Thread, now: datetime) -> str:
+    overdue = "OVERDUE  " if thread.is_overdue(now) else ""
+    state, body = STATE_WORDS[thread.state], thread.body
+    if isinstance(body, InformationRequest):
+        about = body.reference or "accounts"
+        return f"{overdue}{state}  due {body.due_at[:10]}  question about {about}: {body.question.splitlines()[0]}"
+    if isinstance(body, PreservationRequest):
+        count = len(body.accounts)
+        return f"{overdue}{state}  due {body.due_at[:10]}  keep the data of {count} account{'s' if count > 1 else ''}"
+    return f"{state}  an account that may break your rules: {cast('TermsReferral', body).rule}"
+
+
+def _order(thread: Thread) -> tuple[bool, str, int]:
+    due = getattr(thread.body, "due_at", "")
+    return not due, due, thread.number
+
+
+_GROUP: Final = Group("request", REQUESTS, "The agency has asked nothing.", _order, _format_row)
+
+
+@request.command("list", example="--json")
+@offline_option
+@shared_options
+def list_requests(call: Call, *, is_offline: bool) -> int:
+    """List questions and requests, the soonest due first."""
+    return show_all(call, _GROUP, is_offline=is_offline)
+
+
+@request.command(example="019ab3c5-...")
+@id_argument
+@offline_option
+@shared_options
+def show(call: Call, *, wanted: str, is_offline: bool) -> int:
+    """Show a request whole, and everything written about it."""
+    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+
+
+@request.command(example='019ab3c5-... --by "Anna Example" --text-file answer.txt')
+@id_argument
+@click.argument("file", metavar="[REPORT]", required=False)
+@click.option("--by", metavar="NAME", help="Your name, as the agency shall read it; needed with words.")
+@priority_option(more=" Needed with a report.")
+@click.option(
+    "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."
+)
+@shared_options
+@text_options
+def answer(
+    call: Call,
+    *,
+    wanted: str,
+    file: str | None,
+    by: str | None,
+    text: str,
+    priority: Priority | None,
+    pairs: tuple[tuple[str, Path], ...],
+) -> int:
+    """Answer a request in words, or a question with a report.
+
+    REPORT is a report as JSON, e.g. from `report new --answers ID`; - reads standard input.
+    """
+    if (file is None) == (not text):
+        raise click.UsageError("Answer in words (--text or --text-file), or with a REPORT: one of both.")
+    if file is None:
+        if by is None or priority is not None or pairs:
+            raise click.UsageError("An answer in words takes --by, and neither --priority nor --evidence.")
+        return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text)
+    if priority is None or by is not None:
+        raise click.UsageError("An answer with a REPORT takes --priority and not --by: the report names its sender.")
+    fetch_mailbox(call)
+    thread = get_thread(call, _GROUP, wanted)
+    if not isinstance(thread.body, InformationRequest):
+        raise click.UsageError("Only a question is answered with a REPORT: answer this one in words.")
+    check_may_write(thread, kind="answer")
+    raw = read_input(file, max_bytes=MAX_REPORT_BYTES)
+    report = parse_report(raw, priority=priority, kind="response", answers=thread.body.request_id)
+    sent_as: SentAs = {"priority": priority, "kind": "response", "earlier_reference": None}
+    return submit_report(call, report, pairs=pairs, sent_as=sent_as)
+
+
+@request.command(example='019ab3c5-... --by "Anna Example" --text "We hold no such account."')
+@id_argument
+@by_option
+@shared_options
+@text_options
+def decline(call: Call, *, wanted: str, by: str, text: str) -> int:
+    """Decline a request, with the reason."""
+    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text)
