@@ -57,10 +57,12 @@ mail_name = "The team"
 sms = "folder"
 sms_sender = "The team"
 """
-PAGER: Final = """
-[pager]
-desk = "mailto:day@team.example"
-out_of_hours = "mailto:night@team.example"
+LADDER: Final = """checked_on = 2026-11-28
+source = "an example: the agency's own duty plan replaces it"
+rung = [
+  {title = "Duty officer", hours = "always", target = "mailto:duty@team.example", wait_minutes = 5},
+  {title = "Supervisor", hours = "always", target = "mailto:supervisor@team.example", wait_minutes = 10},
+]
 """
 REPLY: Final = "Hello Sam. Thank you for telling us. We will call your school today. [message]"
 ASSESSMENT: Final = (
@@ -242,7 +244,8 @@ class Loop:
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
         before = before.replace("demonstration = false", "demonstration = true")
-        settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n{PAGER}", encoding="utf-8")
+        settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n", encoding="utf-8")
+        (self.desk_state / "ladder.toml").write_text(LADDER, encoding="utf-8")
 
     def start_gateway(self) -> str:
         """Start the gateway's listeners."""

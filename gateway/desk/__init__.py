@@ -4,7 +4,7 @@ It stands on eight floors. A module imports from its own floor and from lower on
 import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
 1. base: `store/`, `vault`, `audit`, `acts` (the words of each act), `alarms`, `feed_client`, `addresses`, `uk_times`,
-   `config`, `carriers/`, `wiring`
+   `config`, `ladder` (whom an alert calls), `carriers/`, `wiring`
 2. pages and terminal: `hidden_text`, `paper`, `suggestions`, `people/`, `terminal`, `views/`: the base of pages,
    sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
@@ -13,7 +13,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `outbox_run`, `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
-   `service_requests/`
+   `service_requests/`, `duty/` (the night's work)
 8. entry: `doctor`, `auditing/`, `outbox_pages`, `passkey_pages`, `release_pages`, `app` (all pages), `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the

@@ -132,7 +132,6 @@ OF_DESK: Final = {
     "refuse-touch": "refused a touch of a passkey",
     "release-action": "released an action",
     "renew-delegation": "renewed the delegation of the root key",
-    "repeat-alert": "sent an alert again",
     "repeat-destruction": "destroyed cases again after a restore",
     "replace-sealing-key": "replaced a sealing key",
     "resolve-set-aside": "resolved a row that was set aside",

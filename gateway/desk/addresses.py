@@ -1,4 +1,4 @@
-"""Parses typed e-mail addresses and mobile numbers strictly, into one spelling each.
+"""Parses typed e-mail addresses and mobile numbers strictly, into one spelling each; and judges an address to post to.
 
 Never checks whether an address exists, and never lets one carry a second recipient or a line break.
 """
@@ -8,6 +8,9 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.web.settings import is_loopback
 
 MAX_EMAIL_CHARACTERS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
 
@@ -117,3 +120,15 @@ def find_domain(domain: str) -> str | None:
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels[:-1]):
         return None
     return name if _TOP_LABEL.fullmatch(labels[-1]) else None
+
+
+def is_safe_url(url: str) -> bool:
+    """Return whether an address may be posted to: https, or http on this machine; without login or fragment."""
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_bare = not (parts.username or parts.password or parts.fragment) and url.isascii() and url.isprintable()
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    return bool(parts.hostname) and is_port and is_bare and is_private and " " not in url

@@ -29,6 +29,7 @@ from gateway.desk.config import DeskConfigError
 from gateway.desk.destinations import pages as destination_pages
 from gateway.desk.destinations.register import load_register
 from gateway.desk.digests import pages as digest_pages
+from gateway.desk.duty import pages as duty_pages
 from gateway.desk.figures import pages as figures_pages
 from gateway.desk.keying_in import pages as keying_pages
 from gateway.desk.partners import adoption_pages
@@ -132,7 +133,8 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
-        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages, figures_pages),
+        *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
+        *(figures_pages, duty_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -246,8 +246,8 @@ program: Final = DeskProgram(
             "Alerts to the people on duty: list, acknowledge.",
             room="commands.outbox",
             commands={
-                "list": "List the alerts to the people on duty, the newest first.",
-                "acknowledge": "Acknowledge an alert and every earlier one: they are not sent again.",
+                "list": "List the alerts to the people on duty, the newest first, and each of their notices.",
+                "acknowledge": "Acknowledge the open alert, by its number: it calls no further rung.",
             },
         ),
         "overview": _make_group(

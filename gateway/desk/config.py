@@ -11,14 +11,13 @@ import msgspec
 from msgspec import Meta
 
 from gateway.databases.addresses import check_database_uri
-from gateway.desk.addresses import find_email_address
+from gateway.desk.addresses import find_email_address, is_safe_url
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
 
 OFF: Final = "off"
-MAILTO: Final = "mailto:"
 MOST_SENDER_CHARACTERS: Final = 11  # an alphanumeric sender has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
@@ -54,14 +53,7 @@ class CarriersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     folder: str = ""
 
 
-class PagerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[pager]`: the targets of alerts in and out of the desk's hours: `off`, an https address, or `mailto:ADDRESS`."""
-
-    desk: str = OFF
-    out_of_hours: str = OFF
-
-
-def check_carriers(carriers: CarriersConfig, *, pager: PagerConfig) -> None:
+def check_carriers(carriers: CarriersConfig) -> None:
     """Raise `SettingsError` (`bad-settings`) naming the first key that does not fit the others."""
     for name in ("sms_most_a_day", "mail_most_a_day_per_domain"):
         if getattr(carriers, name) < 1:
@@ -72,20 +64,6 @@ def check_carriers(carriers: CarriersConfig, *, pager: PagerConfig) -> None:
         _check_sms(carriers)
     if "folder" in {carriers.mail, carriers.sms} and not Path(carriers.folder).is_absolute():
         raise _bad("carriers.folder", "must be the absolute path of a folder that `folder` writes to")
-    for name in PagerConfig.__struct_fields__:
-        _check_pager(getattr(pager, name), key=f"pager.{name}", has_mail=carriers.mail != OFF)
-
-
-def is_safe_url(url: str) -> bool:
-    """Return whether an address may be posted to: https, or http on this machine; without login or fragment."""
-    try:
-        parts = urlsplit(url)
-        is_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    is_bare = not (parts.username or parts.password or parts.fragment) and url.isascii() and url.isprintable()
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    return bool(parts.hostname) and is_port and is_bare and is_private and " " not in url
 
 
 def _check_mail(carriers: CarriersConfig) -> None:
@@ -115,20 +93,6 @@ def _check_sms(carriers: CarriersConfig) -> None:
         raise _bad("carriers.sms_url", "must be an https address")
 
 
-def _check_pager(address: str, *, key: str, has_mail: bool) -> None:
-    if address == OFF:
-        return
-    if not address.startswith(MAILTO):
-        if not is_safe_url(address):
-            raise _bad(key, "must be off, an https address, or mailto: and one address")
-        return
-    mailbox = address.removeprefix(MAILTO)
-    if find_email_address(mailbox) != mailbox:
-        raise _bad(key, "must be off, an https address, or mailto: and one address")
-    if not has_mail:
-        raise _bad(key, "needs a mail carrier: set carriers.mail")
-
-
 def _bad(key: str, what: str) -> SettingsError:
     return SettingsError(f"{key} {what}.", reason="bad-settings")
 
@@ -138,10 +102,9 @@ class DeskConfigError(ReportAbuseError):
 
 
 class WatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[watch]`: the longest time until reports are collected again, and until a person acknowledges an alert."""
+    """`[watch]`: the longest time until reports are collected again."""
 
     collect_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 3
-    acknowledge_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
 
 
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,7 +125,6 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     # Of the evidence disk: one partner's flood leaves room for the files of the others.
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     carriers: CarriersConfig = CarriersConfig()
-    pager: PagerConfig = PagerConfig()
     watch: WatchConfig = WatchConfig()
 
 
@@ -181,6 +143,11 @@ class DeskPaths:
     def agency(self) -> Path:
         """The agency's hours and promises."""
         return self.state / AGENCY_FILE
+
+    @property
+    def ladder(self) -> Path:
+        """Whom an alert calls, in which order (ladder.py)."""
+        return self.state / "ladder.toml"
 
     @property
     def destinations(self) -> Path:
@@ -237,6 +204,14 @@ class DeskPaths:
         return self.keys / f"sealing-{quarter}.key"
 
 
+# Settings of earlier versions, by name, and where they are now.
+_MOVED: Final = {
+    "post_room": "rename the table [post_room] to [carriers]. Its keys stay the same.",
+    "pager": "move the addresses of [pager] into ladder.toml (docs/running.md, step 10), and remove the table.",
+    "acknowledge_within_minutes": "remove it: each rung of ladder.toml has its own wait_minutes.",
+}
+
+
 def load_config(paths: DeskPaths) -> DeskConfig:
     """Read `desk.toml`, or raise `DeskConfigError` (`no-desk`) or `SettingsError` naming the setting to fix."""
     if not paths.config.is_file():
@@ -247,12 +222,10 @@ def load_config(paths: DeskPaths) -> DeskConfig:
     try:
         config = read_settings(paths.config, kind=DeskConfig)
     except SettingsError as error:
-        if "`post_room`" not in str(error):
+        advice = next((advice for name, advice in _MOVED.items() if f"`{name}`" in str(error)), None)
+        if advice is None:
             raise
-        raise SettingsError(
-            f"{paths.config}: rename the table [post_room] to [carriers]. Its keys stay the same.",
-            reason="bad-settings",
-        ) from None
+        raise SettingsError(f"{paths.config}: {advice}", reason="bad-settings") from None
     check_config(config)
     return config
 
@@ -265,7 +238,7 @@ def check_config(config: DeskConfig) -> None:
         check_origin(config.pages_origin, key="pages_origin")
         _check_has_name(config.pages_origin)
     check_database_uri(config.database_uri)
-    check_carriers(config.carriers, pager=config.pager)
+    check_carriers(config.carriers)
 
 
 def _check_has_name(origin: str) -> None:

@@ -19,7 +19,7 @@ from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.key_set import LOG_ROLE, has_role
 from gateway.desk.keyring.publication import OPENINGS_NOTED, find_newest
-from gateway.desk.outbox.alert_sending import list_pager_warnings
+from gateway.desk.outbox.alert_sending import list_ladder_warnings
 from gateway.desk.outbox.note_sending import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
@@ -318,14 +318,15 @@ def _examine_outbox(desk: Desk) -> Iterator[CheckResult]:
         yield "ok", f"The carriers can send; {waiting} notes are waiting.", ""
 
 
-def _examine_pager(desk: Desk) -> Iterator[CheckResult]:
-    warnings = list_pager_warnings(desk)
+def _examine_ladder(desk: Desk) -> Iterator[CheckResult]:
+    with desk.store.read() as connection:
+        warnings = list_ladder_warnings(desk, connection, is_for_later=True)
     # A sandbox has no real reports.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
     for warning in warnings:
-        yield verdict, warning, "Set [pager] in desk.toml; until then a person watches the desk's first page."
+        yield verdict, warning, f"Mend {desk.paths.ladder}; until then a person watches the desk's first page."
     if not warnings:
-        yield "ok", "Alerts can be sent during and outside the desk's hours.", ""
+        yield "ok", f"An alert has somebody to call at every hour (checked on {desk.ladder.checked_on}).", ""
 
 
 def _examine_hours(desk: Desk) -> Iterator[CheckResult]:
@@ -391,7 +392,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[CheckResult]]], ...]] 
     ("partners", _examine_partners),
     ("placements", _examine_placements),
     ("outbox", _examine_outbox),
-    ("pager", _examine_pager),
+    ("ladder", _examine_ladder),
     ("hours", _examine_hours),
     ("retention", _examine_retention),
 )

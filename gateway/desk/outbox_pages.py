@@ -8,14 +8,23 @@ from typing import Final
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.outbox.alerts import AlertError, acknowledge_alert, list_alerts
+from gateway.desk.outbox.alerts import AlertError, acknowledge_alert, list_alerts, list_calls
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER
 from gateway.desk.outbox.notes import get_references, list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state
 from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_run import send_again
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import get_desk, get_name, go_to, parse_row_number, show_page, staff_rule
+from gateway.desk.views.page import (
+    get_desk,
+    get_name,
+    go_to,
+    parse_row_number,
+    parse_small_number,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("outbox", __name__)
@@ -68,11 +77,11 @@ def post_retry(number: str) -> ResponseReturnValue:
 @blueprint.post("/alerts/<number>/acknowledge")
 @staff_rule(Permission.TAKE_ALERTS, body_bytes=FORM_BYTES)
 def post_acknowledge(number: str) -> ResponseReturnValue:
-    """Record that the signed-in person is dealing with an alert and every earlier one."""
-    desk = get_desk()
+    """Acknowledge the cases of an alert that the page showed, by the signed-in person's name."""
+    desk, seen = get_desk(), parse_small_number(read_typed()["seen"])
     try:
         with desk.store.write() as connection:
-            acknowledge_alert(connection, parse_row_number(number), actor=get_name(), now=desk.clock())
+            acknowledge_alert(connection, parse_row_number(number), actor=get_name(), now=desk.clock(), seen=seen)
     except AlertError as error:
         return _show(fault=str(error))
     return go_to("cases.list_all")
@@ -85,6 +94,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         notes = list_newest_notes(connection, most=MOST_LISTED)
         counts = count_by_state(connection, "note")
         alerts = list_alerts(connection, most=MOST_LISTED)
+        calls = list_calls(connection, [alert.id for alert in alerts])
         replies = list_waiting(connection, most=MOST_LISTED)
         without_place = list_without_place(connection, most=MOST_LISTED)
         posted = count_by_state(connection, "reply").get("sent", 0)
@@ -99,8 +109,8 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         counts=counts,
         # A given-up note may be tried again only while its text is still right.
         oldest_retried=format_time(now - GIVE_UP_AFTER),
-        alerts=alerts,
-        alerts_waiting=sum(alert.sent_at is None for alert in alerts),
+        alerts=[(alert, [call for call in calls if call.alert_id == alert.id]) for alert in alerts],
+        alerts_waiting=sum(alert.is_open and alert.count > alert.told for alert in alerts),
         replies=replies,
         without_place=without_place,
         posted_count=posted,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from gateway.desk.actions.sending import make_sender, write_action_messages
-from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew, repeat_overdue
+from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
@@ -33,14 +33,13 @@ def _write_due_messages(desk: Desk) -> None:
 
 
 KINDS: Final = (
-    # Tried for ever: until it is taken, each run reports it and an alarm stays open.
+    # Open until a person has it. If no rung takes it, each run reports it and tries the ladder again within a minute.
     OutboxKind(
         "alert",
         AlertSender,
         lease=timedelta(minutes=2),
-        longest_wait=timedelta(minutes=15),
+        longest_wait=timedelta(seconds=45),
         before=count_waiting_anew,
-        after=repeat_overdue,
     ),
     OutboxKind("stage", StageSender, most_at_once=200, before=queue_due_stages, **_FEED),
     # One at a time: a message may be a megabyte, and each keeps its place in its partner's mailbox.

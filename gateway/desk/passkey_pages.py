@@ -5,7 +5,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from flask import Blueprint, Response, request, session
+from flask import Blueprint, Response, redirect, request, session
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.people.passkeys import (
@@ -45,6 +45,7 @@ from gateway.desk.views.page import (
     show_page,
     sign_in,
     staff_rule,
+    take_wanted,
 )
 from gateway.desk.views.touch import (
     BEGIN_BYTES,
@@ -228,7 +229,8 @@ def post_end(number: str) -> ResponseReturnValue:
 
 def _go_home() -> ResponseReturnValue:
     home = find_home(get_signed_in().roles) or "passkeys.show_own"
-    return go_to(home)
+    wanted = take_wanted()
+    return go_to(home) if wanted is None else redirect(wanted, HTTPStatus.SEE_OTHER)
 
 
 def _begin_key(person: str) -> ResponseReturnValue:

@@ -21,7 +21,7 @@ from gateway.desk.collection.standing import (
 )
 from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
-from gateway.desk.outbox.alerts import list_overdue, list_unsent
+from gateway.desk.outbox.alerts import find_overdue, find_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
@@ -42,6 +42,7 @@ URGENT_WAIT: Final = "urgent-reports-wait"
 OTHERS_WAIT: Final = "reports-wait"
 NOT_SENT: Final = "alert-not-sent"
 NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
+LADDER_RAN_OUT: Final = "ladder-ran-out"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
@@ -52,8 +53,13 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     STOPPED: ("No report has been collected", "Start {}, and read its output.", "collect --every 60"),
     URGENT_WAIT: ("Urgent reports wait at the gateway", "Run {}, and read its output.", "collect"),
     OTHERS_WAIT: ("Reports wait at the gateway", "Run {}, and read its output.", "collect"),
-    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check [pager] in desk.toml.", ""),
+    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check ladder.toml.", ""),
     NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases, then run {}.", "alert list"),
+    LADDER_RAN_OUT: (
+        "Nobody on the ladder answered an alert, and it goes on from the top",
+        "Phone the people on duty yourself, then run {}.",
+        "alert list",
+    ),
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",
         "Open the lane “Crisis” and read it; {} shows its reference.",
@@ -88,11 +94,14 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     concerns = [*_list_collector_concerns(state, now=now, within=timedelta(minutes=settings.collect_within_minutes))]
     if closed is not None:
         concerns.insert(0, Concern(VAULT_CLOSED, now, detail=closed))
-    if unsent := list_unsent(connection, now=now, within=URGENT_WITHIN):
-        concerns.append(Concern(NOT_SENT, _first(unsent), sum(one.count for one in unsent), unsent[0].last_error or ""))
-    overdue = list_overdue(connection, now=now, within=timedelta(minutes=settings.acknowledge_within_minutes))
-    if overdue:
-        concerns.append(Concern(NOT_ACKNOWLEDGED, _first(overdue), sum(one.count for one in overdue)))
+    if unsent := find_unsent(connection, now=now, within=URGENT_WITHIN):
+        since = parse_time(unsent.news_at or unsent.first_at)
+        concerns.append(Concern(NOT_SENT, since, unsent.count - unsent.told, unsent.last_error or ""))
+    if overdue := find_overdue(connection, now=now):
+        alert, unread, came_round = overdue
+        concerns.append(Concern(NOT_ACKNOWLEDGED, parse_time(alert.first_at), unread))
+        if came_round is not None:
+            concerns.append(Concern(LADDER_RAN_OUT, parse_time(came_round.called_at), unread))
     concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))
     anchored_at = _find_anchored_at(connection, desk=desk)
     if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
@@ -265,10 +274,6 @@ def _settle(connection: Connection, concerns: Collection[Concern], *, now: datet
 def _list_open(connection: Connection) -> list[str]:
     query = select(ALARMS.c.kind).where(ALARMS.c.cleared_at.is_(None), ALARMS.c.kind.in_(ADVICE))
     return list(connection.execute(query).scalars())
-
-
-def _first(rows: Sequence[Any]) -> datetime:
-    return min(parse_time(row.first_at) for row in rows)
 
 
 def _age(since: datetime, *, now: datetime) -> int:

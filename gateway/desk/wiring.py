@@ -1,4 +1,4 @@
-"""The desk as one value: settings, files, store, clock, randomness and the feed, passed to every function that acts."""
+"""The desk as one value: settings, files, store, clock, randomness and feed, passed to every function that acts."""
 
 import functools
 import secrets
@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.desk.config import DeskConfig, DeskPaths, load_config
+from gateway.desk.config import OFF, DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.ladder import Ladder, load_ladder
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Ask, PublicKey, Reason
 from gateway.desk.vault.case_keys import CASE_KEYS_FILE, CaseKeys
@@ -44,6 +45,7 @@ class Desk:
 
     config: DeskConfig
     agency: Agency
+    ladder: Ladder
     paths: DeskPaths
     store: DeskStore
     clock: Clock
@@ -99,6 +101,7 @@ def open_desk(
     return Desk(
         config=config,
         agency=load_agency(paths.agency),
+        ladder=load_ladder(paths.ladder, has_mail=config.carriers.mail != OFF),
         paths=paths,
         store=open_store(paths.database, uri=config.database_uri),
         clock=clock,

@@ -17,7 +17,6 @@ from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.finding import Verdict
-from partner_sdk.wire.alert_notice import AlertTarget
 
 AGENCY_FILE: Final = "agency.toml"
 AGENCY_EXAMPLE: Final = Path(__file__).parent / "data" / AGENCY_FILE
@@ -126,9 +125,29 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         opens_at, closes_at = self._get_hours(self.get_day(now))
         return self._is_open_on(self.get_day(now)) and opens_at <= now < closes_at
 
-    def get_target_on_duty(self, now: datetime) -> AlertTarget:
-        """Return the body on duty at this moment."""
-        return "desk" if self.is_in_hours(now) else "out_of_hours"
+    def get_kind_of_day(self, day: date) -> Weekday | Literal["bank_holiday"]:
+        """Return the weekday of a day, or `bank_holiday` for a day that the agency's calendar closes."""
+        return "bank_holiday" if self._is_holiday(day) else _WEEKDAYS[day.weekday()]
+
+    def get_moment(self, day: date, at: time) -> datetime:
+        """Return a time of a day at the desk in UTC, so that added hours are elapsed time, also when the clocks change.
+
+        A time that comes twice is its first; one that the clocks skip is as long after midnight as on other days.
+        """
+        return datetime.combine(day, at, tzinfo=self.zone).astimezone(UTC)
+
+    def get_night(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return the beginning and end of the desk's closed hours: the present ones, or those before it opened."""
+        day = self.get_day(now)
+        while not (self._is_open_on(day) and self._get_hours(day)[0] <= now):
+            day -= _ONE_DAY
+        if now < self._get_hours(day)[1]:  # open: go back to the day before
+            ends_at, day = self._get_hours(day)[0], day - _ONE_DAY
+            while not self._is_open_on(day):
+                day -= _ONE_DAY
+        else:
+            ends_at = self._add_desk_time(now, timedelta(0))
+        return self._get_hours(day)[1], ends_at
 
     def make_promise(self, sent_at: datetime, *, is_crisis: bool) -> Promise:
         """Return the promise for a report sent at a moment.
@@ -155,17 +174,18 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return "fault", f"The list of bank holidays ended on {self.bank_holidays.known_until}."
         return "warning", f"The list of bank holidays ends in {left.days} days."
 
-    def _is_open_on(self, day: date) -> bool:
+    def _is_holiday(self, day: date) -> bool:
         closed = self.desk.also_closed
         if self.desk.bank_holidays != "none":
             closed |= self.bank_holidays.of(self.desk.bank_holidays)
-        return _WEEKDAYS[day.weekday()] in self.desk.days and day not in closed
+        return day in closed
+
+    def _is_open_on(self, day: date) -> bool:
+        return _WEEKDAYS[day.weekday()] in self.desk.days and not self._is_holiday(day)
 
     def _get_hours(self, day: date) -> tuple[datetime, datetime]:
-        # In UTC, so that added hours are elapsed time, also in a night when the clocks change.
         ends_on = day + _ONE_DAY if self.desk.closes == _MIDNIGHT else day
-        opens_at = datetime.combine(day, self.desk.opens, tzinfo=self.zone)
-        return opens_at.astimezone(UTC), datetime.combine(ends_on, self.desk.closes, tzinfo=self.zone).astimezone(UTC)
+        return self.get_moment(day, self.desk.opens), self.get_moment(ends_on, self.desk.closes)
 
     def _add_desk_time(self, moment: datetime, left: timedelta) -> datetime:
         day = self.get_day(moment)

@@ -23,14 +23,18 @@ MAX_AHEAD = timedelta(minutes=5)
 AlertTarget = Literal["desk", "out_of_hours"]
 
 
-class AlertNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many urgent reports came in since when; times as on the wire."""
+class AlertNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How many urgent reports came in since when; times as on the wire.
+
+    `link` leads to the sign-in of the desk and a button that acknowledges the alert; following it changes nothing.
+    """
 
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
     environment: Environment
     first_at: str
     issued_at: str
     target: AlertTarget
+    link: Annotated[str, Meta(max_length=300, pattern=r"^https?://[!-~]+$")] | None = None
 
 
 def sign_alert(notice: AlertNotice, *, private_key: Ed25519PrivateKey) -> bytes:

@@ -19,7 +19,7 @@ EXPECTED_COUNTS = {
     "key-set": 15,
     "mailbox": 22,
     "other-client": 20,
-    "page": 28,
+    "page": 31,
     "page-context": 48,
     "place": 24,
     "public-log": 9,

@@ -1,5 +1,6 @@
 """A desk whose carriers are on, and reports that ask for a note."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -11,10 +12,11 @@ from sqlalchemy import Connection, select
 from gateway.desk.alarms import list_subjects
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.config import CarriersConfig, PagerConfig, check_config
+from gateway.desk.config import CarriersConfig, DeskPaths, check_config
 from gateway.desk.keyring.key_set import make_key_set
+from gateway.desk.ladder import Ladder, Rung
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
-from gateway.desk.outbox.alerts import list_alerts
+from gateway.desk.outbox.alerts import list_alerts, list_calls
 from gateway.desk.outbox.loop import GAVE_UP, GiveUp, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import KindName, queue, record
 from gateway.desk.outbox_run import send_due
@@ -34,19 +36,46 @@ NUMBER = "+447700900123"
 FROM = "hello@team.example"
 
 
-def set_carriers(loop: Loop, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
+def set_carriers(loop: Loop, **changes: Any) -> Desk:
     """Give the loop's desk carriers and return the desk."""
     carriers = CarriersConfig(**{"notes": "on", "mail_from": FROM, "mail_name": "The team", **changes})
-    config = msgspec.structs.replace(loop.desk.config, carriers=carriers, pager=pager or PagerConfig())
+    config = msgspec.structs.replace(loop.desk.config, carriers=carriers)
     check_config(config)
     loop.desk = replace(loop.desk, config=config)
     return loop.desk
 
 
-def set_mail_server(loop: Loop, port: int, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
+def set_mail_server(loop: Loop, port: int, **changes: Any) -> Desk:
     """Give the loop's desk the mail server on loopback."""
     server = {"mail": "smtp", "smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
-    return set_carriers(loop, pager=pager, **{**server, **changes})
+    return set_carriers(loop, **{**server, **changes})
+
+
+def make_rung(title: str, target: str, *, hours: Any = "always", wait_minutes: int = 5, **changes: Any) -> Rung:
+    """Return one rung of a ladder."""
+    return Rung(title=title, target=target, hours=hours, wait_minutes=wait_minutes, **changes)
+
+
+def set_ladder(loop: Loop, *rungs: Rung, now: datetime | None = None) -> None:
+    """Give the loop's desk a ladder, and set its clock."""
+    loop.clock.now = now or loop.clock.now
+    loop.desk = replace(loop.desk, ladder=Ladder(checked_on=NOW.date(), source="a test's", rung=rungs))
+
+
+def write_ladder(paths: DeskPaths, *targets: str) -> None:
+    """Write a ladder for commands: one rung for each target, on duty at every hour."""
+    rungs = "".join(
+        f'[[rung]]\ntitle = "Rung {number}"\nhours = "always"\nwait_minutes = 5\ntarget = {json.dumps(target)}\n'
+        for number, target in enumerate(targets, start=1)
+    )
+    paths.ladder.write_text(f'checked_on = 2026-11-28\nsource = "a test of alerts"\n{rungs}', encoding="utf-8")
+
+
+def list_called(desk: Desk) -> list[tuple[str, str]]:
+    """Return every call of every alert: the rung, and "taken", its failure, or "cut off"."""
+    with desk.store.read() as connection:
+        calls = list_calls(connection, [one.id for one in list_alerts(connection, most=9999)])
+    return [(one.rung, "taken" if one.taken_at else one.failed_because or "cut off") for one in calls]
 
 
 def make_asking_contact(**changes: Any) -> Any:
@@ -66,7 +95,7 @@ def send_notes(desk: Desk) -> Outcome:
 
 
 def send_alerts(desk: Desk) -> AlertsSent:
-    """Send the waiting alert, and repeat unacknowledged ones."""
+    """Send the open alert up the ladder, if it is due."""
     return describe_alerts(desk, send_due(desk, only={"alert"}).of("alert"))
 
 
@@ -108,8 +137,13 @@ def forget_that_it_was_sent(desk: Desk, kind: KindName) -> None:
 
 
 def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
-    loop.clock.now = now
-    set_carriers(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
+    """Give the loop's desk a ladder of two: one for its hours, and the out-of-hours body for the others."""
+    set_ladder(
+        loop,
+        make_rung("Day team", desk_pager.url, hours="open"),
+        make_rung("Night desk", other_pager.url, hours="closed", body="out_of_hours"),
+        now=now,
+    )
 
 
 def file_urgent(loop: Loop, count: int = 1) -> None:
@@ -184,7 +218,7 @@ def put(desk: Desk, kind: OutboxKind, *subjects: str, lane: str = "") -> None:
 
 def run(desk: Desk, kind: OutboxKind, taker: Taker, *, in_run: Run | None = None) -> Outcome:
     """Send the due entries of one kind to the taker."""
-    return send_kind(in_run or Run(desk), replace(kind, open=lambda _run: taker, before=None, after=None))
+    return send_kind(in_run or Run(desk), replace(kind, open=lambda _run: taker, before=None))
 
 
 def states(desk: Desk, kind: OutboxKind) -> list[str]:

@@ -262,6 +262,7 @@ DESK_FLOORS = {
         "addresses",
         "uk_times",
         "config",
+        "ladder",
         "carriers",
         "wiring",
     ),
@@ -278,6 +279,7 @@ DESK_FLOORS = {
         "rights",
         "retention",
         "service_requests",
+        "duty",
     ),
     "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
 }

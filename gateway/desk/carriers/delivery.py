@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.desk.config import is_safe_url
+from gateway.desk.addresses import is_safe_url
 from partner_sdk.durable_files import is_open_to_others
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 

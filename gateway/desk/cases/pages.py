@@ -35,7 +35,7 @@ from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.queue import CRISIS, move_case
 from gateway.desk.cases.queue_page import keep_view, make_queue_pane
 from gateway.desk.collection.shelf import format_cause, format_sender, list_groups
-from gateway.desk.outbox.alerts import list_unacknowledged
+from gateway.desk.outbox.alerts import find_unacknowledged
 from gateway.desk.people.exposure import list_exposure
 from gateway.desk.people.permissions import NotPermittedError, Permission, is_allowed
 from gateway.desk.people.register import format_person
@@ -103,14 +103,14 @@ def _show_list(
     with desk.store.read() as connection:
         workers = list_workers(connection) if is_assigner else []
         alarms = count_alarms(connection)
-        alerts = list_unacknowledged(connection)
+        alert = find_unacknowledged(connection)
         set_aside = list_groups(connection)
         adoption_count = count_button_requests(connection)
     return show_page(
         "cases.html",
         pane=pane,
         concerns=[(describe_concern(one, now=desk.clock()), format_advice(one.code)) for one in concerns],
-        alerts=alerts,
+        alert=alert,
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),
         set_aside_total=sum(group.count for group in set_aside),

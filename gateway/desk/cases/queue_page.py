@@ -130,12 +130,13 @@ class QueuePane:
         return [known[name].get(code, code) for name, code in self.view.filters.items()]
 
 
-def make_queue_pane(desk: Desk, *, case_id: str = "") -> QueuePane:
-    """Return the panes of this request's view; the next case is never the shown one."""
+def make_queue_pane(desk: Desk, *, case_id: str = "", lane: str = "") -> QueuePane:
+    """Return the panes of this request's view, or of one lane; the next case is never the shown one."""
     now = desk.clock()
     person = get_name()
     today, view = get_uk_day(now), read_view(request.args, person=person)
     own_lanes = _find_own_lanes(get_signed_in().roles)
+    view = view.with_lane(lane) if lane else view
     view = view if own_lanes is None or view.lane in own_lanes else view.with_lane(own_lanes[0])
     with desk.store.read() as connection:
         counts = count_lanes(connection, today=today, person=person)

@@ -145,7 +145,7 @@ class Shelf:
         if last_at is not None:
             # An alert that was tried may be on its way to the pager at this moment, with its earlier count.
             waiting = find_waiting(self._connection)
-            is_told = waiting is not None and waiting.tries == 0 and waiting.first_at <= last_at
+            is_told = waiting is not None and waiting.tries == 0 and (waiting.news_at or waiting.first_at) <= last_at
             if not is_certain or is_told:
                 return False
         self._alerted.add(group)

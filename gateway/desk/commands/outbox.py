@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 import click
 
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
-from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unacknowledged
+from gateway.desk.outbox.alerts import acknowledge_alert, find_unacknowledged, list_alerts, list_calls
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import NO_PLACE, KindName, list_entries
 from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
@@ -75,31 +75,39 @@ def outbox_retry(call: Call, number: int) -> int:
 
 @desk_command(Permission.SEE_OUTBOX, example="--json")
 def alert_list(call: Call) -> int:
-    """List the alerts to the people on duty, the newest first.
+    """List the alerts to the people on duty, the newest first, and each of their notices.
 
     Exit code 1 when one is not acknowledged.
     """
     with open_desk(call.state).store.read() as connection:
         rows = list_alerts(connection, most=_MOST_ALERTS)
-        waiting = {row.id for row in list_unacknowledged(connection)}
+        calls = list_calls(connection, [row.id for row in rows])
+        waiting = find_unacknowledged(connection)
+    called = {row.id: [one for one in calls if one.alert_id == row.id] for row in rows}
     if call.as_json:
-        print_json({"alerts": [asdict(row) | {"waits": row.id in waiting} for row in rows]})
+        alerts = [
+            asdict(row) | {"waits": row == waiting, "calls": [asdict(one) for one in called[row.id]]} for row in rows
+        ]
+        print_json({"alerts": alerts})
     for row in [] if call.as_json else rows:
-        words = f"sent {row.sent_at}" if row.sent_at else "NOT SENT"
+        words = "" if row.told else ", NOT SENT"
         if row.acknowledged_at:
-            words = f"{words}, acknowledged by {row.acknowledged_by} at {row.acknowledged_at}"
-        elif row.id in waiting:
-            words = f"{words}, NOT ACKNOWLEDGED" + (f", repeated {row.repeats} times" if row.repeats else "")
-        say(f"{row.id:5} {row.target:12} {row.count} urgent since {row.first_at}, {words}")
+            words = f", acknowledged by {row.acknowledged_by} at {row.acknowledged_at}"
+        elif row == waiting:
+            words = ", NOT ACKNOWLEDGED"
+        say(f"{row.id:5} {row.count} urgent since {row.first_at}{words}")
+        for one in called[row.id]:
+            result = "taken" if one.taken_at else f"not taken: {one.failed_because or 'cut off'}"
+            say(f"      {one.called_at} {one.rung}, {result}")
     if not rows and not call.as_json:
         say("No alert has been raised yet.")
-    return LOOK if waiting else DONE
+    return DONE if waiting is None else LOOK
 
 
 @desk_command(Permission.TAKE_ALERTS, example="7")
 @click.argument("number", type=int, help="Its number in the list.")
 def alert_acknowledge(call: Call, number: int) -> int:
-    """Acknowledge an alert and every earlier one: they are not sent again."""
+    """Acknowledge the open alert, by its number: it calls no further rung."""
     desk = open_desk(call.state)
     with desk.store.write() as connection:
         count = acknowledge_alert(connection, number, actor=call.actor, now=desk.clock())
@@ -107,7 +115,7 @@ def alert_acknowledge(call: Call, number: int) -> int:
     return print_result(
         call,
         {"acknowledged": count},
-        f"You have {count} {'alert' if count == 1 else 'alerts'} in hand.",
+        f"You have {count} urgent {'case' if count == 1 else 'cases'} in hand.",
         f"Open the urgent cases now: {suggest('case list')}",
     )
 

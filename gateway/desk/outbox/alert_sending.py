@@ -1,44 +1,57 @@
-"""Sends alerts to the people on duty: one a minute, tried until accepted, repeated until acknowledged (R21).
+"""Sends the open alert up the ladder: one notice a minute at the most, until a person acknowledges it by name (R21).
 
-Never silent: each run names an alert that cannot be sent.
+Never silent: each run names an alert that nobody took.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
-from typing import TYPE_CHECKING, Any, Final, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row
 
 from gateway.desk import audit
 from gateway.desk.carriers.delivery import DeliveryError, post_json
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
-from gateway.desk.config import MAILTO, OFF
+from gateway.desk.ladder import MAILTO, Rung
 from gateway.desk.outbox.alerts import (
+    AlertCall,
     AlertRow,
-    add_alert,
+    begin_call,
     count_anew,
     count_unread,
-    find_last_sent,
+    fail_call,
+    find_last_call,
+    find_open,
+    find_overdue,
     find_waiting,
-    list_overdue,
+    finish_call,
+    get_alert,
+    list_calls,
 )
 from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
-from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.outbox_tables import ALERTS
+from gateway.desk.outbox.queue import queue
+from gateway.desk.people.permissions import BY_THE_DESK, Permission, is_allowed
+from gateway.desk.people.register import find_person, list_roles
+from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
-from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.wire.alert_notice import AlertNotice, AlertTarget
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.alert_notice import AlertNotice
+from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import requests
 
 ALERT_FILE_NAME = "page.json"  # WIRE.md §9.1
 COALESCED: Final = timedelta(minutes=1)
-_NO_PAGER: Final = "no-pager"
+# One run calls no further rung after this time, so that it ends within the two minutes of its claim even if every
+# target keeps it waiting.
+CALLS_WITHIN: Final = timedelta(minutes=1)
+_NOBODY: Final = "nobody-on-ladder"
+_SECRET_BYTES: Final = 16
 
 
 class Pager(Protocol):
@@ -71,13 +84,14 @@ class MailPager:
     random: bytes
 
     def send(self, signed: bytes, *, notice: AlertNotice) -> None:
-        """Send a mail with the count and the first time, or raise `DeliveryError`."""
+        """Send a mail with the count, the first time and the link, or raise `DeliveryError`."""
         words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
+        way = "Open the desk's list." if notice.link is None else f"Sign in and say that you have it: {notice.link}"
         mail = make_mail(
             self.to,
             sender=self.sender,
             subject=f"{words} at the desk",
-            body=f"{words} at the desk since {notice.first_at} ({notice.environment}). Open the desk's list.\n",
+            body=f"{words} at the desk since {notice.first_at} ({notice.environment}).\n\n{way}\n",
             now=self.now,
             random=self.random,
         )
@@ -85,14 +99,11 @@ class MailPager:
         self.carrier.send(mail)
 
 
-def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
-    """Return the pager that `desk.toml` names for a target, or None for `off`.
+def make_pager(desk: Desk, address: str) -> Pager:
+    """Return the pager of a rung's target.
 
     Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.
     """
-    address: str = getattr(desk.config.pager, target)
-    if address == OFF:
-        return None
     if not address.startswith(MAILTO):
         return WebhookPager(address, desk.session)
     carrier = make_mail_carrier(desk.config.carriers)
@@ -107,16 +118,12 @@ def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
     )
 
 
-class NotRepeatedError(ReportAbuseError):
-    """An unacknowledged alert could not be sent again."""
-
-
 @dataclass(slots=True)
 class AlertsSent:
-    """The result of one run. `waiting` counts urgent reports that no alert has announced.
+    """The result of one run. `waiting` counts urgent reports that no notice has named.
 
-    `unacknowledged` counts the reports of alerts that were sent but not acknowledged in time. `is_stuck`: an alert was
-    tried and not sent; `warnings` are lines for a person.
+    `unacknowledged` counts unread reports of an alert that was not acknowledged in time. `is_stuck`: an alert was tried
+    and not taken; `warnings` are lines for a person.
     """
 
     sent: int = 0
@@ -127,153 +134,195 @@ class AlertsSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Climb:
+    """The next steps of an alert: the rungs to try, each with its way up the ladder, and the notice's count.
+
+    `waits_until` is the end of the running wait, for news to the rung that was called last.
+    """
+
+    alert: AlertRow
+    count: int
+    rungs: "Sequence[tuple[Rung, int]]"
+    waits_until: datetime | None
+
+
+@dataclass(slots=True)
 class AlertSender:
-    """Sends the waiting alert to the people on duty now."""
+    """Sends the open alert to the rung whose turn it is, or to the next one that takes it."""
 
     run: Run
+    waits_until: datetime | None = None
 
-    def load(self, connection: Connection, row: Row[Any]) -> AlertRow | Hold:
-        """Return the alert, addressed to the people on duty now, unless one was sent there a moment ago."""
-        now = self.run.desk.clock()
-        waiting = find_waiting(connection)
-        if waiting is None or str(waiting.id) != row.subject:
+    def load(self, connection: Connection, row: Row[Any]) -> Climb | Hold:
+        """Return the rungs to call now, unless the last one still has time and there is no news for it."""
+        desk, now = self.run.desk, self.run.desk.clock()
+        alert = find_open(connection)
+        if alert is None or str(alert.id) != row.subject:
             return Hold()
-        target = _choose_target(self.run.desk, now)
-        if target is None:
-            return Hold(code=_NO_PAGER)
-        last_at = find_last_sent(connection, target)
+        on_duty = list_callable(desk, connection, now=now)
+        if not on_duty:
+            return Hold(code=_NOBODY)
+        climb = plan_climb(alert, list_calls(connection, [alert.id]), on_duty, now=now)
+        if climb is None:
+            last = [one for one in list_calls(connection, [alert.id]) if one.taken_at is not None][-1]
+            return Hold(until=parse_time(last.waits_until))
+        last_at = find_last_call(connection, climb.rungs[0][0].title)
         if last_at is not None and now < last_at + COALESCED:
             return Hold()
-        connection.execute(update(ALERTS).where(ALERTS.c.id == waiting.id).values(target=target))
-        return replace(waiting, target=target)
+        unread = min(alert.count, count_unread(connection, since=alert.first_at))
+        return Climb(alert, max(1, unread), climb.rungs, climb.waits_until)
 
-    def send(self, items: Sequence[AlertRow]) -> list[GiveUp | None]:
-        """Sign each notice and deliver it by its pager."""
-        for alert in items:
-            _hand_over(self.run.desk, alert.target, count=alert.count, first_at=alert.first_at)
+    def send(self, items: "Sequence[Climb]") -> list[GiveUp | None]:
+        """Call the rungs in turn until one takes the notice. Raises the last failure if none does."""
+        for climb in items:
+            self._climb(climb)
         return [None] * len(items)
 
-    def sent(self, connection: Connection, row: Row[Any], item: AlertRow) -> None:
-        """Note the announced count, and queue an alert for cases filed in the meantime."""
+    def sent(self, connection: Connection, row: Row[Any], item: Climb) -> None:
+        """Queue the alert for the end of the wait, or for now if cases were filed in the meantime."""
         now = self.run.desk.clock()
-        query = select(ALERTS.c["count"].label("held"), ALERTS.c.first_at).where(ALERTS.c.id == item.id)
-        alert = connection.execute(query).one()
-        connection.execute(update(ALERTS).where(ALERTS.c.id == item.id).values(count=item.count))
-        if alert.held > item.count:
-            # Their time is that of this alert: the process that filed them may have read its clock before we read ours.
-            left = alert.held - item.count
-            add_alert(connection, item.target, count=left, first_at=alert.first_at, now=now)
-        audit.append_entry(connection, "send-alert", item.target, at=now, actor=BY_THE_DESK, count=item.count)
+        is_news = get_alert(connection, item.alert.id).count > item.alert.count
+        queue(connection, "alert", [row.subject], now=now if is_news or self.waits_until is None else self.waits_until)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         """Do nothing: no alert is given up."""
 
+    def _climb(self, climb: Climb) -> None:
+        desk = self.run.desk
+        began_at, failure = desk.clock(), DeliveryError(reason=_NOBODY)
+        for place, (rung, turn) in enumerate(climb.rungs):
+            now = desk.clock()
+            if now - began_at > CALLS_WITHIN:
+                break
+            is_news = place == 0 and climb.waits_until is not None
+            until = climb.waits_until if is_news else now + timedelta(minutes=rung.wait_minutes)
+            secret = to_base64url(desk.random(_SECRET_BYTES))
+            with desk.store.write() as connection:
+                call_id = begin_call(
+                    connection, alert_id=climb.alert.id, rung=rung.title, person=rung.person, turn=turn,
+                    count=climb.count, now=now, waits_until=until or now, link_secret=secret,
+                )  # fmt: skip
+            try:
+                _hand_over(desk, rung, climb, secret=secret)
+            except (DeliveryError, LocalStateError) as error:
+                failure = error if isinstance(error, DeliveryError) else DeliveryError(reason=error.reason)
+                with desk.store.write() as connection:
+                    fail_call(connection, call_id, code=error.reason)
+                continue
+            with desk.store.write() as connection:
+                finish_call(connection, call_id, alert=climb.alert, now=desk.clock())
+                numbers = {"call": call_id, "count": climb.count, "turn": turn}
+                audit.append_entry(
+                    connection, "send-alert", str(climb.alert.id), at=desk.clock(), actor=BY_THE_DESK, **numbers
+                )
+            self.waits_until = until
+            return
+        raise failure
+
+
+def plan_climb(
+    alert: AlertRow, calls: "Sequence[AlertCall]", on_duty: "Sequence[Rung]", *, now: datetime
+) -> Climb | None:
+    """Return the rungs to try, beginning with the one whose turn it is; None while the last one has time and no news.
+
+    After the last rung it goes on from the top, as the next way up.
+    """
+    taken = [one for one in calls if one.taken_at is not None]
+    places = {rung.title: place for place, rung in enumerate(on_duty)}
+    last, first, turn, waits_until = (calls[-1] if calls else None), 0, 1, None
+    if last is not None:
+        turn = last.turn
+        place = places.get(last.rung)
+        has_time = bool(taken) and format_time(now) < taken[-1].waits_until
+        if has_time and alert.count <= alert.told and last.taken_at is not None:
+            return None
+        is_cut_off = last.taken_at is None and last.failed_because is None  # a run was killed: it may not have gone
+        is_news = last.taken_at is not None and has_time
+        if place is None:
+            first = 0  # it is not on duty any more, e.g. at the end of a shift
+        elif is_cut_off or is_news:
+            first, waits_until = place, parse_time(last.waits_until) if is_news else None
+        else:
+            first = place + 1
+            if first >= len(on_duty):
+                first, turn = 0, turn + 1
+    rungs = [*((one, turn) for one in on_duty[first:]), *((one, turn + 1) for one in on_duty[:first])]
+    return Climb(alert, alert.count, rungs, waits_until)
+
+
+def list_callable(desk: Desk, connection: Connection, *, now: datetime) -> list[Rung]:
+    """Return the rungs on duty now, without people that may no longer acknowledge an alert.
+
+    If that leaves none, return the rest of the ladder.
+    """
+    able = [one for one in desk.ladder.list_on_duty(desk.agency, now) if _is_able(connection, one.person)]
+    return able or [one for one in desk.ladder.rungs if _is_able(connection, one.person)]
+
 
 def count_waiting_anew(desk: Desk) -> None:
-    """Remove cases opened since from the waiting alert."""
+    """Remove cases opened since from the open alert."""
     with desk.store.write() as connection:
         count_anew(connection, now=desk.clock())
 
 
-def repeat_overdue(desk: Desk) -> None:
-    """Send alerts that were not acknowledged in time again, to the target that was not alerted last.
-
-    Raises `NotRepeatedError`.
-    """
-    now, within = desk.clock(), _get_patience(desk)
-    with desk.store.write() as connection:
-        overdue = list_overdue(connection, now=now, within=within)
-        due = [row for row in overdue if row.repeated_at is None or now - parse_time(row.repeated_at) >= within]
-        target = _choose_other(desk, due[-1].repeated_to or due[-1].target) if due else None
-        if target is None:
-            return  # none is due, or every pager is off: each run reports it
-        count, first_at = _count_overdue(connection, overdue), min(row.first_at for row in overdue)
-        # Before it is sent: a run that is killed meanwhile leaves the next repeat to the next turn.
-        connection.execute(
-            update(ALERTS)
-            .where(ALERTS.c.id.in_([row.id for row in due]))
-            .values(repeated_at=format_time(now), repeated_to=target, repeats=ALERTS.c.repeats + 1)
-        )
-        audit.append_entry(connection, "repeat-alert", target, at=now, actor=BY_THE_DESK, count=count)
-    try:
-        _hand_over(desk, target, count=count, first_at=first_at)
-    except (DeliveryError, LocalStateError) as error:
-        with desk.store.write() as connection:  # the next run tries the same target again
-            for row in due:
-                values = {"repeated_at": row.repeated_at, "repeated_to": row.repeated_to, "repeats": row.repeats}
-                connection.execute(update(ALERTS).where(ALERTS.c.id == row.id).values(**values))
-        raise NotRepeatedError(
-            f"ALERT NOT REPEATED: {count} urgent since {first_at}, {error.reason}.", reason=error.reason
-        ) from None
-
-
 def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
-    """Return the result of one run, and warnings about the waiting alerts."""
-    now, found = desk.clock(), AlertsSent(sent=outcome.sent, warnings=list_pager_warnings(desk))
+    """Return the result of one run, and warnings about the open alert."""
+    now, found = desk.clock(), AlertsSent(sent=outcome.sent)
     with desk.store.read() as connection:
-        waiting = find_waiting(connection)
-        overdue = list_overdue(connection, now=now, within=_get_patience(desk))
-        found.unacknowledged = _count_overdue(connection, overdue)
-    if isinstance(outcome.error, NotRepeatedError):
-        found.is_stuck = True
-        found.warnings.append(str(outcome.error))
-    elif outcome.error is not None:
+        found.warnings = list_ladder_warnings(desk, connection)
+        alert, waiting = find_open(connection), find_waiting(connection)
+        overdue = find_overdue(connection, now=now)
+    found.waiting = waiting.count - waiting.told if waiting is not None else 0
+    found.unacknowledged = overdue[1] if overdue is not None else 0
+    if outcome.error is not None:
         found.is_stuck = True
         found.warnings.append(f"ALERT NOT DELIVERED: unexpected, {format_exception(outcome.error)}.")
-    if waiting is not None:
-        found.waiting = waiting.count
-        if waiting.last_error is not None:
-            found.is_stuck = True
-            found.warnings.append(
-                f"ALERT NOT DELIVERED: {waiting.count} urgent since {waiting.first_at}, {waiting.tries} tries, "
-                f"{waiting.last_error}. Phone the people on duty."
-            )
+    if alert is not None and alert.last_error is not None:
+        found.is_stuck = True
+        found.warnings.append(
+            f"ALERT NOT DELIVERED: {alert.count} urgent since {alert.first_at}, {alert.last_error}. "
+            "Phone the people on duty."
+        )
     return found
 
 
-def list_pager_warnings(desk: Desk) -> list[str]:
-    """Return a line for each pager that is off in `desk.toml`."""
-    times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
-    return [
-        f"NO PAGER {words}: urgent reports will raise no alert then. Set pager.{target} in desk.toml."
-        for target, words in times.items()
-        if getattr(desk.config.pager, target) == "off"
+def list_ladder_warnings(desk: Desk, connection: Connection, *, is_for_later: bool = False) -> list[str]:
+    """Return a line for each fault of the ladder, e.g. a time without a rung on duty, or a removed person."""
+    rungs, now = desk.ladder.rungs, desk.clock()
+    gap = desk.ladder.find_gap(desk.agency, now) if is_for_later else None
+    found = [
+        f"LADDER: {one.person} may not acknowledge alerts, so the rung “{one.title}” is left out."
+        for one in rungs
+        if not _is_able(connection, one.person)
     ]
+    if not any(_is_able(connection, one.person) for one in rungs):
+        found.append("NOBODY ON THE LADDER: urgent reports call nobody. Write ladder.toml.")
+    elif not any(one.is_on_duty(desk.agency, now) for one in rungs):
+        found.append("NOBODY ON DUTY NOW: an alert calls the whole ladder. Mend its hours in ladder.toml.")
+    elif gap is not None:
+        found.append(f"NOBODY ON DUTY at {format_uk_time(format_time(gap))}: an alert would call the whole ladder.")
+    return found
 
 
-def _get_patience(desk: Desk) -> timedelta:
-    return timedelta(minutes=desk.config.watch.acknowledge_within_minutes)
+def _is_able(connection: Connection, person: str | None) -> bool:
+    if person is None:
+        return True  # a body, or a shared telephone
+    found = find_person(connection, person)
+    is_here = found is not None and found.ended_at is None
+    return is_here and is_allowed(list_roles(connection, person), Permission.TAKE_ALERTS)
 
 
-def _count_overdue(connection: Connection, overdue: Sequence[AlertRow]) -> int:
-    if not overdue:
-        return 0
-    unread = count_unread(connection, since=min(row.first_at for row in overdue))
-    return min(sum(row.count for row in overdue), unread)
-
-
-def _choose_target(desk: Desk, now: datetime) -> AlertTarget | None:
-    # A pager that is off must not silence the other one: one is better than none, and each run reports it.
-    on_duty = desk.agency.get_target_on_duty(now)
-    targets: list[AlertTarget] = sorted(get_args(AlertTarget), key=lambda target: target != on_duty)
-    return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
-
-
-def _choose_other(desk: Desk, told: str) -> AlertTarget | None:
-    targets: list[AlertTarget] = sorted(get_args(AlertTarget), key=lambda target: target == told)
-    return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
-
-
-def _hand_over(desk: Desk, target: AlertTarget, *, count: int, first_at: str) -> None:
-    """Sign a notice and deliver it by a pager; raises `DeliveryError` or `LocalStateError` on failure."""
-    pager = find_pager(desk, target)
-    if pager is None:
-        raise DeliveryError(reason=_NO_PAGER)
+def _hand_over(desk: Desk, rung: Rung, climb: Climb, *, secret: str) -> None:
+    """Sign a notice and deliver it; raises `DeliveryError` or `LocalStateError` on failure."""
+    origin = desk.config.pages_origin
     notice = AlertNotice(
-        count=count,
+        count=climb.count,
         environment=desk.config.environment,
-        first_at=first_at,
+        first_at=climb.alert.first_at,
         issued_at=format_time(desk.clock()),
-        target=target,
+        # It leads to the sign-in: opening it acknowledges nothing. Without an address of its own the desk's pages open
+        # on its machine alone.
+        link=f"{origin}/duty/alerts/{secret}" if origin else None,
+        target=rung.body,
     )
-    pager.send(desk.load_signer().sign(notice), notice=notice)
+    make_pager(desk, rung.target).send(desk.load_signer().sign(notice), notice=notice)

@@ -100,8 +100,7 @@ class OutboxKind:
     """One kind of entry, as data.
 
     `lease` is the time for which a claim excludes other runs; `longest_wait` caps the doubling pause. An entry is given
-    up after `most_tries` refusals or once it is `too_late_after`. `before` queues entries that fall due by time alone,
-    and `after` sends anything that needs no entry.
+    up after `most_tries` refusals or once it is `too_late_after`. `before` queues entries that fall due by time alone.
     """
 
     name: KindName
@@ -116,7 +115,6 @@ class OutboxKind:
     # After an unexpected error the message may have been sent: another try may be a second copy.
     is_tried_after_slip: bool = True
     before: Callable[[Desk], object] | None = None
-    after: Callable[[Desk], object] | None = None
 
     @property
     def is_given_up(self) -> bool:
@@ -172,7 +170,6 @@ def send_kind(run: Run, kind: OutboxKind) -> Outcome:
     try:
         _do_step(kind.before, run.desk, outcome)
         _Sending(run, kind, outcome).go()
-        _do_step(kind.after, run.desk, outcome)
     except DeskStoreError:
         raise  # locked or full: the next run finds every entry as it is
     except Exception as error:  # noqa: BLE001 - one kind keeps back no other; its words may be a report's

@@ -91,19 +91,37 @@ NOTES: Final = Table(
     Column("domain_mac", LargeBinary),  # the same of a mail address's domain
 )
 
-# Alerts about urgent reports for the people on duty; a row has the count, never the content.
+# Alerts about urgent reports for the people on duty; a row has counts and times, never the content. One is open at a
+# time, and climbs the ladder until a person acknowledges it by name or every case of it was read.
 ALERTS: Final = Table(
     "alerts",
     METADATA,
     Column("id", Number, primary_key=True),
-    Column("target", PlainText, nullable=False),  # desk, out_of_hours
     Column("count", Number, nullable=False),
+    Column("told", Number, nullable=False, server_default=text("0")),  # those of the last notice that was taken
     Column("first_at", PlainText, nullable=False),
-    # Until a person acknowledges it by name, it is sent again, to the other target.
+    Column("news_at", PlainText),  # since when a case waits to be told
     Column("acknowledged_at", PlainText),
     Column("acknowledged_by", PlainText),
-    Column("repeats", Number, nullable=False, server_default=text("0")),
-    Column("repeated_at", PlainText),
-    Column("repeated_to", PlainText),
     sqlite_autoincrement=True,  # as above: an entry of the outbox names it
+)
+
+# Each notice of an alert: whom it called, when, and what came of it. Written before the notice goes, so that a run that
+# is killed leaves its trace.
+ALERT_CALLS: Final = Table(
+    "alert_calls",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("alert_id", Number, nullable=False),
+    Column("rung", PlainText, nullable=False),  # its title in the agency's ladder
+    Column("person", PlainText),
+    Column("turn", Number, nullable=False),  # 1 for the first way up the ladder
+    Column("count", Number, nullable=False),  # of the notice
+    Column("called_at", PlainText, nullable=False),
+    Column("waits_until", PlainText, nullable=False),  # then the next rung is called
+    Column("taken_at", PlainText),
+    Column("failed_because", PlainText),  # a code
+    Column("link_sha256", LargeBinary, unique=True),  # of the secret in the notice's link
+    Index(None, "alert_id"),
+    sqlite_autoincrement=True,
 )

@@ -43,6 +43,9 @@ _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
 _KEYS_OFF: Final = "keys_off"
 _NAMES: Final = "names_of_people"
+_WANTED: Final = "wanted"
+# The pages that a sign-in returns to: the one behind the link of an alert's notice.
+_RETURNED_TO: Final = frozenset({"duty.show_alert"})
 _MOST_NAMES: Final = 8  # of people to ask, on a page that refuses
 MOST_LISTED: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
@@ -50,6 +53,7 @@ _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 # The menu: each page with its permission and its word, in the order in which a person's first page is chosen.
 MENU: Final = (
     (Permission.SEE_QUEUE, "cases.list_all", "Cases"),
+    (Permission.TAKE_ALERTS, "duty.show_all", "On duty"),
     (Permission.SEARCH_CASES, "search.show_search", "Search"),
     (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
@@ -122,10 +126,19 @@ def get_desk() -> Desk:
 
 
 def sign_in(person: str) -> None:
-    """Begin a fresh session: nothing from before the sign-in is kept. Raises `StartLinkError`."""
+    """Begin a fresh session: only the page that was asked for is kept. Raises `StartLinkError`."""
+    wanted = session.get(_WANTED)
     session.clear()
+    if wanted is not None:
+        session[_WANTED] = wanted
     session["secret"] = begin_session(get_desk(), person, browser=_get_browser())
     g.pop(_SIGNED_IN, None)
+
+
+def take_wanted() -> str | None:
+    """Return the path of the page that a person asked for before the sign-in, once."""
+    wanted = session.pop(_WANTED, None)
+    return wanted if isinstance(wanted, str) else None
 
 
 def sign_out() -> None:
@@ -178,7 +191,9 @@ def check_route(*, case: CaseScope | None = None) -> None:
 
 
 def find_home(roles: Collection[Role]) -> str | None:
-    """Return the endpoint of the first page in the menu for these roles."""
+    """Return the endpoint of the first page in the menu for these roles; a duty officer's is sized for a phone."""
+    if set(roles) == {Role.DUTY_OFFICER}:
+        return "duty.show_all"
     return next((endpoint for permission, endpoint, _ in MENU if is_allowed(roles, permission)), None)
 
 
@@ -245,6 +260,8 @@ def _check_permission() -> ResponseReturnValue | None:
         return None
     found = find_signed_in()
     if found is None:
+        if request.endpoint in _RETURNED_TO and request.method == "GET":
+            session[_WANTED] = request.path
         return show_page("sign_in.html", status=HTTPStatus.UNAUTHORIZED)
     if found.is_locked:
         return None  # the touch that it is asked for comes first

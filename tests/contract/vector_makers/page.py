@@ -10,6 +10,7 @@ from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
 from tests.contract.vector_makers.signed import make_verify_key, mix, rewrite, sign_raw
 
+LINK = "https://desk.agency.example/duty/alerts/AAAAAAAAAAAAAAAAAAAAAA"
 OLD_KEY_ENDED = NOW - timedelta(minutes=40)
 
 
@@ -43,6 +44,9 @@ def make_pages() -> dict[str, Any]:
 
     cases: list[tuple[str, str, bytes, dict[str, Any]]] = [
         ("signed here", "success", good, {}),
+        ("with a link to the desk", "success", page(link=LINK), {"notice": {"link": LINK}}),
+        ("with a link that is no address", "malformed", raw_page(b'"target":"desk"', b'"link":"desk","target":"desk"'), {}),
+        ("without a link, as null", "not-canonical", raw_page(b'"target":"desk"', b'"link":null,"target":"desk"'), {}),
         ("the oldest that is taken", "success", good, at(NOW + timedelta(hours=1))),
         ("a second too old", "stale", good, at(NOW + timedelta(hours=1, seconds=1))),
         ("as far ahead as is taken", "success", good, at(NOW - timedelta(minutes=5))),

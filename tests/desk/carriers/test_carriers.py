@@ -22,7 +22,6 @@ from gateway.desk.config import (
     CarriersConfig,
     DeskConfig,
     DeskPaths,
-    PagerConfig,
     check_config,
     encode_config,
     load_config,
@@ -144,13 +143,12 @@ def test_secret_file_is_closed_to_others_and_holds_its_lines(tmp_path: Path) -> 
     assert read_secret_lines(file, count=2) == ["team", "secret word"]
 
 
-def make_config(carriers: dict[str, Any], pager: dict[str, str]) -> DeskConfig:
+def make_config(carriers: dict[str, Any]) -> DeskConfig:
     return DeskConfig(
         environment="live",
         gateway_origin="https://report.example",
         feed_url="https://feed.report.example",
         carriers=CarriersConfig(**carriers),
-        pager=PagerConfig(**pager),
     )
 
 
@@ -161,7 +159,6 @@ SMS = {"sms": "webhook", "sms_sender": "Hello Team", "sms_url": "https://sms.exa
 def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
     config = make_config(
         {**MAIL, **SMS, "notes": "on", "mail_name": 'The "team" = [x]', "sms_country_codes": ("44", "353")},
-        {"desk": "https://pager.example/desk?key=1", "out_of_hours": "mailto:duty@other.example"},
     )
     paths = DeskPaths(tmp_path)
     paths.config.write_text(encode_config(config), encoding="utf-8")
@@ -175,44 +172,40 @@ def test_settings_from_before_the_carriers_still_read(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     config = load_config(paths)
-    assert (config.carriers.notes, config.carriers.mail, config.pager.desk) == ("off", "off", "off")
+    assert (config.carriers.notes, config.carriers.mail) == ("off", "off")
     assert make_mail_carrier(config.carriers) is None
 
 
 @pytest.mark.parametrize(
-    ("carriers", "pager", "key"),
+    ("carriers", "key"),
     [
-        ({**MAIL, "mail_from": "no address"}, {}, "carriers.mail_from"),
-        ({**MAIL, "mail_from": "hello@Team.example"}, {}, "carriers.mail_from"),
-        ({**MAIL, "mail_name": "a\r\nBcc: b@c.example"}, {}, "carriers.mail_name"),
-        ({**MAIL, "smtp_host": ""}, {}, "carriers.smtp_host"),
-        ({**MAIL, "smtp_port": 0}, {}, "carriers.smtp_host"),
-        ({**MAIL, "smtp_security": "none"}, {}, "carriers.smtp_security"),
-        ({**SMS, "sms_sender": "Hello Team 12"}, {}, "carriers.sms_sender"),
-        ({**SMS, "sms_sender": ""}, {}, "carriers.sms_sender"),
-        ({**SMS, "sms_url": "http://sms.example/send"}, {}, "carriers.sms_url"),
-        ({**SMS, "sms_url": "https://name:word@sms.example/send"}, {}, "carriers.sms_url"),
-        ({**SMS, "sms_country_codes": ("+44",)}, {}, "carriers.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ()}, {}, "carriers.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ("44", "1")}, {}, "carriers.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ("120",)}, {}, "carriers.sms_country_codes"),
-        ({**SMS, "sms_most_a_day": 0}, {}, "carriers.sms_most_a_day"),
-        ({**MAIL, "mail_most_a_day_per_domain": -1}, {}, "carriers.mail_most_a_day_per_domain"),
-        ({"sms": "folder", "sms_sender": "Team"}, {}, "carriers.folder"),
-        ({}, {"desk": "ftp://pager.example"}, "pager.desk"),
-        ({}, {"out_of_hours": "http://pager.example"}, "pager.out_of_hours"),
-        ({}, {"desk": "mailto:duty@other.example"}, "pager.desk"),
-        (MAIL, {"desk": "mailto:duty@other.example?subject=x"}, "pager.desk"),
+        ({**MAIL, "mail_from": "no address"}, "carriers.mail_from"),
+        ({**MAIL, "mail_from": "hello@Team.example"}, "carriers.mail_from"),
+        ({**MAIL, "mail_name": "a\r\nBcc: b@c.example"}, "carriers.mail_name"),
+        ({**MAIL, "smtp_host": ""}, "carriers.smtp_host"),
+        ({**MAIL, "smtp_port": 0}, "carriers.smtp_host"),
+        ({**MAIL, "smtp_security": "none"}, "carriers.smtp_security"),
+        ({**SMS, "sms_sender": "Hello Team 12"}, "carriers.sms_sender"),
+        ({**SMS, "sms_sender": ""}, "carriers.sms_sender"),
+        ({**SMS, "sms_url": "http://sms.example/send"}, "carriers.sms_url"),
+        ({**SMS, "sms_url": "https://name:word@sms.example/send"}, "carriers.sms_url"),
+        ({**SMS, "sms_country_codes": ("+44",)}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ()}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ("44", "1")}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ("120",)}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_most_a_day": 0}, "carriers.sms_most_a_day"),
+        ({**MAIL, "mail_most_a_day_per_domain": -1}, "carriers.mail_most_a_day_per_domain"),
+        ({"sms": "folder", "sms_sender": "Team"}, "carriers.folder"),
     ],
 )
-def test_setting_that_does_not_fit_is_named(carriers: dict[str, Any], pager: dict[str, str], key: str) -> None:
+def test_setting_that_does_not_fit_is_named(carriers: dict[str, Any], key: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        check_config(make_config(carriers, pager))
+        check_config(make_config(carriers))
     assert str(caught.value).startswith(key)
 
 
 def test_no_secret_has_a_place_in_the_settings() -> None:
-    names = {field.name for kind in (CarriersConfig, PagerConfig) for field in msgspec.structs.fields(kind)}
+    names = {field.name for kind in (CarriersConfig,) for field in msgspec.structs.fields(kind)}
     assert len(names) >= 14
     assert [name for name in names if ("login" in name or "token" in name) and not name.endswith("_file")] == []
     assert not any("password" in name for name in names)

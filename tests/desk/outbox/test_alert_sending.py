@@ -1,15 +1,14 @@
 """Alerts on their way: receivers, frequency, content; and one that cannot go out is never silent."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.config import PagerConfig
-from gateway.desk.outbox.alert_sending import AlertsSent, list_pager_warnings
+from gateway.desk.outbox.alert_sending import AlertsSent
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.desk.vault import signing
@@ -24,10 +23,12 @@ from tests.desk.outbox_builders import (
     IN_HOURS,
     file_urgent,
     list_all_alerts,
+    list_called,
+    make_rung,
     open_all,
     open_with_key_set,
     send_alerts,
-    set_carriers,
+    set_ladder,
     set_mail_server,
     set_pagers,
 )
@@ -79,7 +80,7 @@ def test_waiting_alert_goes_to_the_people_on_duty_when_it_is_sent(
     desk_pager.status = 503
     file_urgent(loop)
     assert send_alerts(loop.desk).is_stuck
-    loop.clock.advance(minutes=3)
+    loop.clock.advance(minutes=1)
     assert send_alerts(loop.desk).sent == 1
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 1)
 
@@ -109,7 +110,9 @@ def test_partners_urgent_report_alerts_too(loop: Loop) -> None:
     assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
-def test_one_minute_holds_one_notice_with_the_count(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_one_minute_holds_one_notice_with_the_count_of_all_unread_cases(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop, 2)
     assert send_alerts(loop.desk).sent == 1
@@ -123,25 +126,31 @@ def test_one_minute_holds_one_notice_with_the_count(loop: Loop, desk_pager: Post
     counts = [open_with_key_set(loop, body) for _, body in desk_pager.taken]
     assert [(notice.count, notice.first_at) for notice in counts] == [
         (2, format_time(IN_HOURS)),
-        (3, format_time(IN_HOURS + timedelta(seconds=20))),
+        (5, format_time(IN_HOURS)),
     ]
 
 
-def test_pager_that_does_not_take_it_is_tried_until_it_does(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_ladder_that_takes_nothing_is_tried_every_minute_until_it_does(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
     set_pagers(loop, desk_pager, other_pager)
-    loop.desk = replace(loop.desk, random=lambda count: bytes(count))
+    loop.desk = replace(loop.desk, random=bytes)
     desk_pager.status = 500
     file_urgent(loop)
     waits = []
     for tries in range(1, 8):
+        loop.desk = replace(loop.desk, random=lambda count, tries=tries: bytes([tries]) * count)
         sent = send_alerts(loop.desk)
         assert (sent.sent, sent.waiting, sent.is_stuck) == (0, 1, True)
-        assert sent.warnings[-1].startswith(f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
+        assert sent.warnings == [
+            f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, server-error. Phone the people on duty."
+        ]
         next_try_at = parse_time(list_all_alerts(loop.desk)[0]["next_try_at"])
-        waits.append((next_try_at - loop.clock()).total_seconds() / 60)
+        waits.append((next_try_at - loop.clock()).total_seconds())
         loop.clock.now = next_try_at
-    assert waits == [1, 2, 4, 8, 15, 15, 15]
+    assert set(waits) == {45.0}
     desk_pager.status = 200
+    loop.desk = replace(loop.desk, random=lambda count: bytes([9]) * count)
     assert send_alerts(loop.desk) == AlertsSent(sent=1)
     assert len(desk_pager.taken) == 8
 
@@ -182,7 +191,7 @@ def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
     assert (len(desk_pager.taken), len(list_all_alerts(loop.desk)), dropped(loop)) == (1, 1, [])
     with loop.desk.store.read() as connection:
         noted = select(AUDIT.c.detail).where(AUDIT.c.action == "send-alert")
-        assert connection.execute(noted).scalars().all() == ['{"count":1}']
+        assert connection.execute(noted).scalars().all() == ['{"call":1,"count":1,"turn":1}']
 
 
 def test_report_filed_while_an_alert_is_sent_is_told_of_next(
@@ -199,30 +208,25 @@ def test_report_filed_while_an_alert_is_sent_is_told_of_next(
     with monkeypatch.context() as patch:
         patch.setattr(signing, "sign_alert", file_another_first)
         assert send_alerts(loop.desk).sent == 1
-    loop.clock.advance(minutes=5)
+    loop.clock.advance(minutes=1)
     assert send_alerts(loop.desk) == AlertsSent(sent=1)
-    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1, 1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [2]
+    assert [open_with_key_set(loop, body).count for _, body in desk_pager.taken] == [1, 2]
 
 
-def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_alerted(loop: Loop, desk_pager: Posts) -> None:
-    loop.clock.now = SATURDAY
-    assert [warning.split(":")[0] for warning in list_pager_warnings(loop.desk)] == [
-        "NO PAGER in the desk's hours",
-        "NO PAGER out of hours",
-    ]
+def test_notice_that_is_never_taken_names_its_rung_and_cause(loop: Loop, desk_pager: Posts) -> None:
+    set_ladder(loop, make_rung("Old number", "off"), make_rung("Duty officer", desk_pager.url), now=SATURDAY)
+    desk_pager.status = 403
     file_urgent(loop)
-    sent = send_alerts(loop.desk)
-    assert (sent.sent, sent.waiting, sent.is_stuck, len(sent.warnings)) == (0, 1, True, 3)
-    set_carriers(loop, notes="off", pager=PagerConfig(desk=desk_pager.url))
-    sent = send_alerts(loop.desk)
-    assert (sent.sent, len(sent.warnings)) == (1, 1)
-    assert open_with_key_set(loop, desk_pager.taken[0][1], target="desk").count == 1
+    assert send_alerts(loop.desk).is_stuck
+    assert list_called(loop.desk) == [("Duty officer", "login-refused")]
 
 
 def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
     loop.clock.now = IN_HOURS
     with run_mail_server() as mailbox:
-        set_mail_server(loop, mailbox.port, notes="off", pager=PagerConfig(desk="mailto:duty@team.example"))
+        set_mail_server(loop, mailbox.port, notes="off")
+        set_ladder(loop, make_rung("Duty officer", "mailto:duty@team.example"))
         reference = loop.send_public(danger="yes", name="Quetzal").reference
         loop.collect()
         assert send_alerts(loop.desk).sent == 1
@@ -240,7 +244,7 @@ def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, 
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
     send_alerts(loop.desk)
-    assert set(AlertNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
+    assert set(AlertNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "link", "target"}
     assert len(desk_pager.taken[0][1]) < 600
 
 
@@ -331,7 +335,7 @@ def test_case_of_a_process_that_read_its_clock_before_the_alert_was_queued_is_co
     assert len(desk_pager.taken) == 1
 
 
-def test_case_that_another_process_commits_while_an_alert_is_sent_has_an_alert_of_its_own(
+def test_case_that_another_process_commits_while_an_alert_is_sent_is_told_of_next(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)

@@ -54,6 +54,9 @@ POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
 GET  /outbox                                      SEE_OUTBOX
 POST /outbox/<number>/retry                       SEND_AGAIN
 POST /alerts/<number>/acknowledge                 TAKE_ALERTS
+GET  /duty                                        TAKE_ALERTS
+GET  /duty/alerts/<secret>                        TAKE_ALERTS
+POST /duty/alerts/<secret>                        TAKE_ALERTS
 GET  /digests                                     SEE_DIGESTS
 POST /digests                                     MAKE_DIGESTS
 GET  /digests/<digest_id>                         SEE_DIGESTS

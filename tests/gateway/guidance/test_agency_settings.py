@@ -63,7 +63,6 @@ def with_hours(**changes: object) -> Agency:
 )
 def test_desk_is_there_in_its_hours_of_uk_time(moment: str, expected: bool) -> None:
     assert AGENCY.is_in_hours(at(moment)) is expected
-    assert AGENCY.get_target_on_duty(at(moment)) == ("desk" if expected else "out_of_hours")
 
 
 def test_zone_of_the_caller_changes_nothing() -> None:

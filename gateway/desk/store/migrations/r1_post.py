@@ -16,17 +16,33 @@ def _make_outgoing() -> None:
     op.create_table(
         "alerts",
         sa.Column("id", Number, nullable=False),
-        sa.Column("target", PlainText, nullable=False),
         sa.Column("count", Number, nullable=False),
+        sa.Column("told", Number, server_default=sa.text("0"), nullable=False),
         sa.Column("first_at", PlainText, nullable=False),
+        sa.Column("news_at", PlainText),
         sa.Column("acknowledged_at", PlainText),
         sa.Column("acknowledged_by", PlainText),
-        sa.Column("repeats", Number, server_default=sa.text("0"), nullable=False),
-        sa.Column("repeated_at", PlainText),
-        sa.Column("repeated_to", PlainText),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "alert_calls",
+        sa.Column("id", Number, nullable=False),
+        sa.Column("alert_id", Number, nullable=False),
+        sa.Column("rung", PlainText, nullable=False),
+        sa.Column("person", PlainText),
+        sa.Column("turn", Number, nullable=False),
+        sa.Column("count", Number, nullable=False),
+        sa.Column("called_at", PlainText, nullable=False),
+        sa.Column("waits_until", PlainText, nullable=False),
+        sa.Column("taken_at", PlainText),
+        sa.Column("failed_because", PlainText),
+        sa.Column("link_sha256", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_calls")),
+        sa.UniqueConstraint("link_sha256", name=op.f("uq_alert_calls_link_sha256")),
+        sqlite_autoincrement=True,
+    )
+    op.execute("CREATE INDEX ix_alert_calls_alert_id ON alert_calls (alert_id)")
     op.create_table(
         "mailbox_messages",
         sa.Column("partner", PlainText, nullable=False),

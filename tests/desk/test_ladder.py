@@ -1,0 +1,158 @@
+"""The ladder: who is on duty, also on bank holidays and when the clocks change, and which files are refused."""
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.doctor import examine
+from gateway.desk.ladder import NO_LADDER, Ladder, Rung, load_ladder
+from gateway.desk.wiring import Desk
+from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
+from gateway.web.settings import SettingsError
+from tests.desk.outbox_builders import make_rung
+
+AGENCY = load_agency(AGENCY_EXAMPLE)
+TEXT = """checked_on = 2026-11-28
+source = "the duty plan of November"
+
+[[rung]]
+title = "First duty officer"
+person = "n-night"
+hours = "closed"
+target = "mailto:duty@team.example"
+wait_minutes = 5
+
+[[rung]]
+title = "Night body"
+body = "out_of_hours"
+hours = "always"
+days = ["saturday", "sunday", "bank_holiday"]
+begins = 22:00:00
+ends = 06:30:00
+target = "https://alerts.body.example/desk"
+wait_minutes = 10
+"""
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=AGENCY.zone).astimezone(UTC)
+
+
+def make_ladder(*rungs: Rung) -> Ladder:
+    return Ladder(checked_on=NO_LADDER.checked_on, source="a test's", rung=rungs)
+
+
+def on_duty(moment: datetime, *rungs: Rung) -> list[str]:
+    return [one.title for one in make_ladder(*rungs).rung if one.is_on_duty(AGENCY, moment)]
+
+
+HOURS = (make_rung("Open", "https://a.example", hours="open"), make_rung("Closed", "https://b.example", hours="closed"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (at("2026-11-25T08:59:59"), ["Closed"]),
+        (at("2026-11-25T09:00:00"), ["Open"]),
+        (at("2026-11-25T17:00:00"), ["Closed"]),
+        # The substitute of Boxing Day, a Monday.
+        (at("2026-12-28T02:10:00"), ["Closed"]),
+        (at("2026-12-28T12:00:00"), ["Closed"]),
+        (at("2026-12-29T12:00:00"), ["Open"]),
+        # The hour that comes twice, both times, and the one that the clocks skip.
+        (datetime(2027, 10, 31, 0, 30, tzinfo=UTC), ["Closed"]),
+        (datetime(2027, 10, 31, 1, 30, tzinfo=UTC), ["Closed"]),
+        (datetime(2027, 3, 28, 1, 30, tzinfo=UTC), ["Closed"]),
+    ],
+)
+def test_hours_and_bank_holidays_of_the_agency_decide_who_is_on_duty(moment: datetime, expected: list[str]) -> None:
+    assert on_duty(moment, *HOURS) == expected
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (at("2026-12-26T22:00:00"), True),  # a Saturday
+        (at("2026-12-27T06:29:59"), True),
+        (at("2026-12-27T06:30:00"), False),
+        (at("2026-12-28T02:10:00"), True),  # begun on Sunday
+        (at("2026-12-28T21:59:00"), False),
+        (at("2026-12-29T02:10:00"), True),  # begun on a Monday that is a bank holiday
+        (at("2026-12-30T02:10:00"), False),
+    ],
+)
+def test_shift_over_midnight_belongs_to_the_day_on_which_it_begins(moment: datetime, *, expected: bool) -> None:
+    rung = make_rung(
+        "Night", "https://a.example", days=("saturday", "sunday", "bank_holiday"), begins=time(22), ends=time(6, 30)
+    )
+    assert bool(on_duty(moment, rung)) is expected
+
+
+@pytest.mark.parametrize("day", ["2027-03-27", "2027-03-28", "2027-10-30", "2027-10-31"])
+@pytest.mark.parametrize("change", [time(1), time(1, 30), time(2)])
+def test_two_shifts_leave_no_minute_without_or_with_both_when_the_clocks_change(day: str, change: time) -> None:
+    early = make_rung("Early", "https://a.example", begins=time(12), ends=change)
+    late = make_rung("Late", "https://b.example", begins=change, ends=time(12))
+    moment = at(f"{day}T12:00:00")
+    for _ in range(26 * 60):
+        assert len(on_duty(moment, early, late)) == 1, moment
+        moment += timedelta(minutes=1)
+
+
+def test_with_nobody_on_duty_everybody_is_called_and_the_gap_is_found() -> None:
+    ladder = make_ladder(HOURS[0])
+    assert ladder.list_on_duty(AGENCY, at("2026-12-28T02:10:00")) == HOURS[:1]
+    assert ladder.find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-11-25T17:00:00")
+    assert make_ladder(*HOURS).find_gap(AGENCY, at("2026-11-25T12:00:00")) is None
+    weekdays = make_rung("Night", "https://b.example", days=("monday", "tuesday", "wednesday", "thursday", "friday"))
+    weekend = make_rung("Weekend", "https://c.example", days=("saturday", "sunday"))
+    # Nobody thought of Christmas.
+    assert make_ladder(weekdays, weekend).find_gap(AGENCY, at("2026-11-25T12:00:00")) == at("2026-12-25T00:00:00")
+
+
+def test_ladder_is_read_as_it_is_documented(tmp_path: Path) -> None:
+    (tmp_path / "ladder.toml").write_text(TEXT, "utf-8")
+    ladder = load_ladder(tmp_path / "ladder.toml", has_mail=True)
+    assert [(one.title, one.person, one.wait_minutes) for one in ladder.rung] == [
+        ("First duty officer", "n-night", 5),
+        ("Night body", None, 10),
+    ]
+    assert ladder.rung[1].begins == time(22)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('target = "https://alerts.body.example/desk"', 'target = "http://alerts.body.example"', "needs a target"),
+        ("mailto:duty@team.example", "mailto:duty@team.example?cc=x@y.example", "needs a target"),
+        ('title = "Night body"', 'title = "First duty officer"', "title of another rung"),
+        ("wait_minutes = 10", "wait_minutes = 61", "wait_minutes"),
+        ("wait_minutes = 10", "wait_minutes = 0", "wait_minutes"),
+        ('"bank_holiday"', '"holiday"', "days"),
+        ('source = "the duty plan of November"\n', "", "source"),
+        ("checked_on", "looked_at", "looked_at"),
+    ],
+)
+def test_file_that_is_wrong_names_the_rung_and_stops_the_start(desk: Desk, old: str, new: str, fault: str) -> None:
+    assert old in TEXT
+    desk.paths.ladder.write_text(TEXT.replace(old, new), "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_ladder(desk.paths.ladder, has_mail=True)
+    assert fault in str(caught.value)
+    (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
+    assert "ladder.toml" in finding.detail
+
+
+def test_mail_without_a_mail_server_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ladder.toml").write_text(TEXT, "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_ladder(tmp_path / "ladder.toml", has_mail=False)
+    assert "needs a mail carrier" in str(caught.value)
+
+
+def test_settings_of_the_old_pager_name_the_new_file(desk: Desk) -> None:
+    path = desk.paths.config
+    path.write_text(path.read_text("utf-8") + '\n[pager]\ndesk = "off"\n', "utf-8")
+    (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
+    assert "ladder.toml" in finding.detail
