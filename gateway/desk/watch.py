@@ -215,7 +215,7 @@ def list_waiting_concerns(status: FeedStatus, *, now: datetime) -> list[Concern]
 
 
 def _list_unread(connection: Connection, *, now: datetime, within: timedelta) -> list[Concern]:
-    """Return the broken promise, even if the alert was acknowledged: the form told a child when it would be read."""
+    """Return the broken promise, even if the alert was acknowledged: the form promised a child an hour."""
     unread = select(func.count(), func.min(CASES.c.crisis_since)).where(
         CASES.c.crisis,
         CASES.c.crisis_since <= format_time(now - within),

@@ -140,7 +140,7 @@ class Assigned:
 
 
 def assign_cases(desk: Desk, wanted: Sequence[str], *, person: str, reason: str, actor: str) -> Assigned:
-    """Hand many cases to one person: those that are unclaimed, or the actor's own. No case is taken from its holder.
+    """Hand many cases to one person: unclaimed ones, or the actor's own. No case is taken from its holder.
 
     Each is checked as a single hand-over is, and one that is refused stops no other. Raises `CaseError` for a fault of
     all of them: `none-chosen`, `too-many`, `no-recipient`, `own-person`, and those of a reason.
@@ -193,7 +193,7 @@ def _check_other(person: str | None, *, actor: str) -> None:
 
 
 def list_workers(connection: Connection) -> list[tuple[str, str, int]]:
-    """Return everyone who works on cases, by name: handle, name, and the number of open cases that they have."""
+    """Return the people with work on cases, by name: handle, name, and the number of their open cases."""
     # Counted here: a database would sort all open cases by holder.
     held = select(CASES.c.holder).where(CASES.c.closed_at.is_(None), CASES.c.holder.is_not(None))
     counts = Counter(connection.execute(held).scalars())

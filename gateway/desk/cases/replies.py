@@ -60,7 +60,7 @@ MOST_BODY_BYTES: Final = 11_000
 
 
 class ContactWarning(Enum):
-    """Warnings for the person who replies, the most important first."""
+    """Warnings for the author of a reply, the most important first."""
 
     NEAR = "near"
     MAYBE_NEAR = "maybe-near"

@@ -1,6 +1,6 @@
 """Sends the open alert up the ladder: one notice a minute at the most, until a person acknowledges it by name (R21).
 
-Never silent: each run names an alert that nobody took.
+Never silent: each run names an alert that no rung took.
 """
 
 from dataclasses import dataclass, field

@@ -49,7 +49,7 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertCall:
-    """One notice of an alert: the rung that it called, when, and what came of it."""
+    """One notice of an alert: the rung that it called, the time and the result."""
 
     id: int
     alert_id: int
@@ -183,7 +183,7 @@ def acknowledge_alert(
 ) -> int:
     """Record the person in charge of the open alert, and return the number of its cases.
 
-    `seen` is the count that the person saw: later cases, and those that no notice named yet, become the next alert.
+    `seen` is the count that the person saw: cases that came later, or stand in no notice yet, become the next alert.
     Raises `AlertError` (`unknown-alert`) if no alert of this number waits for a person.
     """
     found = find_open(connection)
