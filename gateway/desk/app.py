@@ -17,13 +17,13 @@ from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
     question_pages,
-    reply_pages,
     search_pages,
 )
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.files import pages as file_pages
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reply_templates import load_release_files
+from gateway.desk.cases.replying import pages as reply_pages
+from gateway.desk.cases.replying.templates import load_release_files
 from gateway.desk.collection import set_aside_pages
 from gateway.desk.config import DeskConfigError
 from gateway.desk.destinations import pages as destination_pages

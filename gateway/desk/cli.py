@@ -208,7 +208,7 @@ program: Final = DeskProgram(
         "signoff": _make_group(
             "signoff",
             "Checks of the words that this desk sends: list, give, withdraw.",
-            room="cases.signoff_commands",
+            room="cases.replying.signoff_commands",
             commands={
                 "list": "List every check: given, owed or stale.",
                 "give": "Record that the words of a check were read.",
@@ -296,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check_release() -> None:
     # Imported here: help and usage errors never need it.
-    from gateway.desk.cases.reply_templates import load_release_files
+    from gateway.desk.cases.replying.templates import load_release_files
 
     load_release_files()
 

@@ -16,7 +16,7 @@ GIVEN = {
         *("acknowledge-action", "answer-action", "draft-action", "end-action", "fail-action", "read-action"),
         *("release-action", "send-action", "withdraw-action"),
     },
-    "desk.cases.signoffs": {"give-signoff", "withdraw-signoff"},
+    "desk.cases.replying.signoffs": {"give-signoff", "withdraw-signoff"},
     "desk.commands.vault": {"lock-vault", "unlock-refused", "unlock-vault"},
     "desk.outbox.replies": {"no-place"},
     "desk.partners.change_decisions": {"accept-account-change", "refuse-account-change"},

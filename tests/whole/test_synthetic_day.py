@@ -22,7 +22,7 @@ from gateway.desk.cases.holding import hand_over, take_over
 from gateway.desk.cases.linking import link_cases
 from gateway.desk.cases.model import NO_SAFE_CONTACT
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replies import record_reply
+from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.identifier_tables import CASE_IDENTIFIERS
 from gateway.desk.store.schema import CASES

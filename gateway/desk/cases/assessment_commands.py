@@ -20,7 +20,7 @@ from gateway.desk.cases.model import (
     WEAKNESSES,
     YES_NO,
 )
-from gateway.desk.cases.replies import record_reply
+from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.collection.row_checks import PRIORITIES
 from gateway.desk.digests.facts import load_facts
 from gateway.desk.people.permissions import ANY_CASE, Permission

@@ -30,7 +30,6 @@ from gateway.desk.cases.model import (
     is_waiting,
     normalise,
 )
-from gateway.desk.cases.no_reply import find_no_reply, find_reply_step
 from gateway.desk.cases.opening import (
     OpenedCase,
     OpenedReport,
@@ -54,9 +53,10 @@ from gateway.desk.cases.reading.page_budget import PageBudget
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
 from gateway.desk.cases.reading.partner_case import PartnerCase, make_partner_case
 from gateway.desk.cases.reading.timeline import make_timeline
-from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
-from gateway.desk.cases.reply_templates import list_templates
-from gateway.desk.cases.signoffs import WELSH_REPLIES, is_given
+from gateway.desk.cases.replying.no_reply import find_no_reply, find_reply_step
+from gateway.desk.cases.replying.replies import ReplyCopy, list_open_ways, open_copies
+from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, is_given
+from gateway.desk.cases.replying.templates import list_templates
 from gateway.desk.cases.who_can_help import list_choices, list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.outbox.notes import list_notes

@@ -1,7 +1,7 @@
 """Commands for cases: list, show, index.
 
-assessment_commands.py has `case assess` and `case close`, reply_commands.py `case reply`. Everything else that a person
-does to a case is on its page (docs/decisions/0061).
+assessment_commands.py has `case assess` and `case close`, replying/commands.py `case reply`. All other work is on
+the page of a case (docs/decisions/0061).
 """
 
 from dataclasses import asdict
@@ -42,7 +42,7 @@ from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.reading.timeline import make_timeline
-from gateway.desk.cases.reply_commands import case_reply as case_reply
+from gateway.desk.cases.replying.commands import case_reply as case_reply
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.people.permissions import Permission
 from gateway.desk.terminal import (

@@ -18,7 +18,7 @@ from gateway.desk.cases.model import (
     parse_day,
 )
 from gateway.desk.cases.partner_side import Question
-from gateway.desk.cases.replies import ReplyDraft, clean_text
+from gateway.desk.cases.replying.replies import ReplyDraft, clean_text
 from gateway.desk.people.permissions import Permission, format_roles
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError

@@ -8,7 +8,7 @@ from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing
 from gateway.desk.cases.holding import check_not_held
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
-from gateway.desk.cases.no_reply import list_no_reply_refusals
+from gateway.desk.cases.replying.no_reply import list_no_reply_refusals
 from gateway.desk.cases.steps import list_steps
 from gateway.desk.outbox.replies import has_reply
 

@@ -14,7 +14,7 @@ from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_c
 from gateway.desk.cases.reading.page_context import TITLE, ContextView
 from gateway.desk.cases.reading.partner_case import ShownReport
 from gateway.desk.cases.reading.sections import Counted, ReportSection
-from gateway.desk.cases.replies import ReplyError
+from gateway.desk.cases.replying.replies import ReplyError
 from gateway.desk.terminal import say, say_typed
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import read_bounded

@@ -43,8 +43,8 @@ _DESK: Final = Path(__file__).parents[1]
 # One line a file; a test fails for a dated file that is in no list.
 DATED_FILES: Final = (
     SIGNPOSTS_FILE,
-    _DESK / "cases" / "reply_templates_en.toml",
-    _DESK / "cases" / "reply_templates_cy.toml",
+    _DESK / "cases" / "replying" / "reply_templates_en.toml",
+    _DESK / "cases" / "replying" / "reply_templates_cy.toml",
     _DESK / "outbox" / "notes.toml",
     _DESK / "retention" / "classes.toml",
     *FACT_FILES,

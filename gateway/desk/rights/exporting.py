@@ -14,7 +14,7 @@ from gateway.desk import audit
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
 from gateway.desk.cases.reading.content import Section, make_sections
-from gateway.desk.cases.replies import ReplyCopy, open_copies
+from gateway.desk.cases.replying.replies import ReplyCopy, open_copies
 from gateway.desk.uk_times import format_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from gateway.desk.cases.forms import make_draft, make_mark
 from gateway.desk.cases.model import get_case
-from gateway.desk.cases.reply_templates import list_templates, load_texts
+from gateway.desk.cases.replying.templates import list_templates, load_texts
 from gateway.desk.cli import main
 from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed

@@ -16,7 +16,7 @@ from gateway.desk.cases.model import (
     list_cases,
 )
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replies import record_reply
+from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError

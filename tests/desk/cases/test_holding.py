@@ -13,7 +13,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
 from gateway.desk.cases.queue import move_case
-from gateway.desk.cases.replies import record_reply
+from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, list_steps, open_texts
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.people.permissions import Role

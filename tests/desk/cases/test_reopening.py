@@ -10,7 +10,7 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import schedule_outcome
-from gateway.desk.cases.replies import ReplyDraft, record_reply, write_reply
+from gateway.desk.cases.replying.replies import ReplyDraft, record_reply, write_reply
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.partners.outcomes import find_released, list_signals
 from gateway.desk.store.schema import CASES

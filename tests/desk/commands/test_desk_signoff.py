@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.cases import signoffs
-from gateway.desk.cases.reply_templates import load_signoffs
-from gateway.desk.cases.signoffs import WELSH_REPLIES, list_standings
+from gateway.desk.cases.replying import signoffs
+from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, list_standings
+from gateway.desk.cases.replying.templates import load_signoffs
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk

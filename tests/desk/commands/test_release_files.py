@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.reply_templates import (
+from gateway.desk.cases.replying.templates import (
     SIGNOFFS_FILE,
     load_release_files,
     load_signoffs,

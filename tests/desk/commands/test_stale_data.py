@@ -43,8 +43,8 @@ def test_command_gives_1_and_names_each_stale_entry(
         "gateway/desk/outbox/notes.toml",
         "gateway/desk/service_requests/laws.toml",
         "gateway/desk/retention/classes.toml",
-        "gateway/desk/cases/reply_templates_cy.toml",
-        "gateway/desk/cases/reply_templates_en.toml",
+        "gateway/desk/cases/replying/reply_templates_cy.toml",
+        "gateway/desk/cases/replying/reply_templates_en.toml",
         "gateway/guidance/data/signposts.toml",
     }
     assert main(["stale-data", "--days", "180"]) == 1

@@ -8,7 +8,7 @@ import pytest
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replies import ReplyDraft, ReplyError, record_reply, write_reply
+from gateway.desk.cases.replying.replies import ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
 from gateway.store.boxes import put_return_place

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
 from gateway.desk.cases.reading.labels import ACCESS_NEEDS, SPOKEN_LANGUAGES, WAYS
-from gateway.desk.cases.replies import (
+from gateway.desk.cases.replying.replies import (
     ContactWarning,
     get_line,
     has_contact_details,

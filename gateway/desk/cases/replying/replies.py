@@ -27,8 +27,8 @@ from gateway.desk.cases.model import (
     has_control_characters,
     normalise,
 )
-from gateway.desk.cases.no_reply import draft_no_reply
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
+from gateway.desk.cases.replying.no_reply import draft_no_reply
 from gateway.desk.cases.steps import REPLY_STEP, StepText, add_step, get_clean_reason
 from gateway.desk.keyring.case_boxes import get_box
 from gateway.desk.keyring.key_set import make_copy_context, make_key_set

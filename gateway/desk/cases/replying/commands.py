@@ -11,7 +11,7 @@ import click
 from gateway.desk.cases.lines import FROM_HERE, print_contact, read_text
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replies import (
+from gateway.desk.cases.replying.replies import (
     CheckedReply,
     ReplyDraft,
     ReplyError,

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.cases.reply_templates import TEMPLATES_FOLDER, load_signoffs
+from gateway.desk.cases.replying.templates import TEMPLATES_FOLDER, load_signoffs
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from gateway.guidance.advice import ADVICE_FOLDER
@@ -22,7 +22,7 @@ from gateway.guidance.signoffs import Act, Entry, Row, Standing, check_act, get_
 ACTS: Final[dict[str, Act]] = {"give-signoff": "give", "withdraw-signoff": "withdraw"}
 """The acts, by the actions of the audit log."""
 WELSH_REPLIES: Final = "replies-cy-welsh-reader"
-_NOTES_FILE: Final = TEMPLATES_FOLDER.parent / "outbox" / "notes.toml"
+_NOTES_FILE: Final = TEMPLATES_FOLDER.parents[1] / "outbox" / "notes.toml"
 
 
 def list_standings(connection: Connection) -> list[Standing]:

@@ -16,8 +16,8 @@ from gateway.desk.cases.case_page import (
 from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.no_reply import check_was_read, describe_no_reply, find_no_reply
-from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
+from gateway.desk.cases.replying.no_reply import check_was_read, describe_no_reply, find_no_reply
+from gateway.desk.cases.replying.replies import ReplyDraft, check_draft, record_reply, write_reply
 from gateway.desk.people.permissions import Permission
 from gateway.desk.views.page import Fault, get_desk, get_name, go_to, read_typed, staff_rule
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.replies import (
+from gateway.desk.cases.replying.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
     ReplyDraft,
