@@ -21,6 +21,7 @@ ON_CASE: Final = {
     "came-through-gateway-too": "received the report through the gateway too[, as {as}]",
     "carry-holder": "kept the case with its holder when another report joined it[: {holder}]",
     "child-outcome-case": "recorded the outcome for the child[ {holds}][: {outcome}]",
+    "choose-body-case": "chose a body for a package[: {destination}]",
     "claim-case": "took the case",
     "close-case": "closed the case[: {outcome}]",
     "decide-outcome": "decided the outcome for the partner[: {outcome}]",
@@ -100,6 +101,7 @@ OF_DESK: Final = {
     "finish-rotation-mailbox-signing": "began to use the new key that signs messages",
     "finish-rotation-register": "began to use the new key that signs the register",
     "forget-runner-token": "ended the checker's token",
+    "gather-case": "opened a case for a package",
     "give-signoff": "signed off words that this desk sends",
     "grant-role": "gave a person a role",
     "import": "imported a report from a file",
@@ -167,6 +169,7 @@ OF_DESK: Final = {
 }
 # The acts that showed content to a person or a program of the desk, each with its purpose.
 OPENINGS: Final = {
+    "gather-case": "to put it into a package",
     "index-case": "to find its links; nobody read it",
     "open-adoption": "to decide it",
     "open-case": "to read it",

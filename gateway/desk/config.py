@@ -101,6 +101,13 @@ class DeskConfigError(ReportAbuseError):
     """The named folder contains no desk."""
 
 
+class ContactConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[contact]`: how an officer outside reaches this desk about a package; a form starts from it."""
+
+    telephone: Annotated[str, Meta(max_length=80)] = ""
+    email: Annotated[str, Meta(max_length=200)] = ""
+
+
 class WatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[watch]`: the longest time until reports are collected again."""
 
@@ -126,6 +133,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     carriers: CarriersConfig = CarriersConfig()
     watch: WatchConfig = WatchConfig()
+    contact: ContactConfig = ContactConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,10 @@ from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, check_code
 from gateway.desk.cases.steps import CaseStep, StepKind, StepText, add_step, get_clean_note, list_steps
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
 # The codes with which a body answers a package; each as the page has it.
-CHILD_OUTCOMES: Final[Mapping[str, str]] = {
-    "identified": "The child is identified",
-    "located": "The child is located",
-    "safeguarded": "The child is safeguarded",
-    "suspect_identified": "A suspect is identified",
-    "arrested": "A suspect is arrested",
-    "charged": "A suspect is charged",
-    "no_crime": "There was no crime",
-    "not_traceable": "Nobody could be traced",
-    "passed_overseas": "Passed to a body overseas",
-}
+CHILD_OUTCOMES: Final[Mapping[str, str]] = {code: title.removesuffix(".") for code, title in PACKAGE_OUTCOMES.items()}
 
 _STEP: Final[StepKind] = "child-outcome"
 

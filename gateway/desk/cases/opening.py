@@ -20,7 +20,6 @@ from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.keyring.case_boxes import find_sealed_report
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.outbox.replies import Recipient, queue_read_note
-from gateway.desk.partners.registrations import find_authorisation
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, of_sender
 from gateway.desk.vault import Reason
@@ -268,27 +267,6 @@ def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[s
 def list_unopened(opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
     """Return the reports that did not open, with the reasons."""
     return [(f"{one.case.reference} does not open.", one.fault) for one in opened if one.fault]
-
-
-def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
-    """Return the opened reports whose submitter their partner has not registered (SI 2026/268).
-
-    Only a notice: the report counts like any other, and a partner without registered persons gets none.
-    """
-    strangers = []
-    for one in opened:
-        if one.content is None:
-            continue
-        said = one.content.report.reporter
-        if (
-            find_authorisation(connection, one.case.partner, email=said.submitter_email, name=said.submitter_name)
-            is False
-        ):
-            strangers.append(one.case.reference)
-    if not strangers:
-        return []
-    head = f"{', '.join(strangers)}: submitted by a person who is not on the partner's list of authorised persons."
-    return [(head, "The report still counts. Ask the partner to check that its registration is complete.")]
 
 
 def list_own_reports(connection: Connection, found: CaseRow, references: Collection[str]) -> list[OwnReport]:

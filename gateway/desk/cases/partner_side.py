@@ -24,6 +24,7 @@ from gateway.desk.cases.model import (
     has_control_characters,
     normalise,
 )
+from gateway.desk.cases.opening import OpenedReport
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.partners.outcomes import (
     OutcomeSignal,
@@ -36,6 +37,7 @@ from gateway.desk.partners.questions import (
     list_questions,
     store_question,
 )
+from gateway.desk.partners.registrations import find_authorisation
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import UK, get_start_of, get_uk_day, get_uk_day_of
 from gateway.desk.wiring import Desk
@@ -271,3 +273,24 @@ def _choose_due(day: date | None, *, now: datetime) -> datetime:
     if not 0 < (day - get_uk_day(now)).days <= MOST_DAYS_TO_ANSWER:
         raise CaseError(f"Choose a future date within {MOST_DAYS_TO_ANSWER} days.", reason="bad-day")
     return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
+
+
+def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
+    """Return the opened reports whose submitter their partner has not registered (SI 2026/268).
+
+    Only a notice: the report counts like any other, and a partner without registered persons gets none.
+    """
+    strangers = []
+    for one in opened:
+        if one.content is None:
+            continue
+        said = one.content.report.reporter
+        if (
+            find_authorisation(connection, one.case.partner, email=said.submitter_email, name=said.submitter_name)
+            is False
+        ):
+            strangers.append(one.case.reference)
+    if not strangers:
+        return []
+    head = f"{', '.join(strangers)}: submitted by a person who is not on the partner's list of authorised persons."
+    return [(head, "The report still counts. Ask the partner to check that its registration is complete.")]

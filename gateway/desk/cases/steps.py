@@ -37,6 +37,7 @@ StepKind = Literal[
     "pass-on",
     "exempt",
     "child-outcome",
+    "choose-body",
     "reply",
     "close",
     "reopen",
@@ -63,11 +64,15 @@ READ_STEPS: Final = "read-case-steps"
 
 
 class StepText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything typed in one step. `factors` gives the reason for each risk factor that was judged, by its code."""
+    """Everything typed in one step. `factors` gives the reason for each risk factor that was judged, by its code.
+
+    `form` is a whole form as JSON, which another one may start from; the timeline does not show it.
+    """
 
     reason: str = ""
     note: str = ""
     factors: dict[str, str] = {}
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

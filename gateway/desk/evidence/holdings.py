@@ -74,6 +74,21 @@ def list_reports_naming(
     return list(rows.scalars())
 
 
+def count_arrived(connection: Connection, *, partner: str, report_ids: Collection[str], since: str) -> int:
+    """Return how many files that these reports of a partner name became complete here after a time."""
+    named = (NAMED_EVIDENCE.c.partner == EVIDENCE.c.partner) & (NAMED_EVIDENCE.c.evidence_id == EVIDENCE.c.evidence_id)
+    query = (
+        select(func.count(EVIDENCE.c.evidence_id.distinct()))
+        .join(NAMED_EVIDENCE, named)
+        .where(
+            EVIDENCE.c.partner == partner,
+            EVIDENCE.c.collected_at > since,
+            NAMED_EVIDENCE.c.report_id.in_(report_ids),
+        )
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held | None:
     """Return the complete evidence under this id, or None."""
     row = connection.execute(

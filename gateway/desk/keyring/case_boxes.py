@@ -89,10 +89,14 @@ def _find_number(connection: Connection, case_id: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SealedReport:
-    """An envelope under the key of its case, and its clear fields, verified when the desk took them in."""
+    """An envelope under the key of its case, and its clear fields, verified when the desk took them in.
+
+    `sha256` is that of the envelope as the gateway received it.
+    """
 
     clear: ClearFields
     box: CaseBox
+    sha256: str
 
 
 def find_sealed_report(connection: Connection, case_id: str) -> SealedReport | None:
@@ -104,7 +108,7 @@ def find_sealed_report(connection: Connection, case_id: str) -> SealedReport | N
             is_feeds = table is REPORTS
             clear = peek_intake(bytes(row.intake)).clear if is_feeds else _parse_clear(row.clear)
             box = get_box(connection, case_id, bytes(row.envelope), kind=kind, row_id=row.report_id)
-            return SealedReport(clear, box)
+            return SealedReport(clear, box, bytes(row.envelope_sha256).hex())
     return None
 
 

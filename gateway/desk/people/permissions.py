@@ -65,6 +65,9 @@ class Permission(Enum):
     ASSESS_CASES = "assess and close cases"
     ADVISE = "give a safeguarding adviser's view"
     SEND_ON = "record that a body outside took a case"
+    MAKE_PACKAGES = "make packages of a case"
+    RELEASE_PACKAGES = "sign and release packages as the second person"
+    SEND_PACKAGES_ALONE = "send the package of a crisis case alone"
     EXEMPT_CASES = "let an urgent case close although nobody outside took it"
     REPLY = "reply to people who report"
     ANSWER_REQUESTS = "answer requests to see, correct or wipe a report"
@@ -124,6 +127,9 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
                 Permission.SEND_ON,
                 (Role.ANALYST, Role.OPERATIONS, Role.HARM_REDUCTION, Role.SUPERVISOR, Role.DUTY_OFFICER),
             ),
+            (Permission.MAKE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR, Role.DUTY_OFFICER)),
+            (Permission.RELEASE_PACKAGES, (Role.ANALYST, Role.OPERATIONS, Role.SUPERVISOR)),
+            (Permission.SEND_PACKAGES_ALONE, (Role.DUTY_OFFICER,)),
             (Permission.EXEMPT_CASES, (Role.SUPERVISOR,)),
             (
                 Permission.REPLY,
@@ -189,6 +195,7 @@ _ON_CASES: Final = frozenset(
         *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RAISE_CASES),
         *(Permission.MOVE_CASES, Permission.LINK_CASES, Permission.TAKE_CASES, Permission.ASSESS_CASES),
         *(Permission.ADVISE, Permission.SEND_ON, Permission.EXEMPT_CASES, Permission.REPLY),
+        *(Permission.MAKE_PACKAGES, Permission.RELEASE_PACKAGES, Permission.SEND_PACKAGES_ALONE),
         *(Permission.TELL_OUTCOMES, Permission.ASK_SERVICES),
     }
 )

@@ -6,7 +6,7 @@ stored rows, so an auditor can repeat it years later. Bytes that changed since h
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -37,6 +37,7 @@ PUBLICATION: Final = "overview-publication"
 NO_REPLY: Final = "no-reply"
 RECOVERY: Final = "passkey-recovery"
 DESTRUCTION: Final = "destruction"
+PACKAGE: Final = "package"
 # The kinds, as a page names them to the signer.
 KINDS: Final = {
     DIGEST: "digest",
@@ -45,6 +46,7 @@ KINDS: Final = {
     NO_REPLY: "case without a reply",
     RECOVERY: "recovery of a person's passkeys",
     DESTRUCTION: "destruction of cases",
+    PACKAGE: "package for a body outside",
 }
 
 
@@ -56,6 +58,7 @@ PERMISSIONS: Final = {
     NO_REPLY: Permission.ASSESS_CASES,
     RECOVERY: Permission.RECOVER_PASSKEYS,
     DESTRUCTION: Permission.DESTROY_CASES,
+    PACKAGE: Permission.RELEASE_PACKAGES,
 }
 
 
@@ -125,6 +128,12 @@ def list_open(connection: Connection, kind: str) -> list[Release]:
     """Return the drafts of a kind that nobody signed yet, the oldest first."""
     waiting = _WHOLE.where(RELEASES.c.kind == kind, RELEASE_SIGNATURES.c.release_id.is_(None))
     return [copy_fields(Release, row) for row in connection.execute(waiting.order_by(RELEASES.c.id))]
+
+
+def list_of_subjects(connection: Connection, *, kind: str, subjects: Collection[str]) -> dict[str, Release]:
+    """Return the newest draft of each of these subjects."""
+    wanted = _WHOLE.where(RELEASES.c.kind == kind, RELEASES.c.subject.in_(subjects)).order_by(RELEASES.c.id)
+    return {row.subject: copy_fields(Release, row) for row in connection.execute(wanted)}
 
 
 def check_may_sign(release: Release, *, by: str) -> None:

@@ -22,6 +22,9 @@ POST /cases/<case_id>/move                        RAISE_CASES
 POST /cases/<case_id>/no-reply                    ASSESS_CASES
 POST /cases/<case_id>/outcome                     TELL_OUTCOMES
 POST /cases/<case_id>/outcome/take-back           TELL_OUTCOMES
+POST /cases/<case_id>/package/draft               MAKE_PACKAGES
+POST /cases/<case_id>/package/preview             MAKE_PACKAGES
+POST /cases/<case_id>/package/start               MAKE_PACKAGES
 POST /cases/<case_id>/pass-on                     SEND_ON
 POST /cases/<case_id>/child-outcome               SEND_ON
 POST /cases/<case_id>/read                        READ_CASES
@@ -42,6 +45,13 @@ POST /cases/<case_id>/requests/export             ANSWER_REQUESTS
 POST /cases/<case_id>/requests/text               ANSWER_REQUESTS
 GET  /requests                                    ANSWER_REQUESTS
 GET  /destinations                                SEE_QUEUE
+GET  /packages                                    RELEASE_PACKAGES
+GET  /packages/<action_id>                        READ_CASES
+POST /packages/<action_id>/read                   READ_CASES
+POST /packages/<action_id>/release                RELEASE_PACKAGES
+POST /packages/<action_id>/send-alone             SEND_PACKAGES_ALONE
+POST /packages/<action_id>/sent                   MAKE_PACKAGES
+POST /packages/<action_id>/withdraw               MAKE_PACKAGES
 GET  /search                                      SEARCH_CASES
 POST /search                                      SEARCH_CASES
 POST /keys                                        SEE_QUEUE

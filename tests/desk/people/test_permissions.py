@@ -40,6 +40,9 @@ ASSIGN_CASES      . . . . . . . x . .
 ASSESS_CASES      x . . . . . c x . .
 ADVISE            . x . . . . . . . .
 SEND_ON           x . f f . . c x . .
+MAKE_PACKAGES     x . f . . . c x . .
+RELEASE_PACKAGES  x . f . . . . x . .
+SEND_PACKAGES_ALONE . . . . . . c . . .
 EXEMPT_CASES      . . . . . . . x . .
 REPLY             x x . f . . c x . .
 ANSWER_REQUESTS   x x . . . . . x . .

@@ -17,10 +17,9 @@ from gateway.desk.cases.opening import (
     list_own_reports,
     list_reports,
     list_sources,
-    list_submitter_doubts,
     list_unopened,
 )
-from gateway.desk.cases.partner_side import Clock, find_open_question, format_clock
+from gateway.desk.cases.partner_side import Clock, find_open_question, format_clock, list_submitter_doubts
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
 from gateway.desk.cases.reading.page_budget import (
     MOST_MESSAGES,

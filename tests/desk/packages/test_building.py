@@ -1,0 +1,218 @@
+"""A package is built from a case: suggested bodies first, laws for the body, a preview of the exact page, a draft."""
+
+import html
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.actions.ledger import open_body
+from gateway.desk.destinations.register import load_register
+from gateway.desk.packages.packing import unpack
+from gateway.desk.people.permissions import Role
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.schema import AUDIT, CASE_STEPS, METADATA
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.action_bodies import Package
+from partner_sdk.wire.mailbox_message import parse_body
+from tests.desk.packages.package_forms import (
+    FORM,
+    MAKER,
+    MARKER,
+    add_urgent,
+    draft,
+    fill,
+    give_mailbox,
+    post,
+)
+from tests.desk.view_builders import Browser, add_sealed_case
+
+TYPED = ("Why-Marker", "Summary-Marker", "Necessity-Marker", "Handling-Marker", "Guidance-Marker")
+
+
+@pytest.fixture
+def case_id(desk: Desk) -> str:
+    """An urgent case that its maker has read and assessed."""
+    return add_urgent(desk)
+
+
+@pytest.fixture
+def maker(desk: Desk, case_id: str) -> Browser:
+    """The maker's browser, on the page of the case."""
+    browser = Browser(desk).sign_in(MAKER)
+    browser.get(f"/cases/{case_id}")
+    return browser
+
+
+def count_actions(desk: Desk) -> int:
+    with desk.store.read() as connection:
+        return len(connection.execute(select(CASE_ACTIONS.c.action_id)).all())
+
+
+def test_urgent_case_shows_the_builder_as_its_next_step(maker: Browser, case_id: str) -> None:
+    page = html.unescape(maker.get(f"/cases/{case_id}").text)
+    assert "Next: make the package." in page
+    assert f'action="/cases/{case_id}/package/start"' in page
+
+
+def test_builder_suggests_the_force_of_the_place_and_is_recorded(maker: Browser, desk: Desk, case_id: str) -> None:
+    page = html.unescape(maker.post(f"/cases/{case_id}/package/start").text)
+    groups = page.split("<optgroup")
+    assert 'label="Suggested"' in groups[1]
+    assert "West Yorkshire Police" in groups[1]
+    assert "Reasons-Marker" in page, "the summary starts from the reasons of the assessment"
+    assert '<option value="west_yorkshire" selected' not in page, "a person decides"
+    assert 'value="harm_reduction"' not in page, "it takes no packages"
+    with desk.store.read() as connection:
+        acts = connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "gather-case")).scalars().all()
+    assert acts == [MAKER]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, "") for name in ("destination", "why", "summary", "necessity", "reporter", "officer_telephone")),
+        ("destination", "atlantis"),
+        ("destination", "harm_reduction"),
+        ("legal", []),
+        ("legal", ["a_law_of_nobody"]),
+        ("legal", ["overseas_case"]),
+        ("handling", ["a_condition_of_nobody"]),
+        ("reports", []),
+        ("reports", ["another-case"]),
+        ("evidence", ["another-file"]),
+        ("evidence_as", "by_pigeon"),
+        ("officer", "n-nobody"),
+        ("summary", "x" * 4_001),
+        ("guidance", "a\x07b"),
+    ],
+)
+def test_fault_stands_at_its_field_and_no_typed_text_is_lost(
+    maker: Browser, desk: Desk, case_id: str, field: str, value: Any
+) -> None:
+    for step in ("preview", "draft"):
+        answer = post(maker, case_id, step, **{field: value})
+        assert answer.status_code == 409
+        page = html.unescape(answer.text)
+        assert f'id="{field}-fault"' in page
+        assert f'<a href="#{field}">' in page
+        assert f'id="{field}"' in page
+        named = {"why": "Why", "summary": "Summary", "necessity": "Necessity", "guidance": "Guidance"}.get(field, "-")
+        assert [one for one in TYPED if one not in page and not one.startswith(named)] == []
+    assert count_actions(desk) == 0
+
+
+def test_preview_is_the_page_of_the_archive_and_keeps_nothing(maker: Browser, desk: Desk, case_id: str) -> None:
+    page = html.unescape(post(maker, case_id, "preview").text)
+    assert "This is the page that the officer reads" in page
+    for text in (*TYPED[1:], MARKER, "Crime and Courts Act 2013, section 7(4)", "Kent Police", "0000 111"):
+        assert text in page.partition('class="sheet package-page"')[2], text
+    assert "Why-Marker" not in page.partition('class="sheet package-page"')[2].partition("</section>")[0]
+    assert "as a sealed file" in page, "no channel was agreed with this body"
+    assert count_actions(desk) == 0
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_draft_is_stored_sealed_alone_and_waits_for_a_second_person(maker: Browser, desk: Desk, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    assert (action.kind, action.state, action.recipient, action.way) == ("package", "drafted", "kent", "sealed-file")
+    assert action.covers == 1
+    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
+    assert "Waits for a second person's signature" in page
+    assert MARKER not in page
+    opened = html.unescape(maker.post(f"/packages/{action.action_id}/read").text)
+    assert MARKER in opened
+    assert "You prepared this" in opened
+    with desk.store.read() as connection:
+        rows = [repr(tuple(row)) for table in METADATA.sorted_tables for row in connection.execute(table.select())]
+    assert len(rows) > 10
+    assert [row for row in rows if any(one in row for one in (*TYPED, MARKER))] == []
+    timeline = html.unescape(maker.post(f"/cases/{case_id}/read").text)
+    assert "chose a body for a package: Kent Police" in timeline
+    assert "Why-Marker" in timeline
+
+
+def test_mailbox_body_is_the_archive_that_was_previewed(desk: Desk, maker: Browser, case_id: str) -> None:
+    give_mailbox(desk)
+    load_register.cache_clear()
+    action = draft(desk, maker, case_id)
+    assert action.way == "mailbox"
+    message = parse_body(open_body(desk, action, actor=MAKER), body=Package)
+    assert message.urgent
+    assert message.title == "A stranger in a game"
+    with zipfile.ZipFile(io.BytesIO(message.read_archive())) as archive:
+        names = archive.namelist()
+        page = archive.read("page.html")
+    assert {"manifest.json", "page.html", "page.pdf", "case.jsonld", "reports/r1.json"} <= set(names)
+    assert unpack(action.way, open_body(desk, action, actor=MAKER)).page == page
+    assert MARKER in page.decode()
+
+
+def test_reporter_who_is_left_out_is_in_no_byte_that_leaves(desk: Desk, maker: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id, reporter="left_out")
+    body = open_body(desk, action, actor=MAKER).decode()
+    for secret in (f"Sam {MARKER}", f"0000 {MARKER}", f"word {MARKER}", f"nobody {MARKER}"):
+        assert secret not in body, secret
+    page = html.unescape(maker.post(f"/packages/{action.action_id}/read").text)
+    assert "The person who reported is not named here" in page
+    assert "Someone asks me to write elsewhere" in page, "the story goes"
+
+
+def test_preview_names_the_withheld_words_that_are_still_on_the_page(desk: Desk, maker: Browser, case_id: str) -> None:
+    clean = html.unescape(post(maker, case_id, "preview", reporter="left_out").text)
+    assert "these words of theirs are still on the page" not in clean
+    leaking = post(maker, case_id, "preview", reporter="left_out", summary=f"Sam {MARKER} asks for help.")
+    page = html.unescape(leaking.text)
+    assert "these words of theirs are still on the page" in page
+    assert f"<bdi>Sam {MARKER}</bdi>" in page
+
+
+def test_case_that_is_unread_unassessed_or_stale_has_no_builder(desk: Desk, maker: Browser, case_id: str) -> None:
+    unread = add_sealed_case(desk, marker="")
+    for step in ("start", "draft"):
+        answer = maker.post(f"/cases/{unread}/package/{step}", **fill(unread))
+        assert answer.status_code == 409
+        assert "No package can be made yet" in answer.text or "still unread" in answer.text
+    assert count_actions(desk) == 0
+
+
+def test_case_of_another_person_is_refused_with_their_name(desk: Desk, maker: Browser, case_id: str) -> None:
+    other = Browser(desk).sign_in("o-other", [Role.ANALYST])
+    other.get(f"/cases/{case_id}")
+    answer = post(other, case_id, "draft")
+    assert answer.status_code == 409
+    assert "has had this case since" in answer.text
+    assert "Summary-Marker" in answer.text
+    assert count_actions(desk) == 0
+
+
+def test_roles_that_make_no_packages_get_none(desk: Desk, case_id: str) -> None:
+    adviser = Browser(desk).sign_in("a-adviser", [Role.ADVISER])
+    assert "package/start" not in adviser.get(f"/cases/{case_id}").text
+    for step in ("start", "preview", "draft"):
+        assert post(adviser, case_id, step).status_code == 403
+
+
+def test_redirect_needs_the_law_of_agreement_and_a_body_that_takes_it(desk: Desk, maker: Browser, case_id: str) -> None:
+    page = html.unescape(maker.post(f"/cases/{case_id}/package/start", kind="redirect").text)
+    assert "Redirect the report" in page
+    assert 'value="nca_disclosure"' not in page
+    refused = post(maker, case_id, "draft", kind="redirect", destination="iwf")
+    assert 'id="legal-fault"' in refused.text
+    assert (
+        'id="destination-fault"'
+        in post(maker, case_id, "draft", kind="redirect", destination="garda", legal=["agreed"]).text
+    )
+    action = draft(desk, maker, case_id, kind="redirect", destination="iwf", legal=["agreed"])
+    assert (action.kind, action.recipient, action.covers) == ("redirect", "iwf", None)
+
+
+def test_step_has_the_codes_of_the_choice_and_none_of_its_words(desk: Desk, maker: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    with desk.store.read() as connection:
+        row = connection.execute(select(CASE_STEPS).where(CASE_STEPS.c.kind == "choose-body")).one()
+    assert f'"action_id":"{action.action_id}"' in row.detail
+    assert f'"reports":"{case_id}"' in row.detail
+    assert FORM["why"] not in row.detail

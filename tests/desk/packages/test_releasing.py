@@ -1,0 +1,209 @@
+"""A package leaves once a second person has read and signed it; at night a duty officer alone, reviewed later."""
+
+import hashlib
+import html
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.actions.ledger import get_action, open_body
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.destinations.register import load_register
+from gateway.desk.packages.following import list_packages
+from gateway.desk.packages.packing import unpack
+from gateway.desk.people.permissions import Role
+from gateway.desk.people.releases import PACKAGE, list_open, verify_release
+from gateway.desk.store.passkey_tables import RELEASES
+from gateway.desk.wiring import Desk
+from tests.desk.packages.package_forms import DUTY, MAKER, SECOND, add_urgent, draft, find, find_begin, post, sign
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
+from tests.desk.work_builders import assess
+
+
+@pytest.fixture
+def case_id(desk: Desk) -> str:
+    """An urgent case that its maker has read and assessed."""
+    return add_urgent(desk)
+
+
+@pytest.fixture
+def maker(desk: Desk, case_id: str) -> Browser:
+    """The maker's browser."""
+    browser = Browser(desk).sign_in(MAKER)
+    browser.get(f"/cases/{case_id}")
+    return browser
+
+
+@pytest.fixture
+def second(desk: Desk) -> Browser:
+    """The browser of another analyst."""
+    return Browser(desk).sign_in(SECOND, [Role.ANALYST])
+
+
+def retire(desk: Desk, key: str) -> None:
+    own = f'[{key}]\nretired_on = 2026-11-01\nchecked_on = 2026-11-28\nsource = "a letter"\n'
+    desk.paths.destinations.write_text(own, "utf-8")
+    load_register.cache_clear()
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_second_person_signs_the_hash_of_the_manifest_and_releases_it(
+    desk: Desk, maker: Browser, second: Browser, case_id: str
+) -> None:
+    action = draft(desk, maker, case_id)
+    assert sign(second, action).status_code == 303
+    released = find(desk, action.action_id)
+    assert (released.state, released.released_by) == ("released", SECOND)
+    manifest = unpack(action.way, open_body(desk, action, actor=SECOND)).manifest
+    with desk.store.read() as connection:
+        row = connection.execute(select(RELEASES).where(RELEASES.c.kind == PACKAGE)).one()
+        assert bytes(row.body_sha256) == hashlib.sha256(manifest).digest()
+        assert verify_release(connection, row.id).signed_by == SECOND
+    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
+    assert "Released: send the file, and record that it went" in page
+    assert maker.post(f"/packages/{action.action_id}/sent").status_code == 303
+    assert find(desk, action.action_id).state == "sent"
+
+
+def test_same_person_is_refused_also_with_a_second_passkey(desk: Desk, maker: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    maker.passkey = maker.register(maker.make_link(MAKER), label="another key")
+    page = maker.post(f"/packages/{action.action_id}/read").text
+    assert "You prepared this" in page
+    assert "data-begin" not in page
+    with desk.store.read() as connection:
+        (release,) = list_open(connection, PACKAGE)
+    assert maker.post(f"/releases/{release.id}/begin").status_code == 409
+    refused = maker.post(f"/packages/{action.action_id}/release", statement="x", answer="y")
+    assert refused.status_code == 409
+    assert "Another person must read it and sign it, whichever passkey you use" in refused.text
+    assert find(desk, action.action_id).state == "drafted"
+
+
+def test_person_who_did_not_read_it_signs_nothing(desk: Desk, maker: Browser, second: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    second.get(f"/packages/{action.action_id}")
+    with desk.store.read() as connection:
+        (release,) = list_open(connection, PACKAGE)
+    refused = second.touch(f"/releases/{release.id}/begin", f"/packages/{action.action_id}/release")
+    assert refused.status_code == 409
+    assert "Read it first" in refused.text
+    assert find(desk, action.action_id).state == "drafted"
+
+
+@pytest.mark.parametrize("change", ["read", "assessed"])
+def test_case_that_changed_since_is_refused_with_the_remedy(
+    desk: Desk, maker: Browser, second: Browser, case_id: str, change: str
+) -> None:
+    action = draft(desk, maker, case_id)
+    if change == "read":
+        reference = get_case_reference(desk, case_id)
+        open_case(desk, add_sealed_case(desk, marker="", adds_to=reference, reply_owed=False), actor=MAKER)
+    else:
+        assess(desk, case_id, actor=MAKER, urgent_dissemination="yes", immediate_risk="yes", urgent="yes")
+    refused = sign(second, action)
+    assert refused.status_code == 409
+    text = html.unescape(refused.text)
+    assert "Withdraw the draft, and make a new one from it: its texts are kept." in text
+    assert find(desk, action.action_id).state == "drafted"
+    with desk.store.read() as connection:
+        assert len(list_open(connection, PACKAGE)) == 1, "nothing was signed"
+    again = html.unescape(maker.post(f"/cases/{case_id}/package/start", from_action=action.action_id).text)
+    if change == "assessed":
+        assert "Summary-Marker" in again
+        assert '<option value="kent" selected>' in again
+
+
+def get_case_reference(desk: Desk, case_id: str) -> str:
+    with desk.store.read() as connection:
+        return get_case(connection, case_id).reference
+
+
+def test_body_that_retired_since_is_refused(desk: Desk, maker: Browser, second: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    retire(desk, "kent")
+    refused = sign(second, action)
+    assert refused.status_code == 409
+    assert "Kent Police takes nothing more. Choose another body." in refused.text
+    assert find(desk, action.action_id).state == "drafted"
+
+
+def test_draft_is_withdrawn_and_a_sent_package_recalled_with_a_reason(
+    desk: Desk, maker: Browser, second: Browser, case_id: str
+) -> None:
+    action = draft(desk, maker, case_id)
+    path = f"/packages/{action.action_id}/withdraw"
+    refused = maker.post(path, withdraw_reason="")
+    assert (refused.status_code, 'id="withdraw_reason-fault"' in refused.text) == (409, True)
+    assert maker.post(path, withdraw_reason="Wrong force.").status_code == 303
+    assert find(desk, action.action_id).state == "withdrawn"
+    assert maker.post(path, withdraw_reason="Again.").status_code == 409
+    other = draft(desk, maker, case_id)
+    sign(second, other)
+    maker.post(f"/packages/{other.action_id}/sent")
+    assert maker.post(f"/packages/{other.action_id}/withdraw", withdraw_reason="Wrong child.").status_code == 303
+    page = html.unescape(maker.get(f"/packages/{other.action_id}").text)
+    assert "The recall went out in its thread" in page
+    assert "Wrong child" not in page
+
+
+def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_it(
+    desk: Desk, second: Browser, clock: Clock
+) -> None:
+    case_id = add_urgent(desk, actor=DUTY, roles=[Role.DUTY_OFFICER])
+    duty = Browser(desk).sign_in(DUTY)
+    duty.get(f"/cases/{case_id}")
+    action = draft(desk, duty, case_id, officer=DUTY)
+    page = html.unescape(duty.post(f"/packages/{action.action_id}/read").text)
+    assert "Send it now, alone" in page
+    assert duty.post(f"/packages/{action.action_id}/send-alone").status_code == 303
+    assert (find(desk, action.action_id).state, find(desk, action.action_id).released_by) == ("released", DUTY)
+    with desk.store.read() as connection:
+        assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("review", True)]
+    listed = html.unescape(second.get("/packages").text)
+    assert "Sent by one person: read it and sign it" in listed
+    assert sign(second, action).status_code == 303
+    with desk.store.read() as connection:
+        (state,) = list_packages(connection)
+        assert (state.is_unreviewed, state.action.released_by) == (False, DUTY)
+    assert "a second person has not reviewed it" not in second.get(f"/packages/{action.action_id}").text
+
+
+@pytest.mark.parametrize("roles", [[Role.ANALYST], [Role.SUPERVISOR]])
+def test_nobody_else_sends_alone(desk: Desk, maker: Browser, case_id: str, roles: Any) -> None:
+    action = draft(desk, maker, case_id)
+    other = Browser(desk).sign_in("x-other", roles)
+    page = other.post(f"/packages/{action.action_id}/read").text
+    assert "Send it now, alone" not in page
+    assert other.post(f"/packages/{action.action_id}/send-alone").status_code == 403
+    assert find(desk, action.action_id).state == "drafted"
+
+
+def test_package_of_no_case_and_of_another_kind_is_not_found(desk: Desk, maker: Browser) -> None:
+    assert maker.get("/packages/none-of-these").status_code == 404
+
+
+def test_news_since_a_package_went_offers_a_supplementary_one(
+    desk: Desk, maker: Browser, second: Browser, case_id: str
+) -> None:
+    action = draft(desk, maker, case_id)
+    sign(second, action)
+    maker.post(f"/packages/{action.action_id}/sent")
+    assert "New since it went" not in maker.get(f"/packages/{action.action_id}").text
+    reference = get_case_reference(desk, case_id)
+    later = add_sealed_case(desk, marker="Later-Marker", adds_to=reference, reply_owed=False)
+    open_case(desk, later, actor=MAKER)
+    page = html.unescape(maker.get(f"/packages/{action.action_id}").text)
+    assert "1 report was read since this was drafted" in page
+    assess(desk, case_id, actor=MAKER, urgent_dissemination="yes", immediate_risk="yes", urgent="yes")
+    form = html.unescape(maker.post(f"/cases/{case_id}/package/start", from_action=action.action_id).text)
+    assert "It adds to the package" in form
+    assert 'value="More on: A stranger in a game"' in form
+    assert f'name="adds_to" value="{action.action_id}"' in form
+    made = draft(desk, maker, case_id, reports=[case_id, later], adds_to=action.action_id)
+    with desk.store.read() as connection:
+        assert get_action(connection, made.action_id).covers == 2
+    assert post(maker, case_id, "preview").status_code == 200
+    assert find_begin(second.post(f"/packages/{made.action_id}/read").text)
