@@ -74,8 +74,10 @@ class Paper:
     def __init__(self, *, title: str, made_at: datetime, foot: str, head: str = "", language: str = "en-GB") -> None:
         """Begin a document: `foot` and `head`, e.g. a reference and a marking, stand on every sheet."""
         self._pdf = _make_document()
-        self._known = _list_known(self._pdf)
+        self._points = _list_points(self._pdf)
+        self._known = self._points[_TEXT].union(*(self._points[family] for family in _OTHERS))
         self._missing: set[str] = set()
+        self._unused = set(_OTHERS)
         self._title, self._foot, self._head = self._draw_as(title), self._draw_as(foot), self._draw_as(head)
         self._pdf.set_title(self._title)
         self._pdf.set_lang(language)
@@ -173,6 +175,8 @@ class Paper:
                 self._write_edge(self._head, y=_HEAD_LINE, align="C", is_bold=True)
             self._write_edge(self._foot, y=self._pdf.h - _FOOT_LINE, align="L")
             self._write_edge(f"Page {number} of {count}", y=self._pdf.h - _FOOT_LINE, align="R")
+        for family in self._unused:
+            del self._pdf.fonts[family]  # it would be embedded without a letter
         return bytes(self._pdf.output(output_producer_class=_PlainProducer))
 
     def _write_edge(self, text: str, *, y: float, align: Literal["L", "C", "R"], is_bold: bool = False) -> None:
@@ -260,15 +264,17 @@ class Paper:
         style = "B" if is_bold else ""
         for paragraph in self._draw_as(text).split("\n"):
             direction = auto_detect_base_direction(paragraph)
-            line = ""
+            line, used = "", 0.0
             for word in paragraph.split(" "):
-                longer = f"{line} {word}" if line else word
-                if self._width(longer, style, size) <= width:
-                    line = longer
+                # Letters join and kern within a word, so the widths of words add up.
+                wider = used + self._width(" ", style, size) * bool(line) + self._width(word, style, size)
+                if wider <= width:
+                    line, used = f"{line} {word}" if line else word, wider
                     continue
                 if line:
                     lines.append((line, direction))
                 *whole, line = self._cut(word, width, style=style, size=size)
+                used = self._width(line, style, size)
                 lines += [(piece, direction) for piece in whole]
             lines.append((line, direction))
         return lines
@@ -298,7 +304,10 @@ class Paper:
     def _draw_as(self, text: str) -> str:
         """Return a text of which every character can be drawn."""
         shown = replace_hidden(text.replace("\r\n", "\n").replace("\t", "    "), self._replace_hidden, but="\n")
-        return "".join(one if one == "\n" or ord(one) in self._known else self._replace(one) for one in shown)
+        drawn = "".join(one if one == "\n" or ord(one) in self._known else self._replace(one) for one in shown)
+        others = set(map(ord, drawn)) - self._points[_TEXT]
+        self._unused -= {family for family in self._unused if others & self._points[family]}
+        return drawn
 
     def _replace_hidden(self, one: str) -> str:
         # A letter newer than this Python is no hidden one, and every Python draws the same sheet.
@@ -347,11 +356,10 @@ def _make_document() -> FPDF:
     return pdf
 
 
-def _list_known(pdf: FPDF) -> frozenset[int]:
-    """Return the code points that both regular and bold text can draw."""
+def _list_points(pdf: FPDF) -> dict[str, frozenset[int]]:
+    """Return the code points of each family: of the text's own those that are both in regular and bold."""
     points = {key: frozenset(font.cmap) for key, font in pdf.fonts.items() if isinstance(font, TTFFont)}
-    others = (points[family] for family in _OTHERS)
-    return (points[_TEXT] & points[f"{_TEXT}B"]).union(*others)
+    return {**points, _TEXT: points[_TEXT] & points[f"{_TEXT}B"]}
 
 
 class _PlainProducer(OutputProducer):

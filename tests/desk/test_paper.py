@@ -126,6 +126,13 @@ def test_sheets_are_a4_and_numbered_with_head_and_foot() -> None:
         assert "Official" in found
 
 
+def test_font_that_no_letter_needs_is_not_in_the_document() -> None:
+    plain = draw(lambda paper: paper.write_text("Plain words"))
+    assert b"NotoSans" in plain
+    assert [name for name in (b"Arabic", b"Hebrew", b"Emoji") if name in plain] == []
+    assert b"NotoEmoji" in draw(lambda paper: paper.write_text("😢"))
+
+
 def test_outline_has_the_headings() -> None:
     titles = [one.title for one in read(draw(write_everything)).outline if not isinstance(one, list)]
     assert titles == ["The account"]
