@@ -176,7 +176,9 @@ class Paper:
             self._write_edge(self._foot, y=self._pdf.h - _FOOT_LINE, align="L")
             self._write_edge(f"Page {number} of {count}", y=self._pdf.h - _FOOT_LINE, align="R")
         for family in self._unused:
-            del self._pdf.fonts[family]  # it would be embedded without a letter
+            font = self._pdf.fonts.pop(family)  # it would be embedded without a letter
+            if isinstance(font, TTFFont):
+                font.close()
         return bytes(self._pdf.output(output_producer_class=_PlainProducer))
 
     def _write_edge(self, text: str, *, y: float, align: Literal["L", "C", "R"], is_bold: bool = False) -> None:
