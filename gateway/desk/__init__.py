@@ -9,12 +9,13 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
    sheets of paper and commands
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: incoming sealed items, and all outgoing ones
-5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file), `watch` (stopped or overdue work)
-6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `outbox_run`, `digests/`
+5. reports: `placements/`, `identifiers/`, `collection/` (pull, verify, file)
+6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `watch`, `outbox_run`, `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
    `service_requests/`, `duty/` (the night's work)
-8. entry: `doctor`, `auditing/`, `outbox_pages`, `passkey_pages`, `release_pages`, `app` (all pages), `commands/`, `cli`
+8. entry: `doctor`, `auditing/`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
+   `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web``, ``gateway.databases`` and ``gateway.guidance``), and the
 gateway never imports it.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response
 from flask.typing import ResponseReturnValue
 
-from gateway.desk import outbox_pages, passkey_pages, release_pages
+from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
 from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
@@ -135,7 +135,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(package_pages, package_sending_pages),
-        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
+        *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages),
     ):

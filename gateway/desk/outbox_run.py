@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from gateway.desk.actions.chasing import write_reminders
 from gateway.desk.actions.sending import make_sender, write_action_messages
 from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
@@ -29,7 +30,10 @@ def _write_due_messages(desk: Desk) -> None:
     try:
         write_outcome_notes(desk)
     finally:
-        write_action_messages(desk)
+        try:
+            write_action_messages(desk)
+        finally:
+            write_reminders(desk)
 
 
 KINDS: Final = (

@@ -1,4 +1,4 @@
-"""Watches for silent failures: collecting, alerts and their acknowledgement, the shelf of set-aside rows.
+"""Watches for silent failures: collecting, alerts and their acknowledgement, the shelf of set-aside rows, late answers.
 
 Each is a state: its alarm is raised while the cause lasts, cleared once it is gone, and stays on record. Never stores
 content: codes, counts and times.
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
+from gateway.desk.actions.waiting import find_late
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.shelf import list_full_shares
 from gateway.desk.collection.standing import (
@@ -47,6 +48,7 @@ CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
+OVERDUE: Final = "actions-overdue"
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
 ADVICE: Final[dict[str, tuple[str, str, str]]] = {
@@ -67,6 +69,7 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
     NOT_ANCHORED: ("The audit log was not anchored at the gateway", "Run {}, and read its output.", "publish"),
+    OVERDUE: ("An acknowledgement or an answer is overdue", "Phone them: the page “Actions” lists each.", ""),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
 
@@ -106,6 +109,8 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     anchored_at = _find_anchored_at(connection, desk=desk)
     if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
         concerns.append(Concern(NOT_ANCHORED, anchored_at))
+    if late := find_late(connection, now=now):
+        concerns.append(Concern(OVERDUE, late[1], late[0]))
     concerns += [
         Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
         for share in list_full_shares(connection)

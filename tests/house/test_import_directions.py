@@ -269,8 +269,8 @@ DESK_FLOORS = {
     "pages and terminal": ("hidden_text", "paper", "suggestions", "people", "terminal", "views"),
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
-    "reports": ("placements", "identifiers", "collection", "watch"),
-    "partners": ("partners", "destinations", "actions", "outbox_run", "digests"),
+    "reports": ("placements", "identifiers", "collection"),
+    "partners": ("partners", "destinations", "actions", "watch", "outbox_run", "digests"),
     "cases": (
         "cases",
         "packages",
@@ -281,7 +281,17 @@ DESK_FLOORS = {
         "service_requests",
         "duty",
     ),
-    "entry": ("doctor", "auditing", "outbox_pages", "passkey_pages", "release_pages", "app", "commands", "cli"),
+    "entry": (
+        "doctor",
+        "auditing",
+        "outbox_pages",
+        "action_pages",
+        "passkey_pages",
+        "release_pages",
+        "app",
+        "commands",
+        "cli",
+    ),
 }
 DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
 

@@ -53,7 +53,7 @@ def record_entry(
 ) -> Action:
     """Record an entry that came by post or phone, e.g. the name of the officer with a package.
 
-    Raises `ActionError` (`unknown-action`, `not-sent`, `name-missing`, `text-missing`).
+    Raises `ActionError` (`unknown-action`, `not-sent`, `name-missing`, `words-missing`).
     """
     action = get_action(connection, action_id)
     if action.state not in OUT_STATES:
@@ -61,5 +61,5 @@ def record_entry(
     if not text.by.strip():
         raise ActionError("Write the name of the person there.", reason="name-missing")
     if kind in {"question", "answer", "note", "decline"} and not text.text.strip():
-        raise ActionError("Write what they said.", reason="text-missing")
+        raise ActionError("Write what they said.", reason="words-missing")
     return take_entry(desk, connection, action, kind=kind, text=text, actor=actor)

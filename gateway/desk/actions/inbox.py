@@ -49,7 +49,7 @@ class _RefusedError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class EntriesTaken:
-    """The result of one fetch: the entries that were kept in their threads, and those that were refused."""
+    """The result of one fetch: the entries kept in their threads, and the refused ones."""
 
     taken: int
     refused: int

@@ -97,7 +97,7 @@ def draft_action(
         )
     )
     drafted = get_action(connection, action_id)
-    _append(desk, connection, "draft-action", drafted, actor=actor, body_sha256=digest, recipient=recipient, way=way)
+    _append(desk, connection, "draft-action", drafted, actor=actor, body_sha256=digest, way=way)
     return drafted
 
 
@@ -223,6 +223,7 @@ def _append(
         actor=actor,
         action_id=action.action_id,
         kind=action.kind,
+        recipient=action.recipient,
         **{name: value for name, value in detail.items() if value is not None},
     )
 

@@ -36,6 +36,11 @@ KIND_TITLES: Final[dict[ActionKind, str]] = {
     "alert": "Alert",
     "invitation": "Invitation to enrol",
 }
+WAY_TITLES: Final[dict[ActionWay, str]] = {
+    "mailbox": "By the mailbox at the gateway",
+    "sealed-file": "As a sealed file",
+    "letter": "By letter",
+}
 # About no single case: its pattern is seen in many, or it asks a service to enrol.
 WITHOUT_CASE: Final[frozenset[ActionKind]] = frozenset({"alert", "invitation"})
 # To a body of the register of destinations; every other kind goes to a partner or a service.
@@ -150,9 +155,21 @@ def list_waiting(connection: Connection, *, kinds: Collection[ActionKind] = ()) 
     return list_where(connection, wanted & CASE_ACTIONS.c.kind.in_(kinds) if kinds else wanted)
 
 
-def list_where(connection: Connection, wanted: ColumnElement[bool]) -> list[Action]:
-    """Return the actions that meet a condition on the table, the oldest first."""
-    return [Action(**row._mapping) for row in connection.execute(_ACTIONS.where(wanted))]
+def list_where(
+    connection: Connection,
+    wanted: ColumnElement[bool],
+    *,
+    rows: slice = slice(0, None),
+    is_due_first: bool = False,
+) -> list[Action]:
+    """Return the actions that meet a condition on the table, the oldest first, or those due first at the head."""
+    query = _ACTIONS.where(wanted).offset(rows.start)
+    if is_due_first:
+        order = (CASE_ACTIONS.c.due_at.is_(None), CASE_ACTIONS.c.due_at, CASE_ACTIONS.c.drafted_at)
+        query = query.order_by(None).order_by(*order, CASE_ACTIONS.c.action_id)
+    if rows.stop is not None:
+        query = query.limit(rows.stop - rows.start)
+    return [Action(**row._mapping) for row in connection.execute(query)]
 
 
 def end_open_actions(connection: Connection, case_id: str, *, at: str) -> None:

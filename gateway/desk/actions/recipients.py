@@ -1,10 +1,14 @@
 """The recipient of an action: a body of the register of destinations, or a partner, and the mailbox that it has now."""
 
-from sqlalchemy import Connection
+from collections.abc import Iterable
 
-from gateway.desk.actions.model import TO_DESTINATIONS, ActionError, ActionKind, ActionWay
+from sqlalchemy import Connection, select
+
+from gateway.desk.actions.model import TO_DESTINATIONS, Action, ActionError, ActionKind, ActionWay
 from gateway.desk.destinations.register import Destination, load_register
 from gateway.desk.partners.register import PartnerError, get_partner
+from gateway.desk.placements.register import find_owner_name
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 
 _MOST_CHARACTERS = 80  # of an id or a key, with room
@@ -42,6 +46,20 @@ def get_mailbox(desk: Desk, connection: Connection, *, kind: ActionKind, recipie
     if row.state != "active":
         raise ActionError(f"{row.name} is suspended: nothing goes to it.", reason="recipient-suspended")
     return partner
+
+
+def name_recipients(desk: Desk, connection: Connection, actions: Iterable[Action]) -> dict[str, str]:
+    """Return the name of each recipient by the id of its action; one that is gone keeps its key."""
+    return {one.action_id: name_recipient(desk, connection, one.recipient, kind=one.kind) for one in actions}
+
+
+def name_recipient(desk: Desk, connection: Connection, recipient: str, *, kind: str = "") -> str:
+    """Return the name of a body, a partner or a service; one that is gone keeps its key."""
+    body = load_register(desk.paths.destinations).get(recipient) if kind in TO_DESTINATIONS else None
+    if body is not None:
+        return body.name
+    name = connection.execute(select(PARTNERS.c.name).where(PARTNERS.c.partner == recipient)).scalar()
+    return name or find_owner_name(connection, recipient) or recipient
 
 
 def _get_destination(desk: Desk, key: str) -> Destination:

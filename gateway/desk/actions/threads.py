@@ -26,6 +26,8 @@ from partner_sdk.wire.mailbox_message import encode_body
 
 Direction = Literal["in", "out", "kept"]
 EntryKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline", "reminder", "recall", "close"]
+# An entry that a person writes on a page; the rest goes with an act.
+OutKind = Literal["question", "answer", "note"]
 # 20,000 characters of four bytes each, escaped at worst, with names around them.
 _MOST_TEXT_BYTES: Final = 256 * 1024
 # The author of an entry that no person wrote, e.g. a reminder.
@@ -47,7 +49,7 @@ class EntryText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class ThreadEntry:
-    """One entry for lists. `by` is a partner's id or a person of this desk; `box` holds what was written."""
+    """One entry for lists. `by` is a partner's id or a person of this desk; `box` holds its text."""
 
     entry_id: str
     action_id: str
@@ -148,7 +150,7 @@ def list_entries(connection: Connection, action_ids: Sequence[str]) -> list[Thre
 
 
 def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, actor: str) -> dict[str, EntryText]:
-    """Return the texts of an action's entries by entry id, without those that do not open; the reading is recorded."""
+    """Return the texts of entries by entry id, without an entry that does not open; the reading is recorded."""
     if not entries:
         return {}
     vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, EntryText]()

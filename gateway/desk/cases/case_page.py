@@ -10,6 +10,10 @@ from typing import Final
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.actions.ledger import list_actions
+from gateway.desk.actions.model import KIND_TITLES
+from gateway.desk.actions.recipients import name_recipients
+from gateway.desk.actions.waiting import is_late, list_unread
 from gateway.desk.cases.about import suggest_service
 from gateway.desk.cases.assessing import QUESTIONS
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES
@@ -80,6 +84,7 @@ from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK, WELSH
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
@@ -259,6 +264,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         linked = list_linked(connection, case)
+        actions = list_actions(connection, case_id=case.first_id)
+        recipients = name_recipients(desk, connection, actions)
+        unread = list_unread(connection, [one.action_id for one in actions])
         matches = get_matches(connection, case)
         suggested = None if content.report is None else suggest_service(connection, [content.report.person.app])
         about_name = None if case.about is None else find_owner_name(connection, get_successor(connection, case.about))
@@ -304,6 +312,12 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         groups_of_bodies=GROUP_TITLES,
         is_contact_owed="contact-owed" in work.owed,
         linked=linked,
+        actions=actions,
+        action_kinds=KIND_TITLES,
+        recipients=recipients,
+        unread_entries=unread,
+        late_actions={one.action_id for one in actions if is_late(one, now=desk.clock())},
+        now=format_time(desk.clock()),
         pane=make_queue_pane(desk, case_id=case.case_id),
         blanks=[line.title for section in content.sections for line in section.lines if not line.text],
         matches=matches,

@@ -58,6 +58,7 @@ MENU: Final = (
     (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
     (Permission.RELEASE_PACKAGES, "package_sending.list_all", "Packages"),
+    (Permission.SEE_QUEUE, "actions.list_all", "Actions"),
     (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.MANAGE_PARTNERS, "placements.list_all", "Placements"),
     (Permission.SEE_DIGESTS, "digests.list_all", "Digests"),

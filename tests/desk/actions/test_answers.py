@@ -109,5 +109,5 @@ def test_nothing_is_written_down_that_did_not_go_or_names_nobody(desk: Desk, cas
     assert refuse(one, "acknowledge", OFFICER) == "not-sent"
     sent = send(desk, case_id)
     assert refuse(sent, "acknowledge", EntryText(by=" ")) == "name-missing"
-    assert refuse(sent, "question", EntryText(by="DC Example")) == "text-missing"
+    assert refuse(sent, "question", EntryText(by="DC Example")) == "words-missing"
     assert reread(desk, sent).state == "sent"

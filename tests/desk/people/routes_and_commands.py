@@ -61,6 +61,12 @@ GET  /key-in/<report_id>                          KEY_IN
 GET  /set-aside                                   SEE_SET_ASIDE
 POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
 POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
+GET  /actions                                     SEE_QUEUE
+GET  /actions/<action_id>                         READ_CASES
+POST /actions/<action_id>/end                     READ_CASES
+POST /actions/<action_id>/read                    READ_CASES
+POST /actions/<action_id>/record                  READ_CASES
+POST /actions/<action_id>/write                   READ_CASES
 GET  /outbox                                      SEE_OUTBOX
 POST /outbox/<number>/retry                       SEND_AGAIN
 POST /alerts/<number>/acknowledge                 TAKE_ALERTS

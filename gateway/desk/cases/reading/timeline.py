@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from gateway.desk import audit
+from gateway.desk.actions.model import KIND_TITLES
+from gateway.desk.actions.recipients import name_recipient
 from gateway.desk.acts import ON_CASE, format_act
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_additions, list_reports
@@ -27,13 +29,18 @@ _READ: Final = "open-case"
 # The acts on the page that are no steps: those come with their reasons (case_work.py).
 _NO_STEPS: Final = tuple(act for act in ON_CASE if act.removesuffix("-case") not in get_args(StepKind))
 # The codes that `names` may have, e.g. ids of people and destinations; and those with a label of the page.
-_NAMED: Final = {"before", "channel", "destination", "holder", "other", "outcome", "person"}
+_NAMED: Final = {"before", "channel", "destination", "holder", "other", "outcome", "person", "recipient"}
 _TITLED: Final = {"channel", "code", "faculty", "lane", "lane_before", "outcome", "was", "way"}
 # The labels of this list alone.
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     "decision": {"granted": "granted", "refused": "refused", "erase": "to be erased, once two people have signed"},
     "holds": {"True": "", "False": "as taken back"},
-    "kind": {REPLY: "a reply", READ: "a note that the report was read", **KINDS},
+    "kind": {
+        REPLY: "a reply",
+        READ: "a note that the report was read",
+        **KINDS,
+        **{kind: title.lower() for kind, title in KIND_TITLES.items()},
+    },
     "request": {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"},
     "service": {"": "none is named"},
     "taken_back": {"True": "the outcome that waited for the partner was taken back", "False": ""},
@@ -79,6 +86,10 @@ def make_timeline(
         questions = list_questions(connection, case_id=lead.case_id)
         holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
         names = {one: format_person(connection, one) for one in {act.actor for act in acts} | holders}
+        for act in acts:
+            if "recipient" in act.detail:
+                key, kind = str(act.detail["recipient"]), str(act.detail["kind"])
+                names[key] = name_recipient(desk, connection, key, kind=kind)
     events = [
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
         *(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)) for act in acts),

@@ -1,0 +1,248 @@
+"""The pages of actions: the waiting ones by stage, and one action with its thread, where both sides write.
+
+The texts of a thread appear only in the response to the post that opened it.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.actions.answers import InKind, record_entry
+from gateway.desk.actions.inbox import count_refused
+from gateway.desk.actions.ledger import ActionError, end_action, find_action
+from gateway.desk.actions.model import KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
+from gateway.desk.actions.recipients import name_recipients
+from gateway.desk.actions.threads import EntryText, OutKind, list_entries, open_entries, write_entry
+from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_stage, list_unread
+from gateway.desk.cases.holding import make_scope
+from gateway.desk.cases.model import get_case
+from gateway.desk.outbox.notes import get_references
+from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
+from gateway.desk.views.page import (
+    Fault,
+    Typed,
+    check_route,
+    get_desk,
+    get_name,
+    get_signed_in,
+    is_permitted,
+    read_list_page,
+    read_typed,
+    show_page,
+    staff_rule,
+)
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import OpeningError
+from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
+
+blueprint = Blueprint("actions", __name__)
+# The longest text, in letters of four bytes, each spelled in twelve characters of a form.
+FORM_BYTES: Final = 12 * MAX_ENTRY_CHARACTERS + 16_384
+# The permission to write in the thread of each kind. What goes to a service in a referral or an alert is checked for
+# names on pages of its own (`notices/`).
+WRITERS: Final[Mapping[ActionKind, Permission]] = {
+    "package": Permission.SEND_ON,
+    "redirect": Permission.SEND_ON,
+    "information-request": Permission.ASK_SERVICES,
+    "preservation-request": Permission.ASK_SERVICES,
+}
+OUT_KINDS: Final[Mapping[OutKind, str]] = {"answer": "An answer", "question": "A question", "note": "A note"}
+IN_KINDS: Final[Mapping[InKind, str]] = {
+    "acknowledge": "They took it",
+    "question": "They asked a question",
+    "answer": "They answered",
+    "note": "They told us something",
+    "decline": "They declined",
+}
+ENTRY_TITLES: Final = {
+    "in": {
+        "acknowledge": "took it",
+        "question": "asked",
+        "answer": "answered",
+        "outcome": "gave the outcome",
+        "note": "wrote",
+        "decline": "declined",
+    },
+    "out": {
+        "question": "asked",
+        "answer": "answered",
+        "note": "wrote",
+        "reminder": "reminded them",
+        "recall": "recalled it",
+        "close": "closed it",
+    },
+    "kept": {"recall": "withdrew it"},
+}
+_FIELDS: Final = {
+    "text-missing": "entry_text",
+    "text-too-long": "entry_text",
+    "name-missing": "in_by",
+    "words-missing": "in_text",
+}
+
+
+@blueprint.get("/actions")
+@staff_rule(Permission.SEE_QUEUE)
+def list_all() -> ResponseReturnValue:
+    """List the actions of one stage; without one, of the first stage that has any."""
+    desk = get_desk()
+    now = desk.clock()
+    with desk.store.read() as connection:
+        counts = count_stages(connection, now=now)
+        first = next((one.code for one in STAGES if counts[one.code].waiting), "acknowledge")
+        stage = BY_CODE.get(request.args.get("stage", ""), BY_CODE[first])
+        page = read_list_page(found=counts[stage.code].waiting)
+        actions = list_stage(connection, stage.code, rows=page.rows)
+        ids = [one.case_id for one in actions if one.case_id is not None]
+        references = get_references(connection, ids)
+        recipients = name_recipients(desk, connection, actions)
+        unread = list_unread(connection, [one.action_id for one in actions])
+        refused = count_refused(connection)
+    return show_page(
+        "actions.html",
+        stages=STAGES,
+        stage=stage,
+        counts=counts,
+        listed_page=page,
+        actions=actions,
+        references=references,
+        recipients=recipients,
+        unread_entries=unread,
+        late_actions={one.action_id for one in actions if is_late(one, now=now)},
+        action_kinds=KIND_TITLES,
+        refused=refused,
+        now=format_time(now),
+    )
+
+
+@blueprint.get("/actions/<action_id>")
+@staff_rule(Permission.READ_CASES)
+def show_action(action_id: str) -> ResponseReturnValue:
+    """Show an action with its thread closed."""
+    return _show(_get_or_404(action_id))
+
+
+@blueprint.post("/actions/<action_id>/read")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_read(action_id: str) -> ResponseReturnValue:
+    """Open the thread, which is recorded."""
+    return _show(_get_or_404(action_id), is_open=True)
+
+
+@blueprint.post("/actions/<action_id>/write")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_write(action_id: str) -> ResponseReturnValue:
+    """Write an answer, a question or a note to the recipient."""
+    action, typed, desk = _get_writable(action_id), read_typed(), get_desk()
+    kind = next((one for one in OUT_KINDS if one == typed["entry_kind"]), None)
+    if kind is None:
+        return _show(action, faults=[Fault("entry_kind", "Choose what it is.")])
+    try:
+        with desk.store.write() as connection:
+            write_entry(desk, connection, action, kind=kind, text=typed["entry_text"], actor=get_name())
+    except (ActionError, OpeningError) as error:
+        return _show(action, faults=[_make_fault(error)])
+    return _go_to(action)
+
+
+@blueprint.post("/actions/<action_id>/record")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_record(action_id: str) -> ResponseReturnValue:
+    """Record an entry that came by phone, post or in person."""
+    action, typed, desk = _get_writable(action_id), read_typed(), get_desk()
+    kind = next((one for one in IN_KINDS if one == typed["in_kind"]), None)
+    if kind is None:
+        return _show(action, faults=[Fault("in_kind", "Choose what they did.")])
+    text = EntryText(text=typed["in_text"][:MAX_ENTRY_CHARACTERS], by=typed["in_by"])
+    try:
+        with desk.store.write() as connection:
+            record_entry(desk, connection, action_id, kind=kind, text=text, actor=get_name())
+    except (ActionError, OpeningError) as error:
+        return _show(action, faults=[_make_fault(error)])
+    return _go_to(action)
+
+
+@blueprint.post("/actions/<action_id>/end")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_end(action_id: str) -> ResponseReturnValue:
+    """End an action: nothing more is expected of its recipient."""
+    action, desk = _get_writable(action_id), get_desk()
+    try:
+        with desk.store.write() as connection:
+            end_action(desk, connection, action_id, actor=get_name())
+    except (ActionError, OpeningError) as error:
+        return _show(action, faults=[_make_fault(error)])
+    return _go_to(action)
+
+
+def _get_or_404(action_id: str) -> Action:
+    """Return an action of a case that this person reaches, or answer 404 or 403."""
+    with get_desk().store.read() as connection:
+        action = find_action(connection, action_id)
+        if action is None:
+            not_found()
+        scope = _make_scope(action)
+    check_route(case=scope)
+    return action
+
+
+def _get_writable(action_id: str) -> Action:
+    """Return an action that this person may write to, or answer 404 or 403."""
+    action = _get_or_404(action_id)
+    if action.kind not in WRITERS:
+        not_found()
+    check_permission(get_signed_in().roles, WRITERS[action.kind], case=_make_scope(action))
+    return action
+
+
+def _make_scope(action: Action) -> CaseScope | None:
+    if action.case_id is None:
+        return None
+    with get_desk().store.read() as connection:
+        return make_scope(connection, get_case(connection, action.case_id), person=get_name())
+
+
+def _make_fault(error: ActionError | OpeningError) -> Fault:
+    return Fault(_FIELDS.get(error.reason, "state-title"), str(error))
+
+
+def _go_to(action: Action) -> ResponseReturnValue:
+    return redirect(url_for("actions.show_action", action_id=action.action_id), HTTPStatus.SEE_OTHER)
+
+
+def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    desk = get_desk()
+    now = desk.clock()
+    with desk.store.read() as connection:
+        entries = list_entries(connection, [action.action_id])
+        recipient = name_recipients(desk, connection, [action])[action.action_id]
+        case = None if action.case_id is None else get_case(connection, action.case_id)
+    texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
+    writer = WRITERS.get(action.kind)
+    return show_page(
+        "action.html",
+        action=action,
+        kind=KIND_TITLES[action.kind],
+        way=WAY_TITLES[action.way],
+        recipient=recipient,
+        case=case,
+        entries=entries,
+        texts=texts,
+        is_open=is_open,
+        entry_titles=ENTRY_TITLES,
+        outcomes=PACKAGE_OUTCOMES,
+        may_write=writer is not None and action.state in OUT_STATES and is_permitted(writer, case=_make_scope(action)),
+        writer=None if writer is None or action.state not in OUT_STATES else format_roles(writer),
+        out_kinds=list(OUT_KINDS.items()),
+        in_kinds=list(IN_KINDS.items()),
+        is_late=is_late(action, now=now),
+        now=format_time(now),
+        faults=list(faults),
+        faulty={fault.field for fault in faults},
+        typed=read_typed() if request.method == "POST" else Typed(),
+    )

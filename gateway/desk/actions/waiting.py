@@ -1,0 +1,107 @@
+"""The actions that wait, by stage: for a release, for sending, for an acknowledgement, for an answer, to be read.
+
+Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g. late, and with an unread question.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select
+
+from gateway.desk.actions.model import ASKING, Action, ActionKind, list_where
+from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
+from gateway.desk.store.schema import CASES
+from partner_sdk.wire.canonical import format_time, parse_time
+
+# An officer takes them by name; a request is answered, and a referral or an invitation asks for nothing.
+ACKNOWLEDGED: Final[frozenset[ActionKind]] = frozenset({"package", "redirect", "alert"})
+_UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(
+    THREAD_ENTRIES.c.direction == "in", THREAD_ENTRIES.c.read_at.is_(None)
+)
+_ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
+_ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
+FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: a name for addresses, a title, the condition on the table, and whether a person looks at it first."""
+
+    code: str
+    title: str
+    condition: ColumnElement[bool]
+    is_urgent: bool = False
+
+
+STAGES: Final = (
+    Stage("failed", "Could not be sent", CASE_ACTIONS.c.state == "failed", is_urgent=True),
+    Stage("read", "New entries to read", CASE_ACTIONS.c.action_id.in_(_UNREAD), is_urgent=True),
+    Stage("release", "To be released", CASE_ACTIONS.c.state == "drafted"),
+    Stage("send", "To be sent", CASE_ACTIONS.c.state == "released"),
+    Stage("acknowledge", "To be acknowledged", _ACKNOWLEDGE),
+    Stage("answer", "To be answered", _ANSWER),
+)
+BY_CODE: Final[Mapping[str, Stage]] = {stage.code: stage for stage in STAGES}
+
+
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """How many actions wait in a stage, and how many of them are late."""
+
+    waiting: int
+    late: int
+
+
+def count_stages(connection: Connection, *, now: datetime) -> dict[str, StageCount]:
+    """Return the counts of every stage, by its code."""
+    late = CASE_ACTIONS.c.due_at < format_time(now)
+    sums = []
+    for stage in STAGES:
+        waits_for_others = stage.code in ("acknowledge", "answer")
+        sums += [_count(stage.condition), _count(stage.condition & late) if waits_for_others else literal(0)]
+    row = connection.execute(select(*sums)).one()
+    return {stage.code: StageCount(int(row[2 * place]), int(row[2 * place + 1])) for place, stage in enumerate(STAGES)}
+
+
+def list_stage(connection: Connection, code: str, *, rows: slice) -> list[Action]:
+    """Return actions of a stage, those due first at the head, then the oldest."""
+    return list_where(connection, BY_CODE[code].condition, rows=rows, is_due_first=True)
+
+
+def list_unread(connection: Connection, action_ids: list[str]) -> dict[str, int]:
+    """Return the number of unread entries of each of these actions that has any."""
+    query = select(THREAD_ENTRIES.c.action_id, func.count()).where(
+        THREAD_ENTRIES.c.action_id.in_(action_ids),
+        THREAD_ENTRIES.c.direction == "in",
+        THREAD_ENTRIES.c.read_at.is_(None),
+    )
+    rows = connection.execute(query.group_by(THREAD_ENTRIES.c.action_id))
+    return {str(action_id): int(count) for action_id, count in rows}
+
+
+def is_late(action: Action, *, now: datetime) -> bool:
+    """Return whether an action waits for others past its due time."""
+    waits = (action.kind in ACKNOWLEDGED and action.state == "sent") or action.awaits_answer
+    return waits and action.due_at is not None and action.due_at < format_time(now)
+
+
+def find_late(connection: Connection, *, now: datetime) -> tuple[int, datetime] | None:
+    """Return how many actions wait for others past their due time, and the earliest of these times, or None."""
+    late = FOR_OTHERS & (CASE_ACTIONS.c.due_at < format_time(now))
+    count, first = connection.execute(select(func.count(), func.min(CASE_ACTIONS.c.due_at)).where(late)).one()
+    return (int(count), parse_time(first)) if count else None
+
+
+# The leads of cases with an action that waits for others; an action stays with the report that led the case then.
+_ABOUT: Final = CASES.alias("about")
+CASES_FOR_OTHERS: Final = (
+    select(func.coalesce(_ABOUT.c.joined_to, _ABOUT.c.case_id))
+    .join(CASE_ACTIONS, CASE_ACTIONS.c.case_id == _ABOUT.c.case_id)
+    .where(FOR_OTHERS)
+)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

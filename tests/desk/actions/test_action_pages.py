@@ -1,0 +1,160 @@
+"""The pages of actions: a count leads to its list, a thread opens only on purpose, and each kind has its writers."""
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+
+from gateway.desk.actions.answers import record_entry
+from gateway.desk.actions.ledger import Action, record_sent
+from gateway.desk.actions.threads import EntryText
+from gateway.desk.people.permissions import Role
+from gateway.desk.wiring import Desk
+from tests.desk.action_builders import (
+    MARKER,
+    add_assessed,
+    collect_threads,
+    draft,
+    make_entry,
+    post_entry,
+    release,
+    release_package,
+    reread,
+)
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.industry_builders import read_mailbox
+from tests.desk.outbox_builders import send_out
+from tests.desk.view_builders import Browser, Clock
+
+
+@pytest.fixture
+def case_id(desk: Desk) -> str:
+    return add_assessed(desk)
+
+
+def send(desk: Desk, action: Action) -> Action:
+    release(desk, action)
+    with desk.store.write() as connection:
+        return record_sent(desk, connection, action.action_id, actor=ACTOR)
+
+
+def read_page(browser: Browser, address: str) -> str:
+    answer = browser.get(address)
+    assert answer.status_code == 200
+    return html.unescape(answer.text)
+
+
+def count_in(page: str) -> dict[str, int]:
+    """Return the number beside each link of a stage."""
+    found = re.findall(r'href="/actions\?stage=([a-z]+)"[^>]*><b>([0-9]+)</b>', page)
+    return {code: int(count) for code, count in found}
+
+
+def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser: Browser, case_id: str) -> None:
+    ask = {"kind": "information-request", "recipient": PARTNER, "way": "letter"}
+    draft(desk, case_id)
+    release(desk, draft(desk, case_id, recipient="essex"))
+    send(desk, draft(desk, case_id, recipient="cumbria"))
+    asked = send(desk, draft(desk, case_id, **ask))
+    with desk.store.write() as connection:
+        text = EntryText(by="A Clerk", text="Which account?")
+        record_entry(desk, connection, asked.action_id, kind="question", text=text, actor=ACTOR)
+    counts = count_in(read_page(browser, "/actions"))
+    assert counts == {"failed": 0, "read": 1, "release": 1, "send": 1, "acknowledge": 1, "answer": 1}
+    bodies = {"release": "Kent", "send": "Essex", "acknowledge": "Cumbria", "answer": "Example Chat", "read": "1 new"}
+    for stage, words in bodies.items():
+        page = read_page(browser, f"/actions?stage={stage}")
+        assert len(re.findall(r'<th scope="row"><a href="/actions/', page)) == counts[stage]
+        assert words in page.partition('id="list-title"')[2]
+    assert "Nothing waits here" in read_page(browser, "/actions?stage=failed")
+    assert 'aria-current="page"' in read_page(browser, "/actions?stage=rubbish")
+
+
+def test_late_action_is_marked_on_its_list_its_page_and_its_case(
+    desk: Desk, browser: Browser, case_id: str, clock: Clock
+) -> None:
+    one = send(desk, draft(desk, case_id, due_at=clock() + timedelta(hours=1)))
+    pages = ("/actions?stage=acknowledge", f"/actions/{one.action_id}", f"/cases/{case_id}")
+    assert not any(re.search(r'class="stop">(Late|late|1 late)', read_page(browser, page)) for page in pages)
+    clock.now += timedelta(hours=2)
+    browser.sign_in()
+    assert all(re.search(r'class="stop">(Late|late|1 late)', read_page(browser, page)) for page in pages)
+
+
+def test_case_shows_each_action_with_its_state_and_its_history(desk: Desk, browser: Browser, case_id: str) -> None:
+    one = send(desk, draft(desk, case_id))
+    page = read_page(browser, f"/cases/{case_id}")
+    assert f'<a href="/actions/{one.action_id}">Package to Kent Police</a>' in page
+    assert "sent an action: package to Kent Police" in page
+
+
+def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:
+    one = release_package(loop)
+    send_out(loop.desk, "message")
+    assert post_entry(loop, make_entry(loop, one.action_id, kind="question", text=f"Which town? {MARKER}")) == 202
+    collect_threads(loop)
+    browser = Browser(loop.desk).sign_in()
+    closed = read_page(browser, f"/actions/{one.action_id}")
+    assert "Unread." in closed
+    assert MARKER not in closed
+    opened = html.unescape(browser.post(f"/actions/{one.action_id}/read").text)
+    assert f"Which town? {MARKER}" in opened
+    assert "DC Example" in opened
+    assert "Unread." not in read_page(browser, f"/actions/{one.action_id}")
+    refused = browser.post(f"/actions/{one.action_id}/write", entry_kind="", entry_text=f"Typed {MARKER}")
+    assert refused.status_code == 409
+    assert f"Typed {MARKER}" in refused.text, "nothing typed is lost"
+    assert browser.post(f"/actions/{one.action_id}/write", entry_kind="answer", entry_text="").status_code == 409
+    answered = browser.post(f"/actions/{one.action_id}/write", entry_kind="answer", entry_text="Near Maidstone.")
+    assert answered.status_code == 303
+    send_out(loop.desk, "message")
+    assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message"]
+
+
+def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
+    desk: Desk, browser: Browser, case_id: str
+) -> None:
+    one = send(desk, draft(desk, case_id))
+    address = f"/actions/{one.action_id}"
+    for missing in ("in_kind", "in_by"):
+        typed = {"in_kind": "acknowledge", "in_by": MARKER} | {missing: ""}
+        refused = browser.post(f"{address}/record", **typed)
+        assert refused.status_code == 409
+        assert f'id="{missing}-fault"' in refused.text
+    assert browser.post(f"{address}/record", in_kind="acknowledge", in_by=MARKER).status_code == 303
+    assert reread(desk, one).state == "acknowledged"
+    assert MARKER not in read_page(browser, address)
+    assert MARKER in browser.post(f"{address}/read").text
+    assert browser.post(f"{address}/end").status_code == 303
+    assert reread(desk, one).state == "ended"
+    assert browser.post(f"{address}/end").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "status"),
+    [
+        (Role.SPOC, "information-request", 303),
+        (Role.ANALYST, "information-request", 403),
+        (Role.SPOC, "package", 403),
+        (Role.ANALYST, "package", 303),
+        (Role.ANALYST, "alert", 404),
+    ],
+)
+def test_each_kind_has_its_own_writers(desk: Desk, case_id: str, role: Role, kind: str, status: int) -> None:
+    recipient = "kent" if kind == "package" else PARTNER
+    one = send(desk, draft(desk, case_id, kind=kind, recipient=recipient, way="letter"))
+    browser = Browser(desk).sign_in("o-person", [role])
+    address = f"/actions/{one.action_id}"
+    assert browser.get(address).status_code == 200
+    answer = browser.post(f"{address}/record", in_kind="acknowledge", in_by="A Clerk")
+    assert answer.status_code == status
+    assert ("Record it" in browser.get(address).text) is (status == 303)
+
+
+def test_action_of_a_case_that_a_person_does_not_reach_is_closed_to_them(desk: Desk, case_id: str) -> None:
+    one = draft(desk, case_id)
+    browser = Browser(desk).sign_in("o-duty", [Role.DUTY_OFFICER])
+    assert browser.get(f"/actions/{one.action_id}").status_code == 403
+    assert browser.get("/actions/no-such-action").status_code == 404
