@@ -1,12 +1,13 @@
 """The group `package`: list, read and acknowledge intelligence packages, ask about them, and send their outcome."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Final, cast
 
 import click
 
 from partner_sdk._commands.mailbox import offline_option
-from partner_sdk._commands.runtime import Call, PartnerGroup, shared_options
+from partner_sdk._commands.runtime import FEW_EXIT_CODES, Call, PartnerGroup, read_input, shared_options
 from partner_sdk._commands.threads import (
     STATE_WORDS,
     Group,
@@ -18,6 +19,9 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import OPEN_STATES, PACKAGES, Thread
+from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.package_reader import ReadError, write_whole
+from partner_sdk.package_reader import unseal as open_sealed
 from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
@@ -120,3 +124,39 @@ def outcome(call: Call, *, wanted: str, code: str, by: str, text: str) -> int:
       not_traceable       no person could be found
     """
     return write_entry(call, _GROUP, wanted, kind="outcome", by=by, text=text, outcome=code)
+
+
+_PASSPHRASE_BYTES: Final = 200  # a line of 20 letters, with spaces and hyphens
+
+
+@package.command(example="package.sealed --out package.zip", exit_codes=FEW_EXIT_CODES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The archive: a file not there yet."
+)
+@click.option("--passphrase-file", metavar="FILE", help="Read it from a file; - reads standard input.")
+@shared_options
+def unseal(call: Call, *, file: Path, out: Path, passphrase_file: str | None) -> int:
+    """Open the sealed file of a package with its passphrase; needs no account.
+
+    The file partner_sdk/package_reader.py does the same alone, and also checks the archive.
+    """
+    passphrase = _ask_passphrase() if passphrase_file is None else _read_passphrase(passphrase_file)
+    try:
+        with file.open("rb") as sealed:
+            write_whole(out, open_sealed(sealed, passphrase=passphrase))
+    except ReadError as error:
+        raise FormatError(str(error), reason=error.reason) from None
+    except OSError as error:
+        raise LocalStateError(f"Cannot open {file} into {out}: {error.strerror}.", reason="cannot-write") from None
+    return call.answer(
+        {"archive": str(out)}, [f"Wrote {out}. It is whole; its manifest is signed: see docs/package.md."]
+    )
+
+
+def _ask_passphrase() -> str:
+    return str(click.prompt("Passphrase", hide_input=True, err=True))
+
+
+def _read_passphrase(name: str) -> str:
+    return read_input(name, max_bytes=_PASSPHRASE_BYTES).decode("ascii", "replace")

@@ -17,8 +17,10 @@ from gateway.testing import Sandbox, scenarios
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
+from partner_sdk.package_reader import Costs
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.registration import TEMPLATE
+from partner_sdk.wire.sealed_file import seal_file
 from tests.builders import EXAMPLE_REPORT
 from tests.documents import PLACEMENT, README, list_lines
 from tests.sdk.commands.test_report_new import MUSTS, Person
@@ -194,6 +196,14 @@ def get_a_package(service: Service, _: pytest.MonkeyPatch) -> None:
     service.names[ID] = service.sandbox.send_message(body, kind="package")
 
 
+def get_a_sealed_file(service: Service, _: pytest.MonkeyPatch) -> None:
+    passphrase, archive = "K7QF2-M9TXD-4BWRZ-0ACH8", b"an archive"
+    costs = Costs(memory_kib=64, passes=1, lanes=1)
+    pieces = seal_file([archive], size_bytes=len(archive), passphrase=passphrase, salt=bytes(16), costs=costs)
+    service.write("package.sealed", b"".join(pieces))
+    service.write("passphrase.txt", passphrase.encode())
+
+
 def fill_in_the_request(service: Service, _: pytest.MonkeyPatch) -> None:
     service.capture.readouterr()
     assert service.run("report-abuse-partner button adopt --example") == 0
@@ -231,6 +241,7 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "report new --answers": sit_at_the_screen,
     "alert list": be_alerted,
     "package list": get_a_package,
+    "package unseal": get_a_sealed_file,
     "button context": bring_page,
     "button adopt request.json": fill_in_the_request,
     "inbox": get_mail,
