@@ -13,7 +13,7 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 6. partners: `partners/`, `destinations/`, `actions/` (all that leaves about a case), `watch`, `outbox_run`, `digests/`
 7. cases: `cases/` (`cases/reading/` is an opened report as text), `packages/`, `figures/`, `keying_in/` (calls),
    `rights/` (requests to see, correct or wipe a report), `retention/` (how long a case is kept),
-   `service_requests/`, `duty/` (the night's work)
+   `service_requests/`, `duty/` (the night's work), `notices/` (referrals, alerts and invitations to services)
 8. entry: `doctor`, `auditing/`, `outbox_pages`, `action_pages`, `passkey_pages`, `release_pages`, `app` (all pages),
    `commands/`, `cli`
 

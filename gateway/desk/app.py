@@ -32,6 +32,7 @@ from gateway.desk.digests import pages as digest_pages
 from gateway.desk.duty import pages as duty_pages
 from gateway.desk.figures import pages as figures_pages
 from gateway.desk.keying_in import pages as keying_pages
+from gateway.desk.notices import alert_pages, inviting_pages, referral_pages
 from gateway.desk.packages import pages as package_pages
 from gateway.desk.packages import sending_pages as package_sending_pages
 from gateway.desk.partners import adoption_pages
@@ -135,6 +136,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     for pages in (
         *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
         *(package_pages, package_sending_pages),
+        *(referral_pages, alert_pages, inviting_pages),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
         *(figures_pages, duty_pages),

@@ -18,6 +18,7 @@ from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
 
 OFF: Final = "off"
+SIGNIFICANT_INCIDENTS: Final = 60  # in a quarter
 MOST_SENDER_CHARACTERS: Final = 11  # an alphanumeric sender has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
@@ -102,7 +103,7 @@ class DeskConfigError(ReportAbuseError):
 
 
 class ContactConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[contact]`: how an officer outside reaches this desk about a package; a form starts from it."""
+    """`[contact]`: how officers and services outside reach this desk; a form of a package starts from it."""
 
     telephone: Annotated[str, Meta(max_length=80)] = ""
     email: Annotated[str, Meta(max_length=200)] = ""
@@ -131,6 +132,9 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     database_uri: str = ""
     # Of the evidence disk: one partner's flood leaves room for the files of the others.
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
+    # From which a service without the button has many reports (R43), by the noisy count of a digest: noise alone often
+    # reaches lower numbers.
+    significant_incidents: Annotated[int, Meta(ge=30, le=1_000_000)] = SIGNIFICANT_INCIDENTS
     carriers: CarriersConfig = CarriersConfig()
     watch: WatchConfig = WatchConfig()
     contact: ContactConfig = ContactConfig()

@@ -280,6 +280,7 @@ DESK_FLOORS = {
         "retention",
         "service_requests",
         "duty",
+        "notices",
     ),
     "entry": (
         "doctor",

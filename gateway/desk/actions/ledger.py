@@ -127,7 +127,9 @@ def open_stored_body(desk: Desk, connection: Connection, action: Action, *, vaul
     return body
 
 
-def release_action(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
+def release_action(
+    desk: Desk, connection: Connection, action_id: str, *, actor: str, not_before: datetime | None = None
+) -> Action:
     """Release a draft, or one that failed before it went: it is sent once its `not_before` has passed.
 
     The caller has checked the permission and the second person's signature. Raises `ActionError`: `unknown-action`,
@@ -139,7 +141,9 @@ def release_action(desk: Desk, connection: Connection, action_id: str, *, actor:
     if action.is_expired(desk.clock()):
         raise ActionError("Its time is over: write a new one.", reason="expired")
     find_recipient(desk, connection, kind=action.kind, recipient=action.recipient, way=action.way)
-    cleared = {"failed_at": None, "failed_because": None}
+    cleared: dict[str, str | None] = {"failed_at": None, "failed_because": None}
+    if not_before is not None:
+        cleared["not_before"] = format_time(not_before)
     return change_state(desk, connection, action, "released", actor=actor, act="release-action", also=cleared)
 
 
@@ -175,13 +179,16 @@ def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: st
     return change_state(desk, connection, action, "sent", actor=actor, act="send-action")
 
 
-def end_action(desk: Desk, connection: Connection, action_id: str, *, actor: str) -> Action:
-    """End an action that was sent; its thread is closed on both sides. Raises `ActionError` (`not-sent`)."""
+def end_action(desk: Desk, connection: Connection, action_id: str, *, actor: str, text: str = "") -> Action:
+    """End an action that was sent; its thread is closed on both sides, with `text` as the last word.
+
+    Raises `ActionError` (`not-sent`) and as `write_entry`.
+    """
     action = get_action(connection, action_id)
     if action.state not in OUT_STATES:
         raise ActionError("Only an action that was sent can be ended; withdraw any other.", reason="not-sent")
     if action.way == "mailbox":
-        write_entry(desk, connection, action, kind="close", text="", actor=actor)
+        write_entry(desk, connection, action, kind="close", text=text, actor=actor)
     return change_state(desk, connection, action, "ended", actor=actor, act="end-action")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, or_
 
+from gateway.desk.actions.embargo import check_embargo
 from gateway.desk.actions.ledger import change_state, open_stored_body
 from gateway.desk.actions.model import Action, ActionError, ActionKind, find_action, get_action, list_where
 from gateway.desk.actions.recipients import get_mailbox
@@ -43,9 +44,11 @@ _OWN_FAULTS: Final = (ActionError, FormatError, OpeningError, PartnerError, Seal
 def write_action_messages(desk: Desk) -> int:
     """Write the message of every released action that may go now; return how many were written.
 
-    One that expired, or whose recipient is gone, fails with a code and an alarm. Raises the errors of the vault and of
+    One that expired, also before its release, or whose recipient is gone, or whose case came under an embargo, fails
+    with a code and an alarm. Raises the errors of the vault and of
     the signing key: the rest stays released for the next run.
     """
+    _fail_unreleased(desk)
     now = format_time(desk.clock())
     may_go = or_(CASE_ACTIONS.c.not_before.is_(None), CASE_ACTIONS.c.not_before <= now)
     with desk.store.read() as connection:
@@ -67,7 +70,7 @@ def _write_or_fail(desk: Desk, found: Action, *, vault: Vault) -> bool:
         with desk.store.write() as connection:
             action = get_action(connection, found.action_id)
             if action.state == "released":
-                _fail(desk, connection, action, code=error.reason)
+                fail_action(desk, connection, action, code=error.reason)
         return False
     return True
 
@@ -75,6 +78,7 @@ def _write_or_fail(desk: Desk, found: Action, *, vault: Vault) -> bool:
 def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) -> None:
     if action.is_expired(desk.clock()):
         raise ActionError("Its time is over.", reason="expired")
+    check_embargo(connection, action, now=desk.clock())
     store_message(
         desk,
         connection,
@@ -89,9 +93,22 @@ def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) 
     change_state(desk, connection, action, "sent", actor=BY_THE_DESK, act="send-action")
 
 
-def _fail(desk: Desk, connection: Connection, action: Action, *, code: str) -> None:
+def fail_action(desk: Desk, connection: Connection, action: Action, *, code: str) -> None:
+    """Let an action that was not sent fail, in the caller's transaction, with an alarm."""
     change_state(desk, connection, action, "failed", actor=BY_THE_DESK, act="fail-action", code=code)
     raise_alarm(connection, FAILED, f"{action.kind} {action.action_id}: {code}", now=desk.clock())
+
+
+def _fail_unreleased(desk: Desk) -> None:
+    """Fail every draft whose time ended before its release, e.g. an alert that no second person signed."""
+    late = (CASE_ACTIONS.c.state == "drafted") & (CASE_ACTIONS.c.expires_at <= format_time(desk.clock()))
+    with desk.store.read() as connection:
+        found = list_where(connection, late)
+    for one in found:
+        with desk.store.write() as connection:
+            action = get_action(connection, one.action_id)
+            if action.state == "drafted":
+                fail_action(desk, connection, action, code="expired")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ DATED_FILES: Final = (
     RULES_FILE,
     LAWS_FILE,
     _DESK / "rights" / "rights.toml",
+    _DESK / "notices" / "terms.toml",
+    _DESK / "notices" / "invitation.toml",
     LEGAL_BASES_FILE,
     HANDLING_FILE,
 )

@@ -92,7 +92,7 @@ def digest_make(
             quarter=period,
             environment=desk.config.environment,
             made_by=call.actor,
-            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            threshold=desk.config.significant_incidents if threshold is None else threshold,
             accept_lost=without_lost,
         )
         return _make_all(call, desk, order)
@@ -104,7 +104,8 @@ def digest_make(
         raise DigestError(
             "Choose why the partner gets a digest; this is decided only once: --adopted if it shows the button (the "
             "register has no placement for it: see `placement agree`), or "
-            f"--threshold N, the incidents that it needs without the button ({DEFAULT_THRESHOLD} or more).",
+            "--threshold N, the incidents that it needs without the button "
+            f"({desk.config.significant_incidents} or more).",
             reason="no-limb",
         )
     return _make_one(
@@ -116,7 +117,7 @@ def digest_make(
             environment=desk.config.environment,
             made_by=call.actor,
             adopted=adopted,
-            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            threshold=desk.config.significant_incidents if threshold is None else threshold,
             accept_lost=without_lost,
         ),
     )

@@ -17,12 +17,13 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from gateway.desk.config import SIGNIFICANT_INCIDENTS
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.placements.register import PlacementRow, format_place, list_placements, to_placement
 from gateway.desk.store.placement_tables import PLACEMENTS
 from partner_sdk.wire.canonical import format_time
 
-DEFAULT_THRESHOLD = 60
+DEFAULT_THRESHOLD: Final = SIGNIFICANT_INCIDENTS
 # A cell takes up to about 700 bytes in a digest, which has 256 KiB. Places beyond this count as elsewhere.
 MOST_PLACES: Final = 200
 _OF_OWNER: Final = select(PLACEMENTS).where(PLACEMENTS.c.owner == bindparam("owner"))

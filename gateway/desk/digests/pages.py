@@ -67,6 +67,7 @@ def post_make() -> ResponseReturnValue:
                 environment=desk.config.environment,
                 made_by=get_name(),
                 adopted=form.get("adopted") == "yes",
+                threshold=desk.config.significant_incidents,
                 accept_lost=form.get("without_lost") == "yes",
             ),
             clock=desk.clock,

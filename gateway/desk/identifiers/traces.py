@@ -1,7 +1,7 @@
 """Finds the person behind a report in a text that is to leave the house: a name, a contact, a reference, their words.
 
-For texts to services and partners, e.g. an alert: they must not show who reported, or which report it was. A match is a
-reason to write the text anew. No match is no proof, so a second person reads each text as well.
+For texts to services and partners, e.g. an alert: they must not show the person reporting, or which report it was. A
+match is a reason to write the text anew. No match is no proof, so a second person reads each text as well.
 """
 
 import re
@@ -65,7 +65,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """Everything in some reports that shows who is behind them. In memory alone: never store or log it."""
+    """Everything in some reports that identifies the people behind them. In memory alone: never store or log it."""
 
     names: frozenset[str] = frozenset()
     persons: frozenset[str] = frozenset()
@@ -102,7 +102,7 @@ def make_traces(content: PublicReport | SealedIndustryReport, *, references: Col
 
 
 def make_context_traces(claim: PageContext | None) -> Traces:
-    """Return the account that had the page with the button before it: it belongs to the person who reported."""
+    """Return the account that had the page with the button before it: it belongs to the person reporting."""
     if claim is None or claim.viewer is None:
         return Traces()
     names, shown = (claim.viewer.account_id, claim.viewer.display_name), _split(claim.viewer.display_name)
@@ -117,8 +117,14 @@ def list_matches(text: str, traces: Traces) -> list[Trace]:
     return list({one.kind: one for one in _list_all(text, traces)}.values())
 
 
+def find_shared_run(text: str, other: str) -> str | None:
+    """Return a run of words of a text that stands in another one too, or None."""
+    runs = frozenset(_list_runs(_split(other)))
+    return next((match.words for match in _list_all(text, Traces(runs=runs))), None)
+
+
 def is_of_reporter(account: Iterable[Identifier], traces: Traces) -> bool:
-    """Return whether an account is one of the child, the person who reported or another person beside the suspect."""
+    """Return whether an account is one of the child, the person reporting or another person beside the suspect."""
     return not traces.identifiers.isdisjoint(account)
 
 

@@ -73,6 +73,11 @@ class Permission(Enum):
     ANSWER_REQUESTS = "answer requests to see, correct or wipe a report"
     TELL_OUTCOMES = "tell partners an outcome"
     ASK_SERVICES = "ask services for information"
+    REFER_TERMS = "refer breaches of terms to services"
+    ALERT_SERVICES = "write alerts to services"
+    ALERT_ALONE = "release an alert in a crisis alone"
+    RELEASE_NOTICES = "release referrals, alerts and invitations"
+    SEE_INVITATIONS = "see invitations to services"
     SEE_SET_ASIDE = "see reports set aside"
     RESOLVE_SET_ASIDE = "open and resolve reports set aside"
     IMPORT_REPORTS = "import sealed reports from files"
@@ -138,6 +143,11 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
             (Permission.ANSWER_REQUESTS, (Role.ANALYST, Role.ADVISER, Role.SUPERVISOR)),
             (Permission.TELL_OUTCOMES, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.ASK_SERVICES, (Role.SPOC,)),
+            (Permission.REFER_TERMS, (Role.ANALYST, Role.SUPERVISOR)),
+            (Permission.ALERT_SERVICES, (Role.ANALYST, Role.OPERATIONS, Role.DUTY_OFFICER, Role.SUPERVISOR)),
+            (Permission.ALERT_ALONE, (Role.DUTY_OFFICER,)),
+            (Permission.RELEASE_NOTICES, (Role.ANALYST, Role.SUPERVISOR)),
+            (Permission.SEE_INVITATIONS, (Role.ANALYST, Role.PARTNER_MANAGER, Role.SUPERVISOR)),
             (Permission.SEE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
             (Permission.RESOLVE_SET_ASIDE, (Role.ANALYST, Role.SUPERVISOR)),
             (Permission.IMPORT_REPORTS, (Role.ANALYST, Role.SUPERVISOR, Role.ADMINISTRATOR)),
@@ -195,8 +205,8 @@ _ON_CASES: Final = frozenset(
         *(Permission.SEE_QUEUE, Permission.READ_CASES, Permission.OPEN_FILES, Permission.RAISE_CASES),
         *(Permission.MOVE_CASES, Permission.LINK_CASES, Permission.TAKE_CASES, Permission.ASSESS_CASES),
         *(Permission.ADVISE, Permission.SEND_ON, Permission.EXEMPT_CASES, Permission.REPLY),
+        *(Permission.TELL_OUTCOMES, Permission.ASK_SERVICES, Permission.ALERT_SERVICES),
         *(Permission.MAKE_PACKAGES, Permission.RELEASE_PACKAGES, Permission.SEND_PACKAGES_ALONE),
-        *(Permission.TELL_OUTCOMES, Permission.ASK_SERVICES),
     }
 )
 

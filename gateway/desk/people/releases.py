@@ -37,6 +37,9 @@ PUBLICATION: Final = "overview-publication"
 NO_REPLY: Final = "no-reply"
 RECOVERY: Final = "passkey-recovery"
 DESTRUCTION: Final = "destruction"
+REFERRAL: Final = "terms-referral"
+SERVICE_ALERT: Final = "service-alert"
+INVITATION: Final = "invitation"
 PACKAGE: Final = "package"
 # The kinds, as a page names them to the signer.
 KINDS: Final = {
@@ -46,6 +49,9 @@ KINDS: Final = {
     NO_REPLY: "case without a reply",
     RECOVERY: "recovery of a person's passkeys",
     DESTRUCTION: "destruction of cases",
+    REFERRAL: "referral of a breach of terms",
+    SERVICE_ALERT: "alert to services",
+    INVITATION: "invitation to enrol",
     PACKAGE: "package for a body outside",
 }
 
@@ -58,6 +64,9 @@ PERMISSIONS: Final = {
     NO_REPLY: Permission.ASSESS_CASES,
     RECOVERY: Permission.RECOVER_PASSKEYS,
     DESTRUCTION: Permission.DESTROY_CASES,
+    REFERRAL: Permission.RELEASE_NOTICES,
+    SERVICE_ALERT: Permission.RELEASE_NOTICES,
+    INVITATION: Permission.RELEASE_NOTICES,
     PACKAGE: Permission.RELEASE_PACKAGES,
 }
 

@@ -69,6 +69,15 @@ THREAD_ENTRIES: Final = Table(
     Index(None, "action_id"),
 )
 
+# The actions of one alert to services, one for each recipient.
+SERVICE_ALERTS: Final = Table(
+    "service_alerts",
+    METADATA,
+    Column("action_id", PlainText, primary_key=True),
+    Column("alert_id", PlainText, nullable=False),
+    Index(None, "alert_id"),
+)
+
 # Entries that were not taken, sealed as they came, each with a code: none is lost, and a person looks into it.
 REFUSED_ENTRIES: Final = Table(
     "refused_entries",

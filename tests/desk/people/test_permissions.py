@@ -48,6 +48,11 @@ REPLY             x x . f . . c x . .
 ANSWER_REQUESTS   x x . . . . . x . .
 TELL_OUTCOMES     x . . . . . . x . .
 ASK_SERVICES      . . . . x . . . . .
+REFER_TERMS       x . . . . . . x . .
+ALERT_SERVICES    x . f . . . c x . .
+ALERT_ALONE       . . . . . . c . . .
+RELEASE_NOTICES   x . . . . . . x . .
+SEE_INVITATIONS   x . . . . x . x . .
 SEE_SET_ASIDE     x . . . . . . x . x
 RESOLVE_SET_ASIDE x . . . . . . x . .
 IMPORT_REPORTS    x . . . . . . x . x

@@ -52,6 +52,13 @@ def make_actions() -> None:
     )
     op.execute("CREATE INDEX ix_thread_entries_action_id ON thread_entries (action_id)")
     op.create_table(
+        "service_alerts",
+        sa.Column("action_id", PlainText, nullable=False),
+        sa.Column("alert_id", PlainText, nullable=False),
+        sa.PrimaryKeyConstraint("action_id", name=op.f("pk_service_alerts")),
+    )
+    op.execute("CREATE INDEX ix_service_alerts_alert_id ON service_alerts (alert_id)")
+    op.create_table(
         "refused_entries",
         sa.Column("partner", PlainText, nullable=False),
         sa.Column("entry_id", PlainText, nullable=False),

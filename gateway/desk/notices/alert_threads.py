@@ -1,0 +1,110 @@
+"""The thread of an alert to services: one with each recipient, side by side on one page of the desk (R47, R49).
+
+A recipient reads its own entries and those that the desk wrote to it. An entry reaches another one only where the desk
+passes it on in its own words: without the name of a service, and without a run of words of the entry.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from gateway.desk.actions.ledger import ActionError, end_action, get_action, withdraw_action
+from gateway.desk.actions.model import OUT_STATES, Action
+from gateway.desk.actions.threads import EntryText, ThreadEntry, list_entries, open_entries, write_entry
+from gateway.desk.cases.holding import get_lead
+from gateway.desk.cases.tracing import check_traces, open_traces
+from gateway.desk.identifiers.traces import find_shared_run
+from gateway.desk.notices.service_alerts import ServiceAlertRow, check_texts, get_alert, get_clean_text
+from gateway.desk.wiring import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """One entry with its text; None if it does not open."""
+
+    entry: ThreadEntry
+    text: EntryText | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientThread:
+    """The entries with one recipient, the oldest first."""
+
+    action: Action
+    entries: tuple[OpenedEntry, ...]
+
+
+def open_threads(desk: Desk, alert: ServiceAlertRow, *, actor: str) -> list[RecipientThread]:
+    """Open the entries with every recipient, for a person to read; the reading is recorded."""
+    threads = []
+    for action in alert.actions:
+        with desk.store.read() as connection:
+            entries = list_entries(connection, [action.action_id])
+        texts = open_entries(desk, action, entries, actor=actor)
+        opened = tuple(OpenedEntry(one, texts.get(one.entry_id)) for one in entries)
+        threads.append(RecipientThread(action, opened))
+    return threads
+
+
+def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
+    """Write to some recipients in their threads, and return their number; none sees the others.
+
+    Raises `ActionError`: `no-text`, `too-long`, `unprintable`, `names-service`, `own-words`, `no-recipient`;
+    `CaseError`: `shows-reporter`, `not-checked`.
+    """
+    with desk.store.read() as connection:
+        alert = get_alert(connection, alert_id)
+    reached = [one for one in alert.actions if one.recipient in services and one.state in OUT_STATES]
+    if not reached:
+        raise ActionError("Choose services that this alert has reached.", reason="no-recipient")
+    text = _get_checked_text(desk, alert, text, to=reached, actor=actor)
+    with desk.store.write() as connection:
+        for one in reached:
+            action = get_action(connection, one.action_id)
+            if action.state in OUT_STATES:
+                write_entry(desk, connection, action, kind="note", text=text, actor=actor)
+    return len(reached)
+
+
+def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceAlertRow:
+    """Close an alert and its threads; a recipient that it has not reached gets nothing more.
+
+    Raises as `post_entry`, and `not-open`.
+    """
+    with desk.store.read() as connection:
+        alert = get_alert(connection, alert_id)
+    if alert.is_closed:
+        raise ActionError("This alert is closed already.", reason="not-open")
+    text = _get_checked_text(desk, alert, text, to=alert.actions, actor=actor)
+    with desk.store.write() as connection:
+        for one in alert.actions:
+            action = get_action(connection, one.action_id)
+            if action.state in OUT_STATES:
+                end_action(desk, connection, action.action_id, actor=actor, text=text)
+            elif action.state not in ("ended", "withdrawn"):
+                withdraw_action(desk, connection, action.action_id, reason="The alert was closed.", actor=actor)
+        return get_alert(connection, alert_id)
+
+
+def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
+    text = get_clean_text(text, "Entry")
+    with desk.store.read() as connection:
+        check_texts(connection, {"Entry": text})
+        lead = None if alert.first.case_id is None else get_lead(connection, alert.first.case_id)
+    if lead is not None:
+        check_traces({"Entry": text}, open_traces(desk, lead, actor=actor))
+    readers = {one.action_id for one in to}
+    for thread in open_threads(desk, alert, actor=actor):
+        # Its own words may be quoted to a recipient that is written to alone.
+        if readers == {thread.action.action_id}:
+            continue
+        for one in thread.entries:
+            if one.text is None or one.entry.direction != "in":
+                continue
+            by = one.text.by.strip()
+            shared = by if by and by.casefold() in text.casefold() else find_shared_run(text, one.text.text)
+            if shared is not None:
+                raise ActionError(
+                    f"Pass an entry on in your own words: “{shared}” stands in an entry of a service.",
+                    reason="own-words",
+                )
+    return text

@@ -1,0 +1,240 @@
+"""Invites a service with many reports and without keys or the button to enrol (R43), by letter or mail.
+
+Many is the noisy count of a digest, never a count of reports. The letter states kinds alone, from the same published
+figures: so it costs no privacy budget and identifies no person. Never asks a service twice within a year.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.desk.actions.answers import take_entry
+from gateway.desk.actions.ledger import (
+    Action,
+    ActionError,
+    draft_action,
+    end_action,
+    get_action,
+    release_action,
+)
+from gateway.desk.actions.model import list_where
+from gateway.desk.actions.threads import EntryText
+from gateway.desk.cases.model import has_control_characters, normalise
+from gateway.desk.digests.eligibility import list_adopters
+from gateway.desk.digests.payload import find_table
+from gateway.desk.digests.records import DigestRecord, list_records
+from gateway.desk.keyring.quarters import get_last_closed_quarter
+from gateway.desk.notices.signing import check_signed, draft_signature
+from gateway.desk.paper import Paper
+from gateway.desk.placements.merges import get_successor, list_counted
+from gateway.desk.placements.register import find_owner_name, has_keys
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.uk_times import format_uk_day
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
+from partner_sdk.wire.digest import Digest, parse_digest
+
+INVITATION_FILE: Final = Path(__file__).with_name("invitation.toml")
+ASKED_WITHIN: Final = timedelta(days=365)
+MOST_KINDS: Final = 3
+_QUARTERS: Final = 4
+MAX_ADDRESS_CHARACTERS: Final = 400
+_MOST_BYTES: Final = 64 * 1024
+Channel = Literal["letter", "mail"]
+CHANNELS: Final[tuple[tuple[Channel, str], ...]] = (("letter", "By letter"), ("mail", "By mail"))
+ANSWERS: Final = (
+    ("enrols", "It wants to enrol"),
+    ("later", "It asks to be asked later"),
+    ("declines", "It does not want to"),
+    ("unreachable", "It could not be reached"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A service to be invited: the newest digest that counts many reports about it."""
+
+    service: str
+    name: str
+    digest: Digest
+    asked: Action | None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The titles of the largest kinds that the digest shows, the largest first."""
+        table = find_table(self.digest.tables, "kind")
+        shown = [cell for cell in table.cells if cell.value is not None] if table else []
+        return tuple(cell.title for cell in sorted(shown, key=lambda cell: -(cell.value or 0))[:MOST_KINDS])
+
+    def may_be_asked(self, now: datetime) -> bool:
+        """Return whether it was not invited within a year."""
+        return self.asked is None or parse_time(self.asked.drafted_at) + ASKED_WITHIN <= now
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An invitation, word for word as it is signed and sent. `to` is an address as typed."""
+
+    channel: Channel
+    subject: str
+    text: str
+    to: str
+    written_at: str
+
+
+def list_candidates(desk: Desk, connection: Connection) -> list[Candidate]:
+    """Return the services with many reports in one of the last four quarters, and without keys and button, by name."""
+    quarter, found = get_last_closed_quarter(desk.clock()), dict[str, Candidate]()
+    for _ in range(_QUARTERS):
+        for record in list_records(connection, period=quarter.name):
+            if record.partner not in found and (one := _find(desk, connection, record)) is not None:
+                found[record.partner] = one
+        quarter = quarter.previous()
+    return sorted(found.values(), key=lambda one: one.name.casefold())
+
+
+def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: str) -> Action:
+    """Write the invitation of a service for a second person to sign.
+
+    Raises `ActionError`: `not-eligible`, `asked-already`, `bad-address`, `bad-code`, `no-contact`.
+    """
+    to, now = normalise(to), desk.clock()
+    if channel not in get_args(Channel):
+        raise ActionError("Choose a letter or a mail.", reason="bad-code")
+    if not to or len(to) > MAX_ADDRESS_CHARACTERS or has_control_characters(to):
+        raise ActionError(f"Give an address of up to {MAX_ADDRESS_CHARACTERS} characters.", reason="bad-address")
+    contact = desk.config.contact.email
+    if not contact:
+        raise ActionError(
+            "The letter needs the agency's address: an administrator sets `email` under [contact] in desk.toml.",
+            reason="no-contact",
+        )
+    with desk.store.write() as connection:
+        candidate = next((one for one in list_candidates(desk, connection) if one.service == service), None)
+        if candidate is None:
+            raise ActionError(
+                "Only a service with many reports, and without keys and the button, is invited.", reason="not-eligible"
+            )
+        if not candidate.may_be_asked(now):
+            raise ActionError("This service was asked within the last year.", reason="asked-already")
+        letter = Letter(
+            channel="letter" if channel == "letter" else "mail",
+            **_write(candidate, agency=desk.config.agency_name, contact=contact),
+            to=to,
+            written_at=format_time(now),
+        )
+        action = draft_action(
+            desk,
+            connection,
+            kind="invitation",
+            case_id=None,
+            recipient=service,
+            way="letter",
+            body=encode(letter),
+            actor=actor,
+        )
+        draft_signature(connection, action, by=actor, now=now)
+        return action
+
+
+def release_invitation(desk: Desk, action_id: str, *, actor: str) -> Action:
+    """Release a signed invitation, to be sent by hand; released before, it stays as it is.
+
+    Raises `ReleaseError` (`not-signed`) and `ActionError`.
+    """
+    with desk.store.write() as connection:
+        action = get_action(connection, action_id)
+        check_signed(connection, action)
+        if action.state == "released":
+            return action
+        return release_action(desk, connection, action_id, actor=actor)
+
+
+def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Action:
+    """Record the answer to an invitation that was sent, which ends it; a new one may only follow after a year.
+
+    Raises `ActionError` (`bad-code`, `not-sent`).
+    """
+    if answer not in dict(ANSWERS):
+        raise ActionError("Choose the answer.", reason="bad-code")
+    with desk.store.write() as connection:
+        action = get_action(connection, action_id)
+        if action.state != "sent":
+            raise ActionError("Record first that it was sent.", reason="not-sent")
+        take_entry(desk, connection, action, kind="answer", text=EntryText(outcome=answer), actor=actor)
+        return end_action(desk, connection, action.action_id, actor=actor)
+
+
+def parse_letter(raw: bytes) -> Letter:
+    """Read the body of an invitation; raises `FormatError`."""
+    return parse_exact(raw, kind=Letter, max_bytes=_MOST_BYTES)
+
+
+def print_letter(letter: Letter, *, agency: str) -> bytes:
+    """Return the letter as a PDF."""
+    paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
+    paper.write_text(letter.to)
+    paper.write_text(format_uk_day(letter.written_at[:10]), tone="soft")
+    paper.write_heading(letter.subject, level=1)
+    for paragraph in letter.text.split("\n\n"):
+        text, *items = paragraph.split("\n- ")
+        paper.write_text(text)
+        if items:
+            paper.write_items(items)
+    return paper.render()
+
+
+def list_invitations(connection: Connection) -> list[Action]:
+    """Return every invitation, the newest first."""
+    return list_where(connection, CASE_ACTIONS.c.kind == "invitation")[::-1]
+
+
+@cache
+def read_texts() -> dict[str, Any]:
+    """Return the texts of an invitation."""
+    return dict(tomllib.loads(INVITATION_FILE.read_text("utf-8"))["en"])
+
+
+def _find(desk: Desk, connection: Connection, record: DigestRecord) -> Candidate | None:
+    """Return the service of a digest if it is to be invited."""
+    if record.body is None or record.state == "rejected" or record.workings.adopted:
+        return None
+    # A made-up case counts at no live desk: its digest is no ground to write to a service.
+    if record.workings.synthetic and desk.config.environment == "live":
+        return None
+    service, digest = record.partner, parse_digest(record.body)
+    is_merged = get_successor(connection, service) != service
+    if digest.status != "published" or is_merged or has_keys(connection, service):
+        return None
+    if service in list_adopters(connection):
+        return None
+    asked = next(_list_asked(connection, service), None)
+    return Candidate(service, find_owner_name(connection, service) or service, digest, asked)
+
+
+def _list_asked(connection: Connection, service: str) -> Iterator[Action]:
+    """Yield the invitations of a service under each of its ids that still count, the newest first."""
+    ids = list_counted(connection, service)
+    for action in list_invitations(connection):
+        if action.recipient in ids and action.state not in ("withdrawn", "failed"):
+            yield action
+
+
+def _write(candidate: Candidate, *, agency: str, contact: str) -> dict[str, str]:
+    texts, digest = read_texts(), candidate.digest
+    kinds = ", ".join(candidate.kinds)
+    filled = {
+        "service": candidate.name,
+        "agency": agency,
+        "contact": contact,
+        "first_day": format_uk_day(digest.first_day),
+        "last_day": format_uk_day(digest.last_day),
+        "kinds": texts["kinds"].format(kinds=kinds) if kinds else "",
+    }
+    return {name: texts[name].format(**filled).strip() for name in ("subject", "text")}

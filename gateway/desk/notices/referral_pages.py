@@ -1,0 +1,155 @@
+"""The pages of a referral: its form beside the reasons why a case may not be referred, and the exact words to sign."""
+
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.actions.ledger import Action, ActionError, find_action, open_body, withdraw_action
+from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.holding import check_not_held, get_lead
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.notices.referrals import (
+    MAX_ACCOUNT_CHARACTERS,
+    Referral,
+    choose_service,
+    draft_referral,
+    release_referral,
+)
+from gateway.desk.notices.signing import describe_action, find_signature
+from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules
+from gateway.desk.people.permissions import Permission
+from gateway.desk.placements.register import get_owner_names
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import OpeningError, ReportAbuseError
+from partner_sdk.wire.action_bodies import TermsReferral
+from partner_sdk.wire.mailbox_message import parse_body
+
+blueprint = Blueprint("referrals", __name__)
+REFERRAL_BYTES: Final = 16_384  # an account of 300 characters of four bytes each, percent-encoded, and codes
+# The fields of the form, by the reason of a refusal.
+_FIELDS: Final = {"bad-account": "account", "shows-reporter": "account"}
+
+
+@blueprint.get("/cases/<case_id>/referral")
+@staff_rule(Permission.REFER_TERMS)
+def show_form(case_id: str) -> ResponseReturnValue:
+    """Show the form, or why this case may not be referred."""
+    return _show_form(get_case_or_404(case_id), Typed())
+
+
+@blueprint.post("/cases/<case_id>/referral")
+@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
+def post_draft(case_id: str) -> ResponseReturnValue:
+    """Write a referral for a second person to sign."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    referral = Referral(account_kind=typed["account_kind"], account=typed["account"], rule=typed["rule"])
+    try:
+        action = draft_referral(get_desk(), case.case_id, referral, actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show_form(case, typed, Fault(_choose_field(error, typed), str(error)))
+    return _go_to(action.action_id)
+
+
+@blueprint.get("/referrals/<action_id>")
+@staff_rule(Permission.REFER_TERMS)
+def show_referral(action_id: str) -> ResponseReturnValue:
+    """Show a referral exactly as the service will read it."""
+    return _show(_get(action_id))
+
+
+@blueprint.post("/referrals/<action_id>/release")
+@staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
+def post_release(action_id: str) -> ResponseReturnValue:
+    """Sign a referral as a second person and release it; signed before, it is only released."""
+    action, desk = _get(action_id), get_desk()
+    try:
+        with desk.store.read() as connection:
+            release = find_signature(connection, action)
+        if release is not None and release.signed_by is None:
+            sign_on_page(release, body=describe_action(action))
+        release_referral(desk, action.action_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show(_get(action_id), fault=str(error))
+    return _go_to(action_id)
+
+
+@blueprint.post("/referrals/<action_id>/withdraw")
+@staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
+def post_withdraw(action_id: str) -> ResponseReturnValue:
+    """Withdraw a referral; once it was sent, a recall goes out in its thread."""
+    action, desk = _get(action_id), get_desk()
+    try:
+        with desk.store.write() as connection:
+            withdraw_action(
+                desk, connection, action.action_id, reason=read_typed()["withdraw_reason"], actor=get_name()
+            )
+    except ActionError as error:
+        return _show(_get(action_id), fault=str(error))
+    return _go_to(action_id)
+
+
+def _get(action_id: str) -> Action:
+    with get_desk().store.read() as connection:
+        action = find_action(connection, action_id)
+    if action is None or action.kind != "terms-referral" or action.case_id is None:
+        not_found()
+    get_case_or_404(action.case_id)
+    return action
+
+
+def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
+    if error.reason == "bad-code":
+        return "rule" if typed["account_kind"] in dict(ACCOUNT_CHOICES) else "account_kind"
+    return _FIELDS.get(error.reason, "referral")
+
+
+def _go_to(action_id: str) -> ResponseReturnValue:
+    return redirect(url_for("referrals.show_referral", action_id=action_id), HTTPStatus.SEE_OTHER)
+
+
+def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnValue:
+    desk, refusal, service = get_desk(), "", ""
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case.case_id)
+        try:
+            _, service = choose_service(connection, lead, now=desk.clock())
+            check_not_held(connection, lead, actor=get_name())
+        except (ActionError, CaseError) as error:
+            refusal = str(error)
+    return show_page(
+        "referral_form.html",
+        case=lead,
+        service=service,
+        refusal=refusal,
+        rules=list_rules(),
+        account_choices=ACCOUNT_CHOICES,
+        most=MAX_ACCOUNT_CHARACTERS,
+        typed=typed,
+        faults=faults,
+    )
+
+
+def _show(action: Action, *, fault: str | None = None) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        case = get_lead(connection, action.subject)
+        release = find_signature(connection, action)
+        names = get_owner_names(connection)
+    try:
+        body = parse_body(open_body(desk, action, actor=get_name()), body=TermsReferral)
+    except OpeningError:
+        body = None
+    return show_page(
+        "referral.html",
+        action=action,
+        case=case,
+        service=names.get(action.recipient, action.recipient),
+        body=body,
+        release=release,
+        me=get_name(),
+        fault=fault,
+    )

@@ -1,0 +1,43 @@
+"""The second person's signature of one referral or invitation: it covers the action, its recipient and its content."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from gateway.desk.actions.ledger import Action
+from gateway.desk.people.releases import INVITATION, REFERRAL, Release, draft_release, find_release, get_signed
+from partner_sdk.wire.canonical import encode
+
+# The kind of release, by the kind of action.
+_KINDS: Final = {"terms-referral": REFERRAL, "invitation": INVITATION}
+
+
+def describe_action(action: Action) -> bytes:
+    """Return the bytes that a second person signs; another content has another hash, so its signature is gone."""
+    return encode(
+        {
+            "action": action.action_id,
+            "body_sha256": action.body_sha256,
+            "case": action.case_id,
+            "kind": action.kind,
+            "recipient": action.recipient,
+        }
+    )
+
+
+def draft_signature(connection: Connection, action: Action, *, by: str, now: datetime) -> None:
+    """Enter a drafted action for a second person to sign."""
+    kind, body = _KINDS[action.kind], describe_action(action)
+    draft_release(connection, kind=kind, subject=action.action_id, body=body, by=by, now=now)
+
+
+def find_signature(connection: Connection, action: Action) -> Release | None:
+    """Return the draft of an action's release, signed or not."""
+    body = describe_action(action)
+    return find_release(connection, kind=_KINDS[action.kind], subject=action.action_id, body=body)
+
+
+def check_signed(connection: Connection, action: Action) -> None:
+    """Raise `ReleaseError` (`not-signed`, `not-genuine`) unless a second person signed this action as it is."""
+    get_signed(connection, kind=_KINDS[action.kind], subject=action.action_id, body=describe_action(action))

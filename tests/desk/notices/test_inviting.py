@@ -1,0 +1,222 @@
+"""A service with many reports and without the button is invited once a year, by a letter that states no number."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from gateway.desk.actions.ledger import Action, ActionError, open_body, record_sent, withdraw_action
+from gateway.desk.digests.batch import BatchOrder, make_all
+from gateway.desk.digests.records import get_record, make_digest_id
+from gateway.desk.digests.releases import reject_digest
+from gateway.desk.notices.inviting import (
+    ANSWERS,
+    MOST_KINDS,
+    Candidate,
+    draft_invitation,
+    list_candidates,
+    list_invitations,
+    parse_letter,
+    print_letter,
+    record_answer,
+    release_invitation,
+)
+from gateway.desk.notices.signing import find_signature
+from gateway.desk.people.releases import ReleaseError
+from gateway.desk.placements.merges import add_merge
+from gateway.desk.store.placement_tables import ADOPTERS
+from gateway.desk.wiring import Desk
+from tests.desk.action_builders import reread
+from tests.desk.desk_loop import ACTOR
+from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_cases
+from tests.desk.notice_builders import CONTACT, add_service, make_reachable
+from tests.desk.placement_builders import agree
+from tests.desk.view_builders import ORIGIN, Browser, Clock
+
+MANY, FEW = "many-reports", "few-reports"
+
+
+@pytest.fixture
+def reachable(desk: Desk) -> Desk:
+    desk = make_reachable(desk)
+    add_cases(desk.store, 200, about=MANY)
+    add_cases(desk.store, 3, about=FEW)
+    add_cases(desk.store, 200, about=PARTNER)
+    make_digests(desk)
+    return desk
+
+
+def make_digests(desk: Desk, **changes: Any) -> None:
+    order = BatchOrder(quarter=QUARTER, environment="live", made_by=ACTOR, **changes)
+    make_all(desk.store, order, clock=desk.clock)
+
+
+def candidates(desk: Desk) -> list[Candidate]:
+    with desk.store.read() as connection:
+        return list_candidates(desk, connection)
+
+
+def invite(desk: Desk, **changes: str) -> Action:
+    fields = {"channel": "letter", "to": "Many Reports Ltd\n1 Example Street", **changes}
+    return draft_invitation(desk, MANY, channel=fields["channel"], to=fields["to"], actor=ACTOR)
+
+
+def sign(desk: Desk, action: Action) -> Action:
+    with desk.store.read() as connection:
+        signature = find_signature(connection, action)
+    assert signature is not None
+    path = f"/invitations/{action.action_id}/release"
+    assert Browser(desk).sign_in("b-second").touch(f"/releases/{signature.id}/begin", path).status_code == 303
+    return reread(desk, action)
+
+
+def send(desk: Desk) -> Action:
+    action = sign(desk, invite(desk))
+    with desk.store.write() as connection:
+        return record_sent(desk, connection, action.action_id, actor=ACTOR)
+
+
+def test_service_with_many_reports_and_without_keys_is_to_be_invited(reachable: Desk) -> None:
+    (one,) = candidates(reachable)
+    assert (one.service, one.digest.period) == (MANY, QUARTER.name)
+    assert one.kinds == ("Grooming",)
+    assert len(one.kinds) <= MOST_KINDS
+
+
+def test_service_is_to_be_invited_by_the_threshold_of_the_settings(desk: Desk) -> None:
+    add_cases(desk.store, 200, about=MANY)
+    make_digests(desk, threshold=1_000)
+    assert candidates(desk) == []
+
+
+@pytest.mark.parametrize("step", ["keys", "adopter", "merged", "rejected"])
+def test_service_that_came_closer_is_no_longer_to_be_invited(reachable: Desk, step: str) -> None:
+    if step == "keys":
+        add_service(reachable, MANY)
+    elif step == "adopter":
+        values = {"owner": MANY, "name": "Many", "added_at": "2026-11-01T00:00:00Z", "added_by": ACTOR}
+        with reachable.store.write() as connection:
+            connection.execute(insert(ADOPTERS).values(values))
+        agree(reachable, owner=MANY)
+    elif step == "merged":
+        with reachable.store.write() as connection:
+            add_merge(connection, MANY, into=PARTNER, by=ACTOR, now=reachable.clock())
+    else:
+        digest_id = make_digest_id(partner=MANY, quarter=QUARTER)
+        reject_digest(reachable.store, digest_id, by=ACTOR, reason="Odd figures.", now=reachable.clock())
+    assert candidates(reachable) == []
+    with pytest.raises(ActionError) as caught:
+        invite(reachable)
+    assert caught.value.reason == "not-eligible"
+
+
+def test_letter_states_kinds_and_no_number_of_reports(reachable: Desk) -> None:
+    letter = parse_letter(open_body(reachable, invite(reachable), actor=ACTOR))
+    assert "From 1 July 2026 to 30 September 2026 we received a significant number of reports" in letter.text
+    assert "Most of them were about: Grooming." in letter.text
+    assert CONTACT in letter.text
+    assert letter.subject == f"Reports about {MANY}"
+    with reachable.store.read() as connection:
+        record = get_record(connection, make_digest_id(partner=MANY, quarter=QUARTER))
+    numbers = {str(abs(number)) for draw in record.draws.values() for number in draw} | {"200"}
+    assert numbers & set(letter.text.replace(".", " ").replace(",", " ").split()) - {"1", "30"} == set()
+
+
+def test_letter_is_the_same_bytes_each_time(reachable: Desk) -> None:
+    letter = parse_letter(open_body(reachable, invite(reachable), actor=ACTOR))
+    pdf = print_letter(letter, agency="The agency")
+    assert pdf.startswith(b"%PDF-")
+    assert pdf == print_letter(letter, agency="The agency")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"to": " "}, "bad-address"),
+        ({"to": "a" * 401}, "bad-address"),
+        ({"to": "a\u0000b"}, "bad-address"),
+        ({"channel": "phone"}, "bad-code"),
+    ],
+    ids=str,
+)
+def test_wrong_invitation_is_refused(reachable: Desk, changes: dict[str, str], reason: str) -> None:
+    with pytest.raises(ActionError) as caught:
+        invite(reachable, **changes)
+    assert caught.value.reason == reason
+
+
+def test_desk_without_an_address_invites_no_service(desk: Desk) -> None:
+    with pytest.raises(ActionError) as caught:
+        draft_invitation(desk, MANY, channel="letter", to="1 Example Street", actor=ACTOR)
+    assert caught.value.reason == "no-contact"
+
+
+def test_letter_leaves_with_the_signature_of_a_second_person_alone(reachable: Desk) -> None:
+    action = invite(reachable)
+    with pytest.raises(ReleaseError) as caught:
+        release_invitation(reachable, action.action_id, actor=ACTOR)
+    assert caught.value.reason == "not-signed"
+    page = Browser(reachable).sign_in(ACTOR)
+    assert page.get(f"/invitations/{action.action_id}/letter").status_code == 404
+    assert sign(reachable, action).state == "released"
+    letter = page.client.get(f"/invitations/{action.action_id}/letter", base_url=ORIGIN)
+    assert (letter.content_type, letter.data[:5]) == ("application/pdf", b"%PDF-")
+
+
+@pytest.mark.parametrize("answer", dict(ANSWERS))
+def test_service_is_asked_once_a_year_whatever_it_answers(reachable: Desk, clock: Clock, answer: str) -> None:
+    action = send(reachable)
+    with pytest.raises(ActionError) as caught:
+        invite(reachable)
+    assert caught.value.reason == "asked-already"
+    assert record_answer(reachable, action.action_id, answer=answer, actor=ACTOR).state == "ended"
+    clock.now += timedelta(days=364)
+    with reachable.store.read() as connection:
+        assert [one.action_id for one in list_invitations(connection)] == [action.action_id]
+    assert not any(one.may_be_asked(clock()) for one in candidates(reachable))
+
+
+def test_service_may_be_asked_again_after_a_year(reachable: Desk, clock: Clock) -> None:
+    asked = send(reachable)
+    (one,) = candidates(reachable)
+    assert one.asked is not None
+    assert one.asked.action_id == asked.action_id
+    assert not one.may_be_asked(clock() + timedelta(days=364))
+    assert one.may_be_asked(clock() + timedelta(days=365))
+
+
+def test_withdrawn_invitation_does_not_count_as_asked(reachable: Desk) -> None:
+    action = invite(reachable)
+    with reachable.store.write() as connection:
+        withdraw_action(reachable, connection, action.action_id, reason="Another address.", actor=ACTOR)
+    assert invite(reachable).state == "drafted"
+
+
+def test_answer_is_recorded_once_it_was_sent(reachable: Desk) -> None:
+    action = sign(reachable, invite(reachable))
+    for wrong, reason in (("declines", "not-sent"), ("perhaps", "bad-code")):
+        with pytest.raises(ActionError) as caught:
+            record_answer(reachable, action.action_id, answer=wrong, actor=ACTOR)
+        assert caught.value.reason == reason
+
+
+def test_pages_lead_from_the_list_to_the_answer(reachable: Desk) -> None:
+    browser = Browser(reachable).sign_in(ACTOR)
+    page = browser.get("/invitations").text
+    assert "200" not in page.replace(QUARTER.name, "")
+    faulty = browser.post("/invitations", service=MANY, channel="letter", to="")
+    assert (faulty.status_code, f'href="#to-{MANY}"' in faulty.text) == (409, True)
+    made = browser.post("/invitations", service=MANY, channel="mail", to="safety@many.example")
+    assert made.status_code == 303
+    action_id = made.location.rpartition("/")[2]
+    assert "You prepared this." in browser.get(made.location).text
+    with reachable.store.read() as connection:
+        (action,) = list_invitations(connection)
+    sign(reachable, action)
+    assert "Copy the words below into a mail" in browser.get(made.location).text
+    assert browser.post(f"/invitations/{action_id}/sent").status_code == 303
+    assert "What did the service answer?" in browser.get(made.location).text
+    assert browser.post(f"/invitations/{action_id}/withdraw", withdraw_reason="No.").status_code == 409
+    assert browser.post(f"/invitations/{action_id}/answer", answer="enrols").status_code == 303
+    assert "No service is to be invited now." in browser.get("/invitations").text
