@@ -24,6 +24,7 @@ from sqlalchemy import and_, select
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.config import load_config
+from gateway.desk.actions.inbox import collect_entries
 from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
@@ -58,6 +59,7 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
+from gateway.testing.messages import write_register
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
@@ -133,6 +135,7 @@ class SandboxAgency:
         self._feed_session.mount(FEED_ORIGIN, WsgiTransport(feed))
         self.desk = open_desk(folder / "desk", clock=clock, session=self._feed_session)
         if card is not None:
+            write_register(self.desk.paths.destinations, today=clock().date())
             add_gateway(self.desk, card, actor=STAFF)
             publish(self.desk, actor=STAFF)
             with self.desk.store.write() as connection:
@@ -182,12 +185,13 @@ class SandboxAgency:
         return partners
 
     def collect(self) -> None:
-        """Collect reports, evidence and requests for the button."""
+        """Collect reports, evidence, requests for the button, and partners' entries in threads."""
         self._publish_log()
         feed = self.desk.make_feed()
         collect_reports(self.desk, feed, actor=STAFF)
         collect_evidence(self.desk, feed, actor=STAFF)
         collect_adoptions(self.desk, feed, actor=STAFF)
+        collect_entries(self.desk, feed, actor=STAFF)
 
     def send(self) -> None:
         """Send stages and mailbox messages to the gateway."""
@@ -210,6 +214,18 @@ class SandboxAgency:
         request_id = ask_partner(self.desk, reference, question, actor=STAFF)
         self.send()
         return request_id
+
+    def find_assessed_case(self) -> str | None:
+        """Collect, and return the first case, opened and assessed, or None without any report."""
+        self.collect()
+        with self.desk.store.read() as connection:
+            cases = sorted(list_cases(connection), key=lambda case: (case.received_at, case.case_id))
+        if not cases:
+            return None
+        if cases[0].opened_at is None:
+            open_case(self.desk, cases[0].case_id, actor=STAFF)
+        self._assess(cases[0])
+        return cases[0].case_id
 
     def list_reports(self) -> list[SandboxReport]:
         """Collect, and return every filed report in the order of collecting, then every report set aside."""

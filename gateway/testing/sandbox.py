@@ -16,6 +16,7 @@ from requests.exceptions import ConnectionError as NoConnectionError
 
 from gateway.app import make_app
 from gateway.clock import utc_now
+from gateway.desk.actions.model import ActionKind
 from gateway.desk.cases.partner_side import Question
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
@@ -32,11 +33,13 @@ from gateway.testing.agency import (
     make_synthetic_digest,
     make_temporary_folder,
 )
+from gateway.testing.messages import SandboxEntry, read_thread, release_example, write_to_thread
 from gateway.testing.scenarios import Scenario
 from gateway.testing.transport import WsgiTransport
 from partner_sdk import Partner
 from partner_sdk.client.account import enrol
 from partner_sdk.client.transport import make_session
+from partner_sdk.wire.action_bodies import DeskEntryKind
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.digest import Digest, encode_digest
 from partner_sdk.wire.enrolment import Invitation
@@ -223,6 +226,27 @@ class Sandbox:
         `body` has the shape that `kind` asks for. Raises `PartnerError` for a partner that is not enrolled.
         """
         return self._agency.write(partner, kind=kind, body=encode(body))
+
+    def send_example(self, kind: ActionKind, *, partner: str = DEFAULT_PARTNER) -> str:
+        """Send a partner an example of a package, a request, a referral or an alert; return the id of its message.
+
+        All but an alert are about the first report of the sandbox. Packages go to `example-service` and
+        `example-police`. Raises `ValueError` without a report, and for a package to another partner.
+        """
+        case_id = None if kind == "alert" else self._agency.find_assessed_case()
+        message_id = release_example(self._agency.desk, kind, partner=partner, case_id=case_id, actor=STAFF)
+        self._agency.send()
+        return message_id
+
+    def write_to_thread(self, message_id: str, kind: DeskEntryKind, text: str = "") -> None:
+        """Let the desk write about an example: `question`, `answer`, `note`, `reminder`, `close`, or a `recall`."""
+        write_to_thread(self._agency.desk, message_id, kind=kind, text=text, actor=STAFF)
+        self._agency.send()
+
+    def read_thread(self, message_id: str) -> list[SandboxEntry]:
+        """Return everything written about an example, of both sides, as the desk has it."""
+        self._agency.collect()
+        return read_thread(self._agency.desk, message_id, actor=STAFF)
 
     def send_digest(self, digest: Digest | None = None, *, partner: str = DEFAULT_PARTNER) -> str:
         """Put a digest, or the one of fixed figures, into a partner's mailbox; return the id of the message."""

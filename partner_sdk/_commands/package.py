@@ -5,13 +5,23 @@ from pathlib import Path
 from typing import Final, cast
 
 import click
+import msgspec
 
-from partner_sdk._commands.mailbox import offline_option
-from partner_sdk._commands.runtime import FEW_EXIT_CODES, Call, PartnerGroup, read_input, shared_options
+from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
+from partner_sdk._commands.runtime import (
+    EXIT_ALARM,
+    EXIT_DONE,
+    FEW_EXIT_CODES,
+    Call,
+    PartnerGroup,
+    read_input,
+    shared_options,
+)
 from partner_sdk._commands.threads import (
     STATE_WORDS,
     Group,
     by_option,
+    get_thread,
     id_argument,
     show_all,
     show_one,
@@ -60,6 +70,35 @@ def list_packages(call: Call, *, is_offline: bool) -> int:
 def show(call: Call, *, wanted: str, is_offline: bool) -> int:
     """Show a package's title, and everything written about it."""
     return show_one(call, _GROUP, wanted, is_offline=is_offline)
+
+
+@package.command("open", example="019ab3c5-... --out our-case")
+@id_argument
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The new folder [default: package-ID].")
+@offline_option
+@shared_options
+def open_package(call: Call, *, wanted: str, out: Path | None, is_offline: bool) -> int:
+    """Check a package, and write its files into a new folder."""
+    alarms = () if is_offline else fetch_mailbox(call)
+    thread = get_thread(call, _GROUP, wanted)
+    folder = Path(f"package-{thread.message_id}") if out is None else out
+    opened = call.partner.threads.open_package(thread.message_id, folder)
+    fields = {
+        "files": [str(path) for path in opened.files],
+        "folder": str(folder),
+        "manifest": msgspec.to_builtins(opened.manifest),
+        "message_id": thread.message_id,
+    }
+    lines = [
+        "The package is whole, and signed by the agency.",
+        f"Case {opened.manifest.reference}, for {opened.manifest.recipient}.",
+        *(f"  {path}" for path in opened.files),
+        f"Read {folder / 'page.html'} or {folder / 'page.pdf'} first.",
+        "It holds personal data of a child: guard the folder as your case files, and delete it once they have it.",
+    ]
+    if thread.find_own("acknowledge") is None:
+        lines.append(f'Not acknowledged yet: package acknowledge {thread.message_id} --by "Your name"')
+    return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 
 @package.command(example='019ab3c5-... --by "Sergeant Anna Example"')

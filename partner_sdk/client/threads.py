@@ -6,6 +6,7 @@ An entry is made once and sent until the gateway has it: the same box again is t
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +27,7 @@ from partner_sdk.client._threads import (
 )
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
+from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.keys import KeySet, get_active_sealing_key
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
@@ -33,6 +35,7 @@ from partner_sdk.wire.thread_entry import EntryKind, ThreadEntry, seal_entry
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:
+    from partner_sdk.client.packages import OpenedPackage
     from partner_sdk.client.transport import Transport
 
 
@@ -146,6 +149,31 @@ class Threads:
         save_entry(self.state, sent)
         return sent
 
+    def open_package(self, message_id: str, folder: Path) -> "OpenedPackage":
+        """Check a saved package, and write its files into a new folder that only you can read.
+
+            opened = partner.threads.open_package(thread.message_id, Path("package"))
+            print(opened.manifest.reference, opened.files)
+
+        Raises `MailboxError` (`no-such-message`, `recalled`, `wrong-package`, `altered`, ...), `StatementError` for a
+        signature that does not hold, and `LocalStateError` (`exists`): nothing is written over.
+        """
+        # Loaded here: the reader of archives is a file for itself, and no other call needs it.
+        from partner_sdk.client.packages import write_package
+
+        thread = next((one for one in self.read(*PACKAGES).threads if one.message_id == message_id), None)
+        if thread is None or not isinstance(thread.body, Package):
+            raise MailboxError("No package with this id is saved in this folder.", reason="no-such-message")
+        check_not_recalled(thread)
+        return write_package(
+            thread.body,
+            message_id=message_id,
+            folder=folder,
+            key_set=self.get_key_set(),
+            profile=self.state.profile,
+            now=self.clock(),
+        )
+
     def list_waiting(self) -> list[KeptEntry]:
         """Return the entries that the gateway does not have yet, the oldest first."""
         return [kept for kept in list_entries(self.state) if kept.post is not None]
@@ -175,11 +203,17 @@ def check_may_write(thread: Thread, *, kind: EntryKind) -> None:
     `recalled`: the agency took the message back, so only a question or a note may follow; `acknowledged-already`:
     a person has taken it on before.
     """
-    if thread.state == "recalled" and kind not in {"question", "note"}:
+    if kind not in {"question", "note"}:
+        check_not_recalled(thread)
+    earlier = thread.find_own("acknowledge")
+    if kind == "acknowledge" and earlier is not None:
+        raise MailboxError(f"{earlier.by} acknowledged it already, at {earlier.at}.", reason="acknowledged-already")
+
+
+def check_not_recalled(thread: Thread) -> None:
+    """Raise `MailboxError` (`recalled`) for a message that the agency took back."""
+    if thread.state == "recalled":
         raise MailboxError(
             "The agency took this back: do not use it any more, and delete your copies. You can still ask about it.",
             reason="recalled",
         )
-    earlier = thread.find_own("acknowledge")
-    if kind == "acknowledge" and earlier is not None:
-        raise MailboxError(f"{earlier.by} acknowledged it already, at {earlier.at}.", reason="acknowledged-already")

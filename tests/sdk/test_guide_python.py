@@ -86,7 +86,9 @@ def test_every_call_of_the_table_works(tmp_path: Path, monkeypatch: pytest.Monke
         known = {"FieldFault": FieldFault, "Path": Path, "problems": problems, "receipt": receipt}
         for call in calls:
             made = eval(call, {**known, "sandbox": sandbox, "scenarios": scenarios})  # noqa: S307 - our own guide
-            assert (made is not None) == call.startswith(("scenarios.", "sandbox.send_", "sandbox.import_file"))
+            assert (made is not None) == call.startswith(
+                ("scenarios.", "sandbox.send_", "sandbox.read_thread", "sandbox.import_file")
+            )
     played = {name for name in dir(scenarios) if callable(getattr(scenarios, name)) and name.islower()}
     named = set(re.findall(r"scenarios\.(\w+)", TEXT))
     assert named <= played

@@ -1,6 +1,5 @@
 """Every command of the SDK's README runs as written and in the order of the page, against a real gateway and desk."""
 
-import hashlib
 import io
 import json
 import shlex
@@ -18,11 +17,11 @@ from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED, STATE_VARIABLE, Runtime
 from partner_sdk.cli import main
 from partner_sdk.package_reader import Costs
-from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.sealed_file import seal_file
 from tests.builders import EXAMPLE_REPORT
-from tests.documents import PLACEMENT, README, list_lines
+from tests.documents import PACKAGES, PLACEMENT, README, list_lines
 from tests.sdk.commands.test_report_new import MUSTS, Person
 from tests.sdk.evidence_builders import make_report
 from tests.sdk.renew_button_release import REPOSITORY
@@ -174,26 +173,14 @@ def be_asked(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def be_alerted(service: Service, _: pytest.MonkeyPatch) -> None:
-    body = {
-        "advice": "Look at new accounts that send one link to many.",
-        "audience": "Services with live streams",
-        "expires_at": "2099-12-09T08:30:00Z",
-        "pattern": "Accounts ask viewers to go on in another app.",
-    }
     service.write("found.txt", b"Two accounts, both closed.")
-    service.names[ID] = service.sandbox.send_message(body, kind="alert")
+    service.names[ID] = service.sandbox.send_example("alert")
 
 
 def get_a_package(service: Service, _: pytest.MonkeyPatch) -> None:
-    archive = b"PK\x05\x06" + bytes(18)
-    body = {
-        "archive": to_base64url(archive),
-        "archive_sha256": hashlib.sha256(archive).hexdigest(),
-        "title": "A child in Bedfordshire",
-        "urgent": True,
-    }
     service.write("question.txt", b"Which school does the child go to?")
-    service.names[ID] = service.sandbox.send_message(body, kind="package")
+    service.write("answer.txt", b"It is in our area.")
+    service.names[ID] = service.sandbox.send_example("package")
 
 
 def get_a_sealed_file(service: Service, _: pytest.MonkeyPatch) -> None:
@@ -269,7 +256,7 @@ def run_lines(service: Service, runner: str, *documents: str) -> None:
             failed.append((code, words, *service.capture.readouterr()))
     assert failed == []
     assert service.sandbox.waiting_scenarios == []
-    assert runner == PLACEMENT or waiting == {}
+    assert runner != README or waiting == {}
 
 
 def test_lines_of_the_readme_run_in_order(service: Service) -> None:
@@ -280,3 +267,12 @@ def test_lines_of_the_placement_page_run_in_order(service: Service) -> None:
     service.sandbox.enrol(service.state)
     run_lines(service, PLACEMENT, "docs/placement.md")
     assert {path.name for path in service.folder.glob("report_abuse.*")} == {"report_abuse.jinja", "report_abuse.py"}
+
+
+def test_lines_of_the_officers_page_run_in_order(service: Service) -> None:
+    service.sandbox.enrol(service.state)
+    service.submit()
+    run_lines(service, PACKAGES, "docs/guides/packages.md")
+    assert (service.folder / "case-folder" / "page.pdf").read_bytes().startswith(b"%PDF")
+    thread = service.sandbox.read_thread(service.names[ID])
+    assert [one.kind for one in thread] == ["acknowledge", "question", "answer", "outcome"]
