@@ -165,9 +165,9 @@ def walk_to_thanks(
         raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; the last was {page.heading!r}.")
 
 
-def read_replies(origin: str, *, reference: str, words: str) -> list[str]:
+def read_replies(origin: str, *, reference: str, words: str, session: requests.Session | None = None) -> list[str]:
     """Return with number and words in a new browser, and return the replies shown; raises `FormWalkError`."""
-    with requests.Session() as browser:
+    with session or requests.Session() as browser:
         page = read_page(browser.get(f"{origin}/16", timeout=TIMEOUT_SECONDS).text)
         data = [*page.hidden, ("reference", reference), ("words_typed", words), ("action", "continue")]
         answer = browser.post(urljoin(origin, page.action), data=data, timeout=TIMEOUT_SECONDS)

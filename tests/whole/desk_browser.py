@@ -14,6 +14,7 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.sessions import StartLink, get_link_folder, make_start_link
 from gateway.desk.wiring import Desk
+from tests.builders import StillClock
 from tests.builders.local_servers import find_free_port, run_server
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Clock, make_test_desk
@@ -32,7 +33,7 @@ class ServedDesk:
     """A live desk at its own origin."""
 
     desk: Desk
-    clock: Clock
+    clock: Clock | StillClock
     origin: str
 
     def add(self, person: str, *roles: Role) -> None:
