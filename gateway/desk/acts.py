@@ -145,6 +145,7 @@ OF_DESK: Final = {
     "resolve-set-aside-group": "resolved rows that were set aside",
     "resume-placement": "resumed a placement",
     "revoke-key": "revoked a key",
+    "save-package": "made the file of a package",
     "search": "searched cases",
     "send-again": "sent an entry of the outbox again",
     "send-alert": "sent an alert",

@@ -145,6 +145,12 @@ program: Final = DeskProgram(
                 "save": "Open one file of a case and write it to a new file that only you can read.",
             },
         ),
+        "package": _make_group(
+            "package",
+            "Packages for bodies outside: save.",
+            room="packages.commands",
+            commands={"save": "Save the sealed file of a released package, and print its passphrase."},
+        ),
         "partner": _make_group(
             "partner",
             "Online services that send reports and receive digests.",

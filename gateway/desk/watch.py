@@ -24,8 +24,11 @@ from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.outbox.alerts import find_overdue, find_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.people.releases import PACKAGE
 from gateway.desk.store import DeskStoreError
+from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
+from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import ALARMS, CASES
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
@@ -48,6 +51,7 @@ CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
+UNREVIEWED: Final = "package-unreviewed"
 OVERDUE: Final = "actions-overdue"
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
@@ -69,6 +73,11 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
     NOT_ANCHORED: ("The audit log was not anchored at the gateway", "Run {}, and read its output.", "publish"),
+    UNREVIEWED: (
+        "A package that a duty officer sent alone is not reviewed",
+        "Read it on the page Packages, and sign it as the second person.",
+        "",
+    ),
     OVERDUE: ("An acknowledgement or an answer is overdue", "Phone them: the page “Actions” lists each.", ""),
     SHELF_FULL: ("A sender has filled its share of the set-aside shelf", "Read the rows: {}.", "set-aside list"),
 }
@@ -109,6 +118,8 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     anchored_at = _find_anchored_at(connection, desk=desk)
     if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
         concerns.append(Concern(NOT_ANCHORED, anchored_at))
+    if desk.agency.is_in_hours(now):
+        concerns += _list_unreviewed(connection)
     if late := find_late(connection, now=now):
         concerns.append(Concern(OVERDUE, late[1], late[0]))
     concerns += [
@@ -229,6 +240,23 @@ def _list_unread(connection: Connection, *, now: datetime, within: timedelta) ->
     )
     count, since = connection.execute(unread).one()
     return [Concern(CRISIS_UNREAD, parse_time(since), int(count))] if count else []
+
+
+def _list_unreviewed(connection: Connection) -> list[Concern]:
+    """Return the packages that one person released, once the desk is open: a second one reviews them then."""
+    signed = RELEASES.outerjoin(RELEASE_SIGNATURES, RELEASES.c.id == RELEASE_SIGNATURES.c.release_id)
+    alone = (
+        select(func.count(), func.min(CASE_ACTIONS.c.released_at))
+        .select_from(signed.join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == RELEASES.c.subject))
+        .where(
+            RELEASES.c.kind == PACKAGE,
+            RELEASE_SIGNATURES.c.release_id.is_(None),
+            CASE_ACTIONS.c.released_at.is_not(None),
+            CASE_ACTIONS.c.state != "withdrawn",
+        )
+    )
+    count, since = connection.execute(alone).one()
+    return [Concern(UNREVIEWED, parse_time(since), int(count))] if count else []
 
 
 def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:

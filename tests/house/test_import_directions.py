@@ -122,7 +122,7 @@ SDK_FACE = ("partner_sdk.wire", "partner_sdk.digests", "partner_sdk.errors", "pa
 SDK_FACE_MODULES = (
     *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
     *("partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
-    "partner_sdk.lazy_group",
+    *("partner_sdk.lazy_group", "partner_sdk.package_reader"),
 )
 
 

@@ -1,34 +1,27 @@
 """Opens the files of evidence that a package encloses, piece by piece; each opening is recorded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.desk import audit
 from gateway.desk.cases.files.case_files import FileOfReport
 from gateway.desk.evidence.open_evidence import open_file
 from gateway.desk.evidence.sealed_parts import get_parts
-from gateway.desk.packages.choices import ENCLOSED, PackageForm, get_evidence_id
-from gateway.desk.packages.gathering import GatheredCase
+from gateway.desk.packages.content import EvidenceItem
 from gateway.desk.packages.stored_zip import Open
 from gateway.desk.wiring import Desk
 
 
-def make_openers(desk: Desk, gathered: GatheredCase, form: PackageForm, *, actor: str) -> dict[str, Open]:
-    """Return the enclosed files of a form by their keys in the content; each opening is recorded."""
-    if form.evidence_as != ENCLOSED:
-        return {}
-    wanted = [row for row in gathered.files if get_evidence_id(row) in form.evidence]
-    found = {f"e{number}": row for number, row in enumerate(wanted, start=1) if row.file.held is not None}
+def make_openers(
+    desk: Desk, items: Sequence[EvidenceItem], files: Sequence[FileOfReport], *, case_id: str, actor: str
+) -> dict[str, Open]:
+    """Return the enclosed items by their keys; a file that is not at the desk is left out. Each opening is recorded."""
+    here = {row.file.reference.sha256: row for row in files if row.file.reference and row.file.held is not None}
+    found = {item.key: here[item.sha256] for item in items if item.is_enclosed and item.sha256 in here}
     with desk.store.write() as connection:
         for row in found.values():
-            audit.append_entry(
-                connection,
-                "open-evidence",
-                gathered.case.case_id,
-                at=desk.clock(),
-                actor=actor,
-                evidence_id=get_evidence_id(row),
-                way="package",
-            )
+            held = row.file.held
+            codes = {"evidence_id": "" if held is None else held.evidence_id, "way": "package"}
+            audit.append_entry(connection, "open-evidence", case_id, at=desk.clock(), actor=actor, **codes)
     return {key: _make_opener(desk, row) for key, row in found.items()}
 
 

@@ -100,23 +100,9 @@ def gather_case(desk: Desk, wanted: str, *, actor: str) -> GatheredCase:
     """Open everything that a package of a case may hold, which is recorded. Raises as `get_ready`, and `VaultError`."""
     with desk.store.read() as connection:
         lead, standing = get_ready(connection, wanted)
-        found = list_read_or_not(connection, lead)
-        sources = list_sources(connection, found)
         read = count_read(connection, lead)
-    reports, closed = list[GatheredReport](), list[str]()
-    for case in found:
-        source = sources.get(case.partner)
-        sender = "" if case.partner == PUBLIC_SENDER else case.partner if source is None else source.name
-        made = None if case.opened_at is None else _open(desk, case, sender=sender, actor=actor)
-        if made is None:
-            closed.append(case.reference)
-        else:
-            reports.append(made)
+    reports, closed = _open_reports(desk, lead, actor=actor)
     texts = open_texts(desk, lead, [standing.step], actor=actor)
-    with desk.store.write() as connection:
-        audit.append_entry(
-            connection, GATHER, lead.case_id, at=desk.clock(), actor=actor, reports=len(reports), closed=len(closed)
-        )
     return GatheredCase(
         case=lead,
         standing=standing,
@@ -126,6 +112,32 @@ def gather_case(desk: Desk, wanted: str, *, actor: str) -> GatheredCase:
         files=_list_files(desk, reports, actor=actor),
         covers=read,
     )
+
+
+def open_files(desk: Desk, case: CaseRow, *, actor: str) -> Sequence[FileOfReport]:
+    """Open the reports of a case for the keys of its files, which is recorded, in any state of the case."""
+    return _list_files(desk, _open_reports(desk, case, actor=actor)[0], actor=actor)
+
+
+def _open_reports(desk: Desk, lead: CaseRow, *, actor: str) -> tuple[list[GatheredReport], list[str]]:
+    """Return the opened reports of a case, and the references of those that stay closed."""
+    with desk.store.read() as connection:
+        found = list_read_or_not(connection, lead)
+        sources = list_sources(connection, found)
+    reports, closed = list[GatheredReport](), list[str]()
+    for case in found:
+        source = sources.get(case.partner)
+        sender = "" if case.partner == PUBLIC_SENDER else case.partner if source is None else source.name
+        made = None if case.opened_at is None else _open(desk, case, sender=sender, actor=actor)
+        if made is None:
+            closed.append(case.reference)
+        else:
+            reports.append(made)
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection, GATHER, lead.case_id, at=desk.clock(), actor=actor, reports=len(reports), closed=len(closed)
+        )
+    return reports, closed
 
 
 def _open(desk: Desk, case: CaseRow, *, sender: str, actor: str) -> GatheredReport | None:

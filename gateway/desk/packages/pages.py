@@ -102,7 +102,8 @@ def _make(case: CaseRow, form: PackageForm) -> Preview:
             raise FormRefusedError(faults)
         whole = make_content(desk, connection, gathered, form, package_id=desk.make_id())
     content, way = redact(whole), choose_way(get_destination(desk, form.kind, form.destination), form)
-    packed = pack(desk, content, way=way, openers=make_openers(desk, gathered, form, actor=by))
+    openers = make_openers(desk, content.evidence, gathered.files, case_id=gathered.case.case_id, actor=by)
+    packed = pack(desk, content, way=way, openers=openers)
     page = render_html(content)
     return Preview(gathered, content, packed, page, list_leaks(whole, page))
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.ledger import Action, find_action, get_action, open_body, record_sent, withdraw_action
-from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.case_page import MOST_PAGE_BYTES, get_case_or_404
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.destinations.register import load_register
 from gateway.desk.packages.choices import PACKAGE, REDIRECT
@@ -26,13 +26,25 @@ from gateway.desk.packages.drafting import (
 from gateway.desk.packages.following import get_news, list_packages, make_state
 from gateway.desk.packages.forms import WAY_TITLES, cut_page
 from gateway.desk.packages.packing import Unpacked, unpack
+from gateway.desk.packages.saving import draw_passphrase, make_file
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.releases import ReleaseError, check_may_sign, verify_release
-from gateway.desk.views.page import Fault, get_desk, get_name, list_permitted, read_typed, show_page, staff_rule
+from gateway.desk.suggestions import suggest
+from gateway.desk.views.page import (
+    SANDBOX,
+    Fault,
+    get_desk,
+    get_name,
+    list_permitted,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.package_reader import ReadError
 
 blueprint = Blueprint("package_sending", __name__)
 # A reason, and the names of a person outside.
@@ -129,6 +141,27 @@ def post_withdraw(action_id: str) -> ResponseReturnValue:
     return _go_to(action)
 
 
+@blueprint.post("/packages/<action_id>/file")
+@staff_rule(Permission.MAKE_PACKAGES, body_bytes=_FORM_BYTES, needs_touch=True)
+def post_file(action_id: str) -> ResponseReturnValue:
+    """Hand out the sealed file under the passphrase of this form, or the letter; a large one goes by the command."""
+    action, passphrase = _get_or_404(action_id), request.form.get("passphrase", "")
+    try:
+        made = make_file(get_desk(), action, passphrase=passphrase, actor=get_name())
+    except ReadError:
+        return _show(action, faults=[Fault("state-title", "Take the passphrase of this page as it is.")])
+    except ReportAbuseError as error:
+        return _show(action, faults=[_make_fault(error)])
+    if made.size_bytes > MOST_PAGE_BYTES:
+        words = f"`{suggest(f'package save {action_id} --out FILE')}`"
+        return _show(action, faults=[Fault("state-title", f"This file is too large for a page. Run {words}.")])
+    answer = Response(made.pieces, content_type="application/octet-stream")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    answer.content_length = made.size_bytes
+    return answer
+
+
 @blueprint.post("/packages/<action_id>/sent")
 @staff_rule(Permission.MAKE_PACKAGES, body_bytes=_FORM_BYTES)
 def post_sent(action_id: str) -> ResponseReturnValue:
@@ -182,6 +215,7 @@ def _show(action: Action, *, page: bytes | None = None, faults: Sequence[Fault] 
         recipient=action.recipient if body is None else body.name,
         contact=None if body is None else body.contact,
         way=WAY_TITLES[action.way],
+        passphrase=draw_passphrase(desk) if state.next == "send" and action.way == "sealed-file" else "",
         news=news,
         choice=choice,
         page=None if page is None else cut_page(page),

@@ -48,6 +48,8 @@ _WANTED: Final = "wanted"
 _RETURNED_TO: Final = frozenset({"duty.show_alert"})
 _MOST_NAMES: Final = 8  # of people to ask, on a page that refuses
 MOST_LISTED: Final = 100
+# The policy of a file that is handed out: if a browser ever shows it, it runs nothing and loads nothing.
+SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 # The menu: each page with its permission and its word, in the order in which a person's first page is chosen.

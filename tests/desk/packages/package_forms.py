@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from gateway.desk.actions.ledger import Action, get_action
 from gateway.desk.cases.opening import open_case
+from gateway.desk.destinations.register import load_register
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.digests.digest_builders import PARTNER
@@ -82,7 +83,8 @@ def sign(browser: Browser, action: Action) -> TestResponse:
     return browser.touch(find_begin(page), f"/packages/{action.action_id}/release")
 
 
-def give_mailbox(desk: Desk, key: str = "kent") -> None:
+def give_mailbox(desk: Desk, key: str = "kent", *, partner: str = PARTNER) -> None:
     """Agree with a body that it reads packages in its mailbox."""
-    own = f'[{key}]\nchannel = "mailbox"\npartner = "{PARTNER}"\nchecked_on = 2026-11-28\nsource = "a letter"\n'
-    desk.paths.destinations.write_text(own, "utf-8")
+    lines = (f"[{key}]", 'channel = "mailbox"', f'partner = "{partner}"', "checked_on = 2026-11-28")
+    desk.paths.destinations.write_text("\n".join((*lines, 'source = "a letter"')) + "\n", "utf-8")
+    load_register.cache_clear()

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.actions.ledger import open_body
-from gateway.desk.destinations.register import load_register
 from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.action_tables import CASE_ACTIONS
@@ -136,7 +135,6 @@ def test_draft_is_stored_sealed_alone_and_waits_for_a_second_person(maker: Brows
 
 def test_mailbox_body_is_the_archive_that_was_previewed(desk: Desk, maker: Browser, case_id: str) -> None:
     give_mailbox(desk)
-    load_register.cache_clear()
     action = draft(desk, maker, case_id)
     assert action.way == "mailbox"
     message = parse_body(open_body(desk, action, actor=MAKER), body=Package)

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import PACKAGE, list_open, verify_release
 from gateway.desk.store.passkey_tables import RELEASES
+from gateway.desk.watch import UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
 from tests.desk.packages.package_forms import DUTY, MAKER, SECOND, add_urgent, draft, find, find_begin, post, sign
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
@@ -40,6 +42,11 @@ def maker(desk: Desk, case_id: str) -> Browser:
 def second(desk: Desk) -> Browser:
     """The browser of another analyst."""
     return Browser(desk).sign_in(SECOND, [Role.ANALYST])
+
+
+def list_alarms(desk: Desk) -> set[str]:
+    with desk.store.read() as connection:
+        return {one.code for one in list_concerns(connection, desk=desk)}
 
 
 def retire(desk: Desk, key: str) -> None:
@@ -162,12 +169,17 @@ def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_i
     assert (find(desk, action.action_id).state, find(desk, action.action_id).released_by) == ("released", DUTY)
     with desk.store.read() as connection:
         assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("review", True)]
+    assert UNREVIEWED in list_alarms(desk), "the desk is open"
+    clock.now += timedelta(hours=12)
+    assert UNREVIEWED not in list_alarms(desk), "and closed at night"
+    clock.now -= timedelta(hours=12)
     listed = html.unescape(second.get("/packages").text)
     assert "Sent by one person: read it and sign it" in listed
     assert sign(second, action).status_code == 303
     with desk.store.read() as connection:
         (state,) = list_packages(connection)
         assert (state.is_unreviewed, state.action.released_by) == (False, DUTY)
+    assert UNREVIEWED not in list_alarms(desk)
     assert "a second person has not reviewed it" not in second.get(f"/packages/{action.action_id}").text
 
 

@@ -68,6 +68,7 @@ POST /invitations/<action_id>/withdraw            MANAGE_PARTNERS
 GET  /destinations                                SEE_QUEUE
 GET  /packages                                    RELEASE_PACKAGES
 GET  /packages/<action_id>                        READ_CASES
+POST /packages/<action_id>/file                   MAKE_PACKAGES
 POST /packages/<action_id>/read                   READ_CASES
 POST /packages/<action_id>/release                RELEASE_PACKAGES
 POST /packages/<action_id>/send-alone             SEND_PACKAGES_ALONE
@@ -131,6 +132,7 @@ READ_CASES         case show, evidence list
 REPLY              case reply
 ASSESS_CASES       case assess, case close
 OPEN_FILES         evidence save
+MAKE_PACKAGES      package save
 SEE_SET_ASIDE      set-aside list, set-aside retry
 RESOLVE_SET_ASIDE  set-aside open, set-aside resolve
 IMPORT_REPORTS     import

@@ -23,14 +23,13 @@ from gateway.desk.cases.files.case_files import CaseFile, CaseFileError
 from gateway.desk.cases.files.saving import find_still_type, stream_file
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, get_desk, get_name, show_page, staff_rule
+from gateway.desk.views.page import SANDBOX, Fault, get_desk, get_name, show_page, staff_rule
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 
 blueprint = Blueprint("evidence", __name__)
 LOOK_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9-]+")
 _MOST_OF_A_NAME: Final = 40
 

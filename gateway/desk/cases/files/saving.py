@@ -57,7 +57,7 @@ def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> Fi
     if to.exists() or to.is_symlink():
         raise _make_exists_error(to)
     pieces = _begin(desk, opened.case_id, found.file, actor=actor, way="save")
-    with _new_file(to) as handle:
+    with open_new_file(to) as handle:
         for piece in pieces:
             handle.write(piece)
     return found
@@ -114,7 +114,7 @@ def _get_sealed(desk: Desk, found: CaseFile) -> tuple[EvidenceReference, Held, S
 
 
 @contextmanager
-def _new_file(to: Path) -> Iterator[IO[bytes]]:
+def open_new_file(to: Path) -> Iterator[IO[bytes]]:
     """Yield a file that gets its name if the block ends without an error; otherwise it is removed."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".report-abuse-", dir=to.parent)  # 0600
