@@ -3,9 +3,9 @@
     python3 package_reader.py unseal package.sealed package.zip
     python3 package_reader.py verify package.zip --key AGENCY_KEY
 
-This one file needs Python 3.11 and the library `cryptography`, and nothing else of this project, so that a police force
-can read all of it before it runs it. It loads nothing from the network, holds one segment in memory, and leaves no file
-behind unless the whole of it is right.
+This one file needs Python 3.11 and the library `cryptography` (44 or newer), and nothing else of this project, so that
+a police force can read all of it before it runs it. It loads nothing from the network, holds one segment in memory, and
+leaves no file behind unless the whole of it is right.
 """
 
 import argparse
@@ -207,8 +207,8 @@ def open_manifest(raw: bytes, *, keys: Sequence[bytes]) -> dict[str, Any]:
         statement = json.loads(raw)
         (signature,) = statement["signatures"]
         body = _decode(statement["payload"])
-        kind, key_id, signed = statement["payloadType"], signature["keyid"], _decode(signature["sig"])
-    except (ValueError, KeyError, TypeError):
+        kind, key_id, signed = statement["payloadType"], str(signature["keyid"]), _decode(signature["sig"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ReadError("The manifest is not a signed statement.", reason="bad-manifest") from None
     if kind != PAYLOAD_TYPE:
         raise ReadError("The manifest is a statement of another kind.", reason="bad-manifest")
@@ -220,10 +220,24 @@ def open_manifest(raw: bytes, *, keys: Sequence[bytes]) -> dict[str, Any]:
     except InvalidSignature:
         raise ReadError("The signature of the manifest is not valid.", reason="bad-signature") from None
     manifest: dict[str, Any] = json.loads(body)
+    if manifest.get("schema_version") != "1" or not _has_files(manifest):
+        raise ReadError("The manifest is of a version that this reader does not know.", reason="bad-manifest")
     names = [one["name"] for one in manifest["files"]]
     if names != sorted(set(names)) or not all(_NAME.fullmatch(one) for one in names) or MANIFEST in names:
         raise ReadError("The manifest names files as no archive does.", reason="bad-manifest")
     return manifest
+
+
+def _has_files(manifest: dict[str, Any]) -> bool:
+    files = manifest.get("files")
+    return isinstance(files, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("sha256"), str)
+        and isinstance(one.get("size_bytes"), int)
+        and 0 <= one["size_bytes"] < 2**63
+        for one in files
+    )
 
 
 def _read_first_header(archive: BinaryIO) -> tuple[int, int]:
@@ -321,6 +335,9 @@ def main(arguments: Sequence[str] | None = None, *, ask: Callable[[str], str] = 
             with given.archive.open("rb") as archive:
                 manifest = verify_archive(archive, keys=[_decode(key) for key in given.key])
             sys.stdout.write(f"Whole and signed: package {manifest['reference']} for {manifest['recipient']}\n")
+    except MemoryError:
+        sys.stderr.write("This machine has too little memory for the passphrase: 256 MiB are needed.\n")
+        return 1
     except (ReadError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

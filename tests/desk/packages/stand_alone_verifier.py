@@ -92,7 +92,7 @@ def open_manifest(raw: bytes, keys: list[bytes]) -> dict[str, Any]:
             refuse("envelope")
         payload, signature = base64url(envelope["payload"]), envelope["signatures"][0]
         signed = base64url(signature["sig"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         refuse("manifest")
     if envelope["payloadType"] != TYPE:
         refuse("type")
@@ -108,6 +108,24 @@ def open_manifest(raw: bytes, keys: list[bytes]) -> dict[str, Any]:
     refuse("unknown key")
 
 
+def check_list(manifest: dict[str, Any]) -> None:
+    if manifest.get("schema_version") != "1":
+        refuse("version")
+    try:
+        names = [one["name"] for one in manifest["files"]]
+        sizes = [one["size_bytes"] for one in manifest["files"]]
+        if {type(one) for one in sizes} != {int} or min(sizes) < 0 or max(sizes) >= 2**63:
+            refuse("size")
+        [bytes.fromhex(one["sha256"]) for one in manifest["files"]]
+    except (KeyError, TypeError, ValueError):
+        refuse("files")
+    pattern = re.compile(r"([a-z]+/)?[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)?")
+    if names != sorted(set(names)) or "manifest.json" in names or len(names) > 1000:
+        refuse("names")
+    if any(len(one) > 100 or not pattern.fullmatch(one) for one in names):
+        refuse("name")
+
+
 def verify(raw: bytes, keys: list[bytes]) -> dict[str, bytes]:
     """Return the files of an archive, or raise `RefusedError`."""
     walk = Walk(raw)
@@ -120,12 +138,7 @@ def verify(raw: bytes, keys: list[bytes]) -> dict[str, bytes]:
     if head + name != local_header(name, body):
         refuse("first header")
     manifest = open_manifest(body, keys)
-    names = [one["name"] for one in manifest["files"]]
-    pattern = re.compile(r"([a-z]+/)?[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)?")
-    if names != sorted(set(names)) or "manifest.json" in names or len(names) > 1000:
-        refuse("names")
-    if any(len(one) > 100 or not pattern.fullmatch(one) for one in names):
-        refuse("name")
+    check_list(manifest)
     files, central = {"manifest.json": body}, central_header(name, body, 0)
     for one in manifest["files"]:
         offset, name = walk.at, one["name"].encode()

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.desk.packages.archive import make_archive
 from gateway.desk.packages.stored_zip import Entry, write_zip
 from partner_sdk import package_reader
 from partner_sdk.package_reader import (
+    PAYLOAD_TYPE,
     ReadError,
 )
 from partner_sdk.wire.canonical import encode, parse_base64url
@@ -168,6 +171,15 @@ TAMPERED: dict[str, Callable[[], bytes]] = {
     "listed twice": lambda: repack(sign_again(list_twice)),
     "listed in another order": lambda: repack(sign_again(reverse)),
     "statement of another kind": lambda: repack(sign_again(lambda _: None, kind=StatementKind.ALERT)),
+    "another version": lambda: repack(sign_again(lambda payload: payload.update(schema_version="2"))),
+    "no list of files": lambda: repack(sign_again(lambda payload: payload.pop("files"))),
+    "a list of anything": lambda: repack(sign_again(lambda payload: payload.update(files=[1, {}]))),
+    "a size that is no number": lambda: repack(sign_again(lambda payload: payload["files"][0].update(size_bytes="9"))),
+    "a size below nothing": lambda: repack(sign_again(lambda payload: payload["files"][0].update(size_bytes=-9))),
+    "a key id that is a list": lambda: repack(
+        encode({"payload": "e30", "payloadType": PAYLOAD_TYPE, "signatures": [{"keyid": [], "sig": "e30"}]})
+    ),
+    "a manifest of many brackets": lambda: repack(b"[" * 100_000),
     "manifest without a signature": lambda: repack(encode({"payload": "e30", "payloadType": "x", "signatures": []})),
     "manifest that is no object": lambda: repack(b"[]"),
     "manifest that is no JSON": lambda: repack(b"\xff"),
@@ -216,6 +228,13 @@ def test_tampered_archive_is_refused(fault: str, verifier: str) -> None:
     assert raw != get_archive()
     with pytest.raises(refusal):
         verify(raw, [SIGNING_PUBLIC])
+
+
+@given(st.binary(max_size=200) | st.builds(lambda raw: get_archive()[: len(raw) * 7] + raw, st.binary(max_size=300)))
+def test_any_bytes_are_refused_with_a_reason(raw: bytes) -> None:
+    with pytest.raises(ReadError) as raised:
+        verify_as_reader(raw, [SIGNING_PUBLIC])
+    assert raised.value.reason
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
