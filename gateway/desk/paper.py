@@ -84,6 +84,7 @@ class Paper:
         self._pdf.set_creation_date(made_at)
         self._width = lru_cache(maxsize=20_000)(self._measure)
         self._face: tuple[str, float] = ("", 0.0)
+        self._is_below_heading = False
         self._tags_on_sheet: dict[int, int] = {}
         self._pdf.add_page()
 
@@ -91,11 +92,13 @@ class Paper:
         """Write a heading of level 1 to 3, never as the last line of a sheet; level 2 enters the outline."""
         size = _HEADINGS[level]
         self.leave(_ABOVE_HEADING[level] if self._pdf.get_y() > _TOP else 0)
-        self.keep(size * _LEADING + 3 * _SIZE * _LEADING)
+        if not self._is_below_heading:  # which left room for one more, and two lines of text
+            self.keep((size + 3 * _SIZE) * _LEADING + 2 * _ABOVE_HEADING[3])
         if level > 1:
             self._pdf.start_section(self._draw_as(text), level=level - 2, strict=False)
         tag: Tag = "H1" if level == 1 else "H2" if level == len(_HEADINGS) - 1 else "H3"
         self._write(text, tag=tag, size=size, is_bold=True, tone="ink")
+        self._is_below_heading = True
         self.leave(2.0 if level < len(_HEADINGS) else 0.8)
 
     def write_text(
@@ -202,6 +205,7 @@ class Paper:
         has_rule: bool = False,
     ) -> None:
         """Write paragraphs line by line: each knows its sheet, so that a tag never spans two."""
+        self._is_below_heading = False
         width = width or _WIDTH - left
         height = size * _LEADING
         lines = self._break(text, width, size=size, is_bold=is_bold)

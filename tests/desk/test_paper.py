@@ -143,3 +143,17 @@ def test_long_word_stays_inside_its_column() -> None:
     lines = [line for line in found.split("\n") if "aaa" in line]
     assert sum(line.count("a") for line in lines) == 400
     assert max(len(line) for line in lines) <= 80
+
+
+@pytest.mark.parametrize("lines", range(30, 48))
+def test_no_heading_is_the_last_line_of_a_sheet(lines: int) -> None:
+    def write(paper: Paper) -> None:
+        paper.write_text("\n".join(f"line {number}" for number in range(lines)), gap=0)
+        paper.write_heading("Above", level=3)
+        paper.write_heading("Below", level=3)
+        paper.write_quote("first words\nsecond words")
+
+    sheets = [page.extract_text() for page in read(draw(write)).pages]
+    (found,) = (sheet for sheet in sheets if "Above" in sheet)
+    assert "Below" in found
+    assert "second words" in found
