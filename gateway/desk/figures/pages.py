@@ -7,6 +7,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.figures.child_outcomes import count_child_outcomes
+from gateway.desk.figures.leaving import count_actions
 from gateway.desk.figures.reading_times import DAYS, format_seconds
 from gateway.desk.figures.waits import LEAST_CASES, count_workload, make_waits
 from gateway.desk.people.permissions import Permission
@@ -30,10 +31,12 @@ def show_figures() -> ResponseReturnValue:
     with desk.store.read() as connection:
         waits = make_waits(connection, since=get_start_of(first))
         workload = count_workload(connection)
+        leaving = count_actions(connection, since=get_start_of(first))
         child_outcomes = count_child_outcomes(connection, since=get_start_of(first))
     return show_page(
         "figures.html",
         child_outcomes=child_outcomes,
+        leaving=leaving,
         as_of=format_time(desk.clock()),
         days=days,
         first_day=format_uk_day(first),

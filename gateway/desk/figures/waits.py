@@ -11,7 +11,9 @@ from typing import Final
 
 from sqlalchemy import Connection, false, func, select
 
+from gateway.desk.actions.model import TO_DESTINATIONS
 from gateway.desk.figures.reading_times import find_quantile
+from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.uk_times import UK
 from partner_sdk.wire.canonical import format_time
@@ -22,6 +24,7 @@ LEAST_CASES: Final = 5
 MEASURES: Final = {
     "read": "First read",
     "assessed": "First assessment",
+    "passed": "First passed on, as a package or by phone",
     "replied": "Reply, where one was owed",
 }
 LANES: Final = {True: "Crisis lane", False: "Other cases"}
@@ -75,21 +78,38 @@ def make_waits(connection: Connection, *, since: datetime) -> CaseWaits:
         .where(CASE_STEPS.c.case_id == CASES.c.case_id, CASE_STEPS.c.kind == "assess")
         .scalar_subquery()
     )
-    columns = (CASES.c.received_at, CASES.c.crisis, CASES.c.opened_at, first_assessed, CASES.c.reply_recorded_at)
+    first_told = (
+        select(func.min(CASE_STEPS.c.at))
+        .where(CASE_STEPS.c.case_id == CASES.c.case_id, CASE_STEPS.c.kind == "pass-on")
+        .scalar_subquery()
+    )
+    first_sent = (
+        select(func.min(CASE_ACTIONS.c.sent_at))
+        .where(CASE_ACTIONS.c.case_id == CASES.c.case_id, CASE_ACTIONS.c.kind.in_(TO_DESTINATIONS))
+        .scalar_subquery()
+    )
+    columns = (
+        *(CASES.c.received_at, CASES.c.crisis, CASES.c.opened_at, first_assessed, first_told, first_sent),
+        CASES.c.reply_recorded_at,
+    )
     query = select(*columns, CASES.c.reply_owed, CASES.c.completeness).where(
         CASES.c.received_at >= format_time(since), CASES.c.synthetic == false(), CASES.c.joined_to.is_(None)
     )
     waits: defaultdict[tuple[str, bool], list[int]] = defaultdict(list)
     by_hour: list[list[int]] = [[] for _ in range(24)]
     arrived, complete, hours = Counter[int](), list[int](), dict[str, int]()
-    for received, crisis, opened, first, replied, is_owed, share in connection.execute(query):
+    for received, crisis, opened, first, told, sent, replied, is_owed, share in connection.execute(query):
         at = datetime.fromisoformat(received)
         # A time zone costs more than all else here: once for each hour that occurs.
         hour = hours.setdefault(received[:13], -1)
         if hour < 0:
             hour = hours[received[:13]] = at.astimezone(UK).hour
         arrived[hour] += 1
-        for name, done in (("read", opened), ("assessed", first), ("replied", replied if is_owed else None)):
+        for name, done in (
+            *(("read", opened), ("assessed", first)),
+            ("passed", min(filter(None, (told, sent)), default=None)),
+            ("replied", replied if is_owed else None),
+        ):
             if done is not None:
                 passed = max(0, int((datetime.fromisoformat(done) - at).total_seconds()))
                 waits[name, bool(crisis)].append(passed)

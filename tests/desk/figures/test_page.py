@@ -5,13 +5,20 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
+from gateway.desk.actions.ledger import record_sent
+from gateway.desk.cases.model import get_case
+from gateway.desk.figures.leaving import count_actions
 from gateway.desk.figures.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.builders import NOW
-from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.action_builders import add_assessed, draft, release
+from tests.desk.desk_loop import ACTOR
+from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
+from tests.desk.work_builders import pass_case_on
 
 HOUR = timedelta(hours=1)
 
@@ -43,13 +50,13 @@ def test_median_and_ninetieth_percentile_by_lane_to_the_first_of_each(desk: Desk
     add_waited(desk, 5, crisis=False)
     waits = read_waits(desk)
     assert waits.received == 15
-    read, assessed, replied = waits.measures
+    read, assessed, passed, replied = waits.measures
     assert [(one.title, one.count, one.median_seconds, one.p90_seconds) for one in read.lanes] == [
         ("Crisis lane", 10, 5 * 3600, 9 * 3600),
         ("Other cases", 5, 3 * 3600, 5 * 3600),
     ]
     assert [(one.count, one.median_seconds) for one in assessed.lanes] == [(10, 29 * 3600), (5, 27 * 3600)]
-    assert [one.count for one in replied.lanes] == [0, 0]
+    assert [one.count for one in (*passed.lanes, *replied.lanes)] == [0, 0, 0, 0]
     hour = (NOW - 24 * HOUR).hour
     assert waits.arrived[hour] == waits.hours[hour].count == 15
 
@@ -81,3 +88,43 @@ def test_page_is_dated_and_takes_a_span(desk: Desk) -> None:
     assert "<svg" in page
     for query in ("7", "28", "8", "x", "999999"):
         assert browser.get(f"/figures?days={query}").status_code == 200
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_time_to_dissemination_and_the_actions_of_each_kind(desk: Desk, clock: Clock) -> None:
+    case_id, phoned = add_assessed(desk), add_assessed(desk)
+    clock.now += HOUR
+    sent = release(desk, draft(desk, case_id))
+    with desk.store.write() as connection:
+        record_sent(desk, connection, sent.action_id, actor=ACTOR)
+    pass_case_on(desk, phoned)
+    clock.now += HOUR
+    pass_case_on(desk, case_id)  # the first way counts
+    draft(desk, case_id)
+    draft(desk, None, kind="alert", recipient=PARTNER, way="letter")
+    with desk.store.read() as connection:
+        passed = make_waits(connection, since=clock.now - 48 * HOUR).measures[2]
+        counts = count_actions(connection, since=clock.now - 48 * HOUR)
+        assert count_actions(connection, since=clock.now + HOUR) == []
+    assert [one.count for one in passed.lanes] == [0, 2]
+    assert [(one.title, one.drafted, one.sent, one.acknowledged) for one in counts] == [
+        ("Package", 2, 1, 0),
+        ("Alert", 1, 0, 0),
+    ]
+    page = Browser(desk).sign_in().get("/figures").text
+    assert "What left the house" in page
+    assert '<td data-title="Drafted">2</td><td data-title="Sent">1</td>' in page
+
+
+def test_time_to_dissemination_is_that_of_the_first_way(desk: Desk, clock: Clock) -> None:
+    for number in range(1, LEAST_CASES + 1):
+        case_id = add_assessed(desk)
+        clock.now += number * HOUR
+        pass_case_on(desk, case_id)
+        clock.now += HOUR
+        with desk.store.write() as connection:
+            case = get_case(connection, case_id)
+        assert case.received_at < format_time(clock.now)
+    with desk.store.read() as connection:
+        (_, others) = make_waits(connection, since=clock.now - 480 * HOUR).measures[2].lanes
+    assert (others.count, others.median_seconds) == (LEAST_CASES, 3 * 3600)

@@ -1,0 +1,34 @@
+"""Figures of everything that left the house: the actions of each kind, and how far they came. Codes and counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from gateway.desk.actions.model import KIND_TITLES
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from partner_sdk.wire.canonical import format_time
+
+_REACHED: Final = ("sent", "acknowledged", "answered", "withdrawn", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCounts:
+    """The actions of one kind that were drafted in a span; an action counts in each state that it reached."""
+
+    title: str
+    drafted: int
+    sent: int
+    acknowledged: int
+    answered: int
+    withdrawn: int
+    failed: int
+
+
+def count_actions(connection: Connection, *, since: datetime) -> list[ActionCounts]:
+    """Return the counts of every kind that was drafted since a time."""
+    reached = [func.count(CASE_ACTIONS.c[f"{one}_at"]) for one in _REACHED]
+    query = select(CASE_ACTIONS.c.kind, func.count(), *reached).where(CASE_ACTIONS.c.drafted_at >= format_time(since))
+    found = {row[0]: row[1:] for row in connection.execute(query.group_by(CASE_ACTIONS.c.kind))}
+    return [ActionCounts(title, *map(int, found[kind])) for kind, title in KIND_TITLES.items() if kind in found]
