@@ -70,6 +70,11 @@ def list_stage(connection: Connection, code: str, *, rows: slice) -> list[Action
     return list_where(connection, BY_CODE[code].condition, rows=rows, is_due_first=True)
 
 
+def count_unread(connection: Connection) -> int:
+    """Return the number of actions with an entry that nobody here has read."""
+    return int(connection.execute(select(func.count(_UNREAD.distinct().subquery().c.action_id))).scalar_one())
+
+
 def list_unread(connection: Connection, action_ids: list[str]) -> dict[str, int]:
     """Return the number of unread entries of each of these actions that has any."""
     query = select(THREAD_ENTRIES.c.action_id, func.count()).where(

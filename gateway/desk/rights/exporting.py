@@ -11,11 +11,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
+from gateway.desk.actions.ledger import list_actions
+from gateway.desk.actions.model import TO_DESTINATIONS
+from gateway.desk.actions.recipients import name_recipient
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
 from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.replying.replies import ReplyCopy, open_copies
-from gateway.desk.uk_times import format_uk_time
+from gateway.desk.uk_times import format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
 
@@ -34,10 +37,14 @@ class ExportedReport:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Everything of one person: reports, the first one first, and the replies, the oldest first."""
+    """Everything of one person: reports, the first one first, the replies, and the bodies that got it.
+
+    `passed_to` has each body with the day on which the reports went to it, the oldest first.
+    """
 
     reports: Sequence[ExportedReport]
     replies: Sequence[ReplyCopy]
+    passed_to: Sequence[tuple[str, str]] = ()
 
 
 def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
@@ -48,13 +55,14 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
         cases = list_reports_of_person(connection, found)
+        passed_to = [one for case in cases for one in _list_bodies(desk, connection, case)]
     if any(case.opened_at is None for case in cases):
         raise CaseError("Open each report of this person first.", reason="not-opened")
     reports = [_open(desk, case, actor=actor) for case in cases]
     replies = [copy for case in cases for copy in open_copies(desk, case, actor=actor)]
     with desk.store.write() as connection:
         audit.append_entry(connection, "export-case", found.case_id, at=desk.clock(), actor=actor, reports=len(reports))
-    return Export(reports, sorted(replies, key=lambda one: one.written_at))
+    return Export(reports, sorted(replies, key=lambda one: one.written_at), passed_to)
 
 
 def list_reports_of_person(connection: Connection, found: CaseRow) -> list[CaseRow]:
@@ -75,8 +83,17 @@ def _list_lines(export: Export) -> Iterator[str]:
         yield f"\n{report.reference}, {report.sent}"
         for section in report.sections:
             yield from (f"{line.title}: {line.text}" for line in section.lines)
+    for body, day in export.passed_to:
+        yield f"\nWe passed it on to {body} on {day}."
     for copy in export.replies:
         yield f"\nWe wrote on {format_uk_time(copy.written_at)}:\n{copy.text or 'This can no longer be opened.'}"
+
+
+def _list_bodies(desk: Desk, connection: Connection, case: CaseRow) -> Iterator[tuple[str, str]]:
+    """Yield the bodies that a package or the report itself went to, with the day (UK GDPR Article 15(1)(c))."""
+    for one in list_actions(connection, case_id=case.case_id):
+        if one.kind in TO_DESTINATIONS and one.sent_at is not None:
+            yield name_recipient(desk, connection, one.recipient, kind=one.kind), format_uk_day_of(one.sent_at)
 
 
 def _open(desk: Desk, case: CaseRow, *, actor: str) -> ExportedReport:

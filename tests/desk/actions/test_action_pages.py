@@ -96,6 +96,7 @@ def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:
     assert post_entry(loop, make_entry(loop, one.action_id, kind="question", text=f"Which town? {MARKER}")) == 202
     collect_threads(loop)
     browser = Browser(loop.desk).sign_in()
+    assert "1 action has a new entry to read" in read_page(browser, "/")
     closed = read_page(browser, f"/actions/{one.action_id}")
     assert "Unread." in closed
     assert MARKER not in closed
@@ -103,6 +104,7 @@ def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:
     assert f"Which town? {MARKER}" in opened
     assert "DC Example" in opened
     assert "Unread." not in read_page(browser, f"/actions/{one.action_id}")
+    assert "new entry to read" not in read_page(browser, "/")
     refused = browser.post(f"/actions/{one.action_id}/write", entry_kind="", entry_text=f"Typed {MARKER}")
     assert refused.status_code == 409
     assert f"Typed {MARKER}" in refused.text, "nothing typed is lost"

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from gateway.desk.actions.ledger import record_sent
 from gateway.desk.cases.lanes import count_requests
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
@@ -32,6 +33,7 @@ from gateway.desk.rights.requests import (
 from gateway.desk.store.schema import AUDIT, CASE_STEPS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_codes import REQUESTS
+from tests.desk.action_builders import draft, release
 from tests.desk.view_builders import (
     Browser,
     Clock,
@@ -40,6 +42,7 @@ from tests.desk.view_builders import (
     make_code_key,
     make_code_seed,
 )
+from tests.desk.work_builders import assess
 
 ACTOR = "a-assessor"
 MARKER = "marmalade"
@@ -302,6 +305,22 @@ def test_export_has_what_they_told_and_were_told_and_is_recorded(desk: Desk, bro
         assert list(actors) == [ACTOR]
     text = browser.post(f"/cases/{case_id}/requests/text", kind="see", decision="granted", told_by="return-code").text
     assert "Someone asks me to write elsewhere." in text
+
+
+def test_export_names_the_bodies_that_got_the_report(desk: Desk, browser: Browser) -> None:
+    case_id = add(desk)
+    assess(desk, case_id)
+    draft(desk, case_id, recipient="essex")
+    sent = release(desk, draft(desk, case_id))
+    with desk.store.write() as connection:
+        record_sent(desk, connection, sent.action_id, actor=ACTOR)
+    record(desk, case_id, "see")
+    browser.get(f"/cases/{case_id}/requests")
+    shown = browser.post(f"/cases/{case_id}/requests/export").text
+    text = browser.post(f"/cases/{case_id}/requests/text", kind="see", decision="granted", told_by="return-code").text
+    for page in (shown, text):
+        assert "Kent Police" in page
+        assert "Essex" not in page
 
 
 def test_unread_report_is_opened_before_it_is_exported(desk: Desk, browser: Browser) -> None:
