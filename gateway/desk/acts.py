@@ -41,7 +41,7 @@ ON_CASE: Final = {
     "no-read-note": "could not leave a note that the report was read",
     "open-case": "opened the report",
     "open-evidence": "opened a file of evidence[: {evidence_id}]",
-    "pass-on-case": "passed the case on[ to {destination} {channel}; they took it]",
+    "pass-on-case": "passed the case on[ to {destination} {means}; they took it]",
     "release-action": "released an action[: {kind} to {recipient}]",
     "release-alert-alone": "released an alert to services alone, in a crisis",
     "release-case": "gave the case back[ for {before}, who may not work on it outside the crisis lane]",

@@ -43,7 +43,7 @@ def pass_case_on(desk: Desk, case: str, *, actor: str = ACTOR, **changes: str) -
     """Record that the police of Kent took an assessed case."""
     settings = {
         "destination": "kent",
-        "channel": "phoned",
+        "means": "phoned",
         "taken_by": "DC Example, log 12",
         "reason": "The child's town.",
     }

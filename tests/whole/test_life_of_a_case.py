@@ -111,7 +111,7 @@ def hand_over(one: Colleague, path: str) -> None:
     """Record who took the case at the police, as the raised view asks for, and hand it to Harm Reduction."""
     open_case(one, path)
     one.page.locator("#pass_to").select_option("kent")
-    one.page.locator("[name=pass_channel][value=phoned]").check()
+    one.page.locator("[name=pass_means][value=phoned]").check()
     one.page.locator("#pass_taken_by").fill("DC Example, log 12")
     one.page.locator("#pass_reason").fill("The school is there.")
     one.press("Record that they took it")

@@ -34,7 +34,7 @@ VIEW_FIELDS: Final = _TITLES | {
 }
 PASS_FIELDS: Final = _TITLES | {
     "not-assessed": "assessment-title",
-    "bad-code": "pass_channel",
+    "bad-code": "pass_means",
     **dict.fromkeys(("unknown-destination", "retired-destination"), "pass_to"),
     **dict.fromkeys(("reason-missing", "reason-too-long", "unprintable"), "pass_reason"),
     **dict.fromkeys(("note-missing", "note-too-long", "note-unprintable"), "pass_taken_by"),

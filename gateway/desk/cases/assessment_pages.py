@@ -191,7 +191,7 @@ def _list_weaknesses() -> tuple[str, ...]:
 def post_pass_on(case_id: str) -> ResponseReturnValue:
     """Record which body took the case, and its officer."""
     typed = read_typed()
-    settings = {"destination": typed["pass_to"], "channel": typed["pass_channel"]}
+    settings = {"destination": typed["pass_to"], "means": typed["pass_means"]}
     settings |= {"taken_by": typed["pass_taken_by"], "reason": typed["pass_reason"]}
     return _do(
         case_id,

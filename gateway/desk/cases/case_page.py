@@ -47,7 +47,7 @@ from gateway.desk.cases.opening import (
 )
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
-from gateway.desk.cases.passing_on import CHANNELS
+from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.case_work import URGENCIES, CaseWork, make_case_work, suggest_kind_and_age
@@ -306,7 +306,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         may=list_permitted(case=scope),
         timeline=timeline,
         who_can_help=who_can_help,
-        pass_channels=CHANNELS,
+        pass_means_titles=MEANS,
         child_outcome_titles=list(CHILD_OUTCOMES.items()),
         bodies_to_choose=list_choices(desk, who_can_help),
         groups_of_bodies=GROUP_TITLES,

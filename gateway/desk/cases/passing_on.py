@@ -14,7 +14,7 @@ from gateway.desk.cases.steps import StepText, add_step, get_clean_note, get_cle
 from gateway.desk.destinations.register import PROTECTING, load_register
 from gateway.desk.wiring import Desk
 
-CHANNELS: Final = (
+MEANS: Final = (
     ("phoned", "By phone"),
     ("met", "In person"),
     ("their_system", "In their own system"),
@@ -23,14 +23,14 @@ CHANNELS: Final = (
 
 
 def pass_on(
-    desk: Desk, wanted: str, *, destination: str, channel: str, taken_by: str, reason: str, actor: str
+    desk: Desk, wanted: str, *, destination: str, means: str, taken_by: str, reason: str, actor: str
 ) -> CaseRow:
     """Record that a destination took the case: `taken_by` names the person there and their own reference.
 
     `reason` says why this body. Both are sealed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`,
     `not-assessed`, `held`, `bad-code`, `unknown-destination`, `retired-destination`, and those of a reason and a note.
     """
-    check_code("channel", channel, tuple(dict(CHANNELS)))
+    check_code("means", means, tuple(dict(MEANS)))
     body = load_register(desk.paths.destinations).get(destination)
     if body is None:
         raise CaseError("No destination has this key. Choose one from the list.", reason="unknown-destination")
@@ -48,7 +48,7 @@ def pass_on(
         found = hold(desk, connection, found, actor=actor)
         codes: dict[str, audit.Detail] = {
             "destination": destination,
-            "channel": channel,
+            "means": means,
             "protects": body.group in PROTECTING,
             "read": count_read(connection, found),
         }

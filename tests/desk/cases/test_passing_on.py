@@ -61,7 +61,7 @@ def test_report_that_is_read_later_has_to_be_passed_on_too(desk: Desk) -> None:
     [
         ({"destination": "atlantis"}, "unknown-destination"),
         ({"destination": ""}, "unknown-destination"),
-        ({"channel": "fax"}, "bad-code"),
+        ({"means": "fax"}, "bad-code"),
         ({"taken_by": " "}, "note-missing"),
         ({"taken_by": "x" * 4001}, "note-too-long"),
         ({"reason": ""}, "reason-missing"),
@@ -112,8 +112,8 @@ def test_page_records_it_and_tells_it_with_the_report(desk: Desk, browser: Brows
     case_id = add_urgent(desk, actor="a-assessor")
     page = html.unescape(browser.get(f"/cases/{case_id}").text)
     assert "Record who took the case" in page
-    typed = {"pass_to": "kent", "pass_channel": "phoned", "pass_taken_by": MARKER, "pass_reason": f"{MARKER} town"}
-    for missing, field in (("pass_to", "pass_to"), ("pass_channel", "pass_channel"), ("pass_reason", "pass_reason")):
+    typed = {"pass_to": "kent", "pass_means": "phoned", "pass_taken_by": MARKER, "pass_reason": f"{MARKER} town"}
+    for missing, field in (("pass_to", "pass_to"), ("pass_means", "pass_means"), ("pass_reason", "pass_reason")):
         refused = browser.post(f"/cases/{case_id}/pass-on", **(typed | {missing: ""}))
         assert refused.status_code == 409
         assert f'id="{field}-fault"' in refused.text

@@ -200,7 +200,7 @@ def test_a_record_of_who_took_a_case_gives_no_officer_a_case_of_another_faculty(
     assess(desk, case_id)
     release_case(desk, case_id, actor=ACTOR)
     browser = Browser(desk).sign_in("o-person", [Role.OPERATIONS])
-    taken = {"pass_to": "kent", "pass_channel": "phoned", "pass_taken_by": "A person", "pass_reason": "Near."}
+    taken = {"pass_to": "kent", "pass_means": "phoned", "pass_taken_by": "A person", "pass_reason": "Near."}
     assert browser.post(f"/cases/{case_id}/pass-on", **taken).status_code == 403
     assert browser.post(f"/cases/{case_id}/read").status_code == 403  # it would be theirs, to read
 

@@ -12,7 +12,7 @@ from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case
-from gateway.desk.cases.passing_on import CHANNELS
+from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.timeline import Event, describe_act
 from gateway.desk.cases.steps import CaseStep, StepText, list_steps, open_texts
@@ -121,7 +121,7 @@ def _list_named(steps: Sequence[CaseStep], code: str) -> set[str]:
 
 def _make_line(step: CaseStep, text: StepText | None, *, names: Mapping[str, str], bodies: Register) -> Event:
     key = str(step.detail.get("destination"))
-    known = {**names, **dict(CHANNELS)} | ({key: bodies[key].name} if key in bodies else {})
+    known = {**names, **dict(MEANS)} | ({key: bodies[key].name} if key in bodies else {})
     known |= CHILD_OUTCOMES if step.kind == "child-outcome" else {}
     done = describe_act(f"{step.kind}-case", step.detail, names=known)
     line = Event(step.at, names[step.by], done, is_sealed=step.box is not None)

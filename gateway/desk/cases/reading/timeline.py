@@ -29,7 +29,7 @@ _READ: Final = "open-case"
 # The acts on the page that are no steps: those come with their reasons (case_work.py).
 _NO_STEPS: Final = tuple(act for act in ON_CASE if act.removesuffix("-case") not in get_args(StepKind))
 # The codes that `names` may have, e.g. ids of people and destinations; and those with a label of the page.
-_NAMED: Final = {"before", "channel", "destination", "holder", "other", "outcome", "person", "recipient"}
+_NAMED: Final = {"before", "destination", "holder", "means", "other", "outcome", "person", "recipient"}
 _TITLED: Final = {"channel", "code", "faculty", "lane", "lane_before", "outcome", "was", "way"}
 # The labels of this list alone.
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -46,7 +46,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     "taken_back": {"True": "the outcome that waited for the partner was taken back", "False": ""},
 }
 # Codes that stand inside a sentence.
-_LOWER: Final = {"channel", "lane", "lane_before", "way"}
+_LOWER: Final = {"channel", "lane", "lane_before", "means", "way"}
 
 
 @dataclass(frozen=True, slots=True)
