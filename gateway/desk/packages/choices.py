@@ -3,6 +3,7 @@
 The desk chooses nothing: a suggested body stands beside the field, and each text is typed or left as it was prepared.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from gateway.desk.packages.gathering import GatheredCase
 from gateway.desk.packages.terms import load_handling, load_legal_bases
 from gateway.desk.people.register import find_person
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import encode
 
 PACKAGE: Final[ActionKind] = "package"
 REDIRECT: Final[ActionKind] = "redirect"
@@ -169,6 +171,11 @@ def get_evidence_id(row: FileOfReport) -> str:
     """Return the id of a file in a form: of its evidence, or of one that was only described, its report and file id."""
     reference = row.file.reference
     return f"{row.case.case_id} {row.file.file_id}" if reference is None else reference.evidence_id
+
+
+def make_mark(form: PackageForm) -> str:
+    """Return the mark that a preview passes on to its draft; another text or choice has another mark."""
+    return hashlib.sha256(encode(form)).hexdigest()
 
 
 def keep_possible(form: PackageForm, gathered: GatheredCase) -> PackageForm:

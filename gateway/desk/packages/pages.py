@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import get_action
+from gateway.desk.actions.ledger import Action, find_action, get_action
 from gateway.desk.actions.model import ActionError
 from gateway.desk.cases.case_page import PageState, get_case_or_404, show_page_again
 from gateway.desk.cases.forms import CASE_FAULTS
@@ -22,6 +22,7 @@ from gateway.desk.packages.choices import (
     get_destination,
     keep_possible,
     list_form_faults,
+    make_mark,
 )
 from gateway.desk.packages.content import redact
 from gateway.desk.packages.drafting import FormRefusedError, Preview, draft_package, list_choices, open_form
@@ -43,8 +44,9 @@ from gateway.desk.packages.making import list_leaks, make_content
 from gateway.desk.packages.packing import pack
 from gateway.desk.packages.sheet import render_html
 from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import Fault, get_desk, get_name, show_page, staff_rule
-from partner_sdk.errors import ReportAbuseError
+from gateway.desk.views.page import Fault, get_desk, get_name, list_kept, show_page, staff_rule
+from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.canonical import check_report_id
 
 blueprint = Blueprint("packages", __name__)
 # The texts of a form, each letter of four bytes spelled in twelve characters, and the ids of a case's files.
@@ -82,17 +84,40 @@ def post_preview(case_id: str) -> ResponseReturnValue:
 @staff_rule(Permission.MAKE_PACKAGES, body_bytes=BUILD_BYTES)
 def post_draft(case_id: str) -> ResponseReturnValue:
     """Fix the bytes, and ask a second person to read and sign them."""
-    case, form = get_case_or_404(case_id), read_form()
+    case, form, desk = get_case_or_404(case_id), read_form(), get_desk()
+    package_id = _find_package_id()
+    with desk.store.read() as connection:
+        earlier = None if package_id is None else find_action(connection, package_id)
+    if earlier is not None and earlier.case_id == case.case_id:
+        return _go_to(earlier)  # a second press of the button
     try:
-        action = draft_package(get_desk(), _make(case, form), form, actor=get_name())
+        made = _make(case, form, package_id=package_id)
+        if request.form.get("mark", "") != make_mark(form):
+            changed = Fault("preview-title", "This changed after you checked it. Check it again, then keep it.")
+            return _show(made.gathered, form, preview=made, faults=[changed])
+        action = draft_package(desk, made, form, actor=get_name())
     except FormRefusedError as error:
         return _show_faults(case, form, [Fault(one.field, one.message) for one in error.faults])
     except ReportAbuseError as error:
         return _show_faults(case, form, [Fault("destination", _format(error))])
+    return _go_to(action)
+
+
+def _go_to(action: Action) -> ResponseReturnValue:
     return redirect(url_for("package_sending.show_package", action_id=action.action_id), HTTPStatus.SEE_OTHER)
 
 
-def _make(case: CaseRow, form: PackageForm) -> Preview:
+def _find_package_id() -> str | None:
+    """Return the number that the preview gave, so that a second press makes no second draft; other values are none."""
+    package_id = request.form.get("package_id", "")
+    try:
+        check_report_id(package_id)
+    except FormatError:
+        return None
+    return package_id
+
+
+def _make(case: CaseRow, form: PackageForm, *, package_id: str | None = None) -> Preview:
     """Open the case and make exactly the bytes that would leave; nothing is kept. Raises `FormRefusedError`."""
     desk, by = get_desk(), get_name()
     gathered = gather_case(desk, case.case_id, actor=by)
@@ -100,7 +125,7 @@ def _make(case: CaseRow, form: PackageForm) -> Preview:
         faults = list_form_faults(desk, connection, gathered, form)
         if faults:
             raise FormRefusedError(faults)
-        whole = make_content(desk, connection, gathered, form, package_id=desk.make_id())
+        whole = make_content(desk, connection, gathered, form, package_id=package_id or desk.make_id())
     content, way = redact(whole), choose_way(get_destination(desk, form.kind, form.destination), form)
     openers = make_openers(desk, content.evidence, gathered.files, case_id=gathered.case.case_id, actor=by)
     packed = pack(desk, content, way=way, openers=openers)
@@ -136,12 +161,19 @@ def _show_faults(case: CaseRow, form: PackageForm, faults: Sequence[Fault]) -> R
     try:
         gathered = gather_case(get_desk(), case.case_id, actor=get_name())
     except ReportAbuseError as error:
-        return _send_back(case, error)
+        # The case cannot leave now, e.g. more of it was read meanwhile: nothing that was typed is lost.
+        return show_page(
+            "package_kept.html",
+            case=case,
+            fault=_format(error),
+            kept_fields=list_kept(without={"mark", "package_id"}),
+            form=form,
+        )
     return _show(gathered, form, faults=faults)
 
 
 def _send_back(case: CaseRow, error: ReportAbuseError) -> ResponseReturnValue:
-    """Show the case, which cannot leave as it is, with the reason."""
+    """Show the case, which cannot leave as it is, with the reason; nothing was typed yet."""
     return show_page_again(case, PageState([Fault("who-title", _format(error))], heading="No package can be made yet"))
 
 
@@ -165,6 +197,7 @@ def _show(
         reporter_choices=REPORTER,
         evidence_choices=EVIDENCE_AS,
         preview=preview,
+        mark="" if preview is None else make_mark(form),
         preview_page=None if preview is None else cut_page(preview.page),
         way=None if preview is None else WAY_TITLES[preview.packed.way],
         fault_heading="Nothing was kept yet",

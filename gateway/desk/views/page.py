@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
 
 from gateway.desk.hidden_text import replace_hidden
@@ -35,7 +35,7 @@ from gateway.desk.uk_times import format_passed, format_short_time, format_uk_da
 from gateway.desk.wiring import Desk
 from gateway.web.problem_pages import not_found
 from gateway.web.request_checks import FORM
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, RouteRule, find_current_rule
+from gateway.web.rules import NO_LIMIT, SAFE_METHODS, CsrfRule, Login, RouteRule, find_current_rule
 from gateway.web.settings import is_loopback
 
 BREAK_AFTER: Final = timedelta(minutes=50)
@@ -222,6 +222,24 @@ class Typed(dict[str, str]):
 def read_typed() -> Typed:
     """Return the form of this request, for showing it again: nothing that was typed is lost."""
     return Typed({name: text.strip() for name, text in request.form.items()})
+
+
+class _Kept:
+    """A typed value for a hidden field: escaped, and unlike every shown value with its invisible characters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __html__(self) -> Markup:
+        return escape(self._text)
+
+
+def list_kept(*, without: Collection[str]) -> list[tuple[str, _Kept]]:
+    """Return the fields of this request for hidden fields that send them once more, each value as often as it came."""
+    stated = find_current_rule()
+    is_form = request.method not in SAFE_METHODS and stated is not None and stated.body_media_type == FORM
+    typed = request.form if is_form else request.args
+    return [(name, _Kept(value)) for name, value in typed.items(multi=True) if name not in {*without, "csrf_token"}]
 
 
 def show_page(template: str, *, status: int | None = None, **values: object) -> ResponseReturnValue:

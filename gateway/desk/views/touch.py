@@ -11,7 +11,6 @@ from typing import Final
 from flask import Flask, Response, current_app, request, session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
-from markupsafe import Markup, escape
 
 from gateway.desk.people.passkeys import Passkey, find_passkey, list_passkeys, record_refusal, take_touch
 from gateway.desk.people.releases import Release, sign_release
@@ -28,8 +27,7 @@ from gateway.desk.people.touches import (
     parse_answer,
     seal_statement,
 )
-from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, show_page
-from gateway.web.request_checks import FORM
+from gateway.desk.views.page import find_signed_in, get_desk, get_signed_in, list_kept, show_page
 from gateway.web.rules import SAFE_METHODS, Login, find_current_rule
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import encode
@@ -40,16 +38,6 @@ _NONCE_BYTES: Final = 32
 _TOKEN: Final = "csrf_token"  # noqa: S105 - the name of a field
 # The ways out of a locked session.
 _OPEN_WHEN_LOCKED: Final = frozenset({"passkeys.post_touch_begin", "passkeys.post_touch", "sign_in.post_sign_out"})
-
-
-class _Kept:
-    """A typed value for a hidden field: escaped, and unlike every shown value with its invisible characters."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __html__(self) -> Markup:
-        return escape(self._text)
 
 
 def bind_touches(app: Flask) -> None:
@@ -171,8 +159,7 @@ def _ask_for_touch() -> ResponseReturnValue | None:
     if not found.is_locked and not (stated.needs_touch and is_stale):
         return None
     is_post = request.method not in SAFE_METHODS
-    typed = request.form if is_post and stated.body_media_type == FORM else request.args
-    kept = [(name, _Kept(value)) for name, value in typed.items(multi=True) if name != _TOKEN]
+    kept = list_kept(without={_TOKEN})
     with get_desk().store.read() as connection:
         has_passkey = bool(list_passkeys(connection, found.person))
     return show_page(

@@ -58,8 +58,9 @@ def post(browser: Browser, case_id: str, step: str, **changes: Any) -> TestRespo
 
 
 def draft(desk: Desk, browser: Browser, case_id: str, **changes: Any) -> Action:
-    """Draft a package through the page."""
-    answer = post(browser, case_id, "draft", **changes)
+    """Draft a package through the page, as its preview passes it on."""
+    passed_on = read_passed_on(post(browser, case_id, "preview", **changes).text)
+    answer = post(browser, case_id, "draft", **changes, **passed_on)
     assert answer.status_code == 303, html.unescape(answer.text)
     return find(desk, answer.location.rpartition("/")[2])
 
@@ -68,6 +69,11 @@ def find(desk: Desk, action_id: str) -> Action:
     """Return an action as it is now."""
     with desk.store.read() as connection:
         return get_action(connection, action_id)
+
+
+def read_passed_on(page: str) -> dict[str, str]:
+    """Return the fields that a preview passes on to the draft."""
+    return dict(re.findall(r'name="(mark|package_id)" value="([^"]+)"', page))
 
 
 def find_begin(page: str) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import io
+import re
 import zipfile
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.actions.ledger import open_body
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.action_tables import CASE_ACTIONS
@@ -25,8 +28,10 @@ from tests.desk.packages.package_forms import (
     fill,
     give_mailbox,
     post,
+    read_passed_on,
 )
 from tests.desk.view_builders import Browser, add_sealed_case
+from tests.desk.work_builders import assess
 
 TYPED = ("Why-Marker", "Summary-Marker", "Necessity-Marker", "Handling-Marker", "Guidance-Marker")
 
@@ -179,7 +184,7 @@ def test_case_that_is_unread_unassessed_or_stale_has_no_builder(desk: Desk, make
 def test_case_of_another_person_is_refused_with_their_name(desk: Desk, maker: Browser, case_id: str) -> None:
     other = Browser(desk).sign_in("o-other", [Role.ANALYST])
     other.get(f"/cases/{case_id}")
-    answer = post(other, case_id, "draft")
+    answer = post(other, case_id, "draft", **read_passed_on(post(other, case_id, "preview").text))
     assert answer.status_code == 409
     assert "has had this case since" in answer.text
     assert "Summary-Marker" in answer.text
@@ -214,3 +219,38 @@ def test_step_has_the_codes_of_the_choice_and_none_of_its_words(desk: Desk, make
     assert f'"action_id":"{action.action_id}"' in row.detail
     assert f'"reports":"{case_id}"' in row.detail
     assert FORM["why"] not in row.detail
+
+
+def test_draft_is_the_form_that_was_previewed_and_a_second_press_makes_no_second_one(
+    desk: Desk, maker: Browser, case_id: str
+) -> None:
+    passed_on = read_passed_on(post(maker, case_id, "preview").text)
+    changed = post(maker, case_id, "draft", **passed_on, summary="Another-Marker: other words.")
+    assert changed.status_code == 409
+    assert "This changed after you checked it" in changed.text
+    assert "Another-Marker" in changed.text
+    assert count_actions(desk) == 0
+    first, second = (post(maker, case_id, "draft", **passed_on) for _ in range(2))
+    assert (first.status_code, first.location) == (303, second.location)
+    assert count_actions(desk) == 1
+
+
+def test_typed_text_waits_while_the_case_is_assessed_again(desk: Desk, maker: Browser, case_id: str) -> None:
+    with desk.store.read() as connection:
+        reference = get_case(connection, case_id).reference
+    open_case(desk, add_sealed_case(desk, marker="", adds_to=reference, reply_owed=False), actor=MAKER)
+    for step in ("preview", "draft"):
+        answer = post(maker, case_id, step)
+        page = html.unescape(answer.text)
+        assert answer.status_code == 409
+        assert "Nothing was kept yet" in page
+        assert "Assess the case again" in page
+        assert [one for one in TYPED if one not in page] == []
+    kept: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text):
+        kept.setdefault(name, []).append(html.unescape(value))
+    del kept["csrf_token"]
+    assert kept["handling"] == FORM["handling"]
+    assess(desk, case_id, actor=MAKER, urgent_dissemination="yes")
+    again = maker.post(f"/cases/{case_id}/package/preview", **kept)
+    assert "This is the page that the officer reads" in again.text
