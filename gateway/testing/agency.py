@@ -59,7 +59,7 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.public_log import publish_log
-from gateway.testing.messages import write_register
+from gateway.testing.messages import release_all_examples, write_register
 from gateway.testing.transport import WsgiTransport
 from gateway.wiring import make_gateway
 from partner_sdk.client.transport import make_session
@@ -273,7 +273,7 @@ class SandboxAgency:
         publish_log(gateway.store, state=self.gateway_state, origin=origin, clock=gateway.clock, random=gateway.random)
 
     def _read(self, case: CaseRow) -> None:
-        """Open a report; release the outcome of a first one, and send its partner the question and the digest once."""
+        """Open a report; release the outcome of a first one, and send its partner every other kind of message once."""
         opened = open_case(self.desk, case.case_id, actor=STAFF).case
         if opened.joined_to is not None:
             return
@@ -283,6 +283,7 @@ class SandboxAgency:
             is_asked = connection.execute(asked.limit(1)).first() is not None
         if not is_asked:
             ask_partner(self.desk, opened.case_id, QUESTION, actor=STAFF)
+            release_all_examples(self.desk, partner=opened.partner, case_id=opened.case_id, actor=STAFF)
         schedule_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
         digest = encode_digest(make_synthetic_digest(opened.partner, now=self.desk.clock()))
         write_message(self.desk, partner=opened.partner, kind="digest", body=digest, actor=STAFF)

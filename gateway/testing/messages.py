@@ -26,8 +26,17 @@ from partner_sdk.wire.action_bodies import (
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.mailbox_message import InformationRequest, MessageBody, encode_body
 
-# The two partners of a sandbox that its register of destinations knows as bodies that take packages.
-BODIES: Final = {"example-service": "sandbox_service", "example-police": "sandbox_police"}
+# The partners that a sandbox's register of destinations knows as bodies that take packages: the ready one, one of the
+# name, and the first that enrols over HTTP.
+BODIES: Final = {
+    "example-service": "sandbox_service",
+    "example-police": "sandbox_police",
+    "sandbox-1": "sandbox_first",
+}
+# After a partner's first report the desk sends these by itself. Of a case that is with the police no referral goes out.
+_TO_A_SERVICE: Final[tuple[ActionKind, ...]] = ("preservation-request", "terms-referral", "alert")
+_TO_A_BODY: Final[tuple[ActionKind, ...]] = ("preservation-request", "alert", "package")
+_IS_A_BODY: Final = frozenset({"example-police", "sandbox-1"})
 _REGISTER: Final = """[{key}]
 name = "{partner}, of a sandbox"
 group = "police"
@@ -88,6 +97,12 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
         )
         release_action(desk, connection, action_id, actor=actor)
     return action_id
+
+
+def release_all_examples(desk: Desk, *, partner: str, case_id: str, actor: str) -> None:
+    """Release an example of each kind that the desk sends a partner by itself, after its first report."""
+    for kind in _TO_A_BODY if partner in _IS_A_BODY else _TO_A_SERVICE:
+        release_example(desk, kind, partner=partner, case_id=case_id, actor=actor)
 
 
 def write_to_thread(desk: Desk, message_id: str, *, kind: DeskEntryKind, text: str, actor: str) -> None:

@@ -156,7 +156,8 @@ class Sandbox:
         """Let the automatic desk do everything that waits for it.
 
         It approves partners and changes of their accounts, opens each report and releases the outcome `used`. After the
-        first report of a partner it also asks one question and releases a digest of fixed figures.
+        first report of a partner it also asks one question, releases a digest of fixed figures, and sends a request to
+        keep data, a referral and an alert.
         """
         self._agency.work()
 
@@ -230,8 +231,9 @@ class Sandbox:
     def send_example(self, kind: ActionKind, *, partner: str = DEFAULT_PARTNER) -> str:
         """Send a partner an example of a package, a request, a referral or an alert; return the id of its message.
 
-        All but an alert are about the first report of the sandbox. Packages go to `example-service` and
-        `example-police`. Raises `ValueError` without a report, and for a package to another partner.
+        All but an alert are about the first report of the sandbox. Packages go to `example-service`,
+        `example-police` and `sandbox-1`; after one, the desk holds back every referral about that report. Raises
+        `ValueError` without a report, and for a package to another partner.
         """
         case_id = None if kind == "alert" else self._agency.find_assessed_case()
         message_id = release_example(self._agency.desk, kind, partner=partner, case_id=case_id, actor=STAFF)

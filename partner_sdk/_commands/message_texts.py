@@ -94,9 +94,8 @@ def format_package_outcome(outcome: str) -> str:
 
 def _format_package(package: Package, message_id: str) -> Iterator[str]:
     """Yield the title of a package, and the next steps."""
-    size = f"{len(package.archive) * 3 // 4:,} bytes"
     yield f"{'URGENT: ' if package.urgent else ''}{package.title}"
-    yield f"Package {message_id}, {size}, SHA-256 {package.archive_sha256}."
+    yield f"Package {message_id}, SHA-256 {package.archive_sha256}."
     yield f"To read it: {_PROGRAM} package open {message_id}"
     yield f'To tell the agency that you have it: {_PROGRAM} package acknowledge {message_id} --by "Your name"'
 

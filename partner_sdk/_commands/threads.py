@@ -165,7 +165,7 @@ def _list_entry_fields(entry: KeptEntry) -> dict[str, Any]:
 
 def _format_rows(group: Group, thread: Thread, *, now: datetime) -> Iterable[str]:
     yield group.row(thread, now)
-    yield f"  {thread.message_id}  received {thread.issued_at}"
+    yield f"  {thread.number}  {thread.message_id}  of {thread.issued_at}"
     if thread.is_asked:
         yield from (f"  {text}" for text in format_line(thread.lines[-1]))
     for line in thread.lines:

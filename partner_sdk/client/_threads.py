@@ -25,7 +25,7 @@ from partner_sdk.wire.action_bodies import (
     ThreadMessage,
 )
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
-from partner_sdk.wire.mailbox_message import BODIES, InformationRequest, MessageKind, parse_body
+from partner_sdk.wire.mailbox_message import BODIES, InformationRequest, MailboxMessage, MessageKind, parse_body
 from partner_sdk.wire.submission import ReportKind
 from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryKind, EntryPost
 
@@ -99,6 +99,7 @@ class Line:
 class Thread:
     """A message of the agency about a case, with every entry about it, the oldest first.
 
+    `body` is that of the message, but for the archive of a package: `Threads.open_package` reads it again.
     `answers` are the ids of reports that answer it. `is_asked`: the agency's last word is a question or a reminder.
     """
 
@@ -144,10 +145,10 @@ def read_threads(
 ) -> ThreadList:
     """Return the threads of these kinds in the saved messages, in the order of the mailbox."""
     if messages is None:
-        messages = [read_message(state, number) for number in state.list_messages()]
+        messages = (read_message(state, number) for number in state.list_messages())
     lines: dict[str, list[Line]] = {}
     unreadable: list[int] = []
-    first: list[tuple[OpenedMessage, ThreadKind, ThreadBody]] = []
+    first: list[tuple[MailboxMessage, ThreadKind, ThreadBody]] = []
     for opened in messages:
         kind = opened.message.kind
         try:
@@ -155,15 +156,16 @@ def read_threads(
                 said = parse_body(opened.body, body=ThreadMessage)
                 lines.setdefault(said.about, []).append(_to_line(said, at=opened.message.issued_at))
             elif kind in kinds:
-                first.append((opened, kind, _parse(opened)))  # type: ignore[arg-type] # it is one of `kinds`
+                # Without the message around it: one of a package has 2 MiB, and a force may hold thousands.
+                head = msgspec.structs.replace(opened.message, body="")
+                first.append((head, kind, _parse(opened)))  # type: ignore[arg-type] # it is one of `kinds`
         except FormatError:
             unreadable.append(opened.message.number)
     for kept in list_entries(state):
         lines.setdefault(kept.about, []).append(_to_own_line(kept))
     answers, delivered, undelivered = _list_answers(state), state.list_delivered(), set(state.list_undelivered())
     threads = []
-    for opened, kind, body in first:
-        message = opened.message
+    for message, kind, body in first:
         own = sorted(lines.get(message.message_id, ()), key=lambda line: (line.at, line.is_own))
         given = tuple(one for one in answers.get(message.message_id, ()) if one in delivered or one in undelivered)
         state_of_it = _get_state(kind, own, is_answered=any(one in delivered for one in given), is_given=bool(given))
@@ -177,7 +179,7 @@ def _parse(opened: OpenedMessage) -> ThreadBody:
     body: ThreadBody = parse_body(opened.body, body=BODIES[opened.message.kind])  # type: ignore[type-var, assignment]
     if isinstance(body, InformationRequest) and body.request_id != opened.message.message_id:
         raise FormatError("A request has the id of its message.", reason="malformed")
-    return body
+    return msgspec.structs.replace(body, archive="") if isinstance(body, Package) else body
 
 
 def _get_state(kind: MessageKind, lines: list[Line], *, is_answered: bool, is_given: bool) -> ThreadState:

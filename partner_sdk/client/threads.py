@@ -26,10 +26,12 @@ from partner_sdk.client._threads import (
     save_entry,
 )
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
+from partner_sdk.client.mailbox import read_message
 from partner_sdk.errors import LocalStateError, MailboxError, ReportAbuseError
 from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.keys import KeySet, get_active_sealing_key
+from partner_sdk.wire.mailbox_message import parse_body
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
 from partner_sdk.wire.thread_entry import EntryKind, ThreadEntry, seal_entry
 
@@ -162,11 +164,11 @@ class Threads:
         from partner_sdk.client.packages import write_package
 
         thread = next((one for one in self.read(*PACKAGES).threads if one.message_id == message_id), None)
-        if thread is None or not isinstance(thread.body, Package):
+        if thread is None:
             raise MailboxError("No package with this id is saved in this folder.", reason="no-such-message")
         check_not_recalled(thread)
         return write_package(
-            thread.body,
+            parse_body(read_message(self.state, thread.number).body, body=Package),
             message_id=message_id,
             folder=folder,
             key_set=self.get_key_set(),

@@ -29,6 +29,7 @@ def test_every_kind_of_statement_that_is_named_exists() -> None:
             StatementKind.MAILBOX_MESSAGE,
             StatementKind.ROOT_CHANGE,
             StatementKind.SUBMISSION,
+            StatementKind.THREAD_ENTRY,
         )
     }
 

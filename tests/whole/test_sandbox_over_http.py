@@ -34,7 +34,14 @@ INTEROP = ROOT / "tests" / "contract" / "interop"
 GUIDE = ROOT / "docs" / "guides" / "any-language.md"
 PATIENCE_SECONDS = 60
 T = TypeVar("T")
-KINDS = ["information-request", "digest", "outcome"]
+KINDS = [
+    "information-request",
+    "digest",
+    "outcome",
+    "preservation-request",
+    "alert",
+    "package",
+]
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def test_desk_opens_a_report_tells_its_outcome_asks_one_question_and_releases_a_
     delivery = partner.collect_mailbox()
     assert delivery.alarms == ()
     bodies = {one.message.kind: one.body for one in delivery.messages}
-    assert list(bodies) == ["information-request", "digest", "outcome"]
+    of_reports = ["information-request", "digest", "outcome"]
+    assert list(bodies) == [*of_reports, "preservation-request", "terms-referral", "alert"]
     question = msgspec.json.decode(bodies["information-request"], type=InformationRequest)
     told = msgspec.json.decode(bodies["outcome"], type=OutcomeNote)
     assert (question.reference, told.reference, told.outcome) == (first.reference, first.reference, "used")
@@ -76,7 +77,8 @@ def test_desk_asks_each_partner_once_and_releases_one_digest_a_quarter(sandbox: 
         partner.submit(RAW, priority="P2")
         sandbox.run_desk()
     kinds = [one.message.kind for one in partner.collect_mailbox().messages]
-    assert sorted(kinds) == ["digest", "information-request", "outcome", "outcome"]
+    once = ["alert", "digest", "information-request", "preservation-request", "terms-referral"]
+    assert sorted(kinds) == sorted([*once, "outcome", "outcome"])
     sandbox.run_desk()
     assert partner.collect_mailbox().messages == ()
 
@@ -321,6 +323,6 @@ print(*{name.partition(".")[0] for name in sys.modules})
     )
     assert (done.returncode, done.stderr) == (0, "")
     count, loaded = done.stdout.splitlines()
-    assert count == "3"
+    assert count == "6"
     assert "gateway" in loaded.split()
     assert set(loaded.split()) & {"opendp", "numpy", "granian", "pytest"} == set()
