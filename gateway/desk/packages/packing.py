@@ -21,7 +21,8 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES, Package
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.mailbox_message import encode_body, parse_body
-from partner_sdk.wire.package import MANIFEST_FILE, MAX_MANIFEST_BYTES
+from partner_sdk.wire.package import MANIFEST_FILE, MAX_MANIFEST_BYTES, PackageManifest
+from partner_sdk.wire.statements import peek_statement
 
 PAGE_FILE: Final = "page.html"
 
@@ -80,14 +81,19 @@ def unpack(way: ActionWay, body: bytes) -> Unpacked:
     return Unpacked(manifest, render_html(packed.content), packed.content)
 
 
-def pack_again(desk: Desk, unpacked: Unpacked, *, openers: Mapping[str, Open]) -> Archive:
+def pack_again(unpacked: Unpacked, *, openers: Mapping[str, Open]) -> Archive:
     """Return the archive of a stored package, to be written: byte for byte the one that was signed.
 
-    Raises `PackageError` (`changed`) if another one would come out, and as `pack`.
+    It keeps that signature, because the key may have been rotated since. Raises `PackageError` (`changed`) if another
+    archive would come out, and as `pack`.
     """
     if unpacked.content is None:
         raise PackageError("This package is for a mailbox.", reason="changed")
-    archive = make_archive(unpacked.content, sign=desk.load_signer().sign, evidence=openers)
-    if archive.manifest != unpacked.manifest:
-        raise PackageError("The archive is not the one that was signed. Make a new package.", reason="changed")
-    return archive
+    signed = unpacked.manifest
+
+    def keep_signature(manifest: PackageManifest) -> bytes:
+        if peek_statement(signed, PackageManifest, max_bytes=MAX_MANIFEST_BYTES) != manifest:
+            raise PackageError("The archive is not the one that was signed. Make a new package.", reason="changed")
+        return signed
+
+    return make_archive(unpacked.content, sign=keep_signature, evidence=openers)

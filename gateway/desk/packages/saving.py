@@ -58,7 +58,7 @@ def make_file(desk: Desk, action: Action, *, passphrase: str, actor: str) -> Pac
     items = () if unpacked.content is None else unpacked.content.evidence
     files = open_files(desk, case, actor=actor) if any(one.is_enclosed for one in items) else ()
     openers = make_openers(desk, items, files, case_id=case.case_id, actor=actor)
-    archive = pack_again(desk, unpacked, openers=openers)
+    archive = pack_again(unpacked, openers=openers)
     size = archive.size_bytes
     sealed = seal_file(archive.stream(), size_bytes=size, passphrase=passphrase, salt=desk.random(SALT_BYTES))
     return PackageFile(f"{case.reference}.sealed", count_sealed_file_bytes(size), sealed)

@@ -26,6 +26,7 @@ from gateway.desk.packages.content import (
     parse_content,
     redact,
 )
+from gateway.desk.packages.packing import Unpacked, pack_again
 from gateway.desk.packages.stored_zip import Entry, count_zip_bytes, write_zip
 from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
 from partner_sdk.wire.canonical import parse_base64url
@@ -55,6 +56,17 @@ def test_stored_content_gives_the_same_archive() -> None:
     again = parse_content(encode_content(content))
     assert again == content
     assert build_archive(again, sign=sign) == build_archive(content, sign=sign)
+
+
+def test_archive_is_built_again_under_the_signature_of_a_key_that_is_rotated_since() -> None:
+    content = make_content(evidence=ENCLOSED)
+    first = make_archive(content, sign=sign, evidence={"e1": lambda: [PICTURE]})
+    again = pack_again(Unpacked(first.manifest, b"", content), openers={"e1": lambda: [PICTURE]})
+    assert b"".join(again.stream()) == b"".join(first.stream())
+    other = make_content(evidence=ENCLOSED, summary="Other words")
+    with pytest.raises(PackageError) as raised:
+        pack_again(Unpacked(first.manifest, b"", other), openers={"e1": lambda: [PICTURE]})
+    assert raised.value.reason == "changed"
 
 
 def test_files_of_an_archive_are_those_of_its_manifest() -> None:
