@@ -31,7 +31,7 @@ ON_CASE: Final = {
     "end-action": "ended an action[: {kind} to {recipient}]",
     "exempt-case": "let the case close although nobody outside took it",
     "fail-action": "could not send an action[: {kind} to {recipient}][, {code}]",
-    "hand-over-case": "handed the case over[ to {person}][ to {faculty}]",
+    "hand-over-case": "handed the case over[ to {person}][ to {faculty}][ to {team}]",
     "keep-apart-case": "kept the case apart from another[: {other}]",
     "key-in-case": "keyed in the report[: {channel}]",
     "legal-hold-case": "placed a legal hold",

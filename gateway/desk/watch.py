@@ -33,6 +33,7 @@ from gateway.desk.store.schema import ALARMS, CASES
 from gateway.desk.suggestions import suggest
 from gateway.desk.vault import LOCKED, VaultError
 from gateway.desk.wiring import Desk
+from gateway.guidance.agency import Agency
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
@@ -47,6 +48,7 @@ OTHERS_WAIT: Final = "reports-wait"
 NOT_SENT: Final = "alert-not-sent"
 NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
 LADDER_RAN_OUT: Final = "ladder-ran-out"
+NIGHT_UNTAKEN: Final = "night-not-taken-over"
 CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
@@ -69,6 +71,11 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",
         "Open the lane “Crisis” and read it; {} shows its reference.",
+        "case list",
+    ),
+    NIGHT_UNTAKEN: (
+        "Nobody of the day team has taken over a crisis case of the night",
+        "Open the page On duty, then Hand-over; {} shows every case.",
         "case list",
     ),
     VAULT_CLOSED: ("The vault opens no report", "Run {} on the desk's machine, or start the vault.", "unlock"),
@@ -114,6 +121,8 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
         concerns.append(Concern(NOT_ACKNOWLEDGED, parse_time(alert.first_at), unread))
         if came_round is not None:
             concerns.append(Concern(LADDER_RAN_OUT, parse_time(came_round.called_at), unread))
+    if desk.agency.is_in_hours(now) and (untaken := list_untaken(connection, agency=desk.agency, now=now)):
+        concerns.append(Concern(NIGHT_UNTAKEN, desk.agency.get_night(now)[1], len(untaken)))
     concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))
     anchored_at = _find_anchored_at(connection, desk=desk)
     if anchored_at is not None and now - anchored_at > ANCHORED_WITHIN:
@@ -179,6 +188,23 @@ def list_lost_quarters(connection: Connection, *, held: Collection[bytes]) -> li
     """Return the quarters whose sealing key should be in the vault but is not."""
     wanted = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
     return [row.quarter for row in wanted if parse_base64url(row.key_id) not in held]
+
+
+def list_untaken(connection: Connection, *, agency: Agency, now: datetime) -> list[str]:
+    """Return the open crisis cases that were read or held while the desk was closed, without a holder of the day since.
+
+    They are the night's until a person takes them over in the desk's hours, the oldest first.
+    """
+    began = func.coalesce(CASES.c.held_since, CASES.c.opened_at)
+    query = select(CASES.c.case_id, began).where(
+        CASES.c.crisis, CASES.c.closed_at.is_(None), CASES.c.joined_to.is_(None), began.is_not(None)
+    )
+    _, ends_at = agency.get_night(now)
+    return [
+        case_id
+        for case_id, at in connection.execute(query.order_by(CASES.c.crisis_since, CASES.c.case_id))
+        if parse_time(at) < ends_at and not agency.is_in_hours(parse_time(at))
+    ]
 
 
 def describe_concern(concern: Concern, *, now: datetime) -> str:

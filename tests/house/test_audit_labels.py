@@ -82,6 +82,6 @@ def test_words_are_no_codes() -> None:
 def test_a_part_in_brackets_is_left_out_without_its_codes() -> None:
     assert get_label("take-over-case") == "Took the case over"
     assert format_act("take-over-case", {"before": "A Reader"}.__getitem__) == "took the case over from A Reader"
-    words = {"person": "", "faculty": "Operations"}
+    words = {"person": "", "faculty": "Operations", "team": ""}
     assert format_act("hand-over-case", words.__getitem__) == "handed the case over to Operations"
     assert get_label("archive-case") == "Archive case"

@@ -61,7 +61,7 @@ from gateway.desk.cases.replying.no_reply import find_no_reply, find_reply_step
 from gateway.desk.cases.replying.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.replying.signoffs import WELSH_REPLIES, is_given
 from gateway.desk.cases.replying.templates import list_templates
-from gateway.desk.cases.who_can_help import list_choices, list_who_can_help
+from gateway.desk.cases.who_can_help import list_choices, list_telephones, list_who_can_help
 from gateway.desk.destinations.register import GROUP_TITLES
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
@@ -306,6 +306,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         may=list_permitted(case=scope),
         timeline=timeline,
         who_can_help=who_can_help,
+        telephones=list_telephones(desk, who_can_help),
         pass_means_titles=MEANS,
         child_outcome_titles=list(CHILD_OUTCOMES.items()),
         bodies_to_choose=list_choices(desk, who_can_help),

@@ -98,6 +98,31 @@ def take_over(desk: Desk, wanted: str, *, from_person: str, reason: str, actor: 
         return _give(desk, connection, found, holder=actor)
 
 
+def hand_to_day_team(desk: Desk, connection: Connection, wanted: str, *, note: str, actor: str) -> None:
+    """Write the note of the night for a case of this person, who keeps it until a person of the day takes it over.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`, and those of a note.
+    """
+    found = _get_own(connection, wanted, actor=actor)
+    text = StepText(note=get_clean_note(note))
+    add_step(desk, connection, found.case_id, "hand-over", actor=actor, text=text, codes={"team": "day"})
+
+
+def take_from_night(desk: Desk, connection: Connection, wanted: str, *, actor: str) -> CaseRow:
+    """Take a case over from the night, also an own one: its time with this person begins anew.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`.
+    """
+    found = get_lead(connection, wanted)
+    check_open(found)
+    if found.holder in {None, actor}:
+        add_step(desk, connection, found.case_id, "claim", actor=actor)
+    else:
+        codes = {"before": found.holder}
+        add_step(desk, connection, found.case_id, "take-over", actor=actor, codes=codes)
+    return _give(desk, connection, found, holder=actor)
+
+
 def release_case(desk: Desk, wanted: str, *, actor: str) -> CaseRow:
     """Give a case back, unclaimed. Raises `CaseError`: `unknown-case`, `already-closed`, `not-yours`."""
     with desk.store.write() as connection:

@@ -1,7 +1,9 @@
 """Suggests destinations for the case on the page, from its codes and, once it is open, its words about a place."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.desk.cases.assessing import YES, Standing
 from gateway.desk.cases.model import CaseRow
@@ -14,6 +16,8 @@ from partner_sdk.wire.public_report import PublicReport
 
 # More than this many bodies are one choice that nothing narrows, e.g. every force of England.
 MOST_NAMED = 6
+# A number as a register writes it, e.g. `+44 1632 960123`, `101`.
+_TELEPHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()-]{1,24}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,26 @@ def list_who_can_help(
             is_to_call=all(register[key].channel == "none" for key in one.keys),
         )
         for one in suggest_destinations(register, wanted, today=today)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """The agreed number of a suggested body: as the register writes it, and as a phone dials it."""
+
+    name: str
+    written: str
+    dialled: str
+
+
+def list_telephones(desk: Desk, suggested: Iterable[ShownSuggestion]) -> list[Telephone]:
+    """Return the numbers of the suggested bodies with a current protocol, once each; a contact may be no number."""
+    today = desk.agency.get_day(desk.clock())
+    bodies = {key: body for one in suggested for key, body in one.named}
+    return [
+        Telephone(body.name, body.contact, re.sub(r"[^0-9+]", "", body.contact))
+        for body in bodies.values()
+        if body.contact and body.is_agreed(today) and _TELEPHONE.fullmatch(body.contact)
     ]
 
 

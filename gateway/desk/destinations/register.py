@@ -114,6 +114,11 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     protocol: Protocol | None = None
     retired_on: date | None = None
 
+    def is_agreed(self, today: date) -> bool:
+        """Return whether cases may be passed to it today: by a channel and a protocol that is not past its review."""
+        is_current = self.protocol is not None and not self.protocol.is_expired(today)
+        return is_current and self.channel != "none" and not self.is_retired(today)
+
     def is_retired(self, today: date) -> bool:
         """Return whether it takes nothing more."""
         return self.retired_on is not None and self.retired_on <= today

@@ -1,15 +1,18 @@
-"""Routes for the people on duty: the crisis cases at a glance, and the page behind the link of an alert's notice.
+"""Routes for the people on duty: the crisis cases at a glance, an alert's link, and the hand-over of the night.
 
 Sized for a phone, and complete without a script. Never acknowledges anything by a link alone.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
+from gateway.desk.duty.night import hand_over_night, make_night, take_night_over
 from gateway.desk.outbox.alerts import (
     AlertCall,
     AlertError,
@@ -18,13 +21,26 @@ from gateway.desk.outbox.alerts import (
     find_call_by_link,
     find_unacknowledged,
 )
-from gateway.desk.people.permissions import Permission
-from gateway.desk.views.page import get_desk, get_name, go_to, show_page, staff_rule
+from gateway.desk.people.permissions import CaseScope, Permission
+from gateway.desk.views.page import (
+    Fault,
+    get_desk,
+    get_name,
+    get_signed_in,
+    go_to,
+    is_permitted,
+    read_typed,
+    show_page,
+    staff_rule,
+)
 from gateway.desk.watch import describe_concern, list_concerns
 from gateway.web.problem_pages import not_found
 
 blueprint = Blueprint("duty", __name__)
 FORM_BYTES = 4096
+# Notes for twenty cases, each of 4,000 characters of four bytes, percent-encoded.
+HAND_OVER_BYTES = 1_048_576
+_NOTE: Final = "note-"
 
 
 @blueprint.get("/duty")
@@ -65,3 +81,36 @@ def _get_call(secret: str) -> tuple[AlertRow, AlertCall]:
     if found is None:
         not_found()
     return found
+
+
+@blueprint.get("/duty/hand-over")
+@staff_rule(Permission.TAKE_CASES)
+def show_hand_over() -> ResponseReturnValue:
+    """Show the night's cases: the acts on each, the open duties, and the note for the day team."""
+    return _show_hand_over()
+
+
+@blueprint.post("/duty/hand-over")
+@staff_rule(Permission.TAKE_CASES, body_bytes=HAND_OVER_BYTES)
+def post_hand_over() -> ResponseReturnValue:
+    """Write the notes for the signed-in person's cases of the night."""
+    typed, desk = read_typed(), get_desk()
+    notes = {name.removeprefix(_NOTE): text for name, text in typed.items() if name.startswith(_NOTE)}
+    refused = hand_over_night(desk, notes, actor=get_name())
+    if refused:
+        return _show_hand_over([Fault(f"{_NOTE}{case_id}", str(error)) for case_id, error in refused.items()])
+    return go_to("duty.show_hand_over")
+
+
+@blueprint.post("/duty/hand-over/take")
+@staff_rule(Permission.TAKE_CASES, body_bytes=HAND_OVER_BYTES)
+def post_take() -> ResponseReturnValue:
+    """Take the shown cases of the night over, by the signed-in person's name."""
+    take_night_over(get_desk(), request.form.getlist("case"), actor=get_name(), roles=get_signed_in().roles)
+    return go_to("duty.show_hand_over")
+
+
+def _show_hand_over(faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    may_take = is_permitted(Permission.TAKE_CASES, case=CaseScope(is_crisis=False, is_held=True))
+    night = make_night(get_desk(), person=get_name())
+    return show_page("hand_over.html", night=night, faults=faults, typed=read_typed(), may_take=may_take)

@@ -5,26 +5,41 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from gateway.desk.ladder import Ladder
+from partner_sdk.wire.alert_notice import peek_alert
+from tests.builders import NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts
-from tests.desk.outbox_builders import make_rung, open_with_key_set, send_alerts, set_ladder
+from tests.desk.outbox_builders import make_rung, send_alerts
 from tests.desk.view_builders import ORIGIN
 
 NIGHT_OFFICER = "n-night"
-# The substitute of Boxing Day, a Monday, at ten past two.
+# The substitute of Boxing Day, a Monday, at ten past two; the desk opens on the next day.
 HOLIDAY_NIGHT = datetime(2026, 12, 28, 2, 10, tzinfo=UTC)
+OPENING = datetime(2026, 12, 29, 9, 0, tzinfo=UTC)
+
+
+def make_night_ladder(first: Posts, second: Posts) -> Ladder:
+    """Return a ladder of two, with five minutes for each."""
+    rungs = (make_rung("First duty officer", first.url), make_rung("Supervisor", second.url))
+    return Ladder(checked_on=NOW.date(), source="a test's", rung=rungs)
 
 
 def set_night(loop: Loop, first: Posts, second: Posts, *, now: datetime = HOLIDAY_NIGHT) -> None:
     """Give the loop's desk its address, its clock and a ladder of two."""
-    loop.desk = replace(loop.desk, config=msgspec.structs.replace(loop.desk.config, pages_origin=ORIGIN))
-    rungs = (make_rung("First duty officer", first.url), make_rung("Supervisor", second.url))
-    set_ladder(loop, *rungs, now=now)
+    config = msgspec.structs.replace(loop.desk.config, pages_origin=ORIGIN)
+    loop.desk = replace(loop.desk, config=config, ladder=make_night_ladder(first, second))
+    loop.clock.now = now
+
+
+def get_path(posts: Posts, *, origin: str = ORIGIN) -> str:
+    """Return the path of the link in the newest notice that a rung took."""
+    link = peek_alert(posts.taken[-1][1]).link
+    assert link is not None
+    return link.removeprefix(origin)
 
 
 def send_and_get_path(loop: Loop, posts: Posts) -> str:
-    """Send the open alert, and return the path of the link in the newest notice to a rung."""
+    """Send the open alert, and return the path of the link in its notice to a rung."""
     assert send_alerts(loop.desk).sent == 1
-    link = open_with_key_set(loop, posts.taken[-1][1]).link
-    assert link is not None
-    return link.removeprefix(ORIGIN)
+    return get_path(posts)

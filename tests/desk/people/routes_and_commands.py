@@ -95,6 +95,9 @@ POST /alerts/<number>/acknowledge                 TAKE_ALERTS
 GET  /duty                                        TAKE_ALERTS
 GET  /duty/alerts/<secret>                        TAKE_ALERTS
 POST /duty/alerts/<secret>                        TAKE_ALERTS
+GET  /duty/hand-over                              TAKE_CASES
+POST /duty/hand-over                              TAKE_CASES
+POST /duty/hand-over/take                         TAKE_CASES
 GET  /digests                                     SEE_DIGESTS
 POST /digests                                     MAKE_DIGESTS
 GET  /digests/<digest_id>                         SEE_DIGESTS

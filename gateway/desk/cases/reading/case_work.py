@@ -11,7 +11,7 @@ from gateway.desk.cases.assessing import Standing, find_standing, is_grown_up
 from gateway.desk.cases.child_outcome import CHILD_OUTCOMES, ChildOutcome, list_child_outcomes
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.timeline import Event, describe_act
@@ -49,6 +49,11 @@ _SUGGESTED_KINDS: Final = (
     ("risk_behaviour", {"pictures_shared", "risky_talk"}),
 )
 _SUGGESTED_AGES: Final = (("12_or_under", {"under_13"}), ("13_15", {"teenager"}))
+
+
+def format_owed(owed: CaseError) -> str:
+    """Return a reason why a case may not close, in the words of its page."""
+    return _OWED.get(owed.reason, str(owed))
 
 
 def suggest_kind_and_age(case: CaseRow) -> tuple[str, str]:
@@ -106,7 +111,7 @@ def make_case_work(desk: Desk, case: CaseRow, *, actor: str, is_open: bool) -> C
         assessor="" if standing is None else names[standing.step.by],
         factors=list_reasons(lead.factors),
         unread=later.unread,
-        owed={one.reason: _OWED.get(one.reason, str(one)) for one in owed},
+        owed={one.reason: format_owed(one) for one in owed},
         lines=[_make_line(step, texts.get(step.step_id), names=names, bodies=bodies) for step in steps],
         told=told,
         is_grown_up=is_grown_up(lead),

@@ -43,6 +43,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "request": {"see": "to see the report", "correct": "to correct it", "wipe": "to wipe it"},
     "service": {"": "none is named"},
+    "team": {"day": "the day team"},
     "taken_back": {"True": "the outcome that waited for the partner was taken back", "False": ""},
 }
 # Codes that stand inside a sentence.
