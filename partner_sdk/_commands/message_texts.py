@@ -60,18 +60,21 @@ def find_text(opened: OpenedMessage) -> str | None:
         kind: type[Any] = BODIES[opened.message.kind]
         if kind not in _FORMATS:
             return None
-        return "\n".join(_FORMATS[kind](parse_body(opened.body, body=kind), opened.message.message_id))
+        text = _FORMATS[kind](parse_body(opened.body, body=kind))
+        return "\n".join((*text, *_list_steps(kind, opened.message.message_id)))
     except FormatError:
         return None
 
 
 def format_thread(thread: Thread) -> Iterator[str]:
     """Yield the message of a thread and then its entries."""
-    yield from _FORMATS[type(thread.body)](thread.body, thread.message_id)
+    yield from _FORMATS[type(thread.body)](thread.body)
     for line in thread.lines:
         yield from format_line(line)
     for report_id in thread.answers:
         yield f"Your report {report_id} answers it."
+    if thread.state == "open":
+        yield from _list_steps(type(thread.body), thread.message_id)
 
 
 def format_line(line: Line) -> Iterator[str]:
@@ -92,15 +95,13 @@ def format_package_outcome(outcome: str) -> str:
     return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
 
 
-def _format_package(package: Package, message_id: str) -> Iterator[str]:
+def _format_package(package: Package) -> Iterator[str]:
     """Yield the title of a package, and the next steps."""
     yield f"{'URGENT: ' if package.urgent else ''}{package.title}"
-    yield f"Package {message_id}, SHA-256 {package.archive_sha256}."
-    yield f"To read it: {_PROGRAM} package open {message_id}"
-    yield f'To tell the agency that you have it: {_PROGRAM} package acknowledge {message_id} --by "Your name"'
+    yield f"SHA-256 of the archive: {package.archive_sha256}"
 
 
-def _format_request(request: InformationRequest, message_id: str) -> Iterator[str]:
+def _format_request(request: InformationRequest) -> Iterator[str]:
     """Yield the lines of one question, with the way to answer it."""
     if request.reference is None:
         yield "The agency asks about accounts of your service."
@@ -111,25 +112,19 @@ def _format_request(request: InformationRequest, message_id: str) -> Iterator[st
     yield f"What it is for: {request.purpose}"
     yield f"Legal basis: {request.legal_basis}"
     yield f"Due by {request.due_at}."
-    yield "To answer in words:"
-    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text-file answer.txt'
-    yield "To answer with data, write a report first; it is filed with this question only:"
-    yield f"  {_PROGRAM} report new --answers {message_id} --priority P3 --out answer.json"
-    yield f'  {_PROGRAM} request answer {message_id} answer.json --priority P3 --by "Your name"'
 
 
-def _format_preservation(request: PreservationRequest, message_id: str) -> Iterator[str]:
+def _format_preservation(request: PreservationRequest) -> Iterator[str]:
     """Yield the lines of a request to keep data, with the way to confirm."""
     yield "The agency asks you to keep the data of these accounts, and to delete none of it:"
     yield from _format_accounts(request.accounts)
     yield f"Keep it until {request.preserve_until}."
     yield f"What it is for: {request.purpose}"
     yield f"Legal basis: {request.legal_basis}"
-    yield f"Confirm by {request.due_at}:"
-    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text "Kept."'
+    yield f"Confirm by {request.due_at}."
 
 
-def _format_referral(referral: TermsReferral, message_id: str) -> Iterator[str]:
+def _format_referral(referral: TermsReferral) -> Iterator[str]:
     """Yield the lines of a referral about a service's own rules."""
     yield "The agency tells you of an account that may break your own rules. You alone decide what follows."
     yield from _format_accounts((referral.account,))
@@ -139,21 +134,17 @@ def _format_referral(referral: TermsReferral, message_id: str) -> Iterator[str]:
         yield f"Where: {location}"
     if referral.facts.notifier is not None:
         yield f"From: {referral.facts.notifier.name}, {referral.facts.notifier.email}"
-    yield "If you want to tell the agency what you did:"
-    yield f'  {_PROGRAM} request answer {message_id} --by "Your name" --text-file answer.txt'
 
 
-def _format_alert(alert: ServiceAlert, message_id: str) -> Iterator[str]:
+def _format_alert(alert: ServiceAlert) -> Iterator[str]:
     """Yield the lines of an alert."""
     yield f"For: {alert.audience}. Until {alert.expires_at}."
     yield f"What to look out for: {alert.pattern}"
     yield f"What to do: {alert.advice}"
-    yield f'To tell the agency that you have it: {_PROGRAM} alert acknowledge {message_id} --by "Your name"'
 
 
-def _format_thread_message(said: ThreadMessage, message_id: str) -> Iterator[str]:
+def _format_thread_message(said: ThreadMessage) -> Iterator[str]:
     """Yield an entry of the agency that is shown outside its thread."""
-    del message_id  # an entry is answered in the thread of the message that it is about
     yield f"{_OF_THE_AGENCY[said.kind]} ({said.by}), about message {said.about}."
     if said.text:
         yield said.text
@@ -164,21 +155,19 @@ def _format_accounts(accounts: Iterable[AskedAccount]) -> Iterator[str]:
         yield f"  {ACCOUNT_KINDS.get(account.kind, account.kind.replace('_', ' '))}: {account.value}"
 
 
-def _format_outcome_note(note: OutcomeNote, message_id: str) -> Iterator[str]:
-    del message_id
+def _format_outcome_note(note: OutcomeNote) -> Iterator[str]:
     yield f"Your report {note.reference} ({note.report_id}), told {note.released_at}:"
     yield format_outcome(note.outcome)
 
 
-def _format_set_aside(notice: SetAsideNotice, message_id: str) -> Iterator[str]:
-    del message_id
+def _format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
     yield f"The agency holds these reports of yours but could not take them as reports ({notice.reason}):"
     for report in notice.reports:
         yield f"  {report.reference} ({report.report_id})"
     yield SET_ASIDE_REASONS[notice.reason]
 
 
-_FORMATS: Final[Mapping[type, Callable[[Any, str], Iterator[str]]]] = {
+_FORMATS: Final[Mapping[type, Callable[[Any], Iterator[str]]]] = {
     InformationRequest: _format_request,
     OutcomeNote: _format_outcome_note,
     Package: _format_package,
@@ -188,3 +177,30 @@ _FORMATS: Final[Mapping[type, Callable[[Any, str], Iterator[str]]]] = {
     TermsReferral: _format_referral,
     ThreadMessage: _format_thread_message,
 }
+# The next steps for a message that no entry has answered yet.
+_STEPS: Final[Mapping[type, tuple[str, ...]]] = {
+    InformationRequest: (
+        "To answer in words:",
+        '  {program} request answer {id} --by "Your name" --text-file answer.txt',
+        "To answer with data, write a report first; it is filed with this question only:",
+        "  {program} report new --answers {id} --priority P3 --out answer.json",
+        "  {program} request answer {id} answer.json --priority P3",
+    ),
+    Package: (
+        "To read it:",
+        "  {program} package open {id}",
+        "To confirm that you have it and take it on:",
+        '  {program} package acknowledge {id} --by "Your name"',
+    ),
+    PreservationRequest: ("To confirm:", '  {program} request answer {id} --by "Your name" --text "Kept."'),
+    ServiceAlert: ("To confirm that you have it:", '  {program} alert acknowledge {id} --by "Your name"'),
+    TermsReferral: (
+        "To tell the agency your decision, if you wish:",
+        '  {program} request answer {id} --by "Your name" --text-file answer.txt',
+    ),
+}
+
+
+def _list_steps(kind: type, message_id: str) -> Iterator[str]:
+    for line in _STEPS.get(kind, ()):
+        yield line.format(program=_PROGRAM, id=message_id)

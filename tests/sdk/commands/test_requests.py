@@ -106,7 +106,7 @@ def test_request_is_shown_whole_with_the_way_to_answer(line: Terminal, house: Ho
     for said in ("And from which port?", "To find the child.", "Legal basis", f"Due by {REQUEST.due_at}"):
         assert said in line.out
     assert f"report new --answers {REQUEST.request_id}" in line.out
-    assert f"request answer {REQUEST.request_id} answer.json --priority P3" in line.out
+    assert f"request answer {REQUEST.request_id} answer.json --priority P3\n" in line.out
     assert f'request answer {REQUEST.request_id} --by "Your name" --text-file answer.txt' in line.out
 
 

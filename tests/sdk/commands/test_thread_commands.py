@@ -1,16 +1,19 @@
 """`package`, `request` and `alert`: an officer reads, acknowledges and asks; nothing is lost without a network."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
+from partner_sdk.cli import program
 from partner_sdk.wire.action_bodies import AskedAccount, ReferralFacts, TermsReferral
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.items import THREAD_ENTRY
 from tests.builders import NOW, House
 from tests.builders import Partner as Enrolled
+from tests.command_lines import parse
 from tests.sdk.client.test_threads import ALERT, BY, IDS, KINDS, PACKAGE, PRESERVE, post_all, read_at_desk, tell
 from tests.sdk.mailbox_builders import make_post, post_to
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway, Terminal
@@ -109,7 +112,7 @@ def test_request_to_keep_data_is_confirmed_or_declined_in_words(
     assert "NEW  due 2026-11-26  keep the data of 1 account" in line.out
     assert "NEW  an account that may break your rules: Minimum age" in line.out
     assert line.run("request", "show", IDS[1]) == EXIT_DONE
-    for said in ("User name: mild_example", "Keep it until 2027-02-23", "Confirm by"):
+    for said in ("User name: mild_example", "Keep it until 2027-02-23", "Confirm by 2026-11-26"):
         assert said in line.out
     assert line.run("request", "show", IDS[2]) == EXIT_DONE
     assert "Where: https://chat.example/u/1" in line.out
@@ -202,3 +205,26 @@ def test_inbox_shows_every_new_kind_in_words(line: Terminal, house: House) -> No
         assert line.run("inbox", "--show", str(number)) == EXIT_DONE
         assert said in line.out
     assert NOW.year == 2026
+
+
+def test_every_command_that_a_message_names_can_be_run(line: Terminal, house: House) -> None:
+    post_all(house, PACKAGE, PRESERVE, ALERT, REFERRAL)
+    assert line.run("inbox") == EXIT_DONE
+    found = []
+    for number in range(1, 5):
+        assert line.run("inbox", "--show", str(number)) == EXIT_DONE
+        found += [
+            shown.split("report-abuse-partner ")[1] for shown in line.out.splitlines() if "report-abuse-" in shown
+        ]
+    assert len(found) == 5
+    for words in found:
+        assert parse(program, shlex.split(words)).params["wanted"] in IDS
+
+
+def test_steps_are_shown_until_they_are_taken(line: Terminal, house: House) -> None:
+    post_all(house, PACKAGE)
+    assert line.run("package", "show", "1") == EXIT_DONE
+    assert "report-abuse-partner package acknowledge" in line.out
+    assert line.run("package", "acknowledge", "1", *WORDS) == EXIT_DONE
+    assert line.run("package", "show", "1") == EXIT_DONE
+    assert "report-abuse-partner" not in line.out
