@@ -18,6 +18,7 @@ from gateway.desk.partners.mailbox import store_message
 from gateway.desk.people.register import find_person
 from gateway.desk.store.action_tables import THREAD_ENTRIES
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
+from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS, DeskEntryKind, ThreadMessage
@@ -153,7 +154,22 @@ def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, 
     """Return the texts of entries by entry id, without an entry that does not open; the reading is recorded."""
     if not entries:
         return {}
-    vault, texts = desk.load_vault(actor=actor, reason="read"), dict[str, EntryText]()
+    texts = open_texts(desk, action, entries, vault=desk.load_vault(actor=actor, reason="read"))
+    unread = [
+        one.entry_id for one in entries if one.direction == "in" and one.read_at is None and one.entry_id in texts
+    ]
+    with desk.store.write() as connection:
+        values = {"read_at": format_time(desk.clock()), "read_by": actor}
+        connection.execute(update(THREAD_ENTRIES).where(THREAD_ENTRIES.c.entry_id.in_(unread)).values(values))
+        audit.append_entry(
+            connection, READ_THREAD, action.subject, at=desk.clock(), actor=actor, action_id=action.action_id
+        )
+    return texts
+
+
+def open_texts(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, vault: Vault) -> dict[str, EntryText]:
+    """Return the same for a check by the desk itself, which the vault alone records: nobody has read them."""
+    texts = dict[str, EntryText]()
     with desk.store.read() as connection:
         for entry in entries:
             try:
@@ -169,13 +185,4 @@ def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, 
                 texts[entry.entry_id] = parse_exact(plain, kind=EntryText, max_bytes=_MOST_TEXT_BYTES)
             except (OpeningError, FormatError):
                 continue
-    unread = [
-        one.entry_id for one in entries if one.direction == "in" and one.read_at is None and one.entry_id in texts
-    ]
-    with desk.store.write() as connection:
-        values = {"read_at": format_time(desk.clock()), "read_by": actor}
-        connection.execute(update(THREAD_ENTRIES).where(THREAD_ENTRIES.c.entry_id.in_(unread)).values(values))
-        audit.append_entry(
-            connection, READ_THREAD, action.subject, at=desk.clock(), actor=actor, action_id=action.action_id
-        )
     return texts

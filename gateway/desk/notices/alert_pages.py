@@ -10,7 +10,7 @@ from gateway.desk.actions.ledger import ActionError, open_body
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError
-from gateway.desk.notices.alert_threads import close_alert, open_threads, post_entry
+from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
     AUDIENCES,
     LASTS,
@@ -18,6 +18,7 @@ from gateway.desk.notices.service_alerts import (
     ServiceAlertRow,
     describe_alert,
     draft_alert,
+    find_alert_id,
     get_alert,
     is_in_crisis,
     list_alerts,
@@ -97,6 +98,13 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
     return _show(_get(alert_id))
 
 
+@blueprint.post("/service-alerts/<alert_id>/read")
+@staff_rule(Permission.ALERT_SERVICES, body_bytes=FORM_BYTES)
+def post_read(alert_id: str) -> ResponseReturnValue:
+    """Open the threads, which is recorded."""
+    return _show(_get(alert_id), is_open=True)
+
+
 @blueprint.post("/service-alerts/<alert_id>/release")
 @staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
 def post_release(alert_id: str) -> ResponseReturnValue:
@@ -153,7 +161,7 @@ def post_close(alert_id: str) -> ResponseReturnValue:
 def _get(alert_id: str) -> ServiceAlertRow:
     with get_desk().store.read() as connection:
         try:
-            alert = get_alert(connection, alert_id)
+            alert = get_alert(connection, find_alert_id(connection, alert_id) or alert_id)
         except ActionError:
             not_found()
     if alert.first.case_id is not None:
@@ -192,7 +200,12 @@ def _show_form(typed: Typed, services: list[str], *faults: Fault) -> ResponseRet
 
 
 def _show(
-    alert: ServiceAlertRow, *, typed: Typed | None = None, to: list[str] | None = None, fault: Fault | None = None
+    alert: ServiceAlertRow,
+    *,
+    typed: Typed | None = None,
+    to: list[str] | None = None,
+    fault: Fault | None = None,
+    is_open: bool = False,
 ) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
@@ -206,7 +219,8 @@ def _show(
         "service_alert.html",
         alert=alert,
         body=body,
-        threads=open_threads(desk, alert, actor=get_name()),
+        threads=list_threads(desk, alert, reader=get_name() if is_open else None),
+        is_open=is_open,
         names=names,
         reached=[(one, names.get(one, one)) for one in reached],
         to=reached if to is None else to,

@@ -4,12 +4,12 @@ A recipient reads its own entries and those that the desk wrote to it. An entry 
 passes it on in its own words: without the name of a service, and without a run of words of the entry.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.desk.actions.ledger import ActionError, end_action, get_action, withdraw_action
 from gateway.desk.actions.model import OUT_STATES, Action
-from gateway.desk.actions.threads import EntryText, ThreadEntry, list_entries, open_entries, write_entry
+from gateway.desk.actions.threads import EntryText, ThreadEntry, list_entries, open_entries, open_texts, write_entry
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.tracing import check_traces, open_traces
 from gateway.desk.identifiers.traces import find_shared_run
@@ -18,30 +18,22 @@ from gateway.desk.wiring import Desk
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedEntry:
-    """One entry with its text; None if it does not open."""
-
-    entry: ThreadEntry
-    text: EntryText | None
-
-
-@dataclass(frozen=True, slots=True)
 class RecipientThread:
-    """The entries with one recipient, the oldest first."""
+    """The entries with one recipient, the oldest first; `texts` are by entry id, none while it is closed."""
 
     action: Action
-    entries: tuple[OpenedEntry, ...]
+    entries: Sequence[ThreadEntry]
+    texts: Mapping[str, EntryText]
 
 
-def open_threads(desk: Desk, alert: ServiceAlertRow, *, actor: str) -> list[RecipientThread]:
-    """Open the entries with every recipient, for a person to read; the reading is recorded."""
+def list_threads(desk: Desk, alert: ServiceAlertRow, *, reader: str | None = None) -> list[RecipientThread]:
+    """Return the thread with each recipient; with a `reader` opened for that person, which is recorded."""
     threads = []
     for action in alert.actions:
         with desk.store.read() as connection:
             entries = list_entries(connection, [action.action_id])
-        texts = open_entries(desk, action, entries, actor=actor)
-        opened = tuple(OpenedEntry(one, texts.get(one.entry_id)) for one in entries)
-        threads.append(RecipientThread(action, opened))
+        texts = {} if reader is None else open_entries(desk, action, entries, actor=reader)
+        threads.append(RecipientThread(action, entries, texts))
     return threads
 
 
@@ -93,15 +85,15 @@ def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequ
     if lead is not None:
         check_traces({"Entry": text}, open_traces(desk, lead, actor=actor))
     readers = {one.action_id for one in to}
-    for thread in open_threads(desk, alert, actor=actor):
+    vault = desk.load_vault(actor=actor, reason="check")
+    for thread in list_threads(desk, alert):
         # Its own words may be quoted to a recipient that is written to alone.
         if readers == {thread.action.action_id}:
             continue
-        for one in thread.entries:
-            if one.text is None or one.entry.direction != "in":
-                continue
-            by = one.text.by.strip()
-            shared = by if by and by.casefold() in text.casefold() else find_shared_run(text, one.text.text)
+        theirs = [one for one in thread.entries if one.direction == "in"]
+        for words in open_texts(desk, thread.action, theirs, vault=vault).values():
+            by = words.by.strip()
+            shared = by if by and by.casefold() in text.casefold() else find_shared_run(text, words.text)
             if shared is not None:
                 raise ActionError(
                     f"Pass an entry on in your own words: “{shared}” stands in an entry of a service.",

@@ -6,7 +6,8 @@ from typing import Final
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, ActionError, find_action, open_body, withdraw_action
+from gateway.desk.actions.ledger import Action, ActionError, end_action, find_action, open_body, withdraw_action
+from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead
 from gateway.desk.cases.model import CaseError, CaseRow
@@ -16,6 +17,7 @@ from gateway.desk.notices.referrals import (
     choose_service,
     draft_referral,
     release_referral,
+    write_to_service,
 )
 from gateway.desk.notices.signing import describe_action, find_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules
@@ -25,11 +27,12 @@ from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
-from partner_sdk.wire.action_bodies import TermsReferral
+from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, TermsReferral
 from partner_sdk.wire.mailbox_message import parse_body
 
 blueprint = Blueprint("referrals", __name__)
 REFERRAL_BYTES: Final = 16_384  # an account of 300 characters of four bytes each, percent-encoded, and codes
+WRITE_BYTES: Final = 64 * 1024  # a text of 4,000 characters of four bytes each, percent-encoded
 # The fields of the form, by the reason of a refusal.
 _FIELDS: Final = {"bad-account": "account", "shows-reporter": "account"}
 
@@ -92,6 +95,31 @@ def post_withdraw(action_id: str) -> ResponseReturnValue:
     return _go_to(action_id)
 
 
+@blueprint.post("/referrals/<action_id>/write")
+@staff_rule(Permission.REFER_TERMS, body_bytes=WRITE_BYTES)
+def post_write(action_id: str) -> ResponseReturnValue:
+    """Write to the service in the thread of its referral."""
+    action, typed = _get(action_id), read_typed()
+    try:
+        write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
+    except (ActionError, CaseError) as error:
+        return _show(action, fault=str(error), typed=typed)
+    return redirect(url_for("actions.show_action", action_id=action_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/referrals/<action_id>/end")
+@staff_rule(Permission.REFER_TERMS, body_bytes=FORM_BYTES)
+def post_end(action_id: str) -> ResponseReturnValue:
+    """End a referral: nothing more is expected of the service."""
+    action, desk = _get(action_id), get_desk()
+    try:
+        with desk.store.write() as connection:
+            end_action(desk, connection, action.action_id, actor=get_name())
+    except ActionError as error:
+        return _show(_get(action_id), fault=str(error))
+    return _go_to(action_id)
+
+
 def _get(action_id: str) -> Action:
     with get_desk().store.read() as connection:
         action = find_action(connection, action_id)
@@ -133,7 +161,7 @@ def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnVal
     )
 
 
-def _show(action: Action, *, fault: str | None = None) -> ResponseReturnValue:
+def _show(action: Action, *, fault: str | None = None, typed: Typed | None = None) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         case = get_lead(connection, action.subject)
@@ -149,6 +177,9 @@ def _show(action: Action, *, fault: str | None = None) -> ResponseReturnValue:
         case=case,
         service=names.get(action.recipient, action.recipient),
         body=body,
+        is_out=action.state in OUT_STATES,
+        most=MAX_ALERT_CHARACTERS,
+        typed=typed or Typed(),
         release=release,
         me=get_name(),
         fault=fault,

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from gateway.desk.actions.embargo import EMBARGO_TITLES, find_embargo
 from gateway.desk.actions.ledger import Action, ActionError, draft_action, get_action, list_actions, release_action
+from gateway.desk.actions.model import OUT_STATES
+from gateway.desk.actions.threads import write_entry
 from gateway.desk.cases.assessing import NO, get_standing
 from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
@@ -23,6 +25,7 @@ from gateway.desk.identifiers.normalising import (
     normalise_username,
 )
 from gateway.desk.identifiers.traces import Traces, is_of_reporter
+from gateway.desk.notices.service_alerts import check_texts, get_clean_text
 from gateway.desk.notices.signing import check_signed, draft_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referral
 from gateway.desk.partners.register import get_partner_names
@@ -140,6 +143,25 @@ def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
         check_embargo(connection, action.subject, now=now)
         not_before = now + choose_wait(desk.random)
         return release_action(desk, connection, action_id, actor=actor, not_before=not_before)
+
+
+def write_to_service(desk: Desk, action_id: str, *, text: str, actor: str) -> None:
+    """Write to the service in the thread of a referral that was sent.
+
+    Raises `ActionError` (`not-sent`, `no-text`, `too-long`, `unprintable`, `names-service`) and `CaseError`
+    (`shows-reporter`, `not-checked`).
+    """
+    text = get_clean_text(text, "Your words")
+    with desk.store.read() as connection:
+        action = get_action(connection, action_id)
+        lead = get_lead(connection, action.subject)
+        check_texts(connection, {"Your words": text}, reader=action.recipient)
+    check_traces({"Your words": text}, open_traces(desk, lead, actor=actor))
+    with desk.store.write() as connection:
+        action = get_action(connection, action_id)
+        if action.state not in OUT_STATES:
+            raise ActionError("This has not gone yet, or was withdrawn or ended.", reason="not-sent")
+        write_entry(desk, connection, action, kind="note", text=text, actor=actor)
 
 
 def choose_wait(random: Random) -> timedelta:

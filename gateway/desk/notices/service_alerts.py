@@ -178,6 +178,13 @@ def get_alert(connection: Connection, alert_id: str) -> ServiceAlertRow:
     return _to_row(connection, alert_id, actions)
 
 
+def find_alert_id(connection: Connection, action_id: str) -> str | None:
+    """Return the alert of an action, or None."""
+    query = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == action_id)
+    found: str | None = connection.execute(query).scalar()
+    return found
+
+
 def list_alerts(connection: Connection) -> list[ServiceAlertRow]:
     """Return every alert, the newest first."""
     by_id: dict[str, list[Action]] = {}
@@ -223,9 +230,13 @@ def is_in_crisis(connection: Connection, alert: ServiceAlertRow) -> bool:
     return case_id is not None and get_lead(connection, case_id).crisis
 
 
-def check_texts(connection: Connection, texts: Mapping[str, str]) -> None:
-    """Raise `ActionError` (`names-service`) where a text names a service: none hears of another (R49)."""
-    names = {name.casefold(): name for pair in get_owner_names(connection).items() for name in pair}
+def check_texts(connection: Connection, texts: Mapping[str, str], *, reader: str = "") -> None:
+    """Raise `ActionError` (`names-service`) where a text names a service: none hears of another (R49).
+
+    A `reader` may be named to itself.
+    """
+    others = {one: name for one, name in get_owner_names(connection).items() if one != reader}
+    names = {name.casefold(): name for pair in others.items() for name in pair}
     for field, text in texts.items():
         words = f" {' '.join(_WORD.findall(text.casefold()))} "
         for name in names:

@@ -21,9 +21,10 @@ from partner_sdk.wire.mailbox_message import parse_body
 from tests.desk.action_builders import draft, reread
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read_mailbox
-from tests.desk.notice_builders import add_referable, make_reachable
+from tests.desk.notice_builders import MARKER, add_referable, make_reachable
 from tests.desk.notices.test_referrals import release
 from tests.desk.outbox_builders import send_out
+from tests.desk.view_builders import Browser
 
 
 @pytest.fixture
@@ -62,6 +63,17 @@ def test_referral_is_sent_after_its_wait_and_answered_in_its_thread(reachable: L
         sent = reread(reachable.desk, action)
         take_entry(reachable.desk, connection, sent, kind="answer", text=text, actor=reachable.partner.partner)
     assert reread(reachable.desk, action).state == "answered"
+    browser = Browser(reachable.desk).sign_in(ACTOR)
+    page = f"/referrals/{action.action_id}"
+    assert browser.get(page).status_code == 200
+    refused = browser.post(f"{page}/write", entry=f"Sam {MARKER} thanks you.")
+    assert (refused.status_code, "Nothing here may show who reported." in refused.text) == (409, True)
+    assert browser.post(f"{page}/write", entry="Thank you.").status_code == 303
+    assert browser.post(f"{page}/end").status_code == 303
+    send_out(reachable.desk, "message")
+    entries = list_bodies(reachable, "thread-message", ThreadMessage)
+    assert [(one.kind, one.text) for one in entries] == [("note", "Thank you."), ("close", "")]
+    assert browser.post(f"{page}/write", entry="More.").status_code == 409
 
 
 def test_embargo_that_came_after_the_release_stops_a_referral_and_says_why(reachable: Loop) -> None:

@@ -11,7 +11,7 @@ from gateway.desk.actions.sending import FAILED, write_action_messages
 from gateway.desk.actions.threads import EntryText, add_entry
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError
-from gateway.desk.notices.alert_threads import close_alert, open_threads, post_entry
+from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
     AUDIENCES,
     LASTS,
@@ -243,8 +243,8 @@ def test_entry_of_one_recipient_reaches_another_in_the_desks_own_words_alone(des
     # To the service that wrote it, its own words are no news.
     assert post("Do the eleven accounts that use the same picture of a dancer write first?", "other-chat") == ""
     texts = {
-        thread.action.recipient: [one.text.text for one in thread.entries if one.text]
-        for thread in open_threads(desk, alert, actor=ACTOR)
+        thread.action.recipient: [thread.texts[one.entry_id].text for one in thread.entries]
+        for thread in list_threads(desk, alert, reader=ACTOR)
     }
     assert texts == {
         PARTNER: ["Look for one profile picture that many new accounts share."],
@@ -270,8 +270,8 @@ def test_close_ends_every_thread_and_withdraws_the_rest(desk: Desk) -> None:
     closed = close_alert(desk, alert.alert_id, text="It is over. Thank you.", actor=ACTOR)
     assert [one.state for one in closed.actions] == ["ended", "withdrawn", "withdrawn"]
     assert closed.is_closed
-    (thread, *_) = open_threads(desk, closed, actor=ACTOR)
-    assert [(one.entry.direction, one.entry.kind) for one in thread.entries] == [("out", "close")]
+    (thread, *_) = list_threads(desk, closed)
+    assert [(one.direction, one.kind) for one in thread.entries] == [("out", "close")]
     with pytest.raises(ActionError) as caught:
         close_alert(desk, alert.alert_id, text="Again.", actor=ACTOR)
     assert caught.value.reason == "not-open"
@@ -280,3 +280,19 @@ def test_close_ends_every_thread_and_withdraws_the_rest(desk: Desk) -> None:
 def test_choices_are_distinct() -> None:
     assert len(dict(AUDIENCES)) == len(AUDIENCES) == 6
     assert [int(days) for days, _ in LASTS] == [1, 3, 7, 14, 30]
+
+
+def test_threads_are_closed_until_a_person_opens_them_by_name(desk: Desk) -> None:
+    alert = send_all(desk, write(desk))
+    hear(desk, alert, "other-chat", "We saw eleven such accounts.")
+    browser = Browser(desk).sign_in(ACTOR)
+    closed = browser.get(f"/service-alerts/{alert.alert_id}").text
+    assert ("Unread." in closed, "eleven" in closed) == (True, False)
+    # To check the words that it writes, the desk reads the threads itself: nobody has read them.
+    post_entry(desk, alert.alert_id, services=(PARTNER,), text="Look at new accounts.", actor=ACTOR)
+    assert "Unread." in browser.get(f"/service-alerts/{alert.alert_id}").text
+    opened = browser.post(f"/service-alerts/{alert.alert_id}/read").text
+    assert "We saw eleven such accounts." in opened
+    # The page of one action leads to the alert.
+    assert f"/service-alerts/{alert.actions[0].action_id}" in browser.get(f"/actions/{alert.actions[0].action_id}").text
+    assert "Unread." not in browser.get(f"/service-alerts/{alert.actions[0].action_id}").text

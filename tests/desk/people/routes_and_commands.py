@@ -49,10 +49,13 @@ POST /cases/<case_id>/referral                    REFER_TERMS
 GET  /referrals/<action_id>                       REFER_TERMS
 POST /referrals/<action_id>/release               RELEASE_NOTICES
 POST /referrals/<action_id>/withdraw              REFER_TERMS
+POST /referrals/<action_id>/write                 REFER_TERMS
+POST /referrals/<action_id>/end                   REFER_TERMS
 GET  /service-alerts                              ALERT_SERVICES
 POST /service-alerts                              ALERT_SERVICES
 GET  /service-alerts/new                          ALERT_SERVICES
 GET  /service-alerts/<alert_id>                   ALERT_SERVICES
+POST /service-alerts/<alert_id>/read              ALERT_SERVICES
 POST /service-alerts/<alert_id>/release           RELEASE_NOTICES
 POST /service-alerts/<alert_id>/alone             ALERT_ALONE
 POST /service-alerts/<alert_id>/entries           ALERT_SERVICES
