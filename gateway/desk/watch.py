@@ -24,9 +24,9 @@ from gateway.desk.keyring.anchoring import ANCHORED_WITHIN, find_newest_kept
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.outbox.alerts import find_overdue, find_unsent
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.people.releases import PACKAGE
+from gateway.desk.people.releases import PACKAGE, SERVICE_ALERT
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import ALARMS, CASES
@@ -54,6 +54,7 @@ SHELF_FULL: Final = "shelf-full"
 VAULT_CLOSED: Final = "vault-closed"
 NOT_ANCHORED: Final = "audit-not-anchored"
 UNREVIEWED: Final = "package-unreviewed"
+ALERT_UNREVIEWED: Final = "service-alert-unreviewed"
 OVERDUE: Final = "actions-overdue"
 
 # For pages and for `doctor`: the meaning of each, its remedy, and the command in that.
@@ -83,6 +84,11 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
     UNREVIEWED: (
         "A package that a duty officer sent alone is not reviewed",
         "Read it on the page Packages, and sign it as the second person.",
+        "",
+    ),
+    ALERT_UNREVIEWED: (
+        "An alert to services that a duty officer sent alone is not reviewed",
+        "Read it on the page Alerts, and sign it as the second person.",
         "",
     ),
     OVERDUE: ("An acknowledgement or an answer is overdue", "Phone them: the page “Actions” lists each.", ""),
@@ -269,20 +275,27 @@ def _list_unread(connection: Connection, *, now: datetime, within: timedelta) ->
 
 
 def _list_unreviewed(connection: Connection) -> list[Concern]:
-    """Return the packages that one person released, once the desk is open: a second one reviews them then."""
+    """Return the packages and alerts that one person released: once the desk is open, a second one reviews them."""
+    found = []
     signed = RELEASES.outerjoin(RELEASE_SIGNATURES, RELEASES.c.id == RELEASE_SIGNATURES.c.release_id)
-    alone = (
-        select(func.count(), func.min(CASE_ACTIONS.c.released_at))
-        .select_from(signed.join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == RELEASES.c.subject))
-        .where(
-            RELEASES.c.kind == PACKAGE,
-            RELEASE_SIGNATURES.c.release_id.is_(None),
-            CASE_ACTIONS.c.released_at.is_not(None),
-            CASE_ACTIONS.c.state != "withdrawn",
+    of_alert = signed.join(SERVICE_ALERTS, SERVICE_ALERTS.c.alert_id == RELEASES.c.subject)
+    for code, kind, action_id, rows in (
+        (UNREVIEWED, PACKAGE, RELEASES.c.subject, signed),
+        (ALERT_UNREVIEWED, SERVICE_ALERT, SERVICE_ALERTS.c.action_id, of_alert),
+    ):
+        alone = (
+            select(func.count(RELEASES.c.id.distinct()), func.min(CASE_ACTIONS.c.released_at))
+            .select_from(rows.join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == action_id))
+            .where(
+                RELEASES.c.kind == kind,
+                RELEASE_SIGNATURES.c.release_id.is_(None),
+                CASE_ACTIONS.c.released_at.is_not(None),
+                CASE_ACTIONS.c.state != "withdrawn",
+            )
         )
-    )
-    count, since = connection.execute(alone).one()
-    return [Concern(UNREVIEWED, parse_time(since), int(count))] if count else []
+        count, since = connection.execute(alone).one()
+        found += [Concern(code, parse_time(since), int(count))] if count else []
+    return found
 
 
 def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:

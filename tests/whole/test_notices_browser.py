@@ -82,6 +82,10 @@ def test_axe_finds_nothing_on_the_pages_of_notices(browser: Chromium, desk: Desk
             page.goto(f"{ORIGIN}{path}")
             take_picture(page, f"{person}-{name}-{width}-{scheme}")
             found += list_page_faults(page, f"{name} as {person}")
+        page.goto(f"{ORIGIN}{paths['alert']}")
+        page.get_by_role("button", name="Open the threads").click()
+        take_picture(page, f"{person}-threads-{width}-{scheme}")
+        found += list_page_faults(page, f"threads as {person}")
     assert found == []
 
 

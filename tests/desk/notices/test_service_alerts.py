@@ -28,6 +28,7 @@ from gateway.desk.notices.service_alerts import (
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASES
+from gateway.desk.watch import ALERT_UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.action_bodies import ServiceAlert
@@ -194,9 +195,13 @@ def test_duty_officer_alone_releases_in_a_crisis_and_a_second_person_reviews(des
     release_alone(desk, alert.alert_id, actor="d-duty")
     with desk.store.read() as connection:
         acts = connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "release-alert-alone")).scalars().all()
+        concerns = list_concerns(connection, desk=desk)
     assert acts == ["d-duty"]
+    assert [(one.code, one.count) for one in concerns if one.code == ALERT_UNREVIEWED] == [(ALERT_UNREVIEWED, 1)]
     sign(desk, released)
     assert not reread(desk, alert.alert_id).is_unreviewed
+    with desk.store.read() as connection:
+        assert ALERT_UNREVIEWED not in {one.code for one in list_concerns(connection, desk=desk)}
 
 
 def test_alert_that_expired_unsent_fails_loudly(desk: Desk, clock: Clock) -> None:
