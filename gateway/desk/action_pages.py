@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.answers import InKind, record_entry
 from gateway.desk.actions.inbox import count_refused
-from gateway.desk.actions.ledger import ActionError, end_action, find_action
+from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
 from gateway.desk.actions.model import KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.actions.threads import EntryText, OutKind, list_entries, open_entries, write_entry
@@ -167,6 +167,21 @@ def post_record(action_id: str) -> ResponseReturnValue:
     return _go_to(action)
 
 
+@blueprint.post("/actions/<action_id>/again")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_again(action_id: str) -> ResponseReturnValue:
+    """Release an action again that failed before it went, e.g. because its recipient was suspended then."""
+    action, desk = _get_writable(action_id), get_desk()
+    if not _may_try_again(action):
+        return _show(action, faults=[Fault("state-title", "Only an action that could not be sent is tried again.")])
+    try:
+        with desk.store.write() as connection:
+            release_action(desk, connection, action_id, actor=get_name())
+    except ActionError as error:
+        return _show(action, faults=[_make_fault(error)])
+    return _go_to(action)
+
+
 @blueprint.post("/actions/<action_id>/end")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_end(action_id: str) -> ResponseReturnValue:
@@ -200,6 +215,11 @@ def _get_writable(action_id: str) -> Action:
     return action
 
 
+def _may_try_again(action: Action) -> bool:
+    # A message that was written may be on its way: the outbox tries that one again.
+    return action.state == "failed" and action.sent_at is None
+
+
 def _make_scope(action: Action) -> CaseScope | None:
     if action.case_id is None:
         return None
@@ -224,6 +244,7 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
     writer = WRITERS.get(action.kind)
+    is_writer = writer is not None and is_permitted(writer, case=_make_scope(action))
     return show_page(
         "action.html",
         action=action,
@@ -236,7 +257,8 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         is_open=is_open,
         entry_titles=ENTRY_TITLES,
         outcomes=PACKAGE_OUTCOMES,
-        may_write=writer is not None and action.state in OUT_STATES and is_permitted(writer, case=_make_scope(action)),
+        may_write=is_writer and action.state in OUT_STATES,
+        may_try_again=is_writer and _may_try_again(action),
         writer=None if writer is None or action.state not in OUT_STATES else format_roles(writer),
         out_kinds=list(OUT_KINDS.items()),
         in_kinds=list(IN_KINDS.items()),

@@ -24,7 +24,7 @@ from tests.desk.action_builders import (
 )
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import PARTNER
-from tests.desk.industry_builders import read_mailbox
+from tests.desk.industry_builders import read_mailbox, set_partner
 from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import Browser, Clock
 
@@ -132,6 +132,23 @@ def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
     assert browser.post(f"{address}/end").status_code == 303
     assert reread(desk, one).state == "ended"
     assert browser.post(f"{address}/end").status_code == 409
+
+
+def test_action_that_could_not_be_sent_is_tried_again_with_the_same_content(loop: Loop) -> None:
+    one = release_package(loop)
+    browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
+    assert "Try again" not in read_page(browser, address)
+    assert browser.post(f"{address}/again").status_code == 409
+    set_partner(loop.desk, state="suspended")
+    send_out(loop.desk, "message")
+    assert "Not sent" in read_page(browser, "/actions?stage=failed")
+    assert browser.post(f"{address}/again").status_code == 409
+    assert reread(loop.desk, one).failed_because == "recipient-suspended"
+    set_partner(loop.desk, state="active")
+    assert "Try again" in read_page(browser, address)
+    assert browser.post(f"{address}/again").status_code == 303
+    send_out(loop.desk, "message")
+    assert [message.message_id for message in read_mailbox(loop)] == [one.action_id]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from tests.desk.action_builders import (
 )
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read_mailbox, set_partner
-from tests.desk.outbox_builders import alarms, list_outbox, refuse, send_out
+from tests.desk.outbox_builders import alarms, fail_with, list_outbox, refuse, send_out
 from tests.desk.retention_builders import list_files_with
 
 
@@ -156,13 +156,18 @@ def test_without_a_signing_key_everything_stays_released(loop: Loop, monkeypatch
     assert len(read_mailbox(loop)) == 1
 
 
-def test_gateway_that_is_away_for_a_day_loses_and_doubles_nothing_and_an_alarm_names_it(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fault",
+    [TransportError("No answer.", reason="no-answer"), fail_with(503)],
+    ids=["silent", "full"],
+)
+def test_gateway_that_takes_nothing_for_a_day_loses_and_doubles_nothing_and_an_alarm_names_it(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     one = release_package(loop)
 
     def answer_nothing(*_: Any) -> None:
-        raise TransportError("No answer.", reason="no-answer")
+        raise fault
 
     with monkeypatch.context() as patch:
         patch.setattr("gateway.desk.feed_client.FeedClient.put_items", answer_nothing)

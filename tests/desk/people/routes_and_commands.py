@@ -88,6 +88,7 @@ POST /set-aside/<number>/open                     RESOLVE_SET_ASIDE
 POST /set-aside/<number>/resolve                  RESOLVE_SET_ASIDE
 GET  /actions                                     SEE_QUEUE
 GET  /actions/<action_id>                         READ_CASES
+POST /actions/<action_id>/again                   READ_CASES
 POST /actions/<action_id>/end                     READ_CASES
 POST /actions/<action_id>/read                    READ_CASES
 POST /actions/<action_id>/record                  READ_CASES
