@@ -6,11 +6,13 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.packages.package_forms import DUTY, FORM, SECOND, add_urgent, sign
 from tests.desk.packages.package_forms import find as find_action
-from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
+from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
 from tests.whole.desk_door import list_page_faults, open_desk_page
 
 
@@ -25,6 +27,11 @@ def fill_in(page: Page) -> None:
     for field in ("why", "summary", "necessity", "guidance", "officer_telephone"):
         page.locator(f"#{field}").fill(str(FORM[field]))
     page.get_by_label("Named, with how to reach them safely").check()
+
+
+def find_reference(desk: Desk, case_id: str) -> str:
+    with desk.store.read() as connection:
+        return get_case(connection, case_id).reference
 
 
 def walk(chromium: Chromium, desk: Desk, *, width: int, scheme: str = "light", has_script: bool = True) -> list[str]:
@@ -61,13 +68,22 @@ def walk(chromium: Chromium, desk: Desk, *, width: int, scheme: str = "light", h
     look("read")
     page.get_by_role("button", name="Send it now, alone").click()
     expect(page.get_by_text("a second person has not reviewed it")).to_be_visible()
+    expect(page.get_by_role("button", name="Save the sealed file")).to_be_visible()
     look("sent alone")
     action = find_action(desk, page.url.rpartition("/")[2])
+    # The case is out of date while a form is open: the typed text waits.
+    page.goto(f"{ORIGIN}/cases/{case_id}")
+    page.get_by_role("button", name="Make a package").click()
+    fill_in(page)
+    open_case(desk, add_sealed_case(desk, marker="", adds_to=find_reference(desk, case_id)), actor=DUTY)
+    page.get_by_role("button", name="Preview the page").click()
+    expect(page.get_by_role("button", name="Go on with what I typed")).to_be_visible()
+    look("kept")
     assert action.released_by == DUTY
     second = Browser(desk).sign_in(SECOND, [Role.ANALYST])
     other = open_desk_page(chromium, second, width=width, scheme=scheme, has_script=has_script)
     other.goto(f"{ORIGIN}/packages")
-    expect(other.get_by_text("Sent by one person: read it and sign it")).to_be_visible()
+    expect(other.get_by_text("Released by one person alone: read it and sign it")).to_be_visible()
     page = other
     look("list")
     other.get_by_role("link", name="Kent Police").click()

@@ -35,13 +35,22 @@ class PackageState:
     @property
     def next(self) -> Next:
         """The next act of a person of this desk; blank while others have it."""
+        is_signed = self.release is not None and self.release.signed_by is not None
         if self.action.state == "withdrawn":
             return ""
+        if may_be_released(self.action) and is_signed:
+            return "release"
+        if self.action.state == "released" and self.action.way != "mailbox":
+            return "send"  # before its review: a child may wait for it
         if self.is_unreviewed:
             return "review"
-        if self.action.state == "drafted":
-            return "release" if self.release is not None and self.release.signed_by else "sign"
-        return "send" if self.action.state == "released" and self.action.way != "mailbox" else ""
+        return "sign" if self.action.state == "drafted" else ""
+
+    @property
+    def is_to_sign(self) -> bool:
+        """Whether it waits for the signature of a second person, before it goes or afterwards."""
+        is_unsigned = self.release is not None and self.release.signed_by is None
+        return is_unsigned and self.action.state != "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,11 @@ class News:
     def is_there(self) -> bool:
         """Whether there is any."""
         return bool(self.reports or self.files)
+
+
+def may_be_released(action: Action) -> bool:
+    """Return whether a release would send it: it is a draft, or failed before it went."""
+    return action.state == "drafted" or (action.state == "failed" and action.sent_at is None)
 
 
 def make_state(connection: Connection, action: Action) -> PackageState:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.actions.ledger import get_action, open_body
+from gateway.desk.actions.ledger import change_state, get_action, open_body
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.destinations.register import load_register
@@ -168,13 +168,17 @@ def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_i
     assert duty.post(f"/packages/{action.action_id}/send-alone").status_code == 303
     assert (find(desk, action.action_id).state, find(desk, action.action_id).released_by) == ("released", DUTY)
     with desk.store.read() as connection:
+        assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("send", True)]
+    assert "Save the sealed file" in duty.get(f"/packages/{action.action_id}").text, "at once, before any review"
+    assert duty.post(f"/packages/{action.action_id}/sent").status_code == 303
+    with desk.store.read() as connection:
         assert [(one.next, one.is_unreviewed) for one in list_packages(connection)] == [("review", True)]
     assert UNREVIEWED in list_alarms(desk), "the desk is open"
     clock.now += timedelta(hours=12)
     assert UNREVIEWED not in list_alarms(desk), "and closed at night"
     clock.now -= timedelta(hours=12)
     listed = html.unescape(second.get("/packages").text)
-    assert "Sent by one person: read it and sign it" in listed
+    assert "Released by one person alone: read it and sign it" in listed
     assert sign(second, action).status_code == 303
     with desk.store.read() as connection:
         (state,) = list_packages(connection)
@@ -219,3 +223,18 @@ def test_news_since_a_package_went_offers_a_supplementary_one(
         assert get_action(connection, made.action_id).covers == 2
     assert post(maker, case_id, "preview").status_code == 200
     assert find_begin(second.post(f"/packages/{made.action_id}/read").text)
+
+
+def test_package_that_failed_before_it_went_is_released_again(
+    desk: Desk, maker: Browser, second: Browser, case_id: str
+) -> None:
+    action = draft(desk, maker, case_id)
+    sign(second, action)
+    with desk.store.write() as connection:
+        released = get_action(connection, action.action_id)
+        change_state(desk, connection, released, "failed", actor="desk", act="fail-action", code="recipient-gone")
+    page = html.unescape(second.get(f"/packages/{action.action_id}").text)
+    assert "Signed, and not sent: release it" in page
+    assert "recipient gone" in page
+    assert second.post(f"/packages/{action.action_id}/release").status_code == 303
+    assert find(desk, action.action_id).state == "released"
