@@ -25,6 +25,13 @@ from tests.whole.desk_browser import Colleague, ServedDesk, serve_desk
 from tests.whole.desk_door import list_page_faults
 
 ANALYST = "a-okafor"
+PACKAGE = {
+    "why": "The child's town.",
+    "title": "A stranger in a game",
+    "summary": "A stranger asks to meet tonight. Please find the child.",
+    "necessity": "The meeting is soon.",
+    "officer_telephone": "01632 960124",
+}
 # An agreed number of the body that is on duty while the desk is closed.
 OWN = """[crimestoppers]
 contact = "01632 960123"
@@ -95,7 +102,8 @@ def test_night_from_the_alert_to_the_hand_over(browser: Chromium, served: Served
         served.clock.now += timedelta(minutes=10)
         assert send_due(desk, only={"alert"}).of("alert").sent == 0
     read_and_assess(officer, case_id)
-    hand_over(officer)
+    send_the_package(officer)
+    hand_over(officer, case_id)
     served.clock.now = OPENING
     take_over(Colleague(browser, served, ANALYST).register())
     assert [one for one in officer.errors if "401" not in one and "409" not in one] == []
@@ -143,12 +151,36 @@ def read_and_assess(officer: Colleague, case_id: str) -> None:
     expect(page.get_by_role("button", name="Make a package")).to_be_visible()
 
 
-def hand_over(officer: Colleague) -> None:
+def send_the_package(officer: Colleague) -> None:
     page = officer.page
+    officer.press("Make a package")
+    expect(page.get_by_role("heading", name="To whom")).to_be_visible()
+    check_looks(page, "package")
+    page.locator("#destination").select_option("kent")
+    for name, text in PACKAGE.items():
+        page.locator(f"#{name}").fill(text)
+    for name in ("legal", "handling"):
+        page.locator(f"[name={name}]").first.check()
+    page.locator("[name=reporter][value=named]").check()
+    page.locator("#officer").select_option(NIGHT_OFFICER)
+    officer.press("Preview the page")
+    expect(page.get_by_role("heading", name="This is the page that the officer reads")).to_be_visible()
+    check_looks(page, "preview")
+    officer.press("Keep it for a second person to sign")
+    check_looks(page, "draft")
+    officer.press("Send it now, alone")
+    officer.press("Touch and go on")
+    expect(page.locator("main")).to_contain_text("a second person has not reviewed it")
+    check_looks(page, "sent alone")
+
+
+def hand_over(officer: Colleague, case_id: str) -> None:
+    page = officer.page
+    officer.open(f"/cases/{case_id}")
     page.get_by_role("navigation", name="This case", exact=True).get_by_role("link", name="Hand over").click()
     page.wait_for_url("**/duty/hand-over")
     shown = officer.read()
-    for words in ("took the case", "opened the report", "assessed the case", "police or child protection"):
+    for words in ("took the case", "opened the report", "assessed the case", "A second person reviews it."):
         assert words in shown
     check_looks(page, "hand-over")
     officer.press("Hand over with this note")

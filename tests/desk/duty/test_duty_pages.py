@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.people.permissions import Role
 from tests.desk.desk_loop import Loop
@@ -20,6 +22,7 @@ def sign_in(loop: Loop) -> Browser:
     return Browser(loop.desk).sign_in(NIGHT_OFFICER, {Role.DUTY_OFFICER})
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_link_of_a_notice_leads_through_the_sign_in_and_acknowledges_only_by_its_button(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:

@@ -47,6 +47,7 @@ def untaken(loop: Loop) -> list[tuple[datetime, int]]:
     return [(one.since, one.count) for one in concerns if one.code == "night-not-taken-over"]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_case_of_the_night_is_chased_from_the_opening_until_a_person_of_the_day_takes_it(night: Loop) -> None:
     for moment in (HOLIDAY_NIGHT, HOLIDAY_NIGHT + timedelta(hours=10), OPENING - timedelta(seconds=1)):
         night.clock.now = moment  # the day after is a bank holiday too: the desk is closed
@@ -132,6 +133,7 @@ def test_second_person_who_takes_the_night_over_leaves_the_first_one_their_cases
         assert get_case(connection, case_id).holder == ANALYST
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_note_for_a_case_of_another_person_is_refused_and_none_of_the_others_is_kept(night: Loop) -> None:
     case_id = get_case_id(night)
     file_urgent(night)

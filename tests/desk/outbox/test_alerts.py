@@ -59,6 +59,7 @@ def two(loop: Loop, desk_pager: Posts, other_pager: Posts) -> Loop:
     return loop
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_alert_that_nobody_acknowledges_climbs_goes_on_from_the_top_and_is_an_alarm(
     two: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
@@ -112,6 +113,7 @@ def test_case_filed_while_an_alert_climbs_is_told_at_once_and_does_not_hold_it_b
     assert (len(desk_pager.taken), len(other_pager.taken)) == (5, 2)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_acknowledgement_covers_what_its_person_saw_and_no_more(two: Loop, desk_pager: Posts) -> None:
     file_urgent(two)
     send_alerts(two.desk)
