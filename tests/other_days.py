@@ -35,7 +35,7 @@ CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.cli
 ZONES: Final = {
     "gateway.guidance.agency": "ZoneInfo",
     "gateway.desk.uk_times": "UK",
-    "gateway.desk.cases.partner_side": "UK",
+    "gateway.desk.service_requests.asking": "UK",
     "gateway.desk.figures.waits": "UK",
     "gateway.desk.placements.agreeing": "_UK",
 }

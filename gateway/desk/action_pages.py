@@ -13,14 +13,15 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.answers import InKind, record_entry
 from gateway.desk.actions.inbox import count_refused
 from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
-from gateway.desk.actions.model import KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
+from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.actions.threads import EntryText, OutKind, list_entries, open_entries, write_entry
 from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_stage, list_unread
 from gateway.desk.cases.holding import make_scope
-from gateway.desk.cases.model import get_case
+from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.outbox.notes import get_references
 from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
+from gateway.desk.service_requests.asking import check_entry
 from gateway.desk.views.page import (
     Fault,
     Typed,
@@ -143,8 +144,12 @@ def post_write(action_id: str) -> ResponseReturnValue:
     if kind is None:
         return _show(action, faults=[Fault("entry_kind", "Choose what it is.")])
     try:
+        if action.kind in ASKING:
+            check_entry(desk, action, typed["entry_text"], actor=get_name())
         with desk.store.write() as connection:
             write_entry(desk, connection, action, kind=kind, text=typed["entry_text"], actor=get_name())
+    except CaseError as error:
+        return _show(action, faults=[Fault("entry_text", str(error))])
     except (ActionError, OpeningError) as error:
         return _show(action, faults=[_make_fault(error)])
     return _go_to(action)

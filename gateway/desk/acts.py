@@ -18,7 +18,7 @@ ON_CASE: Final = {
     "advise-case": "gave a safeguarding adviser's view" + _JUDGED,
     "answer-action": "recorded an answer to an action[: {kind} to {recipient}]",
     "answer-request-case": "answered a request of the person reporting[ {request}: {decision}]",
-    "ask-partner": "asked the partner a question",
+    "ask-service-case": "wrote why the service is asked[: {recipient}]",
     "assess-case": "assessed the case" + _JUDGED,
     "came-through-gateway-too": "received the report through the gateway too[, as {as}]",
     "carry-holder": "kept the case with its holder when another report joined it[: {holder}]",

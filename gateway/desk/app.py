@@ -16,7 +16,7 @@ from gateway.desk import action_pages, outbox_pages, passkey_pages, release_page
 from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
-    question_pages,
+    outcome_pages,
     search_pages,
 )
 from gateway.desk.cases import pages as case_pages
@@ -41,6 +41,7 @@ from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.retention import pages as retention_pages
 from gateway.desk.rights import pages as rights_pages
+from gateway.desk.service_requests import pages as asking_pages
 from gateway.desk.vault import VaultError
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_out, staff_rule
 from gateway.desk.views.touch import bind_touches
@@ -134,12 +135,12 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     app.register_blueprint(blueprint)
     for pages in (
-        *(case_pages, assessment_pages, file_pages, reply_pages, question_pages, search_pages, set_aside_pages),
+        *(case_pages, assessment_pages, file_pages, reply_pages, outcome_pages, search_pages, set_aside_pages),
         *(package_pages, package_sending_pages),
         *(referral_pages, alert_pages, inviting_pages),
         *(outbox_pages, action_pages, placement_pages, checks_pages, adoption_pages, digest_pages, destination_pages),
         *(passkey_pages, release_pages, keying_pages, rights_pages, audit_pages, retention_pages),
-        *(figures_pages, duty_pages),
+        *(figures_pages, duty_pages, asking_pages),
     ):
         app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -29,7 +29,7 @@ from gateway.desk.cases.assessing import Assessment, assess_case, find_standing
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseRow, get_case, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
+from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.set_aside import list_set_aside, list_waiting_bytes
@@ -54,7 +54,8 @@ from gateway.desk.partners.mailbox import write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.accounts import get_account
 from gateway.desk.people.register import RISK_ASSESSMENT, set_authority
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
+from gateway.desk.service_requests.asking import Asking, ask_service
+from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
@@ -81,11 +82,7 @@ STAFF: Final = "sandbox"
 # RFC 6761 §6.4: a name under `invalid` never leads anywhere, so nothing of a sandbox can go astray.
 ORIGIN: Final = "https://sandbox-gateway.invalid"
 FEED_ORIGIN: Final = "https://sandbox-feed.invalid"
-QUESTION: Final = Question(
-    question="Which other accounts used the same device? [message]",
-    purpose="To rehearse an answer.",
-    legal_basis="None: this is a rehearsal.",
-)
+QUESTION: Final = "Which other accounts used the same device? [message]"
 ASSESSMENT: Final = Assessment(
     immediate_risk="no",
     urgent="no",
@@ -203,7 +200,7 @@ class SandboxAgency:
         self.send()
         return message.message_id
 
-    def ask(self, reference: str, question: Question) -> str:
+    def ask(self, reference: str, question: str) -> str:
         """Open the case of a report, ask its partner, and return the id that the answer names."""
         self.collect()
         with self.desk.store.read() as connection:
@@ -211,7 +208,7 @@ class SandboxAgency:
         if case.opened_at is None:
             open_case(self.desk, reference, actor=STAFF)
         self._assess(case)
-        request_id = ask_partner(self.desk, reference, question, actor=STAFF)
+        request_id = self._ask(case, question)
         self.send()
         return request_id
 
@@ -226,6 +223,18 @@ class SandboxAgency:
             open_case(self.desk, cases[0].case_id, actor=STAFF)
         self._assess(cases[0])
         return cases[0].case_id
+
+    def _ask(self, case: CaseRow, question: str) -> str:
+        asking = Asking(
+            request_id=self.desk.make_id(),
+            kind="information-request",
+            recipient=case.partner,
+            law="own_report",
+            purpose="To rehearse an answer.",
+            necessity="None: this is a rehearsal.",
+            question=question,
+        )
+        return ask_service(self.desk, case.case_id, asking, actor=STAFF).action_id
 
     def list_reports(self) -> list[SandboxReport]:
         """Collect, and return every filed report in the order of collecting, then every report set aside."""
@@ -279,10 +288,10 @@ class SandboxAgency:
             return
         self._assess(opened)
         with self.desk.store.read() as connection:
-            asked = select(INFORMATION_REQUESTS.c.request_id).where(INFORMATION_REQUESTS.c.partner == opened.partner)
+            asked = select(CASE_ACTIONS.c.action_id).where(CASE_ACTIONS.c.recipient == opened.partner)
             is_asked = connection.execute(asked.limit(1)).first() is not None
         if not is_asked:
-            ask_partner(self.desk, opened.case_id, QUESTION, actor=STAFF)
+            self._ask(opened, QUESTION)
             release_all_examples(self.desk, partner=opened.partner, case_id=opened.case_id, actor=STAFF)
         schedule_outcome(self.desk, opened.case_id, outcome="used", hold_until=None, actor=STAFF)
         digest = encode_digest(make_synthetic_digest(opened.partner, now=self.desk.clock()))

@@ -17,7 +17,6 @@ from requests.exceptions import ConnectionError as NoConnectionError
 from gateway.app import make_app
 from gateway.clock import utc_now
 from gateway.desk.actions.model import ActionKind
-from gateway.desk.cases.partner_side import Question
 from gateway.desk.collection.importing import import_report
 from gateway.desk.keyring.key_set import replace_sealing_key
 from gateway.desk.keyring.publication import publish
@@ -25,7 +24,6 @@ from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.key_ends import revoke_key
 from gateway.testing.agency import (
     ORIGIN,
-    QUESTION,
     STAFF,
     SandboxAgency,
     SandboxReport,
@@ -216,8 +214,7 @@ class Sandbox:
 
     def send_question(self, reference: str, question: str) -> str:
         """Ask the partner about the report of this reference; return the id that its answer must name."""
-        asked = Question(question, purpose=QUESTION.purpose, legal_basis=QUESTION.legal_basis)
-        return self._agency.ask(reference, asked)
+        return self._agency.ask(reference, question)
 
     def send_message(
         self, body: Mapping[str, Any], *, kind: MessageKind = "welcome", partner: str = DEFAULT_PARTNER

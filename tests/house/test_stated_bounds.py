@@ -151,7 +151,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.people.sessions:SESSION_LIFETIME", 8 * HOUR, CASEWORK, "at sign-out, after 8 hours"),
     ("gateway.desk.people.sessions:LOCKED_AFTER", 15 * MINUTE, CASEWORK, "locked after 15 minutes without a click"),
     ("gateway.desk.people.touches:TOUCH_WITHIN", 5 * MINUTE, CASEWORK, "ask for a touch of the last five minutes"),
-    ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, CASEWORK, "A question has seven days"),
+    ("gateway.desk.service_requests.asking:DAYS_TO_ANSWER", 7, CASEWORK, "A request has seven days"),
     ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, PARTNERS, "by a noisy count: 60 or more"),
     ("gateway.desk.digests.payload:SMALLEST_TOTAL", 10, PARTNERS, "Fewer than 10 incidents by a noisy count"),
     ("gateway.desk.digests.tables:SMALLEST_YEAR", 100, PARTNERS, "From 100 noisy incidents on it has three facts more"),

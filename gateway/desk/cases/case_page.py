@@ -46,7 +46,6 @@ from gateway.desk.cases.opening import (
     open_whole_case,
 )
 from gateway.desk.cases.page_contexts import find_page_context
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
 from gateway.desk.cases.passing_on import MEANS
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.cases.reading import labels
@@ -327,7 +326,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         suggested_about=None if suggested == case.about else suggested,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
-        days_to_answer=DAYS_TO_ANSWER,
         is_open=is_open,
         case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,

@@ -1,4 +1,4 @@
-"""The forms of a case: move, link, write or record a reply, ask its partner, send an outcome.
+"""The forms of a case: move, link, write or record a reply, send an outcome.
 
 The rules are in the modules beside this one; the forms only place each fault at its field and name each blank question.
 """
@@ -17,7 +17,6 @@ from gateway.desk.cases.model import (
     normalise,
     parse_day,
 )
-from gateway.desk.cases.partner_side import Question
 from gateway.desk.cases.replying.replies import ReplyDraft, clean_text
 from gateway.desk.people.permissions import Permission, format_roles
 from gateway.desk.views.page import Fault, Typed, parse_small_number
@@ -31,13 +30,8 @@ LINK_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "link_reason")
 MATCH_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "match_reason")
 ASSIGN_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "assign_reason")
 ABOUT_FIELDS: Final = dict.fromkeys(_REASON_FAULTS, "about_reason")
-PARTNER_FIELDS: Final = {
-    "no-question": "question",
-    "no-purpose": "purpose",
-    "no-legal-basis": "legal_basis",
-    "unprintable": "question",
-    "question-open": "question",
-    "already-closed": "question",
+OUTCOME_FIELDS: Final = {
+    "bad-day": "hold_until",
     "outcome-waits": "told_outcome",
     "nothing-waits": "told_outcome",
     "not-own-duplicate": "told_outcome",
@@ -190,26 +184,6 @@ def _format_too_long(count: int) -> str:
     return (
         f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: "
         f"remove {count - MAX_BODY_CHARACTERS:,}."
-    )
-
-
-def list_question_faults(typed: Typed) -> list[Fault]:
-    """Return the blank parts of a question to a partner, in the order of the form."""
-    parts = (
-        ("question", "Write the question first."),
-        ("purpose", "Give the purpose of the question."),
-        ("legal_basis", "Name the law that allows the question."),
-    )
-    return [Fault(name, message) for name, message in parts if not typed[name]]
-
-
-def make_question(typed: Typed) -> Question:
-    """Return the question from the form. Raises `CaseError` (`bad-day`)."""
-    return Question(
-        question=typed["question"],
-        purpose=typed["purpose"],
-        legal_basis=typed["legal_basis"],
-        due=parse_optional_day(typed["due"]),
     )
 
 

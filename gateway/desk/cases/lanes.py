@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, true
 
+from gateway.desk.actions.waiting import CASES_FOR_OTHERS
 from gateway.desk.cases.model import IS_OPEN, NO_SAFE_CONTACT, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.people.releases import NO_REPLY
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.passkey_tables import RELEASE_SIGNATURES, RELEASES
 from gateway.desk.store.schema import CASES, KEYED_IN
 from partner_sdk.wire.submission import SENDER_PATTERN
@@ -34,7 +34,6 @@ _HAS_UNREAD_LATER: Final = (
     .exists()
 )
 _OWES_A_REPLY: Final = and_(CASES.c.reply_owed, CASES.c.reply_code.is_(None))
-_ASKED: Final = select(INFORMATION_REQUESTS.c.case_id).where(INFORMATION_REQUESTS.c.answered_at.is_(None))
 _AGE_FACTORS: Final = {"12_or_under": "under_13", "13_15": "teenager", "unknown": "age_unsaid"}
 
 
@@ -55,7 +54,7 @@ LANES: Final = (
     Lane("unread", "Unread"),
     Lane("owed", "Replies owed", "Waiting"),
     Lane("overdue", "Replies overdue", "Waiting"),
-    Lane("waiting", "For a partner", "Waiting"),
+    Lane("waiting", "For others outside", "Waiting"),
     Lane(UNSIGNED, "No reply: to sign", "Waiting"),
     *(Lane(code, title, "Handed to") for code, title in labels.FACULTIES),
     Lane("closed", "Closed", "Done"),
@@ -213,7 +212,7 @@ def _list_conditions(today: date, person: str) -> dict[str, ColumnElement[bool]]
         "unread": or_(CASES.c.opened_at.is_(None), _HAS_UNREAD_LATER),
         "owed": _OWES_A_REPLY,
         "overdue": and_(_OWES_A_REPLY, CASES.c.reply_by < today.isoformat()),
-        "waiting": CASES.c.case_id.in_(_ASKED),
+        "waiting": CASES.c.case_id.in_(CASES_FOR_OTHERS),
         UNSIGNED: and_(CASES.c.reply_owed, CASES.c.reply_code == NO_SAFE_CONTACT, _choose_unsigned(person)),
         **{code: CASES.c.faculty == code for code, _ in labels.FACULTIES},
     }

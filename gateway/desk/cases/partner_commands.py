@@ -1,4 +1,4 @@
-"""A partner's case on the terminal: its reports, questions and outcomes in `case list` and `case show`."""
+"""A partner's case on the terminal, in `case list` and `case show`: its reports, outcomes, and clocks of requests."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -6,17 +6,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.desk.actions.clock import Clock, list_clocks
 from gateway.desk.cases.lines import print_changes, print_report, print_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
-from gateway.desk.cases.partner_side import (
-    Clock,
-    format_open_questions,
-)
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion
-from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.cases.reading.partner_case import PartnerCase
 from gateway.desk.suggestions import suggest
 from gateway.desk.terminal import say
 from gateway.desk.uk_times import get_uk_day
@@ -30,7 +26,7 @@ _TOLD = "; ".join(f"{code}: {meaning}" for code, meaning in TOLD)
 
 @dataclass(frozen=True, slots=True)
 class ListMarks:
-    """The marks of cases in lists: their source, later reports, and the clock of a question."""
+    """The marks of cases in lists: their source, later reports, and the clock of a request."""
 
     sources: Mapping[str, Source]
     later: Mapping[str, Later]
@@ -47,7 +43,7 @@ class ListMarks:
         if later is not None:
             marks.append(f"{later.count + 1} reports")
         if clock is not None and case.closed_at is None:
-            marks.append(f"QUESTION {clock.words.upper()}" if clock.is_late else f"question: {clock.words.lower()}")
+            marks.append(f"REQUEST {clock.words.upper()}" if clock.is_late else f"request: {clock.words.lower()}")
         return marks
 
     def name_source(self, case: CaseRow) -> str:
@@ -66,7 +62,7 @@ class ListMarks:
         )
         return {
             "later": None if later is None else asdict(later),
-            "question": None if clock is None else asdict(clock),
+            "request": None if clock is None else asdict(clock),
             "source": None if source is None else asdict(source),
         }
 
@@ -77,7 +73,7 @@ def make_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
         return ListMarks(
             sources=list_sources(connection, cases),
             later=list_later(connection, cases),
-            clocks=format_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
+            clocks=list_clocks(connection, today=get_uk_day(desk.clock())),
         )
 
 
@@ -98,7 +94,6 @@ def say_partner_case(partner: PartnerCase) -> None:
         print_report(shown)
     for left in partner.left_closed:
         say(f"Not opened here: {left.reference}. Open it: {suggest(f'case show {left.reference}')}")
-    _say_questions(partner.questions)
     _say_signals(partner)
 
 
@@ -108,14 +103,6 @@ def list_partner_json(partner: PartnerCase, opened: Sequence[OpenedReport]) -> d
         "doubts": [f"{head} {rest}" for head, rest in partner.doubts],
         "linked_reports": [asdict(one) for one in partner.linked],
         "outcomes": [asdict(one) for one in partner.signals],
-        "questions": [
-            {
-                **asdict(one.row),
-                "clock": asdict(one.clock),
-                "words": None if one.words is None else msgspec.to_builtins(one.words),
-            }
-            for one in partner.questions
-        ],
         "reports": [
             {"case": asdict(one.case), "fault": one.fault, "report": format_content(one.content)} for one in opened
         ],
@@ -158,24 +145,6 @@ def _say_timeline(partner: PartnerCase) -> None:
         say(
             f"  {number}. {title_of(one.report_kind)} {one.reference}, {one.received_at}, {one.priority}{read}.{reason}"
         )
-
-
-def _say_questions(questions: Sequence[ShownQuestion]) -> None:
-    for one in questions:
-        say("")
-        clock = one.clock.words.upper() if one.clock.is_late else one.clock.words
-        say(f"QUESTION asked {one.row.asked_at} by {one.row.asked_by}: {clock}")
-        if one.words is None:
-            say("  It can no longer be opened.")
-            continue
-        for title, text in (
-            ("Question", one.words.question),
-            ("For", one.words.purpose),
-            ("Under", one.words.legal_basis),
-        ):
-            print_typed(f"  {title}", text)
-        if one.answer is not None:
-            say(f"  Answered by {one.answer.reference}.")
 
 
 def _say_signals(partner: PartnerCase) -> None:

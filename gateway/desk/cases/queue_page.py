@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from flask import current_app, request
 
+from gateway.desk.actions.clock import Clock, list_clocks
 from gateway.desk.cases.lanes import (
     FILTERS,
     LANES,
@@ -37,10 +38,8 @@ from gateway.desk.cases.model import (
     list_firsts,
 )
 from gateway.desk.cases.opening import Source, list_sources
-from gateway.desk.cases.partner_side import Clock, format_open_questions
 from gateway.desk.cases.queue import CRISIS, Later, list_later
 from gateway.desk.cases.reading import labels
-from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.people.exposure import Exposure, list_exposure
 from gateway.desk.people.permissions import ANY_CASE, FACULTY_OF, Permission, Role, is_allowed
 from gateway.desk.people.register import format_person
@@ -144,7 +143,7 @@ def make_queue_pane(desk: Desk, *, case_id: str = "", lane: str = "") -> QueuePa
         listed = list_queue(connection, view, today=today, rows=listed_page.rows)
         names, sources = get_owner_names(connection), list_sources(connection, listed)
         firsts, later = list_firsts(connection, listed), list_later(connection, listed)
-        clocks = format_open_questions(list_unanswered(connection), today=today)
+        clocks = list_clocks(connection, today=today)
         next_case = find_next(connection, after=case_id, lanes=own_lanes, person=person)
         holders = {case.holder: format_person(connection, case.holder) for case in listed if case.holder is not None}
         requests, late_requests = count_requests(connection, today=today)
@@ -222,7 +221,7 @@ def _list_dues(case: CaseRow, clock: Clock | None, *, agency: Agency, today: dat
     elif is_waiting(case):
         dues.append(Due("Reply owed"))
     if clock is not None:
-        dues.append(Due(f"Question: {clock.words.lower()}", is_late=clock.is_late))
+        dues.append(Due(f"Request: {clock.words.lower()}", is_late=clock.is_late))
     return tuple(dues)
 
 

@@ -35,6 +35,7 @@ StepKind = Literal[
     "assess",
     "advise",
     "pass-on",
+    "ask-service",
     "exempt",
     "child-outcome",
     "choose-body",

@@ -13,7 +13,8 @@ from gateway.desk import audit
 from gateway.desk.collection.links import link_additions
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.people.permissions import BY_THE_DESK
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
 from gateway.guidance.risk import Risk, combine
 from partner_sdk.report import SealedIndustryReport
@@ -27,27 +28,30 @@ MOST_AHEAD: Final = 20
 
 
 def find_request(connection: Connection, clear: ClearFields, content: SealedContent) -> str | None:
-    """Return the question that a response answers, or None if that is unclear: then it answers none.
+    """Return the request that a response answers, or None if that is unclear: then it answers none.
 
-    It is the question that the response names, if it was put to this partner about this report; or, if the response
-    names none of this partner's questions, the only open one about the report.
+    It is the request that the response names, if it was sent to this partner, and is not about another report of its
+    own than the response; or, if the response names none of this partner's requests, the only open one about the
+    report. One that was withdrawn or ended is named all the same: what a service sent is never lost.
     """
     if not isinstance(content, SealedIndustryReport) or clear.kind != RESPONSE:
         return None
-    asked = select(INFORMATION_REQUESTS).where(INFORMATION_REQUESTS.c.partner == clear.partner)
-    named = connection.execute(asked.where(INFORMATION_REQUESTS.c.request_id == content.report.answers_request)).first()
+    asked = select(CASE_ACTIONS).where(*_ASKED_OF, CASE_ACTIONS.c.recipient == clear.partner)
+    named = connection.execute(asked.where(CASE_ACTIONS.c.action_id == content.report.answers_request)).first()
+    asked_about = None if named is None else _find_case(connection, named.case_id)
+    if named is not None and (asked_about is None or asked_about.partner != clear.partner):
+        return str(named.action_id)  # about the report of another sender, which this partner does not know
     if clear.earlier_reference is None:
-        return None if named is None else str(named.request_id)
+        return None if named is None else str(named.action_id)
     own = {"environment": clear.environment, "partner": clear.partner, "case_id": ""}  # it has no case yet
     reported = connection.execute(_NAMED_BY_REFERENCE, own | {"name": clear.earlier_reference}).first()
     about = None if reported is None else _get_first_id(connection, reported)
-    if named is not None:
-        return str(named.request_id) if named.case_id == about else None
-    still_open = asked.where(
-        INFORMATION_REQUESTS.c.case_id == about, INFORMATION_REQUESTS.c.answered_at.is_(None)
-    ).limit(2)
+    if asked_about is not None and named is not None:
+        return str(named.action_id) if _get_first_id(connection, asked_about) == about else None
+    whole = select(CASES.c.case_id).where(or_(CASES.c.case_id == about, CASES.c.joined_to == about))
+    still_open = asked.where(CASE_ACTIONS.c.case_id.in_(whole), CASE_ACTIONS.c.state.in_(_UNANSWERED)).limit(2)
     found = connection.execute(still_open).all()
-    return str(found[0].request_id) if len(found) == 1 else None
+    return str(found[0].action_id) if len(found) == 1 else None
 
 
 def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
@@ -62,7 +66,7 @@ def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], 
     named = set(connection.execute(_NAMED, {"references": references}).scalars())
     for values in filed:
         if values["answers_request"] is not None:
-            _note_answer(connection, values)
+            _note_answer(connection, values, now=now)
         elif values["adds_to"] is None and values["reference"] not in named:
             continue
         settle_case(connection, str(values["case_id"]), now=now)
@@ -156,15 +160,20 @@ def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> l
     return [one.case_id for one in added if one.joined_to is None and one.case_id != first_id]
 
 
-def _note_answer(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(
-        update(INFORMATION_REQUESTS)
-        .where(
-            INFORMATION_REQUESTS.c.request_id == values["answers_request"],
-            INFORMATION_REQUESTS.c.answered_at.is_(None),
-        )
-        .values(answered_at=values["received_at"], answer_case_id=values["case_id"])
-    )
+def _note_answer(connection: Connection, values: Mapping[str, object], *, now: datetime) -> None:
+    """Stop the clock of a request, and link an answer to the case of another sender, which it never joins."""
+    request_id, case_id = values["answers_request"], str(values["case_id"])
+    answered = {"state": "answered", "answered_at": values["received_at"], "answered_by": values["partner"]}
+    is_waiting = (CASE_ACTIONS.c.action_id == request_id, CASE_ACTIONS.c.state.in_(_UNANSWERED))
+    connection.execute(update(CASE_ACTIONS).where(*is_waiting).values(answered))
+    about = connection.execute(select(CASE_ACTIONS.c.case_id).where(CASE_ACTIONS.c.action_id == request_id)).scalar()
+    asked_about = _find_case(connection, about)
+    if asked_about is not None and asked_about.partner != values["partner"]:
+        link_additions(connection, _get_first_id(connection, asked_about), [case_id], now=now)
+
+
+def _find_case(connection: Connection, case_id: str | None) -> Row[Any] | None:
+    return None if case_id is None else connection.execute(_ONE, {"case_id": case_id}).first()
 
 
 def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] | None, now: datetime) -> set[str]:
@@ -282,6 +291,13 @@ def hold_back(connection: Connection, *, partner: str) -> None:
         connection.execute(others.values(is_behind=True))
 
 
+# A response answers a request that was sent; one by letter has no response.
+_ASKED_OF: Final = (
+    CASE_ACTIONS.c.kind.in_(("information-request", "preservation-request")),
+    CASE_ACTIONS.c.way == "mailbox",
+    CASE_ACTIONS.c.sent_at.is_not(None),
+)
+_UNANSWERED: Final = ("sent", "acknowledged")
 # Prepared once: building a statement costs more than running it.
 _ONE: Final = select(CASES).where(CASES.c.case_id == bindparam("case_id"))
 _NAMED: Final = select(CASES.c.adds_to).where(CASES.c.adds_to.in_(bindparam("references", expanding=True))).distinct()
@@ -297,9 +313,7 @@ _NAMED_BY_REFERENCE: Final = select(CASES).where(
 _NAMED_BY_REQUEST: Final = select(CASES).where(
     *_OWN,
     CASES.c.case_id
-    == select(INFORMATION_REQUESTS.c.case_id)
-    .where(INFORMATION_REQUESTS.c.request_id == bindparam("name"))
-    .scalar_subquery(),
+    == select(CASE_ACTIONS.c.case_id).where(CASE_ACTIONS.c.action_id == bindparam("name")).scalar_subquery(),
 )
 _ADDITIONS: Final = (
     select(CASES)
@@ -308,11 +322,10 @@ _ADDITIONS: Final = (
 )
 _JOIN: Final = (
     update(CASES).where(CASES.c.case_id == bindparam("joined")).values(joined_to=bindparam("first_id")),
-    # Pages show questions and outcomes with the first report of the case, so a waiting one can be taken back there.
-    *(
-        update(table).where(table.c.case_id == bindparam("joined")).values(case_id=bindparam("first_id"))
-        for table in (INFORMATION_REQUESTS, OUTCOME_SIGNALS)
-    ),
+    # Pages show outcomes with the first report of the case, so that a waiting one can be taken back there.
+    update(OUTCOME_SIGNALS)
+    .where(OUTCOME_SIGNALS.c.case_id == bindparam("joined"))
+    .values(case_id=bindparam("first_id")),
 )
 _FAMILY: Final = select(CASES.c.case_id).where(CASES.c.case_id == bindparam("first_id")).cte("family", recursive=True)
 # Points reports that are joined to a joined report at the first report itself. UNION, not UNION ALL, so that it ends on

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, se
 from gateway.desk.digests.tables import NOT_STATED
 from gateway.desk.keyring.quarters import Period, Quarter, get_quarter_of
 from gateway.desk.placements.checks import BY_RUNNER
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from partner_sdk.report import describe_field
@@ -185,7 +186,7 @@ def _judge_answers(questions: Sequence[Any]) -> list[DigestCell]:
         make_exact_cell("open", title="Without an answer when this was counted", value=len(questions) - len(answered)),
     ]
     if answered:
-        waits = sorted((parse_time(row.answered_at) - parse_time(row.asked_at)).total_seconds() for row in answered)
+        waits = sorted((parse_time(row.answered_at) - parse_time(row.sent_at)).total_seconds() for row in answered)
         # Nearest rank, as in the desk's own figures: a wait that really occurred.
         hours = math.ceil(waits[math.ceil(len(waits) / 2) - 1] / _HOUR)
         shown = f"{hours} hour" if hours == 1 else f"{hours} hours"
@@ -237,9 +238,13 @@ _OUTCOMES: Final = select(func.count()).where(
     OUTCOME_SIGNALS.c.message_id.is_not(None),
     _make_span(OUTCOME_SIGNALS.c.released_at),
 )
-_QUESTIONS: Final = select(
-    INFORMATION_REQUESTS.c.asked_at, INFORMATION_REQUESTS.c.due_at, INFORMATION_REQUESTS.c.answered_at
-).where(INFORMATION_REQUESTS.c.partner == bindparam("partner"), _make_span(INFORMATION_REQUESTS.c.asked_at))
+# Only those that the partner got, and that the desk did not take back.
+_QUESTIONS: Final = select(CASE_ACTIONS.c.sent_at, CASE_ACTIONS.c.due_at, CASE_ACTIONS.c.answered_at).where(
+    CASE_ACTIONS.c.kind.in_(("information-request", "preservation-request")),
+    CASE_ACTIONS.c.recipient == bindparam("partner"),
+    CASE_ACTIONS.c.state != "withdrawn",
+    _make_span(CASE_ACTIONS.c.sent_at),
+)
 _CHECKS: Final = (
     select(PLACEMENT_CHECKS.c.result, func.count().label("number"))
     .join(PLACEMENTS, PLACEMENTS.c.placement == PLACEMENT_CHECKS.c.placement)

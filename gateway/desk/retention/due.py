@@ -18,7 +18,7 @@ from gateway.desk.collection.joining import find_named, list_added
 from gateway.desk.outbox.queue import IS_OPEN
 from gateway.desk.retention.classes import ClassCode, RetentionClasses, get_class, get_due_day, load_classes
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX, REPLY_MESSAGES
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
@@ -129,9 +129,7 @@ def _list_of_actions(connection: Connection, reports: Sequence[CaseRow], *, now:
     actions = list_actions_of(connection, [one.case_id for one in reports])
     if any(one.state == "released" for one in actions):
         yield "action"
-    if _is_asked(connection, reports, now=now) or any(
-        one.awaits_answer and (one.due_at or now) > now for one in actions
-    ):
+    if any(one.awaits_answer and (one.due_at or now) >= now for one in actions):
         yield "asked"
 
 
@@ -162,15 +160,6 @@ def _has_waiting(connection: Connection, reports: Sequence[CaseRow]) -> bool:
         connection.execute(select(OUTBOX.c.id).where(IS_OPEN, entry).limit(1)).first() is not None
         or connection.execute(select(OUTCOME_SIGNALS.c.signal_id).where(*waits).limit(1)).first() is not None
     )
-
-
-def _is_asked(connection: Connection, reports: Sequence[CaseRow], *, now: str) -> bool:
-    waits = (
-        INFORMATION_REQUESTS.c.case_id.in_([one.case_id for one in reports]),
-        INFORMATION_REQUESTS.c.answered_at.is_(None),
-        INFORMATION_REQUESTS.c.due_at >= now,
-    )
-    return connection.execute(select(INFORMATION_REQUESTS.c.request_id).where(*waits).limit(1)).first() is not None
 
 
 def _has_work_beside(connection: Connection, case: CaseRow) -> bool:

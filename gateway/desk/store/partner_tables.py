@@ -1,6 +1,6 @@
-"""The tables of partners: their keys and accounts, and the questions, outcomes and digests for them.
+"""The tables of partners: their keys and accounts, and the outcomes and digests for them.
 
-Never a private key, an invitation's secret (only its hash), or the text of a question: it may name a child.
+Never a private key, or an invitation's secret (only its hash).
 """
 
 from typing import Final
@@ -103,23 +103,6 @@ ACCOUNT_CHANGES: Final = Table(
     Column("decided_at", PlainText),
     Column("decided_by", PlainText),
     Index(None, "state", "received_at"),
-)
-
-# One row for each question about a case. `answered_at` is when the gateway took in the first answer.
-INFORMATION_REQUESTS: Final = Table(
-    "information_requests",
-    METADATA,
-    Column("request_id", PlainText, primary_key=True),
-    Column("case_id", PlainText, nullable=False),
-    Column("partner", PlainText, nullable=False),
-    Column("message_id", PlainText, nullable=False, unique=True),
-    Column("asked_at", PlainText, nullable=False),
-    Column("asked_by", PlainText, nullable=False),
-    Column("due_at", PlainText, nullable=False),
-    Column("answered_at", PlainText),
-    Column("answer_case_id", PlainText),
-    Index(None, "case_id"),
-    Index(None, "partner", "asked_at"),
 )
 
 # One row for each outcome that a person decided to send. It waits until `held_until`, and can be taken back until then.

@@ -11,14 +11,16 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.holding import claim_case, hand_over, release_case, take_over
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
+from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.replying.replies import record_reply
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, list_steps, open_texts
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.people.permissions import Role
+from gateway.desk.service_requests.asking import ask_service
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
+from tests.desk.asking_builders import make_asking
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, read
 from tests.desk.people_builders import ensure_person
@@ -68,9 +70,9 @@ def test_only_the_person_who_has_a_case_assesses_answers_and_closes_it(desk: Des
 
 
 def test_question_and_outcome_need_an_assessment_and_the_outcome_the_case_too(loop: Loop) -> None:
-    case, question = read(loop), Question("Who?", "To know.", "The law.")
+    case, asking = read(loop), make_asking(loop)
     for act in (
-        lambda: ask_partner(loop.desk, case.reference, question, actor=ONE),
+        lambda: ask_service(loop.desk, case.reference, asking, actor=ONE),
         lambda: schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=None, actor=ONE),
     ):
         with pytest.raises(CaseError) as caught:
@@ -78,7 +80,7 @@ def test_question_and_outcome_need_an_assessment_and_the_outcome_the_case_too(lo
         assert caught.value.reason == "not-assessed"
     assess(loop.desk, case.reference, actor=ONE)
     # The accredited officer asks about a case that an analyst has.
-    assert ask_partner(loop.desk, case.reference, question, actor="s-contact")
+    assert ask_service(loop.desk, case.reference, asking, actor="s-contact")
     with pytest.raises(CaseError) as caught:
         schedule_outcome(loop.desk, case.reference, outcome="used", hold_until=None, actor=OTHER)
     assert caught.value.reason == "held"

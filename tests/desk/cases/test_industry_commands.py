@@ -10,7 +10,7 @@ import pytest
 
 from gateway.desk.cases import commands as case_commands
 from gateway.desk.cases.model import CaseError
-from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome, take_back
+from gateway.desk.cases.partner_side import schedule_outcome, take_back
 from gateway.desk.cli import main
 from gateway.desk.terminal import DONE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
@@ -20,6 +20,7 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import NOW, make_clear_fields, make_industry_report
 from tests.builders.reports import SealedReport, sign_for_envelope
+from tests.desk.asking_builders import ask
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import file, find, make_full_report, make_fullest_report, read, set_partner
 from tests.desk.people_builders import ACTOR
@@ -161,7 +162,7 @@ def test_show_tells_machines_the_same_and_never_what_opens_evidence(terminal: Te
     assert shown["report"]["report"]["sub_label"] == "off_platform_move"
     assert shown["report"]["evidence"][0]["evidence_id"] == evidence_id
     assert [one["case"]["reference"] for one in shown["reports"]] == [accepted.reference]
-    assert set(shown) >= {"case", "doubts", "linked_reports", "outcomes", "questions", "source"}
+    assert set(shown) >= {"case", "doubts", "linked_reports", "outcomes", "source"}
     assert secret not in terminal.run("case", "show", accepted.reference)[1]
 
 
@@ -172,19 +173,10 @@ def test_doubt_about_an_unknown_earlier_report_is_told(terminal: Terminal, loop:
     assert doubt.startswith("K7QF-2M9TX-D is not at this desk.")
 
 
-def test_question_is_shown_with_its_clock(terminal: Terminal, loop: Loop) -> None:
+def test_clock_of_a_request_is_in_the_list(terminal: Terminal, loop: Loop) -> None:
     found = read(loop)
-    make_ready(loop.desk, found.reference)
-    question = Question(question="Which account?\nAnd when?", purpose="To find the child.", legal_basis="The law.")
-    request_id = ask_partner(loop.desk, found.reference, question, actor=ACTOR)
-    shown = terminal.read_json("case", "show", found.reference)
-    (told,) = shown["questions"]
-    assert told["request_id"] == request_id
-    assert told["words"]["question"] == "Which account?\nAnd when?"
-    assert (told["asked_by"], told["clock"]) == (ACTOR, {"is_late": False, "words": "7 days left"})
-    out = terminal.run("case", "show", found.reference)[1]
-    assert ("  Question: Which account?" in out, "    And when?" in out) == (True, True)
-    assert "question: 7 days left" in terminal.run("case", "list")[1]
+    ask(loop, found.reference)
+    assert "request: 7 days left" in terminal.run("case", "list")[1]
 
 
 def test_outcome_is_shown_until_it_is_told(terminal: Terminal, loop: Loop) -> None:
@@ -201,12 +193,9 @@ def test_outcome_is_shown_until_it_is_told(terminal: Terminal, loop: Loop) -> No
         take_back(loop.desk, found.reference, actor=ACTOR)
 
 
-def test_nothing_is_asked_or_told_about_a_report_of_the_public(loop: Loop) -> None:
+def test_no_outcome_is_told_about_a_report_of_the_public(loop: Loop) -> None:
     reference = loop.send_public(under_18="no").reference
     loop.collect()
-    question = Question(question="Who?", purpose="To find the child.", legal_basis="The law.")
-    with pytest.raises(CaseError, match="A person sent this"):
-        ask_partner(loop.desk, reference, question, actor=ACTOR)
     with pytest.raises(CaseError, match="A person sent this"):
         schedule_outcome(loop.desk, reference, outcome="used", hold_until=None, actor=ACTOR)
     assert find(loop, reference).opened_at is None

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, schedule_outcome
+from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
@@ -18,9 +18,11 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ReportKind, report_context
 from tests.builders import make_clear_fields, make_industry_report
 from tests.builders.reports import SealedReport, sign_for_envelope
+from tests.desk.asking_builders import ask
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import (
+    collect_and_send,
     file,
     find,
     make_full_report,
@@ -229,80 +231,17 @@ def test_list_marks_what_is_new_and_what_was_taken_back(loop: Loop) -> None:
     assert "New: " not in browser.get("/").text
 
 
-def ask_on_page(browser: Browser, case_id: str, **fields: str) -> tuple[int, str]:
-    filled = {"question": "Which account?", "purpose": "To find out.", "legal_basis": "The law.", "due": ""} | fields
-    answer = browser.post(f"/cases/{case_id}/ask", **filled)
-    return answer.status_code, html.unescape(answer.text)
-
-
-def test_question_form_names_everything_that_is_blank_at_once(loop: Loop) -> None:
+def test_answer_stands_beside_its_request(loop: Loop) -> None:
     case = read(loop)
-    browser = Browser(loop.desk).sign_in()
-    browser.get(f"/cases/{case.case_id}")
-    code, page = ask_on_page(browser, case.case_id, question=" ", purpose="", legal_basis="")
-    assert code == 409
-    assert re.findall(r'<li><a href="#(\w+)">', page) == ["question", "purpose", "legal_basis"]
-
-
-def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
-    case = read(loop)
-    make_ready(loop.desk, case.reference, actor="s-contact")
-    browser = Browser(loop.desk).sign_in("s-contact")
-    assert f"If blank, {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
-    assert ask_on_page(browser, case.case_id)[0] == 303
-    page = browser.get(f"/cases/{case.case_id}").text
-    assert ("7 days left" in page, "Which account?" in page) == (True, False)
-    opened = browser.post(f"/cases/{case.case_id}/read").text
-    assert ("Which account?" in opened, "asked 25 Nov 2026" in re.sub("<[^>]*>", "", opened)) == (True, True)
-    assert "by <bdi>S Contact (s-contact)</bdi>" in opened
-    assert "Question: 7 days left" in browser.get("/").text
-    assert ask_on_page(browser, case.case_id)[0] == 409
-    loop.clock.advance(days=9)
-    browser.sign_in()
-    page = browser.get(f"/cases/{case.case_id}").text
-    assert '<b class="stop">2 days late</b>' in page
-    assert "Question: 2 days late" in browser.get("/").text
-
-
-@pytest.mark.parametrize(
-    ("fields", "field", "said"),
-    [
-        ({"question": ""}, "question", "Write the question first."),
-        ({"purpose": ""}, "purpose", "Give the purpose of the question."),
-        ({"legal_basis": ""}, "legal_basis", "Name the law that allows the question."),
-        ({"due": "tomorrow"}, "due", "Write the date like this: 2026-12-24."),
-        ({"due": "2020-01-01"}, "due", "Choose a future date"),
-        ({"question": "x" * 2001}, "question", "2,000 characters"),
-    ],
-)
-def test_question_that_misses_something_comes_back_with_every_answer(
-    loop: Loop, fields: dict[str, str], field: str, said: str
-) -> None:
-    case = read(loop)
-    make_ready(loop.desk, case.reference, actor="a-assessor")
-    browser = Browser(loop.desk).sign_in()
-    kept = {"purpose": "To find the child here."} | fields
-    status, page = ask_on_page(browser, case.case_id, **kept)
-    assert (status, said in page) == (409, True)
-    assert has_fault_read_with(page, field)
-    assert kept["purpose"] in page
-    assert kept.get("question", "Which account?") in page
-    assert loop.count("information_requests") == 0
-
-
-def test_answer_stands_beside_its_question(loop: Loop) -> None:
-    case = read(loop)
-    make_ready(loop.desk, case.reference)
-    request_id = ask_partner(loop.desk, case.reference, Question("Who?", "To know.", "The law."), actor=ACTOR)
+    request_id = ask(loop, case.reference).action_id
+    collect_and_send(loop)
     response = file(
         loop, make_industry_report(answers_request=request_id), kind="response", earlier_reference=case.reference
     )
     page = open_page(loop, case)
-    block = page[page.index('<div class="question') :]
-    block = block[: block.index("</div>")]
-    assert "Answered Wednesday 25 November" in block
-    assert f'<a href="/cases/{response.case_id}">{response.reference}</a>' in block
-    assert request_id in page  # in the answer itself
+    assert f'<a href="/actions/{request_id}">Request for information to Example Chat</a>' in page
+    request = Browser(loop.desk).sign_in().get(f"/service-requests/{request_id}").text
+    assert f'Answered by <a href="/cases/{response.case_id}">{response.reference}</a>' in request
 
 
 def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
@@ -324,17 +263,16 @@ def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     assert browser.post(f"{path}/outcome/take-back").status_code == 409
 
 
-def test_neither_form_is_on_the_page_of_a_person_who_reported_and_neither_works_there(loop: Loop) -> None:
+def test_no_outcome_is_on_the_page_of_a_person_who_reported_and_none_works_there(loop: Loop) -> None:
     reference = loop.send_public(under_18="no").reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     case = find(loop, reference)
     browser = Browser(loop.desk).sign_in()
     page = browser.get(f"/cases/{case.case_id}").text
-    assert ("question-title" in page, "told-title" in page) == (False, False)
-    assert ask_on_page(browser, case.case_id)[0] == 409
+    assert "told-title" not in page
     assert browser.post(f"/cases/{case.case_id}/outcome", told_outcome="used").status_code == 409
-    assert (loop.count("information_requests"), loop.count("outcome_signals")) == (0, 0)
+    assert loop.count("outcome_signals") == 0
 
 
 def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outcome(loop: Loop) -> None:

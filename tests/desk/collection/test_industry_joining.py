@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, select
 
+from gateway.desk.actions.clock import list_clocks
+from gateway.desk.actions.model import list_actions
 from gateway.desk.cases.lanes import list_queue
 from gateway.desk.cases.model import CaseRow, get_case, to_case
 from gateway.desk.cases.opening import list_reports
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
 from gateway.desk.collection.links import list_cluster
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
+from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time
@@ -213,22 +215,29 @@ def test_another_partners_report_of_the_same_reference_joins_nothing(connection:
     assert sorted(case.reference for case in list_queue(connection)) == ["A", "T1"]
 
 
-def test_question_about_an_addition_is_found_at_the_first_report_once_that_came(connection: Connection) -> None:
+def test_request_about_an_addition_is_found_at_the_first_report_once_that_came(connection: Connection) -> None:
     sent = (Said("A"), Said("S1", "A"))
     hand_over(connection, [sent[1:]], sent=sent)
     connection.execute(
-        INFORMATION_REQUESTS.insert().values(
-            request_id=REQUEST,
+        CASE_ACTIONS.insert().values(
+            action_id=REQUEST,
+            kind="information-request",
             case_id=case_id_of("S1"),
-            partner="example-chat",
-            message_id="m",
-            asked_at=format_time(NOW),
-            asked_by="test-analyst",
+            recipient="example-chat",
+            way="mailbox",
+            state="sent",
+            drafted_at=format_time(NOW),
+            drafted_by="test-analyst",
+            sent_at=format_time(NOW),
             due_at=format_time(NOW),
+            protects=False,
+            body_sha256="",
+            box=b"",
         )
     )
     hand_over(connection, [sent[:1]], sent=sent)
-    assert connection.execute(select(INFORMATION_REQUESTS.c.case_id)).scalar_one() == case_id_of("A")
+    assert [one.action_id for one in list_actions(connection, case_id=case_id_of("A"))] == [REQUEST]
+    assert list(list_clocks(connection, today=NOW.date())) == [case_id_of("A")]
 
 
 def test_report_that_was_hidden_before_is_shown_again_once_its_case_is_added_to(connection: Connection) -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.partner_side import Question, ask_partner
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import ALARMING_REASONS
 from gateway.desk.partners.stages import COARSE_REASONS, coarsen
@@ -19,9 +18,9 @@ from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, SetAsideNotice, 
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import Partner, SealedReport, make_clear_fields, make_industry_report, sign_for_envelope
+from tests.desk.asking_builders import ask
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, set_partner
-from tests.desk.work_builders import make_ready
 
 
 def seal_content(loop: Loop, content: bytes, *, clear: ClearFields, partner: Partner | None = None) -> SealedReport:
@@ -182,9 +181,8 @@ def test_response_that_answers_nothing_is_told_to_its_sender_once_until_it_is_op
 
 def test_response_that_answers_a_question_is_told_as_every_report(loop: Loop) -> None:
     case = read(loop)
-    question = Question(question="Which port?", purpose="To find the child.", legal_basis="Data Protection Act 2018")
-    make_ready(loop.desk, case.reference)
-    request_id = ask_partner(loop.desk, case.reference, question, actor=ACTOR)
+    request_id = ask(loop, case.reference).action_id
+    collect_and_send(loop)
     response = file(
         loop, make_industry_report(answers_request=request_id), kind="response", earlier_reference=case.reference
     )

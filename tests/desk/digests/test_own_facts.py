@@ -8,7 +8,8 @@ from sqlalchemy import insert
 
 from gateway.desk.digests.own_facts import read_own_facts
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from tests.desk.digests.digest_builders import PARTNER, QUARTER, add_case, make_store
 from tests.desk.made_models import hold_open
@@ -24,18 +25,32 @@ def store(tmp_path: Path, database_uri: str) -> DeskStore:
     return hold_open(make_store(tmp_path))
 
 
-def ask(store: DeskStore, number: int, *, partner: str = PARTNER, asked: str = ASKED, answered: str | None) -> None:
+def ask(
+    store: DeskStore,
+    number: int,
+    *,
+    partner: str = PARTNER,
+    asked: str = ASKED,
+    answered: str | None,
+    state: str = "",
+) -> None:
     with store.write() as connection:
         connection.execute(
-            insert(INFORMATION_REQUESTS).values(
-                request_id=f"r{number}",
+            insert(CASE_ACTIONS).values(
+                action_id=f"r{number}",
+                kind="information-request",
                 case_id="c",
-                partner=partner,
-                message_id=f"m{number}",
-                asked_at=asked,
-                asked_by="A",
+                recipient=partner,
+                way="mailbox",
+                state=state or ("sent" if answered is None else "answered"),
+                drafted_at=asked,
+                drafted_by="A",
+                sent_at=asked,
                 due_at=DUE,
                 answered_at=answered,
+                protects=False,
+                body_sha256="",
+                box=b"",
             )
         )
 
@@ -53,6 +68,7 @@ def test_answers_are_counted_late_open_and_by_the_median_of_the_answered(store: 
         ask(store, number, answered=answered)
     ask(store, 10, partner="another", answered=None)
     ask(store, 11, asked="2026-06-30T23:59:59Z", answered=None)
+    ask(store, 12, answered=None, state="withdrawn")
     found = read(store)["questions"]
     assert found == {"asked": "4", "answered": "3", "late": "1", "open": "1", "median_hours": "24 hours"}
 

@@ -7,7 +7,14 @@ GET  /cases/<case_id>                             SEE_QUEUE
 POST /cases/<case_id>/about                       LINK_CASES
 POST /cases/<case_id>/advise                      ADVISE
 POST /cases/<case_id>/assess                      ASSESS_CASES
+GET  /cases/<case_id>/ask                         ASK_SERVICES
 POST /cases/<case_id>/ask                         ASK_SERVICES
+POST /cases/<case_id>/ask/accounts                ASK_SERVICES
+GET  /service-requests/<action_id>                READ_CASES
+POST /service-requests/<action_id>/letter         ASK_SERVICES
+POST /service-requests/<action_id>/read           READ_CASES
+POST /service-requests/<action_id>/sent           ASK_SERVICES
+POST /service-requests/<action_id>/withdraw       ASK_SERVICES
 POST /cases/<case_id>/claim                       TAKE_CASES
 POST /cases/<case_id>/close                       ASSESS_CASES
 POST /cases/<case_id>/erase                      DESTROY_CASES

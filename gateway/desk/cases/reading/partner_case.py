@@ -1,11 +1,10 @@
-"""The extra content of a partner's case page: its reports, questions and outcomes.
+"""The extra content of a partner's case page: its reports and outcomes.
 
 Holds report text only if the report was opened for it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import (
@@ -19,7 +18,7 @@ from gateway.desk.cases.opening import (
     list_sources,
     list_unopened,
 )
-from gateway.desk.cases.partner_side import Clock, find_open_question, format_clock, list_submitter_doubts
+from gateway.desk.cases.partner_side import list_submitter_doubts
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
 from gateway.desk.cases.reading.page_budget import (
     MOST_MESSAGES,
@@ -38,12 +37,9 @@ from gateway.desk.cases.reading.sections import (
     make_report_sections,
 )
 from gateway.desk.partners.outcomes import OutcomeSignal, list_signals
-from gateway.desk.partners.questions import QuestionRow, list_questions, open_questions
-from gateway.desk.uk_times import get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.evidence_cover import is_cover
-from partner_sdk.wire.mailbox_message import InformationRequest
 
 # Roughly the size of the template's own HTML around one.
 _FINGERPRINT_BYTES = 60
@@ -80,18 +76,8 @@ class ShownReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownQuestion:
-    """One question with its clock. `words` exist only on an opened page, and are None if the copy does not open."""
-
-    row: QuestionRow
-    clock: Clock
-    answer: CaseRow | None
-    words: InformationRequest | None
-
-
-@dataclass(frozen=True, slots=True)
 class PartnerCase:
-    """The partner's part of the page. `first` is the case that questions and outcomes belong to."""
+    """The partner's part of the page. `first` is the case that outcomes belong to."""
 
     first: CaseRow
     timeline: Sequence[CaseRow]
@@ -99,10 +85,8 @@ class PartnerCase:
     left_closed: Sequence[CaseRow]
     doubts: Sequence[tuple[str, str]]
     linked: Sequence[OwnReport]
-    questions: Sequence[ShownQuestion]
     signals: Sequence[OutcomeSignal]
     source: Source | None
-    may_ask: bool
 
     @property
     def waiting_signal(self) -> OutcomeSignal | None:
@@ -122,16 +106,13 @@ def make_partner_case(
 
     Without a budget, nothing is cut.
     """
-    today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
         timeline = list_reports(connection, case.first_id)
         first = timeline[0]
-        rows = list_questions(connection, case_id=first.case_id)
         signals = list_signals(connection, case_id=first.case_id)
         linked = list_own_reports(connection, case, list_linked(opened))
         source = list_sources(connection, [case]).get(case.partner)
         strangers = list_submitter_doubts(connection, opened)
-    words = open_questions(desk, rows, actor=actor) if opened else {}
     open_ids = {one.case.case_id for one in opened}
     about = timeline if case.case_id == first.case_id else [case]
     return PartnerCase(
@@ -143,10 +124,8 @@ def make_partner_case(
         left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
         doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
         linked=linked,
-        questions=[_show_question(one, timeline, words=words, today=today) for one in rows],
         signals=signals,
         source=source,
-        may_ask=first.closed_at is None and find_open_question(rows, today=today) is None,
     )
 
 
@@ -209,13 +188,6 @@ def _fit(shown: ShownReport, budget: PageBudget) -> ShownReport:
         more_changes=shown.more_changes or len(changes) < len(shown.changes),
         is_cut=has_cuts(sections),
     )
-
-
-def _show_question(
-    row: QuestionRow, timeline: Sequence[CaseRow], *, words: Mapping[str, InformationRequest | None], today: date
-) -> ShownQuestion:
-    answer = next((one for one in timeline if one.case_id == row.answer_case_id), None)
-    return ShownQuestion(row, format_clock(row, today=today), answer, words.get(row.request_id))
 
 
 def _fit_fingerprints(brought: Sequence[Fingerprint], budget: PageBudget) -> Sequence[Fingerprint]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from gateway.desk import audit
-from gateway.desk.actions.model import KIND_TITLES
+from gateway.desk.actions.model import KIND_TITLES, Action, list_actions
 from gateway.desk.actions.recipients import name_recipient
 from gateway.desk.acts import ON_CASE, format_act
 from gateway.desk.cases.model import CaseRow
@@ -18,7 +18,6 @@ from gateway.desk.cases.opening import list_additions, list_reports
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.steps import StepKind
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
-from gateway.desk.partners.questions import QuestionRow, list_questions
 from gateway.desk.people.register import format_person
 from gateway.desk.people.releases import KINDS
 from gateway.desk.wiring import Desk
@@ -84,7 +83,7 @@ def make_timeline(
         added = [one for one in list_additions(connection, lead) if one.case_id not in ids]
         acts = audit.list_acts(connection, subjects=ids, actions=_NO_STEPS, most=MOST_ACTS)
         replies = list_written(connection, case_id=lead.case_id)
-        questions = list_questions(connection, case_id=lead.case_id)
+        actions = list_actions(connection, case_id=lead.case_id)
         holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
         names = {one: format_person(connection, one) for one in {act.actor for act in acts} | holders}
         for act in acts:
@@ -95,7 +94,7 @@ def make_timeline(
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
         *(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)) for act in acts),
         *reversed(steps),
-        *_list_messages(replies, questions),
+        *_list_messages(replies, actions),
     ]
     # Stable: acts of one moment keep the order above.
     return _join_readings(sorted(events, key=lambda one: one.at))
@@ -128,16 +127,16 @@ def _receive(report: CaseRow, first: CaseRow, *, sender: str, reason: str) -> Ev
     )
 
 
-def _list_messages(replies: Iterable[WrittenReply], questions: Iterable[QuestionRow]) -> Iterator[Event]:
+def _list_messages(replies: Iterable[WrittenReply], actions: Iterable[Action]) -> Iterator[Event]:
     for reply in replies:
         what = "reply" if reply.kind == "reply" else "note that the report was read"
         if reply.posted_at:
             yield Event(reply.posted_at, "The gateway", f"took the {what}")
         if reply.no_place_at:
             yield Event(reply.no_place_at, "The gateway", f"refused the {what}: its return code is gone")
-    for question in questions:
-        if question.posted_at:
-            yield Event(question.posted_at, "The gateway", "took the question")
+    for action in actions:
+        if action.posted_at:
+            yield Event(action.posted_at, "The gateway", f"took the {KIND_TITLES[action.kind].lower()}")
 
 
 def _join_readings(events: Iterable[Event]) -> list[Event]:

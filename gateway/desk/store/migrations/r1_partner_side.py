@@ -13,7 +13,7 @@ def make_partner_side() -> None:
     _make_adoption()
     _make_digest()
     _make_partner()
-    _make_question()
+    _make_outcome()
     _make_context()
     _make_key()
 
@@ -256,23 +256,7 @@ def _make_partner() -> None:
     )
 
 
-def _make_question() -> None:
-    op.create_table(
-        "information_requests",
-        sa.Column("request_id", PlainText, nullable=False),
-        sa.Column("case_id", PlainText, nullable=False),
-        sa.Column("partner", PlainText, nullable=False),
-        sa.Column("message_id", PlainText, nullable=False),
-        sa.Column("asked_at", PlainText, nullable=False),
-        sa.Column("asked_by", PlainText, nullable=False),
-        sa.Column("due_at", PlainText, nullable=False),
-        sa.Column("answered_at", PlainText),
-        sa.Column("answer_case_id", PlainText),
-        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_information_requests")),
-        sa.UniqueConstraint("message_id", name=op.f("uq_information_requests_message_id")),
-    )
-    op.execute("CREATE INDEX ix_information_requests_case_id ON information_requests (case_id)")
-    op.execute("CREATE INDEX ix_information_requests_partner_asked_at ON information_requests (partner, asked_at)")
+def _make_outcome() -> None:
     op.create_table(
         "outcome_signals",
         sa.Column("signal_id", PlainText, nullable=False),

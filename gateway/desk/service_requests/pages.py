@@ -1,0 +1,297 @@
+"""Routes to ask a service about a case: the form, the accounts that its reports suggest, and the letter on paper.
+
+Never shows the words of a report or of a request without a post, which records the reader.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk import audit
+from gateway.desk.actions.clock import format_clock
+from gateway.desk.actions.ledger import Action, find_action, open_body, record_sent, withdraw_action
+from gateway.desk.actions.model import ASKING, KIND_TITLES
+from gateway.desk.cases.case_page import get_case_or_404
+from gateway.desk.cases.forms import CASE_FAULTS, parse_optional_day
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, get_uk_day
+from gateway.desk.people.permissions import Permission
+from gateway.desk.people.register import format_person
+from gateway.desk.placements.register import find_owner_name
+from gateway.desk.service_requests.asking import (
+    DAYS_TO_ANSWER,
+    DAYS_TO_PRESERVE,
+    Asking,
+    ask_service,
+    list_services,
+)
+from gateway.desk.service_requests.contents import list_answers, read_content
+from gateway.desk.service_requests.laws import list_other_ways, load_laws
+from gateway.desk.service_requests.letters import draw_letter, make_reference
+from gateway.desk.service_requests.reports import list_case_reports, make_case_traces, open_reports
+from gateway.desk.service_requests.suggesting import SuggestedAccount, parse_account, suggest_accounts
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, AskedAccount
+
+blueprint = Blueprint("asking", __name__)
+# The longest question, reasons and address, each letter of four bytes spelled in twelve characters of a form.
+FORM_BYTES: Final = 131_072
+# Accounts that are typed; any more come from the report.
+TYPED_ACCOUNTS: Final = 3
+KINDS: Final = (
+    ("information-request", "Give information"),
+    ("preservation-request", "Keep data as it is, and give nothing yet"),
+)
+_FIELDS: Final = {
+    "no-recipient": "recipient",
+    "recipient-gone": "recipient",
+    "recipient-suspended": "recipient",
+    "no-law": "law",
+    "no-number": "number",
+    "bad-number": "number",
+    "number-names-reporter": "number",
+    "no-account": "accounts",
+    "bad-account": "accounts",
+    "reporters-account": "accounts",
+    "no-address": "address",
+    "bad-day": "due",
+    "bad-preserve-day": "preserve_until",
+}
+_PARTS: Final = ("question", "purpose", "necessity")
+
+
+@blueprint.get("/cases/<case_id>/ask")
+@staff_rule(Permission.ASK_SERVICES)
+def show_form(case_id: str) -> ResponseReturnValue:
+    """Show the form, for the service that the case is about."""
+    case = get_case_or_404(case_id)
+    kind = request.args.get("kind", "")
+    chosen = kind if kind in dict(KINDS) else KINDS[0][0]
+    return _show(case, Typed({"kind": chosen, "recipient": case.about or case.partner}))
+
+
+@blueprint.post("/cases/<case_id>/ask/accounts")
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
+def post_accounts(case_id: str) -> ResponseReturnValue:
+    """Show the form again with the accounts of the case's reports, which are opened for it; nothing is stored."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if case.opened_at is None or case.synthetic:
+        return _show(case, typed, [Fault("accounts", CASE_FAULTS["not-opened"])])
+    desk, actor = get_desk(), get_name()
+    try:
+        with desk.store.read() as connection:
+            reports = list_case_reports(connection, case)
+        opened = open_reports(desk, reports, actor=actor, reason="read")
+        traces = make_case_traces(desk, opened, recipient="", actor=actor)
+    except ReportAbuseError as error:
+        return _show(case, typed, [Fault("accounts", str(error))])
+    with desk.store.write() as connection:
+        for report, _ in opened:
+            audit.append_entry(connection, "open-case", report.case_id, at=desk.clock(), actor=actor)
+    return _show(case, typed, suggested=suggest_accounts([content for _, content in opened], traces))
+
+
+@blueprint.post("/cases/<case_id>/ask")
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
+def post_ask(case_id: str) -> ResponseReturnValue:
+    """Ask the service; a fault comes back at its field, with every answer kept."""
+    case, typed = get_case_or_404(case_id), read_typed()
+    if blank := _list_blank(typed):
+        return _show(case, typed, blank)
+    try:
+        action = ask_service(get_desk(), case.case_id, _read_asking(typed), actor=get_name())
+    except ReportAbuseError as error:
+        return _show(case, typed, [_make_fault(error)])
+    return redirect(url_for("asking.show_request", action_id=action.action_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/service-requests/<action_id>")
+@staff_rule(Permission.READ_CASES)
+def show_request(action_id: str) -> ResponseReturnValue:
+    """Show a request: its service, state and clock, without its words."""
+    return _show_request(_get_request_or_404(action_id))
+
+
+@blueprint.post("/service-requests/<action_id>/read")
+@staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
+def post_read(action_id: str) -> ResponseReturnValue:
+    """Show a request with its words; the reader is recorded."""
+    return _show_request(_get_request_or_404(action_id), is_open=True)
+
+
+@blueprint.post("/service-requests/<action_id>/letter")
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
+def post_letter(action_id: str) -> ResponseReturnValue:
+    """Return the letter as PDF, to print and post."""
+    action = _get_request_or_404(action_id)
+    if action.way != "letter" or action.state == "withdrawn":
+        not_found()
+    desk = get_desk()
+    try:
+        content = read_content(action, open_body(desk, action, actor=get_name()))
+    except ReportAbuseError as error:
+        return _show_request(action, [Fault("letter", str(error))])
+    with desk.store.read() as connection:
+        officer = format_person(connection, action.released_by or action.drafted_by)
+    letter = draw_letter(action, content, agency=desk.config.agency_name, signed_by=officer)
+    name = f"{make_reference(action.action_id)}.pdf"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(letter, content_type="application/pdf", headers=headers)
+
+
+@blueprint.post("/service-requests/<action_id>/sent")
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
+def post_sent(action_id: str) -> ResponseReturnValue:
+    """Record that the letter was posted."""
+    action = _get_request_or_404(action_id)
+    try:
+        with get_desk().store.write() as connection:
+            record_sent(get_desk(), connection, action.action_id, actor=get_name())
+    except ReportAbuseError as error:
+        return _show_request(action, [Fault("letter", str(error))])
+    return redirect(url_for("asking.show_request", action_id=action_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/service-requests/<action_id>/withdraw")
+@staff_rule(Permission.ASK_SERVICES, body_bytes=FORM_BYTES)
+def post_withdraw(action_id: str) -> ResponseReturnValue:
+    """Withdraw the request; after it was sent, a recall goes out in its thread."""
+    action, typed = _get_request_or_404(action_id), read_typed()
+    try:
+        with get_desk().store.write() as connection:
+            withdraw_action(get_desk(), connection, action.action_id, reason=typed["withdraw_reason"], actor=get_name())
+    except ReportAbuseError as error:
+        return _show_request(action, [Fault("withdraw_reason", str(error))])
+    return redirect(url_for("asking.show_request", action_id=action_id), HTTPStatus.SEE_OTHER)
+
+
+def _get_request_or_404(action_id: str) -> Action:
+    with get_desk().store.read() as connection:
+        action = find_action(connection, action_id)
+    if action is None or action.kind not in ASKING or action.case_id is None:
+        not_found()
+    get_case_or_404(action.case_id)
+    return action
+
+
+def _show_request(action: Action, faults: Sequence[Fault] = (), *, is_open: bool = False) -> ResponseReturnValue:
+    desk, actor = get_desk(), get_name()
+    content, listed = None, list(faults)
+    with desk.store.read() as connection:
+        answers = list_answers(connection, action)
+        name = find_owner_name(connection, action.recipient)
+        case = get_case(connection, action.case_id or "")
+    if is_open:
+        try:
+            content = read_content(action, open_body(desk, action, actor=actor))
+        except ReportAbuseError as error:
+            listed.append(Fault("words", str(error)))
+    return show_page(
+        "service_request.html",
+        action=action,
+        case=case,
+        title=KIND_TITLES[action.kind],
+        service=name or action.recipient,
+        reference=make_reference(action.action_id),
+        clock=format_clock(action, today=get_uk_day(desk.clock())),
+        content=content,
+        answers=answers,
+        account_kinds=ACCOUNT_KINDS,
+        is_letter=action.way == "letter",
+        may_withdraw=action.state not in {"withdrawn", "ended"},
+        typed=read_typed(),
+        faults=listed,
+    )
+
+
+def _read_asking(typed: Typed) -> Asking:
+    return Asking(
+        request_id=typed["request_id"],
+        kind="preservation-request" if typed["kind"] == "preservation-request" else "information-request",
+        recipient=typed["recipient"],
+        law=typed["law"],
+        number=typed["number"],
+        purpose=typed["purpose"],
+        necessity=typed["necessity"],
+        question=typed["question"],
+        address=typed["address"],
+        accounts=_read_accounts(typed),
+        is_own_account=bool(typed["own_account"]),
+        due=_read_day(typed, "due", reason="bad-day"),
+        preserve_until=_read_day(typed, "preserve_until", reason="bad-preserve-day"),
+    )
+
+
+def _read_accounts(typed: Typed) -> tuple[AskedAccount, ...]:
+    numbers = range(1, TYPED_ACCOUNTS + 1)
+    rows = [AskedAccount(kind=typed[f"kind_{one}"], value=typed[f"value_{one}"]) for one in numbers]
+    ticked = [parse_account(code) for code in request.form.getlist("account")]
+    return tuple(dict.fromkeys([*ticked, *(one for one in rows if one.value)]))
+
+
+def _read_day(typed: Typed, name: str, *, reason: str) -> date | None:
+    try:
+        return parse_optional_day(typed[name])
+    except CaseError as error:
+        raise CaseError(str(error), reason=reason) from None
+
+
+def _list_blank(typed: Typed) -> list[Fault]:
+    """Return the blank parts that every request has, in the order of the form."""
+    is_question = typed["kind"] != "preservation-request"
+    parts = (
+        ("recipient", "Choose the service."),
+        *((("question", "Write the question first."),) if is_question else ()),
+        ("purpose", "Write what it is for."),
+        ("law", "Choose the law for this request."),
+        ("necessity", "Write why it is necessary, and why no less would do."),
+    )
+    return [Fault(name, message) for name, message in parts if not typed[name]]
+
+
+def _make_fault(error: ReportAbuseError) -> Fault:
+    part = error.reason.partition("-")[0]
+    field = _FIELDS.get(error.reason) or (part if part in _PARTS else error.reason.removeprefix("no-"))
+    field = field if field in {*_FIELDS.values(), *_PARTS} else "recipient"
+    return Fault(field, CASE_FAULTS.get(error.reason, str(error)) if field == "recipient" else str(error))
+
+
+def _show(
+    case: CaseRow, typed: Typed, faults: Sequence[Fault] = (), *, suggested: Sequence[SuggestedAccount] = ()
+) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        services = list_services(connection)
+    ticked = request.form.getlist("account")
+    listed = {one.code: one.title for one in suggested}
+    kept = {code: _format_code(code) for code in ticked if code not in listed}
+    laws = load_laws()
+    return show_page(
+        "ask_service.html",
+        case=case,
+        typed=typed,
+        faults=list(faults),
+        kinds=list(KINDS),
+        services=[(one.service, one.name if one.has_mailbox else f"{one.name} (by letter)") for one in services],
+        accounts=[*listed.items(), *kept.items()],
+        has_suggested=bool(suggested),
+        ticked=ticked,
+        account_kinds=list(ACCOUNT_KINDS.items()),
+        rows=range(1, TYPED_ACCOUNTS + 1),
+        law_choices=[(code, one.title) for code, one in laws.items() if one.kinds],
+        laws=[one for one in laws.values() if one.kinds],
+        other_ways=list_other_ways(),
+        days_to_answer=DAYS_TO_ANSWER,
+        days_to_preserve=DAYS_TO_PRESERVE,
+        request_id=typed["request_id"] or desk.make_id(),
+    )
+
+
+def _format_code(code: str) -> str:
+    account = parse_account(code)
+    return f"{ACCOUNT_KINDS.get(account.kind, account.kind)}: {account.value}"
