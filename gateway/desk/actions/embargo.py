@@ -18,14 +18,18 @@ from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from partner_sdk.wire.canonical import format_time
 
-Embargo = Literal["legal-hold", "outcome-held", "package-open", "with-police"]
+Embargo = Literal["legal-hold", "for-action", "outcome-held", "package-open", "with-police"]
 # As the rest of a sentence: "Not referred: the case, or one linked to it, ...".
 EMBARGO_TITLES: Final[dict[Embargo, str]] = {
     "legal-hold": "is under a legal hold",
+    "for-action": "is assessed as one that a body acts on",
     "outcome-held": "has an outcome that is held back until a later day",
     "package-open": "has a package that police or another body are working on",
     "with-police": "was taken by police or child protection",
 }
+# Answers to "Who is best placed?" of a report that no body acts on.
+NOT_FOR_ACTION: Final = ("harm_reduction", "nobody")
+_QUESTIONS: Final = ("immediate_risk", "urgent", "urgent_dissemination")
 # A package that was withdrawn, or ended with its outcome, holds nothing back.
 _OPEN_PACKAGE: Final = ("drafted", "released", "sent", "acknowledged", "answered", "failed")
 
@@ -42,6 +46,8 @@ def find_embargo(connection: Connection, case_id: str, *, now: datetime) -> Emba
         return "package-open"
     if _is_with_police(connection, case_ids):
         return "with-police"
+    if _is_for_action(connection, case_ids):
+        return "for-action"
     return "outcome-held" if _has_held_outcome(connection, case_ids, now=now) else None
 
 
@@ -64,6 +70,19 @@ def _is_with_police(connection: Connection, case_ids: Collection[str]) -> bool:
     wanted = CASE_STEPS.c.case_id.in_(case_ids), CASE_STEPS.c.kind == "pass-on"
     details = connection.execute(select(CASE_STEPS.c.detail).where(*wanted)).scalars()
     return any(json.loads(detail).get("protects") for detail in details)
+
+
+def _is_for_action(connection: Connection, case_ids: Collection[str]) -> bool:
+    """Return whether the standing assessment of any of these cases leads to an action."""
+    wanted = CASE_STEPS.c.case_id.in_(case_ids), CASE_STEPS.c.kind.in_(("assess", "advise"))
+    rows = connection.execute(
+        select(CASE_STEPS.c.case_id, CASE_STEPS.c.detail).where(*wanted).order_by(CASE_STEPS.c.id)
+    )
+    standing = {row.case_id: json.loads(row.detail) for row in rows}  # the newest of each case
+    return any(
+        one["best_placed"] not in NOT_FOR_ACTION or any(one[name] != "no" for name in _QUESTIONS)
+        for one in standing.values()
+    )
 
 
 def _has_held_outcome(connection: Connection, case_ids: Collection[str], *, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.ledger import ActionError, open_body
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.model import CaseError
+from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
     AUDIENCES,
@@ -84,7 +84,9 @@ def post_draft() -> ResponseReturnValue:
     )
     try:
         if draft.case:
-            get_case_or_404(draft.case)  # also: a duty officer writes about cases of the crisis lane alone
+            with get_desk().store.read() as connection:
+                case = get_case(connection, draft.case)
+            get_case_or_404(case.case_id)  # a duty officer writes about cases of the crisis lane alone
         alert_id = draft_alert(get_desk(), draft, actor=get_name())
     except (ActionError, CaseError) as error:
         return _show_form(typed, services, Fault(_choose_field(error, typed), str(error)))

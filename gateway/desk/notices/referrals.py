@@ -14,7 +14,7 @@ from gateway.desk.actions.embargo import EMBARGO_TITLES, find_embargo
 from gateway.desk.actions.ledger import Action, ActionError, draft_action, get_action, list_actions, release_action
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.actions.threads import write_entry
-from gateway.desk.cases.assessing import NO, get_standing
+from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.tracing import check_traces, open_traces
@@ -41,8 +41,6 @@ LONGEST_WAIT: Final = timedelta(days=14)
 _RANDOM_BYTES: Final = 8
 # The time inside the id of each referral, which the service sees: its own would point to the day of a report.
 _NO_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
-# Answers to "Who is best placed?" of a report that no body acts on.
-NOT_FOR_ACTION: Final = ("harm_reduction", "nobody")
 MAX_ACCOUNT_CHARACTERS: Final = 300
 # A referral that failed or was withdrawn may be written again.
 _STANDS: Final = ("drafted", "released", "sent", "acknowledged", "answered", "ended")
@@ -60,7 +58,7 @@ class Referral:
 def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -> Action:
     """Write a referral for a second person to sign.
 
-    Raises `CaseError`: `unknown-case`, `held`, `not-opened`, `not-assessed`, `for-action`, `no-service`, `embargo`,
+    Raises `CaseError`: `unknown-case`, `held`, `not-opened`, `not-assessed`, `no-service`, `embargo`,
     `shows-reporter`, `not-checked`; and `ActionError`: `bad-code`, `bad-account`, `no-contact`, `referred-already`,
     `recipient-gone`, `recipient-suspended`.
     """
@@ -104,13 +102,7 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
     """Return the id and name of the service that a case may be referred to. Raises as `draft_referral`."""
     if lead.opened_at is None:
         raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
-    standing = get_standing(connection, lead)
-    answers = (standing.immediate_risk, standing.urgent, standing.urgent_dissemination)
-    if any(answer != NO for answer in answers) or standing.best_placed not in NOT_FOR_ACTION:
-        raise CaseError(
-            "Only a report that is not for action is referred: its assessment says that a body acts on this one.",
-            reason="for-action",
-        )
+    get_standing(connection, lead)
     if lead.about is None:
         raise CaseError("Record the service of this case first.", reason="no-service")
     check_embargo(connection, lead.case_id, now=now)

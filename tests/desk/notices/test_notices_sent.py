@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from gateway.desk.actions.answers import take_entry
-from gateway.desk.actions.ledger import Action
+from gateway.desk.actions.ledger import Action, withdraw_action
 from gateway.desk.actions.sending import FAILED
 from gateway.desk.actions.threads import EntryText
 from gateway.desk.alarms import list_alarms
@@ -16,7 +16,7 @@ from gateway.desk.notices.referrals import LONGEST_WAIT, SHORTEST_WAIT, Referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert, release_alone
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.action_bodies import ServiceAlert, TermsReferral, ThreadMessage
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.canonical import format_time, parse_base64url
 from partner_sdk.wire.mailbox_message import parse_body
 from tests.desk.action_builders import draft, reread
 from tests.desk.desk_loop import ACTOR, Loop
@@ -79,7 +79,7 @@ def test_referral_is_sent_after_its_wait_and_answered_in_its_thread(reachable: L
 def test_embargo_that_came_after_the_release_stops_a_referral_and_says_why(reachable: Loop) -> None:
     case_id = add_referable(reachable.desk, about=reachable.partner.partner)
     action = refer(reachable, case_id)
-    draft(reachable.desk, case_id)
+    package = draft(reachable.desk, case_id)
     pass_days(reachable, LONGEST_WAIT)
     assert read_mailbox(reachable) == []
     stopped = reread(reachable.desk, action)
@@ -88,6 +88,13 @@ def test_embargo_that_came_after_the_release_stops_a_referral_and_says_why(reach
         assert [(one.kind, one.subject) for one in list_alarms(connection) if one.kind == FAILED] == [
             (FAILED, f"terms-referral {action.action_id}: package-open")
         ]
+    # Once the cause is gone it is released again, with the signature that it has and another random wait.
+    with reachable.desk.store.write() as connection:
+        withdraw_action(reachable.desk, connection, package.action_id, reason="No crime.", actor=ACTOR)
+    again, _ = release(reachable.desk, stopped)
+    assert (again.state, again.failed_because) == ("released", None)
+    assert again.not_before is not None
+    assert again.not_before > format_time(reachable.clock() + SHORTEST_WAIT - timedelta(seconds=1))
 
 
 def test_alert_and_its_thread_reach_the_mailbox(reachable: Loop) -> None:

@@ -35,7 +35,7 @@ from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.notice_builders import CONTACT, MARKER, add_referable, make_reachable
 from tests.desk.view_builders import Browser, Clock, add_sealed_case
-from tests.desk.work_builders import pass_case_on
+from tests.desk.work_builders import assess, pass_case_on
 from tests.public_report_builders import make_contact, make_known_person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -83,6 +83,8 @@ def place(desk: Desk, case_id: str, embargo: Embargo) -> None:
         place_hold(desk, case_id, reason="A court asks.", review=date(2027, 1, 4), actor=ACTOR)
     elif embargo == "package-open":
         draft(desk, case_id)
+    elif embargo == "for-action":
+        assess(desk, case_id, best_placed="local_police")
     elif embargo == "with-police":
         pass_case_on(desk, case_id)
     else:
@@ -172,7 +174,8 @@ def test_embargo_ends_with_its_cause(reachable: Desk, case_id: str, clock: Clock
     ids=str,
 )
 def test_report_for_action_is_not_referred(reachable: Desk, answers: dict[str, str]) -> None:
-    assert refuse(reachable, add_referable(reachable, assessed=answers)).reason == "for-action"
+    error = refuse(reachable, add_referable(reachable, assessed=answers))
+    assert (error.reason, EMBARGO_TITLES["for-action"] in str(error)) == ("embargo", True)
 
 
 def test_report_is_read_and_has_a_service_with_keys_first(reachable: Desk) -> None:

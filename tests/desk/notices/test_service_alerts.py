@@ -25,6 +25,7 @@ from gateway.desk.notices.service_alerts import (
     release_alert,
     release_alone,
 )
+from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASES
@@ -301,3 +302,19 @@ def test_threads_are_closed_until_a_person_opens_them_by_name(desk: Desk) -> Non
     # The page of one action leads to the alert.
     assert f"/service-alerts/{alert.actions[0].action_id}" in browser.get(f"/actions/{alert.actions[0].action_id}").text
     assert "Unread." not in browser.get(f"/service-alerts/{alert.actions[0].action_id}").text
+
+
+def test_duty_officer_writes_about_cases_of_the_crisis_lane_alone(desk: Desk) -> None:
+    browser = Browser(desk).sign_in("d-duty", [Role.DUTY_OFFICER])
+    browser.get("/service-alerts/new")
+    calm, urgent = add_referable(desk), add_referable(desk, crisis=True)
+    form = {"pattern": DRAFT.pattern, "advice": DRAFT.advice, "audience": "all", "lasts": "1", "services": PARTNER}
+    assert browser.post("/service-alerts", **form, case=calm).status_code == 403
+    unknown = browser.post("/service-alerts", **form, case="NO-SUCH-CASE")
+    assert (unknown.status_code, 'href="#case"' in unknown.text) == (409, True)
+    made = browser.post("/service-alerts", **form, case=urgent)
+    assert made.status_code == 303
+    assert "Send it alone" in browser.get(made.location).text
+    assert browser.post(f"{made.location}/release").status_code == 403
+    assert browser.post(f"{made.location}/alone").status_code == 303
+    assert "sent it alone, in a crisis" in browser.get(made.location).text
