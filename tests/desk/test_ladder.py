@@ -3,14 +3,16 @@
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gateway.desk.config import CarriersConfig, encode_config
 from gateway.desk.doctor import examine
 from gateway.desk.ladder import NO_LADDER, Ladder, Rung, load_ladder
-from gateway.desk.wiring import Desk
+from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE, load_agency
 from gateway.web.settings import SettingsError
-from tests.desk.outbox_builders import make_rung
+from tests.desk.outbox_builders import FROM, make_rung
 
 AGENCY = load_agency(AGENCY_EXAMPLE)
 TEXT = """checked_on = 2026-11-28
@@ -140,6 +142,13 @@ def test_file_that_is_wrong_names_the_rung_and_stops_the_start(desk: Desk, old: 
     with pytest.raises(SettingsError) as caught:
         load_ladder(desk.paths.ladder, has_mail=True)
     assert fault in str(caught.value)
+    config = msgspec.structs.replace(
+        desk.config, carriers=CarriersConfig(mail="folder", folder="/var/out", mail_from=FROM)
+    )
+    desk.paths.config.write_text(encode_config(config), "utf-8")
+    with pytest.raises(SettingsError) as at_start:
+        open_desk(desk.paths.state)
+    assert fault in str(at_start.value)
     (finding, *_) = [one for one in examine(desk.paths.state, clock=desk.clock) if one.verdict == "fault"]
     assert "ladder.toml" in finding.detail
 

@@ -183,7 +183,8 @@ def acknowledge_alert(
 ) -> int:
     """Record the person in charge of the open alert, and return the number of its cases.
 
-    `seen` is the count that the person saw: cases that came later, or stand in no notice yet, become the next alert.
+    `seen` is the count that the person saw, by default that of the last notice: cases that came later, and are unread,
+    become the next alert.
     Raises `AlertError` (`unknown-alert`) if no alert of this number waits for a person.
     """
     found = find_open(connection)
@@ -191,13 +192,14 @@ def acknowledge_alert(
         raise AlertError(
             "No alert with this number waits for a person. `alert list` shows every alert.", reason="unknown-alert"
         )
-    covered = min(found.told, found.count, found.told if seen is None else max(1, seen))
+    covered = min(found.count, found.told if seen is None else max(1, seen))
+    left = min(found.count, count_unread(connection, since=found.first_at)) - covered
     values = {"acknowledged_at": format_time(now), "acknowledged_by": actor, "count": covered}
     _end(connection, found, now=now, **values)
     audit.append_entry(connection, "acknowledge-alert", str(number), at=now, actor=actor, count=covered)
-    if found.count > covered:
+    if left > 0:
         # Their time is that of this alert: which of its cases were the later ones is not recorded.
-        add_alert(connection, count=found.count - covered, first_at=found.first_at, now=now)
+        add_alert(connection, count=left, first_at=found.first_at, now=now)
     return covered
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from gateway.desk.cases.model import list_cases
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.outbox.alert_sending import AlertsSent
 from gateway.desk.outbox.alerts import acknowledge_alert
@@ -40,6 +42,13 @@ HOLIDAY_NIGHT = datetime(2026, 12, 28, 2, 10, tzinfo=UTC)
 def codes(loop: Loop) -> list[str]:
     others = {"crisis-unread", "audit-not-anchored"}
     return [one.code for one in settle_alarms(loop.desk) if one.code not in others]
+
+
+def open_some(loop: Loop, count: int) -> None:
+    with loop.desk.store.read() as connection:
+        cases = list_cases(connection)[:count]
+    for case in cases:
+        open_case(loop.desk, case.case_id, actor=ACTOR)
 
 
 def acknowledge(loop: Loop, number: int = 1, *, seen: int | None = None) -> int:
@@ -128,6 +137,18 @@ def test_acknowledgement_covers_what_its_person_saw_and_no_more(two: Loop, desk_
     assert send_alerts(two.desk).sent == 1
     assert open_with_key_set(two, desk_pager.taken[-1][1]).count == 3
     assert acknowledge(two, 2) == 3
+
+
+def test_case_that_was_read_before_an_acknowledgement_makes_no_new_alert(two: Loop, other_pager: Posts) -> None:
+    file_urgent(two, 3)
+    send_alerts(two.desk)
+    open_some(two, 1)
+    two.clock.advance(minutes=6)
+    send_alerts(two.desk)
+    notice = open_with_key_set(two, other_pager.taken[0][1], target="out_of_hours")
+    assert notice.count == 2
+    assert acknowledge(two, seen=notice.count) == 2
+    assert len(list_all_alerts(two.desk)) == 1
 
 
 def test_rung_that_takes_nothing_is_passed_by_in_the_same_run(two: Loop, desk_pager: Posts, other_pager: Posts) -> None:
