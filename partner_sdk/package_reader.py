@@ -51,8 +51,9 @@ PASSPHRASE_SYMBOLS: Final = 20
 MANIFEST: Final = "manifest.json"
 PAYLOAD_TYPE: Final = "application/vnd.report-abuse.package.v1+json"
 MAX_MANIFEST_BYTES: Final = 512 * 1024
+MOST_FILES: Final = 1000
 _MISREAD: Final = str.maketrans({"O": "0", "I": "1", "L": "1", " ": "", "-": ""})
-_NAME: Final = re.compile(r"(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?")
+_NAME: Final = re.compile(r"(?=.{1,100}\Z)(?:[a-z]+/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)?")
 
 
 class ReadError(Exception):
@@ -230,13 +231,17 @@ def open_manifest(raw: bytes, *, keys: Sequence[bytes]) -> dict[str, Any]:
 
 def _has_files(manifest: dict[str, Any]) -> bool:
     files = manifest.get("files")
-    return isinstance(files, list) and all(
-        isinstance(one, dict)
-        and isinstance(one.get("name"), str)
-        and isinstance(one.get("sha256"), str)
-        and isinstance(one.get("size_bytes"), int)
-        and 0 <= one["size_bytes"] < 2**63
-        for one in files
+    return (
+        isinstance(files, list)
+        and len(files) <= MOST_FILES
+        and all(
+            isinstance(one, dict)
+            and isinstance(one.get("name"), str)
+            and isinstance(one.get("sha256"), str)
+            and isinstance(one.get("size_bytes"), int)
+            and 0 <= one["size_bytes"] < 2**63
+            for one in files
+        )
     )
 
 

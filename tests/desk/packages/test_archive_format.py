@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk.packages import stored_zip
 from gateway.desk.packages.archive import make_archive
 from gateway.desk.packages.stored_zip import Entry, write_zip
 from partner_sdk import package_reader
@@ -167,6 +168,7 @@ TAMPERED: dict[str, Callable[[], bytes]] = {
     "hidden name": lambda: rename("evidence/e1.png", "evidence/.e1", also_in_manifest=True),
     "line end in a name": lambda: rename("evidence/e1.png", "evidence/e1.png\n", also_in_manifest=True),
     "capital letter": lambda: rename("evidence/e1.png", "evidence/E1.png", also_in_manifest=True),
+    "long name": lambda: rename("evidence/e1.png", f"evidence/{'e' * 100}", also_in_manifest=True),
     "manifest twice": lambda: rename("evidence/e1.png", MANIFEST, also_in_manifest=True),
     "listed twice": lambda: repack(sign_again(list_twice)),
     "listed in another order": lambda: repack(sign_again(reverse)),
@@ -262,3 +264,17 @@ def test_no_bit_of_an_archive_can_be_changed(verifier: str) -> None:
 def test_structures_of_the_page_are_those_of_the_code() -> None:
     raw = pack([(MANIFEST, b"{}"), ("page.html", b"hello")])
     assert f"It has {len(raw)} bytes and the SHA-256\n`{hashlib.sha256(raw).hexdigest()}`." in PAGE
+
+
+@pytest.mark.parametrize("size", [0, 5, 2**32 - 2, 2**32 - 1, 2**32, 10 * 1024**3])
+@pytest.mark.parametrize("offset", [0, 2**32 - 2, 2**32 - 1, 2**40])
+def test_reader_expects_the_headers_of_large_files_that_the_desk_writes(size: int, offset: int) -> None:
+    """No test writes 4 GiB: the headers are compared, and `zipfile` reads those of the desk in test_archive.py."""
+    entry = Entry("evidence/e1.png", size, 0x1A2B3C4D, list)
+    given = (entry.name, entry.size_bytes, entry.crc32)
+    assert package_reader._make_local(*given) == stored_zip._make_local(entry)
+    assert package_reader._make_central(*given, offset) == stored_zip._make_central(entry, offset)
+    end = stored_zip._make_end(7, offset=offset, size=700)
+    assert (
+        package_reader._make_end(7, offset=offset, size=700) == end == stand_alone_verifier.end_records(7, 700, offset)
+    )
