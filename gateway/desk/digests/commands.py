@@ -151,7 +151,7 @@ def _make_all(call: Call, desk: Desk, order: BatchOrder) -> int:
     to_invite = [result.service for result in results if result.is_to_invite]
     lines = [f"{order.quarter.name}: {', '.join(f'{count:,} {state}' for state, count in states.items())}."]
     if to_invite:
-        lines.append(f"Without keys, and to be invited (`partner invite`): {', '.join(to_invite)}")
+        lines.append(f"Without keys, and to be invited on the page of the placements: {', '.join(to_invite)}")
     if lost:
         lines.append(
             f"Noise was lost in an earlier run, and is never drawn again: {', '.join(lost)}. Run this again with "

@@ -84,6 +84,11 @@ class ServiceAlertRow:
         return self.is_released and (self.release is None or self.release.signed_by is None)
 
     @property
+    def has_unreached(self) -> bool:
+        """Whether it could not be sent to a recipient, e.g. one whose keys had ended: it may be tried again."""
+        return any(_may_be_released(one) and one.state == "failed" for one in self.actions)
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing more goes to any recipient."""
         return all(one.state in ("ended", "withdrawn", "failed") for one in self.actions)
@@ -265,9 +270,13 @@ def _release_all(desk: Desk, connection: Connection, alert: ServiceAlertRow, *, 
     if alert.first.is_expired(desk.clock()):
         raise ActionError("The time of this alert is over: write a new one.", reason="expired")
     for action in alert.actions:
-        if action.state == "drafted":
+        if _may_be_released(action):
             _release_one(desk, connection, action, actor=actor)
     return get_alert(connection, alert.alert_id)
+
+
+def _may_be_released(action: Action) -> bool:
+    return action.state == "drafted" or (action.state == "failed" and action.sent_at is None)
 
 
 def _release_one(desk: Desk, connection: Connection, action: Action, *, actor: str) -> None:
@@ -277,7 +286,8 @@ def _release_one(desk: Desk, connection: Connection, action: Action, *, actor: s
         # One suspended recipient holds no warning back from the others.
         if error.reason not in ("recipient-gone", "recipient-suspended"):
             raise
-        fail_action(desk, connection, action, code=error.reason)
+        if action.state != "failed":
+            fail_action(desk, connection, action, code=error.reason)
 
 
 def _find_lead(desk: Desk, wanted: str) -> CaseRow | None:

@@ -180,6 +180,15 @@ def test_recipient_suspended_after_the_draft_fails_alone_and_loudly(desk: Desk) 
     }
     with desk.store.read() as connection:
         assert [one.kind for one in list_alarms(connection)] == [FAILED]
+    page, path = Browser(desk).sign_in("b-second"), f"/service-alerts/{alert.alert_id}"
+    assert "Send it to them" in page.get(path).text
+    assert page.post(f"{path}/release").status_code == 303
+    assert reread(desk, alert.alert_id).count("failed") == 1
+    with desk.store.write() as connection:
+        connection.execute(update(PARTNERS).where(PARTNERS.c.partner == "other-chat").values(state="active"))
+    assert page.post(f"{path}/release").status_code == 303
+    assert {one.state for one in reread(desk, alert.alert_id).actions} == {"released"}
+    assert "Send it to them" not in page.get(path).text
 
 
 def test_duty_officer_alone_releases_in_a_crisis_and_a_second_person_reviews(desk: Desk) -> None:
