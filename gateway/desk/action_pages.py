@@ -222,7 +222,7 @@ def _get_writable(action_id: str) -> Action:
 
 def _may_try_again(action: Action) -> bool:
     # A message that was written may be on its way: the outbox tries that one again.
-    return action.state == "failed" and action.sent_at is None
+    return action.state == "failed" and action.sent_at is None and action.released_at is not None
 
 
 def _make_scope(action: Action) -> CaseScope | None:

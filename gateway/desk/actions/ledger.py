@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.actions.boxes import close_action_box, open_action_box
-from gateway.desk.actions.model import OUT_STATES, WITHOUT_CASE, ActionKind, ActionState, ActionWay
+from gateway.desk.actions.model import OUT_STATES, TO_DESTINATIONS, WITHOUT_CASE, ActionKind, ActionState, ActionWay
 from gateway.desk.actions.model import Action as Action
 from gateway.desk.actions.model import ActionError as ActionError
 from gateway.desk.actions.model import find_action as find_action
@@ -148,7 +148,9 @@ def release_action(
 
 
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:
-    """Withdraw an action; once it was sent, a recall with this reason goes out in its thread. It is kept sealed.
+    """Withdraw an action; once it was sent, a recall goes out in its thread.
+
+    The reason is kept sealed. A body that works on the case reads it too; a service never does.
 
     Raises `ActionError`: `unknown-action`, `not-open`, `reason-missing`, `reason-too-long`.
     """
@@ -156,9 +158,10 @@ def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reaso
     text = _get_clean_reason(reason)
     if action.state in ("withdrawn", "ended"):
         raise ActionError("This was withdrawn or ended already.", reason="not-open")
-    if action.sent_at is not None:
-        write_entry(desk, connection, action, kind="recall", text=text, actor=actor)
-    else:
+    is_out, is_told_why = action.sent_at is not None, action.kind in TO_DESTINATIONS
+    if is_out:
+        write_entry(desk, connection, action, kind="recall", text=text if is_told_why else "", actor=actor)
+    if not is_out or not is_told_why:
         add_entry(desk, connection, action, direction="kept", kind="recall", text=EntryText(text=text), actor=actor)
     return change_state(desk, connection, action, "withdrawn", actor=actor, act="withdraw-action")
 
