@@ -16,7 +16,6 @@ from gateway.desk.digests import tables
 from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import KEYED_IN as KEYED_IN
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
-from gateway.desk.uk_times import get_uk_day as get_uk_day
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import combine
 from partner_sdk.errors import ReportAbuseError

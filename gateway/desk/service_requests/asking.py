@@ -14,14 +14,7 @@ from sqlalchemy import Connection
 from gateway.desk import audit
 from gateway.desk.actions.ledger import Action, draft_action, find_action, release_action
 from gateway.desk.cases.assessing import get_standing
-from gateway.desk.cases.model import (
-    CaseError,
-    CaseRow,
-    get_case,
-    get_uk_day,
-    has_control_characters,
-    normalise,
-)
+from gateway.desk.cases.model import CaseError, CaseRow, get_case, has_control_characters, normalise
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, StepText, add_step
 from gateway.desk.identifiers.traces import (
     TRACE_TITLES,
@@ -34,7 +27,7 @@ from gateway.desk.placements.register import get_owner_names
 from gateway.desk.service_requests.contents import encode_letter
 from gateway.desk.service_requests.laws import Law, RequestKind, list_laws
 from gateway.desk.service_requests.reports import list_case_reports, make_case_traces, open_reports
-from gateway.desk.uk_times import UK
+from gateway.desk.uk_times import UK, get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import (
     ACCOUNT_KINDS,

@@ -17,7 +17,7 @@ from gateway.desk.actions.ledger import Action, find_action, open_body, record_s
 from gateway.desk.actions.model import ASKING, KIND_TITLES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.forms import CASE_FAULTS, parse_optional_day
-from gateway.desk.cases.model import CaseError, CaseRow, get_case, get_uk_day
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import find_owner_name
@@ -33,6 +33,7 @@ from gateway.desk.service_requests.laws import list_other_ways, load_laws
 from gateway.desk.service_requests.letters import draw_letter, make_reference
 from gateway.desk.service_requests.reports import list_case_reports, make_case_traces, open_reports
 from gateway.desk.service_requests.suggesting import SuggestedAccount, parse_account, suggest_accounts
+from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import ReportAbuseError

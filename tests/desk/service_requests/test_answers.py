@@ -7,12 +7,13 @@ import pytest
 from gateway.desk.actions.clock import format_clock, list_clocks
 from gateway.desk.actions.ledger import Action, get_action, withdraw_action
 from gateway.desk.cases.linking import list_linked
-from gateway.desk.cases.model import CaseRow, get_uk_day
+from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.partners.mailbox import seal_messages_again, write_message
 from gateway.desk.service_requests.asking import Asking
 from gateway.desk.service_requests.contents import list_answers
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
+from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.action_bodies import AskedAccount, PreservationRequest
 from partner_sdk.wire.canonical import encode, parse_base64url
