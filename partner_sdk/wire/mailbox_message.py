@@ -145,21 +145,6 @@ def parse_body(raw: bytes, *, body: type[T]) -> T:
     return parsed
 
 
-def parse_information_request(raw: bytes) -> InformationRequest:
-    """Read the body of an `information-request`; raises `FormatError`."""
-    return parse_body(raw, body=InformationRequest)
-
-
-def parse_outcome_note(raw: bytes) -> OutcomeNote:
-    """Read the body of an `outcome`; raises `FormatError`."""
-    return parse_body(raw, body=OutcomeNote)
-
-
-def parse_set_aside_notice(raw: bytes) -> SetAsideNotice:
-    """Read the body of a `set-aside`; raises `FormatError`."""
-    return parse_body(raw, body=SetAsideNotice)
-
-
 def format_outcome(outcome: str) -> str:
     """Return the words for an outcome; one that a later release knows stands for itself."""
     return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))

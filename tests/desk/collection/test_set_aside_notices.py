@@ -14,7 +14,7 @@ from gateway.desk.partners.stages import COARSE_REASONS, coarsen
 from gateway.intake import NewReport
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, SetAsideNotice, parse_set_aside_notice
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, SetAsideNotice, parse_body
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import Partner, SealedReport, make_clear_fields, make_industry_report, sign_for_envelope
@@ -56,7 +56,7 @@ def progress_of(loop: Loop, reference: str, *, partner: str | None = None) -> tu
 
 def read_notices(loop: Loop) -> list[SetAsideNotice]:
     messages = [message for message in read_mailbox(loop) if message.kind == "set-aside"]
-    return [parse_set_aside_notice(parse_base64url(message.body)) for message in messages]
+    return [parse_body(parse_base64url(message.body), body=SetAsideNotice) for message in messages]
 
 
 def test_partner_is_told_of_an_unknown_field_and_of_a_version_that_is_a_number(loop: Loop) -> None:

@@ -14,7 +14,7 @@ from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire import mailbox_message
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.mailbox_message import parse_outcome_note
+from partner_sdk.wire.mailbox_message import OutcomeNote, parse_body
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
@@ -36,7 +36,7 @@ def refuse(loop: Loop, reference: str, outcome: str = "used", hold_until: date |
 
 
 def notes(loop: Loop) -> list[tuple[str, str]]:
-    found = [parse_outcome_note(parse_base64url(message.body)) for message in read_mailbox(loop)]
+    found = [parse_body(parse_base64url(message.body), body=OutcomeNote) for message in read_mailbox(loop)]
     return [(note.reference, note.outcome) for note in found]
 
 
@@ -51,7 +51,7 @@ def test_outcome_goes_with_the_next_collect_by_stage_and_by_mailbox(loop: Loop) 
     collect_and_send(loop)
     assert stage_at_gateway(loop, case.reference) == ("opened", "actioned")
     (message,) = read_mailbox(loop)
-    note = parse_outcome_note(parse_base64url(message.body))
+    note = parse_body(parse_base64url(message.body), body=OutcomeNote)
     assert (message.kind, note.report_id, note.outcome) == ("outcome", case.report_id, "actioned")
     assert note.released_at == "2026-11-25T08:30:00Z"
     collect_and_send(loop)

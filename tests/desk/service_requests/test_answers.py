@@ -17,7 +17,7 @@ from gateway.desk.uk_times import get_uk_day
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.action_bodies import AskedAccount, PreservationRequest
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.mailbox_message import parse_body, parse_information_request
+from partner_sdk.wire.mailbox_message import InformationRequest, parse_body
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.asking_builders import NIGHT_OWL, ask, make_asking, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
@@ -57,7 +57,7 @@ def test_question_goes_to_the_partner_sealed_and_signed_with_its_day(loop: Loop)
     assert read_mailbox(loop) == []
     collect_and_send(loop)
     (message,) = read_mailbox(loop)
-    request = parse_information_request(parse_base64url(message.body))
+    request = parse_body(parse_base64url(message.body), body=InformationRequest)
     assert (message.kind, message.recipient, message.number) == ("information-request", "example-chat", 1)
     assert (request.request_id, request.report_id, request.reference) == (
         message.message_id,
@@ -87,7 +87,7 @@ def test_longest_question_of_wide_letters_reaches_the_partner(loop: Loop) -> Non
     wide = make_asking(loop, question="🙂" * 2000, purpose="🙂" * 300)
     ask_and_send(loop, read(loop).reference, wide)
     (message,) = read_mailbox(loop)
-    assert parse_information_request(parse_base64url(message.body)).question == "🙂" * 2000
+    assert parse_body(parse_base64url(message.body), body=InformationRequest).question == "🙂" * 2000
 
 
 def test_partner_that_is_suspended_before_it_was_sent_gets_nothing_and_the_request_fails(loop: Loop) -> None:

@@ -15,8 +15,7 @@ from partner_sdk.wire.mailbox_message import (
     OutcomeNote,
     encode_body,
     format_outcome,
-    parse_information_request,
-    parse_outcome_note,
+    parse_body,
 )
 from tests.builders import NOW
 
@@ -35,8 +34,8 @@ NOTE = OutcomeNote(
 
 
 def test_bodies_come_back_as_they_were_written() -> None:
-    assert parse_information_request(encode_body(REQUEST)) == REQUEST
-    assert parse_outcome_note(encode_body(NOTE)) == NOTE
+    assert parse_body(encode_body(REQUEST), body=InformationRequest) == REQUEST
+    assert parse_body(encode_body(NOTE), body=OutcomeNote) == NOTE
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_bodies_come_back_as_they_were_written() -> None:
 def test_request_that_is_misspelled_is_refused_by_both_sides(changes: dict[str, Any]) -> None:
     wrong = msgspec.structs.replace(REQUEST, **changes)
     with pytest.raises(FormatError):
-        parse_information_request(encode(wrong))
+        parse_body(encode(wrong), body=InformationRequest)
     if not {len(str(value)) for value in changes.values()} & {0, 301, 2001}:  # the types alone hold lengths
         with pytest.raises(FormatError):
             encode_body(wrong)
@@ -67,14 +66,14 @@ def test_request_that_is_misspelled_is_refused_by_both_sides(changes: dict[str, 
 )
 def test_outcome_that_is_misspelled_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(FormatError):
-        parse_outcome_note(encode(msgspec.structs.replace(NOTE, **changes)))
+        parse_body(encode(msgspec.structs.replace(NOTE, **changes)), body=OutcomeNote)
 
 
 def test_unknown_fields_and_other_spellings_are_refused() -> None:
     raw = encode_body(REQUEST)
     for wrong in (raw + b" ", raw[:-1] + b',"x":1}', encode_body(NOTE), b"", b"{}"):
         with pytest.raises(FormatError):
-            parse_information_request(wrong)
+            parse_body(wrong, body=InformationRequest)
 
 
 def test_longest_question_fits_its_body() -> None:
@@ -83,7 +82,7 @@ def test_longest_question_fits_its_body() -> None:
     )
     raw = encode_body(longest)
     assert len(raw) < MAX_BODY_BYTES
-    assert parse_information_request(raw) == longest
+    assert parse_body(raw, body=InformationRequest) == longest
 
 
 def test_every_outcome_has_words_and_one_of_a_later_release_stands_for_itself() -> None:
