@@ -176,7 +176,7 @@ _PASSPHRASE_BYTES: Final = 200  # a line of 20 letters, with spaces and hyphens
 @click.option("--passphrase-file", metavar="FILE", help="Read it from a file; - reads standard input.")
 @shared_options
 def unseal(call: Call, *, file: Path, out: Path, passphrase_file: str | None) -> int:
-    """Open the sealed file of a package with its passphrase; needs no account.
+    """Open a sealed package with its passphrase, without account.
 
     The file partner_sdk/package_reader.py does the same alone, and also checks the archive.
     """
