@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import open_body
 from gateway.desk.cases.model import CaseError, get_case
-from gateway.desk.cases.partner_side import Question, ask_partner, schedule_outcome
+from gateway.desk.cases.partner_side import schedule_outcome
 from gateway.desk.digests.batch import BatchOrder, make_all
 from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records
@@ -28,6 +28,7 @@ from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, STAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox_message import MessageKind
+from tests.desk.asking_builders import ask, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digests.digest_builders import QUARTER, add_cases
 from tests.desk.industry_builders import read, read_mailbox
@@ -74,15 +75,16 @@ WORDS = AlertDraft(
     services=(),
 )
 # The kinds that this test sends, and those that hold nothing of any case but the recipient's own reports: a notice of a
-# report that was set aside, a line to try a key, and that a period has no digest. The test of a request is in
-# tests/desk/service_requests.
+# report that was set aside, a line to try a key, and that a period has no digest.
 SENT: frozenset[MessageKind] = frozenset(
-    {"alert", "information-request", "outcome", "terms-referral", "thread-message"}
+    {
+        *("alert", "information-request", "outcome", "preservation-request"),
+        *("terms-referral", "thread-message"),
+    }
 )
 FIGURES: frozenset[MessageKind] = frozenset({"digest", "overview"})
 OWN: frozenset[MessageKind] = frozenset({"digest-not-published", "set-aside", "welcome"})
 TO_POLICE: frozenset[MessageKind] = frozenset({"package"})
-OF_REQUESTS: frozenset[MessageKind] = frozenset({"preservation-request"})
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def list_bodies(loop: Loop) -> Iterator[tuple[MessageKind, bytes]]:
 
 
 def test_every_kind_of_message_is_looked_at_here() -> None:
-    kinds = [*SENT, *FIGURES, *OWN, *TO_POLICE, *OF_REQUESTS]
+    kinds = [*SENT, *FIGURES, *OWN, *TO_POLICE]
     assert sorted(kinds) == sorted(get_args(MessageKind))
 
 
@@ -131,8 +133,9 @@ def test_messages_to_services_hold_nothing_of_the_person(reachable: Loop, case_i
     marks = list_marks(reachable, case_id)
     own = read(reachable)  # the partner's own report
     assess(desk, own.case_id)
-    question = Question(question="Which device was it?", purpose="To find the child.", legal_basis="The law.")
-    ask_partner(desk, own.case_id, question, actor=ACTOR)
+    # About the child's own report: by the single point of contact, who names an account and neither case nor person.
+    ask(reachable, case_id, make_stranger(reachable))
+    ask(reachable, case_id, make_preservation(reachable))
     schedule_outcome(desk, own.case_id, outcome="used", hold_until=None, actor=ACTOR)
     release(desk, draft_referral(desk, case_id, Referral("username", "Night_Owl7", "pressure"), actor=ACTOR))
     with desk.store.write() as connection:
