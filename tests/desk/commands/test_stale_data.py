@@ -38,6 +38,8 @@ def test_command_gives_1_and_names_each_stale_entry(
         "gateway/desk/destinations/police.toml",
         "gateway/desk/destinations/suggestions.toml",
         "gateway/desk/rights/rights.toml",
+        "gateway/desk/notices/invitation.toml",
+        "gateway/desk/notices/terms.toml",
         "gateway/desk/packages/handling.toml",
         "gateway/desk/packages/legal_bases.toml",
         "gateway/desk/outbox/notes.toml",
