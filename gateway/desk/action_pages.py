@@ -175,10 +175,10 @@ def post_record(action_id: str) -> ResponseReturnValue:
 @blueprint.post("/actions/<action_id>/again")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_again(action_id: str) -> ResponseReturnValue:
-    """Release an action again that failed before it went, e.g. because its recipient was suspended then."""
+    """Release a request again that failed before it went, e.g. because its recipient was suspended then."""
     action, desk = _get_writable(action_id), get_desk()
     if not _may_try_again(action):
-        return _show(action, faults=[Fault("state-title", "Only an action that could not be sent is tried again.")])
+        return _show(action, faults=[Fault("state-title", "Only a request that could not be sent is tried again.")])
     try:
         with desk.store.write() as connection:
             release_action(desk, connection, action_id, actor=get_name())
@@ -221,8 +221,10 @@ def _get_writable(action_id: str) -> Action:
 
 
 def _may_try_again(action: Action) -> bool:
-    # A message that was written may be on its way: the outbox tries that one again.
-    return action.state == "failed" and action.sent_at is None and action.released_at is not None
+    # A message that was written may be on its way: the outbox tries that one again. A package is released again on its
+    # own page, which asks for the second person's signature.
+    is_unsent = action.state == "failed" and action.sent_at is None and action.released_at is not None
+    return action.kind in ASKING and is_unsent
 
 
 def _make_scope(action: Action) -> CaseScope | None:

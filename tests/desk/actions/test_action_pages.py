@@ -9,6 +9,7 @@ import pytest
 from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import Action, record_sent
 from gateway.desk.actions.threads import EntryText
+from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import (
@@ -134,9 +135,9 @@ def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
     assert browser.post(f"{address}/end").status_code == 409
 
 
-def test_action_that_could_not_be_sent_is_tried_again_with_the_same_content(loop: Loop) -> None:
-    one = release_package(loop)
-    browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
+def test_request_that_could_not_be_sent_is_tried_again_with_the_same_content(loop: Loop) -> None:
+    one = release_package(loop, kind="information-request", recipient=loop.partner.partner)
+    browser, address = Browser(loop.desk).sign_in("o-person", [Role.SPOC]), f"/actions/{one.action_id}"
     assert "Try again" not in read_page(browser, address)
     assert browser.post(f"{address}/again").status_code == 409
     set_partner(loop.desk, state="suspended")
@@ -148,7 +149,21 @@ def test_action_that_could_not_be_sent_is_tried_again_with_the_same_content(loop
     assert "Try again" in read_page(browser, address)
     assert browser.post(f"{address}/again").status_code == 303
     send_out(loop.desk, "message")
-    assert [message.message_id for message in read_mailbox(loop)] == [one.action_id]
+    with loop.desk.store.read() as connection:
+        assert [message.message_id for message in list_messages(connection)] == [one.action_id]
+
+
+def test_package_that_failed_is_released_on_its_own_page_alone(loop: Loop) -> None:
+    """A duty officer sent it alone, and it failed: one other person cannot send it without a signature."""
+    one = release_package(loop)
+    set_partner(loop.desk, state="suspended")
+    send_out(loop.desk, "message")
+    set_partner(loop.desk, state="active")
+    browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
+    assert reread(loop.desk, one).state == "failed"
+    assert "Try again" not in read_page(browser, address)
+    assert browser.post(f"{address}/again").status_code == 409
+    assert reread(loop.desk, one).state == "failed"
 
 
 @pytest.mark.parametrize(
