@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gateway.clock import utc_now
-from gateway.demo.desk_walk import sign_release
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 from gateway.demo.service.app import CHAT, PLACES, Place
@@ -29,6 +28,7 @@ PEOPLE: Final = {
     "a-analyst": ("Amina Analyst", "analyst"),
     "s-supervisor": ("Sam Supervisor", "supervisor"),
     "b-adviser": ("Bronwen Adviser", "adviser"),
+    "s-spoc": ("Siân Spoc", "spoc"),
     "a-administrator": (ADMINISTRATOR, "administrator"),
 }
 ASSESSORS: Final = ("a-analyst", "b-adviser", "a-administrator")
@@ -336,41 +336,29 @@ class Loop:
     def collect(self) -> int:
         """Collect at the desk; returns the number of open cases."""
         self.run_desk("collect")
-        return len(self._list_open())
+        return len(self.list_open())
 
     def start_collecting(self) -> None:
         """Keep the desk collecting, so that new reports from the form reach its queue."""
         every = ("--every", str(COLLECT_SECONDS))
         self.processes.start("collect", DESK, "collect", *every, *self._desk_options())
 
-    def open_and_close(self, references: Collection[str]) -> int:
-        """Open, assess and close only these cases; returns their number."""
-        cases = [case for case in self._list_open() if case["reference"] in references]
+    def open_and_assess(self, references: Collection[str]) -> int:
+        """Open and assess only these cases; returns their number."""
         reasons = self.folder / "reasons.txt"
         reasons.write_text(REASONS, encoding="utf-8")
+        for reference in references:
+            self.run_desk("case", "show", reference)
+            self.run_desk("case", "assess", reference, *ASSESSMENT, "--reasons-file", str(reasons))
+        return len(references)
+
+    def close_cases(self, references: Collection[str]) -> int:
+        """Close only these cases, with the reply that a child is owed; returns their number."""
+        cases = [case for case in self.list_open() if case["reference"] in references]
         for case in cases:
-            self.run_desk("case", "show", case["reference"])
-            self.run_desk("case", "assess", case["reference"], *ASSESSMENT, "--reasons-file", str(reasons))
             reply = ("--reply-recorded", "replied_through_school") if case["reply_owed"] else ()
             self.run_desk("case", "close", case["reference"], *CLOSING, *reply)
         return len(cases)
-
-    def publish_digest(self, quarter: str) -> str:
-        """Make the digest of a past quarter, in which this desk had no reports, and release it; returns its id."""
-        made = json.loads(
-            self.run_desk("digest", "make", "--partner", PARTNER_ID, "--quarter", quarter, "--adopted", "--json")
-        )
-        digest_id = str(made["digest_id"])
-        try:
-            sign_release(self.make_start_link("s-supervisor"), f"/digests/{digest_id}", "release")
-        except FormWalkError as error:
-            raise DemoError(str(error)) from None
-        return digest_id
-
-    def pull_digest(self, quarter: str) -> dict[str, Any]:
-        """Pull, verify and open the digest as the partner; returns the digest from the command's output."""
-        pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
-        return pulled
 
     def make_start_link(self, person: str) -> str:
         """Return the one-time address for a person at the desk's pages."""
@@ -389,7 +377,8 @@ class Loop:
         output = self.processes.run(PARTNER, *arguments, "--state", str(self.partner_state))
         return json.loads(output) if "--json" in arguments else None
 
-    def _list_open(self) -> list[dict[str, Any]]:
+    def list_open(self) -> list[dict[str, Any]]:
+        """Return the open cases, as the command lists them."""
         listed: dict[str, Any] = json.loads(self.run_desk("case", "list", "--json"))
         cases: list[dict[str, Any]] = listed["cases"]
         return cases

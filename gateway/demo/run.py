@@ -19,6 +19,7 @@ from gateway.clock import utc_now
 from gateway.demo.cluster import PORTS as CLUSTER_PORTS
 from gateway.demo.cluster import Cluster
 from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, PEOPLE, PORTS, Loop, OneMachine, Ports, Site
+from gateway.demo.outgoing import ask_partner, enrol_police, publish_digest, pull_digest, send_package
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.app import PLACES
 
@@ -84,7 +85,8 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
     steps.take("publish", loop.publish)
-    steps.take("desk", loop.start_desk)
+    steps.take("police", lambda: enrol_police(loop))
+    steps.take("desk", loop.start_desk)  # which reads the agreements with destinations once
     steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
     steps.take("service", loop.start_service)
     buttons = steps.take(
@@ -101,21 +103,31 @@ def run_steps(loop: Loop, print_line: Callable[[str], None]) -> dict[str, Any]:
     replied = steps.take(
         "reply", lambda: loop.reply_to_child(public), "the desk replied; with number and words the person read: {}"
     )
-    opened = steps.take(
-        "cases",
-        # Reports that a visitor types into the form meanwhile stay open.
-        lambda: loop.open_and_close({public, sent["reference"]}),
-        "the desk opened, assessed and closed {} cases",
+    # Reports that a visitor types into the form meanwhile stay open.
+    mine = (public, sent["reference"])
+    opened = steps.take("assess", lambda: loop.open_and_assess(mine), "the desk opened and assessed {} cases")
+    package = steps.take(
+        "package",
+        lambda: send_package(loop, sent["reference"]),
+        "two people signed package {}, and the police acknowledged it by name",
     )
+    asked = steps.take(
+        "request",
+        lambda: ask_partner(loop, sent["reference"]),
+        "the desk asked the service by request {}, and the service answered it",
+    )
+    steps.take("close", lambda: loop.close_cases(mine), "the desk closed {} cases")
     digest_id = steps.take(
-        "digest", lambda: loop.publish_digest(quarter), f"the desk released the digest of {quarter}: {{}}"
+        "digest", lambda: publish_digest(loop, quarter), f"the desk released the digest of {quarter}: {{}}"
     )
-    pulled = steps.take("pull", lambda: loop.pull_digest(quarter), "the partner pulled, verified and opened it")
+    pulled = steps.take("pull", lambda: pull_digest(loop, quarter), "the partner pulled, verified and opened it")
     return {
         "buttons_pass": buttons,
         "public_reference": public,
         "industry_reference": sent["reference"],
         "reply_read": bool(replied),
+        "package_acknowledged": package["acknowledged"],
+        "request_answered": asked["answered"],
         "digest_id": digest_id,
         "desk_opened": opened,
         "receipt_verified": verified,

@@ -13,7 +13,7 @@ SIGNS = {
     "the form for people who report": 'name="action"',
     "the industry door": '"environment":"live"',
     "the feed, where the desk collects": '"status":"ok"',
-    "the desk; `make demo` prints a link for each of four people, which signs in once": "sign",
+    "the desk; `make demo` prints a link for each of five people, which signs in once": "sign",
     "an example service with the button": "Report Abuse",
 }
 

@@ -57,8 +57,8 @@ from tests.sdk.evidence_builders import make_report
 from tests.whole.loop_in_process import running_here
 
 STEPS = [
-    *("servers", "keys", "gateway", "publish", "desk", "enrol", "service", "button"),
-    *("public report", "industry report", "receipt", "collect", "reply", "cases"),
+    *("servers", "keys", "gateway", "publish", "police", "desk", "enrol", "service", "button"),
+    *("public report", "industry report", "receipt", "collect", "reply", "assess", "package", "request", "close"),
     *("digest", "pull"),
 ]
 
