@@ -3,9 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -61,7 +59,7 @@ def night(tmp_path: Path) -> Iterator[tuple[NightLoop, list[tuple[dict[str, str]
 
 
 def test_child_in_danger_at_night_reaches_the_police_and_is_answered(
-    browser: Chromium, night: tuple[NightLoop, list[tuple[dict[str, str], bytes]]]
+    browser: Chromium, night: tuple[NightLoop, list[tuple[dict[str, str], bytes]]], tmp_path: Path
 ) -> None:
     loop, notices = night
     people = {one: Colleague(browser, loop.served, one).register() for one in (NIGHT, DAY, LEAD)}
@@ -79,11 +77,12 @@ def test_child_in_danger_at_night_reaches_the_police_and_is_answered(
         assess(phone, path)
         send_alone(phone, path)
         loop.work(seconds=20)
-        package = take_it(police)
+        package = take_it(police, tmp_path / "package")
         loop.work(seconds=20)
         answer_the_force(phone, package)
         loop.work(seconds=20)
         tell_outcome(police, package)
+        hand_over(phone)
         loop.pass_to(NEXT_MORNING)
         loop.work()
         review(people[LEAD], package)
@@ -149,14 +148,14 @@ def send_alone(phone: Colleague, path: str) -> None:
     assert "alone: a second person has not reviewed it" in phone.read()
 
 
-def take_it(police: Partner) -> str:
+def take_it(police: Partner, folder: Path) -> str:
     """Collect the package as the force does, read it, acknowledge it by name, and ask once; return its id."""
     police.collect_mailbox()
     (thread,) = police.threads.read("package").threads
     assert isinstance(thread.body, Package)
     assert thread.body.urgent
-    with ZipFile(BytesIO(thread.body.read_archive())) as archive:
-        assert "By the cinema in Canterbury" in archive.read("page.html").decode()
+    opened = police.threads.open_package(thread.message_id, folder=folder)
+    assert "By the cinema in Canterbury" in (opened.folder / "page.html").read_text(encoding="utf-8")
     police.threads.write(thread.message_id, kind="acknowledge", by=OFFICER)
     police.threads.write(thread.message_id, kind="question", by=OFFICER, text="Which cinema is it? [message]")
     return thread.message_id
@@ -181,6 +180,13 @@ def tell_outcome(police: Partner, package: str) -> None:
     police.threads.write(package, kind="outcome", by=OFFICER, outcome="safeguarded", text="Safe at home. [message]")
 
 
+def hand_over(phone: Colleague) -> None:
+    """Write the note for the day team."""
+    phone.open("/duty/hand-over")
+    phone.page.locator("textarea").fill("Sam is safe at home. Answer Sam: nobody has yet. [message]")
+    phone.press("Hand over with this note")
+
+
 def sign_in(one: Colleague) -> None:
     one.open("/sign-in")
     one.press("Sign in with your passkey")
@@ -200,11 +206,12 @@ def review(lead: Colleague, package: str) -> None:
 def finish(day: Colleague, path: str) -> None:
     """Take the case over, record the outcome, answer the child, and close it."""
     sign_in(day)
-    open_case(day, path)
     page = day.page
-    page.locator("#over_reason").fill("The day team goes on with it.")
-    day.press("Take the case over")
+    day.open("/duty/hand-over")
+    assert "Kent Police" in day.read() or "kent" in day.read()
+    day.press("Take this case over")
     open_case(day, path)
+    assert "Sam is safe at home" in day.read()
     page.locator("#child_outcome").select_option("safeguarded")
     page.locator("#child_told_by").fill(f"{OFFICER}, in the thread")
     day.press("Record the outcome")
