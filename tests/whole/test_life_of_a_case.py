@@ -141,7 +141,7 @@ def close(one: Colleague, path: str, *, again: bool = False) -> None:
         open_case(one, path)
     one.page.locator("#outcome").select_option("used")
     one.page.get_by_role("button", name="Close the case").click()
-    expect(one.page.get_by_role("heading", name="Outcome")).to_be_visible()
+    expect(one.page.get_by_role("heading", name="Outcome", exact=True)).to_be_visible()
 
 
 def reopen(one: Colleague, path: str) -> None:
