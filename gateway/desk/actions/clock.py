@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from gateway.desk.actions.model import ASKING, Action, list_where
+from gateway.desk.actions.model import ASKING, Action
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.schema import CASES
 from gateway.desk.uk_times import format_uk_day_of, get_uk_day_of
@@ -34,9 +34,7 @@ def format_clock(action: Action, *, today: date) -> Clock:
         return Clock(f"Answered {format_uk_day_of(action.answered_at)}{late}", is_late=False)
     if action.state in {"withdrawn", "failed", "ended"}:
         return Clock(action.state.capitalize(), is_late=action.state == "failed")
-    if left < 0:
-        return Clock(_format_late(-left), is_late=True)
-    return Clock("Due today" if left == 0 else f"{left} {'day' if left == 1 else 'days'} left", is_late=False)
+    return _format_left(left)
 
 
 def count_days_left(action: Action, *, today: date) -> int:
@@ -49,10 +47,18 @@ def count_days_left(action: Action, *, today: date) -> int:
 
 def list_clocks(connection: Connection, *, today: date) -> Mapping[str, Clock]:
     """Return the clock of each case that waits for an answer, by the id of its lead: that of the first one due."""
-    rows = select(CASE_ACTIONS.c.action_id, _LEAD).join(_ABOUT, _ABOUT.c.case_id == CASE_ACTIONS.c.case_id)
-    leads = {row.action_id: row[1] for row in connection.execute(rows.where(IS_ASKED))}
-    waiting = sorted(list_where(connection, IS_ASKED), key=lambda one: one.due_at or "", reverse=True)
-    return {leads[one.action_id]: format_clock(one, today=today) for one in waiting if one.action_id in leads}
+    # Without an order: a page reads every open request, and the earliest is found on the way.
+    asked = select(_LEAD.label("lead"), CASE_ACTIONS.c.due_at).join(_ABOUT, _ABOUT.c.case_id == CASE_ACTIONS.c.case_id)
+    due: dict[str, str] = {}
+    for row in connection.execute(asked.where(IS_ASKED, CASE_ACTIONS.c.due_at.is_not(None))):
+        due[row.lead] = min(row.due_at, due.get(row.lead, row.due_at))
+    return {lead: _format_left((get_uk_day_of(due_at) - today).days) for lead, due_at in due.items()}
+
+
+def _format_left(left: int) -> Clock:
+    if left < 0:
+        return Clock(_format_late(-left), is_late=True)
+    return Clock("Due today" if left == 0 else f"{left} {'day' if left == 1 else 'days'} left", is_late=False)
 
 
 def _format_late(days: int) -> str:

@@ -12,7 +12,9 @@ from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.steps import StepKind
 from gateway.desk.people.permissions import Role
+from gateway.desk.service_requests.asking import ask_service
 from gateway.desk.store.schema import AUDIT
+from tests.desk.asking_builders import make_asking
 from tests.desk.cases.test_forms_of_roles import file_partners, file_public
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import Loop
@@ -118,15 +120,15 @@ def test_every_act_on_a_case_in_the_audit_log_has_a_line(loop: Loop) -> None:
         assess(desk, one.case_id, actor=ME)
         browser.post(f"{path}/outcome", told_outcome="used", hold_until="2026-12-20")
         browser.post(f"{path}/outcome/take-back")
-        browser.post(f"{path}/ask", question="Which?", purpose="To find them.", legal_basis="A law.")
         browser.post(f"{path}/reply", code="no_safe_contact", reason=WHY)
+    ask_service(desk, partners.case_id, make_asking(loop), actor=ME)
     link_cases(desk, case.case_id, partners.reference, reason=WHY, actor=ME)
     steps = {f"{kind}-case" for kind in get_args(StepKind)}
     with desk.store.read() as connection:
         wanted = AUDIT.c.subject.in_([case.case_id, partners.case_id])
         acts = set(connection.execute(select(AUDIT.c.action).where(wanted)).scalars())
     assert acts - steps - OF_OTHER_LISTS - set(ON_CASE) == set()
-    assert {"decide-outcome", "take-back-outcome", "ask-partner", "draft-release"} <= acts
+    assert {"decide-outcome", "take-back-outcome", "ask-service-case", "draft-action", "draft-release"} <= acts
     lines = list_lines(browser.get(f"/cases/{partners.case_id}").text)
     assert [line for line in lines if "partner" in line.partition(") ")[2]] != []
     assert find(loop, case.reference).about == "other-chat"

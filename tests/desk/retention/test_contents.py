@@ -9,7 +9,6 @@ from gateway.desk.store.schema import EVIDENCE, METADATA, NAMED_EVIDENCE
 CODES = {
     "cases",
     "destroyed_cases",
-    "information_requests",
     "outcome_signals",
     "stages",
 }
