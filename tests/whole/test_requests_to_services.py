@@ -1,0 +1,70 @@
+"""A service answers requests through the SDK in time, and a third service learns of neither."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.actions.ledger import get_action
+from gateway.desk.actions.model import list_actions
+from gateway.desk.actions.threads import list_entries, open_entries
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.service_requests.asking import ask_service
+from gateway.desk.service_requests.contents import list_answers
+from partner_sdk.errors import ReportAbuseError
+from tests.builders import EXAMPLE_REPORT
+from tests.desk.asking_builders import make_asking, make_preservation
+from tests.desk.people_builders import ACTOR
+from tests.desk.work_builders import assess
+from tests.whole.night_loop import NightLoop, open_night_loop
+
+RAW = EXAMPLE_REPORT.read_bytes()
+KINDS = ("information-request", "preservation-request")
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[NightLoop]:
+    with open_night_loop(tmp_path) as opened:
+        yield opened
+
+
+def test_requests_are_answered_through_the_sdk_and_a_third_service_learns_of_neither(night: NightLoop) -> None:
+    desk = night.loop.desk
+    service = night.add_partner("mild-chat", name="Mild Chat")
+    third = night.add_partner("mild-game", name="Mild Game")
+    receipt = service.submit(RAW, priority="P2")
+    night.work(minutes=1)
+    case_id = open_case(desk, receipt.reference, actor=ACTOR).case.case_id
+    assess(desk, case_id)
+    kept = ask_service(desk, case_id, make_preservation(night.loop, recipient="mild-chat"), actor=ACTOR)
+    asked = ask_service(desk, case_id, make_asking(night.loop, recipient="mild-chat"), actor=ACTOR)
+    night.work(minutes=1)
+
+    service.collect_mailbox()
+    listed = {one.message_id for one in service.threads.read(*KINDS).threads}
+    assert listed == {kept.action_id, asked.action_id}
+    service.threads.write(kept.action_id, kind="answer", by="Robin Example", text="Kept from today.")
+    service.answer(asked.action_id, RAW, priority="P3")
+    night.work(days=2)
+
+    with desk.store.read() as connection:
+        actions = list_actions(connection, case_id=case_id)
+        answers = list_answers(connection, get_action(connection, asked.action_id))
+        entries = list_entries(connection, [kept.action_id])
+        lead = get_case(connection, case_id)
+    assert [(one.state, (one.answered_at or "") < (one.due_at or "")) for one in actions] == [("answered", True)] * 2
+    assert [one.joined_to for one in answers] == [lead.case_id]
+    (entry,) = [one for one in entries if one.direction == "in"]
+    texts = open_entries(desk, kept, [entry], actor=ACTOR)
+    assert (texts[entry.entry_id].text, texts[entry.entry_id].by) == ("Kept from today.", "Robin Example")
+
+    assert third.collect_mailbox().messages == ()
+    assert third.threads.read(*KINDS).threads == ()
+    for message_id in (kept.action_id, asked.action_id):
+        with pytest.raises(ReportAbuseError):
+            third.threads.write(message_id, kind="answer", by="Eve Example", text="Ours.")
+        with pytest.raises(ReportAbuseError):
+            third.answer(message_id, RAW, priority="P3")
+    with pytest.raises(ReportAbuseError):
+        third.get_progress(receipt.report_id)
