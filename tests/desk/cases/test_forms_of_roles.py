@@ -25,8 +25,12 @@ from tests.desk.industry_builders import find
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.desk.work_builders import assess, assess_and_close
 
-# Forms of the pages of a request to see, correct or wipe a report, of a package and of a referral, not of a case.
-OF_FORMS = (*(f"/cases/<case_id>/package/{step}" for step in ("preview", "draft")), "/cases/<case_id>/referral")
+# Forms of the pages of a request to see, correct or wipe a report, of a package, of a referral and of a request to a
+# service, not of a case.
+OF_FORMS = (
+    *(f"/cases/<case_id>/package/{step}" for step in ("preview", "draft")),
+    *(f"/cases/<case_id>/{form}" for form in ("referral", "ask", "ask/accounts")),
+)
 OF_ANOTHER_PAGE = ("/cases/<case_id>/requests", "/cases/<case_id>/erase", *OF_FORMS)
 WHY = "The school rang: the child is with them."
 READERS = tuple(role for role in Role if is_allowed([role], Permission.READ_CASES))
