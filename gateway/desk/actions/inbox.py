@@ -1,7 +1,7 @@
 """Takes partners' entries in the threads of actions from the feed: each is proven to be the partner's, then kept.
 
 Never trusts the gateway: an entry counts only if a key of the partner signed it, and only about a message that this
-desk sent to that partner. One that does not hold is kept as it came, with a code and an alarm.
+desk sent to that partner. One that does not hold is kept as it came, up to a limit, with a code and an alarm.
 """
 
 from dataclasses import dataclass
@@ -39,8 +39,10 @@ INTAKE: Final = Intake(
     too_large="thread-entry-too-large",
 )
 REFUSED: Final = "thread-entry-refused"
-# While so many wait for a person none is taken: the gateway keeps them.
+# A copy is kept of so many, and of so many under one partner's name; of later ones only the alarm tells. They hold back
+# no entry that holds.
 MOST_REFUSED: Final = 1_000
+MOST_REFUSED_OF_ONE: Final = 100
 
 
 class _RefusedError(ReportAbuseError):
@@ -61,7 +63,7 @@ NO_ENTRIES: Final = EntriesTaken(0, 0)
 def collect_entries(desk: Desk, feed: FeedClient, *, actor: str) -> EntriesTaken:
     """Open and check the entries at the feed, keep every one, then acknowledge them."""
     take = partial(_take, desk=desk, trusted=load_trusted_keys(desk, actor=actor))
-    results = collect_items(desk, feed, INTAKE, take=take, has_room=_has_room)
+    results = collect_items(desk, feed, INTAKE, take=take)
     return EntriesTaken(taken=sum(results), refused=len(results) - sum(results))
 
 
@@ -70,8 +72,10 @@ def count_refused(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(REFUSED_ENTRIES)).scalar_one())
 
 
-def _has_room(connection: Connection) -> bool:
-    return count_refused(connection) < MOST_REFUSED
+def _has_room(connection: Connection, partner: str) -> bool:
+    mine = select(func.count()).select_from(REFUSED_ENTRIES).where(REFUSED_ENTRIES.c.partner == partner)
+    is_one_full = connection.execute(mine).scalar_one() >= MOST_REFUSED_OF_ONE
+    return not is_one_full and count_refused(connection) < MOST_REFUSED
 
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, trusted: TrustedKeys) -> bool | None:
@@ -133,7 +137,8 @@ def _get_action(connection: Connection, entry: ThreadEntry, *, partner: str) -> 
 def _refuse(connection: Connection, row: ItemRow, *, desk: Desk, reason: str) -> bool:
     mine = (REFUSED_ENTRIES.c.partner == row.address) & (REFUSED_ENTRIES.c.entry_id == row.item_id)
     now = desk.clock()
-    if connection.execute(select(REFUSED_ENTRIES.c.entry_id).where(mine)).first() is None:
+    is_kept = connection.execute(select(REFUSED_ENTRIES.c.entry_id).where(mine)).first() is not None
+    if not is_kept and _has_room(connection, row.address):
         connection.execute(
             insert(REFUSED_ENTRIES).values(
                 partner=row.address,

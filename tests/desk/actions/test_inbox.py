@@ -200,16 +200,20 @@ def test_vault_that_does_not_answer_leaves_the_entry_at_the_gateway(
     assert collect_threads(loop).taken == 1
 
 
-def test_refused_entries_fill_no_disk(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["MOST_REFUSED", "MOST_REFUSED_OF_ONE"])
+def test_refused_entries_fill_no_disk_and_hold_back_no_other(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     one = send(loop)
-    monkeypatch.setattr(inbox, "MOST_REFUSED", 1)
-    for _ in range(2):
+    monkeypatch.setattr(inbox, limit, 1)
+    for _ in range(3):
         put_entry(loop, make_entry(loop, loop.desk.make_id()), address=loop.partner.partner)
         collect_threads(loop)
     with loop.desk.store.read() as connection:
         assert count_refused(connection) == 1
-    assert reread(loop.desk, one).state == "sent"
-    assert loop.gateway.store.path.is_file()
+    assert post_entry(loop, make_entry(loop, one.action_id)) == 202
+    assert collect_threads(loop).taken == 1
+    assert reread(loop.desk, one).state == "acknowledged"
 
 
 def test_entry_that_waited_is_taken_after_the_partner_changed_its_keys(loop: Loop) -> None:
