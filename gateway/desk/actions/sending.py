@@ -16,7 +16,7 @@ from gateway.desk.actions.model import Action, ActionError, ActionKind, find_act
 from gateway.desk.actions.recipients import get_mailbox
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.outbox.loop import GiveUp, Run
-from gateway.desk.partners.mailbox import MessageSender, store_message
+from gateway.desk.partners.mailbox import MessageSender, has_message, store_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.people.permissions import BY_THE_DESK
 from gateway.desk.store.action_tables import CASE_ACTIONS
@@ -79,6 +79,9 @@ def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) 
     if action.is_expired(desk.clock()):
         raise ActionError("Its time is over.", reason="expired")
     check_embargo(connection, action, now=desk.clock())
+    if has_message(connection, action.action_id):
+        # The id of a package comes back with its form: a person may give that of an earlier message.
+        raise ActionError("Another message has its number.", reason="written-already")
     store_message(
         desk,
         connection,

@@ -129,6 +129,17 @@ def test_action_that_cannot_go_fails_with_a_code_an_alarm_and_holds_back_no_othe
     assert reread(loop.desk, other).state == ("failed" if fault == "recipient-suspended" else "sent")
 
 
+def test_action_with_the_id_of_an_earlier_message_fails_and_holds_back_no_other(loop: Loop) -> None:
+    first = release_package(loop)
+    send_out(loop.desk, "message")
+    with loop.desk.store.write() as connection:
+        note = write_entry(loop.desk, connection, first, kind="note", text="A note.", actor=ACTOR)
+    wrong, right = (release_package(loop, first.case_id, action_id=one) for one in (note, None))
+    send_out(loop.desk, "message")
+    assert (reread(loop.desk, wrong).state, reread(loop.desk, wrong).failed_because) == ("failed", "written-already")
+    assert reread(loop.desk, right).state == "sent"
+
+
 def test_action_that_failed_before_it_went_is_released_again(loop: Loop) -> None:
     one = release_package(loop)
     set_partner(loop.desk, state="suspended")
