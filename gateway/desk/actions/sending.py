@@ -133,7 +133,7 @@ class ActionSender:
         """Record a sent message; an action that had failed was sent after all."""
         self.messages.sent(connection, row, item)
         action = find_action(connection, row.subject)
-        if action is not None and action.state == "failed":
+        if action is not None and action.state == "failed" and action.sent_at is not None:
             also = {"failed_at": None, "failed_because": None}
             change_state(self.run.desk, connection, action, "sent", actor=BY_THE_DESK, act="send-action", also=also)
 
