@@ -26,7 +26,7 @@ import pytest
 import requests
 
 from gateway.demo.form_walk import walk_to_thanks
-from gateway.demo.loop import ANSWERS
+from gateway.demo.loop import ANSWERS, PEOPLE
 from gateway.demo.service.app import PLACES
 from tests.builders.local_servers import find_free_ports
 from tests.gateway.web.process_watch import find_living, list_family, read_command, read_environment, wait_until
@@ -203,7 +203,7 @@ def check_it_runs_until(
     """
     said = read_until(process, is_last=lambda line: line == "Press Ctrl-C to stop.")
     addresses = re.findall(r"http://(127\.0\.0\.1|localhost):(\d+)(/\S*)", "\n".join(said))
-    assert [int(port) - newcomer.port for _, port, _ in addresses] == [0, 0, 1, 3, 2, 2, 2, 2]
+    assert [int(port) - newcomer.port for _, port, _ in addresses] == [0, 0, 1, 3, *[2] * len(PEOPLE)]
     for host, port, path in addresses:
         assert requests.get(f"http://{host}:{port}{path}", timeout=20).status_code == 200
     assert len(newcomer.find_processes()) > 4
@@ -255,7 +255,7 @@ def whole(newcomer: Newcomer, tmp_path_factory: pytest.TempPathFactory) -> Run:
         type_a_report(said)
         answers.update(ask_addresses(newcomer.port))
         first, *others = re.findall(r"http://\S+/start/\S+", "\n".join(said))
-        assert len(others) == 3  # supervisor, adviser and administrator, beside the analyst
+        assert len(others) == len(PEOPLE) - 1
         sign_ins.extend(sign_in_twice(link)[0] for link in others)
         sign_ins.extend(sign_in_twice(first))
 
