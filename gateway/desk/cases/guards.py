@@ -8,9 +8,11 @@ from gateway.desk.actions.model import list_actions_of
 from gateway.desk.cases.assessing import YES, Standing, count_read, find_standing
 from gateway.desk.cases.holding import check_not_held
 from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseError, CaseRow
+from gateway.desk.cases.opening import is_proven, list_additions, list_reports
 from gateway.desk.cases.replying.no_reply import list_no_reply_refusals
 from gateway.desk.cases.steps import list_steps
 from gateway.desk.outbox.replies import has_reply
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 
 def list_owed(connection: Connection, found: CaseRow, *, actor: str) -> Iterator[CaseError]:
@@ -77,11 +79,25 @@ def _is_passed_on(connection: Connection, found: CaseRow) -> bool:
     A package counts once it was acknowledged, and a call once a person recorded it.
     """
     read = count_read(connection, found)
-    passed = (one for one in list_steps(connection, found) if one.kind == "pass-on" and one.case_id == found.case_id)
-    packages = (one for one in list_actions_of(connection, [found.case_id]) if one.is_taken)
-    return any(one.detail["protects"] and one.detail["read"] >= read for one in passed) or any(
-        one.protects and (one.covers or 0) >= read for one in packages
-    )
+    steps = list_steps(connection, found, kinds={"pass-on", "choose-body"})
+    passed = (one for one in steps if one.kind == "pass-on" and one.case_id == found.case_id)
+    if any(one.detail["protects"] and one.detail["read"] >= read for one in passed):
+        return True
+    packages = [one for one in list_actions_of(connection, [found.case_id]) if one.is_taken and one.protects]
+    if not any((one.covers or 0) >= read for one in packages):
+        return False
+    taken = {one.action_id for one in packages}
+    chosen = (one.detail for one in steps if one.kind == "choose-body" and one.detail["action_id"] in taken)
+    sent = {case_id for one in chosen for case_id in one["reports"].split(",")}
+    return _list_proven(connection, found) <= sent
+
+
+def _list_proven(connection: Connection, found: CaseRow) -> set[str]:
+    """Return the ids of the read reports of a case, without an addition that may be from another person."""
+    added = list_additions(connection, found) if found.partner == PUBLIC_SENDER else ()
+    joined = (one for one in list_reports(connection, found.case_id))
+    proven = (*joined, *(one for one in added if is_proven(one, earlier=found)))
+    return {one.case_id for one in proven if one.opened_at is not None}
 
 
 def _is_exempt(connection: Connection, found: CaseRow, standing: Standing) -> bool:

@@ -10,6 +10,7 @@ from gateway.desk.actions.threads import EntryText, list_entries, open_entries
 from gateway.desk.cases.closing import Closing, close_case
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.steps import add_step
 from gateway.desk.wiring import Desk
 from tests.desk.action_builders import add_assessed, draft, release, reread
 from tests.desk.desk_loop import ACTOR
@@ -28,8 +29,11 @@ def case_id(desk: Desk) -> str:
 
 
 def send(desk: Desk, case_id: str, **changes: str) -> Action:
+    """Send a package with the first report of a case."""
     one = release(desk, draft(desk, case_id, **changes))
+    codes = {"action_id": one.action_id, "reports": case_id}
     with desk.store.write() as connection:
+        add_step(desk, connection, case_id, "choose-body", actor=ACTOR, codes=codes)
         return record_sent(desk, connection, one.action_id, actor=ACTOR)
 
 
