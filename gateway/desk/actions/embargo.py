@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, or_, select
 
-from gateway.desk.actions.model import Action, ActionError
+from gateway.desk.actions.model import OPEN_STATES, Action, ActionError
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
@@ -30,8 +30,6 @@ EMBARGO_TITLES: Final[dict[Embargo, str]] = {
 # Answers to "Who is best placed?" of a report that no body acts on.
 NOT_FOR_ACTION: Final = ("harm_reduction", "nobody")
 _QUESTIONS: Final = ("immediate_risk", "urgent", "urgent_dissemination")
-# A package that was withdrawn, or ended with its outcome, holds nothing back.
-_OPEN_PACKAGE: Final = ("drafted", "released", "sent", "acknowledged", "answered", "failed")
 
 
 def find_embargo(connection: Connection, case_id: str, *, now: datetime) -> Embargo | None:
@@ -62,7 +60,8 @@ def check_embargo(connection: Connection, action: Action, *, now: datetime) -> N
 
 def _has_open_package(connection: Connection, case_ids: Collection[str]) -> bool:
     wanted = CASE_ACTIONS.c.case_id.in_(case_ids), CASE_ACTIONS.c.kind == "package"
-    query = select(CASE_ACTIONS.c.action_id).where(*wanted, CASE_ACTIONS.c.state.in_(_OPEN_PACKAGE))
+    # A package that was withdrawn, or ended with its outcome, holds nothing back.
+    query = select(CASE_ACTIONS.c.action_id).where(*wanted, CASE_ACTIONS.c.state.in_(OPEN_STATES))
     return connection.execute(query.limit(1)).first() is not None
 
 

@@ -61,8 +61,8 @@ def draft_action(
     """Keep a draft in the caller's transaction; nothing is sent before its release.
 
     `body` is the content for the recipient as canonical JSON; if it names the action itself, the caller makes the
-    `action_id` first (`desk.make_id`). `covers`, of a package, is the number of reports that had
-    been read (`cases.assessing.count_read`). Raises `ActionError`: `unknown-case`, `not-assessed`, `recipient-gone`,
+    `action_id` first (`desk.make_id`). `covers`, of a package, is the number of its reports that were read
+    (`cases.assessing.count_read`). Raises `ActionError`: `unknown-case`, `not-assessed`, `recipient-gone`,
     `recipient-suspended`, `too-large`, `expired`; `OpeningError` (`destroyed`) and as the vault.
     """
     if case_id is None and kind not in WITHOUT_CASE:
@@ -136,7 +136,7 @@ def release_action(
     `not-drafted`, `expired`, `recipient-gone`, `recipient-suspended`.
     """
     action = get_action(connection, action_id)
-    if action.state != "drafted" and not (action.state == "failed" and action.sent_at is None):
+    if not action.may_be_released:
         raise ActionError("This was released, sent or withdrawn already.", reason="not-drafted")
     if action.is_expired(desk.clock()):
         raise ActionError("Its time is over: write a new one.", reason="expired")

@@ -107,6 +107,11 @@ class Action:
         return self.kind == "package" and is_out and self.acknowledged_at is not None
 
     @property
+    def may_be_released(self) -> bool:
+        """Whether a release would send it: it is a draft, or failed before it went."""
+        return self.state == "drafted" or (self.state == "failed" and self.sent_at is None)
+
+    @property
     def awaits_answer(self) -> bool:
         """Whether the recipient was asked something and has not answered it."""
         return self.kind in ASKING and self.state in ("sent", "acknowledged")

@@ -45,8 +45,8 @@ def write_action_messages(desk: Desk) -> int:
     """Write the message of every released action that may go now; return how many were written.
 
     One that expired, also before its release, or whose recipient is gone, or whose case came under an embargo, fails
-    with a code and an alarm. Raises the errors of the vault and of
-    the signing key: the rest stays released for the next run.
+    with a code and an alarm. Raises the errors of the vault and of the signing key: the rest stays released for the
+    next run.
     """
     _fail_unreleased(desk)
     now = format_time(desk.clock())

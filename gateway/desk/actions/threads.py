@@ -35,7 +35,8 @@ _MOST_TEXT_BYTES: Final = 256 * 1024
 _THE_DESK: Final = "The desk"
 # A recall, a reminder and a close need no words.
 _WITH_TEXT: Final[frozenset[DeskEntryKind]] = frozenset({"question", "answer", "note"})
-# The act of the audit log.
+# An entry's act in the audit log, by its direction, e.g. `take-thread-entry`.
+_VERBS: Final[dict[Direction, str]] = {"in": "take", "out": "write", "kept": "keep"}
 READ_THREAD: Final = "read-thread"
 
 
@@ -134,10 +135,6 @@ def write_entry(
             is_sealed=True,
         )
     return entry_id
-
-
-# In words that the audit log has labels for.
-_VERBS: Final[dict[Direction, str]] = {"in": "take", "out": "write", "kept": "keep"}
 
 
 def list_entries(connection: Connection, action_ids: Sequence[str]) -> list[ThreadEntry]:

@@ -17,9 +17,8 @@ from partner_sdk.wire.canonical import format_time, parse_time
 
 # An officer takes them by name; a request is answered, and a referral or an invitation asks for nothing.
 ACKNOWLEDGED: Final[frozenset[ActionKind]] = frozenset({"package", "redirect", "alert"})
-_UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(
-    THREAD_ENTRIES.c.direction == "in", THREAD_ENTRIES.c.read_at.is_(None)
-)
+_IS_UNREAD: Final = (THREAD_ENTRIES.c.direction == "in") & THREAD_ENTRIES.c.read_at.is_(None)
+_UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(_IS_UNREAD)
 _ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
 _ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
 FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
@@ -78,9 +77,7 @@ def count_unread(connection: Connection) -> int:
 def list_unread(connection: Connection, action_ids: list[str]) -> dict[str, int]:
     """Return the number of unread entries of each of these actions that has any."""
     query = select(THREAD_ENTRIES.c.action_id, func.count()).where(
-        THREAD_ENTRIES.c.action_id.in_(action_ids),
-        THREAD_ENTRIES.c.direction == "in",
-        THREAD_ENTRIES.c.read_at.is_(None),
+        THREAD_ENTRIES.c.action_id.in_(action_ids), _IS_UNREAD
     )
     rows = connection.execute(query.group_by(THREAD_ENTRIES.c.action_id))
     return {str(action_id): int(count) for action_id, count in rows}

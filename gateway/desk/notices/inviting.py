@@ -36,7 +36,7 @@ from gateway.desk.paper import Paper
 from gateway.desk.placements.merges import get_successor, list_counted
 from gateway.desk.placements.register import find_owner_name, has_keys
 from gateway.desk.store.action_tables import CASE_ACTIONS
-from gateway.desk.uk_times import format_uk_day
+from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, parse_digest
@@ -180,7 +180,7 @@ def print_letter(letter: Letter, *, agency: str) -> bytes:
     """Return the letter as a PDF."""
     paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
     paper.write_text(letter.to)
-    paper.write_text(format_uk_day(letter.written_at[:10]), tone="soft")
+    paper.write_text(format_uk_day_of(letter.written_at), tone="soft")
     paper.write_heading(letter.subject, level=1)
     for paragraph in letter.text.split("\n\n"):
         text, *items = paragraph.split("\n- ")

@@ -12,7 +12,6 @@ from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import check_not_held, get_lead
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.notices.referrals import (
-    MAX_ACCOUNT_CHARACTERS,
     Referral,
     choose_service,
     draft_referral,
@@ -27,7 +26,7 @@ from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed
 from gateway.desk.views.touch import FORM_BYTES, sign_on_page
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError, ReportAbuseError
-from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, TermsReferral
+from partner_sdk.wire.action_bodies import MAX_ACCOUNT_CHARACTERS, MAX_ALERT_CHARACTERS, TermsReferral
 from partner_sdk.wire.mailbox_message import parse_body
 
 blueprint = Blueprint("referrals", __name__)

@@ -31,7 +31,7 @@ from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referra
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.merges import get_successor
 from gateway.desk.wiring import Desk, Random
-from partner_sdk.wire.action_bodies import AskedAccount, Notifier
+from partner_sdk.wire.action_bodies import MAX_ACCOUNT_CHARACTERS, AskedAccount, Notifier
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.mailbox_message import encode_body
 
@@ -41,7 +41,6 @@ LONGEST_WAIT: Final = timedelta(days=14)
 _RANDOM_BYTES: Final = 8
 # The time inside the id of each referral, which the service sees: its own would point to the day of a report.
 _NO_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
-MAX_ACCOUNT_CHARACTERS: Final = 300
 # A referral that failed or was withdrawn may be written again.
 _STANDS: Final = ("drafted", "released", "sent", "acknowledged", "answered", "ended")
 
@@ -109,7 +108,9 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
     service = get_successor(connection, lead.about)
     if lead.partner == service:
         raise CaseError("This service sent the report itself: it knows the account.", reason="own-report")
-    if any(one.kind == "terms-referral" and one.state in _STANDS for one in _list_all(connection, lead)):
+    if any(
+        one.kind == "terms-referral" and one.state in _STANDS for one in list_actions(connection, case_id=lead.case_id)
+    ):
         raise ActionError("This case was referred already.", reason="referred-already")
     return service, get_partner_names(connection).get(service, service)
 
@@ -160,10 +161,6 @@ def choose_wait(random: Random) -> timedelta:
     """Return a random time from 3 to 14 days, to the second."""
     span = int((LONGEST_WAIT - SHORTEST_WAIT).total_seconds())
     return SHORTEST_WAIT + timedelta(seconds=int.from_bytes(random(_RANDOM_BYTES)) % (span + 1))
-
-
-def _list_all(connection: Connection, lead: CaseRow) -> list[Action]:
-    return list_actions(connection, case_id=lead.case_id)
 
 
 def _clean(referral: Referral) -> AskedAccount:

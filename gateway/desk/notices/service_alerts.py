@@ -43,7 +43,7 @@ AUDIENCES: Final = (
     ("payments", "Payment services"),
 )
 LASTS: Final = (("1", "1 day"), ("3", "3 days"), ("7", "1 week"), ("14", "2 weeks"), ("30", "1 month"))
-# A name of two letters stands in too many words.
+# A name of up to three letters stands in too many texts as a common word.
 _LEAST_SERVICE: Final = 4
 _WORD: Final = re.compile(r"\w+")
 
@@ -86,7 +86,7 @@ class ServiceAlertRow:
     @property
     def has_unreached(self) -> bool:
         """Whether it could not be sent to a recipient, e.g. one whose keys had ended: it may be tried again."""
-        return any(_may_be_released(one) and one.state == "failed" for one in self.actions)
+        return any(one.may_be_released and one.state == "failed" for one in self.actions)
 
     @property
     def is_closed(self) -> bool:
@@ -270,13 +270,9 @@ def _release_all(desk: Desk, connection: Connection, alert: ServiceAlertRow, *, 
     if alert.first.is_expired(desk.clock()):
         raise ActionError("The time of this alert is over: write a new one.", reason="expired")
     for action in alert.actions:
-        if _may_be_released(action):
+        if action.may_be_released:
             _release_one(desk, connection, action, actor=actor)
     return get_alert(connection, alert.alert_id)
-
-
-def _may_be_released(action: Action) -> bool:
-    return action.state == "drafted" or (action.state == "failed" and action.sent_at is None)
 
 
 def _release_one(desk: Desk, connection: Connection, action: Action, *, actor: str) -> None:

@@ -6,13 +6,13 @@ A line `of_reporter` identifies the person who reported: `redact` removes it whe
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import PlainSize, Sha256Hex
 from partner_sdk.wire.keys import Environment
 
@@ -165,17 +165,14 @@ class PackageContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schema_version: Literal["1"] = "1"
 
 
-def encode_content(content: PackageContent) -> bytes:
-    """Return the canonical bytes. Raises `PackageError` as `check_content`."""
-    check_content(content)
-    return encode(content)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """People, accounts, sections and lines on safe contact from one report; keys are unique in the package."""
 
-
-def parse_content(raw: bytes) -> PackageContent:
-    """Return the content of canonical bytes. Raises `FormatError`, and `PackageError` as `check_content`."""
-    content = parse_exact(raw, kind=PackageContent, max_bytes=MAX_CONTENT_BYTES)
-    check_content(content)
-    return content
+    people: tuple[Person, ...]
+    accounts: tuple[Account, ...]
+    sections: tuple[Section, ...]
+    safe_contact: tuple[Line, ...] = ()
 
 
 def check_content(content: PackageContent) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.model import OUT_STATES, Action, list_actions, list_waiting, list_where
+from gateway.desk.actions.model import OUT_STATES, Action, list_waiting, list_where
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import list_reports
@@ -38,7 +38,7 @@ class PackageState:
         is_signed = self.release is not None and self.release.signed_by is not None
         if self.action.state == "withdrawn":
             return ""
-        if may_be_released(self.action) and is_signed:
+        if self.action.may_be_released and is_signed:
             return "release"
         if self.action.state == "released" and self.action.way != "mailbox":
             return "send"  # before its review: a child may wait for it
@@ -66,11 +66,6 @@ class News:
         return bool(self.reports or self.files)
 
 
-def may_be_released(action: Action) -> bool:
-    """Return whether a release would send it: it is a draft, or failed before it went."""
-    return action.state == "drafted" or (action.state == "failed" and action.sent_at is None)
-
-
 def make_state(connection: Connection, action: Action) -> PackageState:
     """Return the state of one package."""
     found = list_of_subjects(connection, kind=releases.PACKAGE, subjects=[action.action_id])
@@ -88,12 +83,6 @@ def list_packages(connection: Connection) -> list[PackageState]:
         found.setdefault(one.action_id, one)
     states = [make_state(connection, one) for one in found.values() if one.state != "withdrawn"]
     return sorted(states, key=lambda one: (one.next == "", one.action.drafted_at))
-
-
-def list_of_case(connection: Connection, case: CaseRow) -> list[PackageState]:
-    """Return the packages and redirected reports of a case, the oldest first."""
-    found = (one for one in list_actions(connection, case_id=case.case_id) if one.kind in (PACKAGE, REDIRECT))
-    return [make_state(connection, one) for one in found]
 
 
 def get_news(connection: Connection, action: Action) -> News:

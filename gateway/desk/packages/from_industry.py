@@ -9,8 +9,7 @@ from typing import Final
 from gateway.desk.cases.reading.blocks import Block, Message, format_code
 from gateway.desk.cases.reading.labels import get_field_label
 from gateway.desk.cases.reading.sections import make_report_sections
-from gateway.desk.packages.content import Account, AccountKind, Line, Person, Section
-from gateway.desk.packages.parts import Parts
+from gateway.desk.packages.content import Account, AccountKind, Line, Parts, Person, Section
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.outline import get_field
 from partner_sdk.report.people import Child, Suspect

@@ -9,8 +9,7 @@ from typing import Final
 from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS, format_country
-from gateway.desk.packages.content import Account, AccountKind, Line, Person, Section
-from gateway.desk.packages.parts import Parts
+from gateway.desk.packages.content import Account, AccountKind, Line, Parts, Person, Section
 from partner_sdk.wire.public_report import PublicReport, SafeContact
 
 # The answer to "Who is this about?" of a child who reports for themselves.

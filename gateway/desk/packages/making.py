@@ -29,6 +29,7 @@ from gateway.desk.packages.content import (
     Line,
     Officer,
     PackageContent,
+    Parts,
     Person,
     Redaction,
     SafeContact,
@@ -39,7 +40,6 @@ from gateway.desk.packages.content import (
 from gateway.desk.packages.from_industry import make_industry_parts
 from gateway.desk.packages.from_public import make_public_parts
 from gateway.desk.packages.gathering import GatheredCase, GatheredReport
-from gateway.desk.packages.parts import Parts
 from gateway.desk.packages.terms import load_handling, load_legal_bases
 from gateway.desk.people.permissions import ROLE_TITLES, Role
 from gateway.desk.people.register import find_person, list_roles

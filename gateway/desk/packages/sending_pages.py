@@ -23,7 +23,7 @@ from gateway.desk.packages.drafting import (
     list_choices,
     release_package,
 )
-from gateway.desk.packages.following import get_news, list_packages, make_state, may_be_released
+from gateway.desk.packages.following import get_news, list_packages, make_state
 from gateway.desk.packages.forms import WAY_TITLES, cut_page
 from gateway.desk.packages.packing import Unpacked, unpack
 from gateway.desk.packages.saving import draw_passphrase, make_file
@@ -100,14 +100,14 @@ def post_release(action_id: str) -> ResponseReturnValue:
             if release.signed_by is None:
                 check_may_sign(release, by=get_name())
                 check_was_read(connection, action, by=get_name())
-            if may_be_released(action):
+            if action.may_be_released:
                 check_still_right(desk, connection, action)
         if release.signed_by is None:
             sign_on_page(release, body=_open(action).manifest)
         else:
             with desk.store.read() as connection:
                 verify_release(connection, release.id)
-        if may_be_released(action):
+        if action.may_be_released:
             release_package(desk, action_id, actor=get_name())
     except ReportAbuseError as error:
         return _show(action, faults=[_make_fault(error)])
@@ -221,7 +221,7 @@ def _show(action: Action, *, page: bytes | None = None, faults: Sequence[Fault] 
         page=None if page is None else cut_page(page),
         may=list_permitted(case=scope),
         may_alone=may_alone,
-        is_unsent=may_be_released(state.action),
+        is_unsent=state.action.may_be_released,
         me=get_name(),
         typed=read_typed(),
         faults=list(faults),

@@ -154,9 +154,7 @@ def check_entry(desk: Desk, action: Action, text: str, *, actor: str) -> None:
 
 def list_services(connection: Connection) -> list[AskableService]:
     """Return the services that can be asked, by name: those with keys, and those without that the register has."""
-    partners = {
-        one.partner: one for one in list_partners(connection) if one.state in {"active", "suspended", "revoked"}
-    }
+    partners = {one.partner: one for one in list_partners(connection) if one.state in _WITH_KEYS}
     found = [
         AskableService(owner, name, has_mailbox=owner in partners)
         for owner, name in get_owner_names(connection).items()

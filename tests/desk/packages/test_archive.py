@@ -16,20 +16,20 @@ import pytest
 
 from gateway.desk.packages.archive import build_archive, make_archive
 from gateway.desk.packages.content import (
+    MAX_CONTENT_BYTES,
     WITHHELD,
     Account,
+    PackageContent,
     PackageError,
     Person,
     Redaction,
-    encode_content,
     list_hidden_texts,
-    parse_content,
     redact,
 )
 from gateway.desk.packages.packing import Unpacked, pack_again
 from gateway.desk.packages.stored_zip import Entry, count_zip_bytes, write_zip
 from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.wire.package import MANIFEST_FILE
 from tests.desk.packages.package_builders import PICTURE, make_content, make_item, sign
 
@@ -53,7 +53,7 @@ def test_archive_of_a_fixed_case_is_the_known_bytes() -> None:
 
 def test_stored_content_gives_the_same_archive() -> None:
     content = make_content()
-    again = parse_content(encode_content(content))
+    again = parse_exact(encode(content), kind=PackageContent, max_bytes=MAX_CONTENT_BYTES)
     assert again == content
     assert build_archive(again, sign=sign) == build_archive(content, sign=sign)
 
