@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.desk import audit
 from gateway.desk.actions.model import KIND_TITLES, Action, list_actions_of
+from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.acts import ON_CASE
 from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import hand_to_day_team, take_from_night
@@ -77,7 +78,7 @@ def make_night(desk: Desk, *, person: str) -> Night:
     began_at, ends_at = desk.agency.get_night(now)
     with desk.store.read() as connection:
         cases = [
-            _describe(connection, get_case(connection, case_id), person=person, since=began_at)
+            _describe(desk, connection, get_case(connection, case_id), person=person, since=began_at)
             for case_id in list_untaken(connection, agency=desk.agency, now=max(now, ends_at))
         ]
     return Night(format_time(began_at), format_time(ends_at), desk.agency.is_in_hours(now), cases)
@@ -112,12 +113,13 @@ def take_night_over(desk: Desk, wanted: Collection[str], *, actor: str, roles: C
     return len(taken)
 
 
-def _describe(connection: Connection, case: CaseRow, *, person: str, since: datetime) -> NightCase:
+def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str, since: datetime) -> NightCase:
     acts = audit.list_acts(connection, subjects=[case.case_id], actions=tuple(ON_CASE), most=_MOST_ACTS)
     names = {act.actor: format_person(connection, act.actor) for act in acts}
     notes = (one for one in list_steps(connection, case, kinds=(_NOTED,)) if one.detail.get("team") == "day")
     note = next((one for one in notes if one.at >= (case.held_since or case.received_at)), None)
     actions = list_actions_of(connection, [case.case_id])
+    recipients = name_recipients(desk, connection, actions)
     packages = [one for one in actions if one.kind in {"package", "redirect"}]
     releases = list_of_subjects(connection, kind=PACKAGE, subjects=[one.action_id for one in packages])
     signed = {action_id for action_id, release in releases.items() if release.signed_by is not None}
@@ -131,7 +133,7 @@ def _describe(connection: Connection, case: CaseRow, *, person: str, since: date
             for act in acts
             if act.at >= format_time(since)
         ],
-        actions=[(KIND_TITLES[one.kind], one) for one in actions],
+        actions=[(f"{KIND_TITLES[one.kind]} to {recipients[one.action_id]}", one) for one in actions],
         unreviewed=[one.action_id for one in packages if one.released_at and one.action_id not in signed],
         owed=[format_owed(one) for one in list_owed(connection, case, actor=case.holder or person)],
         note=note,
