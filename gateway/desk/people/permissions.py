@@ -231,9 +231,10 @@ class NotPermittedError(ReportAbuseError):
         self.permission = permission
         self.is_of_case = is_of_case
         self.able = tuple(role for role in Role if role in able)
+        titles = [ROLE_TITLES[role] for role in self.able]
+        whose = f"that is for a person with the role {_join(titles)}" if titles else "nobody may, in this case"
         super().__init__(
-            f"Your role does not let you {permission.value}: that is for a person with the role "
-            f"{_join([ROLE_TITLES[role] for role in self.able])}.",
+            f"Your role does not let you {permission.value}: {whose}.",
             reason="not-permitted",
         )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import change_state, get_action, open_body
 from gateway.desk.cases.model import get_case
@@ -17,6 +17,7 @@ from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from gateway.desk.people.releases import PACKAGE, list_open, verify_release
 from gateway.desk.store.passkey_tables import RELEASES
+from gateway.desk.store.schema import CASES
 from gateway.desk.watch import UNREVIEWED, list_concerns
 from gateway.desk.wiring import Desk
 from tests.desk.packages.package_forms import DUTY, MAKER, SECOND, add_urgent, draft, find, find_begin, post, sign
@@ -154,6 +155,16 @@ def test_draft_is_withdrawn_and_a_sent_package_recalled_with_a_reason(
     page = html.unescape(maker.get(f"/packages/{other.action_id}").text)
     assert "The recall went out in its thread" in page
     assert "Wrong child" not in page
+
+
+def test_duty_officer_sends_nothing_alone_outside_the_crisis_lane(desk: Desk, maker: Browser, case_id: str) -> None:
+    action = draft(desk, maker, case_id)
+    with desk.store.write() as connection:
+        connection.execute(update(CASES).values(crisis=False, crisis_since=None))
+    refused = Browser(desk).sign_in(DUTY, [Role.DUTY_OFFICER]).post(f"/packages/{action.action_id}/send-alone")
+    assert refused.status_code == 403
+    assert "Nobody may do this in this case" in refused.text
+    assert find(desk, action.action_id).state == "drafted"
 
 
 def test_duty_officer_sends_a_crisis_package_alone_and_a_second_person_reviews_it(
