@@ -15,7 +15,7 @@ from gateway.desk.actions.inbox import count_refused
 from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
 from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.actions.threads import EntryText, OutKind, list_entries, open_entries, write_entry
+from gateway.desk.actions.threads import ENTRY_TITLES, EntryText, OutKind, list_entries, open_entries, write_entry
 from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_stage, list_unread
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
@@ -38,7 +38,6 @@ from gateway.desk.views.page import (
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
-from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
 blueprint = Blueprint("actions", __name__)
@@ -59,25 +58,6 @@ IN_KINDS: Final[Mapping[InKind, str]] = {
     "answer": "They answered",
     "note": "They told us something",
     "decline": "They declined",
-}
-ENTRY_TITLES: Final = {
-    "in": {
-        "acknowledge": "took it",
-        "question": "asked",
-        "answer": "answered",
-        "outcome": "gave the outcome",
-        "note": "wrote",
-        "decline": "declined",
-    },
-    "out": {
-        "question": "asked",
-        "answer": "answered",
-        "note": "wrote",
-        "reminder": "reminded them",
-        "recall": "recalled it",
-        "close": "closed it",
-    },
-    "kept": {"recall": "withdrew it"},
 }
 _FIELDS: Final = {
     "text-missing": "entry_text",
@@ -117,7 +97,6 @@ def list_all() -> ResponseReturnValue:
         late_actions={one.action_id for one in actions if is_late(one, now=now)},
         action_kinds=KIND_TITLES,
         refused=refused,
-        now=format_time(now),
     )
 
 
@@ -270,7 +249,6 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         out_kinds=list(OUT_KINDS.items()),
         in_kinds=list(IN_KINDS.items()),
         is_late=is_late(action, now=now),
-        now=format_time(now),
         faults=list(faults),
         faulty={fault.field for fault in faults},
         typed=read_typed() if request.method == "POST" else Typed(),

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response
 from flask.typing import ResponseReturnValue
 
 from gateway.desk import action_pages, outbox_pages, passkey_pages, release_pages
+from gateway.desk.actions.model import format_failure
 from gateway.desk.auditing import pages as audit_pages
 from gateway.desk.cases import (
     assessment_pages,
@@ -52,7 +53,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.settings import is_loopback
 from gateway.web.web_app import finish_web_app, make_web_app
 from partner_sdk.digests.page import read_style
-from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.canonical import encode, format_time
 
 STATE_VARIABLE = "REPORT_ABUSE_DESK_STATE"
 ORIGIN_VARIABLE = "REPORT_ABUSE_DESK_ORIGIN"
@@ -128,6 +129,8 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         same_site="Strict",
     )
     app.jinja_env.filters["title_of"] = title_of
+    app.jinja_env.filters["failure"] = format_failure
+    app.jinja_env.tests["to_come"] = lambda text: text > format_time(desk.clock())
     load_register(desk.paths.destinations)  # a mistake in it stops the start, not a page
     bind_desk(app, desk, origin=origin)
     app.register_error_handler(VaultError, _show_vault_error)

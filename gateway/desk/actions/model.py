@@ -41,6 +41,23 @@ WAY_TITLES: Final[dict[ActionWay, str]] = {
     "sealed-file": "As a sealed file",
     "letter": "By letter",
 }
+# Why an action was not sent, by its code, as every page says it.
+FAILURE_TITLES: Final[dict[str, str]] = {
+    "expired": "Its time ended before it was sent.",
+    "recipient-suspended": "The keys of this recipient have ended.",
+    "recipient-gone": "This recipient has no mailbox.",
+    "too-large": "It is too large for the mailbox.",
+    "destroyed": "The content of its case was destroyed.",
+    "does-not-open": "Its content no longer opens.",
+    "written-already": "Another message has its number.",
+    "conflicting-message": "The gateway holds another message with its number.",
+    "no-place": "The gateway has no place for it.",
+    "legal-hold": "Its case came under a legal hold.",
+    "for-action": "Its case was assessed as one that a body acts on.",
+    "package-open": "Police or another body are working on a package of its case.",
+    "with-police": "Police or child protection took its case.",
+    "outcome-held": "The outcome of its case is held back.",
+}
 # About no single case: its pattern is seen in many, or it asks a service to enrol.
 WITHOUT_CASE: Final[frozenset[ActionKind]] = frozenset({"alert", "invitation"})
 # To a body of the register of destinations; every other kind goes to a partner or a service.
@@ -51,6 +68,11 @@ ASKING: Final[frozenset[ActionKind]] = frozenset({"information-request", "preser
 OUT_STATES: Final[tuple[ActionState, ...]] = ("sent", "acknowledged", "answered")
 # A person of this desk or of the other side has something left to do.
 OPEN_STATES: Final[tuple[ActionState, ...]] = ("drafted", "released", *OUT_STATES, "failed")
+
+
+def format_failure(code: str) -> str:
+    """Return why an action was not sent, as a sentence, e.g. "This recipient has no mailbox." """
+    return FAILURE_TITLES.get(code, "It could not be sent.")
 
 
 class ActionError(ReportAbuseError):

@@ -29,6 +29,26 @@ Direction = Literal["in", "out", "kept"]
 EntryKind = Literal["acknowledge", "question", "answer", "outcome", "note", "decline", "reminder", "recall", "close"]
 # An entry that a person writes on a page; the rest goes with an act.
 OutKind = Literal["question", "answer", "note"]
+# Each entry as the rest of a sentence, e.g. "Example Police took it".
+ENTRY_TITLES: Final[dict[Direction, dict[str, str]]] = {
+    "in": {
+        "acknowledge": "took it",
+        "question": "asked",
+        "answer": "answered",
+        "outcome": "gave the outcome",
+        "note": "wrote",
+        "decline": "declined",
+    },
+    "out": {
+        "question": "asked",
+        "answer": "answered",
+        "note": "wrote",
+        "reminder": "reminded them",
+        "recall": "recalled it",
+        "close": "closed it",
+    },
+    "kept": {"recall": "withdrew it"},
+}
 # 20,000 characters of four bytes each, escaped at worst, with names around them.
 _MOST_TEXT_BYTES: Final = 256 * 1024
 # The author of an entry that no person wrote, e.g. a reminder.

@@ -83,7 +83,6 @@ from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK, WELSH
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
@@ -317,7 +316,6 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         recipients=recipients,
         unread_entries=unread,
         late_actions={one.action_id for one in actions if is_late(one, now=desk.clock())},
-        now=format_time(desk.clock()),
         pane=make_queue_pane(desk, case_id=case.case_id),
         blanks=[line.title for section in content.sections for line in section.lines if not line.text],
         matches=matches,

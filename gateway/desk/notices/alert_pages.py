@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.ledger import ActionError, open_body
 from gateway.desk.actions.model import OUT_STATES
+from gateway.desk.actions.threads import ENTRY_TITLES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
@@ -221,6 +222,7 @@ def _show(
         "service_alert.html",
         alert=alert,
         body=body,
+        entry_titles=ENTRY_TITLES,
         threads=list_threads(desk, alert, reader=get_name() if is_open else None),
         is_open=is_open,
         names=names,

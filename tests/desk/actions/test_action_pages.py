@@ -142,7 +142,9 @@ def test_request_that_could_not_be_sent_is_tried_again_with_the_same_content(loo
     assert browser.post(f"{address}/again").status_code == 409
     set_partner(loop.desk, state="suspended")
     send_out(loop.desk, "message")
-    assert "Not sent" in read_page(browser, "/actions?stage=failed")
+    listed = read_page(browser, "/actions?stage=failed")
+    assert "Not sent" in listed
+    assert "The keys of this recipient have ended." in listed
     assert browser.post(f"{address}/again").status_code == 409
     assert reread(loop.desk, one).failed_because == "recipient-suspended"
     set_partner(loop.desk, state="active")
