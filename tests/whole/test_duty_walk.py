@@ -179,6 +179,8 @@ def hand_over(officer: Colleague, case_id: str) -> None:
     officer.open(f"/cases/{case_id}")
     page.get_by_role("navigation", name="This case", exact=True).get_by_role("link", name="Hand over").click()
     page.wait_for_url("**/duty/hand-over")
+    assert "took the case" not in officer.read(), "the acts are folded"
+    page.get_by_text("What the night did", exact=False).click()
     shown = officer.read()
     for words in ("took the case", "opened the report", "assessed the case", "A second person reviews it."):
         assert words in shown

@@ -10,6 +10,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
 from gateway.desk.duty.night import hand_over_night, make_night, take_night_over
@@ -86,7 +87,7 @@ def _get_call(secret: str) -> tuple[AlertRow, AlertCall]:
 @blueprint.get("/duty/hand-over")
 @staff_rule(Permission.TAKE_CASES)
 def show_hand_over() -> ResponseReturnValue:
-    """Show the night's cases: the acts on each, the open duties, and the note for the day team."""
+    """Show the night's cases: the open duties of each, the note for the day team, and the acts."""
     return _show_hand_over()
 
 
@@ -98,7 +99,7 @@ def post_hand_over() -> ResponseReturnValue:
     notes = {name.removeprefix(_NOTE): text for name, text in typed.items() if name.startswith(_NOTE)}
     refused = hand_over_night(desk, notes, actor=get_name())
     if refused:
-        return _show_hand_over([Fault(f"{_NOTE}{case_id}", str(error)) for case_id, error in refused.items()])
+        return _show_hand_over([_make_fault(case_id, error) for case_id, error in refused.items()])
     return go_to("duty.show_hand_over")
 
 
@@ -108,6 +109,11 @@ def post_take() -> ResponseReturnValue:
     """Take the shown cases of the night over, by the signed-in person's name."""
     take_night_over(get_desk(), request.form.getlist("case"), actor=get_name(), roles=get_signed_in().roles)
     return go_to("duty.show_hand_over")
+
+
+def _make_fault(case_id: str, error: CaseError) -> Fault:
+    is_empty = error.reason == "note-missing"
+    return Fault(f"{_NOTE}{case_id}", "Write the note for the day team first." if is_empty else str(error))
 
 
 def _show_hand_over(faults: Sequence[Fault] = ()) -> ResponseReturnValue:

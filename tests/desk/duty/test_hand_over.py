@@ -58,6 +58,7 @@ def test_case_of_the_night_is_chased_from_the_opening_until_a_person_of_the_day_
     page = analyst.get("/duty/hand-over").text
     assert "N Night (n-night)" in page
     assert "No note yet." in page
+    assert "look on your duty rota" in page
     case_id = get_case_id(night)
     assert analyst.post("/duty/hand-over/take", case=case_id).status_code == 303
     assert untaken(night) == []
@@ -71,16 +72,24 @@ def test_case_of_the_night_is_chased_from_the_opening_until_a_person_of_the_day_
 
 def test_note_is_sealed_in_the_case_and_read_by_the_person_who_takes_it(night: Loop) -> None:
     case_id = get_case_id(night)
-    assess(night.desk, case_id, actor=NIGHT_OFFICER)
+    assess(night.desk, case_id, actor=NIGHT_OFFICER, urgent="yes", urgent_dissemination="yes")
     night.clock.now = OPENING - timedelta(hours=1)
     officer = sign_in(night, NIGHT_OFFICER, Role.DUTY_OFFICER)
     page = officer.get("/duty/hand-over").text
     for words in ("took the case", "opened the report", "assessed the case", "Answer the person who reported"):
         assert words in page
+    assert "send a package that they acknowledge, or record who took it" in page
+    parts = [
+        "What is open",
+        f'<textarea id="note-{case_id}"',
+        "<summary>What the night did (3)</summary>",
+        "took the case",
+    ]
+    assert sorted(parts, key=page.index) == parts
     assert "over</button>" not in page
     refused = officer.post("/duty/hand-over", **{f"note-{case_id}": "  "})
     assert refused.status_code == 409
-    assert f'href="#note-{case_id}"' in refused.text
+    assert f'<a href="#note-{case_id}">Write the note for the day team first.</a>' in refused.text
     note = f"Called the school.\n{MARKER}"
     assert officer.post("/duty/hand-over", **{f"note-{case_id}": note}).status_code == 303
     page = officer.get("/duty/hand-over").text

@@ -27,7 +27,10 @@ _OWED: Final = {
     "not-opened": "Read the report.",
     "not-assessed": "Assess the case.",
     "assessment-stale": "Assess the case again: more was read, or it was reopened.",
-    "package-owed": "Record who took it at the police or child protection, or a supervisor records why not.",
+    "package-owed": (
+        "Police or child protection must take it: send a package that they acknowledge, or record who took it. "
+        "Otherwise a supervisor writes why not."
+    ),
     "reply-owed": "Answer the person who reported, and record it.",
     "contact-owed": "Contact the adult who reported, as the assessment says, and record it.",
 }
