@@ -118,7 +118,7 @@ class _Graph:
             case "ip":
                 version = "6" if ":" in account.value else "4"
                 shown = self.make(facet, f"observable:IPv{version}AddressFacet", observable_addressValue=account.value)
-            case "username":
+            case "account_id" | "username":
                 shown = self.make(facet, "observable:AccountFacet", observable_accountIdentifier=account.value)
         name = f"{account.value} ({account.service})" if account.service else account.value
         nodes = [self.make(account.key, "observable:ObservableObject", core_name=name, core_hasFacet=[shown])]

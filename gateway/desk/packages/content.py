@@ -23,7 +23,7 @@ WITHHELD: Final = "Withheld: about the person who reported."
 
 Key = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
 Role = Literal["child", "suspected", "other"]
-AccountKind = Literal["username", "profile_url", "email", "phone", "ip"]
+AccountKind = Literal["account_id", "username", "profile_url", "email", "phone", "ip"]
 
 
 class PackageError(ReportAbuseError):

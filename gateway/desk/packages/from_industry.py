@@ -57,6 +57,7 @@ def _list_child(child: Child) -> Iterator[Line]:
 def _list_accounts(person: Child | Suspect, *, key: str, holder: str, service: str) -> Iterator[Account]:
     urls = list_given(person.profile_urls) if isinstance(person, Suspect) else ()
     found: list[tuple[AccountKind, str]] = [
+        *(("account_id", one) for one in (person.service_user_id,) if isinstance(one, str)),
         *(("username", one) for one in (person.username,) if isinstance(one, str)),
         *(("profile_url", url) for url in urls),
         *(("email", one.address) for one in list_given(person.emails)),
@@ -64,7 +65,7 @@ def _list_accounts(person: Child | Suspect, *, key: str, holder: str, service: s
         *(("ip", one.ip) for one in list_given(person.logins)),
     ]
     for place, (kind, value) in enumerate(dict.fromkeys(found), start=1):
-        at = service if kind in {"username", "profile_url"} else ""
+        at = service if kind in {"account_id", "username", "profile_url"} else ""
         yield Account(key=f"{key}n{place}", kind=kind, value=value, service=at, holder=holder)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.packages.content import (
+    WITHHELD,
     Account,
     EvidenceItem,
     Line,
@@ -29,12 +30,14 @@ from partner_sdk.wire.canonical import parse_time
 
 STYLE_FILE: Final = Path(__file__).with_name("page.css")
 _ACCOUNTS: Final = {
+    "account_id": "Account id",
     "username": "User name",
     "profile_url": "Address of a profile",
     "email": "E-mail address",
     "phone": "Telephone number",
     "ip": "IP address",
 }
+_NOTHING: Final = "Nothing else is known."
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB")
 _STEP: Final = 1024
 
@@ -192,6 +195,9 @@ def _name_people(content: PackageContent) -> Iterator[Block]:
         rows = [("Name", person.name)] if person.name else []
         rows += [_show_account(one) for one in content.accounts if one.holder == person.key]
         yield from _lay_out(person.lines, rows=rows)
+        if not rows and not person.lines:
+            is_withheld = person.is_reporter and content.redaction.hides_reporter
+            yield Text(WITHHELD if is_withheld else _NOTHING)
     nobodys = tuple(_show_account(one) for one in content.accounts if not one.holder)
     if nobodys:
         yield Heading("Accounts whose holder is not known", level=3)
@@ -200,7 +206,7 @@ def _name_people(content: PackageContent) -> Iterator[Block]:
 
 def _show_account(account: Account) -> tuple[str, str]:
     kind = _ACCOUNTS[account.kind]
-    return kind, f"{account.value} ({account.service})" if account.service else account.value
+    return f"{kind} at {account.service}" if account.service else kind, account.value
 
 
 def _show_report(report: SourceReport) -> Iterator[Block]:

@@ -115,6 +115,7 @@ def make_content(**changes: Any) -> PackageContent:
             ),
         ),
         "accounts": (
+            Account(key="a0", kind="account_id", value="example-user-1001", service="Example Chat", holder="p2"),
             Account(key="a1", kind="username", value="example_user", service="Example Chat", holder="p2"),
             Account(
                 key="a2", kind="profile_url", value="https://chat.example/u/zoe", service="Example Chat", holder="p1"

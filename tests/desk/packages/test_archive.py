@@ -27,6 +27,7 @@ from gateway.desk.packages.content import (
     redact,
 )
 from gateway.desk.packages.packing import Unpacked, pack_again
+from gateway.desk.packages.sheet import render_html
 from gateway.desk.packages.stored_zip import Entry, count_zip_bytes, write_zip
 from partner_sdk.wire.action_bodies import MAX_ARCHIVE_BYTES
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
@@ -34,7 +35,7 @@ from partner_sdk.wire.package import MANIFEST_FILE
 from tests.desk.packages.package_builders import PICTURE, make_content, make_item, sign
 
 # Built by Python 3.11 and 3.13; it changes with the page, the data, or a library that draws the sheets otherwise.
-KNOWN_SHA256 = "4002c0633bff8fba9cfafeac16249cdf6d0b589f5b69d92288bdccea87495ed1"
+KNOWN_SHA256 = "7ad19c7f15119ca75281ee7d941d031af1d8718da1876c9119b60a70b625f623"
 HIDING = Redaction(hides_reporter=True, reason="He asked not to be named.")
 ENCLOSED = (make_item(is_enclosed=True),)
 MIB = 1024 * 1024
@@ -125,6 +126,23 @@ def test_package_that_hides_the_reporter_has_none_of_their_words_and_shows_so() 
     assert "The person who reported is not named here" in page
     assert "He asked not to be named." in page
     assert page.count(WITHHELD) == 3
+
+
+def test_account_id_is_a_row_of_its_holder_and_a_node_of_the_data() -> None:
+    found = read(build_archive(make_content(), sign=sign))
+    assert '<dt>Account id at Example Chat</dt><dd dir="auto">example-user-1001</dd>' in found["page.html"].decode()
+    nodes = json.loads(found["case.jsonld"])["@graph"]
+    (facet,) = (one["core:hasFacet"][0] for one in nodes if one.get("core:name") == "example-user-1001 (Example Chat)")
+    assert facet["observable:accountIdentifier"] == "example-user-1001"
+
+
+def test_person_without_facts_says_so_and_one_that_is_withheld_does_not() -> None:
+    child = Person(key="p1", role="child", title="The child", is_reporter=True)
+    suspect = Person(key="p2", role="suspected", title="Suspect 1")
+    for redaction, said in ((make_content().redaction, "Nothing else is known."), (HIDING, WITHHELD)):
+        page = render_html(redact(make_content(redaction=redaction, people=(child, suspect), accounts=()))).decode()
+        assert f"<p>{said}</p>" in page.partition("The child (who reported)</h3>")[2].partition("<h3>")[0]
+        assert "<p>Nothing else is known.</p>" in page.partition("Suspect 1</h3>")[2].partition("<h2>")[0]
 
 
 def test_child_who_reported_stays_in_the_package_without_a_name() -> None:

@@ -9,6 +9,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.packages.packing import unpack
 from gateway.desk.people.permissions import Role
 from partner_sdk.package_reader import unseal
+from partner_sdk.report.people import Suspect
 from partner_sdk.wire.action_bodies import Package
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox_message import parse_body
@@ -49,6 +50,15 @@ def test_full_report_of_a_partner_fits_its_page_and_no_secret_of_a_file_leaves(l
     submitter = make_full_report().reporter.submitter_email
     assert submitter in page
     assert submitter not in hidden.partition('class="sheet package-page"')[2].partition("</section>")[0]
+
+
+def test_person_known_by_an_account_id_alone_has_it_on_the_page(loop: Loop) -> None:
+    maker = sign_in(loop, MAKER)
+    case = read(loop, make_full_report(suspects=(Suspect(service_user_id="example-user-1001"),)))
+    assess(loop.desk, case.case_id, actor=MAKER, urgent_dissemination="yes")
+    page = html.unescape(post_form(maker, case.case_id, "preview", officer=MAKER).text)
+    suspect = page.partition("<h3>Suspect 1</h3>")[2].partition("<h2>")[0]
+    assert '<dt>Account id at Example Chat</dt><dd dir="auto">example-user-1001</dd>' in suspect
 
 
 def test_enclosed_file_is_in_the_archive_and_one_that_is_not_here_is_refused(loop: Loop) -> None:
