@@ -8,7 +8,8 @@ from typing import Final
 from gateway.desk.cases.assessing import YES, Standing
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.destinations.register import GROUP_TITLES, Destination, load_register
+from gateway.desk.destinations.public_ways import PublicWay, make_public_way
+from gateway.desk.destinations.register import GROUP_TITLES, Destination, Register, load_register
 from gateway.desk.destinations.suggesting import Circumstances, suggest_destinations
 from gateway.desk.wiring import Desk
 from partner_sdk.report.values import NotHeld
@@ -24,7 +25,7 @@ _TELEPHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()-]{1,24}", re.ASCII)
 class ShownSuggestion:
     """One reason and the bodies that it suggests by name; with too many to name, `count` and their `group` alone.
 
-    `is_to_call`: nothing can be sent to any of them.
+    `to_call`: the public ways to them, each once, where nothing can be sent to any of them.
     """
 
     reason: str
@@ -32,7 +33,7 @@ class ShownSuggestion:
     count: int
     group: str
     is_as_assessed: bool
-    is_to_call: bool
+    to_call: tuple[PublicWay, ...]
 
 
 def list_who_can_help(
@@ -58,10 +59,17 @@ def list_who_can_help(
             count=len(one.keys),
             group=register[one.keys[0]].group,
             is_as_assessed=one.is_as_assessed,
-            is_to_call=all(register[key].channel == "none" for key in one.keys),
+            to_call=_list_public_ways(register, one.keys),
         )
         for one in suggest_destinations(register, wanted, today=today)
     ]
+
+
+def _list_public_ways(register: Register, keys: Iterable[str]) -> tuple[PublicWay, ...]:
+    bodies = {key: register[key] for key in keys}
+    if any(one.channel != "none" for one in bodies.values()):
+        return ()
+    return tuple(dict.fromkeys(make_public_way(key, one) for key, one in bodies.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One body. It serves `nations` and `countries` (lower-case ISO 3166-1); `areas` are names of places.
 
     `contact` and `partner` (its id at this desk, where it has keys) are an agency's own; empty if none was agreed.
+    `is_source_own_site`: its source is a page of the body itself, so a person may be sent there.
     """
 
     name: _Text
@@ -107,6 +108,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     languages: tuple[_Country, ...] = ("en",)
     always_open: bool = False
     lookup: _Text | None = None
+    is_source_own_site: bool = False
     to_prove: str | None = None
     channel: Literal["none", "mailbox", "sealed-file", "letter"] = "none"
     contact: _Text | None = None

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from gateway.desk.destinations.public_ways import make_public_way
 from gateway.desk.destinations.register import load_register
 from gateway.desk.wiring import Desk
+from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError
 from tests.desk.view_builders import Browser, add_sealed_case
 from tests.public_report_builders import make_child_details
@@ -25,7 +27,11 @@ def test_opened_report_leaves_the_force_of_the_place_it_names(desk: Desk, browse
     assert "One of 39 local police forces</a>: the place is not known" in closed
     opened = find_helpers(browser.post(f"/cases/{case_id}/read").text)
     assert '<a href="/destinations#west_yorkshire">West Yorkshire Police</a>' in opened
-    assert "No channel agreed: call them" in opened
+    words = re.sub(r"<[^>]*>", "", opened)
+    assert (
+        "No number is agreed. Use the one on their own site, or 101; in danger 999. Record here who took it." in words
+    )
+    assert '<a href="tel:101">101</a>' in opened
     assert "39" not in opened
 
 
@@ -38,6 +44,23 @@ def test_register_page_lists_every_body_and_says_what_was_not_agreed(desk: Desk,
         assert f"<h3>{one.name}</h3>" in text
     assert f"{len(load_register())} of these cannot be sent anything yet" in text
     assert "Canada" in text
+
+
+def test_register_page_gives_public_numbers_and_own_sites_of_the_dated_data(desk: Desk, browser: Browser) -> None:
+    bodies = dict(re.findall(r'<li id="(\w+)">(.*?)</li>', browser.get("/destinations").text, re.DOTALL))
+    assert load_signposts()["crimestoppers"].phone_link in bodies["crimestoppers"]
+    assert load_register()["bka"].source in bodies["bka"]
+    assert "Find the council" in bodies["children_england_county"]
+    assert "Find the council" not in bodies["iwf"]
+    assert "href" not in bodies["garda"], "its source is a file of this release"
+    assert not any("No contact agreed" in one for one in bodies.values())
+
+
+@pytest.mark.parametrize("key", ["kent", "british_transport_police", "bka", "crimestoppers"])
+def test_number_of_the_police_is_only_for_their_own_country(key: str) -> None:
+    way = make_public_way(key, load_register()[key])
+    assert (way.not_urgent is not None) == (key == "kent"), "101 reaches the force of a place"
+    assert (way.emergency is not None) == (key != "bka")
 
 
 def test_contact_of_the_agency_stands_on_the_page_as_text(desk: Desk) -> None:

@@ -19,7 +19,7 @@ AGREED: dict[str, Any] = {
 
 def list_numbers(desk: Desk, **changes: Any) -> list[tuple[str, str]]:
     body: Destination = msgspec.structs.replace(load_register()["kent"], **(AGREED | changes))
-    one = ShownSuggestion("It serves the place.", (("kent", body),), 1, "police", False, False)
+    one = ShownSuggestion("It serves the place.", (("kent", body),), 1, "police", False, ())
     return [(found.written, found.dialled) for found in list_telephones(desk, [one, one])]
 
 
