@@ -54,7 +54,7 @@ ON_CASE: Final = {
     "sign-release": "signed a release as the second person[: {kind}]",
     "take-back-outcome": "took the outcome for the partner back[: {outcome}]",
     "take-over-case": "took the case over[ from {before}]",
-    "take-thread-entry": "brought an entry into the thread of an action[: {kind}]",
+    "take-thread-entry": "took an entry into the thread of an action[: {kind}]",
     "unlink-case": "ended the link of the case with another[: {other}]",
     "withdraw-action": "withdrew an action[: {kind} to {recipient}]",
     "write-thread-entry": "wrote into the thread of an action[: {kind}]",

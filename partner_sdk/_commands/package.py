@@ -141,27 +141,20 @@ def decline(call: Call, *, wanted: str, by: str, text: str) -> int:
     return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text)
 
 
-@package.command(example='019ab3c5-... safeguarded --by "Sergeant Anna Example"')
+_OUTCOME_LINES: Final = "\n".join(f"  {code:<20}{title}" for code, title in PACKAGE_OUTCOMES.items())
+
+
+@package.command(
+    example='019ab3c5-... safeguarded --by "Sergeant Anna Example"',
+    help=f"Send the agency the outcome of a package.\n\n\b\nOUTCOME is one of:\n{_OUTCOME_LINES}",
+)
 @id_argument
 @click.argument("code", metavar="OUTCOME", type=click.Choice(list(PACKAGE_OUTCOMES)))
 @by_option
 @shared_options
 @text_options
 def outcome(call: Call, *, wanted: str, code: str, by: str, text: str) -> int:
-    """Send the agency the outcome of a package.
-
-    \b
-    OUTCOME is one of:
-      safeguarded         the child is safe
-      located             the child is found
-      identified          the child is known
-      suspect_identified  a suspect is known
-      arrested            a suspect is arrested
-      charged             a suspect is charged
-      passed_overseas     a body overseas has it
-      no_crime            there was no crime
-      not_traceable       no person could be found
-    """
+    """Send the agency the outcome of a package."""
     return write_entry(call, _GROUP, wanted, kind="outcome", by=by, text=text, outcome=code)
 
 

@@ -75,7 +75,7 @@ def show(call: Call, *, wanted: str, is_offline: bool) -> int:
 @request.command(example='019ab3c5-... --by "Anna Example" --text-file answer.txt')
 @id_argument
 @click.argument("file", metavar="[REPORT]", required=False)
-@click.option("--by", metavar="NAME", help="Your name, as the agency shall read it; needed with words.")
+@click.option("--by", metavar="NAME", help="Your name, as the agency will read it; needed with words.")
 @priority_option(more=" Needed with a report.")
 @click.option(
     "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."

@@ -55,7 +55,7 @@ id_argument: Final = click.argument("wanted", metavar="ID")
 
 def by_option(function: Run) -> Run:
     """Add the option for the name of the writer."""
-    return click.option("--by", metavar="NAME", required=True, help="Your name, as the agency shall read it.")(function)
+    return click.option("--by", metavar="NAME", required=True, help="Your name, as the agency will read it.")(function)
 
 
 def text_options(function: Run) -> Run:

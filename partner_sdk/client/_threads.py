@@ -8,7 +8,7 @@ and nothing else, since the report lies sealed in the spool.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -28,10 +28,6 @@ from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, par
 from partner_sdk.wire.mailbox_message import BODIES, InformationRequest, MailboxMessage, MessageKind, parse_body
 from partner_sdk.wire.submission import ReportKind
 from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryKind, EntryPost
-
-# With it comes all that sends, which a command that only reads the saved messages does not need.
-if TYPE_CHECKING:
-    pass
 
 ENTRIES: Final = "entries"
 ANSWERS: Final = "answers"

@@ -17,7 +17,7 @@ from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import EntryId, base64url_of
 from partner_sdk.wire.keys import Environment, SealingKey
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
+from partner_sdk.wire.statements import StatementKind, open_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY, check_partner_id
 
 # 20,000 characters, each escaped at worst (`\\u0000`), in base64url inside the statement, with its names.
@@ -101,11 +101,6 @@ def open_entry(raw: bytes, *, keys: Mapping[str, bytes], environment: str, partn
     if entry.entry_id != entry_id:
         raise StatementError("The entry has a different id inside and outside.", reason="wrong-entry")
     return entry
-
-
-def peek_entry(raw: bytes) -> ThreadEntry:
-    """Read an entry without believing it; raises `FormatError`."""
-    return peek_statement(raw, ThreadEntry, max_bytes=MAX_ENTRY_STATEMENT_BYTES)
 
 
 def check_entry(entry: ThreadEntry) -> None:

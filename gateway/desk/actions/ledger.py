@@ -139,7 +139,7 @@ def release_action(
     if not action.may_be_released:
         raise ActionError("This was released, sent or withdrawn already.", reason="not-drafted")
     if action.is_expired(desk.clock()):
-        raise ActionError("Its time is over: write a new one.", reason="expired")
+        raise ActionError("It has expired: write a new one.", reason="expired")
     find_recipient(desk, connection, kind=action.kind, recipient=action.recipient, way=action.way)
     cleared: dict[str, str | None] = {"failed_at": None, "failed_because": None}
     if not_before is not None:
@@ -176,7 +176,7 @@ def record_sent(desk: Desk, connection: Connection, action_id: str, *, actor: st
     if action.state != "released" or action.way == "mailbox":
         raise ActionError("Only a released file or letter is sent by hand.", reason="not-released")
     if action.is_expired(now):
-        raise ActionError("Its time is over: write a new one.", reason="expired")
+        raise ActionError("It has expired: write a new one.", reason="expired")
     if action.not_before is not None and format_time(now) < action.not_before:
         raise ActionError(f"This may not go before {action.not_before}.", reason="too-early")
     return change_state(desk, connection, action, "sent", actor=actor, act="send-action")

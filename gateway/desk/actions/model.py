@@ -43,9 +43,9 @@ WAY_TITLES: Final[dict[ActionWay, str]] = {
 }
 # Why an action was not sent, by its code, as every page says it.
 FAILURE_TITLES: Final[dict[str, str]] = {
-    "expired": "Its time ended before it was sent.",
+    "expired": "It expired before it was sent.",
     "recipient-suspended": "The keys of this recipient have ended.",
-    "recipient-gone": "This recipient has no mailbox.",
+    "recipient-gone": "This recipient is no longer registered, or has no mailbox.",
     "too-large": "It is too large for the mailbox.",
     "destroyed": "The content of its case was destroyed.",
     "does-not-open": "Its content no longer opens.",
@@ -71,7 +71,7 @@ OPEN_STATES: Final[tuple[ActionState, ...]] = ("drafted", "released", *OUT_STATE
 
 
 def format_failure(code: str) -> str:
-    """Return why an action was not sent, as a sentence, e.g. "This recipient has no mailbox." """
+    """Return why an action was not sent, as a sentence, e.g. "Its content no longer opens." """
     return FAILURE_TITLES.get(code, "It could not be sent.")
 
 

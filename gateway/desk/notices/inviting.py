@@ -4,13 +4,12 @@ Many is the noisy count of a digest, never a count of reports. The letter states
 figures: so it costs no privacy budget and identifies no person. Never asks a service twice within a year.
 """
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 from sqlalchemy import Connection
@@ -38,6 +37,7 @@ from gateway.desk.placements.register import find_owner_name, has_keys
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.uk_times import format_uk_day, format_uk_day_of
 from gateway.desk.wiring import Desk
+from gateway.web.settings import read_settings
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, parse_digest
 
@@ -55,6 +55,20 @@ ANSWERS: Final = (
     ("declines", "It does not want to"),
     ("unreachable", "It could not be reached"),
 )
+
+
+class InvitationTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The texts of an invitation in one language; each `{...}` is filled in."""
+
+    subject: str
+    kinds: str
+    text: str
+
+
+class _InvitationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    checked_on: date
+    decided_by: str
+    en: InvitationTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +210,9 @@ def list_invitations(connection: Connection) -> list[Action]:
 
 
 @cache
-def read_texts() -> dict[str, Any]:
-    """Return the texts of an invitation."""
-    return dict(tomllib.loads(INVITATION_FILE.read_text("utf-8"))["en"])
+def read_texts() -> InvitationTexts:
+    """Return the texts of an invitation. Raises `SettingsError` (`bad-settings`)."""
+    return read_settings(INVITATION_FILE, kind=_InvitationFile).en
 
 
 def _find(desk: Desk, connection: Connection, record: DigestRecord) -> Candidate | None:
@@ -235,6 +249,6 @@ def _write(candidate: Candidate, *, agency: str, contact: str) -> dict[str, str]
         "contact": contact,
         "first_day": format_uk_day(digest.first_day),
         "last_day": format_uk_day(digest.last_day),
-        "kinds": texts["kinds"].format(kinds=kinds) if kinds else "",
+        "kinds": texts.kinds.format(kinds=kinds) if kinds else "",
     }
-    return {name: texts[name].format(**filled).strip() for name in ("subject", "text")}
+    return {"subject": texts.subject.format(**filled).strip(), "text": texts.text.format(**filled).strip()}

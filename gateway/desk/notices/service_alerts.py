@@ -121,7 +121,7 @@ def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
     texts = {"Pattern": get_clean_text(draft.pattern, "Pattern"), "Advice": get_clean_text(draft.advice, "Advice")}
     audience, days = dict(AUDIENCES).get(draft.audience), draft.lasts
     if audience is None or days not in dict(LASTS):
-        raise ActionError("Choose for whom the alert is, and how long it holds.", reason="bad-code")
+        raise ActionError("Choose for whom the alert is, and how long it is valid.", reason="bad-code")
     lead = _find_lead(desk, draft.case)
     if lead is not None:
         check_traces(texts, open_traces(desk, lead, actor=actor))
@@ -268,7 +268,7 @@ def get_clean_text(text: str, field: str) -> str:
 
 def _release_all(desk: Desk, connection: Connection, alert: ServiceAlertRow, *, actor: str) -> ServiceAlertRow:
     if alert.first.is_expired(desk.clock()):
-        raise ActionError("The time of this alert is over: write a new one.", reason="expired")
+        raise ActionError("This alert has expired: write a new one.", reason="expired")
     for action in alert.actions:
         if action.may_be_released:
             _release_one(desk, connection, action, actor=actor)

@@ -246,6 +246,6 @@ def test_package_that_failed_before_it_went_is_released_again(
         change_state(desk, connection, released, "failed", actor="desk", act="fail-action", code="recipient-gone")
     page = html.unescape(second.get(f"/packages/{action.action_id}").text)
     assert "Signed, and not sent: release it" in page
-    assert "recipient gone" in page
+    assert "This recipient is no longer registered, or has no mailbox." in page
     assert second.post(f"/packages/{action.action_id}/release").status_code == 303
     assert find(desk, action.action_id).state == "released"

@@ -16,7 +16,6 @@ from partner_sdk.wire.thread_entry import (
     ThreadEntry,
     entry_context,
     open_entry,
-    peek_entry,
     seal_entry,
 )
 from tests.builders import NOW, Agency, Partner, raw_public_key
@@ -48,7 +47,6 @@ def test_entry_is_opened_by_the_vault_of_the_agency_and_believed_under_the_key_o
     public = raw_public_key(PARTNER.key(KeyRole.SUBMISSION))
     keys = {key_id_of(public): public}
     assert open_entry(raw, keys=keys, environment="live", partner=PARTNER.partner, entry_id=ENTRY_ID) == ENTRY
-    assert peek_entry(raw) == ENTRY
 
 
 def test_longest_entry_fits_its_statement_its_box_and_its_post() -> None:
@@ -57,7 +55,6 @@ def test_longest_entry_fits_its_statement_its_box_and_its_post() -> None:
     )
     signed = sign_statement(longest, kind=StatementKind.THREAD_ENTRY, private_keys=(PARTNER.submission_key,))
     assert MAX_STATEMENT_BYTES < len(signed) <= MAX_ENTRY_STATEMENT_BYTES
-    assert peek_entry(signed) == longest
     post = seal_entry(longest, submission_key=PARTNER.submission_key, agency_key=Agency().sealing_key)
     assert len(parse_base64url(post.envelope)) <= MAX_ENTRY_ENVELOPE_BYTES
     assert len(encode(post)) <= MAX_ENTRY_BODY_BYTES
