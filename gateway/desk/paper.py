@@ -41,6 +41,7 @@ _INDENT: Final = 5.0
 # A line of text, as millimetres for each point of its size.
 _LEADING: Final = 0.51
 _SIZE: Final = 10.5
+_MOST_IN_LINE: Final = 400  # the library calls itself once for each sign between letters, and Python bounds that
 _SMALL: Final = 8.5
 _HEADINGS: Final = {1: 20.0, 2: 13.0, 3: 10.5}
 _ABOVE_HEADING: Final = {1: 0.0, 2: 7.0, 3: 4.0}
@@ -273,8 +274,8 @@ class Paper:
             line, used = "", 0.0
             for word in paragraph.split(" "):
                 # Letters join and kern within a word, so the widths of words add up.
-                wider = used + self._width(" ", style, size) * bool(line) + self._width(word, style, size)
-                if wider <= width:
+                gap, is_short = self._width(" ", style, size) * bool(line), len(line) + len(word) < _MOST_IN_LINE
+                if is_short and (wider := used + gap + self._width(word, style, size)) <= width:
                     line, used = f"{line} {word}" if line else word, wider
                     continue
                 if line:
@@ -289,7 +290,7 @@ class Paper:
         """Yield the pieces of a word, e.g. a long address, that fit a line each."""
         piece = ""
         for one in word:
-            if piece and self._width(piece + one, style, size) > width:
+            if piece and (len(piece) == _MOST_IN_LINE or self._width(piece + one, style, size) > width):
                 yield piece
                 piece = ""
             piece += one

@@ -145,6 +145,21 @@ def test_long_word_stays_inside_its_column() -> None:
     assert max(len(line) for line in lines) <= 80
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["help" + "!" * 1_500, "\u05d0" + "." * 1_500, "\U0001f622" * 1_500, "!" + "\u0301" * 1_500, ". " * 1_500],
+    ids=["signs", "signs after Hebrew", "emoji", "accents", "spaced signs"],
+)
+def test_thousands_of_signs_in_a_row_are_drawn_and_none_is_lost(text: str) -> None:
+    def write(paper: Paper) -> None:
+        paper.write_quote(text)
+        paper.write_facts([("Words", text)])
+
+    found = text_of(draw(write))
+    last = text.strip()[-1]
+    assert found.count(last) >= 2 * text.count(last)
+
+
 @pytest.mark.parametrize("lines", range(30, 48))
 def test_no_heading_is_the_last_line_of_a_sheet(lines: int) -> None:
     def write(paper: Paper) -> None:
