@@ -16,7 +16,7 @@ from gateway.desk.actions.ledger import ActionError, end_action, find_action, re
 from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.actions.threads import ENTRY_TITLES, EntryText, OutKind, list_entries, open_entries, write_entry
-from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_stage, list_unread
+from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_asked, list_stage, list_unread
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.outbox.notes import get_references
@@ -75,14 +75,17 @@ def list_all() -> ResponseReturnValue:
     now = desk.clock()
     with desk.store.read() as connection:
         counts = count_stages(connection, now=now)
-        first = next((one.code for one in STAGES if counts[one.code].waiting), "acknowledge")
-        stage = BY_CODE.get(request.args.get("stage", ""), BY_CODE[first])
+        first = next((one.code for one in STAGES if counts[one.code].waiting), STAGES[-1].code)
+        stage = BY_CODE.get(request.args.get("stage") or first)
+        if stage is None:
+            not_found()
         page = read_list_page(found=counts[stage.code].waiting)
         actions = list_stage(connection, stage.code, rows=page.rows)
         ids = [one.case_id for one in actions if one.case_id is not None]
         references = get_references(connection, ids)
         recipients = name_recipients(desk, connection, actions)
         unread = list_unread(connection, [one.action_id for one in actions])
+        asked = list_asked(connection, [one.action_id for one in actions])
         refused = count_refused(connection)
     return show_page(
         "actions.html",
@@ -94,6 +97,7 @@ def list_all() -> ResponseReturnValue:
         references=references,
         recipients=recipients,
         unread_entries=unread,
+        asked=asked,
         late_actions={one.action_id for one in actions if is_late(one, now=now)},
         action_kinds=KIND_TITLES,
         refused=refused,

@@ -1,14 +1,14 @@
-"""The actions that wait, by stage: for a release, for sending, for an acknowledgement, for an answer, to be read.
+"""The actions that wait, by stage: for our answer, to be read, for a release, for sending, for the other side.
 
 Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g. late, and with an unread question.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, case, exists, func, literal, or_, select, true
 
 from gateway.desk.actions.model import ASKING, Action, ActionKind, list_where
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
@@ -19,6 +19,20 @@ from partner_sdk.wire.canonical import format_time, parse_time
 ACKNOWLEDGED: Final[frozenset[ActionKind]] = frozenset({"package", "redirect", "alert"})
 _IS_UNREAD: Final = (THREAD_ENTRIES.c.direction == "in") & THREAD_ENTRIES.c.read_at.is_(None)
 _UNREAD: Final = select(THREAD_ENTRIES.c.action_id).where(_IS_UNREAD)
+# A question of the other side with no later answer, note or last word of ours, whether or not anybody has read it.
+_REPLY: Final = THREAD_ENTRIES.alias("reply")
+_IS_REPLIED: Final = exists().where(
+    _REPLY.c.action_id == THREAD_ENTRIES.c.action_id,
+    _REPLY.c.direction == "out",
+    _REPLY.c.kind.in_(("answer", "note", "close")),
+    _REPLY.c.at >= THREAD_ENTRIES.c.at,
+)
+_IS_ASKED: Final = (THREAD_ENTRIES.c.direction == "in") & (THREAD_ENTRIES.c.kind == "question") & ~_IS_REPLIED
+_ASKED: Final = (
+    select(THREAD_ENTRIES.c.action_id)
+    .join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == THREAD_ENTRIES.c.action_id)
+    .where(_IS_ASKED, or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at))
+)
 _ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
 _ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
 FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
@@ -35,12 +49,14 @@ class Stage:
 
 
 STAGES: Final = (
+    Stage("question", "They wait for our answer", CASE_ACTIONS.c.action_id.in_(_ASKED), is_urgent=True),
     Stage("failed", "Could not be sent", CASE_ACTIONS.c.state == "failed", is_urgent=True),
     Stage("read", "New entries to read", CASE_ACTIONS.c.action_id.in_(_UNREAD), is_urgent=True),
     Stage("release", "To be released", CASE_ACTIONS.c.state == "drafted"),
     Stage("send", "To be sent", CASE_ACTIONS.c.state == "released"),
     Stage("acknowledge", "To be acknowledged", _ACKNOWLEDGE),
     Stage("answer", "To be answered", _ANSWER),
+    Stage("all", "All actions", true()),
 )
 BY_CODE: Final[Mapping[str, Stage]] = {stage.code: stage for stage in STAGES}
 
@@ -72,6 +88,18 @@ def list_stage(connection: Connection, code: str, *, rows: slice) -> list[Action
 def count_unread(connection: Connection) -> int:
     """Return the number of actions with an entry that nobody here has read."""
     return int(connection.execute(select(func.count(_UNREAD.distinct().subquery().c.action_id))).scalar_one())
+
+
+def count_asked(connection: Connection) -> int:
+    """Return the number of actions whose other side asked something that nobody here has answered."""
+    return int(connection.execute(select(func.count(_ASKED.distinct().subquery().c.action_id))).scalar_one())
+
+
+def list_asked(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
+    """Return when the first question without an answer came, of each of these actions that has one."""
+    query = _ASKED.add_columns(func.min(THREAD_ENTRIES.c.at)).where(THREAD_ENTRIES.c.action_id.in_(action_ids))
+    rows = connection.execute(query.group_by(THREAD_ENTRIES.c.action_id))
+    return {str(action_id): str(at) for action_id, at in rows}
 
 
 def list_unread(connection: Connection, action_ids: list[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from flask import Blueprint, make_response, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.waiting import count_unread
+from gateway.desk.actions.waiting import count_asked, count_unread
 from gateway.desk.alarms import count_alarms
 from gateway.desk.cases.about import set_about
 from gateway.desk.cases.case_page import (
@@ -106,7 +106,7 @@ def _show_list(
         alarms = count_alarms(connection)
         alert = find_unacknowledged(connection)
         set_aside = list_groups(connection)
-        unread_entries = count_unread(connection)
+        asked, unread_entries = count_asked(connection), count_unread(connection)
         adoption_count = count_button_requests(connection)
     return show_page(
         "cases.html",
@@ -121,6 +121,7 @@ def _show_list(
         set_aside_urgent=sum(group.urgent for group in set_aside),
         adoption_count=adoption_count,
         alarm_count=alarms,
+        asked=asked,
         unread_entries=unread_entries,
         workers=[(person, f"{name}, has {count}") for person, name, count in workers if person != get_name()],
         faults=faults,

@@ -63,14 +63,15 @@ def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser
         text = EntryText(by="A Clerk", text="Which account?")
         record_entry(desk, connection, asked.action_id, kind="question", text=text, actor=ACTOR)
     counts = count_in(read_page(browser, "/actions"))
-    assert counts == {"failed": 0, "read": 1, "release": 1, "send": 1, "acknowledge": 1, "answer": 1}
+    waiting = {"release": 1, "send": 1, "acknowledge": 1, "answer": 1}
+    assert counts == {"question": 1, "failed": 0, "read": 1, **waiting, "all": 4}
     bodies = {"release": "Kent", "send": "Essex", "acknowledge": "Cumbria", "answer": "Example Chat", "read": "1 new"}
     for stage, words in bodies.items():
         page = read_page(browser, f"/actions?stage={stage}")
         assert len(re.findall(r'<th scope="row"><a href="/actions/', page)) == counts[stage]
         assert words in page.partition('id="list-title"')[2]
     assert "Nothing waits here" in read_page(browser, "/actions?stage=failed")
-    assert 'aria-current="page"' in read_page(browser, "/actions?stage=rubbish")
+    assert browser.get("/actions?stage=rubbish").status_code == 404
 
 
 def test_late_action_is_marked_on_its_list_its_page_and_its_case(
@@ -114,6 +115,25 @@ def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:
     assert answered.status_code == 303
     send_out(loop.desk, "message")
     assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message"]
+
+
+def test_question_waits_for_our_answer_also_once_somebody_has_read_it(loop: Loop) -> None:
+    """Opening a thread answers nothing: the force waits until a person here writes to it."""
+    one = release_package(loop)
+    send_out(loop.desk, "message")
+    assert post_entry(loop, make_entry(loop, one.action_id, kind="question", text="Which town?")) == 202
+    collect_threads(loop)
+    browser = Browser(loop.desk).sign_in()
+    browser.post(f"/actions/{one.action_id}/read")
+    case_page = f"/cases/{one.case_id}"
+    assert "1 question waits for our answer" in read_page(browser, "/")
+    assert "They wait for our answer - Actions" in read_page(browser, "/actions"), "the most urgent stage comes first"
+    assert re.search(r"Kent Police asked on [^<]+ and has no answer yet\.", read_page(browser, case_page))
+    written = browser.post(f"/actions/{one.action_id}/write", entry_kind="note", entry_text="Near Maidstone.")
+    assert written.status_code == 303
+    assert count_in(read_page(browser, "/actions"))["question"] == 0
+    assert "for our answer" not in read_page(browser, "/")
+    assert "has no answer yet" not in read_page(browser, case_page)
 
 
 def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(
