@@ -20,6 +20,7 @@ from partner_sdk._commands.runtime import (
 from partner_sdk._commands.threads import (
     STATE_WORDS,
     Group,
+    again_option,
     by_option,
     get_thread,
     id_argument,
@@ -104,11 +105,12 @@ def open_package(call: Call, *, wanted: str, out: Path | None, is_offline: bool)
 @package.command(example='019ab3c5-... --by "Sergeant Anna Example"')
 @id_argument
 @by_option
+@again_option
 @shared_options
 @text_options
-def acknowledge(call: Call, *, wanted: str, by: str, text: str) -> int:
+def acknowledge(call: Call, *, wanted: str, by: str, text: str, is_again: bool) -> int:
     """Confirm that you have a package and take it on."""
-    return write_entry(call, _GROUP, wanted, kind="acknowledge", by=by, text=text)
+    return write_entry(call, _GROUP, wanted, kind="acknowledge", by=by, text=text, is_again=is_again)
 
 
 @package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text-file question.txt')
@@ -124,21 +126,23 @@ def ask(call: Call, *, wanted: str, by: str, text: str) -> int:
 @package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text-file answer.txt')
 @id_argument
 @by_option
+@again_option
 @shared_options
 @text_options
-def answer(call: Call, *, wanted: str, by: str, text: str) -> int:
+def answer(call: Call, *, wanted: str, by: str, text: str, is_again: bool) -> int:
     """Answer the agency's question about a package."""
-    return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text)
+    return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text, is_again=is_again)
 
 
 @package.command(example='019ab3c5-... --by "Sergeant Anna Example" --text "Not our area."')
 @id_argument
 @by_option
+@again_option
 @shared_options
 @text_options
-def decline(call: Call, *, wanted: str, by: str, text: str) -> int:
+def decline(call: Call, *, wanted: str, by: str, text: str, is_again: bool) -> int:
     """Return a package that you cannot take on, with the reason."""
-    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text)
+    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text, is_again=is_again)
 
 
 _OUTCOME_LINES: Final = "\n".join(f"  {code:<20}{title}" for code, title in PACKAGE_OUTCOMES.items())
@@ -149,13 +153,18 @@ _OUTCOME_LINES: Final = "\n".join(f"  {code:<20}{title}" for code, title in PACK
     help=f"Send the agency the outcome of a package.\n\n\b\nOUTCOME is one of:\n{_OUTCOME_LINES}",
 )
 @id_argument
-@click.argument("code", metavar="OUTCOME", type=click.Choice(list(PACKAGE_OUTCOMES)))
+@click.argument("code", metavar="OUTCOME", required=False)
 @by_option
+@again_option
 @shared_options
 @text_options
-def outcome(call: Call, *, wanted: str, code: str, by: str, text: str) -> int:
+def outcome(call: Call, *, wanted: str, code: str | None, by: str, text: str, is_again: bool) -> int:
     """Send the agency the outcome of a package."""
-    return write_entry(call, _GROUP, wanted, kind="outcome", by=by, text=text, outcome=code)
+    if code not in PACKAGE_OUTCOMES:
+        call.speaker.warn(_OUTCOME_LINES)
+        said = "The outcome is missing" if code is None else f"There is no outcome {code!r}"
+        raise click.UsageError(f"{said}: give one of the codes above")
+    return write_entry(call, _GROUP, wanted, kind="outcome", by=by, text=text, outcome=code, is_again=is_again)
 
 
 _PASSPHRASE_BYTES: Final = 200  # a line of 20 letters, with spaces and hyphens

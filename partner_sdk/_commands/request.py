@@ -12,8 +12,10 @@ from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
 from partner_sdk._commands.report import submit_report
 from partner_sdk._commands.runtime import Call, PartnerGroup, read_input, shared_options
 from partner_sdk._commands.threads import (
+    NAME_ASKED,
     STATE_WORDS,
     Group,
+    again_option,
     by_option,
     get_thread,
     id_argument,
@@ -80,6 +82,7 @@ def show(call: Call, *, wanted: str, is_offline: bool) -> int:
 @click.option(
     "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."
 )
+@again_option
 @shared_options
 @text_options
 def answer(
@@ -91,6 +94,7 @@ def answer(
     text: str,
     priority: Priority | None,
     pairs: tuple[tuple[str, Path], ...],
+    is_again: bool,
 ) -> int:
     """Answer a request in words, or a question with a report.
 
@@ -99,9 +103,13 @@ def answer(
     if (file is None) == (not text):
         raise click.UsageError("Answer in words (--text or --text-file), or with a REPORT: one of both.")
     if file is None:
-        if by is None or priority is not None or pairs:
+        if priority is not None or pairs:
             raise click.UsageError("An answer in words takes --by, and neither --priority nor --evidence.")
-        return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text)
+        if by is None or not by.strip():
+            raise click.UsageError(NAME_ASKED)
+        return write_entry(call, _GROUP, wanted, kind="answer", by=by, text=text, is_again=is_again)
+    if is_again:
+        raise click.UsageError("--again is for words; send more data as a supplement: `report submit`.")
     if priority is None or by is not None:
         raise click.UsageError("An answer with a REPORT takes --priority and not --by: the report names its sender.")
     fetch_mailbox(call)
@@ -118,8 +126,9 @@ def answer(
 @request.command(example='019ab3c5-... --by "Anna Example" --text "We hold no such account."')
 @id_argument
 @by_option
+@again_option
 @shared_options
 @text_options
-def decline(call: Call, *, wanted: str, by: str, text: str) -> int:
+def decline(call: Call, *, wanted: str, by: str, text: str, is_again: bool) -> int:
     """Decline a request, with the reason."""
-    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text)
+    return write_entry(call, _GROUP, wanted, kind="decline", by=by, text=text, is_again=is_again)

@@ -1,6 +1,6 @@
 """The shared part of the groups `package`, `request` and `alert`: lists, one thread, and entries about it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from partner_sdk._commands.mailbox import fetch_mailbox
-from partner_sdk._commands.message_texts import format_line, format_thread
+from partner_sdk._commands.message_texts import format_line, format_package_outcome, format_thread
 from partner_sdk._commands.runtime import (
     EXIT_ALARM,
     EXIT_DONE,
@@ -22,6 +22,7 @@ from partner_sdk._commands.runtime import (
     read_input,
 )
 from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
+from partner_sdk.client.threads import check_not_recalled, check_not_said
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError
 from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
 from partner_sdk.wire.thread_entry import EntryKind
@@ -53,9 +54,32 @@ class Group:
 id_argument: Final = click.argument("wanted", metavar="ID")
 
 
+NAME_ASKED: Final = 'Give your name, as the agency will read it: --by "Sergeant Anna Example"'
+
+
+def _require_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str:
+    del param
+    if not (name or "").strip() and not ctx.resilient_parsing:
+        raise click.UsageError(NAME_ASKED, ctx)
+    return name or ""
+
+
 def by_option(function: Run) -> Run:
-    """Add the option for the name of the writer."""
-    return click.option("--by", metavar="NAME", required=True, help="Your name, as the agency will read it.")(function)
+    """Add the option for the name of the writer, which may not be missing or blank."""
+    help_text = "Your name, as the agency will read it.  [required]"
+    return click.option("--by", metavar="NAME", callback=_require_name, help=help_text)(function)
+
+
+again_option: Final = click.option(
+    "--again", "is_again", is_flag=True, help="Send it though an earlier word of yours says the same or the opposite."
+)
+# What the words of each kind are, for a person who gave none.
+_WORDS_ASKED: Final[Mapping[EntryKind, str]] = {
+    "question": "question",
+    "answer": "answer",
+    "note": "findings",
+    "decline": "reason",
+}
 
 
 def text_options(function: Run) -> Run:
@@ -115,14 +139,39 @@ def get_thread(call: Call, group: Group, wanted: str) -> Thread:
 
 
 def write_entry(
-    call: Call, group: Group, wanted: str, *, kind: EntryKind, by: str, text: str = "", outcome: str | None = None
+    call: Call,
+    group: Group,
+    wanted: str,
+    *,
+    kind: EntryKind,
+    by: str,
+    text: str = "",
+    outcome: str | None = None,
+    is_again: bool = False,
 ) -> int:
     """Look whether the agency took the message back meanwhile; then seal, save and send one entry about it."""
+    if kind in _WORDS_ASKED and not text.strip():
+        raise click.UsageError(f'Write the {_WORDS_ASKED[kind]}: --text "..." or --text-file FILE')
     alarms = fetch_mailbox(call)
     thread = get_thread(call, group, wanted)
-    entry = call.partner.threads.seal(thread.message_id, kind=kind, by=by, text=text, outcome=outcome)
+    if kind == "answer" and group.word == "package" and not is_again and not thread.has_open_question:
+        _refuse_answer(thread)
+    entry = call.partner.threads.seal(thread.message_id, kind=kind, by=by, text=text, outcome=outcome, again=is_again)
     code = send_entry(call, entry)
+    earlier = thread.find_own("outcome")
+    if code == EXIT_DONE and kind == "outcome" and earlier is not None:
+        told = format_package_outcome(earlier.outcome or "")
+        call.speaker.warn(f"{earlier.by} told an outcome at {earlier.at}: {told} Sent as well.")
     return EXIT_ALARM if alarms and code == EXIT_DONE else code
+
+
+def _refuse_answer(thread: Thread) -> None:
+    check_not_recalled(thread)
+    check_not_said(thread, kind="answer")
+    raise MailboxError(
+        "The agency has asked nothing about this package; use `report-abuse-partner package ask`.",
+        reason="nothing-asked",
+    )
 
 
 def send_entry(call: Call, entry: KeptEntry, **more: Any) -> int:

@@ -114,6 +114,21 @@ class Thread:
         return bool(self.lines) and not self.lines[-1].is_own and self.lines[-1].kind in {"question", "reminder"}
 
     @property
+    def has_open_question(self) -> bool:
+        """Return whether the agency asked, or reminded, and no own answer follows."""
+        lines = self.list_since_asked()
+        return lines != self.lines and not any(line.is_own and line.kind == "answer" for line in lines)
+
+    def list_since_asked(self) -> tuple[Line, ...]:
+        """Return the entries after the agency's last question or reminder; all of them if it never asked in here."""
+        asked = [
+            place
+            for place, line in enumerate(self.lines, start=1)
+            if not line.is_own and line.kind in {"question", "reminder"}
+        ]
+        return self.lines[asked[-1] :] if asked else self.lines
+
+    @property
     def due_at(self) -> datetime | None:
         """The time by which the agency wants the answer, or None."""
         due = getattr(self.body, "due_at", None)

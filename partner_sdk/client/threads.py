@@ -3,11 +3,11 @@
 An entry is made once and sent until the gateway has it: the same box again is the same entry. Never keeps its words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -77,13 +77,17 @@ class Threads:
         text: str = "",
         outcome: str | None = None,
         report_id: str | None = None,
+        again: bool = False,
     ) -> KeptEntry:
         """Sign, seal, save and send one entry about a message, by its id; return the note of it.
 
         Raises `FormatError` before anything is saved, e.g. for a blank question; `MailboxError` as `check_may_write`.
+        One that repeats or contradicts an earlier word is refused too, but with `again` (`check_not_said`).
         When sending fails (`TransportError`, `ProblemError`) it stays in the folder, and `send_waiting` sends it.
         """
-        return self.send(self.seal(about, kind=kind, by=by, text=text, outcome=outcome, report_id=report_id))
+        return self.send(
+            self.seal(about, kind=kind, by=by, text=text, outcome=outcome, report_id=report_id, again=again)
+        )
 
     def seal(
         self,
@@ -94,12 +98,15 @@ class Threads:
         text: str = "",
         outcome: str | None = None,
         report_id: str | None = None,
+        again: bool = False,
     ) -> KeptEntry:
         """Sign, seal and save an entry, and send nothing; raises as `write`, and `SealingError` without a key."""
         thread = next((one for one in self.read().threads if one.message_id == about), None)
         if thread is None:
             raise MailboxError("No message with this id is saved in this folder.", reason="no-such-message")
         check_may_write(thread, kind=kind)
+        if not again:
+            check_not_said(thread, kind=kind, outcome=outcome)
         profile, now = self.state.profile, self.clock()
         entry = ThreadEntry(
             about=about,
@@ -210,6 +217,44 @@ def check_may_write(thread: Thread, *, kind: EntryKind) -> None:
     earlier = thread.find_own("acknowledge")
     if kind == "acknowledge" and earlier is not None:
         raise MailboxError(f"{earlier.by} acknowledged it already, at {earlier.at}.", reason="acknowledged-already")
+
+
+# The earlier own words that a new one repeats or contradicts; a package may be answered and then declined.
+_SAID_ABOUT_REQUESTS: Final[Mapping[EntryKind, Collection[str]]] = {
+    "answer": {"answer", "decline"},
+    "decline": {"answer", "decline"},
+}
+_SAID_ABOUT_PACKAGES: Final[Mapping[EntryKind, Collection[str]]] = {
+    "acknowledge": {"decline"},
+    "answer": {"answer"},
+    "decline": {"decline", "outcome"},
+    "outcome": {"decline", "outcome"},
+}
+_DONE: Final = {"answer": "answered this", "decline": "declined this", "outcome": "told this outcome"}
+
+
+def check_not_said(thread: Thread, *, kind: EntryKind, outcome: str | None = None) -> None:
+    """Raise `MailboxError` (`said-already`) for a word that repeats or contradicts one that the agency has or will get.
+
+    A sent word cannot be taken back, so it is refused and not only warned about. A new question of the agency, or its
+    reminder, opens a request again; a package may have several outcomes, each once.
+    """
+    is_request = thread.kind in REQUESTS
+    said = (_SAID_ABOUT_REQUESTS if is_request else _SAID_ABOUT_PACKAGES).get(kind, ())
+    lines = thread.list_since_asked() if is_request or kind == "answer" else thread.lines
+    for line in lines:
+        is_other_outcome = line.kind == kind == "outcome" and line.outcome != outcome
+        if line.is_own and line.kind in said and not is_other_outcome:
+            told = (
+                "nothing was sent now" if line.sent_at else "it waits, and `report-abuse-partner spool flush` sends it"
+            )
+            raise _make_said_already(f"{line.by} {_DONE[line.kind]} at {line.at}: {told}.")
+    if said and is_request and thread.answers and lines == thread.lines:
+        raise _make_said_already(f"Your report {thread.answers[-1]} answers this: nothing was sent now.")
+
+
+def _make_said_already(said: str) -> MailboxError:
+    return MailboxError(f"{said} To send this as well, add --again.", reason="said-already")
 
 
 def check_not_recalled(thread: Thread) -> None:

@@ -172,6 +172,10 @@ def be_asked(service: Service, _: pytest.MonkeyPatch) -> None:
     service.names[ID] = service.sandbox.send_question(service.submit().reference, "From which port?")
 
 
+def be_asked_about_the_package(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.sandbox.write_to_thread(service.names[ID], "question", "Is it in your area?")
+
+
 def be_alerted(service: Service, _: pytest.MonkeyPatch) -> None:
     service.write("found.txt", b"Two accounts, both closed.")
     service.names[ID] = service.sandbox.send_example("alert")
@@ -226,8 +230,12 @@ BEFORE: dict[str, Callable[[Service, pytest.MonkeyPatch], None]] = {
     "receipt add": carry_it_to_the_desk,
     "request list": be_asked,
     "report new --answers": sit_at_the_screen,
+    f"request answer {ID} --by": be_asked,
+    "request decline": be_asked,
     "alert list": be_alerted,
     "package list": get_a_package,
+    "package answer": be_asked_about_the_package,
+    "package decline": get_a_package,
     "package unseal": get_a_sealed_file,
     "button context": bring_page,
     "button adopt request.json": fill_in_the_request,
@@ -275,4 +283,5 @@ def test_lines_of_the_officers_page_run_in_order(service: Service) -> None:
     run_lines(service, PACKAGES, "docs/guides/packages.md")
     assert (service.folder / "case-folder" / "page.pdf").read_bytes().startswith(b"%PDF")
     thread = service.sandbox.read_thread(service.names[ID])
-    assert [one.kind for one in thread] == ["acknowledge", "question", "answer", "outcome"]
+    own = [one.kind for one in thread if one.direction == "in"]
+    assert own == ["acknowledge", "question", "answer", "outcome"]

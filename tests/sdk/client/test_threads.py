@@ -241,7 +241,7 @@ def test_states_follow_the_last_deciding_word(client: Partner, house: House) -> 
     assert states() == ["acknowledged", "answered", "open"]
     house.clock.advance(minutes=1)
     client.threads.write(IDS[1], kind="outcome", by=BY, outcome="safeguarded")
-    client.threads.write(IDS[2], kind="decline", by=BY, text="Too old.")
+    client.threads.write(IDS[2], kind="decline", by=BY, text="Too old.", again=True)
     client.threads.write(IDS[3], kind="acknowledge", by=BY)
     assert states() == ["outcome", "declined", "acknowledged"]
 
