@@ -13,15 +13,15 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.answers import InKind, record_entry
 from gateway.desk.actions.inbox import count_refused
 from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
-from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, WAY_TITLES, Action, ActionKind
+from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, TO_DESTINATIONS, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.actions.threads import ENTRY_TITLES, EntryText, OutKind, list_entries, open_entries, write_entry
 from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_asked, list_stage, list_unread
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.tracing import check_outgoing
 from gateway.desk.outbox.notes import get_references
 from gateway.desk.people.permissions import CaseScope, Permission, check_permission, format_roles
-from gateway.desk.service_requests.asking import check_entry
 from gateway.desk.views.page import (
     Fault,
     Typed,
@@ -62,6 +62,7 @@ IN_KINDS: Final[Mapping[InKind, str]] = {
 _FIELDS: Final = {
     "text-missing": "entry_text",
     "text-too-long": "entry_text",
+    "names-service": "entry_text",
     "name-missing": "in_by",
     "words-missing": "in_text",
 }
@@ -127,8 +128,9 @@ def post_write(action_id: str) -> ResponseReturnValue:
     if kind is None:
         return _show(action, faults=[Fault("entry_kind", "Choose what it is.")])
     try:
-        if action.kind in ASKING:
-            check_entry(desk, action, typed["entry_text"], actor=get_name())
+        # Police and other bodies work on the case itself: an answer to their question may name the person.
+        if action.kind not in TO_DESTINATIONS:
+            _check_for_service(action, typed["entry_text"])
         with desk.store.write() as connection:
             write_entry(desk, connection, action, kind=kind, text=typed["entry_text"], actor=get_name())
     except CaseError as error:
@@ -201,6 +203,13 @@ def _get_writable(action_id: str) -> Action:
         not_found()
     check_permission(get_signed_in().roles, WRITERS[action.kind], case=_make_scope(action))
     return action
+
+
+def _check_for_service(action: Action, text: str) -> None:
+    desk, texts = get_desk(), {"Text": text}
+    with desk.store.read() as connection:
+        case = None if action.case_id is None else get_case(connection, action.case_id)
+    check_outgoing(desk, texts, about=case, actor=get_name(), recipient=action.recipient)
 
 
 def _may_try_again(action: Action) -> bool:

@@ -11,9 +11,9 @@ from gateway.desk.actions.ledger import ActionError, end_action, get_action, wit
 from gateway.desk.actions.model import OUT_STATES, Action
 from gateway.desk.actions.threads import EntryText, ThreadEntry, list_entries, open_entries, open_texts, write_entry
 from gateway.desk.cases.holding import get_lead
-from gateway.desk.cases.tracing import check_traces, open_traces
+from gateway.desk.cases.tracing import check_outgoing
 from gateway.desk.identifiers.traces import find_shared_run
-from gateway.desk.notices.service_alerts import ServiceAlertRow, check_texts, get_alert, get_clean_text
+from gateway.desk.notices.service_alerts import ServiceAlertRow, get_alert, get_clean_text
 from gateway.desk.wiring import Desk
 
 
@@ -80,10 +80,8 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
 def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequence[Action], actor: str) -> str:
     text = get_clean_text(text, "Entry")
     with desk.store.read() as connection:
-        check_texts(connection, {"Entry": text})
         lead = None if alert.first.case_id is None else get_lead(connection, alert.first.case_id)
-    if lead is not None:
-        check_traces({"Entry": text}, open_traces(desk, lead, actor=actor))
+    check_outgoing(desk, {"Entry": text}, about=lead, actor=actor)
     readers = {one.action_id for one in to}
     vault = desk.load_vault(actor=actor, reason="check")
     for thread in list_threads(desk, alert):

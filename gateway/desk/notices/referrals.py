@@ -17,7 +17,7 @@ from gateway.desk.actions.threads import write_entry
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.holding import get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.cases.tracing import check_traces, open_traces
+from gateway.desk.cases.tracing import check_outgoing, check_traces, open_traces
 from gateway.desk.identifiers.normalising import (
     Identifier,
     normalise_account,
@@ -25,7 +25,7 @@ from gateway.desk.identifiers.normalising import (
     normalise_username,
 )
 from gateway.desk.identifiers.traces import Traces, is_of_reporter
-from gateway.desk.notices.service_alerts import check_texts, get_clean_text
+from gateway.desk.notices.service_alerts import get_clean_text
 from gateway.desk.notices.signing import check_signed, draft_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referral
 from gateway.desk.partners.register import get_partner_names
@@ -148,8 +148,7 @@ def write_to_service(desk: Desk, action_id: str, *, text: str, actor: str) -> No
     with desk.store.read() as connection:
         action = get_action(connection, action_id)
         lead = get_lead(connection, action.subject)
-        check_texts(connection, {"Your words": text}, reader=action.recipient)
-    check_traces({"Your words": text}, open_traces(desk, lead, actor=actor))
+    check_outgoing(desk, {"Your words": text}, about=lead, actor=actor, recipient=action.recipient)
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
         if action.state not in OUT_STATES:

@@ -5,8 +5,7 @@ Two people release an alert; one about a case in the crisis lane may be sent by 
 person reviews it the next morning.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -24,9 +23,8 @@ from gateway.desk.actions.model import list_where
 from gateway.desk.actions.sending import fail_action
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow, has_control_characters, normalise
-from gateway.desk.cases.tracing import check_traces, open_traces
+from gateway.desk.cases.tracing import check_outgoing
 from gateway.desk.people.releases import SERVICE_ALERT, Release, draft_release, find_release, get_signed
-from gateway.desk.placements.register import get_owner_names
 from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
@@ -43,9 +41,6 @@ AUDIENCES: Final = (
     ("payments", "Payment services"),
 )
 LASTS: Final = (("1", "1 day"), ("3", "3 days"), ("7", "1 week"), ("14", "2 weeks"), ("30", "1 month"))
-# A name of up to three letters stands in too many texts as a common word.
-_LEAST_SERVICE: Final = 4
-_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +118,13 @@ def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
     if audience is None or days not in dict(LASTS):
         raise ActionError("Choose for whom the alert is, and how long it is valid.", reason="bad-code")
     lead = _find_lead(desk, draft.case)
-    if lead is not None:
-        check_traces(texts, open_traces(desk, lead, actor=actor))
+    check_outgoing(desk, texts, about=lead, actor=actor)
     now, alert_id = desk.clock(), desk.make_id()
     expires_at = now + timedelta(days=int(days))
     body = ServiceAlert(
         advice=texts["Advice"], audience=audience, expires_at=format_time(expires_at), pattern=texts["Pattern"]
     )
     with desk.store.write() as connection:
-        check_texts(connection, texts)
         services = tuple(dict.fromkeys(draft.services))
         known = list_audience(connection, environment=desk.config.environment)
         if not services:
@@ -233,25 +226,6 @@ def is_in_crisis(connection: Connection, alert: ServiceAlertRow) -> bool:
     """Return whether an alert is about a case that is in the crisis lane now."""
     case_id = alert.first.case_id
     return case_id is not None and get_lead(connection, case_id).crisis
-
-
-def check_texts(connection: Connection, texts: Mapping[str, str], *, reader: str = "") -> None:
-    """Raise `ActionError` (`names-service`) where a text names a service: none hears of another (R49).
-
-    A `reader` may be named to itself.
-    """
-    others = {one: name for one, name in get_owner_names(connection).items() if one != reader}
-    names = {name.casefold(): name for pair in others.items() for name in pair}
-    for field, text in texts.items():
-        words = f" {' '.join(_WORD.findall(text.casefold()))} "
-        for name in names:
-            plain = " ".join(_WORD.findall(name))
-            if len(plain) >= _LEAST_SERVICE and f" {plain} " in words:
-                raise ActionError(
-                    f"No service may learn about another. The field “{field}” names {names[name]}: describe the kind "
-                    "of service instead.",
-                    reason="names-service",
-                )
 
 
 def get_clean_text(text: str, field: str) -> str:

@@ -1,10 +1,9 @@
 """Asks a service: for information, or to preserve data, about any case. The accredited officer alone does (R45).
 
 One transaction drafts the action, keeps the officer's reasons sealed as a step of the case, and releases it. Never
-sends a text with a trace of the reporter, nor one that names another service that reported (R49).
+sends a text with a trace of the reporter, nor one that names another service (R49).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
@@ -12,21 +11,16 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import Action, draft_action, find_action, release_action
+from gateway.desk.actions.ledger import Action, ActionError, draft_action, find_action, release_action
 from gateway.desk.cases.assessing import get_standing
 from gateway.desk.cases.model import CaseError, CaseRow, get_case, has_control_characters, normalise
 from gateway.desk.cases.steps import MAX_NOTE_CHARACTERS, StepText, add_step
-from gateway.desk.identifiers.traces import (
-    TRACE_TITLES,
-    TraceKind,
-    Traces,
-    list_matches,
-)
+from gateway.desk.cases.tracing import check_services, check_traces, open_traces
+from gateway.desk.identifiers.traces import Traces, list_matches
 from gateway.desk.partners.register import list_partners
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.service_requests.contents import encode_letter
 from gateway.desk.service_requests.laws import Law, RequestKind, list_laws
-from gateway.desk.service_requests.reports import list_case_reports, make_case_traces, open_reports
 from gateway.desk.uk_times import UK, get_uk_day
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.action_bodies import (
@@ -88,10 +82,11 @@ class AskableService:
 def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Action:
     """Draft and release a request; nothing is sent yet.
 
-    Raises `CaseError`: `unknown-case`, `synthetic`, `not-opened`, `already-closed`, `not-assessed`, `no-recipient`,
-    `no-law`, `no-number`, `no-account`, `bad-account`, `reporters-account`, `names-reporter`, `no-question`,
-    `no-purpose`, `no-necessity`, `no-address`, `too-long`, `unprintable`, `bad-day`; `ActionError` for the recipient,
-    and the errors of the vault.
+    Raises `CaseError`: `unknown-case`, `synthetic`, `not-opened`, `already-closed`, `not-assessed`, `not-checked`,
+    `no-recipient`, `no-law`, `no-number`, `no-account`, `bad-account`, `reporters-account`, `no-question`,
+    `no-purpose`, `no-necessity`, `no-address`, `bad-day`, and a fault of a text after its name, e.g.
+    `question-shows-reporter`, `purpose-names-service` or `question-too-long`; `ActionError` for the recipient, and the
+    errors of the vault.
     """
     check_report_id(asking.request_id)
     with desk.store.read() as connection:
@@ -99,14 +94,11 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         if made is not None:
             return made
         found = _get_askable(connection, wanted)
-        reports = list_case_reports(connection, found)
     is_own_report = found.partner == asking.recipient
     asking = _clean(asking, is_question=asking.kind == "information-request")
     law = _get_law(asking, is_own_report=is_own_report)
     _check_accounts(asking, is_own_report=is_own_report)
-    # Shown to no person: the vault alone records it.
-    opened = open_reports(desk, reports, actor=actor, reason="check")
-    _check_traces(asking, make_case_traces(desk, opened, recipient=asking.recipient, actor=actor))
+    _check_texts(desk, asking, open_traces(desk, found, actor=actor, recipient=asking.recipient))
     now = desk.clock()
     due_at = _choose_day(asking.due, now=now, usual=law.due_days or DAYS_TO_ANSWER, most=MOST_DAYS_TO_ANSWER)
     with desk.store.write() as connection:
@@ -140,16 +132,6 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         text = StepText(note=asking.necessity)
         add_step(desk, connection, found.case_id, "ask-service", actor=actor, text=text, codes=codes)
         return release_action(desk, connection, action.action_id, actor=actor)
-
-
-def check_entry(desk: Desk, action: Action, text: str, *, actor: str) -> None:
-    """Raise `CaseError` (`names-reporter`) for an entry in the thread of a request with a trace of the reporter."""
-    with desk.store.read() as connection:
-        reports = list_case_reports(connection, get_case(connection, action.case_id or ""))
-    opened = open_reports(desk, reports, actor=actor, reason="check")
-    traces = make_case_traces(desk, opened, recipient=action.recipient, actor=actor)
-    if found := list_matches(text, traces):
-        raise CaseError(_format_traces(one.kind for one in found), reason="names-reporter")
 
 
 def list_services(connection: Connection) -> list[AskableService]:
@@ -229,10 +211,15 @@ def _check_accounts(asking: Asking, *, is_own_report: bool) -> None:
         raise CaseError("Choose the kind of each account, and name each once.", reason="bad-account")
 
 
-def _check_traces(asking: Asking, traces: Traces) -> None:
+def _check_texts(desk: Desk, asking: Asking, traces: Traces) -> None:
     for name in ("question", "purpose", "number"):
-        if found := list_matches(getattr(asking, name), traces):
-            raise CaseError(_format_traces(one.kind for one in found), reason=f"{name}-names-reporter")
+        text = {name.capitalize(): getattr(asking, name)}
+        try:
+            with desk.store.read() as connection:
+                check_services(connection, text, recipient=asking.recipient)
+            check_traces(text, traces)
+        except (ActionError, CaseError) as error:
+            raise CaseError(str(error), reason=f"{name}-{error.reason}") from None  # shown at its field
     if asking.is_own_account:
         return
     for account in asking.accounts:
@@ -242,11 +229,6 @@ def _check_traces(asking: Asking, traces: Traces) -> None:
                 "that.",
                 reason="reporters-account",
             )
-
-
-def _format_traces(kinds: Iterable[TraceKind]) -> str:
-    titles = " and ".join(TRACE_TITLES[kind] for kind in kinds)
-    return f"This names {titles}. Write it without: the service must not learn who reported."
 
 
 def _make_body(

@@ -18,6 +18,7 @@ from gateway.desk.actions.model import ASKING, KIND_TITLES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.forms import CASE_FAULTS, parse_optional_day
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.tracing import list_case_reports, make_case_traces, open_reports
 from gateway.desk.people.permissions import Permission
 from gateway.desk.people.register import format_person
 from gateway.desk.placements.register import find_owner_name
@@ -31,7 +32,6 @@ from gateway.desk.service_requests.asking import (
 from gateway.desk.service_requests.contents import list_answers, read_content
 from gateway.desk.service_requests.laws import list_other_ways, load_laws
 from gateway.desk.service_requests.letters import draw_letter, make_reference
-from gateway.desk.service_requests.reports import list_case_reports, make_case_traces, open_reports
 from gateway.desk.service_requests.suggesting import SuggestedAccount, parse_account, suggest_accounts
 from gateway.desk.uk_times import get_uk_day
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
@@ -55,7 +55,8 @@ _FIELDS: Final = {
     "no-law": "law",
     "no-number": "number",
     "bad-number": "number",
-    "number-names-reporter": "number",
+    "number-shows-reporter": "number",
+    "number-names-service": "number",
     "no-account": "accounts",
     "bad-account": "accounts",
     "reporters-account": "accounts",
@@ -88,7 +89,7 @@ def post_accounts(case_id: str) -> ResponseReturnValue:
         with desk.store.read() as connection:
             reports = list_case_reports(connection, case)
         opened = open_reports(desk, reports, actor=actor, reason="read")
-        traces = make_case_traces(desk, opened, recipient="", actor=actor)
+        traces = make_case_traces(desk, opened, actor=actor)
     except ReportAbuseError as error:
         return _show(case, typed, [Fault("accounts", str(error))])
     with desk.store.write() as connection:

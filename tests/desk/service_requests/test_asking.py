@@ -150,9 +150,9 @@ def test_suspended_partner_is_asked_nothing(loop: Loop) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"question": "Who wrote to Sam?"}, "question-names-reporter"),
-        ({"question": "Who wrote to sam.brightwell@mail.example?"}, "question-names-reporter"),
-        ({"purpose": "To reach 07700 900 123"}, "purpose-names-reporter"),
+        ({"question": "Who wrote to Sam?"}, "question-shows-reporter"),
+        ({"question": "Who wrote to sam.brightwell@mail.example?"}, "question-shows-reporter"),
+        ({"purpose": "To reach 07700 900 123"}, "purpose-shows-reporter"),
         ({"accounts": (AskedAccount(kind="email", value="sam.brightwell@mail.example"),)}, "reporters-account"),
         ({"accounts": (NIGHT_OWL, AskedAccount(kind="username", value="Brightwell"))}, "reporters-account"),
     ],
@@ -165,7 +165,7 @@ def test_reporters_own_account_is_asked_about_once_they_agreed_and_is_recorded(l
     reference = read_public(loop)
     own = AskedAccount(kind="email", value="sam.brightwell@mail.example")
     named = make_stranger(loop, accounts=(own,), question="Who wrote to Sam?", is_own_account=True)
-    assert refuse(loop, reference, named) == "question-names-reporter"
+    assert refuse(loop, reference, named) == "question-shows-reporter"
     ask(loop, reference, make_stranger(loop, accounts=(own,), is_own_account=True))
     with loop.desk.store.read() as connection:
         entry = connection.execute(AUDIT.select().where(AUDIT.c.action == "ask-service-case")).one()
@@ -177,7 +177,7 @@ def test_other_service_is_not_told_which_service_reported(loop: Loop) -> None:
     loop.enrol(partner=Partner(partner="example-game"))
     case = read(loop)
     asking = make_stranger(loop, recipient="example-game", question="Example Chat has it too. Who is it?")
-    assert refuse(loop, case.reference, asking) == "question-names-reporter"
+    assert refuse(loop, case.reference, asking) == "question-names-service"
 
 
 def test_same_form_sent_twice_asks_once(loop: Loop) -> None:
