@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from gateway.desk.actions.waiting import find_late
 from gateway.desk.alarms import raise_alarm
@@ -279,28 +279,47 @@ def _list_unread(connection: Connection, *, now: datetime, within: timedelta) ->
     return [Concern(CRISIS_UNREAD, parse_time(since), int(count))] if count else []
 
 
+def list_unreviewed_actions(connection: Connection, case_ids: Collection[str]) -> set[str]:
+    """Return the ids of the packages and alerts about these cases that wait for their review by a second person."""
+    return {
+        action_id
+        for _, alone in _list_alone()
+        for action_id in connection.execute(
+            alone.with_only_columns(CASE_ACTIONS.c.action_id).where(CASE_ACTIONS.c.case_id.in_(case_ids))
+        ).scalars()
+    }
+
+
 def _list_unreviewed(connection: Connection) -> list[Concern]:
     """Return the packages and alerts that one person released: once the desk is open, a second one reviews them."""
     found = []
+    for code, alone in _list_alone():
+        columns = func.count(RELEASES.c.id.distinct()), func.min(CASE_ACTIONS.c.released_at)
+        count, since = connection.execute(alone.with_only_columns(*columns)).one()
+        found += [Concern(code, parse_time(since), int(count))] if count else []
+    return found
+
+
+def _list_alone() -> list[tuple[str, Select[Any]]]:
     signed = RELEASES.outerjoin(RELEASE_SIGNATURES, RELEASES.c.id == RELEASE_SIGNATURES.c.release_id)
     of_alert = signed.join(SERVICE_ALERTS, SERVICE_ALERTS.c.alert_id == RELEASES.c.subject)
-    for code, kind, action_id, rows in (
-        (UNREVIEWED, PACKAGE, RELEASES.c.subject, signed),
-        (ALERT_UNREVIEWED, SERVICE_ALERT, SERVICE_ALERTS.c.action_id, of_alert),
-    ):
-        alone = (
-            select(func.count(RELEASES.c.id.distinct()), func.min(CASE_ACTIONS.c.released_at))
+    return [
+        (
+            code,
+            select(CASE_ACTIONS.c.action_id)
             .select_from(rows.join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == action_id))
             .where(
                 RELEASES.c.kind == kind,
                 RELEASE_SIGNATURES.c.release_id.is_(None),
                 CASE_ACTIONS.c.released_at.is_not(None),
                 CASE_ACTIONS.c.state != "withdrawn",
-            )
+            ),
         )
-        count, since = connection.execute(alone).one()
-        found += [Concern(code, parse_time(since), int(count))] if count else []
-    return found
+        for code, kind, action_id, rows in (
+            (UNREVIEWED, PACKAGE, RELEASES.c.subject, signed),
+            (ALERT_UNREVIEWED, SERVICE_ALERT, SERVICE_ALERTS.c.action_id, of_alert),
+        )
+    ]
 
 
 def _find_anchored_at(connection: Connection, *, desk: Desk) -> datetime | None:

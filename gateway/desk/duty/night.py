@@ -24,8 +24,7 @@ from gateway.desk.cases.reading.timeline import describe_act
 from gateway.desk.cases.steps import CaseStep, StepKind, list_steps
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.people.register import format_person
-from gateway.desk.people.releases import PACKAGE, list_of_subjects
-from gateway.desk.watch import list_untaken
+from gateway.desk.watch import list_unreviewed_actions, list_untaken
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.wire.canonical import format_time
@@ -53,7 +52,7 @@ class NightCase:
     factors: Sequence[str]
     acts: Sequence[NightAct]
     actions: Sequence[tuple[str, Action]]
-    unreviewed: Collection[str]  # ids of the packages that one person alone sent
+    unreviewed: Collection[str]  # ids of the packages and alerts that one person alone sent
     owed: Sequence[str]
     note: CaseStep | None
 
@@ -120,9 +119,6 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
     note = next((one for one in notes if one.at >= (case.held_since or case.received_at)), None)
     actions = list_actions_of(connection, [case.case_id])
     recipients = name_recipients(desk, connection, actions)
-    packages = [one for one in actions if one.kind in {"package", "redirect"}]
-    releases = list_of_subjects(connection, kind=PACKAGE, subjects=[one.action_id for one in packages])
-    signed = {action_id for action_id, release in releases.items() if release.signed_by is not None}
     return NightCase(
         case=case,
         holder="" if case.holder is None else format_person(connection, case.holder),
@@ -134,7 +130,7 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
             if act.at >= format_time(since)
         ],
         actions=[(f"{KIND_TITLES[one.kind]} to {recipients[one.action_id]}", one) for one in actions],
-        unreviewed=[one.action_id for one in packages if one.released_at and one.action_id not in signed],
+        unreviewed=list_unreviewed_actions(connection, [case.case_id]),
         owed=[format_owed(one) for one in list_owed(connection, case, actor=case.holder or person)],
         note=note,
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.desk.cases.model import get_case, list_cases
+from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role
 from gateway.desk.watch import list_concerns
 from tests.desk.desk_loop import Loop
@@ -104,6 +105,28 @@ def test_note_is_sealed_in_the_case_and_read_by_the_person_who_takes_it(night: L
     assert MARKER in read
     assert "handed the case over to the day team" in read
     assert not any(MARKER.encode() in path.read_bytes() for path in night.desk.paths.state.rglob("*") if path.is_file())
+
+
+def test_alert_that_the_duty_officer_sent_alone_is_handed_over_for_review(night: Loop) -> None:
+    assess(night.desk, get_case_id(night), actor=NIGHT_OFFICER)
+    draft = AlertDraft(
+        pattern="Adults ask for a dance on video.",
+        advice="Warn people.",
+        audience="all",
+        lasts="7",
+        services=("example-chat",),
+        case=get_case_id(night),
+    )
+    alert_id = draft_alert(night.desk, draft, actor=NIGHT_OFFICER)
+    officer = sign_in(night, NIGHT_OFFICER, Role.DUTY_OFFICER)
+    page = officer.get("/duty/hand-over").text
+    assert ">Draft</span>" in page
+    assert "A second person reviews it." not in page
+    release_alone(night.desk, alert_id, actor=NIGHT_OFFICER)
+    page = officer.get("/duty/hand-over").text
+    assert ">Released</span>" in page
+    assert ": released" not in page
+    assert page.count("A second person reviews it.") == 1
 
 
 def test_duty_officer_takes_no_case_over_for_the_day(night: Loop) -> None:
