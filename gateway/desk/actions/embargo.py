@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, or_, select
 
-from gateway.desk.actions.model import OPEN_STATES, Action, ActionError
+from gateway.desk.actions.model import OPEN_STATES, TO_DESTINATIONS, ActionError
 from gateway.desk.collection.links import list_cluster
 from gateway.desk.store.action_tables import CASE_ACTIONS
 from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
@@ -24,7 +24,7 @@ EMBARGO_TITLES: Final[dict[Embargo, str]] = {
     "legal-hold": "is under a legal hold",
     "for-action": "is assessed as one that a body acts on",
     "outcome-held": "has an outcome that is held back until a later day",
-    "package-open": "has a package that police or another body are working on",
+    "package-open": "has a package or redirected report that police or another body are working on",
     "with-police": "was taken by police or child protection",
 }
 # Answers to "Who is best placed?" of a report that no body acts on.
@@ -49,18 +49,16 @@ def find_embargo(connection: Connection, case_id: str, *, now: datetime) -> Emba
     return "outcome-held" if _has_held_outcome(connection, case_ids, now=now) else None
 
 
-def check_embargo(connection: Connection, action: Action, *, now: datetime) -> None:
-    """Raise `ActionError`, with the embargo as its reason, for a referral whose case is under one."""
-    if action.kind != "terms-referral" or action.case_id is None:
-        return
-    embargo = find_embargo(connection, action.case_id, now=now)
+def check_embargo(connection: Connection, case_id: str, *, now: datetime) -> None:
+    """Raise `ActionError`, with the embargo as its reason, while nothing of a case may reach a service."""
+    embargo = find_embargo(connection, case_id, now=now)
     if embargo is not None:
         raise ActionError(f"Not referred: this case, or one linked to it, {EMBARGO_TITLES[embargo]}.", reason=embargo)
 
 
 def _has_open_package(connection: Connection, case_ids: Collection[str]) -> bool:
-    wanted = CASE_ACTIONS.c.case_id.in_(case_ids), CASE_ACTIONS.c.kind == "package"
-    # A package that was withdrawn, or ended with its outcome, holds nothing back.
+    wanted = CASE_ACTIONS.c.case_id.in_(case_ids), CASE_ACTIONS.c.kind.in_(TO_DESTINATIONS)
+    # One that was withdrawn, or ended with its outcome, holds nothing back.
     query = select(CASE_ACTIONS.c.action_id).where(*wanted, CASE_ACTIONS.c.state.in_(OPEN_STATES))
     return connection.execute(query.limit(1)).first() is not None
 

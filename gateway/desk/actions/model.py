@@ -54,7 +54,7 @@ FAILURE_TITLES: Final[dict[str, str]] = {
     "no-place": "The gateway has no place for it.",
     "legal-hold": "Its case came under a legal hold.",
     "for-action": "Its case was assessed as one that a body acts on.",
-    "package-open": "Police or another body are working on a package of its case.",
+    "package-open": "Police or another body are working on a package or redirected report of its case.",
     "with-police": "Police or child protection took its case.",
     "outcome-held": "The outcome of its case is held back.",
 }

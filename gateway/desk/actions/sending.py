@@ -78,7 +78,8 @@ def _write_or_fail(desk: Desk, found: Action, *, vault: Vault) -> bool:
 def _write(desk: Desk, connection: Connection, action: Action, *, vault: Vault) -> None:
     if action.is_expired(desk.clock()):
         raise ActionError("It has expired.", reason="expired")
-    check_embargo(connection, action, now=desk.clock())
+    if action.kind == "terms-referral":
+        check_embargo(connection, action.subject, now=desk.clock())
     if has_message(connection, action.action_id):
         # The id of a package comes back with its form: a person may give that of an earlier message.
         raise ActionError("Another message has its number.", reason="written-already")

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.desk.actions.embargo import EMBARGO_TITLES, find_embargo
+from gateway.desk.actions.embargo import check_embargo
 from gateway.desk.actions.ledger import Action, ActionError, draft_action, get_action, list_actions, release_action
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.actions.threads import write_entry
@@ -57,8 +57,8 @@ class Referral:
 def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -> Action:
     """Write a referral for a second person to sign.
 
-    Raises `CaseError`: `unknown-case`, `held`, `not-opened`, `not-assessed`, `no-service`, `embargo`,
-    `shows-reporter`, `not-checked`; and `ActionError`: `bad-code`, `bad-account`, `no-contact`, `referred-already`,
+    Raises `CaseError`: `unknown-case`, `held`, `not-opened`, `not-assessed`, `no-service`, `shows-reporter`,
+    `not-checked`; and `ActionError`: an embargo, `bad-code`, `bad-account`, `no-contact`, `referred-already`,
     `recipient-gone`, `recipient-suspended`.
     """
     now, account = desk.clock(), _clean(referral)
@@ -115,17 +115,10 @@ def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> t
     return service, get_partner_names(connection).get(service, service)
 
 
-def check_embargo(connection: Connection, case_id: str, *, now: datetime) -> None:
-    """Raise `CaseError` (`embargo`), with the reason, while nothing of a case may reach a service."""
-    embargo = find_embargo(connection, case_id, now=now)
-    if embargo is not None:
-        raise CaseError(f"Not referred: this case, or one linked to it, {EMBARGO_TITLES[embargo]}.", reason="embargo")
-
-
 def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
     """Release a signed referral: it leaves on a random day; released before, it stays as it is.
 
-    Raises `ReleaseError` (`not-signed`), `CaseError` (`embargo`) and `ActionError`.
+    Raises `ReleaseError` (`not-signed`) and `ActionError`, e.g. for an embargo.
     """
     now = desk.clock()
     with desk.store.write() as connection:

@@ -132,7 +132,7 @@ def test_case_under_an_embargo_is_neither_drafted_nor_released(reachable: Desk, 
     for one in (case_id, other):
         place(reachable, one, embargo)
     error = refuse(reachable, case_id)
-    assert error.reason == "embargo"
+    assert error.reason == embargo
     assert str(error) == f"Not referred: this case, or one linked to it, {EMBARGO_TITLES[embargo]}."
     kept, page = release(reachable, waits)
     assert kept.state == "drafted"
@@ -145,7 +145,15 @@ def test_embargo_on_a_linked_case_counts(reachable: Desk, case_id: str, embargo:
     with reachable.store.write() as connection:
         add_link(connection, case_id, other, by=ACTOR, now=reachable.clock())
     place(reachable, other, embargo)
-    assert refuse(reachable, case_id).reason == "embargo"
+    assert refuse(reachable, case_id).reason == embargo
+
+
+def test_redirected_report_is_worked_on_as_a_package_is(reachable: Desk, case_id: str, clock: Clock) -> None:
+    redirected = draft(reachable, case_id, kind="redirect", recipient="iwf")
+    assert refuse(reachable, case_id).reason == "package-open"
+    with reachable.store.write() as connection:
+        withdraw_action(reachable, connection, redirected.action_id, reason="By mistake.", actor=ACTOR)
+        assert find_embargo(connection, case_id, now=clock()) is None
 
 
 def test_embargo_ends_with_its_cause(reachable: Desk, case_id: str, clock: Clock) -> None:
@@ -175,7 +183,7 @@ def test_embargo_ends_with_its_cause(reachable: Desk, case_id: str, clock: Clock
 )
 def test_report_for_action_is_not_referred(reachable: Desk, answers: dict[str, str]) -> None:
     error = refuse(reachable, add_referable(reachable, assessed=answers))
-    assert (error.reason, EMBARGO_TITLES["for-action"] in str(error)) == ("embargo", True)
+    assert (error.reason, EMBARGO_TITLES["for-action"] in str(error)) == ("for-action", True)
 
 
 def test_report_is_read_and_has_a_service_with_keys_first(reachable: Desk) -> None:
