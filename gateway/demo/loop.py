@@ -49,6 +49,10 @@ ANSWERS: Final[Answers] = {
     "contact_ways": ("school",),
     "school": ("Ask for Sam at Example School",),
 }
+CONTACT: Final = """[contact]
+telephone = "+44 1632 960000"
+email = "desk@agency.example"
+"""
 CARRIERS: Final = """[carriers]
 notes = "on"
 mail = "folder"
@@ -244,7 +248,7 @@ class Loop:
         before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
         before = before.replace("demonstration = false", "demonstration = true")
-        settings.write_text(f"{before}\n{CARRIERS}folder = {folder}\n", encoding="utf-8")
+        settings.write_text(f"{before}\n{CONTACT}\n{CARRIERS}folder = {folder}\n", encoding="utf-8")
         (self.desk_state / "ladder.toml").write_text(LADDER, encoding="utf-8")
 
     def start_gateway(self) -> str:

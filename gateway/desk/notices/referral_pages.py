@@ -9,12 +9,12 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.actions.ledger import Action, ActionError, end_action, find_action, open_body, withdraw_action
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.cases.case_page import get_case_or_404
-from gateway.desk.cases.holding import check_not_held, get_lead
+from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.notices.referrals import (
     Referral,
-    choose_service,
     draft_referral,
+    get_referable_service,
     release_referral,
     write_to_service,
 )
@@ -138,13 +138,25 @@ def _go_to(action_id: str) -> ResponseReturnValue:
     return redirect(url_for("referrals.show_referral", action_id=action_id), HTTPStatus.SEE_OTHER)
 
 
+@blueprint.app_template_global()
+def find_referral_refusal(case_id: str) -> ReportAbuseError | None:
+    """Return why this person cannot refer an account of a case now, for its page; None if they can."""
+    desk = get_desk()
+    with desk.store.read() as connection:
+        lead = get_lead(connection, case_id)
+        try:
+            get_referable_service(desk, connection, lead, actor=get_name())
+        except (ActionError, CaseError) as error:
+            return error
+    return None
+
+
 def _show_form(case: CaseRow, typed: Typed, *faults: Fault) -> ResponseReturnValue:
     desk, refusal, service = get_desk(), "", ""
     with desk.store.read() as connection:
         lead = get_lead(connection, case.case_id)
         try:
-            _, service = choose_service(connection, lead, now=desk.clock())
-            check_not_held(connection, lead, actor=get_name())
+            service = get_referable_service(desk, connection, lead, actor=get_name())
         except (ActionError, CaseError) as error:
             refusal = str(error)
     return show_page(

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from gateway.desk.actions.embargo import check_embargo
 from gateway.desk.actions.ledger import Action, ActionError, draft_action, get_action, list_actions, release_action
 from gateway.desk.actions.model import OUT_STATES
+from gateway.desk.actions.recipients import find_recipient
 from gateway.desk.actions.threads import write_entry
 from gateway.desk.cases.assessing import get_standing
-from gateway.desk.cases.holding import get_lead, hold_unless_closed
+from gateway.desk.cases.holding import check_not_held, get_lead, hold_unless_closed
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.tracing import check_outgoing, check_traces, open_traces
 from gateway.desk.identifiers.normalising import (
@@ -61,13 +62,7 @@ def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -
     `not-checked`; and `ActionError`: an embargo, `bad-code`, `bad-account`, `no-contact`, `referred-already`,
     `recipient-gone`, `recipient-suspended`.
     """
-    now, account = desk.clock(), _clean(referral)
-    contact = desk.config.contact.email
-    if not contact:
-        raise ActionError(
-            "A notice names the agency's address: an administrator sets `email` under [contact] in desk.toml.",
-            reason="no-contact",
-        )
+    now, account, contact = desk.clock(), _clean(referral), get_contact(desk)
     with desk.store.read() as connection:
         lead = get_lead(connection, wanted)
     traces = open_traces(desk, lead, actor=actor)
@@ -97,10 +92,33 @@ def draft_referral(desk: Desk, wanted: str, referral: Referral, *, actor: str) -
         return action
 
 
+def get_contact(desk: Desk) -> str:
+    """Return the agency's address, which every referral names. Raises `ActionError` (`no-contact`)."""
+    contact = desk.config.contact.email
+    if not contact:
+        raise ActionError(
+            "Referrals cannot be written yet: an administrator sets `email` under [contact] in desk.toml.",
+            reason="no-contact",
+        )
+    return contact
+
+
+def get_referable_service(desk: Desk, connection: Connection, lead: CaseRow, *, actor: str) -> str:
+    """Return the name of the service that this person may refer an account of a case to, before a word is written.
+
+    Raises as `draft_referral`, apart from the faults of the account and the rule.
+    """
+    get_contact(desk)
+    service, name = choose_service(connection, lead, now=desk.clock())
+    check_not_held(connection, lead, actor=actor)
+    find_recipient(desk, connection, kind="terms-referral", recipient=service, way="mailbox")
+    return name
+
+
 def choose_service(connection: Connection, lead: CaseRow, *, now: datetime) -> tuple[str, str]:
     """Return the id and name of the service that a case may be referred to. Raises as `draft_referral`."""
     if lead.opened_at is None:
-        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
     get_standing(connection, lead)
     if lead.about is None:
         raise CaseError("Record the service of this case first.", reason="no-service")

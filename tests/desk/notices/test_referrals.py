@@ -1,5 +1,6 @@
 """A referral names account and rule alone, waits a random time, and never goes while its case is under an embargo."""
 
+import html
 from datetime import UTC, date, datetime, timedelta
 from typing import get_args
 
@@ -9,6 +10,7 @@ from sqlalchemy import update
 from gateway.desk.actions.embargo import EMBARGO_TITLES, Embargo, find_embargo
 from gateway.desk.actions.ledger import Action, ActionError, open_body, withdraw_action
 from gateway.desk.cases.model import CaseError
+from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.links import add_link
 from gateway.desk.notices.referrals import (
     LONGEST_WAIT,
@@ -252,8 +254,30 @@ def test_account_of_the_person_who_reported_is_refused(reachable: Desk) -> None:
     assert refer(reachable, case_id).state == "drafted"
 
 
-def test_desk_without_an_address_refers_nothing(desk: Desk) -> None:
-    assert refuse(desk, add_referable(desk)).reason == "no-contact"
+def test_desk_without_an_address_refers_nothing_and_says_so_before_the_form(desk: Desk) -> None:
+    case_id = add_referable(desk)
+    assert refuse(desk, case_id).reason == "no-contact"
+    page = Browser(desk).sign_in().get(f"/cases/{case_id}/referral").text
+    assert "Referrals cannot be written yet: an administrator sets `email`" in html.unescape(page)
+    assert 'name="account"' not in page
+
+
+def test_case_page_links_to_the_form_only_where_a_referral_can_be_written(reachable: Desk, case_id: str) -> None:
+    unassessed = open_case(reachable, add_sealed_case(reachable, marker="other"), actor=ACTOR).case.case_id
+    nowhere = add_referable(reachable, marker="nowhere", about="unknown-chat")
+    browser, link = Browser(reachable).sign_in(ACTOR), "Refer an account to it"
+    assert link in browser.get(f"/cases/{case_id}").text
+    page = browser.get(f"/cases/{unassessed}").text
+    assert (link in page, '<a href="#assess">Assess</a>' in page) == (False, True)
+    assert "No account can be referred to it." in browser.get(f"/cases/{nowhere}").text
+    other = Browser(reachable).sign_in("b-second").get(f"/cases/{case_id}").text
+    assert (link in other, "No account can be referred to it." in other, 'href="#assess"' in other) == (
+        False,
+        True,
+        False,
+    )
+    place(reachable, case_id, "package-open")
+    assert link not in browser.get(f"/cases/{case_id}").text
 
 
 def test_every_rule_is_a_title_that_stands_in_a_sentence() -> None:
