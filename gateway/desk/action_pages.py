@@ -124,7 +124,7 @@ def post_read(action_id: str) -> ResponseReturnValue:
 def post_write(action_id: str) -> ResponseReturnValue:
     """Write an answer, a question or a note to the recipient."""
     action, typed, desk = _get_writable(action_id), read_typed(), get_desk()
-    kind = next((one for one in OUT_KINDS if one == typed["entry_kind"]), None)
+    kind = next((one for one in _list_out_kinds(action) if one == typed["entry_kind"]), None)
     if kind is None:
         return _show(action, faults=[Fault("entry_kind", "Choose what it is.")])
     try:
@@ -219,6 +219,15 @@ def _may_try_again(action: Action) -> bool:
     return action.kind in ASKING and is_unsent
 
 
+def _list_out_kinds(action: Action) -> Mapping[OutKind, str]:
+    """Return what a person may write to the recipient; after a recall or the end, an answer to its open question."""
+    if action.state in OUT_STATES:
+        return OUT_KINDS
+    with get_desk().store.read() as connection:
+        is_asked = bool(list_asked(connection, [action.action_id]))
+    return {"answer": OUT_KINDS["answer"]} if is_asked else {}
+
+
 def _make_scope(action: Action) -> CaseScope | None:
     if action.case_id is None:
         return None
@@ -240,6 +249,7 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
     with desk.store.read() as connection:
         entries = list_entries(connection, [action.action_id])
         recipient = name_recipients(desk, connection, [action])[action.action_id]
+        asked_at = list_asked(connection, [action.action_id]).get(action.action_id)
         case = None if action.case_id is None else get_case(connection, action.case_id)
     texts = open_entries(desk, action, entries, actor=get_name()) if is_open else {}
     writer = WRITERS.get(action.kind)
@@ -259,7 +269,8 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         may_write=is_writer and action.state in OUT_STATES,
         may_try_again=is_writer and _may_try_again(action),
         writer=None if writer is None or action.state not in OUT_STATES else format_roles(writer),
-        out_kinds=list(OUT_KINDS.items()),
+        out_kinds=list(_list_out_kinds(action).items()) if is_writer else [],
+        asked_at=asked_at,
         in_kinds=list(IN_KINDS.items()),
         is_late=is_late(action, now=now),
         faults=list(faults),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.desk.actions.answers import record_entry
-from gateway.desk.actions.ledger import Action, record_sent
+from gateway.desk.actions.ledger import Action, record_sent, withdraw_action
 from gateway.desk.actions.threads import EntryText
 from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
@@ -134,6 +134,29 @@ def test_question_waits_for_our_answer_also_once_somebody_has_read_it(loop: Loop
     assert count_in(read_page(browser, "/actions"))["question"] == 0
     assert "for our answer" not in read_page(browser, "/")
     assert "has no answer yet" not in read_page(browser, case_page)
+
+
+def test_question_after_a_recall_is_answered_and_nothing_else_is_written(loop: Loop) -> None:
+    one = release_package(loop)
+    send_out(loop.desk, "message")
+    with loop.desk.store.write() as connection:
+        withdraw_action(loop.desk, connection, one.action_id, reason="Sent in error.", actor=ACTOR)
+    browser, address = Browser(loop.desk).sign_in(), f"/actions/{one.action_id}"
+    page = read_page(browser, address)
+    assert "Call them now: they may have read it. Then make a new package." in page
+    assert 'id="write-title"' not in page
+    assert browser.post(f"{address}/write", entry_kind="answer", entry_text="Nobody asked.").status_code == 409
+    assert post_entry(loop, make_entry(loop, one.action_id, kind="question", text="Why?")) == 202
+    collect_threads(loop)
+    page = read_page(browser, address)
+    assert re.search(r"They asked on [^<]+ and have no answer yet\.", page)
+    assert 'id="write-title"' in page
+    assert browser.post(f"{address}/write", entry_kind="note", entry_text="A note.").status_code == 409
+    assert browser.post(f"{address}/write", entry_kind="answer", entry_text="A wrong town.").status_code == 303
+    assert 'id="write-title"' not in read_page(browser, address)
+    send_out(loop.desk, "message")
+    assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message", "thread-message"]
+    assert reread(loop.desk, one).state == "withdrawn"
 
 
 def test_acknowledgement_by_phone_is_recorded_by_name_and_the_action_ended(

@@ -154,6 +154,8 @@ def test_draft_is_withdrawn_and_a_sent_package_recalled_with_a_reason(
     assert maker.post(f"/packages/{other.action_id}/withdraw", withdraw_reason="Wrong child.").status_code == 303
     page = html.unescape(maker.get(f"/packages/{other.action_id}").text)
     assert "The recall went out in its thread" in page
+    assert '<h2 id="state-title">Recalled</h2>' in page
+    assert "Call them now: they may have read it. Then make a new package." in page
     assert "Wrong child" not in page
 
 
