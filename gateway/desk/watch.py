@@ -87,8 +87,8 @@ ADVICE: Final[dict[str, tuple[str, str, str]]] = {
         "",
     ),
     ALERT_UNREVIEWED: (
-        "An alert to services that a duty officer sent alone is not reviewed",
-        "Read it on the page Alerts, and sign it as the second person.",
+        "A warning to services that a duty officer sent alone is not reviewed",
+        "Read it on the page Warnings, and sign it as the second person.",
         "",
     ),
     OVERDUE: ("An acknowledgement or an answer is overdue", "Phone them: the page “Actions” lists each.", ""),

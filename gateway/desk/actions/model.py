@@ -33,7 +33,7 @@ KIND_TITLES: Final[dict[ActionKind, str]] = {
     "information-request": "Request for information",
     "preservation-request": "Request to preserve data",
     "terms-referral": "Referral of a breach of terms",
-    "alert": "Alert",
+    "alert": "Warning to services",
     "invitation": "Invitation to enrol",
 }
 WAY_TITLES: Final[dict[ActionWay, str]] = {

@@ -13,6 +13,7 @@ from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
+    ADVICE,
     AUDIENCES,
     LASTS,
     AlertDraft,
@@ -83,6 +84,8 @@ def post_draft() -> ResponseReturnValue:
         services=tuple(services),
         case=typed["case"],
     )
+    if blank := _list_blank(typed, services):
+        return _show_form(typed, services, *blank)
     try:
         if draft.case:
             with get_desk().store.read() as connection:
@@ -172,13 +175,25 @@ def _get(alert_id: str) -> ServiceAlertRow:
     return alert
 
 
+def _list_blank(typed: Typed, services: list[str]) -> list[Fault]:
+    """Return the blank parts of a warning, in the order of the form."""
+    parts = (
+        ("pattern", "Write what happens.", typed["pattern"].strip()),
+        ("advice", "Write what helps against it.", typed["advice"].strip()),
+        ("audience", "Choose the kind of service.", typed["audience"]),
+        ("lasts", "Choose how long it holds.", typed["lasts"]),
+        ("services", "Choose the services that get it.", services),
+    )
+    return [Fault(name, message) for name, message, value in parts if not value]
+
+
 def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
     if error.reason in _FIELDS:
         return _FIELDS[error.reason]
     if error.reason == "bad-code":
         return "lasts" if typed["audience"] in dict(AUDIENCES) else "audience"
     # Each of the other messages names the field in quotation marks.
-    return "advice" if "“Advice”" in str(error) else "pattern"
+    return "advice" if f"“{ADVICE}”" in str(error) else "pattern"
 
 
 def _go_to(alert_id: str, *, place: str | None = None) -> ResponseReturnValue:

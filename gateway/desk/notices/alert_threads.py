@@ -47,7 +47,7 @@ def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: st
         alert = get_alert(connection, alert_id)
     reached = [one for one in alert.actions if one.recipient in services and one.state in OUT_STATES]
     if not reached:
-        raise ActionError("Choose services that this alert has reached.", reason="no-recipient")
+        raise ActionError("Choose services that this warning has reached.", reason="no-recipient")
     text = _get_checked_text(desk, alert, text, to=reached, actor=actor)
     with desk.store.write() as connection:
         for one in reached:
@@ -65,7 +65,7 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
     with desk.store.read() as connection:
         alert = get_alert(connection, alert_id)
     if alert.is_closed:
-        raise ActionError("This alert is closed already.", reason="not-open")
+        raise ActionError("This warning is closed already.", reason="not-open")
     text = _get_checked_text(desk, alert, text, to=alert.actions, actor=actor)
     with desk.store.write() as connection:
         for one in alert.actions:
@@ -73,7 +73,7 @@ def close_alert(desk: Desk, alert_id: str, *, text: str, actor: str) -> ServiceA
             if action.state in OUT_STATES:
                 end_action(desk, connection, action.action_id, actor=actor, text=text)
             elif action.state not in ("ended", "withdrawn"):
-                withdraw_action(desk, connection, action.action_id, reason="The alert was closed.", actor=actor)
+                withdraw_action(desk, connection, action.action_id, reason="The warning was closed.", actor=actor)
         return get_alert(connection, alert_id)
 
 

@@ -32,6 +32,9 @@ from partner_sdk.wire.action_bodies import MAX_ALERT_CHARACTERS, ServiceAlert
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.mailbox_message import encode_body
 
+# The labels of the two texts, by which a refusal names them.
+PATTERN: Final = "What happens?"
+ADVICE: Final = "What helps against it?"
 AUDIENCES: Final = (
     ("all", "Every kind of service"),
     ("messages", "Services with messages between people"),
@@ -113,22 +116,22 @@ def draft_alert(desk: Desk, draft: AlertDraft, *, actor: str) -> str:
     Raises `ActionError`: `no-text`, `too-long`, `unprintable`, `bad-code`, `no-recipient`, `recipient-suspended`,
     `names-service`; `CaseError`: `unknown-case`, `not-opened`, `shows-reporter`, `not-checked`, `not-assessed`.
     """
-    texts = {"Pattern": get_clean_text(draft.pattern, "Pattern"), "Advice": get_clean_text(draft.advice, "Advice")}
+    texts = {one: get_clean_text(text, one) for one, text in ((PATTERN, draft.pattern), (ADVICE, draft.advice))}
     audience, days = dict(AUDIENCES).get(draft.audience), draft.lasts
     if audience is None or days not in dict(LASTS):
-        raise ActionError("Choose for whom the alert is, and how long it is valid.", reason="bad-code")
+        raise ActionError("Choose for whom the warning is, and how long it is valid.", reason="bad-code")
     lead = _find_lead(desk, draft.case)
     check_outgoing(desk, texts, about=lead, actor=actor)
     now, alert_id = desk.clock(), desk.make_id()
     expires_at = now + timedelta(days=int(days))
     body = ServiceAlert(
-        advice=texts["Advice"], audience=audience, expires_at=format_time(expires_at), pattern=texts["Pattern"]
+        advice=texts[ADVICE], audience=audience, expires_at=format_time(expires_at), pattern=texts[PATTERN]
     )
     with desk.store.write() as connection:
         services = tuple(dict.fromkeys(draft.services))
         known = list_audience(connection, environment=desk.config.environment)
         if not services:
-            raise ActionError("Choose the services that get this alert.", reason="no-recipient")
+            raise ActionError("Choose the services that get this warning.", reason="no-recipient")
         if any(one not in known for one in services):
             raise ActionError("One of these services has no key in force: leave it out.", reason="recipient-suspended")
         for service in services:
@@ -172,7 +175,7 @@ def get_alert(connection: Connection, alert_id: str) -> ServiceAlertRow:
     """Return an alert. Raises `ActionError` (`unknown-action`)."""
     actions = _list_actions(connection, alert_id)
     if not actions:
-        raise ActionError("There is no such alert.", reason="unknown-action")
+        raise ActionError("There is no such warning.", reason="unknown-action")
     return _to_row(connection, alert_id, actions)
 
 
@@ -214,7 +217,7 @@ def release_alone(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
         alert = get_alert(connection, alert_id)
         if not is_in_crisis(connection, alert):
             raise ActionError(
-                "One person alone releases an alert only about a case in the crisis lane.", reason="not-crisis"
+                "One person alone releases a warning only about a case in the crisis lane.", reason="not-crisis"
             )
         if not alert.is_released:
             subject = alert.first.subject
@@ -242,7 +245,7 @@ def get_clean_text(text: str, field: str) -> str:
 
 def _release_all(desk: Desk, connection: Connection, alert: ServiceAlertRow, *, actor: str) -> ServiceAlertRow:
     if alert.first.is_expired(desk.clock()):
-        raise ActionError("This alert has expired: write a new one.", reason="expired")
+        raise ActionError("This warning has expired: write a new one.", reason="expired")
     for action in alert.actions:
         if action.may_be_released:
             _release_one(desk, connection, action, actor=actor)

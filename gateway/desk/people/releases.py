@@ -50,7 +50,7 @@ KINDS: Final = {
     RECOVERY: "recovery of a person's passkeys",
     DESTRUCTION: "destruction of cases",
     REFERRAL: "referral of a breach of terms",
-    SERVICE_ALERT: "alert to services",
+    SERVICE_ALERT: "warning to services",
     INVITATION: "invitation to enrol",
     PACKAGE: "package for a body outside",
 }

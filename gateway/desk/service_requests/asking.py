@@ -93,7 +93,7 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         made = find_action(connection, asking.request_id)
         if made is not None:
             return made
-        found = _get_askable(connection, wanted)
+        found = get_askable(connection, wanted)
     is_own_report = found.partner == asking.recipient
     asking = _clean(asking, is_question=asking.kind == "information-request")
     law = _get_law(asking, is_own_report=is_own_report)
@@ -105,8 +105,7 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         made = find_action(connection, asking.request_id)
         if made is not None:
             return made
-        found = _get_askable(connection, wanted)
-        get_standing(connection, found)
+        found = get_askable(connection, wanted)
         service = get_service(connection, asking.recipient)
         body = _make_body(asking, law, found, due_at=due_at, now=now)
         letter = None if service.has_mailbox else (service.name, _get_address(asking))
@@ -153,16 +152,18 @@ def get_service(connection: Connection, service: str) -> AskableService:
     return found
 
 
-def _get_askable(connection: Connection, wanted: str) -> CaseRow:
+def get_askable(connection: Connection, wanted: str) -> CaseRow:
+    """Return the case that a service may be asked about. Raises `CaseError` as `ask_service`, for the case alone."""
     found = get_case(connection, wanted)
     if found.joined_to is not None:
         found = get_case(connection, found.joined_to)
     if found.synthetic:
         raise CaseError("This is a synthetic case: nobody is asked about it.", reason="synthetic")
     if found.opened_at is None:
-        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first.", reason="not-opened")
     if found.closed_at is not None:
         raise CaseError("This case is already closed.", reason="already-closed")
+    get_standing(connection, found)
     return found
 
 

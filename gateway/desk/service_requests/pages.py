@@ -27,6 +27,7 @@ from gateway.desk.service_requests.asking import (
     DAYS_TO_PRESERVE,
     Asking,
     ask_service,
+    get_askable,
     list_services,
 )
 from gateway.desk.service_requests.contents import list_answers, read_content
@@ -267,8 +268,13 @@ def _show(
     case: CaseRow, typed: Typed, faults: Sequence[Fault] = (), *, suggested: Sequence[SuggestedAccount] = ()
 ) -> ResponseReturnValue:
     desk = get_desk()
+    refusal = None
     with desk.store.read() as connection:
         services = list_services(connection)
+        try:
+            get_askable(connection, case.case_id)
+        except CaseError as error:
+            refusal = error
     ticked = request.form.getlist("account")
     listed = {one.code: one.title for one in suggested}
     kept = {code: _format_code(code) for code in ticked if code not in listed}
@@ -277,6 +283,7 @@ def _show(
         "ask_service.html",
         case=case,
         typed=typed,
+        refusal=refusal,
         faults=list(faults),
         kinds=list(KINDS),
         services=[(one.service, one.name if one.has_mailbox else f"{one.name} (by letter)") for one in services],

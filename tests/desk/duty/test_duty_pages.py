@@ -65,7 +65,7 @@ def test_case_that_came_after_the_notice_of_a_link_is_not_acknowledged_by_it(
     assert acknowledged_by(loop) == [None, NIGHT_OFFICER]
     loop.clock.advance(minutes=1)
     assert send_alerts(loop.desk).sent == 1
-    assert "An alert waits" in browser.get("/duty").text
+    assert "1 urgent case: nobody is dealing with it yet" in browser.get("/duty").text
 
 
 def test_sign_in_returns_to_no_other_page(loop: Loop) -> None:

@@ -1,5 +1,6 @@
 """Alerts to services: signed by two, or by the duty officer alone in a crisis; each recipient reads its own thread."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -319,6 +320,8 @@ def test_duty_officer_writes_about_cases_of_the_crisis_lane_alone(desk: Desk) ->
     calm, urgent = add_referable(desk), add_referable(desk, crisis=True)
     form = {"pattern": DRAFT.pattern, "advice": DRAFT.advice, "audience": "all", "lasts": "1", "services": PARTNER}
     assert browser.post("/service-alerts", **form, case=calm).status_code == 403
+    blank = browser.post("/service-alerts").text
+    assert re.findall(r'<li><a href="#([\w-]+)">', blank) == ["pattern", "advice", "audience", "lasts", "services"]
     unknown = browser.post("/service-alerts", **form, case="NO-SUCH-CASE")
     assert (unknown.status_code, 'href="#case"' in unknown.text) == (409, True)
     made = browser.post("/service-alerts", **form, case=urgent)

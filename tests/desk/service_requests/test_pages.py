@@ -46,6 +46,7 @@ def test_request_is_made_on_the_page_and_read_there(loop: Loop) -> None:
     assert answer.status_code == 303
     page = browser.get(answer.location).text
     assert "7 days left" in page
+    assert "Leaves with the next collection." in page
     assert "night_owl7" not in page
     opened = browser.post(f"{answer.location}/read").text
     for words in ("night_owl7", "Which addresses did it sign in from?", "authorisation AUTH-2026-17"):
@@ -78,6 +79,22 @@ def test_fault_stands_at_its_field_and_every_answer_is_kept(loop: Loop) -> None:
         assert re.findall(r'<li><a href="#(\w+)">', answer.text) == [field], changes
         assert "Marmalade" in answer.text or "necessity" in changes
     assert loop.count("case_actions") == 0
+
+
+def test_empty_form_names_every_blank_part_at_once(loop: Loop) -> None:
+    reference = read_public(loop)
+    make_ready(loop.desk, reference)
+    browser, filled = open_form(loop, reference)
+    answer = browser.post(f"/cases/{reference}/ask", request_id=filled["request_id"])
+    fields = ["recipient", "question", "purpose", "law", "necessity"]
+    assert re.findall(r'<li><a href="#(\w+)">', answer.text) == fields
+
+
+def test_case_that_nobody_may_be_asked_about_shows_the_reason_and_no_form(loop: Loop) -> None:
+    reference = read_public(loop)
+    browser = Browser(loop.desk).sign_in()
+    page = browser.get(f"/cases/{reference}/ask").text
+    assert ("Assess this case first" in page, ">Assess</a>" in page, 'name="question"' in page) == (True, True, False)
 
 
 def test_accounts_of_the_suspect_are_suggested_and_none_of_the_reporter(loop: Loop) -> None:
