@@ -14,23 +14,23 @@ _JUDGED: Final = (
 )
 # The acts that stand in the history of a case.
 ON_CASE: Final = {
-    "acknowledge-action": "recorded that an action was taken there[: {kind} to {recipient}]",
+    "acknowledge-action": "recorded that an action was taken there",
     "advise-case": "gave a safeguarding adviser's view" + _JUDGED,
-    "answer-action": "recorded an answer to an action[: {kind} to {recipient}]",
+    "answer-action": "recorded an answer to an action",
     "answer-request-case": "answered a request of the person reporting[ {request}: {decision}]",
     "ask-service-case": "wrote why the service is asked[: {recipient}]",
     "assess-case": "assessed the case" + _JUDGED,
     "came-through-gateway-too": "received the report through the gateway too[, as {as}]",
     "carry-holder": "kept the case with its holder when another report joined it[: {holder}]",
     "child-outcome-case": "recorded the outcome for the child[ {holds}][: {outcome}]",
-    "choose-body-case": "chose a body for a package[: {destination}]",
+    "choose-body-case": "chose a body for a package",
     "claim-case": "took the case",
     "close-case": "closed the case[: {outcome}]",
     "decide-outcome": "decided the outcome for the partner[: {outcome}]",
-    "draft-action": "drafted an action[: {kind} to {recipient}]",
-    "end-action": "ended an action[: {kind} to {recipient}]",
+    "draft-action": "drafted an action",
+    "end-action": "ended an action",
     "exempt-case": "let the case close although nobody outside took it",
-    "fail-action": "could not send an action[: {kind} to {recipient}][, {code}]",
+    "fail-action": "could not send an action",
     "hand-over-case": "handed the case over[ to {person}][ to {faculty}][ to {team}]",
     "keep-apart-case": "kept the case apart from another[: {other}]",
     "key-in-case": "keyed in the report[: {channel}]",
@@ -42,23 +42,52 @@ ON_CASE: Final = {
     "open-case": "opened the report",
     "open-evidence": "opened a file of evidence[: {evidence_id}]",
     "pass-on-case": "passed the case on[ to {destination} {means}; they took it]",
-    "release-action": "released an action[: {kind} to {recipient}]",
+    "release-action": "released an action",
     "release-alert-alone": "released an alert to services alone, in a crisis",
     "release-case": "gave the case back[ for {before}, who may not work on it outside the crisis lane]",
     "release-outcome": "told the partner the outcome[: {outcome}]",
     "reopen-case": "reopened the case[, closed before as: {was}][; {taken_back}]",
     "reply-case": "recorded the reply[: {code}]",
     "request-case": "recorded a request of the person reporting[ {request}: {way}]",
-    "send-action": "sent an action[: {kind} to {recipient}]",
+    "send-action": "sent an action",
     "set-service-case": "set the service of the case[: {service}]",
     "sign-release": "signed a release as the second person[: {kind}]",
     "take-back-outcome": "took the outcome for the partner back[: {outcome}]",
     "take-over-case": "took the case over[ from {before}]",
-    "take-thread-entry": "took an entry into the thread of an action[: {kind}]",
+    "take-thread-entry": "wrote to this desk about an action",
     "unlink-case": "ended the link of the case with another[: {other}]",
-    "withdraw-action": "withdrew an action[: {kind} to {recipient}]",
-    "write-thread-entry": "wrote into the thread of an action[: {kind}]",
+    "withdraw-action": "withdrew an action",
+    "write-thread-entry": "wrote to the recipient of an action",
     "write-to-return-code": "wrote to the return code[: {kind}]",
+}
+# The same on a case, whose history names the kind of an action and its recipient, e.g. "released the package to Kent".
+ON_ACTION: Final = {
+    "acknowledge-action": "recorded that {recipient} took the {kind}",
+    "answer-action": "recorded an answer of {recipient} about the {kind}",
+    "choose-body-case": "drafted {a_kind} to {destination}",
+    "draft-action": "drafted {a_kind} to {recipient}",
+    "end-action": "ended the {kind} to {recipient}",
+    "fail-action": "could not send the {kind} to {recipient}: {failure}",
+    "release-action": "released the {kind} to {recipient}",
+    "send-action": "sent the {kind} to {recipient}",
+    "withdraw-action": "withdrew the {kind} to {recipient}",
+}
+# The entries of its thread, by their kind: those of the recipient, and those of this desk.
+FROM_RECIPIENT: Final = {
+    "acknowledge": "took the {kind}",
+    "answer": "sent an answer about the {kind}",
+    "decline": "declined the {kind}",
+    "note": "sent a note about the {kind}",
+    "outcome": "told an outcome of the {kind}",
+    "question": "asked a question about the {kind}",
+}
+TO_RECIPIENT: Final = {
+    "answer": "answered {recipient} about the {kind}",
+    "close": "told {recipient} that the {kind} is closed",
+    "note": "sent {recipient} a note about the {kind}",
+    "question": "asked {recipient} a question about the {kind}",
+    "recall": "recalled the {kind} to {recipient}",
+    "reminder": "reminded {recipient} of the {kind}",
 }
 # The acts of the audit log alone.
 OF_DESK: Final = {
@@ -197,6 +226,10 @@ def get_label(action: str) -> str:
 
 def format_act(action: str, format_code: Callable[[str], str]) -> str:
     """Return the sentence of an act with its codes, e.g. "closed the case: Used"; `format_code` gives each in words."""
+    whole = ON_ACTION.get(action, "")
+    of_action = {name: format_code(name) for name in _CODE.findall(whole)}
+    if whole and all(of_action.values()):
+        return whole.format_map(of_action)
 
     def fill(part: re.Match[str]) -> str:
         words = {name: format_code(name) for name in _CODE.findall(part[1])}

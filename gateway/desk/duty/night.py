@@ -20,7 +20,7 @@ from gateway.desk.cases.guards import list_owed
 from gateway.desk.cases.holding import hand_to_day_team, take_from_night
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.reading.case_work import format_owed
-from gateway.desk.cases.reading.timeline import describe_act
+from gateway.desk.cases.reading.timeline import describe_acts
 from gateway.desk.cases.steps import CaseStep, StepKind, list_steps
 from gateway.desk.people.permissions import CaseScope, Permission, Role, check_permission
 from gateway.desk.people.register import format_person
@@ -114,7 +114,6 @@ def take_night_over(desk: Desk, wanted: Collection[str], *, actor: str, roles: C
 
 def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str, since: datetime) -> NightCase:
     acts = audit.list_acts(connection, subjects=[case.case_id], actions=tuple(ON_CASE), most=_MOST_ACTS)
-    names = {act.actor: format_person(connection, act.actor) for act in acts}
     notes = (one for one in list_steps(connection, case, kinds=(_NOTED,)) if one.detail.get("team") == "day")
     note = next((one for one in notes if one.at >= (case.held_since or case.received_at)), None)
     actions = list_actions_of(connection, [case.case_id])
@@ -125,9 +124,9 @@ def _describe(desk: Desk, connection: Connection, case: CaseRow, *, person: str,
         is_mine=case.holder == person,
         factors=[one.reason for one in list_reasons(case.factors)[:2]],
         acts=[
-            NightAct(act.at, names[act.actor], describe_act(act.action, act.detail, names=names))
-            for act in acts
-            if act.at >= format_time(since)
+            NightAct(line.at, line.name, line.done)
+            for line in describe_acts(desk, case, acts, actions)
+            if line.at >= format_time(since)
         ],
         actions=[(f"{KIND_TITLES[one.kind]} to {recipients[one.action_id]}", one) for one in actions],
         unreviewed=list_unreviewed_actions(connection, [case.case_id]),

@@ -126,6 +126,7 @@ def _record_choice(
         "adds_to": form.adds_to,
         "assessed": assessed,
         "destination": form.destination,
+        "kind": form.kind,
         "evidence": ",".join(form.evidence),
         "legal": ",".join(form.legal),
         "reporter": form.reporter,

@@ -89,7 +89,7 @@ def test_case_shows_each_action_with_its_state_and_its_history(desk: Desk, brows
     one = send(desk, draft(desk, case_id))
     page = read_page(browser, f"/cases/{case_id}")
     assert f'<a href="/actions/{one.action_id}">Package to Kent Police</a>' in page
-    assert "sent an action: package to Kent Police" in page
+    assert "sent the package to Kent Police" in page
 
 
 def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:

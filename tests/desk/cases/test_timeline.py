@@ -6,19 +6,25 @@ from typing import get_args
 
 from sqlalchemy import select
 
+from gateway.desk.actions.answers import record_entry
+from gateway.desk.actions.ledger import end_action, record_sent, withdraw_action
+from gateway.desk.actions.threads import EntryText
 from gateway.desk.acts import ON_CASE
 from gateway.desk.cases.holding import claim_case, hand_over, take_over
 from gateway.desk.cases.linking import link_cases, refuse_match, unlink_cases
 from gateway.desk.cases.queue import move_case
 from gateway.desk.cases.steps import StepKind
+from gateway.desk.partners.register import get_partner
 from gateway.desk.people.permissions import Role
 from gateway.desk.service_requests.asking import ask_service
 from gateway.desk.store.schema import AUDIT
+from tests.desk.action_builders import collect_threads, draft, make_entry, post_entry, release, release_package
 from tests.desk.asking_builders import make_asking
 from tests.desk.cases.test_forms_of_roles import file_partners, file_public
 from tests.desk.cases.test_industry_cases import CLOSING
 from tests.desk.desk_loop import Loop
 from tests.desk.industry_builders import find
+from tests.desk.outbox_builders import send_out
 from tests.desk.people_builders import ensure_person
 from tests.desk.view_builders import Browser
 from tests.desk.work_builders import assess, assess_and_close
@@ -94,6 +100,44 @@ def test_links_stand_in_the_lists_of_both_cases(loop: Loop) -> None:
             f"A Analyst (a-analyst) {done} another: {other.reference}. Open the report to read why."
             for done in ("kept the case apart from", "linked the case with", "ended the link of the case with")
         ]
+
+
+def test_what_a_recipient_did_is_said_by_name_and_once(loop: Loop) -> None:
+    action = release_package(loop)
+    send_out(loop.desk, "message")
+    for entry in (
+        make_entry(loop, action.action_id, kind="acknowledge"),
+        make_entry(loop, action.action_id, kind="question", text="Which town?"),
+        make_entry(loop, action.action_id, kind="outcome", text="Safe.", outcome="safeguarded"),
+    ):
+        assert post_entry(loop, entry) == 202
+    collect_threads(loop)
+    with loop.desk.store.write() as connection:
+        withdraw_action(loop.desk, connection, action.action_id, reason=WHY, actor=ME)
+    other = release(loop.desk, draft(loop.desk, action.case_id))
+    with loop.desk.store.write() as connection:
+        record_sent(loop.desk, connection, other.action_id, actor=ME)
+        told = EntryText(by="DC Example", text="We have it.")
+        record_entry(loop.desk, connection, other.action_id, kind="acknowledge", text=told, actor=ME)
+        end_action(loop.desk, connection, other.action_id, actor=ME)
+    with loop.desk.store.write() as connection:
+        partner = get_partner(connection, loop.partner.partner, now=loop.clock()).name
+    lines = list_lines(Browser(loop.desk).sign_in(ME, [Role.ANALYST]).get(f"/cases/{action.case_id}").text)
+    done = [line.partition(") ")[2] or line for line in lines if "package" in line and "The gateway" not in line]
+    assert done == [
+        "drafted a package to Kent Police.",
+        "released the package to Kent Police.",
+        "the desk sent the package to Kent Police.",
+        f"{partner} took the package.",
+        f"{partner} asked a question about the package.",
+        f"{partner} told an outcome of the package.",
+        "recalled the package to Kent Police.",
+        "drafted a package to Kent Police.",
+        "released the package to Kent Police.",
+        "sent the package to Kent Police.",
+        "recorded that Kent Police took the package.",
+        "ended the package to Kent Police.",
+    ]
 
 
 def test_a_long_list_folds_its_older_part(loop: Loop) -> None:

@@ -134,7 +134,8 @@ def test_draft_is_stored_sealed_alone_and_waits_for_a_second_person(maker: Brows
     assert len(rows) > 10
     assert [row for row in rows if any(one in row for one in (*TYPED, MARKER))] == []
     timeline = html.unescape(maker.post(f"/cases/{case_id}/read").text)
-    assert "chose a body for a package: Kent Police" in timeline
+    assert timeline.count("drafted a package to Kent Police") == 1
+    assert "drafted an action" not in timeline
     assert "Why-Marker" in timeline
 
 

@@ -4,21 +4,23 @@ Made from the audit log, which names every act on a case, from the steps, which 
 times at which reports came and messages left. Holds typed texts only if the report is open beside it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from gateway.desk import audit
-from gateway.desk.actions.model import KIND_TITLES, Action, list_actions
+from gateway.desk.actions.model import KIND_TITLES, Action, format_failure, list_actions
 from gateway.desk.actions.recipients import name_recipient
-from gateway.desk.acts import ON_CASE, format_act
+from gateway.desk.acts import FROM_RECIPIENT, ON_ACTION, ON_CASE, TO_RECIPIENT, format_act
+from gateway.desk.audit import Act
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import list_additions, list_reports
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.steps import StepKind
+from gateway.desk.cases.steps import StepKind, list_steps
 from gateway.desk.outbox.replies import READ, REPLY, WrittenReply, list_written
-from gateway.desk.people.register import format_person
+from gateway.desk.people.permissions import BY_THE_DESK
+from gateway.desk.people.register import find_person, format_person
 from gateway.desk.people.releases import KINDS
 from gateway.desk.wiring import Desk
 
@@ -84,15 +86,10 @@ def make_timeline(
         acts = audit.list_acts(connection, subjects=ids, actions=_NO_STEPS, most=MOST_ACTS)
         replies = list_written(connection, case_id=lead.case_id)
         actions = list_actions(connection, case_id=lead.case_id)
-        holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
-        names = {one: format_person(connection, one) for one in {act.actor for act in acts} | holders}
-        for act in acts:
-            if "recipient" in act.detail:
-                key, kind = str(act.detail["recipient"]), str(act.detail["kind"])
-                names[key] = name_recipient(desk, connection, key, kind=kind)
+    lines = describe_acts(desk, lead, acts, actions)
     events = [
         *(_receive(one, lead, sender=sender, reason=reasons.get(one.case_id, "")) for one in (*reports, *added)),
-        *(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)) for act in acts),
+        *lines,
         *reversed(steps),
         *_list_messages(replies, actions),
     ]
@@ -100,10 +97,76 @@ def make_timeline(
     return _join_readings(sorted(events, key=lambda one: one.at))
 
 
+def describe_acts(desk: Desk, case: CaseRow, acts: Sequence[Act], actions: Sequence[Action]) -> list[Event]:
+    """Return the lines of a case's acts, e.g. "Kent Police took the package"; two acts that say the same are one line.
+
+    `actions` are those of the case.
+    """
+    known = {one.action_id: one for one in actions}
+    actors = {act.actor for act in acts}
+    with desk.store.read() as connection:
+        chosen = {str(step.detail["action_id"]) for step in list_steps(connection, case, kinds={"choose-body"})}
+        holders = {str(act.detail["holder"]) for act in acts if "holder" in act.detail}
+        names = {one: format_person(connection, one) for one in actors | holders}
+        people = {BY_THE_DESK, *(one for one in actors if find_person(connection, one) is not None)}
+        names |= {one: name_recipient(desk, connection, one) for one in actors - people}
+        recipients = {
+            one.action_id: name_recipient(desk, connection, one.recipient, kind=one.kind) for one in known.values()
+        }
+    said = {(act.action, act.detail.get("action_id"), act.detail.get("kind")) for act in acts}
+    lines = list[Event]()
+    for act in acts:
+        action = known.get(str(act.detail.get("action_id")))
+        if action is None:
+            lines.append(Event(act.at, names[act.actor], describe_act(act.action, act.detail, names=names)))
+        elif not _is_said_twice(act, action, said=said, chosen=chosen):
+            done = _describe_on_action(act, action, recipient=recipients[action.action_id], is_own=act.actor in people)
+            lines.append(Event(act.at, names[act.actor], done))
+    return lines
+
+
+def _is_said_twice(
+    act: Act, action: Action, *, said: Collection[tuple[str, object, object]], chosen: Collection[str]
+) -> bool:
+    """Return whether another line says this: a choice of a body is a draft, and an entry says what it brought about."""
+    answers = {"acknowledge-action": ("acknowledge",), "answer-action": ("answer", "outcome", "decline")}
+    if act.action in answers:
+        return any(("take-thread-entry", action.action_id, kind) in said for kind in answers[act.action])
+    return (
+        (act.action == "draft-action" and action.action_id in chosen)
+        or (act.action == "withdraw-action" and ("write-thread-entry", action.action_id, "recall") in said)
+        or (act.action == "write-thread-entry" and act.detail["kind"] == "close")
+    )
+
+
+def _describe_on_action(act: Act, action: Action, *, recipient: str, is_own: bool) -> str:
+    """Return an act on an action as a sentence; `is_own`: a person of this desk did it, or wrote it down."""
+    kind = KIND_TITLES[action.kind].lower()
+    failure = format_failure(str(act.detail.get("code", "")))
+    words = {
+        "a_kind": _add_article(kind),
+        "destination": recipient,
+        "failure": failure[0].lower() + failure.removesuffix(".")[1:],
+        "kind": kind,
+        "recipient": recipient,
+    }
+    if act.action == "write-thread-entry":
+        return TO_RECIPIENT[act.detail["kind"]].format_map(words)
+    if act.action in ON_ACTION:
+        return ON_ACTION[act.action].format_map(words)
+    if act.action != "take-thread-entry":
+        return describe_act(act.action, act.detail)
+    done = FROM_RECIPIENT[act.detail["kind"]].format_map(words)
+    return f"recorded that {recipient} {done}" if is_own else done
+
+
 def describe_act(action: str, codes: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return an act as a sentence, e.g. "took the case over from B Analyst"; `names` has the ids among its codes."""
 
     def format_code(name: str) -> str:
+        if name == "a_kind":
+            kind = format_code("kind")
+            return _add_article(kind) if kind else ""
         if name not in codes:
             return ""
         code = "" if codes[name] is None else str(codes[name])
@@ -114,9 +177,13 @@ def describe_act(action: str, codes: Mapping[str, Any], *, names: Mapping[str, s
     return format_act(action, format_code)
 
 
+def _add_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def _receive(report: CaseRow, first: CaseRow, *, sender: str, reason: str) -> Event:
     kind = title_of(report.report_kind).lower() if report.report_kind else "report" if report == first else "addition"
-    done = f"sent {'an' if kind[0] in 'aeiou' else 'a'} {kind}, {report.priority}"
+    done = f"sent {_add_article(kind)}, {report.priority}"
     return Event(
         report.received_at,
         sender,
