@@ -38,7 +38,7 @@ COMMANDS: Final = {
 )
 @click.version_option(__version__, message="%(version)s")
 def program() -> None:
-    """Submit sealed reports to the agency, keep receipts, read your digests."""
+    """Submit sealed reports to the agency, and read its packages, requests, alerts and digests."""
 
 
 def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = None) -> int:

@@ -36,7 +36,9 @@ def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
         raise LocalStateError(f"{folder} is not a folder.", reason="no-state")
     if marker is not None and find_bytes(folder / marker) is None:
         raise LocalStateError(
-            f"{folder} is not a partner folder: enrol first, or give yours with --state.", reason="no-state"
+            f"{folder} is not a partner folder: enrol first, or give yours with --state "
+            "or in REPORT_ABUSE_PARTNER_STATE. The person who enrolled your organisation knows it.",
+            reason="no-state",
         )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Other users can open {folder}: run chmod 700 on it.", reason="open-to-others")

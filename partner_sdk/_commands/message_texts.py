@@ -48,6 +48,8 @@ _OWN: Final = {
     "decline": "You declined",
 }
 
+_WORDED: Final = frozenset({"question", "answer", "note", "decline"})
+
 
 def find_text(opened: OpenedMessage) -> str | None:
     """Return the text of a message, or None for a kind without text, or for a body that cannot be read."""
@@ -68,7 +70,8 @@ def find_text(opened: OpenedMessage) -> str | None:
 
 def format_thread(thread: Thread) -> Iterator[str]:
     """Yield the message of a thread and then its entries."""
-    yield from _FORMATS[type(thread.body)](thread.body)
+    if not isinstance(thread.body, Package):  # the row above it has its title, and there is no more to say
+        yield from _FORMATS[type(thread.body)](thread.body)
     for line in thread.lines:
         yield from format_line(line)
     for report_id in thread.answers:
@@ -80,8 +83,9 @@ def format_thread(thread: Thread) -> Iterator[str]:
 def format_line(line: Line) -> Iterator[str]:
     """Yield one entry of a thread. The words of an own one are not kept."""
     words = (_OWN if line.is_own else _OF_THE_AGENCY).get(line.kind, line.kind)
-    ends = "" if line.sent_at is not None else "  NOT SENT: run `spool flush`"
-    yield f"{line.at}  {words} ({line.by}){ends}"
+    ends = "" if line.sent_at is not None else f"  NOT SENT: run `{_PROGRAM} spool flush`"
+    unkept = "; your words are not kept here" if line.is_own and line.kind in _WORDED and not line.report_id else ""
+    yield f"{line.at}  {words} ({line.by}{unkept}){ends}"
     if line.outcome is not None:
         yield f"  {format_package_outcome(line.outcome)}"
     if line.report_id is not None:
@@ -96,9 +100,8 @@ def format_package_outcome(outcome: str) -> str:
 
 
 def _format_package(package: Package) -> Iterator[str]:
-    """Yield the title of a package, and the next steps."""
+    """Yield the title of a package."""
     yield f"{'URGENT: ' if package.urgent else ''}{package.title}"
-    yield f"SHA-256 of the archive: {package.archive_sha256}"
 
 
 def _format_request(request: InformationRequest) -> Iterator[str]:
@@ -177,6 +180,10 @@ _FORMATS: Final[Mapping[type, Callable[[Any], Iterator[str]]]] = {
     TermsReferral: _format_referral,
     ThreadMessage: _format_thread_message,
 }
+_TO_DECLINE: Final = (
+    "To decline, with the reason:",
+    '  {program} request decline {id} --by "Your name" --text-file reason.txt',
+)
 # The next steps for a message that no entry has answered yet.
 _STEPS: Final[Mapping[type, tuple[str, ...]]] = {
     InformationRequest: (
@@ -185,6 +192,7 @@ _STEPS: Final[Mapping[type, tuple[str, ...]]] = {
         "To answer with data, write a report first; it is filed with this question only:",
         "  {program} report new --answers {id} --priority P3 --out answer.json",
         "  {program} request answer {id} answer.json --priority P3",
+        *_TO_DECLINE,
     ),
     Package: (
         "To read it:",
@@ -192,8 +200,17 @@ _STEPS: Final[Mapping[type, tuple[str, ...]]] = {
         "To confirm that you have it and take it on:",
         '  {program} package acknowledge {id} --by "Your name"',
     ),
-    PreservationRequest: ("To confirm:", '  {program} request answer {id} --by "Your name" --text "Kept."'),
-    ServiceAlert: ("To confirm that you have it:", '  {program} alert acknowledge {id} --by "Your name"'),
+    PreservationRequest: (
+        "To confirm:",
+        '  {program} request answer {id} --by "Your name" --text "Kept."',
+        *_TO_DECLINE,
+    ),
+    ServiceAlert: (
+        "To confirm that you have it:",
+        '  {program} alert acknowledge {id} --by "Your name"',
+        "To send your findings:",
+        '  {program} alert post {id} --by "Your name" --text-file found.txt',
+    ),
     TermsReferral: (
         "To tell the agency your decision, if you wish:",
         '  {program} request answer {id} --by "Your name" --text-file answer.txt',

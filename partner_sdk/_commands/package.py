@@ -93,12 +93,14 @@ def open_package(call: Call, *, wanted: str, out: Path | None, is_offline: bool)
     lines = [
         "The package is whole, and signed by the agency.",
         f"Case {opened.manifest.reference}, for {opened.manifest.recipient}.",
-        *(f"  {path}" for path in opened.files),
+        *(f"  {path}" for path in sorted(opened.files, key=lambda one: one != folder / "page.html")),
         f"Read {folder / 'page.html'} or {folder / 'page.pdf'} first.",
         "It holds personal data of a child: guard the folder as your case files, and delete it once they have it.",
     ]
     if thread.find_own("acknowledge") is None:
-        lines.append(f'Not acknowledged yet: package acknowledge {thread.message_id} --by "Your name"')
+        lines.append(
+            f'Not acknowledged yet: report-abuse-partner package acknowledge {thread.message_id} --by "Your name"'
+        )
     return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 

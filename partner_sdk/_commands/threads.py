@@ -133,7 +133,7 @@ def get_thread(call: Call, group: Group, wanted: str) -> Thread:
         if wanted in {thread.message_id, str(thread.number)}:
             return thread
     raise MailboxError(
-        f"There is no {group.word} with this id here. `{group.word} list` fetches and lists them.",
+        f"There is no {group.word} with this id here. `report-abuse-partner {group.word} list` fetches and lists them.",
         reason="no-such-message",
     )
 
@@ -180,10 +180,10 @@ def send_entry(call: Call, entry: KeptEntry, **more: Any) -> int:
     try:
         sent = threads.send(entry)
     except ReportAbuseError as error:
-        call.warn_of(error)
         is_saved = any(one.entry_id == entry.entry_id for one in threads.list_waiting())
         if is_saved:
-            call.speaker.warn("NOT SENT. It is sealed and saved: `spool flush` sends it.")
+            call.speaker.warn("NOT SENT. It is sealed and saved: `report-abuse-partner spool flush` sends it.")
+        call.warn_of(error)
         fields = {"entry": _list_entry_fields(entry), "reason": error.reason, "sent": False, **more}
         return call.answer(fields, code=EXIT_NOT_DELIVERED if is_saved else EXIT_FAILED)
     lines = ["Sent. The agency gets it when it next collects, and you find its answer in your mailbox."]
@@ -219,4 +219,4 @@ def _format_rows(group: Group, thread: Thread, *, now: datetime) -> Iterable[str
         yield from (f"  {text}" for text in format_line(thread.lines[-1]))
     for line in thread.lines:
         if line.sent_at is None:
-            yield f"  NOT SENT: your {line.kind} of {line.at}; `spool flush` sends it"
+            yield f"  NOT SENT: your {line.kind} of {line.at}; `report-abuse-partner spool flush` sends it"

@@ -63,6 +63,9 @@ MAX_ENROLMENT_POST_BYTES = 128 * 1024
 MAX_MESSAGE_NUMBER = 99_999_999
 
 _MARKER = "partner.json"  # written last: a folder that has it is ours
+_RESTORE: Final = (
+    "Restore it from your backup, or ask the agency to enrol you again. `report-abuse-partner doctor` tells more."
+)
 # Whose receipt it is, and the folder that keeps it.
 Signer = Literal["gateway", "desk"]
 _RECEIPTS: Final[dict[Signer, str]] = {"gateway": "receipts", "desk": "desk-receipts"}
@@ -114,9 +117,12 @@ class PartnerState:
     def open(cls, folder: Path) -> "PartnerState":
         """Open the folder of an enrolled partner, or raise `LocalStateError`."""
         check_private_folder(folder, marker=_MARKER)
-        profile = find_document(folder / _MARKER, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
+        try:
+            profile = find_document(folder / _MARKER, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
+        except LocalStateError as error:
+            raise LocalStateError(f"{error} {_RESTORE}", reason=error.reason) from None
         if profile is None:  # taken away since it was looked for
-            raise LocalStateError(f"{folder / _MARKER} is damaged.", reason="damaged-state")
+            raise LocalStateError(f"{folder / _MARKER} is damaged. {_RESTORE}", reason="damaged-state")
         return cls(folder=folder, profile=profile)
 
     @classmethod

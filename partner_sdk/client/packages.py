@@ -76,6 +76,8 @@ def _write_all(archive: bytes, manifest: PackageManifest, *, folder: Path) -> li
         raise LocalStateError(
             f"{folder} exists already, and nothing in it was touched: give a new folder with --out.", reason="exists"
         )
+    if not folder.parent.is_dir():
+        raise LocalStateError(f"Make the folder {folder.parent} first.", reason="cannot-write")
     written = []
     try:
         made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".package-"))  # 0700

@@ -67,6 +67,7 @@ def test_folder_of_something_else_is_never_said_to_need_another_mode(tmp_path: P
         PartnerState.open(tmp_path / "usr")
     assert reason_of(caught) == "no-state"
     assert "is not a partner folder: enrol first" in str(caught.value)
+    assert "in REPORT_ABUSE_PARTNER_STATE." in str(caught.value)
     assert "chmod" not in str(caught.value)
 
 

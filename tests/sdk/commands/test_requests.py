@@ -114,7 +114,7 @@ def test_wrong_use_of_show_is_told(line: Terminal) -> None:
     assert line.run("request", "show") == 2
     assert line.run("request", "show", REPORT_ID) == EXIT_FAILED
     assert "no request with this id" in line.err
-    assert "`request list` fetches and lists them" in line.err
+    assert "`report-abuse-partner request list` fetches and lists them" in line.err
 
 
 def test_request_is_answered_only_once_the_response_is_delivered(
@@ -202,7 +202,7 @@ def test_answer_goes_to_the_report_of_the_question_when_none_is_named(
 def test_answer_to_a_question_that_was_never_fetched_is_not_sealed(line: Terminal, tmp_path: Path) -> None:
     assert respond(line, tmp_path, REQUEST.request_id) == EXIT_FAILED
     assert line.json()["reason"] == "no-such-message"
-    assert "`request list` fetches and lists them" in line.err
+    assert "`report-abuse-partner request list` fetches and lists them" in line.err
     assert PartnerState.open(line.folder).list_undelivered() == []
 
 

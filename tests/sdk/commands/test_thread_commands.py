@@ -52,8 +52,15 @@ def test_package_goes_from_the_list_to_its_outcome(line: Terminal, house: House,
     assert (answer["sent"], answer["entry"]["outcome"], answer["entry"]["by"]) == (True, "safeguarded", BY)
     assert [one.kind for one in read_at_desk(house, partner)] == ["acknowledge", "question", "answer", "outcome"]
     assert line.run("package", "show", IDS[1]) == EXIT_DONE
-    for said in ("outcome told  URGENT  A title", f"Acknowledged ({BY})", "You asked", "The child is safeguarded."):
+    for said in (
+        f"Acknowledged ({BY})",
+        f"You asked ({BY}; your words are not kept here)",
+        "The child is safeguarded.",
+    ):
         assert said in line.out
+    assert "outcome told  URGENT  A title" in line.out
+    assert line.out.count("A title") == 1
+    assert "SHA-256" not in line.out
 
 
 def test_list_names_what_the_agency_asked_and_json_holds_everything_but_the_archive(
@@ -79,7 +86,7 @@ def test_words_without_a_network_are_saved_and_the_flush_sends_them(
     assert line.run("inbox") == EXIT_DONE
     away = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
     assert away.run("package", "acknowledge", IDS[1], *WORDS, "--json") == EXIT_NOT_DELIVERED
-    assert "NOT SENT. It is sealed and saved: `spool flush` sends it." in away.err
+    assert "NOT SENT. It is sealed and saved: `report-abuse-partner spool flush` sends it." in away.err.splitlines()[-2]
     assert away.json()["sent"] is False
     assert line.run("package", "list", "--offline") == EXIT_DONE
     assert "NOT SENT YET  URGENT  A title" in line.out
@@ -216,7 +223,7 @@ def test_every_command_that_a_message_names_can_be_run(line: Terminal, house: Ho
         found += [
             shown.split("report-abuse-partner ")[1] for shown in line.out.splitlines() if "report-abuse-" in shown
         ]
-    assert len(found) == 5
+    assert len(found) == 7
     for words in found:
         assert parse(program, shlex.split(words)).params["wanted"] in IDS
 
@@ -228,3 +235,12 @@ def test_steps_are_shown_until_they_are_taken(line: Terminal, house: House) -> N
     assert line.run("package", "acknowledge", "1", *WORDS) == EXIT_DONE
     assert line.run("package", "show", "1") == EXIT_DONE
     assert "report-abuse-partner" not in line.out
+
+
+def test_damaged_or_missing_folder_says_what_to_do_next(line: Terminal, house: House, tmp_path: Path) -> None:
+    post_all(house, PACKAGE)
+    assert line.run("package", "open", "1", "--out", str(tmp_path / "a" / "b")) == EXIT_FAILED
+    assert not (tmp_path / "a").exists()
+    (line.folder / "partner.json").write_bytes(b"{")
+    assert line.run("package", "list") == EXIT_FAILED
+    assert "Restore it from your backup, or ask the agency to enrol you again." in line.err
