@@ -267,6 +267,7 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         entry_titles=ENTRY_TITLES,
         outcomes=PACKAGE_OUTCOMES,
         may_write=is_writer and action.state in OUT_STATES,
+        may_record=is_writer and (action.state in OUT_STATES or action.may_have_gone),
         may_try_again=is_writer and _may_try_again(action),
         writer=None if writer is None or action.state not in OUT_STATES else format_roles(writer),
         out_kinds=list(_list_out_kinds(action).items()) if is_writer else [],

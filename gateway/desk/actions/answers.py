@@ -34,13 +34,17 @@ def take_entry(
 ) -> Action:
     """Keep an entry in the caller's transaction, and bring its action into the state that follows, if any.
 
-    None is lost: one about an action that was withdrawn or ended is kept in its thread and changes no state. An
-    acknowledgement counts once, also after the answer. Raises as `add_entry`.
+    It also proves that an action went which this desk did not know to have gone. None is lost: one about an action that
+    was withdrawn or ended is kept in its thread and changes no state. An acknowledgement counts once, also after the
+    answer. Raises as `add_entry`.
     """
     add_entry(desk, connection, action, direction="in", kind=kind, text=text, actor=actor, outside_id=outside_id)
     if kind not in _REACHES:
         return action
     state, earlier, act = _REACHES[kind]
+    if action.may_have_gone:
+        also = {"failed_at": None, "failed_because": None}
+        return change_state(desk, connection, action, state, actor=actor, act=act, also=also)
     if action.state in earlier:
         return change_state(desk, connection, action, state, actor=actor, act=act)
     if kind == "acknowledge" and action.state == "answered" and action.acknowledged_at is None:
@@ -56,7 +60,7 @@ def record_entry(
     Raises `ActionError` (`unknown-action`, `not-sent`, `name-missing`, `words-missing`).
     """
     action = get_action(connection, action_id)
-    if action.state not in OUT_STATES:
+    if action.state not in OUT_STATES and not action.may_have_gone:
         raise ActionError("This has not gone yet, or was withdrawn or ended.", reason="not-sent")
     if not text.by.strip():
         raise ActionError("Write the name of the person there.", reason="name-missing")

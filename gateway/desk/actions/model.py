@@ -41,6 +41,8 @@ WAY_TITLES: Final[dict[ActionWay, str]] = {
     "sealed-file": "As a sealed file",
     "letter": "By letter",
 }
+# The outbox's code (partners/mailbox.py) of a message whose id the gateway has with other bytes.
+_CONFLICT: Final = "conflicting-message"
 # Why an action was not sent, by its code, as every page says it.
 FAILURE_TITLES: Final[dict[str, str]] = {
     "expired": "It expired before it was sent.",
@@ -50,7 +52,8 @@ FAILURE_TITLES: Final[dict[str, str]] = {
     "destroyed": "The content of its case was destroyed.",
     "does-not-open": "Its content no longer opens.",
     "written-already": "Another message has its number.",
-    "conflicting-message": "The gateway holds another message with its number.",
+    _CONFLICT: "The gateway holds a message with its number, as after a restore of this desk. It may have gone: phone "
+    "them before you send another.",
     "no-place": "The gateway has no place for it.",
     "legal-hold": "Its case came under a legal hold.",
     "for-action": "Its case was assessed as one that a body acts on.",
@@ -132,6 +135,11 @@ class Action:
     def may_be_released(self) -> bool:
         """Whether a release would send it: it is a draft, or failed before it went."""
         return self.state == "drafted" or (self.state == "failed" and self.sent_at is None)
+
+    @property
+    def may_have_gone(self) -> bool:
+        """Whether the gateway has a message with its number, which this desk no longer knows of."""
+        return self.state == "failed" and self.failed_because == _CONFLICT
 
     @property
     def awaits_answer(self) -> bool:
