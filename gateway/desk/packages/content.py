@@ -7,6 +7,7 @@ A line `of_reporter` identifies the person who reported: `redact` removes it whe
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -19,7 +20,9 @@ from partner_sdk.wire.keys import Environment
 MAX_CONTENT_BYTES: Final = 4 * 1024 * 1024
 MOST_ITEMS: Final = 400
 _ENDING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
-WITHHELD: Final = "Withheld: about the person who reported."
+WITHHELD: Final = "Withheld: about the person who reported. Ask this desk if it is needed."
+# Labels that one withheld line names in full.
+_MOST_LABELS: Final = 4
 
 Key = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
 Role = Literal["child", "suspected", "other"]
@@ -47,7 +50,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How to reach the child without harm; it stands first. `say` is one sentence, e.g. "Ask this desk first."."""
+    """How to reach the child without harm; it stands first. `say` is the box, e.g. "Ask this desk first."."""
 
     say: str
     lines: tuple[Line, ...] = ()
@@ -139,7 +142,10 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class PackageContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One package. Times are wire times; `issued_at` is the time of the draft, which the archive carries."""
+    """One package. Times are wire times; `issued_at` is the time of the draft, which the archive carries.
+
+    `urgent` are the facts to act on at once, e.g. "A meeting today: By the cinema.".
+    """
 
     package_id: str
     environment: Environment
@@ -162,6 +168,7 @@ class PackageContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     accounts: Annotated[tuple[Account, ...], Meta(max_length=MOST_ITEMS)] = ()
     evidence: Annotated[tuple[EvidenceItem, ...], Meta(max_length=MOST_ITEMS)] = ()
     guidance: tuple[Section, ...] = ()
+    urgent: tuple[str, ...] = ()
     schema_version: Literal["1"] = "1"
 
 
@@ -173,6 +180,8 @@ class Parts:
     accounts: tuple[Account, ...]
     sections: tuple[Section, ...]
     safe_contact: tuple[Line, ...] = ()
+    safe_ways: tuple[Line, ...] = ()
+    urgent: tuple[str, ...] = ()
 
 
 def check_content(content: PackageContent) -> None:
@@ -189,8 +198,8 @@ def check_content(content: PackageContent) -> None:
 def redact(content: PackageContent) -> PackageContent:
     """Return the content as it leaves: without the reporter where the package hides them.
 
-    A line about them keeps its label, so that a reader sees the gap. Their name in typed text stays: the preview
-    searches for it before the release.
+    Lines about them keep their labels, in one line, so that a reader sees the gap. Their name in typed text stays:
+    the preview searches for it before the release.
     """
     if not content.redaction.hides_reporter:
         return content
@@ -242,7 +251,17 @@ def name_evidence(item: EvidenceItem) -> str:
 
 
 def _withhold(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    return tuple(Line(label=line.label, text=WITHHELD) if line.of_reporter else line for line in lines)
+    """Return the lines with one in place of each run of withheld ones, e.g. `Name; Telephone`."""
+    kept = list[Line]()
+    for is_withheld, run in groupby(lines, key=lambda line: line.of_reporter):
+        if is_withheld:
+            labels = list(dict.fromkeys(line.label for line in run))
+            more = len(labels) - _MOST_LABELS
+            named = "; ".join(labels[:_MOST_LABELS]) + (f" and {more} more" if more > 0 else "")
+            kept.append(Line(label=named, text=WITHHELD))
+        else:
+            kept += run
+    return tuple(kept)
 
 
 def _withhold_sections(sections: tuple[Section, ...]) -> tuple[Section, ...]:

@@ -51,6 +51,12 @@ from partner_sdk.wire.public_report import PublicReport
 _PLAIN_MARKING: Final = "OFFICIAL"
 _MARKED_BY: Final = "official_sensitive"
 _LEAST_LEAK: Final = 3  # letters: a shorter name is in too many words
+# A factor of risk.toml, and the code of the assessment that leaves it standing.
+_AGE_UNSAID: Final = "age_unsaid"
+_UNKNOWN_AGE: Final = "unknown"
+_FLAGGED: Final = (
+    "The form was filled in unusually fast, or in another way that is unusual for a person. It may still be a child."
+)
 # Answers that a person chose and did not type: they name nobody.
 _ANSWERS: Final = frozenset(text for titles in PUBLIC_ANSWERS.values() for text in titles.values())
 
@@ -61,8 +67,11 @@ def make_content(
     """Return the content of a form without faults, whole: `redact` takes away the parts that it withholds."""
     body = get_destination(desk, form.kind, form.destination)
     now, chosen = desk.clock(), [one for one in gathered.reports if one.case.case_id in form.reports]
-    parts = [_make_parts(one, number) for number, one in enumerate(chosen, start=1)]
+    # A report that stays at home may still bar a way.
+    told = tuple(one.content for one in gathered.reports if isinstance(one.content, PublicReport))
+    parts = [_make_parts(one, number, told=told) for number, one in enumerate(chosen, start=1)]
     hides = form.reporter == LEFT_OUT
+    officer = _make_officer(connection, form)
     return PackageContent(
         package_id=package_id,
         environment=desk.config.environment,
@@ -73,18 +82,19 @@ def make_content(
         recipient=body.name,
         marking=load_handling()[_MARKED_BY].title if _MARKED_BY in form.handling else _PLAIN_MARKING,
         is_urgent=YES in (gathered.standing.immediate_risk, gathered.standing.urgent_dissemination),
-        safe_contact=_make_safe_contact(parts, hides=hides),
+        safe_contact=_make_safe_contact(parts, officer, hides=hides),
         summary=form.summary,
         redaction=Redaction(hides_reporter=hides, reason=form.reporter_reason or _REASONS[form.reporter]),
-        assessment=tuple(_list_assessment(gathered)),
+        assessment=tuple(_list_assessment(gathered, chosen)),
         legal=tuple(_list_legal(form)),
         handling=tuple(_list_handling(form)),
-        officer=_make_officer(connection, form),
+        officer=officer,
         reports=tuple(_make_report(one, part, n) for n, (one, part) in enumerate(zip(chosen, parts, strict=True), 1)),
         people=_cut_people(parts),
         accounts=_cut_accounts(parts),
         evidence=tuple(_list_evidence(desk, gathered, chosen, form)),
         guidance=_make_guidance(form),
+        urgent=tuple(dict.fromkeys(said for part in parts for said in part.urgent)),
     )
 
 
@@ -94,30 +104,41 @@ _REASONS: Final = {
 }
 
 
-def _make_parts(one: GatheredReport, number: int) -> Parts:
+def _make_parts(one: GatheredReport, number: int, *, told: tuple[PublicReport, ...]) -> Parts:
     if isinstance(one.content, PublicReport):
-        return make_public_parts(one.content, number=number, is_flagged=one.case.flagged)
+        return make_public_parts(one.content, number=number, barred_by=told, is_proven=one.is_proven)
     return make_industry_parts(one.content, number=number)
 
 
-def _make_safe_contact(parts: Sequence[Parts], *, hides: bool) -> SafeContact:
+def _make_safe_contact(parts: Sequence[Parts], officer: Officer, *, hides: bool) -> SafeContact:
+    """Return the box, e.g. "Reach them only in this way: ..."; the rows below hold the ways only to withhold them."""
+    ways = tuple(line for part in parts for line in part.safe_ways)
     lines = tuple(line for part in parts for line in part.safe_contact)
-    if not lines:
-        say = "No safe way to reach the child is known. Ask this desk before you contact anyone."
-    elif hides:
-        say = "How to reach them safely is withheld. Ask this desk before you contact the child or the family."
-    else:
-        say = "Contact the child or the person reporting only in these ways. Ask this desk if none of them will do."
-    return SafeContact(say=say, lines=lines)
+    whom = ", ".join(one for one in (officer.name, officer.telephone or officer.email) if one)
+    never = "Do not phone, write or leave a note unless this page says so."
+    if hides and lines:
+        head = f"How to reach them safely is withheld. Call {whom} before you contact the child or the family."
+        return SafeContact(say=f"{head}\n{never}", lines=(*ways, *lines))
+    if not ways:
+        head = f"No safe way to reach the child is known. Call {whom} before you contact anyone."
+        return SafeContact(say=f"{head}\n{never}", lines=lines)
+    head = "Reach them only in this way:" if len(ways) == 1 else "Reach them only in these ways:"
+    named = "\n".join(f"{line.label}: {line.text}" for line in ways)
+    return SafeContact(say=f"{head}\n{named}\n{never}\nIf this cannot be done, call {whom}.", lines=lines)
 
 
-def _list_assessment(gathered: GatheredCase) -> Iterator[Line]:
+def _list_assessment(gathered: GatheredCase, chosen: Sequence[GatheredReport]) -> Iterator[Line]:
     standing = gathered.standing
     yield from (Line(label=title, text=title_of(getattr(standing, name))) for name, title in ASSESSMENT)
     yield Line(label="Priority", text=standing.priority)
     yield Line(label="Kind", text=title_of(standing.kind))
     yield Line(label="Age of the child", text=title_of(standing.age_band))
-    factors = [one.reason for one in list_reasons(gathered.case.factors) if one.code not in standing.struck]
+    if any(one.case.flagged for one in chosen):
+        yield Line(label="How it was sent", text=_FLAGGED)
+    # A person has answered it since: the factor would contradict the line above.
+    answered = {_AGE_UNSAID} if standing.age_band not in {"", _UNKNOWN_AGE} else set()
+    left_out = {*standing.struck, *answered}
+    factors = [one.reason for one in list_reasons(gathered.case.factors) if one.code not in left_out]
     if factors:
         yield Line(label="Risk factors", text="; ".join(factors))
     if gathered.reasons.note:

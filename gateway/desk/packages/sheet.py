@@ -1,4 +1,4 @@
-"""The page of a package as blocks, in the order of an officer who opens it at night: safe contact, conditions, facts.
+"""The page of a package as blocks, in the order of an officer at night: what to do, then facts, then terms.
 
 Written once and drawn twice: `page.html` with the reader's own fonts, and `page.pdf` to print. Neither adds a word.
 """
@@ -25,7 +25,7 @@ from gateway.desk.packages.content import (
     name_report,
 )
 from gateway.desk.paper import Paper, format_code_point
-from gateway.desk.uk_times import format_uk_time
+from gateway.desk.uk_times import format_uk_day, format_uk_time
 from partner_sdk.wire.canonical import parse_time
 
 STYLE_FILE: Final = Path(__file__).with_name("page.css")
@@ -93,11 +93,13 @@ def list_blocks(content: PackageContent) -> list[Block]:
     """Return the blocks of the page of a content that was redacted."""
     return [
         *_begin(content),
-        *_judge(content),
         *_name_people(content),
+        *_assess(content),
+        *_advise(content),
+        *_set_terms(content),
         *(block for report in content.reports for block in _show_report(report)),
         *_list_evidence(content),
-        *_advise(content),
+        *_end(content),
     ]
 
 
@@ -153,15 +155,13 @@ def format_size(size_bytes: int) -> str:
 
 def _begin(content: PackageContent) -> Iterator[Block]:
     yield Heading(make_title(content), level=1)
-    if content.is_urgent:
-        yield Notice("Urgent", "A child may be in danger now. Read this at once.")
     yield Notice("Safe contact", content.safe_contact.say)
     yield from _lay_out(content.safe_contact.lines)
-    hides = content.redaction.hides_reporter
-    yield Notice(
-        "The person who reported is not named here" if hides else "This package names the person who reported",
-        content.redaction.reason,
-    )
+    if content.is_urgent or content.urgent:
+        said = ["A child may be in danger now. Read this at once."] if content.is_urgent else []
+        officer = content.officer
+        call = f"Call {officer.name}, {officer.telephone or officer.email}."
+        yield Notice("Urgent", "\n".join((*said, *content.urgent, call)))
     yield Facts(
         (("To", content.recipient), ("From", content.issuer), ("Written", format_uk_time(content.issued_at)))
         + ((("Test", "Sandbox: not a real case"),) if content.environment == "sandbox" else ())
@@ -171,19 +171,27 @@ def _begin(content: PackageContent) -> Iterator[Block]:
     yield Text(content.summary)
 
 
-def _judge(content: PackageContent) -> Iterator[Block]:
-    if content.handling:
-        yield Heading("Handling conditions")
-        yield Items(tuple(one.say for one in content.handling))
-    yield Heading("Legal basis")
-    for ground in content.legal:
-        checked = f"{ground.source}, checked on {ground.checked_on}"
-        yield Facts(
-            (("Law", ground.law), ("It allows", ground.say), ("In this case", ground.reason), ("Source", checked))
-        )
+def _assess(content: PackageContent) -> Iterator[Block]:
     if content.assessment:
         yield Heading("Assessment by this desk")
         yield from _lay_out(content.assessment)
+
+
+def _set_terms(content: PackageContent) -> Iterator[Block]:
+    yield Heading("Handling conditions")
+    hides = content.redaction.hides_reporter
+    yield Notice(
+        "The person who reported is not named here" if hides else "This package names the person who reported",
+        content.redaction.reason,
+    )
+    if content.handling:
+        yield Items(tuple(one.say for one in content.handling))
+    yield Heading("Legal basis")
+    for ground in content.legal:
+        checked = f"Checked on {format_uk_day(ground.checked_on)}: {ground.source}"
+        yield Facts(
+            (("Law", ground.law), ("It allows", ground.say), ("In this case", ground.reason), ("Source", checked))
+        )
 
 
 def _name_people(content: PackageContent) -> Iterator[Block]:
@@ -217,7 +225,6 @@ def _show_report(report: SourceReport) -> Iterator[Block]:
             ("Made by", report.sender),
             ("Received", format_uk_time(report.received_at)),
             ("In this archive", ", ".join(files)),
-            ("SHA-256 when sealed", report.sealed_sha256),
         )
     )
     for section in report.sections:
@@ -258,7 +265,11 @@ def _advise(content: PackageContent) -> Iterator[Block]:
         ("Hours", officer.hours),
     )
     yield Facts(tuple(row for row in rows if row[1]))
+
+
+def _end(content: PackageContent) -> Iterator[Block]:
     yield Heading("This archive")
+    yield Facts(tuple((f"{one.reference}: SHA-256 when sealed", one.sealed_sha256) for one in content.reports))
     yield Text(
         "manifest.json lists every file with its SHA-256 and is signed by the agency's desk. "
         "case.jsonld holds the same facts for tools that read CASE/UCO. "
