@@ -1,4 +1,4 @@
-"""The actions that wait, by stage: for our answer, to be read, for a release, for sending, for the other side.
+"""The actions that wait, by stage: for our answer, for a record here, for a release, for sending, for the other side.
 
 Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g. late, and with an unread question.
 """
@@ -6,13 +6,13 @@ Chosen, counted and cut into pages in SQL; an action may wait in two stages, e.g
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, literal, or_, select, true
 
 from gateway.desk.actions.model import ASKING, Action, ActionKind, list_where
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASE_STEPS, CASES
 from partner_sdk.wire.canonical import format_time, parse_time
 
 # An officer takes them by name; a request is answered, and a referral or an invitation asks for nothing.
@@ -33,6 +33,20 @@ _ASKED: Final = (
     .join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == THREAD_ENTRIES.c.action_id)
     .where(_IS_ASKED, or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at))
 )
+# An outcome for the child that the other side told, and that nobody has recorded on the case since.
+_OF_CASE: Final = CASES.alias("of_case")
+_IS_RECORDED: Final = exists().where(
+    _OF_CASE.c.case_id == CASE_ACTIONS.c.case_id,
+    CASE_STEPS.c.case_id == func.coalesce(_OF_CASE.c.joined_to, _OF_CASE.c.case_id),
+    CASE_STEPS.c.kind == "child-outcome",
+    CASE_STEPS.c.at >= THREAD_ENTRIES.c.at,
+)
+_TOLD: Final = (
+    select(THREAD_ENTRIES.c.action_id)
+    .join(CASE_ACTIONS, CASE_ACTIONS.c.action_id == THREAD_ENTRIES.c.action_id)
+    .where(THREAD_ENTRIES.c.direction == "in", THREAD_ENTRIES.c.kind == "outcome", ~_IS_RECORDED)
+    .where(or_(CASE_ACTIONS.c.ended_at.is_(None), CASE_ACTIONS.c.ended_at < THREAD_ENTRIES.c.at))
+)
 _ACKNOWLEDGE: Final = (CASE_ACTIONS.c.state == "sent") & CASE_ACTIONS.c.kind.in_(ACKNOWLEDGED)
 _ANSWER: Final = CASE_ACTIONS.c.state.in_(("sent", "acknowledged")) & CASE_ACTIONS.c.kind.in_(ASKING)
 FOR_OTHERS: Final = or_(_ACKNOWLEDGE, _ANSWER)
@@ -50,6 +64,7 @@ class Stage:
 
 STAGES: Final = (
     Stage("question", "They wait for our answer", CASE_ACTIONS.c.action_id.in_(_ASKED), is_urgent=True),
+    Stage("outcome", "An outcome to record", CASE_ACTIONS.c.action_id.in_(_TOLD), is_urgent=True),
     Stage("failed", "Could not be sent", CASE_ACTIONS.c.state == "failed", is_urgent=True),
     Stage("read", "New entries to read", CASE_ACTIONS.c.action_id.in_(_UNREAD), is_urgent=True),
     Stage("release", "To be released", CASE_ACTIONS.c.state == "drafted"),
@@ -97,7 +112,16 @@ def count_asked(connection: Connection) -> int:
 
 def list_asked(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
     """Return when the first question without an answer came, of each of these actions that has one."""
-    query = _ASKED.add_columns(func.min(THREAD_ENTRIES.c.at)).where(THREAD_ENTRIES.c.action_id.in_(action_ids))
+    return _list_first(connection, _ASKED, action_ids)
+
+
+def list_told(connection: Connection, action_ids: Sequence[str]) -> dict[str, str]:
+    """Return when the first outcome that nobody recorded came, of each of these actions that has one."""
+    return _list_first(connection, _TOLD, action_ids)
+
+
+def _list_first(connection: Connection, entries: Select[Any], action_ids: Sequence[str]) -> dict[str, str]:
+    query = entries.add_columns(func.min(THREAD_ENTRIES.c.at)).where(THREAD_ENTRIES.c.action_id.in_(action_ids))
     rows = connection.execute(query.group_by(THREAD_ENTRIES.c.action_id))
     return {str(action_id): str(at) for action_id, at in rows}
 

@@ -64,7 +64,7 @@ def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser
         record_entry(desk, connection, asked.action_id, kind="question", text=text, actor=ACTOR)
     counts = count_in(read_page(browser, "/actions"))
     waiting = {"release": 1, "send": 1, "acknowledge": 1, "answer": 1}
-    assert counts == {"question": 1, "failed": 0, "read": 1, **waiting, "all": 4}
+    assert counts == {"question": 1, "outcome": 0, "failed": 0, "read": 1, **waiting, "all": 4}
     bodies = {"release": "Kent", "send": "Essex", "acknowledge": "Cumbria", "answer": "Example Chat", "read": "1 new"}
     for stage, words in bodies.items():
         page = read_page(browser, f"/actions?stage={stage}")
@@ -134,6 +134,24 @@ def test_question_waits_for_our_answer_also_once_somebody_has_read_it(loop: Loop
     assert count_in(read_page(browser, "/actions"))["question"] == 0
     assert "for our answer" not in read_page(browser, "/")
     assert "has no answer yet" not in read_page(browser, case_page)
+
+
+def test_outcome_that_a_force_told_waits_until_it_is_recorded_on_the_case(loop: Loop) -> None:
+    """Opening a thread records nothing: the outcome for the child is the case's own."""
+    one = release_package(loop)
+    send_out(loop.desk, "message")
+    told = make_entry(loop, one.action_id, kind="outcome", outcome="safeguarded", text="Safe at home.")
+    assert post_entry(loop, told) == 202
+    collect_threads(loop)
+    browser = Browser(loop.desk).sign_in()
+    browser.post(f"/actions/{one.action_id}/read")
+    case_page = f"/cases/{one.case_id}"
+    assert "An outcome to record - Actions" in read_page(browser, "/actions")
+    assert re.search(r"Kent Police told an outcome for the child on [^<]+\.<", read_page(browser, case_page))
+    fields = {"child_outcome": "safeguarded", "child_told_by": "DC Example, in the thread"}
+    assert browser.post(f"{case_page}/child-outcome", **fields).status_code == 303
+    assert count_in(read_page(browser, "/actions"))["outcome"] == 0
+    assert "told an outcome for the child" not in read_page(browser, case_page)
 
 
 def test_question_after_a_recall_is_answered_and_nothing_else_is_written(loop: Loop) -> None:
