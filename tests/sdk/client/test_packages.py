@@ -134,6 +134,7 @@ def test_folder_that_cannot_be_made_is_told(client: Partner, house: House, tmp_p
     with pytest.raises(LocalStateError) as caught:
         client.threads.open_package(IDS[1], tmp_path / "no" / "case")
     assert caught.value.reason == "cannot-write"
+    assert str(caught.value) == f"Make the folder {tmp_path / 'no'} first."
 
 
 def test_package_that_was_taken_back_is_not_opened(client: Partner, house: House, tmp_path: Path) -> None:
@@ -153,6 +154,8 @@ def test_command_opens_a_package_into_a_folder_of_its_name(
     folder = Path(f"package-{IDS[1]}")
     for said in ("whole, and signed by the agency", f"Read {folder}/page.html", "Not acknowledged yet", "K7QF-2M9TX-D"):
         assert said in line.out
+    listed = [row for row in line.out.splitlines() if row.startswith(f"[live]   {folder}/")]
+    assert listed[0].endswith("/page.html")
     assert (tmp_path / folder / "page.pdf").read_bytes().startswith(b"%PDF")
     assert line.run("package", "open", IDS[1]) == EXIT_FAILED
     assert "nothing in it was touched" in line.err
