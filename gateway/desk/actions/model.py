@@ -146,6 +146,11 @@ class Action:
         """Whether the recipient was asked something and has not answered it."""
         return self.kind in ASKING and self.state in ("sent", "acknowledged")
 
+    @property
+    def is_due(self) -> bool:
+        """Return whether its due time still counts: it has not gone, was not taken, or its answer has not come."""
+        return self.state in ("drafted", "released", "sent") or self.awaits_answer
+
     def is_expired(self, now: datetime) -> bool:
         """Return whether its time is over."""
         return self.expires_at is not None and parse_time(self.expires_at) <= now
