@@ -200,7 +200,12 @@ def _make_package(desk: Desk, *, action_id: str, partner: str) -> Package:
         assessment=(Line(label="Child at immediate risk", text="No"),),
         legal=(
             LegalGround(
-                title="Rehearsal", law=_NO_LAW, say="It passes on nothing.", reason="A test.", source="", checked_on=""
+                title="Rehearsal",
+                law=_NO_LAW,
+                say="It passes on nothing.",
+                reason="A test.",
+                source="nothing: no law is needed for invented words",
+                checked_on=f"{desk.clock():%Y-%m-%d}",
             ),
         ),
         handling=(Condition(title="Delete", say="Delete it after the test."),),

@@ -109,7 +109,7 @@ def test_time_to_dissemination_and_the_actions_of_each_kind(desk: Desk, clock: C
     assert [one.count for one in passed.lanes] == [0, 2]
     assert [(one.title, one.drafted, one.sent, one.acknowledged) for one in counts] == [
         ("Package", 2, 1, 0),
-        ("Alert", 1, 0, 0),
+        ("Warning to services", 1, 0, 0),
     ]
     page = Browser(desk).sign_in().get("/figures").text
     assert "What left the house" in page

@@ -80,7 +80,7 @@ def send(desk: Desk) -> Action:
 def test_service_with_many_reports_and_without_keys_is_to_be_invited(reachable: Desk) -> None:
     (one,) = candidates(reachable)
     assert (one.service, one.digest.period) == (MANY, QUARTER.name)
-    assert one.kinds == ("Grooming",)
+    assert one.kinds[0] == "Grooming"  # noise may add another behind it
     assert len(one.kinds) <= MOST_KINDS
 
 
@@ -114,7 +114,7 @@ def test_service_that_came_closer_is_no_longer_to_be_invited(reachable: Desk, st
 def test_letter_states_kinds_and_no_number_of_reports(reachable: Desk) -> None:
     letter = parse_letter(open_body(reachable, invite(reachable), actor=ACTOR))
     assert "From 1 July 2026 to 30 September 2026 we received a significant number of reports" in letter.text
-    assert "Most of them were about: Grooming." in letter.text
+    assert "Most of them were about: Grooming" in letter.text
     assert CONTACT in letter.text
     assert letter.subject == f"Reports about {MANY}"
     with reachable.store.read() as connection:
