@@ -334,6 +334,6 @@ def test_unknown_store_is_an_error_that_does_not_repeat_its_password() -> None:
 
 def test_every_limit_says_why_and_has_a_quota() -> None:
     rows = make_rows(partner_reports_per_minute=1200)
-    assert len({row.name for row in rows}) == len(rows) == 20
+    assert len({row.name for row in rows}) == len(rows) == 21
     assert all(row.quota > 0 and row.window_seconds > 0 and row.reason for row in rows)
     assert {row.subject for row in rows} == set(Subject)
