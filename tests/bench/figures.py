@@ -36,6 +36,7 @@ BENCHES: Final = {
     "journey_profile": "A journey's time, in one process under the profiler",
     "desk": "The desk on one core",
     "packages": "Packages on one core",
+    "deliveries": "Packages from their release to the force, on one core",
     "report": "The SDK on one core",
     "evidence": "Evidence beside a plain upload on the same stack",
     "button": "What the button loads, and what it runs in Chromium",
