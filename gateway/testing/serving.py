@@ -5,7 +5,7 @@ The desk's keys stay in this process; the server's worker holds no more than tha
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -37,7 +37,10 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
     """
     listener = ListenerConfig(host=HOST, port=port, roles=("industry",), workers=1)
     check_port_is_free(make_listener(listener, state=Path()))
-    with _own_folder() as folder, closing(SandboxAgency(folder, origin=f"http://{HOST}:{port}")) as agency:
+    with (
+        _own_folder() as (folder, leave_if_asked),
+        closing(SandboxAgency(folder, origin=f"http://{HOST}:{port}")) as agency,
+    ):
         files = {
             "invitation": folder / "invitation.json",
             "partner_folder": partner_folder or folder / "partner",
@@ -56,6 +59,7 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
             staff.start()
             _print_ready(agency.config.public_origin, files, as_json=as_json)
 
+        leave_if_asked()
         try:
             return ServerGroup([make_listener(listener, state=agency.gateway_state)]).run(on_ready=begin)
         finally:
@@ -66,16 +70,26 @@ def serve_sandbox(*, port: int, partner_folder: Path | None, as_json: bool) -> i
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def _own_folder() -> Iterator[tuple[Path, Callable[[], None]]]:
     """Make the temporary folder and delete it at the end, even if a signal stops the command: it holds keys.
+
+    Yields it with a function that raises `SystemExit` once more if a signal came: Python drops an exception that is
+    raised while it finalizes an object, and the command would then serve for ever.
 
     The first signal raises `SystemExit`, and later ones are ignored, so that they do not interrupt the deletion: a
     terminal that closes may send SIGHUP twice. SIGKILL leaves the folder behind.
     """
 
+    asked: list[int] = []
+
     def leave(number: int, _frame: FrameType | None) -> None:
         _ignore_stop_signals()
+        asked.append(number)
         raise SystemExit(128 + number)
+
+    def leave_if_asked() -> None:
+        if asked:
+            raise SystemExit(128 + asked[0])
 
     # A signal that is ignored stays so, e.g. SIGHUP under nohup.
     former = {one: signal.getsignal(one) for one in STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN}
@@ -84,7 +98,7 @@ def _own_folder() -> Iterator[Path]:
     try:
         with make_temporary_folder() as name:
             try:
-                yield Path(name)
+                yield Path(name), leave_if_asked
             finally:
                 _ignore_stop_signals()
     finally:

@@ -1,5 +1,6 @@
 """`report-abuse-gateway sandbox` for clients that share no code with it: Node, and bash with the lines of the guide."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import msgspec
 import pytest
 
 from gateway.clock import utc_now
+from gateway.testing.serving import _own_folder
 from partner_sdk import Partner, parse_invitation
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import parse_base64url
@@ -251,6 +253,17 @@ def test_sandbox_that_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path:
         # 0 where the server began in the meantime.
         assert process.wait(PATIENCE_SECONDS) in {0, 128 + signal.SIGTERM}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_signal_whose_exception_was_dropped_stops_the_sandbox_before_it_serves() -> None:
+    with _own_folder() as (folder, leave_if_asked):
+        leave_if_asked()
+        with contextlib.suppress(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as caught:
+            leave_if_asked()
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert not folder.exists()
 
 
 SLOW_STAFF = """
