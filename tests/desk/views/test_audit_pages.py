@@ -116,7 +116,9 @@ def test_export_has_every_entry_that_fits_and_is_one_itself(desk: Desk, auditor:
     assert [line["id"] for line in lines] == list(range(1, len(lines) + 1))
     assert lines[-1]["action"] == "export-audit"  # the first export
     with desk.store.read() as connection:
-        found = connection.execute(select(AUDIT.c.actor, AUDIT.c.detail).where(AUDIT.c.action == "export-audit")).all()
+        found = connection.execute(
+            select(AUDIT.c.actor, AUDIT.c.detail).where(AUDIT.c.action == "export-audit").order_by(AUDIT.c.id)
+        ).all()
     assert [row.actor for row in found] == ["u-auditor"] * 2
     assert "z-zoe" in found[0].detail
 
