@@ -15,7 +15,16 @@ from gateway.desk.actions.inbox import count_refused
 from gateway.desk.actions.ledger import ActionError, end_action, find_action, release_action
 from gateway.desk.actions.model import ASKING, KIND_TITLES, OUT_STATES, TO_DESTINATIONS, WAY_TITLES, Action, ActionKind
 from gateway.desk.actions.recipients import name_recipients
-from gateway.desk.actions.threads import ENTRY_TITLES, EntryText, OutKind, list_entries, open_entries, write_entry
+from gateway.desk.actions.threads import (
+    ENTRY_TITLES,
+    MOST_OPENED_ENTRIES,
+    EntryText,
+    OutKind,
+    count_entries,
+    list_entries,
+    open_entries,
+    write_entry,
+)
 from gateway.desk.actions.waiting import BY_CODE, STAGES, count_stages, is_late, list_asked, list_stage, list_unread
 from gateway.desk.cases.holding import make_scope
 from gateway.desk.cases.model import CaseError, get_case
@@ -115,7 +124,7 @@ def show_action(action_id: str) -> ResponseReturnValue:
 @blueprint.post("/actions/<action_id>/read")
 @staff_rule(Permission.READ_CASES, body_bytes=FORM_BYTES)
 def post_read(action_id: str) -> ResponseReturnValue:
-    """Open the thread, which is recorded."""
+    """Open the newest entries of the thread, or a page of earlier ones, which is recorded."""
     return _show(_get_or_404(action_id), is_open=True)
 
 
@@ -247,7 +256,8 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
     desk = get_desk()
     now = desk.clock()
     with desk.store.read() as connection:
-        entries = list_entries(connection, [action.action_id])
+        page = read_list_page(found=count_entries(connection, action.action_id), most=MOST_OPENED_ENTRIES)
+        entries = list_entries(connection, action.action_id, rows=page.rows)
         recipient = name_recipients(desk, connection, [action])[action.action_id]
         asked_at = list_asked(connection, [action.action_id]).get(action.action_id)
         case = None if action.case_id is None else get_case(connection, action.case_id)
@@ -262,6 +272,7 @@ def _show(action: Action, *, is_open: bool = False, faults: Sequence[Fault] = ()
         recipient=recipient,
         case=case,
         entries=entries,
+        listed_page=page,
         texts=texts,
         is_open=is_open,
         entry_titles=ENTRY_TITLES,

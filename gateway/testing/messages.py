@@ -117,7 +117,7 @@ def write_to_thread(desk: Desk, message_id: str, *, kind: DeskEntryKind, text: s
 def read_thread(desk: Desk, message_id: str, *, actor: str) -> list[SandboxEntry]:
     """Return the thread of an example as the desk has it, the oldest entry first."""
     with desk.store.read() as connection:
-        action, entries = get_action(connection, message_id), list_entries(connection, [message_id])
+        action, entries = get_action(connection, message_id), list_entries(connection, message_id)
     texts = open_entries(desk, action, entries, actor=actor)
     found = ((one, texts[one.entry_id]) for one in entries if one.entry_id in texts)
     return [

@@ -51,7 +51,7 @@ def test_requests_are_answered_through_the_sdk_and_a_third_service_learns_of_nei
     with desk.store.read() as connection:
         actions = list_actions(connection, case_id=case_id)
         answers = list_answers(connection, get_action(connection, asked.action_id))
-        entries = list_entries(connection, [kept.action_id])
+        entries = list_entries(connection, kept.action_id)
         lead = get_case(connection, case_id)
     assert [(one.state, (one.answered_at or "") < (one.due_at or "")) for one in actions] == [("answered", True)] * 2
     assert [one.joined_to for one in answers] == [lead.case_id]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.actions.boxes import close_action_box, open_action_box
@@ -49,6 +49,8 @@ ENTRY_TITLES: Final[dict[Direction, dict[str, str]]] = {
     },
     "kept": {"recall": "withdrew it"},
 }
+# Shown and opened at once, as of the steps of a case: a partner may write 300 an hour.
+MOST_OPENED_ENTRIES: Final = 60
 # 20,000 characters of four bytes each, escaped at worst, with names around them.
 _MOST_TEXT_BYTES: Final = 256 * 1024
 # The author of an entry that no person wrote, e.g. a reminder.
@@ -157,14 +159,20 @@ def write_entry(
     return entry_id
 
 
-def list_entries(connection: Connection, action_ids: Sequence[str]) -> list[ThreadEntry]:
-    """Return the entries of some actions, the oldest first."""
-    rows = connection.execute(
-        select(THREAD_ENTRIES)
-        .where(THREAD_ENTRIES.c.action_id.in_(action_ids))
-        .order_by(THREAD_ENTRIES.c.at, THREAD_ENTRIES.c.entry_id)
-    )
-    return [ThreadEntry(**{**row._mapping, "box": bytes(row.box)}) for row in rows]
+def count_entries(connection: Connection, action_id: str) -> int:
+    """Return the number of entries of an action."""
+    query = select(func.count()).select_from(THREAD_ENTRIES).where(THREAD_ENTRIES.c.action_id == action_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def list_entries(connection: Connection, action_id: str, *, rows: slice = slice(0, None)) -> list[ThreadEntry]:
+    """Return the entries of an action, the oldest first; `rows` count from the newest, e.g. `slice(0, 60)`."""
+    newest = THREAD_ENTRIES.c.at.desc(), THREAD_ENTRIES.c.entry_id.desc()
+    query = select(THREAD_ENTRIES).where(THREAD_ENTRIES.c.action_id == action_id).order_by(*newest).offset(rows.start)
+    if rows.stop is not None:
+        query = query.limit(rows.stop - rows.start)
+    found = [ThreadEntry(**{**row._mapping, "box": bytes(row.box)}) for row in connection.execute(query)]
+    return found[::-1]
 
 
 def open_entries(desk: Desk, action: Action, entries: Sequence[ThreadEntry], *, actor: str) -> dict[str, EntryText]:

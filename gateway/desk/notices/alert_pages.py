@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.actions.ledger import ActionError, open_body
 from gateway.desk.actions.model import OUT_STATES
-from gateway.desk.actions.threads import ENTRY_TITLES
+from gateway.desk.actions.threads import ENTRY_TITLES, MOST_OPENED_ENTRIES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.model import CaseError, get_case
-from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
+from gateway.desk.notices.alert_threads import close_alert, count_longest, list_threads, post_entry
 from gateway.desk.notices.service_alerts import (
     ADVICE,
     AUDIENCES,
@@ -228,6 +228,7 @@ def _show(
     desk = get_desk()
     with desk.store.read() as connection:
         names, is_crisis = get_owner_names(connection), is_in_crisis(connection, alert)
+        page = read_list_page(found=count_longest(connection, alert), most=MOST_OPENED_ENTRIES)
     try:
         body = parse_body(open_body(desk, alert.first, actor=get_name()), body=ServiceAlert)
     except OpeningError:
@@ -238,7 +239,8 @@ def _show(
         alert=alert,
         body=body,
         entry_titles=ENTRY_TITLES,
-        threads=list_threads(desk, alert, reader=get_name() if is_open else None),
+        threads=list_threads(desk, alert, rows=page.rows, reader=get_name() if is_open else None),
+        listed_page=page,
         is_open=is_open,
         names=names,
         reached=[(one, names.get(one, one)) for one in reached],

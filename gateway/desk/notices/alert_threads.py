@@ -7,9 +7,20 @@ passes it on in its own words: without the name of a service, and without a run 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from gateway.desk.actions.ledger import ActionError, end_action, get_action, withdraw_action
 from gateway.desk.actions.model import OUT_STATES, Action
-from gateway.desk.actions.threads import EntryText, ThreadEntry, list_entries, open_entries, open_texts, write_entry
+from gateway.desk.actions.threads import (
+    MOST_OPENED_ENTRIES,
+    EntryText,
+    ThreadEntry,
+    count_entries,
+    list_entries,
+    open_entries,
+    open_texts,
+    write_entry,
+)
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.tracing import check_outgoing
 from gateway.desk.identifiers.traces import find_shared_run
@@ -26,15 +37,22 @@ class RecipientThread:
     texts: Mapping[str, EntryText]
 
 
-def list_threads(desk: Desk, alert: ServiceAlertRow, *, reader: str | None = None) -> list[RecipientThread]:
-    """Return the thread with each recipient; with a `reader` opened for that person, which is recorded."""
+def list_threads(
+    desk: Desk, alert: ServiceAlertRow, *, rows: slice = slice(0, MOST_OPENED_ENTRIES), reader: str | None = None
+) -> list[RecipientThread]:
+    """Return a page of the thread with each recipient; with a `reader` opened for that person, which is recorded."""
     threads = []
     for action in alert.actions:
         with desk.store.read() as connection:
-            entries = list_entries(connection, [action.action_id])
+            entries = list_entries(connection, action.action_id, rows=rows)
         texts = {} if reader is None else open_entries(desk, action, entries, actor=reader)
         threads.append(RecipientThread(action, entries, texts))
     return threads
+
+
+def count_longest(connection: Connection, alert: ServiceAlertRow) -> int:
+    """Return the number of entries in the longest thread of an alert."""
+    return max(count_entries(connection, one.action_id) for one in alert.actions)
 
 
 def post_entry(desk: Desk, alert_id: str, *, services: Collection[str], text: str, actor: str) -> int:
@@ -84,12 +102,13 @@ def _get_checked_text(desk: Desk, alert: ServiceAlertRow, text: str, *, to: Sequ
     check_outgoing(desk, {"Entry": text}, about=lead, actor=actor)
     readers = {one.action_id for one in to}
     vault = desk.load_vault(actor=actor, reason="check")
-    for thread in list_threads(desk, alert):
+    for action in alert.actions:
         # Its own words may be quoted to a recipient that is written to alone.
-        if readers == {thread.action.action_id}:
+        if readers == {action.action_id}:
             continue
-        theirs = [one for one in thread.entries if one.direction == "in"]
-        for words in open_texts(desk, thread.action, theirs, vault=vault).values():
+        with desk.store.read() as connection:
+            theirs = [one for one in list_entries(connection, action.action_id) if one.direction == "in"]
+        for words in open_texts(desk, action, theirs, vault=vault).values():
             by = words.by.strip()
             shared = by if by and by.casefold() in text.casefold() else find_shared_run(text, words.text)
             if shared is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import Action, record_sent, withdraw_action
-from gateway.desk.actions.threads import EntryText
+from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText
 from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
 from gateway.desk.wiring import Desk
@@ -115,6 +115,35 @@ def test_thread_is_opened_on_purpose_and_answered(loop: Loop) -> None:
     assert answered.status_code == 303
     send_out(loop.desk, "message")
     assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message"]
+
+
+def test_thread_opens_its_newest_entries_and_earlier_ones_stay_unread_until_they_are_opened(
+    desk: Desk, browser: Browser, case_id: str, clock: Clock
+) -> None:
+    """A partner may write 300 entries an hour, of 20,000 characters each."""
+    one = send(desk, draft(desk, case_id))
+    count, address = MOST_OPENED_ENTRIES + 2, f"/actions/{one.action_id}"
+    for number in range(count):
+        clock.now += timedelta(seconds=1)
+        with desk.store.write() as connection:
+            text = EntryText(by="DC Example", text=f"Note {number}.")
+            record_entry(desk, connection, one.action_id, kind="note", text=text, actor=ACTOR)
+
+    def list_read(page: str) -> list[int]:
+        return [int(found) for found in re.findall(r'dir="auto">Note ([0-9]+)\.<', page)]
+
+    closed = read_page(browser, address)
+    assert closed.count("Unread.") == MOST_OPENED_ENTRIES
+    assert "Only the newest 60 entries are shown." in closed
+    opened = html.unescape(browser.post(f"{address}/read").text)
+    assert list_read(opened) == list(range(2, count))
+    assert 'name="page" value="2">Open earlier entries</button>' in opened
+    assert "2 new" in read_page(browser, "/actions?stage=read")
+    earlier = html.unescape(browser.post(f"{address}/read", page="2").text)
+    assert list_read(earlier) == [0, 1]
+    assert "Open earlier entries" not in earlier
+    assert 'name="page" value="1">Open later entries</button>' in earlier
+    assert count_in(read_page(browser, "/actions"))["read"] == 0
 
 
 def test_question_waits_for_our_answer_also_once_somebody_has_read_it(loop: Loop) -> None:

@@ -86,11 +86,11 @@ def test_acknowledgement_counts_once_and_the_first_stays(desk: Desk, case_id: st
     again = record(desk, first, "acknowledge", EntryText(by="DS Other"))
     assert again == first
     with desk.store.read() as connection:
-        entries = list_entries(connection, [first.action_id])
+        entries = list_entries(connection, first.action_id)
     opened = open_entries(desk, first, entries, actor="b-reader")
     assert [opened[one.entry_id].by for one in entries] == ["DC Example", "DS Other"]
     with desk.store.read() as connection:
-        assert {one.read_by for one in list_entries(connection, [first.action_id])} == {"b-reader"}
+        assert {one.read_by for one in list_entries(connection, first.action_id)} == {"b-reader"}
 
 
 @pytest.mark.parametrize("kind", ["answer", "outcome", "decline"])

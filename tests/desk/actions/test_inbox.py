@@ -40,7 +40,7 @@ def send(loop: Loop, **changes: Any) -> Action:
 
 def list_kinds(loop: Loop, action: Action) -> list[tuple[str, str]]:
     with loop.desk.store.read() as connection:
-        return [(entry.direction, entry.kind) for entry in list_entries(connection, [action.action_id])]
+        return [(entry.direction, entry.kind) for entry in list_entries(connection, action.action_id)]
 
 
 def list_reasons(loop: Loop) -> list[str]:
@@ -63,7 +63,7 @@ def test_officer_acknowledges_asks_and_tells_the_outcome(loop: Loop) -> None:
     assert sorted(list_kinds(loop, one)) == [("in", "acknowledge"), ("in", "outcome"), ("in", "question")]
     assert list_files_with(loop.desk.paths.state, MARKER.encode()) == []
     with loop.desk.store.read() as connection:
-        opened = open_entries(loop.desk, one, list_entries(connection, [one.action_id]), actor=ACTOR)
+        opened = open_entries(loop.desk, one, list_entries(connection, one.action_id), actor=ACTOR)
     assert {(text.by, text.text, text.outcome) for text in opened.values()} == {
         ("DC Example", "", None),
         ("DC Example", f"Which town? {MARKER}", None),

@@ -109,7 +109,7 @@ def test_draft_that_is_withdrawn_keeps_its_reason_and_sends_nothing(desk: Desk, 
     withdrawn = act(desk, withdraw_action, one.action_id, reason="The place was wrong.")
     assert (withdrawn.state, withdrawn.withdrawn_by) == ("withdrawn", ACTOR)
     with desk.store.read() as connection:
-        (entry,) = list_entries(connection, [one.action_id])
+        (entry,) = list_entries(connection, one.action_id)
     assert (entry.direction, entry.kind) == ("kept", "recall")
     assert open_entries(desk, one, [entry], actor=ACTOR)[entry.entry_id].text == "The place was wrong."
     assert refuse(lambda: act(desk, withdraw_action, one.action_id, reason="Again.")) == "not-open"
@@ -121,7 +121,7 @@ def test_action_that_was_sent_is_recalled_in_its_thread(desk: Desk, case_id: str
     act(desk, record_sent, one.action_id)
     assert act(desk, withdraw_action, one.action_id, reason="Sent in error.").state == "withdrawn"
     with desk.store.read() as connection:
-        (entry,) = list_entries(connection, [one.action_id])
+        (entry,) = list_entries(connection, one.action_id)
     assert (entry.direction, entry.kind) == ("out", "recall")
 
 

@@ -40,7 +40,7 @@ def test_actions_and_threads_are_destroyed_with_their_case(desk: Desk, clock: Cl
         record_sent(desk, connection, one.action_id, actor=ACTOR)
         officer = EntryText(by="DC Example")
         record_entry(desk, connection, one.action_id, kind="acknowledge", text=officer, actor=ACTOR)
-        entries = list_entries(connection, [one.action_id])
+        entries = list_entries(connection, one.action_id)
         boxes = [
             bytes(connection.execute(select(table.c.box).limit(1)).scalar_one())
             for table in (CASE_ACTIONS, THREAD_ENTRIES)

@@ -239,7 +239,7 @@ def test_action_that_was_withdrawn_before_it_went_sends_nothing(loop: Loop) -> N
     send_out(loop.desk, "message")
     assert read_mailbox(loop) == []
     with loop.desk.store.read() as connection:
-        assert [entry.direction for entry in list_entries(connection, [one.action_id])] == ["kept"]
+        assert [entry.direction for entry in list_entries(connection, one.action_id)] == ["kept"]
 
 
 def test_service_never_reads_why_an_action_was_withdrawn(loop: Loop) -> None:
@@ -247,7 +247,7 @@ def test_service_never_reads_why_an_action_was_withdrawn(loop: Loop) -> None:
     send_out(loop.desk, "message")
     with loop.desk.store.write() as connection:
         withdraw_action(loop.desk, connection, one.action_id, reason=f"Sam {MARKER} asked for it.", actor=ACTOR)
-        kept = list_entries(connection, [one.action_id])
+        kept = list_entries(connection, one.action_id)
     send_out(loop.desk, "message")
     assert list_threads(loop) == [(one.action_id, "recall", "")]
     assert sorted(entry.direction for entry in kept) == ["kept", "out"]

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from gateway.desk.actions.ledger import ActionError, change_state, get_action, open_body
 from gateway.desk.actions.sending import FAILED, write_action_messages
-from gateway.desk.actions.threads import EntryText, add_entry
+from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText, add_entry
 from gateway.desk.alarms import list_alarms
 from gateway.desk.cases.model import CaseError
 from gateway.desk.notices.alert_threads import close_alert, list_threads, post_entry
@@ -267,6 +267,25 @@ def test_entry_of_one_recipient_reaches_another_in_the_desks_own_words_alone(des
         "other-chat": [said, "Do the eleven accounts that use the same picture of a dancer write first?"],
         "third-game": [],
     }
+
+
+def test_alert_opens_the_newest_entries_of_each_thread_and_no_words_of_an_earlier_one_pass(
+    desk: Desk, browser: Browser, clock: Clock
+) -> None:
+    alert = send_all(desk, write(desk))
+    first = "We saw eleven accounts that use the same picture of a dancer."
+    for text in (first, *(f"Note {number}." for number in range(MOST_OPENED_ENTRIES))):
+        clock.now += timedelta(seconds=1)
+        hear(desk, alert, "other-chat", text)
+    browser.sign_in()
+    opened = browser.post(f"/service-alerts/{alert.alert_id}/read").text
+    assert opened.count("Note ") == MOST_OPENED_ENTRIES
+    assert first not in opened
+    assert "Open earlier entries" in opened
+    assert first in browser.post(f"/service-alerts/{alert.alert_id}/read", page="2").text
+    with pytest.raises(ActionError) as caught:
+        post_entry(desk, alert.alert_id, services=[PARTNER], text=f"One service: {first}", actor=ACTOR)
+    assert caught.value.reason == "own-words"
 
 
 def test_entry_goes_to_the_services_that_the_alert_has_reached(desk: Desk) -> None:
