@@ -142,6 +142,12 @@ class Action:
         return self.state == "failed" and self.failed_because == _CONFLICT
 
     @property
+    def leaves_recalled(self) -> bool:
+        """Whether it was recalled before the gateway took its message: the recall leaves together with it."""
+        is_waiting = self.way == "mailbox" and self.sent_at is not None and self.posted_at is None
+        return is_waiting and self.state == "withdrawn" and self.failed_at is None
+
+    @property
     def awaits_answer(self) -> bool:
         """Whether the recipient was asked something and has not answered it."""
         return self.kind in ASKING and self.state in ("sent", "acknowledged")

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.desk.actions.answers import record_entry
 from gateway.desk.actions.ledger import Action, record_sent, withdraw_action
+from gateway.desk.actions.sending import write_action_messages
 from gateway.desk.actions.threads import MOST_OPENED_ENTRIES, EntryText
 from gateway.desk.partners.mailbox import list_messages
 from gateway.desk.people.permissions import Role
@@ -181,6 +182,24 @@ def test_outcome_that_a_force_told_waits_until_it_is_recorded_on_the_case(loop: 
     assert browser.post(f"{case_page}/child-outcome", **fields).status_code == 303
     assert count_in(read_page(browser, "/actions"))["outcome"] == 0
     assert "told an outcome for the child" not in read_page(browser, case_page)
+
+
+def test_recalled_package_that_the_gateway_has_not_taken_leaves_together_with_its_recall(loop: Loop) -> None:
+    one = release_package(loop)
+    write_action_messages(loop.desk)
+    with loop.desk.store.write() as connection:
+        withdraw_action(loop.desk, connection, one.action_id, reason="Sent in error.", actor=ACTOR)
+    browser = Browser(loop.desk).sign_in()
+    for address in (f"/actions/{one.action_id}", f"/packages/{one.action_id}"):
+        page = read_page(browser, address)
+        assert "The gateway has not taken it yet: it leaves together with its recall." in page
+        assert "they may have read it" not in page
+    send_out(loop.desk, "message")
+    assert [message.kind for message in read_mailbox(loop)] == ["package", "thread-message"]
+    for address in (f"/actions/{one.action_id}", f"/packages/{one.action_id}"):
+        page = read_page(browser, address)
+        assert "The gateway has not taken it yet" not in page
+        assert "Call them now: they may have read it." in page
 
 
 def test_question_after_a_recall_is_answered_and_nothing_else_is_written(loop: Loop) -> None:
