@@ -175,7 +175,7 @@ def post_again(action_id: str) -> ResponseReturnValue:
         return _show(action, faults=[Fault("state-title", "Only a request that could not be sent is tried again.")])
     try:
         with desk.store.write() as connection:
-            release_action(desk, connection, action_id, actor=get_name())
+            release_action(desk, connection, action_id, signature="one-person", actor=get_name())
     except ActionError as error:
         return _show(action, faults=[_make_fault(error)])
     return _go_to(action)

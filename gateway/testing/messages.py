@@ -95,7 +95,7 @@ def release_example(desk: Desk, kind: ActionKind, *, partner: str, case_id: str 
             covers=1 if kind == "package" else None,
             action_id=action_id,
         )
-        release_action(desk, connection, action_id, actor=actor)
+        release_action(desk, connection, action_id, signature="example", actor=actor)
     return action_id
 
 

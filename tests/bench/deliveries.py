@@ -79,7 +79,7 @@ class Deliveries:
         desk = self.night.loop.desk
         for action_id in self.ids:
             with desk.store.write() as connection:
-                release_action(desk, connection, action_id, actor=ACTOR)
+                release_action(desk, connection, action_id, signature="sent-alone", actor=ACTOR)
 
     def deliver(self) -> None:
         """Send until the gateway has all of them."""

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.desk.actions.inbox import EntriesTaken, collect_entries
-from gateway.desk.actions.ledger import Action, draft_action, get_action, release_action
+from gateway.desk.actions.ledger import Action, Unsigned, draft_action, get_action, release_action
+from gateway.desk.actions.model import ASKING
 from gateway.desk.cases.assessing import count_read
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.opening import open_case
@@ -43,9 +44,10 @@ def draft(desk: Desk, case_id: str | None, *, body: bytes = BODY, actor: str = A
 
 
 def release(desk: Desk, action: Action, *, actor: str = ACTOR) -> Action:
-    """Release a draft."""
+    """Release a draft: a request, or a package or alert that the duty officer sends alone."""
+    signature: Unsigned = "one-person" if action.kind in ASKING else "sent-alone"
     with desk.store.write() as connection:
-        return release_action(desk, connection, action.action_id, actor=actor)
+        return release_action(desk, connection, action.action_id, signature=signature, actor=actor)
 
 
 def reread(desk: Desk, action: Action) -> Action:

@@ -4,8 +4,9 @@
        |           |         |
        +-----------+---------+--> withdrawn (once sent, a recall goes out in its thread), or failed with a code
 
-The packages that draft an action check the permission to release it, and have a second person sign it where two are
-needed (people/releases.py); this one keeps the content sealed, its hash, and every act with its person and time.
+The packages that draft an action check the permission to release it, and have a second person sign it
+(people/releases.py); this one keeps the content sealed, its hash, and every act with its person and time, and releases
+nothing without that signature or a stated exception.
 Never keeps content readable: an action's body lies in a box under the key of its case.
 """
 
@@ -13,13 +14,21 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.actions.boxes import close_action_box, open_action_box
-from gateway.desk.actions.model import OUT_STATES, TO_DESTINATIONS, WITHOUT_CASE, ActionKind, ActionState, ActionWay
+from gateway.desk.actions.model import (
+    ASKING,
+    OUT_STATES,
+    TO_DESTINATIONS,
+    WITHOUT_CASE,
+    ActionKind,
+    ActionState,
+    ActionWay,
+)
 from gateway.desk.actions.model import Action as Action
 from gateway.desk.actions.model import ActionError as ActionError
 from gateway.desk.actions.model import find_action as find_action
@@ -29,7 +38,9 @@ from gateway.desk.actions.model import list_waiting as list_waiting
 from gateway.desk.actions.recipients import find_recipient
 from gateway.desk.actions.threads import EntryText, add_entry, write_entry
 from gateway.desk.destinations.register import PROTECTING
-from gateway.desk.store.action_tables import CASE_ACTIONS
+from gateway.desk.people import releases
+from gateway.desk.people.releases import Release, ReleaseError, verify_release
+from gateway.desk.store.action_tables import CASE_ACTIONS, SERVICE_ALERTS
 from gateway.desk.store.schema import CASE_STEPS, CASES
 from gateway.desk.vault.doors import Vault
 from gateway.desk.wiring import Desk
@@ -38,6 +49,18 @@ from partner_sdk.wire.canonical import format_time
 
 # A package's archive of 700 kB in base64url, with the fields around it.
 MAX_BODY_BYTES: Final = 1024 * 1024
+# Why no second person signed: one person releases its kind, the duty officer sends it alone in a crisis, or it is an
+# example of a sandbox.
+Unsigned = Literal["one-person", "sent-alone", "example"]
+_SENT_ALONE: Final[frozenset[ActionKind]] = frozenset({"package", "alert"})
+# The kind of the signature, by the kind of action.
+_SIGNED_AS: Final[Mapping[ActionKind, str]] = {
+    "package": releases.PACKAGE,
+    "redirect": releases.PACKAGE,
+    "terms-referral": releases.REFERRAL,
+    "alert": releases.SERVICE_ALERT,
+    "invitation": releases.INVITATION,
+}
 # As of a step of a case.
 MAX_REASON_CHARACTERS: Final = 300
 
@@ -128,14 +151,22 @@ def open_stored_body(desk: Desk, connection: Connection, action: Action, *, vaul
 
 
 def release_action(
-    desk: Desk, connection: Connection, action_id: str, *, actor: str, not_before: datetime | None = None
+    desk: Desk,
+    connection: Connection,
+    action_id: str,
+    *,
+    signature: Release | Unsigned,
+    actor: str,
+    not_before: datetime | None = None,
 ) -> Action:
     """Release a draft, or one that failed before it went: it is sent once its `not_before` has passed.
 
-    The caller has checked the permission and the second person's signature. Raises `ActionError`: `unknown-action`,
-    `not-drafted`, `expired`, `recipient-gone`, `recipient-suspended`.
+    The caller has checked the permission, and that the signature is for the content as it is. Raises `ActionError`:
+    `unknown-action`, `not-drafted`, `expired`, `recipient-gone`, `recipient-suspended`; `ReleaseError` (`not-signed`,
+    `not-genuine`) for a signature that does not hold, and `ValueError` for an exception that its kind does not have.
     """
     action = get_action(connection, action_id)
+    _check_signature(desk, connection, action, signature)
     if not action.may_be_released:
         raise ActionError("This was released, sent or withdrawn already.", reason="not-drafted")
     if action.is_expired(desk.clock()):
@@ -145,6 +176,23 @@ def release_action(
     if not_before is not None:
         cleared["not_before"] = format_time(not_before)
     return change_state(desk, connection, action, "released", actor=actor, act="release-action", also=cleared)
+
+
+def _check_signature(desk: Desk, connection: Connection, action: Action, signature: Release | Unsigned) -> None:
+    if not isinstance(signature, Release):
+        has_exception = {
+            "one-person": action.kind in ASKING,
+            "sent-alone": action.kind in _SENT_ALONE,
+            "example": desk.config.environment == "sandbox",
+        }
+        if not has_exception[signature]:
+            raise ValueError(f"A {action.kind} needs a second person's signature here, not {signature}.")
+        return
+    release = verify_release(connection, signature.id)
+    alert = select(SERVICE_ALERTS.c.alert_id).where(SERVICE_ALERTS.c.action_id == action.action_id)
+    subject = connection.execute(alert).scalar() if action.kind == "alert" else action.action_id
+    if (release.kind, release.subject) != (_SIGNED_AS.get(action.kind), subject):
+        raise ReleaseError("A second person signed another draft, and not this one.", reason="not-signed")
 
 
 def withdraw_action(desk: Desk, connection: Connection, action_id: str, *, reason: str, actor: str) -> Action:

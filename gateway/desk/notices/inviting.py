@@ -30,7 +30,7 @@ from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.payload import find_table
 from gateway.desk.digests.records import DigestRecord, list_records
 from gateway.desk.keyring.quarters import get_last_closed_quarter
-from gateway.desk.notices.signing import check_signed, draft_signature
+from gateway.desk.notices.signing import draft_signature, get_signature
 from gateway.desk.paper import Paper
 from gateway.desk.placements.merges import get_successor, list_counted
 from gateway.desk.placements.register import find_owner_name, has_keys
@@ -164,10 +164,10 @@ def release_invitation(desk: Desk, action_id: str, *, actor: str) -> Action:
     """
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
-        check_signed(connection, action)
+        signature = get_signature(connection, action)
         if action.state == "released":
             return action
-        return release_action(desk, connection, action_id, actor=actor)
+        return release_action(desk, connection, action_id, signature=signature, actor=actor)
 
 
 def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Action:

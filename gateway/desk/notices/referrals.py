@@ -27,7 +27,7 @@ from gateway.desk.identifiers.normalising import (
 )
 from gateway.desk.identifiers.traces import Traces, is_of_reporter
 from gateway.desk.notices.service_alerts import get_clean_text
-from gateway.desk.notices.signing import check_signed, draft_signature
+from gateway.desk.notices.signing import draft_signature, get_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules, make_referral
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.merges import get_successor
@@ -141,12 +141,12 @@ def release_referral(desk: Desk, action_id: str, *, actor: str) -> Action:
     now = desk.clock()
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
-        check_signed(connection, action)
+        signature = get_signature(connection, action)
         if action.state == "released":
             return action
         check_embargo(connection, action.subject, now=now)
         not_before = now + choose_wait(desk.random)
-        return release_action(desk, connection, action_id, actor=actor, not_before=not_before)
+        return release_action(desk, connection, action_id, signature=signature, actor=actor, not_before=not_before)
 
 
 def write_to_service(desk: Desk, action_id: str, *, text: str, actor: str) -> None:

@@ -16,6 +16,7 @@ from gateway.desk import audit
 from gateway.desk.actions.ledger import (
     Action,
     ActionError,
+    Unsigned,
     draft_action,
     release_action,
 )
@@ -204,8 +205,8 @@ def release_alert(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
     """
     with desk.store.write() as connection:
         body = describe_alert(connection, alert_id)
-        get_signed(connection, kind=SERVICE_ALERT, subject=alert_id, body=body)
-        return _release_all(desk, connection, get_alert(connection, alert_id), actor=actor)
+        signature = get_signed(connection, kind=SERVICE_ALERT, subject=alert_id, body=body)
+        return _release_all(desk, connection, get_alert(connection, alert_id), signature=signature, actor=actor)
 
 
 def release_alone(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
@@ -222,7 +223,7 @@ def release_alone(desk: Desk, alert_id: str, *, actor: str) -> ServiceAlertRow:
         if not alert.is_released:
             subject = alert.first.subject
             audit.append_entry(connection, "release-alert-alone", subject, at=desk.clock(), actor=actor, alert=alert_id)
-        return _release_all(desk, connection, alert, actor=actor)
+        return _release_all(desk, connection, alert, signature="sent-alone", actor=actor)
 
 
 def is_in_crisis(connection: Connection, alert: ServiceAlertRow) -> bool:
@@ -243,18 +244,22 @@ def get_clean_text(text: str, field: str) -> str:
     return text
 
 
-def _release_all(desk: Desk, connection: Connection, alert: ServiceAlertRow, *, actor: str) -> ServiceAlertRow:
+def _release_all(
+    desk: Desk, connection: Connection, alert: ServiceAlertRow, *, signature: Release | Unsigned, actor: str
+) -> ServiceAlertRow:
     if alert.first.is_expired(desk.clock()):
         raise ActionError("This warning has expired: write a new one.", reason="expired")
     for action in alert.actions:
         if action.may_be_released:
-            _release_one(desk, connection, action, actor=actor)
+            _release_one(desk, connection, action, signature=signature, actor=actor)
     return get_alert(connection, alert.alert_id)
 
 
-def _release_one(desk: Desk, connection: Connection, action: Action, *, actor: str) -> None:
+def _release_one(
+    desk: Desk, connection: Connection, action: Action, *, signature: Release | Unsigned, actor: str
+) -> None:
     try:
-        release_action(desk, connection, action.action_id, actor=actor)
+        release_action(desk, connection, action.action_id, signature=signature, actor=actor)
     except ActionError as error:
         # One suspended recipient holds no warning back from the others.
         if error.reason not in ("recipient-gone", "recipient-suspended"):

@@ -38,6 +38,6 @@ def find_signature(connection: Connection, action: Action) -> Release | None:
     return find_release(connection, kind=_KINDS[action.kind], subject=action.action_id, body=body)
 
 
-def check_signed(connection: Connection, action: Action) -> None:
-    """Raise `ReleaseError` (`not-signed`, `not-genuine`) unless a second person signed this action as it is."""
-    get_signed(connection, kind=_KINDS[action.kind], subject=action.action_id, body=describe_action(action))
+def get_signature(connection: Connection, action: Action) -> Release:
+    """Return the signature of an action as it is. Raises `ReleaseError` (`not-signed`, `not-genuine`)."""
+    return get_signed(connection, kind=_KINDS[action.kind], subject=action.action_id, body=describe_action(action))

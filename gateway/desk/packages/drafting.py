@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from gateway.desk import audit
-from gateway.desk.actions.ledger import Action, draft_action, get_action, release_action
+from gateway.desk.actions.ledger import Action, Unsigned, draft_action, get_action, release_action
 from gateway.desk.cases.assessing import YES
 from gateway.desk.cases.holding import hold
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
@@ -187,15 +187,15 @@ def check_still_right(desk: Desk, connection: Connection, action: Action) -> Non
         )
 
 
-def release_package(desk: Desk, action_id: str, *, actor: str) -> Action:
-    """Release a package; the caller has taken the signature, or checked that this person may send it alone.
+def release_package(desk: Desk, action_id: str, *, signature: Release | Unsigned, actor: str) -> Action:
+    """Release a package with its signature; the caller has checked that this person may send an unsigned one alone.
 
-    Raises as `check_still_right`, and `ActionError`.
+    Raises as `check_still_right` and `release_action`.
     """
     with desk.store.write() as connection:
         action = get_action(connection, action_id)
         check_still_right(desk, connection, action)
-        return release_action(desk, connection, action_id, actor=actor)
+        return release_action(desk, connection, action_id, signature=signature, actor=actor)
 
 
 def check_was_read(connection: Connection, action: Action, *, by: str) -> None:

@@ -108,7 +108,7 @@ def post_release(action_id: str) -> ResponseReturnValue:
             with desk.store.read() as connection:
                 verify_release(connection, release.id)
         if action.may_be_released:
-            release_package(desk, action_id, actor=get_name())
+            release_package(desk, action_id, signature=release, actor=get_name())
     except ReportAbuseError as error:
         return _show(action, faults=[_make_fault(error)])
     return _go_to(action)
@@ -122,7 +122,7 @@ def post_send_alone(action_id: str) -> ResponseReturnValue:
     try:
         with desk.store.read() as connection:
             check_may_send_alone(connection, action)
-        release_package(desk, action_id, actor=get_name())
+        release_package(desk, action_id, signature="sent-alone", actor=get_name())
     except ReportAbuseError as error:
         return _show(action, faults=[_make_fault(error)])
     return _go_to(action)

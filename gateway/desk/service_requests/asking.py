@@ -130,7 +130,7 @@ def ask_service(desk: Desk, wanted: str, asking: Asking, *, actor: str) -> Actio
         }
         text = StepText(note=asking.necessity)
         add_step(desk, connection, found.case_id, "ask-service", actor=actor, text=text, codes=codes)
-        return release_action(desk, connection, action.action_id, actor=actor)
+        return release_action(desk, connection, action.action_id, signature="one-person", actor=actor)
 
 
 def list_services(connection: Connection) -> list[AskableService]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.desk.actions.ledger import Action, record_sent
+from gateway.desk.actions.ledger import Action, change_state, record_sent
 from gateway.desk.outbox_run import send_due
 from gateway.desk.watch import OVERDUE, list_concerns, settle_alarms
 from partner_sdk.wire.action_bodies import ThreadMessage
@@ -16,11 +16,10 @@ from tests.desk.action_builders import (
     make_entry,
     make_package,
     post_entry,
-    release,
     release_package,
     reread,
 )
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import read_mailbox
 from tests.desk.outbox_builders import alarms
 
@@ -93,7 +92,8 @@ def test_nobody_is_reminded_of_what_needs_no_answer(loop: Loop) -> None:
         body=make_package(),
         due_at=loop.clock() + timedelta(hours=1),
     )
-    release(loop.desk, referral)
+    with loop.desk.store.write() as connection:
+        change_state(loop.desk, connection, referral, "sent", actor=ACTOR, act="send-action")
     send_due(loop.desk, only={"message"})
     loop.clock.advance(seconds=2 * 3600)
     send_due(loop.desk, only={"message"})

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from gateway.desk.actions.ledger import (
     MAX_BODY_BYTES,
     ActionError,
+    Unsigned,
     draft_action,
     end_action,
     find_action,
@@ -17,10 +18,13 @@ from gateway.desk.actions.ledger import (
     list_waiting,
     open_body,
     record_sent,
+    release_action,
     withdraw_action,
 )
 from gateway.desk.actions.threads import list_entries, open_entries
 from gateway.desk.audit import check_chain
+from gateway.desk.notices.signing import draft_signature, find_signature
+from gateway.desk.people.releases import ReleaseError
 from gateway.desk.store.action_tables import CASE_ACTIONS, THREAD_ENTRIES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import AUDIT, CASES
@@ -30,7 +34,7 @@ from tests.desk.action_builders import BODY, MARKER, add_assessed, draft, put_aw
 from tests.desk.desk_loop import ACTOR
 from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.retention_builders import list_files_with
-from tests.desk.view_builders import Clock, add_sealed_case
+from tests.desk.view_builders import Browser, Clock, add_sealed_case
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -199,3 +203,28 @@ def test_actions_of_a_joined_report_are_told_with_its_case(desk: Desk, case_id: 
         )
         assert list_waiting(connection, kinds=("alert",)) == []
         assert find_action(connection, "no-such-action") is None
+
+
+def test_release_needs_the_signature_of_this_draft_or_an_exception_of_its_kind(desk: Desk, case_id: str) -> None:
+    """A caller that forgets the second person cannot release anything."""
+    signed, other = (draft(desk, case_id, kind="terms-referral", recipient=PARTNER, way="letter") for _ in range(2))
+    with desk.store.write() as connection:
+        for one in (signed, other):
+            draft_signature(connection, one, by=ACTOR, now=desk.clock())
+        mine, unsigned = find_signature(connection, signed), find_signature(connection, other)
+    assert mine is not None
+    assert unsigned is not None
+    browser = Browser(desk).sign_in("b-second")
+    browser.touch(f"/releases/{mine.id}/begin", f"/referrals/{signed.action_id}/release")
+    for signature in (unsigned, mine):
+        with pytest.raises(ReleaseError) as caught, desk.store.write() as connection:
+            release_action(desk, connection, other.action_id, signature=signature, actor=ACTOR)
+        assert caught.value.reason == "not-signed"
+    exceptions: tuple[Unsigned, ...] = ("one-person", "sent-alone", "example")
+    for exception in exceptions:
+        with pytest.raises(ValueError, match="needs a second person's signature"), desk.store.write() as connection:
+            release_action(desk, connection, other.action_id, signature=exception, actor=ACTOR)
+    assert reread(desk, other).state == "drafted"
+    with desk.store.write() as connection:
+        released = release_action(desk, connection, signed.action_id, signature=mine, actor=ACTOR)
+    assert released.state == "released"

@@ -146,7 +146,7 @@ def test_action_that_failed_before_it_went_is_released_again(loop: Loop) -> None
     send_out(loop.desk, "message")
     set_partner(loop.desk, state="active")
     with loop.desk.store.write() as connection:
-        again = release_action(loop.desk, connection, one.action_id, actor=ACTOR)
+        again = release_action(loop.desk, connection, one.action_id, signature="sent-alone", actor=ACTOR)
     assert (again.state, again.failed_because, again.failed_at) == ("released", None, None)
     send_out(loop.desk, "message")
     assert [message.message_id for message in read_mailbox(loop)] == [one.action_id]
