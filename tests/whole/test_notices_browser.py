@@ -15,7 +15,7 @@ from gateway.desk.notices.referrals import Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, get_alert
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import ACTOR
-from tests.desk.digests.digest_builders import QUARTER, add_cases
+from tests.desk.digests.digest_builders import QUARTER, add_cases, seed_noise
 from tests.desk.notice_builders import SERVICES, add_referable, add_service, make_reachable
 from tests.desk.view_builders import ORIGIN, Browser, Clock, make_test_desk
 from tests.whole.desk_door import list_page_faults, open_desk_page
@@ -31,7 +31,8 @@ WORDS = AlertDraft(
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    seed_noise(monkeypatch)
     desk = make_reachable(make_test_desk(tmp_path / "desk", Clock()))
     for service in SERVICES[1:]:
         add_service(desk, service)

@@ -1,15 +1,20 @@
 """Cases and orders for the tests of the digest: mild, made up, and as small as the rule under test needs."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 
+from gateway.desk.digests import noise
 from gateway.desk.digests.clusters import Cluster, FrozenClusters, freeze
 from gateway.desk.digests.making import DigestOrder
-from gateway.desk.digests.tables import make_labels
+from gateway.desk.digests.tables import MICRO, make_labels
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES
@@ -80,6 +85,22 @@ def make_order(**changes: Any) -> DigestOrder:
         "adopted": True,
     }
     return DigestOrder(**(values | changes))
+
+
+def draw_noise(source: Random, scale: float) -> int:
+    """Return discrete Laplace noise, the difference of two geometric numbers: the law of a digest's noise."""
+    up, down = (math.floor(-scale * math.log(1 - source.random())) for _ in range(2))
+    return up - down
+
+
+def seed_noise(patch: pytest.MonkeyPatch) -> None:
+    """Draw noise of a digest's law, but the same in each run."""
+    source = Random(43)
+
+    def draw(counts: Sequence[int], *, sensitivity: int, epsilon_micro: int) -> list[int]:
+        return [count + draw_noise(source, sensitivity * MICRO / epsilon_micro) for count in counts]
+
+    patch.setattr(noise, "draw", draw)
 
 
 def make_cluster(name: str, **changes: Any) -> Cluster:

@@ -16,6 +16,7 @@ from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.digests.estimates import DrawnTable, Estimates, add_up, make_estimates, project
 from gateway.desk.digests.noise import get_scale, get_tail, get_threshold
 from gateway.desk.digests.tables import QUARTER_TABLES, Table, make_year_tables
+from tests.desk.digests.digest_builders import draw_noise
 
 KIND, WEAKNESS = QUARTER_TABLES
 AGE = make_year_tables((), drawn_total=1000)[0]
@@ -29,12 +30,7 @@ def make_drawn(table: Table, values: list[int], *, periods: int = 1) -> DrawnTab
 
 def add_noise(source: Random, drawn: DrawnTable) -> DrawnTable:
     """Return the table with noise of its law."""
-
-    def draw() -> int:
-        up, down = (math.floor(-drawn.scale * math.log(1 - source.random())) for _ in range(2))
-        return up - down
-
-    values = tuple(value + sum(draw() for _ in range(drawn.periods)) for value in drawn.values)
+    values = tuple(value + sum(draw_noise(source, drawn.scale) for _ in range(drawn.periods)) for value in drawn.values)
     return DrawnTable(drawn.name, values, drawn.scale, drawn.periods, drawn.units, drawn.is_partition)
 
 

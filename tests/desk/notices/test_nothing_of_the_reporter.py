@@ -30,7 +30,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox_message import MessageKind
 from tests.desk.asking_builders import ask, make_preservation, make_stranger
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.digests.digest_builders import QUARTER, add_cases
+from tests.desk.digests.digest_builders import QUARTER, add_cases, seed_noise
 from tests.desk.industry_builders import read, read_mailbox
 from tests.desk.notice_builders import CONTACT, add_referable, make_reachable
 from tests.desk.notices.test_referrals import release
@@ -91,6 +91,11 @@ TO_POLICE: frozenset[MessageKind] = frozenset({"package"})
 def reachable(loop: Loop) -> Loop:
     loop.desk = make_reachable(loop.desk)
     return loop
+
+
+@pytest.fixture
+def seeded_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed_noise(monkeypatch)
 
 
 @pytest.fixture
@@ -172,6 +177,7 @@ def test_typed_words_that_point_to_the_person_are_refused(reachable: Loop, case_
         assert caught.value.reason == "shows-reporter"
 
 
+@pytest.mark.usefixtures("seeded_noise")
 def test_figures_and_letters_hold_nothing_of_the_person(reachable: Loop, case_id: str) -> None:
     desk = reachable.desk
     marks = list_marks(reachable, case_id)
@@ -195,6 +201,7 @@ def test_figures_and_letters_hold_nothing_of_the_person(reachable: Loop, case_id
         assert find_marks(raw, marks) == set()
 
 
+@pytest.mark.usefixtures("seeded_noise")
 def test_overview_holds_nothing_of_the_person(reachable: Loop, case_id: str) -> None:
     desk, year = reachable.desk, parse_period("2025")
     assert isinstance(year, LongPeriod)
