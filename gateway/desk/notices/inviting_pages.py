@@ -1,13 +1,12 @@
 """The pages of invitations: services with many reports and without the button, the letter to sign, and its answer."""
 
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from gateway.desk.actions.ledger import Action, ActionError, find_action, open_body, record_sent, withdraw_action
+from gateway.desk.actions.ledger import Action, ActionError, open_body, record_sent
 from gateway.desk.notices.inviting import (
     ANSWERS,
     CHANNELS,
@@ -21,13 +20,20 @@ from gateway.desk.notices.inviting import (
     record_answer,
     release_invitation,
 )
-from gateway.desk.notices.signing import describe_action, find_signature
+from gateway.desk.notices.notice_page import (
+    change_notice,
+    get_notice_or_404,
+    go_to_notice,
+    release_notice,
+    show_refusal,
+    withdraw_notice,
+)
+from gateway.desk.notices.signing import find_signature
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
 from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
-from gateway.desk.views.touch import FORM_BYTES, sign_on_page
+from gateway.desk.views.touch import FORM_BYTES
 from gateway.web.problem_pages import not_found
-from partner_sdk.errors import ReportAbuseError
 
 blueprint = Blueprint("inviting", __name__)
 INVITATION_BYTES: Final = 16_384  # an address of 400 characters of four bytes each, percent-encoded
@@ -53,7 +59,7 @@ def post_draft() -> ResponseReturnValue:
     except ActionError as error:
         field = f"{_FIELDS.get(error.reason, 'to')}-{typed['service']}"
         return _show_list(typed, Fault(field, str(error)))
-    return _go_to(action.action_id)
+    return go_to_notice(action)
 
 
 @blueprint.get("/invitations/<action_id>")
@@ -79,29 +85,14 @@ def get_letter(action_id: str) -> Response:
 @staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
 def post_release(action_id: str) -> ResponseReturnValue:
     """Sign an invitation as a second person and release it; signed before, it is only released."""
-    action, desk = _get(action_id), get_desk()
-    try:
-        with desk.store.read() as connection:
-            release = find_signature(connection, action)
-        if release is not None and release.signed_by is None:
-            sign_on_page(release, body=describe_action(action))
-        release_invitation(desk, action.action_id, actor=get_name())
-    except ReportAbuseError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return release_notice(_get(action_id), release_invitation, show=_show)
 
 
 @blueprint.post("/invitations/<action_id>/sent")
 @staff_rule(Permission.MANAGE_PARTNERS, body_bytes=FORM_BYTES)
 def post_sent(action_id: str) -> ResponseReturnValue:
     """Record that a released invitation went by post or mail."""
-    action, desk = _get(action_id), get_desk()
-    try:
-        with desk.store.write() as connection:
-            record_sent(desk, connection, action.action_id, actor=get_name())
-    except ActionError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return change_notice(_get(action_id), record_sent, show=_show)
 
 
 @blueprint.post("/invitations/<action_id>/answer")
@@ -112,41 +103,26 @@ def post_answer(action_id: str) -> ResponseReturnValue:
     try:
         record_answer(get_desk(), action.action_id, answer=read_typed()["answer"], actor=get_name())
     except ActionError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+        return show_refusal(action, error, show=_show)
+    return go_to_notice(action)
 
 
 @blueprint.post("/invitations/<action_id>/withdraw")
 @staff_rule(Permission.MANAGE_PARTNERS, body_bytes=INVITATION_BYTES)
 def post_withdraw(action_id: str) -> ResponseReturnValue:
     """Withdraw an invitation that was not sent."""
-    action, desk = _get(action_id), get_desk()
+    action = _get(action_id)
     if action.sent_at is not None:
         return _show(action, fault="It was sent: record the answer instead.")
-    try:
-        with desk.store.write() as connection:
-            withdraw_action(
-                desk, connection, action.action_id, reason=read_typed()["withdraw_reason"], actor=get_name()
-            )
-    except ActionError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return withdraw_notice(action, show=_show)
 
 
 def _get(action_id: str) -> Action:
-    with get_desk().store.read() as connection:
-        action = find_action(connection, action_id)
-    if action is None or action.kind != "invitation":
-        not_found()
-    return action
+    return get_notice_or_404(action_id, kind="invitation")
 
 
 def _open(action: Action) -> Letter:
     return parse_letter(open_body(get_desk(), action, actor=get_name()))
-
-
-def _go_to(action_id: str) -> ResponseReturnValue:
-    return redirect(url_for("inviting.show_invitation", action_id=action_id), HTTPStatus.SEE_OTHER)
 
 
 def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:

@@ -1,16 +1,22 @@
 """The pages of a referral: its form beside the reasons why a case may not be referred, and the exact words to sign."""
 
-from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.actions.ledger import Action, ActionError, end_action, find_action, open_body, withdraw_action
+from gateway.desk.actions.ledger import Action, ActionError, end_action, open_body
 from gateway.desk.actions.model import OUT_STATES
 from gateway.desk.cases.case_page import get_case_or_404
 from gateway.desk.cases.holding import get_lead
 from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.notices.notice_page import (
+    change_notice,
+    get_notice_or_404,
+    go_to_notice,
+    release_notice,
+    withdraw_notice,
+)
 from gateway.desk.notices.referrals import (
     Referral,
     draft_referral,
@@ -18,13 +24,12 @@ from gateway.desk.notices.referrals import (
     release_referral,
     write_to_service,
 )
-from gateway.desk.notices.signing import describe_action, find_signature
+from gateway.desk.notices.signing import find_signature
 from gateway.desk.notices.terms import ACCOUNT_CHOICES, list_rules
 from gateway.desk.people.permissions import Permission
 from gateway.desk.placements.register import get_owner_names
-from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page, staff_rule
-from gateway.desk.views.touch import FORM_BYTES, sign_on_page
-from gateway.web.problem_pages import not_found
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, go_to, read_typed, show_page, staff_rule
+from gateway.desk.views.touch import FORM_BYTES
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.action_bodies import MAX_ACCOUNT_CHARACTERS, MAX_ALERT_CHARACTERS, TermsReferral
 from partner_sdk.wire.mailbox_message import parse_body
@@ -53,7 +58,7 @@ def post_draft(case_id: str) -> ResponseReturnValue:
         action = draft_referral(get_desk(), case.case_id, referral, actor=get_name())
     except (ActionError, CaseError) as error:
         return _show_form(case, typed, Fault(_choose_field(error, typed), str(error)))
-    return _go_to(action.action_id)
+    return go_to_notice(action)
 
 
 @blueprint.get("/referrals/<action_id>")
@@ -67,31 +72,14 @@ def show_referral(action_id: str) -> ResponseReturnValue:
 @staff_rule(Permission.RELEASE_NOTICES, body_bytes=FORM_BYTES)
 def post_release(action_id: str) -> ResponseReturnValue:
     """Sign a referral as a second person and release it; signed before, it is only released."""
-    action, desk = _get(action_id), get_desk()
-    try:
-        with desk.store.read() as connection:
-            release = find_signature(connection, action)
-        if release is not None and release.signed_by is None:
-            sign_on_page(release, body=describe_action(action))
-        release_referral(desk, action.action_id, actor=get_name())
-    except ReportAbuseError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return release_notice(_get(action_id), release_referral, show=_show)
 
 
 @blueprint.post("/referrals/<action_id>/withdraw")
 @staff_rule(Permission.REFER_TERMS, body_bytes=REFERRAL_BYTES)
 def post_withdraw(action_id: str) -> ResponseReturnValue:
     """Withdraw a referral; once it was sent, a recall goes out in its thread."""
-    action, desk = _get(action_id), get_desk()
-    try:
-        with desk.store.write() as connection:
-            withdraw_action(
-                desk, connection, action.action_id, reason=read_typed()["withdraw_reason"], actor=get_name()
-            )
-    except ActionError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return withdraw_notice(_get(action_id), show=_show)
 
 
 @blueprint.post("/referrals/<action_id>/write")
@@ -103,28 +91,19 @@ def post_write(action_id: str) -> ResponseReturnValue:
         write_to_service(get_desk(), action.action_id, text=typed["entry"], actor=get_name())
     except (ActionError, CaseError) as error:
         return _show(action, fault=str(error), typed=typed)
-    return redirect(url_for("actions.show_action", action_id=action_id), HTTPStatus.SEE_OTHER)
+    return go_to("actions.show_action", action_id=action_id)
 
 
 @blueprint.post("/referrals/<action_id>/end")
 @staff_rule(Permission.REFER_TERMS, body_bytes=FORM_BYTES)
 def post_end(action_id: str) -> ResponseReturnValue:
     """End a referral: nothing more is expected of the service."""
-    action, desk = _get(action_id), get_desk()
-    try:
-        with desk.store.write() as connection:
-            end_action(desk, connection, action.action_id, actor=get_name())
-    except ActionError as error:
-        return _show(_get(action_id), fault=str(error))
-    return _go_to(action_id)
+    return change_notice(_get(action_id), end_action, show=_show)
 
 
 def _get(action_id: str) -> Action:
-    with get_desk().store.read() as connection:
-        action = find_action(connection, action_id)
-    if action is None or action.kind != "terms-referral" or action.case_id is None:
-        not_found()
-    get_case_or_404(action.case_id)
+    action = get_notice_or_404(action_id, kind="terms-referral")
+    get_case_or_404(action.subject)
     return action
 
 
@@ -132,10 +111,6 @@ def _choose_field(error: ReportAbuseError, typed: Typed) -> str:
     if error.reason == "bad-code":
         return "rule" if typed["account_kind"] in dict(ACCOUNT_CHOICES) else "account_kind"
     return _FIELDS.get(error.reason, "referral")
-
-
-def _go_to(action_id: str) -> ResponseReturnValue:
-    return redirect(url_for("referrals.show_referral", action_id=action_id), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.app_template_global()

@@ -1,16 +1,12 @@
 """The second person's signature of one referral or invitation: it covers the action, its recipient and its content."""
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection
 
 from gateway.desk.actions.ledger import Action
-from gateway.desk.people.releases import INVITATION, REFERRAL, Release, draft_release, find_release, get_signed
+from gateway.desk.people.releases import Release, draft_release, find_release, get_signed
 from partner_sdk.wire.canonical import encode
-
-# The kind of release, by the kind of action.
-_KINDS: Final = {"terms-referral": REFERRAL, "invitation": INVITATION}
 
 
 def describe_action(action: Action) -> bytes:
@@ -27,17 +23,17 @@ def describe_action(action: Action) -> bytes:
 
 
 def draft_signature(connection: Connection, action: Action, *, by: str, now: datetime) -> None:
-    """Enter a drafted action for a second person to sign."""
-    kind, body = _KINDS[action.kind], describe_action(action)
-    draft_release(connection, kind=kind, subject=action.action_id, body=body, by=by, now=now)
+    """Enter a drafted action for a second person to sign, as a release of the action's own kind."""
+    body = describe_action(action)
+    draft_release(connection, kind=action.kind, subject=action.action_id, body=body, by=by, now=now)
 
 
 def find_signature(connection: Connection, action: Action) -> Release | None:
     """Return the draft of an action's release, signed or not."""
     body = describe_action(action)
-    return find_release(connection, kind=_KINDS[action.kind], subject=action.action_id, body=body)
+    return find_release(connection, kind=action.kind, subject=action.action_id, body=body)
 
 
 def get_signature(connection: Connection, action: Action) -> Release:
     """Return the signature of an action as it is. Raises `ReleaseError` (`not-signed`, `not-genuine`)."""
-    return get_signed(connection, kind=_KINDS[action.kind], subject=action.action_id, body=describe_action(action))
+    return get_signed(connection, kind=action.kind, subject=action.action_id, body=describe_action(action))

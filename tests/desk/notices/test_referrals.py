@@ -298,6 +298,16 @@ def test_referral_leaves_with_the_signature_of_a_second_person_alone(reachable: 
     assert (answer.status_code, "Another person must read it" in answer.text) == (409, True)
 
 
+def test_referral_is_withdrawn_on_its_own_page_with_a_reason(reachable: Desk, case_id: str) -> None:
+    action = refer(reachable, case_id)
+    browser, path = Browser(reachable).sign_in(ACTOR), f"/referrals/{action.action_id}"
+    refused = browser.post(f"{path}/withdraw", withdraw_reason="")
+    assert (refused.status_code, "Give a reason." in refused.text) == (409, True)
+    done = browser.post(f"{path}/withdraw", withdraw_reason="Another rule.")
+    assert (done.status_code, done.location, reread(reachable, action).state) == (303, path, "withdrawn")
+    assert browser.get(f"/invitations/{action.action_id}").status_code == 404
+
+
 def test_second_release_changes_nothing(reachable: Desk, case_id: str) -> None:
     first, _ = release(reachable, refer(reachable, case_id))
     assert first.state == "released"
