@@ -36,10 +36,10 @@ from partner_sdk.wire.canonical import check_report_id, format_time
 from partner_sdk.wire.mailbox_message import InformationRequest, encode_body
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
-# No law that was looked up gives a time in days (laws.toml), so this is the agency's own wish.
+# None of the laws in laws.toml sets a time in days, so this is the agency's own choice.
 DAYS_TO_ANSWER: Final = 7
 MOST_DAYS_TO_ANSWER: Final = 90
-# As 18 U.S.C. 2703(f) has it; a service that keeps data because it is asked gets no longer wish at first.
+# The time of 18 U.S.C. 2703(f); a service that keeps data voluntarily is not asked for longer at first.
 DAYS_TO_PRESERVE: Final = 90
 MOST_DAYS_TO_PRESERVE: Final = 366
 MAX_NUMBER_CHARACTERS: Final = 60
@@ -145,7 +145,7 @@ def list_services(connection: Connection) -> list[AskableService]:
 
 
 def get_service(connection: Connection, service: str) -> AskableService:
-    """Return one of them. Raises `CaseError` (`no-recipient`)."""
+    """Return a service that can be asked. Raises `CaseError` (`no-recipient`)."""
     found = next((one for one in list_services(connection) if one.service == service), None)
     if found is None:
         raise CaseError("Choose the service. A suspended one is asked nothing.", reason="no-recipient")
