@@ -92,7 +92,7 @@ class Candidate:
         return self.asked is None or parse_time(self.asked.drafted_at) + ASKED_WITHIN <= now
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An invitation, word for word as it is signed and sent. `to` is an address as typed."""
 
     channel: Channel
@@ -137,7 +137,7 @@ def draft_invitation(desk: Desk, service: str, *, channel: str, to: str, actor: 
             )
         if not candidate.may_be_asked(now):
             raise ActionError("This service was asked within the last year.", reason="asked-already")
-        letter = Letter(
+        letter = Invitation(
             channel="letter" if channel == "letter" else "mail",
             **_write(candidate, agency=desk.config.agency_name, contact=contact),
             to=to,
@@ -185,12 +185,12 @@ def record_answer(desk: Desk, action_id: str, *, answer: str, actor: str) -> Act
         return end_action(desk, connection, action.action_id, actor=actor)
 
 
-def parse_letter(raw: bytes) -> Letter:
+def parse_invitation(raw: bytes) -> Invitation:
     """Read the body of an invitation; raises `FormatError`."""
-    return parse_exact(raw, kind=Letter, max_bytes=_MOST_BYTES)
+    return parse_exact(raw, kind=Invitation, max_bytes=_MOST_BYTES)
 
 
-def print_letter(letter: Letter, *, agency: str) -> bytes:
+def print_invitation(letter: Invitation, *, agency: str) -> bytes:
     """Return the letter as a PDF."""
     paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
     paper.write_text(letter.to)

@@ -11,12 +11,12 @@ from gateway.desk.notices.inviting import (
     ANSWERS,
     CHANNELS,
     MAX_ADDRESS_CHARACTERS,
-    Letter,
+    Invitation,
     draft_invitation,
     list_candidates,
     list_invitations,
-    parse_letter,
-    print_letter,
+    parse_invitation,
+    print_invitation,
     record_answer,
     release_invitation,
 )
@@ -76,7 +76,7 @@ def get_letter(action_id: str) -> Response:
     action = _get(action_id)
     if action.released_at is None:
         not_found()
-    pdf = print_letter(_open(action), agency=get_desk().config.agency_name)
+    pdf = print_invitation(_open(action), agency=get_desk().config.agency_name)
     headers = {"Content-Disposition": f'attachment; filename="invitation-{action.recipient}.pdf"'}
     return Response(pdf, content_type="application/pdf", headers=headers)
 
@@ -121,8 +121,8 @@ def _get(action_id: str) -> Action:
     return get_notice_or_404(action_id, kind="invitation")
 
 
-def _open(action: Action) -> Letter:
-    return parse_letter(open_body(get_desk(), action, actor=get_name()))
+def _open(action: Action) -> Invitation:
+    return parse_invitation(open_body(get_desk(), action, actor=get_name()))
 
 
 def _show_list(typed: Typed, *faults: Fault) -> ResponseReturnValue:

@@ -16,8 +16,8 @@ from gateway.desk.notices.inviting import (
     draft_invitation,
     list_candidates,
     list_invitations,
-    parse_letter,
-    print_letter,
+    parse_invitation,
+    print_invitation,
     record_answer,
     release_invitation,
 )
@@ -122,7 +122,7 @@ def test_service_that_came_closer_is_no_longer_to_be_invited(reachable: Desk, st
 
 
 def test_letter_states_kinds_and_no_number_of_reports(reachable: Desk) -> None:
-    letter = parse_letter(open_body(reachable, invite(reachable), actor=ACTOR))
+    letter = parse_invitation(open_body(reachable, invite(reachable), actor=ACTOR))
     assert "From 1 July 2026 to 30 September 2026 we received a significant number of reports" in letter.text
     assert "Most of them were about: Grooming" in letter.text
     assert CONTACT in letter.text
@@ -134,10 +134,10 @@ def test_letter_states_kinds_and_no_number_of_reports(reachable: Desk) -> None:
 
 
 def test_letter_is_the_same_bytes_each_time(reachable: Desk) -> None:
-    letter = parse_letter(open_body(reachable, invite(reachable), actor=ACTOR))
-    pdf = print_letter(letter, agency="The agency")
+    letter = parse_invitation(open_body(reachable, invite(reachable), actor=ACTOR))
+    pdf = print_invitation(letter, agency="The agency")
     assert pdf.startswith(b"%PDF-")
-    assert pdf == print_letter(letter, agency="The agency")
+    assert pdf == print_invitation(letter, agency="The agency")
 
 
 @pytest.mark.parametrize(

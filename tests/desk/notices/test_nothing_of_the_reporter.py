@@ -20,7 +20,7 @@ from gateway.desk.digests.overview import OverviewOrder, make_overview
 from gateway.desk.digests.records import list_records
 from gateway.desk.keyring.quarters import LongPeriod, parse_period
 from gateway.desk.notices.alert_threads import post_entry
-from gateway.desk.notices.inviting import draft_invitation, parse_letter, print_letter
+from gateway.desk.notices.inviting import draft_invitation, parse_invitation, print_invitation
 from gateway.desk.notices.referrals import LONGEST_WAIT, Referral, draft_referral
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role
@@ -193,11 +193,11 @@ def test_figures_and_letters_hold_nothing_of_the_person(reachable: Loop, case_id
     assert len(bodies) == 2
     for raw in bodies:
         assert find_marks(raw, marks) == set()
-    letter = parse_letter(
+    letter = parse_invitation(
         open_body(desk, draft_invitation(desk, MANY, channel="letter", to="1 Road", actor=ACTOR), actor=ACTOR)
     )
     assert CONTACT in letter.text
-    for raw in (letter.text.encode(), print_letter(letter, agency="The agency")):
+    for raw in (letter.text.encode(), print_invitation(letter, agency="The agency")):
         assert find_marks(raw, marks) == set()
 
 
