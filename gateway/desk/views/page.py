@@ -59,7 +59,6 @@ MENU: Final = (
     (Permission.SEARCH_CASES, "search.show_search", "Search"),
     (Permission.KEY_IN, "keying.show_form", "Key in"),
     (Permission.SEE_OUTBOX, "outbox.list_all", "Outbox"),
-    (Permission.RELEASE_PACKAGES, "package_sending.list_all", "Packages"),
     (Permission.SEE_QUEUE, "actions.list_all", "Actions"),
     (Permission.SEE_QUEUE, "destinations.list_all", "Destinations"),
     (Permission.ALERT_SERVICES, "service_alerts.list_all", "Warnings"),

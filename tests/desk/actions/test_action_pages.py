@@ -75,6 +75,16 @@ def test_every_count_is_a_link_to_the_actions_that_it_counts(desk: Desk, browser
     assert browser.get("/actions?stage=rubbish").status_code == 404
 
 
+def test_packages_are_a_link_of_the_actions_for_those_who_sign_them(desk: Desk, case_id: str) -> None:
+    one = draft(desk, case_id)
+    analyst = Browser(desk).sign_in("o-analyst", [Role.ANALYST])
+    duty = Browser(desk).sign_in("o-duty", [Role.DUTY_OFFICER])
+    assert 'href="/packages"' in read_page(analyst, "/actions")
+    assert 'href="/packages"' not in read_page(duty, "/actions")
+    for address in ("/packages", f"/packages/{one.action_id}"):
+        assert re.findall(r'<a href="([^"]+)" aria-current="page">', read_page(analyst, address)) == ["/actions"]
+
+
 def test_late_action_is_marked_on_its_list_its_page_and_its_case(
     desk: Desk, browser: Browser, case_id: str, clock: Clock
 ) -> None:
