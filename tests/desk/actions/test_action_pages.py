@@ -188,6 +188,8 @@ def test_outcome_that_a_force_told_waits_until_it_is_recorded_on_the_case(loop: 
     case_page = f"/cases/{one.case_id}"
     assert "An outcome to record - Actions" in read_page(browser, "/actions")
     assert re.search(r"Kent Police told an outcome for the child on [^<]+\.<", read_page(browser, case_page))
+    assert "An outcome was told in a thread" in read_page(browser, case_page)
+    assert "Nothing is known yet" not in read_page(browser, case_page)
     fields = {"child_outcome": "safeguarded", "child_told_by": "DC Example, in the thread"}
     assert browser.post(f"{case_page}/child-outcome", **fields).status_code == 303
     assert count_in(read_page(browser, "/actions"))["outcome"] == 0

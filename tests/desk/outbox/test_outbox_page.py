@@ -70,7 +70,8 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
     for said in (
         "<b>1</b> alert waits",
         "<b>2</b> replies wait for a collection",
-        "Nobody yet",
+        "Nobody called yet",
+        "No answer yet",
         "A reply",
         "Confirmation that the report was read",
     ):
