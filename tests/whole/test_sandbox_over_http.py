@@ -53,48 +53,51 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     It runs under nohup, whose SIGHUP it outlives, and reaches itself without the machine's proxy, which is not there.
     """
     folder = tmp_path_factory.mktemp("sandbox")
-    with (folder / "log").open("wb") as log:
-        process = start(
+    with (
+        (folder / "log").open("wb") as log,
+        running(
             *("env", "--ignore-signal=HUP"),
             words=("--partner-folder", str(folder / "partner")),
             stderr=log,
             http_proxy=f"http://127.0.0.1:{find_free_port()}",
-        )
-    assert process.stdout is not None
-    with process.stdout:
-        try:
-            line = read_first_line(process)
-            assert line, (folder / "log").read_text("utf-8")
-            ready = json.loads(line)
-        except BaseException:
-            process.kill()
-            raise
+        ) as process,
+    ):
+        line = read_first_line(process)
+        assert line, (folder / "log").read_text("utf-8")
+        ready = json.loads(line)
         process.send_signal(signal.SIGHUP)
         yield ready
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.stdout is not None
         assert process.stdout.read() == ""
     assert not Path(ready["invitation"]).parent.exists()
     assert (folder / "partner" / "keys").is_dir()
 
 
-def start(
+@contextlib.contextmanager
+def running(
     *command: str,
+    program: Sequence[str] = ("-m", "gateway.cli"),
     words: Sequence[str] = (),
     temporary: Path | None = None,
     stderr: IO[bytes] | None = None,
     http_proxy: str | None = None,
-) -> "subprocess.Popen[str]":
-    """Start a sandbox by a command, with its temporary folder in `temporary`."""
+) -> "Iterator[subprocess.Popen[str]]":
+    """Run a sandbox by a command, with its temporary folder in `temporary`; at the end kill one that did not stop."""
     given = {"TMPDIR": temporary and str(temporary), "http_proxy": http_proxy}
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
-    return subprocess.Popen(
-        [*command, sys.executable, "-m", "gateway.cli", "sandbox", "--port", str(find_free_port()), "--json", *words],
+    with subprocess.Popen(
+        [*command, sys.executable, *program, "sandbox", "--port", str(find_free_port()), "--json", *words],
         env=environment | {name: value for name, value in given.items() if value is not None},
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # `Popen` waits at the end of its block, for ever if an assertion came before the signal
 
 
 def read_first_line(process: "subprocess.Popen[str]") -> str:
@@ -238,7 +241,7 @@ def test_second_sandbox_on_the_port_is_refused(sandbox: dict[str, Any]) -> None:
 
 def test_sandbox_leaves_nothing_behind_when_its_terminal_closes(tmp_path: Path) -> None:
     # A test run under nohup ignores SIGHUP, and its children would too.
-    with start("env", "--default-signal=HUP", temporary=tmp_path) as process:
+    with running("env", "--default-signal=HUP", temporary=tmp_path) as process:
         assert process.stdout is not None
         assert Path(json.loads(read_first_line(process))["invitation"]).is_relative_to(tmp_path)
         process.send_signal(signal.SIGHUP)
@@ -247,7 +250,7 @@ def test_sandbox_leaves_nothing_behind_when_its_terminal_closes(tmp_path: Path) 
 
 
 def test_sandbox_that_is_stopped_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
-    with start(temporary=tmp_path) as process:
+    with running(temporary=tmp_path) as process:
         wait_for(lambda: next(tmp_path.glob("report-abuse-sandbox-*/desk"), None))
         process.send_signal(signal.SIGTERM)
         # 0 where the server began in the meantime.
@@ -277,14 +280,12 @@ def work(agency):
         time.sleep(0.1)
     return []
 SandboxAgency.work = work
-sys.exit(main(["sandbox", "--port", sys.argv[1], "--json"]))
+sys.exit(main(sys.argv[1:]))
 """
 
 
 def test_second_signal_while_the_staff_still_works_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SLOW_STAFF, str(find_free_port())]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with running(program=("-c", SLOW_STAFF), temporary=tmp_path) as process:
         read_first_line(process)
         wait_for(lambda: next(tmp_path.glob("report-abuse-sandbox-*/work-0"), None))
         process.send_signal(signal.SIGTERM)
