@@ -5,15 +5,13 @@ from typing import Final, cast
 
 import click
 
-from partner_sdk._commands.mailbox import offline_option
 from partner_sdk._commands.runtime import Call, PartnerGroup, shared_options
 from partner_sdk._commands.threads import (
     STATE_WORDS,
     Group,
+    add_reading,
     by_option,
     id_argument,
-    show_all,
-    show_one,
     text_options,
     write_entry,
 )
@@ -34,23 +32,12 @@ def _format_row(thread: Thread, now: datetime) -> str:
 
 
 _GROUP: Final = Group("alert", ALERTS, "The agency has sent no alerts.", lambda one: -one.number, _format_row)
-
-
-@alert.command("list", example="--json")
-@offline_option
-@shared_options
-def list_alerts(call: Call, *, is_offline: bool) -> int:
-    """List alerts, the newest first."""
-    return show_all(call, _GROUP, is_offline=is_offline)
-
-
-@alert.command(example="019ab3c5-...")
-@id_argument
-@offline_option
-@shared_options
-def show(call: Call, *, wanted: str, is_offline: bool) -> int:
-    """Show an alert whole, and everything written about it."""
-    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+add_reading(
+    alert,
+    _GROUP,
+    list_help="List alerts, the newest first.",
+    show_help="Show an alert whole, and everything written about it.",
+)
 
 
 @alert.command(example='019ab3c5-... --by "Anna Example"')

@@ -20,12 +20,11 @@ from partner_sdk._commands.runtime import (
 from partner_sdk._commands.threads import (
     STATE_WORDS,
     Group,
+    add_reading,
     again_option,
     by_option,
     get_thread,
     id_argument,
-    show_all,
-    show_one,
     text_options,
     write_entry,
 )
@@ -54,23 +53,12 @@ def _format_row(thread: Thread, now: datetime) -> str:
 
 
 _GROUP: Final = Group("package", PACKAGES, "The agency has sent no packages.", _order, _format_row)
-
-
-@package.command("list", example="--json")
-@offline_option
-@shared_options
-def list_packages(call: Call, *, is_offline: bool) -> int:
-    """List packages, the urgent and new ones first."""
-    return show_all(call, _GROUP, is_offline=is_offline)
-
-
-@package.command(example="019ab3c5-...")
-@id_argument
-@offline_option
-@shared_options
-def show(call: Call, *, wanted: str, is_offline: bool) -> int:
-    """Show a package's title, and everything written about it."""
-    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+add_reading(
+    package,
+    _GROUP,
+    list_help="List packages, the urgent and new ones first.",
+    show_help="Show a package's title, and everything written about it.",
+)
 
 
 @package.command("open", example="019ab3c5-... --out our-case")
@@ -175,12 +163,12 @@ _PASSPHRASE_BYTES: Final = 200  # a line of 20 letters, with spaces and hyphens
 @package.command(example="package.sealed --out package.zip", exit_codes=FEW_EXIT_CODES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The archive: a file not there yet."
+    "--out", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The new file for the archive."
 )
 @click.option("--passphrase-file", metavar="FILE", help="Read it from a file; - reads standard input.")
 @shared_options
 def unseal(call: Call, *, file: Path, out: Path, passphrase_file: str | None) -> int:
-    """Open a sealed package with its passphrase, without account.
+    """Open a sealed package with its passphrase, without an account.
 
     The file partner_sdk/package_reader.py does the same alone, and also checks the archive.
     """

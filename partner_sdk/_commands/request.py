@@ -8,19 +8,18 @@ import click
 
 from partner_sdk._commands.delivery import SentAs, priority_option
 from partner_sdk._commands.evidence import PAIR, parse_pair
-from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
+from partner_sdk._commands.mailbox import fetch_mailbox
 from partner_sdk._commands.report import submit_report
 from partner_sdk._commands.runtime import Call, PartnerGroup, read_input, shared_options
 from partner_sdk._commands.threads import (
     NAME_ASKED,
     STATE_WORDS,
     Group,
+    add_reading,
     again_option,
     by_option,
     get_thread,
     id_argument,
-    show_all,
-    show_one,
     text_options,
     write_entry,
 )
@@ -55,23 +54,12 @@ def _order(thread: Thread) -> tuple[bool, str, int]:
 
 
 _GROUP: Final = Group("request", REQUESTS, "The agency has asked nothing.", _order, _format_row)
-
-
-@request.command("list", example="--json")
-@offline_option
-@shared_options
-def list_requests(call: Call, *, is_offline: bool) -> int:
-    """List questions and requests, the soonest due first."""
-    return show_all(call, _GROUP, is_offline=is_offline)
-
-
-@request.command(example="019ab3c5-...")
-@id_argument
-@offline_option
-@shared_options
-def show(call: Call, *, wanted: str, is_offline: bool) -> int:
-    """Show a request whole, and everything written about it."""
-    return show_one(call, _GROUP, wanted, is_offline=is_offline)
+add_reading(
+    request,
+    _GROUP,
+    list_help="List questions and requests, the soonest due first.",
+    show_help="Show a request whole, and everything written about it.",
+)
 
 
 @request.command(example='019ab3c5-... --by "Anna Example" --text-file answer.txt')

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from partner_sdk._commands.mailbox import fetch_mailbox
+from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
 from partner_sdk._commands.message_texts import format_line, format_package_outcome, format_thread
 from partner_sdk._commands.runtime import (
     EXIT_ALARM,
@@ -17,9 +17,11 @@ from partner_sdk._commands.runtime import (
     EXIT_FAILED,
     EXIT_NOT_DELIVERED,
     Call,
+    PartnerGroup,
     Run,
     pick,
     read_input,
+    shared_options,
 )
 from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
 from partner_sdk.client.threads import check_not_recalled, check_not_said
@@ -103,7 +105,24 @@ def _read_text(name: str) -> str:
         raise FormatError("The file with the words is not text in UTF-8.", reason="not-text") from None
 
 
-def show_all(call: Call, group: Group, *, is_offline: bool) -> int:
+def add_reading(commands: PartnerGroup, group: Group, *, list_help: str, show_help: str) -> None:
+    """Add the commands `list` and `show` of a group."""
+
+    @commands.command("list", example="--json", help=list_help)
+    @offline_option
+    @shared_options
+    def run_list(call: Call, *, is_offline: bool) -> int:
+        return _show_all(call, group, is_offline=is_offline)
+
+    @commands.command("show", example="019ab3c5-...", help=show_help)
+    @id_argument
+    @offline_option
+    @shared_options
+    def run_show(call: Call, *, wanted: str, is_offline: bool) -> int:
+        return _show_one(call, group, wanted, is_offline=is_offline)
+
+
+def _show_all(call: Call, group: Group, *, is_offline: bool) -> int:
     """Fetch the mailbox and list the threads of a group."""
     alarms = () if is_offline else fetch_mailbox(call)
     found = call.partner.threads.read(*group.kinds)
@@ -119,7 +138,7 @@ def show_all(call: Call, group: Group, *, is_offline: bool) -> int:
     return call.answer(fields, lines, code=EXIT_ALARM if alarms or found.unreadable else EXIT_DONE)
 
 
-def show_one(call: Call, group: Group, wanted: str, *, is_offline: bool) -> int:
+def _show_one(call: Call, group: Group, wanted: str, *, is_offline: bool) -> int:
     """Fetch the mailbox and show one thread of a group, with everything that was written about it."""
     alarms = () if is_offline else fetch_mailbox(call)
     thread, now = get_thread(call, group, wanted), call.runtime.clock()
