@@ -11,8 +11,15 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.action_bodies import Code, EntryText, Name, check_filled
-from partner_sdk.wire.canonical import check_report_id, parse_time, to_base64url
+from partner_sdk.wire.action_bodies import (
+    MAX_ENTRY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    Code,
+    EntryText,
+    Name,
+    check_filled,
+)
+from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import EntryId, base64url_of
 from partner_sdk.wire.keys import Environment, SealingKey
@@ -75,6 +82,11 @@ def entry_context(*, environment: str, partner: str, entry_id: str) -> SealConte
 def seal_entry(entry: ThreadEntry, *, submission_key: Ed25519PrivateKey, agency_key: SealingKey) -> EntryPost:
     """Sign and seal an entry; raises `FormatError` for one that no reader would take, e.g. a blank question."""
     check_entry(entry)
+    # A model is checked when it is read, not when it is made.
+    for what, value, most in (("text", entry.text, MAX_ENTRY_CHARACTERS), ("name", entry.by, MAX_NAME_CHARACTERS)):
+        if len(value) > most:
+            raise FormatError(f"A {what} can have up to {most:,} characters.", reason=f"{what}-too-long")
+    parse_exact(encode(entry), kind=ThreadEntry, max_bytes=MAX_ENTRY_STATEMENT_BYTES)
     signed = sign_statement(entry, kind=StatementKind.THREAD_ENTRY, private_keys=(submission_key,))
     context = entry_context(environment=entry.environment, partner=entry.partner, entry_id=entry.entry_id)
     envelope = seal(signed, key=agency_key, context=context)

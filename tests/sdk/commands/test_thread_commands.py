@@ -1,7 +1,9 @@
 """`package`, `request` and `alert`: an officer reads, acknowledges and asks; nothing is lost without a network."""
 
+import io
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from partner_sdk.cli import program
 from partner_sdk.wire.action_bodies import AskedAccount, ReferralFacts, TermsReferral
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.items import THREAD_ENTRY
-from tests.builders import NOW, House
+from tests.builders import DAY, NOW, House, StillClock
 from tests.builders import Partner as Enrolled
 from tests.command_lines import parse
 from tests.sdk.client.test_threads import ALERT, BY, IDS, KINDS, PACKAGE, PRESERVE, post_all, read_at_desk, tell
@@ -29,13 +31,6 @@ WORDS = ("--by", BY)
 @pytest.fixture(autouse=True)
 def _knows_referrals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, TermsReferral, "terms-referral")
-
-
-@pytest.fixture
-def down(line: Terminal) -> Terminal:
-    """The same folder with a saved key set, while nothing answers."""
-    assert line.run("inbox") == EXIT_DONE
-    return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
 
 
 def test_package_goes_from_the_list_to_its_outcome(line: Terminal, house: House, partner: Enrolled) -> None:
@@ -153,7 +148,9 @@ def test_alert_is_acknowledged_and_written_about(line: Terminal, house: House, p
     assert line.run("alert", "acknowledge", IDS[1], *WORDS) == EXIT_DONE
     assert line.run("alert", "post", IDS[1], *WORDS, "--text", "Seen twice.") == EXIT_DONE
     assert [one.kind for one in read_at_desk(house, partner)] == ["acknowledge", "note"]
-    house.clock.advance(days=2)
+    line.clock = StillClock(NOW + 2 * DAY)
+    assert line.run("alert", "list", "--offline") == EXIT_DONE
+    assert "ended  until 2026-11-26  A pattern." in line.out
 
 
 def test_each_group_shows_its_own_kinds_alone(line: Terminal, house: House) -> None:
@@ -185,12 +182,29 @@ def test_wrong_words_send_nothing(line: Terminal, house: House, words: tuple[str
     assert list((line.folder / "entries").glob("*")) == []
 
 
-def test_words_come_from_standard_input_and_must_be_text(line: Terminal, house: House, tmp_path: Path) -> None:
+def test_words_come_from_standard_input_and_must_be_text(
+    line: Terminal, house: House, partner: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_all(house, PACKAGE)
+    ask = ("package", "ask", IDS[1], *WORDS, "--text-file", "-")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe")))
+    assert line.run(*ask) == EXIT_FAILED
+    assert "not text in UTF-8" in line.err
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Which school?\n")))
+    assert line.run(*ask) == EXIT_DONE
+    assert [one.text for one in read_at_desk(house, partner)] == ["Which school?"]
+
+
+def test_words_that_are_too_long_are_refused_and_nothing_is_sent(line: Terminal, house: House, tmp_path: Path) -> None:
     post_all(house, PACKAGE)
     file = tmp_path / "words.txt"
-    file.write_bytes(b"\xff\xfe")
+    file.write_text("x" * 20_001, encoding="utf-8")
     assert line.run("package", "ask", IDS[1], *WORDS, "--text-file", str(file)) == EXIT_FAILED
-    assert "not text in UTF-8" in line.err
+    assert "A text can have up to 20,000 characters." in line.err
+    assert line.run("package", "ask", IDS[1], "--by", "x" * 201, "--text", "Which school?") == EXIT_FAILED
+    assert "A name can have up to 200 characters." in line.err
+    assert house.items(THREAD_ENTRY) == []
+    assert list((line.folder / "entries").glob("*")) == []
 
 
 def test_alarm_of_the_mailbox_ends_every_list_with_its_code(line: Terminal, house: House) -> None:
@@ -211,7 +225,6 @@ def test_inbox_shows_every_new_kind_in_words(line: Terminal, house: House) -> No
     ):
         assert line.run("inbox", "--show", str(number)) == EXIT_DONE
         assert said in line.out
-    assert NOW.year == 2026
 
 
 def test_every_command_that_a_message_names_can_be_run(line: Terminal, house: House) -> None:

@@ -60,8 +60,19 @@ def test_longest_entry_fits_its_statement_its_box_and_its_post() -> None:
     assert len(encode(post)) <= MAX_ENTRY_BODY_BYTES
 
 
-def test_entry_that_no_desk_would_take_is_never_sealed() -> None:
-    wrong = msgspec.structs.replace(ENTRY, outcome=None)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outcome": None},
+        {"outcome": "Found!"},
+        {"kind": "thanks", "outcome": None},
+        {"text": "x" * 20_001},
+        {"by": "x" * 201},
+        {"text": "half a character: \udc80"},
+    ],
+)
+def test_entry_that_no_desk_would_take_is_never_sealed(changes: dict[str, str | None]) -> None:
+    wrong = msgspec.structs.replace(ENTRY, **changes)
     with pytest.raises(FormatError):
         seal_entry(wrong, submission_key=PARTNER.submission_key, agency_key=Agency().sealing_key)
 
