@@ -1,7 +1,7 @@
 """Reads a package without an account: opens its sealed file, and checks the archive inside (docs/package.md).
 
     python3 package_reader.py unseal package.sealed package.zip
-    python3 package_reader.py verify package.zip --key AGENCY_KEY
+    python3 package_reader.py verify package.zip --key=AGENCY_KEY
 
 This one file needs Python 3.11 and the library `cryptography` (44 or newer), and nothing else of this project, so that
 a police force can read all of it before it runs it. It loads nothing from the network, holds one segment in memory, and
@@ -320,8 +320,18 @@ def _decode(text: str) -> bytes:
     return raw
 
 
+def _parse_key(typed: str) -> bytes:
+    try:
+        key = _decode(typed)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise argparse.ArgumentTypeError("a public key of the agency has 43 characters of base64url")
+    return key
+
+
 def main(arguments: Sequence[str] | None = None, *, ask: Callable[[str], str] = getpass.getpass) -> int:
-    """Run one command and return its exit code: 0 if the file is right, else 1."""
+    """Run one command and return its exit code: 0 if the file is right, else 1; 2 for wrong usage."""
     parser = argparse.ArgumentParser(description="Open and check a package of the agency.")
     commands = parser.add_subparsers(dest="command", required=True)
     opening = commands.add_parser("unseal", help="open a sealed file with its passphrase")
@@ -329,7 +339,8 @@ def main(arguments: Sequence[str] | None = None, *, ask: Callable[[str], str] = 
     opening.add_argument("archive", type=Path)
     checking = commands.add_parser("verify", help="check every byte of an archive, and its signature")
     checking.add_argument("archive", type=Path)
-    checking.add_argument("--key", action="append", required=True, help="a public key of the agency, in base64url")
+    about_key = "a public key of the agency, in base64url; with =, since it may begin with a hyphen"
+    checking.add_argument("--key", action="append", type=_parse_key, required=True, help=about_key)
     given = parser.parse_args(arguments)
     try:
         if given.command == "unseal":
@@ -338,7 +349,7 @@ def main(arguments: Sequence[str] | None = None, *, ask: Callable[[str], str] = 
             sys.stdout.write(f"Opened: {given.archive}\n")
         else:
             with given.archive.open("rb") as archive:
-                manifest = verify_archive(archive, keys=[_decode(key) for key in given.key])
+                manifest = verify_archive(archive, keys=given.key)
             sys.stdout.write(f"Whole and signed: package {manifest['reference']} for {manifest['recipient']}\n")
     except MemoryError:
         sys.stderr.write("This machine has too little memory for the passphrase: 256 MiB are needed.\n")

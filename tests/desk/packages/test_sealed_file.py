@@ -209,3 +209,11 @@ def test_reader_opens_checks_and_never_overwrites(tmp_path: Path, capsys: pytest
     assert "exists already" in capsys.readouterr().err
     opened.write_bytes(archive + b"\0")
     assert package_reader.main(["verify", str(opened), "--key", key]) == 1
+
+
+@pytest.mark.parametrize("key", ["", "abcde", "AAAA", "A" * 42 + "!"])
+def test_reader_explains_a_key_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        package_reader.main(["verify", str(tmp_path / "package.zip"), "--key", key])
+    assert caught.value.code == 2
+    assert "a public key of the agency has 43 characters of base64url" in capsys.readouterr().err
