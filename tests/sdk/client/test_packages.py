@@ -80,7 +80,7 @@ def refuse(client: Partner, house: House, package: Package, folder: Path) -> str
     return caught.value.reason
 
 
-def test_each_altered_part_is_refused_and_nothing_is_written(client: Partner, house: House, tmp_path: Path) -> None:
+def test_altered_archive_is_refused_and_nothing_is_written(client: Partner, house: House, tmp_path: Path) -> None:
     archive = bytearray(make_package(house).read_archive())
     archive[len(archive) // 2] ^= 1
     assert refuse(client, house, wrap(bytes(archive)), tmp_path / "case") == "altered"
