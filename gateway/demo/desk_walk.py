@@ -39,10 +39,6 @@ class DeskWalk:
 
     def __exit__(self, *_: object) -> None:
         """Close the connection."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
         self._browser.close()
 
     def read(self, path: str) -> str:
