@@ -6,9 +6,8 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.figures.child_outcomes import count_child_outcomes
-from gateway.desk.figures.leaving import count_actions
 from gateway.desk.figures.reading_times import DAYS, format_seconds
+from gateway.desk.figures.results import count_actions, count_child_outcomes
 from gateway.desk.figures.waits import LEAST_CASES, count_workload, make_waits
 from gateway.desk.people.permissions import Permission
 from gateway.desk.uk_times import format_uk_day, get_start_of, get_uk_day

@@ -17,7 +17,7 @@ from gateway.desk.cases.forms import CASE_FAULTS
 from gateway.desk.cases.model import CaseError, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.steps import list_steps
-from gateway.desk.figures.child_outcomes import count_child_outcomes
+from gateway.desk.figures.results import count_child_outcomes
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import AUDIT, CASE_STEPS
 from gateway.desk.wiring import Desk

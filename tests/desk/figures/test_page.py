@@ -7,7 +7,7 @@ from sqlalchemy import insert, update
 
 from gateway.desk.actions.ledger import record_sent
 from gateway.desk.cases.model import get_case
-from gateway.desk.figures.leaving import count_actions
+from gateway.desk.figures.results import count_actions
 from gateway.desk.figures.waits import LEAST_CASES, CaseWaits, count_workload, make_waits
 from gateway.desk.people.permissions import Role
 from gateway.desk.store.schema import CASE_STEPS, CASES
