@@ -172,6 +172,9 @@ def send_the_package(officer: Colleague) -> None:
     officer.press("Touch and go on")
     expect(page.locator("main")).to_contain_text("a second person has not reviewed it")
     check_looks(page, "sent alone")
+    officer.open("/duty")
+    expect(page.locator(".duty-case")).to_contain_text("Package to Kent Police: ")
+    check_looks(page, "duty with a package")
 
 
 def hand_over(officer: Colleague, case_id: str) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.actions.model import KIND_TITLES, TO_DESTINATIONS, list_actions_of
+from gateway.desk.actions.recipients import name_recipients
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.queue import CRISIS
 from gateway.desk.cases.queue_page import make_queue_pane
@@ -47,12 +49,24 @@ _NOTE: Final = "note-"
 @blueprint.get("/duty")
 @staff_rule(Permission.TAKE_ALERTS)
 def show_all() -> ResponseReturnValue:
-    """Show the crisis cases, each with its waiting time and holder."""
+    """Show the crisis cases, each with its waiting time, its holder and what became of its packages."""
     desk = get_desk()
+    pane = make_queue_pane(desk, lane=CRISIS)
     with desk.store.read() as connection:
+        listed = list_actions_of(connection, [row.case.case_id for row in pane.rows])
+        packages = [one for one in listed if one.kind in TO_DESTINATIONS]
+        recipients = name_recipients(desk, connection, packages)
         alert = find_unacknowledged(connection)
         concerns = [describe_concern(one, now=desk.clock()) for one in list_concerns(connection, desk=desk)]
-    return show_page("duty.html", pane=make_queue_pane(desk, lane=CRISIS), alert=alert, concerns=concerns)
+    return show_page(
+        "duty.html",
+        pane=pane,
+        alert=alert,
+        concerns=concerns,
+        packages=packages,
+        recipients=recipients,
+        action_kinds=KIND_TITLES,
+    )
 
 
 @blueprint.get("/duty/alerts/<secret>")

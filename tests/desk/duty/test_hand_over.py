@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.desk.actions.ledger import record_sent, withdraw_action
 from gateway.desk.cases.model import get_case, list_cases
 from gateway.desk.notices.service_alerts import AlertDraft, draft_alert, release_alone
 from gateway.desk.people.permissions import Role
 from gateway.desk.watch import list_concerns
+from tests.desk.action_builders import draft, release
 from tests.desk.desk_loop import Loop
 from tests.desk.duty.duty_builders import HOLIDAY_NIGHT, NIGHT_OFFICER, set_night
 from tests.desk.mail_server import Posts
@@ -128,6 +130,26 @@ def test_alert_that_the_duty_officer_sent_alone_is_handed_over_for_review(night:
     assert "released by" not in page, "said once"
     assert ": released" not in page
     assert page.count("A second person reviews it.") == 1
+
+
+def test_pages_of_the_night_show_what_became_of_a_package_and_who_released_it(night: Loop) -> None:
+    case_id, desk = get_case_id(night), night.desk
+    assess(desk, case_id, actor=NIGHT_OFFICER)
+    officer = sign_in(night, NIGHT_OFFICER, Role.DUTY_OFFICER)
+    assert "Package to" not in officer.get("/duty").text
+    package = release(desk, draft(desk, case_id, actor=NIGHT_OFFICER), actor=NIGHT_OFFICER)
+    assert "Package to <bdi>Kent Police</bdi>: <span" in officer.get("/duty").text
+    page = officer.get("/duty/hand-over").text
+    assert "<bdi>Package to Kent Police</bdi> by <bdi>N Night (n-night)</bdi>: <span" in page
+    assert page.partition("<details")[0].count("eleased") == 1  # the state alone
+    with desk.store.write() as connection:
+        record_sent(desk, connection, package.action_id, actor=NIGHT_OFFICER)
+    assert ">Sent</span>" in officer.get("/duty").text
+    with desk.store.write() as connection:
+        withdraw_action(desk, connection, package.action_id, reason="The wrong town.", actor=NIGHT_OFFICER)
+    page = officer.get("/duty").text
+    assert ">Recalled</span>" in page
+    assert ">Sent</span>" not in page
 
 
 def test_duty_officer_takes_no_case_over_for_the_day(night: Loop) -> None:
