@@ -18,6 +18,7 @@ from gateway.desk.cases.model import CaseError, CaseRow, get_case
 from gateway.desk.cases.opening import find_earlier, is_proven, list_additions, open_report
 from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.replying.replies import ReplyCopy, open_copies
+from gateway.desk.cases.steps import list_steps
 from gateway.desk.uk_times import format_uk_day_of, format_uk_time
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
@@ -55,7 +56,7 @@ def export_case(desk: Desk, wanted: str, *, actor: str) -> Export:
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
         cases = list_reports_of_person(connection, found)
-        passed_to = [one for case in cases for one in _list_bodies(desk, connection, case)]
+        passed_to = _list_bodies(desk, connection, cases)
     if any(case.opened_at is None for case in cases):
         raise CaseError("Open each report of this person first.", reason="not-opened")
     reports = [_open(desk, case, actor=actor) for case in cases]
@@ -89,11 +90,17 @@ def _list_lines(export: Export) -> Iterator[str]:
         yield f"\nWe wrote on {format_uk_time(copy.written_at)}:\n{copy.text or 'This can no longer be opened.'}"
 
 
-def _list_bodies(desk: Desk, connection: Connection, case: CaseRow) -> Iterator[tuple[str, str]]:
-    """Yield the bodies that a package or the report itself went to, with the day (UK GDPR Article 15(1)(c))."""
-    for one in list_actions(connection, case_id=case.case_id):
-        if one.kind in TO_DESTINATIONS and one.sent_at is not None:
-            yield name_recipient(desk, connection, one.recipient, kind=one.kind), format_uk_day_of(one.sent_at)
+def _list_bodies(desk: Desk, connection: Connection, cases: Sequence[CaseRow]) -> list[tuple[str, str]]:
+    """Return the bodies that a package, the report itself or a call went to, and when (UK GDPR Article 15(1)(c))."""
+    went = set[tuple[str, str]]()
+    for case in cases:
+        for one in list_actions(connection, case_id=case.case_id):
+            if one.kind in TO_DESTINATIONS and one.sent_at is not None:
+                went.add((one.sent_at, one.recipient))
+        for step in list_steps(connection, case, kinds={"pass-on"}):
+            went.add((step.at, str(step.detail["destination"])))
+    named = [(name_recipient(desk, connection, key, kind="package"), format_uk_day_of(at)) for at, key in sorted(went)]
+    return list(dict.fromkeys(named))
 
 
 def _open(desk: Desk, case: CaseRow, *, actor: str) -> ExportedReport:

@@ -42,7 +42,7 @@ from tests.desk.view_builders import (
     make_code_key,
     make_code_seed,
 )
-from tests.desk.work_builders import assess
+from tests.desk.work_builders import assess, pass_case_on
 
 ACTOR = "a-assessor"
 MARKER = "marmalade"
@@ -314,12 +314,14 @@ def test_export_names_the_bodies_that_got_the_report(desk: Desk, browser: Browse
     sent = release(desk, draft(desk, case_id))
     with desk.store.write() as connection:
         record_sent(desk, connection, sent.action_id, actor=ACTOR)
+    pass_case_on(desk, case_id, destination="devon_and_cornwall")
     record(desk, case_id, "see")
     browser.get(f"/cases/{case_id}/requests")
     shown = browser.post(f"/cases/{case_id}/requests/export").text
     text = browser.post(f"/cases/{case_id}/requests/text", kind="see", decision="granted", told_by="return-code").text
     for page in (shown, text):
         assert "Kent Police" in page
+        assert "Devon and Cornwall Police" in page
         assert "Essex" not in page
 
 
