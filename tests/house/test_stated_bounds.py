@@ -162,7 +162,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
     ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
     ("gateway.desk.outbox.loop:UNANSWERED_WAIT", 5 * MINUTE, RUNNING, "never answered is tried every five minutes"),
-    ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "one notice a minute at the most to a rung"),
+    ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "at most one notice a minute to a rung"),
     ("gateway.desk.ladder:MOST_MINUTES", 60, SETTINGS, "the time until the next rung is called; 1 to 60"),
     ("gateway.desk.ladder:MOST_RUNGS", 20, SETTINGS, "the first to be called first; at most 20"),
     ("gateway.desk.watch:URGENT_WITHIN", 2 * MINUTE, RUNNING, "P1 has waited at the gateway for 2 minutes"),
