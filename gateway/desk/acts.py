@@ -43,7 +43,7 @@ ON_CASE: Final = {
     "open-evidence": "opened a file of evidence[: {evidence_id}]",
     "pass-on-case": "passed the case on[ to {destination} {means}; they took it]",
     "release-action": "released an action",
-    "release-alert-alone": "released an alert to services alone, in a crisis",
+    "release-alert-alone": "released a warning to services alone, in a crisis",
     "release-case": "gave the case back[ for {before}, who may not work on it outside the crisis lane]",
     "release-outcome": "told the partner the outcome[: {outcome}]",
     "reopen-case": "reopened the case[, closed before as: {was}][; {taken_back}]",
