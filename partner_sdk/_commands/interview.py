@@ -1,91 +1,20 @@
 """The order of the questions in `report new`: required fields, then the fields that police use most, then the rest.
 
-Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself. The
-draft is a JSON file, saved whole after every answer, so that nothing is lost. It holds the answers in clear: 0600, and
-never over another file when it is begun.
+Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself.
 """
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-from msgspec import inspect
-
-from partner_sdk._commands.interview_questions import Questioner, Said, find_only_value, name_part
-from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
-from partner_sdk.errors import FormatError, LocalStateError, ReportError
+from partner_sdk._commands.interview_questions import Questioner, Said
+from partner_sdk.errors import ReportError
 from partner_sdk.report._completeness import APPLIES, MOST_USEFUL, counts_where_given
-from partner_sdk.report._reading import MAX_REPORT_BYTES, list_asked_fields, parse_report
-from partner_sdk.report.model import IndustryReport
-from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
-from partner_sdk.wire.canonical import parse_json_file
+from partner_sdk.report._reading import list_asked_fields, parse_report
+from partner_sdk.report.answers import find_only_value
+from partner_sdk.report.drafts import Draft, Owner, Section, applies, get_root, is_said
+from partner_sdk.report.outline import Field
 from partner_sdk.wire.submission import Priority, ReportKind
 
-Owner = dict[str, Any]
-
-
-class Draft:
-    """The answers so far. `root` is the report as JSON has it; change it, then `save`."""
-
-    def __init__(self, path: Path, *, root: Owner) -> None:
-        self.path = path
-        self.root = root
-
-    @classmethod
-    def begin(cls, path: Path) -> "Draft":
-        """Make the file; raises `LocalStateError` (`file-exists`, `not-saved`)."""
-        write_new_durably(path, b"{}\n")
-        return cls(path, root={})
-
-    @classmethod
-    def resume(cls, path: Path) -> "Draft":
-        """Read a file that was begun before; raises `LocalStateError` (`no-such-file`) and `FormatError`."""
-        raw = find_bytes(path)
-        if raw is None:
-            raise LocalStateError(f"There is no draft at {path}.", reason="no-such-file")
-        root = parse_json_file(raw, max_bytes=MAX_REPORT_BYTES)
-        if not isinstance(root, dict):
-            raise FormatError("A report is one JSON object.", reason="malformed")
-        return cls(path, root=root)
-
-    def take_reporter(self, path: Path) -> None:
-        """Copy the reporter from an earlier report or draft, but not the declaration, which a person makes each time.
-
-        Answers of this draft stay. Raises as `resume` does.
-        """
-        earlier = Draft.resume(path).root.get("reporter")
-        if isinstance(earlier, dict):
-            taken = {name: value for name, value in earlier.items() if name != "declaration"}
-            self.root["reporter"] = {**taken, **self.root.get("reporter", {})}
-            self.save()
-
-    def encode(self) -> bytes:
-        """Return the draft as it stands in the file."""
-        return json.dumps(self.root, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
-
-    def save(self) -> None:
-        """Save the answers; raises `LocalStateError` (`not-saved`)."""
-        write_durably(self.path, self.encode())
-
-
-def is_said(owner: Owner, name: str) -> bool:
-    """Return whether a field has an answer: a value, or the reason why there is none."""
-    return owner.get(name) not in (None, [])
-
-
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One object of the draft: the report itself, one of its parts, or one item of a list. `where` names it."""
-
-    part: Part
-    owner: Owner
-    owner_type: type[msgspec.Struct]
-    where: str
 
 
 class Course:
@@ -97,7 +26,7 @@ class Course:
         self._priority: Priority = priority
         self._kind: ReportKind = kind
         self._case_fields = frozenset(list_asked_fields(priority=priority, kind=kind))
-        self._root = Section(get_outline(), draft.root, IndustryReport, "")
+        self._root = get_root(draft.root)
 
     def run(self) -> None:
         """Ask for every missing field. `EOFError` and `KeyboardInterrupt` stop it; the draft is saved."""
@@ -116,9 +45,9 @@ class Course:
                     self._ask_value(field, section)
             elif not field.is_list:
                 section.owner.setdefault(field.name, {})
-                self._complete(self._part_of(field, section))
+                self._complete(section.get_part(field))
             else:
-                for item in self._list_items(field, section):
+                for item in section.list_items(field):
                     self._complete(item)
                 if field.needed == "must" and not is_said(section.owner, field.name):
                     self._gather(field, section)
@@ -127,7 +56,7 @@ class Course:
         """Ask for the fields of these objects that police use, the most useful first."""
         slots = [(field, one) for one in sections for field in one.part.fields if field.needed == "should"]
         for field, section in sorted(slots, key=lambda slot: _RANK.get(slot[0].pattern, len(_RANK))):
-            if not self._applies(field, section.owner):
+            if not applies(field, section.owner, root=self._draft.root):
                 continue
             if field.part is not None and field.is_list:
                 self._gather(field, section)
@@ -169,13 +98,13 @@ class Course:
         field: Field | None = None
         for step in steps:
             if field is not None and step.isdigit():
-                items = self._list_items(field, section)
+                items = section.list_items(field)
                 if field.part is None or int(step) >= len(items):
                     break  # one of a list of plain values: the whole list is asked for again
                 section, field = items[int(step)], None
                 continue
             if field is not None:
-                section = self._part_of(field, section)
+                section = section.get_part(field)
             field = next((one for one in section.part.fields if one.name == step), None)
             if field is None:
                 break
@@ -193,19 +122,19 @@ class Course:
         """Ask for the items of a list of objects, one after the other, with the required and useful fields of each."""
         if isinstance(section.owner.get(field.name), dict):
             return  # not held
-        for item in self._list_items(field, section):  # of an earlier run
+        for item in section.list_items(field):  # of an earlier run
             name = item.where.removesuffix(": ")
             if self._ask.ask_yes(f"{name}: go through the open fields?", otherwise=False):
                 self._enrich([item])
         while True:
-            count = len(self._list_items(field, section))
+            count = len(section.list_items(field))
             said = self._ask.ask_whether(field, where=section.where, count=count)
             if said is not True:
                 if isinstance(said, dict) or (field.needed == "must" and not count):
                     self._keep(field, section, said or [])
                 return
             section.owner.setdefault(field.name, []).append({})
-            item = self._list_items(field, section)[-1]
+            item = section.list_items(field)[-1]
             self._complete(item)
             self._draft.save()
             self._enrich([item])
@@ -249,40 +178,11 @@ class Course:
         is_kind = field.needed == "may" or APPLIES.get(field.pattern) is counts_where_given
         return is_kind and not is_said(owner, field.name)
 
-    def _applies(self, field: Field, owner: Owner) -> bool:
-        applies = APPLIES.get(field.pattern)
-        if applies is None:
-            return True
-        if applies is counts_where_given:
-            return False
-        try:
-            report = msgspec.convert(self._draft.root, IndustryReport)
-            return applies(msgspec.convert(owner, _read_owner_type(field)), report)
-        except msgspec.ValidationError:
-            return True  # a mismatch is asked for rather than left out
-
-    def _list_items(self, field: Field, section: Section) -> list[Section]:
-        held = section.owner.get(field.name)
-        if field.part is None or not isinstance(held, list):
-            return []
-        name = name_part(field.part)
-        return [
-            Section(field.part, item, _get_struct(field), f"{section.where}{_capital(name)} {number}: ")
-            for number, item in enumerate(held, start=1)
-            if isinstance(item, dict)
-        ]
-
-    def _part_of(self, field: Field, section: Section) -> Section:
-        if field.part is None or not isinstance(section.owner.get(field.name), dict):
-            return section
-        where = f"{section.where}{_capital(name_part(field.part))}: "
-        return Section(field.part, section.owner[field.name], _get_struct(field), where)
-
     def _list_parts(self, section: Section) -> list[Section]:
         found = [section]
         for field in section.part.fields:
             if field.part is not None and not field.is_list:
-                found += self._list_parts(self._part_of(field, section))
+                found += self._list_parts(section.get_part(field))
         return found
 
     def _list_sections(self, section: Section) -> list[Section]:
@@ -290,24 +190,6 @@ class Course:
         for one in self._list_parts(section):
             found.append(one)
             for field in one.part.fields:
-                for item in self._list_items(field, one):
+                for item in one.list_items(field):
                     found += self._list_sections(item)
         return found
-
-
-def _get_struct(field: Field) -> type[msgspec.Struct]:
-    bare = get_value_type(field.type)
-    inner = bare.item_type if isinstance(bare, inspect.VarTupleType) else bare
-    if not isinstance(inner, inspect.StructType):
-        raise TypeError(f"{field.pattern} is not an object of the model.")
-    cls: type[msgspec.Struct] = inner.cls
-    return cls
-
-
-def _read_owner_type(field: Field) -> type[msgspec.Struct]:
-    above = field.pattern.rsplit("/", 1)[0]
-    return IndustryReport if not above else _get_struct(get_field(f"#{above}"))
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"

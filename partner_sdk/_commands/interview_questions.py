@@ -1,216 +1,40 @@
-"""One question of `report new`: a person's typed line becomes the value of a field.
+"""One question of `report new`: plain lines out and plain lines in, so that a screen reader reads them.
 
-Plain lines out and plain lines in, so that a screen reader reads them. An empty line skips a question that may be left
-out, `?` explains it, and a dot leaves the part.
-
-A mistake that the model accepts (e.g. in a telephone number) is pointed out and never refused: the agency calls
-and writes to the reporter, and would notice it only then.
+An empty line skips a question that may be left out, `?` explains it, and a dot leaves the part.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import inspect
 
-from partner_sdk.errors import FormatError
-from partner_sdk.report.outline import (
-    Field,
-    Part,
-    describe_type,
-    describe_value,
-    get_value_type,
-    may_be_not_held,
-    may_be_null,
+from partner_sdk.report.answers import (
+    NOT_HELD_REASONS,
+    YES_NO,
+    AnswerError,
+    ChoiceT,
+    choose,
+    explain,
+    find_doubt,
+    find_hint,
+    find_not_held,
+    find_reading,
+    format_choices,
+    list_choices,
+    name_part,
+    read_answer,
+    takes_lines,
 )
-from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
+from partner_sdk.report.outline import Field, may_be_not_held, may_be_null
 
-NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
-MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
-
-ChoiceT = TypeVar("ChoiceT", bound=str)
 AnswerT = TypeVar("AnswerT")
-
-_NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
-# How people write a time: without seconds, with a space; it means UTC, as the question says.
-_LOOSE_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?\s?(?:Z|UTC)?", re.ASCII | re.IGNORECASE)
-_YES_NO: Final = ("yes", "no")
-_WHOLE_DAY = len("2011-05-30")
-
-
-class AnswerError(FormatError):
-    """The typed line is not an answer to this question; the message describes a valid one."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotHeldAnswer:
-    """`not held` was typed; the reason is None where none was given with it."""
-
-    reason: str | None
-
-
-def find_not_held(text: str, *, kind: inspect.Type) -> NotHeldAnswer | None:
-    """Return a `not held` answer, or None for any other; raises `AnswerError` if the field does not allow it."""
-    found = _NOT_HELD.fullmatch(text.strip())
-    if found is None:
-        return None
-    if not may_be_not_held(kind):
-        raise AnswerError("This must be answered: it cannot be marked as not held.", reason="not-an-answer")
-    return NotHeldAnswer(None if found["reason"] is None else choose(found["reason"], NOT_HELD_REASONS))
-
-
-def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) -> Any:
-    """Return the JSON value of one answer, or of one item of a list of plain values; raises `AnswerError`."""
-    kind = get_item_type(field)
-    if may_be_null(field.type) and field.needed == "must" and text.strip().lower() in {"none", "null"}:
-        return None
-    value = _read(text, kind)
-    annotation = get_type_hints(owner_type, include_extras=True)[field.name]
-    try:
-        msgspec.convert((value,) if field.is_list else value, annotation)
-    except msgspec.ValidationError:
-        raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer") from None
-    if isinstance(value, str):
-        _check_day(value, kind)
-    return value
-
-
-def get_item_type(field: Field) -> inspect.Type:
-    """Return the type of a value, or of each value of a list."""
-    bare = get_value_type(field.type)
-    return get_value_type(bare.item_type) if isinstance(bare, inspect.VarTupleType) else bare
-
-
-def list_choices(field: Field) -> tuple[str, ...]:
-    """Return the choices, or nothing for a field that takes free words."""
-    match get_item_type(field):
-        case inspect.LiteralType(values=values):
-            return ("yes",) if values == (True,) else tuple(str(one) for one in values)
-        case inspect.BoolType():
-            return _YES_NO
-        case _:
-            return ()
-
-
-def find_only_value(field: Field) -> str | None:
-    """Return the value of a field that can only have one, so that it need not be asked; None for others.
-
-    Not for `true`: that is a declaration, which a person must make.
-    """
-    choices = list_choices(field)
-    return choices[0] if len(choices) == 1 and choices != ("yes",) else None
-
-
-def takes_lines(field: Field) -> bool:
-    """Return whether a field takes a text of several lines."""
-    kind = get_item_type(field)
-    return isinstance(kind, inspect.StrType) and kind.pattern is None and (kind.max_length or 0) > MOST_IN_A_LINE
-
-
-def find_hint(field: Field) -> str | None:
-    """Return the format of an answer that is neither free text nor a choice."""
-    match get_item_type(field):
-        case inspect.StrType(pattern=str()) | inspect.IntType():
-            return describe_value(get_item_type(field))
-        case _:
-            return None
-
-
-def choose(text: str, choices: Sequence[ChoiceT]) -> ChoiceT:
-    """Return the choice that was typed: its word, its number from 1, or how it alone begins; raises `AnswerError`."""
-    said = text.strip().lower().replace(" ", "_")
-    by_word = {one.lower(): one for one in choices}
-    if said in by_word:
-        return by_word[said]
-    if said.isascii() and said.isdigit() and 1 <= int(said) <= len(choices):
-        return choices[int(said) - 1]
-    begun = [one for one in choices if said and one.lower().startswith(said)]
-    if len(begun) == 1:
-        return begun[0]
-    raise AnswerError(f"Give one of: {format_choices(choices)}.", reason="not-an-answer")
-
-
-def format_choices(choices: Sequence[str]) -> str:
-    """Return choices as words with their numbers; plain words for yes and no."""
-    if tuple(choices) in (_YES_NO, ("yes",)):
-        return " or ".join(choices)
-    return ", ".join(f"{number} {one.replace('_', ' ')}" for number, one in enumerate(choices, start=1))
-
-
-def _read(text: str, kind: inspect.Type) -> Any:
-    said = text.strip()
-    match kind:
-        case inspect.LiteralType(values=values):
-            if values == (True,):
-                if choose(said, _YES_NO) == "no":
-                    raise AnswerError("A report needs this declaration.", reason="not-an-answer")
-                return True
-            return choose(said, tuple(str(one) for one in values))
-        case inspect.BoolType():
-            return choose(said, _YES_NO) == "yes"
-        case inspect.IntType():
-            if not re.fullmatch(r"-?[0-9]{1,18}", said):
-                raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer")
-            return int(said)
-        case inspect.StrType(pattern=pattern) if pattern == MOMENT and (loose := _LOOSE_MOMENT.fullmatch(said)):
-            return f"{loose[1]}T{loose[2]}{loose[3] or ':00'}Z"
-        case _:
-            return said
-
-
-def _check_day(text: str, kind: inspect.Type) -> None:
-    pattern = kind.pattern if isinstance(kind, inspect.StrType) else None
-    try:
-        if pattern == MOMENT:
-            datetime.fromisoformat(text)
-        elif pattern == DAY and len(text) == _WHOLE_DAY:
-            date.fromisoformat(text)
-    except ValueError:
-        raise AnswerError("Give a date that exists.", reason="not-an-answer") from None
-
-
-_EMAILS: Final = ("email", "/emails/address")
-_TELEPHONES: Final = ("telephone", "/phones/number")
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_FEWEST_DIGITS: Final = 6
-_YEAR, _MONTH = len("2011"), len("2011-05")
-
-
-def find_doubt(text: str, *, field: Field) -> str | None:
-    """Return a doubt about an answer that the model takes, or None."""
-    said = text.strip()
-    if field.pattern.endswith(_EMAILS) and not _EMAIL.fullmatch(said):
-        return "This does not look like an e-mail address, such as name@example.com."
-    if field.pattern.endswith(_TELEPHONES) and sum(map(str.isdigit, said)) < _FEWEST_DIGITS:
-        return "This does not look like a telephone number, such as +44 20 7946 0000."
-    return None
-
-
-def find_reading(value: object, *, field: Field) -> str | None:
-    """Return how a date or a time that the model takes was understood, or None for any other answer."""
-    kind = get_item_type(field)
-    pattern = kind.pattern if isinstance(kind, inspect.StrType) else None
-    if not isinstance(value, str) or pattern not in {MOMENT, DAY}:
-        return None
-    if pattern == MOMENT:
-        moment = datetime.fromisoformat(value)
-        return f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S} UTC"
-    if len(value) == _YEAR:
-        return f"the year {value}"
-    day = date.fromisoformat(f"{value}-01" if len(value) == _MONTH else value)
-    return f"{day:%B %Y}" if len(value) == _MONTH else f"{day:%A} {day.day} {day:%B %Y}"
-
 
 HOW_TO_ANSWER: Final = (
     "Every answer is saved at once. Ctrl-C stops; nothing is lost.",
     "An empty line skips an optional question. ? explains it.",
     'Type "not held" if you do not hold it; the reason is asked. A dot skips the rest of a part.',
 )
-_ASKERS: Final = {"uk": "the United Kingdom's rules (SI 2026/268)", "ncmec": "the CyberTipline"}
 
 
 class Said(Enum):
@@ -326,27 +150,7 @@ class Questioner:
 def _read_yes(text: str, *, otherwise: bool) -> bool:
     if text in ("", "."):
         return otherwise if not text else False
-    return choose(text, _YES_NO) == "yes"
-
-
-def explain(field: Field) -> str:
-    """Return the model's description of a field: its meaning, its format, the rules that ask for it, and its place."""
-    lines = [field.description, f"It takes {describe_type(field.type)}."]
-    if field.asked_by:
-        lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")
-    if field.needed == "should":
-        lines.append('Police use this. A value counts towards completeness, and so does "not held" with a reason.')
-    if field.when:
-        lines.append(f"It must be there {field.when}.")
-    if may_be_not_held(field.type):
-        lines.append(f"Reasons for not held: {format_choices(NOT_HELD_REASONS)}.")
-    return "\n".join([*lines, f"In the file it is #{field.pattern}."])
-
-
-def name_part(part: Part | None) -> str:
-    """Return the name of one object of a list, e.g. `other person`."""
-    title = part.title if part is not None else "answer"
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in title).strip()
+    return choose(text, YES_NO) == "yes"
 
 
 def _format_question(field: Field, *, where: str) -> str:

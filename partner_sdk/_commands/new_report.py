@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from partner_sdk._commands.delivery import PRIORITIES, answering_options, choose_kind, priority_option
-from partner_sdk._commands.interview import Course, Draft
+from partner_sdk._commands.interview import Course
 from partner_sdk._commands.interview_questions import HOW_TO_ANSWER, Questioner
 from partner_sdk._commands.runtime import (
     EMERGENCY,
@@ -23,6 +23,7 @@ from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import measure_completeness, parse_report
+from partner_sdk.report.drafts import Draft
 from partner_sdk.report.preview import format_missing
 from partner_sdk.wire.submission import Priority, ReportKind
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from partner_sdk._commands.interview import Course, Draft
-from partner_sdk._commands.interview_questions import AnswerError, Questioner, choose, find_reading
+from partner_sdk._commands.interview import Course
+from partner_sdk._commands.interview_questions import Questioner
 from partner_sdk.report import measure_completeness, parse_report
+from partner_sdk.report.answers import AnswerError, choose, find_reading
+from partner_sdk.report.drafts import Draft
 from partner_sdk.report.outline import Part, get_field, get_outline, list_fields
 from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT
