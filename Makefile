@@ -1,6 +1,6 @@
 # The front door for people and for .ci/run: `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo cluster test lint types tests vectors bench pictures lock wheels clean
+.PHONY: help install demo cluster test lint types tests vectors bench pictures docs lock wheels clean
 
 PORT ?= 8700
 STATE ?= state/demo
@@ -55,11 +55,15 @@ vectors: install ## make the test vectors of the wire anew (NAMES="page reply" f
 pictures: install ## take the pictures of README.md and docs/placement.md again, and contact sheets of the form (SHEETS=1: these alone)
 	@$(VENV)/python -m tests.pictures $(if $(SHEETS),sheets)
 
+docs: install ## build the site of the documents into build/docs; a broken link ends it
+	@$(VENV)/sphinx-build -q -W --keep-going -c docs/site -d build/docs.cache . build/docs
+	@echo "Open build/docs/index.html"
+
 lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
 	@$(VENV)/python -m pip install --quiet uv
 	@$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation -w .venv/wheels ./partner_sdk
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --extra postgresql --extra valkey --extra objects --extra metrics --find-links .venv/wheels \
+		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --extra docs --extra postgresql --extra valkey --extra objects --extra metrics --find-links .venv/wheels \
 		--no-emit-package report-abuse-partner-sdk -o requirements.lock setup.cfg
 	@echo "Now: make install, then .venv/bin/python .ci/supply-chain sbom > gateway/operations/sbom.cdx.json"
 

@@ -1,0 +1,86 @@
+"""The site that `make docs` builds: the project's documents as they are, in the order in which its readers meet them.
+
+Sphinx with MyST (BSD, MIT) reads the files where they lie, so every link works on the site and in the repository. Furo
+brings its own styles and takes fonts of the reader's machine: no page asks another host for anything. With `-W` a
+broken link, a missing anchor or a page outside `NAVIGATION` ends the build.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
+    "The button": ("docs/placement", "widget/README"),
+    "For services": (
+        "docs/guides/python",
+        "docs/guides/any-language",
+        "partner_sdk/README",
+        "docs/guides/digest",
+        "docs/fields",
+        "docs/package",
+        "partner_sdk/WIRE",
+    ),
+    "For police": ("docs/guides/packages",),
+    "For the agency": (
+        "docs/casework",
+        "docs/queue",
+        "docs/partners",
+        "docs/data",
+        "docs/reading-age",
+        "docs/panel/README",
+    ),
+    "For operators": ("docs/running", "docs/settings", "docs/operations", "docs/slo"),
+    "Trust": ("docs/threat-model", "docs/anonymity", "SECURITY", "docs/requirements"),
+    "For contributors": ("docs/architecture", "docs/performance", "docs/decisions/*", "CHANGELOG"),
+}
+
+project = "Report Abuse"
+extensions = ["myst_parser"]
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/**.md",
+    "partner_sdk/*.md",
+    "widget/README.md",
+]
+exclude_patterns = [".venv", "build"]
+root_doc = "README"
+
+myst_enable_extensions = ["html_image"]  # pictures in the HTML of the README
+myst_heading_anchors = 4
+suppress_warnings = ["misc.highlighting_failure"]  # `<svg ...>` stands for the icon
+
+html_theme = "furo"
+html_title = "Report Abuse"
+html_favicon = "../../gateway/public/static/icon.svg"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
+html_additional_pages = {"index": "to_front.html"}
+templates_path = ["."]
+
+
+def prepare_page(_: Any, name: str, source: list[str]) -> None:
+    """Give the front page its navigation, and leave links to folders unlinked: a repository lists their files.
+
+    E.g. `[decisions/](decisions/)` becomes `decisions/`, whose pages the navigation lists.
+    """
+    folder = (ROOT / name).parent
+
+    def find_link(link: re.Match[str]) -> str:
+        return link[1] if (folder / link[2]).is_dir() else link[0]
+
+    source[0] = re.sub(r"(?<!!)\[([^]]+)\]\(([^):#\s]+)\)", find_link, source[0])
+    if name == root_doc:
+        for caption, pages in NAVIGATION.items():
+            lines = ["```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```"]
+            source[0] += "\n\n" + "\n".join(lines) + "\n"
+
+
+def setup(app: Any) -> None:
+    """Register the handler; Sphinx calls this."""
+    app.connect("source-read", prepare_page)

@@ -1,0 +1,20 @@
+"""The navigation of the documentation site holds every document once."""
+
+import runpy
+from collections import Counter
+
+from tests.documents import list_documents
+from tests.house.sources import ROOT
+
+
+def test_navigation_holds_every_document_once() -> None:
+    navigation = runpy.run_path(str(ROOT / "docs/site/conf.py"))["NAVIGATION"]
+    listed = Counter(
+        path.relative_to(ROOT).as_posix()
+        for pages in navigation.values()
+        for page in pages
+        for path in ROOT.glob(f"{page}.md")
+    )
+    documents = {path.relative_to(ROOT).as_posix() for path in list_documents()} | {"CHANGELOG.md"}
+    assert set(listed) == documents - {"README.md"}
+    assert set(listed.values()) == {1}
