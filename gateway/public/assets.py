@@ -1,4 +1,4 @@
-"""The door's files: one style sheet, two optional scripts, icons, under content-based names.
+"""The door's files: style sheets, optional scripts, icons, under content-based names.
 
 Only these are compressed, because they contain no personal data. A page with a token and typed text never is (BREACH).
 Comments and indentation stay in the sources: the first page must fit one round trip.

@@ -67,7 +67,6 @@ class Action(StrEnum):
     BACK = "back"
     LANGUAGE = "language"
     SEND = "send"
-    HTML = "html"  # show a service the HTML of its button
     SKIP = "skip"  # discard the addition
     ADD = "add"
     RETURN = "return"  # from a side page back into the form

@@ -3,8 +3,6 @@
 Typed text stays unchanged on the page; only the sealed copy is trimmed and completed with `https://`.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -24,25 +22,16 @@ from partner_sdk.wire.adoption import (
     seal_adoption,
 )
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
-from partner_sdk.wire.intake import PLACEMENT_MAX
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import is_placement
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import Email, Line, Telephone
 
 FieldKind = Literal["text", "url", "email", "tel", "textarea", "radios", "checkboxes"]
-# Only the field above the HTML has "mail".
-FaultKind = Literal["blank", "bad", "mail"]
+FaultKind = Literal["blank", "bad"]
 Typed = Mapping[str, list[str]]
 
 YES, NO = "yes", "no"
-# The field above the HTML to paste: no part of the request, and never sealed or kept.
-LINK_NAME: Final = "link_name"
-_MOST_OF_A_NAME: Final = 200
-_SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://")
-_ADDRESS: Final = re.compile(r"[^\s/?#@]+\.[^\s/?#@]+([/?#].*)?")
-_MAIL_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]")
 # More than any valid answer, so that a mistaken paste can be seen and shortened.
 _MOST_SHOWN: Final = 10_000
 
@@ -78,60 +67,7 @@ FIELDS: Final = (
 
 def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
     """Read every field, e.g. with `request.form.getlist`; drops unknown options."""
-    typed = {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
-    return {**typed, LINK_NAME: ["".join(get_posted(LINK_NAME)[:1])[:_MOST_SHOWN]]}
-
-
-def is_link_name_alone(typed: Typed) -> bool:
-    """Return whether the field above the HTML is the only one with text."""
-    return _read_link_name(typed) != "" and not any("".join(typed[field.name]).strip() for field in FIELDS)
-
-
-def judge_link_name(typed: Typed) -> FaultKind | None:
-    """Return the fault of the field above the HTML, or None if it gives a link id."""
-    if not _read_link_name(typed):
-        return "blank"
-    if find_link_id(typed) is not None:
-        return None
-    return "mail" if _holds_mail_address(_make_plain(_read_link_name(typed))) else "bad"
-
-
-def find_link_id(typed: Typed) -> str | None:
-    """Return the link id for a typed name, address or link id; None if it has no letter or digit for one.
-
-    E.g. `example-chat` for `Example Chat`, and `chat-example` for `https://www.chat.example:8443/rooms`. None for an
-    email address as well: the link id is public, and a person's address must not become part of it.
-    """
-    name = _read_link_name(typed)
-    if is_placement(name):
-        return name
-    plain = _make_plain(name)
-    if len(name) > _MOST_OF_A_NAME or _holds_mail_address(plain):
-        return None
-    address = _SCHEME.sub("", plain)
-    if address != plain or _ADDRESS.fullmatch(plain):
-        # Without the login and the port (RFC 3986 §3.2).
-        host = re.sub(r":\d*$", "", re.split(r"[/?#\\]", address)[0].rpartition("@")[2])
-        if ":" in host:
-            return None  # no host, but e.g. half of a login whose password has a slash
-        plain = host.removeprefix("www.")
-    link_id = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:PLACEMENT_MAX].rstrip("-")
-    return link_id if is_placement(link_id) else None
-
-
-def _make_plain(name: str) -> str:
-    # Letters with accents become plain ones: NFKD puts the accent behind its letter, and ASCII drops it.
-    return unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
-
-
-def _holds_mail_address(plain: str) -> bool:
-    """Return whether a name holds an email address; a web address may have a login before its host and any path."""
-    is_address = _SCHEME.search(plain) is not None or _ADDRESS.fullmatch(plain) is not None
-    return not is_address and _MAIL_ADDRESS.search(plain) is not None
-
-
-def _read_link_name(typed: Typed) -> str:
-    return "".join(typed[LINK_NAME]).strip()
+    return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
 def judge_service_form(typed: Typed) -> Mapping[str, FaultKind]:

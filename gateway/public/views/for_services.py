@@ -19,13 +19,9 @@ from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.pages.screen_page import FieldView, OptionView
 from gateway.public.sending.adoption import (
     FIELDS,
-    LINK_NAME,
     FaultKind,
     ServiceField,
     Typed,
-    find_link_id,
-    is_link_name_alone,
-    judge_link_name,
     judge_service_form,
     make_asking_service,
     read_service_form,
@@ -42,6 +38,7 @@ from gateway.public.views.responses import (
     switch_language,
     turn_away,
 )
+from gateway.public.views.snippet_form import make_snippet_fields, read_snippet_form, write_lines
 from gateway.public.views.start import is_open
 from gateway.public.visiting.visit import find_asked, is_inside, remember_asked, remember_asked_language
 from gateway.public.wording import ServiceWording, get_language, refresh_language
@@ -50,7 +47,7 @@ from gateway.store.items import NoRoomError
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import FORMS, make_snippet
+from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.adoption import format_request_number
 
@@ -76,17 +73,13 @@ def show_for_services() -> ResponseReturnValue:
 def post_for_services() -> ResponseReturnValue:
     """Seal and store the request and redirect to the thank-you page; else show the page again with its text.
 
-    The button above the HTML shows the HTML, and so does Enter in its field while the request is blank: browsers press
-    the button that sends the request then.
+    The address keeps the answers of the form above it, which writes the lines for a page.
     """
     door, typed, action = get_door(), read_service_form(request.form.getlist), read_action()
     if action == Action.LANGUAGE:
         switch_language()
         refresh_language()
         return render_for_services(door, typed, make_blank_form())
-    if action == Action.HTML or (action == Action.SEND and is_link_name_alone(typed)):
-        fault = judge_link_name(typed)
-        return render_for_services(door, typed, make_blank_form(), faults={LINK_NAME: fault} if fault else {})
     faults = judge_service_form(typed)
     if faults:
         return render_for_services(door, typed, make_blank_form(), faults=faults)
@@ -129,12 +122,12 @@ def render_for_services(
     faults: Mapping[str, FaultKind] = MappingProxyType({}),
     notice: NoticeName | None = None,
 ) -> str:
-    """Render the page with its form, all typed text, and the HTML for a name that gives a link id."""
+    """Render the page with its two forms, all typed text, and the lines that the address asks for."""
     language = get_language()
     words = door.service_wording[language]
     views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
-    link_name = _make_link_view(typed, words, fault=faults.get(LINK_NAME))
-    link_id = find_link_id(typed)
+    asked = read_snippet_form(request.args.getlist, language=language)
+    asked_views = make_snippet_fields(asked, words)
     sample = make_snippet(door.origin, placement=EXAMPLE_LINK_ID, language=language)
     return render_page(
         door,
@@ -149,15 +142,13 @@ def render_for_services(
         button=Markup(sample.partition("<script")[0]),  # noqa: S704 - the SDK's own HTML, with no typed text
         script_path=SCRIPT_PATH,
         script_integrity=SCRIPT_INTEGRITY,
-        link_name=link_name,
-        link_id=link_id,
-        snippets=[]
-        if link_id is None
-        else [(form, make_snippet(door.origin, placement=link_id, language=language, form=form)) for form in FORMS],
+        snippet_fields=asked_views,
+        snippet_query=asked.query,
+        lines=write_lines(asked, origin=door.origin),
         sections=_fill_in(words["sections"], agency=door.agency_name),
         fields_shown=views,
-        has_faults=bool(faults),
-        faults=[{"target": _get_target(view), "text": view.fault} for view in (link_name, *views) if view.fault],
+        has_faults=bool(faults or asked.faults),
+        faults=[{"target": _get_target(view), "text": view.fault} for view in (*asked_views, *views) if view.fault],
         notice=None if notice is None else _make_notice(door, words, notice),
     )
 
@@ -206,22 +197,8 @@ def _make_view(field: ServiceField, typed: Typed, words: ServiceWording, *, faul
     )
 
 
-def _make_link_view(typed: Typed, words: ServiceWording, *, fault: str | None) -> FieldView:
-    said = words["html"]
-    return FieldView(
-        name=LINK_NAME,
-        kind="text",
-        label=said["label"],
-        hint=said["hint"],
-        fault="" if fault is None else said[fault],
-        value="".join(typed[LINK_NAME]),
-        autocomplete="off",
-        options=(),
-    )
-
-
 def _get_target(view: FieldView) -> str:
-    return view.options[0].target if view.options else view.name
+    return view.options[0].target if view.options and view.kind != "select" else view.name
 
 
 def _make_notice(door: PublicDoor, words: ServiceWording, name: NoticeName) -> Mapping[str, Any]:

@@ -3,13 +3,17 @@
 import html
 import re
 from importlib.resources import files
+from itertools import product
+from urllib.parse import urlencode
 
 import brotli
 import pytest
 
 from gateway.public.views.for_services import BLANK
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.snippet import FORMS, make_policy, make_snippet
+from partner_sdk.cli import main
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
@@ -65,17 +69,10 @@ def test_canonical_button_is_shown_on_light_and_dark_ground_and_leads_nowhere(on
 def test_name_address_or_link_id_gives_the_html_to_paste(
     one_public: PublicHouse, language: str, name: str, link_id: str
 ):
-    person = show_html(one_public, name, language)
+    person = ask_for_lines(one_public, language, link_name=name)
 
     assert person.page.status_code == 200
-    boxes = [
-        html.unescape(text)
-        for text in re.findall(r"<textarea[^>]* readonly[^>]*>\n(.*?)</textarea>", person.text(), re.S)
-    ]
-    assert boxes[:2] == [
-        make_snippet(PUBLIC_ORIGIN, placement=link_id, language=language, form=form).rstrip("\n")
-        for form in ("script", "link")
-    ]
+    assert read_lines(person) == make_snippet(PUBLIC_ORIGIN, placement=link_id, language=language).rstrip("\n")
     assert f"<code>{link_id}</code>" in person.text()
     # The name as typed is a value of the field and nothing else.
     assert read_form(person.page)["link_name"] == name
@@ -102,7 +99,7 @@ def test_name_address_or_link_id_gives_the_html_to_paste(
     ],
 )
 def test_name_that_gives_no_link_id_is_asked_for_again(one_public: PublicHouse, name: str, said: str):
-    person = show_html(one_public, name)
+    person = ask_for_lines(one_public, link_name=name)
 
     assert re.findall(r'<li><a href="#([\w-]+)">', person.text()) == ["link_name"]
     assert read_title(person.page).startswith("Error:")
@@ -110,31 +107,62 @@ def test_name_that_gives_no_link_id_is_asked_for_again(one_public: PublicHouse, 
     assert " readonly" not in person.text()
 
 
-def test_html_keeps_the_words_of_the_request_and_sends_nothing(public: PublicHouse):
-    person = show_html(public, "Example Chat", **TYPED)
-    form = read_form(person.page)
-    assert (form["message"], form.getlist("surfaces"), form["organisation"]) == (
-        MARKER,
-        ["chat", "profile"],
-        "Example Chat Ltd",
-    )
+@pytest.mark.parametrize(("flavour", "form"), list(product(FLAVOURS, FORMS)))
+def test_lines_are_those_of_the_command(
+    one_public: PublicHouse, capsys: pytest.CaptureFixture[str], flavour: str, form: str
+):
+    asked = {"link_name": "example-chat-dm", "language": "cy", "flavour": flavour, "form": form}
+    person = ask_for_lines(one_public, **asked)
+    placed = ("--placement", "example-chat-dm", "--origin", PUBLIC_ORIGIN)
+    assert main(["button", "snippet", *placed, "--language", "cy", "--for", flavour, "--form", form]) == 0
+
+    assert read_lines(person) == capsys.readouterr().out.rstrip("\n")
+    assert FILE_NAMES[flavour] in person.text() or flavour == "html"
+    assert make_policy(PUBLIC_ORIGIN, form=form, by="host").line in html.unescape(person.text())
+    # The form stands as it was sent, so that one answer can be changed.
+    assert {name: read_form(person.page)[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("query", "faulty"),
+    [
+        ("link_name=a&flavour=angular", ["flavour"]),
+        ("link_name=a&language=fr&form=popup", ["language", "form"]),
+        ("link_name=a&link_name=b", ["link_name"]),
+        ("link_name=a&form=link&form=script", ["form"]),
+        ("flavour=", ["link_name", "flavour"]),
+    ],
+)
+def test_answer_that_is_not_offered_is_named_and_makes_no_lines(one_public: PublicHouse, query: str, faulty: list[str]):
+    person = one_public.person()
+    person.get(f"{PAGE}?{query}")
+
+    assert re.findall(r'<li><a href="#([\w-]+)">', person.text()) == faulty
+    assert all(f'id="{name}"' in person.text() for name in faulty)
+    assert " readonly" not in person.text()
+
+
+def test_other_words_in_the_address_are_no_answers(one_public: PublicHouse):
+    person = one_public.person()
+    person.get(f"{PAGE}?lang=cy&utm_source=x&placement=example-chat")
+    assert 'id="faults"' not in person.text()
+    assert read_form(person.page)["language"] == "cy"
+
+
+def test_request_and_language_keep_the_lines_and_the_lines_send_nothing(public: PublicHouse):
+    person = ask_for_lines(public, link_name="Example Chat", form="link")
+    lines = read_lines(person)
     assert public.house.items(ADOPTION_REQUEST) == []
-    person.press("language")
-    assert read_form(person.page)["link_name"] == "Example Chat"
-    assert " readonly" in person.text()
-    person.press("send")
+    (path,) = re.findall(r'id="answers" method="post" action="([^"]*)"', person.text())
+    person.path = html.unescape(path)
+    person.press("language", **TYPED)
+    assert (read_lines(person), read_title(person.page)[:6]) == (lines, "Rhowch")
+    assert read_form(person.page)["message"] == MARKER
+    person.press("send", website="")
+    assert read_lines(person) == lines
+    person.press("send", website=str(TYPED["website"]))
     assert person.path == "/for-services/sent"
     assert len(open_waiting(public.house)) == 1
-
-
-def test_enter_in_the_name_alone_shows_the_html(public: PublicHouse):
-    # Browsers press the form's first button, which sends the request.
-    person = public.person()
-    person.get(PAGE)
-    person.path = PAGE
-    person.press("send", link_name="Example Chat")
-    assert " readonly" in person.text()
-    assert 'id="faults"' not in person.text()
 
 
 def test_page_says_where_the_button_belongs_and_what_to_write_beside_it(public: PublicHouse):
@@ -153,13 +181,16 @@ def test_style_of_this_page_is_small_and_no_page_of_the_form_loads_it(public: Pu
     assert "/s/services." not in public.person().get("/").get_data(as_text=True) + person.text()
 
 
-def show_html(public: PublicHouse, name: str, language: str = "en", **typed: str | list[str]) -> Person:
-    """Type a name into the first field of the page and press Show the HTML."""
+def ask_for_lines(public: PublicHouse, page_language: str = "en", **asked: str) -> Person:
+    """Send the form at the top of the page: its answers are the address."""
     person = public.person()
-    person.get(f"{PAGE}?lang={language}")
-    person.path = PAGE
-    person.press("html", **{**typed, "link_name": name})
+    person.get(f"{PAGE}?{urlencode({'lang': page_language, **asked})}")
     return person
+
+
+def read_lines(person: Person) -> str:
+    (lines,) = re.findall(r'<textarea[^>]* id="lines" readonly[^>]*>\n(.*?)</textarea>', person.text(), re.S)
+    return html.unescape(lines)
 
 
 def test_icon_of_the_page_is_the_file_that_services_load(public: PublicHouse):
