@@ -30,6 +30,8 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port
+from tests.contract.npm_package import build_package
+from tests.contract.npm_package import run_node as run_package
 from tests.house.sources import ROOT
 
 INTEROP = ROOT / "tests" / "contract" / "interop"
@@ -156,6 +158,16 @@ def test_client_in_node_gets_a_receipt_an_answer_a_question_and_a_digest(
     assert bodies["information-request"]["report_id"] == report.name
     assert (bodies["digest"]["partner"], bodies["digest"]["synthetic"]) == ("sandbox-1", True)
     assert json.loads(run_node("progress", report.name, *state)) == {"outcome": "used", "stage": "opened"}
+
+
+def test_typescript_client_enrols_and_gets_a_receipt(sandbox: dict[str, Any], tmp_path: Path) -> None:
+    build_package()
+    first = parse_invitation(Path(sandbox["invitation"]).read_bytes())
+    seen = json.loads(run_package("test/walk.mjs", sandbox["invitation"], tmp_path / "npm", EXAMPLE_REPORT))
+    assert (seen["partner"], seen["key"]) == (first.partner, seen["keys"]["submission"])
+    assert seen["receipts"] == [seen["reference"]] == [seen["checked"]]
+    assert seen["waiting"] == []
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "npm").rglob("*.*")} == {0o600}
 
 
 def test_ready_partner_sends_and_answers_the_question(sandbox: dict[str, Any]) -> None:

@@ -11,10 +11,13 @@ from tests.widget.browsers import Firefox, Visit
 from tests.widget.host_pages import HostPages
 
 FOLDER = Path(__file__).parent / "firefox"
-TESTS = Path(__file__).parents[1]
-LOCKS = sorted(path for path in TESTS.rglob("package-lock.json") if "node_modules" not in path.parts)
+ROOT = Path(__file__).parents[2]
+LOCKED = ("partner_sdk", "tests", "widget")
+LOCKS = sorted(
+    path for room in LOCKED for path in (ROOT / room).rglob("package-lock.json") if "node_modules" not in path.parts
+)
 # The least that each must lock, so that an empty file is not a good one.
-LEAST_LIBRARIES = {"firefox": 50, "react": 3, "interop": 10}
+LEAST_LIBRARIES = {"firefox": 50, "react": 3, "interop": 10, "npm": 10}
 # The commands of the driver, all of them in Firefox 140 (its remote/webdriver-bidi/modules), the oldest that
 # .ci/test-tools takes. The collectors are not, and puppeteer-core goes on without them where they are refused
 # (bidi/Browser.js).
@@ -44,7 +47,7 @@ OLDEST_NODE = 20
 
 
 def test_lock_files_are_those_that_are_judged_here():
-    assert [path.parent.name for path in LOCKS] == ["interop", "react", "firefox"]
+    assert [path.parent.name for path in LOCKS] == ["npm", "interop", "react", "firefox"]
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)

@@ -1,0 +1,94 @@
+/** A partner of the agency: an online service, or a body that receives packages. The one class that most programs need. */
+import { type Environment, answer, nullable, oneOf, text } from "./shapes.js";
+import { type KeyIds, getKeyIds, parseInvitation } from "./enrolment.js";
+import type { Surroundings } from "./gateway.js";
+import type { KeySet } from "./keys.js";
+import type { Report } from "./report.types.js";
+import type { Receipt } from "./reports.js";
+import { Session } from "./session.js";
+import { type Attempt, type Delivery, type Progress, type ReportSettings, Submissions } from "./submissions.js";
+
+const callerShape = answer({ environment: oneOf("live", "sandbox"), key_id: text(), partner: text() });
+const statusShape = answer({ caller: nullable(callerShape), environment: oneOf("live", "sandbox"), ready: (value) => value === true });
+
+export type Status = ReturnType<typeof statusShape>;
+
+export class Partner {
+  readonly #session: Session;
+  readonly #submissions: Submissions;
+
+  private constructor(session: Session) {
+    this.#session = session;
+    this.#submissions = new Submissions(session);
+  }
+
+  /**
+   * Answer an invitation in a new folder. Read `keyIds` to the agency by phone; `status()` names the partner from its
+   * approval on. If this is interrupted, call it again.
+   */
+  static async enrol(folder: string, invitation: Uint8Array | string, surroundings: Partial<Surroundings> = {}): Promise<Partner> {
+    return new Partner(await Session.enrol(folder, parseInvitation(invitation), surroundings));
+  }
+
+  /** Open the folder of a partner that enrolled. */
+  static async open(folder: string, surroundings: Partial<Surroundings> = {}): Promise<Partner> {
+    return new Partner(await Session.open(folder, surroundings));
+  }
+
+  get id(): string {
+    return this.#session.partner;
+  }
+
+  get environment(): Environment {
+    return this.#session.environment;
+  }
+
+  get keyIds(): KeyIds {
+    return getKeyIds(this.#session.keys);
+  }
+
+  /** Ask the gateway who this partner is to it. Raises `NotAuthorisedError` until the agency has approved the keys. */
+  async status(): Promise<Status> {
+    return statusShape(await this.#session.callJson({ method: "GET", path: "/v1/status" }));
+  }
+
+  /** Fetch and check the agency's key set; what seals does so by itself. */
+  refreshKeySet(): Promise<KeySet> {
+    return this.#session.refreshKeySet();
+  }
+
+  /** Check, seal, save and send a report; return its verified receipt. */
+  submit(report: Report, settings: ReportSettings): Promise<Delivery> {
+    return this.#submissions.submit(report, settings);
+  }
+
+  /** Send what waits in the folder: reports without a receipt. */
+  resume(): Promise<readonly Attempt[]> {
+    return this.#submissions.resume();
+  }
+
+  /** The ids of reports that have no receipt yet. */
+  listWaiting(): readonly string[] {
+    return this.#submissions.listWaiting();
+  }
+
+  /** Forget a report that the gateway refuses for good. */
+  discard(reportId: string): void {
+    this.#submissions.discard(reportId);
+  }
+
+  /** Every receipt that is kept here, checked again, without network. */
+  receipts(): readonly Delivery[] {
+    return this.#submissions.list();
+  }
+
+  /** Check a receipt from anywhere against the report that this folder sent. */
+  checkReceipt(receipt: Uint8Array | string): Receipt {
+    return this.#submissions.check(receipt);
+  }
+
+  /** Ask how far a report is. */
+  progress(reportId: string): Promise<Progress> {
+    return this.#submissions.progress(reportId);
+  }
+}
