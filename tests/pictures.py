@@ -68,7 +68,7 @@ CONTEXT: Final = "#context=1.example-chat.00000000-0000-0000-0000-000000000000.A
 # Pages beside the journey; the first one also with the note of an app.
 BESIDE: Final = (
     *("/", f"/{CONTEXT}", *(f"/{path}" for path in SIDE_PATHS.values())),
-    *("/16", "/for-services", "/nothing", "/problems/rate-limited"),
+    *("/16", "/for-services", "/poster", "/nothing", "/problems/rate-limited"),
 )
 SHEET: Final = """<!doctype html><meta charset="utf-8"><title>{0}</title>
 <style>body {{ margin: 1rem; background: #777; color: #fff; font: 1rem sans-serif }} a {{ color: #fff }}

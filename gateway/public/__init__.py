@@ -21,6 +21,7 @@ from gateway.public.navigation import (
     FOR_SERVICES,
     FOR_SERVICES_SENT,
     LEAVE,
+    POSTER,
     REPLIES,
     SIDE_PATHS,
     get_path,
@@ -36,6 +37,7 @@ from gateway.public.views.for_services import (
     show_for_services_sent,
 )
 from gateway.public.views.leave import leave
+from gateway.public.views.poster import show_poster
 from gateway.public.views.replies import post_replies, show_replies
 from gateway.public.views.screens import post_screen, show_screen
 from gateway.public.views.sides import post_side, show_side
@@ -123,6 +125,7 @@ def make_blueprint() -> Blueprint:
     for place, (show, post) in VIEWS.items():
         _add_place(door, place, show, post, **({"name": place} if place in {CHECK, THANKS} else {}))
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
+    door.add_url_rule(get_path(POSTER), "poster", show_poster, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
     return door
 

@@ -1,7 +1,7 @@
 """Places, their paths, and the actions of buttons.
 
-Paths are numbers, because they stay in the history of a shared phone. The page for services has a name instead, because
-adults at work read it and dictate it by telephone.
+Paths are numbers, because they stay in the history of a shared phone. The pages for services and schools have names
+instead, because adults at work read them and dictate them by telephone.
 A button sends one field, `action`. A button with another field name (an option, `change`) is read as that field, and is
 not listed here.
 """
@@ -35,6 +35,7 @@ REPLIES: Final = "replies"  # shown once both are right
 LEAVE: Final = "leave"
 FOR_SERVICES: Final = "for_services"  # the request for the button
 FOR_SERVICES_SENT: Final = "for_services_sent"
+POSTER: Final = "poster"  # printed by schools and clubs
 
 _PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -45,6 +46,7 @@ _PATHS: Final[Mapping[str, str]] = MappingProxyType(
         LEAVE: "/leave",
         FOR_SERVICES: "/for-services",
         FOR_SERVICES_SENT: "/for-services/sent",
+        POSTER: "/poster",
     }
 )
 
