@@ -21,7 +21,8 @@ from gateway.store import Store
 from partner_sdk.durable_files import write_durably
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import GatewayCard, GatewayKey, Pin
+from partner_sdk.wire.gateway_card import GatewayCard, GatewayKey
+from partner_sdk.wire.keys import Pin
 
 NEXT_CARD_FILE = "gateway.next.card"
 

@@ -29,7 +29,8 @@ from gateway.web.settings import SettingsError
 from partner_sdk.durable_files import read_bounded, write_new_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import Environment, GatewayCard, parse_pin
+from partner_sdk.wire.gateway_card import GatewayCard
+from partner_sdk.wire.keys import Environment, parse_pin
 
 MAX_PIN_FILE_BYTES = 8192
 

@@ -70,8 +70,8 @@ from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.digest import DIGEST_VERSION, TOTAL, Digest, DigestTable, encode_digest, make_cell
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.gateway_card import GatewayCard
 from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.keys import GatewayCard
 from partner_sdk.wire.mailbox_message import MessageKind
 from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.submission import ClearFields, report_context

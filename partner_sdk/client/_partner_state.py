@@ -13,6 +13,7 @@ submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the sam
 submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
+references/ID          links to the receipts, named by their references (_receipts.py)
 evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_files.py)
 evidence/ID.lock       empty; there while evidence is sent
 answers/ID.json        the request of the agency that a response answers (_threads.py)
@@ -277,7 +278,7 @@ class PartnerState:
     def discard_submission(self, report_id: str) -> None:
         """Delete a submission that has no receipt; raises `LocalStateError` (`no-such-submission`, `has-receipt`)."""
         with self.holding_submission(report_id):
-            if report_id in self.list_delivered():
+            if self.is_delivered(report_id):
                 raise LocalStateError("This report was delivered; its submission proves it.", reason="has-receipt")
             try:
                 self._path("submissions", report_id).unlink()
@@ -287,7 +288,7 @@ class PartnerState:
 
     def save_receipt(self, report_id: str, raw: bytes, *, by: Signer = "gateway") -> None:
         """Keep a receipt, verified before; never over a different one. The desk's is of a report that went by file."""
-        path = self._path(_RECEIPTS[by], report_id)
+        path = self.get_receipt_path(report_id, by=by)
         make_private_folder(path.parent)
         kept = find_bytes(path)
         if kept is not None and kept != raw:
@@ -297,7 +298,15 @@ class PartnerState:
 
     def find_receipt(self, report_id: str, *, by: Signer = "gateway") -> bytes | None:
         """Return the receipt of a report as received, or None."""
-        return find_bytes(self._path(_RECEIPTS[by], report_id))
+        return find_bytes(self.get_receipt_path(report_id, by=by))
+
+    def get_receipt_path(self, report_id: str, *, by: Signer) -> Path:
+        """Return the path of a report's receipt, which need not exist."""
+        return self._path(_RECEIPTS[by], report_id)
+
+    def is_delivered(self, report_id: str) -> bool:
+        """Return whether a report has a receipt, of the gateway or the desk."""
+        return any(self._path(kind, report_id).exists() for kind in _RECEIPTS.values())
 
     def list_receipts(self, *, by: Signer = "gateway") -> list[str]:
         """Return the report ids that have a receipt, oldest first (UUIDv7 sorts by time)."""

@@ -6,15 +6,16 @@ a report out of the spool.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave
-from partner_sdk.durable_files import write_new_durably
+from partner_sdk.durable_files import make_private_folder, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError
 from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.intake import (
@@ -26,8 +27,10 @@ from partner_sdk.wire.intake import (
     verify_receipt,
 )
 from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.reference import parse_reference
+from partner_sdk.wire.reference import check_reference, parse_reference
 from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
+
+_REFERENCES: Final = "references"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: d
     saved = state.find_submission(report_id)
     if saved is None:
         raise LocalStateError("There is no submission with this id.", reason="no-such-submission")
-    if report_id in state.list_undelivered():
+    if not state.is_delivered(report_id):
         EvidenceJournal(state.folder).check_free(report_id)
         check_may_leave(saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
     write_new_durably(path, saved[0])
@@ -204,12 +207,45 @@ def keep_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> bool:
 
     A second receipt of the same kind changes nothing: the first one is the proof that is kept.
     """
-    by: Signer = "desk" if isinstance(receipt, DeskReceipt) else "gateway"
+    by = _signer_of(receipt)
     with state.holding_submission(receipt.report_id):
         is_new = state.find_receipt(receipt.report_id, by=by) is None
         if is_new:
-            state.save_receipt(receipt.report_id, receipt.raw, by=by)
+            save_receipt(state, receipt)
     return is_new
+
+
+def save_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
+    """Save a receipt that was checked, never over a different one, so that its reference finds it."""
+    state.save_receipt(receipt.report_id, receipt.raw, by=_signer_of(receipt))
+    _link(state, receipt)
+
+
+def _signer_of(receipt: Receipt | DeskReceipt) -> Signer:
+    return "desk" if isinstance(receipt, DeskReceipt) else "gateway"
+
+
+def _link(state: PartnerState, receipt: Receipt | DeskReceipt) -> None:
+    """Link a reference to its receipt. Not synced, and a failure changes nothing: `get_report_id` finds it without."""
+    folder = state.folder / _REFERENCES
+    kept = state.get_receipt_path(receipt.report_id, by=_signer_of(receipt)).relative_to(state.folder)
+    with suppress(OSError, FormatError):
+        check_reference(receipt.reference)  # a file name is never built from anything else
+        try:
+            (folder / receipt.reference).symlink_to(".." / kept)
+        except FileNotFoundError:
+            make_private_folder(folder)
+            (folder / receipt.reference).symlink_to(".." / kept)
+
+
+def _find_linked(state: PartnerState, reference: str) -> str | None:
+    """Return the report id that a link names, if the receipt has this reference."""
+    try:
+        report_id = (state.folder / _REFERENCES / reference).readlink().stem
+        receipt = find_delivery(state, report_id)
+    except (OSError, FormatError):
+        return None
+    return report_id if receipt is not None and receipt.reference == reference else None
 
 
 def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
@@ -239,9 +275,16 @@ def get_report_id(state: PartnerState, named: str) -> str:
         reference = parse_reference(named)
     else:
         return named
-    for report_id in state.list_delivered():
+    linked = _find_linked(state, reference)
+    if linked is not None:
+        return linked
+    # Receipts from before there were links, or after a crash between the two: they are linked on the way.
+    for report_id in sorted(state.list_delivered(), reverse=True):
         receipt = find_delivery(state, report_id)
-        if receipt is not None and receipt.reference == reference:
+        if receipt is None:
+            continue
+        _link(state, receipt)
+        if receipt.reference == reference:
             return report_id
     raise LocalStateError(
         "No receipt of this folder has this reference: `report list` shows them all.", reason="no-such-receipt"

@@ -31,6 +31,7 @@ from partner_sdk.client._receipts import (
     check_kept_receipt,
     check_new_receipt,
     compare_receipts,
+    save_receipt,
 )
 from partner_sdk.client._spool import Attempt, flush
 from partner_sdk.client._submissions import find_receipt, find_taken_before, seal_and_save, send_submission
@@ -233,7 +234,7 @@ class Partner:
                 self.state, self.transport, post, clock=self._clock, refresh=self.refresh_key_set
             ) or self._send_patiently(lambda: send_submission(self.state, self.transport, report_id), is_patient)
             receipt = self._check_new_receipt(reply.body, post=self.state.get_submission(report_id)[1])
-            self.state.save_receipt(report_id, receipt.raw)
+            save_receipt(self.state, receipt)
         return receipt
 
     def resume(self) -> list[Attempt]:
@@ -253,7 +254,7 @@ class Partner:
         progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
         _, post = self.state.get_submission(report_id)
         receipt = self._check_new_receipt(encode(progress.receipt), post=post)
-        self.state.save_receipt(report_id, receipt.raw)
+        save_receipt(self.state, receipt)
         reason = progress.set_aside_reason
         return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
 

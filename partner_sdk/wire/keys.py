@@ -1,11 +1,11 @@
 """The agency's key set under the pinned root: the key that seals now, the keys that check receipts (WIRE.md §5).
 
-Also `gateway.card`, the file that a gateway hands to the desk, so that its receipts are believed there (§5.6). Never
-holds a private key.
+Never holds a private key.
 """
 
 import hashlib
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 import msgspec
@@ -180,16 +180,7 @@ def verify_bundle(
     which outlive a key set, and for the public door: a stale list must not stop a child (WIRE.md §5.4).
     """
     try:
-        bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
-        root_key = _trusted_root(bundle, pin=pin)
-        delegation = check_statement(
-            bundle.delegation, kind=StatementKind.DELEGATION, signers=(root_key,), payload_type=Delegation
-        )
-        key_set_key = parse_base64url(delegation.key_set_key, length=PUBLIC_KEY_BYTES)
-        key_set = check_statement(
-            bundle.key_set, kind=StatementKind.KEY_SET, signers=(key_set_key,), payload_type=KeySet
-        )
-        _check_keys(key_set)
+        delegation, key_set = _open_chain(raw, pin)
         expired = not _within(now, delegation.not_before, delegation.not_after) or now >= parse_time(key_set.expires_at)
     except StatementError as error:
         raise KeySetError("The key set is not signed by the pinned root.", reason=_cause(error.reason)) from None
@@ -209,6 +200,24 @@ def verify_bundle(
     if expired and not allow_expired:
         raise KeySetError("The key set has expired; the agency must publish a new one.", reason="expired")
     return key_set
+
+
+# A client reads its saved key set several times for each report: the same bytes under the same pin are checked once.
+@lru_cache(maxsize=2)
+def _open_chain(raw: bytes, pin: Pin) -> tuple[Delegation, KeySet]:
+    """Return the delegation and the key set that lead from the pinned root, at any time; raises as `verify_bundle`.
+
+    Of statements it raises `FormatError` and `StatementError`.
+    """
+    bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
+    root_key = _trusted_root(bundle, pin=pin)
+    delegation = check_statement(
+        bundle.delegation, kind=StatementKind.DELEGATION, signers=(root_key,), payload_type=Delegation
+    )
+    key_set_key = parse_base64url(delegation.key_set_key, length=PUBLIC_KEY_BYTES)
+    key_set = check_statement(bundle.key_set, kind=StatementKind.KEY_SET, signers=(key_set_key,), payload_type=KeySet)
+    _check_keys(key_set)
+    return delegation, key_set
 
 
 def peek_delegated_at(raw: bytes) -> str:
@@ -364,37 +373,3 @@ def _within(moment: datetime, start: str, end: str) -> bool:
 
 def _cause(reason: str) -> str:
     return "malformed" if reason in {"wrong-kind", "wrong-signature-count"} else "bad-signature"
-
-
-MAX_CARD_BYTES = 4096
-
-
-class GatewayKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The public half of a gateway's receipt key, or of the key of its public log."""
-
-    key_id: str
-    public_key: str
-
-
-class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The gateway's name, and the public keys that check its receipts and its public log. No secret."""
-
-    environment: Environment
-    instance: str
-    origin: str
-    receipt_key: GatewayKey
-    type: Literal["report-abuse/gateway-card"]
-    log_key: GatewayKey | None = None
-
-
-def parse_gateway_card(raw: bytes) -> GatewayCard:
-    """Read the bytes of a card file, or raise `KeySetError` (`bad-card`)."""
-    try:
-        card = parse_exact(raw.rstrip(b"\n"), kind=GatewayCard, max_bytes=MAX_CARD_BYTES)
-        keys = [key for key in (card.receipt_key, card.log_key) if key is not None]
-        ids = [key_id_of(parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)) for key in keys]
-    except FormatError as error:
-        raise KeySetError(f"This is not a gateway.card file: {error}", reason="bad-card") from None
-    if [key.key_id for key in keys] != ids or len(set(ids)) != len(ids):
-        raise KeySetError("The card's key does not have the id that it claims.", reason="bad-card")
-    return card

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -83,11 +84,17 @@ def summarise(rounds: dict[str, list[dict[str, float]]], *, size_bytes: int) -> 
     ]
 
 
-def start_loop(folder: Path, *, port: int, store_endpoint: str = "") -> Loop:
-    """Start an agency, its gateway and a partner; with an endpoint, the gateway keeps evidence in a bucket there."""
+def start_loop(
+    folder: Path, *, port: int, store_endpoint: str = "", prepare: Callable[[Path], None] = lambda _: None
+) -> Loop:
+    """Start an agency, its gateway and a partner; with an endpoint, the gateway keeps evidence in a bucket there.
+
+    `prepare` may change the settings in the gateway's folder before it starts.
+    """
     loop = Loop(folder, port=port)
     try:
         loop.make_keys()
+        prepare(loop.gateway_state)
         if store_endpoint:
             settings = loop.gateway_state / "gateway.toml"
             text = settings.read_text("utf-8").replace('store_uri = ""', f'store_uri = "s3://{BUCKET}/bench"')

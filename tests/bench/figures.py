@@ -38,6 +38,7 @@ BENCHES: Final = {
     "packages": "Packages on one core",
     "deliveries": "Packages from their release to the force, on one core",
     "report": "The SDK on one core",
+    "sdk": "One `Partner` against a gateway on the same machine",
     "evidence": "Evidence beside a plain upload on the same stack",
     "button": "What the button loads, and what it runs in Chromium",
     "digests": "The digests of a quarter, all services in one run",

@@ -18,8 +18,9 @@ from partner_sdk.wire import envelope, public_codes, reply_message, signature_pr
 from partner_sdk.wire.action_bodies import ACCOUNT_KINDS, ReferralFacts
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.enrolment import EnrolmentBox
+from partner_sdk.wire.gateway_card import GatewayCard
 from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, GatewayCard, KeySet, KeySetBundle
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, KeySetBundle
 from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS, InformationRequest
 from partner_sdk.wire.page_context import ContextAccount, ContextMessage, PageContext, Surface
 from partner_sdk.wire.public_report import PublicReport

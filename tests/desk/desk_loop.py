@@ -32,8 +32,9 @@ from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
+from partner_sdk.wire.gateway_card import parse_gateway_card
 from partner_sdk.wire.items import ItemPage
-from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key, parse_gateway_card
+from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key
 from partner_sdk.wire.public_log import origin_of
 from partner_sdk.wire.public_report import PublicReport, encode_public_report
 from partner_sdk.wire.sealing import seal

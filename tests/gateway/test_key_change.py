@@ -19,7 +19,8 @@ from gateway.key_folder import find_signing_key, read_receipt_key
 from gateway.refusals import get_problem
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
-from partner_sdk.wire.keys import KeySet, parse_gateway_card
+from partner_sdk.wire.gateway_card import parse_gateway_card
+from partner_sdk.wire.keys import KeySet
 from tests.builders import StillClock, make_house, make_key, seal_report
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 

@@ -37,7 +37,8 @@ from partner_sdk.durable_files import read_bounded
 from partner_sdk.errors import LocalStateError
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.lazy_group import ExampleCommand
-from partner_sdk.wire.keys import MAX_CARD_BYTES, Environment, parse_gateway_card
+from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
+from partner_sdk.wire.keys import Environment
 
 _DESK: Final = Path(__file__).parents[1]
 # One line a file; a test fails for a dated file that is in no list.

@@ -38,8 +38,9 @@ from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
+from partner_sdk.wire.gateway_card import GatewayCard, GatewayKey
 from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import GatewayCard, GatewayKey, Pin, fingerprint_of
+from partner_sdk.wire.keys import Pin, fingerprint_of
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, parse_statement
 
 UNUSED_FOR: Final = timedelta(hours=1)  # before a receipt key may end without --now
