@@ -1,4 +1,4 @@
-"""The button for each framework: files for a service's own tree, React's nested calls, and an extension for Flask.
+"""The button for each framework: files for a service's own tree, and an extension for Flask.
 
 Each file renders the HTML of `snippet.py` and needs this SDK no more. A placement or a context that a page hands over
 is percent-encoded there, so that no word of a page becomes markup; a misspelled one leads to the form all the same, and
@@ -8,74 +8,16 @@ The Flask extension touches only the globals of an app's templates and imports n
 do.
 """
 
-import json
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
-from importlib.resources import files
 from typing import Any, Final, Literal, Protocol, get_args
 
-from partner_sdk.button.release import ELEMENT, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
+from partner_sdk.button.components import FRAMEWORKS, fill, make_component, read
+from partner_sdk.button.release import VERSION
 from partner_sdk.button.snippet import ButtonStyle, format_snippet, make_link, make_snippet, make_style
 from partner_sdk.client.exchange import check_origin
 
-VOID: Final = frozenset({"img"})
-# HTML and SVG names that React spells in another way; the parser has put them into lower case.
-_NAMES: Final = {"crossorigin": "crossOrigin", "referrerpolicy": "referrerPolicy", "viewbox": "viewBox"}
-_STEP: Final = "  "
-
-
-class _TreeWriter(HTMLParser):
-    """Writes one call a line, in the depth at which it stands."""
-
-    def __init__(self, *, link: str) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._link = link
-        self._depth = 3
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Open a call; one of an element that holds nothing is closed at once."""
-        given = ", ".join(f"{json.dumps(_NAMES.get(name, name))}: {self._format_value(value)}" for name, value in attrs)
-        properties = f"{{ {given} }}" if given else "null"
-        self._write(f"h({json.dumps(tag)}, {properties},")
-        self._depth += 1
-        if tag in VOID:
-            self.handle_endtag(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Write a call that holds nothing: the icon's shapes."""
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, _tag: str) -> None:
-        """Close a call."""
-        self._depth -= 1
-        self._write("),")
-
-    def handle_data(self, data: str) -> None:
-        """Write a text, white space between elements too."""
-        self._write(f"{json.dumps(data, ensure_ascii=False)},")
-
-    def _format_value(self, value: str | None) -> str:
-        if value is None:
-            return "true"
-        return "link" if value == self._link else json.dumps(value, ensure_ascii=False)
-
-    def _write(self, text: str) -> None:
-        self.lines.append(_STEP * self._depth + text)
-
-
-def make_react_tree(html: str, *, link: str) -> str:
-    """Return the calls; where an attribute is `link`, the variable of that name stands."""
-    writer = _TreeWriter(link=link)
-    writer.feed(html)
-    writer.close()
-    return "\n".join([f"{_STEP * 2}h(Fragment, null,", *writer.lines, f"{_STEP * 2})"])
-
-
-Flavour = Literal["html", "jinja", "flask", "django", "react", "wordpress"]
+Flavour = Literal["html", "jinja", "flask", "django", "react", "vue", "wordpress"]
 FLAVOURS: Final[tuple[Flavour, ...]] = get_args(Flavour)
 # The name of the file in the service's tree.
 FILE_NAMES: Final[dict[Flavour, str]] = {
@@ -84,13 +26,13 @@ FILE_NAMES: Final[dict[Flavour, str]] = {
     "flask": "report_abuse_button.py",
     "django": "templatetags/report_abuse.py",
     "react": "ReportAbuseButton.js",
+    "vue": "ReportAbuseButton.js",
     "wordpress": "report-abuse-button.php",
 }
 _TEMPLATES: Final[dict[Flavour, str]] = {
     "jinja": "report_abuse.jinja",
     "flask": "flask.py.txt",
     "django": "report_abuse.py.txt",
-    "react": "ReportAbuseButton.js.txt",
     "wordpress": "report-abuse-button.php.txt",
 }
 _LINK: Final = "@LINK@"
@@ -101,29 +43,15 @@ def make_flavour(flavour: Flavour, *, origin: str, placement: str, style: Button
     link = make_link(origin, placement=placement)
     if flavour == "html":
         return format_snippet(link, origin=origin, style=style)
+    if flavour in FRAMEWORKS:
+        return make_component(flavour, origin=origin, placement=placement, style=style)
     head, tail = format_snippet(_LINK, origin=origin, style=style).rstrip("\n").split(_LINK)
-    marks = {"ORIGIN": origin, "PLACEMENT": placement, "VERSION": VERSION, "ELEMENT": ELEMENT, "SCRIPT": SCRIPT_PATH}
-    marks |= {"INTEGRITY": SCRIPT_INTEGRITY, "HEAD": head, "TAIL": tail}
+    marks = {"ORIGIN": origin, "PLACEMENT": placement, "VERSION": VERSION, "HEAD": head, "TAIL": tail}
     if flavour in ("django", "flask"):
         marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail), "STYLE": _format_style(style)}
     elif flavour == "wordpress":
         marks |= {"HEAD": _quote_for_php(head), "TAIL": _quote_for_php(tail)}
-    elif flavour == "react":
-        has_script = style.form == "script"
-        marks["TREE"] = make_react_tree(f"{head}{_LINK}{tail}", link=_LINK)
-        marks["EFFECT_IMPORT"] = ", useEffect" if has_script else ""
-        marks["EFFECT"] = _fill(_read("effect.js.txt"), marks) if has_script else ""
-    return _fill(_read(_TEMPLATES[flavour]), marks)
-
-
-def _read(name: str) -> str:
-    return files("partner_sdk").joinpath("button", "flavours", name).read_text(encoding="utf-8")
-
-
-def _fill(template: str, marks: dict[str, str]) -> str:
-    for mark, text in marks.items():
-        template = template.replace(f"@{mark}@", text)
-    return template
+    return fill(read(_TEMPLATES[flavour]), marks)
 
 
 def _quote_for_python(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Writes the SDK's constants of a release: the hashes and the icon in release.py, and then the golden files.
+"""Writes a release's constants: the hashes and the icon in release.py, then the golden files, and the npm package's
+components.
 
 Run once, when a version is released: `python -m tests.sdk.renew_button_release`. Never for a file that was released.
 """
@@ -10,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from partner_sdk.button import release, snippet
+from partner_sdk.button import components, release, snippet
 
 REPOSITORY: Final = Path(__file__).parents[2]
 WIDGET: Final = REPOSITORY / "widget"
@@ -58,6 +59,20 @@ def renew_golden() -> None:
             (GOLDEN / f"{language}-{form}.html").write_text(html, encoding="utf-8")
 
 
+def renew_components() -> None:
+    """Write the components of the npm package, which name no agency and no place."""
+    for framework, text in make_components().items():
+        (WIDGET / f"{framework}.js").write_text(text, encoding="utf-8")
+
+
+def make_components() -> dict[str, str]:
+    """Return the text of each component, by its framework."""
+    return {
+        one: components.make_component(one, origin=None, placement=None, style=snippet.ButtonStyle())
+        for one in components.FRAMEWORKS
+    }
+
+
 def _quote(part: str) -> str:
     # As ruff spells it: the icon holds double quotes and no single ones.
     return f"'{part}'" if '"' in part else f'"{part}"'
@@ -66,3 +81,4 @@ def _quote(part: str) -> str:
 if __name__ == "__main__":
     renew_release(WIDGET / release.VERSION)
     renew_golden()
+    renew_components()

@@ -28,6 +28,7 @@ _PRODUCTS: Final[Mapping[str, str]] = {
     "flask": "Flask",
     "django": "Django",
     "react": "React",
+    "vue": "Vue",
     "wordpress": "WordPress",
 }
 _MOST_OF_A_NAME: Final = 200
