@@ -12,11 +12,12 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
-    "The button": ("docs/placement", "widget/README"),
+    "The button": ("docs/placement", "docs/guides/native", "widget/README"),
     "For services": (
         "docs/guides/python",
         "docs/guides/any-language",
         "partner_sdk/README",
+        "partner_sdk/npm/README",
         "docs/guides/digest",
         "docs/fields",
         "docs/package",
@@ -44,6 +45,7 @@ include_patterns = [
     "SECURITY.md",
     "docs/**.md",
     "partner_sdk/*.md",
+    "partner_sdk/npm/README.md",
     "widget/README.md",
 ]
 exclude_patterns = [".venv", "build"]
