@@ -47,14 +47,19 @@ class RequestThreads:
 
     def _work(self) -> None:
         while True:
-            job, loop, done = self._queue.get()
-            try:
-                job()
-            except Exception as error:  # noqa: BLE001 - the thread must survive for the next job
-                log_failure(error)
-            # A closed loop waits for nothing.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_finish, done)
+            # A call of its own: a thread that waits must keep no name of the job it did last. That would keep the text
+            # of a report in memory, and a connection open whose body did not come whole.
+            _do(*self._queue.get())
+
+
+def _do(job: Job, loop: asyncio.AbstractEventLoop, done: "asyncio.Future[None]") -> None:
+    try:
+        job()
+    except Exception as error:  # noqa: BLE001 - the thread must survive for the next job
+        log_failure(error)
+    # A closed loop waits for nothing.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(_finish, done)
 
 
 def _finish(done: "asyncio.Future[None]") -> None:
