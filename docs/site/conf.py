@@ -12,29 +12,30 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
-    "The button": ("docs/placement", "docs/guides/native", "widget/README"),
-    "For services": (
+    "Schools and clubs": ("docs/readers/schools", "docs/reading-age", "docs/panel/README"),
+    "Web, apps and games": ("docs/readers/developers", "docs/placement", "docs/guides/native", "widget/README"),
+    "Trust and safety": (
+        "docs/readers/trust-and-safety",
         "docs/guides/python",
         "docs/guides/any-language",
         "partner_sdk/README",
         "partner_sdk/npm/README",
         "docs/guides/digest",
         "docs/fields",
-        "docs/package",
         "partner_sdk/WIRE",
     ),
-    "For police": ("docs/guides/packages",),
-    "For the agency": (
-        "docs/casework",
-        "docs/queue",
-        "docs/partners",
-        "docs/data",
-        "docs/reading-age",
-        "docs/panel/README",
+    "Police": ("docs/guides/packages", "docs/package"),
+    "The agency": ("docs/readers/agency", "docs/casework", "docs/queue", "docs/partners", "docs/data"),
+    "Operators": (
+        "docs/readers/operators",
+        "docs/running",
+        "docs/settings",
+        "docs/operations",
+        "docs/slo",
+        "docs/performance",
     ),
-    "For operators": ("docs/running", "docs/settings", "docs/operations", "docs/slo"),
     "Trust": ("docs/threat-model", "docs/anonymity", "SECURITY", "docs/requirements"),
-    "For contributors": ("docs/architecture", "docs/performance", "docs/decisions/*", "CHANGELOG"),
+    "Contributors": ("docs/architecture", "docs/decisions/*", "CHANGELOG"),
 }
 
 project = "Report Abuse"

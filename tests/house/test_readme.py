@@ -22,6 +22,7 @@ from gateway.web.logs import LOG_FIELDS
 from tests.house.sources import ROOT
 
 README = ROOT / "README.md"
+MOST_WORDS_FOR_A_READER = 500
 RUNNING = ROOT / "docs" / "running.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 TABLES = {
@@ -61,16 +62,29 @@ def read_table(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_readme_is_a_screen_and_a_half_and_links_every_page() -> None:
+def list_linked(page: Path) -> set[Path]:
+    """Return the files that a document links."""
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+    return {(page.parent / target).resolve() for target in targets if not re.match(r"[a-z]+:", target)}
+
+
+def test_readme_is_a_screen_and_a_half_and_leads_to_every_page() -> None:
     lines = README.read_text("utf-8").splitlines()
     assert len(lines) <= 90
     assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "<img"))] == []
-    pages = {
-        path.relative_to(ROOT).as_posix()
-        for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/guides").glob("*.md")]
-    }
+    readers = set((ROOT / "docs/readers").glob("*.md"))
+    assert len(readers) >= 5
+    assert readers - list_linked(README) == set()
+    # Two clicks away at most: by the page of a reader.
+    near = list_linked(README).union(*map(list_linked, readers))
+    pages = {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/guides").glob("*.md"), *(ROOT / "docs/panel").glob("*.md")}
     assert len(pages) >= 12
-    assert pages - set(re.findall(r"\]\(([^)#]+)", "\n".join(lines))) == set()
+    assert pages - near == set()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/readers").glob("*.md")), ids=lambda page: page.stem)
+def test_page_of_a_reader_is_two_screens_at_most(page: Path) -> None:
+    assert len(page.read_text("utf-8").split()) <= MOST_WORDS_FOR_A_READER
 
 
 def test_pythons_of_the_classifiers_are_those_that_operators_read_of() -> None:
