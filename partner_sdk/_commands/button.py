@@ -33,6 +33,7 @@ from partner_sdk.button.snippet import (
     make_style,
 )
 from partner_sdk.wire.canonical import check_filled_in
+from partner_sdk.wire.placement import TEST_LINK_ID
 
 BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
@@ -42,6 +43,10 @@ MAY_GO = "Replace the values with your own. You may leave out {fields}."
 BY_TLS_ALONE = (
     "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} shows that this is the "
     "agency. Its root has the fingerprint {fingerprint}: compare it with the one from the agency."
+)
+TEST_LINK = (
+    "test is the link id for tests, which anyone may use. Put your own in its place before your page goes live: with "
+    "this one the agency does not learn which service a report came from."
 )
 
 
@@ -91,6 +96,8 @@ def snippet(
     style = make_style(language=language, form=form, size=size)
     agency = call.get_origin(origin)
     text = make_flavour(flavour, origin=agency, placement=placement, style=style)
+    if placement == TEST_LINK_ID:
+        call.speaker.warn(TEST_LINK)
     name = FILE_NAMES[flavour]
     note = "" if out == Path(name) else f" In your tree it is {name}."
     return call.answer_file({"flavour": flavour, "origin": agency, "text": text}, text, out=out, note=note)

@@ -16,6 +16,8 @@ from partner_sdk.wire.intake import PLACEMENT_PATTERN
 
 MAX_PLACEMENTS = 20_000
 SERVICE_NAME_MAX = 80
+# In no register: anybody may use it before a place is agreed (docs/decisions/0014-practice.md).
+TEST_LINK_ID = "test"
 
 PlacementId = Annotated[
     str,

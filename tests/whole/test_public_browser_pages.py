@@ -88,15 +88,15 @@ def test_start_is_seen_without_scrolling_on_a_phone_and_on_a_computer(
         with open_phone(browser, has_script=True) as phone:
             phone.page.set_viewport_size({"width": width, "height": height})
             for language in LANGUAGES:
-                for name, fragment in (("", ""), ("with a context", CONTEXT)):
+                for name, fragment in (("", ""), ("with a context", CONTEXT), ("of a test link", "&from=test")):
                     phone.page.goto("about:blank")
                     phone.page.goto(f"{server.url}/?lang={language}{fragment}")
-                    assert phone.page.locator("#passed-on").is_visible() == bool(fragment)
+                    assert phone.page.locator("#passed-on").is_visible() == (fragment == CONTEXT)
                     assert phone.page.locator(".banner").count() == (banner != "none")
                     box = phone.page.locator(START).bounding_box()
                     assert box is not None
                     ends[size, language, name] = box["y"] + box["height"] - height
-    assert len(ends) == 8
+    assert len(ends) == 12
     assert {where: over for where, over in ends.items() if over > 0} == {}
 
 

@@ -28,7 +28,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.intake import PLACEMENT_MAX
-from partner_sdk.wire.placement import MAX_PLACEMENTS, is_placement
+from partner_sdk.wire.placement import MAX_PLACEMENTS, TEST_LINK_ID, is_placement
 from partner_sdk.wire.submission import check_partner_id
 
 MAX_REASON_CHARACTERS: Final = 300
@@ -196,6 +196,10 @@ def _check_link_id(connection: Connection, link_id: str) -> None:
                 "letter or a digit."
             ),
             reason="bad-link-id",
+        )
+    if link_id == TEST_LINK_ID:
+        raise PlacementError(
+            f"The link id {link_id} is for tests, by anyone. Choose another, or leave it out.", reason="link-id-taken"
         )
     if connection.execute(select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement == link_id)).first():
         raise PlacementError(

@@ -50,6 +50,7 @@ from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.adoption import format_request_number
+from partner_sdk.wire.placement import TEST_LINK_ID
 
 # The longest message with twelve bytes for each character, and short lines.
 ASKING_BODY_BYTES = 64 * 1024
@@ -145,6 +146,7 @@ def render_for_services(
         snippet_fields=asked_views,
         snippet_query=asked.query,
         lines=write_lines(asked, origin=door.origin),
+        TEST_LINK_ID=TEST_LINK_ID,
         sections=_fill_in(words["sections"], agency=door.agency_name),
         fields_shown=views,
         has_faults=bool(faults or asked.faults),

@@ -3,6 +3,8 @@
 Contains no personal data.
 """
 
+from collections.abc import Sequence
+
 from flask import request
 from flask.typing import ResponseReturnValue
 
@@ -39,6 +41,7 @@ from gateway.public.visiting.visit import (
 from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.placement import TEST_LINK_ID
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -50,11 +53,12 @@ def show_start() -> ResponseReturnValue:
     if not is_prefetch():
         _count_campaign(door, request.args.get("c", ""))
     remember_asked_language()
-    remember_placement(find_listed(door, request.args.get("from", "")))
-    visit, has_left = find_visit(), pop_left()
+    placement = request.args.get("from", "")
+    remember_placement(find_listed(door, placement))
+    visit, notes = find_visit(), _list_notes(door, placement)
     if visit is not None and is_inside(START):
-        return render_start(door, make_form(visit.keys, _get_version(door, visit)), has_left=has_left)
-    return render_start(door, make_blank_form(), has_left=has_left)
+        return render_start(door, make_form(visit.keys, _get_version(door, visit)), notes=notes)
+    return render_start(door, make_blank_form(), notes=notes)
 
 
 @rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -116,6 +120,13 @@ def _count_campaign(door: PublicDoor, word: str) -> None:
         door.count(f"campaign:{word}")
 
 
+def _list_notes(door: PublicDoor, placement: str) -> list[str]:
+    """List the words above the title: after leaving the form, and for a test link that was left on a live page."""
+    words = door.wording.screen(START)
+    is_test = placement == TEST_LINK_ID and not door.is_practice
+    return [words["left"]] * pop_left() + [words["test_link"]] * is_test
+
+
 def _get_version(door: PublicDoor, visit: Visit) -> int:
     opened = find_opened_draft(door, visit.keys)
     return NO_VERSION if opened is None else opened.version
@@ -126,13 +137,12 @@ def render_start(
     form: FormState,
     *,
     notice_page: str | None = None,
-    has_left: bool = False,
+    notes: Sequence[str] = (),
     context: PostedContext | None = None,
 ) -> str:
     """Render the first page, with a notice above it if `notice_page` names one.
 
-    `has_left` explains why the page is blank after leaving the form. `context` is the service's page context if this
-    page already had it: only a script can remove it from the address.
+    `context` is the service's page context if this page already had it: only a script can remove it from the address.
     """
     words = door.wording.screen(START)
     return render_page(
@@ -143,7 +153,7 @@ def render_start(
         default_action=Action.START,
         title=words["title"],
         screen=words,
-        has_left=has_left,
+        notes=notes,
         context=context or PostedContext(),
         notice=None if notice_page is None else make_notice(door, notice_page, has_words=False),
     )

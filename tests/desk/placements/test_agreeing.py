@@ -26,7 +26,7 @@ from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges, 
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import is_placement
+from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
 from tests.desk.placement_builders import ADDRESS, LINK_ID, PAGE, POSITION, agree, get
 
 
@@ -73,6 +73,10 @@ def test_offered_id_is_valid_for_the_longest_owner(desk: Desk) -> None:
 @pytest.mark.parametrize("link_id", ["Example", "-x", "a b", "x" * 41, "a\n", "é"])
 def test_misspelled_link_id_is_refused(desk: Desk, link_id: str) -> None:
     assert refuse(desk, link_id=link_id) == "bad-link-id"
+
+
+def test_link_id_for_tests_is_given_to_no_service(desk: Desk) -> None:
+    assert refuse(desk, link_id=TEST_LINK_ID) == "link-id-taken"
 
 
 def test_link_id_is_never_given_a_second_time_not_even_after_it_ended(desk: Desk) -> None:

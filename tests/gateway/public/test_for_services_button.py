@@ -142,6 +142,13 @@ def test_answer_that_is_not_offered_is_named_and_makes_no_lines(one_public: Publ
     assert " readonly" not in person.text()
 
 
+def test_link_id_for_tests_says_that_it_is_one(one_public: PublicHouse):
+    person = ask_for_lines(one_public, link_name="test")
+    assert f'href="{PUBLIC_ORIGIN}/?from=test"' in read_lines(person)
+    assert "Put your own in its place before your page goes live." in person.text()
+    assert "Once we have agreed a place" not in person.text()
+
+
 def test_other_words_in_the_address_are_no_answers(one_public: PublicHouse):
     person = one_public.person()
     person.get(f"{PAGE}?lang=cy&utm_source=x&placement=example-chat")

@@ -1,5 +1,6 @@
 """Practice: only on a sandbox; every page states it, nothing is sealed, stored or sent. Live knows no practice."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,9 @@ def open_person(sandbox: tuple[House, Gateway]) -> Person:
 
 
 def test_every_page_of_the_practice_form_says_so(sandbox: tuple[House, Gateway]):
-    person = open_person(sandbox).start()
+    person = open_person(sandbox)
+    assert BANNER in person.get("/?from=test").get_data(as_text=True)
+    person.start("/?from=test")
     pages = 0
     while person.path != "/15":
         assert BANNER in person.text(), person.path
@@ -91,6 +94,26 @@ def test_send_again_in_practice_is_the_same_page(sandbox: tuple[House, Gateway])
     person.post("/14", form)
     assert (person.path, person.page.status_code) == ("/15", 200)
     assert PRACTICE_REFERENCE in person.text()
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "The form is real: you can tell us here."),
+        ("cy", "Mae&#39;r ffurflen yn un go iawn: gelli di ddweud yma."),
+    ],
+)
+def test_forgotten_test_link_opens_the_real_form_and_says_so(public: PublicHouse, language: str, words: str):
+    person = public.person()
+    person.get(f"/?from=test&lang={language}")
+    (note,) = re.findall(r'<p class="note left" role="status">(.*?)</p>', person.text())
+    assert words in note
+    assert person.text().index(note) < person.text().index("<h1>")
+    # No page between: the numbers to call are here, and Start is the one of the form.
+    assert 'href="tel:999"' in person.text()
+    person.press("start")
+    assert person.path == "/2"
+    assert "note left" not in person.get("/?from=testing").get_data(as_text=True)
 
 
 @pytest.mark.parametrize("path", ["/?practice=1", "/?from=practice", "/?from=test", "/?c=test", "/?sandbox"])

@@ -55,6 +55,12 @@ def test_snippet_takes_the_address_of_the_folder_and_has_no_mark(line: Terminal)
     assert line.out == read_golden("en", "script")
 
 
+def test_link_id_for_tests_comes_with_a_word_to_replace_it(line: Terminal) -> None:
+    assert line.run("button", "snippet", "--placement", "test", "--origin", ORIGIN) == 0
+    assert line.out == read_golden("en", "script").replace(PLACEMENT, "test")
+    assert "Put your own in its place before your page goes live" in line.err
+
+
 def test_name_in_the_tree_is_not_told_twice(line: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     command = ("button", "snippet", "--placement", PLACEMENT, "--for", "react")
