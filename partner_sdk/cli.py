@@ -25,6 +25,10 @@ COMMANDS: Final = {
     "enrol": (f"{_ROOM}.account:enrol", "Answer the agency's invitation."),
     "keys": (f"{_ROOM}.account:keys", "List and change this partner's keys."),
     "account": (f"{_ROOM}.account:account", "Register this partner, or show its registration."),
+    "console": (
+        f"{_ROOM}.console:console",
+        "Serve pages in your browser, for people without a developer.",
+    ),
     "button": (f"{_ROOM}.button:button", "Put the Report Abuse button on your pages, and check it."),
     "doctor": (f"{_ROOM}.doctor:doctor", "List faults and how to fix them."),
 }

@@ -74,6 +74,7 @@ NOT_RUN: Final[dict[str, str]] = {
     "report-abuse-gateway demo --state /tmp/panel": f"{_SERVES}tests/whole/test_demo.py",
     "rm -r /tmp/panel": "deletes what the demonstration of the line before wrote",
     "pip install ./partner_sdk": _INSTALLS,
+    "pip install ./partner_sdk[console]": _INSTALLS,
     "pip install ./partner_sdk .": _INSTALLS,
     "pip install ./partner_sdk .[testing]": _INSTALLS,
     "report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24": (
@@ -106,6 +107,11 @@ NOT_RUN: Final[dict[str, str]] = {
     ),
     "report-abuse-partner button check https://chat.example/profile --placement example-chat-profile"
     " --origin https://report.example": _PUBLIC,
+    "report-abuse-partner console --as Sam Example": f"{_SERVES}tests/sdk/console/test_serving.py",
+    "report-abuse-partner console --state partner": f"{_SERVES}tests/sdk/console/test_serving.py",
+    "report-abuse-partner enrol invitation.json --state partner": (
+        "needs an invitation of a running gateway; tests/sdk/test_readme_lines.py answers one"
+    ),
     "swapoff --all": _ROOT,
     "sysctl --load /etc/sysctl.d/60-report-abuse.conf": _ROOT,
     "systemctl daemon-reload": _ROOT,

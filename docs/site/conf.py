@@ -16,6 +16,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
     "Web, apps and games": ("docs/readers/developers", "docs/placement", "docs/guides/native", "widget/README"),
     "Trust and safety": (
         "docs/readers/trust-and-safety",
+        "docs/guides/console",
         "docs/guides/python",
         "docs/guides/any-language",
         "partner_sdk/README",

@@ -45,8 +45,8 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 
 
-EXTRAS = ("partner_sdk.button.check", "partner_sdk.export")
-LIBRARIES_OF_EXTRAS = ("justhtml", "playwright", "pytest", "xml.etree")
+EXTRAS = ("partner_sdk.button.check", "partner_sdk.console", "partner_sdk.export")
+LIBRARIES_OF_EXTRAS = ("flask", "justhtml", "playwright", "pytest", "xml.etree")
 
 
 def list_extras(loaded: list[str]) -> list[str]:
@@ -70,7 +70,7 @@ def test_no_public_name_and_no_part_of_the_core_loads_an_extra() -> None:
 def test_extra_has_an_import_of_its_own(extra: str) -> None:
     loaded = run(f"import sys, {extra}\nprint(*sorted(sys.modules))").split()
     assert extra in list_extras(loaded)
-    assert {"justhtml", "playwright", "pytest"} & set(loaded) == set(), "loaded before it is needed"
+    assert {"flask", "justhtml", "playwright", "pytest"} & set(loaded) == set(), "loaded before it is needed"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "partner_sdk"
 DECLARED = {"click", "cryptography", "http-message-signatures", "msgspec", "requests"}
-EXTRAS = {"fpdf2", "justhtml", "playwright"}  # for `digest --pdf` and `button check`: sending reports needs none
+# For `digest --pdf`, `button check` and `console`: sending reports needs none.
+EXTRAS = {"flask", "fpdf2", "justhtml", "playwright"}
 FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
 
 # Imports every module of the package, and prints where each came from and which foreign ones are there.
@@ -22,10 +23,18 @@ PROBE = """
 import importlib, pkgutil, sys
 import partner_sdk
 names = [module.name for module in pkgutil.walk_packages(partner_sdk.__path__, "partner_sdk.")]
+pages = []
 for name in names:
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "flask" or not name.startswith("partner_sdk.console."):
+            raise
+        pages.append(name)
+from partner_sdk.cli import main
 print(partner_sdk.__file__)
 print(len(names))
+print(len(pages), main(["console"]))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
@@ -94,6 +103,9 @@ def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path
     assert modules <= names
     assert {"partner_sdk/WIRE.md", "partner_sdk/py.typed", "partner_sdk/examples/report.json"} <= names
     assert "partner_sdk/examples/full-report.json" in names
+    of_pages = [path for name in ("static", "templates/console") for path in (SOURCE / "console" / name).iterdir()]
+    assert len(of_pages) >= 10
+    assert {f"partner_sdk/{path.relative_to(SOURCE)}" for path in of_pages} <= names
     vectors = {f"partner_sdk/vectors/{path.name}" for path in (SOURCE / "vectors").glob("*.json")}
     assert vectors
     assert vectors <= names
@@ -117,7 +129,11 @@ def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> N
         [sys.executable, "-I", "-S", "-c", probe], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    place, count, loaded = done.stdout.splitlines()
+    place, count, pages, loaded = done.stdout.splitlines()
     assert place.startswith(str(target))
     assert int(count) >= 30
+    # The pages alone need the extra, and their command names it.
+    without, code = map(int, pages.split())
+    assert 5 <= without < len(list((SOURCE / "console").glob("*.py")))
+    assert (code, "pip install 'report-abuse-partner-sdk[console]'" in done.stderr) == (1, True)
     assert not FOREIGN & set(loaded.split())

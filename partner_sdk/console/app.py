@@ -1,0 +1,159 @@
+"""Makes the console's app: every page behind one door (session.py), with one table of headers."""
+
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Blueprint, Flask, Response, current_app, make_response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.console import checking_pages, front_pages, people_pages, sent_pages, writing_pages
+from partner_sdk.console.page import Console, bind_console, describe_error, show_page
+from partner_sdk.console.questions import format_choice
+from partner_sdk.console.session import Door, check_request, find_session, open_to_all
+from partner_sdk.digests.page import read_style
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.problems import NOT_A_REPORT
+
+# The modules of pages, in the order of the menu.
+PAGES: Final = (front_pages, writing_pages, checking_pages, sent_pages, people_pages)
+
+# A report is at most 1 MiB of JSON; a form spells a letter of another script in nine characters.
+MAX_FORM_BYTES: Final = 4 * 1024 * 1024
+MAX_FORM_PARTS: Final = 1000
+
+_STATIC: Final = Path(__file__).with_name("static")
+blueprint = Blueprint("door", __name__, template_folder="templates")
+
+HEADERS: Final = {
+    # Only the console's own files load and run; its script asks it alone for the progress of a file.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+    # Typed words do not come back from a cache, also not with Back after the console has ended.
+    "Cache-Control": "no-store",
+    # No other site hears of a page; a post to our own still names its origin, which is checked.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class _ConsoleApp(Flask):
+    """A Flask app whose log never holds a word of a report."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log the kind and the place of a fault; its message may quote an answer."""
+        kind, _, trace = exc_info
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = "" if trace is None else f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        self.logger.error("A page failed: %s%s", kind.__name__, where)
+
+
+def make_console_app(console: Console, door: Door) -> Flask:
+    """Return the app of one console; raises `LocalStateError` if its folder is not an enrolled partner's."""
+    profile = PartnerState.open(console.state).profile
+    app = _ConsoleApp(__name__, static_folder=None, template_folder="templates")
+    app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=MAX_FORM_BYTES)
+    app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    bind_console(app, console)
+    app.extensions["report_abuse_door"] = door
+    app.before_request(lambda: check_request(door))
+    app.after_request(_add_headers)
+    app.register_error_handler(HTTPException, _show_http_error)
+    app.register_error_handler(ReportAbuseError, _show_error)
+    app.register_blueprint(blueprint)
+    for pages in PAGES:
+        app.register_blueprint(pages.blueprint)
+    app.extensions[front_pages.FRONT_BLOCKS] = [one.FRONT for one in PAGES if hasattr(one, "FRONT")]
+    app.jinja_env.filters.update(choice=format_choice, moment=_format_moment)
+    app.context_processor(
+        lambda: {
+            "visit": find_session(),
+            "menu": [one.NAV for one in PAGES if hasattr(one, "NAV")],
+            "profile": profile,
+            "not_a_report": NOT_A_REPORT,
+            "take_notice": _take_notice,
+        }
+    )
+    return app
+
+
+@blueprint.get("/open/<token>")
+@open_to_all
+def get_open(token: str) -> ResponseReturnValue:
+    """Trade the link for a session, once."""
+    door: Door = current_app.extensions["report_abuse_door"]
+    if door.find_session(request.cookies.get(door.cookie)) is not None:
+        return redirect(url_for("front.get_front"), HTTPStatus.SEE_OTHER)
+    session_id = door.trade(token)
+    if session_id is None:
+        return show_page("closed.html", status=HTTPStatus.UNAUTHORIZED)
+    response = make_response(redirect(url_for("front.get_front"), HTTPStatus.SEE_OTHER))
+    response.set_cookie(door.cookie, session_id, httponly=True, samesite="Strict", path="/")
+    return response
+
+
+@blueprint.get("/static/console.css")
+@open_to_all
+def get_style() -> Response:
+    """Return the only style sheet, with the rules of a digest."""
+    own = (_STATIC / "console.css").read_text("utf-8")
+    return Response(own + read_style(), content_type="text/css; charset=utf-8")
+
+
+@blueprint.get("/static/console.js")
+@open_to_all
+def get_script() -> Response:
+    """Return the small script. Every page works without it."""
+    return Response((_STATIC / "console.js").read_text("utf-8"), content_type="text/javascript; charset=utf-8")
+
+
+@blueprint.get("/static/icon.svg")
+@open_to_all
+def get_icon() -> Response:
+    """Return the icon of the tab."""
+    return Response((_STATIC / "icon.svg").read_text("utf-8"), content_type="image/svg+xml")
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    return response
+
+
+def _take_notice() -> str | None:
+    """Return the line that this page shows once."""
+    session = find_session()
+    if session is None:
+        return None
+    notice, session.notice = session.notice, None
+    return notice
+
+
+def _show_http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error
+    if error.code == HTTPStatus.UNAUTHORIZED:
+        return show_page("closed.html", status=HTTPStatus.UNAUTHORIZED)
+    return show_page("error.html", status=HTTPStatus(error.code), code=error.code, lines=None)
+
+
+def _show_error(error: ReportAbuseError) -> Response:
+    return show_page("error.html", status=HTTPStatus.INTERNAL_SERVER_ERROR, code=None, lines=describe_error(error))
+
+
+def _format_moment(text: str | datetime | None) -> str:
+    """Return a time of the wire for people, e.g. 25 Nov 2026, 08:30 UTC."""
+    if not text:
+        return "unknown time"
+    moment = parse_time(text) if isinstance(text, str) else text
+    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"

@@ -1,0 +1,386 @@
+"""The questions of one page of a draft, read off the outline of the model, and the answers in its form.
+
+A page shows one object: the case, one of its parts such as the incident, or one item of a list such as a login. Answers
+that are valid are kept even if others of the page are not; those come back as they were typed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from partner_sdk.errors import FormatError
+from partner_sdk.report._completeness import MOST_USEFUL
+from partner_sdk.report._reading import list_asked_fields
+from partner_sdk.report.answers import (
+    NOT_HELD_REASONS,
+    YES_NO,
+    find_doubt,
+    find_hint,
+    find_only_value,
+    find_reading,
+    get_item_type,
+    list_choices,
+    name_part,
+    read_answer,
+    takes_lines,
+)
+from partner_sdk.report.drafts import Owner, Section, applies, get_root
+from partner_sdk.report.outline import Field, Part, may_be_not_held, may_be_null
+from partner_sdk.report.values import MOMENT
+from partner_sdk.wire.submission import Priority, ReportKind
+
+CASE: Final = "case"
+_RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
+_SPELLINGS: Final = {
+    "13_15": "13 to 15",
+    "11_12": "11 or 12",
+    "16_17": "16 or 17",
+    "18_plus": "18 or older",
+    "ai_generated": "AI generated",
+    "ai_tool": "AI tool",
+    "phone_sms": "Phone or SMS",
+    "voice_video": "Voice or video call",
+    "coercion_blackmail": "Coercion or blackmail",
+    "none_exists": "We looked: there is none",
+    "md5": "MD5",
+    "sha1": "SHA-1",
+    "sha256": "SHA-256",
+    "pdq": "PDQ",
+    "tmk": "TMK",
+    "photodna": "PhotoDNA",
+    "ncmec": "NCMEC",
+}
+_ITEM_NAME_CHARACTERS: Final = 60
+_YES_FIRST: Final = ("yes", "no", "unknown")
+# Where the name of the object in the model is none that people use.
+_ITEM_NAMES: Final = {
+    "other reference": "reference number",
+    "other person": "person",
+    "police informed": "police force",
+    "preservation": "record of kept data",
+    "reported file": "file",
+    "police contact": "contact point",
+}
+
+
+Form = Mapping[str, Sequence[str]]
+"""The fields of a posted form, each with its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of a list: its page and a short name."""
+
+    path: str
+    title: str
+
+
+@dataclass
+class Question:
+    """One field on a page, with the answer as it stands in the form. `control` is how it is asked."""
+
+    name: str
+    title: str
+    control: str
+    is_must: bool
+    is_useful: bool
+    hint: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    typed: tuple[str, ...] = ()
+    not_held: str = ""
+    can_be_not_held: bool = False
+    item_name: str = ""
+    items: list[Item] = field(default_factory=list)
+    fault: str = ""
+    note: str = ""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is an answer, or the reason why there is none."""
+        return bool(any(self.typed) or self.not_held or self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object of the draft lies: `path` is that of its page, e.g. `suspects/0/logins/1`."""
+
+    section: Section
+    path: str
+    above: str | None
+
+    @property
+    def seen(self) -> str:
+        """A digest of the object, to notice that another window changed it."""
+        return sha256(msgspec.json.encode(self.section.owner)).hexdigest()
+
+
+def find_place(root: Owner, path: str) -> Place | None:
+    """Return the object that a page of the draft shows, or None. A part that is always there is made."""
+    section, above = get_root(root), None
+    if path == CASE:
+        return Place(section, path, None)
+    steps = path.split("/")
+    for count, step in enumerate(steps):
+        if step.isascii() and step.isdigit():
+            continue
+        found = next((one for one in section.part.fields if one.name == step and one.part is not None), None)
+        if found is None:
+            return None
+        if found.is_list:
+            number = steps[count + 1] if count + 1 < len(steps) else ""
+            items = section.list_items(found)
+            if not (number.isascii() and number.isdigit() and len(number) < 6 and int(number) < len(items)):
+                return None
+            above = "/".join(steps[:count]) or None
+            section = items[int(number)]
+        else:
+            if not isinstance(section.owner.get(step), dict):
+                section.owner[step] = {}
+            section = section.get_part(found)
+    return Place(section, path, above)
+
+
+def list_questions(place: Place, *, root: Owner, priority: Priority, kind: ReportKind) -> list[Question]:
+    """Return the questions of a page: required ones first, then the most useful to police."""
+    case_fields = list_asked_fields(priority=priority, kind=kind)
+    found = []
+    for one in place.section.part.fields:
+        if not _is_asked(one, place, case_fields):
+            continue
+        is_must = one.needed in {"must", "case"}
+        is_useful = one.needed == "should" and applies(one, place.section.owner, root=root)
+        found.append((_rank(one, is_must, is_useful), _make_question(one, place, is_must=is_must, is_useful=is_useful)))
+    return [question for _, question in sorted(found, key=lambda pair: pair[0])]
+
+
+def read_form(place: Place, form: Form, questions: Iterable[Question]) -> list[Question]:
+    """Write the valid answers of a form into the object; return the questions as typed, with their faults."""
+    fields = {one.name: one for one in place.section.part.fields}
+    return [_read_question(fields[one.name], one, form, place.section) for one in questions]
+
+
+def add_item(place: Place, name: str) -> str | None:
+    """Add an object to a list of this one and return the path of its page, or None if there is no such list."""
+    found = next((one for one in place.section.part.fields if one.name == name and one.part and one.is_list), None)
+    if found is None:
+        return None
+    owner = place.section.owner
+    if not isinstance(owner.get(name), list):
+        owner[name] = []
+    owner[name].append({})
+    return _join(place.path, f"{name}/{len(owner[name]) - 1}")
+
+
+def remove_item(root: Owner, path: str) -> bool:
+    """Remove the item of a list that a page shows; return whether it was one."""
+    above, _, number = path.rpartition("/")
+    if not number.isdigit() or find_place(root, path) is None:
+        return False
+    holder, _, name = above.rpartition("/")
+    place = find_place(root, holder or CASE)
+    if place is None:
+        return False
+    del place.section.owner[name][int(number)]
+    if not place.section.owner[name]:
+        del place.section.owner[name]
+    return True
+
+
+def format_choice(code: str) -> str:
+    """Return a choice in words, e.g. `off_platform_move` as `Off platform move`."""
+    words = _SPELLINGS.get(code, code.replace("_", " "))
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def name_kind(part: Part | None) -> str:
+    """Return the name of the objects of a list, e.g. `police force`."""
+    name = name_part(part)
+    return _ITEM_NAMES.get(name, name)
+
+
+def title_item(section: Section, number: int) -> str:
+    """Return the title of an object in its list, e.g. `Suspect 1: example-user-1001`."""
+    name, said = name_kind(section.part), name_item(section)
+    return f"{name[:1].upper()}{name[1:]} {number}{': ' if said else ''}{said}"
+
+
+def name_item(section: Section) -> str:
+    """Return a short name of an object: its first answer in plain words, or nothing."""
+    for one in section.part.fields:
+        value = section.owner.get(one.name)
+        if isinstance(value, str) and value:
+            text = format_choice(value) if list_choices(one) else " ".join(value.split())
+            return text if len(text) <= _ITEM_NAME_CHARACTERS else f"{text[:_ITEM_NAME_CHARACTERS]}…"
+    return ""
+
+
+def _is_asked(one: Field, place: Place, case_fields: Mapping[str, str]) -> bool:
+    if one.needed == "case" and one.name not in case_fields:
+        return False
+    if one.name == "answers_request" or find_only_value(one) is not None:
+        return False
+    # The parts of the report itself have pages of their own in its contents.
+    return not (place.path == CASE and one.part is not None)
+
+
+def _rank(one: Field, is_must: bool, is_useful: bool) -> tuple[int, int]:
+    degree = 0 if is_must else 1 if is_useful else 2
+    return degree, _RANK.get(one.pattern, len(_RANK)) if is_useful else 0
+
+
+def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) -> Question:
+    value = place.section.owner.get(one.name)
+    question = Question(
+        name=one.name,
+        title=one.description.removesuffix("."),
+        control=_get_control(one),
+        is_must=is_must,
+        is_useful=is_useful,
+        hint=_make_hint(one),
+        options=_list_options(one),
+        can_be_not_held=may_be_not_held(one.type),
+        item_name="" if one.part is None else name_kind(one.part),
+    )
+    if isinstance(value, dict) and "not_held" in value:
+        question.not_held = str(value["not_held"])
+    elif one.part is not None:
+        sections = place.section.list_items(one)
+        question.items = [
+            Item(_join(place.path, f"{one.name}/{number}"), title_item(section, number + 1))
+            for number, section in enumerate(sections)
+        ]
+    else:
+        question.typed = _show(value, one, has_value=one.name in place.section.owner)
+        question.note = _make_note(one, question.typed)
+    return question
+
+
+def _list_options(one: Field) -> tuple[tuple[str, str], ...]:
+    codes = list_choices(one)
+    ordered = _YES_FIRST if set(codes) == set(_YES_FIRST) else codes
+    return tuple((code, format_choice(code)) for code in ordered)
+
+
+def _get_control(one: Field) -> str:
+    choices = list_choices(one)
+    if one.part is not None:
+        return "items"
+    if choices == ("yes",):
+        return "declaration"
+    if choices:
+        return "checks" if one.is_list else "radios" if len(choices) <= len(YES_NO) + 4 else "select"
+    if one.is_list:
+        return "lines"
+    if _is_moment(one) and not may_be_null_too(one):
+        return "moment"
+    return "area" if takes_lines(one) or _is_long(one) else "text"
+
+
+def may_be_null_too(one: Field) -> bool:
+    """Return whether a field that must be answered may be answered with none."""
+    return one.needed == "must" and may_be_null(one.type)
+
+
+def _is_moment(one: Field) -> bool:
+    kind = get_item_type(one)
+    return isinstance(kind, inspect.StrType) and kind.pattern == MOMENT
+
+
+_LONG: Final = 300
+
+
+def _is_long(one: Field) -> bool:
+    kind = get_item_type(one)
+    return isinstance(kind, inspect.StrType) and kind.pattern is None and (kind.max_length or 0) == 10 * _LONG
+
+
+def _make_hint(one: Field) -> str:
+    hint = find_hint(one) or ""
+    if _is_moment(one):
+        hint = "Day and time in UTC: in British summer one hour behind the clock"
+    elif one.is_list and one.part is None and not list_choices(one):
+        hint = f"One on each line{f': {hint}' if hint else ''}"
+    if may_be_null_too(one):
+        hint = f"{hint}, like 2026-11-25 08:30; or the word none"
+    return f"{hint[:1].upper()}{hint[1:]}"
+
+
+def _show(value: Any, one: Field, *, has_value: bool) -> tuple[str, ...]:
+    if value is None:
+        return ("none",) if has_value and may_be_null_too(one) else ()
+    if isinstance(value, list):
+        return tuple(str(item) for item in value)
+    if isinstance(value, bool):
+        return ("yes" if value else "no",)
+    return (str(value),)
+
+
+def _make_note(one: Field, typed: tuple[str, ...]) -> str:
+    """Return a doubt about an answer, or how a time was understood."""
+    if one.is_list or not typed:
+        return ""
+    doubt = find_doubt(typed[0], field=one)
+    if doubt is not None:
+        return f"{doubt} Look again; it is kept as it is."
+    try:
+        reading = find_reading(typed[0], field=one)
+    except ValueError:
+        return ""
+    return "" if reading is None else f"Understood as {reading}."
+
+
+def _read_question(one: Field, asked: Question, form: Form, section: Section) -> Question:
+    owner = section.owner
+    reason = "".join(form.get(f"{one.name}.not_held", ()))
+    asked.not_held = reason if asked.can_be_not_held and reason in NOT_HELD_REASONS else ""
+    if one.part is not None:
+        if asked.not_held and asked.items:
+            asked.fault = f"Remove the {asked.item_name} first, or choose no reason."
+        elif asked.not_held:
+            owner[one.name] = {"not_held": asked.not_held}
+        elif isinstance(owner.get(one.name), dict):
+            del owner[one.name]
+        return asked
+    asked.typed = _read_typed(one, form)
+    if asked.not_held and asked.typed:
+        asked.fault = "Give an answer or a reason why you do not hold it, not both."
+        return asked
+    try:
+        value = _read_value(one, asked.typed, section)
+    except FormatError as error:
+        asked.fault = str(error)
+        return asked
+    if asked.not_held:
+        owner[one.name] = {"not_held": asked.not_held}
+    elif value is _NOTHING:
+        owner.pop(one.name, None)
+    else:
+        owner[one.name] = value
+    asked.note = _make_note(one, asked.typed)
+    return asked
+
+
+_NOTHING: Final = object()
+
+
+def _read_typed(one: Field, form: Form) -> tuple[str, ...]:
+    typed = [text.replace("\r\n", "\n") for text in form.get(one.name, ())]
+    if one.is_list and not list_choices(one):
+        typed = [line.strip() for text in typed for line in text.split("\n")]
+    return tuple(text for text in typed if text.strip())
+
+
+def _read_value(one: Field, typed: tuple[str, ...], section: Section) -> Any:
+    if not typed:
+        return _NOTHING
+    if one.is_list:
+        return [read_answer(text, field=one, owner_type=section.owner_type) for text in typed]
+    return read_answer(typed[0], field=one, owner_type=section.owner_type)
+
+
+def _join(path: str, rest: str) -> str:
+    return rest if path == CASE else f"{path}/{rest}"

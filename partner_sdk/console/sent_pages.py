@@ -1,0 +1,192 @@
+"""Sealed reports: those that wait in the spool, receipts, and how far each report is."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
+
+from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery, list_desk_receipts
+from partner_sdk.client._spool import Waiting, list_waiting
+from partner_sdk.console.page import (
+    NavItem,
+    describe_error,
+    get_state,
+    go_to,
+    note_act,
+    open_partner,
+    show_page,
+)
+from partner_sdk.console.sending import deliver
+from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.canonical import check_report_id
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
+from partner_sdk.wire.replies import ReportProgress
+
+blueprint = Blueprint("sent", __name__)
+NAV: Final = NavItem("Reports", "sent.get_list")
+STAGES: Final = {
+    "received": "The agency's gateway has it; its desk has not collected it yet.",
+    "collected": "The agency's desk has it; nobody has opened it yet.",
+    "opened": "A person at the agency has opened it.",
+    "set_aside": "The agency could not use it as it is.",
+}
+PAGE_ROWS: Final = 50
+_VALID: Final = "The receipt is valid: the agency signed it for this report."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivered report in a list."""
+
+    report_id: str
+    reference: str
+    received_at: str
+    priority: str
+    kind: str
+    belongs_to: str | None
+
+
+def list_rows() -> list[Row]:
+    """Return the delivered reports, the newest first."""
+    state = get_state()
+    with open_partner() as partner:
+        found: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(state)]
+    rows = [
+        Row(
+            report_id=one.report_id,
+            reference=one.reference,
+            received_at=one.statement.received_at,
+            priority=one.statement.clear.priority,
+            kind=one.statement.clear.kind,
+            belongs_to=one.statement.clear.earlier_reference,
+        )
+        for one in found
+    ]
+    return sorted(rows, key=lambda one: one.received_at, reverse=True)
+
+
+def list_spool() -> list[Waiting]:
+    """Return the sealed reports without a receipt, P1 first."""
+    return list_waiting(get_state())
+
+
+@blueprint.get("/reports")
+def get_list() -> Response:
+    """List reports that wait and reports that were delivered."""
+    page = request.args.get("page", default=1, type=int)
+    rows = list_rows()
+    pages = max(1, -(-len(rows) // PAGE_ROWS))
+    page = min(max(1, page), pages)
+    shown = rows[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+    return show_page("reports.html", rows=shown, waiting=list_spool(), page=page, pages=pages, count=len(rows))
+
+
+@blueprint.get("/reports/<report_id>")
+def get_report(report_id: str) -> Response:
+    """Show one sealed report: its receipt, or that it waits."""
+    return _show_report(report_id)
+
+
+def _show_report(report_id: str, *, progress: ReportProgress | None = None, fault: str = "") -> Response:
+    _check_id(report_id)
+    state = get_state()
+    receipt = find_delivery(state, report_id)
+    waiting = next((one for one in list_spool() if one.report_id == report_id), None)
+    if receipt is None and waiting is None:
+        abort(HTTPStatus.NOT_FOUND)
+    reason = None if progress is None else progress.set_aside_reason
+    return show_page(
+        "report.html",
+        report_id=report_id,
+        receipt=receipt,
+        is_of_the_desk=isinstance(receipt, DeskReceipt),
+        waiting=waiting,
+        progress=progress,
+        stages=STAGES,
+        outcome=None if progress is None or progress.outcome is None else format_outcome(progress.outcome),
+        set_aside=None if reason is None else SET_ASIDE_REASONS[reason],
+        fault=fault,
+    )
+
+
+def _check_id(report_id: str) -> None:
+    try:
+        check_report_id(report_id)  # a file name is never built from anything else
+    except FormatError:
+        abort(HTTPStatus.NOT_FOUND)
+
+
+@blueprint.post("/reports/<report_id>/send")
+def post_send(report_id: str) -> ResponseReturnValue:
+    """Send one report that waits."""
+    _check_id(report_id)
+    return deliver(report_id)
+
+
+@blueprint.post("/reports/send")
+def post_send_all() -> ResponseReturnValue:
+    """Send every report that waits, P1 first."""
+    with open_partner() as partner:
+        attempts = partner.resume()
+    for one in attempts:
+        if one.receipt is not None:
+            note_act("report-delivered", about=one.report_id)
+    failed = [one for one in attempts if one.error is not None]
+    if failed and failed[0].error is not None:
+        why = describe_error(failed[0].error).title
+        return go_to(".get_list", notice=f"{len(failed)} of {len(attempts)} not delivered: {why}")
+    return go_to(".get_list", notice="Everything is delivered.")
+
+
+@blueprint.post("/reports/<report_id>/progress")
+def post_progress(report_id: str) -> Response:
+    """Ask the gateway how far a report is."""
+    _check_id(report_id)
+    try:
+        with open_partner() as partner:
+            progress = partner.get_progress(report_id)
+    except ReportAbuseError as error:
+        return _show_report(report_id, fault=describe_error(error).title)
+    return _show_report(report_id, progress=progress)
+
+
+@blueprint.post("/reports/<report_id>/verify")
+def post_verify(report_id: str) -> ResponseReturnValue:
+    """Verify the kept receipt against the submission on this disk and the agency's keys."""
+    _check_id(report_id)
+    receipt = find_delivery(get_state(), report_id)
+    if receipt is None:
+        abort(HTTPStatus.NOT_FOUND)
+    try:
+        with open_partner() as partner:
+            partner.check_receipt(receipt.raw)
+    except ReportAbuseError as error:
+        return _show_report(report_id, fault=f"ALARM: the receipt is not valid. {describe_error(error).title}")
+    note_act("receipt-verified", about=report_id)
+    return go_to(".get_report", report_id=report_id, notice=_VALID)
+
+
+@blueprint.post("/reports/<report_id>/discard")
+def post_discard(report_id: str) -> ResponseReturnValue:
+    """Drop a sealed report that was never delivered."""
+    _check_id(report_id)
+    get_state().discard_submission(report_id)
+    note_act("report-discarded", about=report_id)
+    return go_to(".get_list", notice="The report was never delivered and is removed.")
+
+
+@blueprint.get("/reports/<report_id>/receipt.json")
+def get_receipt(report_id: str) -> Response:
+    """Return the receipt as its file, to keep elsewhere."""
+    _check_id(report_id)
+    receipt = find_delivery(get_state(), report_id)
+    if receipt is None:
+        abort(HTTPStatus.NOT_FOUND)
+    name = f"receipt-{receipt.reference}.json"
+    return Response(
+        receipt.raw,
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

@@ -1,0 +1,74 @@
+"""Serves the console on 127.0.0.1 until Ctrl-C, or until it was not used for a while.
+
+Werkzeug's own server, which comes with Flask (docs/decisions/0066). It writes no log: an address may hold an id.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+HOST: Final = "127.0.0.1"
+_LOOK_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 60.0
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Answers one connection without a line in any log; a silent one ends."""
+
+    timeout = _SILENT_SECONDS
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's own name
+        """Write nothing."""
+
+    def version_string(self) -> str:
+        """Name no software."""
+        return "console"
+
+
+class ConsoleServer:
+    """One listening console. `port` 0 takes a free one."""
+
+    def __init__(self, *, port: int, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._ended = threading.Event()
+        self._app: Flask | None = None
+        self._server: BaseWSGIServer = make_server(HOST, port, self._call, threaded=True, request_handler=_QuietHandler)
+        self.is_idle = False
+
+    @property
+    def host(self) -> str:
+        """The only Host that its requests may name."""
+        return f"{HOST}:{self._server.port}"
+
+    def serve(self, app: Flask, *, idle: timedelta) -> None:
+        """Serve until Ctrl-C, `stop`, or `idle` without a request."""
+        self._app = app
+        watcher = threading.Thread(target=self._watch, args=(idle,), daemon=True)
+        watcher.start()
+        try:
+            self._server.serve_forever(poll_interval=0.2)
+        finally:
+            self._ended.set()
+            self._server.server_close()
+
+    def stop(self) -> None:
+        """End `serve` from another thread."""
+        self._server.shutdown()
+
+    def _call(self, environ: Any, start_response: Any) -> Any:
+        self._last = self._clock()
+        if self._app is None:
+            raise TypeError("The console is not served yet.")
+        return self._app(environ, start_response)
+
+    def _watch(self, idle: timedelta) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            if self._clock() - self._last >= idle:
+                self.is_idle = True
+                self._server.shutdown()
+                return

@@ -1,0 +1,330 @@
+"""Writing a report: begin it, and go through its pages.
+
+Each button saves the page first, so that no word is lost on the way to another one.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from secrets import token_bytes
+from typing import Final
+
+from flask import Blueprint, Response, abort, make_response, request
+from flask.typing import ResponseReturnValue
+
+from partner_sdk.client._earlier_reports import check_earlier_reference
+from partner_sdk.client._receipts import list_desk_receipts
+from partner_sdk.console.drafts import Drafts, KeptDraft
+from partner_sdk.console.page import (
+    get_console,
+    get_person,
+    get_state,
+    go_to,
+    note_act,
+    show_page,
+)
+from partner_sdk.console.people import make_console_folder
+from partner_sdk.console.questions import (
+    CASE,
+    Place,
+    Question,
+    add_item,
+    find_place,
+    format_choice,
+    list_questions,
+    name_kind,
+    read_form,
+    remove_item,
+    title_item,
+)
+from partner_sdk.console.session import get_session
+from partner_sdk.errors import FormatError
+from partner_sdk.report.answers import NOT_HELD_REASONS
+from partner_sdk.report.drafts import Owner, get_root
+from partner_sdk.report.outline import get_field
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.submission import Priority, ReportKind
+
+blueprint = Blueprint("writing", __name__)
+_REASONS: Final = [(code, format_choice(code)) for code in NOT_HELD_REASONS]
+
+PRIORITIES: Final[dict[Priority, str]] = {
+    "P1": "A child is at risk now",
+    "P2": "Urgent",
+    "P3": "Everything else",
+}
+KINDS: Final[dict[ReportKind, str]] = {
+    "initial": "A new report",
+    "supplement": "More about a report that you sent",
+    "correction": "A correction of a report that you sent",
+    "retraction": "Take back a report that you sent",
+}
+RESPONSE: Final = "The answer to a question of the agency"
+
+
+def get_drafts() -> Drafts:
+    """Return the drafts of this console."""
+    return Drafts(make_console_folder(get_console().state))
+
+
+def get_draft(draft_id: str) -> KeptDraft:
+    """Return a draft, or end the request with a page that explains where it is."""
+    draft = get_drafts().find(draft_id)
+    if draft is None:
+        sealed = get_session().sealed.get(draft_id)
+        if sealed is not None:
+            abort(make_response(go_to("sent.get_report", report_id=sealed)))
+        abort(HTTPStatus.NOT_FOUND)
+    return draft
+
+
+@blueprint.get("/reports/new")
+def get_new() -> Response:
+    """Show the first questions: how urgent, and which kind."""
+    return _show_new({"priority": "", "kind": "initial", "earlier_reference": request.args.get("about", "")})
+
+
+@blueprint.post("/reports/new")
+def post_new() -> ResponseReturnValue:
+    """Begin a draft."""
+    typed = {name: request.form.get(name, "") for name in ("priority", "kind", "earlier_reference")}
+    priority = next((one for one in PRIORITIES if one == typed["priority"]), None)
+    kind = next((one for one in KINDS if one == typed["kind"]), None)
+    earlier = typed["earlier_reference"] if kind != "initial" else ""
+    faults = {}
+    if priority is None:
+        faults["priority"] = "Choose how urgent it is."
+    if kind is None:
+        faults["kind"] = "Choose what you want to send."
+    elif earlier and earlier not in {reference for reference, _ in _list_earlier()}:
+        faults["earlier_reference"] = "Choose one of your reports."
+    else:
+        try:
+            check_earlier_reference(earlier or None, kind=kind)
+        except FormatError:
+            faults["earlier_reference"] = "Choose the report that this belongs to."
+    if faults or priority is None or kind is None:
+        return _show_new(typed, faults=faults)
+    return begin_draft(kind=kind, priority=priority, earlier_reference=earlier or None)
+
+
+def begin_draft(
+    *, kind: ReportKind, priority: Priority, earlier_reference: str | None = None, answers: str | None = None
+) -> ResponseReturnValue:
+    """Begin a draft and go to its contents; `answers` is the id of the question that a response answers."""
+    console = get_console()
+    draft_id = make_id()
+    get_drafts().begin(
+        draft_id,
+        kind=kind,
+        priority=priority,
+        earlier_reference=earlier_reference,
+        by=get_person(),
+        now=console.clock(),
+        answers=answers,
+    )
+    note_act("draft-begun", about=draft_id)
+    return go_to(".get_contents", draft_id=draft_id)
+
+
+def make_id() -> str:
+    """Return a new id, of a draft or a report."""
+    return make_report_id(get_console().clock(), token_bytes(REPORT_ID_RANDOM_BYTES))
+
+
+def _show_new(typed: dict[str, str], *, faults: dict[str, str] | None = None) -> Response:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
+    return show_page(
+        "new.html",
+        status=status,
+        typed=typed,
+        faults=faults or {},
+        priorities=PRIORITIES.items(),
+        kinds=KINDS.items(),
+        earlier=_list_earlier(),
+    )
+
+
+def _list_earlier() -> list[tuple[str, str]]:
+    """Return the references of the delivered reports with their days, the newest first."""
+    state = get_state()
+    statements = [peek_intake(state.find_receipt(one) or b"") for one in state.list_receipts()]
+    found = [(one.reference, one.received_at) for one in statements]
+    found += [(one.reference, one.statement.received_at) for one in list_desk_receipts(state)]
+    ordered = sorted(found, key=lambda one: one[1], reverse=True)
+    return [(reference, f"{reference}, received {received_at[:10]}") for reference, received_at in ordered]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One entry of a draft's contents: a page, or a list of pages, with its state in words."""
+
+    name: str
+    title: str
+    path: str | None
+    state: str
+    is_ready: bool
+    items: tuple[tuple[str, str], ...] = ()
+    item_name: str = ""
+
+
+def _list_chapters(kept: KeptDraft, root: Owner) -> list[Chapter]:
+    section = get_root(root)
+    found = [_make_chapter(kept, root, CASE, "The case", "In short")]
+    parts = [one for one in section.part.fields if one.part is not None]
+    for one in [*(p for p in parts if not p.is_list), *(p for p in parts if p.is_list)]:
+        title = one.description.removesuffix(".")
+        if not one.is_list:
+            found.append(_make_chapter(kept, root, one.name, one.name, title))
+            continue
+        name = name_kind(one.part)
+        held = root.get(one.name)
+        not_held = isinstance(held, dict)
+        items = [
+            (f"{one.name}/{number}", title_item(item, number + 1))
+            for number, item in enumerate(section.list_items(one))
+        ]
+        state = "None held" if not_held else f"{len(items)} given" if items else "None yet"
+        found.append(Chapter(one.name, title, None, state, bool(items) or not_held, tuple(items), name))
+    return found
+
+
+def _make_chapter(kept: KeptDraft, root: Owner, path: str, name: str, title: str) -> Chapter:
+    place = find_place(root, path)
+    questions = [] if place is None else _ask(kept, root, place)
+    left = sum(one.is_must and not one.is_answered for one in questions)
+    useful = [one for one in questions if one.is_useful]
+    given = sum(one.is_answered for one in useful)
+    if left:
+        state = f"{left} required answer{'s' if left > 1 else ''} missing"
+    else:
+        state = f"{given} of {len(useful)} useful answers" if useful else "Complete"
+    return Chapter(name, title, path, state, not left)
+
+
+def _ask(kept: KeptDraft, root: Owner, place: Place) -> list[Question]:
+    return list_questions(place, root=root, priority=kept.settings.priority, kind=kept.settings.kind)
+
+
+@blueprint.get("/drafts/<draft_id>")
+def get_contents(draft_id: str) -> Response:
+    """Show the contents of a draft with the state of each page."""
+    kept = get_draft(draft_id)
+    root = kept.read().root
+    return show_page("draft.html", draft=kept, kinds=_KIND_WORDS, chapters=_list_chapters(kept, root))
+
+
+_KIND_WORDS: Final = {**KINDS, "response": RESPONSE}
+
+
+@blueprint.get("/drafts/<draft_id>/at/<path:path>")
+def get_section(draft_id: str, path: str) -> Response:
+    """Show one page of a draft."""
+    kept = get_draft(draft_id)
+    root = kept.read().root
+    place = find_place(root, path)
+    if place is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return _show_section(kept, place, _ask(kept, root, place))
+
+
+@blueprint.post("/drafts/<draft_id>/at/<path:path>")
+def post_section(draft_id: str, path: str) -> ResponseReturnValue:
+    """Save one page of a draft, and go where its button leads."""
+    kept = get_draft(draft_id)
+    go = request.form.get("go", "")
+    verb, _, name = go.partition(":")
+    with kept.changing() as draft:
+        place = find_place(draft.root, path)
+        if place is None:
+            abort(HTTPStatus.CONFLICT)
+        if verb == "remove":
+            remove_item(draft.root, path)
+            return _go_up(kept, place, notice="Removed.")
+        is_other = request.form.get("seen") != place.seen
+        questions = _ask(kept, draft.root, place)
+        if is_other:
+            # Another window saved this page meanwhile: nothing is overwritten unseen.
+            return _show_section(kept, place, _read_without_saving(place, questions), is_other=True)
+        read = read_form(place, request.form.to_dict(flat=False), questions)
+        if any(one.fault for one in read):
+            return _show_section(kept, place, read)
+        added = add_item(place, name) if verb == "add" else None
+    if added is not None:
+        return go_to(".get_section", draft_id=draft_id, path=added)
+    if verb == "open" and any(item.path == name for one in read for item in one.items):
+        return go_to(".get_section", draft_id=draft_id, path=name)
+    if any(one.note.endswith("as it is.") for one in read):
+        return go_to(".get_section", draft_id=draft_id, path=path, notice="Saved. Please look at the notes below.")
+    return _go_up(kept, place, notice="Saved.")
+
+
+def _read_without_saving(place: Place, questions: list[Question]) -> list[Question]:
+    before = dict(place.section.owner)
+    read = read_form(place, request.form.to_dict(flat=False), questions)
+    place.section.owner.clear()
+    place.section.owner.update(before)
+    return read
+
+
+def _go_up(kept: KeptDraft, place: Place, *, notice: str) -> ResponseReturnValue:
+    if place.above is None:
+        return go_to(".get_contents", draft_id=kept.draft_id, notice=notice)
+    return go_to(".get_section", draft_id=kept.draft_id, path=place.above, notice=notice)
+
+
+def _show_section(kept: KeptDraft, place: Place, questions: list[Question], *, is_other: bool = False) -> Response:
+    is_faulty = any(one.fault for one in questions)
+    status = HTTPStatus.CONFLICT if is_other else HTTPStatus.UNPROCESSABLE_ENTITY if is_faulty else HTTPStatus.OK
+    field = None if place.path == CASE else get_field(f"#/{place.path}")
+    is_item = place.path != CASE and place.path.rpartition("/")[2].isdigit()
+    name = "" if field is None else name_kind(field.part)
+    title = "The case in short" if field is None else field.description.removesuffix(".")
+    if is_item:
+        title = f"{name[:1].upper()}{name[1:]} {int(place.path.rpartition('/')[2]) + 1}"
+    shown = [one for one in questions if one.is_must or one.is_useful or one.is_answered or one.fault]
+    return show_page(
+        "section.html",
+        status=status,
+        draft=kept,
+        place=place,
+        title=title,
+        lead="" if not is_item or field is None else field.description,
+        item_name=name if is_item else "",
+        questions=shown,
+        others=[one for one in questions if one not in shown],
+        faulty=[one for one in questions if one.fault],
+        is_other=is_other,
+        reasons=_REASONS,
+    )
+
+
+@blueprint.post("/drafts/<draft_id>/add")
+def post_add(draft_id: str) -> ResponseReturnValue:
+    """Add an item to a list of the report, or give the reason why none is held."""
+    kept = get_draft(draft_id)
+    name = request.form.get("add", "")
+    with kept.changing() as draft:
+        place = find_place(draft.root, CASE)
+        added = None if place is None else add_item(place, name)
+    if added is None:
+        abort(HTTPStatus.BAD_REQUEST)
+    return go_to(".get_section", draft_id=draft_id, path=added)
+
+
+@blueprint.post("/drafts/<draft_id>/delete")
+def post_delete(draft_id: str) -> ResponseReturnValue:
+    """Delete a draft with its words."""
+    get_draft(draft_id).delete()
+    note_act("draft-deleted", about=draft_id)
+    return go_to("front.get_front", notice="The draft is deleted. Nothing of it was sent.")
+
+
+@blueprint.post("/drafts/<draft_id>/priority")
+def post_priority(draft_id: str) -> ResponseReturnValue:
+    """Change how urgent a draft is."""
+    kept = get_draft(draft_id)
+    priority = next((one for one in PRIORITIES if one == request.form.get("priority")), None)
+    if priority is not None:
+        kept.change(priority=priority)
+    return go_to(".get_contents", draft_id=draft_id, notice="Saved.")
