@@ -100,7 +100,7 @@ def make_thread_entries() -> dict[str, Any]:
         ("a report that is none", "malformed", sign(kind_of="answer", report_id="1")),
         ("a time with a zone", "malformed", sign(created_at="2026-11-25T08:30:00+00:00")),
         ("a kind that does not exist", "malformed", raw(b'"kind":"question"', b'"kind":"advert"')),
-        ("an unknown field", "malformed", raw(b'"kind"', b'"also":1,"kind"')),
+        ("an unknown field", "malformed", raw(b'"by"', b'"also":1,"by"')),
         ("an absent outcome as null", "not-canonical", raw(b'"partner"', b'"outcome":null,"partner"')),
         ("white space", "not-canonical", raw(b'"kind":', b'"kind": ')),
         ("a character too many", "malformed", sign(text="x" * 20_001)),
