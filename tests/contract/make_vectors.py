@@ -2,7 +2,7 @@
 
 Run by `make vectors`, with `NAMES="page reply"` for some. Sealing is random, so files of boxes get new bytes with the
 same names and the same expected results; those in `FIXED` come out byte for byte the same. All but `FIXED` need Node
-and `npm install` in tests/contract/interop, for the libraries that share no code with ours.
+and `.ci/test-tools`, for the libraries that share no code with ours.
 """
 
 import argparse

@@ -85,16 +85,6 @@ def test_signature_of_the_examples_is_in_the_profile(place: int, covers_body: bo
     assert signature_profile.parse_signature_headers(headers).covers_body is covers_body
 
 
-def test_options_for_the_signature_package_are_in_the_order_of_the_profile() -> None:
-    (block,) = re.findall(r"^```js\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    (fields,) = re.findall(r"fields: \[(.*?)\]", block)
-    (names,) = re.findall(r"params: \[(.*?)\]", block)
-    assert tuple(re.findall(r'"(.*?)"', fields)) == signature_profile.COVERED_WITH_BODY
-    assert re.findall(r'"(.*?)"', names) == ["created", "keyid", "alg", "nonce", "tag"]
-    assert f'name: "{signature_profile.LABEL}"' in block
-    assert f'tag: "{signature_profile.TAG}"' in block
-
-
 @pytest.mark.parametrize("block", BLOCKS, ids=[str(number) for number in range(len(BLOCKS))])
 def test_shell_reads_every_example(block: str) -> None:
     done = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)

@@ -5,9 +5,11 @@ import re
 import pytest
 
 from tests.contract.npm_package import NPM, SCHEMAS, build_package, print_schemas, run_node
+from tests.contract.vector_files import FILES
+from tests.contract.vector_makers.other_client import make_other_client
 
 # Each file of tests and how many of them it holds: one that is lost is noticed.
-TESTS = {"boxes": 54, "canonical": 9}
+TESTS = {"boxes": 54, "canonical": 9, "vectors": 126}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,3 +29,7 @@ def test_its_own_tests_and_all_vectors_pass() -> None:
     said = run_node("--test", "--test-reporter=tap", *files)
     counts = {name: int(count) for name, count in re.findall(r"^# (pass|fail|skipped|todo) (\d+)$", said, re.MULTILINE)}
     assert counts == {"pass": sum(TESTS.values()), "fail": 0, "skipped": 0, "todo": 0}
+
+
+def test_vectors_of_the_other_client_are_its_own() -> None:
+    assert make_other_client() == FILES["other-client"], "Run: make vectors NAMES=other-client"

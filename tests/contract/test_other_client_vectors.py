@@ -1,4 +1,4 @@
-"""What a client in Node made by the guide for other languages, with packages that share no code with ours, is right.
+"""The output of the TypeScript client is right: it shares no code with the Python package.
 
 tests/contract/interop/make_client_vectors.mjs makes the file; here it is only read, opened and posted, without Node.
 """

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,22 +29,12 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import EXAMPLE_REPORT
 from tests.builders.local_servers import find_free_port
-from tests.contract.npm_package import build_package
-from tests.contract.npm_package import run_node as run_package
+from tests.contract.npm_package import build_package, run_node
 from tests.house.sources import ROOT
 
-INTEROP = ROOT / "tests" / "contract" / "interop"
 GUIDE = ROOT / "docs" / "guides" / "any-language.md"
 PATIENCE_SECONDS = 60
 T = TypeVar("T")
-KINDS = [
-    "information-request",
-    "digest",
-    "outcome",
-    "preservation-request",
-    "alert",
-    "package",
-]
 
 
 @pytest.fixture(scope="module")
@@ -118,56 +107,35 @@ def wait_for(look: Callable[[], T | None]) -> T:
     return found
 
 
-def run_node(*words: str, code: int = 0) -> str:
-    """Run the client in Node and return what it printed."""
-    assert (INTEROP / "node_modules").is_dir(), "Node's libraries are missing. Run: .ci/test-tools"
-    command = [str(shutil.which("node")), INTEROP / "client.mjs", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_sandbox_under_nohup_and_with_a_proxy_that_is_not_there_is_ready(sandbox: dict[str, Any]) -> None:
     assert sandbox["environment"] == "sandbox"
 
 
-def test_client_in_node_gets_a_receipt_an_answer_a_question_and_a_digest(
-    sandbox: dict[str, Any], tmp_path: Path
-) -> None:
-    state = ("--state", str(tmp_path / "node"))
+def test_typescript_client_walks_the_whole_way_of_a_partner(sandbox: dict[str, Any], tmp_path: Path) -> None:
+    build_package()
     invitation = Path(sandbox["invitation"])
     first = parse_invitation(invitation.read_bytes())
-    run_node("enrol", str(invitation), *state)
-    # An answered invitation is followed by the next one, once its partner is approved.
-    second = wait_for(lambda: None if (one := parse_invitation(invitation.read_bytes())) == first else one)
-    assert (first.partner, second.partner, second.environment) == ("sandbox-1", "sandbox-2", "sandbox")
-    assert "sandbox-1" in run_node("status", *state)
-    *_, reference = run_node("submit", str(EXAMPLE_REPORT), "--priority", "P2", *state).splitlines()
-    assert reference.startswith("TEST-")
-    (report,) = (tmp_path / "node" / "reports").iterdir()
-    assert f"The receipt holds: {reference}" in run_node("verify", str(report / "receipt.json"), *state)
-    messages: list[dict[str, Any]] = []
-
-    def collect() -> list[dict[str, Any]] | None:
-        messages.extend(json.loads(line) for line in run_node("mailbox", *state).splitlines())
-        return messages if len(messages) >= len(KINDS) else None
-
-    bodies = {one["kind"]: one["body"] for one in wait_for(collect)}
-    assert sorted(bodies) == sorted(KINDS)
-    assert (bodies["outcome"]["reference"], bodies["outcome"]["outcome"]) == (reference, "used")
-    assert bodies["information-request"]["report_id"] == report.name
-    assert (bodies["digest"]["partner"], bodies["digest"]["synthetic"]) == ("sandbox-1", True)
-    assert json.loads(run_node("progress", report.name, *state)) == {"outcome": "used", "stage": "opened"}
-
-
-def test_typescript_client_enrols_and_gets_a_receipt(sandbox: dict[str, Any], tmp_path: Path) -> None:
-    build_package()
-    first = parse_invitation(Path(sandbox["invitation"]).read_bytes())
-    seen = json.loads(run_package("test/walk.mjs", sandbox["invitation"], tmp_path / "npm", EXAMPLE_REPORT))
+    seen = json.loads(run_node("test/walk.mjs", invitation, tmp_path / "npm", EXAMPLE_REPORT))
     assert (seen["partner"], seen["key"]) == (first.partner, seen["keys"]["submission"])
-    assert seen["receipts"] == [seen["reference"]] == [seen["checked"]]
+    assert all(reference.startswith("TEST-") for reference in seen["references"].values())
+    assert seen["checked"] in seen["references"].values()
+    # The answer to the first try was lost: the same body went again, under another signature, and was stored once.
+    assert seen["tries"] == {"sent": 2, "signatures": 2}
+    assert sorted(seen["receipts"]) == ["initial", "initial", "initial", "response", "supplement"]
     assert seen["waiting"] == []
+    assert seen["evidence"] == [{"isComplete": True, "waiting": []}] * 2
+    assert seen["outcome"]["outcome"] == "used"
+    assert seen["references"][seen["outcome"]["report_id"]] == seen["outcome"]["reference"]
+    assert seen["question"]["report_id"] in seen["references"]
+    assert seen["question"]["state"] == "answered"
+    assert seen["numbers"] == list(range(1, len(seen["numbers"]) + 1))
+    assert (seen["alert"], seen["stages"]) == ("acknowledged", ["opened", "opened"])
+    assert seen["digest"]["rows"] > 0
+    assert (seen["digest"]["partner"], seen["digest"]["synthetic"]) == (first.partner, True)
+    assert seen["files"] == ["case.jsonld", "page.html", "page.pdf", "reports/r1.json"]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "npm").rglob("*.*")} == {0o600}
+    # An answered invitation is followed by the next one.
+    assert parse_invitation(invitation.read_bytes()).partner != first.partner
 
 
 def test_ready_partner_sends_and_answers_the_question(sandbox: dict[str, Any]) -> None:

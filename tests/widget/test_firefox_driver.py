@@ -17,7 +17,7 @@ LOCKS = sorted(
     path for room in LOCKED for path in (ROOT / room).rglob("package-lock.json") if "node_modules" not in path.parts
 )
 # The least that each must lock, so that an empty file is not a good one.
-LEAST_LIBRARIES = {"firefox": 50, "react": 3, "interop": 10, "npm": 10}
+LEAST_LIBRARIES = {"firefox": 50, "react": 3, "interop": 5, "npm": 10}
 # The commands of the driver, all of them in Firefox 140 (its remote/webdriver-bidi/modules), the oldest that
 # .ci/test-tools takes. The collectors are not, and puppeteer-core goes on without them where they are refused
 # (bidi/Browser.js).

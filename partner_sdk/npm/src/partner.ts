@@ -2,24 +2,43 @@
 import { type Environment, answer, nullable, oneOf, text } from "./shapes.js";
 import { type KeyIds, getKeyIds, parseInvitation } from "./enrolment.js";
 import type { Surroundings } from "./gateway.js";
+import { type EvidenceAttempt, type Files, type HandedOver, Handover } from "./handover.js";
 import type { KeySet } from "./keys.js";
+import { Mailbox, type Message } from "./mailbox.js";
+import { type OpenedPackage, openPackage } from "./packages.js";
 import type { Report } from "./report.types.js";
 import type { Receipt } from "./reports.js";
 import { Session } from "./session.js";
 import { type Attempt, type Delivery, type Progress, type ReportSettings, Submissions } from "./submissions.js";
+import { type EntryAttempt, Threads } from "./threads.js";
 
 const callerShape = answer({ environment: oneOf("live", "sandbox"), key_id: text(), partner: text() });
 const statusShape = answer({ caller: nullable(callerShape), environment: oneOf("live", "sandbox"), ready: (value) => value === true });
 
 export type Status = ReturnType<typeof statusShape>;
 
+/** What became of everything that waited. */
+export interface Resumed {
+  readonly reports: readonly Attempt[];
+  readonly evidence: readonly EvidenceAttempt[];
+  readonly entries: readonly EntryAttempt[];
+}
+
 export class Partner {
   readonly #session: Session;
   readonly #submissions: Submissions;
+  readonly #handover: Handover;
+  /** The agency's messages: `collect()`, `list(kind)`, `digests()`. */
+  readonly mailbox: Mailbox;
+  /** Packages, requests and alerts with what was written about them: `list(kind)`, `questions()`, `answer()`, `write()`. */
+  readonly threads: Threads;
 
   private constructor(session: Session) {
     this.#session = session;
     this.#submissions = new Submissions(session);
+    this.#handover = new Handover(session, this.#submissions);
+    this.mailbox = new Mailbox(session);
+    this.threads = new Threads(session, this.mailbox, this.#submissions);
   }
 
   /**
@@ -62,9 +81,25 @@ export class Partner {
     return this.#submissions.submit(report, settings);
   }
 
-  /** Send what waits in the folder: reports without a receipt. */
-  resume(): Promise<readonly Attempt[]> {
-    return this.#submissions.resume();
+  /**
+   * Submit a report with files, each under its `file_id`; look at `isComplete`. Before a P2 or a P3 the files go first; a P1
+   * goes before them.
+   */
+  submitWithFiles(report: Report, settings: ReportSettings, files: Files): Promise<HandedOver> {
+    return this.#handover.submit(report, settings, files);
+  }
+
+  /** Send what waits in the folder: reports without a receipt, then files, then words about messages. */
+  async resume(): Promise<Resumed> {
+    const reports = await this.#submissions.resume();
+    const evidence = await this.#handover.resume();
+    return { reports, evidence, entries: await this.threads.resume() };
+  }
+
+  /** Open the package of a message; raises `MailboxError` unless every byte of it is proven. */
+  openPackage(message: Extract<Message, { kind: "package" }>): OpenedPackage {
+    const { keySet, now, partner } = this.#session;
+    return openPackage(message.body, { keys: keySet.mailbox_keys, now, recipient: partner });
   }
 
   /** The ids of reports that have no receipt yet. */

@@ -67,6 +67,8 @@ export function object<F extends Record<string, Shape<unknown>>, O extends Recor
       const shape = Object.hasOwn(fields, name) ? fields[name] : Object.hasOwn(optional, name) ? optional[name] : undefined;
       // The name is not repeated: it may be words of a person.
       if (!shape) return refuse(place, "an object without unknown fields");
+      // An optional field without a value is left out: null is another spelling of that (§2).
+      if (given[name] === null && !Object.hasOwn(fields, name)) throw new FormatError("not-canonical", `${place}/${name} must be left out.`);
       found[name] = shape(given[name], `${place}/${name}`);
     }
     for (const name of Object.keys(fields)) {

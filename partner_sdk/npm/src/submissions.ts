@@ -33,6 +33,9 @@ export interface ReportSettings {
   readonly earlierReference?: string | null;
 }
 
+/** Records the id of a report before it is sealed. */
+export type Note = (reportId: string) => void;
+
 const bodyOf = (reportId: string): string => `reports/${reportId}.body.json`;
 const receiptOf = (reportId: string): string => `reports/${reportId}.receipt.json`;
 
@@ -58,9 +61,11 @@ export class Submissions {
   }
 
   /** Seal, save and send a report, and return its verified receipt. */
-  async submit(report: Report, settings: ReportSettings & { evidence?: readonly EvidenceReference[] }): Promise<Delivery> {
+  async submit(report: Report, settings: ReportSettings & { evidence?: readonly EvidenceReference[] }, note: Note = () => {}): Promise<Delivery> {
     const session = this.#session;
-    const reportId = await this.seal(report, settings);
+    const reportId = this.makeId();
+    note(reportId);
+    await this.seal(report, { ...settings, reportId });
     const keyId = session.getSealingKey().key_id;
     await session.refreshIfOld();
     if (session.getSealingKey().key_id !== keyId) await this.seal(report, { ...settings, reportId });
@@ -69,7 +74,9 @@ export class Submissions {
     } catch (error) {
       if (!(error instanceof ProblemError) || error.reason !== UNKNOWN_AGENCY_KEY) throw error;
       await session.refreshKeySet();
-      const again = await this.seal(report, settings);
+      const again = this.makeId();
+      note(again);
+      await this.seal(report, { ...settings, reportId: again });
       session.folder.remove(bodyOf(reportId));
       return this.deliver(again);
     }
@@ -100,8 +107,12 @@ export class Submissions {
     return attempts;
   }
 
+  listDelivered(): string[] {
+    return this.#session.folder.list("reports", ".receipt.json");
+  }
+
   listWaiting(): string[] {
-    const delivered = new Set(this.#session.folder.list("reports", ".receipt.json"));
+    const delivered = new Set(this.listDelivered());
     return this.#session.folder.list("reports", ".body.json").filter((reportId) => !delivered.has(reportId));
   }
 
@@ -113,10 +124,11 @@ export class Submissions {
 
   /** Read and check every receipt that is kept here; needs no network. */
   list(): readonly Delivery[] {
-    return this.#session.folder.list("reports", ".receipt.json").map((reportId) => this.#read(reportId));
+    return this.listDelivered().map((reportId) => this.read(reportId));
   }
 
-  #read(reportId: string): Delivery {
+  /** Read and check one receipt that is kept here. */
+  read(reportId: string): Delivery {
     const { folder, keySet, now } = this.#session;
     const receipt = folder.get(receiptOf(reportId));
     return { ...verifyReceipt(receipt, { body: folder.get(bodyOf(reportId)), keySet, now }), reportId, receipt };

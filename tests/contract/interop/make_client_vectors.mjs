@@ -1,22 +1,30 @@
-// Keeps what wire.mjs and its packages make as vectors: an enrolment, a sealed report with its statement, signed
-// requests, and altered ones. Seeds, times, ids and nonces are fixed, and X-Wing takes its 64 bytes from here, so the
-// file comes out byte for byte the same. Every secret in it is a test secret.
+// Prints what the TypeScript client makes as vectors: an enrolment, a sealed report with its statement, signed requests,
+// and altered ones. Seeds, times, ids and nonces are fixed, and X-Wing takes its 64 bytes from here, so the file comes out
+// byte for byte the same. Every secret in it is a test secret. `http-message-signatures`, which shares no code with the
+// client, has to make the same signatures.
 //
-//   npm install
-//   node make_client_vectors.mjs          writes ../../../partner_sdk/vectors/other-client.json
-//   node make_client_vectors.mjs -        writes it on standard output (`make vectors NAMES=other-client` asks so)
-//
-// tests/contract/test_other_client_vectors.py reads the file; it needs no Node.
-import { createHash, createPrivateKey } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+// `make vectors NAMES=other-client` runs it, when partner_sdk/npm is built. tests/contract/test_other_client_vectors.py
+// reads the file.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 import signatures from "http-message-signatures";
 
-import * as wire from "./wire.mjs";
+import { makePublicKey, seal, sealingKeyIdOf } from "../../../partner_sdk/npm/dist/boxes.js";
+import { canonical, formatTime, makeUuid7, parseBase64url, sha256, toBase64url } from "../../../partner_sdk/npm/dist/canonical.js";
+import { sealEnrolment } from "../../../partner_sdk/npm/dist/enrolment.js";
+import { sealReport } from "../../../partner_sdk/npm/dist/reports.js";
+import { contentDigestOf, signRequest } from "../../../partner_sdk/npm/dist/requests.js";
+import { KINDS, makeSigner, makeStatement } from "../../../partner_sdk/npm/dist/statements.js";
 
-const { b64url, canonical, fromB64url, sha256 } = wire;
-const VECTORS = new URL("../../../partner_sdk/vectors/other-client.json", import.meta.url);
-const PACKAGES = ["@hpke/core", "@hpke/hybridkem-x-wing", "http-message-signatures"];
+const NPM = new URL("../../../partner_sdk/npm/", import.meta.url);
+const PACKAGES = [
+  ["report-abuse-partner", new URL("package.json", NPM)],
+  ["@hpke/core", new URL("node_modules/@hpke/core/package.json", NPM)],
+  ["@hpke/hybridkem-x-wing", new URL("node_modules/@hpke/hybridkem-x-wing/package.json", NPM)],
+  ["http-message-signatures", new URL("node_modules/http-message-signatures/package.json", import.meta.url)],
+];
 const NOW = new Date("2026-11-25T08:30:00Z");
 const TOO_OLD = new Date(NOW.getTime() - 301_000);
 const ORIGIN = "https://report.example";
@@ -25,19 +33,13 @@ const URL_OF_STATUS = `${ORIGIN}/v1/status`;
 const WHO = { environment: "live", partner: "node-chat" };
 
 const seedFor = (label) => createHash("sha256").update(`report-abuse test vector: ${label}`).digest();
-const ekmFor = (label) => new Uint8Array(createHash("sha512").update(`report-abuse test vector: ${label}`).digest()).buffer;
-const nonceFor = (label) => b64url(seedFor(label).subarray(0, 24));
-// PKCS #8 of an Ed25519 seed (RFC 8410 §7).
-const signingKey = (label) =>
-  createPrivateKey({
-    key: Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seedFor(label)]),
-    format: "der",
-    type: "pkcs8",
-  });
+const ekmFor = (label) => createHash("sha512").update(`report-abuse test vector: ${label}`).digest();
+const nonceFor = (label) => toBase64url(seedFor(label).subarray(0, 24));
+const signingKey = (label) => makeSigner(seedFor(label));
 
 async function sealingKey(label) {
-  const publicKey = await wire.mailboxPublic(seedFor(label));
-  return { key_id: wire.sealingKeyIdOf(publicKey), public_key: b64url(publicKey) };
+  const publicKey = await makePublicKey(seedFor(label));
+  return { key_id: sealingKeyIdOf(publicKey), public_key: toBase64url(publicKey) };
 }
 
 const REPORT = {
@@ -79,38 +81,37 @@ const REPORT = {
 
 const keys = {
   context: signingKey("other client's context key"),
-  mailboxPublic: await wire.mailboxPublic(seedFor("other client's mailbox key")),
+  mailboxPublicKey: await makePublicKey(seedFor("other client's mailbox key")),
+  mailboxSeed: seedFor("other client's mailbox key"),
   submission: signingKey("other client's submission key"),
 };
 const stranger = signingKey("a stranger's key");
 const agency = await sealingKey("agency sealing key of the other client");
 // Another agency's public key under the key id of ours.
 const otherAgency = { ...(await sealingKey("a stranger's sealing key")), key_id: agency.key_id };
-const secret = b64url(seedFor("secret of the invitation"));
-const reportId = wire.makeUuid7(NOW, seedFor("report id").subarray(0, 10));
+const secret = toBase64url(seedFor("secret of the invitation"));
+const reportId = makeUuid7(NOW, seedFor("report id").subarray(0, 10));
 
 async function makeEnrolments() {
   const invitation = { ...WHO, secret };
   const ekm = ekmFor("enrolment");
-  const good = await wire.makeEnrolment({ invitation, keys, sealingKey: agency, ekm });
+  const good = await sealEnrolment({ invitation, keys, key: agency, ekm });
   const { secret_sha256: hashed } = JSON.parse(good.body);
   const box = JSON.parse(good.text);
-  const names = { ...WHO, purpose: "enrol", id: hashed, kind: "enrol", priority: "none" };
-  const payload = fromB64url(box.keys.payload).toString();
+  const context = { environment: WHO.environment, purpose: "enrol", sender: WHO.partner, recipient: "agency", id: hashed, kind: "enrol", priority: "none" };
+  const payload = parseBase64url(box.keys.payload).toString();
 
   async function sealed(keysStatement, label) {
     const text = canonical({ ...box, keys: keysStatement });
-    const envelope = await wire.seal({ ...names, text, sealingKey: agency, ekm: ekmFor(label) });
-    return canonical({ envelope: b64url(envelope), secret_sha256: hashed });
+    const envelope = await seal(text, { key: agency, context, ekm: ekmFor(label) });
+    return canonical({ envelope: toBase64url(envelope), secret_sha256: hashed });
   }
 
-  const otherHash = b64url(sha256("another secret"));
-  const signedByStranger = wire.makeStatement(payload, wire.TYPES.enrolment, [keys.submission, stranger]);
-  const otherDigest = wire.makeStatement(payload.replace(hashed, otherHash), wire.TYPES.enrolment, [
-    keys.submission,
-    keys.context,
-  ]);
-  const elsewhere = await wire.makeEnrolment({ invitation, keys, sealingKey: otherAgency, ekm: ekmFor("elsewhere") });
+  const otherHash = toBase64url(sha256("another secret"));
+  const signedByStranger = makeStatement(payload, { kind: KINDS.enrolment, signers: [keys.submission, stranger] });
+  const otherDigest = makeStatement(payload.replace(hashed, otherHash), { kind: KINDS.enrolment, signers: [keys.submission,
+    keys.context] });
+  const elsewhere = await sealEnrolment({ invitation, keys, key: otherAgency, ekm: ekmFor("elsewhere") });
   return [
     { name: "an enrolment", expect: "success", enrolment: good.body },
     { name: "an enrolment that names another digest of the secret", expect: "unknown-invitation", enrolment: await sealed(otherDigest, "other digest") },
@@ -120,32 +121,45 @@ async function makeEnrolments() {
 }
 
 async function makeSubmissions() {
-  const settings = { ...WHO, report: REPORT, reportId, priority: "P2", now: NOW, key: keys.submission, sealingKey: agency };
-  const make = async (label, changes) => (await wire.makeSubmission({ ...settings, ekm: ekmFor(label), ...changes })).body;
+  const settings = { ...WHO, reportId, priority: "P2", now: NOW, signer: keys.submission, key: agency };
+  const make = async (label, changes) => (await sealReport(REPORT, { ...settings, ekm: ekmFor(label), ...changes })).body;
   const good = await make("report", {});
   const { envelope, statement } = JSON.parse(good);
-  const payload = fromB64url(statement.payload).toString();
-  const digest = sha256(fromB64url(envelope)).toString("hex");
+  const payload = parseBase64url(statement.payload).toString();
+  const digest = sha256(parseBase64url(envelope)).toString("hex");
 
-  const signed = (text) => canonical({ envelope, statement: wire.makeStatement(text, wire.TYPES.submission, [keys.submission]) });
-  const unsigned = canonical({ envelope, statement: { ...statement, payload: b64url(payload.replace('"P2"', '"P1"')) } });
+  const signed = (text) => canonical({ envelope, statement: makeStatement(text, { kind: KINDS.submission, signers: [keys.submission] }) });
+  const unsigned = canonical({ envelope, statement: { ...statement, payload: toBase64url(Buffer.from(payload.replace('"P2"', '"P1"'))) } });
   return [
     { name: "a report", expect: "success", submission: good },
     { name: "a report under a statement of another digest", expect: "envelope-mismatch", submission: signed(payload.replace(digest, sha256("another").toString("hex"))) },
-    { name: "a report signed by another key", expect: "unknown-key", submission: await make("report", { key: stranger }) },
+    { name: "a report signed by another key", expect: "unknown-key", submission: await make("report", { signer: stranger }) },
     { name: "a report whose priority was raised after signing", expect: "bad-signature", submission: unsigned },
     { name: "a report whose priority was raised after sealing", expect: "wrong-key", submission: signed(payload.replace('"P2"', '"P1"')) },
-    { name: "a report sealed to another key", expect: "wrong-key", submission: await make("elsewhere", { sealingKey: otherAgency }) },
+    { name: "a report sealed to another key", expect: "wrong-key", submission: await make("elsewhere", { key: otherAgency }) },
   ];
 }
 
+/** The headers as the client signs them, and as the package does when it is told the whole profile. */
+async function sign({ method, url, body, signer, now = NOW, nonce }) {
+  const headers = signRequest({ method, url, body }, { signer, now, nonce });
+  const { Signature, "Signature-Input": _, ...unsigned } = headers;
+  const fields = ["@method", "@target-uri", ...(body === undefined ? [] : ["content-type", "content-digest"])];
+  const key = signatures.createSigner(signer.privateKey, "ed25519", signer.keyId);
+  const told = { key, name: "sig1", fields, params: ["created", "keyid", "alg", "nonce", "tag"] };
+  const paramValues = { created: now, nonce, tag: "report-abuse" };
+  const signed = await signatures.httpbis.signMessage({ ...told, paramValues }, { method, url, headers: unsigned });
+  assert.deepEqual(signed.headers, headers);
+  return headers;
+}
+
 async function makeRequests(body) {
-  const post = { method: "POST", url: URL_OF_REPORTS, body, key: keys.submission, now: NOW };
-  const get = { method: "GET", url: URL_OF_STATUS, key: keys.submission, now: NOW };
+  const post = { method: "POST", url: URL_OF_REPORTS, body, signer: keys.submission };
+  const get = { method: "GET", url: URL_OF_STATUS, signer: keys.submission };
   const made = [];
 
   async function add(name, expect, request, { headers = {}, sent = {} } = {}) {
-    const signed = await wire.signedHeaders({ ...request, nonce: nonceFor(name) });
+    const signed = await sign({ ...request, nonce: nonceFor(name) });
     const { method, url: target_uri } = { ...request, ...sent };
     const of = request.body === undefined ? {} : { body_of: sent.body_of ?? "a report" };
     made.push({ name, expect, method, target_uri, ...of, headers: { ...signed, ...headers } });
@@ -154,9 +168,9 @@ async function makeRequests(body) {
   await add("the report is sent", "success", post);
   await add("the report is sent again, signed anew", "success", post);
   await add("the status is asked for", "success", get);
-  await add("another digest in the header", "bad-signature", post, { headers: { "Content-Digest": wire.contentDigest("{}") } });
+  await add("another digest in the header", "bad-signature", post, { headers: { "Content-Digest": contentDigestOf("{}") } });
   await add("another body than was signed", "wrong-digest", post, { sent: { body_of: "a report signed by another key" } });
-  await add("a signature by another key", "bad-signature", { ...post, key: stranger });
+  await add("a signature by another key", "bad-signature", { ...post, signer: stranger });
   await add("a signature over another target", "bad-signature", { ...post, url: `${ORIGIN}/v1/account` }, { sent: { url: URL_OF_REPORTS } });
   await add("a signature over another method", "bad-signature", { ...post, method: "PUT" }, { sent: { method: "POST" } });
   await add("a signature of 301 seconds ago", "stale", { ...post, now: TOO_OLD });
@@ -164,7 +178,7 @@ async function makeRequests(body) {
   // What the package signs when it is told no more than the fields: label `sig`, an expiry, no nonce and no tag.
   const { headers } = await signatures.httpbis.signMessage(
     {
-      key: signatures.createSigner(keys.submission, "ed25519", wire.keyIdOf(wire.rawPublic(keys.submission))),
+      key: signatures.createSigner(keys.submission.privateKey, "ed25519", keys.submission.keyId),
       fields: ["@method", "@target-uri"],
       paramValues: { created: NOW },
     },
@@ -174,25 +188,22 @@ async function makeRequests(body) {
   return made;
 }
 
-const versionOf = (name) => JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url))).version;
+const versionIn = (file) => JSON.parse(readFileSync(file)).version;
 const submissions = await makeSubmissions();
 const file = {
-  about: "What a client in Node made by docs/guides/any-language.md, with packages that share no code with ours.",
-  made_by: Object.fromEntries(PACKAGES.map((name) => [name, versionOf(name)])),
+  about: "What the TypeScript client of partner_sdk/npm makes, which shares no code with the Python package.",
+  made_by: Object.fromEntries(PACKAGES.map(([name, path]) => [name, versionIn(path)])),
   ...WHO,
-  now: wire.timeText(NOW),
-  agency: { ...agency, seed: b64url(seedFor("agency sealing key of the other client")) },
+  now: formatTime(NOW),
+  agency: { ...agency, seed: toBase64url(seedFor("agency sealing key of the other client")) },
   keys: {
-    context_key: b64url(wire.rawPublic(keys.context)),
-    mailbox_key: b64url(keys.mailboxPublic),
-    submission_key: b64url(wire.rawPublic(keys.submission)),
+    context_key: keys.context.publicKey,
+    mailbox_key: toBase64url(keys.mailboxPublicKey),
+    submission_key: keys.submission.publicKey,
   },
-  mailbox_seed: b64url(seedFor("other client's mailbox key")),
+  mailbox_seed: toBase64url(keys.mailboxSeed),
   secret,
   report: REPORT,
   cases: [...(await makeEnrolments()), ...submissions, ...(await makeRequests(submissions[0].submission))],
 };
-// One space, as Python's json.dumps(indent=1) writes it.
-const text = `${JSON.stringify(file, null, 1)}\n`;
-if (process.argv[2] === "-") process.stdout.write(text);
-else writeFileSync(VECTORS, text);
+process.stdout.write(JSON.stringify(file));
