@@ -369,8 +369,9 @@ class ListPage:
         return slice(self.first, self.first + self.most)
 
 
-def read_list_page(*, found: int, most: int = MOST_LISTED) -> ListPage:
+def read_list_page(*, found: int, most: int | None = None) -> ListPage:
     """Return the page of `?page=`, or of a form's: the first for nonsense, the last for a number beyond it."""
+    most = MOST_LISTED if most is None else most
     pages = max(1, -(-found // most))
     asked = parse_small_number(request.values.get("page", ""))
     return ListPage(page=min(max(1, asked or 1), pages), pages=pages, found=found, most=most)
