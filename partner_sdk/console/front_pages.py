@@ -1,7 +1,7 @@
 """The front page: the work that waits, the most urgent first."""
 
-from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from flask import Blueprint, Response, current_app
 
@@ -14,18 +14,26 @@ NAV: Final = NavItem("Home", "front.get_front")
 NEWEST: Final = 5
 FRONT_BLOCKS: Final = "report_abuse_front_blocks"
 
-FrontBlock = Callable[[], str]
-"""Returns the waiting work of one subject as HTML from its own template, or nothing."""
+
+@dataclass(frozen=True, slots=True)
+class FrontBlock:
+    """The waiting work of one subject: a template that the front page includes, and its `work`.
+
+    A module of pages makes it in `FRONT`, a function without arguments, or returns None where nothing waits.
+    """
+
+    template: str
+    work: Any
 
 
 @blueprint.get("/")
 def get_front() -> Response:
     """Show the waiting work."""
-    blocks = [block() for block in current_app.extensions.get(FRONT_BLOCKS, ())]
+    blocks: list[FrontBlock | None] = [make() for make in current_app.extensions[FRONT_BLOCKS]]
     waiting = list_spool()
     return show_page(
         "front.html",
-        blocks=[one for one in blocks if one],
+        blocks=[one for one in blocks if one is not None],
         waiting=waiting,
         urgent=any(one.priority == "P1" for one in waiting),
         drafts=get_drafts().list_all(),
