@@ -19,7 +19,7 @@ from flask import Response, request
 from gateway.shared_store import SharedStore
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
-from partner_sdk.errors import SignatureProfileError
+from partner_sdk.errors import FormatError, SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.signature_profile import (
@@ -42,6 +42,7 @@ PIECE_BYTES: Final = 1024 * 1024
 # cannot know the value of another's request, and without the header each request is a delivery of its own.
 DELIVERY_VARIABLE: Final = "HTTP_X_DELIVERY_ID"
 _REPLAY_ADVICE: Final = "This nonce was used before: sign each try afresh, with a new nonce."
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _DELIVERY: Final = re.compile(r"[0-9a-f]{32}")
 
 KeyFinder = Callable[[str], bytes | None]
@@ -159,6 +160,16 @@ def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
         "signature": environ.get("HTTP_SIGNATURE", ""),
         "signature-input": environ.get("HTTP_SIGNATURE_INPUT", ""),
     }
+
+
+def get_number(name: str, *, default: int, least: int, most: int) -> int:
+    """Return a number from the query, or `default` if absent; raises `FormatError`."""
+    values = request.args.getlist(name)
+    if not values:
+        return default
+    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not least <= int(values[0]) <= most:
+        raise FormatError(f"{name} must be a single number from {least} to {most}.", reason="malformed")
+    return int(values[0])
 
 
 def answer_bytes(raw: bytes, *, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -49,7 +49,8 @@ class Call:
     """One call. `body` is a model of the wire, or `bytes` for a raw file.
 
     `signed` maps each signed field of the body to the model of its payload. `path` maps each variable part of the path
-    to its type. `problems` are specific to this call; those that follow from the rule are added.
+    to its type, and `query` each optional name of the query. `problems` are specific to this call; those that follow
+    from the rule are added.
     """
 
     group: str
@@ -59,6 +60,7 @@ class Call:
     body: Any = None
     signed: Mapping[str, type] = field(default_factory=dict)
     path: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     may_be_signed: bool = False
 

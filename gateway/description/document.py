@@ -79,7 +79,7 @@ def make_document(calls: Sequence[DescribedCall], *, origin: str, environment: s
 def _list_kinds(calls: Sequence[DescribedCall]) -> list[Any]:
     kinds: list[Any] = []
     for call in calls:
-        kinds += [call.call.body, *call.call.signed.values(), *call.call.path.values()]
+        kinds += [call.call.body, *call.call.signed.values(), *call.call.path.values(), *call.call.query.values()]
         for answer in call.call.answers:
             kinds += [answer.kind, answer.signed]
     return kinds
@@ -95,7 +95,11 @@ def _make_operation(
         "summary": call.summary,
         "description": call.purpose,
         "security": _list_security(described),
-        "parameters": [*_list_path(described, schemas), *list_signed_headers(described)],
+        "parameters": [
+            *_list_path(described, schemas),
+            *({"name": name, "in": "query", "schema": schemas[kind]} for name, kind in call.query.items()),
+            *list_signed_headers(described),
+        ],
         "responses": {},
         "x-caller": _name_caller(described),
         "x-limits": [

@@ -139,7 +139,7 @@ def _make_section(document: Document, *, path: str, method: str) -> CallSection:
         path_rows=tuple(
             FieldRow(one["name"], *describe_schema(one["schema"], components))
             for one in operation["parameters"]
-            if one["in"] == "path"
+            if one["in"] != "header"
         ),
         tables=tuple(_list_body_tables(operation, media.get("schema", {}), components)),
         example=example,

@@ -5,10 +5,10 @@ Never stores a list that is not signed under the pinned root, or that is older t
 
 from flask import Response
 
-from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
+from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request
 from gateway.public_log import find_log_file
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import answer_json
+from gateway.signed_request import answer_json, get_number
 from gateway.store import StorageUnavailableError
 from gateway.store.anchors import list_anchors
 from gateway.store.collection import count_waiting, find_heads, list_links, list_waiting_by_priority, set_stage

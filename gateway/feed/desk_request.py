@@ -3,15 +3,13 @@
 Never trusts the network of the listener.
 """
 
-import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flask import current_app, request
+from flask import current_app
 
 from gateway.signed_request import check_signature, parse_public_key, read_signed_body
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.keys import Pin
 from partner_sdk.wire.signature_profile import SignatureClaim
@@ -20,7 +18,6 @@ from partner_sdk.wire.statements import key_id_of
 T = TypeVar("T")
 
 MAX_SEQUENCE = 2**62
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +54,3 @@ def find_feed_key(pin: Pin, key_id: str) -> bytes | None:
         return None
     feed_key = parse_public_key(pin.feed_key)
     return feed_key if key_id_of(feed_key) == key_id else None
-
-
-def get_number(name: str, *, default: int, least: int, most: int) -> int:
-    """Return a number from the query, or `default` if absent; raises `FormatError`."""
-    values = request.args.getlist(name)
-    if not values:
-        return default
-    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not least <= int(values[0]) <= most:
-        raise FormatError(f"{name} must be a single number from {least} to {most}.", reason="malformed")
-    return int(values[0])

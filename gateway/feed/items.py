@@ -11,9 +11,9 @@ import msgspec
 from flask import Response
 from sqlalchemy import Connection
 
-from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
+from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import answer_json
+from gateway.signed_request import answer_json, get_number
 from gateway.store.collection import WaitingReport, acknowledge_report, read_waiting, withdraw_acknowledgement
 from gateway.store.evidence import WaitingEvidence, acknowledge_evidence, list_waiting_evidence
 from gateway.store.items import StoredItem, acknowledge_item, list_items, put_item

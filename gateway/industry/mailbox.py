@@ -6,22 +6,27 @@ takes none about a message that is not the caller's own.
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Annotated
 
-from flask import Response
+from flask import Response, request
+from msgspec import Meta
 
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.accounts import keep_box, parse_box
 from gateway.industry.caller import get_caller
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import answer_json, read_signed_body
+from gateway.signed_request import answer_bytes, answer_json, get_number, read_signed_body
+from gateway.store import Store
 from gateway.store.items import StoredItem, acknowledge_item, has_own_item, list_own_items
+from gateway.web.long_wait import WAIT_KEY, Wait
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import parse_any_spelling, to_base64url
+from partner_sdk.wire.canonical import encode, parse_any_spelling, to_base64url
 from partner_sdk.wire.field_types import MessageId
 from partner_sdk.wire.items import MAILBOX_MESSAGE, THREAD_ENTRY
 from partner_sdk.wire.mailbox_message import (
     MAX_ACK_BODY_BYTES,
+    MAX_WAIT_SECONDS,
     MAX_WAITING_MESSAGES,
     EmptyBody,
     MailboxItem,
@@ -30,6 +35,7 @@ from partner_sdk.wire.mailbox_message import (
 from partner_sdk.wire.replies import WaitingReply
 from partner_sdk.wire.thread_entry import MAX_ENTRY_BODY_BYTES, EntryPost
 
+WaitSeconds = Annotated[int, Meta(ge=0, le=MAX_WAIT_SECONDS, description="The longest wait for a first message.")]
 # A cap on the memory that a partner needs for one answer.
 ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -41,18 +47,30 @@ ANSWER_BYTES = 16 * 1024 * 1024
         summary="Fetch messages from the agency",
         purpose=(
             "Sealed messages that you have not acknowledged, oldest first, "
-            f"at most {MAX_WAITING_MESSAGES} at a time. Save and acknowledge them, and ask again until none is left."
+            f"at most {MAX_WAITING_MESSAGES} at a time. Save and acknowledge them, and ask again until none is left. "
+            "With `wait`, an empty mailbox is answered as soon as a message comes, or when the time is over. If too "
+            "many wait already, it is answered at once, and Retry-After names the seconds until you ask again."
         ),
+        query={"wait": WaitSeconds},
         answers=(Answer(HTTPStatus.OK, "The waiting messages.", MailboxList),),
     )
 )
 def get_mailbox() -> Response:
-    """Answer with the oldest messages first."""
+    """Answer with the oldest messages first; an empty mailbox may wait for one without a thread."""
     caller = get_caller()
+    seconds = get_number("wait", default=0, least=0, most=MAX_WAIT_SECONDS)
     caller.gateway.limits.check("partner-read", subject=caller.partner)
-    with caller.gateway.store.read() as connection:
-        waiting = list_own_items(connection, MAILBOX_MESSAGE, address=caller.partner, limit=MAX_WAITING_MESSAGES)
-    return answer_json(MailboxList(messages=tuple(_fill_answer(waiting))))
+    store, partner = caller.gateway.store, caller.partner
+    found = _find_messages(store, partner)
+    if found is None and seconds:
+        request.environ[WAIT_KEY] = Wait(partner, seconds, find_body=lambda: _find_messages(store, partner))
+    return answer_bytes(encode(MailboxList(messages=())) if found is None else found)
+
+
+def _find_messages(store: Store, partner: str) -> bytes | None:
+    with store.read() as connection:
+        waiting = list_own_items(connection, MAILBOX_MESSAGE, address=partner, limit=MAX_WAITING_MESSAGES)
+    return encode(MailboxList(messages=tuple(_fill_answer(waiting)))) if waiting else None
 
 
 def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
@@ -182,6 +183,14 @@ class RecyclingServer(MPServer):
         if old.is_alive():
             old.kill()
             old.join()
+
+    def _stop_workers(self) -> None:
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+            with suppress(ProcessLookupError, TypeError):  # it ended, or never began
+                os.kill(worker.inner.pid, LEAVE_SIGNAL)  # a wait for news would hold it longer than it is given
+        stop: Callable[[], None] = super()._stop_workers
+        stop()
 
 
 def run() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
 from gateway.web.logs import log_failure
+from gateway.web.long_wait import COME_BACK_SECONDS, LOOK_SECONDS, WAIT_KEY, CallerLeftError, NoPlaceError, Wait, Waits
 from gateway.web.network_bucket import CallerNetworks
 from gateway.web.request_checks import REFUSED
 from gateway.web.request_threads import Caller, CallerTurns, RequestThreads, TooManyWaitingError
@@ -58,6 +59,7 @@ class WsgiBridge:
         threads: int,
         trusted_proxies: int = 0,
         find_journey: JourneyFinder = lambda _environ: None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._app = app
         self._networks = CallerNetworks(trusted_proxies=trusted_proxies)
@@ -71,13 +73,22 @@ class WsgiBridge:
         self._threads = RequestThreads(threads)
         # Parts of files wait for the disk. Forms and reports must find a thread meanwhile.
         self._part_turns = asyncio.Semaphore(max(1, threads // 2))
+        self._waits = Waits(self._threads, look_seconds=look_seconds)
         self._is_leaving = False
         self.busy: set[Peer] = set()
         """The callers whose complete requests are being answered."""
 
     def leave(self) -> None:
-        """From now on close each connection after its answer, so that the next request goes to another worker."""
+        """From now on close each connection after its answer, so that the next request goes to another worker.
+
+        Requests that wait for news are answered within a second.
+        """
         self._is_leaving = True
+        self._waits.end()
+
+    def count_waiting(self) -> int:
+        """Return the number of requests that wait for news."""
+        return self._waits.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,7 +121,7 @@ class WsgiBridge:
                     await self._refuse(environ, send, status=error.status, caller=caller, counts=False)
                     return
             async with self._turn(terms.room):
-                await self._answer(environ, send, caller=caller)
+                await self._answer(environ, send, caller=caller, receive=receive)
 
     def _name_caller(self, environ: Environ) -> Caller:
         network = self._networks.name_caller(environ)
@@ -131,21 +142,31 @@ class WsgiBridge:
         closes: bool = False,
         must_be: HTTPStatus | None = None,
         counts: bool = True,
+        receive: Receive | None = None,
     ) -> None:
-        """Have a thread ask the app when it is this caller's turn; an answer counts only with the status `must_be`."""
+        """Have a thread ask the app when it is this caller's turn; an answer counts only with the status `must_be`.
+
+        With `receive`, a view may have the answer wait for news (long_wait.py).
+        """
         statuses: list[int] = []
+        kept: list[Answer] = []
 
         def answer() -> None:
             said = self._ask(environ)
             if must_be not in {None, said.status}:
                 said = Answer(must_be or said.status, [])
             statuses.append(said.status)
-            _send(said, send, closes=closes or self._is_leaving)
+            if receive is not None and WAIT_KEY in environ:
+                kept.append(said)
+            else:
+                _send(said, send, closes=closes or self._is_leaving)
 
         peer = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
         self.busy.add(peer)
         try:
             await self._turns.run(caller, self._threads, answer)
+            if kept and receive is not None:
+                await self._answer_later(kept[0], environ[WAIT_KEY], send, receive=receive)
         except TooManyWaitingError:
             _send(await self._get_busy_answer(environ), send, closes=True)
             return
@@ -154,6 +175,20 @@ class WsgiBridge:
         is_refused = environ["REQUEST_METHOD"] not in SAFE_METHODS and not COUNTED_REFUSALS.isdisjoint(statuses)
         if counts and is_refused:
             self._turns.count_refusal(caller)
+
+    async def _answer_later(self, said: Answer, wait: Wait, send: Send, *, receive: Receive) -> None:
+        """Send an answer once there is news for its body, or as it is when the wait is over."""
+        headers, body = said.headers, None
+        try:
+            body = await self._waits.find_body(wait, receive=receive)
+        except NoPlaceError:
+            headers = [*headers, (b"retry-after", str(COME_BACK_SECONDS).encode())]
+        except CallerLeftError:
+            return
+        if body is not None:
+            headers = [one for one in headers if one[0].lower() != b"content-length"]
+            headers.append((b"content-length", str(len(body)).encode()))
+        _send(Answer(said.status, headers, said.body if body is None else body), send, closes=self._is_leaving)
 
     async def _get_busy_answer(self, environ: Environ) -> Answer:
         """Return the app's own 503, which is made once: a flood of refused posts costs nothing more."""

@@ -8,15 +8,32 @@ from partner_sdk._commands.message_texts import find_text
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, Call, PartnerCommand, pick, shared_options
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import TransportError, UnavailableError
+from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
 
 
 @click.command(cls=PartnerCommand, example="--all")
 @click.option("--all", "is_all", is_flag=True, help="List the saved messages too.")
 @click.option("--show", metavar="NUMBER", type=int, help="Show one saved message.")
+@click.option(
+    "--watch", "is_watching", is_flag=True, help="Stay, and print a line for each message as it comes, until Ctrl-C."
+)
+@click.option(
+    "--wait",
+    "wait_seconds",
+    metavar="SECONDS",
+    type=click.IntRange(1, MAX_WAIT_SECONDS),
+    help=f"The longest wait for an answer with --watch, where a proxy cuts longer ones (default: {MAX_WAIT_SECONDS}).",
+)
 @shared_options
-def inbox(call: Call, *, is_all: bool, show: int | None) -> int:
+def inbox(call: Call, *, is_all: bool, show: int | None, is_watching: bool, wait_seconds: int | None) -> int:
     """Fetch, check, save and list the agency's messages."""
+    if is_watching and (is_all or show is not None):
+        raise click.UsageError("--watch goes with neither --all nor --show.")
+    if wait_seconds is not None and not is_watching:
+        raise click.UsageError("--wait goes with --watch.")
     partner = call.partner
+    if is_watching:
+        return _watch(call, wait_seconds=wait_seconds or MAX_WAIT_SECONDS)
     if show is not None:
         opened = read_message(partner.state, show)
         body = json.loads(opened.body)
@@ -29,6 +46,20 @@ def inbox(call: Call, *, is_all: bool, show: int | None) -> int:
     fields = {"alarms": alarms, "messages": [_fields(opened) for opened in listed]}
     lines = [_line(opened) for opened in listed] or ["No new messages."]
     return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
+
+
+def _watch(call: Call, *, wait_seconds: int) -> int:
+    """Print messages as they come, one line for each; with `--json` each line is an object. Ends with Ctrl-C."""
+    for delivery in call.partner.wait_for_messages(wait_seconds=wait_seconds):
+        for opened in delivery.messages:
+            if call.is_json:
+                call.speaker.say_json_line({"message": _fields(opened)})
+            else:
+                call.speaker.say(_line(opened))
+        _warn(call, delivery.alarms)
+        for alarm in delivery.alarms if call.is_json else ():
+            call.speaker.say_json_line({"alarm": pick(alarm, "message_id", "reason", "text")})
+    raise AssertionError("a wait without an end has ended")
 
 
 offline_option = click.option("--offline", "is_offline", is_flag=True, help="Do not fetch the mailbox first.")

@@ -84,8 +84,14 @@ class Speaker:
 
     def say_json(self, fields: dict[str, Any]) -> None:
         """Write one JSON object that names the environment, in printable ASCII."""
-        marked = {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
-        self.say_document(json.dumps(marked, indent=2, ensure_ascii=True) + "\n")
+        self.say_document(json.dumps(self._mark(fields), indent=2, ensure_ascii=True) + "\n")
+
+    def say_json_line(self, fields: dict[str, Any]) -> None:
+        """Write one JSON object as `say_json`, on one line: further ones follow."""
+        self.say_document(json.dumps(self._mark(fields), ensure_ascii=True) + "\n")
+
+    def _mark(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
 
     def say_document(self, text: str) -> None:
         """Write a document for another program, without marks: it is ASCII, and its own format escapes the rest."""

@@ -10,14 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
-from partner_sdk.client._submissions import check_may_leave
+from partner_sdk.client._submissions import check_may_leave, find_taken_before, send_submission
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.durable_files import make_private_folder, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError
-from partner_sdk.wire.canonical import check_report_id, encode
+from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
 from partner_sdk.wire.intake import (
     DeskReceiptStatement,
     IntakeStatement,
@@ -28,7 +29,12 @@ from partner_sdk.wire.intake import (
 )
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.reference import check_reference, parse_reference
+from partner_sdk.wire.replies import Progress, ReportProgress
 from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
+
+# With it comes all that sends, which a command that runs alone does not need.
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport
 
 _REFERENCES: Final = "references"
 
@@ -139,6 +145,48 @@ def check_new_receipt(
             raise
     # A receipt key younger than our key set: look once more.
     return check_receipt(raw, post=post, key_set=refresh(), now=now)
+
+
+def deliver_submission(
+    state: PartnerState,
+    transport: "Transport",
+    report_id: str,
+    *,
+    patiently: Callable[[Callable[[], Reply]], Reply],
+    clock: Callable[[], datetime],
+    refresh: Callable[[], KeySet],
+) -> Receipt:
+    """Send a saved submission by `patiently`; save and return its receipt. One with a receipt is not sent again."""
+    with state.holding_submission(report_id):
+        _, post = state.get_submission(report_id)
+        kept = state.find_receipt(report_id)
+        if kept is not None:
+            return Receipt(statement=peek_intake(kept), raw=kept)
+        reply = find_taken_before(state, transport, post, clock=clock, refresh=refresh) or patiently(
+            lambda: send_submission(state, transport, report_id)
+        )
+        _, post = state.get_submission(report_id)
+        receipt = check_new_receipt(state, reply.body, post=post, clock=clock, refresh=refresh)
+        save_receipt(state, receipt)
+    return receipt
+
+
+def fetch_progress(
+    state: PartnerState,
+    transport: "Transport",
+    report_id: str,
+    *,
+    clock: Callable[[], datetime],
+    refresh: Callable[[], KeySet],
+) -> ReportProgress:
+    """Ask how far an own report is, and save its receipt once more. Raises as `Partner.get_progress`."""
+    check_report_id(report_id)
+    reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
+    progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
+    _, post = state.get_submission(report_id)
+    save_receipt(state, check_new_receipt(state, encode(progress.receipt), post=post, clock=clock, refresh=refresh))
+    reason = progress.set_aside_reason
+    return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
 
 
 def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Receipt:

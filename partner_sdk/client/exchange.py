@@ -32,6 +32,7 @@ class Reply:
 
     status: int
     body: bytes
+    retry_after_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

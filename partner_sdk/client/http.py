@@ -270,7 +270,7 @@ def make_problem_error(
         detail=detail,
         request_id=_request_id(document.get("instance")),
         faults=_faults(document.get("errors")),
-        retry_after_seconds=_retry_after(retry_after, date=date),
+        retry_after_seconds=read_retry_after(retry_after, date=date),
     )
 
 
@@ -312,7 +312,8 @@ def _faults(value: object) -> list[FieldFault]:
     return [FieldFault(pointer=_text(row.get("pointer")), detail=_text(row.get("detail"))) for row in rows]
 
 
-def _retry_after(value: str | None, *, date: str | None) -> int | None:
+def read_retry_after(value: str | None, *, date: str | None) -> int | None:
+    """Return the seconds of a `Retry-After`, or None; `date` is the `Date` beside it."""
     # RFC 9110 §10.2.3 allows seconds and a date. The date is compared with that of the reply: this machine's own clock
     # may be wrong.
     if value is None:

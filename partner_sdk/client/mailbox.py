@@ -5,7 +5,8 @@ hash of the message before. A bad message is set aside with an alarm and never h
 what is on disk. The gateway never imports this file.
 """
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from partner_sdk.client._keys import finish_change, list_mailbox_keys
 from partner_sdk.client._partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerProfile, PartnerState
-from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
+from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from partner_sdk.client.transport import Transport
 
 MAX_ROUNDS: Final = 200
+LONGEST_PAUSE_SECONDS: Final = 60.0
+EARLY_PAUSE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,14 @@ class MailboxAlarm:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The result of one look into the mailbox: new messages, already saved, and alarms."""
+    """The result of one look into the mailbox: new messages, already saved, and alarms.
+
+    `retry_after_seconds` is how long the gateway asks to leave it alone, because too many wait there.
+    """
 
     messages: tuple[OpenedMessage, ...]
     alarms: tuple[MailboxAlarm, ...]
+    retry_after_seconds: int | None = None
 
 
 class Mailbox:
@@ -86,12 +93,18 @@ class Mailbox:
         }
         self._used_key_ids: set[str] = set()
 
-    def collect(self, transport: "Transport") -> Delivery:
-        """Fetch and receive waiting messages, round after round; raises the errors of sending."""
+    def collect(self, transport: "Transport", *, wait_seconds: int = 0) -> Delivery:
+        """Fetch and receive waiting messages, round after round; raises the errors of sending.
+
+        The first round waits at most `wait_seconds` for a message.
+        """
         messages: list[OpenedMessage] = []
         alarms: dict[tuple[str, str | None], MailboxAlarm] = {}
-        for _ in range(MAX_ROUNDS):  # the gateway answers with some at a time, the oldest first
-            reply = transport.send("GET", "/v1/mailbox", max_bytes=MAX_REPLY_BYTES)
+        retry_after_seconds: int | None = None
+        for number in range(MAX_ROUNDS):  # the gateway answers with some at a time, the oldest first
+            path = f"/v1/mailbox?wait={wait_seconds}" if wait_seconds and number == 0 else "/v1/mailbox"
+            reply = transport.send("GET", path, max_bytes=MAX_REPLY_BYTES)
+            retry_after_seconds = reply.retry_after_seconds
             items = parse_exact(reply.body, kind=MailboxList, max_bytes=MAX_REPLY_BYTES).messages
             acknowledged: list[str] = []
             delivery = self.receive(items, acknowledge=partial(_acknowledge, transport, acknowledged))
@@ -101,7 +114,7 @@ class Mailbox:
             alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
             if not acknowledged:
                 break
-        return Delivery(messages=tuple(messages), alarms=tuple(alarms.values()))
+        return Delivery(tuple(messages), tuple(alarms.values()), retry_after_seconds)
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
         """Open, check and save `items`, then acknowledge the saved ones; never raises for the content of a message."""
@@ -223,6 +236,42 @@ class Mailbox:
             reached = MailboxPosition(number=reached.number + 1, sha256=message_sha256(following))
         if reached != position:
             self._state.save_position(reached)
+
+
+def wait_for_deliveries(
+    collect: Callable[[], Delivery],
+    *,
+    wait_seconds: int,
+    for_seconds: float | None,
+    sleep: Callable[[float], None],
+    jitter: Callable[[], float],
+    notify: Callable[[str], None],
+    count_seconds: Callable[[], float] = time.monotonic,
+) -> Iterator[Delivery]:
+    """Yield each delivery of `collect` that has a message or a new alarm, until `for_seconds` have passed.
+
+    After no reply, 5xx and 429 it pauses for a growing time; raises the other errors of `collect`.
+    """
+    ends_at = None if for_seconds is None else count_seconds() + for_seconds
+    failures, told = 0, frozenset[MailboxAlarm]()
+    while ends_at is None or count_seconds() < ends_at:
+        begun = count_seconds()
+        try:
+            delivery = collect()
+        except RETRIED_ERRORS as error:
+            failures += 1
+            asked = getattr(error, "retry_after_seconds", None) or 0
+            pause = max(asked, min(2.0**failures, LONGEST_PAUSE_SECONDS)) * (1 + jitter()) / 2
+            notify(f"{error} Asking again in {pause:.0f} seconds.")
+            sleep(pause)
+            continue
+        failures = 0
+        alarms = frozenset(delivery.alarms)  # one that stays, e.g. a gap, is told once
+        if delivery.messages or alarms - told:
+            yield delivery
+        elif count_seconds() - begun < wait_seconds / 2:  # no place to wait, or a gateway that does not know how
+            sleep(max(delivery.retry_after_seconds or 0, EARLY_PAUSE_SECONDS) * (1 + jitter()))
+        told = alarms
 
 
 def list_second_digests(state: PartnerState, fresh: Iterable[OpenedMessage]) -> list[MailboxAlarm]:

@@ -7,9 +7,9 @@ it counts as delivered only when a receipt for exactly these bytes was verified 
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand
 from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress
 from partner_sdk.client._evidence_upload import Line
 from partner_sdk.client._key_renewal import find_newer_key
+from partner_sdk.client._key_sets import KeySets
 from partner_sdk.client._keys import finish_switch
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
 from partner_sdk.client._public_log import PublicLog, open_log
@@ -29,29 +30,33 @@ from partner_sdk.client._receipts import (
     ComparedReceipt,
     Receipt,
     check_kept_receipt,
-    check_new_receipt,
     compare_receipts,
-    save_receipt,
+    deliver_submission,
+    fetch_progress,
 )
 from partner_sdk.client._spool import Attempt, flush
-from partner_sdk.client._submissions import find_receipt, find_taken_before, seal_and_save, send_submission
+from partner_sdk.client._submissions import find_receipt, seal_and_save
 from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock
-from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
+from partner_sdk.client.mailbox import (
+    Delivery,
+    Mailbox,
+    OpenedMessage,
+    read_digest,
+    read_message,
+    wait_for_deliveries,
+)
 from partner_sdk.client.threads import Threads
 from partner_sdk.client.transport import Transport
-from partner_sdk.errors import FormatError, KeySetError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.report import IndustryReport, parse_report
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, check_report_id, encode, make_report_id, parse_exact
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, make_report_id, parse_exact
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.replies import Progress, ReportProgress, ServiceStatus
-from partner_sdk.wire.statements import MAX_LIST_BYTES
-from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportPost
-
-KEY_SET_KEPT_FOR = timedelta(minutes=10)
+from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
+from partner_sdk.wire.replies import ReportProgress, ServiceStatus
+from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 
 
 class Partner:
@@ -77,7 +82,7 @@ class Partner:
         self._jitter = jitter
         self._random_bytes = random_bytes
         self._notify = notify
-        self._fetched_at: datetime | None = None
+        self._key_sets = KeySets(state, transport, clock=clock, notify=notify)
 
     @classmethod
     def open(
@@ -212,7 +217,7 @@ class Partner:
             report,
             clear=clear,
             evidence=evidence,
-            get_key_set=self._get_key_set,
+            get_key_set=self._key_sets.get,
             clock=self._clock,
             notify=self._notify,
             replaces=replaces,
@@ -225,17 +230,14 @@ class Partner:
 
         Without patience it is sent once. A report with a receipt, from another process too, is not sent again.
         """
-        with self.state.holding_submission(report_id):
-            _, post = self.state.get_submission(report_id)
-            kept = self.state.find_receipt(report_id)
-            if kept is not None:
-                return Receipt(statement=peek_intake(kept), raw=kept)
-            reply = find_taken_before(
-                self.state, self.transport, post, clock=self._clock, refresh=self.refresh_key_set
-            ) or self._send_patiently(lambda: send_submission(self.state, self.transport, report_id), is_patient)
-            receipt = self._check_new_receipt(reply.body, post=self.state.get_submission(report_id)[1])
-            save_receipt(self.state, receipt)
-        return receipt
+        return deliver_submission(
+            self.state,
+            self.transport,
+            report_id,
+            patiently=lambda send: self._send_patiently(send, is_patient),
+            clock=self._clock,
+            refresh=self.refresh_key_set,
+        )
 
     def resume(self) -> list[Attempt]:
         """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others.
@@ -249,14 +251,7 @@ class Partner:
 
         Raises `StatementError` for one that was not sent from this folder, or if the receipt is not valid.
         """
-        check_report_id(report_id)
-        reply = self.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
-        progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
-        _, post = self.state.get_submission(report_id)
-        receipt = self._check_new_receipt(encode(progress.receipt), post=post)
-        save_receipt(self.state, receipt)
-        reason = progress.set_aside_reason
-        return ReportProgress(report_id, progress.stage, outcome=progress.outcome, set_aside_reason=reason)
+        return fetch_progress(self.state, self.transport, report_id, clock=self._clock, refresh=self.refresh_key_set)
 
     # Receipts
 
@@ -283,7 +278,7 @@ class Partner:
 
     def open_log(self) -> PublicLog | None:
         """Return the gateway's public log, or None if the agency lists none; raises `LogError` if it contradicts."""
-        key_set, now = self._get_key_set(), self._clock()
+        key_set, now = self._key_sets.get(), self._clock()
         return open_log(self.state, self.transport, key_set=key_set, now=now, patiently=self._send_patiently)
 
     def check_receipt(self, raw: bytes) -> Receipt:
@@ -295,9 +290,34 @@ class Partner:
 
     # Mailbox
 
-    def collect_mailbox(self) -> Delivery:
-        """Fetch, open, check, save and acknowledge waiting messages; return new messages and alarms."""
-        return Mailbox(self.state, key_set=self._get_key_set(), now=self._clock()).collect(self.transport)
+    def collect_mailbox(self, *, wait_seconds: int = 0) -> Delivery:
+        """Fetch, open, check, save and acknowledge waiting messages; return new messages and alarms.
+
+        With `wait_seconds` (at most `MAX_WAIT_SECONDS`) an empty mailbox is answered as soon as a message comes.
+        """
+        mailbox = Mailbox(self.state, key_set=self._key_sets.get(), now=self._clock())
+        return mailbox.collect(self.transport, wait_seconds=wait_seconds)
+
+    def wait_for_messages(
+        self, *, wait_seconds: int = MAX_WAIT_SECONDS, for_seconds: float | None = None
+    ) -> Iterator[Delivery]:
+        """Yield each delivery with a message or an alarm as it comes, for ever or `for_seconds`.
+
+            for delivery in partner.wait_for_messages():
+                for opened in delivery.messages:
+                    print(opened.message.kind)
+
+        A gateway that is away is asked again for as long, less and less often; `notify` hears of it. Raises the other
+        errors of sending. Use a `Partner` of its own in another thread to send meanwhile.
+        """
+        return wait_for_deliveries(
+            lambda: self.collect_mailbox(wait_seconds=wait_seconds),
+            wait_seconds=wait_seconds,
+            for_seconds=for_seconds,
+            sleep=self._sleep,
+            jitter=self._jitter,
+            notify=self._notify,
+        )
 
     def messages(self) -> list[OpenedMessage]:
         """Return every message that was saved, in order, without any network."""
@@ -331,7 +351,7 @@ class Partner:
     @property
     def threads(self) -> Threads:
         """The agency's packages, requests, referrals and alerts, with your entries about them."""
-        tools = (self._get_key_set, self._clock, self._send_patiently, self._make_id)
+        tools = (self._key_sets.get, self._clock, self._send_patiently, self._make_id)
         return Threads(self.state, self.transport, *tools)
 
     def digests(self) -> list[Digest]:
@@ -347,11 +367,7 @@ class Partner:
 
     def refresh_key_set(self) -> KeySet:
         """Fetch the key set, check it against the pinned root and the newest one seen, save and return it."""
-        reply = self.transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES)
-        now = self._clock()
-        key_set = self.state.accept_key_set(reply.body, now=now)
-        self._fetched_at = now
-        return key_set
+        return self._key_sets.refresh()
 
     def make_evidence_session(self) -> EvidenceSession:
         """Return the parts of this partner that the evidence modules use."""
@@ -372,21 +388,6 @@ class Partner:
     def _make_id(self) -> str:
         return make_report_id(self._clock(), self._random_bytes(REPORT_ID_RANDOM_BYTES))
 
-    def _get_key_set(self) -> KeySet:
-        """Return a key set in force: fetched lately, fetched now, or, with a word about it, the newest one saved."""
-        now = self._clock()
-        if self._fetched_at is not None and abs(now - self._fetched_at) < KEY_SET_KEPT_FOR:
-            return self.state.read_key_set(now=now)
-        try:
-            return self.refresh_key_set()
-        except (TransportError, ProblemError, KeySetError, FormatError) as error:
-            try:
-                kept = self.state.read_key_set(now=now)
-            except ReportAbuseError:
-                raise error from None
-            self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
-            return kept
-
     def _send_patiently(self, send: Callable[[], T], is_patient: bool = True) -> T:
         return send_patiently(
             send,
@@ -395,6 +396,3 @@ class Partner:
             jitter=self._jitter,
             on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
         )
-
-    def _check_new_receipt(self, raw: bytes, *, post: ReportPost) -> Receipt:
-        return check_new_receipt(self.state, raw, post=post, clock=self._clock, refresh=self.refresh_key_set)

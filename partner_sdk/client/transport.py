@@ -28,6 +28,7 @@ from partner_sdk.client.http import (
     deadline_at,
     make_problem_error,
     read_clock,
+    read_retry_after,
 )
 from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
@@ -200,7 +201,8 @@ class Transport:
             raise TransportError(f"Could not connect to the gateway at {self.origin}.", reason="connection") from None
         self._note_date(response.headers.get("Date"))
         if 200 <= response.status_code < 300:
-            return Reply(status=response.status_code, body=received)
+            wait = read_retry_after(response.headers.get("Retry-After"), date=response.headers.get("Date"))
+            return Reply(status=response.status_code, body=received, retry_after_seconds=wait)
         raise self._problem(response, received)
 
     def _send_prepared(

@@ -187,6 +187,8 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 FIRST_PREVIOUS = "0" * 64
 # A partner's memory holds these at once: the rest comes after these are acknowledged.
 MAX_WAITING_MESSAGES = 50
+# Of `GET /v1/mailbox?wait=`: below the 30 seconds that the proxy in front, and many a firm's own, wait for an answer.
+MAX_WAIT_SECONDS = 25
 MAX_ACK_BODY_BYTES = 64
 
 MessageKind = Literal[

@@ -92,6 +92,7 @@ BOUNDS: tuple[tuple[str, object, str, str], ...] = (
     ("partner_sdk.wire.action_bodies:MAX_ARCHIVE_BYTES", 700_000, WIRE, "`archive` (at most 700,000 bytes"),
     ("partner_sdk.wire.thread_entry:MAX_ENTRY_ENVELOPE_BYTES", 180_224, WIRE, "180,224 | 50 | its digest"),
     ("partner_sdk.wire.mailbox_message:MAX_SET_ASIDE_REPORTS", 200, WIRE, "`reports` (at most 200 of"),
+    ("partner_sdk.wire.mailbox_message:MAX_WAIT_SECONDS", 25, WIRE, "with `N` from 0 to 25"),
     ("partner_sdk.wire.mailbox_message:MAX_WAITING_MESSAGES", 50, WIRE, "the oldest first, at most 50"),
     ("partner_sdk.wire.digest:MAX_DIGEST_BYTES", 262_144, WIRE, "at most 262,144 bytes"),
     ("partner_sdk.wire.alert_notice:MAX_AGE", HOUR, WIRE, "an `issued_at` more than an hour old"),

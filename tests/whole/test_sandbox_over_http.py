@@ -138,10 +138,17 @@ def test_typescript_client_walks_the_whole_way_of_a_partner(sandbox: dict[str, A
     assert parse_invitation(invitation.read_bytes()).partner != first.partner
 
 
-def test_ready_partner_sends_and_answers_the_question(sandbox: dict[str, Any]) -> None:
-    partner = Partner.open(Path(sandbox["partner_folder"]))
+def test_ready_partner_waits_for_the_question_and_answers_it(sandbox: dict[str, Any]) -> None:
+    partner = Partner.open(
+        Path(sandbox["partner_folder"]), sleep=lambda _: pytest.fail("the gateway did not let the partner wait")
+    )
+    began = time.monotonic()
+    assert (partner.collect_mailbox(wait_seconds=1).messages, time.monotonic() - began >= 1) == ((), True)
     partner.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
-    (question,) = wait_for(lambda: (partner.collect_mailbox() and partner.questions()) or None)
+    for _ in partner.wait_for_messages(for_seconds=PATIENCE_SECONDS):
+        if partner.questions():
+            break
+    (question,) = partner.questions()
     answer = partner.answer(question.request_id, EXAMPLE_REPORT.read_bytes(), priority="P3")
     wait_for(lambda: partner.get_progress(answer.report_id).stage == "opened" or None)
     assert [one.synthetic for one in partner.digests()] == [True]

@@ -8,14 +8,19 @@ from typing import Any
 
 from flask import Flask
 
+from gateway.web.long_wait import WAIT_KEY, Wait
 from tests.gateway.web_builders import make_test_app
 
 Start = Callable[..., Any]
 SLOW_SECONDS = 1.5
+WAIT_SECONDS = 60
 
 
 def make_app() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
-    """Return an app that answers with its process id; `/slow` takes a while, `/crash` ends the process."""
+    """Return an app that answers with its process id; `/slow` takes a while, `/waits` waits for news that never come.
+
+    `/crash` ends the process.
+    """
     return answer
 
 
@@ -24,10 +29,16 @@ def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/slow":
         Path(os.environ["SERVING_TEST_MARK"]).touch()
         time.sleep(SLOW_SECONDS)
+    if environ["PATH_INFO"] == "/waits":
+        environ[WAIT_KEY] = Wait("caller", WAIT_SECONDS, find_body=_touch_and_find_nothing)
     if environ["PATH_INFO"] == "/crash":
         os._exit(9)
     start("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
+
+
+def _touch_and_find_nothing() -> None:
+    Path(os.environ["SERVING_TEST_MARK"]).with_suffix(".waits").touch()
 
 
 def make_or_fail() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:

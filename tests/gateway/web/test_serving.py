@@ -172,17 +172,22 @@ def test_no_process_of_the_same_user_reads_the_memory_of_a_server_or_a_command()
     }
 
 
-def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
+def test_request_in_flight_is_finished_before_the_end_and_one_that_waits_for_news_is_answered(tmp_path: Path) -> None:
     mark = tmp_path / "started"
     listener = make_listener(SERVING_TEST_MARK=str(mark))
     answers: list[str] = []
     with ServerGroup([listener]):
-        asking = threading.Thread(target=lambda: answers.append(get(listener, "/slow")))
-        asking.start()
-        assert wait_until(mark.exists)
-    asking.join()
-    assert len(answers) == 1
-    assert answers[0].isdecimal()
+        asking = [
+            threading.Thread(target=lambda path=path: answers.append(get(listener, path)))
+            for path in ("/slow", "/waits")
+        ]
+        for one in asking:
+            one.start()
+        assert wait_until(lambda: mark.exists() and mark.with_suffix(".waits").exists())
+    for one in asking:
+        one.join()
+    assert len(answers) == 2
+    assert all(map(str.isdecimal, answers))
 
 
 # A hundred requests a second; without a rest they would take the cores that a new worker needs to start.
