@@ -1,7 +1,6 @@
 """The commands `enrol`, `keys` and `account`: enrol a partner, change its keys, register it."""
 
 import json
-from datetime import datetime
 
 import click
 import msgspec
@@ -17,18 +16,18 @@ from partner_sdk._commands.runtime import (
     say_example,
     shared_options,
 )
-from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys, list_mailbox_keys
-from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client._keys import list_former_keys, list_mailbox_keys
+from partner_sdk.client._partner_state import PARTNER_ROLES
 from partner_sdk.client.account import (
     Rotation,
     describe_rotation,
     find_sent_registration,
-    rotate_keys,
+    renew_keys,
     send_registration,
 )
 from partner_sdk.client.account import enrol as answer_invitation
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import check_filled_in, parse_time
+from partner_sdk.wire.canonical import check_filled_in
 from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.registration import (
@@ -144,19 +143,14 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
 
     The old ones work until the agency accepts the new ones.
     """
-    partner = call.partner
-    had_begun, now = not describe_rotation(partner.state).is_done, call.runtime.clock()
-    changed_at = None if had_begun or anew else _find_last_change(partner.state, now=now)
-    if changed_at is not None:
-        # Another command went over since: a run that only shows that must not ask for a third set.
-        partner.status()  # a refusal may lead back to the old keys, and then there is something to ask
-        rotation = describe_rotation(partner.state)
-        if rotation.is_done:
-            said = (
-                f"The new keys have been in force since {changed_at}. Nothing was sent; --anew requests different keys."
-            )
-            return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
-    rotation = rotate_keys(partner, now=now, ask_again=ask_again)
+    renewed = renew_keys(call.partner, now=call.runtime.clock(), ask_again=ask_again, anew=anew)
+    rotation = renewed.rotation
+    if renewed.changed_at is not None:
+        said = (
+            f"The new keys have been in force since {renewed.changed_at}. Nothing was sent; --anew requests different "
+            "keys."
+        )
+        return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
     if rotation.is_done:
         lines = [
             "The new keys are in force here, at the gateway and at the agency.",
@@ -164,8 +158,9 @@ def rotate(call: Call, *, ask_again: bool, anew: bool) -> int:
             *_format_keys(rotation.key_ids),
         ]
     else:
+        has = "still has" if renewed.had_begun else "has"
         lines = [
-            f"The agency {'still has' if had_begun else 'has'} to accept the new keys, change {rotation.change_id}.",
+            f"The agency {has} to accept the new keys, change {rotation.change_id}.",
             f"submission key id {rotation.key_ids['submission']} (old)",
             f"submission key id {rotation.new_key_ids['submission']} (new)",
             "Read both to the agency by phone. Until it accepts them, the old keys stay in use.",
@@ -203,12 +198,6 @@ def show_keys(call: Call) -> int:
         *(f"mailbox key id {key.key_id}, old: still opens messages sealed to it" for key in former),
     )
     return call.answer(fields, lines)
-
-
-def _find_last_change(state: PartnerState, *, now: datetime) -> str | None:
-    """Return when the keys were changed, if that is younger than the former ones are kept."""
-    young = [one.changed_at for one in list_changes(state) if parse_time(one.changed_at) + FORMER_KEYS_KEPT_FOR > now]
-    return max(young, default=None)
 
 
 def _format_keys(key_ids: dict[str, str]) -> list[str]:

@@ -7,7 +7,6 @@ import click
 
 from partner_sdk._commands.runtime import Call, PartnerGroup, shared_options
 from partner_sdk._commands.threads import (
-    STATE_WORDS,
     Group,
     add_reading,
     by_option,
@@ -16,6 +15,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import ALERTS, Thread
+from partner_sdk.client.thread_words import STATE_WORDS
 from partner_sdk.wire.action_bodies import ServiceAlert
 from partner_sdk.wire.canonical import parse_time
 

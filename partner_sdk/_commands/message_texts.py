@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from partner_sdk.client._threads import Line, Thread
 from partner_sdk.client.mailbox import OpenedMessage
+from partner_sdk.client.thread_words import format_package_outcome, name_entry
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.action_bodies import (
     ACCOUNT_KINDS,
@@ -28,26 +29,8 @@ from partner_sdk.wire.mailbox_message import (
     parse_body,
 )
 from partner_sdk.wire.overview import parse_overview, render_overview
-from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES
 
 _PROGRAM: Final = "report-abuse-partner"
-_OF_THE_AGENCY: Final = {
-    "question": "The agency asks",
-    "answer": "The agency answers",
-    "note": "The agency writes",
-    "reminder": "The agency still waits for an answer",
-    "recall": "THE AGENCY TOOK THIS BACK: do not use it any more, and delete your copies",
-    "close": "The agency closed this: nothing more is expected",
-}
-_OWN: Final = {
-    "acknowledge": "Acknowledged",
-    "question": "You asked",
-    "answer": "You answered",
-    "outcome": "You told the outcome",
-    "note": "You wrote",
-    "decline": "You declined",
-}
-
 _WORDED: Final = frozenset({"question", "answer", "note", "decline"})
 
 
@@ -82,7 +65,7 @@ def format_thread(thread: Thread) -> Iterator[str]:
 
 def format_line(line: Line) -> Iterator[str]:
     """Yield one entry of a thread. The words of an own one are not kept."""
-    words = (_OWN if line.is_own else _OF_THE_AGENCY).get(line.kind, line.kind)
+    words = name_entry(line.kind, is_own=line.is_own)
     ends = "" if line.sent_at is not None else f"  NOT SENT: run `{_PROGRAM} spool flush`"
     unkept = "; your words are not kept here" if line.is_own and line.kind in _WORDED and not line.report_id else ""
     yield f"{line.at}  {words} ({line.by}{unkept}){ends}"
@@ -92,11 +75,6 @@ def format_line(line: Line) -> Iterator[str]:
         yield f"  with your report {line.report_id}"
     for text in (line.text or "").splitlines():
         yield f"  {text}"
-
-
-def format_package_outcome(outcome: str) -> str:
-    """Return the words for the outcome of a package; one that a later release knows stands for itself."""
-    return PACKAGE_OUTCOMES.get(outcome, outcome.replace("_", " "))
 
 
 def _format_package(package: Package) -> Iterator[str]:
@@ -148,7 +126,7 @@ def _format_alert(alert: ServiceAlert) -> Iterator[str]:
 
 def _format_thread_message(said: ThreadMessage) -> Iterator[str]:
     """Yield an entry of the agency that is shown outside its thread."""
-    yield f"{_OF_THE_AGENCY[said.kind]} ({said.by}), about message {said.about}."
+    yield f"{name_entry(said.kind, is_own=False)} ({said.by}), about message {said.about}."
     if said.text:
         yield said.text
 

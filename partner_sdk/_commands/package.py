@@ -18,7 +18,6 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk._commands.threads import (
-    STATE_WORDS,
     Group,
     add_reading,
     again_option,
@@ -29,6 +28,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import OPEN_STATES, PACKAGES, Thread
+from partner_sdk.client.thread_words import STATE_WORDS
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.package_reader import ReadError, write_whole
 from partner_sdk.package_reader import unseal as open_sealed

@@ -13,7 +13,6 @@ from partner_sdk._commands.report import submit_report
 from partner_sdk._commands.runtime import Call, PartnerGroup, read_input, shared_options
 from partner_sdk._commands.threads import (
     NAME_ASKED,
-    STATE_WORDS,
     Group,
     add_reading,
     again_option,
@@ -24,6 +23,7 @@ from partner_sdk._commands.threads import (
     write_entry,
 )
 from partner_sdk.client._threads import REQUESTS, Thread
+from partner_sdk.client.thread_words import STATE_WORDS
 from partner_sdk.client.threads import check_may_write
 from partner_sdk.report import MAX_REPORT_BYTES, parse_report
 from partner_sdk.wire.action_bodies import PreservationRequest, TermsReferral

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from partner_sdk._commands.mailbox import fetch_mailbox, offline_option
-from partner_sdk._commands.message_texts import format_line, format_package_outcome, format_thread
+from partner_sdk._commands.message_texts import format_line, format_thread
 from partner_sdk._commands.runtime import (
     EXIT_ALARM,
     EXIT_DONE,
@@ -24,21 +24,12 @@ from partner_sdk._commands.runtime import (
     shared_options,
 )
 from partner_sdk.client._threads import KeptEntry, Line, Thread, ThreadKind
-from partner_sdk.client.threads import check_not_recalled, check_not_said
+from partner_sdk.client.thread_words import format_package_outcome
+from partner_sdk.client.threads import check_asked
 from partner_sdk.errors import FormatError, MailboxError, ReportAbuseError
 from partner_sdk.wire.action_bodies import MAX_ENTRY_CHARACTERS
 from partner_sdk.wire.thread_entry import EntryKind
 
-STATE_WORDS: Final = {
-    "open": "NEW",
-    "waiting": "NOT SENT YET",
-    "acknowledged": "acknowledged",
-    "answered": "answered",
-    "declined": "declined",
-    "outcome": "outcome told",
-    "recalled": "TAKEN BACK",
-    "closed": "closed",
-}
 _LEFT_OUT: Final = "archive"  # longer than everything else, and useless to a reader of JSON
 
 
@@ -173,8 +164,8 @@ def write_entry(
         raise click.UsageError(f'Write the {_WORDS_ASKED[kind]}: --text "..." or --text-file FILE')
     alarms = fetch_mailbox(call)
     thread = get_thread(call, group, wanted)
-    if kind == "answer" and group.word == "package" and not is_again and not thread.has_open_question:
-        _refuse_answer(thread)
+    if kind == "answer" and not is_again:
+        check_asked(thread)
     entry = call.partner.threads.seal(thread.message_id, kind=kind, by=by, text=text, outcome=outcome, again=is_again)
     code = send_entry(call, entry)
     earlier = thread.find_own("outcome")
@@ -182,15 +173,6 @@ def write_entry(
         told = format_package_outcome(earlier.outcome or "")
         call.speaker.warn(f"{earlier.by} told an outcome at {earlier.at}: {told} Sent as well.")
     return EXIT_ALARM if alarms and code == EXIT_DONE else code
-
-
-def _refuse_answer(thread: Thread) -> None:
-    check_not_recalled(thread)
-    check_not_said(thread, kind="answer")
-    raise MailboxError(
-        "The agency has asked nothing about this package; use `report-abuse-partner package ask`.",
-        reason="nothing-asked",
-    )
 
 
 def send_entry(call: Call, entry: KeptEntry, **more: Any) -> int:

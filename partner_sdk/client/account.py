@@ -23,7 +23,7 @@ import msgspec
 import requests
 
 from partner_sdk.client._key_renewal import go_over_if_known
-from partner_sdk.client._keys import find_pending, prepare_keys
+from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, find_pending, list_changes, prepare_keys
 from partner_sdk.client._partner_state import (
     PARTNER_ROLES,
     PartnerProfile,
@@ -266,6 +266,34 @@ def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> 
         )
     partner.transport.send("POST", "/v1/account", body=encode(pending.post), max_bytes=MAX_SMALL_REPLY_BYTES)
     return describe_rotation(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A rotation after a person asked for it. `changed_at`: the keys are younger than that, so nothing was sent."""
+
+    rotation: Rotation
+    had_begun: bool
+    changed_at: str | None
+
+
+def renew_keys(partner: Partner, *, now: datetime, ask_again: bool = False, anew: bool = False) -> Renewal:
+    """Begin or continue a rotation as `rotate_keys`, but ask for no third set soon after a change, unless `anew`."""
+    had_begun = not describe_rotation(partner.state).is_done
+    changed_at = None if had_begun or anew else _find_last_change(partner.state, now=now)
+    if changed_at is not None:
+        # Another command went over since: a run that only shows that must not ask for a third set.
+        partner.status()  # a refusal may lead back to the old keys, and then there is something to ask
+        rotation = describe_rotation(partner.state)
+        if rotation.is_done:
+            return Renewal(rotation, had_begun, changed_at)
+    return Renewal(rotate_keys(partner, now=now, ask_again=ask_again), had_begun, None)
+
+
+def _find_last_change(state: PartnerState, *, now: datetime) -> str | None:
+    """Return when the keys were changed, if that is younger than the former ones are kept."""
+    young = [one.changed_at for one in list_changes(state) if parse_time(one.changed_at) + FORMER_KEYS_KEPT_FOR > now]
+    return max(young, default=None)
 
 
 def describe_rotation(state: PartnerState) -> Rotation:

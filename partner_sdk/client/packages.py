@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,14 +34,21 @@ class OpenedPackage:
     files: tuple[Path, ...]
 
 
-def write_package(
-    package: Package, *, message_id: str, folder: Path, key_set: KeySet, profile: PartnerProfile, now: datetime
-) -> OpenedPackage:
-    """Check the archive of a package and write its files, 0600, into a new folder, 0700.
+@dataclass(frozen=True, slots=True)
+class CheckedPackage:
+    """A package of which every byte is proven: its signed manifest, and its files by name."""
+
+    manifest: PackageManifest
+    files: Mapping[str, bytes]
+
+
+def check_package(
+    package: Package, *, message_id: str, key_set: KeySet, profile: PartnerProfile, now: datetime
+) -> CheckedPackage:
+    """Check the archive of a package.
 
     A mailbox-signing key of the agency that was in use must have signed the manifest, for this message and environment.
-    Raises `FormatError`, `StatementError`, `MailboxError` (`wrong-package`, and as `verify_archive`), and
-    `LocalStateError` (`exists`, `cannot-write`).
+    Raises `FormatError`, `StatementError`, and `MailboxError` (`wrong-package`, and as `verify_archive`).
     """
     archive = package.read_archive()
     try:
@@ -52,7 +59,15 @@ def write_package(
     manifest = open_manifest(_read_manifest(archive), signers=key_set.mailbox_keys, now=now)
     if (manifest.environment, manifest.package_id) != (profile.environment, message_id):
         raise MailboxError("The archive is that of another package than its message.", reason="wrong-package")
-    return OpenedPackage(manifest, folder, tuple(_write_all(archive, manifest, folder=folder)))
+    return CheckedPackage(manifest, dict(_list_files(archive, manifest)))
+
+
+def write_package(package: CheckedPackage, *, folder: Path) -> OpenedPackage:
+    """Write the files of a checked package, 0600, into a new folder, 0700.
+
+    Raises `LocalStateError` (`exists`, `cannot-write`).
+    """
+    return OpenedPackage(package.manifest, folder, tuple(_write_all(package.files, folder=folder)))
 
 
 def _read_manifest(archive: bytes) -> bytes:
@@ -71,7 +86,7 @@ def _list_files(archive: bytes, manifest: PackageManifest) -> Iterator[tuple[str
         at += file.size_bytes
 
 
-def _write_all(archive: bytes, manifest: PackageManifest, *, folder: Path) -> list[Path]:
+def _write_all(files: Mapping[str, bytes], *, folder: Path) -> list[Path]:
     if os.path.lexists(folder):
         raise LocalStateError(
             f"{folder} exists already, and nothing in it was touched: give a new folder with --out.", reason="exists"
@@ -84,7 +99,7 @@ def _write_all(archive: bytes, manifest: PackageManifest, *, folder: Path) -> li
     except OSError as error:
         raise LocalStateError(f"Cannot write to {folder.parent}: {error.strerror}.", reason="cannot-write") from None
     try:
-        for name, content in _list_files(archive, manifest):
+        for name, content in files.items():
             make_private_folder((made / name).parent)
             write_durably(made / name, content)
             written.append(folder / name)

@@ -37,7 +37,7 @@ from partner_sdk.wire.thread_entry import EntryKind, ThreadEntry, seal_entry
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:
-    from partner_sdk.client.packages import OpenedPackage
+    from partner_sdk.client.packages import CheckedPackage, OpenedPackage
     from partner_sdk.client.transport import Transport
 
 
@@ -170,14 +170,19 @@ class Threads:
         # Loaded here: the reader of archives is a file for itself, and no other call needs it.
         from partner_sdk.client.packages import write_package
 
+        return write_package(self.check_package(message_id), folder=folder)
+
+    def check_package(self, message_id: str) -> "CheckedPackage":
+        """Check a saved package and return its manifest and files, without writing any; raises as `open_package`."""
+        from partner_sdk.client.packages import check_package
+
         thread = next((one for one in self.read(*PACKAGES).threads if one.message_id == message_id), None)
         if thread is None:
             raise MailboxError("No package with this id is saved in this folder.", reason="no-such-message")
         check_not_recalled(thread)
-        return write_package(
+        return check_package(
             parse_body(read_message(self.state, thread.number).body, body=Package),
             message_id=message_id,
-            folder=folder,
             key_set=self.get_key_set(),
             profile=self.state.profile,
             now=self.clock(),
@@ -251,6 +256,18 @@ def check_not_said(thread: Thread, *, kind: EntryKind, outcome: str | None = Non
             raise _make_said_already(f"{line.by} {_DONE[line.kind]} at {line.at}: {told}.")
     if said and is_request and thread.answers and lines == thread.lines:
         raise _make_said_already(f"Your report {thread.answers[-1]} answers this: nothing was sent now.")
+
+
+def check_asked(thread: Thread) -> None:
+    """Raise `MailboxError` (`nothing-asked`) for an answer to a package about which the agency asks nothing."""
+    if thread.kind not in PACKAGES or thread.has_open_question:
+        return
+    check_not_recalled(thread)
+    check_not_said(thread, kind="answer")
+    raise MailboxError(
+        "The agency has asked nothing about this package; use `report-abuse-partner package ask`.",
+        reason="nothing-asked",
+    )
 
 
 def _make_said_already(said: str) -> MailboxError:

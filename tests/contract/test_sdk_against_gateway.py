@@ -8,8 +8,8 @@ import pytest
 
 from gateway.store.invitations import put_invitation
 from gateway.testing.transport import WsgiTransport
-from partner_sdk._commands.doctor import examine
 from partner_sdk.client.account import enrol
+from partner_sdk.client.checkup import examine
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import NotAuthorisedError, RefusedError, SealingError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole

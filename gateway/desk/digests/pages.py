@@ -11,7 +11,6 @@ from gateway.desk.digests.eligibility import list_adopters
 from gateway.desk.digests.ledger import OVERVIEW_OF, get_spends, get_spent
 from gateway.desk.digests.making import DigestOrder, make_digest
 from gateway.desk.digests.overview import release_overview
-from gateway.desk.digests.overview_article import render_article as render_overview
 from gateway.desk.digests.public_overview import describe_files, find_publication, propose_publication
 from gateway.desk.digests.records import (
     DigestRecord,
@@ -32,6 +31,7 @@ from gateway.desk.views.page import get_desk, get_name, go_to, read_list_page, r
 from gateway.desk.views.touch import FORM_BYTES as TOUCH_BYTES
 from gateway.desk.views.touch import sign_on_page
 from gateway.web.problem_pages import not_found
+from partner_sdk.digests.overview_article import render_article as render_overview
 from partner_sdk.digests.page import render_article
 from partner_sdk.digests.view import make_digest_page
 from partner_sdk.errors import ReportAbuseError

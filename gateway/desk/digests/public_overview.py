@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 
 from gateway.desk.audit import append_entry
 from gateway.desk.digests.drawing import DigestError
-from gateway.desk.digests.overview_article import render_page
 from gateway.desk.digests.records import DigestRecord, get_record
 from gateway.desk.digests.signatures import get_body
 from gateway.desk.people.releases import PUBLICATION, Release, draft_release, find_release, get_signed
 from gateway.desk.store import DeskStore
+from partner_sdk.digests.overview_article import render_page
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.overview import parse_overview
 

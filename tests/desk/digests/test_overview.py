@@ -25,7 +25,6 @@ from gateway.desk.digests.overview import (
     make_overview,
     release_overview,
 )
-from gateway.desk.digests.overview_article import render_article
 from gateway.desk.digests.public_overview import (
     describe_files,
     find_publication,
@@ -41,6 +40,7 @@ from gateway.desk.store import DeskStore
 from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.partner_tables import LEDGER, PARTNERS
 from gateway.desk.wiring import Desk
+from partner_sdk.digests.overview_article import render_article
 from partner_sdk.key_files import KeyRole, new_key
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.wire.mailbox_message import peek_message

@@ -14,8 +14,8 @@ from gateway.desk.cases.model import CaseError
 from gateway.desk.partners.register import PartnerError
 from gateway.testing import Sandbox, SandboxReport
 from partner_sdk import Partner
-from partner_sdk._commands.doctor import examine
 from partner_sdk.client.account import enrol
+from partner_sdk.client.checkup import examine
 from partner_sdk.client.transport import Transport, make_session
 from partner_sdk.errors import NotAuthorisedError, OpeningError, RefusedError, TransportError
 from partner_sdk.report import parse_report
