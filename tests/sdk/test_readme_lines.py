@@ -274,7 +274,7 @@ def test_lines_of_the_readme_run_in_order(service: Service) -> None:
 def test_lines_of_the_placement_page_run_in_order(service: Service) -> None:
     service.sandbox.enrol(service.state)
     run_lines(service, PLACEMENT, "docs/placement.md")
-    assert {path.name for path in service.folder.glob("report_abuse.*")} == {"report_abuse.jinja", "report_abuse.py"}
+    assert {path.name for path in service.folder.glob("report_abuse.*")} == {"report_abuse.py"}
 
 
 def test_lines_of_the_officers_page_run_in_order(service: Service) -> None:

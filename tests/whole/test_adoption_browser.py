@@ -44,6 +44,11 @@ def test_page_for_services_is_right_for_everyone_and_works_without_script(
         page = phone.page
         page.goto(f"{server.url}/")
         page.click('a[href="/for-services"]')
+        page.fill('[name="link_name"]', "Example Chat")
+        page.select_option('[name="flavour"]', "vue")
+        page.click("#snippet button")
+        assert "from=" in page.input_value("#lines")
+        assert not page.locator("#copy").is_visible()
         fill_in(page)
         page.click(SEND)
         assert page.url.endswith("/for-services/sent")
