@@ -17,7 +17,7 @@ from tests.house.sources import ROOT
 
 NPM = ROOT / "partner_sdk" / "npm"
 SCHEMAS = NPM / "src" / "schema"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 
 def print_schemas() -> Mapping[str, str]:
@@ -42,8 +42,9 @@ def build_package() -> None:
     assert (NPM / "node_modules").is_dir(), "Node's libraries are missing. Run: .ci/test-tools"
     with (NPM / "node_modules" / ".build.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        built, sources = NPM / "dist" / ".built", _hash_sources()
-        if not built.is_file() or built.read_text("utf-8") != sources:
+        built, sources = NPM / "node_modules" / ".built", _hash_sources()
+        is_there = (NPM / "dist" / "index.js").is_file() and built.is_file()
+        if not is_there or built.read_text("utf-8") != sources:
             run_node("build.mjs")
             built.write_text(sources, "utf-8")
 

@@ -211,7 +211,9 @@ export class Handover {
           await this.#session.call({ method: "PUT", path: `/v1/evidence/${id}/${part}`, body: sealed, contentType: "application/octet-stream" });
         }
       };
-      await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, work));
+      // Those in flight end before the file is closed; after the first failure none begins.
+      const workers = Array.from({ length: PARTS_IN_FLIGHT }, () => work().finally(() => (next = Infinity)));
+      for (const ended of await Promise.allSettled(workers)) if (ended.status === "rejected") throw ended.reason;
     });
     const sealedBytes = countSealedBytes(sizeBytes);
     const whole = digestEvidence(sealedSha256, sealedBytes).toString("hex");

@@ -5,7 +5,7 @@ import { type Json, parseBase64url, parseJson, sha256Hex } from "./canonical.js"
 import { MailboxError, ReportAbuseError } from "./errors.js";
 import { type VerifyKey, findVerifyKey } from "./keys.js";
 import type { Package } from "./mailbox.types.js";
-import { type Of, digest, environment, integer, list, object, oneOf, text, time, uuid } from "./shapes.js";
+import { type Environment, type Of, digest, environment, integer, list, object, oneOf, text, time, uuid } from "./shapes.js";
 import { KINDS, readClaimed, statementShape, verifyStatement } from "./statements.js";
 
 const MANIFEST = "manifest.json";
@@ -32,17 +32,24 @@ export interface OpenedPackage {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-interface Entry {
+export interface Entry {
   readonly name: string;
   readonly content: Buffer;
 }
 
+interface Reader {
+  readonly keys: readonly VerifyKey[];
+  readonly now: Date;
+  readonly recipient: string;
+  readonly environment: Environment;
+}
+
 /** Check the archive of a message of kind `package`, and return its files; raises `MailboxError`. */
-export function openPackage(body: Package, { keys, now, recipient }: { keys: readonly VerifyKey[]; now: Date; recipient: string }): OpenedPackage {
+export function openPackage(body: Package, reader: Reader): OpenedPackage {
   try {
     const archive = parseBase64url(body.archive);
     if (sha256Hex(archive) !== body.archive_sha256) throw new MailboxError("bad-package", "The archive is not the one that the message names.");
-    return readArchive(archive, { keys, now, recipient });
+    return readArchive(archive, reader);
   } catch (error) {
     if (error instanceof MailboxError) throw error;
     if (error instanceof ReportAbuseError || error instanceof RangeError) throw new MailboxError("bad-package", `This package is refused as a whole. ${error.message}`);
@@ -50,7 +57,7 @@ export function openPackage(body: Package, { keys, now, recipient }: { keys: rea
   }
 }
 
-function readArchive(archive: Buffer, { keys, now, recipient }: { keys: readonly VerifyKey[]; now: Date; recipient: string }): OpenedPackage {
+function readArchive(archive: Buffer, { keys, now, recipient, environment: where }: Reader): OpenedPackage {
   const refused = new MailboxError("bad-package", "This package is refused as a whole: its bytes are not those of its manifest.");
   const start = LOCAL_HEADER_BYTES + MANIFEST.length;
   const size = archive.readUInt32LE(18);
@@ -62,6 +69,7 @@ function readArchive(archive: Buffer, { keys, now, recipient }: { keys: readonly
   const claimed = manifestShape(readClaimed(statement) as Json);
   const findKey = findVerifyKey(keys, { signedAt: claimed.issued_at, now });
   const manifest = manifestShape(parseJson(verifyStatement(statement, { kind: KINDS.package, keys: [findKey] })));
+  if (manifest.environment !== where) throw new MailboxError("wrong-environment", "This package is for the other environment.");
   if (manifest.recipient !== recipient) throw new MailboxError("wrong-recipient", "This package was made for another body.");
   let place = start + size;
   for (const { name, sha256, size_bytes: length } of manifest.files) {
@@ -96,7 +104,8 @@ function makeLocal(entry: Entry): Buffer {
   return Buffer.concat([Buffer.from("PK\x03\x04"), u16(ZIP_VERSION), describe(entry), Buffer.from(entry.name), entry.content]);
 }
 
-function makeArchive(entries: readonly Entry[]): Buffer {
+/** Join files to the one archive that they make (§1). */
+export function makeArchive(entries: readonly Entry[]): Buffer {
   const locals = entries.map(makeLocal);
   let offset = 0;
   const centrals = entries.map((entry, index) => {

@@ -98,8 +98,8 @@ export class Partner {
 
   /** Open the package of a message; raises `MailboxError` unless every byte of it is proven. */
   openPackage(message: Extract<Message, { kind: "package" }>): OpenedPackage {
-    const { keySet, now, partner } = this.#session;
-    return openPackage(message.body, { keys: keySet.mailbox_keys, now, recipient: partner });
+    const { keySet, now, partner, environment } = this.#session;
+    return openPackage(message.body, { keys: keySet.mailbox_keys, now, recipient: partner, environment });
   }
 
   /** The ids of reports that have no receipt yet. */
