@@ -74,6 +74,7 @@ class Action(StrEnum):
     RETURN = "return"  # from a side page back into the form
     KEEP_SAVED = "keep_saved"
     KEEP_TYPED = "keep_typed"
+    LINES = "lines"  # show a service the lines of its button, beside a request that was begun
     LEAVE_OUT = "leave_out"  # remove the page context that a service sent
 
 

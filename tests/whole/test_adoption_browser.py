@@ -5,7 +5,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.gateway.adoption_builders import TYPED, open_waiting
+from tests.gateway.adoption_builders import MARKER, TYPED, open_waiting
 from tests.whole.browser_walk import list_page_faults, wait_until
 from tests.whole.public_server import PublicServer, open_phone
 
@@ -32,8 +32,16 @@ def test_page_for_services_is_right_for_everyone_and_works_without_script(
         page.click(SEND)
         expect(page.locator("#faults")).to_be_focused()
         assert list_page_faults(page, language=language) == []
+        page.fill('[name="message"]', MARKER)
         page.fill('[name="link_name"]', "Example Chat")
         page.click("#snippet button")
+        assert page.input_value('[name="message"]') == MARKER  # a request that was begun stays
+        page.select_option('[name="form"]', "link")
+        page.click("#snippet button")
+        assert (page.input_value('[name="message"]'), "<script" in page.input_value("#lines")) == (MARKER, False)
+        page.fill('[name="message"]', "")
+        page.click("#snippet button")
+        assert "form=link" in page.url
         # The page opens at what was asked for, and the button is drawn by its own script on both grounds.
         expect(page.locator("#ready")).to_be_in_viewport()
         drawn = "[...document.querySelectorAll('report-abuse-button')].filter(one => one.shadowRoot).length === 2"

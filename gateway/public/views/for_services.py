@@ -80,6 +80,7 @@ def post_for_services() -> ResponseReturnValue:
     if action == Action.LANGUAGE:
         switch_language()
         refresh_language()
+    if action in {Action.LANGUAGE, Action.LINES}:
         return render_for_services(door, typed, make_blank_form())
     faults = judge_service_form(typed)
     if faults:
