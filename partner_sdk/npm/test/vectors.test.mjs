@@ -21,14 +21,19 @@ const folder = mkdtempSync(join(tmpdir(), "report-abuse-npm-"));
 const mailbox = Folder.make(join(folder, "partner"));
 after(() => rmSync(folder, { recursive: true }));
 
-testCases("mailbox", 22, async ({ envelope, message_id, kind, body }, file) => {
-  const reader = { environment: file.environment, partner: file.partner, seed: bytes(file.seed), keys: file.mailbox_keys, now: parseTime(file.now) };
-  const message = await openMessage({ envelope, message_id }, reader);
-  assert.equal(saveMessage(mailbox, message), true);
-  assert.equal(saveMessage(mailbox, message), false, "the same again is kept once");
-  const read = parseBody(message);
-  assert.deepEqual([read.kind, read.body], [kind, body]);
-});
+testCases(
+  "mailbox",
+  22,
+  async ({ envelope, message_id, kind, body }, file) => {
+    const reader = { environment: file.environment, partner: file.partner, seed: bytes(file.seed), keys: file.mailbox_keys, now: parseTime(file.now) };
+    const message = await openMessage({ envelope, message_id }, reader);
+    assert.equal(saveMessage(mailbox, message), true);
+    assert.equal(saveMessage(mailbox, message), false, "the same again is kept once");
+    const read = parseBody(message);
+    assert.deepEqual([read.kind, read.body], [kind, body]);
+  },
+  { names: { "wrong-key": "altered-header", "does-not-open": "wrong-key" } },
+);
 
 // The file tells a box that does not open from a key that no desk holds; the statement of a signer has its own names.
 testCases("thread-entry", 41, async (one, file) => {
