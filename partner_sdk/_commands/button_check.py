@@ -29,6 +29,7 @@ from partner_sdk.wire.button_check import ButtonCheck
 
 if TYPE_CHECKING:
     from partner_sdk.button.check import Expected, Known
+    from partner_sdk.button.check.signed_in import SignedIn
 
 EXIT_NO_PAGE: Final = 5
 FORMATS: Final = ("text", "json", "junit")
@@ -74,7 +75,14 @@ def _read_placement(text: str) -> str:
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="The format of the result."
 )
-@click.option("--browser", "in_browser", is_flag=True, help="Measure it in Chromium too.")
+@click.option("--browser", "in_browser", is_flag=True, help="Judge it as Chromium shows it, after its scripts ran.")
+@click.option(
+    "--storage-state",
+    "state_file",
+    metavar="FILE",
+    help="See the page signed in: cookies and local storage as Playwright saves them.",
+)
+@click.option("--cookies", "cookies_file", metavar="FILE", help="The same with a cookies.txt, as browsers export it.")
 @click.option(
     "--height",
     metavar="PX",
@@ -103,6 +111,8 @@ def check(
     origin: str | None,
     form: str,
     in_browser: bool,
+    state_file: str | None,
+    cookies_file: str | None,
     height: int,
     widths: tuple[int, ...],
 ) -> int:
@@ -113,13 +123,15 @@ def check(
     from partner_sdk.button.check import explain_no_page, make_unreachable
 
     expected = _make_expected(call, page, placement=placement, known_file=known, origin=origin)
+    signed_in = _read_signed_in(page, state_file=state_file, cookies_file=cookies_file)
     now = call.runtime.clock()
     try:
-        source = _read_source(call, page)
-        _check_is_page(source, expected=expected, now=now)
         if in_browser:
-            checked = _check_in_browser(call, source, expected=expected, height=height, widths=widths)
+            checked = _check_in_browser(
+                call, page, expected=expected, signed_in=signed_in, height=height, widths=widths
+            )
         else:
+            source = _read_source(call, page, expected=expected, signed_in=signed_in)
             checked = _check_text(source, expected=expected, now=now)
     except TransportError as error:
         call.speaker.warn(f"{error} ({error.reason})")
@@ -154,21 +166,45 @@ def _make_expected(
     return Expected(origin=agency, placement=placement, known=None if known is None else known.placements)
 
 
-def _read_source(call: Call, page: str) -> Source:
+def _read_signed_in(page: str, *, state_file: str | None, cookies_file: str | None) -> "SignedIn | None":
+    from partner_sdk.button.check.signed_in import MAX_STATE_BYTES, parse_cookies_file, parse_storage_state
+
+    file = state_file or cookies_file
+    if file is None:
+        return None
+    if state_file and cookies_file:
+        raise click.UsageError("Give --storage-state or --cookies, not both.")
+    if not is_address(page):
+        raise click.UsageError("A page that comes from a file has no site to sign in to: give its address.")
+    raw = read_input(file, max_bytes=MAX_STATE_BYTES)
+    signed_in = parse_storage_state(raw) if state_file else parse_cookies_file(raw)
+    if not signed_in.has_any_for(page):
+        raise FormatError(
+            f"{file} holds nothing for the site of this page, or it has expired: sign in there and save it again.",
+            reason="other-site",
+        )
+    return signed_in
+
+
+def _read_source(
+    call: Call, page: str, *, expected: "Expected", signed_in: "SignedIn | None", agent: str | None = None
+) -> Source:
     from partner_sdk.button.check.page import MAX_PAGE_BYTES
-    from partner_sdk.button.check.page_fetch import fetch_page, read_own_copy
+    from partner_sdk.button.check.page_fetch import USER_AGENT, fetch_page, read_own_copy
 
     if not is_address(page):
         raw = read_page_file(page, max_bytes=MAX_PAGE_BYTES)
-        return Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
+        source = Source(raw, address=page, headers=None, read_copy=partial(read_beside, page=page))
+        _check_is_page(source, expected=expected, now=call.runtime.clock())
+        return source
     session = call.runtime.open_session()
     ca_file = None if call.ca_file is None else str(call.ca_file)
-    fetched = fetch_page(page, session=session, ca_file=ca_file)
+    fetched = fetch_page(page, session=session, ca_file=ca_file, signed_in=signed_in, agent=agent or USER_AGENT)
     return Source(
         fetched.body,
         address=fetched.address,
         headers=fetched.headers,
-        read_copy=partial(read_own_copy, page=fetched, session=session, ca_file=ca_file),
+        read_copy=partial(read_own_copy, page=fetched, session=session, ca_file=ca_file, signed_in=signed_in),
     )
 
 
@@ -176,7 +212,7 @@ def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> No
     """Raise `FormatError` (`no-html`) for a file that is no page: no button can be put into it."""
     from partner_sdk.button.check.static_check import check_page, describe_no_html
 
-    what = None if source.headers is not None else describe_no_html(source.raw, name=source.address)
+    what = describe_no_html(source.raw, name=source.address)
     if what is None:
         return
     found = check_page(source.raw, address=source.address, expected=expected, now=now)
@@ -199,15 +235,24 @@ def _check_text(source: Source, *, expected: "Expected", now: datetime) -> Butto
 
 
 def _check_in_browser(
-    call: Call, source: Source, *, expected: "Expected", height: int, widths: tuple[int, ...]
+    call: Call,
+    page: str,
+    *,
+    expected: "Expected",
+    signed_in: "SignedIn | None",
+    height: int,
+    widths: tuple[int, ...],
 ) -> ButtonCheck:
-    from partner_sdk.button.check._browser import open_chromium
-    from partner_sdk.button.check.browser_check import Screen, check_in_browser
+    from partner_sdk.button.check._browser import make_user_agent, open_chromium
+    from partner_sdk.button.check._measure import Screen
+    from partner_sdk.button.check.browser_check import check_in_browser
 
     is_root = os.geteuid() == 0
     if is_root:
         call.speaker.warn("You are root: Chromium runs without its sandbox. Check only your own pages this way.")
     with open_chromium(is_root=is_root) as browser:
+        agent = make_user_agent(browser)
+        source = _read_source(call, page, expected=expected, signed_in=signed_in, agent=agent)
         return check_in_browser(
             source.raw,
             browser=browser,
@@ -217,6 +262,7 @@ def _check_in_browser(
             headers=source.headers,
             read_resource=source.read_copy,
             screens=tuple(Screen(width=one, height=height) for one in widths),
+            signed_in=signed_in,
         )
 
 

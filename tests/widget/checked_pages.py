@@ -7,7 +7,8 @@ from typing import Final
 from playwright.sync_api import Browser, BrowserContext, Route
 
 from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.button.check._measure import Screen
+from partner_sdk.button.check.browser_check import check_in_browser
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 

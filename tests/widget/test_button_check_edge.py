@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.button.check._measure import Screen
+from partner_sdk.button.check.browser_check import check_in_browser
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button.pages import PLAIN, WITH_SCRIPT, make_page
 from tests.whole.example_service import serve_example_service

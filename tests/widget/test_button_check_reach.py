@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from partner_sdk.button.check import Expected
-from partner_sdk.button.check.browser_check import Screen, check_in_browser, leave_as_it_is
+from partner_sdk.button.check._measure import Screen
+from partner_sdk.button.check.browser_check import check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
 from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor

@@ -33,7 +33,11 @@ INSTALL_PLAYWRIGHT: Final = "pip install 'report-abuse-partner-sdk[browser]'"
 INSTALL_CHROMIUM: Final = "sudo apt-get install chromium"
 # Debian's build of the same source without any window first: it draws alike, and takes less to start.
 _NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_SETTINGS: Final = ("--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run")
+_SETTINGS: Final = (
+    *("--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"),
+    # A page that hides from automation is judged as a person sees it: navigator.webdriver is false.
+    "--disable-blink-features=AutomationControlled",
+)
 
 
 def find_chromium() -> str | None:
@@ -68,6 +72,32 @@ def open_chromium(*, is_root: bool = False) -> Iterator["Browser"]:
             yield browser
         finally:
             browser.close()
+
+
+def make_user_agent(browser: "Browser") -> str:
+    """Return the user agent of this Chromium with a window, as a person has it; the version is the true one."""
+    return (
+        f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser.version} Safari/537.36"
+    )
+
+
+def name_as_person(page: "Page") -> None:
+    """Take the headless brand out of the client hints too: Playwright's user agent leaves them as they are."""
+    browser = page.context.browser
+    if browser is None:
+        return
+    major = browser.version.partition(".")[0]
+    metadata = {
+        "brands": [{"brand": "Chromium", "version": major}, {"brand": "Not:A-Brand", "version": "8"}],
+        "platform": "Linux",
+        "platformVersion": "",
+        "architecture": "x86",
+        "model": "",
+        "mobile": False,
+    }
+    page.context.new_cdp_session(page).send(
+        "Emulation.setUserAgentOverride", {"userAgent": make_user_agent(browser), "userAgentMetadata": metadata}
+    )
 
 
 # Three screens of a slow page need less than half of it.
@@ -147,6 +177,10 @@ class RequestWatch:
         self._leads.clear()
         return asked
 
+    def forget_leads(self) -> None:
+        """Forget where the page went, and keep the requests: another press begins."""
+        self._leads.clear()
+
     def has_led_to(self, is_wanted: Callable[[str], bool]) -> bool:
         """Return whether the page went there: its earlier requests are all in `asked` by now."""
         return any(map(is_wanted, self._leads))
@@ -165,10 +199,15 @@ class RequestWatch:
         self._leads.append(address)
 
 
+def hide_digits(text: str) -> str:
+    """Return a text whose parts with a digit are all alike: they are made up, or count."""
+    return _WITH_DIGIT.sub("0", text)
+
+
 def _list_clues(found: Address, *, kind: str) -> tuple[str, ...]:
-    host = found.host if _NUMERIC.fullmatch(found.host) else _WITH_DIGIT.sub("0", found.host)
+    host = found.host if _NUMERIC.fullmatch(found.host) else hide_digits(found.host)
     kept = replace(found, host=host).origin
-    path = _WITH_DIGIT.sub("0", found.path)
+    path = hide_digits(found.path)
     return (found.origin, f"{kind} {kept}", f"{kind} {kept}{path}", f"{kind} {kept} {found.path.count('/')} deep")
 
 

@@ -287,8 +287,18 @@ def _looks_like_one(node: "Node") -> bool:
     return get_attribute(node, "aria-label") in [words.label for words in WORDS.values()]
 
 
+def bears_words(node: "Node") -> bool:
+    """Return whether a link, button or input shows the button's words and no others."""
+    is_input = node.name == "input" and get_attribute(node, "type").strip().lower() in ("submit", "button")
+    return _is_named(get_attribute(node, "value")) if is_input else _has_words(node)
+
+
 def _has_words(node: "Node") -> bool:
-    said = get_text(node, most_nodes=MAX_NODES).casefold()
+    return _is_named(get_text(node, most_nodes=MAX_NODES))
+
+
+def _is_named(text: str) -> bool:
+    said = format_plain(text).casefold()
     return said in [words.text.casefold() for words in WORDS.values()]
 
 

@@ -1,4 +1,4 @@
-"""Presses a button in the browser, and records the hosts that are contacted and the facts that the new page learns.
+"""Presses a button by key and by pointer: the hosts it contacts, the storage it writes, and what the new page learns.
 
 The press does not reach the agency: an empty page stands in for the page that it opens. That page is held back until
 the old one has sent all its requests, because the browser reports nothing of the old page once the new one is there.
@@ -7,11 +7,12 @@ and anything that a page sends while it is being left.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urldefrag
 
-from partner_sdk.button.check._browser import RequestWatch, SocketGate, watch_requests
+from partner_sdk.button.check._browser import RequestWatch, SocketGate, hide_digits, watch_requests
 from partner_sdk.button.check._buttons import Expected, Notice
 from partner_sdk.button.check.page import find_address
 from partner_sdk.errors import TransportError
@@ -25,7 +26,9 @@ HOLD_SECONDS: Final = 0.5
 # For a page that does not go to the form, and for one that said that it goes: a busy machine is slow to ask.
 PRESS_SECONDS: Final = 3.0
 ASKED_SECONDS: Final = 20.0
+KEY_ASKED_SECONDS: Final = 2.0  # a page that is still loading was given its time at the press before
 _STEP_MS: Final = 20
+_KEPT: Final = "kept in "
 # Playwright's text while it has the request and not yet its tab: its errors have no kinds.
 _NOT_YET: Final = "Frame for this navigation request is not available"
 _EMPTY: Final = "<!doctype html><title>Stopped here</title>"
@@ -33,8 +36,9 @@ _EMPTY: Final = "<!doctype html><title>Stopped here</title>"
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The effects of one press. `told` are clues of third parties contacted after it, except the agency and those in
-    `usual`, which the page contacted before it; `seconds` is the time watched after the press, `baseline` before it.
+    """The effects of one press. `told` are clues of third parties contacted and of storage written after it, except the
+    agency and those in `usual`, which the page contacted or wrote before it; `seconds` is the time watched after the
+    press, `baseline` before it.
     """
 
     baseline: float
@@ -58,13 +62,15 @@ def press(
     gate: SocketGate,
     baseline: float = BASELINE_SECONDS,
 ) -> Pressed:
-    """Press in the middle of the visible part, and yield a notice for each fault.
+    """Press in the middle of the visible part, and then Enter on the link; the notices are of both.
 
     `baseline` is for how many seconds the page is watched before: what it asks for all the time, pressed or not, says
     nothing about the press. Raises `TransportError` (`browser`) if the opened page does not load.
     """
     # Before the page is watched: a lazy picture that comes into sight by this is none of the press.
     link.evaluate("link => link.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' })")
+    address: str = link.evaluate("link => link.href")
+    kept_first = _read_kept(page)
     watch.forget()
     watch_requests(page, watch)
     page.wait_for_timeout(baseline * 1000)
@@ -80,6 +86,24 @@ def press(
     page.route("**/*", stop)
     # From here on, and before any question to the page: what it does when it is asked for its size is of the press.
     usual = watch.forget()
+    kept_before = _read_kept(page)
+    gate.shut()
+    began = time.monotonic()
+    by_pointer = _press_pointer(page, link, held, watch, expected=expected)
+    notices = list(_judge_tabs(page, by_pointer))
+    kept_after = _read_kept(page)  # now: a page that is left may save its scroll, which tells nothing of a press
+    by_key = _press_key(page, link, held, watch, expected=expected)
+    seconds = time.monotonic() - began
+    usual |= _list_changes(kept_first, kept_before)
+    told = (watch.asked | _list_changes(kept_before, kept_after)) - usual
+    notices += [*_judge_addresses(address, by_pointer, by_key), *_open_forms(page, held, expected=expected)]
+    return Pressed(baseline, seconds=seconds, usual=usual, told=told, notices=tuple(dict.fromkeys(notices)))
+
+
+def _press_pointer(
+    page: "Page", link: "ElementHandle", held: "list[Route]", watch: RequestWatch, *, expected: Expected
+) -> "list[Request]":
+    """Return the requests for the form. They are not let through, and the page stays as it is."""
     box = link.evaluate(
         """link => {
           const host = link.closest('report-abuse-button')
@@ -88,28 +112,91 @@ def press(
           return [box.x + box.width / 2, box.y + box.height / 2]
         }"""
     )
-    gate.shut()
-    began = time.monotonic()
     page.mouse.click(*box)
-    _wait_for_form(page, held, watch, expected=expected)
+    _wait_for_form(page, held, watch, expected=expected, asked_seconds=ASKED_SECONDS)
     page.wait_for_timeout(HOLD_SECONDS * 1000)
-    seconds = time.monotonic() - began
-    told = watch.asked - usual
-    notices = tuple(dict.fromkeys(_open_forms(page, held, expected=expected))) or (
-        () if held else (Notice("leads-elsewhere"),)
+    opened = [route.request for route in held]
+    for route in held:
+        route.abort("aborted")  # as if the person had stopped it: a failure would show an error page instead
+    held.clear()
+    watch.forget_leads()
+    return opened
+
+
+def _judge_tabs(page: "Page", opened: "list[Request]") -> Iterator[Notice]:
+    """Judge the tabs that the pointer opened, which were left empty, and close them."""
+    for request in opened:
+        if request.header_value("referer") or request.header_value("origin"):
+            yield Notice("press-tells-page")
+        tab = find_frame(request)
+        if tab is not None and tab.page is not page and tab.evaluate("() => window.opener !== null"):
+            yield Notice("keeps-hold")
+    for one in page.context.pages:
+        if one is not page:
+            one.close()
+
+
+def _press_key(
+    page: "Page", link: "ElementHandle", held: "list[Route]", watch: RequestWatch, *, expected: Expected
+) -> "list[Request]":
+    """Return the requests for the form, which are still held."""
+    link.evaluate("link => link.focus({ preventScroll: true })")
+    page.keyboard.press("Enter")
+    _wait_for_form(page, held, watch, expected=expected, asked_seconds=KEY_ASKED_SECONDS)
+    return [route.request for route in held]
+
+
+def _judge_addresses(address: str, by_pointer: "list[Request]", by_key: "list[Request]") -> Iterator[Notice]:
+    if not by_pointer:
+        yield Notice("leads-elsewhere")
+    elif not by_key:
+        yield Notice("only-by-pointer")
+    if any(urldefrag(one.url) != urldefrag(address) for one in (*by_pointer, *by_key)):
+        yield Notice("changed-at-press")
+
+
+# What a page keeps on the reader's device: a value for each pair of a place and a name. A page without an origin of its
+# own has no local storage; what a session keeps ends with its tab.
+Kept = dict[tuple[str, str], str]
+_LIST_KEPT: Final = "() => { try { return Object.entries(localStorage) } catch { return [] } }"
+
+
+def _read_kept(page: "Page") -> Kept:
+    kept = {("cookie", cookie["name"]): cookie["value"] for cookie in page.context.cookies()}
+    return kept | {("localStorage", str(name)): str(value) for name, value in page.evaluate(_LIST_KEPT)}
+
+
+def _list_changes(before: Kept, after: Kept) -> frozenset[str]:
+    """Return clues of what was written or deleted, coarse and fine, as those of requests."""
+    changed = [one for one in before.keys() | after.keys() if before.get(one) != after.get(one)]
+    return frozenset(
+        clue for place, name in changed for clue in (f"{_KEPT}{place}", f"{_KEPT}{place} {hide_digits(name)}")
     )
-    return Pressed(baseline, seconds=seconds, usual=usual, told=told, notices=notices)
 
 
-def _wait_for_form(page: "Page", held: "list[Route]", watch: RequestWatch, *, expected: Expected) -> None:
+def list_told(told: Iterable[frozenset[str]], *, usual: frozenset[str]) -> list[str]:
+    """Return the codes of the faults that each of the presses shows."""
+    new = [one - usual for one in told]
+    codes = {
+        "press-tells-others": all(any(not clue.startswith(_KEPT) for clue in one) for one in new),
+        "stores-at-press": all(any(clue.startswith(_KEPT) for clue in one) for one in new),
+    }
+    return [code for code, is_so in codes.items() if is_so]
+
+
+def _wait_for_form(
+    page: "Page", held: "list[Route]", watch: RequestWatch, *, expected: Expected, asked_seconds: float
+) -> None:
     """Wait, within limits, until the form and all earlier requests of the page were seen."""
 
     def has_led() -> bool:
         return watch.has_led_to(lambda address: _is_form(address, expected))
 
     _wait(page, lambda: bool(held) or has_led(), seconds=PRESS_SECONDS)
-    if held or has_led():
-        _wait(page, lambda: bool(held) and has_led(), seconds=ASKED_SECONDS)
+    if held:
+        _wait(page, has_led, seconds=asked_seconds)
+    elif has_led():
+        _wait(page, lambda: bool(held), seconds=ASKED_SECONDS)
 
 
 def _wait(page: "Page", is_so: Callable[[], bool], *, seconds: float) -> bool:

@@ -1,43 +1,47 @@
-"""Measures a page in Chromium: visible, covered, faint or small parts, the effect of a press, and its requests.
+"""Judges a page as Chromium shows it: the tree that its scripts leave, the look of the button, the effect of a press.
 
 The page is the fetched source, at its own address; its resources load from their own addresses, but
-requests after a press are inspected and stopped (details: `_press.py`). The profile is thrown away.
+requests after a press are inspected and stopped (details: `_press.py`). Every profile is thrown away.
 """
 
-import base64
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from partner_sdk.button.check._browser import CHECK_SECONDS, RequestWatch, SocketGate, end_browser_after
+from partner_sdk.button.check._browser import (
+    CHECK_SECONDS,
+    RequestWatch,
+    SocketGate,
+    end_browser_after,
+    make_user_agent,
+    name_as_person,
+)
 from partner_sdk.button.check._buttons import Expected, Notice
-from partner_sdk.button.check._press import Pressed, press
-from partner_sdk.button.check._script_rules import LEAST_SIZE, ReadResource
-from partner_sdk.button.check.findings import format_notice
+from partner_sdk.button.check._measure import DRESSED, Screen, judge_button, list_links, look_later, read_script
+from partner_sdk.button.check._press import Pressed, list_told, press
+from partner_sdk.button.check._script_rules import ReadResource
+from partner_sdk.button.check.findings import format_notice, read_codes
+from partner_sdk.button.check.page import Page as Source
 from partner_sdk.button.check.page import find_address, find_charset, guess_charset, list_policy_headers, parse_page
-from partner_sdk.button.check.static_check import judge_page, make_check, make_unreachable, read_nothing
+from partner_sdk.button.check.signed_in import SignedIn, is_sign_in_address
+from partner_sdk.button.check.static_check import PageSeen, judge_page, make_check, make_unreachable, read_nothing
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ElementHandle, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 # A page that came from a file is shown at this address, which no host has (RFC 6761 §6.4).
 FILE_ADDRESS: Final = "https://page.invalid/"
 LOAD_MS: Final = 20_000
 SETTLE_MS: Final = 400
+# For a button that only a script builds, e.g. after it fetched the profile.
+APPEAR_MS: Final = 5_000
 MOST_PRESSES_MORE: Final = 3
 DRESSING_LOOKS: Final = 30
 DRESSING_STEP_MS: Final = 50
-_IS_DRESSED: Final = "() => [...document.querySelectorAll('report-abuse-button')].every(one => one.shadowRoot)"
-# WCAG 2.2, 1.4.3; a little less, since the edges of letters are mixed with their ground.
-LEAST_CONTRAST: Final = 4.3
-# 1.4.11; fields of one colour, which are as they were written.
-LEAST_EDGE_CONTRAST: Final = 3.0
-LEAST_OPACITY: Final = 0.99
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # Headers about the transfer of the page, not about the page.
 _NOT_KEPT: Final = (
@@ -50,14 +54,6 @@ _NOT_KEPT: Final = (
 )
 
 Prepare = Callable[["BrowserContext"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """A screen, in CSS pixels."""
-
-    width: int
-    height: int
 
 
 SCREENS: Final = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
@@ -78,9 +74,10 @@ def check_in_browser(
     read_resource: ReadResource = read_nothing,
     screens: tuple[Screen, ...] = SCREENS,
     prepare: Prepare = leave_as_it_is,
+    signed_in: SignedIn | None = None,
     deadline_seconds: float = CHECK_SECONDS,
 ) -> ButtonCheck:
-    """Return the findings of the source and of each screen; raises as `check_page` does.
+    """Return the findings of the rendered page and of each screen; raises as `check_page` does.
 
     Raises `TransportError` (`browser`) where the browser cannot show the page. `prepare` is given each new profile:
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
@@ -88,49 +85,71 @@ def check_in_browser(
     """
     told = {} if headers is None else headers
     charset = find_charset(told) or (guess_charset(raw) if headers is None else None)
-    page = parse_page(raw, address=address, charset=charset, policies=tuple(list_policy_headers(told)))
-    seen_in_source = judge_page(page, expected=expected, read_resource=read_resource)
-    shown = _Shown(raw=raw, headers=_list_kept(told, charset=charset), address=_get_shown_address(address))
+    source = parse_page(raw, address=address, charset=charset, policies=tuple(list_policy_headers(told)))
+    run = _Run(
+        browser=browser,
+        raw=raw,
+        headers=_list_kept(told, charset=charset),
+        address=_get_shown_address(address),
+        expected=expected,
+        prepare=prepare,
+        signed_in=signed_in,
+    )
     measured: dict[Notice, None] = {}
+    trees: list[str] = []
+    is_judged = True
     with end_browser_after(deadline_seconds, browser=browser) as deadline:
         try:
             for screen in screens:
-                is_told = Notice("press-tells-others") in measured
-                for seen in _measure_on(
-                    browser, shown, expected=expected, screen=screen, prepare=prepare, is_told=is_told
-                ):
+                is_told = not _TOLD.isdisjoint(one.code for one in measured)
+                for seen in _measure_on(run, screen, trees=trees, is_told=is_told):
                     measured[seen] = None
+            for seen in _look_later(run, screens[0]):
+                measured[seen] = None
         except TransportError:
             if not deadline.is_over:
                 raise
             # A page may not get away with it by never coming to rest.
-            if Notice("press-tells-others") not in measured:
-                return make_unreachable(
-                    address,
-                    placement=expected.placement,
-                    now=now,
-                    method="browser",
-                    findings=(format_notice(Notice("no-rest"), expected=expected),),
-                )
-    if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in seen_in_source.notices):
+            is_judged = not _TOLD.isdisjoint(one.code for one in measured)
+    if Notice("asks-to-sign-in") in measured:
+        is_judged, stopped = False, Notice("asks-to-sign-in")
+    else:
+        stopped = Notice("no-rest")
+    if not is_judged:
+        return make_unreachable(
+            address,
+            placement=expected.placement,
+            now=now,
+            method="browser",
+            findings=(format_notice(stopped, expected=expected),),
+        )
+    judged = _judge_trees(source, trees, expected=expected, read_resource=read_resource)
+    if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in judged.notices):
         del measured[Notice("nothing-to-measure")]
-    found = [*seen_in_source.notices, *_join_screens(list(measured))]
-    return make_check(
-        found, address=address, expected=expected, method="browser", now=now, placement=seen_in_source.placement
-    )
+    found = [*judged.notices, *_join_screens(list(measured))]
+    return make_check(found, address=address, expected=expected, method="browser", now=now, placement=judged.placement)
 
 
+_TOLD: Final = frozenset({"press-tells-others", "stores-at-press"})
 # A button that a person cannot press is not pressed here.
 _OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
 # Where the source has no button, that is said already.
-_TELLS_WHY: Final = frozenset({"no-button", "in-comment", "in-template", "in-noscript", "needs-script", "sandboxed"})
+_TELLS_WHY: Final = frozenset(
+    {"no-button", "in-comment", "in-template", "in-noscript", "needs-script", "sandboxed", "goes-away"}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _Run:
+    """One page and how it is shown; the same on every screen."""
+
+    browser: "Browser"
     raw: bytes
     headers: dict[str, str]
     address: str
+    expected: Expected
+    prepare: Prepare
+    signed_in: SignedIn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +157,40 @@ class _Opened:
     page: "Page"
     watch: RequestWatch
     gate: SocketGate
+
+
+def _judge_trees(source: Source, trees: list[str], *, expected: Expected, read_resource: ReadResource) -> PageSeen:
+    """Judge the source, and the first rendered tree that holds a button; the last one where none does."""
+    as_sent = judge_page(source, expected=expected, read_resource=read_resource)
+    rendered = None
+    for tree in dict.fromkeys(trees):
+        page = parse_page(tree.encode(), address=source.address, charset="utf-8", policies=source.policies)
+        rendered = judge_page(page, expected=expected, read_resource=read_resource)
+        if rendered.has_button:
+            break
+    return as_sent if rendered is None else join_seen(as_sent, rendered)
+
+
+def join_seen(as_sent: PageSeen, rendered: PageSeen) -> PageSeen:
+    """Return what is so in the rendered page, at the lines of the source where the source has it too.
+
+    E.g. React puts the button into an empty page: the page has its button, with the advice `built-by-script`.
+    """
+    if not rendered.has_button and not as_sent.has_button:
+        return as_sent
+    if not rendered.has_button:
+        gone = Notice("goes-away", add="once the page's scripts have run")
+        return PageSeen((gone,), as_sent.placement, has_button=False)
+    found: dict[Notice, None] = {}
+    for one in rendered.notices:
+        if one.code == "not-deferred" and one not in as_sent.notices:
+            continue  # a script that a script adds keeps nobody waiting
+        same = [sent for sent in as_sent.notices if sent.code == one.code]
+        found.update(dict.fromkeys(same or [replace(one, line=None)]))
+    left = {one.code for one in as_sent.notices} - {one.code for one in rendered.notices}
+    if any(read_codes()[code].severity == "fault" for code in left):
+        found[Notice("built-by-script")] = None
+    return PageSeen(tuple(found), rendered.placement, has_button=True)
 
 
 def _get_shown_address(address: str) -> str:
@@ -152,71 +205,69 @@ def _list_kept(headers: Mapping[str, str], *, charset: str | None) -> dict[str, 
 
 def _join_screens(notices: list[Notice]) -> list[Notice]:
     """Join notices that differ only by the screen: the joined one names all screens."""
-    joined: dict[str, Notice] = {}
+    joined: dict[tuple[str, str], Notice] = {}
+    if any(one.code == "not-by-tab" for one in notices):  # no wonder, then
+        notices = [one for one in notices if one.code != "only-by-pointer"]
     for one in notices:
-        earlier = joined.get(one.code)
+        earlier = joined.get((one.code, one.add))
         screens = one.screens if earlier is None else tuple(dict.fromkeys((*earlier.screens, *one.screens)))
-        joined[one.code] = Notice(one.code, screens=screens)
+        joined[one.code, one.add] = Notice(one.code, add=one.add, screens=screens)
     return list(joined.values())
 
 
-def _measure_on(
-    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, is_told: bool
-) -> Iterator[Notice]:
-    """Yield the notices of a screen. `is_told`: an earlier screen has already shown the hosts that a press contacts."""
-    with _open_page(browser, shown, expected=expected, screen=screen, prepare=prepare) as opened:
-        pressed = yield from _look(opened, expected=expected, screen=screen)
+def _measure_on(run: _Run, screen: Screen, *, trees: list[str], is_told: bool) -> Iterator[Notice]:
+    """Yield the notices of a screen, and add its tree. `is_told`: an earlier screen has shown what a press does."""
+    with _open_page(run, screen) as opened:
+        if is_sign_in_address(opened.page.url, asked=run.address):
+            yield Notice("asks-to-sign-in")
+            return
+        trees.append(opened.page.evaluate(read_script("render.js.txt")))
+        pressed = yield from _look(opened, expected=run.expected, screen=screen, is_first=len(trees) == 1)
     if pressed is None or is_told:
         return
     try:
-        tells = _press_again(browser, shown, expected=expected, screen=screen, prepare=prepare, first=pressed)
+        codes = _press_again(run, screen, first=pressed)
     except TransportError:
         # What the first press showed stands: nothing has spoken for the page since.
-        if pressed.told - pressed.usual:
-            yield Notice("press-tells-others")
+        yield from map(Notice, list_told([pressed.told], usual=pressed.usual))
         raise
-    if tells:
-        yield Notice("press-tells-others")
+    yield from map(Notice, codes)
 
 
-def _press_again(
-    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, first: Pressed
-) -> bool:
-    """Return whether every press contacts a host that was not contacted before it, even a different one each time.
+def _press_again(run: _Run, screen: Screen, *, first: Pressed) -> list[str]:
+    """Return what every press does that the page did not do before it, even to a different host each time.
 
     A page's occasional requests may coincide with one press, but not with the next one too. And only a press that
     was watched for no longer than the page before it counts against the page.
     """
     pressed, usual, told = first, first.usual, [first.told]
     for _ in range(MOST_PRESSES_MORE):
-        if not all(one - usual for one in told):
+        if not list_told(told, usual=usual):
             break
         baseline = max(pressed.seconds, pressed.baseline) * 2
-        with _open_page(
-            browser, shown, expected=expected, screen=screen, prepare=prepare, waits_for_load=False
-        ) as opened:
-            links = _list_links(opened.page, expected=expected)
-            if not links or links[0] is None:
+        with _open_page(run, screen, waits_for_load=False) as opened:
+            links = list_links(opened.page, expected=run.expected)
+            if not links:
                 break
             pressed = press(
-                opened.page, links[0], expected=expected, watch=opened.watch, gate=opened.gate, baseline=baseline
+                opened.page, links[0], expected=run.expected, watch=opened.watch, gate=opened.gate, baseline=baseline
             )
         usual |= pressed.usual
         told.append(pressed.told)
         if pressed.is_well_watched:
             break
-    return all(one - usual for one in told)
+    return list_told(told, usual=usual)
+
+
+def _look_later(run: _Run, screen: Screen) -> Iterator[Notice]:
+    """Yield `goes-away` where a minute, a scroll or a turned screen takes the button away; in a profile of its own."""
+    with _open_page(run, screen, has_own_clock=True) as opened:
+        yield from look_later(opened.page, expected=run.expected, screen=screen)
 
 
 @contextmanager
 def _open_page(
-    browser: "Browser",
-    shown: _Shown,
-    *,
-    expected: Expected,
-    screen: Screen,
-    prepare: Prepare,
-    waits_for_load: bool = True,
+    run: _Run, screen: Screen, *, waits_for_load: bool = True, has_own_clock: bool = False
 ) -> Iterator[_Opened]:
     """Show the page in a new profile, by default with all that it loads.
 
@@ -225,22 +276,29 @@ def _open_page(
     from playwright.sync_api import Error
 
     try:
-        context = browser.new_context(
-            viewport={"width": screen.width, "height": screen.height}, service_workers="block", locale="en-GB"
+        context = run.browser.new_context(
+            viewport={"width": screen.width, "height": screen.height},
+            service_workers="block",
+            locale="en-GB",
+            user_agent=make_user_agent(run.browser),
+            storage_state=None if run.signed_in is None else run.signed_in.make_state(run.address),
         )
     except Error:
         raise TransportError("The browser stopped.", reason="browser") from None
     try:
-        if _is_here(shown.address) and _is_here(expected.origin):
-            _allow_own_machine(context, address=shown.address)
-        watch = RequestWatch(expected.origin)
+        if _is_here(run.address) and _is_here(run.expected.origin):
+            _allow_own_machine(context, address=run.address)
+        watch = RequestWatch(run.expected.origin)
         gate = SocketGate(watch)
         gate.guard(context)
-        prepare(context)  # the last statement about a profile counts first
+        run.prepare(context)  # the last statement about a profile counts first
         context.set_default_timeout(LOAD_MS)
+        if has_own_clock:
+            context.clock.install()
         page = context.new_page()
-        page.route(shown.address, lambda route: _answer(route, shown))
-        _open(page, shown, waits_for_load=waits_for_load)
+        name_as_person(page)
+        page.route(run.address, lambda route: _answer(route, run))
+        _open(page, run, waits_for_load=waits_for_load)
         yield _Opened(page, watch=watch, gate=gate)
     except Error:
         raise TransportError(
@@ -267,113 +325,49 @@ def _allow_own_machine(context: "BrowserContext", *, address: str) -> None:
         context.grant_permissions(["local-network-access"], origin=address)
 
 
-def _answer(route: "Route", shown: _Shown) -> None:
+def _answer(route: "Route", run: _Run) -> None:
     if route.request.is_navigation_request():
-        route.fulfill(status=200, headers=shown.headers, body=shown.raw)
+        route.fulfill(status=200, headers=run.headers, body=run.raw)
     else:
         route.fallback()
 
 
-def _open(page: "Page", shown: _Shown, *, waits_for_load: bool) -> None:
+def _open(page: "Page", run: _Run, *, waits_for_load: bool) -> None:
     from playwright.sync_api import TimeoutError as TooSlowError
 
-    page.goto(shown.address, wait_until="domcontentloaded")
+    page.goto(run.address, wait_until="domcontentloaded")
     if waits_for_load:
         with suppress(TooSlowError):  # one slow picture: the rest is measured
             page.wait_for_load_state("load")
     page.wait_for_timeout(SETTLE_MS)
+    if page.evaluate("() => document.scripts.length > 0"):
+        for _ in range(APPEAR_MS // DRESSING_STEP_MS):
+            if list_links(page, expected=run.expected):
+                break
+            page.wait_for_timeout(DRESSING_STEP_MS)
     # The element draws in several small tasks: 30 looks, and not a time, so that a busy machine gets as many turns.
     for _ in range(DRESSING_LOOKS):
-        if page.evaluate(_IS_DRESSED):
+        if page.evaluate(DRESSED):
             break
         page.wait_for_timeout(DRESSING_STEP_MS)
 
 
-def _look(opened: _Opened, *, expected: Expected, screen: Screen) -> Generator[Notice, None, Pressed | None]:
+def _look(
+    opened: _Opened, *, expected: Expected, screen: Screen, is_first: bool
+) -> Generator[Notice, None, Pressed | None]:
     page = opened.page
-    links = _list_links(page, expected=expected)
+    links = list_links(page, expected=expected)
     if not links:
         yield Notice("nothing-to-measure")
         return None
     can_be_pressed = True
     for place, link in enumerate(links):
-        found = [] if link is None else list(_judge(page, link, screen=screen))
+        found = list(judge_button(page, link, screen=screen, in_dark=is_first))
         yield from found
         if place == 0:
             can_be_pressed = _OUT_OF_REACH.isdisjoint(one.code for one in found)
-    if links[0] is None or not can_be_pressed:
+    if not can_be_pressed:
         return None
     pressed = press(page, links[0], expected=expected, watch=opened.watch, gate=opened.gate)
     yield from pressed.notices
     return pressed
-
-
-def _list_links(page: "Page", *, expected: Expected) -> list["ElementHandle | None"]:
-    agency = find_address(expected.origin)
-    handle = page.evaluate_handle(_read("find.js.txt"), {"host": "" if agency is None else agency.host})
-    return [one.as_element() for one in handle.get_properties().values()]
-
-
-def _judge(page: "Page", link: "ElementHandle", *, screen: Screen) -> Iterator[Notice]:
-    seen: dict[str, Any] = page.evaluate(_read("measure.js.txt"), {"link": link})
-    box = seen["box"]
-    if seen["dressed"] is False:
-        yield Notice("not-dressed")
-    if not seen["visible"] or box["width"] < 1 or box["height"] < 1 or seen["opacity"] == 0:
-        yield Notice("not-visible")
-        return
-    if box["width"] < LEAST_SIZE or box["height"] < LEAST_SIZE:
-        yield Notice("box-too-small")
-    if not seen["above"]:
-        # Prominent (R32); advice only, because the agreed place may be further down.
-        yield Notice("below-the-fold", screens=(f"{screen.width} by {screen.height}",))
-    if seen["free"] < seen["points"]:
-        yield Notice("covered")
-    elif seen["opacity"] < LEAST_OPACITY:
-        yield Notice("see-through")
-    else:
-        yield from _judge_contrast(page, seen)
-    if not _is_reached(page, link):
-        yield Notice("not-by-tab")
-
-
-def _judge_contrast(page: "Page", seen: dict[str, Any]) -> Iterator[Notice]:
-    words, edge = seen["words"], seen["edge"]
-    # In a page of its own: the policy of the service's page might allow no picture of ours.
-    pictures = [_take_picture(page, box) for box in (words, edge["outer"] if edge else None)]
-    paper = page.context.new_page()
-    try:
-        of_words = 21.0 if pictures[0] is None else paper.evaluate(_read("contrast.js.txt"), {"picture": pictures[0]})
-        of_edge = 21.0
-        if pictures[1] is not None:
-            inner, outer = edge["inner"], edge["outer"]
-            inner = {**inner, "x": inner["x"] - outer["x"], "y": inner["y"] - outer["y"]}
-            of_edge = paper.evaluate(_read("edge.js.txt"), {"picture": pictures[1], "inner": inner})
-    finally:
-        paper.close()
-    if of_words < LEAST_CONTRAST:
-        yield Notice("low-contrast")
-    if of_edge < LEAST_EDGE_CONTRAST:
-        yield Notice("faint-edge")
-
-
-def _take_picture(page: "Page", box: dict[str, float] | None) -> str | None:
-    """Return a part of the page as PNG in base64; None, which is reported elsewhere, if it has no picture."""
-    if box is None or box["width"] < 1 or box["height"] < 1:
-        return None
-    clip = {name: box[name] for name in ("x", "y", "width", "height")}
-    picture = page.screenshot(clip=clip, animations="disabled", caret="hide")  # type: ignore[arg-type] # four numbers of a box
-    return base64.b64encode(picture).decode("ascii")
-
-
-def _is_reached(page: "Page", link: "ElementHandle") -> bool:
-    """Return whether Tab goes to the link from the element right before it, wherever on the page that is."""
-    page.evaluate("({ link }) => link.focus({ preventScroll: true })", {"link": link})
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Tab")
-    reached: bool = page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link})
-    return reached
-
-
-def _read(name: str) -> str:
-    return files("partner_sdk.button.check").joinpath(name).read_text("utf-8")

@@ -93,6 +93,7 @@ def _pick_code(reason: str) -> str:
         "timeout": "too-slow",
         "status": "other-answer",
         "redirect": "sent-elsewhere",
+        "sign-in": "asks-to-sign-in",
         "no-page": "no-html",
     }.get(reason, "not-judged")
 

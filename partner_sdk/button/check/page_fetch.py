@@ -1,7 +1,8 @@
 """Fetches one page as a reader's browser would get it: https, the same host, a few megabytes, within a deadline.
 
-Keeps no cookie and runs no script. Who watches over many hosts gives a session of its own, which decides which network
-addresses it connects to, and `check_hop`, which is asked before every request.
+Keeps no cookie and runs no script; a person's own cookies are sent where they are given. Who watches over many hosts
+gives a session of its own, which decides which network addresses it connects to, and `check_hop`, which is asked before
+every request.
 """
 
 import time
@@ -15,6 +16,7 @@ import urllib3
 
 from partner_sdk import __version__
 from partner_sdk.button.check.page import MAX_PAGE_BYTES, Address, find_address, join_address
+from partner_sdk.button.check.signed_in import SignedIn, is_sign_in_address
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.client.http import deadline_at
 from partner_sdk.errors import FormatError, TransportError
@@ -68,11 +70,14 @@ def fetch_page(
     check_hop: CheckHop = allow_every_hop,
     deadline_seconds: float = DEADLINE_SECONDS,
     ca_file: str | None = None,
+    agent: str = USER_AGENT,
+    signed_in: SignedIn | None = None,
 ) -> FetchedPage:
     """Return the page, after at most `MAX_REDIRECTS` redirects on its own host.
 
     Raises `FormatError` (`bad-address`) for an address that is never asked, `TransportError` for a page that did not
-    come: `timeout`, `tls`, `connection`, `status`, `redirect`, `too-large`, `no-page`. What `check_hop` raises passes.
+    come: `timeout`, `tls`, `connection`, `status`, `redirect`, `sign-in`, `too-large`, `no-page`. What `check_hop`
+    raises passes.
     """
     deadline = time.monotonic() + deadline_seconds
     wanted, _ = urldefrag(address)
@@ -80,7 +85,10 @@ def fetch_page(
     first = find_address(wanted)
     for _ in range(MAX_REDIRECTS + 1):
         check_hop(wanted)
-        found = _ask(wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file)
+        headers = {"User-Agent": agent, **_make_cookie(signed_in, address=wanted)}
+        found = _ask(
+            wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file, headers=headers
+        )
         if isinstance(found, FetchedPage):
             if found.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _HTML:
                 raise TransportError("The reply is not an HTML page.", reason="no-page")
@@ -92,6 +100,8 @@ def fetch_page(
             raise TransportError(
                 "The page redirects to something that is not a page address.", reason="redirect"
             ) from None
+        if is_sign_in_address(wanted, asked=address):
+            raise TransportError("The page redirects to a page for signing in.", reason="sign-in")
         if not _is_same_host(find_address(wanted), first):
             raise TransportError("The page redirects to another host: check that one.", reason="redirect")
     raise TransportError(f"The page redirects more than {MAX_REDIRECTS} times.", reason="redirect")
@@ -104,6 +114,7 @@ def read_own_copy(
     session: requests.Session,
     check_hop: CheckHop = allow_every_hop,
     ca_file: str | None = None,
+    signed_in: SignedIn | None = None,
 ) -> bytes | None:
     """Return a file of the page's own host, of at most 64 KiB, or None where it does not come."""
     if not _is_same_host(find_address(address), find_address(page.address)):
@@ -112,10 +123,18 @@ def read_own_copy(
         check_page_address(address)
         check_hop(address)
         deadline = time.monotonic() + DEADLINE_SECONDS
-        found = _ask(address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=ca_file)
+        headers = {"User-Agent": USER_AGENT, **_make_cookie(signed_in, address=address)}
+        found = _ask(
+            address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=ca_file, headers=headers
+        )
     except (FormatError, TransportError):
         return None
     return found.body if isinstance(found, FetchedPage) else None
+
+
+def _make_cookie(signed_in: SignedIn | None, *, address: str) -> dict[str, str]:
+    cookie = "" if signed_in is None else signed_in.make_header(address)
+    return {"Cookie": cookie} if cookie else {}
 
 
 def _is_same_host(one: Address | None, other: Address | None) -> bool:
@@ -123,7 +142,13 @@ def _is_same_host(one: Address | None, other: Address | None) -> bool:
 
 
 def _ask(
-    address: str, *, session: requests.Session, deadline: float, max_bytes: int, ca_file: str | None
+    address: str,
+    *,
+    session: requests.Session,
+    deadline: float,
+    max_bytes: int,
+    ca_file: str | None,
+    headers: Mapping[str, str],
 ) -> FetchedPage | str:
     """Return the page, or the target of a redirect."""
     location: list[str] = []
@@ -137,7 +162,7 @@ def _ask(
             left = max(deadline - time.monotonic(), 0.001)
             response = session.get(
                 address,
-                headers={"Accept": "text/html", "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
+                headers={"Accept": "text/html", "Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
                 stream=True,
                 timeout=left,

@@ -15,7 +15,16 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk import __version__
-from partner_sdk.button.check._buttons import Button, Expected, Notice, Rule, Subject, list_buttons, list_documents
+from partner_sdk.button.check._buttons import (
+    Button,
+    Expected,
+    Notice,
+    Rule,
+    Subject,
+    bears_words,
+    list_buttons,
+    list_documents,
+)
 from partner_sdk.button.check._known_names import CONSENT_ATTRIBUTES
 from partner_sdk.button.check._link_rules import INNER_RULES, LINK_RULES, WORDS_RULES, find_given_placement, see_link
 from partner_sdk.button.check._place_rules import PLACE_RULES, PRESS_RULES
@@ -29,6 +38,7 @@ from partner_sdk.button.check.page import (
     find_line,
     get_attribute,
     guess_charset,
+    list_ancestors,
     list_elements,
     list_nodes,
     list_policy_headers,
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
 
 _FRAMES: Final = ("iframe", "frame", "object", "embed")
 _NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it in the page itself."
+_MAY_BE_SIGN_IN: Final = " This one asks for a password: if it is for signing in, give --storage-state or --cookies."
+_MAY_BE_BUILT: Final = " If a script builds it, check with --browser, which runs scripts."
 
 
 def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
@@ -53,8 +65,18 @@ def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
     for document in documents:
         for found in _list_in(document, marks=marks):
             return found
-    has_frame = any(True for document in documents for _ in list_elements(document.root, *_FRAMES))
-    return Notice("no-button", add=_NOT_IN_A_FRAME if has_frame else "")
+    return Notice("no-button", add=_explain_where(documents))
+
+
+def _explain_where(documents: Sequence[Page]) -> str:
+    has_frame, has_script = (
+        any(True for document in documents for _ in list_elements(document.root, *names))
+        for names in (_FRAMES, ("script",))
+    )
+    inputs = (node for document in documents for node in list_elements(document.root, "input"))
+    has_password = any(get_attribute(node, "type").strip().lower() == "password" for node in inputs)
+    hints = ((has_frame, _NOT_IN_A_FRAME), (has_script, _MAY_BE_BUILT), (has_password, _MAY_BE_SIGN_IN))
+    return "".join(hint for is_so, hint in hints if is_so)
 
 
 def _list_in(page: Page, *, marks: tuple[str, ...]) -> Iterator[Notice]:
@@ -63,7 +85,8 @@ def _list_in(page: Page, *, marks: tuple[str, ...]) -> Iterator[Notice]:
         if code:
             at = node if node.name[:1] not in "#!" else node.parent
             line = node.origin_line if node.name == "#comment" else None
-            yield Notice(code, line=line if line is not None or at is None else find_line(page, at))
+            add = _MAY_BE_BUILT if code == "no-button" else ""
+            yield Notice(code, line=line if line is not None or at is None else find_line(page, at), add=add)
 
 
 def _list_marks(expected: Expected) -> tuple[str, ...]:
@@ -86,7 +109,7 @@ def _judge_node(node: Any, *, marks: tuple[str, ...]) -> str:
         is_held = any(name.startswith(CONSENT_ATTRIBUTES) for name in node.attrs or {})
         # The type that consent managers give to a script that they hold back; other odd types are templates.
         is_plain = get_attribute(node, "type").strip().lower() == "text/plain"
-        return "waits-for-consent" if is_held or is_plain else "built-by-script"
+        return "waits-for-consent" if is_held or is_plain else "no-button"
     if node.name in ("textarea", "title", "style", "xmp"):
         return "shown-as-text" if _holds(_collect_text(node), marks=marks) else ""
     return "shown-as-text" if node.name == "#text" and _holds_markup(node, marks=marks) else ""
@@ -192,6 +215,7 @@ class PageSeen:
 
     notices: tuple[Notice, ...]
     placement: str | None
+    has_button: bool
 
 
 def judge_page(page: Page, *, expected: Expected, read_resource: ReadResource = read_nothing) -> PageSeen:
@@ -201,13 +225,24 @@ def judge_page(page: Page, *, expected: Expected, read_resource: ReadResource = 
     """
     documents = tuple(list_documents(page))
     buttons = tuple(list_buttons(documents, expected=expected))
+    own = tuple(_see_own_links(documents, buttons))
     if not buttons:
-        return PageSeen((explain_absence(documents, expected=expected),), placement=None)
-    found: dict[Notice, None] = {}
+        return PageSeen((explain_absence(documents, expected=expected), *own), placement=None, has_button=False)
+    found: dict[Notice, None] = dict.fromkeys(own)
     for button in buttons:
         subject = Subject(button, expected=expected, all_buttons=buttons)
         found.update(dict.fromkeys(_judge(subject, read_resource=read_resource)))
-    return PageSeen(tuple(found), placement=_find_placement(buttons))
+    return PageSeen(tuple(found), placement=_find_placement(buttons), has_button=True)
+
+
+def _see_own_links(documents: Sequence[Page], buttons: Sequence[Button]) -> Iterator[Notice]:
+    """Yield a notice for the first link or button of the service's own that bears the button's words."""
+    taken = {id(near) for one in buttons for near in (one.link, *list_ancestors(one.link), *list_elements(one.link))}
+    for document in documents:
+        for node in list_elements(document.root, "a", "button", "input"):
+            if id(node) not in taken and bears_words(node):
+                yield Notice("own-report-link", line=find_line(document, node))
+                return
 
 
 def _judge(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notice]:

@@ -115,7 +115,25 @@ def test_button_inside_a_large_layout_has_no_finding(snippet: str, before: str, 
 @FLAVOURS
 def test_own_reporting_of_a_site_is_no_button(snippet: str):
     own = '<a href="/report">Report Abuse</a><button onclick="go()">Report Abuse</button><a href="#">Report Abuse</a>'
-    assert list_codes(check(make_page(snippet, before=own))) == []
+    (found,) = check(make_page(snippet, before=own)).findings
+    assert (found.code, found.severity, found.where) == ("own-report-link", "advice", "line 14")
+    assert "keep it, say whose it is" in found.mend
+    assert ORIGIN not in found.mend
+
+
+@pytest.mark.parametrize(
+    ("own", "is_named"),
+    [
+        ("<a href='/report'>Report abuse</a>", True),
+        ("<input type='submit' value='REPORT ABUSE'>", True),
+        ("<a href='/report'>Report abuse to our team</a>", False),
+        ("<input type='text' value='Report Abuse'>", False),
+        ("<p>Report Abuse</p>", False),
+    ],
+)
+def test_own_link_with_the_words_of_the_button_is_told_apart_on_a_page_without_one_too(own: str, is_named: bool):
+    codes = ["no-button", "own-report-link"] if is_named else ["no-button"]
+    assert list_codes(check(make_page(own))) == codes
 
 
 @pytest.mark.parametrize(
@@ -163,11 +181,8 @@ def test_policy_that_blocks_the_script_is_found_with_the_line_that_is_missing(po
         ("in-template", f"<template>{PLAIN}</template>"),
         ("in-noscript", f"<noscript>{PLAIN}</noscript>"),
         ("waits-for-consent", f'<script type="text/plain" data-category="functional">{PLAIN}</script>'),
-        ("built-by-script", f"<script>document.body.innerHTML += '<a href=\"{LINK}\">x'</script>"),
-        (
-            "built-by-script",
-            f'<script type="application/json">{{"html":"{LINK.replace("/", chr(92) + "/")}"}}</script>',
-        ),
+        ("no-button", f"<script>document.body.innerHTML += '<a href=\"{LINK}\">x'</script>"),
+        ("no-button", f'<script type="application/json">{{"html":"{LINK.replace("/", chr(92) + "/")}"}}</script>'),
         ("shown-as-text", f"<div>{escape(PLAIN)}</div>"),
     ],
 )
@@ -175,6 +190,7 @@ def test_page_without_a_button_names_where_it_lies_instead(code: str, markup: st
     found = check(make_page(markup))
     assert list_codes(found) == [code]
     assert found.placement is None
+    assert ("check with --browser" in found.findings[0].mend) == markup.startswith(("<script>", '<script type="app'))
 
 
 @pytest.mark.parametrize(
