@@ -4,6 +4,7 @@ export { Partner, type Resumed, type Status } from "./partner.js";
 export { parseInvitation, type Invitation, type KeyIds } from "./enrolment.js";
 export { checkReport, type Priority, type Receipt, type ReportKind } from "./reports.js";
 export type { Attempt, Delivery, Progress, ReportSettings } from "./submissions.js";
+export type { PageFacts } from "./contexts.js";
 export { toRows, type DigestRow } from "./digests.js";
 export type { EntryKind, PackageOutcome } from "./entries.js";
 export type { EvidenceAttempt, Files, HandedOver } from "./handover.js";

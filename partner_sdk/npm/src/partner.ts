@@ -1,5 +1,6 @@
 /** A partner of the agency: an online service, or a body that receives packages. The one class that most programs need. */
 import { type Environment, answer, nullable, oneOf, text } from "./shapes.js";
+import { type PageFacts, sealContext } from "./contexts.js";
 import { type KeyIds, getKeyIds, parseInvitation } from "./enrolment.js";
 import type { Surroundings } from "./gateway.js";
 import { type EvidenceAttempt, type Files, type HandedOver, Handover } from "./handover.js";
@@ -94,6 +95,15 @@ export class Partner {
     const reports = await this.#submissions.resume();
     const evidence = await this.#handover.resume();
     return { reports, evidence, entries: await this.threads.resume() };
+  }
+
+  /**
+   * Seal the facts of one page for the agency alone; the token goes behind `#context=` in the link of its button, e.g. by a
+   * server that renders the page. New for each rendering; asks no network.
+   */
+  sealContext(facts: PageFacts): Promise<string> {
+    const { environment, partner, keys, now } = this.#session;
+    return sealContext(facts, { environment, partner, key: this.#session.getSealingKey(), signer: keys.context, now });
   }
 
   /** Open the package of a message; raises `MailboxError` unless every byte of it is proven. */

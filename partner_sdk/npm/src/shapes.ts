@@ -54,7 +54,9 @@ export function list<T>(shape: Shape<T>, most = Infinity): Shape<readonly T[]> {
   };
 }
 
-/** An object with exactly these fields; the optional ones are left out without a value, and never null. */
+const isEmpty = (value: Json | undefined): boolean => value === null || value === "" || (Array.isArray(value) && value.length === 0);
+
+/** An object with exactly these fields; the optional ones are left out without a value, and never empty. */
 export function object<F extends Record<string, Shape<unknown>>, O extends Record<string, Shape<unknown>> = {}>(
   fields: F,
   optional: O = {} as O,
@@ -67,8 +69,8 @@ export function object<F extends Record<string, Shape<unknown>>, O extends Recor
       const shape = Object.hasOwn(fields, name) ? fields[name] : Object.hasOwn(optional, name) ? optional[name] : undefined;
       // The name is not repeated: it may be words of a person.
       if (!shape) return refuse(place, "an object without unknown fields");
-      // An optional field without a value is left out: null is another spelling of that (§2).
-      if (given[name] === null && !Object.hasOwn(fields, name)) throw new FormatError("not-canonical", `${place}/${name} must be left out.`);
+      // An optional field without a value is left out: null or an empty one is another spelling of that (§2).
+      if (!Object.hasOwn(fields, name) && isEmpty(given[name])) throw new FormatError("not-canonical", `${place}/${name} must be left out.`);
       found[name] = shape(given[name], `${place}/${name}`);
     }
     for (const name of Object.keys(fields)) {

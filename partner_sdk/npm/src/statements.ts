@@ -13,6 +13,7 @@ export const KINDS = {
   keySet: "application/vnd.report-abuse.key-set.v1+json",
   mailboxMessage: "application/vnd.report-abuse.mailbox-message.v1+json",
   package: "application/vnd.report-abuse.package.v1+json",
+  pageContext: "application/vnd.report-abuse.page-context.v1+json",
   rootChange: "application/vnd.report-abuse.root-change.v1+json",
   submission: "application/vnd.report-abuse.submission.v1+json",
   threadEntry: "application/vnd.report-abuse.thread-entry.v1+json",

@@ -10,6 +10,7 @@ import * as client from "report-abuse-partner";
 import { readKeys } from "../dist/enrolment.js";
 import { Folder } from "../dist/folder.js";
 import { Agency, json, problem } from "./agency.mjs";
+import { readContext } from "./receiver.mjs";
 
 const { Partner } = client;
 const REPORT = JSON.parse(readFileSync(new URL("../../examples/report.json", import.meta.url)));
@@ -308,4 +309,18 @@ test("the agency's words make the state of a thread", async () => {
     assert.deepEqual(state(), [expected]);
   }
   assert.equal(partner.threads.list()[0].lines.length, 4);
+});
+
+test("the facts of a page are sealed for the agency, signed by the context key, and never too many", async () => {
+  const facts = { placement: "example-chat", surface: "chat", viewer: { account_id: "acc-1" }, messages: [{ message_id: "m-1", sent_at: "2026-11-25T08:29:00Z" }] };
+  const token = await partner.sealContext({ ...facts, lifetimeSeconds: 3600 });
+  const { context } = await readKeys(Folder.at(folder));
+  const id = token.split(".")[2];
+  const read = await readContext({ token }, { environment: "sandbox", partner: "example-chat", id, seed: agency.seed, publicKeys: [context.publicKey] });
+  const times = { issued_at: "2026-11-25T08:30:00Z", expires_at: "2026-11-25T09:30:00Z" };
+  assert.deepEqual(JSON.parse(JSON.stringify(read)), { ...facts, ...times, context_id: id, environment: "sandbox", partner: "example-chat" });
+  const long = { account_id: "a".repeat(120), display_name: "\u{1f600}".repeat(80) };
+  await refuses("FormatError", "too-large", partner.sealContext({ ...facts, about: Array(5).fill(long), messages: Array(20).fill({ message_id: "m".repeat(120) }) }));
+  await refuses("FormatError", "malformed", partner.sealContext({ ...facts, lifetimeSeconds: 86_401 }));
+  assert.deepEqual(agency.calls, []);
 });

@@ -5,11 +5,12 @@ import { EvidenceError, ReportAbuseError, StatementError } from "report-abuse-pa
 
 import { open } from "../dist/boxes.js";
 import { parseBase64url, sha256, sha256Hex } from "../dist/canonical.js";
+import { MAX_TOKEN_CHARACTERS, contextShape } from "../dist/contexts.js";
 import { entryShape } from "../dist/entries.js";
 import { countSealedBytes, countSegments, digestEvidence, makeEvidenceKey } from "../dist/evidence.js";
 import { postShape, submissionShape } from "../dist/reports.js";
 import { contentDigestOf } from "../dist/requests.js";
-import { object, parseExact, text, uuid7 } from "../dist/shapes.js";
+import { object, parseExact, partnerId, text, uuid7 } from "../dist/shapes.js";
 import { KINDS, holds, keyIdOf, parseStatement, verifyStatement } from "../dist/statements.js";
 
 const fail = (reason) => {
@@ -68,6 +69,23 @@ export async function readEntry({ envelope, statement }, { environment, partner,
 }
 
 export const entryPostShape = object({ entry_id: uuid7, envelope: text() });
+
+// Contexts of pages (§8.2).
+
+export async function readContext({ token, statement }, { environment, partner, id, seed, publicKeys }) {
+  let signed = statement;
+  if (token !== undefined) {
+    if (token.length > MAX_TOKEN_CHARACTERS) fail("too-large");
+    const [spelling, sender, contextId, box, ...more] = token.split(".");
+    if (spelling !== "1" || box === undefined || more.length) fail("malformed");
+    const named = { environment, purpose: "context", sender: partnerId(sender), recipient: "agency", id: uuid7(contextId), kind: "page", priority: "none" };
+    signed = await open(parseBase64url(box), { seed, context: named });
+  }
+  const payload = verifyStatement(parseStatement(signed), { kind: KINDS.pageContext, keys: [among(publicKeys)] });
+  const context = parseExact(payload, contextShape);
+  if (context.partner !== partner || context.environment !== environment || context.context_id !== id) fail("wrong-context");
+  return context;
+}
 
 // Evidence (§6.6).
 

@@ -21,12 +21,13 @@ export async function resultOf(read, names = {}) {
   return "success";
 }
 
-/** Test each case of a file; `names` are words of the file for reasons of this client. */
-export function testCases(name, count, read, { names = {} } = {}) {
+/** Test each case of a file; `names` are words of the file for reasons of this client, or give them for a case. */
+export function testCases(name, count, read, naming = () => ({})) {
   const file = readVectors(name);
   test(`${name}: there are ${count} cases`, () => assert.equal(file.cases.length, count));
   for (const one of file.cases) {
     test(`${name}: ${one.name}`, async () => {
+      const { names } = typeof naming === "function" ? naming(one) : naming;
       assert.equal(await resultOf(() => read(one, file), names), one.expect);
     });
   }
