@@ -30,6 +30,7 @@ from tests.public_report_builders import make_child_details, make_known_person, 
 
 Content = PublicReport | SealedIndustryReport
 DOCUMENT = Path(__file__).parents[3] / "docs" / "queue.md"
+MOST_REASONS = 3  # of a row of the document
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +184,13 @@ def file_all(connection: Connection) -> list[CaseRow]:
 
 def write_table(rows: list[CaseRow]) -> str:
     """Return the table of docs/queue.md."""
-    written = ["| | Report | Kind | Lane | Score | Why |", "|---|---|---|---|---|---|"]
+    written = ["| | Report | Kind | Score | Why, at most three |", "|---|---|---|---|---|"]
     for place, row in enumerate(rows, start=1):
         line, why = LINES[int(row.reference[-2:]) - 1], list_reasons(row.factors)
-        reasons = "; ".join(f"{one.reason} ({one.points})" for one in why) or "no answer points to risk"
-        lane = "**crisis**" if row.crisis else "queue"
-        written.append(f"| {place} | {line.said} | {line.kind} | {lane} | {row.score} | {reasons} |")
+        heaviest = sorted(why, key=lambda one: -one.points)[:MOST_REASONS]
+        reasons = "; ".join(f"{one.reason} ({one.points})" for one in heaviest) or "no answer points to risk"
+        score = f"**{row.score}**" if row.crisis else row.score
+        written.append(f"| {place} | {line.said} | {line.kind} | {score} | {reasons} |")
     return "\n".join(written) + "\n"
 
 

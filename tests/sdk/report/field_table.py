@@ -3,6 +3,7 @@
 Renew it after a change of the model: `python -m tests.sdk.report.field_table`.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,19 @@ the UK duty (SI 2026/268); **C**: the CyberTipline schema has it.
   information, and counts as said. Reasons: `none_exists` (we looked, there is none), `not_collected`, `no_longer_kept`,
   `deleted_by_user`, `not_applicable`, `not_yet_known`, `law_forbids`, `unknown`.
 - Times are UTC. A field that takes null and is no M may be left out instead.
+- `text 300` is a text of 1 to 300 characters, `list of` any number of them, `time` one in UTC like
+  2026-11-25T08:30:00Z; of words with commas between them it is one.
 """
+# As a table says it: a field's own error has the whole words.
+SHORT = (
+    (r"a text of 1 to ([\d,]+) characters", r"text \1"),
+    (r"a list, of each: an object", "objects"),
+    (r"a list, of each: ", "list of "),
+    (r"\ban object\b", "object"),
+    (r"\ba time in UTC like 2026-11-25T08:30:00Z", "time"),
+    (r"\bone of ", ""),
+    (r"\ba country code of two capitals like GB", "country code, e.g. GB"),
+)
 
 
 def make_document() -> str:
@@ -40,7 +53,7 @@ def make_document() -> str:
 
 
 def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
-    yield from (f"## {heading}", "", "| Field | | | What | Takes |", "|---|---|---|---|---|")
+    yield from (f"## {heading}", "", "| Field | Mark | What | Takes |", "|---|---|---|---|")
     yield from map(_format_row, part.fields)
     yield ""
     for field in part.fields:
@@ -50,10 +63,11 @@ def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
 
 
 def _format_row(field: Field) -> str:
-    mark = f"{MARKS[field.needed]} {field.when}".strip()
-    askers = " ".join(ASKERS[one] for one in field.asked_by)
+    marks = f"{MARKS[field.needed]} {field.when} {' '.join(ASKERS[one] for one in field.asked_by)}".split()
     takes = describe_value(field.type)
-    return f"| `{field.name}` | {mark} | {askers} | {field.description} | {takes} |"
+    for words, short in SHORT:
+        takes = re.sub(words, short, takes)
+    return f"| `{field.name}` | {' '.join(marks)} | {field.description} | {takes} |"
 
 
 def _format_completeness() -> Iterator[str]:
