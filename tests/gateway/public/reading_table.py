@@ -30,7 +30,7 @@ Made by `{COMMAND}` and held by `tests/gateway/public/test_wording.py`: do not e
 
 English, Flesch-Kincaid grade as textstat 0.7.4 counts it, with the names of bodies masked. The bar is grade 4 on
 prose of {PROSE_WORDS} words or more, and 15 words for the longest sentence everywhere. A dash: too few words for the
-formula to say anything. A page that speaks in several voices stands here in its hardest one; the test holds all of them.
+formula to say anything. A page with several voices stands here in its hardest one; the test holds all of them.
 
 | Page | Hardest voice | Words | Longest sentence | Grade |
 |---|---|---:|---:|---:|
