@@ -25,7 +25,7 @@ from partner_sdk.button.check.page import (
 from partner_sdk.button.release import ELEMENT
 from partner_sdk.button.snippet import TOKEN_CHARACTERS, WORDS, Language
 from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS
-from partner_sdk.wire.placement import is_placement
+from partner_sdk.wire.placement import TEST_LINK_ID, is_placement
 
 if TYPE_CHECKING:
     from justhtml import Node
@@ -94,6 +94,8 @@ def see_placement(subject: Subject) -> Iterator[Notice]:
         yield notice("no-placement", subject)
     elif not is_placement(given):
         yield notice("placement-misspelled", subject)
+    elif given == TEST_LINK_ID != expected.placement:
+        yield notice("test-placement", subject)
     elif expected.placement is not None and given != expected.placement:
         said = f"The link names {given}; the agreed placement is {expected.placement}."
         yield Notice("other-placement", line=notice("other-placement", subject).line, add=said)

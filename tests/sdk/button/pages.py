@@ -92,6 +92,7 @@ LINK_SEEDS = (
     Seed("odd-fragment", f"?from={PLACEMENT}", f"?from={PLACEMENT}#user=17"),
     Seed("no-placement", f"/?from={PLACEMENT}", "/"),
     Seed("placement-misspelled", f"?from={PLACEMENT}", "?from=Example%20Chat"),
+    Seed("test-placement", f"?from={PLACEMENT}", "?from=test"),
     Seed("other-placement", f"?from={PLACEMENT}", "?from=example-chat-room"),
     Seed("no-noreferrer", REL, 'rel="noopener"'),
     Seed("no-noopener", REL, 'rel="noreferrer"'),

@@ -17,7 +17,8 @@ FOR_BUILDING = {"setup.cfg", "pyproject.toml", "README.md"}
 FILES = sorted(
     path.relative_to(SDK)
     for path in list_files(SDK)
-    if not path.parent.name.endswith(".egg-info")  # setuptools leaves it behind
+    # setuptools leaves the first behind; the second is a package of its own, for npm
+    if not path.parent.name.endswith(".egg-info") and not path.is_relative_to(SDK / "npm")
 )
 
 
