@@ -33,6 +33,7 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
     """Serve pages in your browser, for people without a developer."""
     try:
         from partner_sdk.console.app import make_console_app
+        from partner_sdk.console.jobs import EXTENSION
         from partner_sdk.console.page import Console
         from partner_sdk.console.server import ConsoleServer
         from partner_sdk.console.session import Door
@@ -65,7 +66,7 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
     call.answer({"link": door.link, "origin": door.origin}, lines)
     if not no_open:
         webbrowser.open(door.link)
-    server.serve(app, idle=timedelta(minutes=idle_minutes))
+    server.serve(app, idle=timedelta(minutes=idle_minutes), is_busy=lambda: app.extensions[EXTENSION].is_busy)
     if server.is_idle:
         call.speaker.warn(f"Ended after {idle_minutes} minutes without a click. Start it again at any time.")
     return EXIT_DONE

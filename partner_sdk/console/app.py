@@ -10,8 +10,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.console import checking_pages, front_pages, people_pages, sent_pages, writing_pages
+from partner_sdk.console import checking_pages, file_pages, front_pages, people_pages, sent_pages, writing_pages
+from partner_sdk.console.draft_files import sweep
+from partner_sdk.console.drafts import Drafts
+from partner_sdk.console.file_pages import ConsoleRequest, remove_parts
+from partner_sdk.console.jobs import EXTENSION, Jobs
 from partner_sdk.console.page import Console, bind_console, describe_error, show_page
+from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, check_request, find_session, open_to_all
 from partner_sdk.digests.page import read_style
@@ -20,7 +25,7 @@ from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 
 # The modules of pages, in the order of the menu.
-PAGES: Final = (front_pages, writing_pages, checking_pages, sent_pages, people_pages)
+PAGES: Final = (front_pages, writing_pages, file_pages, checking_pages, sent_pages, people_pages)
 
 # A report is at most 1 MiB of JSON; a form spells a letter of another script in nine characters.
 MAX_FORM_BYTES: Final = 4 * 1024 * 1024
@@ -64,7 +69,12 @@ def make_console_app(console: Console, door: Door) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=MAX_FORM_BYTES)
     app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.request_class = ConsoleRequest
+    app.teardown_request(remove_parts)
+    app.extensions[EXTENSION] = Jobs()
     bind_console(app, console)
+    folder = make_console_folder(console.state)
+    sweep(folder, state=PartnerState.open(console.state), drafts=[one.draft_id for one in Drafts(folder).list_all()])
     app.extensions["report_abuse_door"] = door
     app.before_request(lambda: check_request(door))
     app.after_request(_add_headers)

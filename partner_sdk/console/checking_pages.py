@@ -8,11 +8,11 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.console.drafts import KeptDraft
-from partner_sdk.console.page import ErrorLines, describe_error, get_state, note_act, open_partner, show_page
-from partner_sdk.console.questions import CASE
-from partner_sdk.console.sending import deliver
+from partner_sdk.console.page import ErrorLines, describe_error, get_person, get_state, go_to, open_partner, show_page
+from partner_sdk.console.places import CASE
+from partner_sdk.console.sending import deliver, end_draft, send_with_files
 from partner_sdk.console.session import get_session
-from partner_sdk.console.writing_pages import get_draft, get_drafts, make_id
+from partner_sdk.console.writing_pages import get_copies, get_draft, get_drafts, make_id
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, measure_completeness, parse_report
 from partner_sdk.report.outline import get_field, get_outline
@@ -85,38 +85,45 @@ def post_send(draft_id: str) -> ResponseReturnValue:
     """Seal a draft, delete its readable words, and send it; without the gateway it waits sealed."""
     with get_drafts().sealing():
         kept = get_draft(draft_id)
+        files = get_copies(draft_id)
         try:
-            report_id = _seal(kept)
+            report_id = _find_sealed(kept)
+            if report_id is None:
+                report = _read_report(kept)
+                if files.list_copies(kept.read().root):
+                    send_with_files(kept, report, files)
+                    return go_to("files.get_sending", key=draft_id)
+                report_id = _seal(kept, report)
         except ReportError:
             return _show_check(kept)
         except ReportAbuseError as error:
             return _show_check(kept, error=describe_error(error))
+        get_session().sealed[draft_id] = report_id
+        end_draft(kept, drafts=get_drafts(), report_id=report_id, by=get_person())
     return deliver(report_id)
 
 
-def _seal(kept: KeptDraft) -> str:
-    """Seal the report of a draft, once, and delete the draft; return the id of the report."""
-    settings, state = kept.settings, get_state()
-    if settings.report_id is None or state.find_submission(settings.report_id) is None:
-        report = _read_report(kept)
-        kept.change(report_id=make_id())
-        saved: list[str] = []
-        try:
-            with open_partner() as partner:
-                partner.seal_report(
-                    report,
-                    priority=settings.priority,
-                    kind=settings.kind,
-                    earlier_reference=settings.earlier_reference,
-                    report_id=kept.settings.report_id,
-                    on_saved=saved.append,
-                )
-        except ReportAbuseError:
-            if not saved:
-                raise
-    report_id = str(kept.settings.report_id)
-    note_act("report-sealed", about=report_id)
-    get_drafts().remember_reporter(kept.read().root)
-    get_session().sealed[kept.draft_id] = report_id
-    kept.delete()
+def _find_sealed(kept: KeptDraft) -> str | None:
+    """Return the id of the report that this draft was sealed as, if the console ended before the draft was deleted."""
+    report_id = kept.settings.report_id
+    return None if report_id is None or get_state().find_submission(report_id) is None else report_id
+
+
+def _seal(kept: KeptDraft, report: IndustryReport) -> str:
+    settings, report_id = kept.settings, make_id()
+    kept.change(report_id=report_id)
+    saved: list[str] = []
+    try:
+        with open_partner() as partner:
+            partner.seal_report(
+                report,
+                priority=settings.priority,
+                kind=settings.kind,
+                earlier_reference=settings.earlier_reference,
+                report_id=report_id,
+                on_saved=saved.append,
+            )
+    except ReportAbuseError:
+        if not saved:  # else it is on the disk, and only the newer key was not to be had
+            raise
     return report_id

@@ -68,7 +68,7 @@ def get_state() -> PartnerState:
 
 
 @contextmanager
-def open_partner(*, notes: list[str] | None = None) -> Iterator[Partner]:
+def open_partner(*, notes: list[str] | None = None, policy: RetryPolicy = PATIENCE) -> Iterator[Partner]:
     """Open the partner for one piece of work; `notes` collects the lines about odd things."""
     console = get_console()
     partner = Partner.open(
@@ -77,7 +77,7 @@ def open_partner(*, notes: list[str] | None = None) -> Iterator[Partner]:
         session=console.open_session(),
         clock=console.clock,
         sleep=console.sleep,
-        policy=PATIENCE,
+        policy=policy,
         notify=(lambda _: None) if notes is None else notes.append,
     )
     try:
@@ -94,10 +94,10 @@ def get_person() -> str:
     return person
 
 
-def note_act(act: str, *, about: str) -> None:
-    """Write an act of the acting person into the file of acts (people.py)."""
+def note_act(act: str, *, about: str, by: str | None = None) -> None:
+    """Write an act into the file of acts (people.py); `by` is the acting person, unless a job acts for one."""
     console = get_console()
-    console.people.note(act, about=about, by=get_person(), now=console.clock())
+    console.people.note(act, about=about, by=get_person() if by is None else by, now=console.clock())
 
 
 def show_page(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:

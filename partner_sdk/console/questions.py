@@ -6,12 +6,12 @@ that are valid are kept even if others of the page are not; those come back as t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any, Final
 
-import msgspec
 from msgspec import inspect
 
+from partner_sdk.console.draft_files import FILES
+from partner_sdk.console.places import CASE, Place, join_path
 from partner_sdk.errors import FormatError
 from partner_sdk.report._completeness import MOST_USEFUL
 from partner_sdk.report._reading import list_asked_fields
@@ -28,14 +28,16 @@ from partner_sdk.report.answers import (
     read_answer,
     takes_lines,
 )
-from partner_sdk.report.drafts import Owner, Section, applies, get_root
+from partner_sdk.report.drafts import Owner, Section, applies
 from partner_sdk.report.outline import Field, Part, may_be_not_held, may_be_null
 from partner_sdk.report.values import MOMENT
 from partner_sdk.wire.submission import Priority, ReportKind
 
-CASE: Final = "case"
+_FILE_ID: Final = f"/{FILES}/file_id"
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
 _SPELLINGS: Final = {
+    "initial": "New report",
+    "response": "Answer to a question",
     "13_15": "13 to 15",
     "11_12": "11 or 12",
     "16_17": "16 or 17",
@@ -55,6 +57,12 @@ _SPELLINGS: Final = {
     "ncmec": "NCMEC",
 }
 _ITEM_NAME_CHARACTERS: Final = 60
+# Where the words of the model are those of its JSON.
+_TITLES: Final = {
+    "/files/copy_kept_until": "When the kept copy is deleted",
+    "/suspects/avatar_file_id": "Profile picture, one of the files",
+    "/conversations/messages/file_id": "The attached file",
+}
 _YES_FIRST: Final = ("yes", "no", "unknown")
 # Where the name of the object in the model is none that people use.
 _ITEM_NAMES: Final = {
@@ -104,56 +112,20 @@ class Question:
         return bool(any(self.typed) or self.not_held or self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an object of the draft lies: `path` is that of its page, e.g. `suspects/0/logins/1`."""
-
-    section: Section
-    path: str
-    above: str | None
-
-    @property
-    def seen(self) -> str:
-        """A digest of the object, to notice that another window changed it."""
-        return sha256(msgspec.json.encode(self.section.owner)).hexdigest()
-
-
-def find_place(root: Owner, path: str) -> Place | None:
-    """Return the object that a page of the draft shows, or None. A part that is always there is made."""
-    section, above = get_root(root), None
-    if path == CASE:
-        return Place(section, path, None)
-    steps = path.split("/")
-    for count, step in enumerate(steps):
-        if step.isascii() and step.isdigit():
-            continue
-        found = next((one for one in section.part.fields if one.name == step and one.part is not None), None)
-        if found is None:
-            return None
-        if found.is_list:
-            number = steps[count + 1] if count + 1 < len(steps) else ""
-            items = section.list_items(found)
-            if not (number.isascii() and number.isdigit() and len(number) < 6 and int(number) < len(items)):
-                return None
-            above = "/".join(steps[:count]) or None
-            section = items[int(number)]
-        else:
-            if not isinstance(section.owner.get(step), dict):
-                section.owner[step] = {}
-            section = section.get_part(found)
-    return Place(section, path, above)
-
-
 def list_questions(place: Place, *, root: Owner, priority: Priority, kind: ReportKind) -> list[Question]:
     """Return the questions of a page: required ones first, then the most useful to police."""
     case_fields = list_asked_fields(priority=priority, kind=kind)
     found = []
     for one in place.section.part.fields:
-        if not _is_asked(one, place, case_fields):
+        files = _find_files(one, root)
+        if not _is_asked(one, place, case_fields) or files == ():
             continue
         is_must = one.needed in {"must", "case"}
         is_useful = one.needed == "should" and applies(one, place.section.owner, root=root)
-        found.append((_rank(one, is_must, is_useful), _make_question(one, place, is_must=is_must, is_useful=is_useful)))
+        question = _make_question(one, place, is_must=is_must, is_useful=is_useful)
+        if files is not None:
+            question.control, question.options = "select", files
+        found.append((_rank(one, is_must, is_useful), question))
     return [question for _, question in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -161,33 +133,6 @@ def read_form(place: Place, form: Form, questions: Iterable[Question]) -> list[Q
     """Write the valid answers of a form into the object; return the questions as typed, with their faults."""
     fields = {one.name: one for one in place.section.part.fields}
     return [_read_question(fields[one.name], one, form, place.section) for one in questions]
-
-
-def add_item(place: Place, name: str) -> str | None:
-    """Add an object to a list of this one and return the path of its page, or None if there is no such list."""
-    found = next((one for one in place.section.part.fields if one.name == name and one.part and one.is_list), None)
-    if found is None:
-        return None
-    owner = place.section.owner
-    if not isinstance(owner.get(name), list):
-        owner[name] = []
-    owner[name].append({})
-    return _join(place.path, f"{name}/{len(owner[name]) - 1}")
-
-
-def remove_item(root: Owner, path: str) -> bool:
-    """Remove the item of a list that a page shows; return whether it was one."""
-    above, _, number = path.rpartition("/")
-    if not number.isdigit() or find_place(root, path) is None:
-        return False
-    holder, _, name = above.rpartition("/")
-    place = find_place(root, holder or CASE)
-    if place is None:
-        return False
-    del place.section.owner[name][int(number)]
-    if not place.section.owner[name]:
-        del place.section.owner[name]
-    return True
 
 
 def format_choice(code: str) -> str:
@@ -212,16 +157,25 @@ def name_item(section: Section) -> str:
     """Return a short name of an object: its first answer in plain words, or nothing."""
     for one in section.part.fields:
         value = section.owner.get(one.name)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value and one.pattern != _FILE_ID:
             text = format_choice(value) if list_choices(one) else " ".join(value.split())
             return text if len(text) <= _ITEM_NAME_CHARACTERS else f"{text[:_ITEM_NAME_CHARACTERS]}…"
     return ""
 
 
+def _find_files(one: Field, root: Owner) -> tuple[tuple[str, str], ...] | None:
+    """Return the files of the report for a field that names one of them, or None for any other field."""
+    if one.pattern == _FILE_ID or not one.pattern.endswith("file_id"):
+        return None
+    held = root.get(FILES)
+    listed = [item for item in held if isinstance(item, dict)] if isinstance(held, list) else []
+    return tuple((str(item.get("file_id")), str(item.get("name") or item.get("file_id"))) for item in listed)
+
+
 def _is_asked(one: Field, place: Place, case_fields: Mapping[str, str]) -> bool:
     if one.needed == "case" and one.name not in case_fields:
         return False
-    if one.name == "answers_request" or find_only_value(one) is not None:
+    if one.name == "answers_request" or one.pattern == _FILE_ID or find_only_value(one) is not None:
         return False
     # The parts of the report itself have pages of their own in its contents.
     return not (place.path == CASE and one.part is not None)
@@ -236,7 +190,7 @@ def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) 
     value = place.section.owner.get(one.name)
     question = Question(
         name=one.name,
-        title=one.description.removesuffix("."),
+        title=_TITLES.get(one.pattern, one.description.removesuffix(".")),
         control=_get_control(one),
         is_must=is_must,
         is_useful=is_useful,
@@ -250,7 +204,7 @@ def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) 
     elif one.part is not None:
         sections = place.section.list_items(one)
         question.items = [
-            Item(_join(place.path, f"{one.name}/{number}"), title_item(section, number + 1))
+            Item(join_path(place.path, f"{one.name}/{number}"), title_item(section, number + 1))
             for number, section in enumerate(sections)
         ]
     else:
@@ -302,6 +256,8 @@ def _make_hint(one: Field) -> str:
     hint = find_hint(one) or ""
     if _is_moment(one):
         hint = "Day and time in UTC: in British summer one hour behind the clock"
+    elif isinstance(get_item_type(one), inspect.IntType):
+        hint = "A whole number"
     elif one.is_list and one.part is None and not list_choices(one):
         hint = f"One on each line{f': {hint}' if hint else ''}"
     if may_be_null_too(one):
@@ -380,7 +336,3 @@ def _read_value(one: Field, typed: tuple[str, ...], section: Section) -> Any:
     if one.is_list:
         return [read_answer(text, field=one, owner_type=section.owner_type) for text in typed]
     return read_answer(typed[0], field=one, owner_type=section.owner_type)
-
-
-def _join(path: str, rest: str) -> str:
-    return rest if path == CASE else f"{path}/{rest}"

@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
+from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery, list_desk_receipts
 from partner_sdk.client._spool import Waiting, list_waiting
 from partner_sdk.console.page import (
@@ -18,7 +19,7 @@ from partner_sdk.console.page import (
     open_partner,
     show_page,
 )
-from partner_sdk.console.sending import deliver
+from partner_sdk.console.sending import deliver, find_waiting_files
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
@@ -33,6 +34,7 @@ STAGES: Final = {
     "set_aside": "The agency could not use it as it is.",
 }
 PAGE_ROWS: Final = 50
+_GIVEN_UP: Final = "The files are given up. Send a correction, because the report names them."
 _VALID: Final = "The receipt is valid: the agency signed it for this report."
 
 
@@ -107,6 +109,7 @@ def _show_report(report_id: str, *, progress: ReportProgress | None = None, faul
         stages=STAGES,
         outcome=None if progress is None or progress.outcome is None else format_outcome(progress.outcome),
         set_aside=None if reason is None else SET_ASIDE_REASONS[reason],
+        files=find_waiting_files(report_id),
         fault=fault,
     )
 
@@ -175,6 +178,18 @@ def post_discard(report_id: str) -> ResponseReturnValue:
     get_state().discard_submission(report_id)
     note_act("report-discarded", about=report_id)
     return go_to(".get_list", notice="The report was never delivered and is removed.")
+
+
+@blueprint.post("/reports/<report_id>/give-up-files")
+def post_give_up_files(report_id: str) -> ResponseReturnValue:
+    """Give up the files of a report that still wait."""
+    _check_id(report_id)
+    journal = EvidenceJournal(get_state().folder)
+    with journal.holding(report_id):
+        if find_waiting_files(report_id) is not None:
+            journal.discard(report_id)
+    note_act("files-given-up", about=report_id)
+    return go_to(".get_report", report_id=report_id, notice=_GIVEN_UP)
 
 
 @blueprint.get("/reports/<report_id>/receipt.json")

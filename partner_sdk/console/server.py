@@ -34,6 +34,7 @@ class ConsoleServer:
 
     def __init__(self, *, port: int, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._is_busy: Callable[[], bool] = lambda: False
         self._last = clock()
         self._ended = threading.Event()
         self._app: Flask | None = None
@@ -45,9 +46,9 @@ class ConsoleServer:
         """The only Host that its requests may name."""
         return f"{HOST}:{self._server.port}"
 
-    def serve(self, app: Flask, *, idle: timedelta) -> None:
-        """Serve until Ctrl-C, `stop`, or `idle` without a request."""
-        self._app = app
+    def serve(self, app: Flask, *, idle: timedelta, is_busy: Callable[[], bool] = lambda: False) -> None:
+        """Serve until Ctrl-C, `stop`, or `idle` without a request and without work of its own (`is_busy`)."""
+        self._app, self._is_busy = app, is_busy
         watcher = threading.Thread(target=self._watch, args=(idle,), daemon=True)
         watcher.start()
         try:
@@ -68,7 +69,9 @@ class ConsoleServer:
 
     def _watch(self, idle: timedelta) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
-            if self._clock() - self._last >= idle:
+            if self._is_busy():
+                self._last = self._clock()
+            elif self._clock() - self._last >= idle:
                 self.is_idle = True
                 self._server.shutdown()
                 return

@@ -16,10 +16,15 @@ from typing import Final, TypeVar
 from flask import abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from partner_sdk.wire.evidence import MAX_FILE_BYTES
+
 TOKEN_BYTES: Final = 32
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = "_is_open"
 _BEFORE_A_PERSON: Final = "_is_before_a_person"
+_TAKES_FILES: Final = "_takes_files"
+# The largest file of evidence, and the fields around it.
+MAX_UPLOAD_BYTES: Final = MAX_FILE_BYTES + 4 * 1024 * 1024
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
 
 
@@ -81,6 +86,12 @@ def before_a_person(view: ViewT) -> ViewT:
     return view
 
 
+def takes_files(view: ViewT) -> ViewT:
+    """Mark a view whose body holds files."""
+    setattr(view, _TAKES_FILES, True)
+    return view
+
+
 def get_session() -> Session:
     """Return the session of this request."""
     session: Session = g.console_session
@@ -113,6 +124,8 @@ def check_request(door: Door) -> ResponseReturnValue | None:
     if session is None:
         abort(HTTPStatus.UNAUTHORIZED)
     g.console_session = session
+    if getattr(view, _TAKES_FILES, False):
+        request.max_content_length = MAX_UPLOAD_BYTES
     if not is_safe:
         check_form_token(session)
     if session.person is None and not getattr(view, _BEFORE_A_PERSON, False):

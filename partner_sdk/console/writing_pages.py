@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import list_desk_receipts
+from partner_sdk.console.draft_files import DraftFiles
 from partner_sdk.console.drafts import Drafts, KeptDraft
 from partner_sdk.console.page import (
     get_console,
@@ -23,19 +24,9 @@ from partner_sdk.console.page import (
     show_page,
 )
 from partner_sdk.console.people import make_console_folder
-from partner_sdk.console.questions import (
-    CASE,
-    Place,
-    Question,
-    add_item,
-    find_place,
-    format_choice,
-    list_questions,
-    name_kind,
-    read_form,
-    remove_item,
-    title_item,
-)
+from partner_sdk.console.places import CASE, Place, add_item, find_place, remove_item
+from partner_sdk.console.questions import Question, format_choice, list_questions, name_kind, read_form, title_item
+from partner_sdk.console.sending import find_job
 from partner_sdk.console.session import get_session
 from partner_sdk.errors import FormatError
 from partner_sdk.report.answers import NOT_HELD_REASONS
@@ -67,10 +58,17 @@ def get_drafts() -> Drafts:
     return Drafts(make_console_folder(get_console().state))
 
 
+def get_copies(draft_id: str) -> DraftFiles:
+    """Return the copies of the files that a draft hands over."""
+    return DraftFiles(make_console_folder(get_console().state), draft_id=draft_id)
+
+
 def get_draft(draft_id: str) -> KeptDraft:
     """Return a draft, or end the request with a page that explains where it is."""
     draft = get_drafts().find(draft_id)
     if draft is None:
+        if find_job(draft_id) is not None:
+            abort(make_response(go_to("files.get_sending", key=draft_id)))
         sealed = get_session().sealed.get(draft_id)
         if sealed is not None:
             abort(make_response(go_to("sent.get_report", report_id=sealed)))
@@ -240,6 +238,7 @@ def post_section(draft_id: str, path: str) -> ResponseReturnValue:
             abort(HTTPStatus.CONFLICT)
         if verb == "remove":
             remove_item(draft.root, path)
+            get_copies(draft_id).remove_unlisted(draft.root)
             return _go_up(kept, place, notice="Removed.")
         is_other = request.form.get("seen") != place.seen
         questions = _ask(kept, draft.root, place)
@@ -316,6 +315,7 @@ def post_add(draft_id: str) -> ResponseReturnValue:
 def post_delete(draft_id: str) -> ResponseReturnValue:
     """Delete a draft with its words."""
     get_draft(draft_id).delete()
+    get_copies(draft_id).delete()
     note_act("draft-deleted", about=draft_id)
     return go_to("front.get_front", notice="The draft is deleted. Nothing of it was sent.")
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.clock import utc_now
@@ -29,6 +30,7 @@ class ConsolePerson:
     page: Page
     sandbox: Sandbox
     state: Path
+    app: Flask
     faults: list[str] = field(default_factory=list)
     shots: Path | None = None
 
@@ -76,12 +78,12 @@ def open_console(
         console = Console(state=state, ca_file=None, clock=utc_now, open_session=sandbox.session, sleep=lambda _: None)
         server = ConsoleServer(port=0, clock=utc_now)
         door = Door(host=server.host, person=None)
-        serving = {"idle": timedelta(hours=1)}
-        thread = threading.Thread(target=server.serve, args=(make_console_app(console, door),), kwargs=serving)
+        app = make_console_app(console, door)
+        thread = threading.Thread(target=server.serve, args=(app,), kwargs={"idle": timedelta(hours=1)})
         thread.start()
         context = chromium.new_context(**options)
         try:
-            person = ConsolePerson(context.new_page(), sandbox, state, shots=shots)
+            person = ConsolePerson(context.new_page(), sandbox, state, app, shots=shots)
             person.page.on("pageerror", lambda error: person.faults.append(f"script: {error}"))
             person.page.goto(door.link)
             yield person

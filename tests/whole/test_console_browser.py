@@ -1,16 +1,28 @@
 """A person without a terminal reports in the browser, before a real gateway and desk."""
 
+import threading
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.sdk.console.console_builders import ANSWERS
+from partner_sdk.client._evidence_upload import Progress
+from partner_sdk.console.jobs import EXTENSION, Job
+from partner_sdk.report import parse_report
+from tests.builders import EXAMPLE_REPORT
+from tests.sdk.console.console_builders import ANSWERS, FILE_ANSWERS
 from tests.whole.console_browser import ConsolePerson, open_console
+
+FILE = b"synthetic content of a picture" * 1000
 
 
 def fill_in(person: ConsolePerson, chapter: str, answers: dict[str, str]) -> None:
-    """Fill in one page of the draft, as a person does: each control as it is."""
+    """Open a page of the draft and fill it in."""
     person.follow(chapter)
+    fill_here(person, answers)
+
+
+def fill_here(person: ConsolePerson, answers: dict[str, str]) -> None:
+    """Fill in the open page, as a person does: each control as it is."""
     for name, value in answers.items():
         control = person.page.locator(f"[name='{name}']")
         kind = control.first.evaluate("one => one.type")
@@ -54,7 +66,40 @@ def write_report(person: ConsolePerson) -> None:
     person.sees("Login 1: 203.0.113.7")
     person.look("page-suspect")
     person.press("Save")
+    person.follow("Hand files over")
+    person.press("Copy them into the report")
+    person.sees("Choose a file first.")
+    person.page.get_by_label("Files from this machine").set_input_files(
+        {"name": "chat.png", "mimeType": "image/png", "buffer": FILE}
+    )
+    person.press("Copy them into the report")
+    person.sees("The file is copied.")
+    fill_here(person, FILE_ANSWERS)
+    person.look("page-file")
+    person.press("Save")
     person.look("contents")
+    person.follow("Hand files over")
+    person.look("files")
+    person.follow("Your report")
+
+
+def look_at_progress(person: ConsolePerson) -> None:
+    """Look at the page of a report on its way, held in the middle of its way."""
+    end, back = threading.Event(), person.page.url
+    draft_id = back.split("/")[4]
+
+    def work(job: Job) -> None:
+        job.reference = "TEST-K7QF-2M9TX-D"
+        job.show(Progress("file-1", "sending", done_bytes=40, total_bytes=100))
+        end.wait(60)
+
+    person.app.extensions[EXTENSION].start(draft_id, work)
+    person.page.goto(f"{back.partition('/drafts/')[0]}/sending/{draft_id}")
+    person.sees("40 % sent")
+    person.look("sending")
+    with person.page.expect_event("load"):
+        end.set()
+    person.sees("Complete: ")  # it looked again by itself, and led on
 
 
 def test_person_reports_and_gets_a_receipt(browser: Browser, tmp_path: Path) -> None:
@@ -69,8 +114,9 @@ def test_person_reports_and_gets_a_receipt(browser: Browser, tmp_path: Path) -> 
         person.follow("Check and send")
         person.sees("Complete: ")
         person.look("check")
+        look_at_progress(person)
         person.press("Seal and send it now")
-        person.sees("Delivered. The agency has it.")
+        person.sees("Everything is delivered.")
         person.look("receipt")
         person.press("Verify it")
         person.sees("The receipt is valid")
@@ -81,10 +127,31 @@ def test_person_reports_and_gets_a_receipt(browser: Browser, tmp_path: Path) -> 
         person.press("Ask the agency")
         person.sees("A person at the agency has opened it.")
         person.look("progress")
+        evidence_id = report.clear.evidence_ids[0]
+        assert person.sandbox.read_evidence(evidence_id) == FILE
+        seal_without_sending(person)
         for page in ("Reports", "People", "Home"):
             person.follow(page)
             person.look(page.lower())
+        person.page.locator(".list a").first.click()
+        person.sees("It is not at the agency.")
+        person.look("waiting")
+        person.press("Send it now")
+        person.sees("Delivered. The agency has it.")
+        person.page.goto(f"{person.page.url}/nothing")
+        person.look("no-page")
+        person.page.context.clear_cookies()
+        person.follow("Home")
+        person.sees("The link works once")
+        person.look("closed")
         assert person.faults == []
+
+
+def seal_without_sending(person: ConsolePerson) -> None:
+    """Leave a P1 in the spool, as after a night without the gateway."""
+    raw = EXAMPLE_REPORT.read_bytes()
+    partner = person.sandbox.open_partner(person.state)
+    partner.seal_report(parse_report(raw, priority="P1"), priority="P1")
 
 
 def test_report_is_begun_and_saved_with_script_off(browser: Browser, tmp_path: Path) -> None:

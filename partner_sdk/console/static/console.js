@@ -20,3 +20,54 @@ if (location.hash) document.getElementById(location.hash.slice(1))?.closest("det
 // A second press of a button that sends is not a second report; the server sees to that, this only shows it.
 for (const form of document.querySelectorAll("form"))
   form.addEventListener("submit", event => { setTimeout(() => event.submitter?.setAttribute("disabled", ""), 0); });
+
+// Files show how far their copy is; without this the plain form sends them.
+(() => {
+  const form = document.querySelector("form.upload");
+  if (!form) return;
+  form.addEventListener("submit", event => {
+    if (!form.elements.file.files.length) return;
+    event.preventDefault();
+    const line = form.querySelector(".progress"), bar = line.querySelector("progress"), words = line.querySelector("span");
+    const sending = new XMLHttpRequest();
+    line.hidden = false;
+    sending.upload.addEventListener("progress", step => {
+      const percent = step.lengthComputable ? Math.floor(100 * step.loaded / step.total) : 0;
+      bar.value = percent;
+      words.textContent = percent < 100 ? `${percent} % copied` : "Copied; measuring it";
+    });
+    const fail = () => {
+      words.textContent = "It was not copied. Choose it again.";
+      for (const button of form.querySelectorAll("button")) button.disabled = false;
+    };
+    sending.addEventListener("error", fail);
+    sending.addEventListener("load", () => {
+      if (sending.status === 200) location.assign(JSON.parse(sending.responseText).location);
+      else fail();
+    });
+    sending.open("POST", form.action);
+    sending.setRequestHeader("Accept", "application/json");
+    sending.setRequestHeader("X-Form-Token", form.elements.form_token.value);
+    sending.send(new FormData(form));
+  });
+})();
+
+// The page of a report on its way looks again by itself.
+(() => {
+  const page = document.querySelector("[data-progress]");
+  if (!page) return;
+  const EVERY_MILLISECONDS = 700;
+  const look = async () => {
+    const answer = await fetch(page.dataset.progress).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const job = await answer.json();
+    if (job.is_done || job.files.length !== page.querySelectorAll("li").length) return location.reload();
+    page.querySelectorAll("li").forEach((row, place) => {
+      const file = job.files[place];
+      row.querySelector("progress").value = file.percent;
+      row.lastElementChild.textContent = `${file.percent} % ${file.words}`;
+    });
+    setTimeout(look, EVERY_MILLISECONDS);
+  };
+  setTimeout(look, EVERY_MILLISECONDS);
+})();

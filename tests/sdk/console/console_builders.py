@@ -39,6 +39,13 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
 }
 
+FILE_ANSWERS = {
+    "relevance": "reported",
+    "viewed_by_staff": "yes",
+    "exif_viewed_by_staff": "no",
+    "copy_kept_until": "none",
+}
+
 
 class ConsoleBrowser:
     """A browser at one console; it keeps cookies and sends the headers that a browser sends."""
