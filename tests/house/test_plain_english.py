@@ -32,6 +32,15 @@ def measure(folder: str) -> float:
     return 10_000 * found / words
 
 
+def measure_typescript() -> float:
+    """Return how many of the words 10,000 words of the comments of the TypeScript client hold."""
+    texts = [path.read_text(encoding="utf-8") for path in files(".ts", ".mjs", below=("partner_sdk/npm",))]
+    text = "\n".join(part for one in texts for part in re.findall(r"/\*\*[\s\S]*?\*/|//.*", one))
+    words = re.findall(r"[A-Za-z']+", text)
+    assert len(words) >= 1000
+    return 10_000 * len(WORDS.findall(text)) / len(words)
+
+
 def measure_documents() -> float:
     """Return how many of the words 10,000 words of the documents hold, without code, decisions and the changelog."""
     paths = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "widget/README.md", *(ROOT / "partner_sdk").glob("*.md")]
@@ -63,6 +72,10 @@ def test_the_words_are_found() -> None:
 def test_docstrings_hold_few_of_the_words(folder: str) -> None:
     assert (ROOT / folder).is_dir()
     assert measure(folder) <= MOST[folder]
+
+
+def test_comments_of_the_typescript_client_hold_few_of_the_words() -> None:
+    assert measure_typescript() <= MOST["partner_sdk"]
 
 
 def test_documents_hold_few_of_the_words() -> None:

@@ -60,7 +60,7 @@ function makeInfo(context: BoxContext, keyId: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from("report-abuse envelope\x01"), ...fields]);
 }
 
-/** Return the size of a padded text (§3.3); above 16 KiB Padmé, which tells little more than the order of magnitude. */
+/** Return the size of a padded text (§3.3); above 16 KiB Padmé, which shows little more than the order of magnitude. */
 function getPaddedSize(length: number, purpose: BoxContext["purpose"]): number {
   const small = Math.ceil(length / SMALL_STEP_BYTES) * SMALL_STEP_BYTES;
   if (purpose === "context") return small <= STEP_BYTES ? small : Infinity;

@@ -32,7 +32,7 @@ export function parseBase64url(text: string): Buffer {
 /**
  * Return the canonical JSON of a value (RFC 8785). A field of an object that is `undefined` is left out.
  *
- * JavaScript sorts names and spells texts as that RFC does; numbers are whole ones alone.
+ * JavaScript sorts names and writes texts as that RFC does; numbers are whole ones alone.
  */
 export function canonical(value: Json): string {
   if (typeof value === "number") {

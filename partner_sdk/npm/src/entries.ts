@@ -1,4 +1,4 @@
-/** Entries of a thread (WIRE.md §9.6): what a partner writes to the agency about a message, signed and sealed once. */
+/** Entries of a thread (WIRE.md §9.6): a partner's words to the agency about a message, signed and sealed once. */
 import { type SealingKey, seal } from "./boxes.js";
 import { canonical, toBase64url } from "./canonical.js";
 import { FormatError } from "./errors.js";
@@ -39,7 +39,7 @@ const fields = object(
 );
 export type Entry = Of<typeof fields>;
 
-/** An entry that has what its kind needs. */
+/** An entry with the fields that its kind needs. */
 export const entryShape: Shape<Entry> = (value, place) => {
   const entry = fields(value, place);
   const { kind, outcome } = entry;

@@ -11,7 +11,7 @@
  * ├── KeySetError             a key set: stale, expired, not signed by the pinned root
  * ├── ReportError             a report misses or garbles fields; .faults lists JSON pointers
  * ├── EnrolmentError          an invitation cannot be used
- * ├── ReceiptError            a receipt is not for what was sent
+ * ├── ReceiptError            a receipt is for another report than was sent
  * ├── MailboxError            a message is not for this partner, out of order, or not the agency's
  * ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
  * ├── EvidenceError           a file cannot be handed over, or a sealed one does not open

@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** What a call uses of the world; a program may give its own, e.g. a `fetch` that knows its proxy. */
+/** The clock and the network of a call; a program may give its own, e.g. a `fetch` that knows its proxy. */
 export interface Surroundings {
   readonly fetch: Fetch;
   readonly clock: () => Date;
@@ -40,6 +40,8 @@ export interface Call {
 export interface Answer {
   readonly status: number;
   readonly bytes: Buffer;
+  /** Seconds before the same is asked again, if the gateway names them. */
+  readonly retryAfterSeconds: number | null;
 }
 
 /** The gateway of one origin. */
@@ -93,7 +95,7 @@ export class Gateway {
       if (error instanceof ReportAbuseError) throw error;
       throw new TransportError("no-answer", `The gateway did not answer (${nameCause(error)}). It is safe to send the same again.`);
     }
-    if (response.ok) return { status: response.status, bytes };
+    if (response.ok) return { status: response.status, bytes, retryAfterSeconds: readRetryAfter(response) };
     throw readProblem(response, bytes);
   }
 }
@@ -126,9 +128,14 @@ async function readAtMost(response: Response, most: number): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+function readRetryAfter(response: Response): number | null {
+  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
+}
+
 const readText = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** Return the error of an answer that is none: a problem (RFC 9457), or what stands in its place before a proxy. */
+/** Return the error of an answer that is none: a problem (RFC 9457), or the page of a proxy in its place. */
 function readProblem(response: Response, bytes: Buffer): ProblemError {
   let members: { readonly [name: string]: unknown } = {};
   try {
@@ -138,7 +145,6 @@ function readProblem(response: Response, bytes: Buffer): ProblemError {
     // Not the gateway's own words; the status alone counts.
   }
   const errors = Array.isArray(members["errors"]) ? (members["errors"] as { pointer?: unknown; detail?: unknown }[]) : [];
-  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
   return makeProblemError({
     type: readText(members["type"]) || "about:blank",
     title: readText(members["title"]) || `HTTP ${response.status}`,
@@ -146,6 +152,6 @@ function readProblem(response: Response, bytes: Buffer): ProblemError {
     detail: readText(members["detail"]),
     requestId: readText(members["instance"]).replace(/^urn:uuid:/, "") || null,
     faults: errors.map((fault) => ({ pointer: readText(fault?.pointer), detail: readText(fault?.detail) })),
-    retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? seconds : null,
+    retryAfterSeconds: readRetryAfter(response),
   });
 }

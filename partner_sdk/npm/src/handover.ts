@@ -1,7 +1,7 @@
 /**
  * Hands files over with a report (WIRE.md §6.6). Before a P2 or a P3 the files go first, and the report carries their digests;
  * a P1 goes before its files, and a supplement brings the digests. A report never waits for a file that does not get through.
- * What waits is in `evidence/` of the folder, with the secret of its report, until the agency can have it whole.
+ * Waiting files are noted in `evidence/` of the folder, with the secret of their report, until the gateway has them whole.
  */
 import { randomBytes } from "node:crypto";
 
@@ -40,7 +40,7 @@ type JournalFile = Of<typeof fileShape>;
 const partsShape = answer({ digest: nullable(digest), parts: list(answer({ part: integer(), sha256: digest })) });
 const completeShape = answer({ digest });
 
-// The desk knows a supplement that says nothing else by these words (§6.6), and does not show it as news.
+// By these words the desk knows a supplement without news (§6.6), and does not show it as any.
 const COVER_NARRATIVE =
   "The evidence that the earlier report names has been handed over whole. " +
   "This supplement brings the fingerprints of the sealed files and says nothing else.";
@@ -138,7 +138,7 @@ export class Handover {
     });
   }
 
-  /** Send what waits, and then the supplement that brings the digests. */
+  /** Send the waiting files, and then the supplement that brings their digests. */
   async #finish(before: Journal, facts: ReadonlyMap<string, FileFacts>): Promise<{ waiting: readonly string[]; error?: ReportAbuseError }> {
     if (before.carries_digests) {
       this.#session.folder.remove(fileOf(before.report_id));

@@ -1,6 +1,6 @@
 /** The mailbox (WIRE.md §9): messages are opened, checked against the chain of their numbers, saved, and only then acknowledged. */
 import { open } from "./boxes.js";
-import { type Json, parseBase64url, parseCanonical, sha256Hex } from "./canonical.js";
+import { type Json, parseBase64url, parseCanonical, parseJson, sha256Hex } from "./canonical.js";
 import { FormatError, MailboxError, OpeningError, ReportAbuseError, StatementError } from "./errors.js";
 import type { Folder } from "./folder.js";
 import { type VerifyKey, findVerifyKey } from "./keys.js";
@@ -13,6 +13,7 @@ import { KINDS, parseStatement, readClaimed, verifyStatement } from "./statement
 const FOLDER = "mailbox";
 const NO_MESSAGE = "0".repeat(64);
 const NUMBER_DIGITS = 10;
+const MAX_WAIT_SECONDS = 25;
 const MAX_SIGNED_BYTES = 2 * 1024 * 1024;
 const MAX_LIST_BYTES = 320 * 1024 * 1024; // 50 messages of 4 MiB in base64url
 const MAX_BODY_BYTES = 256 * 1024;
@@ -134,15 +135,22 @@ export class Mailbox {
     this.#session = session;
   }
 
-  /** Fetch, check, save and acknowledge everything that waits. */
-  async collect(): Promise<Collected> {
+  /**
+   * Fetch, check, save and acknowledge everything that waits. With `waitSeconds` (at most 25) an empty mailbox answers as soon
+   * as a message comes: a loop of such calls is as quick as a push, and needs no address of your own.
+   */
+  async collect({ waitSeconds = 0 }: { readonly waitSeconds?: number } = {}): Promise<Collected> {
     const messages: Message[] = [];
     const alarms: Alarm[] = [];
     const seen = new Set<string>();
+    const wait = integer({ most: MAX_WAIT_SECONDS })(waitSeconds, "waitSeconds");
     await this.#session.refreshIfOld();
     for (;;) {
-      const waiting = listShape(await this.#session.callJson({ method: "GET", path: "/v1/mailbox", mostBytes: MAX_LIST_BYTES })).messages;
-      const fresh = waiting.filter((item) => !seen.has(item.message_id));
+      const path = wait && !seen.size ? `/v1/mailbox?wait=${wait}` : "/v1/mailbox";
+      const { bytes, retryAfterSeconds } = await this.#session.call({ method: "GET", path, mostBytes: MAX_LIST_BYTES });
+      const fresh = listShape(parseJson(bytes)).messages.filter((item) => !seen.has(item.message_id));
+      // No place for one more wait: the next call must not come sooner (§9).
+      if (!fresh.length && wait && retryAfterSeconds) await this.#session.surroundings.sleep(retryAfterSeconds);
       if (!fresh.length) break;
       for (const item of fresh) {
         seen.add(item.message_id);

@@ -18,7 +18,7 @@ const statusShape = answer({ caller: nullable(callerShape), environment: oneOf("
 
 export type Status = ReturnType<typeof statusShape>;
 
-/** What became of everything that waited. */
+/** The outcome of everything that waited. */
 export interface Resumed {
   readonly reports: readonly Attempt[];
   readonly evidence: readonly EvidenceAttempt[];
@@ -31,7 +31,7 @@ export class Partner {
   readonly #handover: Handover;
   /** The agency's messages: `collect()`, `list(kind)`, `digests()`. */
   readonly mailbox: Mailbox;
-  /** Packages, requests and alerts with what was written about them: `list(kind)`, `questions()`, `answer()`, `write()`. */
+  /** Packages, requests and alerts, with the entries about them: `list(kind)`, `questions()`, `answer()`, `write()`. */
   readonly threads: Threads;
 
   private constructor(session: Session) {
@@ -67,12 +67,12 @@ export class Partner {
     return getKeyIds(this.#session.keys);
   }
 
-  /** Ask the gateway who this partner is to it. Raises `NotAuthorisedError` until the agency has approved the keys. */
+  /** Ask the gateway under which name it knows these keys. Raises `NotAuthorisedError` until the agency has approved the keys. */
   async status(): Promise<Status> {
     return statusShape(await this.#session.callJson({ method: "GET", path: "/v1/status" }));
   }
 
-  /** Fetch and check the agency's key set; what seals does so by itself. */
+  /** Fetch and check the agency's key set; `submit` and `write` do so by themselves. */
   refreshKeySet(): Promise<KeySet> {
     return this.#session.refreshKeySet();
   }
@@ -90,7 +90,7 @@ export class Partner {
     return this.#handover.submit(report, settings, files);
   }
 
-  /** Send what waits in the folder: reports without a receipt, then files, then words about messages. */
+  /** Send everything that waits in the folder: reports without a receipt, then files, then words about messages. */
   async resume(): Promise<Resumed> {
     const reports = await this.#submissions.resume();
     const evidence = await this.#handover.resume();

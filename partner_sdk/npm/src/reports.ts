@@ -83,7 +83,7 @@ function* listAsked(report: Report, priority: Priority, kind: ReportKind): Gener
   if (kind !== "response" && report.answers_request) yield { pointer: "#/answers_request", detail: "This goes with a response." };
 }
 
-/** What a schema cannot say: days exist, files are listed, and messages stand in their order. */
+/** List faults beyond the schema: days that do not exist, files that are not listed, messages out of order. */
 function* listContradictions(report: Report): Generator<FieldFault> {
   const files = listGiven(report.files).map((file) => file.file_id);
   for (const [place, name] of files.entries()) {
@@ -119,7 +119,7 @@ function isDay(day: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
 }
 
-/** The list that a report gives, or an empty one where it says why there is none. */
+/** The list that a report gives, or an empty one where it gives the reason for its absence. */
 export const listGiven = <T>(given: readonly T[] | { not_held: string } | undefined): readonly T[] => (Array.isArray(given) ? (given as readonly T[]) : []);
 
 export interface Submission {

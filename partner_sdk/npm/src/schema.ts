@@ -30,7 +30,7 @@ interface Schema {
 const KNOWN = new Set([
   ...["$defs", "$ref", "$schema", "type", "enum", "anyOf", "properties", "required", "additionalProperties", "items"],
   ...["minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern"],
-  // These say something to people, and nothing about which values are right.
+  // These are for people: they decide nothing about a value.
   ...["contentEncoding", "default", "description", "examples", "title", "x-asked-by", "x-needed", "x-needed-when"],
 ]);
 const MOST_FAULTS = 50; // enough for a person to fix in one go

@@ -1,10 +1,10 @@
-/** One enrolled partner at work: who it is, its keys, its folder, the gateway, and the agency's newest key set. */
+/** One enrolled partner at work: its identity, keys, folder and gateway, and the agency's newest key set. */
 import { type SealingKey } from "./boxes.js";
 import { type Json, canonical, formatTime, parseCanonical } from "./canonical.js";
 import { EnrolmentError, FormatError, KeySetError, LocalStateError } from "./errors.js";
 import { type Invitation, type PartnerKeys, hashSecret, makeKeys, readKeys, sealEnrolment } from "./enrolment.js";
 import { Folder } from "./folder.js";
-import { type Call, Gateway, SURROUNDINGS, type Surroundings, isRetried } from "./gateway.js";
+import { type Answer, type Call, Gateway, SURROUNDINGS, type Surroundings, isRetried } from "./gateway.js";
 import { type CheckedKeys, type KeySet, type Pin, checkKeySet, getSealingKey } from "./keys.js";
 import { type Environment, type Of, answer, base64url, digest, environment, nullable, object, oneOf, parseExact, partnerId, text } from "./shapes.js";
 
@@ -78,7 +78,7 @@ export class Session {
     return this.surroundings.clock();
   }
 
-  /** The newest key set that was checked, also after its expiry: what was signed under it stays provable. */
+  /** The newest key set that was checked, also after its expiry: signatures under it stay provable. */
   get keySet(): KeySet {
     if (!this.#checked) throw new KeySetError("missing", "No key set of the agency was ever fetched.");
     return this.#checked.keySet;
@@ -91,7 +91,7 @@ export class Session {
   }
 
   /** Make a signed call. */
-  call(call: Omit<Call, "signer">): Promise<{ status: number; bytes: Buffer }> {
+  call(call: Omit<Call, "signer">): Promise<Answer> {
     return this.gateway.call({ ...call, signer: this.keys.submission });
   }
 

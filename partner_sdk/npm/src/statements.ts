@@ -32,7 +32,7 @@ const SIGNATURE_BYTES = 64;
 
 export const keyIdOf = (publicKey: Uint8Array): string => toBase64url(sha256(publicKey).subarray(0, 8));
 
-/** A private Ed25519 key with what others know it by. */
+/** A private Ed25519 key with its public half and its id. */
 export interface Signer {
   readonly privateKey: KeyObject;
   readonly publicKey: string;

@@ -1,4 +1,4 @@
-/** Threads (WIRE.md §9.6): the agency's messages about cases, and what both sides wrote about them since. */
+/** Threads (WIRE.md §9.6): the agency's messages about cases, and the entries of both sides about them. */
 import { canonical, formatTime, makeUuid7, parseCanonical, parseTime } from "./canonical.js";
 import { type Entry, type EntryKind, OUTCOME_CODE, type PackageOutcome, entryKind, sealEntry } from "./entries.js";
 import { MailboxError, ProblemError, ReportAbuseError, TransportError } from "./errors.js";
@@ -54,7 +54,7 @@ export interface Thread {
   readonly dueAt: Date | null;
 }
 
-/** What a partner writes; `by` is the person who writes. */
+/** An entry to write; `by` is the name of its writer. */
 export interface Writing {
   readonly kind: EntryKind;
   readonly by: string;

@@ -12,7 +12,7 @@ const REFERENCES = ["TEST-K7QF-2M9TX-D"];
 
 export class Agency {
   now = new Date("2026-11-25T08:30:00Z");
-  /** What the next calls meet instead of an answer: "lost", or a status. */
+  /** The faults that the next calls meet: "lost", "unreachable", or an answer. */
   faults = [];
   calls = [];
   slept = [];
@@ -118,11 +118,11 @@ export class Agency {
   }
 
   route(method, path, body) {
-    const [, , room, id, part] = path.split("/");
+    const [, , room, id, part] = path.split("?")[0].split("/");
     if (path === "/v1/keys") return json(200, this.bundle());
     if (path === "/v1/enrol") return json(202, { status: "waiting" });
     if (path === "/v1/reports") return this.takeReport(JSON.parse(body));
-    if (path === "/v1/mailbox") return json(200, { messages: this.messages.slice(0, 50) });
+    if (path.startsWith("/v1/mailbox") && !id) return json(200, { messages: this.messages.slice(0, 50) });
     if (room === "mailbox" && part === "ack") {
       this.acknowledged.push(id);
       this.messages = this.messages.filter((one) => one.message_id !== id);
@@ -183,7 +183,7 @@ export class Agency {
     return JSON.parse(await open(parseBase64url(envelope), { seed: this.seed, context }));
   }
 
-  /** Open what was handed over as evidence. */
+  /** Open a file that was handed over. */
   openEvidence({ evidence_id: id, secret, sha256, size_bytes: sizeBytes }) {
     const { parts, digest } = this.complete.get(id);
     const sealed = Buffer.concat(Array.from({ length: parts }, (_, part) => this.parts.get(`${id}/${part}`)));

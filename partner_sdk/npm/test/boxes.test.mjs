@@ -8,10 +8,7 @@ import { checkKeySet } from "../dist/keys.js";
 import { parseExact } from "../dist/shapes.js";
 import { submissionShape } from "../dist/reports.js";
 import { KINDS, parseStatement, verifyStatement } from "../dist/statements.js";
-import { bytes, readVectors, testCases } from "./vectors.mjs";
-
-// An opener cannot tell why a box does not open; the vectors of boxes name the cause (WIRE.md §12).
-export const NAMES_OF_OPENING = { "does-not-open": "wrong-key", "unknown-key": "altered-header" };
+import { NAMES_OF_OPENING, bytes, readVectors, testCases } from "./vectors.mjs";
 
 testCases(
   "envelope",

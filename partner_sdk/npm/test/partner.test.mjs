@@ -1,4 +1,4 @@
-// A partner against a small agency: what is lost is sent again, what is wrong is refused, and nothing sealed is forgotten.
+// A partner against a small agency: lost calls are made again, wrong answers are refused, and nothing sealed is forgotten.
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -250,8 +250,14 @@ test("messages are saved before they are acknowledged, and what is wrong is an a
   assert.deepEqual(agency.acknowledged, [welcome, badBody, last]);
   assert.deepEqual(agency.messages.map(({ message_id }) => message_id), [unknown, misled]);
   assert.deepEqual(partner.mailbox.list("welcome").map(({ number }) => number), [1, 5]);
-  const again = await partner.mailbox.collect();
+  agency.calls = [];
+  const again = await partner.mailbox.collect({ waitSeconds: 25 });
   assert.deepEqual([again.messages, again.alarms.length], [[], 3]);
+  assert.deepEqual(agency.calls.map(({ path }) => path), ["/v1/mailbox?wait=25", "/v1/mailbox"]);
+  await refuses("FormatError", "malformed", partner.mailbox.collect({ waitSeconds: 26 }));
+  agency.faults = [new Response('{"messages":[]}', { headers: { "Retry-After": "9" } })];
+  await partner.mailbox.collect({ waitSeconds: 25 });
+  assert.deepEqual(agency.slept, [9]);
 });
 
 test("a second digest of one period is an alarm, and the first counts", async () => {

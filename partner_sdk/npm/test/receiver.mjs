@@ -1,4 +1,4 @@
-// The other side of the wire for tests, written from WIRE.md: it checks what a partner signs and seals, as gateway and desk do.
+// The other side of the wire for tests, written from WIRE.md: it checks a partner's signatures and boxes, as gateway and desk do.
 import { createDecipheriv } from "node:crypto";
 
 import { EvidenceError, ReportAbuseError, StatementError } from "report-abuse-partner";

@@ -10,6 +10,9 @@ const FOLDER = new URL("../../vectors/", import.meta.url);
 export const readVectors = (name) => JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8"));
 export const bytes = (text) => Buffer.from(text, "base64url");
 
+/** An opener cannot know why a box does not open; the vectors name the cause (WIRE.md §12). */
+export const NAMES_OF_OPENING = { "does-not-open": "wrong-key", "unknown-key": "altered-header" };
+
 /** Return `success`, or the reason of the error that reading ended in. */
 export async function resultOf(read, names = {}) {
   try {

@@ -1,4 +1,4 @@
-// What a partner receives and sends gives the result that each vector names; the other side of the wire is receiver.mjs.
+// Messages, entries, requests, files and calls give the result that each vector names; receiver.mjs is the other side.
 import assert from "node:assert/strict";
 import { createCipheriv, createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,9 +14,8 @@ import { Folder } from "../dist/folder.js";
 import { openMessage, parseBody, saveMessage } from "../dist/mailbox.js";
 import { base64url, digest, integer, object, uuid7 } from "../dist/shapes.js";
 import { checkRequest, entryPostShape, openEvidence, readContext, readEntry, takeReport } from "./receiver.mjs";
-import { bytes, testCases } from "./vectors.mjs";
+import { NAMES_OF_OPENING, bytes, testCases } from "./vectors.mjs";
 
-const NAMES_OF_OPENING = { "does-not-open": "wrong-key", "unknown-key": "altered-header" };
 const folder = mkdtempSync(join(tmpdir(), "report-abuse-npm-"));
 const mailbox = Folder.make(join(folder, "partner"));
 after(() => rmSync(folder, { recursive: true }));

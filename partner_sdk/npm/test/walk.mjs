@@ -55,7 +55,7 @@ const urgent = await partner.submitWithFiles(withFile, { priority: "P1" }, { "fi
 
 const messages = [];
 await until(async () => {
-  const { messages: more, alarms } = await partner.mailbox.collect();
+  const { messages: more, alarms } = await partner.mailbox.collect({ waitSeconds: 1 });
   if (alarms.length) throw new Error(JSON.stringify(alarms));
   messages.push(...more);
   return KINDS.every((kind) => messages.some((message) => message.kind === kind));
