@@ -10,7 +10,22 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.console import checking_pages, file_pages, front_pages, people_pages, sent_pages, writing_pages
+from partner_sdk.console import (
+    account_pages,
+    agency_pages,
+    button_pages,
+    checking_pages,
+    collecting,
+    digest_pages,
+    file_pages,
+    front_pages,
+    outcomes_pages,
+    package_pages,
+    people_pages,
+    replying,
+    sent_pages,
+    writing_pages,
+)
 from partner_sdk.console.draft_files import sweep
 from partner_sdk.console.drafts import Drafts
 from partner_sdk.console.file_pages import ConsoleRequest, remove_parts
@@ -25,7 +40,11 @@ from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 
 # The modules of pages, in the order of the menu.
-PAGES: Final = (front_pages, writing_pages, file_pages, checking_pages, sent_pages, people_pages)
+PAGES: Final = (
+    *(front_pages, writing_pages, file_pages, checking_pages, sent_pages),
+    *(collecting, agency_pages, replying, package_pages, outcomes_pages, digest_pages),
+    *(button_pages, account_pages, people_pages),
+)
 
 # A report is at most 1 MiB of JSON; a form spells a letter of another script in nine characters.
 MAX_FORM_BYTES: Final = 4 * 1024 * 1024
@@ -136,7 +155,7 @@ def get_icon() -> Response:
 
 def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -68,9 +68,14 @@ def get_state() -> PartnerState:
 
 
 @contextmanager
-def open_partner(*, notes: list[str] | None = None, policy: RetryPolicy = PATIENCE) -> Iterator[Partner]:
-    """Open the partner for one piece of work; `notes` collects the lines about odd things."""
-    console = get_console()
+def open_partner(
+    *, notes: list[str] | None = None, policy: RetryPolicy = PATIENCE, console: Console | None = None
+) -> Iterator[Partner]:
+    """Open the partner for one piece of work; `notes` collects the lines about odd things.
+
+    `console` is that of this request by default.
+    """
+    console = console or get_console()
     partner = Partner.open(
         console.state,
         ca_file=console.ca_file,

@@ -38,6 +38,18 @@ ACTS: Final[Mapping[str, str]] = {
     "receipt-verified": "verified a receipt",
     "receipt-saved": "saved a receipt as a file",
     "spool-sent": "sent the waiting reports",
+    "mailbox-collected": "collected the agency's messages",
+    "entry-acknowledge": "acknowledged a message",
+    "entry-answer": "answered a message",
+    "entry-decline": "declined a message",
+    "entry-note": "wrote about a message",
+    "entry-outcome": "told the outcome of a package",
+    "entry-question": "asked about a message",
+    "words-sent": "sent waiting words",
+    "package-opened": "opened a package",
+    "package-file-saved": "saved a file of a package",
+    "digest-saved": "saved a digest as a file",
+    "keys-renewed": "asked the agency for new keys",
 }
 
 

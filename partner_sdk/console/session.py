@@ -32,13 +32,15 @@ ViewT = TypeVar("ViewT", bound=Callable[..., object])
 class Session:
     """One browser: the token of its forms, the acting person, and the line that its next page shows once.
 
-    `sealed` leads from a draft that is gone to its report: the button may be pressed twice.
+    `sealed` leads from a draft that is gone to its report: the button may be pressed twice. `used_forms` are the ids
+    of forms whose words are sealed, for the same reason.
     """
 
     person: str | None
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(TOKEN_BYTES))
     notice: str | None = None
     sealed: dict[str, str] = field(default_factory=dict)
+    used_forms: set[str] = field(default_factory=set)
 
 
 class Door:

@@ -122,7 +122,7 @@ def begin_draft(
         answers=answers,
     )
     note_act("draft-begun", about=draft_id)
-    return go_to(".get_contents", draft_id=draft_id)
+    return go_to("writing.get_contents", draft_id=draft_id)
 
 
 def make_id() -> str:

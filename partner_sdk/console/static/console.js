@@ -4,7 +4,7 @@
 // A form with typed words warns before its page is left without a button.
 (() => {
   let isChanged = false;
-  const form = document.querySelector("form.questions");
+  const form = document.querySelector("form.questions, form.words-form");
   if (!form) return;
   form.addEventListener("input", () => { isChanged = true; });
   form.addEventListener("submit", () => { isChanged = false; });
@@ -71,3 +71,15 @@ for (const form of document.querySelectorAll("form"))
   };
   setTimeout(look, EVERY_MILLISECONDS);
 })();
+
+// A button that copies lines shows only where a script can copy.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const said = document.getElementById(`${button.dataset.copy}-copied`);
+    try {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      said.textContent = "Copied.";
+    } catch { said.textContent = "This browser does not let a page copy: select the lines and copy them."; }
+  });
+}

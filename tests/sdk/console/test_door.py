@@ -6,7 +6,7 @@ import pytest
 
 from partner_sdk.console.app import HEADERS
 from tests.sdk.console.console_builders import HOST, ORIGIN, ConsoleBrowser
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import DOWN, ScriptedGateway, make_state
 
 PAGES = ("/", "/reports", "/reports/new", "/people", "/person")
 
@@ -15,7 +15,7 @@ PAGES = ("/", "/reports", "/reports/new", "/people", "/person")
 def closed(tmp_path: Path) -> ConsoleBrowser:
     """A browser that has not opened the link."""
     make_state(tmp_path / "partner")
-    return ConsoleBrowser(tmp_path / "partner", ScriptedGateway(), person=None)
+    return ConsoleBrowser(tmp_path / "partner", ScriptedGateway(*DOWN), person=None)
 
 
 def test_link_works_once_and_its_cookie_is_strict(closed: ConsoleBrowser) -> None:
