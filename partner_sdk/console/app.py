@@ -30,7 +30,7 @@ from partner_sdk.console.draft_files import sweep
 from partner_sdk.console.drafts import Drafts
 from partner_sdk.console.file_pages import ConsoleRequest, remove_parts
 from partner_sdk.console.jobs import EXTENSION, Jobs
-from partner_sdk.console.page import Console, bind_console, describe_error, show_page
+from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, show_page
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, check_request, find_session, open_to_all
@@ -125,7 +125,7 @@ def get_open(token: str) -> ResponseReturnValue:
         return redirect(url_for("front.get_front"), HTTPStatus.SEE_OTHER)
     session_id = door.trade(token)
     if session_id is None:
-        return show_page("closed.html", status=HTTPStatus.UNAUTHORIZED)
+        return show_page("closed.html", status=HTTPStatus.UNAUTHORIZED, typed=[])
     response = make_response(redirect(url_for("front.get_front"), HTTPStatus.SEE_OTHER))
     response.set_cookie(door.cookie, session_id, httponly=True, samesite="Strict", path="/")
     return response
@@ -171,13 +171,17 @@ def _take_notice() -> str | None:
 def _show_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
-    if error.code == HTTPStatus.UNAUTHORIZED:
-        return show_page("closed.html", status=HTTPStatus.UNAUTHORIZED)
-    return show_page("error.html", status=HTTPStatus(error.code), code=error.code, lines=None)
+    door: Door = current_app.extensions["report_abuse_door"]
+    # Words from another site are none of this person's.
+    is_own = request.method == "POST" and request.headers.get("Origin") == door.origin
+    typed = list_typed() if is_own and error.code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE else []
+    template = "closed.html" if error.code == HTTPStatus.UNAUTHORIZED else "error.html"
+    return show_page(template, status=HTTPStatus(error.code), code=error.code, lines=None, typed=typed)
 
 
 def _show_error(error: ReportAbuseError) -> Response:
-    return show_page("error.html", status=HTTPStatus.INTERNAL_SERVER_ERROR, code=None, lines=describe_error(error))
+    lines, typed = describe_error(error), list_typed()
+    return show_page("error.html", status=HTTPStatus.INTERNAL_SERVER_ERROR, code=None, lines=lines, typed=typed)
 
 
 def _format_moment(text: str | datetime | None) -> str:

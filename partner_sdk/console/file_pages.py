@@ -8,7 +8,7 @@ from flask import Blueprint, Request, Response, abort, g, jsonify, make_response
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.console.draft_files import check_room, open_part
-from partner_sdk.console.page import get_console, go_to, note_act, show_page
+from partner_sdk.console.page import get_console, go_to, is_by_script, note_act, show_page
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.sending import find_job, resume_files
 from partner_sdk.console.session import takes_files
@@ -105,7 +105,7 @@ def post_upload(draft_id: str) -> ResponseReturnValue:
 
 
 def _answer_upload(draft_id: str, *, fault: str) -> ResponseReturnValue:
-    if _is_by_script():
+    if is_by_script():
         return _answer(go_to(".get_upload", draft_id=draft_id, notice=fault))
     return _show_upload(draft_id, fault=fault)
 
@@ -113,11 +113,7 @@ def _answer_upload(draft_id: str, *, fault: str) -> ResponseReturnValue:
 def _answer(redirect: ResponseReturnValue) -> ResponseReturnValue:
     """Send the browser on; the script that showed the progress gets the address, and the notice stays unread."""
     response = make_response(redirect)
-    return jsonify({"location": response.location}) if _is_by_script() else response
-
-
-def _is_by_script() -> bool:
-    return request.headers.get("Accept") == "application/json"
+    return jsonify({"location": response.location}) if is_by_script() else response
 
 
 @blueprint.get("/sending/<key>")

@@ -37,6 +37,6 @@ def get_front() -> Response:
         waiting=waiting,
         urgent=any(one.priority == "P1" for one in waiting),
         drafts=get_drafts().list_all(),
-        rows=list_rows()[:NEWEST],
+        rows=list_rows(most=NEWEST),
         now=get_console().clock(),
     )

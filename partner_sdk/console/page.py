@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import requests
-from flask import Response, current_app, g, make_response, redirect, render_template, url_for
+from flask import Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._partner_state import PartnerState
@@ -20,6 +20,8 @@ from partner_sdk.console.session import get_session
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
 
 _EXTENSION: Final = "report_abuse_console"
+_FORM: Final = "application/x-www-form-urlencoded"
+_NOT_TYPED: Final = frozenset({"form_token", "seen", "go"})
 # A person waits for the page: two tries, and then it is in the spool with a button that sends it.
 PATIENCE: Final = RetryPolicy(tries=2)
 
@@ -115,6 +117,17 @@ def go_to(endpoint: str, *, notice: str | None = None, **values: Any) -> Respons
     if notice is not None:
         get_session().notice = notice
     return redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER)
+
+
+def is_by_script() -> bool:
+    """Return whether the script of a page asks, and not a person by a button or a link."""
+    return request.headers.get("Accept") == "application/json"
+
+
+def list_typed() -> list[tuple[str, str]]:
+    """Return the words of a refused post by their fields: a page that cannot save them shows them."""
+    fields = request.form.items(multi=True) if request.mimetype == _FORM else ()
+    return [(name.replace("_", " "), text) for name, text in fields if text.strip() and name not in _NOT_TYPED]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._evidence_files import EvidenceJournal
-from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery, list_desk_receipts
+from partner_sdk.client._receipts import DeskReceipt, check_answer, find_delivery
 from partner_sdk.client._spool import Waiting, list_waiting
 from partner_sdk.console.page import (
     NavItem,
     describe_error,
+    get_console,
     get_state,
     go_to,
     note_act,
@@ -50,23 +51,29 @@ class Row:
     belongs_to: str | None
 
 
-def list_rows() -> list[Row]:
-    """Return the delivered reports, the newest first."""
+def list_rows(*, start: int = 0, most: int) -> list[Row]:
+    """Return delivered reports, the newest first by their ids; reads no more receipts than it returns."""
     state = get_state()
-    with open_partner() as partner:
-        found: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(state)]
-    rows = [
-        Row(
-            report_id=one.report_id,
-            reference=one.reference,
-            received_at=one.statement.received_at,
-            priority=one.statement.clear.priority,
-            kind=one.statement.clear.kind,
-            belongs_to=one.statement.clear.earlier_reference,
-        )
-        for one in found
-    ]
-    return sorted(rows, key=lambda one: one.received_at, reverse=True)
+    report_ids = sorted(state.list_delivered(), reverse=True)[start : start + most]
+    return [_read_row(one) for one in report_ids]
+
+
+def _read_row(report_id: str) -> Row:
+    try:
+        receipt = find_delivery(get_state(), report_id)
+    except ReportAbuseError:
+        receipt = None  # one damaged file must not close the list
+    if receipt is None:
+        return Row(report_id, "Damaged receipt", "", "", "", None)
+    clear = receipt.statement.clear
+    return Row(
+        report_id=report_id,
+        reference=receipt.reference,
+        received_at=receipt.statement.received_at,
+        priority=clear.priority,
+        kind=clear.kind,
+        belongs_to=clear.earlier_reference,
+    )
 
 
 def list_spool() -> list[Waiting]:
@@ -78,11 +85,11 @@ def list_spool() -> list[Waiting]:
 def get_list() -> Response:
     """List reports that wait and reports that were delivered."""
     page = request.args.get("page", default=1, type=int)
-    rows = list_rows()
-    pages = max(1, -(-len(rows) // PAGE_ROWS))
+    count = len(get_state().list_delivered())
+    pages = max(1, -(-count // PAGE_ROWS))
     page = min(max(1, page), pages)
-    shown = rows[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-    return show_page("reports.html", rows=shown, waiting=list_spool(), page=page, pages=pages, count=len(rows))
+    rows = list_rows(start=(page - 1) * PAGE_ROWS, most=PAGE_ROWS)
+    return show_page("reports.html", rows=rows, waiting=list_spool(), page=page, pages=pages, count=count)
 
 
 @blueprint.get("/reports/<report_id>")
@@ -164,7 +171,10 @@ def post_verify(report_id: str) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     try:
         with open_partner() as partner:
-            partner.check_receipt(receipt.raw)
+            if isinstance(receipt, DeskReceipt):
+                check_answer(partner.state, receipt.raw, now=get_console().clock())
+            else:
+                partner.check_receipt(receipt.raw)
     except ReportAbuseError as error:
         return _show_report(report_id, fault=f"ALARM: the receipt is not valid. {describe_error(error).title}")
     note_act("receipt-verified", about=report_id)

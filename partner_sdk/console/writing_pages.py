@@ -8,11 +8,11 @@ from http import HTTPStatus
 from secrets import token_bytes
 from typing import Final
 
-from flask import Blueprint, Response, abort, make_response, request
+from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._earlier_reports import check_earlier_reference
-from partner_sdk.client._receipts import list_desk_receipts
+from partner_sdk.client._receipts import find_delivery, get_report_id
 from partner_sdk.console.draft_files import DraftFiles
 from partner_sdk.console.drafts import Drafts, KeptDraft
 from partner_sdk.console.page import (
@@ -20,6 +20,7 @@ from partner_sdk.console.page import (
     get_person,
     get_state,
     go_to,
+    is_by_script,
     note_act,
     show_page,
 )
@@ -27,18 +28,19 @@ from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.places import CASE, Place, add_item, find_place, remove_item
 from partner_sdk.console.questions import Question, format_choice, list_questions, name_kind, read_form, title_item
 from partner_sdk.console.sending import find_job
+from partner_sdk.console.sent_pages import Row, list_rows
 from partner_sdk.console.session import get_session
-from partner_sdk.errors import FormatError
+from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.report.answers import NOT_HELD_REASONS
 from partner_sdk.report.drafts import Owner, get_root
 from partner_sdk.report.outline import get_field
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
-from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.submission import Priority, ReportKind
 
 blueprint = Blueprint("writing", __name__)
 _REASONS: Final = [(code, format_choice(code)) for code in NOT_HELD_REASONS]
 
+MOST_OFFERED: Final = 100
 PRIORITIES: Final[dict[Priority, str]] = {
     "P1": "A child is at risk now",
     "P2": "Urgent",
@@ -94,7 +96,7 @@ def post_new() -> ResponseReturnValue:
         faults["priority"] = "Choose how urgent it is."
     if kind is None:
         faults["kind"] = "Choose what you want to send."
-    elif earlier and earlier not in {reference for reference, _ in _list_earlier()}:
+    elif earlier and earlier not in {reference for reference, _ in _list_earlier(earlier)}:
         faults["earlier_reference"] = "Choose one of your reports."
     else:
         try:
@@ -139,18 +141,25 @@ def _show_new(typed: dict[str, str], *, faults: dict[str, str] | None = None) ->
         faults=faults or {},
         priorities=PRIORITIES.items(),
         kinds=KINDS.items(),
-        earlier=_list_earlier(),
+        earlier=_list_earlier(typed["earlier_reference"]),
     )
 
 
-def _list_earlier() -> list[tuple[str, str]]:
-    """Return the references of the delivered reports with their days, the newest first."""
-    state = get_state()
-    statements = [peek_intake(state.find_receipt(one) or b"") for one in state.list_receipts()]
-    found = [(one.reference, one.received_at) for one in statements]
-    found += [(one.reference, one.statement.received_at) for one in list_desk_receipts(state)]
-    ordered = sorted(found, key=lambda one: one[1], reverse=True)
-    return [(reference, f"{reference}, received {received_at[:10]}") for reference, received_at in ordered]
+def _list_earlier(named: str) -> list[tuple[str, str]]:
+    """Return the references of the newest reports with their days, and that of the one that is named."""
+    rows = list_rows(most=MOST_OFFERED)
+    if named and named not in {one.reference for one in rows}:
+        try:
+            receipt = find_delivery(get_state(), get_report_id(get_state(), named))
+        except ReportAbuseError:
+            receipt = None
+        if receipt is not None:
+            return [(named, named), *((one.reference, _name_row(one)) for one in rows)]
+    return [(one.reference, _name_row(one)) for one in rows]
+
+
+def _name_row(row: Row) -> str:
+    return f"{row.reference}, received {row.received_at[:10]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,18 +245,19 @@ def post_section(draft_id: str, path: str) -> ResponseReturnValue:
         place = find_place(draft.root, path)
         if place is None:
             abort(HTTPStatus.CONFLICT)
+        questions = _ask(kept, draft.root, place)
+        if request.form.get("seen") != place.seen:
+            # Another window saved this page meanwhile: nothing is overwritten unseen.
+            read = _read_without_saving(place, questions)
+            return _answer_script(place, read, HTTPStatus.CONFLICT) or _show_section(kept, place, read, is_other=True)
         if verb == "remove":
             remove_item(draft.root, path)
             get_copies(draft_id).remove_unlisted(draft.root)
             return _go_up(kept, place, notice="Removed.")
-        is_other = request.form.get("seen") != place.seen
-        questions = _ask(kept, draft.root, place)
-        if is_other:
-            # Another window saved this page meanwhile: nothing is overwritten unseen.
-            return _show_section(kept, place, _read_without_saving(place, questions), is_other=True)
         read = read_form(place, request.form.to_dict(flat=False), questions)
-        if any(one.fault for one in read):
-            return _show_section(kept, place, read)
+        answered = _answer_script(place, read)
+        if answered is not None or any(one.fault for one in read):
+            return answered or _show_section(kept, place, read)
         added = add_item(place, name) if verb == "add" else None
     if added is not None:
         return go_to(".get_section", draft_id=draft_id, path=added)
@@ -256,6 +266,15 @@ def post_section(draft_id: str, path: str) -> ResponseReturnValue:
     if any(one.note.endswith("as it is.") for one in read):
         return go_to(".get_section", draft_id=draft_id, path=path, notice="Saved. Please look at the notes below.")
     return _go_up(kept, place, notice="Saved.")
+
+
+def _answer_script(
+    place: Place, read: list[Question], status: HTTPStatus = HTTPStatus.OK
+) -> ResponseReturnValue | None:
+    """Return the answer to the script that saves while a person types, or None for the press of a button."""
+    if not is_by_script():
+        return None
+    return jsonify({"seen": place.seen, "faults": sum(bool(one.fault) for one in read)}), status
 
 
 def _read_without_saving(place: Place, questions: list[Question]) -> list[Question]:

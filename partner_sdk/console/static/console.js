@@ -1,13 +1,47 @@
 // Small comforts; every page works without this file.
 "use strict";
 
-// A form with typed words warns before its page is left without a button.
+// A page of a report is saved while a person types; a button waits for a save that is on its way. Words to the agency
+// are not saved: leaving them without a button asks first.
 (() => {
-  let isChanged = false;
   const form = document.querySelector("form.questions, form.words-form");
   if (!form) return;
-  form.addEventListener("input", () => { isChanged = true; });
-  form.addEventListener("submit", () => { isChanged = false; });
+  const words = form.querySelector(".saved"), AFTER_MILLISECONDS = 1500;
+  let isChanged = false, isStopped = words === null, timer = 0, saving = null;
+
+  const save = async () => {
+    isChanged = false;
+    const fields = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.action, {
+      method: "POST", body: fields, headers: {Accept: "application/json"},
+    }).catch(() => null);
+    if (answer?.ok) {
+      const {seen, faults} = await answer.json();
+      form.elements.seen.value = seen;
+      words.textContent = faults ? "Saved, but for answers that do not fit" : "Saved";
+    } else {
+      // Another window changed the page, or the console has ended: the button will show it, and the words stay here.
+      isChanged = isStopped = true;
+      words.textContent = "Not saved. Keep this page open, and press Save.";
+    }
+  };
+  form.addEventListener("input", () => {
+    isChanged = true;
+    if (isStopped) return;
+    words.textContent = "";
+    clearTimeout(timer);
+    timer = setTimeout(() => { saving = save().finally(() => { saving = null; }); }, AFTER_MILLISECONDS);
+  });
+  form.addEventListener("submit", event => {
+    clearTimeout(timer);
+    if (saving) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      saving.then(() => form.requestSubmit(event.submitter));
+      return;
+    }
+    isChanged = false;
+  });
   addEventListener("beforeunload", event => { if (isChanged) event.preventDefault(); });
 })();
 

@@ -108,3 +108,16 @@ def house_browser(closed: ConsoleBrowser) -> ConsoleBrowser:
     """A browser with a session, before its person is chosen."""
     closed.open_link()
     return closed
+
+
+def test_fault_of_a_page_is_logged_without_its_message(
+    browser: ConsoleBrowser, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("words of a report")
+
+    draft = browser.begin()
+    monkeypatch.setattr("partner_sdk.console.writing_pages.find_place", fail)
+    assert browser.get(f"{draft}/at/incident").status_code == 500
+    assert "words of a report" not in browser.page + caplog.text
+    assert "A page failed: RuntimeError in test_door.py:" in caplog.text

@@ -62,6 +62,8 @@ def test_receipt_is_verified_and_saved(browser: ConsoleBrowser) -> None:
     kept = browser.console.state / "receipts" / f"{report_id}.json"
     kept.write_bytes(kept.read_bytes().replace(b'"payload":"e', b'"payload":"f'))
     assert browser.get(place).status_code == 500
+    browser.get("/")
+    assert "Damaged receipt" in browser.page
 
 
 @pytest.mark.parametrize("begin", ["begin", "begin_whole"])
@@ -171,3 +173,37 @@ def test_correction_belongs_to_an_own_report(browser: ConsoleBrowser) -> None:
     browser.get(f"{begun}/check")
     browser.follow(browser.post(f"{begun}/send"))
     assert f"Correction to {reference}" in browser.page
+
+
+def test_script_saves_while_a_person_types(browser: ConsoleBrowser) -> None:
+    draft = browser.begin()
+    path = f"{draft}/at/incident"
+    saved = browser.fill(path, {"narrative": "Typed so far.", "happened_at": "2026"}).status_code
+    assert saved == 422
+    browser.get(path)
+    first = SEEN.search(browser.page)
+    assert first is not None
+    fields = {"seen": first[1], "narrative": "Typed further.", "happened_at": "not yet"}
+    answer = browser.post(path, fields, Accept="application/json").get_json()
+    assert answer["faults"] == 1
+    assert browser.post(path, {**fields, "seen": answer["seen"]}, Accept="application/json").status_code == 200
+    assert browser.post(path, fields, Accept="application/json").status_code == 409  # of another window
+    browser.get(path)
+    assert "Typed further." in browser.page
+
+
+def test_words_of_a_post_that_nothing_can_save_are_shown(browser: ConsoleBrowser) -> None:
+    draft = browser.begin()
+    browser.get(draft)
+    suspect = browser.post(f"{draft}/add", {"add": "suspects"}).headers["Location"]
+    browser.get(suspect)
+    browser.fill(suspect, {}, go="remove")
+    typed = {"seen": "x", "go": "save", "service_user_id": "<typed> by a person"}
+    for _ in range(2):  # the item is gone, then the console has been started anew
+        assert browser.post(suspect, typed).status_code in {401, 409}
+        assert "&lt;typed&gt; by a person" in browser.page
+        assert "not saved" in browser.page
+        assert "form_token" not in browser.page
+        browser.client.delete_cookie(browser.door.cookie, domain="127.0.0.1")
+    assert browser.post(suspect, typed, Origin="https://evil.example").status_code == 403
+    assert "by a person" not in browser.page
