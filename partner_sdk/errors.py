@@ -10,6 +10,7 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 ├── KeySetError             key set or pin: stale, expired, not signed by the pinned root
 ├── RegisterError           partner register: stale, expired, not signed for this key set
 ├── ReportError             a report misses or garbles fields; .faults lists JSON pointers
+├── RepeatedReportError     the same report was sealed in the last hour; .report_id and .reference name it
 ├── EnrolmentError          an invitation or an enrolment cannot be used
 ├── MailboxError            a message is not for us, out of order, or not the agency's
 ├── LogError                a log is forked, rolled back or unreadable, or the public one misses a report
@@ -76,6 +77,18 @@ class ReportError(ReportAbuseError):
     def __init__(self, message: str, *, reason: str, faults: Sequence[FieldFault] = ()) -> None:
         super().__init__(message, reason=reason)
         self.faults = tuple(faults)
+
+
+class RepeatedReportError(ReportAbuseError):
+    """The same report was sealed here in the last hour, and this one was not. Send it with `again=True` if it is meant.
+
+    `reference` is None while the first one has no receipt of the gateway.
+    """
+
+    def __init__(self, message: str, *, reason: str, report_id: str, reference: str | None) -> None:
+        super().__init__(message, reason=reason)
+        self.report_id = report_id
+        self.reference = reference
 
 
 class StatementError(ReportAbuseError):

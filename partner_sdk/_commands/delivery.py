@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Final, TypedDict, get_args
 
 import click
 
-from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Run
+from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_NOT_DELIVERED, Call, Run, pick
 from partner_sdk.client._receipts import DeskReceipt, Receipt
-from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
+from partner_sdk.errors import KeySetError, RepeatedReportError, ReportAbuseError, SealingError
 from partner_sdk.finding import make_printable
 from partner_sdk.wire.submission import Priority, ReportKind
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from partner_sdk.client.partner import Partner
 
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+_NOT_AGAIN: Final = "Nothing was sealed or sent this time."
 KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
 
 
@@ -65,6 +66,22 @@ def answering_options(function: Run) -> Run:
     )
 
 
+again_option: Final = click.option(
+    "--again", is_flag=True, help="Send it although the same report went within the last hour."
+)
+
+
+def settle_repeat(call: Call, error: RepeatedReportError, *, send_again: Callable[[], int]) -> int:
+    """Ask the person at the terminal whether the same report is to go once more; without one, `--again` says so."""
+    if call.is_json or not sys.stdin.isatty():
+        return fail_to_submit(call, error, report_id=None)
+    call.speaker.warn(str(error))
+    if click.confirm("Send it once more?", default=False, err=True):
+        return send_again()
+    call.speaker.warn(_NOT_AGAIN)
+    return EXIT_FAILED
+
+
 def choose_kind(kind: ReportKind | None, *, answers: str | None) -> ReportKind:
     """Return the kind of a report: with `--answers` it is a response. Raises `click.UsageError` for another one."""
     if answers is None:
@@ -91,8 +108,13 @@ def fail_to_submit(call: Call, error: ReportAbuseError, *, report_id: str | None
         call.speaker.warn(
             "Ask the agency for another way to report now. Once the gateway answers, `doctor` saves a key set."
         )
+    elif isinstance(error, RepeatedReportError):
+        call.speaker.warn(f"{_NOT_AGAIN} If it is to go once more, give --again.")
     if call.is_json:
-        call.speaker.say_json({"delivered": False, "reason": error.reason, "report_id": report_id})
+        fields: dict[str, object] = {"delivered": False, "reason": error.reason, "report_id": report_id}
+        if isinstance(error, RepeatedReportError):
+            fields["same_as"] = pick(error, "reference", "report_id")
+        call.speaker.say_json(fields)
     return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED
 
 

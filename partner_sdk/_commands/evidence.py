@@ -1,6 +1,7 @@
 """The group `evidence`: hand over files that belong to reports, list waiting ones, resume, give up."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import click
 from partner_sdk._commands.delivery import (
     EvidenceBar,
     SentAs,
+    again_option,
     fail_to_submit,
     list_receipt_fields,
     priority_option,
     say_receipt,
+    settle_repeat,
     warn_of_gone_files,
 )
 from partner_sdk._commands.runtime import (
@@ -27,7 +30,7 @@ from partner_sdk._commands.runtime import (
 from partner_sdk.client._evidence_files import JournalEntry, JournalFile
 from partner_sdk.client._receipts import Receipt, find_delivery
 from partner_sdk.client.exchange import RetryPolicy
-from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
+from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError, ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.wire.evidence import count_parts_of_plain
 from partner_sdk.wire.submission import Priority
@@ -59,9 +62,16 @@ def evidence() -> None:
 @click.argument("pairs", metavar=f"{PAIR}...", nargs=-1, required=True, type=parse_pair)
 @click.option("--earlier-reference", metavar="REFERENCE", required=True, help="The report that was delivered.")
 @priority_option(default="P3")
+@again_option
 @shared_options
 def add(
-    call: Call, *, file: str, pairs: tuple[tuple[str, Path], ...], earlier_reference: str, priority: Priority
+    call: Call,
+    *,
+    file: str,
+    pairs: tuple[tuple[str, Path], ...],
+    earlier_reference: str,
+    priority: Priority,
+    again: bool,
 ) -> int:
     """Send a supplement with files to a delivered report.
 
@@ -73,7 +83,7 @@ def add(
         report, files = parse_report(raw, priority=priority, kind="supplement"), collect_files(pairs)
     except ReportAbuseError as error:
         return fail_to_submit(call, error, report_id=None)
-    return submit_with_evidence(call, report, files=files, sent_as=sent_as)
+    return submit_with_evidence(call, report, files=files, sent_as=sent_as, again=again)
 
 
 @evidence.command(example="")
@@ -135,7 +145,9 @@ def discard(call: Call, *, report_id: str) -> int:
     return EXIT_DONE
 
 
-def submit_with_evidence(call: Call, report: IndustryReport, *, files: dict[str, Path], sent_as: SentAs) -> int:
+def submit_with_evidence(
+    call: Call, report: IndustryReport, *, files: dict[str, Path], sent_as: SentAs, again: bool
+) -> int:
     """Submit a report with its files, and show the outcome of both."""
     partner = call.partner
     waited_before = set(partner.state.list_undelivered())
@@ -148,7 +160,13 @@ def submit_with_evidence(call: Call, report: IndustryReport, *, files: dict[str,
                 say_receipt(call, receipt)
 
         try:
-            handed = partner.submit(report, evidence=files, on_progress=bar.show, on_receipt=note_receipt, **sent_as)
+            handed = partner.submit(
+                report, evidence=files, on_progress=bar.show, on_receipt=note_receipt, again=again, **sent_as
+            )
+        except RepeatedReportError as error:
+            bar.end()
+            send = partial(submit_with_evidence, call, report, files=files, sent_as=sent_as, again=True)
+            return settle_repeat(call, error, send_again=send)
         except ReportAbuseError as error:
             bar.end()
             sealed = sorted(set(partner.state.list_undelivered()) - waited_before)

@@ -1,11 +1,13 @@
 """The group `report`: submit one report, to the gateway or to a file, and follow those of this folder."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from partner_sdk._commands.delivery import (
     SentAs,
+    again_option,
     answering_options,
     choose_kind,
     fail_to_submit,
@@ -13,6 +15,7 @@ from partner_sdk._commands.delivery import (
     list_receipt_fields,
     priority_option,
     say_receipt,
+    settle_repeat,
 )
 from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
 from partner_sdk._commands.export import export
@@ -30,7 +33,7 @@ from partner_sdk._commands.runtime import (
 from partner_sdk._commands.spool import flush_all, write_for_travel
 from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_free, get_report_id, list_desk_receipts
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import RepeatedReportError, ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
 from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
@@ -63,6 +66,7 @@ def _read_report(
 @priority_option()
 @_earlier_option
 @kind_option
+@again_option
 @click.option("--resume", is_flag=True, help="Send again everything that has no receipt yet.")
 @click.option(
     "--evidence", "pairs", metavar=PAIR, multiple=True, type=parse_pair, help="Hand over a file that the report lists."
@@ -81,6 +85,7 @@ def submit(
     priority: Priority | None,
     kind: ReportKind | None,
     earlier_reference: str | None,
+    again: bool,
     resume: bool,
     pairs: tuple[tuple[str, Path], ...],
     to_file: Path | None,
@@ -95,7 +100,8 @@ def submit(
     sent_as: SentAs = {"priority": priority, "kind": kind or "initial", "earlier_reference": earlier_reference}
     if to_file is not None:
         check_free(to_file)
-    return submit_report(call, _read_report(file, **sent_as), pairs=pairs, sent_as=sent_as, to_file=to_file)
+    report = _read_report(file, **sent_as)
+    return submit_report(call, report, pairs=pairs, sent_as=sent_as, again=again, to_file=to_file)
 
 
 def submit_report(
@@ -104,11 +110,12 @@ def submit_report(
     *,
     pairs: tuple[tuple[str, Path], ...],
     sent_as: SentAs,
+    again: bool = False,
     to_file: Path | None = None,
 ) -> int:
     """Seal and send one checked report with its files, or write it to a file; show how it went."""
     if pairs:
-        return submit_with_evidence(call, report, files=collect_files(pairs), sent_as=sent_as)
+        return submit_with_evidence(call, report, files=collect_files(pairs), sent_as=sent_as, again=again)
     report_id: str | None = None
 
     def note_saved(saved: str) -> None:
@@ -118,10 +125,13 @@ def submit_report(
 
     try:
         partner = call.partner
-        sealed = partner.seal_report(report, on_saved=note_saved, **sent_as)
+        sealed = partner.seal_report(report, on_saved=note_saved, again=again, **sent_as)
         if to_file is not None:
             return write_for_travel(call, sealed, to_file)
         receipt = partner.deliver(sealed)
+    except RepeatedReportError as error:
+        send = partial(submit_report, call, report, pairs=pairs, sent_as=sent_as, again=True, to_file=to_file)
+        return settle_repeat(call, error, send_again=send)
     except ReportAbuseError as error:
         return fail_to_submit(call, error, report_id=report_id)
     if call.is_json:

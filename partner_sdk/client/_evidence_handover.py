@@ -21,6 +21,7 @@ from msgspec import structs
 from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
 from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress, measure, send_waiting
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
+from partner_sdk.client._repeats import SentAs, check_not_repeated
 from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
@@ -77,6 +78,7 @@ class ReportToSend:
     priority: Priority
     kind: ReportKind
     earlier_reference: str | None
+    again: bool = False
 
 
 def hand_over(
@@ -94,6 +96,9 @@ def hand_over(
     only the report is sent.
     """
     check_names(sent.report, files)
+    if not sent.again:  # before the files are read, and before the journal begins
+        sent_as = SentAs(sent.priority, sent.kind, sent.earlier_reference)
+        check_not_repeated(room.state, sent.report, sent_as, now=room.clock(), notify=room.line.notify)
     if not files:
         receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id(), replaces=False))
         on_receipt(receipt)
@@ -179,6 +184,7 @@ def _seal(
         evidence=evidence,
         report_id=report_id,
         replaces=replaces,
+        again=True,
     )
 
 
@@ -295,5 +301,6 @@ def _send_supplement(room: EvidenceSession, entry: JournalEntry, *, reference: s
             evidence=entry.make_references(),
             report_id=entry.supplement_id,
             replaces=False,
+            again=True,
         )
     return room.deliver(entry.supplement_id)

@@ -47,6 +47,7 @@ class Seal(Protocol):
         evidence: tuple[EvidenceReference, ...],
         report_id: str,
         replaces: bool,
+        again: bool,
     ) -> str:
         """Return the id of the report."""
         ...

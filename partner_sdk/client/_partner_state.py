@@ -13,6 +13,7 @@ submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the sam
 submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
+recent/NUMBER/ID       links to the last hour's submissions, named by keyed digests (_repeats.py)
 references/ID          links to the receipts, named by their references (_receipts.py)
 evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_files.py)
 evidence/ID.lock       empty; there while evidence is sent

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
-from partner_sdk.client._submissions import check_may_leave, find_taken_before, send_submission
+from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.durable_files import make_private_folder, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, LogError, StatementError
@@ -100,13 +101,14 @@ class ComparedReceipt:
 
 def compare_receipts(
     state: PartnerState,
+    transport: "Transport",
     *,
-    ask: Callable[[str], bytes | None],
+    patiently: Callable[[Callable[[], Reply | None]], Reply | None],
     find_fault: Callable[[Receipt], LogError | None] | None,
     now: datetime,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[ComparedReceipt]:
-    """Yield each kept receipt of the gateway beside the result of `ask` for its report id, oldest first.
+    """Yield each kept receipt of the gateway beside the one that it has now, asked for by `patiently`, oldest first.
 
     `find_fault` returns why a receipt does not stand in the public log, if there is one.
     """
@@ -121,7 +123,8 @@ def compare_receipts(
         if receipt is not None and receipt.report_id != report_id:  # a file of another name
             yield ComparedReceipt(report_id, receipt.reference, "invalid", "receipt-mismatch")
         elif receipt is not None:
-            there = ask(report_id)
+            found = patiently(partial(find_receipt, transport, report_id))
+            there = None if found is None else found.body
             fault = find_fault(receipt) if find_fault is not None and there == kept else None
             if fault is not None and fault.reason == "pre-log":
                 yield ComparedReceipt(report_id, receipt.reference, "same", fault.reason)

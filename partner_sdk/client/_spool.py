@@ -6,15 +6,14 @@ Several processes may flush at once: each report is held while it is sent (`Part
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._receipts import Receipt
 from partner_sdk.client.exchange import RETRIED_ERRORS
-from partner_sdk.errors import FormatError, ReportAbuseError, StatementError, TransportError
-from partner_sdk.wire.canonical import check_report_id, format_time
+from partner_sdk.errors import ReportAbuseError, StatementError, TransportError
+from partner_sdk.wire.canonical import format_time, get_id_time
 from partner_sdk.wire.submission import Priority, ReportKind, peek_submission
 
 # After this many failures of one priority in a row, its others wait for the next flush: a gateway that is
@@ -139,7 +138,7 @@ def _read_waiting(state: PartnerState, report_id: str) -> Waiting:
     since: str | None = None
     size = 0
     try:
-        since = _read_time(report_id)
+        since = format_time(get_id_time(report_id))
         saved = state.find_submission(report_id)
         if saved is None:  # discarded since it was listed; the flush passes it by
             return Waiting(report_id, "P3", None, since, size)
@@ -148,15 +147,6 @@ def _read_waiting(state: PartnerState, report_id: str) -> Waiting:
     except ReportAbuseError as error:
         return Waiting(report_id, "P1", None, since, size, error)
     return Waiting(report_id, said.priority, said.kind, since, size)
-
-
-def _read_time(report_id: str) -> str:
-    check_report_id(report_id)
-    milliseconds = int(report_id.replace("-", "")[:12], 16)  # RFC 9562 §5.7
-    try:
-        return format_time(datetime.fromtimestamp(milliseconds / 1000, tz=UTC))
-    except (OverflowError, ValueError, OSError):
-        raise FormatError("An id contains an impossible time.", reason="malformed") from None
 
 
 def _make_failure(one: Waiting, error: ReportAbuseError) -> Attempt:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._repeats import SentAs, check_not_repeated, note_report
 from partner_sdk.client._threads import note_answer
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.errors import (
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from partner_sdk.client.transport import Transport
 
 _EXAMPLES: Final = ("report.json", "full-report.json")
+_TO_REPLACE: Final = "what happened, the times, the accounts and your organisation's details"
 
 
 def make_report_body(
@@ -97,17 +99,21 @@ def seal_and_save(
     clock: Callable[[], datetime],
     notify: Callable[[str], None],
     replaces: bool,
+    again: bool,
     on_saved: Callable[[str], None],
 ) -> None:
     """Seal and save a report, and only then renew the key set and seal again if it names another key.
 
     Without a saved key set one is fetched first. An error before `on_saved` was called means that nothing is
     saved; nothing is raised afterwards. A live agency is never sent an example of this package as it was: `FormatError`
-    (`unchanged-example`).
+    (`unchanged-example`), nor, unless `again`, the same report twice in an hour: `RepeatedReportError`.
     """
     if clear.environment == "live":
         plain = structs.replace(report, answers_request=None)
-        check_filled_in(plain, examples=_load_examples())
+        check_filled_in(plain, examples=_load_examples(), yours=_TO_REPLACE)
+    sent_as = SentAs(clear.priority, clear.kind, clear.earlier_reference)
+    if not again and not replaces:
+        check_not_repeated(state, report, sent_as, now=clock(), notify=notify)
     submission_key = state.load_submission_key()
 
     def make_body(key: SealingKey) -> bytes:
@@ -122,6 +128,7 @@ def seal_and_save(
         note_answer(state, clear.report_id, report=report, kind=clear.kind)
         (state.replace_submission if replaces else state.save_submission)(clear.report_id, body)
         on_saved(clear.report_id)
+        note_report(state, clear.report_id, report, sent_as, now=clock())
         try:
             newest = find_active_sealing_key(get_key_set(), now=clock())
             if newest is not None and newest.key_id != key.key_id:

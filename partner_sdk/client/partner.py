@@ -35,7 +35,7 @@ from partner_sdk.client._receipts import (
     fetch_progress,
 )
 from partner_sdk.client._spool import Attempt, flush
-from partner_sdk.client._submissions import find_receipt, seal_and_save
+from partner_sdk.client._submissions import seal_and_save
 from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import (
@@ -127,6 +127,7 @@ class Partner:
         priority: Priority,
         kind: ReportKind = ...,
         earlier_reference: str | None = ...,
+        again: bool = ...,
     ) -> Receipt: ...
 
     @overload
@@ -137,6 +138,7 @@ class Partner:
         priority: Priority,
         kind: ReportKind = ...,
         earlier_reference: str | None = ...,
+        again: bool = ...,
         evidence: Mapping[str, Path],
         on_progress: OnProgress = ...,
         on_receipt: Callable[[Receipt], None] = ...,
@@ -149,6 +151,7 @@ class Partner:
         priority: Priority,
         kind: ReportKind = "initial",
         earlier_reference: str | None = None,
+        again: bool = False,
         evidence: Mapping[str, Path] | None = None,
         on_progress: OnProgress = ignore_progress,
         on_receipt: Callable[[Receipt], None] = lambda _: None,
@@ -160,7 +163,8 @@ class Partner:
 
         A response needs no `earlier_reference`: it goes to the report that the saved request is about, and no other.
         `evidence` names a file for each `file_id` that is handed over; then the result is a `HandedOver`: the receipt,
-        and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved. When sending
+        and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved, and
+        `RepeatedReportError` for the same P2 or P3 within an hour, unless `again`: a P1 always goes. When sending
         fails (`TransportError`, `ProblemError`) or the receipt is not valid (`StatementError`), the sealed report
         stays in the folder and `resume` sends it again, then `resume_evidence` its files.
         """
@@ -168,11 +172,11 @@ class Partner:
         checked = parse_report(raw, priority=priority, kind=kind)
         if evidence is not None:
             earlier = find_earlier_reference(self.state, checked, kind=kind, given=earlier_reference)
-            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier)
+            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier, again=again)
             room = self.make_evidence_session()
             return hand_over(room, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
         return self.deliver(
-            self.seal_report(checked, priority=priority, kind=kind, earlier_reference=earlier_reference)
+            self.seal_report(checked, priority=priority, kind=kind, earlier_reference=earlier_reference, again=again)
         )
 
     def resume_evidence(self, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
@@ -189,6 +193,7 @@ class Partner:
         evidence: tuple[EvidenceReference, ...] = (),
         report_id: str | None = None,
         replaces: bool = False,
+        again: bool = False,
         on_saved: Callable[[str], None] = lambda _: None,
     ) -> str:
         """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default).
@@ -196,7 +201,7 @@ class Partner:
         It is on disk, under the key set that is saved here, before the network is asked for a newer one: `on_saved`
         hears its id then. Where the newer one names another key, the saved report is sealed again to that. Without a
         saved key set one is fetched first. With `replaces` it takes the place of the saved one, which was never sent.
-        Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`: then nothing is saved.
+        Raises `SealingError` (`nothing-saved`, `no-active-key`), `KeySetError`, `RepeatedReportError`: none is saved.
         """
         clear = ClearFields(
             earlier_reference=earlier_reference
@@ -221,6 +226,7 @@ class Partner:
             clock=self._clock,
             notify=self._notify,
             replaces=replaces,
+            again=again,
             on_saved=on_saved,
         )
         return clear.report_id
@@ -268,13 +274,9 @@ class Partner:
         With `log` each must stand in that too. `on_progress` gets how many are done, and of how many. Raises the errors
         of sending, after the usual patience.
         """
-
-        def ask(report_id: str) -> bytes | None:
-            found = self._send_patiently(lambda: find_receipt(self.transport, report_id))
-            return None if found is None else found.body
-
         find_fault, now = None if log is None else log.find_fault, self._clock()
-        return list(compare_receipts(self.state, ask=ask, find_fault=find_fault, now=now, on_progress=on_progress))
+        compare = partial(compare_receipts, self.state, self.transport, patiently=self._send_patiently)
+        return list(compare(find_fault=find_fault, now=now, on_progress=on_progress))
 
     def open_log(self) -> PublicLog | None:
         """Return the gateway's public log, or None if the agency lists none; raises `LogError` if it contradicts."""

@@ -110,11 +110,11 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
     return value
 
 
-def check_filled_in(value: object, *, examples: Collection[object]) -> None:
+def check_filled_in(value: object, *, examples: Collection[object], yours: str = "its values") -> None:
     """Raise `FormatError` (`unchanged-example`) for a file that is still one of our own examples, in any layout."""
     if value in examples:
         raise FormatError(
-            "This is the unchanged example from this package: replace its values with your own, then send it.",
+            f"This is the unchanged example from this package: replace {yours} with your own, then send it.",
             reason="unchanged-example",
         )
 
@@ -262,6 +262,16 @@ def make_report_id(moment: datetime, random: bytes) -> str:
     number = number & ~(0x3 << 62) | 0x2 << 62
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def get_id_time(report_id: str) -> datetime:
+    """Return the time in a report id; raises `FormatError` for no id, or an impossible time."""
+    check_report_id(report_id)
+    milliseconds = int(report_id.replace("-", "")[:12], 16)  # RFC 9562 §5.7
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        raise FormatError("An id contains an impossible time.", reason="malformed") from None
 
 
 def check_report_id(text: str) -> None:

@@ -30,7 +30,7 @@ FAULT_SECONDS = 1.0
 DELAY_SECONDS = 0.2
 CLOCK_AHEAD = "20m"  # more than a signature may be old
 Fault = Callable[[Loop], None]
-_WITH_FILM: Final = ("--priority", "P2", "--evidence")
+_WITH_FILM: Final = ("--priority", "P2", "--again", "--evidence")
 # The part of the newest evidence that is complete: that of the callers never is.
 _NEWEST_FILM: Final = (
     "SELECT evidence_id, blob FROM evidence JOIN evidence_parts USING (position) WHERE digest IS NOT NULL "

@@ -34,7 +34,7 @@ def list_filed(loop: Loop) -> list[str]:
 
 
 def submit(partner: Partner) -> str:
-    return partner.submit(REPORT, priority="P2").reference
+    return partner.submit(REPORT, priority="P2", again=True).reference
 
 
 def test_rotation_under_a_stream_of_reports_refuses_and_loses_none(loop: Loop, service: Service) -> None:
@@ -42,7 +42,7 @@ def test_rotation_under_a_stream_of_reports_refuses_and_loses_none(loop: Loop, s
     first, second, spooling = service.open(), service.open(), service.open()
     old = service.open().state.read_key(KeyRole.SUBMISSION).key_id
     references = [submit(first), submit(second)]
-    waiting = [spooling.seal_report(parsed(), priority="P2") for _ in range(3)]
+    waiting = [spooling.seal_report(parsed(), priority="P2", again=True) for _ in range(3)]
     rotation = service.rotate()
     references += [submit(first), submit(second)]  # the question is asked
     taken = service.take_changes()
@@ -86,7 +86,7 @@ def test_what_lay_in_the_spool_for_longer_than_the_grace_is_signed_again_and_tak
     loop: Loop, service: Service
 ) -> None:
     partner = service.open()
-    report_id = partner.seal_report(parsed(), priority="P2")
+    report_id = partner.seal_report(parsed(), priority="P2", again=True)
     before = partner.state.find_submission(report_id)
     rotation = service.rotate()
     service.take_changes()

@@ -39,7 +39,7 @@ class Stream:
         priorities: tuple[Priority, ...] = ("P3", "P2", "P1")
         while not self._stopping.wait(PAUSE_SECONDS):
             priority = priorities[len(self.sealed) % len(priorities)]
-            report_id = self._partner.seal_report(parse_report(RAW, priority=priority), priority=priority)
+            report_id = self._partner.seal_report(parse_report(RAW, priority=priority), priority=priority, again=True)
             self.sealed.append(report_id)
             with contextlib.suppress(ReportAbuseError):
                 self.delivered.add(self._partner.deliver(report_id).report_id)
@@ -130,7 +130,7 @@ def check_flush_names_the_emergency_and_keeps_it(loop: Loop) -> str:
 def hand_over_by_file(loop: Loop, folder: Path) -> str:
     """Write a report for the desk, import it, and take its receipt back; return its id."""
     out, receipt = folder / "for-the-desk.json", folder / "from-the-desk.json"
-    words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--json")
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--to-file", str(out), "--json", "--again")
     report_id = str(loop.run_partner(*words)["report_id"])
     imported = json.loads(loop.run_desk("import", str(out), "--receipt-out", str(receipt), "--json"))
     assert imported["state"] == "filed"
@@ -145,7 +145,7 @@ def hand_over_what_was_not_delivered(loop: Loop, folder: Path) -> tuple[str, Pat
     out, receipt = folder / "out.json", folder / "receipt.json"
     waited = set(list_undelivered(loop))
     with contextlib.suppress(DemoError):  # it ends with 3: not delivered
-        loop.run_partner("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2")
+        loop.run_partner("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--again")
     (report_id,) = set(list_undelivered(loop)) - waited
     loop.run_partner("spool", "write", report_id, str(out))
     loop.run_desk("import", str(out), "--receipt-out", str(receipt))

@@ -42,18 +42,18 @@ def states(loop: Loop) -> list[str]:
 
 def test_key_is_refused_from_the_next_request_on(loop: Loop, service: Service) -> None:
     partner = service.open()
-    partner.submit(REPORT, priority="P2")
+    partner.submit(REPORT, priority="P2", again=True)
     revoke(loop)
     with pytest.raises(NotAuthorisedError):
-        partner.submit(REPORT, priority="P2")
+        partner.submit(REPORT, priority="P2", again=True)
     assert states(loop) == ["revoked"]
 
 
 def test_what_the_desk_first_sees_under_a_revoked_key_is_set_aside(loop: Loop, service: Service) -> None:
     partner = service.open()
-    partner.submit(REPORT, priority="P2")
+    partner.submit(REPORT, priority="P2", again=True)
     loop.collect()
-    partner.submit(REPORT, priority="P2")
+    partner.submit(REPORT, priority="P2", again=True)
     revoke(loop)
     collected = loop.collect()
     assert (collected.filed, collected.set_aside, collected.refused) == (0, 1, {"key-ended": 1})
@@ -64,7 +64,7 @@ def test_what_the_desk_first_sees_under_a_revoked_key_is_set_aside(loop: Loop, s
 
 def test_suspension_keeps_its_grace_and_revocation_takes_it_away(loop: Loop, service: Service) -> None:
     partner = service.open()
-    partner.submit(REPORT, priority="P2")
+    partner.submit(REPORT, priority="P2", again=True)
     suspend_partner(loop.desk, partner="example-chat", actor=ACTOR)
     loop.clock.now = NOW + KEY_ENDED_GRACE / 2
     assert loop.collect().filed == 1
@@ -78,7 +78,7 @@ def test_suspension_keeps_its_grace_and_revocation_takes_it_away(loop: Loop, ser
 def test_former_key_alone_is_revoked_where_the_partner_says_that_the_next_is_its_own(
     loop: Loop, service: Service
 ) -> None:
-    spooled = service.open().seal_report(parse_report(REPORT, priority="P2"), priority="P2")
+    spooled = service.open().seal_report(parse_report(REPORT, priority="P2"), priority="P2", again=True)
     rotation = service.rotate()
     service.take_changes()
     service.accept(rotation.change_id)
@@ -93,7 +93,7 @@ def test_former_key_alone_is_revoked_where_the_partner_says_that_the_next_is_its
         partner.transport.send("POST", "/v1/reports", body=body[0])
     assert caught.value.reason == "statement-refused"
     # What lies in the partner's own folder is not lost: the key of now signs it.
-    assert partner.submit(REPORT, priority="P2").report_id
+    assert partner.submit(REPORT, priority="P2", again=True).report_id
     assert partner.deliver(spooled).report_id == spooled
     assert loop.collect().filed == 2
 
@@ -119,10 +119,10 @@ def test_key_that_was_stolen_ends_with_every_key_and_registration_that_it_brough
     with loop.desk.store.read() as connection:
         assert find_registration(connection, "example-chat") is None
     with pytest.raises(NotAuthorisedError):
-        service.open().submit(REPORT, priority="P2")
+        service.open().submit(REPORT, priority="P2", again=True)
     renewed = Service(loop, tmp_path / "renewed")
     renewed.enrol()
-    assert renewed.open().submit(REPORT, priority="P2").report_id
+    assert renewed.open().submit(REPORT, priority="P2", again=True).report_id
     # The key of now came by an invitation: what is said of the old ones once more leaves it alone.
     revoke(loop, key_id=stolen)
     assert states(loop) == ["active"]
@@ -212,12 +212,12 @@ def test_honest_partner_enrols_again_and_keeps_its_id_its_reports_and_its_messag
     loop: Loop, service: Service, tmp_path: Path
 ) -> None:
     stolen = service.open()
-    first = stolen.submit(REPORT, priority="P2")
+    first = stolen.submit(REPORT, priority="P2", again=True)
     loop.collect()
     service.tell("one")
     assert service.read() == [b'{"text":"one"}']
     service.tell("two")
-    spooled = stolen.seal_report(parse_report(REPORT, priority="P2"), priority="P2")
+    spooled = stolen.seal_report(parse_report(REPORT, priority="P2"), priority="P2", again=True)
     revoke(loop)
     renewed = Service(loop, tmp_path / "renewed")
     renewed.enrol()
@@ -233,7 +233,7 @@ def test_honest_partner_enrols_again_and_keeps_its_id_its_reports_and_its_messag
     assert body is not None
     with pytest.raises(RefusedError):
         renewed.open().transport.send("POST", "/v1/reports", body=body[0])
-    renewed.open().submit(REPORT, priority="P2")
+    renewed.open().submit(REPORT, priority="P2", again=True)
     loop.collect()
     with loop.desk.store.read() as connection:
         assert {case.partner for case in list_cases(connection)} == {"example-chat"}

@@ -104,7 +104,7 @@ def test_each_report_has_a_secret_of_its_own(tmp_path: Path) -> None:
     client = open_partner(tmp_path / "p", gateway)
     files = {"file-1": write_plain(tmp_path, "a", 1), "file-2": write_plain(tmp_path, "b", 2)}
     for _ in range(2):
-        client.submit(REPORT, priority="P2", evidence=files)
+        client.submit(REPORT, priority="P2", evidence=files, again=True)
     secrets = [{one.secret for one in sealed.evidence} for sealed in gateway.read_posts()]
     assert [len(one) for one in secrets] == [1, 1]
     assert secrets[0] != secrets[1]

@@ -149,7 +149,8 @@ def test_same_files_again_say_that_a_report_with_them_waits_already(tmp_path: Pa
         open_partner(tmp_path / "p", gateway).submit(REPORT, priority="P2", evidence=files, on_progress=interrupt)
     (waiting,) = journal_of(tmp_path / "p").list_ids()
     lines: list[str] = []
-    handed = open_partner(tmp_path / "p", gateway, notify=lines.append).submit(REPORT, priority="P2", evidence=files)
+    again = open_partner(tmp_path / "p", gateway, notify=lines.append)
+    handed = again.submit(REPORT, priority="P2", evidence=files, again=True)
     assert handed.is_complete
     assert handed.report_id != waiting
     assert waiting in lines[0]

@@ -242,12 +242,16 @@ def test_untouched_example_is_refused_by_a_live_client_before_anything_is_saved_
     with pytest.raises(FormatError) as caught:
         send(other_layout, priority="P1")
     assert caught.value.reason == "unchanged-example"
+    assert "replace what happened, the times, the accounts and your organisation's details" in str(caught.value)
     assert client.state.list_undelivered() == []
     gateway.check_used(0)
 
 
-def test_untouched_example_is_taken_by_a_sandbox(tmp_path: Path) -> None:
+def test_untouched_example_is_taken_by_a_sandbox_and_a_second_time_with_a_word_about_live(tmp_path: Path) -> None:
+    said: list[str] = []
     with Sandbox() as sandbox:
-        partner = sandbox.enrol(tmp_path / "p")
-        receipt = partner.submit((EXAMPLES / "report.json").read_bytes(), priority="P2")
-        assert receipt.reference.startswith("TEST-")
+        partner = sandbox.enrol(tmp_path / "p", notify=said.append)
+        for _ in range(2):
+            receipt = partner.submit((EXAMPLES / "report.json").read_bytes(), priority="P2")
+            assert receipt.reference.startswith("TEST-")
+    assert ["To a live agency it would not go twice" in line for line in said] == [True]

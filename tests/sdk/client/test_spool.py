@@ -42,7 +42,7 @@ def make_marked_report() -> bytes:
 def seal(client: Client, *priorities: Priority, raw: bytes = RAW) -> list[str]:
     sealed = []
     for priority in priorities:
-        sealed.append(client.seal_report(parse_report(raw, priority=priority), priority=priority))
+        sealed.append(client.seal_report(parse_report(raw, priority=priority), priority=priority, again=True))
     return sealed
 
 
@@ -313,7 +313,7 @@ def test_calls_of_one_partner_share_one_session(tmp_path: Path) -> None:
     make_state(tmp_path / "p")
     client = Client.open(tmp_path / "p", session=session, clock=StillClock(), sleep=lambda _: None)
     client.submit(RAW, priority="P2")
-    client.submit(RAW, priority="P2")
+    client.submit(RAW, priority="P2", again=True)
     gateway = session.get_adapter(PUBLIC_ORIGIN)
     assert isinstance(gateway, ScriptedGateway)
     assert len(gateway.requests) == 3  # the key set once, and two reports

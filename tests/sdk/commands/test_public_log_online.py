@@ -27,7 +27,7 @@ def sender(line: Terminal, house: House) -> Terminal:
 def submit(sender: Terminal) -> str:
     """Submit a report and return the file of its receipt."""
     before = set(PartnerState.open(sender.folder).list_receipts())
-    assert sender.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == EXIT_DONE
+    assert sender.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--again") == EXIT_DONE
     (report_id,) = set(PartnerState.open(sender.folder).list_receipts()) - before
     return str(sender.folder / "receipts" / f"{report_id}.json")
 

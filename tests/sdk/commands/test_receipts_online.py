@@ -23,7 +23,7 @@ def _log(house: House) -> None:
 def submit(line: Terminal, count: int = 3) -> list[str]:
     """Submit reports and return their ids, the oldest first."""
     for _ in range(count):
-        assert line.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == EXIT_DONE
+        assert line.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--again") == EXIT_DONE
     return PartnerState.open(line.folder).list_receipts()
 
 

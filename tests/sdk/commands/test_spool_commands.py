@@ -24,7 +24,7 @@ def leave(broken_line: Terminal, *priorities: str) -> list[str]:
     """Leave a report of each priority in the spool; return their ids."""
     sealed = []
     for priority in priorities:
-        code = broken_line.run("report", "submit", REPORT, "--priority", priority, "--json")
+        code = broken_line.run("report", "submit", REPORT, "--priority", priority, "--json", "--again")
         assert code == EXIT_NOT_DELIVERED
         sealed.append(str(broken_line.json()["report_id"]))
     return sealed

@@ -1,0 +1,123 @@
+"""The reports that were sealed in the last hour, so that the same one does not go twice by accident.
+
+Keeps a keyed digest of each as the name of a link to it, and deletes the links after two hours: never a word of a
+report. A P1 is never held back: a report too many costs minutes, and one too few can cost a child.
+"""
+
+import hmac
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.durable_files import make_private_folder
+from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError
+from partner_sdk.report import IndustryReport
+from partner_sdk.wire.canonical import check_report_id, encode, get_id_time
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.submission import Priority, ReportKind
+
+KEPT_FOR: Final = timedelta(hours=1)
+_FOLDER: Final = "recent"
+_LABEL: Final = b"report-abuse/recent-report\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SentAs:
+    """The clear fields that make two equal reports the same one; at another priority it is another."""
+
+    priority: Priority
+    kind: ReportKind
+    earlier_reference: str | None
+
+
+def check_not_repeated(
+    state: PartnerState,
+    report: IndustryReport,
+    sent_as: SentAs,
+    *,
+    now: datetime,
+    notify: Callable[[str], None],
+) -> None:
+    """Raise `RepeatedReportError` for a report that was sealed here in the last hour.
+
+    A P1, and any report to a sandbox, goes: `notify` hears of the first one. An answer has a check of its own.
+    """
+    if sent_as.kind == "response":
+        return
+    repeat = find_repeat(state, report, sent_as, now=now)
+    if repeat is None:
+        return
+    if sent_as.priority == "P1":
+        notify(f"{repeat} A P1 is never held back: this one goes too.")
+    elif state.profile.environment != "live":
+        notify(f"{repeat} To a live agency it would not go twice unless you say so.")
+    else:
+        raise repeat
+
+
+def find_repeat(
+    state: PartnerState, report: IndustryReport, sent_as: SentAs, *, now: datetime
+) -> RepeatedReportError | None:
+    """Return the error for a report that was sealed here in the last hour, or None. A discarded one does not count."""
+    name = _digest(state, report, sent_as)
+    for folder in _list_folders(state, now=now):
+        try:
+            report_id = (folder / name).readlink().stem
+            check_report_id(report_id)
+            minutes, left = divmod(abs(now - get_id_time(report_id)), timedelta(minutes=1))
+            is_kept = minutes * timedelta(minutes=1) + left <= KEPT_FOR and state.find_submission(report_id) is not None
+        except (OSError, FormatError, LocalStateError):
+            continue
+        if is_kept:
+            return _make_error(state, report_id, minutes=minutes)
+    return None
+
+
+def note_report(state: PartnerState, report_id: str, report: IndustryReport, sent_as: SentAs, *, now: datetime) -> None:
+    """Remember a report that was sealed. Not synced: without the note, the same report may go twice."""
+    folder, *_ = kept = _list_folders(state, now=now)
+    link = folder / _digest(state, report, sent_as)
+    with suppress(OSError, LocalStateError):
+        if not folder.exists():
+            make_private_folder(folder.parent)
+            make_private_folder(folder)
+            for older in set(folder.parent.iterdir()) - set(kept):
+                shutil.rmtree(older)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("../../submissions") / f"{report_id}.json")
+
+
+def _list_folders(state: PartnerState, *, now: datetime) -> list[Path]:
+    """Return the folders of this hour and of the one before."""
+    hour = int(now.timestamp() // KEPT_FOR.total_seconds())
+    return [state.folder / _FOLDER / str(number) for number in (hour, hour - 1)]
+
+
+def _digest(state: PartnerState, report: IndustryReport, sent_as: SentAs) -> str:
+    key = state.load_submission_key().private_bytes_raw()
+    fields = encode([sent_as.priority, sent_as.kind, sent_as.earlier_reference])
+    return hmac.digest(key, _LABEL + fields + b"\n" + encode(report), "sha256").hex()
+
+
+def _make_error(state: PartnerState, report_id: str, *, minutes: int) -> RepeatedReportError:
+    receipt = state.find_receipt(report_id)
+    reference = None if receipt is None else peek_intake(receipt).reference
+    ago = f"{minutes} minute{'' if minutes == 1 else 's'} ago" if minutes else "less than a minute ago"
+    known = (
+        f"It was delivered as {reference}."
+        if reference is not None
+        else "It is sealed and waits in your folder: `spool flush`, or `resume()`, sends it."
+        if not state.is_delivered(report_id)
+        else "The desk has it."
+    )
+    return RepeatedReportError(
+        f"The same report was sealed here {ago}, as {report_id}. {known}",
+        reason="sent-before",
+        report_id=report_id,
+        reference=reference,
+    )
