@@ -39,13 +39,16 @@ class ConsolePerson:
         page = self.page
         page.set_viewport_size(NARROW)
         self.faults += [f"{state}, narrow: {one}" for one in page.evaluate(SIDEWAYS)]
-        self._shoot(f"{state}-320")
+        self.shoot(page, f"{state}-320")
         page.set_viewport_size(WIDE)
-        self._shoot(f"{state}-1280")
+        # As high as the page: the row of buttons that stays lies over no target then.
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({**WIDE, "height": max(WIDE["height"], height)})
+        self.shoot(page, f"{state}-1280")
         self.faults += list_page_faults(page, state)
         page.emulate_media(color_scheme="dark")
         self.faults += [f"{state}, dark: {one}" for one in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
-        self._shoot(f"{state}-dark")
+        self.shoot(page, f"{state}-dark")
         page.emulate_media(color_scheme="light")
 
     def press(self, name: str) -> None:
@@ -62,9 +65,10 @@ class ConsolePerson:
         """Check that a text is on the page."""
         expect(self.page.locator("main")).to_contain_text(text)
 
-    def _shoot(self, name: str) -> None:
+    def shoot(self, page: Page, name: str) -> None:
+        """Keep a picture of a page where pictures are wanted."""
         if self.shots is not None:
-            self.page.screenshot(path=self.shots / f"{name}.png", full_page=True)
+            page.screenshot(path=self.shots / f"{name}.png", full_page=True)
 
 
 @contextmanager

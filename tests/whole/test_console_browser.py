@@ -10,6 +10,7 @@ from partner_sdk.console.jobs import EXTENSION, Job
 from partner_sdk.report import parse_report
 from tests.builders import EXAMPLE_REPORT
 from tests.sdk.console.console_builders import ANSWERS, FILE_ANSWERS
+from tests.whole.console_agency_walk import answer_and_read
 from tests.whole.console_browser import ConsolePerson, open_console
 
 FILE = b"synthetic content of a picture" * 1000
@@ -99,8 +100,9 @@ def look_at_progress(person: ConsolePerson) -> None:
     person.sees("Complete: ")  # it looked again by itself, and led on
 
 
-def test_person_reports_and_gets_a_receipt(browser: Browser, tmp_path: Path) -> None:
-    with open_console(browser, tmp_path) as person:
+def test_person_reports_gets_a_receipt_answers_a_question_and_reads_a_digest(browser: Browser, tmp_path: Path) -> None:
+    clipboard = ["clipboard-read", "clipboard-write"]
+    with open_console(browser, tmp_path, permissions=clipboard) as person:
         person.look("who")
         person.page.get_by_label("Your name").fill("Sam Example")
         person.press("Go on")
@@ -125,6 +127,7 @@ def test_person_reports_and_gets_a_receipt(browser: Browser, tmp_path: Path) -> 
         person.sees("A person at the agency has opened it.")
         evidence_id = report.clear.evidence_ids[0]
         assert person.sandbox.read_evidence(evidence_id) == FILE
+        answer_and_read(person)
         seal_without_sending(person)
         for page in ("Reports", "People", "Home"):
             person.follow(page)
