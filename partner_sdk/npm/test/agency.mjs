@@ -23,6 +23,7 @@ export class Agency {
   acknowledged = [];
   entries = [];
   serial = 1;
+  delegatedFrom = "2026-11-01T00:00:00Z";
   number = 0;
   previous = "0".repeat(64);
   root = makeSigner(randomBytes(32));
@@ -73,7 +74,21 @@ export class Agency {
     return formatTime(new Date(this.now.getTime() + days * DAY));
   }
 
-  bundle(changes = {}) {
+  /** Replace the root by the next one, whose fingerprint the invitation named. */
+  changeRoot(next, afterNext) {
+    const change = {
+      changed_at: formatTime(this.now),
+      environment: "sandbox",
+      new_root_key: next.publicKey,
+      next_root_fingerprint: afterNext && sha256Hex(parseBase64url(afterNext.publicKey)),
+      old_root_key: this.root.publicKey,
+    };
+    this.rootChange = makeStatement(canonical(change), { kind: KINDS.rootChange, signers: [this.root, next] });
+    this.root = next;
+    this.serial += 1;
+  }
+
+  bundle(changes = this.keySetChanges) {
     const verifyKey = (signer) => ({
       key_id: signer.keyId,
       not_before: "2026-11-01T00:00:00Z",
@@ -81,7 +96,7 @@ export class Agency {
       use_until: "2027-11-01T00:00:00Z",
       verify_until: "2033-11-01T00:00:00Z",
     });
-    const delegation = { environment: "sandbox", key_set_key: this.keySetKey.publicKey, not_after: "2028-01-01T00:00:00Z", not_before: "2026-11-01T00:00:00Z", root_key: this.root.publicKey };
+    const delegation = { environment: "sandbox", key_set_key: this.keySetKey.publicKey, not_after: "2028-01-01T00:00:00Z", not_before: this.delegatedFrom, root_key: this.root.publicKey };
     const sealing = { ...this.sealingKey, not_before: "2026-11-01T00:00:00Z", open_until: "2028-01-01T00:00:00Z", seal_until: "2027-11-01T00:00:00Z", state: "active", suite: "MLKEM768-X25519-HKDF-SHA256-AES-256-GCM" };
     const keySet = {
       environment: "sandbox",
@@ -97,7 +112,7 @@ export class Agency {
     return canonical({
       delegation: makeStatement(canonical(delegation), { kind: KINDS.delegation, signers: [this.root] }),
       key_set: makeStatement(canonical(keySet), { kind: KINDS.keySet, signers: [this.keySetKey] }),
-      root_change: null,
+      root_change: this.rootChange ?? null,
     });
   }
 
@@ -105,6 +120,7 @@ export class Agency {
     const path = url.slice(ORIGIN.length);
     const { method, headers, body } = request;
     this.calls.push({ method, path, headers, body });
+    await this.onCall?.(method, path);
     if (request.redirect !== "error") throw new Error("a redirect would be followed");
     const fault = this.faults.shift();
     if (fault === "unreachable") throw new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });

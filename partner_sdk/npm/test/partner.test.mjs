@@ -1,42 +1,23 @@
 // A partner against a small agency: lost calls are made again, wrong answers are refused, and nothing sealed is forgotten.
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { randomBytes } from "node:crypto";
+import { chmodSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, beforeEach, test } from "node:test";
+import { beforeEach, test } from "node:test";
 
 import * as client from "report-abuse-partner";
 
-import { readKeys } from "../dist/enrolment.js";
-import { Folder } from "../dist/folder.js";
-import { Agency, json, problem } from "./agency.mjs";
-import { readContext } from "./receiver.mjs";
+import { canonical, parseBase64url, sha256Hex } from "../dist/canonical.js";
+import { makeSigner } from "../dist/statements.js";
+import { json, problem } from "./agency.mjs";
+import { FILE, P2, REPORT, makeParties, refuses, root } from "./setting.mjs";
 
 const { Partner } = client;
-const REPORT = JSON.parse(readFileSync(new URL("../../examples/report.json", import.meta.url)));
-const FILE = { copy_kept_until: null, exif_viewed_by_staff: false, file_id: "file-1", relevance: "reported", viewed_by_staff: true };
-const WITH_FILE = { ...REPORT, files: [FILE] };
-const P2 = { priority: "P2" };
-const root = mkdtempSync(join(tmpdir(), "report-abuse-npm-"));
-after(() => rmSync(root, { recursive: true }));
-
-let agency, partner, folder, invitation;
-let count = 0;
+let agency, partner, folder, invitation, reopen;
 
 beforeEach(async () => {
-  agency = await Agency.make();
-  folder = join(root, String((count += 1)));
-  invitation = agency.invitation();
-  partner = await Partner.enrol(folder, invitation, agency.surroundings());
-  const keys = await readKeys(Folder.at(folder));
-  agency.submissionKey = keys.submission.publicKey;
-  agency.partnerMailbox = { key_id: partner.keyIds.mailbox, public_key: keys.mailboxPublicKey.toString("base64url") };
-  agency.calls = [];
+  ({ agency, partner, folder, invitation, reopen } = await makeParties());
 });
-
-const reopen = () => Partner.open(folder, agency.surroundings());
-const refuses = (name, reason, work) => assert.rejects(work, (error) => error instanceof client[name] && error.reason === reason);
-const paths = () => agency.calls.map(({ method, path }) => `${method} ${path.replace(/[0-9a-f-]{36}/, "ID")}`);
 
 test("an enrolment that is interrupted goes on with the same keys and the same box", async () => {
   const { keyIds } = partner;
@@ -124,6 +105,46 @@ test("an older key set and a forked one are refused, also after a restart", asyn
   await refuses("KeySetError", "forked-serial", (await reopen()).refreshKeySet());
 });
 
+test("a key set with a misnamed key, times out of order, one key in two roles or an older delegation is refused", async () => {
+  const { receipt_keys: [key] } = await partner.refreshKeySet();
+  const wrong = [{ ...key, key_id: "AAAAAAAAAAA" }, { ...key, use_until: key.not_before }, { ...key, verify_until: key.not_before }];
+  for (const one of wrong) {
+    agency.keySetChanges = { receipt_keys: [one], serial: 9 };
+    await refuses("KeySetError", "bad-key", partner.refreshKeySet());
+  }
+  agency.keySetChanges = { register_keys: [key], serial: 9 };
+  await refuses("KeySetError", "bad-key", partner.refreshKeySet());
+  agency.keySetChanges = { serial: 9 };
+  agency.delegatedFrom = "2026-10-01T00:00:00Z";
+  await refuses("KeySetError", "stale-delegation", (await reopen()).refreshKeySet());
+  agency.delegatedFrom = "2026-11-02T00:00:00Z";
+  agency.keySetChanges = { serial: 1 };
+  assert.equal((await partner.refreshKeySet()).serial, 1, "a new delegation may begin again");
+});
+
+test("the next root is followed once the one before has signed it, and is pinned from then on", async () => {
+  const [second, third, stranger] = [1, 2, 3].map(() => makeSigner(randomBytes(32)));
+  agency.faults = [];
+  const home = join(root, "roots");
+  const next_root_fingerprint = sha256Hex(parseBase64url(second.publicKey));
+  const other = await Partner.enrol(home, agency.invitation({ next_root_fingerprint }), agency.surroundings());
+  const first = agency.root;
+  agency.changeRoot(second, third);
+  await other.refreshKeySet();
+  const again = await Partner.open(home, agency.surroundings());
+  agency.rootChange = null;
+  agency.serial += 1;
+  await again.refreshKeySet();
+  agency.root = first;
+  await refuses("KeySetError", "wrong-root", again.refreshKeySet());
+  agency.root = second;
+  agency.changeRoot(stranger, null);
+  await refuses("KeySetError", "wrong-root", again.refreshKeySet());
+  agency.root = second;
+  agency.changeRoot(third, null);
+  await again.refreshKeySet();
+});
+
 test("a receipt for another report, or signed by a stranger, is no receipt", async () => {
   agency.receiptChanges = { submission_sha256: "0".repeat(64) };
   await refuses("ReceiptError", "other-submission", partner.submit(REPORT, P2));
@@ -134,6 +155,12 @@ test("a receipt for another report, or signed by a stranger, is no receipt", asy
   await refuses("StatementError", "unknown-key", partner.resume().then(({ reports }) => Promise.reject(reports[0].error)));
 });
 
+test("a receipt from after the use of its key is none", async () => {
+  const { receipt_keys: [key] } = await partner.refreshKeySet();
+  agency.keySetChanges = { receipt_keys: [{ ...key, use_until: "2026-11-25T08:30:00Z" }], serial: 9 };
+  await refuses("StatementError", "unknown-key", partner.refreshKeySet().then(() => partner.submit(REPORT, P2)));
+});
+
 test("a receipt proves itself without network, and an altered one does not", async () => {
   const { receipt, reference } = await partner.submit(REPORT, P2);
   agency.now = new Date("2032-11-25T08:30:00Z");
@@ -141,6 +168,11 @@ test("a receipt proves itself without network, and an altered one does not", asy
   assert.equal(later.checkReceipt(receipt).reference, reference);
   const altered = String(receipt).replace(/"sig":"./, '"sig":"_');
   assert.throws(() => later.checkReceipt(altered), client.StatementError);
+  const path = join(folder, "reports", readdirSync(join(folder, "reports")).find((name) => name.endsWith(".body.json")));
+  const body = JSON.parse(readFileSync(path));
+  writeFileSync(path, canonical({ ...body, envelope: body.envelope.replace(/^../, "AA") }));
+  assert.throws(() => later.checkReceipt(receipt), client.ReceiptError);
+  writeFileSync(path, canonical(body));
   agency.now = new Date("2033-11-25T08:30:00Z");
   assert.throws(() => later.checkReceipt(receipt), client.StatementError);
   await refuses("KeySetError", "expired", later.submit(REPORT, P2));
@@ -160,6 +192,8 @@ test("every answer that is a problem has its error", async () => {
   agency.faults = [problem(503, "busy", { "Retry-After": "121" })];
   const patient = await partner.status().catch((caught) => caught);
   assert.deepEqual([patient.name, patient.retryAfterSeconds], ["UnavailableError", 121]);
+  agency.faults = [new Response(Buffer.alloc(1024 * 1024 + 1, " "))];
+  await refuses("FormatError", "too-large", partner.status());
   agency.faults = [json(200, '{"a":1,"a":2}')];
   await refuses("FormatError", "malformed", partner.status());
 });
@@ -187,146 +221,4 @@ test("a report that does not fit is refused with every fault, and nothing is sav
   ]);
   await refuses("FormatError", "bad-reference", partner.submit({ ...REPORT, change_reason: "It was wrong." }, { ...P2, kind: "correction", earlierReference: "TEST-K7QF-2M9TX-E" }));
   assert.deepEqual([agency.calls, partner.listWaiting()], [[], []]);
-});
-
-test("files go before a P3, which carries their digests; no part is sent twice", async () => {
-  const path = join(root, "two-parts.bin");
-  const plain = Buffer.alloc(8_400_000, "synthetic");
-  writeFileSync(path, plain);
-  agency.faults = [undefined, undefined, ...Array(5).fill("unreachable")];
-  const first = await partner.submitWithFiles(WITH_FILE, { priority: "P3" }, { "file-1": path });
-  assert.deepEqual([first.isComplete, first.waiting, first.error.reason], [false, ["file-1"], "no-answer"]);
-  const sent = (text) => paths().filter((one) => one.startsWith(text)).length;
-  const before = sent("PUT");
-  const { evidence } = await (await reopen()).resume();
-  assert.deepEqual(evidence, [{ reportId: first.reportId, waiting: [] }]);
-  assert.ok(sent("PUT") - before <= 2 && agency.parts.size === 2);
-  const [supplement] = [...agency.reports.values()].filter(({ clear }) => clear.kind === "supplement");
-  const { evidence: named, clear } = await agency.openReport(supplement.clear.report_id);
-  assert.deepEqual([clear.earlier_reference, clear.priority], [first.reference, "P3"]);
-  assert.deepEqual(agency.openEvidence(named[0]), plain);
-  assert.deepEqual(readdirSync(join(folder, "evidence")), []);
-
-  const whole = await partner.submitWithFiles(WITH_FILE, { priority: "P3" }, { "file-1": path });
-  const report = await agency.openReport(whole.reportId);
-  assert.deepEqual([whole.isComplete, report.evidence[0].digest], [true, agency.complete.get(report.evidence[0].evidence_id).digest]);
-});
-
-test("a P1 goes before its files, and a file that changed starts again under a new id", async () => {
-  const path = join(root, "clip.bin");
-  writeFileSync(path, "first");
-  agency.faults = [undefined, ...Array(5).fill("unreachable")];
-  const first = await partner.submitWithFiles(WITH_FILE, { priority: "P1" }, { "file-1": path });
-  assert.equal(paths()[0], "POST /v1/reports");
-  assert.deepEqual([first.isComplete, first.waiting], [false, ["file-1"]]);
-  writeFileSync(path, "second");
-  await partner.resume();
-  const [supplement] = [...agency.reports.values()].filter(({ clear }) => clear.kind === "supplement");
-  const { evidence, report } = await agency.openReport(supplement.clear.report_id);
-  assert.notEqual(evidence[0].evidence_id, first.clear.evidence_ids[0]);
-  assert.equal(String(agency.openEvidence(evidence[0])), "second");
-  assert.ok(report.incident.narrative.endsWith("under a new evidence id: file-1."));
-});
-
-test("a file that is not the one of the report, or is not there, is refused before anything is sealed", async () => {
-  const path = join(root, "other.bin");
-  writeFileSync(path, "abc");
-  const described = { ...REPORT, files: [{ ...FILE, size_bytes: 4, hashes: [{ type: "sha256", value: "0".repeat(64) }] }] };
-  const error = await partner.submitWithFiles(described, P2, { "file-1": path, "file-2": path }).catch((caught) => caught);
-  assert.deepEqual(error.faults.map(({ pointer }) => pointer), ["#/files/0/size_bytes", "#/files/0/hashes", "#/files"]);
-  await refuses("EvidenceError", "missing", partner.submitWithFiles(WITH_FILE, P2, { "file-1": join(root, "gone") }));
-  assert.deepEqual([agency.calls, partner.listWaiting()], [[], []]);
-});
-
-test("messages are saved before they are acknowledged, and what is wrong is an alarm", async () => {
-  const welcome = await agency.write("welcome", { text: "hello" });
-  const badBody = await agency.write("welcome", { words: "hello" });
-  const unknown = await agency.write("advert", { text: "new" });
-  const misled = await agency.write("welcome", { text: "x" }, { recipient: "another" });
-  const last = await agency.write("welcome", { text: "bye" });
-  const { messages, alarms } = await partner.mailbox.collect();
-  assert.deepEqual(messages.map(({ body }) => body.text), ["hello", "bye"]);
-  assert.deepEqual(alarms.map(({ reason }) => reason), ["bad-body", "malformed", "wrong-recipient", "gap"]);
-  assert.deepEqual(agency.acknowledged, [welcome, badBody, last]);
-  assert.deepEqual(agency.messages.map(({ message_id }) => message_id), [unknown, misled]);
-  assert.deepEqual(partner.mailbox.list("welcome").map(({ number }) => number), [1, 5]);
-  agency.calls = [];
-  const again = await partner.mailbox.collect({ waitSeconds: 25 });
-  assert.deepEqual([again.messages, again.alarms.length], [[], 3]);
-  assert.deepEqual(agency.calls.map(({ path }) => path), ["/v1/mailbox?wait=25", "/v1/mailbox"]);
-  await refuses("FormatError", "malformed", partner.mailbox.collect({ waitSeconds: 26 }));
-  agency.faults = [new Response('{"messages":[]}', { headers: { "Retry-After": "9" } })];
-  await partner.mailbox.collect({ waitSeconds: 25 });
-  assert.deepEqual(agency.slept, [9]);
-});
-
-test("a second digest of one period is an alarm, and the first counts", async () => {
-  const cell = { label: "a", title: "A", value: 7, low: 5, high: 9, shown: "7" };
-  const table = { name: "kind", title: "Kinds", exact: false, epsilon_micro: 1, sensitivity: 1, cells: [{ ...cell, own: 3 }], note: "With noise." };
-  const digest = { digest_version: "2", partner: "example-chat", environment: "sandbox", span: "quarter", period: "2026-Q3", first_day: "2026-07-01", last_day: "2026-09-30", made_at: "2026-10-20T00:00:00Z", synthetic: true, status: "published", next_period: "2026-H2", epsilon_micro: 1, interval_permille: 950, total: cell, tables: [table], missing_tables: [], trends: [], recommendations: [] };
-  await agency.write("digest", digest);
-  await agency.write("digest", { ...digest, total: { ...cell, value: 8 } });
-  const { alarms } = await partner.mailbox.collect();
-  assert.deepEqual(alarms.map(({ reason }) => reason), ["second-digest"]);
-  const [kept, ...others] = partner.mailbox.digests();
-  assert.deepEqual([kept.total.value, others], [7, []]);
-  assert.deepEqual(client.toRows(kept).map(({ table: name, value, own, note }) => [name, value, own, note]), [["total", 7, null, ""], ["kind", 7, 3, "With noise."]]);
-});
-
-const question = (id) => ({ request_id: id, question: "Which account?", purpose: "To find it.", legal_basis: "A law.", due_at: "2026-12-02T08:30:00Z", reference: "TEST-K7QF-2M9TX-D", report_id: id });
-
-test("a question is answered once, by a report that names it", async () => {
-  const id = await agency.write("information-request", question);
-  await partner.mailbox.collect();
-  const [asked] = partner.threads.questions();
-  assert.equal(asked.dueAt.toISOString(), "2026-12-02T08:30:00.000Z");
-  const { reportId } = await partner.threads.answer(id, REPORT, { priority: "P3" });
-  const { clear, report } = await agency.openReport(reportId);
-  assert.deepEqual([clear.kind, clear.earlier_reference, report.answers_request], ["response", "TEST-K7QF-2M9TX-D", id]);
-  assert.deepEqual(partner.threads.list().map(({ state, answers }) => [state, answers]), [["answered", [reportId]]]);
-  await refuses("MailboxError", "no-open-request", partner.threads.answer(id, REPORT, { priority: "P3" }));
-});
-
-test("words about a message are kept sealed until the gateway has them, and never in clear", async () => {
-  const id = await agency.write("alert", { pattern: "A pattern.", advice: "Look out.", audience: "chat", expires_at: "2027-01-01T00:00:00Z" });
-  await partner.mailbox.collect();
-  agency.faults = Array(10).fill("unreachable");
-  await refuses("TransportError", "no-answer", partner.threads.write(id, { kind: "question", by: "Sam Example", text: "secret words" }));
-  await refuses("TransportError", "no-answer", partner.threads.write(id, { kind: "acknowledge", by: "Sam Example" }));
-  const [name] = readdirSync(join(folder, "entries"));
-  assert.ok(!readFileSync(join(folder, "entries", name), "utf8").includes("secret words"));
-  assert.deepEqual(partner.threads.list("alert").map(({ state }) => state), ["waiting"]);
-  const { entries } = await partner.resume();
-  assert.equal(agency.entries.length, entries.length);
-  assert.deepEqual(partner.threads.list("alert").map(({ state, lines }) => [state, lines.length]), [["acknowledged", 2]]);
-  await refuses("MailboxError", "unknown-message", partner.threads.write(name.slice(0, 36), { kind: "note", by: "Sam", text: "x" }));
-  await refuses("FormatError", "malformed", partner.threads.write(id, { kind: "decline", by: "Sam" }));
-});
-
-test("the agency's words make the state of a thread", async () => {
-  const about = await agency.write("preservation-request", { accounts: [{ kind: "username", value: "a" }], purpose: "p", legal_basis: "l", due_at: "2026-12-02T08:30:00Z", preserve_until: "2027-02-01T00:00:00Z" });
-  await partner.mailbox.collect();
-  await partner.threads.write(about, { kind: "answer", by: "Sam Example", text: "They are kept." });
-  const state = () => partner.threads.list().map((thread) => thread.state);
-  assert.deepEqual(state(), ["answered"]);
-  for (const [kind, expected] of [["question", "answered"], ["close", "closed"], ["recall", "recalled"]]) {
-    await agency.write("thread-message", (id) => ({ about, entry_id: id, kind, text: kind === "question" ? "Until when?" : "", by: "The desk" }));
-    await partner.mailbox.collect();
-    assert.deepEqual(state(), [expected]);
-  }
-  assert.equal(partner.threads.list()[0].lines.length, 4);
-});
-
-test("the facts of a page are sealed for the agency, signed by the context key, and never too many", async () => {
-  const facts = { placement: "example-chat", surface: "chat", viewer: { account_id: "acc-1" }, messages: [{ message_id: "m-1", sent_at: "2026-11-25T08:29:00Z" }] };
-  const token = await partner.sealContext({ ...facts, lifetimeSeconds: 3600 });
-  const { context } = await readKeys(Folder.at(folder));
-  const id = token.split(".")[2];
-  const read = await readContext({ token }, { environment: "sandbox", partner: "example-chat", id, seed: agency.seed, publicKeys: [context.publicKey] });
-  const times = { issued_at: "2026-11-25T08:30:00Z", expires_at: "2026-11-25T09:30:00Z" };
-  assert.deepEqual(JSON.parse(JSON.stringify(read)), { ...facts, ...times, context_id: id, environment: "sandbox", partner: "example-chat" });
-  const long = { account_id: "a".repeat(120), display_name: "\u{1f600}".repeat(80) };
-  await refuses("FormatError", "too-large", partner.sealContext({ ...facts, about: Array(5).fill(long), messages: Array(20).fill({ message_id: "m".repeat(120) }) }));
-  await refuses("FormatError", "malformed", partner.sealContext({ ...facts, lifetimeSeconds: 86_401 }));
-  assert.deepEqual(agency.calls, []);
 });
