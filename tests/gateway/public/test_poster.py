@@ -58,3 +58,14 @@ def test_poster_has_the_sentence_of_the_button(one_public: PublicHouse, language
     person.get(f"/poster?lang={language}")
     heading, tell = re.findall(r'<h2>(.*?)</h2>|<p class="tell">(.*?)</p>', person.text())
     assert f"{heading[0]} {tell[1]}".replace("&#39;", "'") == " ".join(sentences[:-2])
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "A poster to print"), ("cy", "Poster i&#39;w argraffu")])
+def test_page_for_services_leads_to_the_poster_in_its_language(
+    one_public: PublicHouse, language: str, title: str
+) -> None:
+    person = one_public.person()
+    person.get(f"/for-services?lang={language}")
+    assert f'<a href="/poster">{title}</a>' in person.text()
+    person.get("/poster")
+    assert f"<h1>{title}</h1>" in person.text()
