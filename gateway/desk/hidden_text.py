@@ -57,13 +57,17 @@ def replace_hidden(text: str, replace: Callable[[str], str], *, but: str = "") -
     """Return a text with each hidden character replaced, except those in `but` and those that its language needs."""
     if text.isascii() and text.isprintable():
         return text
+    # A page shows hundreds of texts, and nearly all hide nothing: each kind of character is looked at once.
+    hidden = {one for one in set(text) if one not in but and _is_hidden(one)}
+    if not hidden:
+        return text
     kept = _KEPT_WITH_RIGHT_TO_LEFT if _RIGHT_TO_LEFT.search(text) else _KEPT
     parts, end = [], 0
     for found in kept.finditer(text):
-        parts += [replace(one) if _is_hidden(one) and one not in but else one for one in text[end : found.start()]]
+        parts += [replace(one) if one in hidden else one for one in text[end : found.start()]]
         parts.append(found[0])
         end = found.end()
-    parts += [replace(one) if _is_hidden(one) and one not in but else one for one in text[end:]]
+    parts += [replace(one) if one in hidden else one for one in text[end:]]
     return "".join(parts)
 
 
@@ -73,6 +77,11 @@ def _is_hidden(one: str) -> bool:
     if unicodedata.category(one) not in _HIDDEN_CATEGORIES:
         return False
     return not _DRAWN.match(one) and not _NEW_EMOJI.match(one)
+
+
+def format_code_point(one: str) -> str:
+    """Return the stand-in of a character, e.g. `[U+4E2D]`."""
+    return f"[U+{ord(one):04X}]"
 
 
 def drop_hidden(text: str) -> str:

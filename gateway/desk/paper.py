@@ -26,7 +26,7 @@ from fpdf.fonts import TTFFont
 from fpdf.output import OutputProducer
 from fpdf.syntax import Name, PDFContentStream, PDFObject
 
-from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.hidden_text import format_code_point, replace_hidden
 
 # Millimetres. Readers of long sheets need air: 66 to 80 characters a line at 10.5 points.
 _SIDE: Final = 24.0
@@ -339,11 +339,6 @@ class Paper:
             self._pdf._out(f"/{tag} <</MCID {number}>> BDC")
         yield
         self._pdf._out("EMC")
-
-
-def format_code_point(one: str) -> str:
-    """Return the stand-in of a character, e.g. `[U+4E2D]`."""
-    return f"[U+{ord(one):04X}]"
 
 
 def _make_document() -> FPDF:

@@ -21,6 +21,7 @@ PAGES = ("flask", "werkzeug", "jinja2", "babel", "limits")
 STORING = ("sqlalchemy", "alembic", "asyncio")
 GRANIAN = ("granian", "multiprocessing")
 COUNTING = ("opendp", "numpy")
+DRAWING = ("fpdf", "fontTools", "PIL", "uharfbuzz")
 HELP = (*SENDING, *PAGES, *STORING, *GRANIAN, *COUNTING)
 # The shortest way to say at the end of a process what it loaded, whatever its command did.
 TELL = """
@@ -59,6 +60,13 @@ def list_loaded_by_all(module: str, commands: Mapping[tuple[str, ...], int]) -> 
     (codes,) = re.findall(r"^CODES (.+)$", done.stdout, re.MULTILINE)
     assert [int(code) for code in codes.split()] == list(commands.values()), done.stderr
     return _read_loaded(done.stdout, module)
+
+
+def list_imported(module: str) -> set[str]:
+    """Return every module that a new process has loaded once it has imported this one."""
+    command = [sys.executable, "-c", f"import sys, {module}; print(*sys.modules, sep='\\n')"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return set(done.stdout.split())
 
 
 def _read_loaded(said: str, module: str) -> set[str]:
@@ -179,16 +187,15 @@ def test_process_that_watches_servers_loads_no_app() -> None:
 
 
 def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys, gateway.web.server_process; print(*sys.modules, sep='\\n')"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    loaded = set(done.stdout.split())
+    loaded = list_imported("gateway.web.server_process")
     assert "granian.server" in loaded
     assert loaded & {*PAGES, *SENDING, "sqlalchemy", "gateway.app", "gateway.web.wsgi_bridge"} == set()
+
+
+def test_pages_of_the_desk_load_nothing_that_draws_paper_or_counts() -> None:
+    loaded = list_imported("gateway.desk.app")
+    assert "gateway.desk.packages.sheet" in loaded
+    assert loaded & {*DRAWING, *COUNTING, "requests", "webauthn"} == set()
 
 
 def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends() -> None:

@@ -31,7 +31,6 @@ from gateway.desk.digests.payload import find_table
 from gateway.desk.digests.records import DigestRecord, list_records
 from gateway.desk.keyring.quarters import get_last_closed_quarter
 from gateway.desk.notices.signing import draft_signature, get_signature
-from gateway.desk.paper import Paper
 from gateway.desk.placements.merges import get_successor, list_counted
 from gateway.desk.placements.register import find_owner_name, has_keys
 from gateway.desk.store.action_tables import CASE_ACTIONS
@@ -192,6 +191,8 @@ def parse_invitation(raw: bytes) -> Invitation:
 
 def print_invitation(letter: Invitation, *, agency: str) -> bytes:
     """Return the letter as a PDF."""
+    from gateway.desk.paper import Paper  # imported here, as in service_requests/letters.py
+
     paper = Paper(title=letter.subject, made_at=parse_time(letter.written_at), foot=agency)
     paper.write_text(letter.to)
     paper.write_text(format_uk_day_of(letter.written_at), tone="soft")

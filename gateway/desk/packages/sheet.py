@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.hidden_text import replace_hidden
+from gateway.desk.hidden_text import format_code_point, replace_hidden
 from gateway.desk.packages.content import (
     WITHHELD,
     Account,
@@ -24,7 +24,6 @@ from gateway.desk.packages.content import (
     name_original,
     name_report,
 )
-from gateway.desk.paper import Paper, format_code_point
 from gateway.desk.uk_times import format_uk_day, format_uk_time
 from partner_sdk.wire.canonical import parse_time
 
@@ -120,6 +119,8 @@ def render_html(content: PackageContent) -> bytes:
 
 def render_pdf(content: PackageContent) -> bytes:
     """Return the page on sheets of A4."""
+    from gateway.desk.paper import Paper  # imported here, as in service_requests/letters.py
+
     made_at = parse_time(content.issued_at)
     foot = f"{make_title(content)}, {format_uk_time(content.issued_at)}"
     paper = Paper(title=make_title(content), made_at=made_at, foot=foot, head=content.marking)
