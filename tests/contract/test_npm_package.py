@@ -11,7 +11,16 @@ from tests.contract.vector_files import FILES
 from tests.contract.vector_makers.other_client import make_other_client
 
 # Each file of tests and how many of them it holds: one that is lost is noticed.
-TESTS = {"border": 6, "boxes": 54, "canonical": 9, "exchange": 11, "packages": 16, "partner": 16, "vectors": 175}
+TESTS = {
+    "border": 6,
+    "boxes": 54,
+    "canonical": 9,
+    "exchange": 11,
+    "packages": 16,
+    "partner": 16,
+    "public_log": 13,
+    "vectors": 175,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

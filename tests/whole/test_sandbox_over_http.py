@@ -123,6 +123,8 @@ def test_typescript_client_walks_the_whole_way_of_a_partner(sandbox: dict[str, A
     assert seen["tries"] == {"sent": 2, "signatures": 2}
     assert sorted(seen["receipts"]) == ["initial", "initial", "initial", "response", "supplement"]
     assert seen["waiting"] == []
+    assert len(seen["log"]) == len(seen["receipts"])
+    assert set(seen["log"]) <= {"in-log", "waits"}
     assert seen["evidence"] == [{"isComplete": True, "waiting": []}] * 2
     assert seen["outcome"]["outcome"] == "used"
     assert seen["references"][seen["outcome"]["report_id"]] == seen["outcome"]["reference"]

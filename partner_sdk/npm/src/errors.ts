@@ -13,6 +13,7 @@
  * ├── EnrolmentError          an invitation cannot be used
  * ├── ReceiptError            a receipt is for another report than was sent
  * ├── MailboxError            a message is not for this partner, out of order, or not the agency's
+ * ├── LogError                the public log is forked, rolled back or unreadable, or misses a receipt
  * ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
  * ├── EvidenceError           a file cannot be handed over, or a sealed one does not open
  * ├── TransportError          no reply: time-out, connection, TLS (safe to send again)
@@ -59,6 +60,8 @@ export class EnrolmentError extends ReportAbuseError {}
 export class ReceiptError extends ReportAbuseError {}
 
 export class MailboxError extends ReportAbuseError {}
+
+export class LogError extends ReportAbuseError {}
 
 export class LocalStateError extends ReportAbuseError {}
 

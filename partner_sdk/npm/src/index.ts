@@ -10,6 +10,7 @@ export type { EntryKind, PackageOutcome } from "./entries.js";
 export type { EvidenceAttempt, Files, HandedOver } from "./handover.js";
 export type { Alarm, BodyOf, Collected, Message, MessageKind } from "./mailbox.js";
 export type { OpenedPackage } from "./packages.js";
+export type { LogPlace } from "./public_log.js";
 export type { EntryAttempt, Line, Thread, ThreadKind, ThreadState, Writing } from "./threads.js";
 export type { Surroundings } from "./gateway.js";
 export type * from "./report.types.js";

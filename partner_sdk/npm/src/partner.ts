@@ -1,18 +1,23 @@
 /** A partner of the agency: an online service, or a body that receives packages. The one class that most programs need. */
 import { type Environment, answer, nullable, oneOf, text } from "./shapes.js";
+import { formatTime } from "./canonical.js";
 import { type PageFacts, sealContext } from "./contexts.js";
 import { type KeyIds, getKeyIds, parseInvitation } from "./enrolment.js";
+import { LogError } from "./errors.js";
 import type { Surroundings } from "./gateway.js";
 import { type EvidenceAttempt, type Files, type HandedOver, Handover } from "./handover.js";
 import type { KeySet } from "./keys.js";
 import { Mailbox, type Message } from "./mailbox.js";
 import { type OpenedPackage, openPackage } from "./packages.js";
+import { type Checkpoint, type LogPlace, LogTree, parseCheckpoint } from "./public_log.js";
 import type { Report } from "./report.types.js";
 import type { Receipt } from "./reports.js";
 import { Session } from "./session.js";
 import { type Attempt, type Delivery, type Progress, type ReportSettings, Submissions } from "./submissions.js";
 import { type EntryAttempt, Threads } from "./threads.js";
 
+const LOG = "log/checkpoint";
+const CONTRADICTION = "log/contradiction";
 const callerShape = answer({ environment: oneOf("live", "sandbox"), key_id: text(), partner: text() });
 const statusShape = answer({ caller: nullable(callerShape), environment: oneOf("live", "sandbox"), ready: (value) => value === true });
 
@@ -130,6 +135,38 @@ export class Partner {
   /** Check a receipt from anywhere against the report that this folder sent. */
   checkReceipt(receipt: Uint8Array | string): Receipt {
     return this.#submissions.check(receipt);
+  }
+
+  /**
+   * Look for every receipt in the gateway's public log, and remember how far the log was. Raises `LogError` for a receipt that
+   * does not stand there, and for a log that went back or shows another history. Null where the agency has no log.
+   */
+  async checkLog(): Promise<ReadonlyMap<string, LogPlace> | null> {
+    const session = this.#session;
+    const at = formatTime(session.now);
+    const { log_keys: logKeys = [] } = await session.refreshKeySet();
+    const keys = logKeys.filter((key) => key.not_before <= at && at < key.use_until).map((key) => key.public_key);
+    if (!keys.length) return null;
+    const { host } = new URL(session.gateway.origin);
+    const read = async (path: string): Promise<Buffer> => (await session.gateway.call({ method: "GET", path: `/log/${path}` })).bytes;
+    const parse = (note: Buffer, trusted: readonly string[]): Checkpoint => parseCheckpoint(note.toString(), { origin: `${host}/log`, keys: trusted });
+    const saved = session.folder.find(LOG);
+    const before = saved && parse(saved, logKeys.map((key) => key.public_key));
+    const newest = parse(await read("checkpoint"), keys);
+    const tree = new LogTree(newest, read);
+    try {
+      if (before) await tree.checkFollows(before);
+    } catch (error) {
+      // Both are signed: together they prove it, and the first that contradicted is never written again.
+      if (error instanceof LogError && !session.folder.find(CONTRADICTION)) session.folder.put(CONTRADICTION, newest.note);
+      throw error;
+    }
+    const places = new Map<string, LogPlace>();
+    for (const { reportId, receipt, received_at: receivedAt } of this.receipts()) {
+      places.set(reportId, await tree.find(receipt, { receivedAt, now: session.now, before }));
+    }
+    session.folder.put(LOG, newest.note);
+    return places;
   }
 
   /** Ask how far a report is. */

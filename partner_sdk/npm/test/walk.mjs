@@ -79,6 +79,7 @@ console.log(
     files: [...opened.files.keys()],
     key: status.caller.key_id,
     keys: partner.keyIds,
+    log: [...((await partner.checkLog()) ?? new Map())].map(([, { state }]) => state),
     numbers: partner.mailbox.list().map(({ number }) => number),
     outcome: messages.find(({ kind }) => kind === "outcome").body,
     partner: status.caller.partner,
