@@ -16,6 +16,13 @@ from tests.whole.public_server import PublicServer, open_phone
 
 A4_POINTS = (595, 842)
 LISTED = "example-chat"
+# The line that a demonstration has on every page.
+ADD_BANNER = """() => {
+    const line = document.createElement("p");
+    line.className = "banner";
+    line.textContent = "A demonstration";
+    document.querySelector("header").before(line);
+}"""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -30,11 +37,13 @@ def test_poster_is_one_sheet_with_a_code_that_leads_to_the_form(
             (code,) = zxingcpp.read_barcodes(picture)
         assert code.text == f"{server.url}/?from={LISTED}"
         phone.check_silence(server.url)
+        page.evaluate(ADD_BANNER)
         (sheet,) = PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True, print_background=False))).pages
         assert (round(sheet.mediabox.width), round(sheet.mediabox.height)) == A4_POINTS
         printed = " ".join(sheet.extract_text().split())
         signposts = load_signposts()
         for words in (
+            "A demonstration",
             *WORDS[language].sentence.split(". ")[:1],
             WORDS[language].text,
             signposts["emergency"].phone,
