@@ -113,9 +113,6 @@ NOT_RUN: Final[dict[str, str]] = {
     " --origin https://report.example": _PUBLIC,
     "report-abuse-partner console --as Sam Example": f"{_SERVES}tests/sdk/console/test_serving.py",
     "report-abuse-partner console --state partner": f"{_SERVES}tests/sdk/console/test_serving.py",
-    "report-abuse-partner enrol invitation.json --state partner": (
-        "needs an invitation of a running gateway; tests/sdk/test_readme_lines.py answers one"
-    ),
     "swapoff --all": _ROOT,
     "sysctl --load /etc/sysctl.d/60-report-abuse.conf": _ROOT,
     "systemctl daemon-reload": _ROOT,

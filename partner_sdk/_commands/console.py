@@ -35,6 +35,7 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
         from partner_sdk.console.app import make_console_app
         from partner_sdk.console.jobs import EXTENSION
         from partner_sdk.console.page import Console
+        from partner_sdk.console.people import read_name
         from partner_sdk.console.server import ConsoleServer
         from partner_sdk.console.session import Door
     except ModuleNotFoundError as error:
@@ -43,7 +44,9 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
         raise LocalStateError(
             "The pages need the extra `console`: pip install 'report-abuse-partner-sdk[console]'", reason="no-extra"
         ) from None
-    PartnerState.open(call.state)
+    is_enrolled = PartnerState.is_in(call.state)
+    if is_enrolled:
+        PartnerState.open(call.state)
     runtime = call.runtime
     served = Console(
         state=call.state.absolute(),
@@ -52,7 +55,9 @@ def console(call: Call, *, person: str | None, no_open: bool, port: int, idle_mi
         open_session=runtime.open_session,
         sleep=runtime.sleep,
     )
-    name = None if person is None else served.people.add(person, now=runtime.clock()).name
+    name = None if person is None else read_name(person)
+    if name is not None and is_enrolled:
+        name = served.people.add(name, now=runtime.clock()).name
     try:
         server = ConsoleServer(port=port, clock=runtime.clock)
     except OSError as error:

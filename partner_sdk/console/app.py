@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, current_app, make_response, redire
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._partner_state import PartnerProfile, PartnerState
 from partner_sdk.console import (
     account_pages,
     agency_pages,
@@ -17,6 +17,7 @@ from partner_sdk.console import (
     checking_pages,
     collecting,
     digest_pages,
+    enrolling_pages,
     file_pages,
     front_pages,
     outcomes_pages,
@@ -33,15 +34,15 @@ from partner_sdk.console.jobs import EXTENSION, Jobs
 from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, show_page
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
-from partner_sdk.console.session import Door, check_request, find_session, open_to_all
+from partner_sdk.console.session import Door, check_request, find_first_question, find_session, open_to_all
 from partner_sdk.digests.page import read_style
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.problems import NOT_A_REPORT
 
 # The modules of pages, in the order of the menu.
 PAGES: Final = (
-    *(front_pages, writing_pages, file_pages, checking_pages, sent_pages),
+    *(enrolling_pages, front_pages, writing_pages, file_pages, checking_pages, sent_pages),
     *(collecting, agency_pages, replying, package_pages, outcomes_pages, digest_pages),
     *(button_pages, account_pages, people_pages),
 )
@@ -82,8 +83,10 @@ class _ConsoleApp(Flask):
 
 
 def make_console_app(console: Console, door: Door) -> Flask:
-    """Return the app of one console; raises `LocalStateError` if its folder is not an enrolled partner's."""
-    profile = PartnerState.open(console.state).profile
+    """Return the app of one console; its first page answers an invitation where the folder is not enrolled yet.
+
+    Raises `LocalStateError` for an enrolled folder that cannot be used.
+    """
     app = _ConsoleApp(__name__, static_folder=None, template_folder="templates")
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=MAX_FORM_BYTES)
     app.config["MAX_FORM_PARTS"] = MAX_FORM_PARTS
@@ -92,10 +95,12 @@ def make_console_app(console: Console, door: Door) -> Flask:
     app.teardown_request(remove_parts)
     app.extensions[EXTENSION] = Jobs()
     bind_console(app, console)
-    folder = make_console_folder(console.state)
-    sweep(folder, state=PartnerState.open(console.state), drafts=[one.draft_id for one in Drafts(folder).list_all()])
+    if PartnerState.is_in(console.state):
+        state, folder = PartnerState.open(console.state), make_console_folder(console.state)
+        sweep(folder, state=state, drafts=[one.draft_id for one in Drafts(folder).list_all()])
     app.extensions["report_abuse_door"] = door
     app.before_request(lambda: check_request(door))
+    app.before_request(lambda: find_first_question(is_enrolled=PartnerState.is_in(console.state)))
     app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(ReportAbuseError, _show_error)
@@ -108,12 +113,20 @@ def make_console_app(console: Console, door: Door) -> Flask:
         lambda: {
             "visit": find_session(),
             "menu": [one.NAV for one in PAGES if hasattr(one, "NAV")],
-            "profile": profile,
+            "profile": _find_profile(console.state),
             "not_a_report": NOT_A_REPORT,
             "take_notice": _take_notice,
         }
     )
     return app
+
+
+def _find_profile(folder: Path) -> PartnerProfile | None:
+    """Return the profile of an enrolled folder, or None: also the page of an error is shown around it."""
+    try:
+        return PartnerState.open(folder).profile
+    except LocalStateError:
+        return None
 
 
 @blueprint.get("/open/<token>")

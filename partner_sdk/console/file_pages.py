@@ -1,12 +1,14 @@
 """Files as evidence: copied from the browser into the draft, and their way to the agency with its progress."""
 
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
 from flask import Blueprint, Request, Response, abort, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.console.draft_files import check_room, open_part
 from partner_sdk.console.page import get_console, go_to, is_by_script, note_act, show_page
 from partner_sdk.console.people import make_console_folder
@@ -31,6 +33,8 @@ class ConsoleRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         del content_type, filename, content_length
+        if not PartnerState.is_in(get_console().state):
+            return BytesIO()  # an invitation: there is no folder yet, and its secret belongs on no disk
         folder = make_console_folder(get_console().state)
         check_room(folder, size_bytes=total_content_length or 0)
         part = open_part(folder)

@@ -106,7 +106,7 @@ class People:
 
     def add(self, name: str, *, now: datetime) -> Person:
         """Add a person, or return the one of this name; raises `FormatError` for a name that cannot be one."""
-        plain = _read_name(name)
+        plain = read_name(name)
         with locked(self._folder):
             people = self.list_all()
             known = next((one for one in people if one.name.casefold() == plain.casefold()), None)
@@ -165,7 +165,8 @@ class People:
         write_durably(self._people, msgspec.json.encode(_PeopleFile(people=people)))
 
 
-def _read_name(name: str) -> str:
+def read_name(name: str) -> str:
+    """Return a typed name without its odd spaces; raises `FormatError` (`bad-name`)."""
     plain = " ".join(name.split())
     if not plain or len(plain) > MAX_NAME_CHARACTERS or not plain.isprintable():
         raise FormatError(f"Give a name of 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")

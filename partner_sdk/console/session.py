@@ -20,6 +20,7 @@ from partner_sdk.wire.evidence import MAX_FILE_BYTES
 
 TOKEN_BYTES: Final = 32
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ENROLLING: Final = "enrolling"
 _OPEN: Final = "_is_open"
 _BEFORE_A_PERSON: Final = "_is_before_a_person"
 _TAKES_FILES: Final = "_takes_files"
@@ -106,11 +107,8 @@ def find_session() -> Session | None:
     return found
 
 
-def check_request(door: Door) -> ResponseReturnValue | None:
-    """Refuse a request that is not from the person's own browser on the console's own pages; find its session.
-
-    Returns the way to the choice of a person where none was chosen yet.
-    """
+def check_request(door: Door) -> None:
+    """Refuse a request that is not from the person's own browser on the console's own pages; find its session."""
     if request.environ.get("HTTP_HOST") != door.host:
         abort(HTTPStatus.MISDIRECTED_REQUEST)
     is_safe = request.method in SAFE_METHODS
@@ -121,7 +119,7 @@ def check_request(door: Door) -> ResponseReturnValue | None:
         abort(HTTPStatus.FORBIDDEN)
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, _OPEN, False):
-        return None
+        return
     session = door.find_session(request.cookies.get(door.cookie))
     if session is None:
         abort(HTTPStatus.UNAUTHORIZED)
@@ -130,7 +128,16 @@ def check_request(door: Door) -> ResponseReturnValue | None:
         request.max_content_length = MAX_UPLOAD_BYTES
     if not is_safe:
         check_form_token(session)
-    if session.person is None and not getattr(view, _BEFORE_A_PERSON, False):
+
+
+def find_first_question(*, is_enrolled: bool) -> ResponseReturnValue | None:
+    """Return the way to the page that comes before all others: the invitation, then the choice of a person."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if getattr(view, _OPEN, False):
+        return None
+    if not is_enrolled and request.blueprint != ENROLLING:
+        return redirect(url_for("enrolling.get_enrol"), HTTPStatus.SEE_OTHER)
+    if get_session().person is None and not getattr(view, _BEFORE_A_PERSON, False):
         return redirect(url_for("people.get_choice"), HTTPStatus.SEE_OTHER)
     return None
 

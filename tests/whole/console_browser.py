@@ -73,12 +73,13 @@ class ConsolePerson:
 
 @contextmanager
 def open_console(
-    chromium: Browser, folder: Path, *, shots: Path | None = None, **options: Any
+    chromium: Browser, folder: Path, *, is_enrolled: bool = True, shots: Path | None = None, **options: Any
 ) -> Iterator[ConsolePerson]:
-    """Serve the console of an enrolled partner, and yield a person who has opened its link."""
+    """Serve the console of a partner, and yield a person who has opened its link."""
     with Sandbox() as sandbox:
         state = folder / "partner"
-        sandbox.enrol(state).close()
+        if is_enrolled:
+            sandbox.enrol(state).close()
         console = Console(state=state, ca_file=None, clock=utc_now, open_session=sandbox.session, sleep=lambda _: None)
         server = ConsoleServer(port=0, clock=utc_now)
         door = Door(host=server.host, person=None)

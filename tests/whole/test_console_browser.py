@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.console.jobs import EXTENSION, Job
 from partner_sdk.report import parse_report
+from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT
 from tests.sdk.console.console_builders import ANSWERS, FILE_ANSWERS
 from tests.whole.console_agency_walk import answer_and_read
@@ -81,6 +82,23 @@ def write_report(person: ConsolePerson) -> None:
     person.follow("Your report")
 
 
+def answer_the_invitation(person: ConsolePerson) -> None:
+    """Enrol with the agency's file alone, as a firm does on its first day."""
+    person.press("Answer it")
+    person.sees("Choose the file that the agency gave you.")
+    person.look("enrol")
+    invitation = encode(person.sandbox.invite())
+    person.page.get_by_label("The invitation").set_input_files(
+        {"name": "invitation.json", "mimeType": "application/json", "buffer": invitation}
+    )
+    person.press("Answer it")
+    person.press("Has the agency approved us?")
+    person.sees("The agency has not approved you yet.")
+    person.look("enrolled")
+    person.sandbox.run_desk()
+    person.press("Has the agency approved us?")
+
+
 def look_at_progress(person: ConsolePerson) -> None:
     """Look at the page of a report on its way, held in the middle of its way."""
     end, back = threading.Event(), person.page.url
@@ -102,7 +120,8 @@ def look_at_progress(person: ConsolePerson) -> None:
 
 def test_person_reports_gets_a_receipt_answers_a_question_and_reads_a_digest(browser: Browser, tmp_path: Path) -> None:
     clipboard = ["clipboard-read", "clipboard-write"]
-    with open_console(browser, tmp_path, permissions=clipboard) as person:
+    with open_console(browser, tmp_path, is_enrolled=False, permissions=clipboard) as person:
+        answer_the_invitation(person)
         person.look("who")
         person.page.get_by_label("Your name").fill("Sam Example")
         person.press("Go on")

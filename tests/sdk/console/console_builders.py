@@ -1,9 +1,12 @@
 """A console before a gateway, and a person's browser without a network."""
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import requests
 from flask import Flask
 from requests.adapters import BaseAdapter
 from werkzeug.test import TestResponse
@@ -50,12 +53,20 @@ FILE_ANSWERS = {
 class ConsoleBrowser:
     """A browser at one console; it keeps cookies and sends the headers that a browser sends."""
 
-    def __init__(self, folder: Path, adapter: BaseAdapter, *, person: str | None = "Sam Example") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        adapter: BaseAdapter | None = None,
+        *,
+        person: str | None = "Sam Example",
+        open_session: Callable[[], requests.Session] = requests.Session,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self.console = Console(
             state=folder,
             ca_file=None,
-            clock=StillClock(),
-            open_session=lambda: session_for(adapter),
+            clock=clock or StillClock(),
+            open_session=open_session if adapter is None else lambda: session_for(adapter),
             sleep=lambda _: None,
         )
         self.door = Door(host=HOST, person=person)
