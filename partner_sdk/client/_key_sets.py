@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, KeySetError, ProblemError, ReportAbuseError, TransportError
@@ -36,6 +37,7 @@ class KeySets:
         now = self._clock()
         key_set = self._state.accept_key_set(reply.body, now=now)
         self._fetched_at = now
+        log_event("key-set-fetched", serial=key_set.serial)
         return key_set
 
     def get(self) -> KeySet:
@@ -50,5 +52,6 @@ class KeySets:
                 kept = self._state.read_key_set(now=now)
             except ReportAbuseError:
                 raise error from None
+            log_event("key-set-kept", serial=kept.serial, reason=error.reason)
             self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
             return kept

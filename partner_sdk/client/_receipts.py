@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._submissions import check_may_leave, find_receipt, find_taken_before, send_submission
@@ -171,6 +172,7 @@ def deliver_submission(
         _, post = state.get_submission(report_id)
         receipt = check_new_receipt(state, reply.body, post=post, clock=clock, refresh=refresh)
         save_receipt(state, receipt)
+    log_event("report-delivered", report_id=report_id, reference=receipt.reference)
     return receipt
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError
@@ -52,6 +53,7 @@ def check_not_repeated(
     repeat = find_repeat(state, report, sent_as, now=now)
     if repeat is None:
         return
+    log_event("report-repeated", report_id=repeat.report_id, priority=sent_as.priority)
     if sent_as.priority == "P1":
         notify(f"{repeat} A P1 is never held back: this one goes too.")
     elif state.profile.environment != "live":

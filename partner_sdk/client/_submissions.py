@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._repeats import SentAs, check_not_repeated, note_report
 from partner_sdk.client._threads import note_answer
@@ -127,6 +128,7 @@ def seal_and_save(
     with state.holding_submission(clear.report_id):
         note_answer(state, clear.report_id, report=report, kind=clear.kind)
         (state.replace_submission if replaces else state.save_submission)(clear.report_id, body)
+        log_event("report-sealed", report_id=clear.report_id, priority=clear.priority, kind=clear.kind)
         on_saved(clear.report_id)
         note_report(state, clear.report_id, report, sent_as, now=clock())
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from partner_sdk.client._events import log_event
 from partner_sdk.errors import (
     FormatError,
     KeySetError,
@@ -109,6 +110,7 @@ def send_patiently(
             wait = _wait_seconds(error, attempt=attempt, policy=policy, share=jitter())
             if max(waited, count_seconds() - begun) + wait > policy.patience_seconds:
                 raise
+            log_event("trying-again", seconds=round(wait, 1), reason=error.reason)
             on_wait(wait, error)
         sleep(wait)
         waited += wait

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from partner_sdk.client._events import log_event
 from partner_sdk.client._keys import finish_change, list_mailbox_keys
 from partner_sdk.client._partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerProfile, PartnerState
 from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, RETRIED_ERRORS
@@ -114,6 +115,10 @@ class Mailbox:
             alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
             if not acknowledged:
                 break
+        for one in messages:
+            log_event("message-saved", number=one.message.number, kind=one.message.kind)
+        for alarm in alarms.values():
+            log_event("mailbox-alarm", reason=alarm.reason)
         return Delivery(tuple(messages), tuple(alarms.values()), retry_after_seconds)
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
@@ -262,6 +267,7 @@ def wait_for_deliveries(
             failures += 1
             asked = getattr(error, "retry_after_seconds", None) or 0
             pause = max(asked, min(2.0**failures, LONGEST_PAUSE_SECONDS)) * (1 + jitter()) / 2
+            log_event("trying-again", seconds=round(pause, 1), reason=error.reason)
             notify(f"{error} Asking again in {pause:.0f} seconds.")
             sleep(pause)
             continue
