@@ -1,5 +1,6 @@
 """The SDK's own wheel: alone with its five libraries and theirs, every module of it imports."""
 
+import email
 import importlib.metadata
 import re
 import shutil
@@ -111,6 +112,28 @@ def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path
     assert vectors <= names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"partner_sdk", "report_abuse_partner_sdk-0.1.0.dist-info"}
+
+
+def test_description_holds_on_the_page_of_an_index_and_the_readme_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (name,) = [one for one in names if one.endswith(".dist-info/METADATA")]
+        described = email.message_from_bytes(archive.read(name))
+        readme = archive.read("partner_sdk/README.md").decode("utf-8")
+    page = described.get_payload()
+    assert "Partner.open" in page
+    assert described["Description-Content-Type"] == "text/markdown"
+    assert re.findall(r"\]\((?!https://)[^)]*\)|<(?:a|img)\b", page) == []
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(
+        described.get_all("Classifier") or []
+    )
+    assert described["Requires-Python"] == ">=3.11"
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", readme)]
+    inside = {link for link in links if link and not link.startswith(("https://", "../docs/", "npm/"))}
+    assert len(inside) >= 3
+    assert [link for link in inside if f"partner_sdk/{link}" not in names] == []
+    named = re.findall(r"`([A-Za-z.]+)`\)", page)
+    assert {"README.md", "WIRE.md"} <= set(named)
 
 
 def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> None:

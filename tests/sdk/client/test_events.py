@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from partner_sdk.client._events import EVENTS, LOGGER, log_event
 
+from partner_sdk.client._events import EVENTS, LOGGER, log_event
 from tests.builders import House
 from tests.house.sources import ROOT
 from tests.sdk.client.test_client import KEYS, RAW, ReceivingGateway, open_client
