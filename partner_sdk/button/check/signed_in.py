@@ -25,7 +25,7 @@ _FLAGS: Final = {"TRUE": True, "FALSE": False}
 # Cookies stay in one header: RFC 6265 §4.1.1 allows none of these in a name or value.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f;]")
 _SIGN_IN: Final = re.compile(
-    r"(^|[/._-])(log-?[io]n|sign-?[io]n|sso|authenticate|auth|oauth2?|sessions?/new)($|[/._-])",
+    r"(^|[/._-])(log[-_]?[io]n|sign[-_]?[io]n|sso|authenticate|auth|oauth2?|sessions?/new)($|[/._-])",
     re.IGNORECASE,
 )
 

@@ -1,6 +1,5 @@
 """The checker on pages from elsewhere, on any bytes at all, and on pages made to keep it busy."""
 
-import re
 import string
 import sysconfig
 import time
@@ -16,13 +15,12 @@ from partner_sdk.button.check.page import MAX_MARKS, MAX_PAGE_BYTES
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT
+from tests.sdk.button.pasting import ENDS, FOREIGN, PLACES, paste
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 EXPECTED = Expected(ORIGIN, placement=PLACEMENT)
 # Pages that libraries of this environment bring along: an administration, debuggers, viewers of traces and reports.
 LIBRARIES = ("django", "playwright", "setuptools")
-FOREIGN = re.compile(rb"<html[^>]*\blang=[\"']?(?!en|cy)[a-z{]", re.IGNORECASE)
-PLACES = (b"<body>", b"</h1>", b"</p>", b"</div>", b"</body>")
 
 
 def check(raw: bytes) -> ButtonCheck:
@@ -34,33 +32,13 @@ def list_shipped() -> list[Path]:
     return sorted(path for name in LIBRARIES for path in (folder / name).rglob("*.html") if path.stat().st_size > 200)
 
 
-def insert(raw: bytes, *, snippet: str) -> list[bytes]:
-    """Return the page with the snippet at each place where a reader would see it: not inside hidden content."""
-    made = []
-    for place in PLACES:
-        before, mark, after = raw.rpartition(place)
-        is_shown = all(before.count(begin) == before.count(end) for begin, end in HOLDERS)
-        is_shown = is_shown and before.rfind(b"<a ") <= before.rfind(b"</a")  # a link in a link is taken apart
-        if mark and is_shown:
-            made.append(
-                before + snippet.encode() + mark + after
-                if place == b"</body>"
-                else before + mark + snippet.encode() + after
-            )
-    return made
-
-
-HIDING = (b"script", b"style", b"template", b"noscript", b"details", b"dialog", b"textarea")
-HOLDERS = ((b"<!--", b"-->"), *((b"<%s" % name, b"</%s" % name) for name in HIDING))
-
-
 @pytest.mark.parametrize("snippet", [WITH_SCRIPT, PLAIN], ids=["script", "link"])
 def test_button_on_pages_of_strangers_is_found_and_no_false_alarm_is_raised(snippet: str):
     looked_at = 0
     for path in list_shipped():
         raw = path.read_bytes()
         assert check(raw).placement is None
-        for page in insert(raw, snippet=snippet):
+        for page in paste(raw, snippet=snippet, places=(*PLACES, *ENDS)):
             found = check(page)
             # The snippet is English: on a page that says it is in a third language, that is advice for good reason.
             is_foreign = FOREIGN.search(page) is not None
