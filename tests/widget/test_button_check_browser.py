@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from partner_sdk.button.check import _browser as chromium_room
+from partner_sdk.button.check import _press
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.errors import ReportAbuseError
@@ -19,25 +20,26 @@ def test_good_page_has_no_finding_on_any_screen(check_browser: Browser, snippet:
 
 
 COVER = '<div style="position:fixed;inset:0;background:#fff">We use cookies</div>'
-# By a timer, a scroll, a turned screen, and an animation of a style sheet alone.
+# By a timer, a scroll, a turned screen, and an animation.
 GONE = "document.querySelector('section').remove()"
 FADE = "document.querySelector('section').animate({ opacity: 0 }, { duration: 9000, fill: 'forwards' })"
 ADDED = "event.target.closest?.('a') && (event.target.closest('a').search += '&_gl=1')"
 CHANGES = (
     ("not-visible", "<style>section a { visibility: hidden }</style>", ""),
+    ("not-visible", "<style>section { position: absolute; left: -9999px }</style>", ""),
+    ("not-visible", "<style>@media (prefers-color-scheme: dark) { section { display: none } }</style>", ""),
+    ("words-changed", "<style>section a { font-size: 0 }</style>", ""),
+    ("no-icon", "<style>section img { display: none } section a { padding: 22px }</style>", ""),
     ("box-too-small", "<style>section img { width: 20px; height: 20px }</style>", ""),
     ("below-the-fold", "<style>section { margin-top: 1500px }</style>", ""),
     ("low-contrast", "<style>section a { color: #ddd; background: #fff }</style>", ""),
-    (
-        "low-contrast",
-        "<style>@media (prefers-color-scheme: dark) { html { background: #111 } section a { color: #335 } }</style>",
-        "",
-    ),
     # Black words are read well on this grey; the icon's dark field and its light hand are both near to it.
     ("faint-edge", "<style>section { background: #7a7a7a } section a { color: #000 }</style>", ""),
     ("covered", "", COVER),
+    ("covered", "<style>section a { pointer-events: none }</style>", ""),
     ("see-through", "<style>main { opacity: .4 } section a { color: #000 }</style>", ""),
     ("not-by-tab", LISTEN.format("focusin", "event.target.blur()"), ""),
+    ("not-by-tab", LISTEN.format("keydown", "event.key === 'Tab' && event.preventDefault()"), ""),
     ("leads-elsewhere", LISTEN.format("click", "event.preventDefault()"), ""),
     ("press-tells-others", LISTEN.format("click", "navigator.sendBeacon('https://count.example/')"), ""),
     ("only-by-pointer", LISTEN.format("keydown", "event.key === 'Enter' && event.preventDefault()"), ""),
@@ -58,9 +60,42 @@ def test_fault_that_only_a_browser_sees_is_found_and_nothing_else(
     assert list_codes(check(check_browser, make_page(PLAIN, head=head, after=after))) == [code]
 
 
-def test_element_that_covers_nothing_of_a_dressed_button_is_judged_at_its_face(check_browser: Browser):
-    page = make_page(WITH_SCRIPT, after=COVER)
-    assert list_codes(check(check_browser, page)) == ["covered"]
+COVERS = {
+    "stays": ('<div id="cookies" style="position: fixed; inset: 0"></div>', "div#cookies stays on the screen"),
+    "sticks": (
+        '<div class="bar sam17" style="position: sticky; bottom: 0; margin-top: -600px; height: 600px"></div>',
+        "div.bar sticks to the screen",
+    ),
+    "over": ('<div style="position: relative; margin-top: -400px; height: 500px"></div>', "div is laid over it"),
+    "dialog": ("<dialog>x</dialog><script>document.querySelector('dialog').showModal()</script>", "dialog is an open"),
+}
+
+
+@pytest.mark.parametrize("name", COVERS)
+def test_cover_is_named_with_the_width_the_element_and_the_cause(check_browser: Browser, name: str):
+    after, said = COVERS[name]
+    found = check(check_browser, make_page(WITH_SCRIPT, after=after))
+    (one,) = [one for one in found.findings if one.code == "covered"]
+    assert "(360 by 640): " in one.what
+    assert said in one.what
+    assert "17" not in one.what, "digits may be a person's"
+
+
+def test_colours_that_fail_in_a_dark_page_alone_are_told_so(check_browser: Browser):
+    head = "<style>@media (prefers-color-scheme: dark) { html { background: #111 } section a { color: #335 } }</style>"
+    (found,) = check(check_browser, make_page(PLAIN, head=head)).findings
+    assert (found.code, found.severity) == ("low-contrast", "fault")
+    assert found.what.endswith("(less than 4.5 to 1), in a dark page.")
+    assert "--form script" in found.mend
+
+
+def test_press_that_leads_to_a_page_between_is_found_and_does_not_end_the_check(
+    check_browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_press, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
+    between = "event.preventDefault(); location = '/leaving'"
+    found = check(check_browser, make_page(PLAIN, after=LISTEN.format("click", between)))
+    assert "leads-elsewhere" in list_codes(found)
 
 
 def test_script_that_a_policy_blocks_is_seen_in_both_ways(check_browser: Browser):

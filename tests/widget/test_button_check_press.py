@@ -57,7 +57,10 @@ def test_press_that_tells_others_is_found_where_a_new_tab_opens(check_browser: B
     assert list_codes(found) == ["press-tells-others", "new-tab"]
 
 
-def test_press_that_tells_others_is_found_where_it_does_not_open_the_form(check_browser: Browser):
+def test_press_that_tells_others_is_found_where_it_does_not_open_the_form(
+    check_browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_press, "PRESS_SECONDS", 0.5)  # what never comes is not waited for
     page = make_page(PLAIN, after=LISTEN.format("click", f"event.preventDefault(); {BEACON}"))
     assert list_codes(check(check_browser, page)) == ["leads-elsewhere", "press-tells-others"]
 
@@ -84,8 +87,8 @@ def test_clean_tab_does_not_hide_what_another_one_knows(check_browser: Browser):
 def test_picture_that_never_comes_does_not_hide_whom_the_press_tells(
     check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(browser_check, "LOAD_MS", 3_000)
-    monkeypatch.setattr(_press, "ASKED_SECONDS", 4.0)  # a page that is still loading may never report that it goes
+    monkeypatch.setattr(browser_check, "LOAD_MS", 2_000)
+    monkeypatch.setattr(_press, "ASKED_SECONDS", 2.0)  # a page that is still loading may never report that it goes
     screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
     opened: list[BrowserContext] = []
 

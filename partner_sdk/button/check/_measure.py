@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk.button.check._buttons import Expected, Notice
 from partner_sdk.button.check._script_rules import LEAST_SIZE
@@ -30,8 +30,8 @@ _CAUSES: Final = {
     "placed": "{0} is laid over it (position: absolute or relative)",
     "dialog": "{0} is an open dialog or popover",
     "flow": "{0} is pushed over it by the layout, e.g. a negative margin",
+    "own": "a style of the link itself keeps them away (e.g. pointer-events, clip-path, transform)",
     "cut": "{0}, around the button, cuts it off or takes its presses (overflow, clip-path, pointer-events)",
-    "outside": "the button lies outside of the screen",
 }
 # Longer than most banners and timers wait; it passes at once, by the page's own clock.
 LATER_MS: Final = 60_000
@@ -73,8 +73,10 @@ def judge_button(page: "Page", link: "ElementHandle", *, screen: Screen, in_dark
     if seen["dressed"] is False:
         yield Notice("not-dressed")
     if not _is_visible(seen):
-        yield Notice("not-visible")
+        yield Notice("not-visible", screens=(screen.name,))
         return
+    if seen["dressed"] is not True:
+        yield from _judge_parts(seen)
     if box["width"] < LEAST_SIZE or box["height"] < LEAST_SIZE:
         yield Notice("box-too-small")
     if not seen["above"]:
@@ -86,27 +88,42 @@ def judge_button(page: "Page", link: "ElementHandle", *, screen: Screen, in_dark
     elif seen["opacity"] < LEAST_OPACITY:
         yield Notice("see-through")
     else:
-        yield from _judge_colours(page, seen, in_dark=in_dark)
+        yield from _judge_colours(page, seen, scheme="light")
+        if in_dark:
+            yield from _judge_in_dark(page, link)
     if not _is_reached(page, link):
         yield Notice("not-by-tab")
 
 
+def _judge_parts(seen: dict[str, Any]) -> Iterator[Notice]:
+    """Yield the notices of a plain link whose words or icon a style sheet hides: a dressed one draws its own."""
+    if seen["words"]["width"] < 1 or seen["words"]["height"] < 1:
+        yield Notice("words-changed")
+    if seen["edge"] is None:
+        yield Notice("no-icon")
+
+
 def _is_visible(seen: dict[str, Any]) -> bool:
-    is_shown = seen["visible"] and seen["opacity"] > 0
+    is_outside = seen["cover"] is not None and seen["cover"]["cause"] == "outside"
+    is_shown = seen["visible"] and seen["opacity"] > 0 and not is_outside
     return bool(is_shown and seen["box"]["width"] >= 1 and seen["box"]["height"] >= 1)
 
 
-def _judge_colours(page: "Page", seen: dict[str, Any], *, in_dark: bool) -> Iterator[Notice]:
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark") if in_dark else ("light",)
-    for scheme in schemes:
-        page.emulate_media(color_scheme=scheme)
-        for code in _measure_colours(page, seen):
-            yield Notice(code, screens=(f"in a {scheme} page",))
-    if in_dark:
-        page.emulate_media(color_scheme="light")
+def _judge_in_dark(page: "Page", link: "ElementHandle") -> Iterator[Notice]:
+    page.emulate_media(color_scheme="dark")
+    seen: dict[str, Any] = page.evaluate(read_script("measure.js.txt"), {"link": link})
+    if _is_visible(seen):
+        yield from _judge_colours(page, seen, scheme="dark")
+    else:
+        yield Notice("not-visible", screens=(_name_scheme("dark"),))
+    page.emulate_media(color_scheme="light")
 
 
-def _measure_colours(page: "Page", seen: dict[str, Any]) -> Iterator[str]:
+def _name_scheme(scheme: str) -> str:
+    return f"in a {scheme} page"
+
+
+def _judge_colours(page: "Page", seen: dict[str, Any], *, scheme: str) -> Iterator[Notice]:
     edge = seen["edge"]
     words = _take_picture(page, seen["words"])
     around = _take_picture(page, edge["outer"] if edge else None)
@@ -124,9 +141,9 @@ def _measure_colours(page: "Page", seen: dict[str, Any]) -> Iterator[str]:
     finally:
         paper.close()
     if ratios["words"] < LEAST_CONTRAST:
-        yield "low-contrast"
+        yield Notice("low-contrast", screens=(_name_scheme(scheme),))
     if ratios["edge"] < LEAST_EDGE_CONTRAST:
-        yield "faint-edge"
+        yield Notice("faint-edge", screens=(_name_scheme(scheme),))
 
 
 def _take_picture(page: "Page", box: dict[str, float] | None) -> str | None:
@@ -142,9 +159,15 @@ def _is_reached(page: "Page", link: "ElementHandle") -> bool:
     """Return whether Tab goes to the link from the element right before it, wherever on the page that is."""
     page.evaluate("({ link }) => link.focus({ preventScroll: true })", {"link": link})
     page.keyboard.press("Shift+Tab")
+    if _has_focus(page, link):
+        return False  # a script keeps the focus where it is
     page.keyboard.press("Tab")
-    reached: bool = page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link})
-    return reached
+    return _has_focus(page, link)
+
+
+def _has_focus(page: "Page", link: "ElementHandle") -> bool:
+    has_focus: bool = page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link})
+    return has_focus
 
 
 def look_later(page: "Page", *, expected: Expected, screen: Screen) -> Iterator[Notice]:

@@ -80,7 +80,8 @@ def press(
         if route.request.is_navigation_request() and _is_form(route.request.url, expected):
             held.append(route)
         else:
-            route.abort()
+            # As if a person had stopped it: after a failure a page that the press leads to would show as an error.
+            route.abort("aborted" if route.request.is_navigation_request() else "failed")
 
     page.context.route("**/*", stop)
     page.route("**/*", stop)
@@ -92,7 +93,7 @@ def press(
     by_pointer = _press_pointer(page, link, held, watch, expected=expected)
     notices = list(_judge_tabs(page, by_pointer))
     kept_after = _read_kept(page)  # now: a page that is left may save its scroll, which tells nothing of a press
-    by_key = _press_key(page, link, held, watch, expected=expected)
+    by_key = _press_key(page, link, held, watch, expected=expected) if by_pointer else []
     seconds = time.monotonic() - began
     usual |= _list_changes(kept_first, kept_before)
     told = (watch.asked | _list_changes(kept_before, kept_after)) - usual
@@ -107,7 +108,8 @@ def _press_pointer(
     box = link.evaluate(
         """link => {
           const host = link.closest('report-abuse-button')
-          const shown = host?.shadowRoot?.querySelector('div:not([hidden])') ?? link.querySelector('svg, img') ?? link
+          const parts = [host?.shadowRoot?.querySelector('div:not([hidden])'), link.querySelector('svg, img')]
+          const shown = parts.find(one => one?.getBoundingClientRect().width) ?? link
           const box = shown.getBoundingClientRect()
           return [box.x + box.width / 2, box.y + box.height / 2]
         }"""
@@ -117,7 +119,7 @@ def _press_pointer(
     page.wait_for_timeout(HOLD_SECONDS * 1000)
     opened = [route.request for route in held]
     for route in held:
-        route.abort("aborted")  # as if the person had stopped it: a failure would show an error page instead
+        route.abort("aborted")
     held.clear()
     watch.forget_leads()
     return opened

@@ -104,8 +104,9 @@ def check_in_browser(
                 is_told = not _TOLD.isdisjoint(one.code for one in measured)
                 for seen in _measure_on(run, screen, trees=trees, is_told=is_told):
                     measured[seen] = None
-            for seen in _look_later(run, screens[0]):
-                measured[seen] = None
+            if _NOT_SEEN.isdisjoint(one.code for one in measured):
+                for seen in _look_later(run, screens[0]):
+                    measured[seen] = None
         except TransportError:
             if not deadline.is_over:
                 raise
@@ -131,6 +132,7 @@ def check_in_browser(
 
 
 _TOLD: Final = frozenset({"press-tells-others", "stores-at-press"})
+_NOT_SEEN: Final = frozenset({"asks-to-sign-in", "nothing-to-measure", "not-visible"})
 # A button that a person cannot press is not pressed here.
 _OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
 # Where the source has no button, that is said already.
@@ -298,7 +300,7 @@ def _open_page(
         page = context.new_page()
         name_as_person(page)
         page.route(run.address, lambda route: _answer(route, run))
-        _open(page, run, waits_for_load=waits_for_load)
+        _open(page, run, waits_for_load=waits_for_load, settle_ms=0 if has_own_clock else SETTLE_MS)
         yield _Opened(page, watch=watch, gate=gate)
     except Error:
         raise TransportError(
@@ -332,14 +334,14 @@ def _answer(route: "Route", run: _Run) -> None:
         route.fallback()
 
 
-def _open(page: "Page", run: _Run, *, waits_for_load: bool) -> None:
+def _open(page: "Page", run: _Run, *, waits_for_load: bool, settle_ms: int) -> None:
     from playwright.sync_api import TimeoutError as TooSlowError
 
     page.goto(run.address, wait_until="domcontentloaded")
     if waits_for_load:
         with suppress(TooSlowError):  # one slow picture: the rest is measured
             page.wait_for_load_state("load")
-    page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_timeout(settle_ms)
     if page.evaluate("() => document.scripts.length > 0"):
         for _ in range(APPEAR_MS // DRESSING_STEP_MS):
             if list_links(page, expected=run.expected):
