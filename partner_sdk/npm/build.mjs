@@ -18,8 +18,13 @@ for (const file of readdirSync(here("src/schema"))) {
   const name = file.replace(".json", "");
   const { $ref, ...schema } = JSON.parse(readFileSync(here(`src/schema/${file}`), "utf8"));
   const root = $ref ? { ...schema, ...schema.$defs[$ref.replace("#/$defs/", "")] } : schema;
-  writeFileSync(here(`dist/${name}.types.d.ts`), await compile({ ...root, title: TITLES[name] }, TITLES[name], OPTIONS));
+  writeFileSync(
+    here(`dist/${name}.types.d.ts`),
+    await compile({ ...root, title: TITLES[name] }, TITLES[name], OPTIONS),
+  );
   copyFileSync(here(`src/schema/${file}`), here(`dist/schema/${file}`));
 }
 copyFileSync(here("../examples/report.json"), here("dist/schema/example.json"));
-execFileSync(process.execPath, [here("node_modules/typescript/bin/tsc"), "--project", here("tsconfig.json")], { stdio: "inherit" });
+execFileSync(process.execPath, [here("node_modules/typescript/bin/tsc"), "--project", here("tsconfig.json")], {
+  stdio: "inherit",
+});

@@ -42,6 +42,12 @@ def test_its_own_tests_and_all_vectors_pass() -> None:
     assert counts == {"pass": sum(TESTS.values()), "fail": 0, "skipped": 0, "todo": 0}
 
 
+def test_every_file_has_the_layout_of_the_formatter() -> None:
+    files = [*NPM.glob("src/*.ts"), *NPM.glob("test/*.mjs"), NPM / "build.mjs"]
+    assert len(files) >= 30
+    run_node("node_modules/prettier/bin/prettier.cjs", "--check", *files)
+
+
 def test_every_example_of_its_readme_is_of_the_right_types() -> None:
     text = (NPM / "README.md").read_text("utf-8")
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

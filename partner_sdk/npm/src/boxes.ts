@@ -47,7 +47,8 @@ export async function makePublicKey(seed: Uint8Array): Promise<Buffer> {
   return Buffer.from(await HPKE.kem.serializePublicKey(publicKey));
 }
 
-export const sealingKeyIdOf = (publicKey: Uint8Array): string => toBase64url(sha256(SUITE, publicKey).subarray(0, KEY_ID_BYTES));
+export const sealingKeyIdOf = (publicKey: Uint8Array): string =>
+  toBase64url(sha256(SUITE, publicKey).subarray(0, KEY_ID_BYTES));
 
 function makeInfo(context: BoxContext, keyId: Uint8Array): Buffer {
   const { environment, purpose, sender, recipient, id, kind, priority } = context;
@@ -107,15 +108,24 @@ export async function seal(
 }
 
 /** Open a box with the seed that it is sealed to. */
-export async function open(box: Uint8Array, { seed, context }: { seed: Uint8Array; context: BoxContext }): Promise<Buffer> {
+export async function open(
+  box: Uint8Array,
+  { seed, context }: { seed: Uint8Array; context: BoxContext },
+): Promise<Buffer> {
   const bytes = Buffer.from(box);
   if (bytes.length > MAX_ENVELOPE_BYTES) throw new EnvelopeError("too-large", "This box is too large.");
   if (bytes.length < HEADER_BYTES) throw new EnvelopeError("truncated", "This box is cut off.");
-  if (bytes[0] !== VERSION) throw new EnvelopeError("unknown-version", `This box has version ${bytes[0]}; this client knows version ${VERSION}.`);
+  if (bytes[0] !== VERSION)
+    throw new EnvelopeError(
+      "unknown-version",
+      `This box has version ${bytes[0]}; this client knows version ${VERSION}.`,
+    );
   const keyId = bytes.subarray(1, 1 + KEY_ID_BYTES);
-  if (!bytes.subarray(1 + KEY_ID_BYTES, HEADER_BYTES).equals(SUITE)) throw new EnvelopeError("unknown-suite", "This box is sealed with a suite that this client does not know.");
+  if (!bytes.subarray(1 + KEY_ID_BYTES, HEADER_BYTES).equals(SUITE))
+    throw new EnvelopeError("unknown-suite", "This box is sealed with a suite that this client does not know.");
   if (bytes.length < HEADER_BYTES + ENC_BYTES + TAG_BYTES) throw new EnvelopeError("truncated", "This box is cut off.");
-  if (toBase64url(keyId) !== sealingKeyIdOf(await makePublicKey(seed))) throw new OpeningError("unknown-key", "This box is sealed to another key.");
+  if (toBase64url(keyId) !== sealingKeyIdOf(await makePublicKey(seed)))
+    throw new OpeningError("unknown-key", "This box is sealed to another key.");
   let padded: Buffer;
   try {
     const recipientKey = await HPKE.kem.importKey("raw", exact(seed), false);

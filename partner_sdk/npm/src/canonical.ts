@@ -18,14 +18,16 @@ export function sha256(...pieces: readonly (Uint8Array | string)[]): Buffer {
 
 export const sha256Hex = (...pieces: readonly (Uint8Array | string)[]): string => sha256(...pieces).toString("hex");
 
-export const toBase64url = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+export const toBase64url = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 
 /** Read base64url without padding; any other spelling of the same bytes is refused (RFC 4648 §5). */
 export function parseBase64url(text: string): Buffer {
   if (text === "") return EMPTY;
   const bytes = Buffer.from(text, "base64url");
   // Node skips characters that it does not know, takes padding, and ignores bits that are left over.
-  if (bytes.toString("base64url") !== text) throw new FormatError("not-canonical", "This is not base64url in its one spelling.");
+  if (bytes.toString("base64url") !== text)
+    throw new FormatError("not-canonical", "This is not base64url in its one spelling.");
   return bytes;
 }
 
@@ -47,7 +49,10 @@ export function canonical(value: Json): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (isList(value)) return `[${value.map(canonical).join(",")}]`;
   const names = Object.keys(value).filter((name) => value[name] !== undefined);
-  return `{${names.sort().map((name) => `${canonical(name)}:${canonical(value[name] as Json)}`).join(",")}}`;
+  return `{${names
+    .sort()
+    .map((name) => `${canonical(name)}:${canonical(value[name] as Json)}`)
+    .join(",")}}`;
 }
 
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
@@ -65,7 +70,8 @@ function parseText(bytes: Uint8Array | string): { text: string; value: Json } {
 export function parseCanonical(bytes: Uint8Array | string): Json {
   const { text, value } = parseText(bytes);
   // Also refuses a name that stands twice: JSON.parse keeps its last value alone.
-  if (canonical(value) !== text) throw new FormatError("not-canonical", "This JSON is not in its one spelling (RFC 8785).");
+  if (canonical(value) !== text)
+    throw new FormatError("not-canonical", "This JSON is not in its one spelling (RFC 8785).");
   return value;
 }
 
@@ -96,7 +102,8 @@ export const formatTime = (time: Date): string => `${time.toISOString().slice(0,
 export function parseTime(text: string): Date {
   const time = new Date(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) && !Number.isNaN(time.getTime());
-  if (!isTime || formatTime(time) !== text) throw new FormatError("malformed", "This is not a time in UTC and whole seconds.");
+  if (!isTime || formatTime(time) !== text)
+    throw new FormatError("malformed", "This is not a time in UTC and whole seconds.");
   return time;
 }
 

@@ -5,7 +5,20 @@
 import { type SealingKey, seal } from "./boxes.js";
 import { canonical, formatTime, makeUuid7, parseTime, toBase64url } from "./canonical.js";
 import { FormatError } from "./errors.js";
-import { type Environment, type Of, type Shape, environment, list, object, oneOf, parseExact, partnerId, text, time, uuid7 } from "./shapes.js";
+import {
+  type Environment,
+  type Of,
+  type Shape,
+  environment,
+  list,
+  object,
+  oneOf,
+  parseExact,
+  partnerId,
+  text,
+  time,
+  uuid7,
+} from "./shapes.js";
 import { KINDS, type Signer, makeStatement } from "./statements.js";
 
 export const MAX_STATEMENT_BYTES = 4092;
@@ -15,7 +28,8 @@ const [FIRST_YEAR, LAST_YEAR] = [2000, 9000];
 const serviceId = text({ least: 1, most: 120 });
 const moment: Shape<string> = (value, place) => {
   const year = parseTime(time(value, place)).getUTCFullYear();
-  if (year < FIRST_YEAR || year > LAST_YEAR) throw new FormatError("malformed", `No page was shown in the year ${year}.`);
+  if (year < FIRST_YEAR || year > LAST_YEAR)
+    throw new FormatError("malformed", `No page was shown in the year ${year}.`);
   return value as string;
 };
 const account = object({ account_id: serviceId }, { display_name: text({ most: 80 }) });
@@ -41,7 +55,8 @@ type Context = Of<typeof fields>;
 export const contextShape: Shape<Context> = (value, place) => {
   const context = fields(value, place);
   const seconds = (parseTime(context.expires_at).getTime() - parseTime(context.issued_at).getTime()) / 1000;
-  if (seconds <= 0 || seconds > MOST_SECONDS) throw new FormatError("malformed", "A context of a page lasts at most 24 hours.");
+  if (seconds <= 0 || seconds > MOST_SECONDS)
+    throw new FormatError("malformed", "A context of a page lasts at most 24 hours.");
   return context;
 };
 
@@ -61,14 +76,33 @@ interface Settings {
 }
 
 /** Seal the facts of a page and return the token that stands behind `#context=` in its link. */
-export async function sealContext(facts: PageFacts, { environment: where, partner, key, signer, now }: Settings): Promise<string> {
+export async function sealContext(
+  facts: PageFacts,
+  { environment: where, partner, key, signer, now }: Settings,
+): Promise<string> {
   const { lifetimeSeconds = MOST_SECONDS / 2, ...rest } = facts;
   const expires = new Date(now.getTime() + lifetimeSeconds * 1000);
   const id = makeUuid7(now);
-  const payload = canonical({ ...rest, context_id: id, environment: where, expires_at: formatTime(expires), issued_at: formatTime(now), partner });
+  const payload = canonical({
+    ...rest,
+    context_id: id,
+    environment: where,
+    expires_at: formatTime(expires),
+    issued_at: formatTime(now),
+    partner,
+  });
   parseExact(payload, contextShape);
   const signed = canonical(makeStatement(payload, { kind: KINDS.pageContext, signers: [signer] }));
-  if (Buffer.byteLength(signed) > MAX_STATEMENT_BYTES) throw new FormatError("too-large", "These facts are too many for one page: name fewer messages.");
-  const context = { environment: where, purpose: "context", sender: partner, recipient: "agency", id, kind: "page", priority: "none" } as const;
+  if (Buffer.byteLength(signed) > MAX_STATEMENT_BYTES)
+    throw new FormatError("too-large", "These facts are too many for one page: name fewer messages.");
+  const context = {
+    environment: where,
+    purpose: "context",
+    sender: partner,
+    recipient: "agency",
+    id,
+    kind: "page",
+    priority: "none",
+  } as const;
   return `1.${partner}.${id}.${toBase64url(await seal(signed, { key, context }))}`;
 }

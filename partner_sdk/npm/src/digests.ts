@@ -20,9 +20,30 @@ export interface DigestRow {
 /** Return one row for each number of a digest, its total first. */
 export function toRows(digest: Digest): readonly DigestRow[] {
   const { period, total, tables } = digest;
-  const toRow = (table: string, exact: boolean, note: string, { label, title, value, low, high, shown, own, evidence }: DigestCell): DigestRow => {
-    return { period, table, label, title, value, low, high, shown, exact, own: own ?? null, evidence: evidence ?? null, note };
+  const toRow = (
+    table: string,
+    exact: boolean,
+    note: string,
+    { label, title, value, low, high, shown, own, evidence }: DigestCell,
+  ): DigestRow => {
+    return {
+      period,
+      table,
+      label,
+      title,
+      value,
+      low,
+      high,
+      shown,
+      exact,
+      own: own ?? null,
+      evidence: evidence ?? null,
+      note,
+    };
   };
   const first = total ? [toRow("total", false, "", total)] : [];
-  return [...first, ...tables.flatMap(({ name, exact, note, cells }) => cells.map((cell) => toRow(name, exact, note, cell)))];
+  return [
+    ...first,
+    ...tables.flatMap(({ name, exact, note, cells }) => cells.map((cell) => toRow(name, exact, note, cell))),
+  ];
 }

@@ -2,10 +2,31 @@
 import { randomBytes } from "node:crypto";
 
 import { type SealingKey, makePublicKey, seal, sealingKeyIdOf } from "./boxes.js";
-import { type Json, canonical, formatTime, parseBase64url, parseCanonical, parseJson, sha256, toBase64url } from "./canonical.js";
+import {
+  type Json,
+  canonical,
+  formatTime,
+  parseBase64url,
+  parseCanonical,
+  parseJson,
+  sha256,
+  toBase64url,
+} from "./canonical.js";
 import { EnrolmentError, FormatError, LocalStateError } from "./errors.js";
 import type { Folder } from "./folder.js";
-import { type Environment, type Of, base64url, digest, environment, nullable, object, oneOf, partnerId, text, time } from "./shapes.js";
+import {
+  type Environment,
+  type Of,
+  base64url,
+  digest,
+  environment,
+  nullable,
+  object,
+  oneOf,
+  partnerId,
+  text,
+  time,
+} from "./shapes.js";
 import { KINDS, type Signer, makeSigner, makeStatement } from "./statements.js";
 
 const SECRET_BYTES = 32;
@@ -51,7 +72,11 @@ export interface KeyIds {
 }
 
 export function getKeyIds(keys: PartnerKeys): KeyIds {
-  return { submission: keys.submission.keyId, context: keys.context.keyId, mailbox: sealingKeyIdOf(keys.mailboxPublicKey) };
+  return {
+    submission: keys.submission.keyId,
+    context: keys.context.keyId,
+    mailbox: sealingKeyIdOf(keys.mailboxPublicKey),
+  };
 }
 
 /** Read an invitation as the agency gave it. */
@@ -64,12 +89,16 @@ export function parseInvitation(bytes: Uint8Array | string): Invitation {
   }
 }
 
-export const hashSecret = (secret: string): string => toBase64url(sha256("report-abuse invitation v1\0", parseBase64url(secret)));
+export const hashSecret = (secret: string): string =>
+  toBase64url(sha256("report-abuse invitation v1\0", parseBase64url(secret)));
 
 const fileOf = (role: Role): string => `keys/${role}.key`;
 
 /** Make the keys that the folder lacks: each is on disk before the agency learns of it (§5.1). */
-export async function makeKeys(folder: Folder, { environment: where, now }: { environment: Environment; now: Date }): Promise<PartnerKeys> {
+export async function makeKeys(
+  folder: Folder,
+  { environment: where, now }: { environment: Environment; now: Date },
+): Promise<PartnerKeys> {
   for (const role of ROLES) {
     if (folder.find(fileOf(role))) continue;
     const secret = randomBytes(SEED_BYTES);
@@ -100,7 +129,12 @@ export async function readKeys(folder: Folder): Promise<PartnerKeys> {
   };
   const mailboxSeed = read("mailbox");
   const mailboxPublicKey = await makePublicKey(mailboxSeed);
-  return { submission: makeSigner(read("submission")), context: makeSigner(read("context")), mailboxSeed, mailboxPublicKey };
+  return {
+    submission: makeSigner(read("submission")),
+    context: makeSigner(read("context")),
+    mailboxSeed,
+    mailboxPublicKey,
+  };
 }
 
 interface EnrolmentSettings {
@@ -111,7 +145,12 @@ interface EnrolmentSettings {
 }
 
 /** Make the body of `POST /v1/enrol`. An invitation takes one box: save these bytes, and send them again. */
-export async function sealEnrolment({ invitation, keys, key, ekm }: EnrolmentSettings): Promise<{ body: string; text: string }> {
+export async function sealEnrolment({
+  invitation,
+  keys,
+  key,
+  ekm,
+}: EnrolmentSettings): Promise<{ body: string; text: string }> {
   const { environment: where, partner, secret } = invitation;
   const hashed = hashSecret(secret);
   const payload = canonical({
@@ -124,7 +163,15 @@ export async function sealEnrolment({ invitation, keys, key, ekm }: EnrolmentSet
   });
   const statement = makeStatement(payload, { kind: KINDS.enrolment, signers: [keys.submission, keys.context] });
   const sealed = canonical({ keys: statement as unknown as Json, secret });
-  const context = { environment: where, purpose: "enrol", sender: partner, recipient: "agency", id: hashed, kind: "enrol", priority: "none" } as const;
+  const context = {
+    environment: where,
+    purpose: "enrol",
+    sender: partner,
+    recipient: "agency",
+    id: hashed,
+    kind: "enrol",
+    priority: "none",
+  } as const;
   const envelope = await seal(sealed, { key, context, ...(ekm && { ekm }) });
   return { body: canonical({ envelope: toBase64url(envelope), secret_sha256: hashed }), text: sealed };
 }

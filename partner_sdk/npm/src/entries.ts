@@ -43,9 +43,14 @@ export type Entry = Of<typeof fields>;
 export const entryShape: Shape<Entry> = (value, place) => {
   const entry = fields(value, place);
   const { kind, outcome } = entry;
-  const isSaid = entry.text.trim() !== "" || kind === "acknowledge" || kind === "outcome" || (kind === "answer" && entry.report_id !== undefined);
+  const isSaid =
+    entry.text.trim() !== "" ||
+    kind === "acknowledge" ||
+    kind === "outcome" ||
+    (kind === "answer" && entry.report_id !== undefined);
   if (!isSaid) throw new FormatError("malformed", `An entry of kind ${kind} needs a text.`);
-  if ((kind === "outcome") !== (outcome !== undefined)) throw new FormatError("malformed", "An outcome, and no other kind, has a code of an outcome.");
+  if ((kind === "outcome") !== (outcome !== undefined))
+    throw new FormatError("malformed", "An outcome, and no other kind, has a code of an outcome.");
   return entry;
 };
 
@@ -55,7 +60,15 @@ export async function sealEntry(entry: Entry, { key, signer }: { key: SealingKey
   parseExact(payload, entryShape);
   const statement = canonical(makeStatement(payload, { kind: KINDS.threadEntry, signers: [signer] }));
   const { environment: where, partner, entry_id: id } = entry;
-  const context = { environment: where, purpose: "thread", sender: partner, recipient: "agency", id, kind: "entry", priority: "none" } as const;
+  const context = {
+    environment: where,
+    purpose: "thread",
+    sender: partner,
+    recipient: "agency",
+    id,
+    kind: "entry",
+    priority: "none",
+  } as const;
   const envelope = await seal(statement, { key, context });
   return canonical({ entry_id: id, envelope: toBase64url(envelope) });
 }

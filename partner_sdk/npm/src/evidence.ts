@@ -45,7 +45,10 @@ export const placeOfPart = (part: number, sizeBytes: number): { start: number; l
 };
 
 /** Seal the plain bytes of one part. */
-export function sealPart(plain: Uint8Array, { key, part, sizeBytes }: { key: Uint8Array; part: number; sizeBytes: number }): Buffer {
+export function sealPart(
+  plain: Uint8Array,
+  { key, part, sizeBytes }: { key: Uint8Array; part: number; sizeBytes: number },
+): Buffer {
   const last = countSegments(sizeBytes) - 1;
   const first = part * SEGMENTS_OF_A_PART;
   const sealed: Buffer[] = [];
@@ -75,7 +78,10 @@ export async function withFile<T>(path: string, work: (file: FileHandle) => Prom
   try {
     file = await open(path, "r");
   } catch (error) {
-    throw new EvidenceError("missing", `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown cause"}).`);
+    throw new EvidenceError(
+      "missing",
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown cause"}).`,
+    );
   }
   try {
     return await work(file);
@@ -85,9 +91,12 @@ export async function withFile<T>(path: string, work: (file: FileHandle) => Prom
 }
 
 /** Read one part of a file; a shorter one means that the file changed. */
-export async function readPart(file: FileHandle, { start, length }: { start: number; length: number }): Promise<Buffer> {
+export async function readPart(
+  file: FileHandle,
+  { start, length }: { start: number; length: number },
+): Promise<Buffer> {
   const plain = Buffer.alloc(length);
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(plain, done, length - done, start + done);
     if (!bytesRead) throw new EvidenceError("file-changed", "The file was changed while it was read.");
     done += bytesRead;

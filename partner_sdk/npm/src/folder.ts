@@ -2,7 +2,19 @@
  * The partner's own folder: keys, sealed reports, receipts and messages. Each file is whole on disk before a call
  * depends on it. One process works in a folder at a time.
  */
-import { chmodSync, closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 
 import { LocalStateError } from "./errors.js";
@@ -32,7 +44,8 @@ export class Folder {
     return guard(path, () => {
       const found = lstatSync(path, { throwIfNoEntry: false });
       if (!found?.isDirectory()) throw new LocalStateError("missing", `${path} is no folder of a partner.`);
-      if (process.platform !== "win32" && found.mode & OTHERS) throw new LocalStateError("readable-by-others", `Others can read ${path}. Run: chmod -R go= ${path}`);
+      if (process.platform !== "win32" && found.mode & OTHERS)
+        throw new LocalStateError("readable-by-others", `Others can read ${path}. Run: chmod -R go= ${path}`);
       return new Folder(path);
     });
   }
@@ -64,7 +77,7 @@ export class Folder {
       const file = openSync(written, "w", FILE_MODE);
       try {
         const bytes = Buffer.from(content as string);
-        for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
         fsyncSync(file);
       } finally {
         closeSync(file);
@@ -107,6 +120,9 @@ function guard<T>(name: string, work: () => T): T {
     return work();
   } catch (error) {
     if (error instanceof LocalStateError) throw error;
-    throw new LocalStateError("unusable", `${name} in the partner's folder cannot be used (${(error as NodeJS.ErrnoException).code ?? "unknown cause"}).`);
+    throw new LocalStateError(
+      "unusable",
+      `${name} in the partner's folder cannot be used (${(error as NodeJS.ErrnoException).code ?? "unknown cause"}).`,
+    );
   }
 }

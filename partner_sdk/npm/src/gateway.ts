@@ -2,7 +2,15 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 import { type Json, parseJson } from "./canonical.js";
-import { FormatError, ProblemError, RateLimitedError, ReportAbuseError, TransportError, UnavailableError, makeProblemError } from "./errors.js";
+import {
+  FormatError,
+  ProblemError,
+  RateLimitedError,
+  ReportAbuseError,
+  TransportError,
+  UnavailableError,
+  makeProblemError,
+} from "./errors.js";
 import { type RequestToSign, signRequest } from "./requests.js";
 import type { Signer } from "./statements.js";
 
@@ -52,7 +60,8 @@ export class Gateway {
   constructor(origin: string, surroundings: Surroundings) {
     const { protocol, hostname, origin: spelled } = parseUrl(origin);
     const isThisMachine = hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-    if (protocol !== "https:" && !isThisMachine) throw new FormatError("not-https", "The gateway's address must begin with https://.");
+    if (protocol !== "https:" && !isThisMachine)
+      throw new FormatError("not-https", "The gateway's address must begin with https://.");
     this.origin = spelled;
     this.#surroundings = surroundings;
   }
@@ -64,7 +73,8 @@ export class Gateway {
       try {
         return await this.#callOnce(call);
       } catch (error) {
-        const asked = error instanceof RateLimitedError || error instanceof UnavailableError ? error.retryAfterSeconds : null;
+        const asked =
+          error instanceof RateLimitedError || error instanceof UnavailableError ? error.retryAfterSeconds : null;
         if (!isRetried(error) || tries === MAX_TRIES) throw error;
         const seconds = asked ?? 2 ** (tries - 1) * (0.5 + Math.random() / 2);
         waited += seconds;
@@ -79,7 +89,14 @@ export class Gateway {
     return parseJson(bytes);
   }
 
-  async #callOnce({ method, path, body, contentType = "application/json", signer, mostBytes = MAX_ANSWER_BYTES }: Call): Promise<Answer> {
+  async #callOnce({
+    method,
+    path,
+    body,
+    contentType = "application/json",
+    signer,
+    mostBytes = MAX_ANSWER_BYTES,
+  }: Call): Promise<Answer> {
     const url = this.origin + path;
     const unsigned: Record<string, string> = body === undefined ? {} : { "Content-Type": contentType };
     const request = { method, url, contentType, ...(body !== undefined && { body }) };
@@ -89,11 +106,20 @@ export class Gateway {
     let bytes: Buffer;
     try {
       // A redirect would take the signature, and perhaps the body, to another place (§7).
-      response = await this.#surroundings.fetch(url, { method, headers, redirect: "error", signal, ...(body !== undefined && { body: body as Exclude<RequestInit["body"], undefined> }) });
+      response = await this.#surroundings.fetch(url, {
+        method,
+        headers,
+        redirect: "error",
+        signal,
+        ...(body !== undefined && { body: body as Exclude<RequestInit["body"], undefined> }),
+      });
       bytes = await readAtMost(response, mostBytes);
     } catch (error) {
       if (error instanceof ReportAbuseError) throw error;
-      throw new TransportError("no-answer", `The gateway did not answer (${nameCause(error)}). It is safe to send the same again.`);
+      throw new TransportError(
+        "no-answer",
+        `The gateway did not answer (${nameCause(error)}). It is safe to send the same again.`,
+      );
     }
     if (response.ok) return { status: response.status, bytes, retryAfterSeconds: readRetryAfter(response) };
     throw readProblem(response, bytes);
@@ -144,7 +170,9 @@ function readProblem(response: Response, bytes: Buffer): ProblemError {
   } catch {
     // Not the gateway's own words; the status alone counts.
   }
-  const errors = Array.isArray(members["errors"]) ? (members["errors"] as { pointer?: unknown; detail?: unknown }[]) : [];
+  const errors = Array.isArray(members["errors"])
+    ? (members["errors"] as { pointer?: unknown; detail?: unknown }[])
+    : [];
   return makeProblemError({
     type: readText(members["type"]) || "about:blank",
     title: readText(members["title"]) || `HTTP ${response.status}`,

@@ -7,11 +7,34 @@ import { randomBytes } from "node:crypto";
 
 import { type Json, canonical, makeUuid7, parseBase64url, sha256, toBase64url } from "./canonical.js";
 import { ConflictError, EvidenceError, type FieldFault, ReportAbuseError, ReportError } from "./errors.js";
-import { type FileFacts, countSealedBytes, digestEvidence, makeEvidenceKey, measureFile, placeOfPart, readPart, sealPart, withFile } from "./evidence.js";
+import {
+  type FileFacts,
+  countSealedBytes,
+  digestEvidence,
+  makeEvidenceKey,
+  measureFile,
+  placeOfPart,
+  readPart,
+  sealPart,
+  withFile,
+} from "./evidence.js";
 import type { Report, ReportedFile } from "./report.types.js";
 import { type EvidenceReference, checkReport, listGiven } from "./reports.js";
 import type { Session } from "./session.js";
-import { type Of, answer, base64url, boolean, digest, integer, list, nullable, object, parseExact, text, uuid7 } from "./shapes.js";
+import {
+  type Of,
+  answer,
+  base64url,
+  boolean,
+  digest,
+  integer,
+  list,
+  nullable,
+  object,
+  parseExact,
+  text,
+  uuid7,
+} from "./shapes.js";
 import type { Delivery, ReportSettings, Submissions } from "./submissions.js";
 
 const FOLDER = "evidence";
@@ -98,7 +121,12 @@ export class Handover {
     const delivery = await this.#submissions.deliver(reportId);
     journal = this.#save({ ...journal, reference: delivery.reference });
     const rest = error ? { waiting: listWaiting(journal), error } : await this.#finish(journal, facts);
-    return { ...delivery, isComplete: !rest.error && !rest.waiting.length, waiting: rest.waiting, ...(rest.error && { error: rest.error }) };
+    return {
+      ...delivery,
+      isComplete: !rest.error && !rest.waiting.length,
+      waiting: rest.waiting,
+      ...(rest.error && { error: rest.error }),
+    };
   }
 
   /** Continue with every file that waits; no part is sent twice, and a file that changed starts again. */
@@ -107,10 +135,13 @@ export class Handover {
     for (const name of this.#session.folder.list(FOLDER, ".json")) {
       let journal = parseExact(this.#session.folder.get(fileOf(name)), journalShape);
       try {
-        if (!this.#submissions.find(name)) this.#session.folder.remove(fileOf(name)); // its report was never sealed, or was discarded
+        if (!this.#submissions.find(name))
+          this.#session.folder.remove(fileOf(name)); // its report was never sealed, or was discarded
         else {
           const sent = this.#submissions.listDelivered().includes(name);
-          const reference = journal.reference ?? (sent ? this.#submissions.read(name) : await this.#submissions.deliver(name)).reference;
+          const reference =
+            journal.reference ??
+            (sent ? this.#submissions.read(name) : await this.#submissions.deliver(name)).reference;
           journal = this.#save({ ...journal, reference });
           attempts.push({ reportId: name, ...(await this.#finish(journal, new Map())) });
         }
@@ -139,7 +170,10 @@ export class Handover {
   }
 
   /** Send the waiting files, and then the supplement that brings their digests. */
-  async #finish(before: Journal, facts: ReadonlyMap<string, FileFacts>): Promise<{ waiting: readonly string[]; error?: ReportAbuseError }> {
+  async #finish(
+    before: Journal,
+    facts: ReadonlyMap<string, FileFacts>,
+  ): Promise<{ waiting: readonly string[]; error?: ReportAbuseError }> {
     if (before.carries_digests) {
       this.#session.folder.remove(fileOf(before.report_id));
       return { waiting: [] };
@@ -154,7 +188,13 @@ export class Handover {
       const supplement: Report = { ...cover, incident: { ...cover.incident, narrative } };
       const { reference: earlierReference, supplement_id: reportId } = journal;
       if (!this.#submissions.find(reportId)) {
-        await this.#submissions.seal(supplement, { priority: "P3", kind: "supplement", earlierReference, evidence: referTo(journal), reportId });
+        await this.#submissions.seal(supplement, {
+          priority: "P3",
+          kind: "supplement",
+          earlierReference,
+          evidence: referTo(journal),
+          reportId,
+        });
       }
       await this.#submissions.deliver(reportId);
       this.#session.folder.remove(fileOf(journal.report_id));
@@ -165,7 +205,10 @@ export class Handover {
     }
   }
 
-  async #upload(before: Journal, facts: ReadonlyMap<string, FileFacts>): Promise<[Journal, ReportAbuseError | undefined]> {
+  async #upload(
+    before: Journal,
+    facts: ReadonlyMap<string, FileFacts>,
+  ): Promise<[Journal, ReportAbuseError | undefined]> {
     let journal = before;
     let error: ReportAbuseError | undefined;
     for (const waiting of before.files.filter((file) => file.digest === null)) {
@@ -179,7 +222,8 @@ export class Handover {
         if (!(failed instanceof ReportAbuseError)) throw failed;
         error ??= failed;
         // Other bytes under this id, e.g. of a try that was cut off before its journal: it starts again under another.
-        if (failed instanceof ConflictError) journal = this.#put(journal, { ...waiting, evidence_id: makeUuid7(this.#session.now) });
+        if (failed instanceof ConflictError)
+          journal = this.#put(journal, { ...waiting, evidence_id: makeUuid7(this.#session.now) });
         if (!(failed instanceof EvidenceError)) break;
       }
     }
@@ -203,12 +247,18 @@ export class Handover {
           const part = next++;
           const plain = await readPart(handle, placeOfPart(part, sizeBytes));
           // One key encrypts one byte string: nothing is sealed that is not the part which was hashed (§6.6).
-          if (!sha256(plain).equals(partSha256[part] as Buffer)) throw new EvidenceError("file-changed", `${path} was changed while it was sent.`);
+          if (!sha256(plain).equals(partSha256[part] as Buffer))
+            throw new EvidenceError("file-changed", `${path} was changed while it was sent.`);
           const sealed = sealPart(plain, { key, part, sizeBytes });
           const hash = sha256(sealed);
           sealedSha256[part] = hash;
           if (held.get(part) === hash.toString("hex")) continue;
-          await this.#session.call({ method: "PUT", path: `/v1/evidence/${id}/${part}`, body: sealed, contentType: "application/octet-stream" });
+          await this.#session.call({
+            method: "PUT",
+            path: `/v1/evidence/${id}/${part}`,
+            body: sealed,
+            contentType: "application/octet-stream",
+          });
         }
       };
       // Those in flight end before the file is closed; after the first failure none begins.
@@ -218,8 +268,11 @@ export class Handover {
     const sealedBytes = countSealedBytes(sizeBytes);
     const whole = digestEvidence(sealedSha256, sealedBytes).toString("hex");
     const body = canonical({ digest: whole, parts: sealedSha256.length, size_bytes: sealedBytes });
-    const completed = completeShape(await this.#session.callJson({ method: "POST", path: `/v1/evidence/${id}/complete`, body }));
-    if (completed.digest !== whole) throw new EvidenceError("other-digest", `The gateway holds other bytes of ${path}.`);
+    const completed = completeShape(
+      await this.#session.callJson({ method: "POST", path: `/v1/evidence/${id}/complete`, body }),
+    );
+    if (completed.digest !== whole)
+      throw new EvidenceError("other-digest", `The gateway holds other bytes of ${path}.`);
     return whole;
   }
 
@@ -244,7 +297,8 @@ export class Handover {
 
 const fileOf = (reportId: string): string => `${FOLDER}/${reportId}.json`;
 const isWhole = (journal: Journal): boolean => journal.files.every((file) => file.digest !== null);
-const listWaiting = (journal: Journal): string[] => journal.files.filter((file) => file.digest === null).map((file) => file.file_id);
+const listWaiting = (journal: Journal): string[] =>
+  journal.files.filter((file) => file.digest === null).map((file) => file.file_id);
 
 function referTo({ files, secret }: Journal): readonly EvidenceReference[] {
   return files.map(({ path: _, ...file }) => ({ ...file, secret }));
@@ -259,17 +313,26 @@ function checkFiles(report: Report, facts: ReadonlyMap<string, FileFacts>): void
     const file = listed[place];
     const named = listGiven(file?.hashes).find(({ type }) => type === "sha256")?.value;
     if (!file) faults.push({ pointer: "#/files", detail: "List each file that is handed over, under its file_id." });
-    if (typeof file?.size_bytes === "number" && file.size_bytes !== sizeBytes) faults.push({ pointer: `#/files/${place}/size_bytes`, detail: "The file has another size." });
-    if (named !== undefined && named.toLowerCase() !== hash) faults.push({ pointer: `#/files/${place}/hashes`, detail: "The file has another SHA-256." });
+    if (typeof file?.size_bytes === "number" && file.size_bytes !== sizeBytes)
+      faults.push({ pointer: `#/files/${place}/size_bytes`, detail: "The file has another size." });
+    if (named !== undefined && named.toLowerCase() !== hash)
+      faults.push({ pointer: `#/files/${place}/hashes`, detail: "The file has another SHA-256." });
   }
-  if (faults.length) throw new ReportError("other-file", "A file is not the one that the report describes; nothing was sent.", faults);
+  if (faults.length)
+    throw new ReportError("other-file", "A file is not the one that the report describes; nothing was sent.", faults);
 }
 
 /** The required fields and no word more: so that none about a person has to be kept until the files have got through. */
 function makeCover(report: Report, facts: ReadonlyMap<string, FileFacts>): Report {
   const { reporter, discovery, incident } = report;
   const { declaration, organisation, sector, service, submitter_name, submitter_email, submitter_telephone } = reporter;
-  const strip = ({ file_id, relevance, viewed_by_staff, exif_viewed_by_staff, copy_kept_until }: ReportedFile): ReportedFile => {
+  const strip = ({
+    file_id,
+    relevance,
+    viewed_by_staff,
+    exif_viewed_by_staff,
+    copy_kept_until,
+  }: ReportedFile): ReportedFile => {
     return { file_id, relevance, viewed_by_staff, exif_viewed_by_staff, copy_kept_until };
   };
   return {
@@ -278,7 +341,14 @@ function makeCover(report: Report, facts: ReadonlyMap<string, FileFacts>): Repor
     sub_label: report.sub_label,
     reporter: { declaration, organisation, sector, service, submitter_name, submitter_email, submitter_telephone },
     discovery: { discovered_by: discovery.discovered_by, detected_at: discovery.detected_at },
-    incident: { happened_at: incident.happened_at, time_meaning: COVER_TIME, medium: incident.medium, narrative: COVER_NARRATIVE },
-    files: listGiven(report.files).filter((file) => facts.has(file.file_id)).map(strip),
+    incident: {
+      happened_at: incident.happened_at,
+      time_meaning: COVER_TIME,
+      medium: incident.medium,
+      narrative: COVER_NARRATIVE,
+    },
+    files: listGiven(report.files)
+      .filter((file) => facts.has(file.file_id))
+      .map(strip),
   };
 }

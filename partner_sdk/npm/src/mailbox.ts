@@ -7,7 +7,22 @@ import { type VerifyKey, findVerifyKey } from "./keys.js";
 import type { Digest, MailboxBodies } from "./mailbox.types.js";
 import { MAILBOX_SCHEMA, listFaults } from "./schema.js";
 import type { Session } from "./session.js";
-import { type Environment, type Of, answer, base64url, digest, environment, integer, list, object, parseExact, partnerId, text, time, uuid7 } from "./shapes.js";
+import {
+  type Environment,
+  type Of,
+  answer,
+  base64url,
+  digest,
+  environment,
+  integer,
+  list,
+  object,
+  parseExact,
+  partnerId,
+  text,
+  time,
+  uuid7,
+} from "./shapes.js";
 import { KINDS, parseStatement, readClaimed, verifyStatement } from "./statements.js";
 
 const FOLDER = "mailbox";
@@ -72,24 +87,47 @@ interface Reader {
 }
 
 /** Open a message and check that it is the agency's and for this partner. */
-export async function openMessage(item: { envelope: string; message_id: string }, reader: Reader): Promise<OpenedMessage> {
+export async function openMessage(
+  item: { envelope: string; message_id: string },
+  reader: Reader,
+): Promise<OpenedMessage> {
   try {
-    const context = { environment: reader.environment, purpose: "mailbox", sender: "agency", recipient: reader.partner, id: item.message_id, kind: "message", priority: "none" } as const;
+    const context = {
+      environment: reader.environment,
+      purpose: "mailbox",
+      sender: "agency",
+      recipient: reader.partner,
+      id: item.message_id,
+      kind: "message",
+      priority: "none",
+    } as const;
     const signed = await open(parseBase64url(item.envelope), { seed: reader.seed, context });
     if (signed.length > MAX_SIGNED_BYTES) throw new FormatError("too-large", "This message is too large.");
     const statement = parseStatement(signed);
     const claimed = messageShape(readClaimed(statement) as Json);
     const findKey = findVerifyKey(reader.keys, { signedAt: claimed.issued_at, now: reader.now });
-    const message = parseExact(verifyStatement(statement, { kind: KINDS.mailboxMessage, keys: [findKey] }), messageShape);
-    if (message.recipient !== reader.partner) throw new MailboxError("wrong-recipient", "This message is for another partner.");
-    if (message.environment !== reader.environment) throw new MailboxError("wrong-environment", "This message is for the other environment.");
-    if (message.message_id !== item.message_id) throw new MailboxError("wrong-id", "This message has another id than its box.");
+    const message = parseExact(
+      verifyStatement(statement, { kind: KINDS.mailboxMessage, keys: [findKey] }),
+      messageShape,
+    );
+    if (message.recipient !== reader.partner)
+      throw new MailboxError("wrong-recipient", "This message is for another partner.");
+    if (message.environment !== reader.environment)
+      throw new MailboxError("wrong-environment", "This message is for the other environment.");
+    if (message.message_id !== item.message_id)
+      throw new MailboxError("wrong-id", "This message has another id than its box.");
     if (message.number < 1) throw new MailboxError("bad-number", "Numbers of messages count from 1.");
-    if (!isKnown(message.kind)) throw new MailboxError("malformed", "This message is of a kind that this client does not know. It waits at the gateway: upgrade.");
+    if (!isKnown(message.kind))
+      throw new MailboxError(
+        "malformed",
+        "This message is of a kind that this client does not know. It waits at the gateway: upgrade.",
+      );
     return { ...message, signed };
   } catch (error) {
-    if (error instanceof OpeningError) throw new MailboxError(error.reason === "unknown-key" ? "wrong-key" : error.reason, error.message);
-    if (error instanceof FormatError || error instanceof StatementError) throw new MailboxError(error.reason, error.message);
+    if (error instanceof OpeningError)
+      throw new MailboxError(error.reason === "unknown-key" ? "wrong-key" : error.reason, error.message);
+    if (error instanceof FormatError || error instanceof StatementError)
+      throw new MailboxError(error.reason, error.message);
     throw error;
   }
 }
@@ -100,11 +138,13 @@ const isKnown = (kind: string): kind is MessageKind => Object.hasOwn(MAILBOX_SCH
 export function parseBody(message: Of<typeof messageShape>): Message {
   const { kind, message_id: messageId, number, issued_at: issuedAt } = message;
   const bytes = parseBase64url(message.body);
-  if (bytes.length > (kind === "package" ? MAX_PACKAGE_BYTES : MAX_BODY_BYTES)) throw new MailboxError("bad-body", "The body of this message is too large.");
+  if (bytes.length > (kind === "package" ? MAX_PACKAGE_BYTES : MAX_BODY_BYTES))
+    throw new MailboxError("bad-body", "The body of this message is too large.");
   const body = parseCanonical(bytes);
   const schema = MAILBOX_SCHEMA.properties?.[kind];
   const [fault] = schema ? listFaults(body, MAILBOX_SCHEMA, schema) : [{ pointer: "#", detail: "Unknown kind." }];
-  if (fault) throw new MailboxError("bad-body", `The body of message ${number} is not one of kind ${kind}: ${fault.pointer}.`);
+  if (fault)
+    throw new MailboxError("bad-body", `The body of message ${number} is not one of kind ${kind}: ${fault.pointer}.`);
   return { kind, messageId, number, issuedAt, body } as unknown as Message;
 }
 
@@ -119,13 +159,15 @@ export function saveMessage(folder: Folder, { number, previous, signed }: Opened
   const before = number === 1 ? NO_MESSAGE : digestOf(folder.find(fileOf(number - 1)));
   const after = folder.find(fileOf(number + 1));
   const isNext = before === undefined || before === previous;
-  if (!isNext || (after && previousOf(after) !== sha256Hex(signed))) throw new MailboxError("broken-chain", `Message ${number} does not follow the one before it.`);
+  if (!isNext || (after && previousOf(after) !== sha256Hex(signed)))
+    throw new MailboxError("broken-chain", `Message ${number} does not follow the one before it.`);
   folder.put(fileOf(number), signed);
   return true;
 }
 
 const digestOf = (signed: Buffer | undefined): string | undefined => signed && sha256Hex(signed);
-const readSaved = (signed: Buffer): Of<typeof messageShape> => messageShape(readClaimed(parseStatement(signed)) as Json);
+const readSaved = (signed: Buffer): Of<typeof messageShape> =>
+  messageShape(readClaimed(parseStatement(signed)) as Json);
 const previousOf = (signed: Buffer): string => readSaved(signed).previous;
 
 export class Mailbox {
@@ -204,7 +246,12 @@ export class Mailbox {
   #compareDigests(number: number, body: Digest): Alarm[] {
     const first = this.list("digest").find((one) => one.body.period === body.period);
     if (!first || first.number === number || JSON.stringify(first.body) === JSON.stringify(body)) return [];
-    return [{ reason: "second-digest", text: `Message ${number} is a second digest of ${body.period}, with other figures. The first counts.` }];
+    return [
+      {
+        reason: "second-digest",
+        text: `Message ${number} is a second digest of ${body.period}, with other figures. The first counts.`,
+      },
+    ];
   }
 
   #listGaps(): Alarm[] {

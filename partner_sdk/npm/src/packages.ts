@@ -5,7 +5,19 @@ import { type Json, parseBase64url, parseJson, sha256Hex } from "./canonical.js"
 import { MailboxError, ReportAbuseError } from "./errors.js";
 import { type VerifyKey, findVerifyKey } from "./keys.js";
 import type { Package } from "./mailbox.types.js";
-import { type Environment, type Of, digest, environment, integer, list, object, oneOf, text, time, uuid } from "./shapes.js";
+import {
+  type Environment,
+  type Of,
+  digest,
+  environment,
+  integer,
+  list,
+  object,
+  oneOf,
+  text,
+  time,
+  uuid,
+} from "./shapes.js";
 import { KINDS, readClaimed, statementShape, verifyStatement } from "./statements.js";
 
 const MANIFEST = "manifest.json";
@@ -48,17 +60,22 @@ interface Reader {
 export function openPackage(body: Package, reader: Reader): OpenedPackage {
   try {
     const archive = parseBase64url(body.archive);
-    if (sha256Hex(archive) !== body.archive_sha256) throw new MailboxError("bad-package", "The archive is not the one that the message names.");
+    if (sha256Hex(archive) !== body.archive_sha256)
+      throw new MailboxError("bad-package", "The archive is not the one that the message names.");
     return readArchive(archive, reader);
   } catch (error) {
     if (error instanceof MailboxError) throw error;
-    if (error instanceof ReportAbuseError || error instanceof RangeError) throw new MailboxError("bad-package", `This package is refused as a whole. ${error.message}`);
+    if (error instanceof ReportAbuseError || error instanceof RangeError)
+      throw new MailboxError("bad-package", `This package is refused as a whole. ${error.message}`);
     throw error;
   }
 }
 
 function readArchive(archive: Buffer, { keys, now, recipient, environment: where }: Reader): OpenedPackage {
-  const refused = new MailboxError("bad-package", "This package is refused as a whole: its bytes are not those of its manifest.");
+  const refused = new MailboxError(
+    "bad-package",
+    "This package is refused as a whole: its bytes are not those of its manifest.",
+  );
   const start = LOCAL_HEADER_BYTES + MANIFEST.length;
   const size = archive.readUInt32LE(18);
   if (size > MAX_MANIFEST_BYTES) throw refused;
@@ -69,8 +86,10 @@ function readArchive(archive: Buffer, { keys, now, recipient, environment: where
   const claimed = manifestShape(readClaimed(statement) as Json);
   const findKey = findVerifyKey(keys, { signedAt: claimed.issued_at, now });
   const manifest = manifestShape(parseJson(verifyStatement(statement, { kind: KINDS.package, keys: [findKey] })));
-  if (manifest.environment !== where) throw new MailboxError("wrong-environment", "This package is for the other environment.");
-  if (manifest.recipient !== recipient) throw new MailboxError("wrong-recipient", "This package was made for another body.");
+  if (manifest.environment !== where)
+    throw new MailboxError("wrong-environment", "This package is for the other environment.");
+  if (manifest.recipient !== recipient)
+    throw new MailboxError("wrong-recipient", "This package was made for another body.");
   let place = start + size;
   for (const { name, sha256, size_bytes: length } of manifest.files) {
     const before = entries.at(-1)?.name ?? "";
@@ -97,11 +116,27 @@ function u32(value: number): Buffer {
 /** The part that local and central headers share: from the flags to the length of the extra field. */
 function describe({ name, content }: Entry): Buffer {
   const size = u32(content.length);
-  return Buffer.concat([u16(0), u16(0), u16(0), u16(ZIP_DATE), u32(crc32(content)), size, size, u16(name.length), u16(0)]);
+  return Buffer.concat([
+    u16(0),
+    u16(0),
+    u16(0),
+    u16(ZIP_DATE),
+    u32(crc32(content)),
+    size,
+    size,
+    u16(name.length),
+    u16(0),
+  ]);
 }
 
 function makeLocal(entry: Entry): Buffer {
-  return Buffer.concat([Buffer.from("PK\x03\x04"), u16(ZIP_VERSION), describe(entry), Buffer.from(entry.name), entry.content]);
+  return Buffer.concat([
+    Buffer.from("PK\x03\x04"),
+    u16(ZIP_VERSION),
+    describe(entry),
+    Buffer.from(entry.name),
+    entry.content,
+  ]);
 }
 
 /** Join files to the one archive that they make (§1). */

@@ -19,7 +19,11 @@ import { type EntryAttempt, Threads } from "./threads.js";
 const LOG = "log/checkpoint";
 const CONTRADICTION = "log/contradiction";
 const callerShape = answer({ environment: oneOf("live", "sandbox"), key_id: text(), partner: text() });
-const statusShape = answer({ caller: nullable(callerShape), environment: oneOf("live", "sandbox"), ready: (value) => value === true });
+const statusShape = answer({
+  caller: nullable(callerShape),
+  environment: oneOf("live", "sandbox"),
+  ready: (value) => value === true,
+});
 
 export type Status = ReturnType<typeof statusShape>;
 
@@ -51,7 +55,11 @@ export class Partner {
    * Answer an invitation in a new folder. Read `keyIds` to the agency by phone; `status()` names the partner from its
    * approval on. If this is interrupted, call it again.
    */
-  static async enrol(folder: string, invitation: Uint8Array | string, surroundings: Partial<Surroundings> = {}): Promise<Partner> {
+  static async enrol(
+    folder: string,
+    invitation: Uint8Array | string,
+    surroundings: Partial<Surroundings> = {},
+  ): Promise<Partner> {
     return new Partner(await Session.enrol(folder, parseInvitation(invitation), surroundings));
   }
 
@@ -148,17 +156,25 @@ export class Partner {
     const keys = logKeys.filter((key) => key.not_before <= at && at < key.use_until).map((key) => key.public_key);
     if (!keys.length) return null;
     const { host } = new URL(session.gateway.origin);
-    const read = async (path: string): Promise<Buffer> => (await session.gateway.call({ method: "GET", path: `/log/${path}` })).bytes;
-    const parse = (note: Buffer, trusted: readonly string[]): Checkpoint => parseCheckpoint(note.toString(), { origin: `${host}/log`, keys: trusted });
+    const read = async (path: string): Promise<Buffer> =>
+      (await session.gateway.call({ method: "GET", path: `/log/${path}` })).bytes;
+    const parse = (note: Buffer, trusted: readonly string[]): Checkpoint =>
+      parseCheckpoint(note.toString(), { origin: `${host}/log`, keys: trusted });
     const saved = session.folder.find(LOG);
-    const before = saved && parse(saved, logKeys.map((key) => key.public_key));
+    const before =
+      saved &&
+      parse(
+        saved,
+        logKeys.map((key) => key.public_key),
+      );
     const newest = parse(await read("checkpoint"), keys);
     const tree = new LogTree(newest, read);
     try {
       if (before) await tree.checkFollows(before);
     } catch (error) {
       // Both are signed: together they prove it, and the first that contradicted is never written again.
-      if (error instanceof LogError && !session.folder.find(CONTRADICTION)) session.folder.put(CONTRADICTION, newest.note);
+      if (error instanceof LogError && !session.folder.find(CONTRADICTION))
+        session.folder.put(CONTRADICTION, newest.note);
       throw error;
     }
     const places = new Map<string, LogPlace>();

@@ -18,5 +18,6 @@ function getCheckSymbol(symbols: string): string | undefined {
 export function checkReference(reference: string): void {
   const [, first = "", second = "", check] = REFERENCE.exec(reference) ?? [];
   if (check === undefined) throw new FormatError("bad-reference", "A reference is spelled like K7QF-2M9TX-D.");
-  if (getCheckSymbol(first + second) !== check) throw new FormatError("bad-reference", "This reference has a typing error: check it again.");
+  if (getCheckSymbol(first + second) !== check)
+    throw new FormatError("bad-reference", "This reference has a typing error: check it again.");
 }

@@ -2,14 +2,45 @@
 import { createRequire } from "node:module";
 
 import { type SealingKey, seal } from "./boxes.js";
-import { type Json, canonical, formatTime, parseBase64url, parseCanonical, sha256Hex, toBase64url } from "./canonical.js";
+import {
+  type Json,
+  canonical,
+  formatTime,
+  parseBase64url,
+  parseCanonical,
+  sha256Hex,
+  toBase64url,
+} from "./canonical.js";
 import { type FieldFault, ReceiptError, ReportError } from "./errors.js";
 import { type KeySet, findVerifyKey } from "./keys.js";
 import { checkReference } from "./references.js";
 import type { Report } from "./report.types.js";
 import { REPORT_SCHEMA, listFaults } from "./schema.js";
-import { type Of, digest, environment, integer, list, nullable, object, oneOf, parseExact, partnerId, text, time, uuid, uuid7 } from "./shapes.js";
-import { KINDS, type Signer, makeStatement, parseStatement, readClaimed, statementShape, verifyStatement } from "./statements.js";
+import {
+  type Of,
+  digest,
+  environment,
+  integer,
+  list,
+  nullable,
+  object,
+  oneOf,
+  parseExact,
+  partnerId,
+  text,
+  time,
+  uuid,
+  uuid7,
+} from "./shapes.js";
+import {
+  KINDS,
+  type Signer,
+  makeStatement,
+  parseStatement,
+  readClaimed,
+  statementShape,
+  verifyStatement,
+} from "./statements.js";
 
 const MAX_EVIDENCE_IDS = 250;
 const MAX_EXACT_SEQUENCE = Number.MAX_SAFE_INTEGER;
@@ -71,36 +102,54 @@ export function checkReport(report: Report, { priority, kind = "initial" }: Repo
   const fits = listFaults(report as unknown as Json, REPORT_SCHEMA);
   const faults = fits.length ? fits : [...listContradictions(report)];
   const asked = [...listAsked(report, priority, kind)];
-  if (faults.length + asked.length) throw new ReportError("bad-field", "The report is incomplete or contradicts itself; nothing was sent.", [...faults, ...asked]);
+  if (faults.length + asked.length)
+    throw new ReportError("bad-field", "The report is incomplete or contradicts itself; nothing was sent.", [
+      ...faults,
+      ...asked,
+    ]);
 }
 
 function* listAsked(report: Report, priority: Priority, kind: ReportKind): Generator<FieldFault> {
   const changes = kind === "correction" || kind === "retraction";
-  if (priority !== "P3" && !report.priority_reason) yield { pointer: "#/priority_reason", detail: `Explain in one sentence why this is ${priority}.` };
-  if (changes && !report.change_reason) yield { pointer: "#/change_reason", detail: `Explain in one sentence why this is a ${kind}.` };
-  if (!changes && report.change_reason) yield { pointer: "#/change_reason", detail: "This goes with a correction or a retraction." };
-  if (kind === "response" && !report.answers_request) yield { pointer: "#/answers_request", detail: "Copy the id of the request that this answers." };
-  if (kind !== "response" && report.answers_request) yield { pointer: "#/answers_request", detail: "This goes with a response." };
+  if (priority !== "P3" && !report.priority_reason)
+    yield { pointer: "#/priority_reason", detail: `Explain in one sentence why this is ${priority}.` };
+  if (changes && !report.change_reason)
+    yield { pointer: "#/change_reason", detail: `Explain in one sentence why this is a ${kind}.` };
+  if (!changes && report.change_reason)
+    yield { pointer: "#/change_reason", detail: "This goes with a correction or a retraction." };
+  if (kind === "response" && !report.answers_request)
+    yield { pointer: "#/answers_request", detail: "Copy the id of the request that this answers." };
+  if (kind !== "response" && report.answers_request)
+    yield { pointer: "#/answers_request", detail: "This goes with a response." };
 }
 
 /** List faults beyond the schema: days that do not exist, files that are not listed, messages out of order. */
 function* listContradictions(report: Report): Generator<FieldFault> {
   const files = listGiven(report.files).map((file) => file.file_id);
   for (const [place, name] of files.entries()) {
-    if (files.indexOf(name) !== place) yield { pointer: `#/files/${place}/file_id`, detail: "Give each file its own id." };
+    if (files.indexOf(name) !== place)
+      yield { pointer: `#/files/${place}/file_id`, detail: "Give each file its own id." };
   }
-  const named: [string, unknown][] = listGiven(report.suspects).map((suspect, place) => [`#/suspects/${place}/avatar_file_id`, suspect.avatar_file_id]);
+  const named: [string, unknown][] = listGiven(report.suspects).map((suspect, place) => [
+    `#/suspects/${place}/avatar_file_id`,
+    suspect.avatar_file_id,
+  ]);
   for (const [thread, conversation] of listGiven(report.conversations).entries()) {
     let latest = "";
     for (const [place, message] of conversation.messages.entries()) {
       named.push([`#/conversations/${thread}/messages/${place}/file_id`, message.file_id]);
       if (typeof message.sent_at !== "string") continue;
-      if (message.sent_at < latest) yield { pointer: `#/conversations/${thread}/messages/${place}/sent_at`, detail: "List the messages of a thread in the order in which they were sent." };
+      if (message.sent_at < latest)
+        yield {
+          pointer: `#/conversations/${thread}/messages/${place}/sent_at`,
+          detail: "List the messages of a thread in the order in which they were sent.",
+        };
       latest = message.sent_at;
     }
   }
   for (const [pointer, name] of named) {
-    if (typeof name === "string" && !files.includes(name)) yield { pointer, detail: "Name a file that is listed under #/files." };
+    if (typeof name === "string" && !files.includes(name))
+      yield { pointer, detail: "Name a file that is listed under #/files." };
   }
   yield* listFalseDays(report as unknown as Json, "#");
 }
@@ -108,7 +157,8 @@ function* listContradictions(report: Report): Generator<FieldFault> {
 /** The patterns of the schema let 31 February through; every text that looks like a day is one, or words of a person. */
 function* listFalseDays(value: Json, place: string): Generator<FieldFault> {
   if (typeof value === "string") {
-    if (/^\d{4}-(0[1-9]|1[0-2])-\d\d(T[\d:]{8}Z)?$/.test(value) && !isDay(value.slice(0, 10))) yield { pointer: place, detail: "Give a date that exists." };
+    if (/^\d{4}-(0[1-9]|1[0-2])-\d\d(T[\d:]{8}Z)?$/.test(value) && !isDay(value.slice(0, 10)))
+      yield { pointer: place, detail: "Give a date that exists." };
   } else if (value !== null && typeof value === "object") {
     for (const [name, part] of Object.entries(value)) yield* listFalseDays(part as Json, `${place}/${name}`);
   }
@@ -120,7 +170,8 @@ function isDay(day: string): boolean {
 }
 
 /** The list that a report gives, or an empty one where it gives the reason for its absence. */
-export const listGiven = <T>(given: readonly T[] | { not_held: string } | undefined): readonly T[] => (Array.isArray(given) ? (given as readonly T[]) : []);
+export const listGiven = <T>(given: readonly T[] | { not_held: string } | undefined): readonly T[] =>
+  Array.isArray(given) ? (given as readonly T[]) : [];
 
 export interface Submission {
   /** The body of `POST /v1/reports`: save it, and send these very bytes at every try. */
@@ -143,8 +194,21 @@ interface SealSettings extends ReportFacts {
 
 /** Seal a report that was checked, and sign the statement about it. */
 export async function sealReport(report: Report, settings: SealSettings): Promise<Submission> {
-  const { environment: where, partner, reportId, priority, kind = "initial", earlierReference = null, evidence = [], key, signer, now, ekm } = settings;
-  if (where === "live" && canonical(report as unknown as Json) === EXAMPLE) throw new ReportError("unchanged-example", "This is still the example: a live agency is never sent it.");
+  const {
+    environment: where,
+    partner,
+    reportId,
+    priority,
+    kind = "initial",
+    earlierReference = null,
+    evidence = [],
+    key,
+    signer,
+    now,
+    ekm,
+  } = settings;
+  if (where === "live" && canonical(report as unknown as Json) === EXAMPLE)
+    throw new ReportError("unchanged-example", "This is still the example: a live agency is never sent it.");
   if (earlierReference !== null) checkReference(earlierReference);
   const clear: ClearFields = {
     earlier_reference: earlierReference,
@@ -156,8 +220,20 @@ export async function sealReport(report: Report, settings: SealSettings): Promis
     report_id: reportId,
     schema_version: "1",
   };
-  const sealed = canonical({ clear, report: report as unknown as Json, ...(evidence.length && { evidence: evidence as unknown as Json }) });
-  const context = { environment: where, purpose: "report", sender: partner, recipient: "agency", id: reportId, kind, priority } as const;
+  const sealed = canonical({
+    clear,
+    report: report as unknown as Json,
+    ...(evidence.length && { evidence: evidence as unknown as Json }),
+  });
+  const context = {
+    environment: where,
+    purpose: "report",
+    sender: partner,
+    recipient: "agency",
+    id: reportId,
+    kind,
+    priority,
+  } as const;
   const envelope = await seal(sealed, { key, context, ...(ekm && { ekm }) });
   const payload = canonical({ ...clear, created_at: formatTime(now), envelope_sha256: sha256Hex(envelope) });
   const statement = makeStatement(payload, { kind: KINDS.submission, signers: [signer] });
@@ -169,7 +245,10 @@ export async function sealReport(report: Report, settings: SealSettings): Promis
  *
  * `receipt` are its bytes as the gateway answered them: keep them as they are.
  */
-export function verifyReceipt(receipt: Uint8Array | string, { body, keySet, now }: { body: Uint8Array | string; keySet: KeySet; now: Date }): Receipt {
+export function verifyReceipt(
+  receipt: Uint8Array | string,
+  { body, keySet, now }: { body: Uint8Array | string; keySet: KeySet; now: Date },
+): Receipt {
   const statement = parseStatement(receipt);
   const claimed = intakeShape(readClaimed(statement) as Json);
   const findKey = findVerifyKey(keySet.receipt_keys, { signedAt: claimed.received_at, now });
@@ -186,4 +265,3 @@ export function verifyReceipt(receipt: Uint8Array | string, { body, keySet, now 
   if (!isForThis) throw new ReceiptError("other-submission", "This receipt is for something else than what was sent.");
   return facts;
 }
-

@@ -21,7 +21,10 @@ export function signRequest(
   { method, url, body, contentType = "application/json" }: RequestToSign,
   { signer, now, nonce = toBase64url(randomBytes(NONCE_BYTES)) }: { signer: Signer; now: Date; nonce?: string },
 ): Record<string, string> {
-  const covered: [string, string][] = [["@method", method], ["@target-uri", url]];
+  const covered: [string, string][] = [
+    ["@method", method],
+    ["@target-uri", url],
+  ];
   const headers: Record<string, string> = {};
   if (body !== undefined) {
     headers["Content-Type"] = contentType;
@@ -32,7 +35,9 @@ export function signRequest(
   const created = Math.floor(now.getTime() / 1000);
   const parameters = `(${names});created=${created};keyid="${signer.keyId}";alg="ed25519";nonce="${nonce}";tag="report-abuse"`;
   // RFC 9421 §2.5: one line a component, and the parameters last.
-  const base = [...covered.map(([name, value]) => `"${name}": ${value}`), `"@signature-params": ${parameters}`].join("\n");
+  const base = [...covered.map(([name, value]) => `"${name}": ${value}`), `"@signature-params": ${parameters}`].join(
+    "\n",
+  );
   headers["Signature-Input"] = `sig1=${parameters}`;
   headers["Signature"] = `sig1=:${signBytes(base, signer).toString("base64")}:`;
   return headers;

@@ -66,8 +66,18 @@ function* walk(value: Json, given: Schema, place: string, root: Schema): Generat
     const faults = options.map((option) => [...walk(value, option, place, root)]);
     if (faults.some((one) => one.length === 0)) return;
     // The faults of the option that was meant: the one of this type, and of objects the first.
-    const meant = options.findIndex((option) => option.type === typeOf(value) && !(option.type === "object" && option.required?.[0] === "not_held" && options.some((one) => one.type === "object" && one !== option)));
-    yield* meant === -1 ? [{ pointer: place, detail: `Give ${options.map((option) => describe(option)).join(", or ")}.` }] : (faults[meant] ?? []);
+    const meant = options.findIndex(
+      (option) =>
+        option.type === typeOf(value) &&
+        !(
+          option.type === "object" &&
+          option.required?.[0] === "not_held" &&
+          options.some((one) => one.type === "object" && one !== option)
+        ),
+    );
+    yield* meant === -1
+      ? [{ pointer: place, detail: `Give ${options.map((option) => describe(option)).join(", or ")}.` }]
+      : (faults[meant] ?? []);
     return;
   }
   if (schema.enum && !schema.enum.includes(value)) yield { pointer: place, detail: `Give ${describe(schema)}.` };
@@ -78,12 +88,16 @@ function* walk(value: Json, given: Schema, place: string, root: Schema): Generat
   if (typeof value === "string") {
     const length = [...value].length;
     const isLong = length > (schema.maxLength ?? Infinity) || length < (schema.minLength ?? 0);
-    if (isLong || (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value))) yield { pointer: place, detail: `Give ${describe(schema)}.` };
+    if (isLong || (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value)))
+      yield { pointer: place, detail: `Give ${describe(schema)}.` };
   } else if (typeof value === "number") {
-    if (value > (schema.maximum ?? Infinity) || value < (schema.minimum ?? -Infinity)) yield { pointer: place, detail: `Give ${describe(schema)}.` };
+    if (value > (schema.maximum ?? Infinity) || value < (schema.minimum ?? -Infinity))
+      yield { pointer: place, detail: `Give ${describe(schema)}.` };
   } else if (isArray(value)) {
-    if (value.length > (schema.maxItems ?? Infinity) || value.length < (schema.minItems ?? 0)) yield { pointer: place, detail: `Give ${describe(schema)}.` };
-    if (schema.items) for (const [index, one] of value.entries()) yield* walk(one, schema.items, `${place}/${index}`, root);
+    if (value.length > (schema.maxItems ?? Infinity) || value.length < (schema.minItems ?? 0))
+      yield { pointer: place, detail: `Give ${describe(schema)}.` };
+    if (schema.items)
+      for (const [index, one] of value.entries()) yield* walk(one, schema.items, `${place}/${index}`, root);
   } else if (value !== null && typeof value === "object") {
     yield* walkObject(value, schema, place, root);
   }
@@ -91,12 +105,20 @@ function* walk(value: Json, given: Schema, place: string, root: Schema): Generat
 
 const isArray = (value: Json): value is readonly Json[] => Array.isArray(value);
 
-function* walkObject(value: { readonly [name: string]: Json | undefined }, schema: Schema, place: string, root: Schema): Generator<FieldFault> {
+function* walkObject(
+  value: { readonly [name: string]: Json | undefined },
+  schema: Schema,
+  place: string,
+  root: Schema,
+): Generator<FieldFault> {
   const { properties = {}, required = [] } = schema;
   const given = Object.keys(value).filter((name) => value[name] !== undefined);
   const missing = required.filter((name) => !given.includes(name));
   if (schema.additionalProperties === false && given.some((name) => !Object.hasOwn(properties, name))) {
-    yield { pointer: place, detail: `Remove the field directly under ${place} that is not in the schema. Its fields are ${Object.keys(properties).join(", ")}.` };
+    yield {
+      pointer: place,
+      detail: `Remove the field directly under ${place} that is not in the schema. Its fields are ${Object.keys(properties).join(", ")}.`,
+    };
   }
   for (const name of missing) yield { pointer: `${place}/${name}`, detail: "Add this field: it is required." };
   for (const name of given) {
@@ -110,8 +132,10 @@ function describe(schema: Schema): string {
   if (schema.type === "null") return "null";
   if (schema.required?.[0] === "not_held") return '{"not_held": a reason}';
   if (schema.pattern !== undefined) return `a text spelled as ${schema.pattern}`;
-  if (schema.type === "string") return `a text of ${schema.minLength ?? 0} to ${schema.maxLength ?? "any number of"} characters`;
-  if (schema.type === "array") return `a list${schema.maxItems === undefined ? "" : ` of ${schema.minItems ?? 0} to ${schema.maxItems}`}`;
+  if (schema.type === "string")
+    return `a text of ${schema.minLength ?? 0} to ${schema.maxLength ?? "any number of"} characters`;
+  if (schema.type === "array")
+    return `a list${schema.maxItems === undefined ? "" : ` of ${schema.minItems ?? 0} to ${schema.maxItems}`}`;
   if (schema.type === "integer") return `a whole number from ${schema.minimum ?? "any"} to ${schema.maximum ?? "any"}`;
   return schema.type === "boolean" ? "true or false" : "an object";
 }

@@ -6,7 +6,20 @@ import { type Invitation, type PartnerKeys, hashSecret, makeKeys, readKeys, seal
 import { Folder } from "./folder.js";
 import { type Answer, type Call, Gateway, SURROUNDINGS, type Surroundings, isRetried } from "./gateway.js";
 import { type CheckedKeys, type KeySet, type Pin, checkKeySet, getSealingKey } from "./keys.js";
-import { type Environment, type Of, answer, base64url, digest, environment, nullable, object, oneOf, parseExact, partnerId, text } from "./shapes.js";
+import {
+  type Environment,
+  type Of,
+  answer,
+  base64url,
+  digest,
+  environment,
+  nullable,
+  object,
+  oneOf,
+  parseExact,
+  partnerId,
+  text,
+} from "./shapes.js";
 
 const PARTNER = "partner.json";
 const KEY_SET = "key-set.json";
@@ -55,7 +68,10 @@ export class Session {
     const { secret, expires_at: _, type: __, ...known } = invitation;
     const posted = folder.find(ENROLMENT);
     if (posted && enrolmentShape(parseCanonical(posted)).secret_sha256 !== hashSecret(secret)) {
-      throw new EnrolmentError("another-invitation", "This folder answered another invitation; a new one asks for new keys, so for a new folder.");
+      throw new EnrolmentError(
+        "another-invitation",
+        "This folder answered another invitation; a new one asks for new keys, so for a new folder.",
+      );
     }
     if (!posted) folder.put(PARTNER, canonical({ ...known, type: "report-abuse/npm-partner" }));
     const keys = await makeKeys(folder, { environment: invitation.environment, now: surroundings.clock() });
@@ -86,7 +102,8 @@ export class Session {
 
   /** Return the agency's key to seal to now, of the key set that lies here. */
   getSealingKey(): SealingKey {
-    if (this.#checked && this.keySet.expires_at <= formatTime(this.now)) throw new KeySetError("expired", "The saved key set has expired, and no newer one could be fetched.");
+    if (this.#checked && this.keySet.expires_at <= formatTime(this.now))
+      throw new KeySetError("expired", "The saved key set has expired, and no newer one could be fetched.");
     return getSealingKey(this.keySet, this.now);
   }
 

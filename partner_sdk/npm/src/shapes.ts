@@ -37,10 +37,12 @@ export function integer({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}): Sha
   };
 }
 
-export const boolean: Shape<boolean> = (value, place = "") => (typeof value === "boolean" ? value : refuse(place, "true or false"));
+export const boolean: Shape<boolean> = (value, place = "") =>
+  typeof value === "boolean" ? value : refuse(place, "true or false");
 
 export function oneOf<const T extends string>(...options: readonly T[]): Shape<T> {
-  return (value, place = "") => options.find((option) => option === value) ?? refuse(place, `one of ${options.join(", ")}`);
+  return (value, place = "") =>
+    options.find((option) => option === value) ?? refuse(place, `one of ${options.join(", ")}`);
 }
 
 export function nullable<T>(shape: Shape<T>): Shape<T | null> {
@@ -54,7 +56,8 @@ export function list<T>(shape: Shape<T>, most = Infinity): Shape<readonly T[]> {
   };
 }
 
-const isEmpty = (value: Json | undefined): boolean => value === null || value === "" || (Array.isArray(value) && value.length === 0);
+const isEmpty = (value: Json | undefined): boolean =>
+  value === null || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** An object with exactly these fields; the optional ones are left out without a value, and never empty. */
 export function object<F extends Record<string, Shape<unknown>>, O extends Record<string, Shape<unknown>> = {}>(
@@ -66,11 +69,16 @@ export function object<F extends Record<string, Shape<unknown>>, O extends Recor
     const given = value as { readonly [name: string]: Json };
     const found: Record<string, unknown> = {};
     for (const name of Object.keys(given)) {
-      const shape = Object.hasOwn(fields, name) ? fields[name] : Object.hasOwn(optional, name) ? optional[name] : undefined;
+      const shape = Object.hasOwn(fields, name)
+        ? fields[name]
+        : Object.hasOwn(optional, name)
+          ? optional[name]
+          : undefined;
       // The name is not repeated: it may be words of a person.
       if (!shape) return refuse(place, "an object without unknown fields");
       // An optional field without a value is left out: null or an empty one is another spelling of that (§2).
-      if (!Object.hasOwn(fields, name) && isEmpty(given[name])) throw new FormatError("not-canonical", `${place}/${name} must be left out.`);
+      if (!Object.hasOwn(fields, name) && isEmpty(given[name]))
+        throw new FormatError("not-canonical", `${place}/${name} must be left out.`);
       found[name] = shape(given[name], `${place}/${name}`);
     }
     for (const name of Object.keys(fields)) {
@@ -85,16 +93,20 @@ export function answer<F extends Record<string, Shape<unknown>>>(fields: F): Sha
   const known = object(fields);
   return (value, place) => {
     if (value === null || typeof value !== "object" || Array.isArray(value)) return known(value, place);
-    const given = Object.entries(value as { readonly [name: string]: Json }).filter(([name]) => Object.hasOwn(fields, name));
+    const given = Object.entries(value as { readonly [name: string]: Json }).filter(([name]) =>
+      Object.hasOwn(fields, name),
+    );
     return known(Object.fromEntries(given), place) as Fields<F>;
   };
 }
 
-export const base64url = (bytes?: number): Shape<string> => (value, place = "") => {
-  if (typeof value !== "string") return refuse(place, "base64url");
-  const length = parseBase64url(value).length;
-  return bytes === undefined || length === bytes ? value : refuse(place, `${bytes} bytes in base64url`);
-};
+export const base64url =
+  (bytes?: number): Shape<string> =>
+  (value, place = "") => {
+    if (typeof value !== "string") return refuse(place, "base64url");
+    const length = parseBase64url(value).length;
+    return bytes === undefined || length === bytes ? value : refuse(place, `${bytes} bytes in base64url`);
+  };
 
 export const time: Shape<string> = (value, place = "") => {
   if (typeof value !== "string") return refuse(place, "a time");

@@ -46,13 +46,19 @@ export function makeSigner(seed: Uint8Array): Signer {
   return { privateKey, publicKey, keyId: keyIdOf(parseBase64url(publicKey)) };
 }
 
-export const signBytes = (bytes: Uint8Array | string, signer: Signer): Buffer => sign(null, Buffer.from(bytes as string), signer.privateKey);
+export const signBytes = (bytes: Uint8Array | string, signer: Signer): Buffer =>
+  sign(null, Buffer.from(bytes as string), signer.privateKey);
 
 /** Return whether a signature holds under a public key in base64url; a key that is none holds nothing. */
 export function holds(bytes: Uint8Array, signature: Uint8Array, publicKey: string): boolean {
   if (signature.length !== SIGNATURE_BYTES || parseBase64url(publicKey).length !== KEY_BYTES) return false;
   try {
-    return verify(null, bytes, createPublicKey({ key: { crv: "Ed25519", kty: "OKP", x: publicKey }, format: "jwk" }), signature);
+    return verify(
+      null,
+      bytes,
+      createPublicKey({ key: { crv: "Ed25519", kty: "OKP", x: publicKey }, format: "jwk" }),
+      signature,
+    );
   } catch {
     return false;
   }
@@ -63,7 +69,10 @@ function getSignedBytes(type: string, payload: Uint8Array): Buffer {
 }
 
 /** Sign a payload, which is canonical JSON, by several keys: each signs the same bytes. */
-export function makeStatement(payload: string, { kind, signers }: { kind: string; signers: readonly Signer[] }): Statement {
+export function makeStatement(
+  payload: string,
+  { kind, signers }: { kind: string; signers: readonly Signer[] },
+): Statement {
   const bytes = Buffer.from(payload);
   const signed = getSignedBytes(kind, bytes);
   const signatures = signers.map((signer) => ({ keyid: signer.keyId, sig: toBase64url(signBytes(signed, signer)) }));
@@ -80,19 +89,24 @@ export type FindKey = (keyId: string) => string | undefined;
  *
  * `keys` holds one place for each signature, in their order.
  */
-export function verifyStatement(statement: Statement, { kind, keys }: { kind: string; keys: readonly FindKey[] }): Buffer {
+export function verifyStatement(
+  statement: Statement,
+  { kind, keys }: { kind: string; keys: readonly FindKey[] },
+): Buffer {
   if (statement.payloadType !== kind) throw new StatementError("wrong-kind", "This statement is of another kind.");
-  if (statement.signatures.length !== keys.length) throw new StatementError("wrong-signature-count", "This statement has another number of signatures.");
+  if (statement.signatures.length !== keys.length)
+    throw new StatementError("wrong-signature-count", "This statement has another number of signatures.");
   const payload = parseBase64url(statement.payload);
   const signed = getSignedBytes(kind, payload);
   statement.signatures.forEach(({ keyid, sig }, place) => {
     const publicKey = keys[place]?.(keyid);
-    if (publicKey === undefined) throw new StatementError("unknown-key", "No key that is accepted now signed this statement.");
-    if (!holds(signed, parseBase64url(sig), publicKey)) throw new StatementError("bad-signature", "A signature of this statement does not hold.");
+    if (publicKey === undefined)
+      throw new StatementError("unknown-key", "No key that is accepted now signed this statement.");
+    if (!holds(signed, parseBase64url(sig), publicKey))
+      throw new StatementError("bad-signature", "A signature of this statement does not hold.");
   });
   return payload;
 }
 
 /** Look at a payload before its signature is checked: e.g. for the key that it claims. Never believe it. */
 export const readClaimed = (statement: Statement): unknown => parseCanonical(parseBase64url(statement.payload));
-

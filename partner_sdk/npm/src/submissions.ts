@@ -2,7 +2,17 @@
 import { type Json, makeUuid7, parseJson } from "./canonical.js";
 import { LocalStateError, ProblemError, ReportAbuseError, StatementError, TransportError } from "./errors.js";
 import type { Report } from "./report.types.js";
-import { type EvidenceReference, type Priority, type Receipt, type ReportKind, checkReport, postShape, sealReport, submissionShape, verifyReceipt } from "./reports.js";
+import {
+  type EvidenceReference,
+  type Priority,
+  type Receipt,
+  type ReportKind,
+  checkReport,
+  postShape,
+  sealReport,
+  submissionShape,
+  verifyReceipt,
+} from "./reports.js";
 import type { Session } from "./session.js";
 import { type Of, answer, nullable, text, uuid7 } from "./shapes.js";
 import { parseStatement, readClaimed } from "./statements.js";
@@ -51,17 +61,32 @@ export class Submissions {
   }
 
   /** Check, seal, sign and save a report; nothing is sent. An id that is given must not have been sent before. */
-  async seal(report: Report, settings: ReportSettings & { evidence?: readonly EvidenceReference[]; reportId?: string }): Promise<string> {
+  async seal(
+    report: Report,
+    settings: ReportSettings & { evidence?: readonly EvidenceReference[]; reportId?: string },
+  ): Promise<string> {
     checkReport(report, settings);
     const { environment, partner, keys, now } = this.#session;
     const { reportId = this.makeId() } = settings;
-    const { body } = await sealReport(report, { ...settings, environment, partner, reportId, signer: keys.submission, key: this.#session.getSealingKey(), now });
+    const { body } = await sealReport(report, {
+      ...settings,
+      environment,
+      partner,
+      reportId,
+      signer: keys.submission,
+      key: this.#session.getSealingKey(),
+      now,
+    });
     this.#session.folder.put(bodyOf(reportId), body);
     return reportId;
   }
 
   /** Seal, save and send a report, and return its verified receipt. */
-  async submit(report: Report, settings: ReportSettings & { evidence?: readonly EvidenceReference[] }, note: Note = () => {}): Promise<Delivery> {
+  async submit(
+    report: Report,
+    settings: ReportSettings & { evidence?: readonly EvidenceReference[] },
+    note: Note = () => {},
+  ): Promise<Delivery> {
     const session = this.#session;
     const reportId = this.makeId();
     note(reportId);
@@ -118,7 +143,8 @@ export class Submissions {
 
   /** Forget a report that the gateway refuses for good; never one that has a receipt. */
   discard(reportId: string): void {
-    if (this.#session.folder.find(receiptOf(uuid7(reportId)))) throw new LocalStateError("delivered", "This report has a receipt: it is kept.");
+    if (this.#session.folder.find(receiptOf(uuid7(reportId))))
+      throw new LocalStateError("delivered", "This report has a receipt: it is kept.");
     this.#session.folder.remove(bodyOf(reportId));
   }
 
@@ -153,7 +179,8 @@ export class Submissions {
 
   /** A receipt under a key that is newer than the saved key set: fetch it, and look again. */
   async #verify(receipt: Buffer, body: Buffer): Promise<Receipt> {
-    const verify = (): Receipt => verifyReceipt(receipt, { body, keySet: this.#session.keySet, now: this.#session.now });
+    const verify = (): Receipt =>
+      verifyReceipt(receipt, { body, keySet: this.#session.keySet, now: this.#session.now });
     try {
       return verify();
     } catch (error) {

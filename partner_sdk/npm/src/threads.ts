@@ -15,7 +15,8 @@ const KINDS = ["package", "information-request", "preservation-request", "terms-
 export type ThreadKind = (typeof KINDS)[number];
 
 /** The furthest own word gives a thread its state; `waiting`: it is sealed here, and the gateway does not have it yet. */
-export type ThreadState = "open" | "waiting" | "acknowledged" | "answered" | "declined" | "outcome" | "recalled" | "closed";
+export type ThreadState =
+  "open" | "waiting" | "acknowledged" | "answered" | "declined" | "outcome" | "recalled" | "closed";
 const STATES = { acknowledge: "acknowledged", answer: "answered", decline: "declined", outcome: "outcome" } as const;
 
 const keptShape = object({
@@ -82,21 +83,47 @@ export class Threads {
   /** The threads in the saved messages, all or of one kind, in the order of the mailbox. */
   list(kind?: ThreadKind): readonly Thread[] {
     const messages = this.#mailbox.list();
-    const starts = messages.filter((message): message is ThreadStart => (KINDS as readonly string[]).includes(message.kind) && (kind ?? message.kind) === message.kind);
+    const starts = messages.filter(
+      (message): message is ThreadStart =>
+        (KINDS as readonly string[]).includes(message.kind) && (kind ?? message.kind) === message.kind,
+    );
     const said = messages.filter((message) => message.kind === "thread-message");
-    const [kept, answers, delivered] = [this.#listKept(), this.#listAnswers(), new Set(this.#submissions.listDelivered())];
+    const [kept, answers, delivered] = [
+      this.#listKept(),
+      this.#listAnswers(),
+      new Set(this.#submissions.listDelivered()),
+    ];
     return starts.map((message) => {
       const own = kept.filter((entry) => entry.about === message.messageId);
       const theirs = said.filter(({ body }) => body.about === message.messageId);
       const given = answers.filter(([, requestId]) => requestId === message.messageId).map(([reportId]) => reportId);
       const lines: Line[] = [
-        ...theirs.map(({ issuedAt, body }) => ({ at: issuedAt, isOwn: false, kind: body.kind, by: body.by, entryId: body.entry_id, text: body.text })),
-        ...own.map((entry) => ({ at: entry.written_at, isOwn: true, kind: entry.kind, by: entry.by, entryId: entry.entry_id, text: null })),
+        ...theirs.map(({ issuedAt, body }) => ({
+          at: issuedAt,
+          isOwn: false,
+          kind: body.kind,
+          by: body.by,
+          entryId: body.entry_id,
+          text: body.text,
+        })),
+        ...own.map((entry) => ({
+          at: entry.written_at,
+          isOwn: true,
+          kind: entry.kind,
+          by: entry.by,
+          entryId: entry.entry_id,
+          text: null,
+        })),
       ];
       lines.sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
-      const due = "due_at" in message.body ? parseTime(message.body.due_at) : null;
       const kinds = new Set(theirs.map(({ body }) => body.kind as string));
-      return { message, state: getState(message.kind, kinds, own, given, delivered), lines, answers: given, dueAt: due };
+      return {
+        message,
+        state: getState(message.kind, kinds, own, given, delivered),
+        lines,
+        answers: given,
+        dueAt: findDueTime(message),
+      };
     });
   }
 
@@ -107,23 +134,32 @@ export class Threads {
   }
 
   /** Answer a question with a report of kind `response`; raises `MailboxError` for one that is not open (§9.3). */
-  async answer(requestId: string, report: Report, settings: Omit<ReportSettings, "kind" | "earlierReference">): Promise<Delivery> {
+  async answer(
+    requestId: string,
+    report: Report,
+    settings: Omit<ReportSettings, "kind" | "earlierReference">,
+  ): Promise<Delivery> {
     const open = this.questions();
     const asked = open.find(({ message }) => message.messageId === requestId);
     if (!asked) {
       const ids = open.map(({ message }) => message.messageId).join(", ") || "none";
-      throw new MailboxError("no-open-request", `No open question has this id. Open are: ${ids}. Later findings are a supplement.`);
+      throw new MailboxError(
+        "no-open-request",
+        `No open question has this id. Open are: ${ids}. Later findings are a supplement.`,
+      );
     }
     const answering: Report = { ...report, answers_request: requestId };
     const earlierReference = asked.message.body.reference ?? null;
-    const note = (reportId: string): void => this.#session.folder.put(`${ANSWERS}/${reportId}.json`, canonical({ request_id: requestId }));
+    const note = (reportId: string): void =>
+      this.#session.folder.put(`${ANSWERS}/${reportId}.json`, canonical({ request_id: requestId }));
     return this.#submissions.submit(answering, { ...settings, kind: "response", earlierReference }, note);
   }
 
   /** Write to the agency about a message: signed, sealed and saved before it is sent. Returns the id of the entry. */
   async write(messageId: string, { kind, by, text: words = "", outcome, reportId }: Writing): Promise<string> {
     const session = this.#session;
-    if (!this.list().some(({ message }) => message.messageId === messageId)) throw new MailboxError("unknown-message", "No message with this id begins a thread here.");
+    if (!this.list().some(({ message }) => message.messageId === messageId))
+      throw new MailboxError("unknown-message", "No message with this id begins a thread here.");
     const entry: Entry = {
       about: messageId,
       by,
@@ -186,21 +222,43 @@ export class Threads {
 
   #listKept(): readonly Kept[] {
     const { folder } = this.#session;
-    return folder.list(ENTRIES, ".json").map((name) => keptShape(parseCanonical(folder.get(`${ENTRIES}/${name}.json`))));
+    return folder
+      .list(ENTRIES, ".json")
+      .map((name) => keptShape(parseCanonical(folder.get(`${ENTRIES}/${name}.json`))));
   }
 
   #listAnswers(): readonly (readonly [string, string])[] {
     const { folder } = this.#session;
-    return folder.list(ANSWERS, ".json").map((name) => [name, parseExact(folder.get(`${ANSWERS}/${name}.json`), answerShape).request_id]);
+    return folder
+      .list(ANSWERS, ".json")
+      .map((name) => [name, parseExact(folder.get(`${ANSWERS}/${name}.json`), answerShape).request_id]);
   }
 }
 
-function getState(kind: ThreadKind, theirs: ReadonlySet<string>, own: readonly Kept[], given: readonly string[], delivered: ReadonlySet<string>): ThreadState {
+/** A time that is misspelled is none: the words of the message stand all the same. */
+function findDueTime({ body }: ThreadStart): Date | null {
+  try {
+    return "due_at" in body ? parseTime(body.due_at) : null;
+  } catch {
+    return null;
+  }
+}
+
+function getState(
+  kind: ThreadKind,
+  theirs: ReadonlySet<string>,
+  own: readonly Kept[],
+  given: readonly string[],
+  delivered: ReadonlySet<string>,
+): ThreadState {
   if (theirs.has("recall")) return "recalled";
   if (theirs.has("close")) return "closed";
   if (given.some((reportId) => delivered.has(reportId))) return "answered";
   // An answer inside the thread of a package or an alert changes nothing: nothing was asked of them.
-  const counting = own.filter((entry) => entry.kind in STATES && (entry.kind !== "answer" || kind.endsWith("request") || kind === "terms-referral"));
+  const counting = own.filter(
+    (entry) =>
+      entry.kind in STATES && (entry.kind !== "answer" || kind.endsWith("request") || kind === "terms-referral"),
+  );
   const order = Object.keys(STATES);
   const furthest = counting.sort((one, other) => order.indexOf(one.kind) - order.indexOf(other.kind)).at(-1);
   if (!furthest) return given.length ? "waiting" : "open";

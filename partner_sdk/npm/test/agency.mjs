@@ -96,8 +96,21 @@ export class Agency {
       use_until: "2027-11-01T00:00:00Z",
       verify_until: "2033-11-01T00:00:00Z",
     });
-    const delegation = { environment: "sandbox", key_set_key: this.keySetKey.publicKey, not_after: "2028-01-01T00:00:00Z", not_before: this.delegatedFrom, root_key: this.root.publicKey };
-    const sealing = { ...this.sealingKey, not_before: "2026-11-01T00:00:00Z", open_until: "2028-01-01T00:00:00Z", seal_until: "2027-11-01T00:00:00Z", state: "active", suite: "MLKEM768-X25519-HKDF-SHA256-AES-256-GCM" };
+    const delegation = {
+      environment: "sandbox",
+      key_set_key: this.keySetKey.publicKey,
+      not_after: "2028-01-01T00:00:00Z",
+      not_before: this.delegatedFrom,
+      root_key: this.root.publicKey,
+    };
+    const sealing = {
+      ...this.sealingKey,
+      not_before: "2026-11-01T00:00:00Z",
+      open_until: "2028-01-01T00:00:00Z",
+      seal_until: "2027-11-01T00:00:00Z",
+      state: "active",
+      suite: "MLKEM768-X25519-HKDF-SHA256-AES-256-GCM",
+    };
     const keySet = {
       environment: "sandbox",
       expires_at: "2027-02-23T00:00:00Z",
@@ -126,7 +139,14 @@ export class Agency {
     if (fault === "unreachable") throw new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });
     if (fault && fault !== "lost") return fault;
     if (path !== "/v1/keys" && path !== "/v1/enrol") {
-      checkRequest({ headers, method, targetUri: url, body, publicKey: this.submissionKey, now: Math.floor(this.now.getTime() / 1000) });
+      checkRequest({
+        headers,
+        method,
+        targetUri: url,
+        body,
+        publicKey: this.submissionKey,
+        now: Math.floor(this.now.getTime() / 1000),
+      });
     }
     const answer = this.route(method, path, body);
     if (fault === "lost") throw new TypeError("fetch failed", { cause: { code: "ECONNRESET" } });
@@ -167,7 +187,11 @@ export class Agency {
   }
 
   takeReport(body) {
-    const { created_at: _, envelope_sha256, ...clear } = takeReport(body, { partner: this.partner, environment: "sandbox", publicKeys: [this.submissionKey] });
+    const {
+      created_at: _,
+      envelope_sha256,
+      ...clear
+    } = takeReport(body, { partner: this.partner, environment: "sandbox", publicKeys: [this.submissionKey] });
     const digest = sha256Hex(canonical(body.statement));
     const held = this.reports.get(clear.report_id);
     if (held) return held.digest === digest ? json(200, held.receipt) : problem(409, "report-conflict");
@@ -187,7 +211,9 @@ export class Agency {
       submission_sha256: digest,
       ...this.receiptChanges,
     };
-    const receipt = canonical(makeStatement(canonical(facts), { kind: KINDS.intake, signers: [this.receiptSigner ?? this.receiptKey] }));
+    const receipt = canonical(
+      makeStatement(canonical(facts), { kind: KINDS.intake, signers: [this.receiptSigner ?? this.receiptKey] }),
+    );
     this.reports.set(clear.report_id, { digest, receipt, clear, envelope: body.envelope });
     return json(201, receipt);
   }
@@ -195,7 +221,15 @@ export class Agency {
   /** Open the sealed text of a report as the desk does. */
   async openReport(reportId) {
     const { clear, envelope } = this.reports.get(reportId);
-    const context = { environment: "sandbox", purpose: "report", sender: this.partner, recipient: "agency", id: reportId, kind: clear.kind, priority: clear.priority };
+    const context = {
+      environment: "sandbox",
+      purpose: "report",
+      sender: this.partner,
+      recipient: "agency",
+      id: reportId,
+      kind: clear.kind,
+      priority: clear.priority,
+    };
     return JSON.parse(await open(parseBase64url(envelope), { seed: this.seed, context }));
   }
 
@@ -221,19 +255,45 @@ export class Agency {
       recipient: this.partner,
       ...changes,
     };
-    const signed = canonical(makeStatement(canonical(message), { kind: KINDS.mailboxMessage, signers: [this.mailboxKey] }));
+    const signed = canonical(
+      makeStatement(canonical(message), { kind: KINDS.mailboxMessage, signers: [this.mailboxKey] }),
+    );
     this.previous = sha256Hex(signed);
-    const context = { environment: "sandbox", purpose: "mailbox", sender: "agency", recipient: this.partner, id, kind: "message", priority: "none" };
-    this.messages.push({ envelope: toBase64url(await seal(signed, { key: this.partnerMailbox, context })), message_id: id });
+    const context = {
+      environment: "sandbox",
+      purpose: "mailbox",
+      sender: "agency",
+      recipient: this.partner,
+      id,
+      kind: "message",
+      priority: "none",
+    };
+    this.messages.push({
+      envelope: toBase64url(await seal(signed, { key: this.partnerMailbox, context })),
+      message_id: id,
+    });
     return id;
   }
 }
 
 export function json(status, body) {
-  return new Response(typeof body === "string" ? body : canonical(body), { status, headers: { "Content-Type": "application/json" } });
+  return new Response(typeof body === "string" ? body : canonical(body), {
+    status,
+    headers: { "Content-Type": "application/json" },
+  });
 }
 
 export function problem(status, slug, headers = {}) {
-  const body = { type: `${ORIGIN}/problems/${slug}`, title: slug, status, detail: "Because.", instance: "urn:uuid:7d5f1d0e-0000-4000-8000-000000000001", errors: [{ pointer: "#/a", detail: "Mend it." }] };
-  return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/problem+json", ...headers } });
+  const body = {
+    type: `${ORIGIN}/problems/${slug}`,
+    title: slug,
+    status,
+    detail: "Because.",
+    instance: "urn:uuid:7d5f1d0e-0000-4000-8000-000000000001",
+    errors: [{ pointer: "#/a", detail: "Mend it." }],
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "Content-Type": "application/problem+json", ...headers },
+  });
 }

@@ -27,18 +27,42 @@ const invitation = Buffer.from('{"environment":"live","expires_at":"2026-12-01T0
 function damage(original, round) {
   const chance = createHash("sha256").update(`${round}`).digest();
   const damaged = Buffer.from(original);
-  for (let place = 0; place < 1 + (chance[0] & 3); place += 1) damaged[chance.readUInt32BE(4 * place) % damaged.length] ^= chance[20 + place] | 1;
+  for (let place = 0; place < 1 + (chance[0] & 3); place += 1)
+    damaged[chance.readUInt32BE(4 * place) % damaged.length] ^= chance[20 + place] | 1;
   return chance[1] & 1 ? damaged : damaged.subarray(0, chance.readUInt32BE(16) % damaged.length);
 }
 
-const reader = { environment: mailbox.environment, partner: mailbox.partner, seed: bytes(mailbox.seed), keys: mailbox.mailbox_keys, now };
+const reader = {
+  environment: mailbox.environment,
+  partner: mailbox.partner,
+  seed: bytes(mailbox.seed),
+  keys: mailbox.mailbox_keys,
+  now,
+};
 const PARSERS = {
   "an invitation": [invitation, (given) => parseInvitation(given)],
   "a key set": [bundle, (given) => checkKeySet(given, { pin: keySets.pin, now })],
   "a receipt": [receipt, (given) => verifyReceipt(given, { body: sent, keySet, now })],
-  "a box of the mailbox": [bytes(mailbox.cases[0].envelope), (given) => openMessage({ envelope: given.toString("base64url"), message_id: mailbox.cases[0].message_id }, reader)],
-  "the body of a message": [Buffer.from(JSON.stringify(pack)), (given) => parseBody({ kind: "package", number: 1, body: given.toString("base64url") })],
-  "a package": [bytes(pack.archive), (given) => openPackage({ ...pack, archive: given.toString("base64url"), archive_sha256: createHash("sha256").update(given).digest("hex") }, { keys: mailbox.mailbox_keys, now, recipient: "x", environment: "live" })],
+  "a box of the mailbox": [
+    bytes(mailbox.cases[0].envelope),
+    (given) => openMessage({ envelope: given.toString("base64url"), message_id: mailbox.cases[0].message_id }, reader),
+  ],
+  "the body of a message": [
+    Buffer.from(JSON.stringify(pack)),
+    (given) => parseBody({ kind: "package", number: 1, body: given.toString("base64url") }),
+  ],
+  "a package": [
+    bytes(pack.archive),
+    (given) =>
+      openPackage(
+        {
+          ...pack,
+          archive: given.toString("base64url"),
+          archive_sha256: createHash("sha256").update(given).digest("hex"),
+        },
+        { keys: mailbox.mailbox_keys, now, recipient: "x", environment: "live" },
+      ),
+  ],
 };
 
 for (const [name, [original, parse]] of Object.entries(PARSERS)) {
@@ -46,7 +70,10 @@ for (const [name, [original, parse]] of Object.entries(PARSERS)) {
     for (let round = 0; round < ROUNDS; round += 1) {
       const error = await Promise.resolve()
         .then(() => parse(damage(original, round)))
-        .then(() => undefined, (caught) => caught);
+        .then(
+          () => undefined,
+          (caught) => caught,
+        );
       assert.ok(error instanceof ReportAbuseError, `round ${round}: ${error?.stack}`);
       assert.match(error.reason, /^[a-z-]+$/);
     }

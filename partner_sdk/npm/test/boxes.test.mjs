@@ -30,7 +30,12 @@ testCases("statement", 15, (one, file) => {
 
 testCases("key-set", 15, (one, file) => {
   const before = { serial: one.highest_serial ?? 0, ...(one.highest_sha256 && { sha256: one.highest_sha256 }) };
-  checkKeySet(bytes(one.bundle), { pin: file.pin, now: parseTime(one.now ?? file.now), before, allowExpired: one.allow_expired });
+  checkKeySet(bytes(one.bundle), {
+    pin: file.pin,
+    now: parseTime(one.now ?? file.now),
+    before,
+    allowExpired: one.allow_expired,
+  });
 });
 
 test("a box that is sealed here opens, and padding hides its length", async () => {

@@ -26,14 +26,22 @@ test("an enrolment that is interrupted goes on with the same keys and the same b
   await Partner.enrol(folder, invitation, agency.surroundings());
   const boxes = agency.calls.filter(({ path }) => path === "/v1/enrol").map(({ body }) => String(body));
   assert.deepEqual([boxes.length, new Set(boxes).size], [2, 1]);
-  await refuses("EnrolmentError", "another-invitation", Partner.enrol(folder, agency.invitation(), agency.surroundings()));
+  await refuses(
+    "EnrolmentError",
+    "another-invitation",
+    Partner.enrol(folder, agency.invitation(), agency.surroundings()),
+  );
 });
 
 test("an invitation is refused if it is none, or for a root that is not the agency's", async () => {
   await refuses("EnrolmentError", "malformed", Partner.enrol(join(root, "x"), "{}"));
   const stranger = agency.invitation({ root_fingerprint: "0".repeat(64) });
   await refuses("KeySetError", "wrong-root", Partner.enrol(join(root, "y"), stranger, agency.surroundings()));
-  await refuses("FormatError", "not-https", Partner.enrol(join(root, "z"), agency.invitation({ origin: "http://report.example" })));
+  await refuses(
+    "FormatError",
+    "not-https",
+    Partner.enrol(join(root, "z"), agency.invitation({ origin: "http://report.example" })),
+  );
 });
 
 test("a folder that others can read is refused, and so is a damaged key", async () => {
@@ -106,8 +114,14 @@ test("an older key set and a forked one are refused, also after a restart", asyn
 });
 
 test("a key set with a misnamed key, times out of order, one key in two roles or an older delegation is refused", async () => {
-  const { receipt_keys: [key] } = await partner.refreshKeySet();
-  const wrong = [{ ...key, key_id: "AAAAAAAAAAA" }, { ...key, use_until: key.not_before }, { ...key, verify_until: key.not_before }];
+  const {
+    receipt_keys: [key],
+  } = await partner.refreshKeySet();
+  const wrong = [
+    { ...key, key_id: "AAAAAAAAAAA" },
+    { ...key, use_until: key.not_before },
+    { ...key, verify_until: key.not_before },
+  ];
   for (const one of wrong) {
     agency.keySetChanges = { receipt_keys: [one], serial: 9 };
     await refuses("KeySetError", "bad-key", partner.refreshKeySet());
@@ -152,13 +166,23 @@ test("a receipt for another report, or signed by a stranger, is no receipt", asy
   agency.reports.clear();
   agency.receiptChanges = {};
   agency.receiptSigner = agency.mailboxKey;
-  await refuses("StatementError", "unknown-key", partner.resume().then(({ reports }) => Promise.reject(reports[0].error)));
+  await refuses(
+    "StatementError",
+    "unknown-key",
+    partner.resume().then(({ reports }) => Promise.reject(reports[0].error)),
+  );
 });
 
 test("a receipt from after the use of its key is none", async () => {
-  const { receipt_keys: [key] } = await partner.refreshKeySet();
+  const {
+    receipt_keys: [key],
+  } = await partner.refreshKeySet();
   agency.keySetChanges = { receipt_keys: [{ ...key, use_until: "2026-11-25T08:30:00Z" }], serial: 9 };
-  await refuses("StatementError", "unknown-key", partner.refreshKeySet().then(() => partner.submit(REPORT, P2)));
+  await refuses(
+    "StatementError",
+    "unknown-key",
+    partner.refreshKeySet().then(() => partner.submit(REPORT, P2)),
+  );
 });
 
 test("a receipt proves itself without network, and an altered one does not", async () => {
@@ -168,7 +192,11 @@ test("a receipt proves itself without network, and an altered one does not", asy
   assert.equal(later.checkReceipt(receipt).reference, reference);
   const altered = String(receipt).replace(/"sig":"./, '"sig":"_');
   assert.throws(() => later.checkReceipt(altered), client.StatementError);
-  const path = join(folder, "reports", readdirSync(join(folder, "reports")).find((name) => name.endsWith(".body.json")));
+  const path = join(
+    folder,
+    "reports",
+    readdirSync(join(folder, "reports")).find((name) => name.endsWith(".body.json")),
+  );
   const body = JSON.parse(readFileSync(path));
   writeFileSync(path, canonical({ ...body, envelope: body.envelope.replace(/^../, "AA") }));
   assert.throws(() => later.checkReceipt(receipt), client.ReceiptError);
@@ -179,12 +207,21 @@ test("a receipt proves itself without network, and an altered one does not", asy
 });
 
 test("every answer that is a problem has its error", async () => {
-  const expected = { 401: "NotAuthorisedError", 403: "RefusedError", 404: "RefusedError", 409: "ConflictError", 422: "RefusedError" };
+  const expected = {
+    401: "NotAuthorisedError",
+    403: "RefusedError",
+    404: "RefusedError",
+    409: "ConflictError",
+    422: "RefusedError",
+  };
   for (const [status, name] of Object.entries(expected)) {
     agency.faults = [problem(Number(status), "some-slug")];
     const error = await partner.status().catch((caught) => caught);
     assert.equal(error.name, name);
-    assert.deepEqual([error.reason, error.status, error.requestId, error.detail], ["some-slug", Number(status), "7d5f1d0e-0000-4000-8000-000000000001", "Because."]);
+    assert.deepEqual(
+      [error.reason, error.status, error.requestId, error.detail],
+      ["some-slug", Number(status), "7d5f1d0e-0000-4000-8000-000000000001", "Because."],
+    );
     assert.deepEqual(error.faults, [{ pointer: "#/a", detail: "Mend it." }]);
   }
   agency.faults = Array.from({ length: 5 }, () => new Response("<h1>Bad gateway</h1>", { status: 502 }));
@@ -199,17 +236,41 @@ test("every answer that is a problem has its error", async () => {
 });
 
 test("a report that does not fit is refused with every fault, and nothing is saved", async () => {
-  const wrong = { ...REPORT, countries: ["gb"], shoe_size: "secret words", suspects: [{ username: 5 }], conversations: [{ thread_id: "t", messages: [] }] };
+  const wrong = {
+    ...REPORT,
+    countries: ["gb"],
+    shoe_size: "secret words",
+    suspects: [{ username: 5 }],
+    conversations: [{ thread_id: "t", messages: [] }],
+  };
   delete wrong.priority_reason;
   const error = await partner.submit(wrong, { priority: "P1", kind: "correction" }).catch((caught) => caught);
   assert.equal(error.name, "ReportError");
   const found = error.faults.map(({ pointer }) => pointer);
-  for (const pointer of ["#", "#/countries/0", "#/suspects/0/service_user_id", "#/suspects/0/username", "#/priority_reason", "#/change_reason"]) {
+  for (const pointer of [
+    "#",
+    "#/countries/0",
+    "#/suspects/0/service_user_id",
+    "#/suspects/0/username",
+    "#/priority_reason",
+    "#/change_reason",
+  ]) {
     assert.ok(found.includes(pointer), `${pointer} is not in ${found}`);
   }
   assert.ok(!error.message.includes("secret words") && !error.message.includes("shoe_size"));
-  const messages = ["2026-11-24T18:31:00Z", "2026-11-24T18:30:00Z"].map((sent_at) => ({ sender: "a", sent_at, type: "text", file_id: "file-9" }));
-  const contradicting = { ...REPORT, answers_request: "x", discovery: { ...REPORT.discovery, detected_at: "2026-02-31T00:00:00Z" }, conversations: [{ thread_id: "t", messages }], files: [FILE, FILE] };
+  const messages = ["2026-11-24T18:31:00Z", "2026-11-24T18:30:00Z"].map((sent_at) => ({
+    sender: "a",
+    sent_at,
+    type: "text",
+    file_id: "file-9",
+  }));
+  const contradicting = {
+    ...REPORT,
+    answers_request: "x",
+    discovery: { ...REPORT.discovery, detected_at: "2026-02-31T00:00:00Z" },
+    conversations: [{ thread_id: "t", messages }],
+    files: [FILE, FILE],
+  };
   const second = await partner.submit(contradicting, P2).catch((caught) => caught);
   assert.deepEqual(second.faults.map(({ pointer }) => pointer).sort(), [
     "#/answers_request",
@@ -219,6 +280,13 @@ test("a report that does not fit is refused with every fault, and nothing is sav
     "#/discovery/detected_at",
     "#/files/1/file_id",
   ]);
-  await refuses("FormatError", "bad-reference", partner.submit({ ...REPORT, change_reason: "It was wrong." }, { ...P2, kind: "correction", earlierReference: "TEST-K7QF-2M9TX-E" }));
+  await refuses(
+    "FormatError",
+    "bad-reference",
+    partner.submit(
+      { ...REPORT, change_reason: "It was wrong." },
+      { ...P2, kind: "correction", earlierReference: "TEST-K7QF-2M9TX-E" },
+    ),
+  );
   assert.deepEqual([agency.calls, partner.listWaiting()], [[], []]);
 });

@@ -31,7 +31,9 @@ test("a receipt that is not there is waited for, and then missed", async () => {
   const newer = new Date(file.received_at * 1000 + 121_000);
   await refuses("missing", tree.find(other, { receivedAt, now: newer, before }));
   const last = new Date(now.getTime() + 3_600_000).toISOString().replace(".000", "");
-  assert.deepEqual(await tree.find(other, { receivedAt: last, now: new Date(now.getTime() + 3_600_000), before }), { state: "waits" });
+  assert.deepEqual(await tree.find(other, { receivedAt: last, now: new Date(now.getTime() + 3_600_000), before }), {
+    state: "waits",
+  });
   assert.deepEqual(await tree.find(other, { receivedAt: "2020-01-01T00:00:00Z", now, before }), { state: "pre-log" });
   await refuses("ahead", tree.find(receipt, { receivedAt: "2030-01-01T00:00:00Z", now, before }));
 });
@@ -43,7 +45,8 @@ test("an entry that the signed root does not hold is no proof, and neither is a 
   await refuses("forked", altered.checkFollows(before));
   const moved = changing((path, tile) => {
     // The entry of the receipt under a later time.
-    if (path === "tile/entries/001.p/48") tile.writeBigUInt64BE(BigInt(file.received_at + 59), (file.index - 256) * 42 + 2);
+    if (path === "tile/entries/001.p/48")
+      tile.writeBigUInt64BE(BigInt(file.received_at + 59), (file.index - 256) * 42 + 2);
     return tile;
   });
   await refuses("forked", moved.find(receipt, { receivedAt, now, before }));

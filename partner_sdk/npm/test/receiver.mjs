@@ -27,7 +27,8 @@ const SIGNATURE_INPUT =
 
 export function checkRequest({ headers, method, targetUri, body, publicKey, now }) {
   const given = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-  const [, parameters, coversBody, created, keyId] = SIGNATURE_INPUT.exec(given["signature-input"] ?? "") ?? fail("bad-signature-headers");
+  const [, parameters, coversBody, created, keyId] =
+    SIGNATURE_INPUT.exec(given["signature-input"] ?? "") ?? fail("bad-signature-headers");
   const [, signature] = /^sig1=:([A-Za-z0-9+/]{86}==):$/.exec(given.signature ?? "") ?? fail("bad-signature-headers");
   if (Boolean(coversBody) !== (body !== undefined)) fail("body-not-covered");
   const { "content-type": type, "content-digest": digest } = given;
@@ -36,7 +37,8 @@ export function checkRequest({ headers, method, targetUri, body, publicKey, now 
   if (coversBody) lines.push(`"content-type": ${type}`, `"content-digest": ${digest}`);
   lines.push(`"@signature-params": ${parameters}`);
   const isKnown = keyId === keyIdOf(parseBase64url(publicKey));
-  if (!isKnown || !holds(Buffer.from(lines.join("\n")), Buffer.from(signature, "base64"), publicKey)) fail("bad-signature");
+  if (!isKnown || !holds(Buffer.from(lines.join("\n")), Buffer.from(signature, "base64"), publicKey))
+    fail("bad-signature");
   if (now - created > 300 || created - now > 60) fail("stale");
   if (coversBody && digest !== contentDigestOf(body)) fail("wrong-digest");
 }
@@ -47,7 +49,10 @@ export function takeReport(body, { partner, environment, publicKeys }) {
   const { envelope, statement } = postShape(body);
   let payload;
   try {
-    payload = parseExact(verifyStatement(statement, { kind: KINDS.submission, keys: [among(publicKeys)] }), submissionShape);
+    payload = parseExact(
+      verifyStatement(statement, { kind: KINDS.submission, keys: [among(publicKeys)] }),
+      submissionShape,
+    );
   } catch (error) {
     throw error instanceof StatementError ? new ReportAbuseError("statement-refused", error.message) : error;
   }
@@ -59,7 +64,15 @@ export function takeReport(body, { partner, environment, publicKeys }) {
 // Entries of threads (§9.6).
 
 export async function readEntry({ envelope, statement }, { environment, partner, id, seed, publicKeys }) {
-  const context = { environment, purpose: "thread", sender: partner, recipient: "agency", id, kind: "entry", priority: "none" };
+  const context = {
+    environment,
+    purpose: "thread",
+    sender: partner,
+    recipient: "agency",
+    id,
+    kind: "entry",
+    priority: "none",
+  };
   const signed = envelope === undefined ? statement : await open(parseBase64url(envelope), { seed, context });
   const payload = verifyStatement(parseStatement(signed), { kind: KINDS.threadEntry, keys: [among(publicKeys)] });
   const entry = parseExact(payload, entryShape);
@@ -78,12 +91,21 @@ export async function readContext({ token, statement }, { environment, partner, 
     if (token.length > MAX_TOKEN_CHARACTERS) fail("too-large");
     const [spelling, sender, contextId, box, ...more] = token.split(".");
     if (spelling !== "1" || box === undefined || more.length) fail("malformed");
-    const named = { environment, purpose: "context", sender: partnerId(sender), recipient: "agency", id: uuid7(contextId), kind: "page", priority: "none" };
+    const named = {
+      environment,
+      purpose: "context",
+      sender: partnerId(sender),
+      recipient: "agency",
+      id: uuid7(contextId),
+      kind: "page",
+      priority: "none",
+    };
     signed = await open(parseBase64url(box), { seed, context: named });
   }
   const payload = verifyStatement(parseStatement(signed), { kind: KINDS.pageContext, keys: [among(publicKeys)] });
   const context = parseExact(payload, contextShape);
-  if (context.partner !== partner || context.environment !== environment || context.context_id !== id) fail("wrong-context");
+  if (context.partner !== partner || context.environment !== environment || context.context_id !== id)
+    fail("wrong-context");
   return context;
 }
 
@@ -94,7 +116,8 @@ const SEALED_SEGMENT_BYTES = 1_048_576;
 /** Open sealed bytes and return the plain file, or raise before a byte of it is shown. */
 export function openEvidence(sealed, { secret, sha256: hash, sizeBytes, digest }) {
   const partSha256 = [];
-  for (let start = 0; start < sealed.length; start += 8 * SEALED_SEGMENT_BYTES) partSha256.push(sha256(sealed.subarray(start, start + 8 * SEALED_SEGMENT_BYTES)));
+  for (let start = 0; start < sealed.length; start += 8 * SEALED_SEGMENT_BYTES)
+    partSha256.push(sha256(sealed.subarray(start, start + 8 * SEALED_SEGMENT_BYTES)));
   const refuse = (reason) => {
     throw new EvidenceError(reason, `refused: ${reason}`);
   };
@@ -123,4 +146,3 @@ export function openEvidence(sealed, { secret, sha256: hash, sizeBytes, digest }
   if (sha256Hex(file) !== hash) refuse("wrong-hash");
   return file;
 }
-

@@ -12,7 +12,13 @@ import { Folder } from "../dist/folder.js";
 import { Agency } from "./agency.mjs";
 
 export const REPORT = JSON.parse(readFileSync(new URL("../../examples/report.json", import.meta.url)));
-export const FILE = { copy_kept_until: null, exif_viewed_by_staff: false, file_id: "file-1", relevance: "reported", viewed_by_staff: true };
+export const FILE = {
+  copy_kept_until: null,
+  exif_viewed_by_staff: false,
+  file_id: "file-1",
+  relevance: "reported",
+  viewed_by_staff: true,
+};
 export const WITH_FILE = { ...REPORT, files: [FILE] };
 export const P2 = { priority: "P2" };
 export const root = mkdtempSync(join(tmpdir(), "report-abuse-npm-"));
@@ -33,4 +39,5 @@ export async function makeParties() {
   return { agency, partner, folder, invitation, reopen: () => client.Partner.open(folder, agency.surroundings()) };
 }
 
-export const refuses = (name, reason, work) => assert.rejects(work, (error) => error instanceof client[name] && error.reason === reason);
+export const refuses = (name, reason, work) =>
+  assert.rejects(work, (error) => error instanceof client[name] && error.reason === reason);

@@ -9,7 +9,14 @@ import { after } from "node:test";
 import { ReportAbuseError } from "report-abuse-partner";
 
 import { parseBase64url, parseTime, toBase64url } from "../dist/canonical.js";
-import { countParts, countSealedBytes, digestEvidence, makeEvidenceKey, placeOfPart, sealPart } from "../dist/evidence.js";
+import {
+  countParts,
+  countSealedBytes,
+  digestEvidence,
+  makeEvidenceKey,
+  placeOfPart,
+  sealPart,
+} from "../dist/evidence.js";
 import { Folder } from "../dist/folder.js";
 import { openMessage, parseBody, saveMessage } from "../dist/mailbox.js";
 import { base64url, digest, integer, object, uuid7 } from "../dist/shapes.js";
@@ -24,7 +31,13 @@ testCases(
   "mailbox",
   22,
   async ({ envelope, message_id, kind, body }, file) => {
-    const reader = { environment: file.environment, partner: file.partner, seed: bytes(file.seed), keys: file.mailbox_keys, now: parseTime(file.now) };
+    const reader = {
+      environment: file.environment,
+      partner: file.partner,
+      seed: bytes(file.seed),
+      keys: file.mailbox_keys,
+      now: parseTime(file.now),
+    };
     const message = await openMessage({ envelope, message_id }, reader);
     assert.equal(saveMessage(mailbox, message), true);
     assert.equal(saveMessage(mailbox, message), false, "the same again is kept once");
@@ -64,7 +77,14 @@ testCases(
 testCases("request", 21, ({ headers, ...one }, file) => {
   const method = one.method ?? file.method;
   const body = "body" in one ? (one.body ?? undefined) : method === "GET" ? undefined : file.body;
-  checkRequest({ headers, method, targetUri: one.target_uri ?? file.target_uri, body, publicKey: file.public_key, now: one.now ?? file.now });
+  checkRequest({
+    headers,
+    method,
+    targetUri: one.target_uri ?? file.target_uri,
+    body,
+    publicKey: file.public_key,
+    now: one.now ?? file.now,
+  });
 });
 
 const SEGMENT_BYTES = 1_048_560;
@@ -90,9 +110,13 @@ function sealOtherwise(plain, key, { marks_last = true, last_byte = 0, steps_mor
   return Buffer.concat([first, cipher.update(text), cipher.final(), cipher.getAuthTag()]);
 }
 
-function alter(sealed, { flips_bit_0_of_byte: flipped, swaps_segments: swapped, drops_last_segments: dropped, cuts_last_bytes: cut }) {
+function alter(
+  sealed,
+  { flips_bit_0_of_byte: flipped, swaps_segments: swapped, drops_last_segments: dropped, cuts_last_bytes: cut },
+) {
   const segments = [];
-  for (let start = 0; start < sealed.length; start += SEALED_SEGMENT_BYTES) segments.push(Buffer.from(sealed.subarray(start, start + SEALED_SEGMENT_BYTES)));
+  for (let start = 0; start < sealed.length; start += SEALED_SEGMENT_BYTES)
+    segments.push(Buffer.from(sealed.subarray(start, start + SEALED_SEGMENT_BYTES)));
   if (swapped) [segments[swapped[0]], segments[swapped[1]]] = [segments[swapped[1]], segments[swapped[0]]];
   const altered = Buffer.concat(dropped ? segments.slice(0, -dropped) : segments);
   if (flipped !== undefined) altered[flipped] ^= 1;
@@ -100,14 +124,31 @@ function alter(sealed, { flips_bit_0_of_byte: flipped, swaps_segments: swapped, 
 }
 
 testCases("evidence", 26, (one, file) => {
-  const plain = createHash("shake256", { outputLength: Math.max(1, one.size_bytes) }).update(one.label).digest().subarray(0, one.size_bytes);
+  const plain = createHash("shake256", { outputLength: Math.max(1, one.size_bytes) })
+    .update(one.label)
+    .digest()
+    .subarray(0, one.size_bytes);
   const key = makeEvidenceKey(bytes(file.secret), Buffer.from(one.sha256, "hex"));
   assert.equal(toBase64url(key), one.key);
-  const sealed = alter(one.sealed_with ? sealOtherwise(plain, key, one.sealed_with) : sealWhole(plain, key), one.then ?? {});
+  const sealed = alter(
+    one.sealed_with ? sealOtherwise(plain, key, one.sealed_with) : sealWhole(plain, key),
+    one.then ?? {},
+  );
   assert.equal(sealed.length, one.sealed_size_bytes);
   if (!one.then && !one.sealed_with) assert.equal(countSealedBytes(one.size_bytes), sealed.length);
-  const named = { sha256: one.sha256, size_bytes: one.size_bytes, secret: file.secret, digest: one.digest, ...one.named };
-  const opened = openEvidence(sealed, { secret: bytes(named.secret), sha256: named.sha256, sizeBytes: named.size_bytes, digest: named.digest });
+  const named = {
+    sha256: one.sha256,
+    size_bytes: one.size_bytes,
+    secret: file.secret,
+    digest: one.digest,
+    ...one.named,
+  };
+  const opened = openEvidence(sealed, {
+    secret: bytes(named.secret),
+    sha256: named.sha256,
+    sizeBytes: named.size_bytes,
+    digest: named.digest,
+  });
   assert.deepEqual(opened, plain);
 });
 
@@ -131,6 +172,7 @@ testCases("calls", 11, ({ operation, body }, { environment, partner, submission_
   // The gateway knows the invitation that the first enrolment answers, and no other.
   const [invited] = cases.filter((one) => one.operation === "post_enrol");
   if (operation === "post_enrol" && taken.secret_sha256 !== invited.body.secret_sha256) refuse("unknown-invitation");
-  if (operation === "post_evidence_complete" && taken.digest !== digestEvidence([sealedPart], 65_552).toString("hex")) refuse("incomplete-evidence");
+  if (operation === "post_evidence_complete" && taken.digest !== digestEvidence([sealedPart], 65_552).toString("hex"))
+    refuse("incomplete-evidence");
   return taken;
 });

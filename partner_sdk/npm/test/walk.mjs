@@ -48,7 +48,13 @@ const tries = { sent: lost, signatures: signatures.size };
 
 const clip = join(folder, "..", "clip.bin");
 writeFileSync(clip, Buffer.alloc(70_000, "synthetic"));
-const file = { copy_kept_until: null, exif_viewed_by_staff: false, file_id: "file-1", relevance: "reported", viewed_by_staff: true };
+const file = {
+  copy_kept_until: null,
+  exif_viewed_by_staff: false,
+  file_id: "file-1",
+  relevance: "reported",
+  viewed_by_staff: true,
+};
 const withFile = { ...report, files: [file] };
 const first = await partner.submitWithFiles(withFile, { priority: "P3" }, { "file-1": clip });
 const urgent = await partner.submitWithFiles(withFile, { priority: "P1" }, { "file-1": clip });
@@ -66,7 +72,8 @@ const [alert] = partner.threads.list("alert");
 await partner.threads.write(alert.message.messageId, { kind: "acknowledge", by: "Sam Example" });
 const [pack] = partner.mailbox.list("package");
 const opened = partner.openPackage(pack);
-const stateOf = (thread) => partner.threads.list().find(({ message }) => message.messageId === thread.message.messageId).state;
+const stateOf = (thread) =>
+  partner.threads.list().find(({ message }) => message.messageId === thread.message.messageId).state;
 const [digest] = partner.mailbox.digests();
 await until(async () => (await partner.progress(answer.reportId)).stage === "opened");
 
@@ -87,7 +94,9 @@ console.log(
     receipts: partner.receipts().map(({ clear }) => clear.kind),
     recipient: opened.manifest.recipient,
     references: Object.fromEntries(partner.receipts().map(({ reportId, reference }) => [reportId, reference])),
-    stages: [await partner.progress(delivery.reportId), await partner.progress(answer.reportId)].map(({ stage }) => stage),
+    stages: [await partner.progress(delivery.reportId), await partner.progress(answer.reportId)].map(
+      ({ stage }) => stage,
+    ),
     tries,
     waiting: partner.listWaiting(),
   }),
