@@ -25,6 +25,7 @@ from partner_sdk.wire.thread_entry import PACKAGE_OUTCOMES, EntryKind
 blueprint = Blueprint("agency", __name__)
 NAV: Final = NavItem("From the agency", "agency.get_list")
 SHOWN_DONE: Final = 50
+FRONT_ROWS: Final = 10
 _FILTERS: Final[dict[str, tuple[str, tuple[ThreadKind, ...]]]] = {
     "": ("Everything", (*REQUESTS, *PACKAGES, *ALERTS)),
     "questions": ("Questions and requests", REQUESTS),
@@ -46,9 +47,16 @@ def make_front() -> FrontBlock | None:
     rows, _ = read_rows()
     waits = [one for one in rows if one.group == "waits"]
     news = list_news(get_state(), seen=get_seen().list_numbers())
-    if not waits and not news and look.error is None and not look.alarms and look.ended_at is not None:
+    unsent = _count_unsent()
+    if not waits and not news and not unsent and look.error is None and not look.alarms and look.ended_at is not None:
         return None
-    return FrontBlock("console/agency_front.html", {"waits": waits, "news": news, "look": look})
+    work = {
+        "waits": waits[:FRONT_ROWS],
+        "more": max(0, len(waits) - FRONT_ROWS),
+        "news": news[:FRONT_ROWS],
+        "look": look,
+    }
+    return FrontBlock("console/agency_front.html", {**work, "unsent": unsent})
 
 
 FRONT: Final = make_front

@@ -34,7 +34,7 @@ from partner_sdk.console.jobs import EXTENSION, Jobs
 from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, show_page
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
-from partner_sdk.console.session import Door, check_request, find_first_question, find_session, open_to_all
+from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
 from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
@@ -115,7 +115,7 @@ def make_console_app(console: Console, door: Door) -> Flask:
             "menu": [one.NAV for one in PAGES if hasattr(one, "NAV")],
             "profile": _find_profile(console.state),
             "not_a_report": NOT_A_REPORT,
-            "take_notice": _take_notice,
+            "take_told": _take_told,
         }
     )
     return app
@@ -172,13 +172,13 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
-def _take_notice() -> str | None:
+def _take_told() -> Told | None:
     """Return the line that this page shows once."""
     session = find_session()
     if session is None:
         return None
-    notice, session.notice = session.notice, None
-    return notice
+    told, session.told = session.told, None
+    return told
 
 
 def _show_http_error(error: HTTPException) -> ResponseReturnValue:

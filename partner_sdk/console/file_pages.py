@@ -110,7 +110,7 @@ def post_upload(draft_id: str) -> ResponseReturnValue:
 
 def _answer_upload(draft_id: str, *, fault: str) -> ResponseReturnValue:
     if is_by_script():
-        return _answer(go_to(".get_upload", draft_id=draft_id, notice=fault))
+        return _answer(go_to(".get_upload", draft_id=draft_id, warning=fault))
     return _show_upload(draft_id, fault=fault)
 
 
@@ -130,7 +130,7 @@ def get_sending(key: str) -> ResponseReturnValue:
         return show_page("sending.html", job=job, rows=job.list_rows())
     fault = None if job.error is None else job.error.title
     if job.report_id is None:
-        return go_to("checking.get_check", draft_id=key, notice=f"It was not sent: {fault}")
+        return go_to("checking.get_check", draft_id=key, warning=f"It was not sent: {fault}")
     notice = f"Not finished: {fault}" if fault else "Everything is delivered."
     return go_to("sent.get_report", report_id=job.report_id, notice=notice)
 

@@ -52,6 +52,7 @@ def get_page(message_id: str) -> Response:
     page = _check(message_id).files.get(PAGE)
     if page is None:
         abort(HTTPStatus.NOT_FOUND)
+    note_act("package-read", about=message_id)
     headers = {"Content-Security-Policy": _PAGE_POLICY}
     return Response(page, content_type="text/html; charset=utf-8", headers=headers)
 

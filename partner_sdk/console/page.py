@@ -16,7 +16,7 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import RetryPolicy, describe
 from partner_sdk.client.partner import Partner
 from partner_sdk.console.people import People, make_console_folder
-from partner_sdk.console.session import get_session
+from partner_sdk.console.session import Told, get_session
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
 
 _EXTENSION: Final = "report_abuse_console"
@@ -112,10 +112,15 @@ def show_page(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: An
     return make_response(render_template(f"console/{template}", **values), status)
 
 
-def go_to(endpoint: str, *, notice: str | None = None, **values: Any) -> ResponseReturnValue:
-    """Send the browser on after a post; the next page shows `notice` once. Never puts a text into an address."""
-    if notice is not None:
-        get_session().notice = notice
+def go_to(
+    endpoint: str, *, notice: str | None = None, warning: str | None = None, **values: Any
+) -> ResponseReturnValue:
+    """Send the browser on after a post; the next page shows one of the two lines once, `warning` where it went wrong.
+
+    Never puts a text into an address.
+    """
+    if notice is not None or warning is not None:
+        get_session().told = Told(warning or notice or "", is_warning=warning is not None)
     return redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER)
 
 

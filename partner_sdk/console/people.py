@@ -47,6 +47,7 @@ ACTS: Final[Mapping[str, str]] = {
     "entry-question": "asked about a message",
     "words-sent": "sent waiting words",
     "package-opened": "opened a package",
+    "package-read": "read the page of a package",
     "package-file-saved": "saved a file of a package",
     "digest-saved": "saved a digest as a file",
     "keys-renewed": "asked the agency for new keys",

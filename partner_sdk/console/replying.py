@@ -101,7 +101,7 @@ def _send(thread: Thread, entry: KeptEntry, typed: Typed) -> ResponseReturnValue
             if not any(one.entry_id == entry.entry_id for one in partner.threads.list_waiting()):
                 return _refuse(get_thread(thread.message_id), typed, error)
             said = f"Not sent yet, but sealed and saved here. {describe_error(error).title}"
-            return go_to("agency.get_message", message_id=thread.message_id, notice=said)
+            return go_to("agency.get_message", message_id=thread.message_id, warning=said)
     return go_to("agency.get_message", message_id=thread.message_id, notice=_SENT)
 
 
@@ -114,8 +114,9 @@ def post_send() -> ResponseReturnValue:
         if one.error is None:
             note_act("words-sent", about=one.entry.entry_id)
     failed = [one.error for one in attempts if one.error is not None]
-    said = f"Not sent yet: {describe_error(failed[0]).title}" if failed else "Everything is sent."
-    return go_to("agency.get_list", notice=said)
+    if failed:
+        return go_to("agency.get_list", warning=f"Not sent yet: {describe_error(failed[0]).title}")
+    return go_to("agency.get_list", notice="Everything is sent.")
 
 
 @blueprint.post("/agency/<message_id>/report")
@@ -124,5 +125,5 @@ def post_report(message_id: str) -> ResponseReturnValue:
     thread = get_thread(message_id)
     priority = next((one for one in PRIORITIES if one == request.form.get("priority")), None)
     if not isinstance(thread.body, InformationRequest) or priority is None or thread.state not in OPEN_STATES:
-        return go_to("agency.get_message", message_id=message_id, notice="It takes no report as its answer now.")
+        return go_to("agency.get_message", message_id=message_id, warning="It takes no report as its answer now.")
     return begin_draft(kind="response", priority=priority, answers=thread.message_id)

@@ -31,7 +31,7 @@ def deliver(report_id: str) -> ResponseReturnValue:
         with open_partner() as partner:
             partner.deliver(report_id)
     except ReportAbuseError as error:
-        return go_to("sent.get_report", report_id=report_id, notice=f"Not delivered: {describe_error(error).title}")
+        return go_to("sent.get_report", report_id=report_id, warning=f"Not delivered: {describe_error(error).title}")
     note_act("report-delivered", about=report_id)
     return go_to("sent.get_report", report_id=report_id, notice="Delivered. The agency has it.")
 

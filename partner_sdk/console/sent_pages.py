@@ -146,7 +146,7 @@ def post_send_all() -> ResponseReturnValue:
     failed = [one for one in attempts if one.error is not None]
     if failed and failed[0].error is not None:
         why = describe_error(failed[0].error).title
-        return go_to(".get_list", notice=f"{len(failed)} of {len(attempts)} not delivered: {why}")
+        return go_to(".get_list", warning=f"{len(failed)} of {len(attempts)} not delivered: {why}")
     return go_to(".get_list", notice="Everything is delivered.")
 
 

@@ -29,6 +29,14 @@ MAX_UPLOAD_BYTES: Final = MAX_FILE_BYTES + 4 * 1024 * 1024
 ViewT = TypeVar("ViewT", bound=Callable[..., object])
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line that the next page shows once."""
+
+    text: str
+    is_warning: bool
+
+
 @dataclass
 class Session:
     """One browser: the token of its forms, the acting person, and the line that its next page shows once.
@@ -39,7 +47,7 @@ class Session:
 
     person: str | None
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(TOKEN_BYTES))
-    notice: str | None = None
+    told: Told | None = None
     sealed: dict[str, str] = field(default_factory=dict)
     used_forms: set[str] = field(default_factory=set)
 

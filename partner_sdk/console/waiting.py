@@ -90,6 +90,8 @@ def _make_row(thread: Thread, *, now: datetime, seen: Collection[int]) -> Row:
         state = "The agency asks"
     elif has_ended:
         state = "Ended"
+    elif group == "done" and thread.state == "open":
+        state = "Read"
     is_urgent = isinstance(body, Package) and body.urgent and group == "waits"
     due = thread.due_at if group == "waits" else None
     clock = say_clock(due, now) if due is not None else "Urgent" if is_urgent else ""

@@ -142,8 +142,10 @@ def test_words_wait_sealed_while_nothing_answers_and_are_sent_later(
     assert write(down, PATH, kind="answer", words=WORDS) == 303
     down.get(PATH)
     assert "Not sent yet, but sealed and saved here." in down.page
+    assert "Send the waiting words now" in down.page
     assert list_words_on_disk(down.console.state, "zebra") == []
-    down.get("/agency")
+    down.get("/")
+    assert "1 message of yours to the agency is sealed and saved here." in down.page
     down.follow(down.post("/agency/send"))
     assert "Not sent yet: Could not connect" in down.page
     browser.get("/agency")
@@ -188,7 +190,7 @@ def test_package_is_checked_opened_taken_on_and_has_an_outcome(
     assert write(browser, thread, kind="outcome", outcome="safeguarded", words="") == 303
     assert [one.kind for one in read_at_desk(house, partner)] == ["acknowledge", "outcome"]
     acts = [act for act, about, _ in list_acts(browser) if about == IDS[1]]
-    assert acts == ["entry-outcome", "entry-acknowledge", "package-file-saved", "package-opened"]
+    assert acts == ["entry-outcome", "entry-acknowledge", "package-file-saved", "package-read", "package-opened"]
 
 
 def test_package_that_was_taken_back_is_not_opened_and_may_only_be_asked_about(
