@@ -31,7 +31,7 @@ from partner_sdk.console.draft_files import sweep
 from partner_sdk.console.drafts import Drafts
 from partner_sdk.console.file_pages import ConsoleRequest, remove_parts
 from partner_sdk.console.jobs import EXTENSION, Jobs
-from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, show_page
+from partner_sdk.console.page import Console, bind_console, describe_error, list_typed, locate_fault, show_page
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
@@ -74,12 +74,8 @@ class _ConsoleApp(Flask):
     """A Flask app whose log never holds a word of a report."""
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log the kind and the place of a fault; its message may quote an answer."""
-        kind, _, trace = exc_info
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = "" if trace is None else f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        self.logger.error("A page failed: %s%s", kind.__name__, where)
+        """Log the kind and the place of a fault."""
+        self.logger.error("A page failed: %s", locate_fault(exc_info[1]))
 
 
 def make_console_app(console: Console, door: Door) -> Flask:

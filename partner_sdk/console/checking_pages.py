@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.console.drafts import KeptDraft
@@ -13,7 +13,7 @@ from partner_sdk.console.places import CASE
 from partner_sdk.console.sending import deliver, end_draft, send_with_files
 from partner_sdk.console.session import get_session
 from partner_sdk.console.writing_pages import get_copies, get_draft, get_drafts, make_id
-from partner_sdk.errors import ReportAbuseError, ReportError
+from partner_sdk.errors import RepeatedReportError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, measure_completeness, parse_report
 from partner_sdk.report.outline import get_field, get_outline
 from partner_sdk.report.preview import format_preview, make_preview
@@ -60,14 +60,22 @@ def get_check(draft_id: str) -> Response:
     return _show_check(get_draft(draft_id))
 
 
-def _show_check(kept: KeptDraft, *, error: ErrorLines | None = None) -> Response:
+def _show_check(kept: KeptDraft, *, error: ErrorLines | None = None, is_repeat: bool = False) -> Response:
     settings = kept.settings
-    values: dict[str, Any] = {"draft": kept, "error": error, "faults": [], "missing": [], "score": None, "text": ""}
+    values: dict[str, Any] = {
+        "draft": kept,
+        "error": error,
+        "is_repeat": is_repeat,
+        "faults": [],
+        "missing": [],
+        "score": None,
+        "text": "",
+    }
     try:
         report = _read_report(kept)
     except ReportError as refused:
         values["faults"] = [_point_at(one.pointer, one.detail) for one in refused.faults]
-        values["error"] = error or (None if refused.faults else describe_error(refused))
+        values["error"] = None if refused.faults else describe_error(refused)
         return show_page("check.html", **values)
     completeness = measure_completeness(report)
     preview = make_preview(
@@ -83,6 +91,7 @@ def _show_check(kept: KeptDraft, *, error: ErrorLines | None = None) -> Response
 @blueprint.post("/drafts/<draft_id>/send")
 def post_send(draft_id: str) -> ResponseReturnValue:
     """Seal a draft, delete its readable words, and send it; without the gateway it waits sealed."""
+    again = request.form.get("again") == "yes"
     with get_drafts().sealing():
         kept = get_draft(draft_id)
         files = get_copies(draft_id)
@@ -91,13 +100,12 @@ def post_send(draft_id: str) -> ResponseReturnValue:
             if report_id is None:
                 report = _read_report(kept)
                 if files.list_copies(kept.read().root):
-                    send_with_files(kept, report, files)
+                    send_with_files(kept, report, files, again=again)
                     return go_to("files.get_sending", key=draft_id)
-                report_id = _seal(kept, report)
-        except ReportError:
-            return _show_check(kept)
+                report_id = _seal(kept, report, again=again)
         except ReportAbuseError as error:
-            return _show_check(kept, error=describe_error(error))
+            is_repeat = isinstance(error, RepeatedReportError)
+            return _show_check(kept, error=describe_error(error), is_repeat=is_repeat)
         get_session().sealed[draft_id] = report_id
         end_draft(kept, drafts=get_drafts(), report_id=report_id, by=get_person())
     return deliver(report_id)
@@ -109,7 +117,7 @@ def _find_sealed(kept: KeptDraft) -> str | None:
     return None if report_id is None or get_state().find_submission(report_id) is None else report_id
 
 
-def _seal(kept: KeptDraft, report: IndustryReport) -> str:
+def _seal(kept: KeptDraft, report: IndustryReport, *, again: bool) -> str:
     settings, report_id = kept.settings, make_id()
     kept.change(report_id=report_id)
     saved: list[str] = []
@@ -121,6 +129,7 @@ def _seal(kept: KeptDraft, report: IndustryReport) -> str:
                 kind=settings.kind,
                 earlier_reference=settings.earlier_reference,
                 report_id=report_id,
+                again=again,
                 on_saved=saved.append,
             )
     except ReportAbuseError:

@@ -128,7 +128,7 @@ def get_sending(key: str) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     if not job.is_done:
         return show_page("sending.html", job=job, rows=job.list_rows())
-    fault = None if job.error is None else job.error.title
+    fault = None if job.error is None else " ".join((job.error.title, *job.error.lines))
     if job.report_id is None:
         return go_to("checking.get_check", draft_id=key, warning=f"It was not sent: {fault}")
     notice = f"Not finished: {fault}" if fault else "Everything is delivered."

@@ -3,15 +3,17 @@
 Everything that a job does is on disk before it is sent, so a console that ends in the middle loses nothing.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from partner_sdk.client._evidence_upload import Progress
-from partner_sdk.console.page import ErrorLines, describe_error
+from partner_sdk.console.page import ErrorLines, describe_error, locate_fault
 from partner_sdk.errors import ReportAbuseError
 
+_LOGGER: Final = logging.getLogger(__name__)
 EXTENSION: Final = "report_abuse_jobs"
 _WORDS: Final = {"reading": "read", "sending": "sent"}
 
@@ -80,9 +82,8 @@ def _run(job: Job, work: Callable[[Job], None]) -> None:
         work(job)
     except ReportAbuseError as error:
         job.error = describe_error(error)
-    except Exception as error:
-        # Not its message, which may quote an answer.
-        job.error = ErrorLines(f"This program failed ({type(error).__name__}). Nothing that was sealed is lost.", ())
-        raise
+    except Exception as error:  # noqa: BLE001 - a thread has nobody above it, and its traceback may quote an answer
+        job.error = ErrorLines("This program failed. Nothing that was sealed is lost.", ())
+        _LOGGER.error("A job failed: %s", locate_fault(error))  # noqa: TRY400 - for the same reason
     finally:
         job.ended.set()

@@ -150,3 +150,12 @@ def describe_error(error: ReportAbuseError) -> ErrorLines:
     if isinstance(error, ProblemError) and error.request_id:
         lines.append(f"Request id {error.request_id}")
     return ErrorLines(describe(error), tuple(lines))
+
+
+def locate_fault(error: BaseException) -> str:
+    """Return the kind and the place of a fault of this program, for a log; its message may quote an answer."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"

@@ -12,6 +12,7 @@ from partner_sdk.client._earlier_reports import find_earlier_reference
 from partner_sdk.client._evidence_files import EvidenceJournal, JournalEntry
 from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over
 from partner_sdk.client._receipts import Receipt, find_delivery
+from partner_sdk.client._repeats import SentAs, check_not_repeated
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.console.draft_files import DraftFiles, sweep
 from partner_sdk.console.drafts import Drafts, KeptDraft
@@ -60,9 +61,14 @@ def end_draft(kept: KeptDraft, *, drafts: Drafts, report_id: str, by: str) -> No
     kept.delete()
 
 
-def send_with_files(kept: KeptDraft, report: IndustryReport, files: DraftFiles) -> None:
+def send_with_files(kept: KeptDraft, report: IndustryReport, files: DraftFiles, *, again: bool) -> None:
     """Start the job that seals a draft, sends it and hands its files over."""
-    work = partial(_send_with_files, kept=kept, report=report, files=files, by=get_person())
+    settings = kept.settings
+    if not again:  # while the person still looks
+        sent_as = SentAs(settings.priority, settings.kind, settings.earlier_reference)
+        now = get_console().clock()
+        check_not_repeated(get_state(), report, sent_as, now=now, notify=lambda _: None)
+    work = partial(_send_with_files, kept=kept, report=report, files=files, by=get_person(), again=again)
     get_jobs().start(kept.draft_id, _within_app(work))
 
 
@@ -81,7 +87,9 @@ def _within_app(work: Callable[[Job], None]) -> Callable[[Job], None]:
     return run
 
 
-def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files: DraftFiles, by: str) -> None:
+def _send_with_files(
+    job: Job, *, kept: KeptDraft, report: IndustryReport, files: DraftFiles, by: str, again: bool
+) -> None:
     settings = kept.settings
     drafts = Drafts(make_console_folder(get_console().state))
     with open_partner(policy=DEFAULT_POLICY) as partner:
@@ -96,7 +104,9 @@ def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files
             return report_id
 
         earlier = find_earlier_reference(partner.state, report, kind=settings.kind, given=settings.earlier_reference)
-        sent = ReportToSend(report, priority=settings.priority, kind=settings.kind, earlier_reference=earlier)
+        sent = ReportToSend(
+            report, priority=settings.priority, kind=settings.kind, earlier_reference=earlier, again=again
+        )
         copies = files.list_copies(kept.read().root)
         try:
             handed = hand_over(

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.testing.transport import WsgiTransport
-from partner_sdk.console.jobs import EXTENSION
+from partner_sdk.console.jobs import EXTENSION, Job
 from tests.builders import House
 from tests.sdk.console.console_builders import FILE_ANSWERS, ConsoleBrowser
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway
@@ -143,3 +143,29 @@ def test_files_wait_with_their_report_and_go_later(house: House, browser: Consol
     wait(up, waiting.stem)
     assert "Everything is delivered." in up.page
     assert list_copies(up) == []
+
+
+def test_same_report_with_files_is_asked_about_before_its_job_starts(browser: ConsoleBrowser) -> None:
+    for _ in range(2):
+        draft = browser.begin_whole()
+        upload(browser, draft, "one.png")
+        browser.fill(f"{draft}/at/files/0", {**read_typed(browser, f"{draft}/at/files/0"), **FILE_ANSWERS})
+        browser.get(f"{draft}/check")
+        answer = browser.post(f"{draft}/send")
+        if answer.status_code == 303:
+            wait(browser, draft)
+    assert answer.status_code == 422
+    assert "Send it again all the same" in browser.page
+
+
+def test_fault_inside_a_job_is_logged_without_its_message(
+    browser: ConsoleBrowser, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Job) -> None:
+        raise RuntimeError("words of a report")
+
+    job = browser.app.extensions[EXTENSION].start("x", fail)
+    assert job.ended.wait(60)
+    assert job.error.title.startswith("This program failed.")
+    assert "A job failed: RuntimeError in test_files.py:" in caplog.text
+    assert "words of a report" not in caplog.text

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.testing.transport import WsgiTransport
 from tests.builders import House
+from tests.house.sources import ROOT
 from tests.sdk.console.console_builders import ANSWERS, SEEN, ConsoleBrowser
 from tests.sdk.sdk_builders import DOWN, ScriptedGateway
 
@@ -207,3 +208,19 @@ def test_words_of_a_post_that_nothing_can_save_are_shown(browser: ConsoleBrowser
         browser.client.delete_cookie(browser.door.cookie, domain="127.0.0.1")
     assert browser.post(suspect, typed, Origin="https://evil.example").status_code == 403
     assert "by a person" not in browser.page
+
+
+def test_same_report_twice_and_an_unchanged_example_are_refused_kindly(browser: ConsoleBrowser) -> None:
+    for _ in range(2):
+        draft = browser.begin_whole()
+        browser.get(f"{draft}/check")
+        answer = browser.post(f"{draft}/send")
+    assert answer.status_code == 422
+    assert "The same report was sealed here" in browser.page
+    assert browser.post(f"{draft}/send", {"again": "yes"}).headers["Location"].startswith("/reports/")
+    draft = browser.begin()
+    example = browser.console.state / "console" / draft.lstrip("/") / "report.json"
+    example.write_bytes((ROOT / "partner_sdk/examples/report.json").read_bytes())
+    browser.get(f"{draft}/check")
+    assert browser.post(f"{draft}/send").status_code == 422
+    assert "unchanged-example" in browser.page
