@@ -119,12 +119,3 @@ export class RateLimitedError extends ProblemError {}
 export class UnavailableError extends ProblemError {}
 
 export class RefusedError extends ProblemError {}
-
-/** Return the error of a problem, by its status. */
-export function makeProblemError(problem: Problem): ProblemError {
-  if (problem.status === 401) return new NotAuthorisedError(problem);
-  if (problem.status === 409) return new ConflictError(problem);
-  if (problem.status === 429) return new RateLimitedError(problem);
-  if (problem.status >= 500) return new UnavailableError(problem);
-  return new RefusedError(problem);
-}

@@ -3,13 +3,16 @@ import { setTimeout as wait } from "node:timers/promises";
 
 import { type Json, parseJson } from "./canonical.js";
 import {
+  ConflictError,
   FormatError,
+  NotAuthorisedError,
+  type Problem,
   ProblemError,
   RateLimitedError,
+  RefusedError,
   ReportAbuseError,
   TransportError,
   UnavailableError,
-  makeProblemError,
 } from "./errors.js";
 import { type RequestToSign, signRequest } from "./requests.js";
 import type { Signer } from "./statements.js";
@@ -157,6 +160,15 @@ async function readAtMost(response: Response, most: number): Promise<Buffer> {
 function readRetryAfter(response: Response): number | null {
   const seconds = Number(response.headers.get("Retry-After") ?? NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
+}
+
+/** Return the error of a problem, by its status. */
+function makeProblemError(problem: Problem): ProblemError {
+  if (problem.status === 401) return new NotAuthorisedError(problem);
+  if (problem.status === 409) return new ConflictError(problem);
+  if (problem.status === 429) return new RateLimitedError(problem);
+  if (problem.status >= 500) return new UnavailableError(problem);
+  return new RefusedError(problem);
 }
 
 const readText = (value: unknown): string => (typeof value === "string" ? value : "");
