@@ -186,7 +186,7 @@ def show_thread(thread: Thread, typed: Typed | None = None, *, status: HTTPStatu
         once=secrets.token_urlsafe(TOKEN_BYTES),
         priorities=PRIORITIES.items(),
         drafts=_list_drafts(thread),
-        is_kept=get_state().find_receipt,
+        delivered=get_state().list_delivered(),
     )
 
 

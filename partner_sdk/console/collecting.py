@@ -14,13 +14,17 @@ from flask.typing import ResponseReturnValue
 
 from partner_sdk.client.mailbox import MailboxAlarm
 from partner_sdk.console.page import Console, describe_error, get_console, get_state, go_to, note_act, open_partner
-from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+from partner_sdk.errors import NotAuthorisedError, ReportAbuseError, TransportError, UnavailableError
 
 blueprint = Blueprint("collecting", __name__)
 MOST_OFTEN: Final = timedelta(minutes=1)
 # A page shows what is saved after this wait; a person who pressed the button waits as long as a call to connect may.
 PAGE_WAITS_SECONDS: Final = 1.5
 BUTTON_WAITS_SECONDS: Final = 12.0
+_UNKNOWN: Final = (
+    "the agency's gateway does not know your keys. Either the agency has not approved you yet, or they do not count "
+    "any more. Phone the agency."
+)
 _EXTENSION: Final = "report_abuse_collector"
 
 
@@ -66,8 +70,8 @@ class Collector:
                 delivery = partner.collect_mailbox()
         except ReportAbuseError as error:
             is_away = isinstance(error, (TransportError, UnavailableError))
-            alarms = self._look.alarms
-            self._look = Look(self._console.clock(), alarms=alarms, error=describe_error(error).title, is_away=is_away)
+            words = _UNKNOWN if isinstance(error, NotAuthorisedError) else describe_error(error).title
+            self._look = Look(self._console.clock(), alarms=self._look.alarms, error=words, is_away=is_away)
         else:
             self._look = Look(self._console.clock(), count=len(delivery.messages), alarms=delivery.alarms)
 

@@ -196,7 +196,7 @@ def test_package_is_checked_opened_taken_on_and_has_an_outcome(
 def test_package_that_was_taken_back_is_not_opened_and_may_only_be_asked_about(
     browser: ConsoleBrowser, house: House
 ) -> None:
-    post_all(house, make_package(house), tell("recall"))
+    post_all(house, PACKAGE, tell("recall"))
     collect(browser)
     browser.get(f"/agency/{IDS[1]}")
     assert "The agency took this back" in browser.page
@@ -224,6 +224,15 @@ def test_page_fetches_once_a_minute_and_shows_alarms(house: House, browser: Cons
     assert count() > 1
     assert "Something is wrong with the mailbox" in again.page
     assert "Tell the agency by phone" in again.page
+
+
+def test_partner_that_is_not_approved_is_told_so(tmp_path: Path, house: House) -> None:
+    state = make_state(tmp_path / "other", agency=house.agency, partner=Partner(partner="other-chat"))
+    stranger = ConsoleBrowser(state.folder, WsgiTransport(house.open_app("industry")))
+    stranger.open_link()
+    stranger.get("/agency")
+    assert "does not know your keys" in stranger.page
+    assert "spool flush" not in stranger.page
 
 
 @pytest.mark.parametrize("path", ["/agency", "/outcomes", "/digests", "/account", "/button"])
