@@ -34,6 +34,7 @@ class Answer:
     """A successful answer; `kind` is a model of the wire, `dict` for any object, None for no body.
 
     `signed` is the model of the JSON inside the `payload` of a signed statement.
+    With `may_name_a_wait` it may carry `Retry-After`.
     """
 
     status: HTTPStatus
@@ -42,6 +43,7 @@ class Answer:
     media_type: str = JSON
     signed: type | None = None
     has_tag: bool = False
+    may_name_a_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,8 @@ def _make_answer(described: DescribedCall, answer: Answer, schemas: dict[Any, Sc
         made["headers"] |= _refer_to("RateLimit", "RateLimit-Policy")
     if answer.has_tag:
         made["headers"] |= _refer_to("ETag")
+    if answer.may_name_a_wait:
+        made["headers"] |= _refer_to("Retry-After")
     if answer.kind is not None:
         schema = {"type": "string"} if answer.kind is str else schemas[answer.kind]
         made["content"] = {answer.media_type: {"schema": schema}}

@@ -52,7 +52,7 @@ ANSWER_BYTES = 16 * 1024 * 1024
             "many wait already, it is answered at once, and Retry-After names the seconds until you ask again."
         ),
         query={"wait": WaitSeconds},
-        answers=(Answer(HTTPStatus.OK, "The waiting messages.", MailboxList),),
+        answers=(Answer(HTTPStatus.OK, "The waiting messages.", MailboxList, may_name_a_wait=True),),
     )
 )
 def get_mailbox() -> Response:

@@ -1,6 +1,7 @@
 """`GET /v1/mailbox?wait=`: answered when a message comes, and no thread is held by those that wait."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -16,6 +17,7 @@ from partner_sdk.wire.mailbox_message import MAX_WAIT_SECONDS
 from tests.builders import House, Partner, seal_report
 from tests.gateway.industry.partner_calls import PartnerCall, put_message
 from tests.gateway.web.bridge_builders import LEAVES, Call
+from tests.house.sources import ROOT
 from tests.problem_shape import check_problem
 
 LOOK_SECONDS = 0.01
@@ -116,6 +118,12 @@ def test_wait_ends_at_once_with_a_message_there_at_its_time_or_when_the_caller_o
         assert to_base64url(envelope).encode() in (await ask(wait_call(house, partner))).body
 
     asyncio.run(play())
+
+
+def test_wait_is_shorter_than_the_proxy_waits_for_an_answer() -> None:
+    proxy = (ROOT / "gateway/web/nginx/report-abuse.conf").read_text("utf-8")
+    (seconds,) = re.findall(r"^\s*proxy_read_timeout (\d+)s;", proxy, re.MULTILINE)
+    assert int(seconds) >= MAX_WAIT_SECONDS + 2 * long_wait.LOOK_SECONDS
 
 
 @pytest.mark.parametrize("wait", ["26", "-1", "1.5", "01", "", "1&wait=2", "1e1"])
