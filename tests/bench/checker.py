@@ -48,7 +48,7 @@ class Tally:
     checks: int = 0
     without_button: int = 0
     not_told_apart: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    no_verdict: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
     faulty: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Tally:
         try:
             found = check(raw)
         except ReportAbuseError as error:  # said in words: e.g. the page has too many tags
-            self.refused.append(f"{name}: {error}")
+            self.no_verdict.append(f"{name}: {error}")
             return
         except Exception as error:  # noqa: BLE001 - a crash is what is looked for
             self.crashes.append(f"{name}: {type(error).__name__}: {error}"[:300])
@@ -71,7 +71,10 @@ class Tally:
             if not codes or not NO_BUTTON.issuperset(codes):
                 self.not_told_apart.append(f"{name}: {', '.join(codes)}")
             return
-        faults = [one for one in found.findings if one.severity == "fault" or found.result == "unreachable"]
+        if found.result == "unreachable":  # e.g. its own script leads to another page
+            self.no_verdict.append(f"{name}: {', '.join(codes)}")
+            return
+        faults = [one for one in found.findings if one.severity == "fault"]
         self.faults.update(one.code for one in faults)
         self.others.update(one.code for one in found.findings if one not in faults)
         self.faulty += [f"{name}: {one.code}: {one.what}" for one in faults]
@@ -135,7 +138,7 @@ def list_figures(tally: Tally, *, seconds: float) -> Iterator[Figure]:
     yield make_figure("themes", tally.themes)
     yield make_figure("checks", tally.checks)
     yield make_figure("pages without a button not told so", len(tally.not_told_apart), most=0)
-    yield make_figure("pages refused with a reason", len(tally.refused))
+    yield make_figure("checks without a verdict", len(tally.no_verdict))
     yield make_figure("crashes", len(tally.crashes), most=0)
     yield make_figure("faults of a pasted button", sum(tally.faults.values()), most=MOST_FALSE_ALARMS)
     yield from (make_figure(f"fault {code}", count) for code, count in tally.faults.most_common())
@@ -153,7 +156,7 @@ def main(words: list[str] | None = None) -> int:
     with open_chromium(is_root=True) if given.browser else nullcontext() as browser:
         tally = measure(given.folders, browser=browser)
     print_figures(list_figures(tally, seconds=time.monotonic() - began), as_json=given.json)
-    for line in (*tally.crashes, *tally.not_told_apart, *tally.refused, *tally.faulty):
+    for line in (*tally.crashes, *tally.not_told_apart, *tally.no_verdict, *tally.faulty):
         sys.stderr.write(f"{line}\n")
     return 1 if tally.crashes else 0
 

@@ -86,7 +86,15 @@ def test_colours_that_fail_in_a_dark_page_alone_are_told_so(check_browser: Brows
     (found,) = check(check_browser, make_page(PLAIN, head=head)).findings
     assert (found.code, found.severity) == ("low-contrast", "fault")
     assert found.what.endswith("(less than 4.5 to 1), in a dark page.")
+
+
+def test_link_colour_of_a_theme_is_an_advice_for_the_plain_link_alone(check_browser: Browser):
+    head = "<style>a { color: #2fa4e7 }</style>"  # Bootswatch's Cerulean: 2.8 to 1 on white
+    (found,) = check(check_browser, make_page(PLAIN, head=head)).findings
+    assert (found.code, found.severity) == ("theme-colours", "advice")
+    assert "in a light page, in a dark page" in found.what
     assert "--form script" in found.mend
+    assert list_codes(check(check_browser, make_page(WITH_SCRIPT, head=head))) == []
 
 
 def test_press_that_leads_to_a_page_between_is_found_and_does_not_end_the_check(

@@ -43,6 +43,17 @@ def test_button_that_a_script_changes_is_judged_as_it_then_is(check_browser: Bro
     assert list_codes(check(check_browser, make_page(snippet, after=script))) == codes
 
 
+def test_page_whose_script_leads_elsewhere_is_no_verdict(check_browser: Browser) -> None:
+    page = make_page(WITH_SCRIPT, after="<script>location = 'https://elsewhere.example/'</script>")
+    found = check(check_browser, page)
+    assert (found.result, list_codes(found)) == ("unreachable", ["sent-elsewhere"])
+
+
+def test_timer_of_the_page_that_fails_does_not_end_the_check(check_browser: Browser) -> None:
+    page = make_page(WITH_SCRIPT, after="<script>setTimeout(() => gone.track(), 9000)</script>")
+    assert list_codes(check(check_browser, page)) == []
+
+
 def test_page_that_hides_from_automation_shows_its_button(check_browser: Browser) -> None:
     script = """<script>
       const brands = navigator.userAgentData?.brands.map(one => one.brand) ?? []

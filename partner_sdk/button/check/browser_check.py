@@ -112,17 +112,14 @@ def check_in_browser(
                 raise
             # A page may not get away with it by never coming to rest.
             is_judged = not _TOLD.isdisjoint(one.code for one in measured)
-    if Notice("asks-to-sign-in") in measured:
-        is_judged, stopped = False, Notice("asks-to-sign-in")
-    else:
-        stopped = Notice("no-rest")
-    if not is_judged:
+    led = next((one for one in measured if one.code in _LED), None)
+    if led is not None or not is_judged:
         return make_unreachable(
             address,
             placement=expected.placement,
             now=now,
             method="browser",
-            findings=(format_notice(stopped, expected=expected),),
+            findings=(format_notice(led or Notice("no-rest"), expected=expected),),
         )
     judged = _judge_trees(source, trees, expected=expected, read_resource=read_resource)
     if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in judged.notices):
@@ -132,7 +129,8 @@ def check_in_browser(
 
 
 _TOLD: Final = frozenset({"press-tells-others", "stores-at-press"})
-_NOT_SEEN: Final = frozenset({"asks-to-sign-in", "nothing-to-measure", "not-visible"})
+_LED: Final = frozenset({"asks-to-sign-in", "sent-elsewhere"})
+_NOT_SEEN: Final = frozenset({*_LED, "nothing-to-measure", "not-visible"})
 # A button that a person cannot press is not pressed here.
 _OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
 # Where the source has no button, that is said already.
@@ -220,8 +218,9 @@ def _join_screens(notices: list[Notice]) -> list[Notice]:
 def _measure_on(run: _Run, screen: Screen, *, trees: list[str], is_told: bool) -> Iterator[Notice]:
     """Yield the notices of a screen, and add its tree. `is_told`: an earlier screen has shown what a press does."""
     with _open_page(run, screen) as opened:
-        if is_sign_in_address(opened.page.url, asked=run.address):
-            yield Notice("asks-to-sign-in")
+        led = _judge_arrival(opened.page.url, asked=run.address)
+        if led is not None:
+            yield led
             return
         trees.append(opened.page.evaluate(read_script("render.js.txt")))
         pressed = yield from _look(opened, expected=run.expected, screen=screen, is_first=len(trees) == 1)
@@ -234,6 +233,16 @@ def _measure_on(run: _Run, screen: Screen, *, trees: list[str], is_told: bool) -
         yield from map(Notice, list_told([pressed.told], usual=pressed.usual))
         raise
     yield from map(Notice, codes)
+
+
+def _judge_arrival(reached: str, *, asked: str) -> Notice | None:
+    """Return where the page's own script has led to, if that is no longer the page that was asked for."""
+    if is_sign_in_address(reached, asked=asked):
+        return Notice("asks-to-sign-in")
+    found, wanted = find_address(reached), find_address(asked)
+    if found is None or wanted is None or found.host != wanted.host:
+        return Notice("sent-elsewhere", add="A script of the page leads to another address at once.")
+    return None
 
 
 def _press_again(run: _Run, screen: Screen, *, first: Pressed) -> list[str]:
