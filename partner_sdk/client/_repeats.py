@@ -72,11 +72,10 @@ def find_repeat(
             report_id = (folder / name).readlink().stem
             check_report_id(report_id)
             minutes, left = divmod(abs(now - get_id_time(report_id)), timedelta(minutes=1))
-            is_kept = minutes * timedelta(minutes=1) + left <= KEPT_FOR and state.find_submission(report_id) is not None
+            if minutes * timedelta(minutes=1) + left <= KEPT_FOR and state.find_submission(report_id) is not None:
+                return _make_error(state, report_id, minutes=minutes)
         except (OSError, FormatError, LocalStateError):
-            continue
-        if is_kept:
-            return _make_error(state, report_id, minutes=minutes)
+            continue  # a damaged note, submission or receipt must not hold a report back
     return None
 
 

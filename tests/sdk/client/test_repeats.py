@@ -62,6 +62,17 @@ def test_p1_is_never_held_back_and_another_priority_kind_or_word_is_another_repo
     assert [first.report_id in line and "A P1 is never held back" in line for line in said] == [True]
 
 
+@pytest.mark.parametrize("kind", ["receipts", "submissions", "recent"])
+def test_damaged_file_of_the_first_one_holds_nothing_back(tmp_path: Path, kind: str) -> None:
+    client, gateway = open_live(tmp_path)
+    client.submit(RAW, priority="P1")
+    for path in [path for path in (tmp_path / "p" / kind).rglob("*") if path.is_file() or path.is_symlink()]:
+        path.unlink()
+        path.write_bytes(b"damaged")
+    client.submit(RAW, priority="P1")
+    assert len(posts_of(gateway)) == 2
+
+
 def test_report_that_waits_is_named_with_the_way_to_send_it_and_a_discarded_one_does_not_count(tmp_path: Path) -> None:
     client = open_client(tmp_path / "p", ReceivingGateway(KEYS, *[TimeoutError()] * DEFAULT_POLICY.tries))
     with pytest.raises(TransportError):
