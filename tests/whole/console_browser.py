@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
@@ -76,7 +77,9 @@ def open_console(
     chromium: Browser, folder: Path, *, is_enrolled: bool = True, shots: Path | None = None, **options: Any
 ) -> Iterator[ConsolePerson]:
     """Serve the console of a partner, and yield a person who has opened its link."""
-    with Sandbox() as sandbox:
+    # A page waits for the mailbox as long as a busy machine takes.
+    patience = {"PAGE_WAITS_SECONDS": 60.0, "BUTTON_WAITS_SECONDS": 60.0}
+    with Sandbox() as sandbox, mock.patch.multiple("partner_sdk.console.collecting", **patience):
         state = folder / "partner"
         if is_enrolled:
             sandbox.enrol(state).close()

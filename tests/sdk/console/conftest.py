@@ -10,6 +10,13 @@ from tests.sdk.console.console_builders import ConsoleBrowser
 from tests.sdk.sdk_builders import make_state
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page wait for the mailbox as long as a busy machine takes."""
+    for name in ("PAGE_WAITS_SECONDS", "BUTTON_WAITS_SECONDS"):
+        monkeypatch.setattr(f"partner_sdk.console.collecting.{name}", 60.0)
+
+
 @pytest.fixture
 def browser(house: House, tmp_path: Path) -> ConsoleBrowser:
     """A browser that has opened the console of an enrolled partner."""

@@ -1,9 +1,12 @@
 """The agency's messages in the browser: in the order of their clocks, answered by name, and no typed word is lost."""
 
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from requests import PreparedRequest, Response
 
 from gateway.testing.transport import WsgiTransport
 from partner_sdk.wire.canonical import format_time, to_base64url
@@ -224,6 +227,31 @@ def test_page_fetches_once_a_minute_and_shows_alarms(house: House, browser: Cons
     assert count() > 1
     assert "Something is wrong with the mailbox" in again.page
     assert "Tell the agency by phone" in again.page
+
+
+class SlowGateway(ScriptedGateway):
+    """Answers nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(*DOWN)
+        self.go = threading.Event()
+
+    def send(self, request: PreparedRequest, **settings: Any) -> Response:
+        assert self.go.wait(60)
+        return super().send(request, **settings)
+
+
+def test_slow_gateway_holds_no_page_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partner_sdk.console.collecting.PAGE_WAITS_SECONDS", 0.01)
+    gateway = SlowGateway()
+    slow = ConsoleBrowser(make_state(tmp_path / "partner").folder, gateway)
+    slow.open_link()
+    slow.get("/")
+    assert "Still collecting." in slow.page
+    gateway.go.set()
+    monkeypatch.setattr("partner_sdk.console.collecting.PAGE_WAITS_SECONDS", 60.0)
+    slow.get("/agency")
+    assert "does not answer now" in slow.page
 
 
 def test_partner_that_is_not_approved_is_told_so(tmp_path: Path, house: House) -> None:
