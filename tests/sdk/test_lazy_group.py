@@ -1,5 +1,6 @@
 """A group of commands that loads only the command that runs."""
 
+import gc
 import sys
 
 import click
@@ -59,3 +60,20 @@ def test_completion_offers_names_with_their_summaries_and_imports_no_command(pro
         (name, summary) for name, (_, summary) in TABLE.items()
     ]
     assert [item.value for item in completion.get_completions([], "z")] == ["zone"]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_command_loads_without_a_search_for_garbage_which_goes_on_afterwards(
+    program: LazyGroup, is_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "partner_sdk.lazy_group.import_module", lambda name: (seen.append(gc.isenabled()), sys.modules[name])[1]
+    )
+    try:
+        if not is_on:
+            gc.disable()
+        assert CliRunner().invoke(program, ["zone"]).output == "UTC\n"
+        assert (set(seen), gc.isenabled()) == ({False}, is_on)
+    finally:
+        gc.enable()

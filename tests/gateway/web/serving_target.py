@@ -1,5 +1,6 @@
 """Apps for the serving tests: WSGI apps that answer with their process id. Imported by the server processes."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ WAIT_SECONDS = 60
 def make_app() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
     """Return an app that answers with its process id; `/slow` takes a while, `/waits` waits for news that never come.
 
-    `/crash` ends the process.
+    `/garbage` answers with whether it searches for garbage, and `/crash` ends the process.
     """
     return answer
 
@@ -34,6 +35,8 @@ def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/crash":
         os._exit(9)
     start("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/garbage":
+        return [str(gc.isenabled()).encode()]
     return [str(os.getpid()).encode()]
 
 

@@ -139,11 +139,12 @@ def test_server_that_dies_again_and_again_is_given_up() -> None:
             kill_and_restart(group)
 
 
-def test_no_process_may_write_a_core_dump() -> None:
+def test_no_process_may_write_a_core_dump_and_a_worker_that_has_loaded_searches_for_garbage() -> None:
     listener = make_listener()
     with ServerGroup([listener]) as group:
         for pid in (group.pids[0], int(get(listener))):
             assert read_core_limit(pid) == ["0", "0"]
+        assert get(listener, "/garbage") == "True"
 
 
 def give_up_reading_others() -> None:
