@@ -223,11 +223,11 @@ def check_free(path: Path) -> None:
         raise LocalStateError(f"{path} already exists: give a new file.", reason="file-exists")
 
 
-def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: datetime) -> int:
-    """Write the sealed and signed body of a saved submission to a new file (0600), and return its size in bytes.
+def read_sealed(state: PartnerState, report_id: str, *, now: datetime) -> bytes:
+    """Return the sealed and signed body of a saved submission, to send another way.
 
-    Raises `LocalStateError` (`no-such-submission`, `file-exists`, `not-saved`), and for one that has no receipt yet
-    `LocalStateError` (`in-use`) and as `check_may_leave`.
+    Raises `LocalStateError` (`no-such-submission`), and for one that has no receipt yet `LocalStateError` (`in-use`)
+    and as `check_may_leave`.
     """
     saved = state.find_submission(report_id)
     if saved is None:
@@ -235,8 +235,17 @@ def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: d
     if not state.is_delivered(report_id):
         EvidenceJournal(state.folder).check_free(report_id)
         check_may_leave(saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
-    write_new_durably(path, saved[0])
-    return len(saved[0])
+    return saved[0]
+
+
+def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: datetime) -> int:
+    """Write the result of `read_sealed` to a new file (0600), and return its size in bytes.
+
+    Raises also `LocalStateError` (`file-exists`, `not-saved`).
+    """
+    raw = read_sealed(state, report_id, now=now)
+    write_new_durably(path, raw)
+    return len(raw)
 
 
 def check_answer(state: PartnerState, raw: bytes, *, now: datetime) -> DeskReceipt:

@@ -34,6 +34,7 @@ ACTS: Final[Mapping[str, str]] = {
     "files-given-up": "gave up the files of a report",
     "report-sealed": "sealed a report",
     "report-delivered": "got the receipt of a report",
+    "report-written": "saved a sealed report as a file",
     "report-discarded": "dropped a sealed report that was never delivered",
     "receipt-verified": "verified a receipt",
     "receipt-saved": "saved a receipt as a file",

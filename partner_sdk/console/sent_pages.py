@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from partner_sdk.client._evidence_files import EvidenceJournal
-from partner_sdk.client._receipts import DeskReceipt, check_answer, find_delivery
+from partner_sdk.client._receipts import DeskReceipt, check_answer, find_delivery, keep_receipt, read_sealed
 from partner_sdk.client._spool import Waiting, list_waiting
 from partner_sdk.console.page import (
     NavItem,
@@ -21,7 +21,7 @@ from partner_sdk.console.page import (
     show_page,
 )
 from partner_sdk.console.sending import deliver, find_waiting_files
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
 from partner_sdk.wire.replies import ReportProgress
@@ -35,6 +35,7 @@ STAGES: Final = {
     "set_aside": "The agency could not use it as it is.",
 }
 PAGE_ROWS: Final = 50
+MAX_RECEIPT_BYTES: Final = 64 * 1024
 _GIVEN_UP: Final = "The files are given up. Send a correction, because the report names them."
 _VALID: Final = "The receipt is valid: the agency signed it for this report."
 
@@ -215,3 +216,38 @@ def get_receipt(report_id: str) -> Response:
         content_type="application/json",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+@blueprint.get("/reports/<report_id>/sealed.json")
+def get_sealed(report_id: str) -> Response:
+    """Return a report that waits as its sealed file, to send another way."""
+    _check_id(report_id)
+    raw = read_sealed(get_state(), report_id, now=get_console().clock())
+    note_act("report-written", about=report_id)
+    return Response(
+        raw,
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="sealed-{report_id}.json"'},
+    )
+
+
+@blueprint.post("/reports/<report_id>/receipt")
+def post_receipt(report_id: str) -> ResponseReturnValue:
+    """Keep the receipt that the agency's desk gave for a report that came as a file."""
+    _check_id(report_id)
+    given = request.files.get("receipt")
+    raw = b"" if given is None else given.stream.read(MAX_RECEIPT_BYTES + 1).rstrip(b"\n")
+    try:
+        with open_partner() as partner:
+            try:
+                found = check_answer(partner.state, raw, now=get_console().clock())
+            except StatementError as error:
+                if error.reason != "unknown-key":
+                    raise
+                partner.refresh_key_set()  # the saved one may be older than the receipt's key
+                found = check_answer(partner.state, raw, now=get_console().clock())
+            keep_receipt(partner.state, found)
+    except ReportAbuseError as error:
+        return _show_report(report_id, fault=f"This is not the desk's receipt. {describe_error(error).title}")
+    note_act("report-delivered", about=found.report_id)
+    return go_to(".get_report", report_id=found.report_id, notice="The receipt is valid and kept. The agency has it.")

@@ -7,7 +7,9 @@ import pytest
 
 from gateway.clock import utc_now
 from gateway.testing import Sandbox
+from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode
+from tests.builders import EXAMPLE_REPORT
 from tests.sdk.console.console_builders import ConsoleBrowser
 
 
@@ -53,3 +55,26 @@ def test_folder_in_use_for_something_else_is_not_taken(tmp_path: Path, left: str
         assert browser.post("/enrol", {"invitation": (BytesIO(raw), "invitation.json")}).status_code == 422
         assert "in use for something else" in browser.page
     assert [path.name for path in tmp_path.iterdir()] == [left]
+
+
+def test_report_goes_as_a_sealed_file_and_the_receipt_of_the_desk_is_added(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        sandbox.enrol(tmp_path / "partner").close()
+        browser = ConsoleBrowser(tmp_path / "partner", open_session=sandbox.session, clock=utc_now)
+        browser.open_link()
+        partner = sandbox.open_partner(browser.console.state)
+        report_id = partner.seal_report(parse_report(EXAMPLE_REPORT.read_bytes(), priority="P2"), priority="P2")
+        browser.get(f"/reports/{report_id}")
+        sealed = browser.get(f"/reports/{report_id}/sealed.json").get_data()
+        receipt = sandbox.import_file(sealed)
+        place = f"/reports/{report_id}"
+        browser.get(place)
+        for wrong in (b"", b"{}", receipt[:-9] + b"x" + receipt[-8:]):
+            assert browser.post(f"{place}/receipt", {"receipt": (BytesIO(wrong), "r.json")}).status_code == 200
+            assert "This is not the desk&#39;s receipt." in browser.page
+            assert "Not delivered yet" in browser.page
+        browser.follow(browser.post(f"{place}/receipt", {"receipt": (BytesIO(receipt), "r.json")}))
+        assert "the agency&#39;s desk" in browser.page
+        browser.follow(browser.post(f"{place}/verify"))
+        assert "The receipt is valid" in browser.page
+        assert list((browser.console.state / "console").rglob(".part-*")) == []
