@@ -51,7 +51,8 @@ include_patterns = [
     "partner_sdk/npm/README.md",
     "widget/README.md",
 ]
-exclude_patterns = [".venv", "build"]
+# ABOUT.md is the SDK's page at a package index: it says again what its README says.
+exclude_patterns = [".venv", "build", "partner_sdk/ABOUT.md"]
 root_doc = "README"
 
 myst_enable_extensions = ["html_image"]  # pictures in the HTML of the README
