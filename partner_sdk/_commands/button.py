@@ -39,6 +39,10 @@ BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
     "there has the fingerprint {fingerprint}: compare it with the one from the agency."
 )
+THEME_COLOURS = (
+    "Its words take your theme's link colour: check the page with `button check --browser`, in its light and dark "
+    "colours, or use --form script, which has colours of its own."
+)
 MAY_GO = "Replace the values with your own. You may leave out {fields}."
 BY_TLS_ALONE = (
     "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} shows that this is the "
@@ -98,6 +102,8 @@ def snippet(
     text = make_flavour(flavour, origin=agency, placement=placement, style=style)
     if placement == TEST_LINK_ID:
         call.speaker.warn(TEST_LINK)
+    if form == "link":
+        call.speaker.warn(THEME_COLOURS)
     name = FILE_NAMES[flavour]
     note = "" if out == Path(name) else f" In your tree it is {name}."
     return call.answer_file({"flavour": flavour, "origin": agency, "text": text}, text, out=out, note=note)

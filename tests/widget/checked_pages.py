@@ -1,5 +1,7 @@
 """Checks a page in a browser, for the tests: the agency by route, no other host, on a phone by default."""
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Final
@@ -7,6 +9,7 @@ from typing import Final
 from playwright.sync_api import Browser, BrowserContext, Route
 
 from partner_sdk.button.check import Expected
+from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check._measure import Screen
 from partner_sdk.button.check.browser_check import check_in_browser
 from partner_sdk.wire.button_check import ButtonCheck
@@ -14,6 +17,7 @@ from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 EXPECTED: Final = Expected(ORIGIN, placement=PLACEMENT)
+AT_ONCE: Final = 3
 PHONE: Final = (Screen(360, 640),)
 MEDIA: Final = {"js": "text/javascript", "svg": "image/svg+xml"}
 LISTEN: Final = "<script>document.addEventListener('{}', event => {{ {} }}, true)</script>"
@@ -46,6 +50,19 @@ def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, p
         screens=screens,
         prepare=serve_agency,
     )
+
+
+def check_all(checks: Mapping[str, Callable[[Browser], ButtonCheck]]) -> dict[str, list[str]]:
+    """Return the codes of several checks by name, a few at once: a check mostly waits, so that it misses nothing."""
+
+    def check_some(names: list[str]) -> dict[str, list[str]]:
+        with open_chromium(is_root=True) as browser:
+            return {name: list_codes(checks[name](browser)) for name in names}
+
+    names = list(checks)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        parts = list(pool.map(check_some, [names[start::AT_ONCE] for start in range(AT_ONCE)]))
+    return {name: codes for part in parts for name, codes in part.items()}
 
 
 def list_codes(found: ButtonCheck) -> list[str]:

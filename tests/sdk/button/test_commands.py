@@ -51,6 +51,7 @@ def test_snippet_without_a_folder_needs_the_address_and_is_the_golden_file(alone
 def test_snippet_takes_the_address_of_the_folder_and_has_no_mark(line: Terminal) -> None:
     assert line.run("button", "snippet", "--placement", PLACEMENT, "--language", "cy", "--form", "link") == 0
     assert line.out == read_golden("cy", "link").replace(ORIGIN, PUBLIC_ORIGIN)
+    assert "theme's link colour" in line.err
     assert line.run("button", "snippet", "--placement", PLACEMENT, "--origin", ORIGIN) == 0
     assert line.out == read_golden("en", "script")
 
