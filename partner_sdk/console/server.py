@@ -6,14 +6,19 @@ Werkzeug's own server, which comes with Flask (docs/decisions/0066). It writes n
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wrappers import Response
+
+from partner_sdk.console.peer import is_own_program
 
 HOST: Final = "127.0.0.1"
 _LOOK_SECONDS: Final = 5.0
 _SILENT_SECONDS: Final = 60.0
+_OTHER_ACCOUNT: Final = "This console answers only programs of the account that started it.\n"
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -36,6 +41,8 @@ class ConsoleServer:
         self._clock = clock
         self._is_busy: Callable[[], bool] = lambda: False
         self._last = clock()
+        self._at_work = 0
+        self._counting = threading.Lock()
         self._ended = threading.Event()
         self._app: Flask | None = None
         self._server: BaseWSGIServer = make_server(HOST, port, self._call, threaded=True, request_handler=_QuietHandler)
@@ -62,14 +69,25 @@ class ConsoleServer:
         self._server.shutdown()
 
     def _call(self, environ: Any, start_response: Any) -> Any:
-        self._last = self._clock()
+        client = (environ["REMOTE_ADDR"], int(environ["REMOTE_PORT"]))
+        if not is_own_program(client, server=(HOST, self._server.port)):
+            return Response(_OTHER_ACCOUNT, HTTPStatus.FORBIDDEN)(environ, start_response)
         if self._app is None:
             raise TypeError("The console is not served yet.")
-        return self._app(environ, start_response)
+        self._count(1)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._at_work += more
+            self._last = self._clock()
 
     def _watch(self, idle: timedelta) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
-            if self._is_busy():
+            if self._at_work or self._is_busy():  # a large file may take longer than `idle` to come
                 self._last = self._clock()
             elif self._clock() - self._last >= idle:
                 self.is_idle = True

@@ -1,6 +1,8 @@
 """The command: one link, one port of this machine, and an end by itself."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from partner_sdk.console.peer import find_account
 from partner_sdk.console.server import ConsoleServer
 from tests.builders import StillClock
 from tests.sdk.sdk_builders import make_state
@@ -74,3 +77,63 @@ def test_console_ends_after_a_time_without_a_click(monkeypatch: pytest.MonkeyPat
     thread.join(30)
     assert not thread.is_alive()
     assert server.is_idle
+
+
+def test_request_that_still_runs_keeps_the_console_awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partner_sdk.console.server._LOOK_SECONDS", 0.01)
+    clock, app, came, goes_on = WatchedClock(), Flask(__name__), threading.Event(), threading.Event()
+
+    @app.get("/")
+    def get_slow() -> str:
+        came.set()
+        assert goes_on.wait(30)
+        return "whole"
+
+    server = ConsoleServer(port=0, clock=clock)
+    serving = threading.Thread(target=server.serve, args=(app,), kwargs={"idle": timedelta(minutes=60)})
+    serving.start()
+    connection = HTTPConnection(server.host, timeout=30)
+    connection.request("GET", "/")
+    assert came.wait(30)
+    clock.advance(minutes=60)
+    clock.looks = 0
+    clock.was_read.clear()
+    assert clock.was_read.wait(30)
+    assert not server.is_idle
+    goes_on.set()
+    assert connection.getresponse().read() == b"whole"
+    server.stop()
+    serving.join(30)
+
+
+def test_other_end_of_a_connection_has_the_account_of_its_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        here, there = server.getsockname(), client.getsockname()
+        assert find_account(there, server=here) == os.getuid()
+        assert find_account((there[0], here[1]), server=here) is None
+
+
+def test_program_that_reaches_the_console_through_a_socket_of_ipv6_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = "0000000000000000FFFF00000100007F"  # the kernel's spelling on a machine with the low byte first
+    table = tmp_path / "tcp6"
+    table.write_text(f"  sl  local_address ...\n   0: {here}:9C40 {here}:1F90 01 0:0 00:0 00000000  1234 0 77 1\n")
+    monkeypatch.setattr("partner_sdk.console.peer._TABLES", (tmp_path / "missing", table))
+    monkeypatch.setattr("sys.byteorder", "little")
+    assert find_account(("127.0.0.1", 40_000), server=("127.0.0.1", 8080)) == 1234
+
+
+@pytest.mark.parametrize(("account", "status"), [(os.getuid(), 404), (0, 404), (None, 404), (os.getuid() + 1, 403)])
+def test_program_of_another_account_is_refused(
+    monkeypatch: pytest.MonkeyPatch, account: int | None, status: int
+) -> None:
+    monkeypatch.setattr("partner_sdk.console.peer.find_account", lambda _client, *, server: account)
+    server = ConsoleServer(port=0, clock=StillClock())
+    serving = threading.Thread(target=server.serve, args=(Flask(__name__),), kwargs={"idle": timedelta(minutes=60)})
+    serving.start()
+    connection = HTTPConnection(server.host, timeout=30)
+    connection.request("GET", "/open/x")
+    assert connection.getresponse().status == status
+    server.stop()
+    serving.join(30)
