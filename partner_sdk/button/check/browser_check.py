@@ -102,7 +102,9 @@ def check_in_browser(
         try:
             for screen in screens:
                 is_told = not _TOLD.isdisjoint(one.code for one in measured)
-                for seen in _measure_on(run, screen, trees=trees, is_told=is_told):
+                # A screen that waited for a button that never came has waited for all.
+                appear_ms = 0 if Notice("nothing-to-measure") in measured else APPEAR_MS
+                for seen in _measure_on(run, screen, trees=trees, is_told=is_told, appear_ms=appear_ms):
                     measured[seen] = None
             if _NOT_SEEN.isdisjoint(one.code for one in measured):
                 for seen in _look_later(run, screens[0]):
@@ -215,9 +217,9 @@ def _join_screens(notices: list[Notice]) -> list[Notice]:
     return list(joined.values())
 
 
-def _measure_on(run: _Run, screen: Screen, *, trees: list[str], is_told: bool) -> Iterator[Notice]:
+def _measure_on(run: _Run, screen: Screen, *, trees: list[str], is_told: bool, appear_ms: int) -> Iterator[Notice]:
     """Yield the notices of a screen, and add its tree. `is_told`: an earlier screen has shown what a press does."""
-    with _open_page(run, screen) as opened:
+    with _open_page(run, screen, appear_ms=appear_ms) as opened:
         led = _judge_arrival(opened.page.url, asked=run.address)
         if led is not None:
             yield led
@@ -278,7 +280,12 @@ def _look_later(run: _Run, screen: Screen) -> Iterator[Notice]:
 
 @contextmanager
 def _open_page(
-    run: _Run, screen: Screen, *, waits_for_load: bool = True, has_own_clock: bool = False
+    run: _Run,
+    screen: Screen,
+    *,
+    waits_for_load: bool = True,
+    has_own_clock: bool = False,
+    appear_ms: int = APPEAR_MS,
 ) -> Iterator[_Opened]:
     """Show the page in a new profile, by default with all that it loads.
 
@@ -309,7 +316,8 @@ def _open_page(
         page = context.new_page()
         name_as_person(page)
         page.route(run.address, lambda route: _answer(route, run))
-        _open(page, run, waits_for_load=waits_for_load, settle_ms=0 if has_own_clock else SETTLE_MS)
+        settle_ms = 0 if has_own_clock else SETTLE_MS
+        _open(page, run, waits_for_load=waits_for_load, settle_ms=settle_ms, appear_ms=appear_ms)
         yield _Opened(page, watch=watch, gate=gate)
     except Error:
         raise TransportError(
@@ -343,7 +351,7 @@ def _answer(route: "Route", run: _Run) -> None:
         route.fallback()
 
 
-def _open(page: "Page", run: _Run, *, waits_for_load: bool, settle_ms: int) -> None:
+def _open(page: "Page", run: _Run, *, waits_for_load: bool, settle_ms: int, appear_ms: int) -> None:
     from playwright.sync_api import TimeoutError as TooSlowError
 
     page.goto(run.address, wait_until="domcontentloaded")
@@ -352,7 +360,7 @@ def _open(page: "Page", run: _Run, *, waits_for_load: bool, settle_ms: int) -> N
             page.wait_for_load_state("load")
     page.wait_for_timeout(settle_ms)
     if page.evaluate("() => document.scripts.length > 0"):
-        for _ in range(APPEAR_MS // DRESSING_STEP_MS):
+        for _ in range(appear_ms // DRESSING_STEP_MS):
             if list_links(page, expected=run.expected):
                 break
             page.wait_for_timeout(DRESSING_STEP_MS)
