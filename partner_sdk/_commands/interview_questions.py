@@ -22,11 +22,12 @@ from partner_sdk.report.answers import (
     find_reading,
     format_choices,
     list_choices,
+    may_be_none,
     name_part,
     read_answer,
     takes_lines,
 )
-from partner_sdk.report.outline import Field, may_be_not_held, may_be_null
+from partner_sdk.report.outline import Field, may_be_not_held
 
 AnswerT = TypeVar("AnswerT")
 
@@ -157,19 +158,15 @@ def _format_question(field: Field, *, where: str) -> str:
     lines = [f"{where}{field.description}{' (must)' if field.needed in ('must', 'case') else ''}"]
     choices = list_choices(field)
     if choices:
-        lines.append(f"  {format_choices(choices)}{' or none' if _may_be_none(field) else ''}")
+        lines.append(f"  {format_choices(choices)}{' or none' if may_be_none(field) else ''}")
     hint = find_hint(field)
     if hint is not None:
-        lines.append(f"  {hint}{', or none' if _may_be_none(field) else ''}")
+        lines.append(f"  {hint}{', or none' if may_be_none(field) else ''}")
     if field.is_list:
         lines.append("  One answer per line; an empty line ends the list.")
     if takes_lines(field):
         lines.append("  It may have several lines. End it with a line that has only a dot.")
     return "\n".join(lines)
-
-
-def _may_be_none(field: Field) -> bool:
-    return field.needed == "must" and may_be_null(field.type)
 
 
 def _or_not_held(field: Field) -> str:

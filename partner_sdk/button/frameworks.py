@@ -8,7 +8,7 @@ The Flask extension touches only the globals of an app's templates and imports n
 do.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -19,6 +19,16 @@ from partner_sdk.client.exchange import check_origin
 
 Flavour = Literal["html", "jinja", "flask", "django", "react", "vue", "wordpress"]
 FLAVOURS: Final[tuple[Flavour, ...]] = get_args(Flavour)
+# As people write them; Welsh pages translate the first.
+FLAVOUR_NAMES: Final[Mapping[str, str]] = {
+    "html": "Plain HTML",
+    "jinja": "Jinja",
+    "flask": "Flask",
+    "django": "Django",
+    "react": "React",
+    "vue": "Vue",
+    "wordpress": "WordPress",
+}
 # The name of the file in the service's tree.
 FILE_NAMES: Final[dict[Flavour, str]] = {
     "html": "report-abuse-button.html",

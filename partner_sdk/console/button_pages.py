@@ -5,7 +5,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, Flavour, make_flavour
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, Flavour, make_flavour
 from partner_sdk.button.snippet import make_policy, make_style
 from partner_sdk.console.page import NavItem, get_state, show_page
 from partner_sdk.errors import FormatError
@@ -13,18 +13,9 @@ from partner_sdk.wire.intake import PLACEMENT_MAX
 
 blueprint = Blueprint("button", __name__)
 NAV: Final = NavItem("Button", "button.get_button")
-_FLAVOUR_WORDS: Final[dict[Flavour, str]] = {
-    "html": "Plain HTML",
-    "jinja": "Jinja",
-    "flask": "Flask",
-    "django": "Django",
-    "react": "React",
-    "vue": "Vue",
-    "wordpress": "WordPress",
-}
 _Options = list[tuple[str, str]]
 CHOICES: Final[dict[str, tuple[str, _Options]]] = {
-    "flavour": ("What are your pages made with?", [(one, _FLAVOUR_WORDS[one]) for one in FLAVOURS]),
+    "flavour": ("What are your pages made with?", list(FLAVOUR_NAMES.items())),
     "language": ("Which language is the page in?", [("en", "English"), ("cy", "Welsh")]),
     "form": ("Script or plain link?", [("script", "With our script"), ("link", "A plain link and an image")]),
 }

@@ -24,12 +24,13 @@ from partner_sdk.report.answers import (
     find_reading,
     get_item_type,
     list_choices,
+    may_be_none,
     name_part,
     read_answer,
     takes_lines,
 )
 from partner_sdk.report.drafts import Owner, Section, applies
-from partner_sdk.report.outline import Field, Part, may_be_not_held, may_be_null
+from partner_sdk.report.outline import Field, Part, may_be_not_held
 from partner_sdk.report.values import MOMENT
 from partner_sdk.wire.submission import Priority, ReportKind
 
@@ -105,6 +106,7 @@ class Question:
     items: list[Item] = field(default_factory=list)
     fault: str = ""
     note: str = ""
+    is_doubted: bool = False
 
     @property
     def is_answered(self) -> bool:
@@ -209,7 +211,7 @@ def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) 
         ]
     else:
         question.typed = _show(value, one, has_value=one.name in place.section.owner)
-        question.note = _make_note(one, question.typed)
+        _add_note(question, one)
     return question
 
 
@@ -229,14 +231,9 @@ def _get_control(one: Field) -> str:
         return "checks" if one.is_list else "radios" if len(choices) <= len(YES_NO) + 4 else "select"
     if one.is_list:
         return "lines"
-    if _is_moment(one) and not may_be_null_too(one):
+    if _is_moment(one) and not may_be_none(one):
         return "moment"
     return "area" if takes_lines(one) or _is_long(one) else "text"
-
-
-def may_be_null_too(one: Field) -> bool:
-    """Return whether a field that must be answered may be answered with none."""
-    return one.needed == "must" and may_be_null(one.type)
 
 
 def _is_moment(one: Field) -> bool:
@@ -260,14 +257,14 @@ def _make_hint(one: Field) -> str:
         hint = "A whole number"
     elif one.is_list and one.part is None and not list_choices(one):
         hint = f"One on each line{f': {hint}' if hint else ''}"
-    if may_be_null_too(one):
+    if may_be_none(one):
         hint = f"{hint}, like 2026-11-25 08:30; or the word none"
     return f"{hint[:1].upper()}{hint[1:]}"
 
 
 def _show(value: Any, one: Field, *, has_value: bool) -> tuple[str, ...]:
     if value is None:
-        return ("none",) if has_value and may_be_null_too(one) else ()
+        return ("none",) if has_value and may_be_none(one) else ()
     if isinstance(value, list):
         return tuple(str(item) for item in value)
     if isinstance(value, bool):
@@ -275,13 +272,16 @@ def _show(value: Any, one: Field, *, has_value: bool) -> tuple[str, ...]:
     return (str(value),)
 
 
-def _make_note(one: Field, typed: tuple[str, ...]) -> str:
-    """Return a doubt about an answer, or how a time was understood."""
+def _add_note(question: Question, one: Field) -> None:
+    """Note a doubt about the answer, or how a time was understood."""
+    doubt = None if one.is_list or not question.typed else find_doubt(question.typed[0], field=one)
+    question.is_doubted = doubt is not None
+    question.note = f"{doubt} Look again; it is kept as it is." if doubt else _spell_reading(one, question.typed)
+
+
+def _spell_reading(one: Field, typed: tuple[str, ...]) -> str:
     if one.is_list or not typed:
         return ""
-    doubt = find_doubt(typed[0], field=one)
-    if doubt is not None:
-        return f"{doubt} Look again; it is kept as it is."
     try:
         reading = find_reading(typed[0], field=one)
     except ValueError:
@@ -316,7 +316,7 @@ def _read_question(one: Field, asked: Question, form: Form, section: Section) ->
         owner.pop(one.name, None)
     else:
         owner[one.name] = value
-    asked.note = _make_note(one, asked.typed)
+    _add_note(asked, one)
     return asked
 
 

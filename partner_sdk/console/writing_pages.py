@@ -263,7 +263,7 @@ def post_section(draft_id: str, path: str) -> ResponseReturnValue:
         return go_to(".get_section", draft_id=draft_id, path=added)
     if verb == "open" and any(item.path == name for one in read for item in one.items):
         return go_to(".get_section", draft_id=draft_id, path=name)
-    if any(one.note.endswith("as it is.") for one in read):
+    if any(one.is_doubted for one in read):
         return go_to(".get_section", draft_id=draft_id, path=path, notice="Saved. Please look at the notes below.")
     return _go_up(kept, place, notice="Saved.")
 

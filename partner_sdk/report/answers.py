@@ -100,6 +100,11 @@ def find_only_value(field: Field) -> str | None:
     return choices[0] if len(choices) == 1 and choices != ("yes",) else None
 
 
+def may_be_none(field: Field) -> bool:
+    """Return whether a field that must be answered may be answered with `none`."""
+    return field.needed == "must" and may_be_null(field.type)
+
+
 def takes_lines(field: Field) -> bool:
     """Return whether a field takes a text of several lines."""
     kind = get_item_type(field)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from gateway.public.pages.screen_page import FieldView, OptionView
 from gateway.public.wording import ServiceWording
-from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, make_flavour
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOUR_NAMES, FLAVOURS, make_flavour
 from partner_sdk.button.snippet import FORMS, LANGUAGES, make_policy, make_style
 from partner_sdk.wire.intake import PLACEMENT_MAX
 from partner_sdk.wire.placement import is_placement
@@ -22,15 +22,6 @@ SnippetFault = Literal["blank", "bad", "mail", "twice"]
 LINK_NAME: Final = "link_name"
 # The other fields, each with its choices; the first is picked beforehand, except for the language: that of the page.
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"language": LANGUAGES, "flavour": FLAVOURS, "form": FORMS}
-# Names of products, which no language translates.
-_PRODUCTS: Final[Mapping[str, str]] = {
-    "jinja": "Jinja",
-    "flask": "Flask",
-    "django": "Django",
-    "react": "React",
-    "vue": "Vue",
-    "wordpress": "WordPress",
-}
 _MOST_OF_A_NAME: Final = 200
 _SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _ADDRESS: Final = re.compile(r"[^\s/?#@]+\.[^\s/?#@]+([/?#].*)?")
@@ -155,7 +146,7 @@ def _make_field(name: str, asked: Asked, words: ServiceWording) -> FieldView:
         options=tuple(
             OptionView(
                 code=code,
-                label=said["options"].get(code) or _PRODUCTS[code],
+                label=said["options"].get(code) or FLAVOUR_NAMES[code],
                 target=f"{name}-{code}",
                 is_picked=code == answer,
             )
