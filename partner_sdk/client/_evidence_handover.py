@@ -21,7 +21,7 @@ from msgspec import structs
 from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
 from partner_sdk.client._evidence_sending import EvidenceSession, OnProgress, ignore_progress, measure, send_waiting
 from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
-from partner_sdk.client._repeats import SentAs, check_not_repeated
+from partner_sdk.client._repeats import SentAs, check_not_repeated, list_unnamed
 from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
@@ -96,9 +96,9 @@ def hand_over(
     only the report is sent.
     """
     check_names(sent.report, files)
-    if not sent.again:  # before the files are read, and before the journal begins
-        sent_as = SentAs(sent.priority, sent.kind, sent.earlier_reference)
-        check_not_repeated(room.state, sent.report, sent_as, now=room.clock(), notify=room.line.notify)
+    is_named = not list_unnamed(sent.report, dict.fromkeys(files, ""))
+    if is_named:  # the words tell the files apart: none is read
+        _check_not_repeated(room, sent, facts={})
     if not files:
         receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id(), replaces=False))
         on_receipt(receipt)
@@ -110,6 +110,8 @@ def hand_over(
         for file_id, path in sorted(files.items())
     }
     _check_is_described(sent.report, facts=facts)
+    if not is_named:
+        _check_not_repeated(room, sent, facts=facts)
     with ExitStack() as stack:
         entry, is_new = _open_entry(room, sent, facts=facts, stack=stack)
         _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=False)
@@ -186,6 +188,14 @@ def _seal(
         replaces=replaces,
         again=True,
     )
+
+
+def _check_not_repeated(room: EvidenceSession, sent: ReportToSend, *, facts: Mapping[str, FileFacts]) -> None:
+    if sent.again:
+        return
+    unnamed = list_unnamed(sent.report, {file_id: found.sha256.hex() for file_id, found in facts.items()})
+    sent_as = SentAs(sent.priority, sent.kind, sent.earlier_reference, unnamed)
+    check_not_repeated(room.state, sent.report, sent_as, now=room.clock(), notify=room.line.notify)
 
 
 def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:

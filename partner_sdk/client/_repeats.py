@@ -6,7 +6,7 @@ report. A P1 is never held back: a report too many costs minutes, and one too fe
 
 import hmac
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import make_private_folder
 from partner_sdk.errors import FormatError, LocalStateError, RepeatedReportError
-from partner_sdk.report import IndustryReport
+from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.wire.canonical import check_report_id, encode, get_id_time
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.submission import Priority, ReportKind
@@ -29,11 +29,25 @@ _LABEL: Final = b"report-abuse/recent-report\n"
 
 @dataclass(frozen=True, slots=True)
 class SentAs:
-    """The clear fields that make two equal reports the same one; at another priority it is another."""
+    """What makes two equal reports the same one besides their words; at another priority it is another.
+
+    `files` has the id and SHA-256 of each file that goes with the report and whose hash its words do not name.
+    """
 
     priority: Priority
     kind: ReportKind
     earlier_reference: str | None
+    files: tuple[tuple[str, str], ...] = ()
+
+
+def list_unnamed(report: IndustryReport, hashes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return those of some files (`file_id` to SHA-256) that the report does not name by their hash."""
+    named = {
+        file.file_id
+        for file in list_given(report.files)
+        if any(one.type == "sha256" for one in list_given(file.hashes))
+    }
+    return tuple(sorted(one for one in hashes.items() if one[0] not in named))
 
 
 def check_not_repeated(
@@ -101,7 +115,7 @@ def _list_folders(state: PartnerState, *, now: datetime) -> list[Path]:
 
 def _digest(state: PartnerState, report: IndustryReport, sent_as: SentAs) -> str:
     key = state.load_submission_key().private_bytes_raw()
-    fields = encode([sent_as.priority, sent_as.kind, sent_as.earlier_reference])
+    fields = encode([sent_as.priority, sent_as.kind, sent_as.earlier_reference, sent_as.files])
     return hmac.digest(key, _LABEL + fields + b"\n" + encode(report), "sha256").hex()
 
 

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from partner_sdk.client._events import log_event
 from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._repeats import SentAs, check_not_repeated, note_report
+from partner_sdk.client._repeats import SentAs, check_not_repeated, list_unnamed, note_report
 from partner_sdk.client._threads import note_answer
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.errors import (
@@ -112,7 +112,8 @@ def seal_and_save(
     if clear.environment == "live":
         plain = structs.replace(report, answers_request=None)
         check_filled_in(plain, examples=_load_examples(), yours=_TO_REPLACE)
-    sent_as = SentAs(clear.priority, clear.kind, clear.earlier_reference)
+    unnamed = list_unnamed(report, {one.file_id: one.sha256 for one in evidence})
+    sent_as = SentAs(clear.priority, clear.kind, clear.earlier_reference, unnamed)
     if not again and not replaces:
         check_not_repeated(state, report, sent_as, now=clock(), notify=notify)
     submission_key = state.load_submission_key()

@@ -68,7 +68,7 @@ def send_with_files(kept: KeptDraft, report: IndustryReport, files: DraftFiles, 
         sent_as = SentAs(settings.priority, settings.kind, settings.earlier_reference)
         now = get_console().clock()
         check_not_repeated(get_state(), report, sent_as, now=now, notify=lambda _: None)
-    work = partial(_send_with_files, kept=kept, report=report, files=files, by=get_person(), again=again)
+    work = partial(_send_with_files, kept=kept, report=report, files=files, by=get_person())
     get_jobs().start(kept.draft_id, _within_app(work))
 
 
@@ -87,9 +87,7 @@ def _within_app(work: Callable[[Job], None]) -> Callable[[Job], None]:
     return run
 
 
-def _send_with_files(
-    job: Job, *, kept: KeptDraft, report: IndustryReport, files: DraftFiles, by: str, again: bool
-) -> None:
+def _send_with_files(job: Job, *, kept: KeptDraft, report: IndustryReport, files: DraftFiles, by: str) -> None:
     settings = kept.settings
     drafts = Drafts(make_console_folder(get_console().state))
     with open_partner(policy=DEFAULT_POLICY) as partner:
@@ -105,7 +103,7 @@ def _send_with_files(
 
         earlier = find_earlier_reference(partner.state, report, kind=settings.kind, given=settings.earlier_reference)
         sent = ReportToSend(
-            report, priority=settings.priority, kind=settings.kind, earlier_reference=earlier, again=again
+            report, priority=settings.priority, kind=settings.kind, earlier_reference=earlier, again=True
         )
         copies = files.list_copies(kept.read().root)
         try:

@@ -1,13 +1,16 @@
 """The same report twice within an hour: a P2 or P3 asks, and a P1 always goes."""
 
+import hashlib
 import io
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from partner_sdk.client.exchange import DEFAULT_POLICY
 from partner_sdk.errors import RepeatedReportError, TransportError
 from partner_sdk.report import IndustryReport
+from partner_sdk.report.model import FileHash
 from tests.builders import EXAMPLE_REPORT, StillClock, make_industry_report
 from tests.sdk.client.test_client import KEYS, RAW, ReceivingGateway, open_client, posts_of
 from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
@@ -101,11 +104,18 @@ def test_nothing_is_kept_but_digests_under_the_partners_own_key_and_only_for_two
     assert names[0] == names[1]  # the same key in these tests
 
 
+def name_hash(report: IndustryReport, path: Path) -> IndustryReport:
+    """Return a report that names the hash of its only file."""
+    (file,) = report.files
+    named = FileHash(type="sha256", value=hashlib.sha256(path.read_bytes()).hexdigest())
+    return structs.replace(report, files=(structs.replace(file, hashes=(named,)),))
+
+
 def test_files_are_not_read_for_a_repeated_report(tmp_path: Path) -> None:
     gateway = EvidenceGateway()
     client = open_partner(tmp_path / "p", gateway)
-    report: IndustryReport = make_report("file-1")
     files = {"file-1": write_plain(tmp_path, "a", 1)}
+    report = name_hash(make_report("file-1"), files["file-1"])
     client.submit(report, priority="P2", evidence=files)
     files["file-1"].unlink()
     kept = set((tmp_path / "p" / "evidence").iterdir())
@@ -138,3 +148,12 @@ def test_command_asks_a_person_and_a_program_gives_again(line: Terminal, monkeyp
     assert line.run(*submit, "--again") == 0
     assert line.run("report", "list", "--json") == 0
     assert len(line.json()["receipts"]) == 3
+
+
+def test_other_file_under_the_same_words_is_another_report(tmp_path: Path) -> None:
+    client = open_partner(tmp_path / "p", EvidenceGateway())
+    first, other = write_plain(tmp_path, "a", 1), write_plain(tmp_path, "b", 2)
+    client.submit(make_report("file-1"), priority="P2", evidence={"file-1": first})
+    client.submit(make_report("file-1"), priority="P2", evidence={"file-1": other})  # no hash tells them apart
+    with pytest.raises(RepeatedReportError):
+        client.submit(make_report("file-1"), priority="P2", evidence={"file-1": other})
