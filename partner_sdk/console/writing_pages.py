@@ -67,10 +67,13 @@ def get_copies(draft_id: str) -> DraftFiles:
 
 def get_draft(draft_id: str) -> KeptDraft:
     """Return a draft, or end the request with a page that explains where it is."""
-    draft = get_drafts().find(draft_id)
+    draft, job = get_drafts().find(draft_id), find_job(draft_id)
+    # One that is being sent stays as it is: "deleted" would be untrue, and words that are typed now would not go.
+    if job is not None and (draft is None or not job.is_done):
+        if is_by_script():
+            abort(HTTPStatus.CONFLICT)
+        abort(make_response(go_to("files.get_sending", key=draft_id)))
     if draft is None:
-        if find_job(draft_id) is not None:
-            abort(make_response(go_to("files.get_sending", key=draft_id)))
         sealed = get_session().sealed.get(draft_id)
         if sealed is not None:
             abort(make_response(go_to("sent.get_report", report_id=sealed)))

@@ -1,6 +1,7 @@
 """Files in the browser: copied once, private, handed over with the report, and then gone from this machine."""
 
 import stat
+import threading
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,20 @@ def test_fault_inside_a_job_is_logged_without_its_message(
     assert job.error.title.startswith("This program failed.")
     assert "A job failed: RuntimeError in test_files.py:" in caplog.text
     assert "words of a report" not in caplog.text
+
+
+def test_draft_that_is_being_sent_cannot_be_changed_or_deleted_from_another_tab(browser: ConsoleBrowser) -> None:
+    draft = browser.begin_whole("P1")
+    goes_on = threading.Event()
+    key = draft.rpartition("/")[2]
+    job = browser.app.extensions[EXTENSION].start(key, lambda _: [goes_on.wait(60)].clear())
+    browser.get("/people")
+    for path in (f"{draft}/delete", f"{draft}/send", f"{draft}/priority"):
+        assert browser.post(path).headers["Location"] == f"/sending/{key}"
+    assert browser.get(draft).headers["Location"] == f"/sending/{key}"
+    assert (
+        browser.post(f"{draft}/at/case", Accept="application/json").status_code == 409
+    )  # the words stay on their page
+    goes_on.set()
+    assert job.ended.wait(60)
+    assert browser.get(draft).status_code == 200  # it is all there
