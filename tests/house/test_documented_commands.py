@@ -145,7 +145,8 @@ def find_named() -> Iterator[tuple[str, tuple[str, ...]]]:
         text = re.sub(r"^ *```.*?^ *```", "", path.read_text("utf-8"), flags=re.M | re.S)
         for code in re.findall(r"`([^`]+)`", text):
             words = tuple(code.split())
-            if words and (words[0] in PROGRAMS or (len(words) > 1 and words[0] in first)):
+            is_short = len(words) > 1 and words[0] in first and words[1] != "="  # `receipt = ...` is Python
+            if words and (words[0] in PROGRAMS or is_short):
                 yield path.relative_to(ROOT).as_posix(), words
 
 
