@@ -93,7 +93,7 @@ def make_console_app(console: Console, door: Door) -> Flask:
     bind_console(app, console)
     if PartnerState.is_in(console.state):
         state, folder = PartnerState.open(console.state), make_console_folder(console.state)
-        sweep(folder, state=state, drafts=[one.draft_id for one in Drafts(folder).list_all()])
+        sweep(folder, state=state, drafts=Drafts(folder).list_ids())
     app.extensions["report_abuse_door"] = door
     app.before_request(lambda: check_request(door))
     app.before_request(lambda: find_first_question(is_enrolled=PartnerState.is_in(console.state)))

@@ -95,22 +95,25 @@ def check_room(folder: Path, *, size_bytes: int) -> None:
 
 
 def sweep(folder: Path, *, state: PartnerState, drafts: Iterable[str]) -> None:
-    """Delete uploads that broke off, and copies whose report has gone with all its files."""
-    kept = set(drafts) | set(_list_waiting_folders(state))
+    """Delete uploads that broke off, and copies whose report has gone with all its files.
+
+    Where a file that says what is still owed cannot be read, every copy stays.
+    """
+    try:
+        kept = {*drafts, *_list_waiting_folders(state)}
+    except ReportAbuseError:
+        kept = None
     for path in (folder / FILES).iterdir() if (folder / FILES).is_dir() else ():
         if path.name.startswith(_PART):
             if time.time() - path.stat().st_mtime > BROKEN_OFF_AFTER_SECONDS:  # else another console may be taking it
                 path.unlink(missing_ok=True)
-        elif path.name not in kept:
+        elif kept is not None and path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _list_waiting_folders(state: PartnerState) -> Iterator[str]:
     journal = EvidenceJournal(state.folder)
     for report_id in journal.list_ids():
-        try:
-            entry = journal.find(report_id)
-        except ReportAbuseError:
-            continue
+        entry = journal.find(report_id)
         if entry is not None and not entry.is_done:
             yield from (Path(file.path).parent.name for file in entry.files)

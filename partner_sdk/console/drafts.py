@@ -133,12 +133,16 @@ class Drafts:
             raise LocalStateError(f"{folder / _SETTINGS} is damaged.", reason="damaged-state") from None
         return KeptDraft(draft_id, folder=folder, settings=settings)
 
+    def list_ids(self) -> list[str]:
+        """Return the ids of all drafts, the newest first, also of damaged ones."""
+        return sorted((one.name for one in self._folder.iterdir() if one.is_dir()), reverse=True)
+
     def list_all(self) -> list[KeptDraft]:
         """Return the drafts, the newest first; one whose files are damaged is left to `doctor`."""
         found = []
-        for path in sorted((one for one in self._folder.iterdir() if one.is_dir()), reverse=True):
+        for draft_id in self.list_ids():
             try:
-                draft = self.find(path.name)
+                draft = self.find(draft_id)
             except ReportAbuseError:
                 continue
             if draft is not None:

@@ -145,4 +145,4 @@ def _end_files(job: Job, handed: HandedOver, *, drafts: Drafts, by: str) -> None
     if handed.is_complete:
         note_act("files-delivered", about=handed.report_id, by=by)
         folder = make_console_folder(get_console().state)
-        sweep(folder, state=get_state(), drafts=[one.draft_id for one in drafts.list_all()])
+        sweep(folder, state=get_state(), drafts=drafts.list_ids())

@@ -57,6 +57,12 @@ test("other JSON may have any spelling, with each name once in its object", () =
   refuses("malformed", () => parseJson('{"a": 1, "\\u0061": 2}'));
 });
 
+test("long texts are read, and JSON that is nested without end is refused", () => {
+  const long = "x".repeat(16 * 1024 * 1024);
+  assert.equal(parseJson(JSON.stringify({ a: long })).a, long);
+  refuses("malformed", () => parseCanonical("[".repeat(100_000) + "]".repeat(100_000)));
+});
+
 test("base64url has no padding, no other alphabet and no bits left over", () => {
   assert.deepEqual(parseBase64url("AQID_-8"), Buffer.from([1, 2, 3, 255, 239]));
   for (const other of ["AQ==", "AR", "A", "AQ\n", "A+/A", "AQ ID"])

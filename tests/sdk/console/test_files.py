@@ -187,3 +187,23 @@ def test_draft_that_is_being_sent_cannot_be_changed_or_deleted_from_another_tab(
     goes_on.set()
     assert job.ended.wait(60)
     assert browser.get(draft).status_code == 200  # it is all there
+
+
+@pytest.mark.parametrize("damaged", ["draft.json", "report.json"])
+def test_new_start_leaves_the_files_of_a_damaged_draft(browser: ConsoleBrowser, damaged: str) -> None:
+    draft = browser.begin()
+    upload(browser, draft, "one.png")
+    (browser.console.state / "console" / "drafts" / draft.rpartition("/")[2] / damaged).write_bytes(b"damaged")
+    ConsoleBrowser(browser.console.state)
+    assert len(list_copies(browser)) == 1
+
+
+def test_new_start_leaves_all_files_where_what_waits_cannot_be_read(browser: ConsoleBrowser) -> None:
+    draft = browser.begin()
+    upload(browser, draft, "one.png")
+    browser.get(draft)
+    (browser.console.state / "evidence").mkdir(mode=0o700, exist_ok=True)
+    (browser.console.state / "evidence" / f"{draft.rpartition('/')[2]}.json").write_bytes(b"damaged")
+    (browser.console.state / "console" / "drafts").rename(browser.console.state / "console" / "gone")
+    ConsoleBrowser(browser.console.state)
+    assert len(list_copies(browser)) == 1
