@@ -2,36 +2,41 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tests.sdk.button.button_builders import JAVASCRIPT
 from tests.sdk.button.pages import ORIGIN, PLACEMENT
 from tests.sdk.renew_button_release import WIDGET
 
 MODULES: Final = JAVASCRIPT / "node_modules"
-# React has no file for a page without a bundler: these four are its parts, as Node loads them.
-REACT: Final = {
-    "react": "react/cjs/react.production.js",
-    "scheduler": "scheduler/cjs/scheduler.production.js",
-    "react-dom": "react-dom/cjs/react-dom.production.js",
-    "react-dom/client": "react-dom/cjs/react-dom-client.production.js",
-}
 IMPORT: Final = re.compile(r'^import \{([^}]+)\} from "(\w+)";$', re.MULTILINE)
 GIVEN: Final = f'{{ origin: "{ORIGIN}", placement: "{PLACEMENT}" }}'
 
 
+def make_react_script(build: Literal["development", "production"]) -> str:
+    """Return a script whose `require` gives the parts of React, which has no file for a page without a bundler."""
+    files = {
+        "react": "react/cjs/react",
+        "scheduler": "scheduler/cjs/scheduler",
+        "react-dom": "react-dom/cjs/react-dom",
+        "react-dom/client": "react-dom/cjs/react-dom-client",
+    }
+    parts = "\n".join(
+        f"parts['{name}'] = (module, exports) => {{ {read(MODULES / f'{path}.{build}.js')} }};"
+        for name, path in files.items()
+    )
+    return f"""const parts = {{}}, loaded = {{}}, process = {{ env: {{ NODE_ENV: '{build}' }} }};
+        const require = name => {{
+          if (!loaded[name]) parts[name](loaded[name] = {{ exports: {{}} }}, loaded[name].exports);
+          return loaded[name].exports;
+        }};
+        {parts}"""
+
+
 def make_react_page() -> str:
     """Return an empty page in which React draws the button after it fetched the profile."""
-    parts = "\n".join(
-        f"parts['{name}'] = (module, exports) => {{ {read(MODULES / path)} }}" for name, path in REACT.items()
-    )
     return make_page(
-        f"""const parts = {{}}, loaded = {{}}, process = {{ env: {{ NODE_ENV: 'production' }} }}
-        const require = name => {{
-          if (!loaded[name]) parts[name](loaded[name] = {{ exports: {{}} }}, loaded[name].exports)
-          return loaded[name].exports
-        }}
-        {parts}
+        f"""{make_react_script("production")}
         {IMPORT.sub(lambda found: f"const {{{rename(found[1])}}} = require('{found[2]}')", read_component("react.js"))}
         const page = require('react-dom/client').createRoot(document.getElementById('app'))
         setTimeout(() => page.render(h('main', null, h('h1', null, 'Sam'), h(ReportAbuseButton, {GIVEN}))), 700)"""

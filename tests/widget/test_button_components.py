@@ -10,27 +10,15 @@ import pytest
 
 from partner_sdk.button.components import FRAMEWORKS
 from partner_sdk.button.snippet import make_policy
-from tests.sdk.button.button_builders import JAVASCRIPT, make_node_package, render
+from tests.sdk.button.button_builders import make_node_package, render
 from tests.sdk.renew_button_release import WIDGET
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import Chromium
 from tests.widget.button_pages import PLACEMENT
+from tests.widget.framework_pages import MODULES, make_react_script
 from tests.widget.host_pages import SCRIPT, HostPages, make_page
 
-MODULES = JAVASCRIPT / "node_modules"
-# React has no file for browsers: a bundler makes one of these, each a function of its own.
-REACT_PARTS = {
-    "react": "react/cjs/react.development.js",
-    "scheduler": "scheduler/cjs/scheduler.development.js",
-    "react-dom": "react-dom/cjs/react-dom.development.js",
-    "react-dom/client": "react-dom/cjs/react-dom-client.development.js",
-}
-REACT_END = """
-const made = {};
-function require(name) {
-  if (!made[name]) parts[name]((made[name] = { exports: {} }), made[name].exports);
-  return made[name].exports;
-}
+REACT_EXPORTS = """
 export const { Fragment, StrictMode, createElement, useEffect, useState, useSyncExternalStore } = require("react");
 export const { createRoot, hydrateRoot } = require("react-dom/client");
 """
@@ -107,8 +95,4 @@ def put_page(host: HostPages, html: str, policy: tuple[str, ...]) -> str:
 def read_framework(name: str) -> str:
     if name == "vue":
         return (MODULES / "vue/dist/vue.runtime.esm-browser.js").read_text("utf-8")
-    parts = ",\n".join(
-        f"{json.dumps(part)}: (module, exports) => {{\n{(MODULES / file).read_text('utf-8')}\n}}"
-        for part, file in REACT_PARTS.items()
-    )
-    return f'const process = {{ env: {{ NODE_ENV: "development" }} }};\nconst parts = {{\n{parts}\n}};\n{REACT_END}'
+    return f"{make_react_script('development')}\n{REACT_EXPORTS}"
