@@ -38,6 +38,7 @@ ZONES: Final = {
     "gateway.desk.service_requests.asking": "UK",
     "gateway.desk.figures.waits": "UK",
     "gateway.desk.placements.agreeing": "_UK",
+    "partner_sdk.console.uk_times": "UK",
 }
 # Files and waits keep the time of this machine. By default faketime ends a wait on the monotonic clock at once while
 # that clock is not moved: each thread of Python that waits for its turn asks for it without a rest (12,790 calls of the

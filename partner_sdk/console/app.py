@@ -35,6 +35,7 @@ from partner_sdk.console.page import Console, bind_console, describe_error, list
 from partner_sdk.console.people import make_console_folder
 from partner_sdk.console.questions import format_choice
 from partner_sdk.console.session import Door, Told, check_request, find_first_question, find_session, open_to_all
+from partner_sdk.console.uk_times import format_uk_time
 from partner_sdk.digests.page import read_style
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
@@ -194,8 +195,7 @@ def _show_error(error: ReportAbuseError) -> Response:
 
 
 def _format_moment(text: str | datetime | None) -> str:
-    """Return a time of the wire for people, e.g. 25 Nov 2026, 08:30 UTC."""
+    """Return a time of the wire for people, e.g. 25 Nov 2026, 08:30 GMT."""
     if not text:
         return "unknown time"
-    moment = parse_time(text) if isinstance(text, str) else text
-    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+    return format_uk_time(parse_time(text) if isinstance(text, str) else text)

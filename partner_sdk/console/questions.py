@@ -10,8 +10,12 @@ from typing import Any, Final
 
 from msgspec import inspect
 
+from partner_sdk.console.choice_words import find_words
 from partner_sdk.console.draft_files import FILES
 from partner_sdk.console.places import CASE, Place, join_path
+from partner_sdk.console.uk_times import EXAMPLE as UK_TIME_EXAMPLE
+from partner_sdk.console.uk_times import HINT as UK_TIME_HINT
+from partner_sdk.console.uk_times import read_uk_moment, show_uk_moment, spell_uk_moment
 from partner_sdk.errors import FormatError
 from partner_sdk.report._completeness import MOST_USEFUL
 from partner_sdk.report._reading import list_asked_fields
@@ -36,33 +40,22 @@ from partner_sdk.wire.submission import Priority, ReportKind
 
 _FILE_ID: Final = f"/{FILES}/file_id"
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
-_SPELLINGS: Final = {
-    "initial": "New report",
-    "response": "Answer to a question",
-    "13_15": "13 to 15",
-    "11_12": "11 or 12",
-    "16_17": "16 or 17",
-    "18_plus": "18 or older",
-    "ai_generated": "AI generated",
-    "ai_tool": "AI tool",
-    "phone_sms": "Phone or SMS",
-    "voice_video": "Voice or video call",
-    "coercion_blackmail": "Coercion or blackmail",
-    "none_exists": "We looked: there is none",
-    "md5": "MD5",
-    "sha1": "SHA-1",
-    "sha256": "SHA-256",
-    "pdq": "PDQ",
-    "tmk": "TMK",
-    "photodna": "PhotoDNA",
-    "ncmec": "NCMEC",
-}
+# Codes that are shown outside the form: of the kinds of report.
+_SPELLINGS: Final = {"initial": "New report", "response": "Answer to a question"}
 _ITEM_NAME_CHARACTERS: Final = 60
 # Where the words of the model are those of its JSON.
 _TITLES: Final = {
     "/files/copy_kept_until": "When the kept copy is deleted",
     "/suspects/avatar_file_id": "Profile picture, one of the files",
     "/conversations/messages/file_id": "The attached file",
+    "/category": "What kind of harm it is",
+    "/sub_label": "What it is more exactly",
+    "/priority_reason": "Why it is that urgent",
+    "/countries": "Countries that it concerns",
+    "/reporter/country": "Country of the organisation",
+    "/police/country": "Country of the police force",
+    "/conversations/language": "Language of the conversation",
+    "/files/relevance": "What the file is for",
 }
 _YES_FIRST: Final = ("yes", "no", "unknown")
 # Where the name of the object in the model is none that people use.
@@ -138,9 +131,14 @@ def read_form(place: Place, form: Form, questions: Iterable[Question]) -> list[Q
 
 
 def format_choice(code: str) -> str:
-    """Return a choice in words, e.g. `off_platform_move` as `Off platform move`."""
+    """Return a code in words, e.g. `set_aside` as `Set aside`; `format_answer` knows the choices of a report."""
     words = _SPELLINGS.get(code, code.replace("_", " "))
     return f"{words[:1].upper()}{words[1:]}"
+
+
+def format_answer(code: str, field: Field) -> str:
+    """Return a choice of a field in words, e.g. `meeting_soon` as `A meeting is planned soon`."""
+    return (find_words(field.pattern) or {}).get(code) or format_choice(code)
 
 
 def name_kind(part: Part | None) -> str:
@@ -160,7 +158,7 @@ def name_item(section: Section) -> str:
     for one in section.part.fields:
         value = section.owner.get(one.name)
         if isinstance(value, str) and value and one.pattern != _FILE_ID:
-            text = format_choice(value) if list_choices(one) else " ".join(value.split())
+            text = format_answer(value, one) if list_choices(one) else " ".join(value.split())
             return text if len(text) <= _ITEM_NAME_CHARACTERS else f"{text[:_ITEM_NAME_CHARACTERS]}…"
     return ""
 
@@ -212,13 +210,21 @@ def _make_question(one: Field, place: Place, *, is_must: bool, is_useful: bool) 
     else:
         question.typed = _show(value, one, has_value=one.name in place.section.owner)
         _add_note(question, one)
+        _fit_control(question)
     return question
+
+
+def _fit_control(question: Question) -> None:
+    """Show a time that names its zone, e.g. because the clocks showed it twice, in a control that can hold it."""
+    if question.control == "moment" and not all(text[-1].isdigit() for text in question.typed):
+        question.control = "text"
 
 
 def _list_options(one: Field) -> tuple[tuple[str, str], ...]:
     codes = list_choices(one)
-    ordered = _YES_FIRST if set(codes) == set(_YES_FIRST) else codes
-    return tuple((code, format_choice(code)) for code in ordered)
+    words = find_words(one.pattern) or {}
+    ordered = _YES_FIRST if set(codes) == set(_YES_FIRST) else sorted(codes, key=[*words, *codes].index)
+    return tuple((code, format_answer(code, one)) for code in ordered)
 
 
 def _get_control(one: Field) -> str:
@@ -234,6 +240,10 @@ def _get_control(one: Field) -> str:
     if _is_moment(one) and not may_be_none(one):
         return "moment"
     return "area" if takes_lines(one) or _is_long(one) else "text"
+
+
+def _is_none(typed: str) -> bool:
+    return typed.strip().lower() == "none"
 
 
 def _is_moment(one: Field) -> bool:
@@ -252,13 +262,13 @@ def _is_long(one: Field) -> bool:
 def _make_hint(one: Field) -> str:
     hint = find_hint(one) or ""
     if _is_moment(one):
-        hint = "Day and time in UTC: in British summer one hour behind the clock"
+        hint = UK_TIME_HINT
     elif isinstance(get_item_type(one), inspect.IntType):
         hint = "A whole number"
     elif one.is_list and one.part is None and not list_choices(one):
         hint = f"One on each line{f': {hint}' if hint else ''}"
     if may_be_none(one):
-        hint = f"{hint}, like 2026-11-25 08:30; or the word none"
+        hint = f"{hint}, like {UK_TIME_EXAMPLE}; or the word none"
     return f"{hint[:1].upper()}{hint[1:]}"
 
 
@@ -269,7 +279,7 @@ def _show(value: Any, one: Field, *, has_value: bool) -> tuple[str, ...]:
         return tuple(str(item) for item in value)
     if isinstance(value, bool):
         return ("yes" if value else "no",)
-    return (str(value),)
+    return (show_uk_moment(str(value)) if _is_moment(one) else str(value),)
 
 
 def _add_note(question: Question, one: Field) -> None:
@@ -283,8 +293,9 @@ def _spell_reading(one: Field, typed: tuple[str, ...]) -> str:
     if one.is_list or not typed:
         return ""
     try:
-        reading = find_reading(typed[0], field=one)
-    except ValueError:
+        is_time = _is_moment(one) and not (may_be_none(one) and _is_none(typed[0]))
+        reading = spell_uk_moment(read_uk_moment(typed[0])) if is_time else find_reading(typed[0], field=one)
+    except (FormatError, ValueError):
         return ""
     return "" if reading is None else f"Understood as {reading}."
 
@@ -302,6 +313,7 @@ def _read_question(one: Field, asked: Question, form: Form, section: Section) ->
             del owner[one.name]
         return asked
     asked.typed = _read_typed(one, form)
+    _fit_control(asked)
     if asked.not_held and asked.typed:
         asked.fault = "Give an answer or a reason why you do not hold it, not both."
         return asked
@@ -333,6 +345,8 @@ def _read_typed(one: Field, form: Form) -> tuple[str, ...]:
 def _read_value(one: Field, typed: tuple[str, ...], section: Section) -> Any:
     if not typed:
         return _NOTHING
+    if _is_moment(one) and not one.is_list and not (may_be_none(one) and _is_none(typed[0])):
+        return read_answer(read_uk_moment(typed[0]), field=one, owner_type=section.owner_type)
     if one.is_list:
         return [read_answer(text, field=one, owner_type=section.owner_type) for text in typed]
     return read_answer(typed[0], field=one, owner_type=section.owner_type)
