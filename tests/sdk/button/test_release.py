@@ -13,7 +13,7 @@ from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, format_in
 FOLDER = WIDGET / release.VERSION
 SDK = REPOSITORY / "partner_sdk"
 # They are needed no more once it is installed.
-FOR_BUILDING = {"setup.cfg", "pyproject.toml", "README.md", "ABOUT.md", "LICENSE"}
+FOR_BUILDING = {"setup.cfg", "pyproject.toml", "ABOUT.md", "LICENSE"}
 FILES = sorted(
     path.relative_to(SDK)
     for path in list_files(SDK)
