@@ -150,7 +150,6 @@ REDRAWN_AFTER_SECONDS: Final = 0.2
 _WIDTH: Final = 24
 _MOST_OF_A_NAME: Final = 24
 _MEGABYTE: Final = 1_000_000
-_WORDS: Final = {"reading": "read", "sending": "sent"}
 
 
 class EvidenceBar:
@@ -196,10 +195,9 @@ class EvidenceBar:
 
 def format_progress(progress: "Progress", *, label: str) -> str:
     """Return one line of a fixed width for one name: the share, a bar, and megabytes."""
-    share = min(1.0, progress.done_bytes / progress.total_bytes) if progress.total_bytes else 1.0
-    done = round(share * _WIDTH)
+    done = round(progress.share * _WIDTH)
     name = make_printable(progress.file_id)[:_MOST_OF_A_NAME]
     bar = "#" * done + "-" * (_WIDTH - done)
     total = f"{progress.total_bytes / _MEGABYTE:,.0f}"
     count = f"{progress.done_bytes / _MEGABYTE:,.0f}".rjust(len(total))
-    return f"{label} {name} {_WORDS[progress.stage]} [{bar}] {share:4.0%} {count} of {total} MB".lstrip()
+    return f"{label} {name} {progress.verb} [{bar}] {progress.share:4.0%} {count} of {total} MB".lstrip()

@@ -113,6 +113,16 @@ class Progress:
     done_bytes: int
     total_bytes: int
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1; an empty file is done."""
+        return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 1.0
+
+    @property
+    def verb(self) -> str:
+        """The past participle of the stage, e.g. for `40 % sent`."""
+        return "read" if self.stage == "reading" else "sent"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:

@@ -15,7 +15,6 @@ from partner_sdk.errors import ReportAbuseError
 
 _LOGGER: Final = logging.getLogger(__name__)
 EXTENSION: Final = "report_abuse_jobs"
-_WORDS: Final = {"reading": "read", "sending": "sent"}
 
 
 @dataclass
@@ -41,11 +40,7 @@ class Job:
     def list_rows(self) -> list[dict[str, object]]:
         """Return the files for a page, or for the script of a page."""
         return [
-            {
-                "file_id": one.file_id,
-                "words": _WORDS[one.stage],
-                "percent": 100 if not one.total_bytes else min(100, 100 * one.done_bytes // one.total_bytes),
-            }
+            {"file_id": one.file_id, "words": one.verb, "percent": int(100 * one.share)}
             for one in list(self.files.values())
         ]
 
