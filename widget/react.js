@@ -21,7 +21,7 @@ const WORDS = {
 // Calls `h` for the button's HTML. `isInPage`: with the script's tag, as the HTML of a server has it.
 function draw(h, Fragment, { origin, placement, language, form, size, context }, isInPage) {
   if (!/^https?:\/\/[\w.:-]+$/.test(origin)) throw new TypeError("origin: the agency's address, e.g. https://report.example");
-  const words = WORDS[language] || WORDS.en;
+  const words = Object.hasOwn(WORDS, language) ? WORDS[language] : WORDS.en;
   const lang = words === WORDS.en ? undefined : language;
   let link = origin + "/?from=" + encodeURIComponent(placement);
   if (context) link += "#context=" + encodeURIComponent(context);
